@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# shellcheck shell=sh disable=SC2154 # opt_* are set by ci/rig-init.sh, which reads this file
+#
+# The rig's part in the Linux that has KVM: one QEMU per run, and KVM's own counters around it.
+
+start() {
+    load_modules
+    mount -t debugfs debugfs /sys/kernel/debug
+    uname -sr
+    sed -n 's/^model name.*: /cpu /p' /proc/cpuinfo | head -n 1
+    for parameter in npt avic; do
+        echo "kvm_amd.$parameter $(cat /sys/module/kvm_amd/parameters/$parameter 2>/dev/null)"
+    done
+    [ -c /dev/kvm ] || echo "no /dev/kvm"
+}
+
+# run_guest KERNEL, options: deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine)
+# Tags: exit (QEMU's status; 137 if it was killed), killed, counter (KVM's counters of this guest).
+run_guest() {
+    rm -f /run/status
+    {
+        timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
+            -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
+            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none -serial stdio -monitor none -no-reboot \
+            -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "/guests/$1" -append "$opt_append" </dev/null
+        echo $? >/run/status
+    } 2>&1 | frame console &
+    # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
+    # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
+    counters=
+    while [ ! -f /run/status ]; do
+        for folder in /sys/kernel/debug/kvm/*-*; do
+            if [ -z "$counters" ] && [ -f "$folder/exits" ]; then
+                exec 4<"$folder/exits"
+                counters=$folder
+            fi
+        done
+        usleep 20000
+    done 2>/dev/null
+    wait
+    status=$(cat /run/status)
+    [ "$status" != 137 ] || say killed "after ${opt_deadline:-60} s"
+    if [ -n "$counters" ]; then
+        for counter in "$counters"/*; do
+            [ ! -f "$counter" ] || echo "${counter##*/} $(cat "$counter")"
+        done 2>/dev/null | frame counter
+        exec 4<&-
+    fi
+    say exit "$status"
+}

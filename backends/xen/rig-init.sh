@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# shellcheck shell=sh disable=SC2154 # opt_* are set by ci/rig-init.sh, which reads this file
+#
+# The rig's part in dom0: Xen's own daemons, and one domain per run.
+
+toolstack=$(echo /usr/lib/xen-*/bin)
+export PATH="$toolstack:$PATH"
+
+start() {
+    mkdir -p /run/xen /run/xenstored
+    load_modules
+    mount -t xenfs xenfs /proc/xen
+    xenstored --pid-file /run/xenstored.pid
+    xen-init-dom0
+    xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
+    xl info
+}
+
+# pump: says the lines that the console log has got since the last time; a line that has not ended yet
+# waits, until `pump all` at the end.
+pump() {
+    total=$(wc -l <"$log")
+    [ "$1" != all ] || total=$((total + 1))
+    if [ "$total" -gt "$sent" ]; then
+        awk -v from="$sent" -v to="$total" 'NR > from && NR <= to { print "@console " $0 }' "$log" >&3
+        sent=$total
+    fi
+}
+
+# uptime in hundredths of a second
+now() {
+    cut -d' ' -f1 /proc/uptime | tr -d .
+}
+
+# run_guest KERNEL, options: config deadline append cpus memory
+# Tags: xl (what xl said; it names the end state), list (the domain as xl list shows it), dmesg (what
+# Xen said meanwhile), killed (the deadline has passed).
+run_guest() {
+    log=/var/log/xen/guest-guest.log
+    rm -f "$log"
+    : >"$log"
+    sent=0
+    listed=
+    xl dmesg -c >/dev/null 2>&1
+    end=$(($(now) + ${opt_deadline:-60} * 100))
+    # In the foreground (-F) xl stays until the domain has ended and says how.
+    xl create -F "/rig/${opt_config}.cfg" 'name="guest"' "kernel=\"/guests/$1\"" "cmdline=\"$opt_append\"" \
+        "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" >/run/xl.log 2>&1 &
+    xl=$!
+    while kill -0 $xl 2>/dev/null; do
+        if [ -z "$listed" ] && [ -s "$log" ]; then
+            listed=yes
+            xl list 2>&1 | frame list
+        fi
+        pump
+        if [ "$(now)" -gt "$end" ]; then
+            say killed "after ${opt_deadline:-60} s"
+            xl list 2>&1 | frame list
+            xl destroy guest 2>&1 | frame xl
+            break
+        fi
+        usleep 50000
+    done
+    wait $xl
+    say xl "exit status $?"
+    pump all
+    frame xl </run/xl.log
+    xl dmesg 2>&1 | frame dmesg
+}
