@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The command line: `python -m vmigen generate|check|list-outputs|list-backends`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import document as yaml
+from . import output, schema
+from .backends import BackendRules, BackendSource
+from .model import Model
+from .problems import Problems, Stop, reason
+from .render import TEMPLATES, Renderer, architectures, outputs
+from .rules import SpecRules, names
+
+PROJECT = Path(__file__).resolve().parents[2]
+SPEC_SCHEMA = PROJECT / "spec" / "vmi.schema.json"
+BACKEND_SCHEMA = PROJECT / "spec" / "backend.schema.json"
+BACKEND_FILE = "backend.yaml"
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for misuse, and exit status 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise Stop(f"{self.prog}: error: {message}; see {self.prog} --help", 2)
+
+
+@dataclass
+class Loaded:
+    """Everything that was read and resolved."""
+
+    model: Model
+    folders: dict[str, Path]
+    inputs: list[Path]
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse."""
+    try:
+        return _run(arguments)
+    except Stop as stop:
+        print(stop.message, file=sys.stderr)
+        return stop.status
+    except BrokenPipeError:
+        # The reader has left (`| head`): nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="vmigen", description="Generates everything that repeats the VMI specification.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--spec", type=Path, default=PROJECT / "spec" / "vmi.yaml", help="the specification (default: spec/vmi.yaml)")
+    common.add_argument("--backends", type=Path, nargs="*", default=[], metavar="FOLDER", help="backend folders, parents included")
+    common.add_argument("--arch", default="i386", help="architecture (default: i386)")
+    generate = commands.add_parser("generate", parents=[common], help="check, render and write all outputs")
+    generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
+    generate.add_argument("--depfile", type=Path, metavar="FILE", help="write the inputs as a Makefile rule, for the build")
+    commands.add_parser("check", parents=[common], help="check only")
+    commands.add_parser("list-outputs", parents=[common], help="paths that `generate` writes, one per line")
+    listing = commands.add_parser("list-backends", help="names of the backends in a folder, one per line, parents first")
+    listing.add_argument("folder", type=Path, metavar="FOLDER")
+    return parser
+
+
+def _run(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    if options.command == "list-backends":
+        return _list_backends(options.folder)
+    problems = Problems()
+    loaded = load(options.spec, options.backends, options.arch, problems)
+    if problems or loaded is None:
+        raise Stop(str(problems))
+    model = loaded.model
+    if options.command == "list-outputs":
+        for item in outputs(model.spec.categories, model.backends, options.spec.name):
+            print(item.path)
+        return 0
+    renderer = Renderer(model, options.spec.name, loaded.folders, problems)
+    texts = renderer.render()
+    if problems:
+        raise Stop(str(problems))
+    if options.command == "generate":
+        output.write(options.out, texts)
+        if options.depfile:
+            rule = _rule([options.out / path for path in texts], [*loaded.inputs, *renderer.templates()])
+            output.write(options.depfile.parent, {options.depfile.name: rule})
+    return 0
+
+
+def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Problems) -> Loaded | None:
+    """Reads, checks and resolves the specification and the backends."""
+    spec_document = yaml.load(spec_path, problems)
+    sources: list[BackendSource] = []
+    for folder in backend_folders:
+        document = yaml.load(folder / BACKEND_FILE, problems)
+        if document is not None:
+            sources.append(BackendSource(folder.resolve(), document))
+    inputs = [spec_path, SPEC_SCHEMA, BACKEND_SCHEMA, *(folder / BACKEND_FILE for folder in backend_folders),
+              *sorted(Path(__file__).resolve().parent.glob("*.py"))]
+    backend_schema = schema.load_schema(BACKEND_SCHEMA)
+    for source in sources:
+        bad = schema.check(source.document, backend_schema, problems)
+        source.refused_calls = {str(path[1]) for path in bad if len(path) > 1 and path[0] == "calls"}
+        source.lost = schema.prune(source.document, bad)
+    if spec_document is None:
+        return None
+    bad = schema.check(spec_document, schema.load_schema(SPEC_SCHEMA), problems)
+    known = set(spec_document["architectures"]) if isinstance(spec_document.get("architectures"), dict) else set()
+    status = {name: part["status"] for name, part in spec_document.get("architectures", {}).items()
+              if isinstance(part, dict) and "status" in part} if known else {}
+    lost = schema.prune(spec_document, bad)
+    if known and "architectures" not in lost:
+        _check_architecture(arch, known, status)
+    rules = SpecRules(spec_document, arch, lost, problems)
+    spec = rules.resolve()
+    if spec is None:
+        return None
+    backends = BackendRules(sources, spec, rules.call_names, lost, known, problems).resolve()
+    if problems:
+        return None
+    return Loaded(Model(spec, backends), {source.name: source.folder for source in sources}, inputs)
+
+
+def _check_architecture(arch: str, known: set[str], status: dict[str, str]) -> None:
+    if arch not in known:
+        raise Stop(f"vmigen: error: unknown architecture '{arch}'; expected one of {names(sorted(known))}; correct --arch", 2)
+    if status.get(arch) != "supported" or arch not in architectures():
+        ready = sorted(name for name in architectures() if status.get(name) == "supported")
+        raise Stop(f"vmigen: error: architecture '{arch}' is planned, not supported; expected {names(ready)}; correct --arch", 2)
+
+
+def _rule(targets: list[Path], inputs: list[Path]) -> str:
+    def escape(path: Path) -> str:
+        return str(path).replace("\\", "\\\\").replace(" ", "\\ ").replace("#", "\\#").replace("$", "$$")
+
+    return f"{' '.join(map(escape, targets))}: {' '.join(map(escape, dict.fromkeys(inputs)))}\n"
+
+
+def _list_backends(folder: Path) -> int:
+    try:
+        folders = sorted(path.parent for path in folder.glob(f"*/{BACKEND_FILE}"))
+        if not folder.is_dir():
+            raise NotADirectoryError(20, os.strerror(20))
+    except OSError as error:
+        raise Stop(f"vmigen: error: cannot read '{folder}' ({reason(error)}); expected a folder of backends; correct the path", 2) from None
+    problems = Problems()
+    documents = {path.name: document for path in folders if (document := yaml.load(path / BACKEND_FILE, problems)) is not None}
+    if problems:
+        raise Stop(str(problems))
+    listed: list[str] = []
+
+    def add(name: str, children: tuple[str, ...]) -> None:
+        parent = documents[name].get("inherits")
+        if isinstance(parent, str) and parent in documents and parent not in (*children, name):
+            add(parent, (*children, name))
+        if name not in listed:
+            listed.append(name)
+
+    for name in documents:
+        add(name, ())
+    print("\n".join(listed), end="\n" if listed else "")
+    return 0
+
+
+__all__ = ["BACKEND_SCHEMA", "SPEC_SCHEMA", "TEMPLATES", "Loaded", "load", "main"]

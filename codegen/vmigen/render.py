@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""From the model to the text of every output, through the templates.
+
+Templates are found by name in `templates/`; a backend's own `templates/` folder comes first for that backend's files. All
+outputs are rendered before any is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+import jinja2
+
+from . import i386
+from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
+from .problems import Place, Problems
+from .rules import names, slug
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+COLUMNS = 100
+_GENERATORS: dict[str, ModuleType] = {"i386": i386}
+
+
+def architectures() -> list[str]:
+    """Architectures that code can be generated for."""
+    return sorted(_GENERATORS)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file to render; `sources` are named in its banner."""
+
+    path: str
+    template: str | None
+    sources: tuple[str, ...]
+    backend: Backend | None = None
+    category: str | None = None
+
+
+def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_source: str) -> list[Output]:
+    """All outputs, in the order in which they are listed."""
+    spec = (spec_source,)
+    listed = list(backends)
+    everything = (spec_source, *(backend_source(backend.name) for backend in listed))
+    found = [Output("include/vmi/vmi.h", "vmi.h.j2", spec), Output("include/vmi/constants.h", "constants.h.j2", spec)]
+    for backend in listed:
+        own = (spec_source, backend_source(backend.name))
+        found += [Output(f"{backend.name}/{name}", f"{name}.j2", own, backend)
+                  for name in ("stubs.S", "routines.h", "hypercalls.S", "hypercalls.h", "calls.c")]
+    found += [Output("model.json", None, everything), Output("support-matrix.md", "support-matrix.md.j2", everything),
+              Output("reference/README.md", "reference-index.md.j2", spec)]
+    found += [Output(f"reference/{slug(category)}.md", "reference.md.j2", everything, category=category) for category in model_categories]
+    return found
+
+
+def backend_source(name: str) -> str:
+    """What banners call a backend's file; no path of the build machine stands in an output."""
+    return f"{name}/backend.yaml"
+
+
+class Renderer:
+    """Renders a model's outputs."""
+
+    def __init__(self, model: Model, spec_source: str, folders: dict[str, Path], problems: Problems) -> None:
+        self._model = model
+        self._spec_source = spec_source
+        self._problems = problems
+        self._arch = model.spec.architecture
+        self._generator = _GENERATORS[self._arch.name]
+        self._environments: dict[Path | None, jinja2.Environment] = {}
+        self._folders = folders
+
+    def render(self) -> dict[str, str]:
+        """Path and text of every output; what a template did wrong is noted."""
+        spec, backends = self._model.spec, self._model.backends
+        texts: dict[str, str] = {}
+        for output in outputs(spec.categories, backends, self._spec_source):
+            if output.template is None:
+                texts[output.path] = self._json()
+                continue
+            text = self._fill(output)
+            if text is not None:
+                texts[output.path] = text
+        return texts
+
+    def templates(self) -> list[Path]:
+        """Every template file that an output may come from."""
+        folders = [TEMPLATES, *(folder / "templates" for folder in self._folders.values())]
+        return [path for folder in folders for path in sorted(folder.glob("*.j2"))]
+
+    def _environment(self, backend: Backend | None) -> jinja2.Environment:
+        own = self._folders[backend.name] / "templates" if backend else None
+        if own is not None and not own.is_dir():
+            own = None
+        if own not in self._environments:
+            folders = [own, TEMPLATES] if own else [TEMPLATES]
+            environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folders), undefined=jinja2.StrictUndefined,
+                                             keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
+            environment.globals.update(self._functions())
+            self._environments[own] = environment
+        return self._environments[own]
+
+    def _fill(self, output: Output) -> str | None:
+        assert output.template is not None
+        environment = self._environment(output.backend)
+        context: dict[str, Any] = {"spec": self._model.spec, "backends": self._model.backends, "banner": banner(output)}
+        if output.backend:
+            context |= {"backend": output.backend, "guard": partial(_guard, output.backend)}
+        if output.category is not None:
+            context |= {"category": output.category, "calls": self._model.spec.categories[output.category]}
+        try:
+            return environment.get_template(output.template).render(context)
+        except jinja2.TemplateSyntaxError as error:
+            place = Place(error.filename or error.name or output.template, error.lineno, 1)
+            self._problems.add(place, f"template: {error.message}", "expected Jinja2", "correct the template")
+        except jinja2.TemplateNotFound as error:
+            self._problems.add(Place(str(TEMPLATES / output.template)), f"template '{error.name}' is not there",
+                               f"expected it in {TEMPLATES.name}/", "restore it")
+        except Exception as error:  # noqa: BLE001  a template can raise anything; it is the template's author who must see where
+            found = _template_line(error.__traceback__, [Path(folder) for folder in self._search_path(environment)])
+            if found is None:
+                raise
+            self._problems.add(found, f"template: {error}", "expected only names and values that the model has",
+                               "correct the template (codegen/README.md lists the names)")
+        return None
+
+    @staticmethod
+    def _search_path(environment: jinja2.Environment) -> list[str]:
+        loader = environment.loader
+        return list(loader.searchpath) if isinstance(loader, jinja2.FileSystemLoader) else []
+
+    def _functions(self) -> dict[str, Any]:
+        """What templates may call."""
+        arch, generator = self._arch, self._generator
+        return {
+            "predefined": generator.PREDEFINED,
+            "comment": comment, "in_comment": in_comment, "trailing": trailing, "hang": hang, "c_string": c_string, "cell": cell,
+            "names": names, "slug": slug, "place": _place, "registers_of": _registers_of, "contract": partial(_contract, arch=arch),
+            "kind": _kind, "heading": _heading,
+            "wrapper": generator.wrapper, "c_compatible": partial(generator.c_compatible, arch=arch),
+            "stub": partial(generator.stub, arch=arch), "hypercall_stub": generator.hypercall_stub,
+            "hypercall_parameters": _hypercall_parameters, "dies": _dies,
+            "routines": partial(_routines, self._model.spec, generator), "declaration": partial(_declaration, generator),
+            "count": _count, "inherited": _inherited, "way_cell": _way_cell, "way_text": _way_text,
+        }
+
+    def _json(self) -> str:
+        spec = self._model.spec
+        spec_part = dataclasses.asdict(spec)
+        for call, part in zip(spec.calls, spec_part["calls"], strict=True):
+            part["c_name"] = call.c_name
+            part["prototype"] = _declaration(self._generator, call)
+        backends = []
+        for backend in self._model.backends:
+            hypercalls = [{"name": call.name, "c_name": call.c_name, "number": call.number, "macro": call.macro, "summary": call.summary,
+                           "source": call.source, "obsolete": call.obsolete, "counter": call.counter, "owner": table.owner,
+                           "arguments": [{"name": a.name, "type": a.type.name, "registers": a.registers} for a in call.arguments],
+                           "clobbers": call.clobbers, "number_register": table.abi.number, "result": table.abi.result,
+                           "transfer": table.abi.transfer}
+                          for table in backend.tables for call in table.calls]
+            ways = {call.name: self._way_json(backend, call) for call in spec.calls}
+            backends.append({"name": backend.name, "title": backend.title, "summary": backend.summary, "inherits": backend.inherits,
+                             "architectures": backend.architectures, "hypercalls": hypercalls, "calls": ways})
+        model = {"generated": f"from {self._spec_source}; do not edit", "license": "MIT OR GPL-2.0-only", "spec": spec_part,
+                 "backends": backends}
+        return json.dumps(model, indent=1, ensure_ascii=False) + "\n"
+
+    def _way_json(self, backend: Backend, call: Call) -> dict[str, Any]:
+        way = backend.ways[call.name]
+        return {"kind": str(way.kind), "how": way.how, "origin": way.origin, "inherited": way.origin != backend.name,
+                "hypercalls": way.hypercalls, "routine": way.routine, "direct": way.direct is not None, "reason": way.reason,
+                "note": way.note, "instructions": self._generator.stub(call, way, self._arch)}
+
+
+# Text
+
+def banner(output: Output) -> str:
+    """The first lines of a generated file, in its comment syntax."""
+    lines = ["SPDX-License-Identifier: MIT OR GPL-2.0-only",
+             f"Generated from {', '.join(output.sources[:1] if len(output.sources) > 2 else output.sources)}"
+             f"{' and the backends' if len(output.sources) > 2 else ''} by the template {output.template}; do not edit."]
+    if output.path.endswith(".md"):
+        return "\n".join(f"<!-- {line} -->" for line in lines)
+    return "\n".join(f"/* {line} */" for line in lines)
+
+
+def in_comment(text: str) -> str:
+    """Text that cannot end or nest a comment in C."""
+    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")
+
+
+def comment(text: str, indent: str = "") -> str:
+    """Text as lines of a block comment; paragraphs are kept."""
+    lines: list[str] = []
+    for paragraph in text.strip().split("\n\n"):
+        if lines:
+            lines.append(" *")
+        lines += textwrap.wrap(in_comment(paragraph), COLUMNS, initial_indent=" * ", subsequent_indent=" * " + indent,
+                               break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def trailing(code: str, text: str, column: int = 40) -> str:
+    """Code with a comment behind it; before it where both do not fit on a line."""
+    text = in_comment(text)
+    line = f"{code:<{column}} /**< {text} */"
+    if len(line) <= COLUMNS:
+        return line
+    indent = " " * (len(code) - len(code.lstrip()))
+    short = f"{indent}/** {text} */"
+    if len(short) <= COLUMNS:
+        return f"{short}\n{code}"
+    wrapped = textwrap.wrap(text, COLUMNS, initial_indent=f"{indent} * ", subsequent_indent=f"{indent} * ", break_long_words=False,
+                            break_on_hyphens=False)
+    return "\n".join([f"{indent}/**", *wrapped, f"{indent} */", code])
+
+
+def hang(head: str, rest: str) -> str:
+    """A declaration that is broken at commas and continued below its opening bracket."""
+    indent = " " * (head.rfind("(") + 1) if head.rfind("(") < COLUMNS // 2 else " " * 4
+    lines = [head]
+    for i, part in enumerate(rest.split(", ")):
+        piece = (", " if i else "") + part
+        if len(lines[-1] + piece) > COLUMNS - 1 and i:
+            lines[-1] += ","
+            lines.append(indent + part)
+        else:
+            lines[-1] += piece
+    return "\n".join(lines)
+
+
+def c_string(text: str) -> str:
+    """A string literal in C; what is not ASCII goes in as octal bytes."""
+    out = []
+    for byte in text.encode("utf-8"):
+        char = chr(byte)
+        if char in '\\"?':
+            out.append("\\" + char)
+        else:
+            out.append(char if 0x20 <= byte < 0x7f else f"\\{byte:03o}")
+    return '"' + "".join(out) + '"'
+
+
+def cell(text: str) -> str:
+    """Text in a table of Markdown."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+# Model to text
+
+def _guard(backend: Backend, name: str) -> str:
+    return f"VMI__{backend.name.upper()}_{name}"
+
+
+def _heading(category: str) -> str:
+    return category[0].upper() + category[1:]
+
+
+def _place(argument: Argument) -> str:
+    unit = f"{in_comment(argument.unit)}; " if argument.unit else ""
+    return f"({unit}{':'.join(reversed(argument.registers))})"
+
+
+def _registers_of(arguments: Iterable[Argument]) -> str:
+    return ", ".join(f"{':'.join(reversed(a.registers))} {a.name}" for a in arguments)
+
+
+def _contract(call: Call, arch: Architecture) -> str:
+    taken = _registers_of(call.arguments) or "nothing"
+    if call.convention == "jump":
+        return f"Entered by a jump with the stack of the instruction; does not return. In: {taken}."
+    given = ", ".join(f"{':'.join(reversed(r.registers))} {r.name}" for r in call.all_results) or "nothing"
+    out = "does not return" if call.noreturn else f"out: {given}"
+    return f"In: {taken}; {out}; destroyed: {names(call.clobbers)}."
+
+
+def _kind(way: Way) -> str:
+    if way.kind is Kind.HYPERCALL:
+        return f"hypercall {names(way.hypercalls)}" + (" by routine" if way.routine else "")
+    return str(way.kind)
+
+
+def _hypercall_parameters(call: Hypercall) -> list[str]:
+    return [argument.type.declare(argument.name) for argument in call.arguments]
+
+
+def _dies(table: HypercallTable) -> str:
+    if table.abi.clobbers is None:
+        return "Destroys the argument registers that were used."
+    return f"Destroys {names(table.abi.clobbers)}."
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A routine of a library, with the calls that it does."""
+
+    name: str
+    calls: tuple[Call, ...]
+    hypercalls: tuple[str, ...]
+    parameters: list[str]
+    returns: str
+
+
+def _routines(spec: Spec, generator: ModuleType, backend: Backend) -> list[Routine]:
+    by_name: dict[str, list[Call]] = {}
+    for call in spec.calls:
+        routine = backend.ways[call.name].routine
+        if routine:
+            by_name.setdefault(routine, []).append(call)
+    found = []
+    for name, calls in by_name.items():
+        parameters, returns = generator.prototype(calls[0])
+        hypercalls = tuple(dict.fromkeys(h for call in calls for h in backend.ways[call.name].hypercalls))
+        found.append(Routine(name, tuple(calls), hypercalls, parameters, returns))
+    return found
+
+
+def _declaration(generator: ModuleType, call: Call) -> str:
+    if call.convention == "jump":
+        return f"jmp {call.c_name}"
+    parameters, returns = generator.prototype(call)
+    space = "" if returns.endswith("*") else " "
+    return f"{returns}{space}{call.c_name}({', '.join(parameters) or 'void'});"
+
+
+def _count(backend: Backend, kind: str) -> int:
+    return sum(way.kind == kind for way in backend.ways.values())
+
+
+def _inherited(backend: Backend) -> int:
+    return sum(way.origin != backend.name for way in backend.ways.values())
+
+
+_SIGNS = {Kind.INSTRUCTION: "I", Kind.HYPERCALL: "H", Kind.ROUTINE: "R", Kind.UNSUPPORTED: "–"}
+
+
+def _way_cell(backend: Backend, call: Call) -> str:
+    way = backend.ways[call.name]
+    text = _SIGNS[way.kind]
+    if way.kind is Kind.HYPERCALL:
+        text += f" {', '.join(way.hypercalls)}"
+    elif way.kind is Kind.UNSUPPORTED:
+        text += f" {way.reason}"
+    elif way.kind is Kind.INSTRUCTION:
+        text += f" {way.how}"
+    if way.origin != backend.name:
+        text += f" ↑ {way.origin}"
+    return text + (f" ({way.note})" if way.note else "")
+
+
+def _way_text(backend: Backend, way: Way) -> str:
+    text = way.how
+    if way.kind is Kind.HYPERCALL and way.routine:
+        text += f", from the routine {way.routine}"
+    if way.direct is not None and way.constants:
+        text += f" with {', '.join(str(value) for value in way.constants)}"
+    if way.origin != backend.name:
+        text += f"; inherited from {way.origin}"
+    return text + (f". {way.note}" if way.note else "")
+
+
+def _template_line(traceback: TracebackType | None, folders: list[Path]) -> Place | None:
+    """The innermost line of a template in a traceback; Jinja2 maps its frames to template lines."""
+    found: Place | None = None
+    while traceback:
+        file = traceback.tb_frame.f_code.co_filename
+        if Path(file).suffix == ".j2" and Path(file).parent in folders:
+            found = Place(file, traceback.tb_lineno, 1)
+        traceback = traceback.tb_next
+    return found
