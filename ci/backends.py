@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The backend folders, found by looking: adding a folder adds a backend, deleting it removes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .util import ROOT, UserError
+
+
+def backends(chosen: Sequence[str] = ()) -> dict[str, str]:
+    """Backends and the one each inherits from (or ""), parents first; `chosen` and their parents only,
+    unless it is empty."""
+    parents = {}
+    for path in sorted((ROOT / "backends").glob("*/backend.yaml")):
+        found = re.search(r"^inherits:[ \t]*(\w+)", path.read_text(), re.MULTILINE)
+        parents[path.parent.name] = found[1] if found else ""
+    order: dict[str, str] = {}
+
+    def place(name: str, below: tuple[str, ...] = ()) -> None:
+        if name in parents and name not in order and name not in below:
+            place(parents[name], (*below, name))
+            order[name] = parents[name]
+
+    for name in chosen or parents:
+        if name not in parents:
+            raise UserError(f"no backend {name}; there are: {', '.join(parents)}", 2)
+        place(name)
+    return order

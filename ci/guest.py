@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""labgrid driver and strategy for machines that end by themselves.
+
+labgrid's QEMUDriver (seen in 26.0.1) expects machines to run until they are switched off: its off()
+raises when QEMU has exited, expect() spins on the end of the console until its time-out, a QEMU that
+dies before it opens its console hangs accept(), and the exit status is private. The subclass here
+mends that. The environment must say `display: fb-headless`, which keeps -nographic away.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import attr
+import pexpect
+from labgrid import target_factory
+from labgrid.driver import QEMUDriver
+from labgrid.driver.exception import ExecutionError
+from labgrid.step import step
+from labgrid.strategy import Strategy, StrategyError
+from labgrid.util import PtxExpect
+from labgrid.util.qmp import QMPError, QMPMonitor
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type information
+    """QEMUDriver whose machine may exit: the console ends with EOF, the exit status is kept, the whole
+    console goes to a file that QEMU itself writes, and nothing waits without bound."""
+
+    start_timeout = 20.0
+
+    def arm(self, console_log: Path) -> None:
+        """Say where the next on() records the console; before activation."""
+        self.console_log = console_log
+
+    @property
+    def command(self) -> list[str]:
+        """QEMU's command line, once active."""
+        return list(self._cmd)
+
+    def on_activate(self) -> None:
+        super().on_activate()
+        log = ",logfile=" + str(self.console_log).replace(",", ",,")
+        self._cmd = [a + log if a.startswith("socket,id=serialsocket") else a for a in self._cmd]
+
+    @step()  # type: ignore[untyped-decorator]
+    def on(self) -> None:
+        if self.status:
+            return
+        self.exitcode: int | None = None
+        self._expect = PtxExpect(self)  # forgets a former boot's text
+        # QEMU's warnings (TCG names every CPU feature it lacks) are kept for the case that it dies.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
+        self._child = subprocess.Popen(
+            self._cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+        )
+        self._socket.settimeout(0.05)
+        deadline = time.monotonic() + self.start_timeout
+        while True:
+            try:
+                self._clientsocket, _ = self._socket.accept()
+                self._clientsocket.setblocking(False)
+                break
+            except TimeoutError:
+                self._died("before opening its console")
+                if time.monotonic() > deadline:
+                    self._reap(0)
+                    raise ExecutionError(f"{self._cmd[0]}: no console") from None
+        try:
+            self.qmp = QMPMonitor(self._child.stdout, self._child.stdin)
+            self.status = 1
+            self.monitor_command("cont")
+        except (QMPError, OSError):
+            self._child.wait(self.start_timeout)
+            self._died("before the machine ran")
+            raise
+
+    def _died(self, when: str) -> None:
+        if self._child.poll() is not None:
+            status, self.status = self._child.returncode, 0
+            lines = [line for line in self.errors().splitlines() if "warning:" not in line]
+            raise ExecutionError(f"{self._cmd[0]} exited {status} {when}: {(lines or ['no message'])[-1]}")
+
+    def errors(self) -> str:
+        """What QEMU has written to its standard error."""
+        self._errors.seek(0)
+        return self._errors.read().decode("utf-8", "backslashreplace")
+
+    def _read(self, size: int = 1, timeout: float = 10, max_size: int | None = None) -> bytes:
+        data: bytes = super()._read(size, timeout, max_size)
+        if not data:
+            raise pexpect.EOF("machine ended")  # else expect() spins
+        return data
+
+    @step()  # type: ignore[untyped-decorator]
+    def wait(self, timeout: float) -> int | None:
+        """QEMU's exit status; subprocess.TimeoutExpired if it still runs."""
+        self.exitcode = self._child.wait(timeout)
+        return self.exitcode
+
+    def _reap(self, grace: float = 2.0) -> None:
+        if self._child.poll() is None:
+            self._child.terminate()
+            try:
+                self._child.wait(grace)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+        self.exitcode = self._child.wait()
+
+    @step()  # type: ignore[untyped-decorator]
+    def off(self) -> None:
+        if self.status:
+            self._reap()
+            for pipe in (self._clientsocket, self._child.stdin, self._child.stdout, self._errors):
+                pipe.close()
+            self._child = None  # else labgrid's exit handler flushes a closed pipe
+            self.status = 0
+
+
+class Status(enum.Enum):
+    off = 0
+    running = 1
+    finished = 2
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class GuestStrategy(Strategy):  # type: ignore[misc]
+    """off -> running -> finished; one time limit covers the whole boot."""
+
+    bindings = {"qemu": "GuestDriver"}
+    limit = attr.ib(default=30.0, converter=float)
+    status = attr.ib(default=Status.off, init=False)
+    log = attr.ib(default=Path("console.log"), init=False)
+
+    @step(args=["to"])  # type: ignore[untyped-decorator]
+    def transition(self, to: Status | str) -> None:
+        to = Status[to] if isinstance(to, str) else to
+        if to is Status.off:
+            self.target.deactivate(self.qemu)
+        elif to is Status.running:
+            self.transition(Status.off)
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.write_bytes(b"")
+            self.qemu.arm(self.log)
+            self.target.activate(self.qemu)
+            self.deadline = time.monotonic() + self.limit
+            self.qemu.on()
+        elif to is Status.finished:
+            if self.status is Status.off:
+                self.transition(Status.running)
+            if self.status is Status.running:
+                self.expect(pexpect.EOF)  # drains the console
+                self.qemu.wait(max(1.0, self.left()))
+        self.status = to
+
+    def left(self) -> float:
+        """Seconds left of this boot's limit."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def expect(self, pattern: Any, timeout: float | None = None) -> Any:
+        """expect() within `timeout` seconds, or what is left of this boot's limit."""
+        what = "the machine's end" if pattern is pexpect.EOF else repr(pattern)
+        seconds = self.left() if timeout is None else timeout
+        try:
+            return self.qemu.expect(pattern, timeout=seconds)
+        except pexpect.TIMEOUT:
+            limit = self.limit if timeout is None else timeout
+            raise StrategyError(f"{what} not seen in {limit:g} s") from None
+        except pexpect.EOF:
+            raise StrategyError(f"{what} not seen before the machine's end") from None
+
+    def line(self, timeout: float) -> str | None:
+        """The console's next line; None when the machine has ended. TimeoutError if none comes."""
+        try:
+            _, before, _, _ = self.qemu.expect("\r?\n", timeout=timeout)
+        except pexpect.EOF:
+            return None
+        except pexpect.TIMEOUT:
+            raise TimeoutError(f"no line in {timeout:g} s") from None
+        return text(before)
+
+    def rest(self) -> str:
+        """What the console holds of a line that has not ended."""
+        return text(self.qemu._expect.buffer or b"")
+
+    def console(self) -> str:
+        """The whole console so far."""
+        return text(self.log.read_bytes())
+
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|\r")
+
+
+def text(data: bytes) -> str:
+    """Console bytes as text, without carriage returns and terminal escapes (firmware sends some)."""
+    return ESCAPES.sub("", data.decode("utf-8", "backslashreplace"))

@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Rigs: how kernels linked with a backend are booted.
+
+A backend folder that can be booted has a `rig.py` with a class `BackendRig(Rig)`. The front door and
+the tests discover it (`discover()`); nothing else knows the backend's name. A rig makes ready what
+it needs (`prepare`), says what that is (`describe`) and opens sessions; a session runs guests, many
+per session where a hypervisor has to be booted first, so that tests pay for one such boot.
+
+`LinuxRig` and `ControlSession` are the common part of rigs that are a small Linux of distribution
+packages in memory (ci/rig-init.sh is its first process).
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import initramfs, packages
+from .backends import backends
+from .util import ROOT, Progress, UserError, cache_dir, locked, write_if_changed
+
+if TYPE_CHECKING:
+    from .guest import GuestStrategy
+
+Live = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One kernel to run once."""
+
+    kernel: Path
+    name: str
+    """Of the run; names its console log."""
+    append: str = ""
+    """Kernel command line, without the options of the library, which the rig adds."""
+    cpus: int = 1
+    memory_mib: int = 64
+    deadline: float = 60.0
+    """Seconds until the guest is stopped and reported as hanging."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What only this rig understands, for example another CPU model."""
+    witness: bool = False
+    """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
+
+
+@dataclass
+class Outcome:
+    """What became of a guest, as its machine tells it. The console tells the other half."""
+
+    guest: Guest
+    console: str
+    clean: bool
+    """Whether the machine ended the way a passing kernel ends it."""
+    end: str
+    """The end state in words: `exit status 0x10`, `shutdown reason 3 (crash)`, `hung: …`."""
+    advice: str
+    """What to do about an end that is not clean; empty if it is."""
+    seconds: float
+    command: str
+    """The command that started the guest, as a person would repeat it."""
+    log: Path
+    """The session's console log."""
+    evidence: dict[str, list[str]] = field(default_factory=dict)
+    """What the rig saw from outside, by kind of evidence."""
+    witness: dict[int, int] | None = None
+    """Hypercalls by number, counted from outside the guest."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One row of the figure: a backend's library in one way of booting it."""
+
+    name: str
+    title: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class Session(abc.ABC):
+    """An open rig."""
+
+    @abc.abstractmethod
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        """Run one guest to its end or deadline; `live` gets its console line by line."""
+
+
+class Rig(abc.ABC):
+    """How the kernels of one backend are booted."""
+
+    configurations: tuple[Configuration, ...]
+
+    def __init__(self, backend: str, report: Progress) -> None:
+        self.backend = backend
+        self.report = report
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / "backends" / self.backend
+
+    def prepare(self) -> None:
+        """Make ready whatever a session needs; slow only the first time."""
+        return
+
+    @abc.abstractmethod
+    def describe(self) -> dict[str, str]:
+        """What guests run on, component by component, with versions; after `prepare`."""
+
+    @abc.abstractmethod
+    def session(
+        self, kernels: Sequence[Path], logs: Path
+    ) -> contextlib.AbstractContextManager[Session]:
+        """Open the rig with these kernels at hand; logs go to the folder `logs`."""
+
+    def facts(self, outcome: Outcome) -> dict[str, str]:
+        """What the figure's row says about this run beyond what every run says."""
+        return {}
+
+
+def discover(report: Progress) -> dict[str, Rig]:
+    """The rigs of all backends, by backend; backends that others build on come first."""
+    rigs = {}
+    for backend in backends():
+        path = ROOT / "backends" / backend / "rig.py"
+        if not path.is_file():
+            continue
+        spec = importlib.util.spec_from_file_location(f"vmi_rig_{backend.replace('-', '_')}", path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        rigs[backend] = module.BackendRig(backend, report)
+    return rigs
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A QEMU machine as labgrid's environment describes it."""
+
+    qemu: str
+    machine: str
+    cpu: str
+    memory: str
+    kernel: Path
+    append: str
+    extra: Sequence[str] = ()
+
+
+@contextlib.contextmanager
+def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[GuestStrategy]:
+    """Start a machine through labgrid; it is switched off at the end, whatever happens."""
+    # Imported here: only commands that boot something pay for labgrid.
+    from labgrid import Environment
+
+    from . import guest as _  # noqa: F401  # registers driver and strategy
+
+    qemu = shutil.which(machine.qemu)
+    if not qemu:
+        raise UserError(f"{machine.qemu}: not found; ./vmi setup installs it")
+    config = {
+        "tools": {"qemu": qemu},
+        "images": {"kernel": str(machine.kernel)},
+        "targets": {
+            name: {
+                "drivers": {
+                    "GuestDriver": {
+                        "qemu_bin": "qemu",
+                        "machine": machine.machine,
+                        "cpu": machine.cpu,
+                        "display": "fb-headless",
+                        "memory": machine.memory,
+                        "kernel": "kernel",
+                        "boot_args": machine.append,
+                        "extra_args": shlex.join(machine.extra),
+                    },
+                    "GuestStrategy": {"limit": limit},
+                }
+            }
+        },
+    }
+    logs.mkdir(parents=True, exist_ok=True)
+    environment = logs / f"{name}.env.yaml"
+    write_if_changed(environment, json.dumps(config, indent=2) + "\n")
+    target = Environment(str(environment)).get_target(name)
+    strategy = target.get_strategy()
+    strategy.log = (logs / f"{name}.console.log").absolute()
+    try:
+        strategy.transition("running")
+        yield strategy
+    finally:
+        strategy.transition("off")
+        target.cleanup()
+
+
+class ControlSession(Session):
+    """The host's end of ci/rig-init.sh's protocol on the rig's second serial port."""
+
+    def __init__(self, strategy: GuestStrategy, name: str) -> None:
+        self.strategy = strategy
+        self.name = name
+        self.broken = ""
+
+    def start(self, seconds: float) -> dict[str, list[str]]:
+        """Wait until the rig is up; what it said on the way."""
+        return self._collect("ready", seconds, None)
+
+    def _collect(self, last: str, seconds: float, live: Live | None) -> dict[str, list[str]]:
+        """Frames by tag, up to the frame `last`."""
+        frames: dict[str, list[str]] = {}
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.strategy.line(max(0.1, deadline - time.monotonic()))
+            except TimeoutError:
+                line = None
+                self.broken = f"the {self.name} rig has not answered for {seconds:g} s"
+            if line is None:
+                self.broken = self.broken or f"the {self.name} rig has ended by itself"
+                tail = self.strategy.console().splitlines()[-40:]
+                raise UserError("\n".join([self.broken, *tail, f"(whole log: {self.strategy.log})"]))
+            tag, _, text = line.partition(" ")
+            if not tag.startswith("@"):
+                continue
+            frames.setdefault(tag[1:], []).append(text)
+            if tag[1:] == "console" and live:
+                live(text)
+            if tag[1:] == last:
+                return frames
+
+    def send(self, line: str) -> None:
+        if not line.isprintable():
+            raise UserError(f"not printable, so not for a rig: {line!r}", 2)
+        self.strategy.qemu.sendline(line)
+
+    def run_kernel(
+        self, guest: Guest, options: Mapping[str, str], live: Live | None
+    ) -> tuple[dict[str, list[str]], float]:
+        """Run a guest in the rig; the frames it gave and the seconds it took."""
+        if self.broken:
+            raise UserError(self.broken)
+        for key, value in {
+            "deadline": f"{guest.deadline:.0f}",
+            "append": guest.append,
+            "cpus": str(guest.cpus),
+            "memory": str(guest.memory_mib),
+            **options,
+        }.items():
+            self.send(f"set {key} {value}")
+        started = time.monotonic()
+        self.send(f"run {guest.kernel.name}")
+        # The rig itself keeps the guest's deadline; if it is late by more than this, it is lost.
+        frames = self._collect("done", guest.deadline * 1.5 + 30, live)
+        return frames, time.monotonic() - started
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built rig: files by role, and the versions of what is in them."""
+
+    folder: Path
+    versions: dict[str, str]
+
+    @property
+    def initramfs(self) -> Path:
+        return self.folder / "rig.cpio"
+
+    @property
+    def linux(self) -> Path:
+        return self.folder / "vmlinuz"
+
+
+class LinuxRig(Rig):
+    """A rig that is a Linux of distribution packages with an initial RAM file system of our own.
+
+    Subclasses say what to take from where. The image is cached under a hash of everything that goes
+    into it: packages (by the hash of their files), the machine's files, init scripts and this code.
+    """
+
+    modules: tuple[str, ...]
+    """Kernel modules, in the order in which they are loaded."""
+    module_parameters: Mapping[str, str] = {}
+    module_paths: tuple[str, ...]
+    """Which of the kernel package's module folders to unpack (tar patterns)."""
+    roots: tuple[str, ...] = ()
+    """Packages beside the kernel and busybox."""
+    follow: tuple[str, ...] = ()
+    """Dependencies are followed while their name starts with one of these."""
+
+    image: Image
+
+    def selection(self) -> packages.Selection:
+        kernel_files = ("./boot/vmlinuz*", "*/modules.builtin", *self.module_paths)
+        return packages.Selection(
+            roots=(*self.roots, "linux-image-amd64", "busybox-static"),
+            follow=(*self.follow, "linux-image-"),
+            only=(("linux-image-[0-9]*", kernel_files),),
+        )
+
+    def inputs(self) -> list[Path]:
+        """Files of this machine, beside packages, that go into the image."""
+        return []
+
+    @abc.abstractmethod
+    def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> None:
+        """Put the backend's own files into the archive, or beside it into the folder `image`."""
+
+    def prepare(self) -> None:
+        selection = self.selection()
+        _, chosen = packages.resolve(selection, self.report)
+        sources = sorted(
+            [*(ROOT / "ci").glob("*.py"), ROOT / "ci/rig-init.sh", *self.folder.glob("*.cfg")]
+            + [self.folder / "rig.py", self.folder / "rig-init.sh"]
+        )
+        key = hashlib.sha256()
+        for package in chosen:
+            key.update(f"{package.name} {package.version} {package.sha256}\n".encode())
+        for path in sources:
+            if path.name in ("__init__.py", "packages.py", "initramfs.py", "rig.py") or path.suffix != ".py":
+                key.update(path.name.encode() + b"\0" + path.read_bytes())
+        for path in self.inputs():
+            stat = path.stat()
+            key.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        folder = cache_dir() / "rigs" / f"{self.backend}-{key.hexdigest()[:16]}"
+        with locked(cache_dir() / f"{self.backend}.lock"):
+            if not (folder / "versions.json").is_file():
+                self.report(f"building the {self.backend} rig (once; kept in {folder})")
+                chosen, trees = packages.unpack(selection, self.report)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
+                    self._build(Path(new), trees)
+                    versions = {package.name: package.version for package in chosen}
+                    (Path(new) / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
+                    shutil.rmtree(folder, ignore_errors=True)
+                    shutil.copytree(new, folder)
+        self.image = Image(folder, json.loads((folder / "versions.json").read_text()))
+
+    def _build(self, folder: Path, trees: list[Path]) -> None:
+        kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
+        archive = initramfs.Archive()
+        archive.program("/init", ROOT / "ci/rig-init.sh")
+        archive.file("/rig/backend.sh", (self.folder / "rig-init.sh").read_bytes())
+        for number, (name, data) in enumerate(initramfs.modules(kernel, self.modules)):
+            archive.file(f"/rig/modules/{number}-{name}.ko", data)
+            if name in self.module_parameters:
+                archive.file(f"/rig/modules/{number}-{name}.ko.args", self.module_parameters[name].encode())
+        archive.program("/bin/busybox", packages.find(trees, "bin/busybox"))
+        archive.link("/bin/sh", "busybox")
+        archive.device("/dev/console", 5, 1)
+        for mount in ("/proc", "/sys"):
+            archive.folder(mount)
+        self.fill(archive, trees, folder)
+        (folder / "rig.cpio").write_bytes(archive.finish())
+        shutil.copyfile(packages.find([kernel], "boot/vmlinuz*"), folder / "vmlinuz")
+
+    @contextlib.contextmanager
+    def with_guests(self, kernels: Sequence[Path]) -> Iterator[Path]:
+        """The image's archive followed by one that holds the kernels; gone afterwards."""
+        archive = initramfs.Archive()
+        for kernel in kernels:
+            archive.program(f"/guests/{kernel.name}", kernel)
+        with tempfile.TemporaryDirectory(prefix="vmi-rig-") as folder:
+            path = Path(folder) / "rig.cpio"
+            with open(path, "wb") as file, open(self.image.initramfs, "rb") as base:
+                shutil.copyfileobj(base, file)
+                file.write(archive.finish())
+            yield path
+
+
+def host_cpus() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def as_dict(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for a results file."""
+    return {
+        "kernel": outcome.guest.kernel.name,
+        "append": outcome.guest.append,
+        "cpus": outcome.guest.cpus,
+        "clean": outcome.clean,
+        "end": outcome.end,
+        "seconds": round(outcome.seconds, 2),
+        "command": outcome.command,
+        "log": str(outcome.log),
+    }

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Run vmigen for the build:
+
+    generate.py backends [NAME…]                         backends to build and their parents: NAME:PARENT
+    generate.py list FOLDER…                             file names that the build uses
+    generate.py OUTDIR TREE DEPFILE SPEC FOLDER…         render
+
+vmigen writes a tree (NAME/stubs.S, include/vmi/vmi.h, …); a Meson step must declare its outputs, and
+all in one folder. So the tree goes to TREE as it is, and what is compiled also goes to OUTDIR under
+flat names (NAME-stubs.S, vmi.h, …). `#include "NAME/routines.h"` works through one-line headers
+beside OUTDIR; they never change, so the build sees through them to the flat file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "codegen"))
+
+from ci.backends import backends  # noqa: E402
+from ci.util import UserError, write_if_changed  # noqa: E402
+from vmigen.cli import main as vmigen  # noqa: E402
+
+COMPILED = (".h", ".c", ".S", ".json")
+
+
+def outputs(common: list[str]) -> list[str]:
+    """What vmigen writes and the build uses; ends the process with vmigen's status if it fails."""
+    listing = io.StringIO()
+    with contextlib.redirect_stdout(listing):
+        status = vmigen(["list-outputs", *common])
+    if status:
+        sys.exit(status)
+    return [path for path in listing.getvalue().split() if path.endswith(COMPILED)]
+
+
+def flat(path: str) -> str:
+    return path.removeprefix("include/vmi/").replace("/", "-")
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[0] == "backends":
+        try:
+            print("\n".join(f"{name}:{parent}" for name, parent in backends(arguments[1:]).items()))
+        except UserError as error:
+            sys.exit(str(error))
+        return
+    if arguments[0] == "list":
+        print("\n".join(flat(path) for path in outputs(["--backends", *arguments[1:]])))
+        return
+    outdir, tree, depfile = (Path(argument) for argument in arguments[:3])
+    common = ["--backends", *arguments[3:]]
+    rule = tree / "inputs.d"
+    status = vmigen(["generate", *common, "--out", str(tree), "--depfile", str(rule)])
+    if status:
+        sys.exit(status)
+    for path in outputs(common):
+        write_if_changed(outdir / flat(path), (tree / path).read_bytes())
+        if path.endswith(".h") and not path.startswith("include/"):
+            forward = f"/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n#include <vmi/{flat(path)}>\n"
+            write_if_changed(outdir.parent / path, forward)
+    _, inputs = rule.read_text().split(":", 1)
+    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {__file__}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
