@@ -3,7 +3,7 @@
 
     generate.py backends [NAME…]                         backends to build and their parents: NAME:PARENT
     generate.py list FOLDER…                             file names that the build uses
-    generate.py OUTDIR TREE DEPFILE SPEC FOLDER…         render
+    generate.py OUTDIR TREE DEPFILE FOLDER…              render
 
 vmigen writes a tree (NAME/stubs.S, include/vmi/vmi.h, …); a Meson step must declare its outputs, and
 all in one folder. So the tree goes to TREE as it is, and what is compiled also goes to OUTDIR under
