@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""vmigen: from the VMI specification and the backends' descriptions to headers, stubs, tables and reference pages.
+"""From the VMI specification and the backends' descriptions to headers, stubs, tables and reference pages.
 
-A straight line: `document` reads YAML and keeps places, `schema` and `rules` check, `model` holds what was resolved,
-`abi` turns register contracts into assembly, `render` fills templates, `output` writes.
+A straight line: `document` reads YAML and keeps places, `schema`, `rules` and `backends` check and resolve,
+`model` holds the result, `i386` turns register contracts into code, `render` fills templates, `output`
+writes.
 """

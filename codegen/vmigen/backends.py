@@ -34,8 +34,15 @@ class BackendSource:
 class BackendRules:
     """Resolves backends that their schema accepted against a specification."""
 
-    def __init__(self, sources: list[BackendSource], spec: Spec, call_names: set[str], spec_lost: set[str], architectures: set[str],
-                 problems: Problems) -> None:
+    def __init__(
+        self,
+        sources: list[BackendSource],
+        spec: Spec,
+        call_names: set[str],
+        spec_lost: set[str],
+        architectures: set[str],
+        problems: Problems,
+    ) -> None:
         self._sources = sources
         self._spec = spec
         self._calls = {call.name: call for call in spec.calls}
@@ -53,8 +60,12 @@ class BackendRules:
         for source in self._sources:
             name = source.name
             if name in self._by_name:
-                self._problems.add(source.document.place_of("name"), f"backend '{name}' is also in {self._by_name[name].folder}",
-                                   "expected each name once", "rename one, or give the folder once")
+                self._problems.add(
+                    source.document.place_of("name"),
+                    f"backend '{name}' is also in {self._by_name[name].folder}",
+                    "expected each name once",
+                    "rename one, or give the folder once",
+                )
                 continue
             self._by_name[name] = source
         ordered = [source for source in self._sources if self._by_name.get(source.name) is source]
@@ -68,43 +79,75 @@ class BackendRules:
         self._identity(source)
         parent = self._parent(source, children)
         tables = self._tables(source, parent)
-        backend = Backend(name, document.get("title", name), document.get("summary", ""), parent.name if parent else None,
-                          tuple(document.get("architectures", ())), tables, self._ways(source, parent, tables))
+        backend = Backend(
+            name,
+            document.get("title", name),
+            document.get("summary", ""),
+            parent.name if parent else None,
+            tuple(document.get("architectures", ())),
+            tables,
+            self._ways(source, parent, tables),
+        )
         self._done[name] = backend
         return backend
 
     def _identity(self, source: BackendSource) -> None:
         document = source.document
         if "name" in document and document["name"] != source.folder.name:
-            self._problems.add(document.place_of("name"), f"name '{document['name']}' in folder '{source.folder.name}'",
-                               "expected the folder's name", "rename one of the two")
+            self._problems.add(
+                document.place_of("name"),
+                f"name '{document['name']}' in folder '{source.folder.name}'",
+                "expected the folder's name",
+                "rename one of the two",
+            )
         listed = document.get("architectures")
         if not isinstance(listed, Seq):
             return
         for i, architecture in enumerate(listed):
             if architecture not in self._architectures and "architectures" not in self._spec_lost:
-                self._problems.add(listed.place_of(i), f"unknown architecture '{architecture}'",
-                                   f"expected {names(sorted(self._architectures))}", "correct it")
+                self._problems.add(
+                    listed.place_of(i),
+                    f"unknown architecture '{architecture}'",
+                    f"expected {names(sorted(self._architectures))}",
+                    "correct it",
+                )
         if self._spec.architecture.name not in listed:
-            self._problems.add(listed.place, f"backend '{source.name}' is not for {self._spec.architecture.name}",
-                               f"it has {names(listed)}", "leave it out, or add the architecture to its list")
+            self._problems.add(
+                listed.place,
+                f"backend '{source.name}' is not for {self._spec.architecture.name}",
+                f"it has {names(listed)}",
+                "leave it out, or add the architecture to its list",
+            )
 
     def _parent(self, source: BackendSource, children: tuple[str, ...]) -> Backend | None:
         document = source.document
         if "inherits" not in document:
             if "defaults" in document and "inherits" not in source.lost:
-                self._problems.add(document.key_place("defaults"), "`defaults: inherited` without `inherits`",
-                                   "expected the backend to inherit from", "add `inherits: NAME`, or list every call")
+                self._problems.add(
+                    document.key_place("defaults"),
+                    "`defaults: inherited` without `inherits`",
+                    "expected the backend to inherit from",
+                    "add `inherits: NAME`, or list every call",
+                )
             return None
         name = document["inherits"]
         place = document.place_of("inherits")
         if name == source.name or name in children:
             chain = " -> ".join([*children, source.name, name])
-            self._problems.add(place, f"inheritance in a circle ({chain})", "expected a chain that ends", "remove one `inherits`")
+            self._problems.add(
+                place,
+                f"inheritance in a circle ({chain})",
+                "expected a chain that ends",
+                "remove one `inherits`",
+            )
             return None
         if name not in self._by_name:
-            self._problems.add(place, f"unknown backend '{name}'", f"expected one of {names(sorted(set(self._by_name) - {source.name}))}",
-                               "correct it, or give its folder to --backends as well")
+            self._problems.add(
+                place,
+                f"unknown backend '{name}'",
+                f"expected one of {names(sorted(set(self._by_name) - {source.name}))}",
+                "correct it, or give its folder to --backends as well",
+            )
             return None
         return self._backend(self._by_name[name], (*children, source.name))
 
@@ -118,15 +161,31 @@ class BackendRules:
         arch = self._spec.architecture
         prefix = part["prefix"]
         if not prefix.startswith(PRIVATE):
-            self._problems.add(part.place_of("prefix"), f"prefix '{prefix}'", f"a library's own symbols begin with {PRIVATE}",
-                               f"write {PRIVATE}{prefix.lstrip('_')}")
+            self._problems.add(
+                part.place_of("prefix"),
+                f"prefix '{prefix}'",
+                f"a library's own symbols begin with {PRIVATE}",
+                f"write {PRIVATE}{prefix.lstrip('_')}",
+            )
         for key in part:
-            if key not in ("prefix", "calls") and key not in self._architectures and "architectures" not in self._spec_lost:
-                self._problems.add(part.key_place(key), f"unknown key '{key}' in 'hypercalls'",
-                                   f"expected prefix, calls or an architecture ({names(sorted(self._architectures))})", "correct it")
+            if (
+                key not in ("prefix", "calls")
+                and key not in self._architectures
+                and "architectures" not in self._spec_lost
+            ):
+                self._problems.add(
+                    part.key_place(key),
+                    f"unknown key '{key}' in 'hypercalls'",
+                    f"expected prefix, calls or an architecture ({names(sorted(self._architectures))})",
+                    "correct it",
+                )
         if arch.name not in part:
-            self._problems.add(part.place, f"no hypercall convention for {arch.name}", "expected an entry for each architecture of the backend",
-                               f"add `{arch.name}: …`")
+            self._problems.add(
+                part.place,
+                f"no hypercall convention for {arch.name}",
+                "expected an entry for each architecture of the backend",
+                f"add `{arch.name}: …`",
+            )
             return inherited
         abi = self._abi(part[arch.name])
         if abi is None:
@@ -137,13 +196,21 @@ class BackendRules:
         for item in part["calls"]:
             place = item.place_of("name")
             if item["name"] in seen:
-                self._problems.add(place, f"hypercall '{item['name']}' is taken (line {seen[item['name']].line})", "expected each once",
-                                   "choose another, or remove one")
+                self._problems.add(
+                    place,
+                    f"hypercall '{item['name']}' is taken (line {seen[item['name']].line})",
+                    "expected each once",
+                    "choose another, or remove one",
+                )
                 continue
             seen[item["name"]] = place
             if prefix + item["name"] in taken:
-                self._problems.add(place, f"'{prefix}{item['name']}' is also a hypercall of {taken[prefix + item['name']]}",
-                                   "expected names apart from the inherited ones", "choose another prefix")
+                self._problems.add(
+                    place,
+                    f"'{prefix}{item['name']}' is also a hypercall of {taken[prefix + item['name']]}",
+                    "expected names apart from the inherited ones",
+                    "choose another prefix",
+                )
             call = self._hypercall(item, prefix, abi)
             if call:
                 calls.append(call)
@@ -158,12 +225,20 @@ class BackendRules:
         def check(register: str, place: Place, once: bool, known: list[str]) -> None:
             nonlocal good
             if register not in known:
-                self._problems.add(place, f"unknown register '{register}' for a hypercall on {arch.name}", f"expected one of {names(known)}",
-                                   "correct it")
+                self._problems.add(
+                    place,
+                    f"unknown register '{register}' for a hypercall on {arch.name}",
+                    f"expected one of {names(known)}",
+                    "correct it",
+                )
                 good = False
             elif once and register in seen:
-                self._problems.add(place, f"register '{register}' is taken (line {seen[register].line})", "expected each once",
-                                   "choose another")
+                self._problems.add(
+                    place,
+                    f"register '{register}' is taken (line {seen[register].line})",
+                    "expected each once",
+                    "choose another",
+                )
                 good = False
             seen.setdefault(register, place)
 
@@ -178,7 +253,9 @@ class BackendRules:
         if not good:
             return None
         dead = None if clobbers == "used" else () if clobbers == "none" else tuple(clobbers)
-        return HypercallAbi(part["number"], tuple(part["arguments"]), part["result"], dead, tuple(part["transfer"]))
+        return HypercallAbi(
+            part["number"], tuple(part["arguments"]), part["result"], dead, tuple(part["transfer"])
+        )
 
     def _hypercall(self, part: Map, prefix: str, abi: HypercallAbi) -> Hypercall | None:
         arch = self._spec.architecture
@@ -188,22 +265,39 @@ class BackendRules:
         good = True
         for item in part.get("arguments", ()):
             if item["name"] in seen:
-                self._problems.add(item.place_of("name"), f"argument '{item['name']}' is taken", "expected each once", "choose another")
+                self._problems.add(
+                    item.place_of("name"),
+                    f"argument '{item['name']}' is taken",
+                    "expected each once",
+                    "choose another",
+                )
             if item["name"] in KEYWORDS:
-                self._problems.add(item.place_of("name"), f"argument '{item['name']}' is a word of C or C++",
-                                   "expected a name that can be used in both", "choose another")
+                self._problems.add(
+                    item.place_of("name"),
+                    f"argument '{item['name']}' is a word of C or C++",
+                    "expected a name that can be used in both",
+                    "choose another",
+                )
             seen.add(item["name"])
             kind = self._types.get(item["type"])
             if kind is None or kind.bits == 0:
                 if kind or "types" not in self._spec_lost:
-                    self._problems.add(item.place_of("type"), f"unknown type '{item['type']}'", f"expected one of {names(self._types)}",
-                                       "correct it, or add it to 'types' of the specification")
+                    self._problems.add(
+                        item.place_of("type"),
+                        f"unknown type '{item['type']}'",
+                        f"expected one of {names(self._types)}",
+                        "correct it, or add it to 'types' of the specification",
+                    )
                 good = False
                 continue
             words = -(-kind.bits // arch.word_bits)
             if words > len(free):
-                self._problems.add(item.place, f"hypercall '{part['name']}' needs more registers for '{item['name']}'",
-                                   f"a hypercall carries {len(abi.arguments)} words ({names(abi.arguments)})", "pass a pointer to a structure")
+                self._problems.add(
+                    item.place,
+                    f"hypercall '{part['name']}' needs more registers for '{item['name']}'",
+                    f"a hypercall carries {len(abi.arguments)} words ({names(abi.arguments)})",
+                    "pass a pointer to a structure",
+                )
                 good = False
                 break
             arguments.append(Argument(item["name"], kind, tuple(free[:words]), item.get("summary", ""), None))
@@ -212,20 +306,35 @@ class BackendRules:
             return None
         used = tuple(r for a in arguments for r in a.registers)
         dead = used if abi.clobbers is None else abi.clobbers
-        return Hypercall(part["name"], prefix + part["name"], part["number"], part.get("macro"), part["summary"], part.get("source"),
-                         part.get("obsolete"), tuple(arguments), tuple(r for r in dead if r != abi.result))
+        return Hypercall(
+            part["name"],
+            prefix + part["name"],
+            part["number"],
+            part.get("macro"),
+            part["summary"],
+            part.get("source"),
+            part.get("obsolete"),
+            tuple(arguments),
+            tuple(r for r in dead if r != abi.result),
+        )
 
     # Calls
 
-    def _ways(self, source: BackendSource, parent: Backend | None, tables: tuple[HypercallTable, ...]) -> dict[str, Way]:
+    def _ways(
+        self, source: BackendSource, parent: Backend | None, tables: tuple[HypercallTable, ...]
+    ) -> dict[str, Way]:
         document = source.document
         part = document.get("calls")
         entries = part if isinstance(part, Map) else Map(document.place)
         default = document.get("defaults") == "inherited" and parent is not None
         for name in entries:
             if name not in self._call_names and "calls" not in self._spec_lost:
-                self._problems.add(entries.key_place(name), f"unknown call '{name}'", "expected a call of the specification",
-                                   "correct it, or add the call to the specification")
+                self._problems.add(
+                    entries.key_place(name),
+                    f"unknown call '{name}'",
+                    "expected a call of the specification",
+                    "correct it, or add the call to the specification",
+                )
         ways: dict[str, Way] = {}
         for name, call in self._calls.items():
             if name in entries:
@@ -235,40 +344,72 @@ class BackendRules:
             elif default and parent is not None:
                 if name in parent.ways:
                     ways[name] = parent.ways[name]
-            elif name not in source.refused_calls and "" not in source.lost and not ("calls" in source.lost and part is None) \
-                    and not ("defaults" in source.lost or ("defaults" in document and parent is None)):
-                self._problems.add(document.key_place("calls"), f"call '{name}' is left out", "expected every call of the specification",
-                                   f"add `{name}: …`" + (", or `defaults: inherited`" if "inherits" in document else ""))
+            elif (
+                name not in source.refused_calls
+                and "" not in source.lost
+                and not ("calls" in source.lost and part is None)
+                and not ("defaults" in source.lost or ("defaults" in document and parent is None))
+            ):
+                self._problems.add(
+                    document.key_place("calls"),
+                    f"call '{name}' is left out",
+                    "expected every call of the specification",
+                    f"add `{name}: …`" + (", or `defaults: inherited`" if "inherits" in document else ""),
+                )
         return ways
 
-    def _way(self, source: BackendSource, entries: Map, call: Call, parent: Backend | None,
-             tables: tuple[HypercallTable, ...]) -> Way | None:
+    def _way(
+        self,
+        source: BackendSource,
+        entries: Map,
+        call: Call,
+        parent: Backend | None,
+        tables: tuple[HypercallTable, ...],
+    ) -> Way | None:
         entry = entries[call.name]
         place = entries.place_of(call.name)
         if entry == "inherited" or (isinstance(entry, Map) and "inherited" in entry):
             if isinstance(entry, Map) and set(entry) - {"inherited", "note"}:
-                self._problems.add(place, f"call '{call.name}' is inherited and more", "expected one way", "remove the others")
+                self._problems.add(
+                    place,
+                    f"call '{call.name}' is inherited and more",
+                    "expected one way",
+                    "remove the others",
+                )
                 return None
-            return self._inherited(source, place, call, parent, entry.get("note") if isinstance(entry, Map) else None)
+            return self._inherited(
+                source, place, call, parent, entry.get("note") if isinstance(entry, Map) else None
+            )
         if not isinstance(entry, Map):
             return None
         given = [key for key in ("instruction", "hypercall", "routine", "unsupported") if key in entry]
         if len(given) != 1 and given != ["hypercall", "routine"]:
-            self._problems.add(place, f"call '{call.name}' is done by {names(given)}",
-                               "expected one of instruction, hypercall, routine, unsupported (hypercall and routine may go together)",
-                               "keep one way" if given else "add one")
+            self._problems.add(
+                place,
+                f"call '{call.name}' is done by {names(given)}",
+                "expected instruction, hypercall, routine or unsupported (or hypercall and routine together)",
+                "keep one way" if given else "add one",
+            )
             return None
         if "constants" in entry and (given != ["hypercall"]):
-            self._problems.add(entry.key_place("constants"), "`constants` without a direct hypercall", "they are what a direct hypercall gets",
-                               "remove them")
+            self._problems.add(
+                entry.key_place("constants"),
+                "`constants` without a direct hypercall",
+                "they are what a direct hypercall gets",
+                "remove them",
+            )
             return None
         note = entry.get("note")
         if "routine" in entry and not self._routine(entry, call):
             return None
         if given == ["instruction"]:
             if call.convention == "jump" and not entry["instruction"]:
-                self._problems.add(entry.place_of("instruction"), f"call '{call.name}' is a jump and has no instruction",
-                                   "expected lines that leave", "add them")
+                self._problems.add(
+                    entry.place_of("instruction"),
+                    f"call '{call.name}' is a jump and has no instruction",
+                    "expected lines that leave",
+                    "add them",
+                )
                 return None
             return Way(Kind.INSTRUCTION, tuple(entry["instruction"]), note=note, origin=source.name)
         if given == ["routine"]:
@@ -277,34 +418,69 @@ class BackendRules:
             return Way(Kind.UNSUPPORTED, reason=entry["unsupported"], note=note, origin=source.name)
         return self._hypercall_way(source, entry, call, tables, note)
 
-    def _inherited(self, source: BackendSource, place: Place, call: Call, parent: Backend | None, note: str | None) -> Way | None:
+    def _inherited(
+        self, source: BackendSource, place: Place, call: Call, parent: Backend | None, note: str | None
+    ) -> Way | None:
         if "inherits" not in source.document and "inherits" not in source.lost:
-            self._problems.add(place, f"call '{call.name}' is inherited, but backend '{source.name}' inherits from none",
-                               "expected `inherits: NAME`", "add it, or say how the call is done")
+            self._problems.add(
+                place,
+                f"call '{call.name}' is inherited, but backend '{source.name}' inherits from none",
+                "expected `inherits: NAME`",
+                "add it, or say how the call is done",
+            )
             return None
         way = parent.ways.get(call.name) if parent else None
         if way and note:
-            return Way(way.kind, way.instructions, way.hypercalls, way.direct, way.table, way.constants, way.routine, way.reason, note,
-                       way.origin)
+            return Way(
+                way.kind,
+                way.instructions,
+                way.hypercalls,
+                way.direct,
+                way.table,
+                way.constants,
+                way.routine,
+                way.reason,
+                note,
+                way.origin,
+            )
         return way
 
     def _routine(self, entry: Map, call: Call) -> bool:
         name = entry["routine"]
         place = entry.place_of("routine")
         if not name.startswith(PRIVATE):
-            self._problems.add(place, f"routine '{name}'", f"a library's own symbols begin with {PRIVATE}", f"rename it {PRIVATE}…")
+            self._problems.add(
+                place,
+                f"routine '{name}'",
+                f"a library's own symbols begin with {PRIVATE}",
+                f"rename it {PRIVATE}…",
+            )
             return False
-        prototype = ", ".join(a.type.c for a in call.arguments) + " -> " + ", ".join(r.type.c for r in call.all_results) + \
-            (" by jmp" if call.convention == "jump" else "")
+        prototype = (
+            ", ".join(a.type.c for a in call.arguments)
+            + " -> "
+            + ", ".join(r.type.c for r in call.all_results)
+            + (" by jmp" if call.convention == "jump" else "")
+        )
         first = self._routines.setdefault(name, (prototype, call.name))
         if first[0] != prototype:
-            self._problems.add(place, f"routine '{name}' also does '{first[1]}', which has another prototype",
-                               "expected one prototype per routine", "write two routines")
+            self._problems.add(
+                place,
+                f"routine '{name}' also does '{first[1]}', which has another prototype",
+                "expected one prototype per routine",
+                "write two routines",
+            )
             return False
         return True
 
-    def _hypercall_way(self, source: BackendSource, entry: Map, call: Call, tables: tuple[HypercallTable, ...],
-                       note: str | None) -> Way | None:
+    def _hypercall_way(
+        self,
+        source: BackendSource,
+        entry: Map,
+        call: Call,
+        tables: tuple[HypercallTable, ...],
+        note: str | None,
+    ) -> Way | None:
         listed = entry["hypercall"]
         several = listed if isinstance(listed, Seq) else [listed]
         place = entry.place_of("hypercall")
@@ -315,21 +491,42 @@ class BackendRules:
                 found.append(match[0])
             elif "hypercalls" not in source.lost and not self._dropped(source, name):
                 known = [item.name for table in tables for item in table.calls]
-                self._problems.add(listed.place_of(i) if isinstance(listed, Seq) else place, f"unknown hypercall '{name}'",
-                                   f"expected one of {names(known)}", "correct it, or add it to 'hypercalls'")
+                self._problems.add(
+                    listed.place_of(i) if isinstance(listed, Seq) else place,
+                    f"unknown hypercall '{name}'",
+                    f"expected one of {names(known)}",
+                    "correct it, or add it to 'hypercalls'",
+                )
         if len(found) != len(several):
             return None
         if "routine" in entry:
-            return Way(Kind.HYPERCALL, hypercalls=tuple(several), routine=entry["routine"], note=note, origin=source.name)
+            return Way(
+                Kind.HYPERCALL,
+                hypercalls=tuple(several),
+                routine=entry["routine"],
+                note=note,
+                origin=source.name,
+            )
         if isinstance(listed, Seq):
-            self._problems.add(place, f"call '{call.name}' lists hypercalls and has no routine", "expected the routine that makes them",
-                               "add `routine: …`, or give one hypercall that is made directly")
+            self._problems.add(
+                place,
+                f"call '{call.name}' lists hypercalls and has no routine",
+                "expected the routine that makes them",
+                "add `routine: …`, or give one hypercall that is made directly",
+            )
             return None
         table, target = found[0]
         if not self._direct(entry, call, target):
             return None
-        return Way(Kind.HYPERCALL, hypercalls=(target.name,), direct=target, table=table, constants=tuple(entry.get("constants", ())),
-                   note=note, origin=source.name)
+        return Way(
+            Kind.HYPERCALL,
+            hypercalls=(target.name,),
+            direct=target,
+            table=table,
+            constants=tuple(entry.get("constants", ())),
+            note=note,
+            origin=source.name,
+        )
 
     @staticmethod
     def _dropped(source: BackendSource, name: str) -> bool:
@@ -342,25 +539,50 @@ class BackendRules:
         place = entry.place_of("constants") if "constants" in entry else entry.place_of("hypercall")
         before = len(self._problems.found)
         if call.convention == "jump" or call.results:
-            self._problems.add(entry.place_of("hypercall"), f"call '{call.name}' cannot be one hypercall",
-                               "a direct hypercall returns one value to its caller", "write a routine")
+            self._problems.add(
+                entry.place_of("hypercall"),
+                f"call '{call.name}' cannot be one hypercall",
+                "a direct hypercall returns one value to its caller",
+                "write a routine",
+            )
             return False
         if len(constants) != len(target.arguments):
-            self._problems.add(place, f"hypercall '{target.name}' gets {len(constants)} value(s)", f"expected {len(target.arguments)}",
-                               "list a number or an argument's name for each in `constants`")
+            self._problems.add(
+                place,
+                f"hypercall '{target.name}' gets {len(constants)} value(s)",
+                f"expected {len(target.arguments)}",
+                "list a number or an argument's name for each in `constants`",
+            )
             return False
         arguments = {a.name: a for a in call.arguments}
         for i, (value, parameter) in enumerate(zip(constants, target.arguments, strict=True)):
             if isinstance(value, str):
                 if value not in arguments:
-                    self._problems.add(constants.place_of(i), f"call '{call.name}' has no argument '{value}'",
-                                       f"expected a number or one of {names(arguments)}", "correct it")
+                    self._problems.add(
+                        constants.place_of(i),
+                        f"call '{call.name}' has no argument '{value}'",
+                        f"expected a number or one of {names(arguments)}",
+                        "correct it",
+                    )
                 elif len(arguments[value].registers) != len(parameter.registers):
-                    self._problems.add(constants.place_of(i), f"argument '{value}' has {arguments[value].type.bits} bits",
-                                       f"'{parameter.name}' of the hypercall has {parameter.type.bits}", "write a routine")
+                    self._problems.add(
+                        constants.place_of(i),
+                        f"argument '{value}' has {arguments[value].type.bits} bits",
+                        f"'{parameter.name}' of the hypercall has {parameter.type.bits}",
+                        "write a routine",
+                    )
             elif not -(1 << 31) <= value < (1 << 32):
-                self._problems.add(constants.place_of(i), f"{describe(value)} is too large", "expected a word", "write a routine")
+                self._problems.add(
+                    constants.place_of(i),
+                    f"{describe(value)} is too large",
+                    "expected a word",
+                    "write a routine",
+                )
         if call.result and len(call.result.registers) > 1:
-            self._problems.add(entry.place_of("hypercall"), f"call '{call.name}' returns {call.result.type.bits} bits",
-                               "a hypercall returns one word", "write a routine")
+            self._problems.add(
+                entry.place_of("hypercall"),
+                f"call '{call.name}' returns {call.result.type.bits} bits",
+                "a hypercall returns one word",
+                "write a routine",
+            )
         return len(self._problems.found) == before

@@ -55,16 +55,32 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="vmigen", description="Generates everything that repeats the VMI specification.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--spec", type=Path, default=PROJECT / "spec" / "vmi.yaml", help="the specification (default: spec/vmi.yaml)")
-    common.add_argument("--backends", type=Path, nargs="*", default=[], metavar="FOLDER", help="backend folders, parents included")
+    common = _Parser(add_help=False)
+    common.add_argument(
+        "--spec",
+        type=Path,
+        default=PROJECT / "spec" / "vmi.yaml",
+        help="the specification (default: spec/vmi.yaml)",
+    )
+    common.add_argument(
+        "--backends",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FOLDER",
+        help="backend folders, parents included",
+    )
     common.add_argument("--arch", default="i386", help="architecture (default: i386)")
     generate = commands.add_parser("generate", parents=[common], help="check, render and write all outputs")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
-    generate.add_argument("--depfile", type=Path, metavar="FILE", help="write the inputs as a Makefile rule, for the build")
+    generate.add_argument(
+        "--depfile", type=Path, metavar="FILE", help="write the inputs as a Makefile rule, for the build"
+    )
     commands.add_parser("check", parents=[common], help="check only")
     commands.add_parser("list-outputs", parents=[common], help="paths that `generate` writes, one per line")
-    listing = commands.add_parser("list-backends", help="names of the backends in a folder, one per line, parents first")
+    listing = commands.add_parser(
+        "list-backends", help="names of the backends in a folder, one per line, parents first"
+    )
     listing.add_argument("folder", type=Path, metavar="FOLDER")
     return parser
 
@@ -102,8 +118,13 @@ def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Prob
         document = yaml.load(folder / BACKEND_FILE, problems)
         if document is not None:
             sources.append(BackendSource(folder.resolve(), document))
-    inputs = [spec_path, SPEC_SCHEMA, BACKEND_SCHEMA, *(folder / BACKEND_FILE for folder in backend_folders),
-              *sorted(Path(__file__).resolve().parent.glob("*.py"))]
+    inputs = [
+        spec_path,
+        SPEC_SCHEMA,
+        BACKEND_SCHEMA,
+        *(folder / BACKEND_FILE for folder in backend_folders),
+        *sorted(Path(__file__).resolve().parent.glob("*.py")),
+    ]
     backend_schema = schema.load_schema(BACKEND_SCHEMA)
     for source in sources:
         bad = schema.check(source.document, backend_schema, problems)
@@ -112,9 +133,18 @@ def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Prob
     if spec_document is None:
         return None
     bad = schema.check(spec_document, schema.load_schema(SPEC_SCHEMA), problems)
-    known = set(spec_document["architectures"]) if isinstance(spec_document.get("architectures"), dict) else set()
-    status = {name: part["status"] for name, part in spec_document.get("architectures", {}).items()
-              if isinstance(part, dict) and "status" in part} if known else {}
+    known = (
+        set(spec_document["architectures"]) if isinstance(spec_document.get("architectures"), dict) else set()
+    )
+    status = (
+        {
+            name: part["status"]
+            for name, part in spec_document.get("architectures", {}).items()
+            if isinstance(part, dict) and "status" in part
+        }
+        if known
+        else {}
+    )
     lost = schema.prune(spec_document, bad)
     if known and "architectures" not in lost:
         _check_architecture(arch, known, status)
@@ -130,10 +160,13 @@ def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Prob
 
 def _check_architecture(arch: str, known: set[str], status: dict[str, str]) -> None:
     if arch not in known:
-        raise Stop(f"vmigen: error: unknown architecture '{arch}'; expected one of {names(sorted(known))}; correct --arch", 2)
-    if status.get(arch) != "supported" or arch not in architectures():
-        ready = sorted(name for name in architectures() if status.get(name) == "supported")
-        raise Stop(f"vmigen: error: architecture '{arch}' is planned, not supported; expected {names(ready)}; correct --arch", 2)
+        found, expected = f"unknown architecture '{arch}'", f"one of {names(sorted(known))}"
+    elif status.get(arch) != "supported" or arch not in architectures():
+        ready = [name for name in architectures() if status.get(name) == "supported"]
+        found, expected = f"architecture '{arch}' is planned, not supported", names(ready)
+    else:
+        return
+    raise Stop(f"vmigen: error: {found}; expected {expected}; correct --arch", 2)
 
 
 def _rule(targets: list[Path], inputs: list[Path]) -> str:
@@ -149,9 +182,14 @@ def _list_backends(folder: Path) -> int:
         if not folder.is_dir():
             raise NotADirectoryError(20, os.strerror(20))
     except OSError as error:
-        raise Stop(f"vmigen: error: cannot read '{folder}' ({reason(error)}); expected a folder of backends; correct the path", 2) from None
+        why = f"cannot read '{folder}' ({reason(error)})"
+        raise Stop(f"vmigen: error: {why}; expected a folder of backends; correct the path", 2) from None
     problems = Problems()
-    documents = {path.name: document for path in folders if (document := yaml.load(path / BACKEND_FILE, problems)) is not None}
+    documents = {
+        path.name: document
+        for path in folders
+        if (document := yaml.load(path / BACKEND_FILE, problems)) is not None
+    }
     if problems:
         raise Stop(str(problems))
     listed: list[str] = []

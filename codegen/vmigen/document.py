@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """YAML with places: mappings, sequences and scalars that know their line and column.
 
-The events of ruamel.yaml's parser are composed here rather than by its round-trip loader, because its parser in C
-(ruamel.yaml.clib, used when installed) is some forty times as fast and gives events with the same marks. The subset read is
-what the two formats need: one document of mappings, sequences and scalars of YAML 1.2's core schema; no anchors, aliases,
-tags or merges, so that a value always stands where it is used.
+The events of ruamel.yaml's parser are composed here rather than by its round-trip loader, because its parser
+in C (ruamel.yaml.clib, used when installed) is some forty times as fast and gives events with the same marks.
+The subset read is what the two formats need: one document of mappings, sequences and scalars of YAML 1.2's
+core schema; no anchors, aliases, tags or merges, so that a value always stands where it is used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ DEPTH = 32
 """Deepest nesting that is read; the formats need seven levels."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -84,8 +86,12 @@ def load(path: Path, problems: Problems) -> Map | None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        problems.add(Place(name), f"cannot read the file ({reason(error)})", "expected a readable YAML file",
-                     "correct the path or its permissions")
+        problems.add(
+            Place(name),
+            f"cannot read the file ({reason(error)})",
+            "expected a readable YAML file",
+            "correct the path or its permissions",
+        )
         return None
     text = _decode(data, name, problems)
     if text is None:
@@ -100,16 +106,28 @@ def load(path: Path, problems: Problems) -> Map | None:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
         what = " ".join(str(error.problem or error.context or "not understood").split())
-        problems.add(place, f"not valid YAML: {what}", "expected YAML 1.2",
-                     "look at indentation, quotes and brackets here and just before")
+        problems.add(
+            place,
+            f"not valid YAML: {what}",
+            "expected YAML 1.2",
+            "look at indentation, quotes and brackets here and just before",
+        )
         return None
     except YAMLError as error:
-        problems.add(Place(name), f"not valid YAML: {str(error).splitlines()[0]}", "expected YAML 1.2",
-                     "look at the characters of the file")
+        problems.add(
+            Place(name),
+            f"not valid YAML: {str(error).splitlines()[0]}",
+            "expected YAML 1.2",
+            "look at the characters of the file",
+        )
         return None
     if not isinstance(document, Map):
-        problems.add(Place(name, 1, 1), f"the file holds {describe(document)}", "expected a mapping of keys to values",
-                     "see codegen/README.md for the format")
+        problems.add(
+            Place(name, 1, 1),
+            f"the file holds {describe(document)}",
+            "expected a mapping of keys to values",
+            "see codegen/README.md for the format",
+        )
         return None
     return document
 
@@ -121,19 +139,31 @@ def _decode(data: bytes, name: str, problems: Problems) -> str | None:
         before = data[: error.start]
         line = before.count(b"\n") + 1
         column = error.start - (before.rfind(b"\n") + 1) + 1
-        problems.add(Place(name, line, column), f"byte 0x{data[error.start]:02x} is not UTF-8",
-                     "expected a text file in UTF-8", "save the file as UTF-8")
+        problems.add(
+            Place(name, line, column),
+            f"byte 0x{data[error.start]:02x} is not UTF-8",
+            "expected a text file in UTF-8",
+            "save the file as UTF-8",
+        )
         return None
     text = text.removeprefix("\ufeff")
     if control := _CONTROL.search(text):
         line = text.count("\n", 0, control.start()) + 1
         column = control.start() - (text.rfind("\n", 0, control.start()) + 1) + 1
-        problems.add(Place(name, line, column), f"character U+{ord(control.group()):04X} is not text",
-                     "expected a text file", "remove the character, or name the right file")
+        problems.add(
+            Place(name, line, column),
+            f"character U+{ord(control.group()):04X} is not text",
+            "expected a text file",
+            "remove the character, or name the right file",
+        )
         return None
     if not text.strip():
-        problems.add(Place(name, 1, 1), "the file is empty", "expected a mapping of keys to values",
-                     "see codegen/README.md for the format")
+        problems.add(
+            Place(name, 1, 1),
+            "the file is empty",
+            "expected a mapping of keys to values",
+            "see codegen/README.md for the format",
+        )
         return None
     return text
 
@@ -160,12 +190,18 @@ def scalar(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
-        if len(text) > 40:      # far beyond any value of the formats; and int() refuses very long ones
+        if len(text) > 40:  # far beyond any value of the formats; and int() refuses very long ones
             return float("inf")
         return int(text, 0 if text[:2] in ("0x", "0o") else 10)
     if _FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").replace(".nan", "nan")
-                     .replace(".NaN", "nan").replace(".NAN", "nan"))
+        return float(
+            text.replace(".inf", "inf")
+            .replace(".Inf", "inf")
+            .replace(".INF", "inf")
+            .replace(".nan", "nan")
+            .replace(".NaN", "nan")
+            .replace(".NAN", "nan")
+        )
     return text
 
 
@@ -184,8 +220,12 @@ class _Composer:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _Refused(self._place(event), "a second document begins", "expected one document per file",
-                                   "remove the `---` line")
+                    raise _Refused(
+                        self._place(event),
+                        "a second document begins",
+                        "expected one document per file",
+                        "remove the `---` line",
+                    )
             elif isinstance(event, (ScalarEvent, MappingStartEvent, SequenceStartEvent, AliasEvent)):
                 root = self._node(event, 0)
         return root
@@ -196,13 +236,21 @@ class _Composer:
     def _node(self, event: Any, depth: int) -> Any:
         place = self._place(event)
         if isinstance(event, AliasEvent) or event.anchor:
-            raise _Refused(place, f"anchor or alias '{event.anchor}'", "the format has none",
-                           "write the value out where it is used")
+            raise _Refused(
+                place,
+                f"anchor or alias '{event.anchor}'",
+                "the format has none",
+                "write the value out where it is used",
+            )
         if event.ctag is not None if hasattr(event, "ctag") else event.tag is not None:
             raise _Refused(place, "a tag (!)", "the format has none", "write the plain value")
         if depth > DEPTH:
-            raise _Refused(place, f"nested more than {DEPTH} levels deep", "expected the format of codegen/README.md",
-                           "look for an unclosed bracket")
+            raise _Refused(
+                place,
+                f"nested more than {DEPTH} levels deep",
+                "expected the format of codegen/README.md",
+                "look for an unclosed bracket",
+            )
         if isinstance(event, ScalarEvent):
             plain = event.implicit[0] if event.style in (None, "") else False
             return scalar(event.value) if plain else event.value
@@ -222,16 +270,24 @@ class _Composer:
         while not isinstance(event := next(self._events), MappingEndEvent):
             at = self._place(event)
             if not isinstance(event, ScalarEvent):
-                raise _Refused(at, "a key that is not a plain text", "expected `key: value`",
-                               "quote the text if it begins with a bracket")
+                raise _Refused(
+                    at,
+                    "a key that is not a plain text",
+                    "expected `key: value`",
+                    "quote the text if it begins with a bracket",
+                )
             self._node(event, depth + 1)
             key = event.value
             value_event = next(self._events)
             value_place = self._place(value_event)
             value = self._node(value_event, depth + 1)
             if key in result:
-                self._problems.add(at, f"key '{key}' is given twice (first on line {result.key_places[key].line})",
-                                   "expected each key once", "remove one of the two")
+                self._problems.add(
+                    at,
+                    f"key '{key}' is given twice (first on line {result.key_places[key].line})",
+                    "expected each key once",
+                    "remove one of the two",
+                )
                 continue
             result[key] = value
             result.key_places[key] = at

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Register contracts as i386 code: inline wrappers in C, entry points and hypercall stubs in AT&T assembly."""
+"""Register contracts as i386 code: inline wrappers in C, entry points and hypercall stubs in assembly."""
 
 from __future__ import annotations
 
@@ -42,16 +42,19 @@ def c_compatible(call: Call, arch: Architecture) -> bool:
     if call.convention == "jump" or call.results:
         return False
     places = c_places(arch, [len(argument.registers) for argument in call.arguments])
-    same_result = call.result is None or call.result.registers == arch.result[:len(call.result.registers)]
-    return [argument.registers for argument in call.arguments] == places and same_result \
+    same_result = call.result is None or call.result.registers == arch.result[: len(call.result.registers)]
+    return (
+        [argument.registers for argument in call.arguments] == places
+        and same_result
         and set(call.clobbers) <= set(arch.scratch)
+    )
 
 
 def wrapper(call: Call) -> Wrapper:
     """The inline wrapper: one `call` with the contract's registers as operands.
 
-    Words on the stack are pushed from registers, for an operand in memory could be addressed by the stack pointer, which
-    the pushes move. `lea` drops them again, as it keeps the flags.
+    Words on the stack are pushed from registers, for an operand in memory could be addressed by the stack
+    pointer, which the pushes move. `lea` drops them again, as it keeps the flags.
     """
     out = Wrapper()
     out.parameters, out.returns = prototype(call)
@@ -123,9 +126,10 @@ def _unsupported(call: Call) -> list[str]:
     lines: list[str] = []
     for result in call.all_results:
         for index, register in enumerate(result.registers):
-            word = (call.unsupported >> 32 * index) & 0xffffffff
-            # Small negative numbers are errors and read better with their sign.
-            lines.append(f"mov ${word - (1 << 32) if word > 0xfffff000 and call.unsupported < 0 else word}, %{register}")
+            word = (call.unsupported >> 32 * index) & 0xFFFFFFFF
+            # Errors read better with their sign.
+            number = word - (1 << 32) if call.unsupported < 0 else word
+            lines.append(f"mov ${number}, %{register}")
     return lines
 
 
@@ -141,11 +145,13 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
             words.append(("register", register) if index is None else ("stack", index))
     words += [("result", index) for index in range(len(call.results))]
     places = [place for group in c_places(arch, widths) for place in group]
-    in_registers = [(word, place) for word, place in zip(words, places, strict=True) if stack_index(place) is None]
+    in_registers = [
+        (word, place) for word, place in zip(words, places, strict=True) if stack_index(place) is None
+    ]
     on_stack = [word for word, place in zip(words, places, strict=True) if stack_index(place) is not None]
     in_place = all(word == ("register", place) for word, place in in_registers)
     stack_in_place = on_stack == [("stack", index) for index in range(len(on_stack))]
-    result_in_place = not call.results and call.result_registers == arch.result[:len(call.result_registers)]
+    result_in_place = not call.results and call.result_registers == arch.result[: len(call.result_registers)]
     kept = [register for register in arch.scratch if register in call.kept and register != "flags"]
     keeps_flags = "flags" in call.kept
     if in_place and stack_in_place and (call.noreturn or (result_in_place and not kept and not keeps_flags)):
@@ -182,7 +188,7 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
     if call.results:
         lines += [f"pop %{result.registers[0]}" for result in call.results]
     elif not result_in_place:
-        returned = arch.result[:len(call.result_registers)]
+        returned = arch.result[: len(call.result_registers)]
         lines += [f"push %{register}" for register in reversed(returned)]
         lines += [f"pop %{register}" for register in call.result_registers]
     lines += [f"pop %{register}" for register in reversed(kept)]
@@ -217,7 +223,7 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     for value, parameter in zip(way.constants, target.arguments, strict=True):
         for index, register in enumerate(parameter.registers):
             if isinstance(value, int):
-                numbers[register] = (value >> 32 * index) & 0xffffffff
+                numbers[register] = (value >> 32 * index) & 0xFFFFFFFF
                 continue
             source = arguments[value].registers[index]
             place = stack_index(source)

@@ -200,7 +200,7 @@ class HypercallAbi:
     number: str
     arguments: tuple[str, ...]
     result: str
-    clobbers: tuple[str, ...] | None    # None: those that were loaded
+    clobbers: tuple[str, ...] | None  # None: those that were loaded
     transfer: tuple[str, ...]
 
 

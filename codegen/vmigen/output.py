@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Writes outputs: whole or not at all, and only where their bytes change, so that a build redoes no more than it must."""
+"""Writes outputs: whole or not at all, and only where their bytes change, so that a build redoes no more."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .problems import Stop, reason
 def write(folder: Path, texts: dict[str, str]) -> list[str]:
     """Writes what has changed; returns its paths.
 
-    Every file is first written beside its place and then renamed; nothing is renamed before all are written, so that a
-    full disk or a folder without permission leaves the earlier outputs as they were.
+    Every file is first written beside its place and then renamed; nothing is renamed before all are written,
+    so that a full disk or a folder without permission leaves the earlier outputs as they were.
     """
     pending: list[tuple[Path, Path]] = []
     changed: list[str] = []
@@ -27,7 +27,9 @@ def write(folder: Path, texts: dict[str, str]) -> list[str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_dir():
                 raise IsADirectoryError(21, os.strerror(21), str(target))
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as stream:
+            with tempfile.NamedTemporaryFile(
+                dir=target.parent, prefix=f".{target.name}.", delete=False
+            ) as stream:
                 pending.append((Path(stream.name), target))
                 stream.write(data)
             os.chmod(stream.name, 0o644)
@@ -37,8 +39,11 @@ def write(folder: Path, texts: dict[str, str]) -> list[str]:
             os.replace(temporary, target)
             pending.pop(0)
     except OSError as error:
-        raise Stop(f"{error.filename2 or error.filename or folder}:1:1: error: cannot write ({reason(error)}); expected a folder that can be written; "
-                   "choose another with --out, or mend its permissions or space") from None
+        where = error.filename2 or error.filename or folder
+        raise Stop(
+            f"{where}:1:1: error: cannot write ({reason(error)}); expected a folder that can be written; "
+            "choose another with --out, or mend its permissions or space"
+        ) from None
     finally:
         for temporary, _ in pending:
             temporary.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """From the model to the text of every output, through the templates.
 
-Templates are found by name in `templates/`; a backend's own `templates/` folder comes first for that backend's files. All
-outputs are rendered before any is written.
+Templates are found by name in `templates/`; a backend's own `templates/` folder comes first for that
+backend's files. All outputs are rendered before any is written.
 """
 
 from __future__ import annotations
@@ -49,15 +49,26 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
     """All outputs, in the order in which they are listed."""
     spec = (spec_source,)
     listed = list(backends)
-    everything = (spec_source, *(backend_source(backend.name) for backend in listed))
-    found = [Output("include/vmi/vmi.h", "vmi.h.j2", spec), Output("include/vmi/constants.h", "constants.h.j2", spec)]
+    everything = (spec_source, "the backends") if listed else spec
+    found = [
+        Output("include/vmi/vmi.h", "vmi.h.j2", spec),
+        Output("include/vmi/constants.h", "constants.h.j2", spec),
+    ]
     for backend in listed:
         own = (spec_source, backend_source(backend.name))
-        found += [Output(f"{backend.name}/{name}", f"{name}.j2", own, backend)
-                  for name in ("stubs.S", "routines.h", "hypercalls.S", "hypercalls.h", "calls.c")]
-    found += [Output("model.json", None, everything), Output("support-matrix.md", "support-matrix.md.j2", everything),
-              Output("reference/README.md", "reference-index.md.j2", spec)]
-    found += [Output(f"reference/{slug(category)}.md", "reference.md.j2", everything, category=category) for category in model_categories]
+        found += [
+            Output(f"{backend.name}/{name}", f"{name}.j2", own, backend)
+            for name in ("stubs.S", "routines.h", "hypercalls.S", "hypercalls.h", "calls.c")
+        ]
+    found += [
+        Output("model.json", None, everything),
+        Output("support-matrix.md", "support-matrix.md.j2", everything),
+        Output("reference/README.md", "reference-index.md.j2", spec),
+    ]
+    found += [
+        Output(f"reference/{slug(category)}.md", "reference.md.j2", everything, category=category)
+        for category in model_categories
+    ]
     return found
 
 
@@ -102,8 +113,13 @@ class Renderer:
             own = None
         if own not in self._environments:
             folders = [own, TEMPLATES] if own else [TEMPLATES]
-            environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folders), undefined=jinja2.StrictUndefined,
-                                             keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
+            environment = jinja2.Environment(
+                loader=jinja2.FileSystemLoader(folders),
+                undefined=jinja2.StrictUndefined,
+                keep_trailing_newline=True,
+                trim_blocks=True,
+                lstrip_blocks=True,
+            )
             environment.globals.update(self._functions())
             self._environments[own] = environment
         return self._environments[own]
@@ -111,7 +127,11 @@ class Renderer:
     def _fill(self, output: Output) -> str | None:
         assert output.template is not None
         environment = self._environment(output.backend)
-        context: dict[str, Any] = {"spec": self._model.spec, "backends": self._model.backends, "banner": banner(output)}
+        context: dict[str, Any] = {
+            "spec": self._model.spec,
+            "backends": self._model.backends,
+            "banner": banner(output),
+        }
         if output.backend:
             context |= {"backend": output.backend, "guard": partial(_guard, output.backend)}
         if output.category is not None:
@@ -122,14 +142,24 @@ class Renderer:
             place = Place(error.filename or error.name or output.template, error.lineno, 1)
             self._problems.add(place, f"template: {error.message}", "expected Jinja2", "correct the template")
         except jinja2.TemplateNotFound as error:
-            self._problems.add(Place(str(TEMPLATES / output.template)), f"template '{error.name}' is not there",
-                               f"expected it in {TEMPLATES.name}/", "restore it")
-        except Exception as error:  # noqa: BLE001  a template can raise anything; it is the template's author who must see where
-            found = _template_line(error.__traceback__, [Path(folder) for folder in self._search_path(environment)])
+            self._problems.add(
+                Place(str(TEMPLATES / output.template)),
+                f"template '{error.name}' is not there",
+                f"expected it in {TEMPLATES.name}/",
+                "restore it",
+            )
+        except Exception as error:  # a template can raise anything, and its author must see where
+            found = _template_line(
+                error.__traceback__, [Path(folder) for folder in self._search_path(environment)]
+            )
             if found is None:
                 raise
-            self._problems.add(found, f"template: {error}", "expected only names and values that the model has",
-                               "correct the template (codegen/README.md lists the names)")
+            self._problems.add(
+                found,
+                f"template: {error}",
+                "expected only names and values that the model has",
+                "correct the template (codegen/README.md lists the names)",
+            )
         return None
 
     @staticmethod
@@ -142,14 +172,32 @@ class Renderer:
         arch, generator = self._arch, self._generator
         return {
             "predefined": generator.PREDEFINED,
-            "comment": comment, "in_comment": in_comment, "trailing": trailing, "hang": hang, "c_string": c_string, "cell": cell,
-            "names": names, "slug": slug, "place": _place, "registers_of": _registers_of, "contract": partial(_contract, arch=arch),
-            "kind": _kind, "heading": _heading,
-            "wrapper": generator.wrapper, "c_compatible": partial(generator.c_compatible, arch=arch),
-            "stub": partial(generator.stub, arch=arch), "hypercall_stub": generator.hypercall_stub,
-            "hypercall_parameters": _hypercall_parameters, "dies": _dies,
-            "routines": partial(_routines, self._model.spec, generator), "declaration": partial(_declaration, generator),
-            "count": _count, "inherited": _inherited, "way_cell": _way_cell, "way_text": _way_text,
+            "comment": comment,
+            "in_comment": in_comment,
+            "trailing": trailing,
+            "hang": hang,
+            "c_string": c_string,
+            "entry": entry,
+            "cell": cell,
+            "names": names,
+            "slug": slug,
+            "place": _place,
+            "registers_of": _registers_of,
+            "contract": partial(_contract, arch=arch),
+            "kind": _kind,
+            "heading": _heading,
+            "wrapper": generator.wrapper,
+            "c_compatible": partial(generator.c_compatible, arch=arch),
+            "stub": partial(generator.stub, arch=arch),
+            "hypercall_stub": generator.hypercall_stub,
+            "hypercall_parameters": _hypercall_parameters,
+            "dies": _dies,
+            "routines": partial(_routines, self._model.spec, generator),
+            "declaration": partial(_declaration, generator),
+            "count": _count,
+            "inherited": _inherited,
+            "way_cell": _way_cell,
+            "way_text": _way_text,
         }
 
     def _json(self) -> str:
@@ -160,33 +208,74 @@ class Renderer:
             part["prototype"] = _declaration(self._generator, call)
         backends = []
         for backend in self._model.backends:
-            hypercalls = [{"name": call.name, "c_name": call.c_name, "number": call.number, "macro": call.macro, "summary": call.summary,
-                           "source": call.source, "obsolete": call.obsolete, "counter": call.counter, "owner": table.owner,
-                           "arguments": [{"name": a.name, "type": a.type.name, "registers": a.registers} for a in call.arguments],
-                           "clobbers": call.clobbers, "number_register": table.abi.number, "result": table.abi.result,
-                           "transfer": table.abi.transfer}
-                          for table in backend.tables for call in table.calls]
+            hypercalls = [
+                {
+                    "name": call.name,
+                    "c_name": call.c_name,
+                    "number": call.number,
+                    "macro": call.macro,
+                    "summary": call.summary,
+                    "source": call.source,
+                    "obsolete": call.obsolete,
+                    "counter": call.counter,
+                    "owner": table.owner,
+                    "arguments": [
+                        {"name": a.name, "type": a.type.name, "registers": a.registers}
+                        for a in call.arguments
+                    ],
+                    "clobbers": call.clobbers,
+                    "number_register": table.abi.number,
+                    "result": table.abi.result,
+                    "transfer": table.abi.transfer,
+                }
+                for table in backend.tables
+                for call in table.calls
+            ]
             ways = {call.name: self._way_json(backend, call) for call in spec.calls}
-            backends.append({"name": backend.name, "title": backend.title, "summary": backend.summary, "inherits": backend.inherits,
-                             "architectures": backend.architectures, "hypercalls": hypercalls, "calls": ways})
-        model = {"generated": f"from {self._spec_source}; do not edit", "license": "MIT OR GPL-2.0-only", "spec": spec_part,
-                 "backends": backends}
+            backends.append(
+                {
+                    "name": backend.name,
+                    "title": backend.title,
+                    "summary": backend.summary,
+                    "inherits": backend.inherits,
+                    "architectures": backend.architectures,
+                    "hypercalls": hypercalls,
+                    "calls": ways,
+                }
+            )
+        model = {
+            "generated": f"from {self._spec_source}; do not edit",
+            "license": "MIT OR GPL-2.0-only",
+            "spec": spec_part,
+            "backends": backends,
+        }
         return json.dumps(model, indent=1, ensure_ascii=False) + "\n"
 
     def _way_json(self, backend: Backend, call: Call) -> dict[str, Any]:
         way = backend.ways[call.name]
-        return {"kind": str(way.kind), "how": way.how, "origin": way.origin, "inherited": way.origin != backend.name,
-                "hypercalls": way.hypercalls, "routine": way.routine, "direct": way.direct is not None, "reason": way.reason,
-                "note": way.note, "instructions": self._generator.stub(call, way, self._arch)}
+        return {
+            "kind": str(way.kind),
+            "how": way.how,
+            "origin": way.origin,
+            "inherited": way.origin != backend.name,
+            "hypercalls": way.hypercalls,
+            "routine": way.routine,
+            "direct": way.direct is not None,
+            "reason": way.reason,
+            "note": way.note,
+            "instructions": self._generator.stub(call, way, self._arch),
+        }
 
 
 # Text
 
+
 def banner(output: Output) -> str:
     """The first lines of a generated file, in its comment syntax."""
-    lines = ["SPDX-License-Identifier: MIT OR GPL-2.0-only",
-             f"Generated from {', '.join(output.sources[:1] if len(output.sources) > 2 else output.sources)}"
-             f"{' and the backends' if len(output.sources) > 2 else ''} by the template {output.template}; do not edit."]
+    lines = [
+        "SPDX-License-Identifier: MIT OR GPL-2.0-only",
+        f"Generated from {' and '.join(output.sources)} by the template {output.template}; do not edit.",
+    ]
     if output.path.endswith(".md"):
         return "\n".join(f"<!-- {line} -->" for line in lines)
     return "\n".join(f"/* {line} */" for line in lines)
@@ -203,8 +292,14 @@ def comment(text: str, indent: str = "") -> str:
     for paragraph in text.strip().split("\n\n"):
         if lines:
             lines.append(" *")
-        lines += textwrap.wrap(in_comment(paragraph), COLUMNS, initial_indent=" * ", subsequent_indent=" * " + indent,
-                               break_long_words=False, break_on_hyphens=False)
+        lines += textwrap.wrap(
+            in_comment(paragraph),
+            COLUMNS,
+            initial_indent=" * ",
+            subsequent_indent=" * " + indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     return "\n".join(lines)
 
 
@@ -218,8 +313,14 @@ def trailing(code: str, text: str, column: int = 40) -> str:
     short = f"{indent}/** {text} */"
     if len(short) <= COLUMNS:
         return f"{short}\n{code}"
-    wrapped = textwrap.wrap(text, COLUMNS, initial_indent=f"{indent} * ", subsequent_indent=f"{indent} * ", break_long_words=False,
-                            break_on_hyphens=False)
+    wrapped = textwrap.wrap(
+        text,
+        COLUMNS,
+        initial_indent=f"{indent} * ",
+        subsequent_indent=f"{indent} * ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     return "\n".join([f"{indent}/**", *wrapped, f"{indent} */", code])
 
 
@@ -237,6 +338,12 @@ def hang(head: str, rest: str) -> str:
     return "\n".join(lines)
 
 
+def entry(head: str, tail: str) -> str:
+    """An entry of a table, on two lines where it is too long for one."""
+    line = f"    {head} {tail}"
+    return line if len(line) <= COLUMNS else f"    {head}\n     {tail}"
+
+
 def c_string(text: str) -> str:
     """A string literal in C; what is not ASCII goes in as octal bytes."""
     out = []
@@ -245,7 +352,7 @@ def c_string(text: str) -> str:
         if char in '\\"?':
             out.append("\\" + char)
         else:
-            out.append(char if 0x20 <= byte < 0x7f else f"\\{byte:03o}")
+            out.append(char if 0x20 <= byte < 0x7F else f"\\{byte:03o}")
     return '"' + "".join(out) + '"'
 
 
@@ -255,6 +362,7 @@ def cell(text: str) -> str:
 
 
 # Model to text
+
 
 def _guard(backend: Backend, name: str) -> str:
     return f"VMI__{backend.name.upper()}_{name}"
@@ -339,7 +447,7 @@ def _inherited(backend: Backend) -> int:
     return sum(way.origin != backend.name for way in backend.ways.values())
 
 
-_SIGNS = {Kind.INSTRUCTION: "I", Kind.HYPERCALL: "H", Kind.ROUTINE: "R", Kind.UNSUPPORTED: "–"}
+_SIGNS = {Kind.INSTRUCTION: "I", Kind.HYPERCALL: "H", Kind.ROUTINE: "R", Kind.UNSUPPORTED: "-"}
 
 
 def _way_cell(backend: Backend, call: Call) -> str:

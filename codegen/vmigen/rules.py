@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """What a schema cannot say about the specification, and its resolution into the model.
 
-Every function here notes all problems of its part and returns what could be resolved; the caller renders nothing unless
-no problem was noted at all.
+Every function here notes all problems of its part and returns what could be resolved; the caller renders
+nothing unless no problem was noted at all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .model import (
     Constants,
     Error,
     Field,
+    Kind,
     Spec,
     Structure,
     Type,
@@ -30,21 +31,46 @@ EXTENSIONS = 128
 """First ordinal of the extension group."""
 
 KEYWORDS = frozenset(
-    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const constexpr const_cast continue "
-    "decltype default delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline int "
-    "long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register "
-    "reinterpret_cast restrict return short signed sizeof static static_assert static_cast struct switch template this "
-    "thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor "
-    "xor_eq linux unix i386".split())
+    """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const const_cast
+    constexpr continue decltype default delete do double dynamic_cast else enum explicit export extern false
+    float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or
+    or_eq private protected public register reinterpret_cast restrict return short signed sizeof static
+    static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename
+    typeof union
+    unsigned using virtual void volatile wchar_t while xor xor_eq linux unix i386
+    """.split()  # noqa: SIM905
+)
 """Words that are no names in C or C++, or that GCC predefines as macros in its GNU modes."""
 
 RESERVED_SYMBOLS = frozenset(
-    "calls calls_count hypercalls hypercalls_count call_count call_info hypercall_info entry image_start text_end rodata_end "
-    "image_end".split())
+    (
+        *(
+            "calls",
+            "calls_count",
+            "hypercalls",
+            "hypercalls_count",
+            "call_count",
+            "call_info",
+            "hypercall_info",
+        ),
+        *("entry", "image_start", "text_end", "rodata_end", "image_end"),
+    )
+)
 """`vmi_…` names that the tables and the linker script define."""
 
-RESERVED_MACROS = ("VMI_ORDINAL_", "VMI_ORDINALS", "VMI_API_", "VMI_SIZEOF_", "VMI_OFFSETOF_", "VMI__", "VMI_COUNT_CALLS",
-                   "VMI_TRANSFER_OVERRIDE", "VMI_VMI_H", "VMI_CONSTANTS_H")
+RESERVED_MACROS = (
+    "VMI_ORDINAL_",
+    "VMI_ORDINALS",
+    "VMI_API_",
+    "VMI_SIZEOF_",
+    "VMI_OFFSETOF_",
+    "VMI__",
+    "VMI_COUNT_CALLS",
+    "VMI_TRANSFER_OVERRIDE",
+    "VMI_VMI_H",
+    "VMI_CONSTANTS_H",
+)
 """What generated macros begin with."""
 
 _FIXED = re.compile(r"u?int(8|16|32|64)_t")
@@ -120,7 +146,16 @@ class SpecRules:
         api = self._doc.get("api")
         if not api:
             return None
-        return Spec(api["name"], api["major"], api["minor"], self._arch, tuple(self._types.values()), constants, structures, calls)
+        return Spec(
+            api["name"],
+            api["major"],
+            api["minor"],
+            self._arch,
+            tuple(self._types.values()),
+            constants,
+            structures,
+            calls,
+        )
 
     # Helpers
 
@@ -131,26 +166,43 @@ class SpecRules:
     def _once(self, seen: dict[Any, Place], key: Any, place: Place, what: str) -> bool:
         if key in seen:
             first = seen[key]
-            self._problems.add(place, f"{what} is taken (line {first.line})", "expected each once", "choose another, or remove one")
+            self._problems.add(
+                place,
+                f"{what} is taken (line {first.line})",
+                "expected each once",
+                "choose another, or remove one",
+            )
             return False
         seen[key] = place
         return True
 
     def _since(self, part: Map) -> None:
         if self._api and version(part["since"]) > self._api:
-            self._problems.add(part.place_of("since"), f"since {part['since']} is above the interface's version",
-                               f"expected at most {self._api[0]}.{self._api[1]}", "correct it, or raise api.minor")
+            self._problems.add(
+                part.place_of("since"),
+                f"since {part['since']} is above the interface's version",
+                f"expected at most {self._api[0]}.{self._api[1]}",
+                "correct it, or raise api.minor",
+            )
 
     def _per_architecture(self, part: Map) -> Any:
         """The entry for this architecture; complains about unknown ones."""
         known = self._doc.get("architectures", {})
         for name in part:
             if name not in known and "architectures" not in self._lost:
-                self._problems.add(part.key_place(name), f"unknown architecture '{name}'", f"expected {names(known)}",
-                                   "correct it, or add it to 'architectures'")
+                self._problems.add(
+                    part.key_place(name),
+                    f"unknown architecture '{name}'",
+                    f"expected {names(known)}",
+                    "correct it, or add it to 'architectures'",
+                )
         if self._arch_name not in part:
-            self._problems.add(part.place, f"nothing for architecture '{self._arch_name}'", "expected an entry for each supported one",
-                               f"add `{self._arch_name}: …`")
+            self._problems.add(
+                part.place,
+                f"nothing for architecture '{self._arch_name}'",
+                "expected an entry for each supported one",
+                f"add `{self._arch_name}: …`",
+            )
             return None
         return part[self._arch_name]
 
@@ -159,14 +211,22 @@ class SpecRules:
         if name in self._types:
             return self._types[name]
         if "types" not in self._lost:
-            self._problems.add(part.place_of(key), f"unknown type '{name}'", f"expected one of {names(self._types)}",
-                               "correct it, or add it to 'types'")
+            self._problems.add(
+                part.place_of(key),
+                f"unknown type '{name}'",
+                f"expected one of {names(self._types)}",
+                "correct it, or add it to 'types'",
+            )
         return None
 
     def _c_name(self, part: Map, what: str) -> None:
         if part["name"] in KEYWORDS:
-            self._problems.add(part.place_of("name"), f"{what} '{part['name']}' is a word of C or C++",
-                               "expected a name that can be used in both", "choose another")
+            self._problems.add(
+                part.place_of("name"),
+                f"{what} '{part['name']}' is a word of C or C++",
+                "expected a name that can be used in both",
+                "choose another",
+            )
 
     # Parts
 
@@ -178,8 +238,12 @@ class SpecRules:
             seen: dict[Any, Place] = {}
             for i, register in enumerate(registers):
                 if stack_index(register) is not None:
-                    self._problems.add(registers.place_of(i), f"register '{register}'", "stackN stands for words of the stack",
-                                       "choose the processor's name")
+                    self._problems.add(
+                        registers.place_of(i),
+                        f"register '{register}'",
+                        "stackN stands for words of the stack",
+                        "choose the processor's name",
+                    )
                 self._once(seen, register, registers.place_of(i), f"register '{register}'")
             for key in ("arguments", "result", "scratch"):
                 used: dict[Any, Place] = {}
@@ -187,14 +251,27 @@ class SpecRules:
                     good &= self._known_register(register, registers, part[key].place_of(i), name)
                     self._once(used, register, part[key].place_of(i), f"register '{register}'")
             if name == self._arch_name and good:
-                result = Architecture(name, part["word_bits"], tuple(registers), tuple(part["arguments"]), part["stack_words"],
-                                      tuple(part["result"]), tuple(part["scratch"]), dict(part.get("alignment", {})))
+                result = Architecture(
+                    name,
+                    part["word_bits"],
+                    tuple(registers),
+                    tuple(part["arguments"]),
+                    part["stack_words"],
+                    tuple(part["result"]),
+                    tuple(part["scratch"]),
+                    dict(part.get("alignment", {})),
+                )
         return result
 
     def _known_register(self, register: str, registers: Iterable[str], place: Place, arch: str) -> bool:
         if register in registers:
             return True
-        self._problems.add(place, f"unknown register '{register}' for {arch}", f"expected one of {names(registers)}", "correct it")
+        self._problems.add(
+            place,
+            f"unknown register '{register}' for {arch}",
+            f"expected one of {names(registers)}",
+            "correct it",
+        )
         return False
 
     def _resolve_types(self) -> None:
@@ -206,32 +283,58 @@ class SpecRules:
                 continue
             pointer = "pointer" in part
             if pointer == ("bits" in part):
-                self._problems.add(part.place, f"type '{part['name']}' has {'both' if pointer else 'neither'} of 'bits' and 'pointer'",
-                                   "expected one", "give `bits: N` for a number, `pointer: true` for a pointer")
+                self._problems.add(
+                    part.place,
+                    f"type '{part['name']}' has {'both' if pointer else 'neither'} of 'bits' and 'pointer'",
+                    "expected one",
+                    "give `bits: N` for a number, `pointer: true` for a pointer",
+                )
                 self._lost.add("types")
                 continue
             bits = self._arch.word_bits if pointer else part["bits"]
             c = " ".join(part["c"].split())
             fixed = _FIXED.fullmatch(c)
             if pointer != c.endswith("*"):
-                self._problems.add(part.place_of("c"), f"'{c}' {'is no' if pointer else 'is a'} pointer in C",
-                                   "expected `pointer: true` just for types that end in *", "correct one of the two")
+                self._problems.add(
+                    part.place_of("c"),
+                    f"'{c}' {'is no' if pointer else 'is a'} pointer in C",
+                    "expected `pointer: true` just for types that end in *",
+                    "correct one of the two",
+                )
             elif not pointer and bits == 0 and c != "void":
-                self._problems.add(part.place_of("c"), f"'{c}' with no bits", "expected void", "give its width in bits")
+                self._problems.add(
+                    part.place_of("c"), f"'{c}' with no bits", "expected void", "give its width in bits"
+                )
             elif not pointer and bits and not (fixed and int(fixed.group(1)) == bits):
-                self._problems.add(part.place_of("c"), f"'{c}' for {bits} bits", f"expected uint{bits}_t or int{bits}_t",
-                                   "correct the type or its bits")
+                self._problems.add(
+                    part.place_of("c"),
+                    f"'{c}' for {bits} bits",
+                    f"expected uint{bits}_t or int{bits}_t",
+                    "correct the type or its bits",
+                )
             named = re.search(r"\bstruct (?:vmi_)?(\w+)", c)
-            if named and "structures" not in self._lost and (named.group(1) not in structures or "struct vmi_" not in c):
-                self._problems.add(part.place_of("c"), f"unknown structure 'struct {named.group(1)}'",
-                                   f"expected struct vmi_ and one of {names(sorted(structures))}", "correct it, or add it to 'structures'")
+            if (
+                named
+                and "structures" not in self._lost
+                and (named.group(1) not in structures or "struct vmi_" not in c)
+            ):
+                self._problems.add(
+                    part.place_of("c"),
+                    f"unknown structure 'struct {named.group(1)}'",
+                    f"expected struct vmi_ and one of {names(sorted(structures))}",
+                    "correct it, or add it to 'structures'",
+                )
             self._types[part["name"]] = Type(part["name"], c, bits, pointer, part["summary"])
         architectures = self._doc.get("architectures", {})
         for architecture in architectures.values():
             for name in architecture.get("alignment", {}):
                 if name not in self._types and "types" not in self._lost:
-                    self._problems.add(architecture["alignment"].key_place(name), f"unknown type '{name}'",
-                                       f"expected one of {names(self._types)}", "correct it, or add it to 'types'")
+                    self._problems.add(
+                        architecture["alignment"].key_place(name),
+                        f"unknown type '{name}'",
+                        f"expected one of {names(self._types)}",
+                        "correct it, or add it to 'types'",
+                    )
 
     def _resolve_constants(self) -> tuple[Constants, ...]:
         seen: dict[Any, Place] = {}
@@ -245,23 +348,50 @@ class SpecRules:
             for value in part["values"]:
                 c_name = part["prefix"] + value["name"]
                 if c_name.startswith(RESERVED_MACROS):
-                    self._problems.add(value.place_of("name"), f"'{c_name}' is a name that the generator uses",
-                                       f"expected none that begins with {names(RESERVED_MACROS[:5])}", "choose another")
+                    self._problems.add(
+                        value.place_of("name"),
+                        f"'{c_name}' is a name that the generator uses",
+                        f"expected none that begins with {names(RESERVED_MACROS[:5])}",
+                        "choose another",
+                    )
                 if not self._once(macros, c_name, value.place_of("name"), f"'{c_name}'"):
                     continue
                 number = value["value"]
                 if part["kind"] == "flags":
                     if number < 0:
-                        self._problems.add(value.place_of("value"), f"flag '{value['name']}' is negative", "expected bits",
-                                           "use an unsigned number, or kind: enum")
+                        self._problems.add(
+                            value.place_of("value"),
+                            f"flag '{value['name']}' is negative",
+                            "expected bits",
+                            "use an unsigned number, or kind: enum",
+                        )
                 elif number in numbers:
-                    self._problems.add(value.place_of("value"), f"value {number} is taken (line {numbers[number].line})",
-                                       "expected each value of an enum once", "choose another, or kind: flags")
+                    self._problems.add(
+                        value.place_of("value"),
+                        f"value {number} is taken (line {numbers[number].line})",
+                        "expected each value of an enum once",
+                        "choose another, or kind: flags",
+                    )
                 numbers.setdefault(number, value.place_of("value"))
                 text = f"{number:#x}" if part["kind"] == "flags" else str(number)
                 values.append(Constant(value["name"], c_name, number, text, value["summary"]))
-            self._constants[part["name"]] = Constants(part["name"], part["prefix"], part["kind"], part["summary"], part["source"],
-                                                      part["since"], tuple(values))
+            self._constants[part["name"]] = Constants(
+                part["name"],
+                part["prefix"],
+                part["kind"],
+                part["summary"],
+                part["source"],
+                part["since"],
+                tuple(values),
+            )
+        for kind in Kind:
+            if f"VMI_KIND_{kind.upper()}" not in macros and "constants" not in self._lost:
+                self._problems.add(
+                    self._doc.key_place("constants"),
+                    f"constant 'VMI_KIND_{kind.upper()}' is missing",
+                    "the table of calls needs one for each kind",
+                    "add it to a group with the prefix VMI_KIND_",
+                )
         return tuple(self._constants.values())
 
     def _resolve_structures(self) -> tuple[Structure, ...]:
@@ -282,8 +412,12 @@ class SpecRules:
                 kind = self._type(item)
                 if kind is None or kind.bits == 0:
                     if kind:
-                        self._problems.add(item.place_of("type"), f"field '{item['name']}' is void", "expected a type with a size",
-                                           "choose another type")
+                        self._problems.add(
+                            item.place_of("type"),
+                            f"field '{item['name']}' is void",
+                            "expected a type with a size",
+                            "choose another type",
+                        )
                     complete = False
                     continue
                 align = 1 if packed else self._arch.alignment.get(kind.name, kind.bits // 8)
@@ -295,9 +429,17 @@ class SpecRules:
                 offset += size
             size = -(-offset // largest) * largest
             if complete and declared is not None and declared != size:
-                self._problems.add(part["size"].place_of(self._arch_name), f"structure '{part['name']}' is declared {declared} bytes long",
-                                   f"its fields take {size}", "correct the size or the fields")
-            structures.append(Structure(part["name"], part["summary"], part["source"], part["since"], packed, size, tuple(fields)))
+                self._problems.add(
+                    part["size"].place_of(self._arch_name),
+                    f"structure '{part['name']}' is declared {declared} bytes long",
+                    f"its fields take {size}",
+                    "correct the size or the fields",
+                )
+            structures.append(
+                Structure(
+                    part["name"], part["summary"], part["source"], part["since"], packed, size, tuple(fields)
+                )
+            )
         return tuple(structures)
 
     # Calls
@@ -315,17 +457,28 @@ class SpecRules:
             self._once(symbols, part["symbol"], part.place_of("symbol"), f"symbol '{part['symbol']}'")
             self._once(ordinals, part["ordinal"], part.place_of("ordinal"), f"ordinal {part['ordinal']}")
             if part["symbol"] in RESERVED_SYMBOLS:
-                self._problems.add(part.place_of("symbol"), f"symbol 'vmi_{part['symbol']}' is a name that the libraries use",
-                                   "expected a free one", "choose another")
+                self._problems.add(
+                    part.place_of("symbol"),
+                    f"symbol 'vmi_{part['symbol']}' is a name that the libraries use",
+                    "expected a free one",
+                    "choose another",
+                )
             core = part["ordinal"] < EXTENSIONS
             if core != (part["group"] == "core"):
-                self._problems.add(part.place_of("ordinal"), f"ordinal {part['ordinal']} in group {part['group']}",
-                                   f"core has 0 to {EXTENSIONS - 1}, extension has those from {EXTENSIONS}",
-                                   "correct the ordinal or the group")
+                self._problems.add(
+                    part.place_of("ordinal"),
+                    f"ordinal {part['ordinal']} in group {part['group']}",
+                    f"core has 0 to {EXTENSIONS - 1}, extension has those from {EXTENSIONS}",
+                    "correct the ordinal or the group",
+                )
             page = slug(part["category"])
             if slugs.setdefault(page, part["category"]) != part["category"]:
-                self._problems.add(part.place_of("category"), f"category '{part['category']}' and '{slugs[page]}' make one page name",
-                                   "expected categories that differ in letters or digits", "use one spelling")
+                self._problems.add(
+                    part.place_of("category"),
+                    f"category '{part['category']}' and '{slugs[page]}' make one page name",
+                    "expected categories that differ in letters or digits",
+                    "use one spelling",
+                )
             call = self._call(part)
             if call and fresh:
                 calls.append(call)
@@ -343,7 +496,9 @@ class SpecRules:
             kind = self._type(part["result"])
             registers = self._places(part["result"]["registers"])
             if kind and registers is not None:
-                result = Argument("result", kind, registers, part["result"]["summary"], part["result"].get("unit"))
+                result = Argument(
+                    "result", kind, registers, part["result"]["summary"], part["result"].get("unit")
+                )
         clobbers = self._places(part["clobbers"])
         if clobbers is None or None in arguments or None in results or ("result" in part and result is None):
             return None
@@ -358,10 +513,29 @@ class SpecRules:
         carried = {r for item in [*good_results, *([result] if result else [])] for r in item.registers}
         kept = tuple(r for r in arch.registers if r not in carried and r not in clobbers)
         description = part.get("description")
-        return Call(part["name"], part["symbol"], part["ordinal"], part["group"], part["category"], part["since"], part["summary"],
-                    description.strip() if description else None, part["replaces"], part["convention"], tuple(good_arguments), result,
-                    tuple(good_results), clobbers, kept, part["memory"], "noreturn" in part or part["convention"] == "jump",
-                    tuple(part.get("requires", ())), errors, unsupported, part["source"])
+        return Call(
+            part["name"],
+            part["symbol"],
+            part["ordinal"],
+            part["group"],
+            part["category"],
+            part["since"],
+            part["summary"],
+            description.strip() if description else None,
+            part["replaces"],
+            part["convention"],
+            tuple(good_arguments),
+            result,
+            tuple(good_results),
+            clobbers,
+            kept,
+            part["memory"],
+            "noreturn" in part or part["convention"] == "jump",
+            tuple(part.get("requires", ())),
+            errors,
+            unsupported,
+            part["source"],
+        )
 
     def _argument(self, part: Map, seen: dict[Any, Place]) -> Argument | None:
         self._once(seen, part["name"], part.place_of("name"), f"name '{part['name']}'")
@@ -386,14 +560,24 @@ class SpecRules:
             if index is None:
                 good &= self._known_register(register, self._arch.registers, place, self._arch_name)
             elif index >= self._arch.stack_words:
-                self._problems.add(place, f"'{register}': more arguments than the convention carries",
-                                   f"expected at most {self._arch.stack_words} words on the stack", "pass a pointer to a structure")
+                self._problems.add(
+                    place,
+                    f"'{register}': more arguments than the convention carries",
+                    f"expected at most {self._arch.stack_words} words on the stack",
+                    "pass a pointer to a structure",
+                )
                 good = False
             good &= self._once(seen, register, place, f"register '{register}'")
         return tuple(registers) if good else None
 
-    def _check_registers(self, part: Map, arguments: list[Argument], result: Argument | None, results: list[Argument],
-                         clobbers: tuple[str, ...]) -> None:
+    def _check_registers(
+        self,
+        part: Map,
+        arguments: list[Argument],
+        result: Argument | None,
+        results: list[Argument],
+        clobbers: tuple[str, ...],
+    ) -> None:
         assert self._arch
         arch = self._arch
         c_convention = part["convention"] == "c"
@@ -410,72 +594,126 @@ class SpecRules:
             self._fits(result, places.place, part["result"].place_of("type"))
             for j, register in enumerate(result.registers):
                 self._general(register, places.place_of(j), False)
-            if c_convention and result.registers != arch.result[:len(result.registers)]:
-                self._problems.add(places.place, f"result in {names(result.registers)}",
-                                   f"convention c has it in {names(arch.result[:len(result.registers)])}", "correct it, or convention: registers")
+            if c_convention and result.registers != arch.result[: len(result.registers)]:
+                self._problems.add(
+                    places.place,
+                    f"result in {names(result.registers)}",
+                    f"convention c has it in {names(arch.result[: len(result.registers)])}",
+                    "correct it, or convention: registers",
+                )
         places = part["clobbers"][self._arch_name]
         carried = {r for item in [*results, *([result] if result else [])] for r in item.registers}
         for j, register in enumerate(clobbers):
             if register in carried:
-                self._problems.add(places.place_of(j), f"register '{register}' carries a result and is clobbered",
-                                   "expected only registers besides the result's", "remove it from the list")
+                self._problems.add(
+                    places.place_of(j),
+                    f"register '{register}' carries a result and is clobbered",
+                    "expected only registers besides the result's",
+                    "remove it from the list",
+                )
             elif stack_index(register) is not None or register == _stack_pointer(arch):
-                self._problems.add(places.place_of(j), f"'{register}' cannot be clobbered", "a call keeps the stack", "remove it")
+                self._problems.add(
+                    places.place_of(j),
+                    f"'{register}' cannot be clobbered",
+                    "a call keeps the stack",
+                    "remove it",
+                )
             elif c_convention and register not in arch.scratch:
-                self._problems.add(places.place_of(j), f"register '{register}' is clobbered under convention c",
-                                   f"a C function destroys only {names(arch.scratch)}", "remove it, or convention: registers")
+                self._problems.add(
+                    places.place_of(j),
+                    f"register '{register}' is clobbered under convention c",
+                    f"a C function destroys only {names(arch.scratch)}",
+                    "remove it, or convention: registers",
+                )
         if c_convention:
             widths = [-(-item.type.bits // arch.word_bits) for item in arguments]
             for i, (item, expected) in enumerate(zip(arguments, c_places(arch, widths), strict=True)):
                 if item.registers != expected and len(item.registers) == widths[i]:
                     at = part["arguments"][i]["registers"][self._arch_name]
-                    self._problems.add(at.place, f"argument '{item.name}' in {names(item.registers)}",
-                                       f"convention c has it in {names(expected)}", "correct it, or convention: registers")
+                    self._problems.add(
+                        at.place,
+                        f"argument '{item.name}' in {names(item.registers)}",
+                        f"convention c has it in {names(expected)}",
+                        "correct it, or convention: registers",
+                    )
                     break
 
     def _general(self, register: str, place: Place, stack: bool) -> None:
         assert self._arch
         if stack_index(register) is not None:
             if not stack:
-                self._problems.add(place, f"'{register}' is no register", "only arguments of convention c go on the stack",
-                                   "choose a register")
+                self._problems.add(
+                    place,
+                    f"'{register}' is no register",
+                    "only arguments of convention c go on the stack",
+                    "choose a register",
+                )
         elif register in ("flags", _stack_pointer(self._arch), _frame_pointer(self._arch)):
-            self._problems.add(place, f"register '{register}' cannot carry a value", "the compiler keeps it to itself", "choose another")
+            self._problems.add(
+                place,
+                f"register '{register}' cannot carry a value",
+                "the compiler keeps it to itself",
+                "choose another",
+            )
 
     def _fits(self, item: Argument, place: Place, type_place: Place) -> None:
         assert self._arch
         if item.type.bits == 0:
-            self._problems.add(type_place, f"'{item.name}' is void", "expected a type with a size",
-                               "choose another, or remove it")
+            self._problems.add(
+                type_place,
+                f"'{item.name}' is void",
+                "expected a type with a size",
+                "choose another, or remove it",
+            )
             return
         words = -(-item.type.bits // self._arch.word_bits)
         if len(item.registers) != words:
-            self._problems.add(place, f"'{item.name}' has {item.type.bits} bits and {len(item.registers)} register(s)",
-                               f"expected {words}, low first", "correct the registers or the type")
+            self._problems.add(
+                place,
+                f"'{item.name}' has {item.type.bits} bits and {len(item.registers)} register(s)",
+                f"expected {words}, low first",
+                "correct the registers or the type",
+            )
 
     def _check_shape(self, part: Map, arguments: list[Argument], result: Argument | None) -> None:
         convention = part["convention"]
         if convention == "jump":
             for key in ("arguments", "result", "results", "errors", "unsupported"):
                 if key in part:
-                    self._problems.add(part.key_place(key), f"'{key}' on a call of convention jump", "a jump takes and returns nothing",
-                                       "remove it, or choose another convention")
+                    self._problems.add(
+                        part.key_place(key),
+                        f"'{key}' on a call of convention jump",
+                        "a jump takes and returns nothing",
+                        "remove it, or choose another convention",
+                    )
         if "results" in part and convention == "c":
-            self._problems.add(part.key_place("results"), "several results under convention c", "C returns one",
-                               "use `result`, or convention: registers")
+            self._problems.add(
+                part.key_place("results"),
+                "several results under convention c",
+                "C returns one",
+                "use `result`, or convention: registers",
+            )
         if "noreturn" in part:
             for key in ("result", "results"):
                 if key in part:
-                    self._problems.add(part.key_place(key), f"'{key}' on a call that never comes back", "expected none",
-                                       "remove it or 'noreturn'")
+                    self._problems.add(
+                        part.key_place(key),
+                        f"'{key}' on a call that never comes back",
+                        "expected none",
+                        "remove it or 'noreturn'",
+                    )
 
     def _errors(self, part: Map, result: Argument | None) -> tuple[Error, ...]:
         errors: list[Error] = []
         if "errors" not in part or part["convention"] == "jump":
             return ()
         if result is None or not result.type.signed:
-            self._problems.add(part.key_place("errors"), f"call '{part['name']}' has errors", "its result must be a signed type to carry them",
-                               "change the result's type or remove the errors")
+            self._problems.add(
+                part.key_place("errors"),
+                f"call '{part['name']}' has errors",
+                "its result must be a signed type to carry them",
+                "change the result's type or remove the errors",
+            )
         group = self._constants.get("error")
         seen: dict[Any, Place] = {}
         for item in part["errors"]:
@@ -485,21 +723,33 @@ class SpecRules:
                 errors.append(Error(constant, item["when"]))
             elif "constants" not in self._lost:
                 known = names(c.name for c in group.values) if group else "a constants group named error"
-                self._problems.add(item.place_of("value"), f"unknown error '{item['value']}'", f"expected {known}",
-                                   "correct it, or add it to the group")
+                self._problems.add(
+                    item.place_of("value"),
+                    f"unknown error '{item['value']}'",
+                    f"expected {known}",
+                    "correct it, or add it to the group",
+                )
         return tuple(errors)
 
     def _unsupported(self, part: Map, result: Argument | None, results: list[Argument]) -> int:
         if "unsupported" in part:
             value = int(part["unsupported"])
             if result is None:
-                self._problems.add(part.key_place("unsupported"), f"call '{part['name']}' returns no single value",
-                                   "a value for `unsupported` needs a result", "remove it")
+                self._problems.add(
+                    part.key_place("unsupported"),
+                    f"call '{part['name']}' returns no single value",
+                    "a value for `unsupported` needs a result",
+                    "remove it",
+                )
                 return 0
             bits = result.type.bits
             if not -(1 << bits - 1) <= value < (1 << bits) or (value < 0 and not result.type.signed):
-                self._problems.add(part.place_of("unsupported"), f"value {value} does not fit {result.type.name}",
-                                   f"expected a value of {bits} bits{'' if result.type.signed else ' without sign'}", "correct it")
+                self._problems.add(
+                    part.place_of("unsupported"),
+                    f"value {value} does not fit {result.type.name}",
+                    f"expected a value of {bits} bits{'' if result.type.signed else ' without sign'}",
+                    "correct it",
+                )
             return value
         if "errors" in part and result:
             group = self._constants.get("error")
@@ -507,8 +757,12 @@ class SpecRules:
             if missing:
                 return -abs(missing.value)
             if "constants" not in self._lost:
-                self._problems.add(part.key_place("errors"), f"call '{part['name']}' has errors, but there is no ENOSYS",
-                                   "a backend without the call returns it", "add ENOSYS to the constants group `error`")
+                self._problems.add(
+                    part.key_place("errors"),
+                    f"call '{part['name']}' has errors, but there is no ENOSYS",
+                    "a backend without the call returns it",
+                    "add ENOSYS to the constants group `error`",
+                )
         return 0
 
 

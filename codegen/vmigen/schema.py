@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Checks a document against its JSON Schema and says what is wrong in words.
 
-What a schema cannot say (references between parts, ordinals, registers) is in `rules`. Parts that the schema refused are
-taken out of the document before the rules see it, so that one run tells both kinds of problem without telling one twice.
+What a schema cannot say (references between parts, ordinals, registers) is in `rules`. Parts that the schema
+refused are taken out of the document before the rules see it, so that one run tells both kinds of problem
+without telling one twice.
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 
 from .document import Map, Seq, describe
 from .problems import Place, Problems, Stop, reason
 
-_TYPES = {"string": "a text", "integer": "a whole number", "object": "a mapping", "array": "a list", "boolean": "true or false"}
+_TYPES = {
+    "string": "a text",
+    "integer": "a whole number",
+    "object": "a mapping",
+    "array": "a list",
+    "boolean": "true or false",
+}
 
 
 def load_schema(path: Path) -> dict[str, Any]:
@@ -27,10 +34,14 @@ def load_schema(path: Path) -> dict[str, Any]:
     try:
         schema = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Stop(f"{path}:1:1: error: cannot read the schema ({reason(error)}); expected the project's spec folder; "
-                   "restore the file") from None
+        raise Stop(
+            f"{path}:1:1: error: cannot read the schema ({reason(error)}); expected the spec folder; "
+            "restore the file"
+        ) from None
     except ValueError as error:
-        raise Stop(f"{path}:1:1: error: the schema is not JSON ({error}); expected JSON Schema; restore the file") from None
+        raise Stop(
+            f"{path}:1:1: error: the schema is not JSON ({error}); expected JSON Schema; restore the file"
+        ) from None
     if not isinstance(schema, dict):
         raise Stop(f"{path}:1:1: error: the schema is not an object; expected JSON Schema; restore the file")
     return schema
@@ -42,36 +53,34 @@ def check(document: Map, schema: dict[str, Any], problems: Problems) -> list[tup
     for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
         path = tuple(error.absolute_path)
         bad.append(path)
-        _explain(document, path, error, problems)
+        _explain(document, path, error, schema, problems)
     return bad
 
 
 def prune(document: Map, bad: Iterable[tuple[str | int, ...]]) -> set[str]:
     """Takes the refused parts out; returns the top-level sections that lost something.
 
-    An entry of a list (a call, a type) or of a mapping (an architecture, a backend's call) goes as a whole.
+    An entry of a list (a call, a type, a hypercall) or of the mappings `architectures` and `calls` goes alone; any
+    other part goes with its whole section. The empty name stands for the document as a whole.
     """
     lost: set[str] = set()
-    items: dict[str, set[int]] = {}
+    items: dict[int, tuple[Seq, set[int]]] = {}
     for path in bad:
-        if not path or not isinstance(path[0], str):
-            lost.add("")
-            continue
-        section = path[0]
+        section = str(path[0]) if path else ""
         lost.add(section)
         content = document.get(section)
-        if len(path) > 1 and isinstance(content, Seq) and isinstance(path[1], int):
-            items.setdefault(section, set()).add(path[1])
-        elif len(path) > 1 and isinstance(content, Map) and section != "api":
+        if isinstance(content, Map) and path[1:2] == ("calls",) and isinstance(content.get("calls"), Seq):
+            content, path = content["calls"], path[1:]
+        if isinstance(content, Seq) and len(path) > 1 and isinstance(path[1], int):
+            items.setdefault(id(content), (content, set()))[1].add(path[1])
+        elif isinstance(content, Map) and len(path) > 1 and section in ("architectures", "calls"):
             content.pop(str(path[1]), None)
         else:
             document.pop(section, None)
-    for section, indices in items.items():
-        content = document.get(section)
-        if isinstance(content, Seq):
-            keep = [i for i in range(len(content)) if i not in indices]
-            values, places = [content[i] for i in keep], [content.places[i] for i in keep]
-            content[:], content.places[:] = values, places
+    for sequence, indices in items.values():
+        keep = [i for i in range(len(sequence)) if i not in indices]
+        values, places = [sequence[i] for i in keep], [sequence.places[i] for i in keep]
+        sequence[:], sequence.places[:] = values, places
     return lost
 
 
@@ -89,18 +98,15 @@ def _place(document: Map, path: tuple[str | int, ...]) -> Place:
 
 
 def _where(document: Map, path: tuple[str | int, ...]) -> str:
-    """What the path leads to, in words: `call 'SetCR3'`."""
-    node: Any = document
-    best = ""
-    for depth, key in enumerate(path):
-        if not isinstance(node, (Map, Seq)):
-            break
-        node = node[key]    # type: ignore[call-overload]
-        if isinstance(node, Map) and isinstance(node.get("name"), str) and depth <= 1:
-            best = f" in '{node['name']}'"
-        elif depth == 1 and isinstance(key, str):
-            best = f" in '{key}'"
-    return best
+    """The entry (call, type, hypercall, …) that holds what the path leads to, in words: ` in 'SetCR3'`."""
+    found = ""
+    for length in range(2, min(len(path), 4)):
+        entry = _node(document, path[:length])
+        if isinstance(entry, Map) and isinstance(entry.get("name"), str):
+            found = f" in '{entry['name']}'"
+        elif length == 2 and isinstance(path[1], str):
+            found = f" in '{path[1]}'"
+    return found
 
 
 def _near(word: str, words: Iterable[str]) -> str:
@@ -108,10 +114,13 @@ def _near(word: str, words: Iterable[str]) -> str:
     return f"'{close[0]}'" if close else ""
 
 
-def _explain(document: Map, path: tuple[str | int, ...], error: Any, problems: Problems) -> None:
+def _explain(
+    document: Map, path: tuple[str | int, ...], error: Any, root: dict[str, Any], problems: Problems
+) -> None:
     place = _place(document, path)
-    where = _where(document, path)
     rule: str = error.validator
+    of_keys = rule in ("required", "additionalProperties", "not")
+    where = _where(document, (*path, "") if of_keys else path)
     value: Any = error.instance
     wanted: Any = error.validator_value
     schema: Any = error.schema
@@ -120,7 +129,12 @@ def _explain(document: Map, path: tuple[str | int, ...], error: Any, problems: P
     if rule == "required":
         missing = re.match(r"'([^']*)'", error.message)
         key = missing.group(1) if missing else "?"
-        problems.add(place, f"key '{key}' is missing{where}", f"expected {_of(schema['properties'].get(key, {}))}", f"add `{key}: …`")
+        problems.add(
+            place,
+            f"key '{key}' is missing{where}",
+            f"expected {_meaning(schema['properties'].get(key), root)}",
+            f"add `{key}: …`",
+        )
     elif rule == "additionalProperties":
         known = schema.get("properties", {})
         node = _node(document, path)
@@ -129,28 +143,65 @@ def _explain(document: Map, path: tuple[str | int, ...], error: Any, problems: P
                 continue
             at = node.key_place(key) if isinstance(node, Map) else place
             near = _near(key, known)
-            problems.add(at, f"unknown key '{key}'{where}", f"expected one of {', '.join(known)}",
-                         f"write {near} if that was meant, or remove it" if near else "remove it or correct its spelling")
+            problems.add(
+                at,
+                f"unknown key '{key}'{where}",
+                f"expected one of {', '.join(known)}",
+                f"write {near} if that was meant, or remove it"
+                if near
+                else "remove it or correct its spelling",
+            )
     elif rule == "type":
         types = [wanted] if isinstance(wanted, str) else wanted
         expected = description or " or ".join(_TYPES.get(t, t) for t in types)
-        mend = "put it in quotes" if "string" in types and isinstance(value, (int, float)) else "change the value"
+        if types == ["object"] and description:
+            expected = f"a mapping ({description})"
+        mend = (
+            "put it in quotes"
+            if "string" in types and isinstance(value, (int, float))
+            else "change the value"
+        )
         problems.add(place, f"{name} {describe(value)}{where}", f"expected {expected}", mend)
     elif rule == "enum":
         near = _near(value, [w for w in wanted if isinstance(w, str)]) if isinstance(value, str) else ""
-        problems.add(place, f"{name} {describe(value)}{where}", f"expected {' or '.join(str(w) for w in wanted)}",
-                     f"write {near} if that was meant" if near else "change the value")
+        problems.add(
+            place,
+            f"{name} {describe(value)}{where}",
+            f"expected {description or ' or '.join(str(w) for w in wanted)}",
+            f"write {near} if that was meant" if near else "change the value",
+        )
     elif rule == "const":
-        problems.add(place, f"{name} {describe(value)}{where}", f"expected {describe(wanted)}", "write that or remove the key")
+        problems.add(
+            place,
+            f"{name} {describe(value)}{where}",
+            f"expected {describe(wanted)}",
+            "write that or remove the key",
+        )
     elif rule in ("minItems", "minProperties"):
-        problems.add(place, f"{name} shorter than {wanted}{where}", f"expected at least {wanted}", "add an entry or remove the key")
+        problems.add(
+            place,
+            f"{name} shorter than {wanted}{where}",
+            f"expected at least {wanted}",
+            "add an entry or remove the key",
+        )
     elif rule == "maxItems":
-        problems.add(place, f"{name} a list of {len(value)}{where}", f"expected at most {wanted}", "remove the rest")
+        problems.add(
+            place, f"{name} a list of {len(value)}{where}", f"expected at most {wanted}", "remove the rest"
+        )
     elif rule == "not":
-        problems.add(place, f"both 'result' and 'results'{where}", "expected one of them",
-                     "use 'results' only for a call with several")
+        problems.add(
+            place,
+            f"both 'result' and 'results'{where}",
+            "expected one of them",
+            "use 'results' only for a call with several",
+        )
     else:
-        problems.add(place, f"{name} {describe(value)}{where}", f"expected {description or error.message}", "change the value")
+        problems.add(
+            place,
+            f"{name} {describe(value)}{where}",
+            f"expected {description or error.message}",
+            "change the value",
+        )
 
 
 def _node(document: Map, path: tuple[str | int, ...]) -> Any:
@@ -160,13 +211,10 @@ def _node(document: Map, path: tuple[str | int, ...]) -> Any:
     return node
 
 
-def _of(schema: Any) -> str:
-    if isinstance(schema, dict):
-        if "description" in schema:
-            return str(schema["description"])
-        if "$ref" in schema:
-            return {"text": "a text", "line": "one line of text", "version": 'a version in quotes, as in "3.0"'}.get(
-                str(schema["$ref"]).rpartition("/")[2], str(schema["$ref"]).rpartition("/")[2].replace("_", " "))
-        kind = schema.get("type")
-        return _TYPES.get(kind, "it") if isinstance(kind, str) else "it"
-    return "it"
+def _meaning(schema: Any, root: dict[str, Any]) -> str:
+    """What a schema expects, in words."""
+    if not isinstance(schema, dict):
+        return "it"
+    if "description" not in schema and "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    return str(schema.get("description") or _TYPES.get(str(schema.get("type")), "it"))
