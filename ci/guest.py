@@ -10,7 +10,7 @@ mends that. The environment must say `display: fb-headless`, which keeps -nograp
 from __future__ import annotations
 
 import enum
-import re
+import json
 import subprocess
 import tempfile
 import time
@@ -26,6 +26,8 @@ from labgrid.step import step
 from labgrid.strategy import Strategy, StrategyError
 from labgrid.util import PtxExpect
 from labgrid.util.qmp import QMPError, QMPMonitor
+
+from .console import text
 
 
 @target_factory.reg_driver
@@ -104,6 +106,14 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
         """QEMU's exit status; subprocess.TimeoutExpired if it still runs."""
         self.exitcode = self._child.wait(timeout)
         return self.exitcode
+
+    def shutdown_reason(self) -> str:
+        """Why QEMU says it ended (QMP's SHUTDOWN event), after wait(); empty if it did not say."""
+        for line in self._child.stdout.read().decode().splitlines():
+            event = json.loads(line)
+            if event.get("event") == "SHUTDOWN":
+                return str(event["data"].get("reason", ""))
+        return ""
 
     def _reap(self, grace: float = 2.0) -> None:
         if self._child.poll() is None:
@@ -194,11 +204,3 @@ class GuestStrategy(Strategy):  # type: ignore[misc]
     def console(self) -> str:
         """The whole console so far."""
         return text(self.log.read_bytes())
-
-
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|\r")
-
-
-def text(data: bytes) -> str:
-    """Console bytes as text, without carriage returns and terminal escapes (firmware sends some)."""
-    return ESCAPES.sub("", data.decode("utf-8", "backslashreplace"))

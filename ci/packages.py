@@ -203,18 +203,29 @@ def unpack(selection: Selection, report: Progress) -> tuple[list[Package], list[
             report(f"unpacking {package.name} {package.version} ({package.size / 1e6:.1f} MB)")
             store.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=store, prefix=".new-") as folder:
-                try:
-                    deb = apt.download(package, Path(folder))
-                except UserError:
-                    if apt.lists != SYSTEM_LISTS:
-                        raise
-                    apt.private_lists()
-                    deb = apt.download(package, Path(folder))
+                # Rigs take different parts of the kernel's large package: that file is kept.
+                kept = cache_dir() / "debs" / f"{package.name}_{package.sha256[:12]}.deb"
+                deb = kept if kept.is_file() else _download(apt, package, Path(folder))
+                if patterns and deb != kept:
+                    kept.parent.mkdir(exist_ok=True)
+                    shutil.copyfile(deb, kept.with_suffix(".new"))
+                    kept.with_suffix(".new").rename(kept)
                 content = Path(folder) / "content"
                 content.mkdir()
                 _extract(deb, content, patterns)
                 shutil.move(content, tree)
     return packages, trees
+
+
+def _download(apt: Apt, package: Package, folder: Path) -> Path:
+    """Download by the system's package lists, or by fresh ones where those are too old."""
+    try:
+        return apt.download(package, folder)
+    except UserError:
+        if apt.lists != SYSTEM_LISTS:
+            raise
+        apt.private_lists()
+        return apt.download(package, folder)
 
 
 def _extract(deb: Path, target: Path, patterns: Sequence[str]) -> None:

@@ -203,6 +203,68 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
         target.cleanup()
 
 
+STATUS = {0x10: "pass", 0x11: "fail", 0x12: "panic", 0x13: "refused"}
+"""What a kernel writes to isa-debug-exit: VMI_STATUS_* of the specification."""
+
+DEBUG_EXIT = "vmi.debug_exit=0xf4"
+"""Library option that goes with QEMU_END below."""
+
+QEMU_END = ("-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4")
+
+
+def qemu_end(code: int | None, shutdown: str = "") -> tuple[bool, str, str]:
+    """What QEMU's exit status says about the guest: clean, the end in words, advice.
+
+    isa-debug-exit makes it `value << 1 | 1`; None stands for a guest that had to be stopped.
+    """
+    if code is None:
+        return False, "hung: stopped at its deadline", "the last lines show how far it came"
+    if code > 1 and code & 1:
+        status = code >> 1
+        return status == 0x10, f"exit status {status:#x} ({STATUS.get(status, 'unknown')})", (
+            "" if status == 0x10 else "the console says which check failed or why it stopped"
+        )
+    if code == 0:
+        how = f" ({shutdown})" if shutdown else ""
+        return False, f"machine reset or powered off without a status{how}", (
+            "a reset is most often a triple fault: a fault before the kernel's own traps are set up"
+        )
+    return False, f"QEMU exited with {code}", "QEMU itself failed; its message is in the log"
+
+
+def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -> Outcome:
+    """Run a guest directly in a QEMU of its own."""
+    lines: list[str] = []
+    started = time.monotonic()
+    with boot(machine, guest.name, logs, guest.deadline) as strategy:
+        code: int | None = None
+        shutdown = ""
+        while True:
+            try:
+                line = strategy.line(strategy.left())
+            except TimeoutError:
+                rest = strategy.rest()
+                lines += [rest] if rest else []
+                break
+            if line is None:
+                rest = strategy.rest()
+                lines += [rest] if rest else []
+                code = strategy.qemu.wait(10)
+                shutdown = strategy.qemu.shutdown_reason()
+                break
+            lines.append(line)
+            if live:
+                live(line)
+        command = shlex.join(strategy.qemu.command)
+        if code and not code & 1:
+            lines += strategy.qemu.errors().splitlines()
+        log = strategy.log
+    clean, end, advice = qemu_end(code, shutdown)
+    return Outcome(
+        guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command, log
+    )
+
+
 class ControlSession(Session):
     """The host's end of ci/rig-init.sh's protocol on the rig's second serial port."""
 
@@ -312,8 +374,9 @@ class LinuxRig(Rig):
         return []
 
     @abc.abstractmethod
-    def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> None:
-        """Put the backend's own files into the archive, or beside it into the folder `image`."""
+    def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> dict[str, str]:
+        """Put the backend's own files into the archive, or beside it into the folder `image`; says the
+        versions of what is not from the packages."""
 
     def prepare(self) -> None:
         selection = self.selection()
@@ -338,14 +401,14 @@ class LinuxRig(Rig):
                 chosen, trees = packages.unpack(selection, self.report)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
-                    self._build(Path(new), trees)
                     versions = {package.name: package.version for package in chosen}
+                    versions |= self._build(Path(new), trees)
                     (Path(new) / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
                     shutil.rmtree(folder, ignore_errors=True)
                     shutil.copytree(new, folder)
         self.image = Image(folder, json.loads((folder / "versions.json").read_text()))
 
-    def _build(self, folder: Path, trees: list[Path]) -> None:
+    def _build(self, folder: Path, trees: list[Path]) -> dict[str, str]:
         kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
         archive = initramfs.Archive()
         archive.program("/init", ROOT / "ci/rig-init.sh")
@@ -359,9 +422,10 @@ class LinuxRig(Rig):
         archive.device("/dev/console", 5, 1)
         for mount in ("/proc", "/sys"):
             archive.folder(mount)
-        self.fill(archive, trees, folder)
+        versions = self.fill(archive, trees, folder)
         (folder / "rig.cpio").write_bytes(archive.finish())
         shutil.copyfile(packages.find([kernel], "boot/vmlinuz*"), folder / "vmlinuz")
+        return versions
 
     @contextlib.contextmanager
     def with_guests(self, kernels: Sequence[Path]) -> Iterator[Path]:

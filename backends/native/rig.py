@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""A plain PC: QEMU with TCG, which emulates the processor, so that every instruction is the hardware's."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ci.rig import (
+    DEBUG_EXIT, QEMU_END, Configuration, Guest, Live, Machine, Outcome, Rig, Session, run_machine,
+)  # fmt: skip
+from ci.util import UserError
+
+QEMU = "qemu-system-i386"
+
+
+class PcSession(Session):
+    """Nothing is kept between guests: each has a machine of its own."""
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        machine = Machine(
+            qemu=QEMU,
+            machine="pc",
+            cpu=guest.options.get("cpu", "qemu32"),
+            memory=f"{guest.memory_mib}M",
+            kernel=guest.kernel,
+            append=f"{DEBUG_EXIT} {guest.append}".rstrip(),
+            extra=("-accel", guest.options.get("accel", "tcg"), "-smp", str(guest.cpus),
+                   "-nodefaults", "-no-user-config", *QEMU_END,
+                   *guest.options.get("qemu", "").split()),
+        )  # fmt: skip
+        return run_machine(machine, guest, self.logs, live)
+
+
+class BackendRig(Rig):
+    """Options of a guest: `cpu` and `accel` (QEMU's), `qemu` (further arguments, for example -icount)."""
+
+    configurations = (Configuration("native", "hardware"),)
+
+    def describe(self) -> dict[str, str]:
+        try:
+            shown = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
+        except FileNotFoundError:
+            raise UserError(f"{QEMU}: not found; ./vmi setup installs it") from None
+        return {"machine": "PC (pc, TCG)", "qemu": shown.split()[3]}
+
+    @contextlib.contextmanager
+    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+        yield PcSession(logs)
