@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Started by `vmi`, by any Python from 3.11 on, before anything is set up."""
+
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit("vmi: Python 3.11 or newer is needed, this is " + sys.version.split()[0])
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from ci.cli import main  # noqa: E402
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi boot`: the sample kernel in each configuration, and the figure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import figure, ktap
+from .build import build, kernels
+from .rig import Configuration, Guest, Outcome, Rig, discover
+from .util import RESULTS, ROOT, UserError, progress, write_if_changed
+
+TAIL = 40
+DEADLINE = 90.0
+
+
+def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Configuration]]:
+    """Configurations by their own or their backend's name; all of them for no name."""
+    every = [(backend, conf) for backend, rig in rigs.items() for conf in rig.configurations]
+    if not names:
+        return every
+    for name in names:
+        if not any(name in (backend, conf.name) for backend, conf in every):
+            known = ", ".join(conf.name for _, conf in every)
+            raise UserError(f"no configuration {name}; there are: {known}", 2)
+    return [(backend, conf) for backend, conf in every if {backend, conf.name} & set(names)]
+
+
+def show_failure(outcome: Outcome, failures: Sequence[str]) -> None:
+    """What a person needs to find out why a guest failed."""
+    lines = outcome.console.splitlines()
+    print(f"\n{outcome.guest.name}: FAILED", file=sys.stderr)
+    for failure in failures:
+        print(f"  {failure}", file=sys.stderr)
+    if outcome.advice:
+        print(f"  advice: {outcome.advice}", file=sys.stderr)
+    print(f"  command: {outcome.command}", file=sys.stderr)
+    print(f"  log: {figure.log_path(outcome.log)}", file=sys.stderr)
+    print(f"  last {min(TAIL, len(lines))} of {len(lines)} console lines:", file=sys.stderr)
+    for line in lines[-TAIL:]:
+        print(f"  | {line}", file=sys.stderr)
+
+
+def boot(names: Sequence[str], append: str, json_file: Path | None) -> int:
+    rigs = discover(progress)
+    chosen = choose(rigs, names)
+    if not chosen:
+        raise UserError("no backend has a rig.py, so nothing can be booted")
+    build()
+    samples = kernels("sample")
+    rows = []
+    for backend in dict.fromkeys(backend for backend, _ in chosen):
+        if backend not in samples:
+            raise UserError(f"the build has no sample kernel for {backend}")
+        rig = rigs[backend]
+        rig.prepare()
+        on = rig.describe()
+        with rig.session([samples[backend]], RESULTS / "boot") as session:
+            for _, configuration in (pair for pair in chosen if pair[0] == backend):
+                components = ", ".join(f"{name} {version}" for name, version in on.items())
+                progress(f"booting {configuration.name} on {components}")
+                guest = Guest(
+                    samples[backend], configuration.name, append, deadline=DEADLINE,
+                    options=configuration.options,
+                )  # fmt: skip
+                outcome = session.run(guest, live=lambda line: print(line, flush=True))
+                write_if_changed(RESULTS / "boot" / f"{configuration.name}.guest.log", outcome.console + "\n")
+                report = ktap.parse(outcome.console)
+                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
+                rows.append(row)
+                if row.failures:
+                    show_failure(outcome, row.failures)
+    objects = figure.kernel_objects()
+    print()
+    print(figure.as_text(rows, objects), end="")
+    document = figure.as_json(rows, objects)
+    if json_file:
+        try:
+            write_if_changed(json_file, document)
+        except OSError as error:
+            raise UserError(f"cannot write {json_file}: {error.strerror}") from None
+    if not names and not append:
+        write_if_changed(RESULTS / "figure-7-6.json", document)
+        write_if_changed(ROOT / "docs/figure-7-6.md", figure.as_markdown(rows, objects))
+    return 1 if any(row.failures for row in rows) else 0

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi build` and `./vmi regenerate`: Meson and ninja, from .venv."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .backends import backends
+from .util import BUILD, ROOT, UserError, progress, write_if_changed
+
+CROSS_FILE = ROOT / "cross/i386-gcc.ini"
+PAGES = ("support-matrix.md", "reference")
+
+
+def run(command: Sequence[str], what: str) -> None:
+    """Run a tool quietly; its output is shown if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        sys.stderr.write(done.stdout + done.stderr)
+        raise UserError(f"{what} failed; messages above")
+
+
+def configure() -> None:
+    """Make the build directory, and again when backend folders have come or gone: Meson sees files
+    that it knows, not folders that are new."""
+    known = BUILD / "backends.json"
+    now = json.dumps(backends())
+    if (BUILD / "build.ninja").is_file():
+        if known.is_file() and known.read_text() == now:
+            return
+        progress("configuring the build again: backends have changed")
+        run(["meson", "setup", "--reconfigure", str(BUILD), str(ROOT)], "meson setup")
+    else:
+        progress("configuring the build")
+        shutil.rmtree(BUILD, ignore_errors=True)
+        run(["meson", "setup", "--cross-file", str(CROSS_FILE), str(BUILD), str(ROOT)], "meson setup")
+    write_if_changed(known, now)
+
+
+def build(*targets: str) -> None:
+    """Build all, or these targets; nothing is printed when there is nothing to do."""
+    configure()
+    ninja = ["ninja", "-C", str(BUILD)]
+    plan = subprocess.run([*ninja, "-n", *targets], capture_output=True, text=True, check=False)
+    if plan.returncode == 0 and "no work to do" in plan.stdout:
+        return
+    progress(f"building into {BUILD.relative_to(ROOT)}/")
+    run([*ninja, *targets], "the build")
+
+
+def kernels(name: str) -> dict[str, Path]:
+    """Built kernels called `name`, by the backend they are linked with."""
+    found = {}
+    for backend in backends():
+        paths = sorted(BUILD.glob(f"*/{name}-{backend}.elf")) + sorted(
+            BUILD.glob(f"*/*/{name}-{backend}.elf")
+        )
+        if paths:
+            found[backend] = paths[0]
+    return found
+
+
+def regenerate() -> None:
+    """Render, and bring the rendered pages of docs/ up to date."""
+    build("include/vmi/vmi.h")
+    changed = 0
+    for page in PAGES:
+        source = BUILD / "generated" / page
+        files = [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.is_file())
+        wanted = {ROOT / "docs" / file.relative_to(BUILD / "generated"): file.read_bytes() for file in files}
+        for path, data in wanted.items():
+            if write_if_changed(path, data):
+                changed += 1
+                progress(f"wrote {path.relative_to(ROOT)}")
+        if source.is_dir():
+            for path in sorted((ROOT / "docs" / page).rglob("*")):
+                if path.is_file() and path not in wanted:
+                    os.unlink(path)
+                    changed += 1
+                    progress(f"removed {path.relative_to(ROOT)}")
+    progress(f"{changed} files of docs/ changed; code is in {BUILD.relative_to(ROOT)}/generated/")

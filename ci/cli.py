@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The front door's words. Imports of what a word needs wait until the word is known."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .util import ROOT, UserError
+
+HELP = """\
+VMI SDK: one kernel for hardware, KVM and Xen
+
+  ./vmi boot [NAME…] [--append STR] [--json FILE]
+                          boot the sample kernel in every configuration, or in those named, and print
+                          a table of them
+  ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
+                          lint, then all tests; --skip leaves a configuration out, --lava prints
+                          LAVA signals
+  ./vmi build             build all libraries and kernels into build/
+  ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
+  ./vmi bench             measure: generator, build, boot, calls
+  ./vmi lint-tree         check form: C, shell, Python
+  ./vmi setup             install what is missing (all other words do it too)
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UserError(f"{message}; ./vmi alone prints help", 2)
+
+
+def _boot(words: list[str]) -> int:
+    parser = _Parser(prog="vmi boot", add_help=False)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--append", default="")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(words)
+    from .boot import boot
+
+    return boot(options.names, options.append, options.json)
+
+
+def _test(words: list[str]) -> int:
+    parser = _Parser(prog="vmi test", add_help=False)
+    parser.add_argument("--skip", action="append", default=[])
+    parser.add_argument("--lava", action="store_true")
+    options, rest = parser.parse_known_args(words)
+    from .testing import test
+
+    return test(options.skip, options.lava, rest)
+
+
+def _plain(run: Callable[[], int]) -> Callable[[list[str]], int]:
+    def word(words: list[str]) -> int:
+        if words:
+            raise UserError(f"unexpected: {words[0]}; ./vmi alone prints help", 2)
+        return run()
+
+    return word
+
+
+def _setup() -> int:
+    from .setup import setup
+
+    setup(force=True)
+    return 0
+
+
+def _build() -> int:
+    from .build import build
+
+    build()
+    return 0
+
+
+def _regenerate() -> int:
+    from .build import regenerate
+
+    regenerate()
+    return 0
+
+
+def _bench() -> int:
+    from .testing import bench
+
+    return bench()
+
+
+def _lint() -> int:
+    from .lint import lint
+
+    return lint()
+
+
+WORDS: dict[str, Callable[[list[str]], int]] = {
+    "setup": _plain(_setup),
+    "build": _plain(_build),
+    "boot": _boot,
+    "test": _test,
+    "bench": _plain(_bench),
+    "regenerate": _plain(_regenerate),
+    "generate": _plain(_regenerate),
+    "lint-tree": _plain(_lint),
+}
+
+
+def main(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    try:
+        word = WORDS.get(words[0])
+        if word is None:
+            raise UserError(f"unknown word: {words[0]}; ./vmi alone prints help", 2)
+        if word is not WORDS["setup"]:
+            _enter_venv(words)
+        return word(list(words[1:]))
+    except UserError as error:
+        print(f"vmi: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has left (`| head`): nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _enter_venv(words: Sequence[str]) -> None:
+    """Set up if need be, and go on under .venv's Python with its tools first in PATH."""
+    from .setup import VENV, setup
+
+    setup()
+    if Path(sys.prefix) != VENV:
+        python = VENV / "bin/python"
+        os.execv(python, [str(python), str(ROOT / "ci/__main__.py"), *words])
+    os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

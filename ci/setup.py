@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi setup`: what the machine needs, installed only where it is missing.
+
+Standard library only: it runs before anything is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .util import ROOT, UserError, locked, progress
+
+VENV = ROOT / ".venv"
+REQUIREMENTS = ROOT / "requirements.txt"
+STAMP = VENV / "vmi-setup"
+
+# A program in PATH, or a file, and the package that brings it. No hypervisor and no kernel is among
+# them: rigs unpack those into the cache.
+SYSTEM = {
+    "gcc": "gcc",
+    "ld": "binutils",
+    "g++": "g++",
+    "clang": "clang",
+    "ld.lld": "lld",
+    "llvm-ar": "llvm",
+    "i686-linux-gnu-gcc": "gcc-i686-linux-gnu",
+    "clang-format": "clang-format",
+    "shellcheck": "shellcheck",
+    "git": "git",
+    "xz": "xz-utils",
+    "qemu-system-i386": "qemu-system-x86",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "/usr/share/qemu/pvh.bin": "qemu-system-data",
+    "/usr/share/seabios/bios-256k.bin": "seabios",
+    "/usr/include/xen/xen.h": "libxen-dev",
+    "/usr/include/linux/kvm_para.h": "linux-libc-dev",
+    "/usr/bin/python3": "python3",
+    "/usr/share/python-wheels": "python3-venv",
+}
+
+
+def missing_packages() -> list[str]:
+    """Packages for what is not on this machine."""
+    wanted = set()
+    for need, package in SYSTEM.items():
+        if not (os.path.exists(need) if need.startswith("/") else shutil.which(need)):
+            wanted.add(package)
+    return sorted(wanted)
+
+
+def install_system(packages: list[str]) -> None:
+    """Install Debian packages, as root or through sudo."""
+    if not shutil.which("apt-get"):
+        raise UserError(f"no apt-get here; install by other means: {' '.join(packages)}")
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    if sudo and not shutil.which("sudo"):
+        raise UserError(f"as root: apt-get install --no-install-recommends {' '.join(packages)}")
+    progress(f"installing system packages{' (sudo asks for it)' if sudo else ''}: {' '.join(packages)}")
+    install = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
+               "--no-install-recommends", *packages]  # fmt: skip
+    # Package lists may be missing or older than the archive: refresh them once if it fails.
+    first = subprocess.run(install, stdout=sys.stderr, check=False)
+    if first.returncode:
+        progress("refreshing apt's package lists")
+        subprocess.run([*sudo, "apt-get", "update", "-qq"], stdout=sys.stderr, check=False)
+        if subprocess.run(install, stdout=sys.stderr, check=False).returncode:
+            raise UserError(f"apt-get install {' '.join(packages)} failed; its messages are above")
+
+
+def install_python() -> None:
+    """Make .venv with the pinned tools. Debian's Python is preferred: others may lack ensurepip."""
+    pip = VENV / "bin/pip"
+    if not pip.exists() or subprocess.run([VENV / "bin/python", "-c", ""], check=False).returncode:
+        python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+        progress(f"making .venv with {python}")
+        if subprocess.run([python, "-m", "venv", "--clear", VENV], check=False).returncode:
+            raise UserError(f"{python} -m venv failed; its message is above")
+    count = sum(1 for line in REQUIREMENTS.read_text().splitlines() if line and line[0] != "#")
+    progress(f"installing {count} Python packages into .venv (requirements.txt)")
+    command = [pip, "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        raise UserError("pip install -r requirements.txt failed; its message is above")
+
+
+def key() -> str:
+    """What the stamp says when everything is in place."""
+    source = Path(__file__).read_bytes() + REQUIREMENTS.read_bytes()
+    return hashlib.sha256(source).hexdigest()
+
+
+def is_current() -> bool:
+    return STAMP.is_file() and STAMP.read_text() == key()
+
+
+def setup(force: bool = False) -> None:
+    """Bring the machine to where every command works; quick when it already is."""
+    if is_current() and not force:
+        return
+    with locked(ROOT / ".git/vmi-setup.lock" if (ROOT / ".git").is_dir() else ROOT / ".vmi-setup.lock"):
+        if is_current() and not force:
+            return
+        packages = missing_packages()
+        if packages:
+            install_system(packages)
+            still = missing_packages()
+            if still:
+                raise UserError(f"installed, but not found afterwards: {' '.join(still)}")
+        install_python()
+        STAMP.write_text(key())
+        progress("set up")
