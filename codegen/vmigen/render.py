@@ -182,7 +182,7 @@ class Renderer:
             "names": names,
             "slug": slug,
             "place": _place,
-            "registers_of": _registers_of,
+            "loaded": _loaded,
             "contract": partial(_contract, arch=arch),
             "kind": _kind,
             "heading": _heading,
@@ -326,15 +326,17 @@ def trailing(code: str, text: str, column: int = 40) -> str:
 
 def hang(head: str, rest: str) -> str:
     """A declaration that is broken at commas and continued below its opening bracket."""
-    indent = " " * (head.rfind("(") + 1) if head.rfind("(") < COLUMNS // 2 else " " * 4
-    lines = [head]
-    for i, part in enumerate(rest.split(", ")):
-        piece = (", " if i else "") + part
-        if len(lines[-1] + piece) > COLUMNS - 1 and i:
-            lines[-1] += ","
+    parts = [part + "," for part in rest.split(", ")]
+    parts[-1] = parts[-1][:-1]
+    indent = " " * len(head)
+    if any(len(indent + part) > COLUMNS for part in parts):
+        head, indent = f"{head}\n        ", " " * 8
+    lines = [head + parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1].rpartition("\n")[2]) + len(part) + 1 > COLUMNS:
             lines.append(indent + part)
         else:
-            lines[-1] += piece
+            lines[-1] += " " + part
     return "\n".join(lines)
 
 
@@ -379,6 +381,10 @@ def _place(argument: Argument) -> str:
 
 def _registers_of(arguments: Iterable[Argument]) -> str:
     return ", ".join(f"{':'.join(reversed(a.registers))} {a.name}" for a in arguments)
+
+
+def _loaded(call: Hypercall, table: HypercallTable) -> str:
+    return ", ".join(filter(None, (f"{table.abi.number} number", _registers_of(call.arguments))))
 
 
 def _contract(call: Call, arch: Architecture) -> str:
@@ -458,7 +464,8 @@ def _way_cell(backend: Backend, call: Call) -> str:
     elif way.kind is Kind.UNSUPPORTED:
         text += f" {way.reason}"
     elif way.kind is Kind.INSTRUCTION:
-        text += f" {way.how}"
+        # The reference pages have the long ones.
+        text += f" {way.how if len(way.how) <= 32 else f'{len(way.instructions)} lines'}"
     if way.origin != backend.name:
         text += f" ↑ {way.origin}"
     return text + (f" ({way.note})" if way.note else "")
