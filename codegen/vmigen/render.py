@@ -141,22 +141,16 @@ class Renderer:
         except jinja2.TemplateSyntaxError as error:
             place = Place(error.filename or error.name or output.template, error.lineno, 1)
             self._problems.add(place, f"template: {error.message}", "expected Jinja2", "correct the template")
-        except jinja2.TemplateNotFound as error:
-            self._problems.add(
-                Place(str(TEMPLATES / output.template)),
-                f"template '{error.name}' is not there",
-                f"expected it in {TEMPLATES.name}/",
-                "restore it",
-            )
         except Exception as error:  # a template can raise anything, and its author must see where
             found = _template_line(
                 error.__traceback__, [Path(folder) for folder in self._search_path(environment)]
             )
-            if found is None:
+            if found is None and not isinstance(error, jinja2.TemplateNotFound):
                 raise
+            what = f"no template '{error}'" if isinstance(error, jinja2.TemplateNotFound) else str(error)
             self._problems.add(
-                found,
-                f"template: {error}",
+                found or Place(str(TEMPLATES / output.template)),
+                f"template: {what}",
                 "expected only names and values that the model has",
                 "correct the template (codegen/README.md lists the names)",
             )

@@ -60,8 +60,8 @@ def check(document: Map, schema: dict[str, Any], problems: Problems) -> list[tup
 def prune(document: Map, bad: Iterable[tuple[str | int, ...]]) -> set[str]:
     """Takes the refused parts out; returns the top-level sections that lost something.
 
-    An entry of a list (a call, a type, a hypercall) or of the mappings `architectures` and `calls` goes alone;
-    any other part goes with its whole section. The empty name stands for the document as a whole.
+    An entry of a list (a call, a type, a hypercall) or of the mappings `architectures` and `calls` goes by
+    itself; any other part goes with its whole section. The empty name stands for the document as a whole.
     """
     lost: set[str] = set()
     items: dict[int, tuple[Seq, set[int]]] = {}

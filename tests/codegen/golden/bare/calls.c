@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Generated from vmi.yaml and bare/backend.yaml by the template calls.c.j2; do not edit. */
+/*
+ * What a kernel may read about the library for Bare: how each call is done, and the hypercalls with
+ * their counters.
+ */
+#include "hypercalls.h"
+
+#include <vmi/vmi.h>
+
+const struct vmi_call_info vmi_calls[] = {
+    {"Probe", VMI_ORDINAL_PROBE, VMI_KIND_ROUTINE, "vmi__bare_probe"},
+    {"Load", VMI_ORDINAL_LOAD, VMI_KIND_INSTRUCTION, "mov %eax, %cr3"},
+    {"Store", VMI_ORDINAL_STORE, VMI_KIND_ROUTINE, "vmi__bare_store"},
+    {"Clock", VMI_ORDINAL_CLOCK, VMI_KIND_INSTRUCTION, "rdtsc"},
+    {"Return", VMI_ORDINAL_RETURN, VMI_KIND_INSTRUCTION, "iret"},
+    {"Fetch", VMI_ORDINAL_FETCH, VMI_KIND_UNSUPPORTED, "a machine has no | state"},
+    {"Stop", VMI_ORDINAL_STOP, VMI_KIND_ROUTINE, "vmi__bare_stop"},
+};
+const uint32_t vmi_calls_count = 7;
+
+/* No hypercalls: an array has at least one entry, and this one is not counted. */
+const struct vmi_hypercall_info vmi_hypercalls[] = {{0, 0, 0}};
+const uint32_t vmi_hypercalls_count = 0;

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""What is written: goldens, the same bytes every time, whole or not at all, and only what changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from vmigen_runs import HERE, PROJECT, SMALL, Vmigen, folders, process, real, small, tree
+
+GOLDEN = HERE / "golden"
+
+
+def test_goldens(vmigen: Vmigen, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    run = vmigen("generate", *small("bare", "hyper"), "--out", tmp_path)
+    assert run.status == 0, run.err
+    found = tree(tmp_path)
+    if request.config.getoption("--update-goldens", default=False):
+        shutil.rmtree(GOLDEN, ignore_errors=True)
+        shutil.copytree(tmp_path, GOLDEN)
+    golden = tree(GOLDEN)
+    assert sorted(found) == sorted(golden)
+    for path, data in found.items():
+        assert data.decode() == golden[path].decode(), f"{path} differs; --update-goldens if that is right"
+
+
+def test_same_input_same_bytes(tmp_path: Path) -> None:
+    for seed in ("0", "1", "4711"):
+        run = process("generate", *real(), "--out", tmp_path / seed, PYTHONHASHSEED=seed)
+        assert run.status == 0, run.err
+    first = tree(tmp_path / "0")
+    assert len(first) > 20
+    assert tree(tmp_path / "1") == first
+    assert tree(tmp_path / "4711") == first
+
+
+def test_no_path_of_the_machine_in_any_output(generated: Path) -> None:
+    for path, data in tree(generated).items():
+        assert str(PROJECT).encode() not in data, path
+        assert str(generated).encode() not in data, path
+
+
+def test_every_output_says_where_it_is_from(generated: Path) -> None:
+    for path, data in tree(generated).items():
+        head = "\n".join(data.decode().splitlines()[:4])
+        assert "do not edit" in head, path
+        assert "MIT OR GPL-2.0-only" in head, path
+        assert "vmi.yaml" in head, path
+
+
+def test_listed_outputs_are_those_written(vmigen: Vmigen, generated: Path) -> None:
+    run = vmigen("list-outputs", *real())
+    assert run.status == 0
+    assert sorted(run.out.split()) == sorted(tree(generated))
+
+
+def test_backends_are_listed_parents_first(vmigen: Vmigen) -> None:
+    assert vmigen("list-backends", SMALL / "backends").out.split() == ["bare", "hyper"]
+    listed = vmigen("list-backends", PROJECT / "backends").out.split()
+    assert sorted(listed) == sorted(folder.name for folder in folders())
+
+
+def test_unchanged_outputs_are_left_alone(vmigen: Vmigen, tmp_path: Path) -> None:
+    """So that a build goes on only where something changed."""
+    project = tmp_path / "small"
+    shutil.copytree(SMALL, project)
+    out = tmp_path / "out"
+    arguments = (
+        "generate",
+        "--spec",
+        project / "vmi.yaml",
+        "--backends",
+        project / "backends" / "bare",
+        "--out",
+        out,
+    )
+    assert vmigen(*arguments).status == 0
+    for path in tree(out):
+        os.utime(out / path, (1, 1))
+    assert vmigen(*arguments).status == 0
+    assert {path for path in tree(out) if (out / path).stat().st_mtime != 1} == set()
+
+    spec = project / "vmi.yaml"
+    spec.write_text(
+        spec.read_text().replace("name: LATER, value: 0x80000000", "name: LATER, value: 0x40000000")
+    )
+    assert vmigen(*arguments).status == 0
+    changed = {path for path in tree(out) if (out / path).stat().st_mtime != 1}
+    assert changed == {"include/vmi/constants.h", "model.json", "reference/README.md"}
+
+
+def test_depfile_names_outputs_and_inputs(vmigen: Vmigen, tmp_path: Path) -> None:
+    out, depfile = tmp_path / "out", tmp_path / "a d" / "vmi.d"
+    assert vmigen("generate", *small("bare"), "--out", out, "--depfile", depfile).status == 0
+    targets, _, inputs = depfile.read_text().partition(":")
+    assert f"{out}/include/vmi/vmi.h" in targets.split()
+    for path in (
+        "spec/vmi.schema.json",
+        "spec/backend.schema.json",
+        "codegen/vmigen/templates/vmi.h.j2",
+        "codegen/vmigen/i386.py",
+    ):
+        assert str(PROJECT / path) in inputs.split()
+    assert str(SMALL / "vmi.yaml") in inputs.split()
+    assert str(SMALL / "backends/bare/backend.yaml") in inputs.split()
+
+
+def test_a_folder_that_cannot_be_written(vmigen: Vmigen, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
+        run = vmigen("generate", *small("bare"), "--out", out)
+        assert ":1:1: error: cannot write (" in run.err
+        assert run.err.count("\n") == 1
+        assert run.status == 1
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_nothing_is_written_where_one_output_cannot_be(vmigen: Vmigen, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "support-matrix.md").mkdir(parents=True)
+    run = vmigen("generate", *small("bare"), "--out", out)
+    assert run.status == 1
+    assert tree(out) == {}
+
+
+def test_a_full_disk_leaves_the_earlier_outputs_whole(vmigen: Vmigen, tmp_path: Path) -> None:
+    """The limit on a file's size stands in for the disk: the same error, in the middle of a file."""
+    project, out = tmp_path / "small", tmp_path / "out"
+    shutil.copytree(SMALL, project)
+    arguments = [
+        "generate",
+        "--spec",
+        project / "vmi.yaml",
+        "--backends",
+        project / "backends" / "bare",
+        "--out",
+        out,
+    ]
+    assert vmigen(*arguments).status == 0
+    before = tree(out)
+    spec = project / "vmi.yaml"
+    spec.write_text(spec.read_text().replace("Ask for two words.", "Ask."))
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "vmigen", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "codegen")},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)),
+        capture_output=True,
+        text=True,
+    )
+    assert "error: cannot write (File too large)" in done.stderr
+    assert done.returncode == 1
+    assert tree(out) == before
+
+
+def backend_with_template(folder: Path, template: str, text: str) -> list[str]:
+    """Options for a copy of the bare backend that brings a template of its own."""
+    own = folder / "bare"
+    shutil.copytree(SMALL / "backends" / "bare", own)
+    (own / "templates").mkdir()
+    (own / "templates" / template).write_text(text)
+    return ["--spec", str(SMALL / "vmi.yaml"), "--backends", str(own)]
+
+
+def test_a_backend_replaces_a_template(vmigen: Vmigen, tmp_path: Path) -> None:
+    options = backend_with_template(
+        tmp_path, "routines.h.j2", "{{ banner }}\n/* {{ backend.title }}: own */\n"
+    )
+    assert vmigen("generate", *options, "--out", tmp_path / "out").status == 0
+    assert "/* Bare: own */" in (tmp_path / "out/bare/routines.h").read_text()
+    assert "vmi_probe:" in (tmp_path / "out/bare/stubs.S").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("{{ banner }}\n\n{{ backend.colour }}\n", 3, "has no attribute 'colour'"),
+        ("{{ banner }}\n{{ colour }}\n", 2, "'colour' is undefined"),
+        ("{% for call in spec.calls %}\n{{ call.name }}\n", 2, "Unexpected end of template"),
+        ("a\n{{ spec.ordinals + 'x' }}\n", 2, "unsupported operand"),
+        ('a\n\n{% include "nothing.j2" %}\n', 3, "nothing.j2"),
+    ],
+)
+def test_a_wrong_template_is_named_with_its_line(
+    text: str, line: int, what: str, vmigen: Vmigen, tmp_path: Path
+) -> None:
+    options = backend_with_template(tmp_path, "routines.h.j2", text)
+    run = vmigen("generate", *options, "--out", tmp_path / "out")
+    assert run.err.startswith(f"{tmp_path}/bare/templates/routines.h.j2:{line}:1: error: template: ")
+    assert what in run.err
+    assert run.err.count("\n") == 1
+    assert run.status == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_model_names_every_way(generated: Path) -> None:
+    model = json.loads((generated / "model.json").read_text())
+    names = [call["name"] for call in model["spec"]["calls"]]
+    assert len(names) > 80
+    assert [call["ordinal"] for call in model["spec"]["calls"]] == sorted(
+        call["ordinal"] for call in model["spec"]["calls"]
+    )
+    for backend in model["backends"]:
+        assert sorted(backend["calls"]) == sorted(names)
+        for way in backend["calls"].values():
+            assert way["kind"] in ("instruction", "hypercall", "routine", "unsupported")
+
+
+def test_print_the_time_for_the_whole_specification(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A benchmark: printed, not asserted on the clock."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert process("generate", *real(), "--out", tmp_path).status == 0
+        times.append(time.perf_counter() - start)
+    with capfd.disabled():
+        print(
+            f"\n# generator, whole specification, {len(folders())} backends: {min(times):.2f} s (best of 3)"
+        )
