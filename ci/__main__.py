@@ -4,7 +4,7 @@
 import sys
 from pathlib import Path
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036  # any Python may come here
     sys.exit("vmi: Python 3.11 or newer is needed, this is " + sys.version.split()[0])
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from . import figure, ktap
 from .build import build, kernels
+from .lava import signals
 from .rig import Configuration, Guest, Outcome, Rig, discover
 from .util import RESULTS, ROOT, UserError, progress, write_if_changed
 
 TAIL = 40
 DEADLINE = 90.0
+CPUS = 2
 
 
 def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Configuration]]:
@@ -43,7 +45,7 @@ def show_failure(outcome: Outcome, failures: Sequence[str]) -> None:
         print(f"  | {line}", file=sys.stderr)
 
 
-def boot(names: Sequence[str], append: str, json_file: Path | None) -> int:
+def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) -> int:
     rigs = discover(progress)
     chosen = choose(rigs, names)
     if not chosen:
@@ -62,7 +64,7 @@ def boot(names: Sequence[str], append: str, json_file: Path | None) -> int:
                 components = ", ".join(f"{name} {version}" for name, version in on.items())
                 progress(f"booting {configuration.name} on {components}")
                 guest = Guest(
-                    samples[backend], configuration.name, append, deadline=DEADLINE,
+                    samples[backend], configuration.name, append, cpus=CPUS, deadline=DEADLINE,
                     options=configuration.options,
                 )  # fmt: skip
                 outcome = session.run(guest, live=lambda line: print(line, flush=True))
@@ -72,6 +74,9 @@ def boot(names: Sequence[str], append: str, json_file: Path | None) -> int:
                 rows.append(row)
                 if row.failures:
                     show_failure(outcome, row.failures)
+    if lava:
+        for row in rows:
+            print("\n".join(signals(row.report, row.configuration.name)))
     objects = figure.kernel_objects()
     print()
     print(figure.as_text(rows, objects), end="")

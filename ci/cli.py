@@ -14,12 +14,12 @@ from .util import ROOT, UserError
 HELP = """\
 VMI SDK: one kernel for hardware, KVM and Xen
 
-  ./vmi boot [NAME…] [--append STR] [--json FILE]
+  ./vmi boot [NAME…] [--append STR] [--json FILE] [--lava]
                           boot the sample kernel in every configuration, or in those named, and print
-                          a table of them
+                          a table of them; --append adds to the kernel's command line
   ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
-                          lint, then all tests; --skip leaves a configuration out, --lava prints
-                          LAVA signals
+                          lint and all tests, or the tests that pytest's arguments choose; --skip
+                          leaves a configuration out; --lava prints results as LAVA signals as well
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench             measure: generator, build, boot, calls
@@ -38,10 +38,11 @@ def _boot(words: list[str]) -> int:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--append", default="")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--lava", action="store_true")
     options = parser.parse_args(words)
     from .boot import boot
 
-    return boot(options.names, options.append, options.json)
+    return boot(options.names, options.append, options.json, options.lava)
 
 
 def _test(words: list[str]) -> int:

@@ -74,7 +74,7 @@ def kernel_objects(kernel: str = "sample") -> dict[str, str]:
     """The kernel's own objects, the same in every link, with the SHA-256 of each."""
     folders = sorted(BUILD.glob(f"*/lib{kernel}-kernel.a.p"))
     if len(folders) != 1:
-        raise UserError(f"no objects of the {kernel} kernel in {BUILD.relative_to(ROOT)}/; ./vmi build makes them")
+        raise UserError(f"the build has no objects of the {kernel} kernel; ./vmi build makes them")
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folders[0].glob("*.o"))
     }

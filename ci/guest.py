@@ -37,6 +37,9 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
     console goes to a file that QEMU itself writes, and nothing waits without bound."""
 
     start_timeout = 20.0
+    status: int
+    _cmd: list[str]
+    _child: Any
 
     def arm(self, console_log: Path) -> None:
         """Say where the next on() records the console; before activation."""

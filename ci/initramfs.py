@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .util import UserError
 
@@ -98,6 +99,7 @@ def libraries(programs: Iterable[Path], roots: Sequence[Path]) -> dict[str, Path
             own: list[str] = []
             for section in elf.iter_sections():
                 if isinstance(section, DynamicSection):
+                    tag: Any  # has attributes by its kind
                     for tag in section.iter_tags():
                         if tag.entry.d_tag == "DT_NEEDED":
                             needed.append(tag.needed)
@@ -143,7 +145,8 @@ def modules(tree: Path, names: Sequence[str]) -> list[tuple[str, bytes]]:
         for line in listing.read_text().splitlines()
     }
     files = {
-        re.sub(r"\.ko(\.xz)?$", "", path.name).replace("_", "-"): path for path in sorted(tree.glob("**/*.ko*"))
+        re.sub(r"\.ko(\.xz)?$", "", path.name).replace("_", "-"): path
+        for path in sorted(tree.glob("**/*.ko*"))
     }
     result = []
     for name in names:

@@ -76,8 +76,8 @@ class Outcome:
     """The session's console log."""
     evidence: dict[str, list[str]] = field(default_factory=dict)
     """What the rig saw from outside, by kind of evidence."""
-    witness: dict[int, int] | None = None
-    """Hypercalls by number, counted from outside the guest."""
+    witness: list[int] | None = None
+    """The numbers of the guest's hypercalls in order, as seen from outside the guest; if asked for."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class Rig(abc.ABC):
     """How the kernels of one backend are booted."""
 
     configurations: tuple[Configuration, ...]
+    witnesses = False
+    """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); after `prepare`."""
 
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend
@@ -381,16 +383,16 @@ class LinuxRig(Rig):
     def prepare(self) -> None:
         selection = self.selection()
         _, chosen = packages.resolve(selection, self.report)
-        sources = sorted(
-            [*(ROOT / "ci").glob("*.py"), ROOT / "ci/rig-init.sh", *self.folder.glob("*.cfg")]
-            + [self.folder / "rig.py", self.folder / "rig-init.sh"]
-        )
+        sources = [
+            *(ROOT / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", "rig-init.sh")),
+            *(self.folder / name for name in ("rig.py", "rig-init.sh")),
+            *sorted(self.folder.glob("*.cfg")),
+        ]
         key = hashlib.sha256()
         for package in chosen:
             key.update(f"{package.name} {package.version} {package.sha256}\n".encode())
         for path in sources:
-            if path.name in ("__init__.py", "packages.py", "initramfs.py", "rig.py") or path.suffix != ".py":
-                key.update(path.name.encode() + b"\0" + path.read_bytes())
+            key.update(path.name.encode() + b"\0" + path.read_bytes())
         for path in self.inputs():
             stat = path.stat()
             key.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())

@@ -29,7 +29,6 @@ SYSTEM = {
     "ld.lld": "lld",
     "llvm-ar": "llvm",
     "i686-linux-gnu-gcc": "gcc-i686-linux-gnu",
-    "clang-format": "clang-format",
     "shellcheck": "shellcheck",
     "git": "git",
     "xz": "xz-utils",
@@ -82,7 +81,7 @@ def install_python() -> None:
             raise UserError(f"{python} -m venv failed; its message is above")
     count = sum(1 for line in REQUIREMENTS.read_text().splitlines() if line and line[0] != "#")
     progress(f"installing {count} Python packages into .venv (requirements.txt)")
-    command = [pip, "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
+    command = [str(pip), "install", "--quiet", "--disable-pip-version-check", "-r", str(REQUIREMENTS)]
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
         raise UserError("pip install -r requirements.txt failed; its message is above")
 

@@ -13,7 +13,6 @@ uses that vector.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +42,3 @@ def software_interrupts(log: Path, vector: int) -> list[Entry]:
                         Entry(int(found[4], 16) & 0xFFFFFFFF, int(found[2]), int(found[3], 16))
                     )
     return entries
-
-
-def counts(entries: list[Entry]) -> dict[int, int]:
-    """Entries by hypercall number."""
-    return dict(sorted(Counter(entry.number for entry in entries).items()))

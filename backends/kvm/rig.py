@@ -18,8 +18,19 @@ from pathlib import Path
 
 from ci import initramfs
 from ci.rig import (
-    DEBUG_EXIT, QEMU_END, Configuration, ControlSession, Guest, LinuxRig, Live, Machine, Outcome, Session,
-    boot, qemu_end, run_machine,
+    DEBUG_EXIT,
+    QEMU_END,
+    Configuration,
+    ControlSession,
+    Guest,
+    LinuxRig,
+    Live,
+    Machine,
+    Outcome,
+    Session,
+    boot,
+    qemu_end,
+    run_machine,
 )  # fmt: skip
 from ci.util import UserError, cache_dir
 
@@ -28,8 +39,8 @@ OUTER_QEMU = "qemu-system-x86_64"
 # MONITOR is off because an idle loop with it makes the emulated machine spin.
 OUTER_CPU = "EPYC,-monitor"
 FIRMWARE = {
-    "qemu": ("multiboot_dma.bin", "multiboot.bin", "linuxboot_dma.bin", "pvh.bin", "kvmvapic.bin", "qboot.rom"),
-    "seabios": ("bios-256k.bin", "bios.bin", "bios-microvm.bin"),
+    "qemu": ("multiboot_dma.bin", "multiboot.bin", "linuxboot_dma.bin", "pvh.bin", "kvmvapic.bin"),
+    "seabios": ("bios-256k.bin", "bios.bin"),
 }
 PROBE_SECONDS = 5
 

@@ -14,16 +14,25 @@ import shlex
 import shutil
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ci import initramfs, packages
 from ci.console import text
 from ci.rig import (
-    Configuration, ControlSession, Guest, LinuxRig, Live, Machine, Outcome, Session, boot,
+    Configuration,
+    ControlSession,
+    Guest,
+    LinuxRig,
+    Live,
+    Machine,
+    Outcome,
+    Session,
+    boot,
 )  # fmt: skip
 from ci.util import UserError
-from ci.witness import counts, software_interrupts
+from ci.witness import software_interrupts
 
 OUTER_QEMU = "qemu-system-x86_64"
 # With SMAP or SMEP dom0 dies at once, with MONITOR Xen's idle loop takes #GP, and without nested
@@ -39,8 +48,15 @@ PV_HYPERCALL = 0x82
 REASONS = {0: "poweroff", 1: "reboot", 2: "suspend", 3: "crash", 4: "watchdog", 5: "soft reset"}
 
 
-def end_state(said: Sequence[str], killed: bool) -> tuple[bool, str, str]:
-    """What xl said about a domain's end: clean, the end in words, advice."""
+def end_state(said: Sequence[str], killed: bool, console: Sequence[str]) -> tuple[bool, str, str]:
+    """What xl, and on the console Xen's shim, said about a domain's end: clean, in words, advice."""
+    for number, line in enumerate(console):
+        if "Could not construct domain" in line or "Could not set up DOM0" in line:
+            # The builder's own message stands before the panic's frame of asterisks.
+            why = next((text for text in reversed(console[:number]) if text.strip("(XEN) *")), line)
+            return False, f"the domain builder refused the kernel: {why.removeprefix('(XEN) ')}", (
+                "see the kernel's ELF notes (readelf -n) and xen/include/public/elfnote.h"
+            )
     everything = "\n".join(said)
     found = re.search(r"has shut down, reason code (\d+)", everything)
     if found:
@@ -63,8 +79,16 @@ def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
             f"vcpus={guest.cpus}", f"memory={guest.memory_mib}"]  # fmt: skip
 
 
+def said_by_xl(*words: str) -> list[str]:
+    """Lines that xl prints; none if it fails."""
+    done = subprocess.run(["xl", *words], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
 class RigSession(ControlSession):
-    """In the rig. Evidence: `xl` (what it said), `list` (the domain while it ran), `dmesg` (Xen's log).
+    """In the rig.
+
+    Evidence: `xl` (what it said), `list` (the domain while it ran), `dmesg` (Xen's log).
 
     The witness is the outer QEMU's exception log, on only while the guest runs.
     """
@@ -79,7 +103,7 @@ class RigSession(ControlSession):
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         if '"' in guest.append or "\\" in guest.append:
-            raise UserError("a guest's command line goes into xl's configuration: no quotes, no backslashes", 2)
+            raise UserError("no quotes or backslashes in a command line for xl", 2)
         options = {"config": "pv", **guest.options}
         if not (self.folder / f"{options['config']}.cfg").is_file():
             raise UserError(f"no {options['config']}.cfg in {self.folder}", 2)
@@ -92,13 +116,14 @@ class RigSession(ControlSession):
         finally:
             if guest.witness:
                 self._monitor("log none")
-        clean, end, advice = end_state(frames.get("xl", []), "killed" in frames)
-        console = [line for line in frames.get("console", [])]
+        console = frames.get("console", [])
+        clean, end, advice = end_state(frames.get("xl", []), "killed" in frames, console)
         witness = None
         if guest.witness:
             entries = software_interrupts(self.interrupts, PV_HYPERCALL)
-            frames["int82"] = [f"{entry.number} {entry.privilege} {entry.selector:#x}" for entry in entries]
-            witness = counts(entries)
+            witness = [entry.number for entry in entries]
+            rings = Counter(f"cpl {entry.privilege} cs {entry.selector:#x}" for entry in entries)
+            frames["int82"] = [f"{ring}: {count}" for ring, count in sorted(rings.items())]
         command = shlex.join(
             ["xl", "create", "-F", f"backends/{self.name}/{options['config']}.cfg",
              *arguments(guest, str(guest.kernel), "guest")]
@@ -129,16 +154,15 @@ class HostSession(Session):
             # xl console waits for the domain's console and ends with the domain.
             console = None
             while creating.poll() is None and time.monotonic() - started < guest.deadline:
-                if console is None and subprocess.run(["xl", "domid", name], capture_output=True).returncode == 0:
+                if console is None and said_by_xl("domid", name):
                     console = subprocess.Popen(
                         ["xl", "console", "-t", "pv", name], stdin=subprocess.PIPE, stdout=out, stderr=out
                     )
-                    shown = subprocess.run(["xl", "list"], capture_output=True, text=True)
-                    frames["list"] = shown.stdout.splitlines()
+                    frames["list"] = said_by_xl("list")
                 time.sleep(0.05)
             killed = creating.poll() is None
             if killed:
-                subprocess.run(["xl", "destroy", name], capture_output=True)
+                said_by_xl("destroy", name)
             creating.wait(30)
             if console:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -147,14 +171,12 @@ class HostSession(Session):
                 console.wait()
             said.seek(0)
             frames["xl"] = said.read().splitlines()
-        frames["dmesg"] = subprocess.run(
-            ["xl", "dmesg"], capture_output=True, text=True
-        ).stdout.splitlines()[-40:]
+        frames["dmesg"] = said_by_xl("dmesg")[-40:]
         lines = text(log.read_bytes()).splitlines()
         for line in lines if live else []:
             assert live
             live(line)
-        clean, end, advice = end_state(frames["xl"], killed)
+        clean, end, advice = end_state(frames["xl"], killed, lines)
         return Outcome(
             guest, "\n".join(lines), clean, end, advice, time.monotonic() - started,
             shlex.join(command), log, frames,
@@ -180,12 +202,12 @@ class BackendRig(LinuxRig):
         else:
             self.report("Xen rig in an emulated machine, because this machine runs no Xen (xl info fails)")
             super().prepare()
+        self.witnesses = self.host is None
 
     def _host_info(self) -> dict[str, str] | None:
         if not shutil.which("xl"):
             return None
-        done = subprocess.run(["xl", "info"], capture_output=True, text=True, check=False)
-        return xl_info(done.stdout.splitlines()) if done.returncode == 0 else None
+        return xl_info(said_by_xl("info")) or None
 
     def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> dict[str, str]:
         utils = next(tree for tree in trees if re.match(r"xen-utils-\d", tree.name))

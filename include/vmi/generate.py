@@ -21,9 +21,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "codegen"))
 
-from ci.backends import backends  # noqa: E402
-from ci.util import UserError, write_if_changed  # noqa: E402
-from vmigen.cli import main as vmigen  # noqa: E402
+from vmigen.cli import main as vmigen
+
+from ci.backends import backends
+from ci.util import UserError, write_if_changed
 
 COMPILED = (".h", ".c", ".S", ".json")
 
