@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * What calls cost. The time-stamp counter is the measure: under QEMU's `-icount shift=0` it counts instructions, the same in
+ * each run; elsewhere it counts cycles, and only ratios mean something.
+ */
+#undef VMI_COUNT_CALLS /* the counting would be part of the cost */
+#include <stdbool.h>
+#include <stddef.h>
+#include <vmi/vmi.h>
+
+#include "bench.h"
+#include "descriptors.h"
+#include "divide.h"
+#include "frames.h"
+#include "ktap.h"
+#include "layout.h"
+#include "lock.h"
+#include "paging.h"
+#include "panic.h"
+#include "print.h"
+#include "string.h"
+#include "threads.h"
+#include "x86.h"
+
+#define ROUNDS      1000
+#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+
+static uint64_t empty_loop;
+
+/* Time-stamp ticks of ROUNDS times a statement. The loop is kept as it is written; each round is a round. */
+#define MEASURE(statement)                                                                         \
+    ({                                                                                             \
+        uint64_t start_ = vmi_rdtsc();                                                             \
+        for (uint32_t round_ = 0; round_ < ROUNDS; round_++) {                                     \
+            statement;                                                                             \
+            __asm__ volatile("" : "+r"(round_) : : "memory");                                      \
+        }                                                                                          \
+        vmi_rdtsc() - start_;                                                                      \
+    })
+
+static void show(const char *name, uint64_t ticks)
+{
+    uint32_t hundredths, rest;
+    uint64_t net = ticks > empty_loop ? ticks - empty_loop : 0;
+    uint64_t per_call = divide_u64(net * 100 + ROUNDS / 2, ROUNDS, &rest);
+    per_call = divide_u64(per_call, 100, &hundredths);
+    print("# bench %s %llu.%02u\n", name, per_call, hundredths);
+}
+
+/* One call with its arguments in place, as the compiler emits it; unsupported ones are left out. */
+#define BENCH(CALL, name, statement)                                                               \
+    do {                                                                                           \
+        if (call_unsupported(VMI_ORDINAL_##CALL) == NULL)                                          \
+            show(name, MEASURE(statement));                                                        \
+    } while (0)
+
+static void bench_calls(void)
+{
+    struct vmi_dtr dtr, gdt = descriptors_gdt(), idt = descriptors_idt();
+    uint32_t cr0 = vmi_get_cr0(), cr3 = vmi_get_cr3(), cr4 = vmi_get_cr4(), a, b, c, d;
+    uint32_t pfn = frame_allocate_zeroed();
+
+    if (pfn == FRAME_NONE)
+        panic("no memory");
+    window_map(MAP_WINDOW, pfn, WINDOW_PAGE);
+    uint64_t *entry = aspace_entry(&kernel_aspace, MAP_WINDOW, false);
+    uint64_t value = pte_value(pfn, WINDOW_PAGE), machine = vmi_physical_to_machine(value);
+
+    /* Interrupts stay masked, so that nothing else is counted. */
+    vmi_disable_interrupts();
+    empty_loop = MEASURE((void)0);
+
+    BENCH(CPUID, "CPUID", vmi_cpuid(0, 0, &a, &b, &c, &d));
+    BENCH(SET_GDT, "SetGDT", vmi_set_gdt(&gdt));
+    BENCH(SET_IDT, "SetIDT", vmi_set_idt(&idt));
+    BENCH(GET_GDT, "GetGDT", vmi_get_gdt(&dtr));
+    BENCH(GET_IDT, "GetIDT", vmi_get_idt(&dtr));
+    BENCH(SET_LDT, "SetLDT", vmi_set_ldt(0));
+    BENCH(GET_LDT, "GetLDT", vmi_get_ldt());
+    BENCH(GET_TR, "GetTR", vmi_get_tr());
+    BENCH(WRITE_GDT_ENTRY, "WriteGDTEntry",
+          vmi_write_gdt_entry((void *)(uintptr_t)gdt.base, GDT_SCRATCH, 0, 0));
+    BENCH(UPDATE_KERNEL_STACK, "UpdateKernelStack",
+          vmi_update_kernel_stack(kernel_ss(), thread_stack_top(thread_current())));
+    BENCH(SET_CR0, "SetCR0", vmi_set_cr0(cr0));
+    BENCH(GET_CR0, "GetCR0", vmi_get_cr0());
+    BENCH(CLTS, "CLTS", vmi_clts());
+    vmi_set_cr0(cr0);
+    BENCH(GET_CR2, "GetCR2", vmi_get_cr2());
+    BENCH(SET_CR3, "SetCR3", vmi_set_cr3(cr3));
+    BENCH(GET_CR3, "GetCR3", vmi_get_cr3());
+    BENCH(SET_CR4, "SetCR4", vmi_set_cr4(cr4));
+    BENCH(GET_CR4, "GetCR4", vmi_get_cr4());
+    BENCH(SET_DR, "SetDR", vmi_set_dr(0, 0));
+    BENCH(GET_DR, "GetDR", vmi_get_dr(0));
+    BENCH(RDTSC, "RDTSC", vmi_rdtsc());
+    BENCH(DISABLE_INTERRUPTS, "DisableInterrupts", vmi_disable_interrupts());
+    BENCH(GET_INTERRUPT_MASK, "GetInterruptMask", vmi_get_interrupt_mask());
+    BENCH(SET_INTERRUPT_MASK, "SetInterruptMask", vmi_set_interrupt_mask(0));
+    BENCH(SET_PXE_LONG, "SetPxELong",
+          vmi_set_pxe_long((uint32_t)value, 0, entry,
+                           VMI_PAGE_PT | VMI_PXE_CURRENT_AS | MAP_WINDOW));
+    BENCH(MACHINE_TO_PHYSICAL, "MachineToPhysical", vmi_machine_to_physical(machine));
+    BENCH(PHYSICAL_TO_MACHINE, "PhysicalToMachine", vmi_physical_to_machine(value));
+    BENCH(INVAL_PAGE, "InvalPage", vmi_inval_page(MAP_WINDOW));
+    BENCH(FLUSH_TLB, "FlushTLB", vmi_flush_tlb(VMI_FLUSH_TLB));
+    BENCH(SET_LAZY_MODE, "SetLazyMode", vmi_set_lazy_mode(VMI_LAZY_NONE));
+    BENCH(APIC_READ, "APICRead", vmi_apic_read(VMI_APIC_LVTT));
+    BENCH(IO_DELAY, "IODelay", vmi_io_delay());
+    BENCH(GET_CYCLE_COUNTER, "GetCycleCounter", vmi_get_cycle_counter(VMI_CYCLES_REAL));
+    BENCH(CLOCK_NANOSECONDS, "ClockNanoseconds", vmi_clock_nanoseconds());
+    BENCH(YIELD, "Yield", vmi_yield());
+    BENCH(STEAL_TIME, "StealTime", vmi_steal_time());
+}
+
+static uint64_t hypercalls(void)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < vmi_hypercalls_count; i++)
+        total += *vmi_hypercalls[i].count;
+    return total;
+}
+
+/* Maps all pages of the window, each to the same frame: what is measured is the mapping. */
+static void map_window(const char *name, uint32_t mode, uint32_t pfn)
+{
+    uint64_t calls = hypercalls(), start = vmi_rdtsc();
+    uint32_t rest;
+
+    vmi_set_lazy_mode(mode);
+    for (uint32_t page = 0; page < MAP_WINDOW_PAGES; page++)
+        window_map(MAP_WINDOW + (page << PAGE_SHIFT), pfn, WINDOW_PAGE);
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+
+    uint64_t ticks = vmi_rdtsc() - start;
+    calls = hypercalls() - calls;
+    print("# bench %s pages=%u hypercalls=%llu ticks_per_page=%llu\n", name, MAP_WINDOW_PAGES,
+          calls, divide_u64(ticks, MAP_WINDOW_PAGES, &rest));
+    for (uint32_t page = 0; page < MAP_WINDOW_PAGES; page++)
+        window_map(MAP_WINDOW + (page << PAGE_SHIFT), 0, 0);
+    vmi_flush_tlb(VMI_FLUSH_TLB);
+}
+
+static void bench_map(void)
+{
+    uint32_t pfn = frame_allocate_zeroed();
+
+    if (pfn == FRAME_NONE)
+        panic("no memory");
+    vmi_disable_interrupts();
+    map_window("map_lazy", VMI_LAZY_MMU, pfn);
+    map_window("map_eager", VMI_LAZY_NONE, pfn);
+}
+
+void bench(const char *word)
+{
+    if (string_equal(word, "calls", sizeof("calls")))
+        bench_calls();
+    else if (string_equal(word, "map", sizeof("map")))
+        bench_map();
+    else
+        panic("unknown option bench=%s", word);
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
+}

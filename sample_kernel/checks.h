@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The lists of checks, one per file checks_*.c, each ended by a null name. */
+#ifndef CHECKS_H
+#define CHECKS_H
+
+#include <vmi/vmi.h>
+
+#include "ktap.h"
+
+extern const struct check checks_boot[], checks_descriptors[], checks_processor[], checks_traps[],
+    checks_interrupts[], checks_time[], checks_paging[], checks_threads[], checks_processes[],
+    checks_cpus[], checks_devices[];
+
+/* For the checks that compare with it; set before any check runs. */
+extern const struct vmi_boot_info *checks_boot_info;
+
+/*
+ * The checks that option test=WORD asks for: one that fails, never returns, faults or panics, for tests of whatever watches
+ * this kernel. An empty list for the empty word, null for an unknown one.
+ */
+const struct check *checks_on_purpose(const char *word);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Further CPUs: started, given threads, interrupted, told about mappings, woken. */
+#include <stddef.h>
+
+#include "checks.h"
+#include "frames.h"
+#include "layout.h"
+#include "lock.h"
+#include "paging.h"
+#include "print.h"
+#include "smp.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+#include "x86.h"
+
+#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+
+#define NEEDS_SECOND_CPU()                                                                         \
+    do {                                                                                           \
+        if (smp_cpu_count() == 1) {                                                                \
+            ktap_skip("one CPU");                                                                  \
+            return;                                                                                \
+        }                                                                                          \
+        if (!(smp_online() & 2)) {                                                                 \
+            ktap_skip("the second CPU does not run");                                              \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+static void start(void)
+{
+    if (smp_cpu_count() == 1) {
+        ktap_skip("one CPU");
+        return;
+    }
+    NEEDS(SET_INITIAL_AP_STATE);
+    for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
+        EXPECT_EQUAL(smp_start(cpu), VMI_OK);
+    EXPECT_EQUAL(smp_set_size(smp_online()), smp_cpu_count());
+    print("# cpus online 0x%x\n", smp_online());
+}
+
+static void start_again(void)
+{
+    NEEDS_SECOND_CPU();
+    struct vmi_ap_state state = {0};
+    int32_t result = vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]);
+    EXPECT(result == VMI_EBUSY || result == VMI_EINVAL);
+}
+
+static volatile uint32_t ran_on;
+
+static void note_cpu(void *argument)
+{
+    (void)argument;
+    __atomic_or_fetch(&ran_on, 1u << cpu_current(), __ATOMIC_RELAXED);
+}
+
+static void threads(void)
+{
+    NEEDS_SECOND_CPU();
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
+        struct thread *thread = thread_create("note", note_cpu, NULL, 1u << cpu);
+        EXPECT(thread != NULL);
+        thread_join(thread);
+    }
+    EXPECT_EQUAL(ran_on, smp_online());
+}
+
+#define SHARED_ROUNDS 20000
+
+static struct spinlock shared_lock;
+static uint32_t shared_count; /* not atomic: the lock is all that keeps it right */
+
+static void count_shared(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < SHARED_ROUNDS; i++) {
+        uint32_t flags = lock_acquire(&shared_lock);
+        shared_count++;
+        lock_release(&shared_lock, flags);
+    }
+}
+
+/* All CPUs at once, on one counter. */
+static void lock(void)
+{
+    struct thread *all[VMI_BOOT_INFO_MAX_CPUS];
+
+    NEEDS_SECOND_CPU();
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
+        all[cpu] = thread_create("count", count_shared, NULL, 1u << cpu);
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
+        if (all[cpu] != NULL)
+            thread_join(all[cpu]);
+    EXPECT_EQUAL(shared_count, SHARED_ROUNDS * smp_cpu_count());
+}
+
+static volatile uint32_t interrupted; /* set of CPUs */
+
+static void note_interrupt(struct trap_frame *frame)
+{
+    __atomic_or_fetch(&interrupted, 1u << cpu_current(), __ATOMIC_RELAXED);
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static bool wait_until_interrupted(uint32_t wanted)
+{
+    uint64_t end = vmi_clock_nanoseconds() + 2000000000ull;
+    while (interrupted != wanted && vmi_clock_nanoseconds() < end)
+        thread_yield();
+    return interrupted == wanted;
+}
+
+static void ipi(void)
+{
+    NEEDS_SECOND_CPU();
+    NEEDS(SEND_IPI);
+    trap_handler_set(VECTOR_CHECK, note_interrupt);
+    uint32_t others = smp_online() & ~1u;
+
+    interrupted = 0;
+    EXPECT_EQUAL(vmi_send_ipi(others, 0, VECTOR_CHECK), VMI_OK);
+    EXPECT(wait_until_interrupted(others));
+    /* The same CPUs counted from the second one, and this one with them. */
+    interrupted = 0;
+    EXPECT_EQUAL(vmi_send_ipi(others >> 1, 1, VECTOR_CHECK), VMI_OK);
+    EXPECT(wait_until_interrupted(others));
+    interrupted = 0;
+    EXPECT_EQUAL(vmi_send_ipi(smp_online(), 0, VECTOR_CHECK), VMI_OK);
+    EXPECT(wait_until_interrupted(smp_online()));
+}
+
+/* A thread on another CPU reads a page until it is told to stop, and shows what it reads. */
+static struct {
+    volatile uint32_t seen, stop;
+} reader;
+
+static void read_page(void *argument)
+{
+    (void)argument;
+    while (!reader.stop)
+        reader.seen = *(volatile uint32_t *)MAP_WINDOW;
+}
+
+static void remote_tlb(void)
+{
+    NEEDS_SECOND_CPU();
+    uint32_t first = frame_allocate(), second = frame_allocate();
+    EXPECT(first != FRAME_NONE && second != FRAME_NONE);
+    *(volatile uint32_t *)frame_address(first) = 1;
+    *(volatile uint32_t *)frame_address(second) = 2;
+    window_map(MAP_WINDOW, first, WINDOW_PAGE);
+
+    reader.seen = reader.stop = 0;
+    struct thread *thread = thread_create("reader", read_page, NULL, 2);
+    bool before = thread != NULL && wait_for(&reader.seen, 2000);
+    window_map(MAP_WINDOW, second, WINDOW_PAGE);
+    vmi_inval_page(MAP_WINDOW);
+    smp_flush_tlb(2, MAP_WINDOW, 1);
+    /* From here on a read that begins finds the second frame; one that had begun may still store. */
+    bool after = before && wait_for_count(&reader.seen, 2, 2000);
+    *(volatile uint32_t *)frame_address(first) = 3;
+    bool stayed = after && !wait_for_count(&reader.seen, 3, 20);
+    reader.stop = 1;
+    if (thread != NULL)
+        thread_join(thread);
+    window_map(MAP_WINDOW, 0, 0);
+    vmi_inval_page(MAP_WINDOW);
+    smp_flush_tlb(smp_online(), 0, 0);
+    frame_release(first);
+    frame_release(second);
+    EXPECT(before);
+    EXPECT(after);
+    EXPECT(stayed);
+}
+
+static volatile uint32_t halting, woken;
+
+/* Halts with its CPU's alarm off. */
+static void halt_until_kicked(void *argument)
+{
+    (void)argument;
+    timer_cancel();
+    /* An alarm that was on its way still comes. */
+    uint64_t end = vmi_clock_nanoseconds() + 1000000;
+    while (vmi_clock_nanoseconds() < end)
+        vmi_yield();
+    vmi_disable_interrupts();
+    halting = 1;
+    vmi_halt();
+    woken = 1;
+    vmi_enable_interrupts();
+    timer_init_cpu();
+}
+
+static void kick(void)
+{
+    NEEDS_SECOND_CPU();
+    NEEDS(KICK);
+    halting = woken = 0;
+    struct thread *thread = thread_create("halt", halt_until_kicked, NULL, 2);
+    EXPECT(thread != NULL);
+    bool halted = wait_for(&halting, 2000);
+    bool slept = halted && !wait_for(&woken, 30);
+    /* A kick that comes before the halt is none: it is given again. */
+    int32_t result = VMI_OK;
+    for (int i = 0; i < 100 && !woken && result == VMI_OK; i++) {
+        result = vmi_kick(1);
+        wait_for(&woken, 20);
+    }
+    bool kicked = woken;
+    if (!kicked)
+        smp_reschedule(2); /* so that the thread comes to its end */
+    thread_join(thread);
+    EXPECT(halted);
+    EXPECT(slept);
+    EXPECT_EQUAL(result, VMI_OK);
+    EXPECT(kicked);
+}
+
+/* The clock never goes back from one CPU to the next. */
+static struct {
+    struct spinlock lock;
+    uint64_t latest;
+    uint32_t wrong;
+} clock_shared;
+
+static void compare_clock(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 1000; i++) {
+        uint32_t flags = lock_acquire(&clock_shared.lock);
+        uint64_t now = vmi_clock_nanoseconds();
+        clock_shared.wrong += now < clock_shared.latest;
+        clock_shared.latest = now;
+        lock_release(&clock_shared.lock, flags);
+    }
+}
+
+static void clock_across(void)
+{
+    struct thread *all[VMI_BOOT_INFO_MAX_CPUS];
+
+    NEEDS_SECOND_CPU();
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
+        all[cpu] = thread_create("clock", compare_clock, NULL, 1u << cpu);
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
+        if (all[cpu] != NULL)
+            thread_join(all[cpu]);
+    EXPECT_EQUAL(clock_shared.wrong, 0);
+}
+
+const struct check checks_cpus[] = {
+    {"cpus.start", start},
+    {"cpus.start_again", start_again},
+    {"cpus.threads", threads},
+    {"cpus.lock", lock},
+    {"cpus.ipi", ipi},
+    {"cpus.remote_tlb", remote_tlb},
+    {"cpus.kick", kick},
+    {"cpus.clock", clock_across},
+    {NULL, NULL},
+};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The interrupt mask: nothing comes while it is set, nothing is lost by it. */
+#include <stddef.h>
+
+#include "checks.h"
+#include "layout.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+#include "x86.h"
+
+static volatile uint32_t taken;
+
+static void count(struct trap_frame *frame)
+{
+    taken++;
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static bool masked(void)
+{
+    return !(vmi_get_interrupt_mask() & EFLAGS_IF);
+}
+
+static void mask_round_trip(void)
+{
+    uint32_t open = vmi_get_interrupt_mask();
+    EXPECT(open & EFLAGS_IF);
+
+    vmi_disable_interrupts();
+    uint32_t closed = vmi_get_interrupt_mask();
+    vmi_set_interrupt_mask(open);
+    bool opened = !masked();
+    vmi_set_interrupt_mask(closed);
+    bool closed_again = masked();
+    vmi_enable_interrupts();
+
+    EXPECT(!(closed & EFLAGS_IF));
+    EXPECT(opened);
+    EXPECT(closed_again);
+    EXPECT(!masked());
+}
+
+/* Room for an interrupt to arrive in; no thread gives the CPU away meanwhile. */
+static void delay(uint32_t milliseconds)
+{
+    uint64_t end = vmi_clock_nanoseconds() + (uint64_t)milliseconds * 1000000;
+    while (vmi_clock_nanoseconds() < end)
+        vmi_yield();
+}
+
+/* An interrupt from this CPU to itself, raised while masked: not taken before, taken once after `open` unmasks. */
+static void kept_until(void (*open)(void))
+{
+    trap_handler_set(VECTOR_CHECK, count);
+    taken = 0;
+    vmi_disable_interrupts();
+    int32_t result = vmi_send_ipi(1, 0, VECTOR_CHECK);
+    delay(2);
+    uint32_t early = taken;
+    open();
+    bool arrived = wait_for(&taken, 1000);
+    delay(2);
+
+    EXPECT_EQUAL(result, VMI_OK);
+    EXPECT_EQUAL(early, 0);
+    EXPECT(arrived);
+    EXPECT_EQUAL(taken, 1);
+    EXPECT(!masked());
+}
+
+static void enable(void)
+{
+    vmi_enable_interrupts();
+}
+
+static void pending_enable(void)
+{
+    NEEDS(SEND_IPI);
+    kept_until(enable);
+}
+
+static void restore(void)
+{
+    vmi_set_interrupt_mask(EFLAGS_IF);
+}
+
+static void pending_restore(void)
+{
+    NEEDS(SEND_IPI);
+    kept_until(restore);
+}
+
+static bool rescued;
+
+/* Halting with an interrupt pending is no halt. If it is, the alarm ends it, late. */
+static void halt(void)
+{
+    uint32_t alarms = *timer_alarms(0);
+    timer_one_shot(1000000);
+    vmi_halt();
+    rescued = *timer_alarms(0) != alarms;
+    timer_init_cpu();
+    vmi_enable_interrupts();
+}
+
+static void pending_halt(void)
+{
+    NEEDS(SEND_IPI);
+    timer_cancel();
+    delay(1); /* a tick that was on its way */
+    kept_until(halt);
+    EXPECT(!rescued);
+}
+
+/* Many rounds of raising and opening at once: the window between the check for pending ones and the opening. */
+static void none_lost(void)
+{
+    const uint32_t rounds = 200;
+
+    NEEDS(SEND_IPI);
+    trap_handler_set(VECTOR_CHECK, count);
+    taken = 0;
+    for (uint32_t round = 1; round <= rounds; round++) {
+        vmi_disable_interrupts();
+        vmi_send_ipi(1, 0, VECTOR_CHECK);
+        vmi_enable_interrupts();
+        EXPECT(wait_for_count(&taken, round, 1000));
+    }
+    EXPECT_EQUAL(taken, rounds);
+}
+
+const struct check checks_interrupts[] = {
+    {"interrupts.mask_round_trip", mask_round_trip},
+    {"interrupts.pending_until_enabled", pending_enable},
+    {"interrupts.pending_until_restored", pending_restore},
+    {"interrupts.pending_ends_halt", pending_halt},
+    {"interrupts.none_lost", none_lost},
+    {NULL, NULL},
+};

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Ring 3: system calls, address spaces, faults. */
+#include <stddef.h>
+
+#include "checks.h"
+#include "frames.h"
+#include "process.h"
+#include "programs.h"
+#include "threads.h"
+#include "x86.h"
+
+/* Runs a program to its end. False if memory is short. */
+static bool run(const struct program *program, struct process *ended)
+{
+    struct process *process = process_start(program);
+    if (process == NULL)
+        return false;
+    process_reap(process, ended);
+    return true;
+}
+
+static void system_calls(void)
+{
+    struct process ended;
+
+    EXPECT(run(&user_hello, &ended));
+    EXPECT_EQUAL(ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(ended.status, (int32_t)ended.id);
+    EXPECT_EQUAL(ended.system_calls, 4);
+}
+
+static void misuse(void)
+{
+    struct process ended;
+
+    EXPECT(run(&user_misuse, &ended));
+    EXPECT_EQUAL(ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(ended.status, 0);
+}
+
+/* Two at a time, at the same addresses. */
+static void address_spaces(void)
+{
+    struct process first_ended, second_ended;
+    struct process *first = process_start(&user_memory);
+    struct process *second = process_start(&user_memory);
+
+    if (first != NULL)
+        process_reap(first, &first_ended);
+    if (second != NULL)
+        process_reap(second, &second_ended);
+    EXPECT(first != NULL && second != NULL);
+    EXPECT_EQUAL(first_ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(first_ended.status, 0);
+    EXPECT_EQUAL(second_ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(second_ended.status, 0);
+}
+
+static void copy_on_write(void)
+{
+    struct process ended;
+
+    EXPECT(run(&user_fork, &ended));
+    EXPECT_EQUAL(ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(ended.status, 42);
+}
+
+static void fault_survived(void)
+{
+    struct process ended;
+
+    EXPECT(run(&user_fault, &ended));
+    EXPECT_EQUAL(ended.end, PROCESS_FAULTED);
+    EXPECT_EQUAL(ended.fault_vector, TRAP_PAGE_FAULT);
+    EXPECT_EQUAL(ended.fault_address, 0x10);
+    EXPECT_EQUAL(ended.fault_error & (FAULT_WRITE | FAULT_USER), FAULT_WRITE | FAULT_USER);
+}
+
+static void kernel_protected(void)
+{
+    struct process ended;
+
+    EXPECT(run(&user_intruder, &ended));
+    EXPECT_EQUAL(ended.end, PROCESS_FAULTED);
+    EXPECT_EQUAL(ended.fault_vector, TRAP_PAGE_FAULT);
+    EXPECT_EQUAL(ended.fault_address, 0xc0100000);
+}
+
+static void privileged_instruction(void)
+{
+    struct process ended;
+
+    EXPECT(run(&user_privileged, &ended));
+    EXPECT_EQUAL(ended.end, PROCESS_FAULTED);
+    EXPECT_EQUAL(ended.fault_vector, TRAP_PROTECTION);
+}
+
+static void preempted_and_killed(void)
+{
+    struct process *process = process_start(&user_spin), ended;
+
+    EXPECT(process != NULL);
+    process->thread->cpus = 1; /* beside the thread that waits for it */
+    bool preempted = wait_for_count(&process->thread->preempted, 2, 5000);
+    process_kill(process);
+    process_reap(process, &ended);
+    EXPECT(preempted);
+    EXPECT_EQUAL(ended.end, PROCESS_KILLED);
+}
+
+/* All that processes used comes back, however they ended. */
+static void release(void)
+{
+    const struct program *const programs[] = {&user_hello, &user_memory,
+                                              &user_fork, &user_fault};
+    uint32_t before = frames_free();
+
+    for (unsigned i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+        EXPECT(run(programs[i], NULL));
+        EXPECT_EQUAL(frames_free(), before);
+    }
+}
+
+const struct check checks_processes[] = {
+    {"processes.system_calls", system_calls},
+    {"processes.misuse", misuse},
+    {"processes.address_spaces", address_spaces},
+    {"processes.copy_on_write", copy_on_write},
+    {"processes.fault_survived", fault_survived},
+    {"processes.kernel_protected", kernel_protected},
+    {"processes.privileged_instruction", privileged_instruction},
+    {"processes.preempted_and_killed", preempted_and_killed},
+    {"processes.release", release},
+    {NULL, NULL},
+};

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The kernel's few floating-point instructions. Arguments in eax (regparm). */
+
+    .text
+
+    .globl fpu_reset
+fpu_reset:
+    fninit
+    ret
+
+    .globl fpu_save
+fpu_save:
+    fnsave (%eax)
+    fwait
+    ret
+
+    .globl fpu_restore
+fpu_restore:
+    frstor (%eax)
+    ret
+
+    .globl fpu_push
+fpu_push:
+    pushl %eax
+    fildl (%esp)
+    popl %eax
+    ret
+
+    .globl fpu_top
+fpu_top:
+    pushl %eax /* room for the result */
+    fistl (%esp)
+    popl %eax
+    ret
+
+    .globl fpu_pop
+fpu_pop:
+    fstp %st(0)
+    ret
+
+    .section .note.GNU-stack, "", @progbits

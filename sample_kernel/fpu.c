@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <vmi/vmi.h>
+
+#include "fpu.h"
+#include "threads.h"
+#include "traps.h"
+#include "x86.h"
+
+/* Runs with interrupts masked: the turn cannot end between CLTS and `live`. */
+static void no_fpu(struct trap_frame *frame)
+{
+    (void)frame;
+    struct fpu_state *state = &thread_current()->fpu;
+
+    vmi_clts();
+    if (state->used)
+        fpu_restore(&state->registers);
+    else
+        fpu_reset();
+    state->used = true;
+    state->live = true;
+}
+
+void fpu_init(void)
+{
+    trap_handler_set(TRAP_NO_FPU, no_fpu);
+}
+
+void fpu_init_cpu(void)
+{
+    vmi_set_cr0((vmi_get_cr0() & ~CR0_EM) | CR0_NE | CR0_MP | CR0_TS);
+}
+
+void fpu_leave(struct fpu_state *state)
+{
+    if (!state->live)
+        return;
+    fpu_save(&state->registers);
+    state->live = false;
+    vmi_set_cr0(vmi_get_cr0() | CR0_TS);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Floating-point state per thread. A thread starts its turn with CR0.TS set; its first floating-point instruction traps
+ * (#NM), which gives it its registers. Only who used them in its turn has them saved at the end of it.
+ */
+#ifndef FPU_H
+#define FPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What fnsave stores: Intel SDM vol. 1, 8.1.10. */
+struct fpu_registers {
+    uint8_t bytes[108];
+};
+
+struct fpu_state {
+    bool used; /* registers hold something */
+    bool live; /* they are in the processor: this thread runs and has TS clear */
+    struct fpu_registers registers;
+};
+
+/* On each CPU, before its first thread: floating-point instructions trap from here on. */
+void fpu_init_cpu(void);
+void fpu_init(void);
+
+/* The running thread's turn ends, with interrupts masked. */
+void fpu_leave(struct fpu_state *state);
+
+/* fpu.S. Each of them but the stores of CR0 is a plain floating-point instruction, which traps while TS is set. */
+void fpu_reset(void) __attribute__((regparm(3)));
+void fpu_save(struct fpu_registers *to) __attribute__((regparm(3)));
+void fpu_restore(const struct fpu_registers *from) __attribute__((regparm(3)));
+/* Pushes an integer onto the register stack; reads it without popping it; pops it. */
+void fpu_push(int32_t value) __attribute__((regparm(3)));
+int32_t fpu_top(void) __attribute__((regparm(3)));
+void fpu_pop(void) __attribute__((regparm(3)));
+
+#endif

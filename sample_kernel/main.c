@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The sample kernel: the parts of a small i386 kernel, brought up one after the other, and checks of each. It speaks only
+ * VMI (vmi/vmi.h): no object of it holds a sensitive instruction, so the same objects run in ring 0 of a PC and in ring 1
+ * of a hypervisor.
+ */
+#include <stddef.h>
+#include <vmi/vmi.h>
+
+#include "bench.h"
+#include "checks.h"
+#include "descriptors.h"
+#include "fpu.h"
+#include "frames.h"
+#include "ktap.h"
+#include "options.h"
+#include "paging.h"
+#include "panic.h"
+#include "report.h"
+#include "smp.h"
+#include "syscall.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+
+/* Called by the library, with the state of docs/architecture.md, "Boot contract". */
+void kernel_main(const struct vmi_boot_info *boot);
+
+static const struct vmi_boot_info *boot_info;
+
+static void run_checks(void)
+{
+    char word[16], pattern[64];
+
+    option_value(boot_info->command_line, "checks", pattern, sizeof(pattern));
+    option_value(boot_info->command_line, "test", word, sizeof(word));
+    const struct check *on_purpose = checks_on_purpose(word);
+    if (on_purpose == NULL)
+        panic("unknown option test=%s", word);
+
+    const struct check *const lists[] = {
+        checks_boot,    checks_descriptors, checks_processor, checks_traps, checks_interrupts,
+        checks_time,    checks_paging,      checks_threads,   checks_processes,
+        checks_devices, checks_cpus,        on_purpose,
+    };
+    struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern);
+    report(boot_info, &result);
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
+                        result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+}
+
+/* The first thread. */
+static void start(void)
+{
+    char word[16];
+
+    thread_create_idle(0);
+    vmi_enable_interrupts();
+    timer_init_cpu();
+    checks_boot_info = boot_info;
+
+    if (option_value(boot_info->command_line, "bench", word, sizeof(word)))
+        bench(word);
+    run_checks();
+}
+
+/* Has a thread's stack, so that traps find a thread from here on. */
+static void bring_up(void)
+{
+    frames_init(boot_info);
+    paging_init(boot_info);
+    descriptors_init(boot_info);
+    traps_init();
+    fpu_init();
+    fpu_init_cpu();
+    syscall_init();
+    smp_init(boot_info);
+    timer_init();
+    start();
+}
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    boot_info = boot;
+    threads_start(bring_up);
+}

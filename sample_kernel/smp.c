@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <stddef.h>
+
+#include "descriptors.h"
+#include "fpu.h"
+#include "layout.h"
+#include "lock.h"
+#include "paging.h"
+#include "smp.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+#include "x86.h"
+
+/* How long a CPU may take to come up: a nested hypervisor on a busy machine is slow. */
+#define START_MILLISECONDS 5000
+#define PARK_MILLISECONDS  2000
+
+static const struct vmi_boot_info *boot_info;
+static volatile uint32_t online = 1; /* set of CPUs; the first one runs this */
+static volatile uint32_t parking, parked;
+
+/* The present request of smp_flush_tlb(), one at a time. */
+static struct {
+    struct spinlock lock;
+    uint32_t address, pages;
+    volatile uint32_t pending; /* CPUs that have not answered yet */
+} shootdown;
+
+static void reschedule(struct trap_frame *frame)
+{
+    vmi_end_of_interrupt(frame->vector);
+    smp_park_if_asked();
+    thread_preempt();
+}
+
+static void flush(uint32_t address, uint32_t pages)
+{
+    if (pages == 0)
+        vmi_flush_tlb(VMI_FLUSH_TLB);
+    for (uint32_t i = 0; i < pages; i++)
+        vmi_inval_page(address + (i << PAGE_SHIFT));
+}
+
+static void flush_requested(struct trap_frame *frame)
+{
+    flush(shootdown.address, shootdown.pages);
+    __atomic_and_fetch(&shootdown.pending, ~(1u << cpu_current()), __ATOMIC_RELEASE);
+    vmi_end_of_interrupt(frame->vector);
+}
+
+void smp_init(const struct vmi_boot_info *boot)
+{
+    boot_info = boot;
+    trap_handler_set(VECTOR_RESCHEDULE, reschedule);
+    trap_handler_set(VECTOR_TLB, flush_requested);
+}
+
+uint32_t smp_cpu_count(void)
+{
+    return boot_info->cpu_count;
+}
+
+uint32_t smp_online(void)
+{
+    return online;
+}
+
+uint32_t smp_set_size(uint32_t cpus)
+{
+    uint32_t size = 0;
+    for (; cpus != 0; cpus &= cpus - 1)
+        size++;
+    return size;
+}
+
+/* Where a further CPU begins: on the stack of its idle thread, with the kernel's tables, interrupts masked. */
+static void __attribute__((noreturn)) begin(void)
+{
+    uint32_t cpu = cpu_current();
+
+    descriptors_start_cpu(cpu);
+    fpu_init_cpu();
+    timer_init_cpu();
+    __atomic_or_fetch(&online, 1u << cpu, __ATOMIC_RELEASE);
+    thread_run_idle();
+}
+
+int32_t smp_start(uint32_t cpu)
+{
+    struct thread *idle = thread_create_idle(cpu);
+    struct vmi_dtr gdt = descriptors_gdt(), idt = descriptors_idt();
+    /* The stack begins with the return address of a function that does not return. */
+    uint32_t *stack = (uint32_t *)(uintptr_t)thread_stack_top(idle) - 1;
+    *stack = 0;
+    struct vmi_ap_state state = {
+        .cr0 = vmi_get_cr0(),
+        .cr3 = aspace_cr3(&kernel_aspace),
+        .cr4 = vmi_get_cr4(),
+        .eip = (uint32_t)(uintptr_t)begin,
+        .eflags = EFLAGS_FIXED,
+        .esp = (uint32_t)(uintptr_t)stack,
+        .cs = (uint16_t)kernel_cs(),
+        .ss = (uint16_t)kernel_ss(),
+        .ds = USER_DS,
+        .es = USER_DS,
+        .gdtr_limit = gdt.limit,
+        .gdtr_base = gdt.base,
+        .idtr_base = idt.base,
+        .idtr_limit = idt.limit,
+    };
+
+    descriptors_add_cpu(cpu);
+    int32_t result = vmi_set_initial_ap_state(&state, boot_info->apic_id[cpu]);
+    if (result != VMI_OK)
+        return result;
+    uint64_t end = vmi_clock_nanoseconds() + START_MILLISECONDS * 1000000ull;
+    while (!(online & 1u << cpu)) {
+        if (vmi_clock_nanoseconds() > end)
+            return VMI_EIO;
+        vmi_yield();
+    }
+    return VMI_OK;
+}
+
+void smp_reschedule(uint32_t cpus)
+{
+    cpus &= online;
+    if (cpus != 0)
+        vmi_send_ipi(cpus, 0, VECTOR_RESCHEDULE);
+}
+
+void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages)
+{
+    cpus &= online & ~(1u << cpu_current());
+    if (cpus == 0 || vmi_flush_remote_tlb(cpus, 0, address, pages) == VMI_OK)
+        return;
+
+    /* Interrupts stay as they are while this waits: another CPU may be waiting for this one. */
+    while (__atomic_exchange_n(&shootdown.lock.held, 1, __ATOMIC_ACQUIRE))
+        vmi_yield();
+    shootdown.address = address;
+    shootdown.pages = pages;
+    __atomic_store_n(&shootdown.pending, cpus, __ATOMIC_RELEASE);
+    vmi_send_ipi(cpus, 0, VECTOR_TLB);
+    while (__atomic_load_n(&shootdown.pending, __ATOMIC_ACQUIRE) != 0)
+        vmi_yield();
+    lock_release_masked(&shootdown.lock);
+}
+
+void smp_park_if_asked(void)
+{
+    if (!parking)
+        return;
+    __atomic_add_fetch(&parked, 1, __ATOMIC_RELEASE);
+    for (;;)
+        __asm__ volatile("pause"); /* not vmi_yield(), which would count itself */
+}
+
+bool smp_park_others(void)
+{
+    uint32_t others = online & ~(1u << cpu_current());
+    uint32_t wanted = smp_set_size(others);
+
+    if (others == 0)
+        return true;
+    uint32_t flags = interrupts_mask(); /* this CPU's own handlers must not park it */
+    parking = 1;
+    vmi_send_ipi(others, 0, VECTOR_RESCHEDULE);
+    uint64_t end = vmi_clock_nanoseconds() + PARK_MILLISECONDS * 1000000ull;
+    while (parked < wanted && vmi_clock_nanoseconds() < end)
+        vmi_yield();
+    interrupts_restore(flags);
+    return parked == wanted;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <stdint.h>
+#include <vmi/vmi.h>
+
+#include "layout.h"
+#include "print.h"
+#include "process.h"
+#include "syscall.h"
+#include "threads.h"
+#include "traps.h"
+#include "usermem.h"
+
+typedef int32_t system_call(const struct trap_frame *frame);
+
+static int32_t call_exit(const struct trap_frame *frame)
+{
+    process_exit((int32_t)frame->ebx);
+}
+
+static int32_t call_write(const struct trap_frame *frame)
+{
+    char text[SYSCALL_WRITE_MAX + 1];
+    uint32_t length = frame->ecx;
+
+    if (length > SYSCALL_WRITE_MAX || !usermem_read(text, frame->ebx, length))
+        return VMI_EINVAL;
+    text[length] = '\0';
+    print("# process %u: %s\n", thread_current()->process->id, text);
+    return (int32_t)length;
+}
+
+static int32_t call_getpid(const struct trap_frame *frame)
+{
+    (void)frame;
+    return (int32_t)thread_current()->process->id;
+}
+
+static int32_t call_yield(const struct trap_frame *frame)
+{
+    (void)frame;
+    thread_yield();
+    return VMI_OK;
+}
+
+static int32_t call_wait(const struct trap_frame *frame)
+{
+    return process_wait(frame->ebx);
+}
+
+static system_call *const calls[SYSCALL_COUNT] = {
+    [SYSCALL_EXIT] = call_exit,     [SYSCALL_WRITE] = call_write, [SYSCALL_GETPID] = call_getpid,
+    [SYSCALL_YIELD] = call_yield,   [SYSCALL_FORK] = process_fork, [SYSCALL_WAIT] = call_wait,
+};
+
+static void dispatch(struct trap_frame *frame)
+{
+    uint32_t number = frame->eax;
+
+    vmi_enable_interrupts();
+    thread_current()->process->system_calls++;
+    frame->eax = number < SYSCALL_COUNT ? (uint32_t)calls[number](frame) : (uint32_t)VMI_ENOSYS;
+    vmi_disable_interrupts();
+}
+
+void syscall_init(void)
+{
+    trap_handler_set(VECTOR_SYSCALL, dispatch);
+}

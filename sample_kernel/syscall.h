@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * System calls: int $0x80 with the number in eax, arguments in ebx and ecx; the result comes back in eax, where a negative
+ * one is an error of vmi/constants.h. All other registers are kept. For C and assembly.
+ */
+#ifndef SYSCALL_H
+#define SYSCALL_H
+
+#define SYSCALL_EXIT   0 /* status */
+#define SYSCALL_WRITE  1 /* text, length: a line on the console */
+#define SYSCALL_GETPID 2
+#define SYSCALL_YIELD  3
+#define SYSCALL_FORK   4 /* 0 in the child */
+#define SYSCALL_WAIT   5 /* number of a child: its status */
+#define SYSCALL_COUNT  6
+
+/* Bytes that SYSCALL_WRITE takes at once. */
+#define SYSCALL_WRITE_MAX 128
+
+#ifndef __ASSEMBLER__
+void syscall_init(void);
+#endif
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <stddef.h>
+
+#include "descriptors.h"
+#include "frames.h"
+#include "lock.h"
+#include "paging.h"
+#include "panic.h"
+#include "smp.h"
+#include "string.h"
+#include "threads.h"
+#include "timer.h"
+#include "x86.h"
+
+/* What a CPU is about. */
+struct cpu {
+    struct thread *idle;
+    uint32_t cr3; /* as loaded */
+};
+
+static struct cpu cpus[VMI_BOOT_INFO_MAX_CPUS];
+
+/*
+ * Guards the queue and all thread states. It is held across switch_context(): who is switched to releases it, so no CPU
+ * picks a thread up before its registers are on its stack.
+ */
+static struct spinlock run_lock;
+static struct thread *queue_first, *queue_last;
+
+static uint8_t main_stack[STACK_SIZE] __attribute__((aligned(STACK_SIZE)));
+
+/* switch.S */
+void switch_context(uint32_t *save, uint32_t load) __attribute__((regparm(3)));
+void run_on_stack(void (*function)(void), void *top) __attribute__((regparm(3), noreturn));
+
+static void enqueue(struct thread *thread)
+{
+    thread->state = THREAD_READY;
+    thread->next = NULL;
+    if (queue_first == NULL)
+        queue_first = thread;
+    else
+        queue_last->next = thread;
+    queue_last = thread;
+}
+
+/* Takes the first thread that may run on a CPU out of the queue; its idle thread if there is none. */
+static struct thread *dequeue(uint32_t cpu)
+{
+    struct thread *previous = NULL;
+
+    for (struct thread *thread = queue_first; thread != NULL; thread = thread->next) {
+        if (thread->cpus & 1u << cpu) {
+            if (previous == NULL)
+                queue_first = thread->next;
+            else
+                previous->next = thread->next;
+            if (queue_last == thread)
+                queue_last = previous;
+            return thread;
+        }
+        previous = thread;
+    }
+    return cpus[cpu].idle;
+}
+
+static bool is_idle(const struct thread *thread)
+{
+    return thread == cpus[thread->cpu].idle;
+}
+
+/*
+ * Gives the CPU to the next thread. run_lock is held and interrupts are masked, before and after. A thread that goes on
+ * running is in the queue already. True if another thread ran before this one came back.
+ */
+static bool schedule(void)
+{
+    struct thread *previous = thread_current();
+    uint32_t cpu = previous->cpu;
+    struct thread *next = dequeue(cpu);
+
+    next->state = THREAD_RUNNING;
+    if (next == previous)
+        return false;
+    if (previous->magic != THREAD_MAGIC || next->magic != THREAD_MAGIC)
+        panic("a stack has grown into its thread (%s or %s)", previous->name, next->name);
+
+    fpu_leave(&previous->fpu);
+    next->cpu = cpu;
+    /* What changes at a switch may go to a hypervisor in one piece. */
+    vmi_set_lazy_mode(VMI_LAZY_CPU);
+    descriptors_kernel_stack(cpu, thread_stack_top(next));
+    if (cpus[cpu].cr3 != aspace_cr3(next->aspace)) {
+        cpus[cpu].cr3 = aspace_cr3(next->aspace);
+        vmi_set_cr3(cpus[cpu].cr3);
+    }
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+    switch_context(&previous->esp, next->esp);
+    return true;
+}
+
+/* The first thing that a thread runs; schedule() on another stack has left run_lock held. */
+static void thread_begin(thread_function *function, void *argument)
+{
+    lock_release_masked(&run_lock);
+    vmi_enable_interrupts();
+    function(argument);
+    thread_exit();
+}
+
+static void thread_prepare(struct thread *thread, const char *name, uint32_t allowed_cpus)
+{
+    memset(thread, 0, sizeof(*thread));
+    thread->name = name;
+    thread->cpus = allowed_cpus;
+    thread->aspace = &kernel_aspace;
+    thread->magic = THREAD_MAGIC;
+}
+
+struct thread *thread_create_waiting(const char *name, thread_function *function, void *argument,
+                                     uint32_t allowed_cpus)
+{
+    uint32_t pfn = frame_allocate_pair();
+    if (pfn == FRAME_NONE)
+        return NULL;
+
+    struct thread *thread = frame_address(pfn);
+    thread_prepare(thread, name, allowed_cpus);
+    thread->state = THREAD_WAITING;
+
+    /* As if it had called switch_context() from a function that thread_begin() returns to: from the top down. */
+    uint32_t *stack = (uint32_t *)(uintptr_t)thread_stack_top(thread);
+    *--stack = (uint32_t)(uintptr_t)argument;
+    *--stack = (uint32_t)(uintptr_t)function;
+    *--stack = 0; /* thread_begin() does not return */
+    *--stack = (uint32_t)(uintptr_t)thread_begin;
+    for (int i = 0; i < 4; i++)
+        *--stack = 0; /* ebp, ebx, esi, edi */
+    thread->esp = (uint32_t)(uintptr_t)stack;
+    return thread;
+}
+
+struct thread *thread_create(const char *name, thread_function *function, void *argument,
+                             uint32_t allowed_cpus)
+{
+    struct thread *thread = thread_create_waiting(name, function, argument, allowed_cpus);
+    if (thread != NULL)
+        thread_wake(thread);
+    return thread;
+}
+
+void thread_wake(struct thread *thread)
+{
+    uint32_t flags = lock_acquire(&run_lock);
+    if (thread->state == THREAD_WAITING)
+        enqueue(thread);
+    uint32_t here = cpu_current();
+    lock_release(&run_lock, flags);
+    smp_reschedule(thread->cpus & ~(1u << here));
+}
+
+void thread_join(struct thread *thread)
+{
+    uint32_t flags = lock_acquire(&run_lock);
+    while (thread->state != THREAD_ENDED) {
+        thread->joiner = thread_current();
+        thread_current()->state = THREAD_WAITING;
+        schedule();
+    }
+    /* It has left its stack: its last schedule() was done before the lock could be had. */
+    lock_release(&run_lock, flags);
+    uint32_t pfn = frame_of(thread);
+    frame_release(pfn);
+    frame_release(pfn + 1);
+}
+
+void thread_exit(void)
+{
+    struct thread *thread = thread_current();
+
+    lock_acquire(&run_lock);
+    thread->state = THREAD_ENDED;
+    if (thread->joiner != NULL && thread->joiner->state == THREAD_WAITING)
+        enqueue(thread->joiner);
+    schedule();
+    panic("thread %s runs though it has ended", thread->name);
+}
+
+void thread_yield(void)
+{
+    uint32_t flags = lock_acquire(&run_lock);
+    if (!is_idle(thread_current()))
+        enqueue(thread_current());
+    schedule();
+    lock_release(&run_lock, flags);
+}
+
+void thread_preempt(void)
+{
+    struct thread *thread = thread_current();
+
+    lock_acquire(&run_lock);
+    if (!is_idle(thread))
+        enqueue(thread);
+    if (schedule())
+        thread->preempted++;
+    lock_release_masked(&run_lock);
+}
+
+void thread_set_aspace(const struct aspace *aspace)
+{
+    uint32_t flags = interrupts_mask();
+    thread_current()->aspace = aspace;
+    cpus[cpu_current()].cr3 = aspace_cr3(aspace);
+    vmi_set_cr3(aspace_cr3(aspace));
+    interrupts_restore(flags);
+}
+
+/* Runs when no thread is ready: waits for an interrupt, in whose handler or after which there may be one. */
+static void idle(void)
+{
+    for (;;) {
+        vmi_disable_interrupts();
+        lock_acquire(&run_lock);
+        schedule();
+        lock_release_masked(&run_lock);
+        vmi_halt();
+    }
+}
+
+static void idle_function(void *argument)
+{
+    (void)argument;
+    idle();
+}
+
+struct thread *thread_create_idle(uint32_t cpu)
+{
+    struct thread *thread = thread_create_waiting("idle", idle_function, NULL, 1u << cpu);
+    if (thread == NULL)
+        panic("no memory for the idle thread of CPU %u", cpu);
+    thread->cpu = cpu;
+    cpus[cpu].idle = thread;
+    cpus[cpu].cr3 = aspace_cr3(&kernel_aspace);
+    return thread;
+}
+
+void thread_run_idle(void)
+{
+    thread_current()->state = THREAD_RUNNING;
+    idle();
+    __builtin_unreachable();
+}
+
+void threads_start(void (*function)(void))
+{
+    struct thread *thread = (struct thread *)main_stack;
+
+    thread_prepare(thread, "main", 1);
+    thread->state = THREAD_RUNNING;
+    run_on_stack(function, main_stack + STACK_SIZE);
+}
+
+bool wait_for(const volatile uint32_t *flag, uint32_t milliseconds)
+{
+    return wait_for_count(flag, 1, milliseconds);
+}
+
+bool wait_for_count(const volatile uint32_t *count, uint32_t wanted, uint32_t milliseconds)
+{
+    uint64_t end = vmi_clock_nanoseconds() + (uint64_t)milliseconds * 1000000;
+    while (*count < wanted) {
+        if (vmi_clock_nanoseconds() > end)
+            return *count >= wanted;
+        thread_yield();
+    }
+    return true;
+}

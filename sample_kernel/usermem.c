@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <stddef.h>
+#include <vmi/vmi.h>
+
+#include "attempt.h"
+#include "frames.h"
+#include "layout.h"
+#include "lock.h"
+#include "paging.h"
+#include "process.h"
+#include "string.h"
+#include "threads.h"
+#include "usermem.h"
+#include "x86.h"
+
+#define USER_PAGE (PTE_PRESENT | PTE_USER)
+
+/* A part of a process's address space. */
+struct region {
+    uint32_t start, end;
+    bool writable;
+    bool text; /* filled from the program; else from zeroes */
+};
+
+static const struct region regions[] = {
+    {USER_TEXT, USER_TEXT + USER_TEXT_PAGES * PAGE_SIZE, .writable = false, .text = true},
+    {USER_DATA, USER_DATA + USER_DATA_PAGES * PAGE_SIZE, .writable = true},
+    {USER_STACK_TOP - USER_STACK_PAGES * PAGE_SIZE, USER_STACK_TOP, .writable = true},
+};
+
+static const struct region *region_of(uint32_t address)
+{
+    for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
+        if (address >= regions[i].start && address < regions[i].end)
+            return &regions[i];
+    return NULL;
+}
+
+/* The first access to a page: a frame of zeroes, or of the program's text. */
+static bool fill(struct process *process, const struct region *region, uint32_t page,
+                 uint64_t *entry)
+{
+    uint32_t pfn = frame_allocate_zeroed();
+    if (pfn == FRAME_NONE)
+        return false;
+    if (region->text) {
+        const struct program *program = process->program;
+        uint32_t size = (uint32_t)(program->image_end - program->image);
+        uint32_t offset = page - region->start;
+        if (offset >= size) {
+            frame_release(pfn);
+            return false;
+        }
+        uint32_t rest = size - offset;
+        memcpy(frame_address(pfn), program->image + offset,
+               rest < PAGE_SIZE ? rest : PAGE_SIZE);
+    }
+    pte_write(&process->aspace, entry, page,
+              pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0)));
+    return true;
+}
+
+/* A write to a page that is mapped read-only because it is, or was, shared. */
+static bool copy_on_write(struct process *process, uint32_t page, uint64_t *entry)
+{
+    uint32_t shared = pte_frame(pte_read(entry));
+    uint32_t own = shared;
+
+    if (frame_references(shared) > 1) {
+        own = frame_allocate();
+        if (own == FRAME_NONE)
+            return false;
+        memcpy(frame_address(own), frame_address(shared), PAGE_SIZE);
+        process->copied++;
+    }
+    pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE));
+    vmi_inval_page(page);
+    if (own != shared)
+        frame_release(shared);
+    return true;
+}
+
+bool usermem_fault(struct process *process, uint32_t address, uint32_t error)
+{
+    const struct region *region = region_of(address);
+    uint32_t page = address & ~(uint32_t)(PAGE_SIZE - 1);
+
+    if (process == NULL || region == NULL || (error & FAULT_WRITE && !region->writable))
+        return false;
+    uint64_t *entry = aspace_entry(&process->aspace, page, true);
+    if (entry == NULL)
+        return false;
+    if (!(pte_read(entry) & PTE_PRESENT))
+        return fill(process, region, page, entry);
+    if (error & FAULT_WRITE && error & FAULT_PRESENT)
+        return copy_on_write(process, page, entry);
+    return false;
+}
+
+struct fork {
+    struct process *parent, *child;
+    bool failed;
+};
+
+static void share(uint32_t page, uint64_t *entry, void *context)
+{
+    struct fork *fork = context;
+    uint32_t pfn = pte_frame(pte_read(entry));
+    uint64_t value = pte_value(pfn, USER_PAGE);
+    uint64_t *copy = fork->failed ? NULL : aspace_entry(&fork->child->aspace, page, true);
+
+    if (copy == NULL) {
+        fork->failed = true;
+        return;
+    }
+    frame_share(pfn);
+    pte_write(&fork->parent->aspace, entry, page, value);
+    pte_write(&fork->child->aspace, copy, page, value);
+}
+
+bool usermem_fork(struct process *parent, struct process *child)
+{
+    struct fork fork = {.parent = parent, .child = child};
+
+    aspace_visit(&parent->aspace, share, &fork);
+    vmi_flush_tlb(VMI_FLUSH_TLB);
+    return !fork.failed;
+}
+
+struct copy {
+    void *to;
+    const void *from;
+    uint32_t size;
+};
+
+static void __attribute__((regparm(3))) copy_bytes(void *argument)
+{
+    const struct copy *copy = argument;
+    memcpy(copy->to, copy->from, copy->size);
+}
+
+/* A fault on the way is resolved as if the process had made it, or else ends the attempt. */
+static bool copy(void *to, const void *from, uint32_t size, uint32_t user)
+{
+    struct copy copy = {.to = to, .from = from, .size = size};
+    return user < USER_END && size <= USER_END - user && attempt(copy_bytes, &copy, NULL);
+}
+
+bool usermem_read(void *to, uint32_t from, uint32_t size)
+{
+    return copy(to, (const void *)(uintptr_t)from, size, from);
+}
+
+bool usermem_write(uint32_t to, const void *from, uint32_t size)
+{
+    return copy((void *)(uintptr_t)to, from, size, to);
+}
