@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Start of the KVM library: KVM first, for its clock tells the native library what that would have to measure.
+ */
+#include "kvm.h"
+
+void vmi__backend_init(struct vmi_boot_info *boot)
+{
+    const char *reason = vmi__kvm_detect();
+
+    boot->backend = "kvm";
+    if (reason)
+        vmi__fatal(reason);
+    vmi__kvm_cpu_init();
+    vmi__kvm_clock_init();
+    vmi__native_init(boot);
+    vmi__kvm_describe();
+}

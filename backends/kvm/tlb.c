@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Translations on other CPUs.
+ *
+ * A virtual CPU that is preempted or halted uses no translations, and KVM flushes all of its before it runs again if it
+ * is asked to in its steal time. A running one must do it itself, and the vector for asking it is the kernel's to
+ * choose. So the call says 0 when all of the set are of the first kind, and ENOSYS else. A kernel that wants to
+ * interrupt only those that run asks CPU by CPU: that costs no exits.
+ */
+#include "kvm.h"
+#include <kvm/routines.h>
+
+#define CR4_PGE 0x80u
+
+/* More pages than this are not worth dropping one by one. */
+#define PAGES_MAX 32
+
+static void flush_all(bool global)
+{
+    uint32_t cr4, cr3;
+
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    if (global && (cr4 & CR4_PGE)) {
+        __asm__ volatile("mov %0, %%cr4; mov %1, %%cr4" : : "r"(cr4 & ~CR4_PGE), "r"(cr4) : "memory");
+    } else {
+        __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+        __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+    }
+}
+
+static void flush_here(uint32_t address, uint32_t pages)
+{
+    if (pages == 0 || pages > PAGES_MAX) {
+        flush_all(pages != 0);
+        return;
+    }
+    for (; pages; pages--, address += 4096)
+        __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/* Asks KVM to flush before that CPU runs again. False if it is running. */
+static bool flush_later(struct vmi__kvm_cpu *cpu)
+{
+    volatile uint8_t *state = &cpu->steal.preempted;
+    uint8_t seen = *state;
+
+    /* KVM replaces the whole byte when the CPU comes back; a failed exchange says that it has. */
+    return (seen & KVM__PREEMPTED) &&
+           __sync_bool_compare_and_swap(state, seen, (uint8_t)(seen | KVM__FLUSH_TLB));
+}
+
+VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address,
+                                              uint32_t pages)
+{
+    uint32_t count = vmi__boot.cpu_count, interrupts, self, i;
+    uint64_t set = base < count ? (uint64_t)mask << base : mask ? ~0ull : 0;
+
+    if (set >> count)
+        return VMI_EINVAL;
+    interrupts = vmi__irq_save();
+    self = (uint32_t)(vmi__kvm_this_cpu() - vmi__kvm_cpus);
+    if (set & 1ull << self) {
+        flush_here(address, pages);
+        set &= ~(1ull << self);
+    }
+    vmi__irq_restore(interrupts);
+    if (set && !vmi__kvm_uses(KVM__FEATURE_PV_TLB_FLUSH))
+        return VMI_ENOSYS;
+    /* Nobody is asked in vain: if one is running, the kernel interrupts them all. */
+    for (i = 0; i < count; i++) {
+        if (set & 1ull << i && !(*(volatile uint8_t *)&vmi__kvm_cpus[i].steal.preempted & KVM__PREEMPTED))
+            return VMI_ENOSYS;
+    }
+    for (i = 0; i < count; i++) {
+        if (set & 1ull << i && !flush_later(&vmi__kvm_cpus[i]))
+            return VMI_ENOSYS;
+    }
+    return VMI_OK;
+}
