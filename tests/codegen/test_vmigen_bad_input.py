@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Wrong specifications and backends: each gets exactly the messages that stand in it.
 
-A file of `bad/` ends with comments `#~ error LINE:COLUMN: text`, one per message, in order. Files in `bad/specs`
-are specifications; folders in `bad/backends` are backends of the small specification, beside its `bare` backend.
+A file of `bad/` ends with comments `#~ error LINE:COLUMN: text`, one per message, in order. Files in
+`bad/specs` are specifications; folders in `bad/backends` are backends of the small specification, beside its
+`bare` backend.
 """
 
 from __future__ import annotations

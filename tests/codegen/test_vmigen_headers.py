@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The generated headers compile alone, with every wrapper used, in all dialects and with both compilers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+COMPILERS = ("gcc", "clang")
+STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wundef", "-Wcast-align", "-Wshadow", "-pedantic", "-Werror")
+DIALECTS = {"c99": "c", "c11": "c", "c23": "c", "c++98": "c++", "c++11": "c++", "c++17": "c++"}
+
+
+def compiles(
+    compiler: str, source: str, folder: Path, include: Path, *flags: str, language: str = "c"
+) -> subprocess.CompletedProcess[str]:
+    """Compiles a text for i386, without any header of the system."""
+    if shutil.which(compiler) is None:
+        pytest.fail(f"{compiler} is needed for this test")
+    file = folder / ("source.S" if language == "assembler-with-cpp" else "source.c")
+    file.write_text(source)
+    command = [
+        compiler,
+        "-m32",
+        "-nostdinc",
+        "-ffreestanding",
+        "-x",
+        language,
+        f"-I{include}",
+        *flags,
+        "-c",
+        str(file),
+    ]
+    return subprocess.run([*command, "-o", str(folder / "out.o")], capture_output=True, text=True, timeout=60)
+
+
+def standard(compiler: str, dialect: str) -> str:
+    """The option for a dialect; both compilers call the newest C by its draft's name."""
+    return f"-std={'c2x' if dialect == 'c23' else dialect}"
+
+
+def users(model: dict[str, Any]) -> str:
+    """A source with one function per wrapper that does nothing but call it."""
+    lines = ["#include <vmi/vmi.h>"]
+    for call in model["spec"]["calls"]:
+        if call["convention"] == "jump":
+            lines.append(f"const unsigned char *use_{call['symbol']}(void);")
+            lines.append(f"const unsigned char *use_{call['symbol']}(void) {{ return {call['c_name']}; }}")
+            continue
+        match = re.fullmatch(r"(.*?)(\w+)\((.*)\);", call["prototype"])
+        assert match, call["prototype"]
+        returns, name, parameters = match.groups()
+        names = [] if parameters == "void" else [re.findall(r"\w+", p)[-1] for p in parameters.split(", ")]
+        head = f"{returns}use_{call['symbol']}({parameters})"
+        back = "" if returns.strip() == "void" else "return "
+        lines += [f"{head};", f"{head} {{ {back}{name}({', '.join(names)}); }}"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def model(generated: Path) -> dict[str, Any]:
+    """The resolved model of the project."""
+    loaded: dict[str, Any] = json.loads((generated / "model.json").read_text())
+    return loaded
+
+
+@pytest.mark.parametrize("optimization", ["-O0", "-O2"])
+@pytest.mark.parametrize("position", ["-fno-pic", "-fpic", "-fPIE"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_every_wrapper(
+    compiler: str,
+    dialect: str,
+    position: str,
+    optimization: str,
+    model: dict[str, Any],
+    generated: Path,
+    tmp_path: Path,
+) -> None:
+    language = DIALECTS[dialect]
+    flags = [*STRICT, standard(compiler, dialect), position, optimization]
+    flags += ["-Wmissing-prototypes", "-Wstrict-prototypes"] if language == "c" else ["-Wno-long-long"]
+    if dialect == "c++98" and compiler == "clang":
+        flags.append("-Wno-c++11-long-long")
+    done = compiles(compiler, users(model), tmp_path, generated / "include", *flags, language=language)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("header", ["vmi/vmi.h", "vmi/constants.h"])
+@pytest.mark.parametrize("language", ["c", "c++", "assembler-with-cpp"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_each_header_alone_and_twice(
+    compiler: str, language: str, header: str, generated: Path, tmp_path: Path
+) -> None:
+    if header == "vmi/vmi.h" and language == "assembler-with-cpp":
+        source = (
+            "#include <vmi/constants.h>\n.long VMI_ORDINALS, VMI_SIZEOF_AP_STATE, VMI_PAGE_PT, VMI_EINVAL\n"
+        )
+    else:
+        source = f"#include <{header}>\n#include <{header}>\n"
+    done = compiles(compiler, source, tmp_path, generated / "include", "-Wall", "-Werror", language=language)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    "order", [("stdint.h", "vmi/vmi.h"), ("vmi/vmi.h", "stdint.h")], ids=["before", "after"]
+)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_beside_stdint(
+    compiler: str, order: tuple[str, str], dialect: str, generated: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source.c"
+    source.write_text("".join(f"#include <{header}>\n" for header in order) + "uint64_t value;\n")
+    command = [
+        compiler,
+        "-m32",
+        "-ffreestanding",
+        standard(compiler, dialect),
+        "-x",
+        DIALECTS[dialect],
+        "-Wall",
+        "-Werror",
+    ]
+    command += [f"-I{generated}/include", "-c", str(source), "-o", str(tmp_path / "out.o")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_another_architecture_is_refused_clearly(compiler: str, generated: Path, tmp_path: Path) -> None:
+    done = compiles(compiler, "#include <vmi/vmi.h>\n", tmp_path, generated / "include", "-m64")
+    assert done.returncode != 0
+    assert "vmi/vmi.h is for i386 only; compile for it (on a PC: -m32)" in done.stderr
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_wrong_layout_does_not_compile(compiler: str, generated: Path, tmp_path: Path) -> None:
+    """The assertions are there to fail: for each structure, an option that moves its fields is noticed."""
+    for dialect, language in DIALECTS.items():
+        flags = (standard(compiler, dialect), "-fpack-struct=1")
+        done = compiles(
+            compiler, "#include <vmi/vmi.h>\n", tmp_path, generated / "include", *flags, language=language
+        )
+        assert done.returncode != 0
+
+
+@pytest.mark.parametrize("optimization", ["-O0", "-O2"])
+@pytest.mark.parametrize("position", ["-fno-pic", "-fpic"])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_wrapper_is_one_call_with_its_record(
+    compiler: str, position: str, optimization: str, model: dict[str, Any], generated: Path, tmp_path: Path
+) -> None:
+    flags = (position, optimization, "-fno-asynchronous-unwind-tables")
+    done = compiles(compiler, users(model), tmp_path, generated / "include", *flags)
+    assert done.returncode == 0, done.stderr
+    calls = [call for call in model["spec"]["calls"] if call["convention"] != "jump"]
+    with (tmp_path / "out.o").open("rb") as stream:
+        elf = ELFFile(stream)
+        symbols = elf.get_section_by_name(".symtab")
+        text = elf.get_section_by_name(".text")
+        sites = elf.get_section_by_name(".vmi.sites")
+        assert sites["sh_flags"] == 2, "read-only data that is loaded"
+        records = sites.data()
+        assert len(records) == 8 * len(calls)
+        targets = {
+            r["r_offset"]: symbols.get_symbol(r["r_info_sym"]).name
+            for r in elf.get_section_by_name(".rel.text").iter_relocations()
+        }
+        code = text.data()
+        called = {}
+        for i, relocation in enumerate(elf.get_section_by_name(".rel.vmi.sites").iter_relocations()):
+            symbol = symbols.get_symbol(relocation["r_info_sym"])
+            record = records[8 * i : 8 * i + 8]
+            address = symbol["st_value"] + int.from_bytes(record[:4], "little")
+            assert code[address] == 0xE8, "the record names the call instruction"
+            assert record[6:] == b"\x05\x00"
+            called[targets[address + 1]] = int.from_bytes(record[4:6], "little")
+    assert called == {call["c_name"]: call["ordinal"] for call in calls}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_calls_are_counted_on_request(
+    compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
+) -> None:
+    done = compiles(
+        compiler, users(model), tmp_path, generated / "include", "-DVMI_COUNT_CALLS", "-O2", "-fno-pic"
+    )
+    assert done.returncode == 0, done.stderr
+    listing = subprocess.run(
+        ["objdump", "-dr", str(tmp_path / "out.o")], capture_output=True, text=True, check=True
+    ).stdout
+    calls = [call for call in model["spec"]["calls"] if call["convention"] != "jump"]
+    assert len(re.findall(r"lock incl? ", listing)) == len(calls)
+    for call in calls:
+        body = listing.split(f"<use_{call['symbol']}>:", 1)[1].split(">:\n", 1)[0]
+        counter = re.search(r"lock incl (0x[0-9a-f]+|\d+)\s.*?vmi_call_count", body, re.DOTALL)
+        assert counter and int(counter.group(1), 16) == 4 * call["ordinal"], call["name"]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_assembly_and_tables_of_each_backend(
+    compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
+) -> None:
+    include = generated / "include"
+    for backend in model["backends"]:
+        folder = generated / backend["name"]
+        for name, language, flags in (
+            ("stubs.S", "assembler-with-cpp", ()),
+            ("hypercalls.S", "assembler-with-cpp", ()),
+            ("calls.c", "c", (*STRICT, "-std=gnu11", "-Wmissing-prototypes", "-Wno-overlength-strings")),
+            ("routines.h", "c", (*STRICT, "-std=c99")),
+            ("routines.h", "c++", (*STRICT, "-std=c++11")),
+            ("hypercalls.h", "c", (*STRICT, "-std=c99")),
+            ("hypercalls.h", "c++", (*STRICT, "-std=c++11")),
+        ):
+            source = f'#include "{folder / name}"\n#include <vmi/constants.h>\n'
+            if language != "assembler-with-cpp":
+                source += (
+                    "extern const uint32_t vmi__unused;\n" if name == "calls.c" else "#include <vmi/vmi.h>\n"
+                )
+            done = compiles(compiler, source, tmp_path, include, f"-I{folder}", *flags, language=language)
+            assert done.returncode == 0, done.stderr

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Entry points in machine code: an instruction's stub is that instruction and `ret`, a routine's is one `jmp`."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+
+def assemble(source: str, folder: Path, name: str, *flags: str) -> Path:
+    """An object file from assembly."""
+    file = folder / f"{name}.S"
+    file.write_text(source)
+    subprocess.run(
+        ["gcc", "-m32", *flags, "-c", str(file), "-o", str(folder / f"{name}.o")], check=True, timeout=60
+    )
+    return folder / f"{name}.o"
+
+
+def code(path: Path) -> dict[str, bytes]:
+    """The bytes of every function, by the sizes that its symbol declares."""
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        text = elf.get_section_by_name(".text").data()
+        return {
+            symbol.name: text[symbol["st_value"] : symbol["st_value"] + symbol["st_size"]]
+            for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+            if symbol["st_info"]["type"] == "STT_FUNC"
+        }
+
+
+def counts(path: Path) -> dict[str, int]:
+    """Instructions per function, padding left out."""
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True, check=True
+    ).stdout
+    sizes = {name: len(data) for name, data in code(path).items()}
+    found: dict[str, int] = {}
+    for start, name, body in re.findall(r"^([0-9a-f]+) <(\w+)>:\n((?:.+\n)*)", listing, re.MULTILINE):
+        lines = [
+            int(line.split(":")[0], 16) for line in body.splitlines() if re.match(r"\s*[0-9a-f]+:", line)
+        ]
+        found[name] = sum(
+            int(start, 16) <= address < int(start, 16) + sizes.get(name, 0) for address in lines
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(generated: Path) -> dict[str, Any]:
+    """The resolved model of the project."""
+    loaded: dict[str, Any] = json.loads((generated / "model.json").read_text())
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def objects(
+    model: dict[str, Any], generated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Each backend's stubs, assembled."""
+    folder = tmp_path_factory.mktemp("objects")
+    found = {}
+    for backend in model["backends"]:
+        own = generated / backend["name"]
+        source = f'#include "{own / "stubs.S"}"\n'
+        found[backend["name"]] = assemble(
+            source, folder, backend["name"], f"-I{own}", f"-I{generated}/include"
+        )
+    return found
+
+
+def test_each_library_has_every_symbol_and_no_other(model: dict[str, Any], objects: dict[str, Path]) -> None:
+    expected = sorted(call["c_name"] for call in model["spec"]["calls"])
+    assert objects
+    for path in objects.values():
+        assert sorted(code(path)) == expected
+        with path.open("rb") as stream:
+            elf = ELFFile(stream)
+            assert elf.get_section_by_name(".note.GNU-stack")["sh_flags"] == 0
+            exported = [
+                s.name
+                for s in elf.get_section_by_name(".symtab").iter_symbols()
+                if s["st_info"]["bind"] == "STB_GLOBAL"
+            ]
+        assert set(expected) <= set(exported)
+
+
+def test_an_instruction_costs_itself_and_ret(
+    model: dict[str, Any], objects: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The lines of backend.yaml, assembled for themselves, are the stub's bytes; `ret` is all that is added."""
+    jumps = {call["name"] for call in model["spec"]["calls"] if call["convention"] == "jump"}
+    symbols = {call["name"]: call["c_name"] for call in model["spec"]["calls"]}
+    summary = []
+    for backend in model["backends"]:
+        ways = {name: way for name, way in backend["calls"].items() if way["kind"] == "instruction"}
+        listed = [
+            "\n".join(
+                [
+                    f".globl {symbols[n]}",
+                    f".type {symbols[n]}, @function",
+                    f"{symbols[n]}:",
+                    *listed_lines(way, n in jumps),
+                ]
+            )
+            + f"\n.size {symbols[n]}, . - {symbols[n]}\n"
+            for n, way in ways.items()
+        ]
+        alone = assemble("\n".join(listed), tmp_path, f"{backend['name']}-alone")
+        stubs, wanted = code(objects[backend["name"]]), code(alone)
+        lengths = counts(objects[backend["name"]])
+        for name, way in ways.items():
+            assert stubs[symbols[name]] == wanted[symbols[name]], f"{backend['name']}: {name}"
+            if not any(line.startswith(".") for line in way["how"].split("; ")):
+                added = 0 if name in jumps else 1
+                wrote = (
+                    sum(not line.endswith(":") for line in way["how"].split("; "))
+                    if way["how"] != "nothing"
+                    else 0
+                )
+                assert lengths[symbols[name]] == wrote + added, f"{backend['name']}: {name}"
+        bare = [lengths[symbols[n]] for n in ways if n not in jumps]
+        summary.append(
+            f"# {backend['name']}: {len(ways)} calls by instruction, {bare.count(2)} of them one instruction and ret"
+        )
+    with capfd.disabled():
+        print("\n" + "\n".join(summary))
+
+
+def listed_lines(way: dict[str, Any], jump: bool) -> list[str]:
+    """The instructions as backend.yaml lists them, with the `ret` that the generator owes them."""
+    lines = [] if way["how"] == "nothing" else way["how"].split("; ")
+    return lines if jump else [*lines, "ret"]
+
+
+def test_a_routine_under_the_c_convention_is_one_jump(
+    model: dict[str, Any], objects: dict[str, Path]
+) -> None:
+    scratch = {"eax", "ecx", "edx", "flags"}
+    found = 0
+    for backend in model["backends"]:
+        lengths = counts(objects[backend["name"]])
+        for call in model["spec"]["calls"]:
+            way = backend["calls"][call["name"]]
+            if way["routine"] and call["convention"] == "c" and not scratch & set(call["kept"]):
+                assert way["instructions"] == [f"jmp {way['routine']}"]
+                assert lengths[call["c_name"]] == 1
+                found += 1
+    assert found
+
+
+def test_each_hypercall_counts_itself_just_before_the_transfer(
+    model: dict[str, Any], generated: Path
+) -> None:
+    for backend in model["backends"]:
+        text = (generated / backend["name"] / "hypercalls.S").read_text()
+        for hypercall in backend["hypercalls"]:
+            body = text.split(f"\n{hypercall['c_name']}:\n", 1)[1].split(".size", 1)[0]
+            assert f"lock incl {hypercall['counter']}\n        vmi__{hypercall['owner']}_transfer\n" in body
+            assert f"mov ${hypercall['number']}, %{hypercall['number_register']}\n" in body
