@@ -9,7 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ci.rig import (
-    DEBUG_EXIT, QEMU_END, Configuration, Guest, Live, Machine, Outcome, Rig, Session, run_machine,
+    DEBUG_EXIT,
+    QEMU_END,
+    Configuration,
+    Guest,
+    Live,
+    Machine,
+    Outcome,
+    Rig,
+    Session,
+    run_machine,
 )  # fmt: skip
 from ci.util import UserError
 

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * SetAlarm and CancelAlarm. Wired to LVTT an alarm is the local APIC's timer: in TSC-deadline mode where the processor
+ * has that, else in one-shot mode. Wired to IRQ0 it is channel 0 of the PIT. Periods, and alarms that are further away
+ * than a timer reaches, are made of single shots: EndOfInterrupt sets the next one.
+ *
+ * Source: Intel SDM vol. 3A, 11.5.4.
+ */
+#include "native.h"
+#include <native/routines.h>
+
+#define CPUID_1_ECX_DEADLINE (1u << 24)
+#define MSR_DEADLINE         0x6e0
+#define LVTT_MODE            0x60000u
+#define LVTT_DEADLINE        0x40000u
+
+/* Ticks are cycles * rate >> SHIFT; 24 bits of fraction leave room for a timer 255 times as fast as the TSC. */
+#define SHIFT 24
+
+/* Rates are this much (1/2048) too high, for clocks drift and an alarm must not be early. */
+#define MARGIN_SHIFT 11
+
+#define MEASUREMENTS_PER_SECOND 100 /* how long one takes */
+#define PIT_TICKS_MAX             0xffffu
+#define CATCH_UP_MAX              64
+
+struct alarm {
+    bool set;
+    uint64_t expiry, period; /* cycles; no period: once */
+};
+
+bool vmi__native_alarm_vectors[256];
+
+static struct alarm by_lvtt[VMI_BOOT_INFO_MAX_CPUS], by_irq0;
+static struct vmi__lock irq0_lock;
+static bool deadline;
+static uint32_t apic_rate, pit_rate;
+
+/* Divide configuration for a division by 1, 2, 4 … 128 (Intel SDM vol. 3A, figure 11-10). */
+static const uint8_t divide[] = {0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa};
+#define DIVIDE_SHIFT_MAX 7
+
+static uint32_t apic_counter(void)
+{
+    return ~vmi__native_apic_read(VMI__APIC_TIMER_CURRENT);
+}
+
+/* ticks / cycles as a rate with its margin; cycles is not 0. */
+static uint32_t rate_of(uint32_t ticks, uint64_t cycles)
+{
+    uint64_t rate;
+
+    while (cycles > UINT32_MAX) {
+        cycles >>= 1;
+        ticks = (ticks >> 1) + 1;
+    }
+    rate = vmi__div64((uint64_t)ticks << SHIFT, (uint32_t)cycles);
+    rate += (rate >> MARGIN_SHIFT) + 1;
+    return rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+}
+
+void vmi__native_alarm_init(void)
+{
+    uint64_t cycles = vmi__div64(vmi__native_tsc_hz, MEASUREMENTS_PER_SECOND);
+    struct vmi__native_interval interval;
+
+    pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz);
+    if (!vmi__native_apic_present)
+        return;
+    deadline = vmi__cpuid(1, 0).ecx & CPUID_1_ECX_DEADLINE;
+    if (deadline)
+        return;
+    vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[0]);
+    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, UINT32_MAX);
+    interval = vmi__native_measure(apic_counter, UINT32_MAX, 1, cycles);
+    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
+    if (!interval.ticks)
+        vmi__fatal("the timer of the local APIC stands still");
+    apic_rate = rate_of(interval.ticks + 1, interval.cycles_at_least);
+}
+
+/* Ticks until an alarm, at least 1. */
+static uint64_t ticks_until(uint64_t expiry, uint32_t rate)
+{
+    uint64_t now = vmi__rdtsc();
+
+    return expiry > now ? vmi__scale(expiry - now, rate, SHIFT) + 1 : 1;
+}
+
+/* Starts this CPU's timer; false if it will go off before the alarm is due. */
+static bool start_lvtt(uint64_t expiry)
+{
+    uint32_t lvtt = vmi__native_apic_read(VMI_APIC_LVTT) & ~LVTT_MODE, shift = 0;
+    uint64_t ticks;
+
+    if (deadline) {
+        vmi__native_apic_write(VMI_APIC_LVTT, lvtt | LVTT_DEADLINE);
+        /* The mode must be there before the deadline (Intel SDM vol. 3A, 11.5.4.1); a locked access is a fence. */
+        __sync_synchronize();
+        vmi__wrmsr(MSR_DEADLINE, expiry ? expiry : 1);
+        return true;
+    }
+    ticks = ticks_until(expiry, apic_rate);
+    while (ticks >> shift >= UINT32_MAX && shift < DIVIDE_SHIFT_MAX)
+        shift++;
+    ticks = (ticks >> shift) + 1;
+    vmi__native_apic_write(VMI_APIC_LVTT, lvtt);
+    vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[shift]);
+    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
+    return ticks <= UINT32_MAX;
+}
+
+static void stop_lvtt(void)
+{
+    if (deadline && (vmi__native_apic_read(VMI_APIC_LVTT) & LVTT_MODE) == LVTT_DEADLINE)
+        vmi__wrmsr(MSR_DEADLINE, 0);
+    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
+}
+
+static bool start_irq0(uint64_t expiry)
+{
+    uint64_t ticks = ticks_until(expiry, pit_rate);
+
+    vmi__native_pit_oneshot(ticks > PIT_TICKS_MAX ? PIT_TICKS_MAX : (uint32_t)ticks);
+    return ticks <= PIT_TICKS_MAX;
+}
+
+/* Starts a timer, and has EndOfInterrupt look after it if one shot is not all. */
+static void start(struct alarm *alarm, bool lvtt)
+{
+    uint32_t vector = lvtt ? vmi__native_apic_read(VMI_APIC_LVTT) & 0xff : vmi__native_event_vector(0);
+    bool whole = lvtt ? start_lvtt(alarm->expiry) : start_irq0(alarm->expiry);
+
+    if (!whole || alarm->period)
+        vmi__native_alarm_vectors[vector] = true;
+    alarm->set = !whole || alarm->period;
+}
+
+VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
+{
+    bool lvtt = flags & VMI_ALARM_WIRED_LVTT;
+    struct alarm *alarm = lvtt ? &by_lvtt[vmi__native_cpu()] : &by_irq0;
+    uint32_t saved;
+
+    if (lvtt && !vmi__native_apic_present)
+        return;
+    saved = lvtt ? vmi__irq_save() : vmi__lock(&irq0_lock);
+    alarm->expiry = expiry;
+    alarm->period = flags & VMI_ALARM_PERIODIC ? period : 0;
+    start(alarm, lvtt);
+    if (lvtt)
+        vmi__irq_restore(saved);
+    else
+        vmi__unlock(&irq0_lock, saved);
+}
+
+VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
+{
+    uint32_t saved;
+
+    if (flags & VMI_ALARM_WIRED_LVTT) {
+        if (!vmi__native_apic_present)
+            return;
+        saved = vmi__irq_save();
+        by_lvtt[vmi__native_cpu()].set = false;
+        stop_lvtt();
+        vmi__irq_restore(saved);
+    } else {
+        saved = vmi__lock(&irq0_lock);
+        by_irq0.set = false;
+        vmi__native_pit_oneshot(0);
+        vmi__unlock(&irq0_lock, saved);
+    }
+}
+
+/* Goes on with an alarm whose interrupt has been handled, whether that was early or on time. */
+static void go_on(struct alarm *alarm, bool lvtt)
+{
+    uint64_t now = vmi__rdtsc();
+    uint32_t i;
+
+    if (!alarm->set)
+        return;
+    if (now >= alarm->expiry) {
+        /* Periods that went by unseen are not made up for. */
+        for (i = 0; i < CATCH_UP_MAX && alarm->expiry <= now; i++)
+            alarm->expiry += alarm->period;
+        if (alarm->expiry <= now)
+            alarm->expiry = now + alarm->period;
+        if (!alarm->period) {
+            alarm->set = false;
+            return;
+        }
+    }
+    start(alarm, lvtt);
+}
+
+void vmi__native_alarm_again(uint32_t vector)
+{
+    uint32_t saved;
+
+    if (vector == vmi__native_event_vector(0)) {
+        saved = vmi__lock(&irq0_lock);
+        go_on(&by_irq0, false);
+        vmi__unlock(&irq0_lock, saved);
+    }
+    if (vmi__native_apic_present) {
+        saved = vmi__irq_save();
+        if (vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
+            go_on(&by_lvtt[vmi__native_cpu()], true);
+        vmi__irq_restore(saved);
+    }
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The local APIC and interrupts between CPUs. Source: Intel SDM vol. 3A, 11.4 to 11.6.
+ */
+#include "native.h"
+#include <native/routines.h>
+
+#define CPUID_1_EDX_APIC (1u << 9)
+
+#define MSR_APIC_BASE      0x1b
+#define APIC_BASE_X2APIC   (1u << 10)
+#define APIC_BASE_ENABLE   (1u << 11)
+#define APIC_BASE_ADDRESS  0x000ffffffffff000ull
+
+#define SVR_ENABLE       0x100
+#define LVT_NMI          0x400
+#define ICR_PENDING      0x1000
+#define ICR_FIXED_ASSERT 0x4000
+
+/* Polls after which a command that does not leave is given up. */
+#define POLLS_MAX (1u << 20)
+
+bool vmi__native_apic_present;
+
+/* Stands in for the local APIC where there is none, so that APICRead and APICWrite need not ask. */
+static uint32_t no_apic[1024] __attribute__((aligned(4096)));
+
+void vmi__native_apic_init(void)
+{
+    uint64_t base;
+
+    vmi__native_apic_present = vmi__cpuid(1, 0).edx & CPUID_1_EDX_APIC;
+    if (!vmi__native_apic_present) {
+        vmi__window_map(VMI__APIC_SLOT, vmi__physical(no_apic));
+        return;
+    }
+    base = vmi__rdmsr(MSR_APIC_BASE);
+    if (base & APIC_BASE_X2APIC)
+        vmi__fatal("the firmware has left the local APIC in x2APIC mode");
+    vmi__wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    vmi__window_map(VMI__APIC_SLOT, base & APIC_BASE_ADDRESS);
+
+    vmi__native_apic_write(VMI_APIC_LVTT, VMI__APIC_LVT_MASKED);
+    vmi__native_apic_write(VMI__APIC_LVT_ERROR, VMI__APIC_LVT_MASKED);
+    vmi__native_apic_write(VMI__APIC_LVT_LINT1, LVT_NMI);
+    vmi__native_apic_write(VMI_APIC_TPR, 0);
+    vmi__native_apic_write(VMI_APIC_SVR, SVR_ENABLE | VMI__APIC_SPURIOUS);
+}
+
+uint32_t vmi__native_apic_id(void)
+{
+    return vmi__native_apic_present ? vmi__native_apic_read(VMI_APIC_ID) >> 24 : 0;
+}
+
+uint32_t vmi__native_cpu(void)
+{
+    uint32_t id, cpu;
+
+    if (vmi__native_cpus_started == 1)
+        return 0;
+    id = vmi__native_apic_id();
+    for (cpu = vmi__boot.cpu_count - 1; cpu > 0; cpu--) {
+        if (vmi__boot.apic_id[cpu] == id)
+            break;
+    }
+    return cpu;
+}
+
+bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
+{
+    /* An interrupt between the two writes might send a command of its own. */
+    uint32_t flags = vmi__irq_save(), polls = 0;
+    bool idle;
+
+    while (!(idle = !(vmi__native_apic_read(VMI_APIC_ICR_LOW) & ICR_PENDING)) && ++polls < POLLS_MAX)
+        vmi__pause();
+    if (idle) {
+        vmi__native_apic_write(VMI_APIC_ICR_HIGH, apic_id << 24);
+        vmi__native_apic_write(VMI_APIC_ICR_LOW, command);
+    }
+    vmi__irq_restore(flags);
+    return idle;
+}
+
+VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+{
+    uint32_t count = vmi__boot.cpu_count, cpu;
+
+    if (vector < 32 || vector > 255 || !vmi__native_apic_present)
+        return VMI_EINVAL;
+    if (base >= count ? mask != 0 : count - base < 32 && mask >> (count - base))
+        return VMI_EINVAL;
+    for (cpu = base; mask; cpu++, mask >>= 1) {
+        if ((mask & 1) && !vmi__native_apic_command(vmi__boot.apic_id[cpu], ICR_FIXED_ASSERT | vector))
+            return VMI_EIO;
+    }
+    return VMI_OK;
+}

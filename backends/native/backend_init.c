@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Start of the native library. A library that inherits has its own in place of this file.
+ */
+#include "native.h"
+
+void vmi__backend_init(struct vmi_boot_info *boot)
+{
+    boot->backend = "native";
+    vmi__native_init(boot);
+}

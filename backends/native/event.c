@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * EventBind, EventUnmask and EndOfInterrupt: interrupt lines by the I/O APIC, or by the 8259 where there is none. The
+ * number of an event is that of its line.
+ */
+#include "native.h"
+#include <native/routines.h>
+
+#define LINE_CASCADE 2
+#define LINE_CONSOLE 4 /* of the first serial port */
+
+#define LVT_EXTINT       0x700
+#define ICR_FIXED_ASSERT 0x4000
+
+static struct line {
+    uint8_t vector; /* 0: not bound */
+    uint8_t apic_id;
+    bool console;
+    bool unmasked;
+} lines[VMI__ISA_LINES];
+
+static bool by_ioapic;
+static struct vmi__lock lock;
+
+void vmi__native_event_init(void)
+{
+    by_ioapic = vmi__native_ioapic_has(0);
+    if (vmi__native_apic_present)
+        vmi__native_apic_write(VMI__APIC_LVT_LINT0, by_ioapic ? VMI__APIC_LVT_MASKED : LVT_EXTINT);
+}
+
+uint32_t vmi__native_event_vector(uint32_t line)
+{
+    return lines[line].vector;
+}
+
+VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, uint32_t vector)
+{
+    bool console = source == VMI_EVENT_CONSOLE;
+    uint32_t number_of_line, flags;
+    int32_t result = VMI_EINVAL;
+
+    if (console ? number != 0 || !vmi__native_console_present() : source != VMI_EVENT_IRQ)
+        return VMI_EINVAL;
+    number_of_line = console ? LINE_CONSOLE : number;
+    if (number_of_line >= VMI__ISA_LINES || number_of_line == LINE_CASCADE)
+        return VMI_EINVAL;
+    if (vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS)
+        return VMI_EINVAL;
+
+    flags = vmi__lock(&lock);
+    if (lines[number_of_line].vector) {
+        result = VMI_EBUSY;
+    } else if (by_ioapic ? vmi__native_ioapic_has(number_of_line)
+                         : vmi__native_pic_route(number_of_line, vector)) {
+        lines[number_of_line].vector = (uint8_t)vector;
+        lines[number_of_line].apic_id = (uint8_t)vmi__native_apic_id();
+        lines[number_of_line].console = console;
+        if (by_ioapic)
+            vmi__native_ioapic_route(number_of_line, vector, lines[number_of_line].apic_id);
+        result = (int32_t)number_of_line;
+    }
+    vmi__unlock(&lock, flags);
+    return result;
+}
+
+VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t event)
+{
+    struct line *line = &lines[event];
+    uint32_t flags;
+
+    if (event >= VMI__ISA_LINES || !line->vector)
+        return VMI_EINVAL;
+    flags = vmi__lock(&lock);
+    if (!line->unmasked) {
+        line->unmasked = true;
+        if (by_ioapic) {
+            vmi__native_ioapic_unmask(event);
+            /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not. */
+            if (!vmi__native_ioapic_level(event) && vmi__native_pic_requested(event))
+                vmi__native_apic_command(line->apic_id, ICR_FIXED_ASSERT | line->vector);
+        } else {
+            vmi__native_pic_unmask(event);
+        }
+        if (line->console)
+            vmi__native_console_interrupts();
+    }
+    vmi__unlock(&lock, flags);
+    return VMI_OK;
+}
+
+VMI__ROUTINE void vmi__native_end_of_interrupt(uint32_t vector)
+{
+    if (by_ioapic || !vmi__native_pic_end(vector))
+        vmi__native_apic_write(VMI_APIC_EOI, 0);
+    vmi__native_interrupt_ended(vector);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Order in which the parts of the PC are prepared.
+ */
+#include "native.h"
+
+#define CPUID_1_EDX_TSC (1u << 4)
+#define CPUID_1_EDX_MSR (1u << 5)
+
+void vmi__native_init(struct vmi_boot_info *boot)
+{
+    uint32_t features = vmi__cpuid(1, 0).edx;
+
+    vmi__native_console_init();
+    if (!(features & CPUID_1_EDX_TSC) || !(features & CPUID_1_EDX_MSR))
+        vmi__fatal("the processor has no time-stamp counter or no model-specific registers");
+    vmi__native_pic_init();
+    vmi__native_pit_init();
+    vmi__native_apic_init();
+    boot->apic_id[0] = vmi__native_apic_id();
+    vmi__native_acpi_init();
+    vmi__native_ioapic_init();
+    vmi__native_event_init();
+    vmi__native_tsc_init();
+    vmi__native_alarm_init();
+    vmi__native_smp_init();
+}

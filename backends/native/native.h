@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Between the parts of the native library, and for libraries that inherit from it. Each part stands alone in a file of
+ * its name and can be used, or left unused, by an inheriting library, whose calls then have routines of their own.
+ * Prototypes of the routines that calls are bound to are in the generated routines.h of each library, which declares
+ * the routines that it uses; this header is for everything else.
+ */
+#ifndef VMI_NATIVE_H
+#define VMI_NATIVE_H
+
+#include "runtime.h"
+
+#include "cpu.h"
+
+#define VMI__ROUTINE __attribute__((regparm(3)))
+
+/* ---- init.c ----------------------------------------------------------------------------------------------------- */
+
+/*
+ * Prepares everything below, console first. An inheriting library has its own vmi__backend_init (instead of
+ * backend_init.c) and calls this from it; before that it may set vmi__native_tsc_hz if it knows better than to measure.
+ * Afterwards boot->apic_id and cpu_count are right, and the trampoline's page is taken out of the memory map.
+ */
+void vmi__native_init(struct vmi_boot_info *boot);
+
+/* ---- console16550.c --------------------------------------------------------------------------------------------- */
+
+/* Finds and sets up the UART, once. */
+void vmi__native_console_init(void);
+
+bool vmi__native_console_present(void);
+
+/* Lets the UART raise its line when input is there. */
+void vmi__native_console_interrupts(void);
+
+/* ---- measure.c -------------------------------------------------------------------------------------------------- */
+
+/* Reads a free-running counter. */
+typedef uint32_t vmi__native_counter(void);
+
+/* How a counter and the TSC moved over the same interval. */
+struct vmi__native_interval {
+    uint32_t ticks;            /* of the counter; 0 if it stands still */
+    uint64_t cycles;           /* of the TSC, as near as could be measured */
+    uint64_t cycles_at_least;  /* of the TSC, whatever came between the readings */
+};
+
+/*
+ * Watches both for at least `ticks` ticks and `cycles` cycles, less than a round of the counter. `mask` is the counter's
+ * width, all ones; a counter that counts down is read as its complement. Gives up when the counter stands still.
+ */
+struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask, uint32_t ticks,
+                                                uint64_t cycles);
+
+/* ---- tsc.c ------------------------------------------------------------------------------------------------------ */
+
+/* Frequency of the TSC; 0 until vmi__native_tsc_init unless an inheriting library sets it. */
+extern uint64_t vmi__native_tsc_hz;
+
+/* Finds the frequency, or refuses to run. Needs ACPI where there is no PIT. */
+void vmi__native_tsc_init(void);
+
+/* Waits that long. */
+void vmi__native_delay(uint32_t microseconds);
+
+/* ---- pit.c ------------------------------------------------------------------------------------------------------ */
+
+#define VMI__PIT_HZ 1193182u
+
+/* Silences channel 0, and lets channel 2 run freely for measuring. */
+void vmi__native_pit_init(void);
+
+/* Ticks of channel 2 so far, 16 bits. */
+uint32_t vmi__native_pit_counter(void);
+
+/* Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it. */
+void vmi__native_pit_oneshot(uint32_t ticks);
+
+/* ---- apic.c ----------------------------------------------------------------------------------------------------- */
+
+#define VMI__APIC_SLOT          0 /* in the device window: APICRead and APICWrite know this */
+#define VMI__APIC_SPURIOUS      0xff
+#define VMI__APIC_LVT_LINT0     0x350
+#define VMI__APIC_LVT_LINT1     0x360
+#define VMI__APIC_LVT_ERROR     0x370
+#define VMI__APIC_TIMER_INITIAL 0x380
+#define VMI__APIC_TIMER_CURRENT 0x390
+#define VMI__APIC_TIMER_DIVIDE  0x3e0
+#define VMI__APIC_LVT_MASKED    0x10000u
+
+/* Is there a local APIC? Where there is none, its page in the device window is plain memory. */
+extern bool vmi__native_apic_present;
+
+static inline uint32_t vmi__native_apic_read(uint32_t reg)
+{
+    return *(volatile uint32_t *)(VMI__WINDOW_BASE + VMI__APIC_SLOT * 4096 + reg);
+}
+
+static inline void vmi__native_apic_write(uint32_t reg, uint32_t value)
+{
+    *(volatile uint32_t *)(VMI__WINDOW_BASE + VMI__APIC_SLOT * 4096 + reg) = value;
+}
+
+/* Maps and enables the local APIC of the first CPU. */
+void vmi__native_apic_init(void);
+
+/* APIC identifier and number (index into boot_info.apic_id) of this CPU. */
+uint32_t vmi__native_apic_id(void);
+uint32_t vmi__native_cpu(void);
+
+/* Sends one command to one APIC: waits, for a bounded time, until the one before has left. False if it has not. */
+bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
+
+/* ---- acpi.c ----------------------------------------------------------------------------------------------------- */
+
+/* Generic address structure (ACPI 6.5, 5.2.3.2); space 0 is memory, 1 is ports. */
+struct vmi__native_register {
+    uint8_t space, width, offset, access;
+    uint64_t address;
+} __attribute__((packed));
+
+struct vmi__native_ioapic_info {
+    uint32_t address, first_line;
+};
+
+struct vmi__native_override {
+    uint32_t line; /* global system interrupt */
+    uint16_t flags; /* polarity in bits 0-1, trigger in bits 2-3 */
+};
+
+#define VMI__IOAPICS_MAX 4
+#define VMI__ISA_LINES   16
+
+/* What the library wants from ACPI; all zero where a table or field is missing. */
+struct vmi__native_acpi {
+    uint32_t pm_timer;               /* port */
+    bool pm_timer_32;                /* it has 32 bits, not 24 */
+    uint8_t century;                 /* index of the RTC's century register */
+    bool can_sleep;                  /* S5 is there */
+    uint8_t sleep_a, sleep_b;        /* its types */
+    uint32_t control_a, control_b;   /* PM1 control ports */
+    uint32_t smi_command;            /* port */
+    uint8_t smi_enable;              /* what turns ACPI mode on there */
+    struct vmi__native_register sleep, reset;
+    uint8_t reset_value;
+    struct vmi__native_ioapic_info ioapics[VMI__IOAPICS_MAX];
+    uint32_t ioapics_count;
+    struct vmi__native_override overrides[VMI__ISA_LINES];
+};
+
+extern struct vmi__native_acpi vmi__native_acpi;
+
+/* Reads the tables, once; fills the CPUs of vmi__boot. */
+void vmi__native_acpi_init(void);
+
+/* ---- pic.c ------------------------------------------------------------------------------------------------------ */
+
+/* Initializes both 8259s with every line masked, and forgets requests that came before. */
+void vmi__native_pic_init(void);
+
+/* Gives a line the vector; false if the 8259 cannot, for its vectors come in rows of eight. */
+bool vmi__native_pic_route(uint32_t line, uint32_t vector);
+
+void vmi__native_pic_unmask(uint32_t line);
+
+/* Has the line asked while it was masked? */
+bool vmi__native_pic_requested(uint32_t line);
+
+/* Ends the interrupt that has this vector if it came from a line; false if it did not. */
+bool vmi__native_pic_end(uint32_t vector);
+
+/* ---- ioapic.c --------------------------------------------------------------------------------------------------- */
+
+/* Maps the I/O APICs and masks all their inputs. */
+void vmi__native_ioapic_init(void);
+
+/* Does an I/O APIC have this ISA line? */
+bool vmi__native_ioapic_has(uint32_t line);
+
+/* Gives an ISA line a vector on the CPU with that APIC, masked. */
+void vmi__native_ioapic_route(uint32_t line, uint32_t vector, uint32_t apic_id);
+
+/* Unmasks an ISA line. */
+void vmi__native_ioapic_unmask(uint32_t line);
+
+/* Is the line level-triggered? */
+bool vmi__native_ioapic_level(uint32_t line);
+
+/* ---- event.c ---------------------------------------------------------------------------------------------------- */
+
+/* Chooses between I/O APIC and 8259. */
+void vmi__native_event_init(void);
+
+/* Vector that an ISA line is bound to, 0 if it is not. */
+uint32_t vmi__native_event_vector(uint32_t line);
+
+/*
+ * What EndOfInterrupt does besides telling the interrupt controller; a library with an EndOfInterrupt of its own calls
+ * it too.
+ */
+static inline void vmi__native_interrupt_ended(uint32_t vector);
+
+/* ---- alarm.c ---------------------------------------------------------------------------------------------------- */
+
+/* Measures the local APIC's timer against the TSC. */
+void vmi__native_alarm_init(void);
+
+/* Vectors whose end may mean that an alarm is to be set again, and what does that. */
+extern bool vmi__native_alarm_vectors[256];
+void vmi__native_alarm_again(uint32_t vector);
+
+static inline void vmi__native_interrupt_ended(uint32_t vector)
+{
+    if (vmi__native_alarm_vectors[vector & 0xff])
+        vmi__native_alarm_again(vector & 0xff);
+}
+
+/* ---- smp.c ------------------------------------------------------------------------------------------------------ */
+
+/* Claims and fills the trampoline's page. */
+void vmi__native_smp_init(void);
+
+/* CPUs that run, the first included. */
+extern uint32_t vmi__native_cpus_started;
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Programmable interval timer: channel 0 is interrupt line 0, channel 2 is for measuring. Source: Intel 8254 data
+ * sheet; port 0x61 as in the PC/AT.
+ */
+#include "native.h"
+
+#define CHANNEL_0 0x40
+#define CHANNEL_2 0x42
+#define CONTROL   0x43
+#define GATE      0x61
+
+#define CONTROL_0_ONESHOT 0x30 /* low and high byte, mode 0: the line rises when the count has run out */
+#define CONTROL_2_RATE    0xb4 /* low and high byte, mode 2: counts down by one, again and again */
+#define CONTROL_2_LATCH   0x80
+
+#define GATE_2  0x01
+#define SPEAKER 0x02
+
+static struct vmi__lock lock; /* channel 0 takes its two bytes one after the other */
+
+void vmi__native_pit_init(void)
+{
+    /* Without a count, mode 0 holds the line low. */
+    vmi__outb(CONTROL, CONTROL_0_ONESHOT);
+    vmi__outb(GATE, (uint8_t)((vmi__inb(GATE) & ~SPEAKER) | GATE_2));
+    vmi__outb(CONTROL, CONTROL_2_RATE);
+    vmi__outb(CHANNEL_2, 0);
+    vmi__outb(CHANNEL_2, 0);
+}
+
+uint32_t vmi__native_pit_counter(void)
+{
+    uint32_t low, high;
+
+    vmi__outb(CONTROL, CONTROL_2_LATCH);
+    low = vmi__inb(CHANNEL_2);
+    high = vmi__inb(CHANNEL_2);
+    return ~(high << 8 | low) & 0xffff;
+}
+
+void vmi__native_pit_oneshot(uint32_t ticks)
+{
+    uint32_t flags = vmi__lock(&lock);
+
+    vmi__outb(CONTROL, CONTROL_0_ONESHOT);
+    if (ticks) {
+        vmi__outb(CHANNEL_0, (uint8_t)ticks);
+        vmi__outb(CHANNEL_0, (uint8_t)(ticks >> 8));
+    }
+    vmi__unlock(&lock, flags);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Where a further CPU begins: in real mode, at the start of the page that the STARTUP interrupt named. Goes straight to
+ * paged protected mode (Intel SDM vol. 3A, 9.9.1) and takes on vmi__native_ap_state.
+ */
+#include <vmi/constants.h>
+
+#include "layout.h"
+
+#define CR4_PAE 0x00000020
+#define CR0     0x80010033 /* PG, WP, NE, ET, MP, PE */
+
+#define MSR_EFER 0xc0000080
+
+#define APIC       VMI__WINDOW_BASE
+#define SVR_ENABLE 0x1ff
+
+#define CS 0x08
+#define DS 0x10
+
+#define STATE(field) vmi__native_ap_state + VMI_OFFSETOF_AP_STATE_##field
+
+    .section .rodata.trampoline, "a"
+    .code16
+    .balign 16
+    .globl vmi__native_trampoline, vmi__native_trampoline_cr3, vmi__native_trampoline_end
+/* cs holds the page >> 4, so that offsets from the start are addresses in it. eax is scratch. */
+vmi__native_trampoline:
+    cli
+    cld
+    mov %cs, %ax
+    mov %ax, %ds
+    lgdtl gdtr - vmi__native_trampoline
+    mov $CR4_PAE, %eax
+    mov %eax, %cr4
+    mov vmi__native_trampoline_cr3 - vmi__native_trampoline, %eax
+    mov %eax, %cr3
+    mov $CR0, %eax
+    mov %eax, %cr0
+    ljmpl $CS, $ap_entry
+
+    .balign 4
+vmi__native_trampoline_cr3:
+    .long 0
+gdtr:
+    .word gdt_end - gdt - 1
+    .long gdt
+vmi__native_trampoline_end:
+
+/* Not copied: read by its linear address once paging is on. */
+    .balign 8
+gdt:
+    .quad 0
+    .quad 0x00cf9b000000ffff
+    .quad 0x00cf93000000ffff
+gdt_end:
+
+    .text
+    .code32
+/* On the way-up tables, without a stack. eax is scratch. */
+ap_entry:
+    mov $DS, %eax
+    mov %eax, %ds
+    mov %eax, %ss
+
+    /* The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. */
+    movl $0, APIC + VMI_APIC_TPR
+    movl $SVR_ENABLE, APIC + VMI_APIC_SVR
+
+    /* Model-specific and control registers. eax, edx: value of EFER; ecx: its number. */
+    cmpl $0, vmi__native_ap_sets_efer
+    je 1f
+    mov $MSR_EFER, %ecx
+    mov STATE(EFER), %eax
+    mov STATE(EFER) + 4, %edx
+    wrmsr
+1:  mov STATE(CR4), %eax
+    mov %eax, %cr4
+    mov STATE(CR3), %eax
+    mov %eax, %cr3
+    mov STATE(CR0), %eax
+    mov %eax, %cr0
+    mov STATE(CR2), %eax
+    mov %eax, %cr2
+
+    /*
+     * Descriptor tables, then the stack; from there on ss, which is not null, is what memory is reached by. A limit and
+     * a base lie side by side for the GDT only.
+     */
+    lgdt STATE(GDTR_LIMIT)
+    lidt vmi__native_ap_idtr
+    lldt STATE(LDTR)
+    mov STATE(ESP), %esp
+    mov STATE(SS), %ss
+    mov %ss:STATE(DS), %ds
+    mov %ss:STATE(ES), %es
+    mov %ss:STATE(FS), %fs
+    mov %ss:STATE(GS), %gs
+
+    /* The frame of the jump, then the general registers, then word to vmi__native_set_initial_ap_state. */
+    pushl %ss:STATE(EFLAGS)
+    movzwl %ss:STATE(CS), %eax
+    push %eax
+    pushl %ss:STATE(EIP)
+    mov %ss:STATE(EAX), %eax
+    mov %ss:STATE(EBX), %ebx
+    mov %ss:STATE(ECX), %ecx
+    mov %ss:STATE(EDX), %edx
+    mov %ss:STATE(EBP), %ebp
+    mov %ss:STATE(ESI), %esi
+    mov %ss:STATE(EDI), %edi
+    movl $1, %ss:vmi__native_ap_up
+    iret
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The time-stamp counter: its frequency, and nanoseconds made of it.
+ */
+#include "native.h"
+#include <native/routines.h>
+
+/* ACPI 6.5, 4.8.2.1. */
+#define PM_TIMER_HZ 3579545u
+
+/* How long one measurement takes (1/100 s) and how many there are; the middle one counts. */
+#define INTERVALS_PER_SECOND 100
+#define MEASUREMENTS         3
+
+uint64_t vmi__native_tsc_hz;
+
+static uint64_t start;            /* TSC at nanosecond 0 */
+static uint32_t multiplier, shift; /* nanoseconds are cycles * multiplier >> shift */
+static uint64_t latest __attribute__((aligned(8)));
+
+static uint32_t pm_counter(void)
+{
+    return vmi__inl((uint16_t)vmi__native_acpi.pm_timer);
+}
+
+/* TSC frequency by a counter of known frequency; 0 if that stands still. */
+static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t hz)
+{
+    uint64_t results[MEASUREMENTS], result;
+    uint32_t i, j;
+
+    for (i = 0; i < MEASUREMENTS; i++) {
+        struct vmi__native_interval interval = vmi__native_measure(read, mask, hz / INTERVALS_PER_SECOND, 0);
+
+        if (!interval.ticks)
+            return 0;
+        result = vmi__div64(interval.cycles * hz, interval.ticks);
+        for (j = i; j > 0 && results[j - 1] > result; j--)
+            results[j] = results[j - 1];
+        results[j] = result;
+    }
+    return results[MEASUREMENTS / 2];
+}
+
+void vmi__native_tsc_init(void)
+{
+    uint64_t hz = vmi__native_tsc_hz, scaled;
+    uint32_t khz;
+
+    if (!hz)
+        hz = frequency_by(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ);
+    if (!hz && vmi__native_acpi.pm_timer)
+        hz = frequency_by(pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff, PM_TIMER_HZ);
+    if (hz < 1000000)
+        vmi__fatal("there is neither a PIT nor an ACPI timer that the time-stamp counter could be measured against");
+    vmi__native_tsc_hz = hz;
+
+    khz = (uint32_t)vmi__div64(hz, 1000);
+    shift = 32;
+    while ((scaled = vmi__div64(1000000ull << shift, khz)) > UINT32_MAX)
+        shift--;
+    multiplier = (uint32_t)scaled;
+    start = vmi__rdtsc();
+}
+
+void vmi__native_delay(uint32_t microseconds)
+{
+    uint64_t cycles = vmi__div64(vmi__native_tsc_hz, 1000000) * microseconds, from = vmi__rdtsc();
+
+    while (vmi__rdtsc() - from < cycles)
+        vmi__pause();
+}
+
+VMI__ROUTINE uint64_t vmi__native_get_cycle_frequency(void)
+{
+    return vmi__native_tsc_hz;
+}
+
+/*
+ * The TSCs of several CPUs may be apart, so that with more than one CPU the latest time that any has returned is kept,
+ * and none returns less. CMPXCHG8B reads it whole, too.
+ */
+static uint64_t not_before_latest(uint64_t now)
+{
+    uint64_t seen = 0;
+    bool done;
+
+    do {
+        __asm__ volatile("lock cmpxchg8b %1; sete %2"
+                         : "+A"(seen), "+m"(latest), "=qm"(done)
+                         : "b"((uint32_t)now), "c"((uint32_t)(now >> 32))
+                         : "cc", "memory");
+    } while (!done && seen < now);
+    return done ? now : seen;
+}
+
+VMI__ROUTINE uint64_t vmi__native_clock_nanoseconds(void)
+{
+    uint64_t now = vmi__scale(vmi__rdtsc() - start, multiplier, shift);
+
+    return vmi__native_cpus_started > 1 ? not_before_latest(now) : now;
+}

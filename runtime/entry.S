@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Entry from PC loaders: multiboot 1 (GRUB, QEMU) and PVH (QEMU, Firecracker, Cloud Hypervisor, Xen). Both enter in
+ * 32-bit protected mode with flat segments and paging off, at physical addresses, on no stack of ours.
+ *
+ * Sources: Multiboot Specification 0.6.96, 3.1 and 3.2; Xen docs/misc/pvh.pandoc; Intel SDM vol. 3A, 4.4 and 9.9.
+ */
+#include <vmi/constants.h>
+
+#include "layout.h"
+
+#define PHYSICAL(symbol) ((symbol) - VMI__LINEAR_BASE)
+
+#define MULTIBOOT_MAGIC 0x1badb002
+#define MULTIBOOT_FLAGS 0x00000003 /* modules on page boundaries; memory information wanted */
+
+#define NOTE_PHYS32_ENTRY 18
+
+#define CPUID_1_EDX_PAE  6 /* bit numbers; a processor with PAE has 2 MiB pages in it */
+#define CPUID_1_EDX_CMOV 15
+#define EFLAGS_ID        0x00200000
+#define CR4_PAE          0x00000020
+#define CR0_PG           0x80000000
+#define CR0_WP           0x00010000
+#define CR0_NE           0x00000020
+#define CR0_ET           0x00000010
+#define CR0_MP           0x00000002
+#define CR0_PE           0x00000001
+
+#define PTE_PRESENT 0x001
+#define PTE_WRITE   0x002
+#define PTE_LARGE   0x080
+#define LARGE_SHIFT 21
+
+#define UART_DATA        0x3f8
+#define UART_STATUS      0x3fd
+#define UART_STATUS_ROOM 0x20
+#define UART_POLLS_MAX   0x100000
+
+#define BOOT_CS 0x08
+#define BOOT_DS 0x10
+
+    .section .multiboot, "a"
+    .balign 4
+    .long MULTIBOOT_MAGIC
+    .long MULTIBOOT_FLAGS
+    .long -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+
+    .section .note.Xen, "a", @note
+    .balign 4
+    .long 4 /* size of the owner's name */
+    .long 4 /* size of the value */
+    .long NOTE_PHYS32_ENTRY
+    .asciz "Xen"
+    .long PHYSICAL(vmi_pvh_entry)
+
+    .section .text.entry, "ax"
+
+/* From multiboot: eax holds the loader's magic number, ebx the physical address of its information. */
+    .globl vmi_entry
+    .type vmi_entry, @function
+vmi_entry:
+    mov $VMI_BOOT_MULTIBOOT, %edi
+    mov %eax, %esi
+    jmp common
+    .size vmi_entry, . - vmi_entry
+
+/* From PVH: ebx holds the physical address of hvm_start_info. */
+    .globl vmi_pvh_entry
+    .type vmi_pvh_entry, @function
+vmi_pvh_entry:
+    mov $VMI_BOOT_PVH, %edi
+    xor %esi, %esi
+    .size vmi_pvh_entry, . - vmi_pvh_entry
+
+/* From here on edi holds the protocol, esi the magic number, ebp (soon) the address of the loader's structure. */
+common:
+    cli
+    cld
+    mov %ebx, %ebp
+    mov $PHYSICAL(vmi_stack_top), %esp
+    push $0
+    popf
+
+    /* A processor has CPUID if the ID flag can be changed. eax: flags read back. */
+    push $EFLAGS_ID
+    popf
+    pushf
+    pop %eax
+    push $0
+    popf
+    test $EFLAGS_ID, %eax
+    jz too_old
+
+    /* eax to edx: CPUID leaf 1, if there is one. The C code is compiled for processors that have CMOV. */
+    xor %eax, %eax
+    cpuid
+    test %eax, %eax
+    jz too_old
+    mov $1, %eax
+    cpuid
+    bt $CPUID_1_EDX_CMOV, %edx
+    jnc too_old
+    bt $CPUID_1_EDX_PAE, %edx
+    jnc no_pae
+
+    /* The linear region in 2 MiB pages; ecx: number of the page, eax: its entry, whose upper half stays zero. */
+    xor %ecx, %ecx
+1:  mov %ecx, %eax
+    shl $LARGE_SHIFT, %eax
+    or $(PTE_PRESENT | PTE_WRITE | PTE_LARGE), %eax
+    mov %eax, PHYSICAL(vmi__boot_pd)(, %ecx, 8)
+    inc %ecx
+    cmp $(VMI__LINEAR_MAX >> LARGE_SHIFT), %ecx
+    jne 1b
+
+    /* The device window's page table, still empty. */
+    movl $(PHYSICAL(vmi__window_table) + PTE_PRESENT + PTE_WRITE), \
+        PHYSICAL(vmi__boot_pd) + 8 * ((VMI__WINDOW_BASE >> LARGE_SHIFT) & 511)
+
+    /* The top GiB, and for the moment the same as identity mapping at the bottom. Present is all a PDPTE may have. */
+    movl $(PHYSICAL(vmi__boot_pd) + PTE_PRESENT), PHYSICAL(vmi__boot_pdpt) + 8 * (VMI__LINEAR_BASE >> 30)
+    movl $(PHYSICAL(vmi__boot_pd) + PTE_PRESENT), PHYSICAL(vmi__boot_pdpt)
+
+    mov $CR4_PAE, %eax
+    mov %eax, %cr4
+    mov $PHYSICAL(vmi__boot_pdpt), %eax
+    mov %eax, %cr3
+    mov $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE), %eax
+    mov %eax, %cr0
+
+    /* Leave the identity mapping: descriptors, stack, then code, by their linear addresses. */
+    lgdt flat_gdtr
+    ljmp $BOOT_CS, $2f
+2:  mov $BOOT_DS, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %fs
+    mov %eax, %gs
+    mov %eax, %ss
+    mov $vmi_stack_top, %esp
+    xor %eax, %eax
+    lldt %ax
+    mov %ebp, %ebx
+    xor %ebp, %ebp /* ends a walk along frame pointers */
+    push $0        /* keeps the stack aligned to 16 bytes at the call */
+    push %ebx
+    push %esi
+    push %edi
+    call vmi__pc_start
+
+/*
+ * Paging cannot be turned on. Segments whose base is minus the linear base let code run at its linear addresses all the
+ * same, far enough to read the command line, print the reason and end. edi, esi, ebp: as above.
+ */
+no_pae:
+    lgdt PHYSICAL(offset_gdtr)
+    mov $BOOT_DS, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov $vmi_stack_top, %esp
+    ljmp $BOOT_CS, $3f
+3:  mov %ebp, %ebx
+    xor %ebp, %ebp
+    push $no_pae_text /* four words keep the stack aligned */
+    push %ebx
+    push %esi
+    push %edi
+    call vmi__pc_refuse
+
+/*
+ * No C can run. esi: next byte of the text; ah: that byte, later the transmitter's status in al; ecx: polls left;
+ * edx: port. A UART that takes nothing is left alone.
+ */
+too_old:
+    mov $PHYSICAL(too_old_text), %esi
+4:  mov (%esi), %ah
+    inc %esi
+    test %ah, %ah
+    jz 6f
+    mov $UART_POLLS_MAX, %ecx
+    mov $UART_STATUS, %edx
+5:  in %dx, %al
+    test $UART_STATUS_ROOM, %al
+    loopz 5b
+    jz 6f
+    mov %ah, %al
+    mov $UART_DATA, %edx
+    out %al, %dx
+    jmp 4b
+6:  cli
+    hlt
+    jmp 6b
+
+    .section .rodata.entry, "a"
+too_old_text:
+    .asciz "vmi: cannot run: the processor is older than the i686 (no CPUID or no CMOV); halted\r\n"
+no_pae_text:
+    .asciz "the processor has no PAE"
+
+/* Code and data with DPL 0, 4 GiB, accessed already so that loading them writes nothing (Intel SDM vol. 3A, 3.4.5). */
+    .balign 8
+flat_gdt:
+    .quad 0
+    .quad 0x00cf9b000000ffff
+    .quad 0x00cf93000000ffff
+flat_gdt_end:
+
+/* The same with base 0x40000000: linear base + 0x40000000 = 0 modulo 2^32. */
+offset_gdt:
+    .quad 0
+    .quad 0x40cf9b000000ffff
+    .quad 0x40cf93000000ffff
+offset_gdt_end:
+
+flat_gdtr:
+    .word flat_gdt_end - flat_gdt - 1
+    .long flat_gdt
+    .balign 4
+offset_gdtr:
+    .word offset_gdt_end - offset_gdt - 1
+    .long PHYSICAL(offset_gdt)
+
+    .section .bss.tables, "aw", @nobits
+    .balign 4096
+    .globl vmi__boot_pdpt
+    .type vmi__boot_pdpt, @object
+vmi__boot_pdpt:
+    .skip 4096
+    .size vmi__boot_pdpt, 32
+    .globl vmi__boot_pd
+    .type vmi__boot_pd, @object
+vmi__boot_pd:
+    .skip 4096
+    .size vmi__boot_pd, 4096
+    .globl vmi__window_table
+    .type vmi__window_table, @object
+vmi__window_table:
+    .skip 4096
+    .size vmi__window_table, 4096
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Multiboot 1 information. Facts: Multiboot Specification 0.6.96, section 3.3.
+ */
+#include "loader.h"
+
+#define LOADER_MAGIC 0x2badb002
+
+enum {
+    INFO_MEMORY = 1u << 0,
+    INFO_COMMAND_LINE = 1u << 2,
+    INFO_MODULES = 1u << 3,
+    INFO_MEMORY_MAP = 1u << 6,
+    INFO_LOADER_NAME = 1u << 9,
+};
+
+struct info {
+    uint32_t flags;
+    uint32_t memory_lower, memory_upper; /* KiB from 0 and from 1 MiB */
+    uint32_t boot_device;
+    uint32_t command_line;
+    uint32_t modules_count, modules;
+    uint32_t symbols[4];
+    uint32_t memory_map_length, memory_map;
+    uint32_t drives_length, drives;
+    uint32_t config_table;
+    uint32_t loader_name;
+};
+
+struct module {
+    uint32_t start, end, command_line, reserved;
+};
+
+/* `size` counts from the member behind it, is at least 20 and leads to the next entry. */
+struct memory_entry {
+    uint32_t size;
+    uint64_t base, length;
+    uint32_t kind;
+} __attribute__((packed));
+
+static const char *read_memory_map(const struct vmi__loader_view *view, const struct info *info)
+{
+    uint32_t length = info->memory_map_length, offset = 0;
+    const unsigned char *map = vmi__loader_table(view, info->memory_map, length, 1);
+
+    if (!map)
+        return "the multiboot memory map is outside memory or inside the kernel";
+    while (offset < length) {
+        const struct memory_entry *entry = (const void *)(map + offset);
+        const char *reason;
+
+        if (length - offset < sizeof(*entry))
+            return "the multiboot memory map ends inside an entry";
+        if (entry->size < sizeof(*entry) - 4 || entry->size > length - offset - 4)
+            return "the multiboot memory map has an entry of a wrong size";
+        reason = vmi__loader_memory(entry->base, entry->length, entry->kind);
+        if (reason)
+            return reason;
+        offset += entry->size + 4;
+    }
+    return 0;
+}
+
+static const char *read_modules(const struct vmi__loader_view *view, const struct info *info)
+{
+    const struct module *module;
+    uint32_t i;
+
+    module = vmi__loader_table(view, info->modules, info->modules_count, sizeof(*module));
+    if (!module)
+        return "the multiboot module list is outside memory or inside the kernel";
+    for (i = 0; i < info->modules_count; i++, module++) {
+        const char *reason;
+
+        if (module->end < module->start)
+            return "a boot module ends before it starts";
+        reason = vmi__loader_module(view, module->start, module->end - module->start, module->command_line);
+        if (reason)
+            return reason;
+    }
+    return 0;
+}
+
+const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic, uint32_t address)
+{
+    const struct info *in_memory;
+    struct info info;
+    const char *reason;
+
+    vmi__boot.protocol = VMI_BOOT_MULTIBOOT;
+    if (magic != LOADER_MAGIC)
+        return "the loader is not a multiboot loader";
+    in_memory = vmi__loader_table(view, address, 1, sizeof(info));
+    if (!in_memory)
+        return "the multiboot information is outside memory or inside the kernel";
+    memcpy(&info, in_memory, sizeof(info));
+
+    if ((info.flags & INFO_COMMAND_LINE) &&
+        !vmi__loader_string(view, info.command_line, &vmi__boot.command_line))
+        return "the command line is not terminated inside memory or too long";
+    if ((info.flags & INFO_LOADER_NAME) && !vmi__loader_string(view, info.loader_name, &vmi__boot.loader))
+        return "the loader's name is not terminated inside memory or too long";
+
+    if (info.flags & INFO_MEMORY_MAP) {
+        reason = read_memory_map(view, &info);
+    } else if (info.flags & INFO_MEMORY) {
+        reason = vmi__memory_add(0, (uint64_t)info.memory_lower << 10, VMI_MEMORY_USABLE);
+        if (!reason)
+            reason = vmi__memory_add(1 << 20, (uint64_t)info.memory_upper << 10, VMI_MEMORY_USABLE);
+    } else {
+        reason = "the loader gave no memory map";
+    }
+    if (!reason && (info.flags & INFO_MODULES))
+        reason = read_modules(view, &info);
+    return reason;
+}

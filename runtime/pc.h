@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Between the parts of the PC entry.
+ */
+#ifndef VMI_RUNTIME_PC_H
+#define VMI_RUNTIME_PC_H
+
+#include "runtime.h"
+
+/* Page table of the device window. */
+extern uint64_t vmi__window_table[VMI__WINDOW_SLOTS];
+
+/* Called by entry.S with paging on, on the boot stack. `magic` is eax at the entry, `info` is ebx. */
+void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info) __attribute__((noreturn));
+
+/* Called by entry.S where paging is impossible, with segments that stand in for it: reads the options and refuses. */
+void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char *reason)
+    __attribute__((noreturn));
+
+/* Takes the identity mapping and what lies above vmi__boot.linear_pages out of the boot tables. */
+void vmi__tables_finish(void);
+
+#endif
