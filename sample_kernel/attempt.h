@@ -18,8 +18,9 @@ struct fault {
 typedef void attempt_function(void *argument) __attribute__((regparm(3)));
 
 /*
- * Calls function(argument). If that raises an exception which no handler resolves, it is given up as it stands (so it
- * must hold no lock), *fault is filled unless it is null, and the result is false.
+ * Calls function(argument). If that raises an exception which no handler resolves, it is given up
+ * as it stands (so it must hold no lock), *fault is filled unless it is null, and the result is
+ * false.
  */
 bool attempt(attempt_function *function, void *argument, struct fault *fault);
 

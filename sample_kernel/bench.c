@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * What calls cost. The time-stamp counter is the measure: under QEMU's `-icount shift=0` it counts instructions, the same in
- * each run; elsewhere it counts cycles, and only ratios mean something.
+ * What calls cost. The time-stamp counter is the measure: under QEMU's `-icount shift=0` it counts
+ * instructions, the same in each run; elsewhere it counts cycles, and only ratios mean something.
  */
 #undef VMI_COUNT_CALLS /* the counting would be part of the cost */
 #include <stdbool.h>
@@ -27,7 +27,10 @@
 
 static uint64_t empty_loop;
 
-/* Time-stamp ticks of ROUNDS times a statement. The loop is kept as it is written; each round is a round. */
+/*
+ * Time-stamp ticks of ROUNDS times a statement. The loop is kept as it is written; each round is a
+ * round.
+ */
 #define MEASURE(statement)                                                                         \
     ({                                                                                             \
         uint64_t start_ = vmi_rdtsc();                                                             \
@@ -97,9 +100,9 @@ static void bench_calls(void)
     BENCH(DISABLE_INTERRUPTS, "DisableInterrupts", vmi_disable_interrupts());
     BENCH(GET_INTERRUPT_MASK, "GetInterruptMask", vmi_get_interrupt_mask());
     BENCH(SET_INTERRUPT_MASK, "SetInterruptMask", vmi_set_interrupt_mask(0));
-    BENCH(SET_PXE_LONG, "SetPxELong",
-          vmi_set_pxe_long((uint32_t)value, 0, entry,
-                           VMI_PAGE_PT | VMI_PXE_CURRENT_AS | MAP_WINDOW));
+    BENCH(
+        SET_PXE_LONG, "SetPxELong",
+        vmi_set_pxe_long((uint32_t)value, 0, entry, VMI_PAGE_PT | VMI_PXE_CURRENT_AS | MAP_WINDOW));
     BENCH(MACHINE_TO_PHYSICAL, "MachineToPhysical", vmi_machine_to_physical(machine));
     BENCH(PHYSICAL_TO_MACHINE, "PhysicalToMachine", vmi_physical_to_machine(value));
     BENCH(INVAL_PAGE, "InvalPage", vmi_inval_page(MAP_WINDOW));

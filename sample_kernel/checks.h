@@ -15,8 +15,8 @@ extern const struct check checks_boot[], checks_descriptors[], checks_processor[
 extern const struct vmi_boot_info *checks_boot_info;
 
 /*
- * The checks that option test=WORD asks for: one that fails, never returns, faults or panics, for tests of whatever watches
- * this kernel. An empty list for the empty word, null for an unknown one.
+ * The checks that option test=WORD asks for: one that fails, never returns, faults or panics, for
+ * tests of whatever watches this kernel. An empty list for the empty word, null for an unknown one.
  */
 const struct check *checks_on_purpose(const char *word);
 

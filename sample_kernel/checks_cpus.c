@@ -159,7 +159,9 @@ static void remote_tlb(void)
     window_map(MAP_WINDOW, second, WINDOW_PAGE);
     vmi_inval_page(MAP_WINDOW);
     smp_flush_tlb(2, MAP_WINDOW, 1);
-    /* From here on a read that begins finds the second frame; one that had begun may still store. */
+    /*
+     * From here on a read that begins finds the second frame; one that had begun may still store.
+     */
     bool after = before && wait_for_count(&reader.seen, 2, 2000);
     *(volatile uint32_t *)frame_address(first) = 3;
     bool stayed = after && !wait_for_count(&reader.seen, 3, 20);
@@ -184,9 +186,7 @@ static void halt_until_kicked(void *argument)
     (void)argument;
     timer_cancel();
     /* An alarm that was on its way still comes. */
-    uint64_t end = vmi_clock_nanoseconds() + 1000000;
-    while (vmi_clock_nanoseconds() < end)
-        vmi_yield();
+    spin_milliseconds(1);
     vmi_disable_interrupts();
     halting = 1;
     vmi_halt();
@@ -198,7 +198,6 @@ static void halt_until_kicked(void *argument)
 static void kick(void)
 {
     NEEDS_SECOND_CPU();
-    NEEDS(KICK);
     halting = woken = 0;
     struct thread *thread = thread_create("halt", halt_until_kicked, NULL, 2);
     EXPECT(thread != NULL);
@@ -207,7 +206,7 @@ static void kick(void)
     /* A kick that comes before the halt is none: it is given again. */
     int32_t result = VMI_OK;
     for (int i = 0; i < 100 && !woken && result == VMI_OK; i++) {
-        result = vmi_kick(1);
+        result = smp_kick(1);
         wait_for(&woken, 20);
     }
     bool kicked = woken;

@@ -57,7 +57,9 @@ static void __attribute__((regparm(3))) read_segment(void *argument)
     *selector = value;
 }
 
-/* The word at the start of a segment, or 0 if that faults. A switch of threads would not keep FS. */
+/*
+ * The word at the start of a segment, or 0 if that faults. A switch of threads would not keep FS.
+ */
 static uint32_t segment_word(uint32_t selector)
 {
     uint32_t flags = interrupts_mask();
@@ -69,8 +71,7 @@ static uint32_t segment_word(uint32_t selector)
 static void write_gdt_entry(void)
 {
     struct vmi_dtr gdt = descriptors_gdt();
-    struct descriptor entry =
-        descriptor_data((uint32_t)(uintptr_t)&probe, sizeof(probe) - 1);
+    struct descriptor entry = descriptor_data((uint32_t)(uintptr_t)&probe, sizeof(probe) - 1);
 
     NEEDS(WRITE_GDT_ENTRY);
     EXPECT_EQUAL(segment_word(SELECTOR(GDT_SCRATCH, RPL_USER)), 0);
@@ -84,8 +85,7 @@ static void local_table(void)
 {
     struct vmi_dtr gdt = descriptors_gdt();
     struct descriptor table = descriptor_ldt((uint32_t)(uintptr_t)ldt, 2 * sizeof(ldt[0]) - 1);
-    struct descriptor entry =
-        descriptor_data((uint32_t)(uintptr_t)&probe, sizeof(probe) - 1);
+    struct descriptor entry = descriptor_data((uint32_t)(uintptr_t)&probe, sizeof(probe) - 1);
 
     NEEDS(SET_LDT);
     NEEDS(WRITE_LDT_ENTRY);
@@ -110,7 +110,10 @@ static void note_vector(struct trap_frame *frame)
     vmi_end_of_interrupt(VECTOR_CHECK);
 }
 
-/* The gate of one vector is led to the entry point of another one, which shows in the number that is pushed there. */
+/*
+ * The gate of one vector is led to the entry point of another one, which shows in the number that
+ * is pushed there.
+ */
 static void write_idt_entry(void)
 {
     struct vmi_dtr idt = descriptors_idt();

@@ -9,7 +9,10 @@
 #include "threads.h"
 #include "traps.h"
 
-/* The PC's real-time clock: index and data port, and the register that holds the seconds (as BCD or binary). */
+/*
+ * The PC's real-time clock: index and data port, and the register that holds the seconds (as BCD or
+ * binary).
+ */
 #define CMOS_INDEX   0x70
 #define CMOS_DATA    0x71
 #define CMOS_SECONDS 0x00
@@ -102,12 +105,8 @@ static void yield(void)
 }
 
 const struct check checks_devices[] = {
-    {"console.write", console_write},
-    {"console.read", console_read},
-    {"console.event", console_event},
-    {"ports.real_time_clock", ports},
-    {"ports.delay", delay},
-    {"sharing.page", shared_page},
-    {"hypervisor.yield", yield},
-    {NULL, NULL},
+    {"console.write", console_write}, {"console.read", console_read},
+    {"console.event", console_event}, {"ports.real_time_clock", ports},
+    {"ports.delay", delay},           {"sharing.page", shared_page},
+    {"hypervisor.yield", yield},      {NULL, NULL},
 };

@@ -41,26 +41,21 @@ static void mask_round_trip(void)
     EXPECT(!masked());
 }
 
-/* Room for an interrupt to arrive in; no thread gives the CPU away meanwhile. */
-static void delay(uint32_t milliseconds)
-{
-    uint64_t end = vmi_clock_nanoseconds() + (uint64_t)milliseconds * 1000000;
-    while (vmi_clock_nanoseconds() < end)
-        vmi_yield();
-}
-
-/* An interrupt from this CPU to itself, raised while masked: not taken before, taken once after `open` unmasks. */
+/*
+ * An interrupt from this CPU to itself, raised while masked: not taken before, taken once after
+ * `open` unmasks.
+ */
 static void kept_until(void (*open)(void))
 {
     trap_handler_set(VECTOR_CHECK, count);
     taken = 0;
     vmi_disable_interrupts();
     int32_t result = vmi_send_ipi(1, 0, VECTOR_CHECK);
-    delay(2);
+    spin_milliseconds(2);
     uint32_t early = taken;
     open();
     bool arrived = wait_for(&taken, 1000);
-    delay(2);
+    spin_milliseconds(2);
 
     EXPECT_EQUAL(result, VMI_OK);
     EXPECT_EQUAL(early, 0);
@@ -108,12 +103,15 @@ static void pending_halt(void)
 {
     NEEDS(SEND_IPI);
     timer_cancel();
-    delay(1); /* a tick that was on its way */
+    spin_milliseconds(1); /* a tick that was on its way */
     kept_until(halt);
     EXPECT(!rescued);
 }
 
-/* Many rounds of raising and opening at once: the window between the check for pending ones and the opening. */
+/*
+ * Many rounds of raising and opening at once: the window between the check for pending ones and the
+ * opening.
+ */
 static void none_lost(void)
 {
     const uint32_t rounds = 200;

@@ -41,7 +41,7 @@ static const struct {
     const char *word;
     const struct check *checks;
 } on_purpose[] = {
-    {"", checks_none},      {"fail", checks_fail},   {"hang", checks_hang},
+    {"", checks_none},       {"fail", checks_fail},   {"hang", checks_hang},
     {"fault", checks_fault}, {"panic", checks_panic},
 };
 

@@ -178,7 +178,10 @@ static uint32_t page_address(uint32_t page)
     return MAP_WINDOW + (page << PAGE_SHIFT);
 }
 
-/* Maps all pages of the window in lazy mode, reads and writes through them, and unmaps them the same way. */
+/*
+ * Maps all pages of the window in lazy mode, reads and writes through them, and unmaps them the
+ * same way.
+ */
 static void lazy_mode(void)
 {
     uint32_t wrong = 0;

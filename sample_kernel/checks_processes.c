@@ -111,8 +111,7 @@ static void preempted_and_killed(void)
 /* All that processes used comes back, however they ended. */
 static void release(void)
 {
-    const struct program *const programs[] = {&user_hello, &user_memory,
-                                              &user_fork, &user_fault};
+    const struct program *const programs[] = {&user_hello, &user_memory, &user_fork, &user_fault};
     uint32_t before = frames_free();
 
     for (unsigned i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {

@@ -66,9 +66,7 @@ static void cycle_frequency(void)
     NEEDS(GET_CYCLE_FREQUENCY);
     NEEDS(CLOCK_NANOSECONDS);
     uint64_t cycles = vmi_get_cycle_counter(VMI_CYCLES_REAL);
-    uint64_t end = vmi_clock_nanoseconds() + 20000000;
-    while (vmi_clock_nanoseconds() < end)
-        vmi_yield();
+    spin_milliseconds(20);
     cycles = vmi_get_cycle_counter(VMI_CYCLES_REAL) - cycles;
     EXPECT(cycles >= timer_cycles(10000));
     /* No upper bound: whoever shares the machine may run between the two readings. */
@@ -78,9 +76,7 @@ static void time_stamp_counter(void)
 {
     NEEDS(RDTSC);
     uint64_t first = vmi_rdtsc();
-    uint64_t end = vmi_clock_nanoseconds() + 1000000;
-    while (vmi_clock_nanoseconds() < end)
-        vmi_yield();
+    spin_milliseconds(1);
     EXPECT(vmi_rdtsc() > first);
 }
 
@@ -112,14 +108,6 @@ static void periodic_alarm(void)
     EXPECT(passed < 1000);
 }
 
-/* Lets time pass with interrupts let in, whatever the alarm does. */
-static void pass(uint32_t milliseconds)
-{
-    uint64_t end = vmi_clock_nanoseconds() + (uint64_t)milliseconds * 1000000;
-    while (vmi_clock_nanoseconds() < end)
-        vmi_yield();
-}
-
 /* Checks of the alarm end by this, so that threads have their turns again whatever was found. */
 static void one_shot_steps(void)
 {
@@ -128,14 +116,14 @@ static void one_shot_steps(void)
     timer_one_shot(5000);
     EXPECT(wait_for_count(timer_alarms(0), before + 1, 2000));
     EXPECT(vmi_clock_nanoseconds() - start >= 4000000);
-    pass(15);
+    spin_milliseconds(15);
     EXPECT_EQUAL(alarms(), before + 1);
 }
 
 static void one_shot_alarm(void)
 {
     timer_cancel();
-    pass(1); /* one that was on its way */
+    spin_milliseconds(1); /* one that was on its way */
     one_shot_steps();
     timer_init_cpu();
 }
@@ -145,7 +133,7 @@ static void cancel_steps(void)
     uint32_t before = alarms();
     timer_one_shot(10000);
     timer_cancel();
-    pass(20);
+    spin_milliseconds(20);
     EXPECT_EQUAL(alarms(), before);
 }
 
@@ -153,7 +141,7 @@ static void cancelled_alarm(void)
 {
     NEEDS(CANCEL_ALARM);
     timer_cancel();
-    pass(1);
+    spin_milliseconds(1);
     cancel_steps();
     timer_init_cpu();
 }
@@ -162,7 +150,7 @@ static void cancelled_alarm(void)
 static void past_alarm(void)
 {
     timer_cancel();
-    pass(1);
+    spin_milliseconds(1);
     uint32_t before = alarms();
     timer_one_shot(0);
     bool gone_off = wait_for_count(timer_alarms(0), before + 1, 1000);
@@ -189,7 +177,7 @@ static void halt_steps(void)
 static void alarm_ends_halt(void)
 {
     timer_cancel();
-    pass(1);
+    spin_milliseconds(1);
     halt_steps();
     timer_init_cpu();
 }

@@ -3,7 +3,10 @@
 #include "traps.h"
 #include "x86.h"
 
-/* Task-state segment, Intel SDM vol. 3A, 7.2.1. This kernel uses it for one thing: the stack of entries from ring 3. */
+/*
+ * Task-state segment, Intel SDM vol. 3A, 7.2.1. This kernel uses it for one thing: the stack of
+ * entries from ring 3.
+ */
 struct tss {
     uint32_t previous;
     uint32_t esp0, ss0;
@@ -14,7 +17,10 @@ struct tss {
 };
 _Static_assert(sizeof(struct tss) == 104, "Intel SDM vol. 3A, figure 7-2");
 
-/* Type and attributes, bits 8-15 of the upper word. "Accessed" is set, so the processor never writes to the table. */
+/*
+ * Type and attributes, bits 8-15 of the upper word. "Accessed" is set, so the processor never
+ * writes to the table.
+ */
 #define ATTRIBUTE_PRESENT    0x8000
 #define ATTRIBUTE_DPL(dpl)   ((dpl) << 13)
 #define ATTRIBUTE_CODE       0x1b00
@@ -83,8 +89,8 @@ struct descriptor descriptor_gate(uint32_t address, uint32_t dpl)
 {
     return (struct descriptor){
         .low = kernel_cs() << 16 | (address & 0xffff),
-        .high = (address & 0xffff0000) | ATTRIBUTE_PRESENT | ATTRIBUTE_DPL(dpl) |
-                ATTRIBUTE_INTERRUPT,
+        .high =
+            (address & 0xffff0000) | ATTRIBUTE_PRESENT | ATTRIBUTE_DPL(dpl) | ATTRIBUTE_INTERRUPT,
     };
 }
 

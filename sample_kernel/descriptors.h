@@ -11,7 +11,10 @@ struct descriptor {
     uint32_t low, high;
 };
 
-/* Builds GDT and IDT, loads them and the TSS of the first CPU. Exceptions reach the kernel from here on. */
+/*
+ * Builds GDT and IDT, loads them and the TSS of the first CPU. Exceptions reach the kernel from
+ * here on.
+ */
 void descriptors_init(const struct vmi_boot_info *boot);
 
 /* Writes the TSS descriptor of a further CPU; called before it is started. */

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * Quotient of a 64-bit by a 32-bit number; the remainder goes to *remainder. Long division with two digits of 32 bits:
- * the first remainder is below the divisor, so the second `div` cannot overflow.
+ * Quotient of a 64-bit by a 32-bit number; the remainder goes to *remainder. Long division with two
+ * digits of 32 bits: the first remainder is below the divisor, so the second `div` cannot overflow.
  */
 static inline uint64_t divide_u64(uint64_t dividend, uint32_t divisor, uint32_t *remainder)
 {

@@ -12,8 +12,9 @@
     .text
 
 /*
- * One entry per vector, 16 bytes apart. On the stack: eip, cs, eflags (and esp, ss if the trap came from ring 3), and an
- * error code for some vectors; the others get a 0 in its place. Then the vector. Registers are the interrupted code's.
+ * One entry per vector, 16 bytes apart. On the stack: eip, cs, eflags (and esp, ss if the trap came
+ * from ring 3), and an error code for some vectors; the others get a 0 in its place. Then the
+ * vector. Registers are the interrupted code's.
  */
     .balign 16
     .globl trap_entries
@@ -32,8 +33,8 @@ trap_entries:
     .endr
 
 /*
- * The frame is completed to a struct trap_frame. DS and ES may hold anything that ring 3 put there; from here on they
- * hold the flat segment that serves all rings. The handler gets the frame in eax.
+ * The frame is completed to a struct trap_frame. DS and ES may hold anything that ring 3 put there;
+ * from here on they hold the flat segment that serves all rings. The handler gets the frame in eax.
  */
 trap_common:
     pushal
@@ -47,8 +48,8 @@ trap_common:
     /* falls through */
 
 /*
- * void trap_return(struct trap_frame *frame), frame in eax: restores the registers and leaves. On the way to ring 3 FS
- * and GS are emptied, for the kernel does not keep them per process.
+ * void trap_return(struct trap_frame *frame), frame in eax: restores the registers and leaves. On
+ * the way to ring 3 FS and GS are emptied, for the kernel does not keep them per process.
  */
     .globl trap_return
 trap_return:
@@ -69,8 +70,8 @@ trap_return:
     jmp vmi_iret
 
 /*
- * void segments_load(uint32_t cs, uint32_t ss), selectors in eax and edx: loads all segment registers from the present
- * GDT. Uses ecx.
+ * void segments_load(uint32_t cs, uint32_t ss), selectors in eax and edx: loads all segment
+ * registers from the present GDT. Uses ecx.
  */
     .globl segments_load
 segments_load:

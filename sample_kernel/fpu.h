@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Floating-point state per thread. A thread starts its turn with CR0.TS set; its first floating-point instruction traps
- * (#NM), which gives it its registers. Only who used them in its turn has them saved at the end of it.
+ * Floating-point state per thread. A thread starts its turn with CR0.TS set; its first
+ * floating-point instruction traps (#NM), which gives it its registers. Only who used them in its
+ * turn has them saved at the end of it.
  */
 #ifndef FPU_H
 #define FPU_H
@@ -27,7 +28,7 @@ void fpu_init(void);
 /* The running thread's turn ends, with interrupts masked. */
 void fpu_leave(struct fpu_state *state);
 
-/* fpu.S. Each of them but the stores of CR0 is a plain floating-point instruction, which traps while TS is set. */
+/* fpu.S: plain floating-point instructions, which trap while TS is set. */
 void fpu_reset(void) __attribute__((regparm(3)));
 void fpu_save(struct fpu_registers *to) __attribute__((regparm(3)));
 void fpu_restore(const struct fpu_registers *from) __attribute__((regparm(3)));

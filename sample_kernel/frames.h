@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Allocation of page frames, with a count of references for frames that several address spaces share. */
+/*
+ * Allocation of page frames, with a count of references for frames that several address spaces
+ * share.
+ */
 #ifndef FRAMES_H
 #define FRAMES_H
 

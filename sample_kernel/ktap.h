@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The list of checks and their verdicts, as KTAP on the console (docs/architecture.md, "Guest output").
+ * The list of checks and their verdicts, as KTAP on the console (docs/architecture.md, "Guest
+ * output").
  *
- * A check is a function that returns early, by one of the macros below, when it finds something wrong or cannot be done.
- * Checks run one after the other in the first thread, on the first CPU, with interrupts let in.
+ * A check is a function that returns early, by one of the macros below, when it finds something
+ * wrong or cannot be done. Checks run one after the other in the first thread, on the first CPU,
+ * with interrupts let in.
  */
 #ifndef KTAP_H
 #define KTAP_H
@@ -20,9 +22,12 @@ struct ktap_result {
     uint32_t passed, failed, skipped;
 };
 
-/* Runs the checks of all lists (each ends with a null name) whose names contain `pattern`; the others are skipped. */
+/*
+ * Runs the checks of all lists (each ends with a null name). With a pattern other than "", checks
+ * whose names do not contain it are skipped; those of the list `always` are not.
+ */
 struct ktap_result ktap_run(const struct check *const lists[], uint32_t list_count,
-                            const char *pattern);
+                            const char *pattern, const struct check *always);
 
 /* The verdict of the running check; the first call counts. */
 void ktap_fail(const char *text, ...) __attribute__((format(printf, 1, 2)));

@@ -20,8 +20,19 @@ static inline void interrupts_restore(uint32_t flags)
 }
 
 /*
- * A spinlock is held with interrupts masked: a holder is never preempted, and an interrupt handler may take any lock.
- * The waiter gives its time away, for under a hypervisor the holder may be a virtual CPU that does not run right now.
+ * For the inside of a loop that waits for another CPU: spins for a moment, then gives this CPU's
+ * time away, for under a hypervisor the other one may be a virtual CPU that does not run right now.
+ */
+static inline void relax(void)
+{
+    for (int i = 0; i < 256; i++)
+        __asm__ volatile("pause");
+    vmi_yield();
+}
+
+/*
+ * A spinlock is held with interrupts masked: a holder is never preempted, and a handler may take
+ * any lock.
  */
 struct spinlock {
     uint32_t held;
@@ -31,7 +42,7 @@ static inline uint32_t lock_acquire(struct spinlock *lock)
 {
     uint32_t flags = interrupts_mask();
     while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
-        vmi_yield();
+        relax();
     return flags;
 }
 

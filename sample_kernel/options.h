@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /*
- * Copies the value of an option. False, and "" as the value, if it is not given; the last one counts, a value that is too
- * long is cut.
+ * Copies the value of an option. False, and "" as the value, if it is not given; the last one
+ * counts, a value that is too long is cut.
  */
 bool option_value(const char *command_line, const char *name, char *value, size_t size);
 

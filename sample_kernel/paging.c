@@ -111,8 +111,9 @@ uint64_t *aspace_entry(const struct aspace *aspace, uint32_t address, bool creat
 }
 
 /*
- * The top directory begins with what the boot tables have from virtual_end up: device mappings of the library, or what a
- * hypervisor keeps there. Copied as it stands in memory, so nothing is translated.
+ * The top directory begins with what the boot tables have from virtual_end up: device mappings of
+ * the library, or what a hypervisor keeps there. Copied as it stands in memory, so nothing is
+ * translated.
  */
 static uint32_t new_top_directory(const struct vmi_boot_info *boot)
 {
@@ -133,7 +134,10 @@ static uint32_t new_top_directory(const struct vmi_boot_info *boot)
     return pfn;
 }
 
-/* Allocates the tables for a part of the kernel's space: their frames go to tables[] by index in the directory. */
+/*
+ * Allocates the tables for a part of the kernel's space: their frames go to tables[] by index in
+ * the directory.
+ */
 static void allocate_tables(uint32_t tables[PTE_ENTRIES], uint32_t start, uint32_t pages)
 {
     uint32_t first = index_of(start, DIRECTORY_SHIFT);
@@ -157,8 +161,8 @@ static void map_linear(const uint32_t tables[PTE_ENTRIES], const struct vmi_boot
         uint32_t flags = KERNEL_PAGE;
         if (pfn < read_only || pfn >= read_only_end)
             flags |= PTE_WRITE;
-        uint64_t *entry = table_entry(tables[index_of(address, DIRECTORY_SHIFT)],
-                                      index_of(address, PAGE_SHIFT));
+        uint64_t *entry =
+            table_entry(tables[index_of(address, DIRECTORY_SHIFT)], index_of(address, PAGE_SHIFT));
         entry_write(entry, pte_value(pfn, flags), VMI_PAGE_PT);
     }
 }
@@ -225,7 +229,10 @@ void aspace_destroy(struct aspace *aspace)
     uint32_t user = pte_frame(pte_read(table_entry(aspace->root, USER_SLOT)));
     uint32_t top = pte_frame(pte_read(table_entry(aspace->root, KERNEL_SLOT)));
 
-    /* From the root down. What a released table holds is still there to be read until its frame is given back. */
+    /*
+     * From the root down. What a released table holds is still there to be read until its frame is
+     * given back.
+     */
     release_table(aspace->root, VMI_PAGE_PDP);
     release_table(top, VMI_PAGE_PD);
     vmi_release_page(user, VMI_PAGE_PD | VMI_PAGE_PAE);

@@ -39,7 +39,10 @@ void panic_trap(const struct trap_frame *frame, const char *name, unsigned addre
     print("PANIC: esi 0x%08x edi 0x%08x ebp 0x%08x esp 0x%08x\n", frame->esi, frame->edi,
           frame->ebp, trap_esp(frame));
     if (!trap_from_user(frame)) {
-        /* The words end where the stack does: a thread's is STACK_SIZE bytes on a boundary of that size. */
+        /*
+         * The words end where the stack does: a thread's is STACK_SIZE bytes on a boundary of that
+         * size.
+         */
         const uint32_t *word = (const uint32_t *)(uintptr_t)trap_esp(frame);
         for (unsigned i = 0; i < STACK_WORDS && (uintptr_t)(word + i) % STACK_SIZE != 0; i++) {
             if (i % 8 == 0)

@@ -8,13 +8,17 @@
 #include <stdint.h>
 
 /*
- * Formats as printf does, as far as this kernel needs it: %s %c %u %d %x %%, `ll` for 64 bits, a width, zeroes in front
- * (%08x). Writes at most size bytes with the ending zero, cuts what is longer, returns the length written.
+ * Formats as printf does, as far as this kernel needs it: %s %c %u %d %x %%, `ll` for 64 bits, a
+ * width, zeroes in front (%08x). Writes at most size bytes with the ending zero, cuts what is
+ * longer, returns the length written.
  */
 size_t format(char *to, size_t size, const char *text, ...) __attribute__((format(printf, 3, 4)));
 size_t format_list(char *to, size_t size, const char *text, va_list arguments);
 
-/* Writes one piece of text (at most 400 characters) with \n sent as CR LF. Safe in interrupt handlers, on all CPUs. */
+/*
+ * Writes one piece of text (at most 400 characters) with \n sent as CR LF. Safe in interrupt
+ * handlers, on all CPUs.
+ */
 void print(const char *text, ...) __attribute__((format(printf, 1, 2)));
 void print_list(const char *text, va_list arguments);
 

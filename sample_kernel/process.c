@@ -35,15 +35,15 @@ static void enter_user(void *argument)
 }
 
 /*
- * A process with an empty address space and a waiting thread, which will enter ring 3 with the registers of *initial. These
- * are kept in the process's frame.
+ * A process with an empty address space and a waiting thread, which will enter ring 3 with the
+ * registers of *initial. These are kept in the process's frame.
  */
 static struct process *create(const struct program *program, const struct trap_frame *initial)
 {
     struct {
         struct process process;
         struct trap_frame initial;
-    } *both;
+    } * both;
     uint32_t pfn = frame_allocate_zeroed();
     if (pfn == FRAME_NONE)
         return NULL;
@@ -148,7 +148,10 @@ int32_t process_wait(uint32_t id)
     return ended.end == PROCESS_EXITED ? ended.status : VMI_EIO;
 }
 
-/* The running process has ended: gives back all that only itself used. Its thread and number stay until it is reaped. */
+/*
+ * The running process has ended: gives back all that only itself used. Its thread and number stay
+ * until it is reaped.
+ */
 static void __attribute__((noreturn)) finish(enum process_end end)
 {
     struct process *process = thread_current()->process;

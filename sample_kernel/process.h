@@ -47,8 +47,8 @@ struct process *process_start(const struct program *program);
 int32_t process_fork(const struct trap_frame *frame);
 
 /*
- * Waits for the end of a process that the caller started, copies how it ended (if `ended` is not null) and gives the
- * rest of it back.
+ * Waits for the end of a process that the caller started, copies how it ended (if `ended` is not
+ * null) and gives the rest of it back.
  */
 void process_reap(struct process *process, struct process *ended);
 /* wait() of the running process: status of one of its children, or a VMI error. */

@@ -5,8 +5,7 @@
 
 #include "process.h"
 
-extern const struct program user_hello, user_memory, user_fork,
-    user_fault, user_intruder, user_privileged, user_spin,
-    user_misuse;
+extern const struct program user_hello, user_memory, user_fork, user_fault, user_intruder,
+    user_privileged, user_spin, user_misuse;
 
 #endif

@@ -8,8 +8,9 @@
 #include "string.h"
 
 /*
- * The snapshot's mark: SetDR(0, SNAPSHOT_MARK) right after the counts were copied. Where SetDR is a hypercall, a log of
- * all hypercalls kept outside can be cut before the one that carries this number. ("VMIC", little endian.)
+ * The snapshot's mark: SetDR(0, SNAPSHOT_MARK) right after the counts were copied. Where SetDR is a
+ * hypercall, a log of all hypercalls kept outside can be cut before the one that carries this
+ * number. ("VMIC", little endian.)
  */
 #define SNAPSHOT_MARK 0x43494d56
 

@@ -8,8 +8,8 @@
 #include "ktap.h"
 
 /*
- * Takes all counts at one instant and prints them. Parks the other CPUs and leaves interrupts masked, for nothing is to
- * follow but the end.
+ * Takes all counts at one instant and prints them. Parks the other CPUs and leaves interrupts
+ * masked, for nothing is to follow but the end.
  */
 void report(const struct vmi_boot_info *boot, const struct ktap_result *result);
 

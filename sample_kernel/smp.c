@@ -74,7 +74,10 @@ uint32_t smp_set_size(uint32_t cpus)
     return size;
 }
 
-/* Where a further CPU begins: on the stack of its idle thread, with the kernel's tables, interrupts masked. */
+/*
+ * Where a further CPU begins: on the stack of its idle thread, with the kernel's tables, interrupts
+ * masked.
+ */
 static void __attribute__((noreturn)) begin(void)
 {
     uint32_t cpu = cpu_current();
@@ -118,7 +121,7 @@ int32_t smp_start(uint32_t cpu)
     while (!(online & 1u << cpu)) {
         if (vmi_clock_nanoseconds() > end)
             return VMI_EIO;
-        vmi_yield();
+        relax();
     }
     return VMI_OK;
 }
@@ -130,6 +133,12 @@ void smp_reschedule(uint32_t cpus)
         vmi_send_ipi(cpus, 0, VECTOR_RESCHEDULE);
 }
 
+int32_t smp_kick(uint32_t cpu)
+{
+    int32_t result = vmi_kick(cpu);
+    return result == VMI_ENOSYS ? vmi_send_ipi(1, cpu, VECTOR_RESCHEDULE) : result;
+}
+
 void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages)
 {
     cpus &= online & ~(1u << cpu_current());
@@ -138,13 +147,13 @@ void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages)
 
     /* Interrupts stay as they are while this waits: another CPU may be waiting for this one. */
     while (__atomic_exchange_n(&shootdown.lock.held, 1, __ATOMIC_ACQUIRE))
-        vmi_yield();
+        relax();
     shootdown.address = address;
     shootdown.pages = pages;
     __atomic_store_n(&shootdown.pending, cpus, __ATOMIC_RELEASE);
     vmi_send_ipi(cpus, 0, VECTOR_TLB);
     while (__atomic_load_n(&shootdown.pending, __ATOMIC_ACQUIRE) != 0)
-        vmi_yield();
+        relax();
     lock_release_masked(&shootdown.lock);
 }
 
@@ -169,7 +178,7 @@ bool smp_park_others(void)
     vmi_send_ipi(others, 0, VECTOR_RESCHEDULE);
     uint64_t end = vmi_clock_nanoseconds() + PARK_MILLISECONDS * 1000000ull;
     while (parked < wanted && vmi_clock_nanoseconds() < end)
-        vmi_yield();
+        relax();
     interrupts_restore(flags);
     return parked == wanted;
 }

@@ -7,7 +7,10 @@
 #include <stdint.h>
 #include <vmi/vmi.h>
 
-/* Remembers the CPUs of the boot information and the handlers of interrupts between them. Starts none. */
+/*
+ * Remembers the CPUs of the boot information and the handlers of interrupts between them. Starts
+ * none.
+ */
 void smp_init(const struct vmi_boot_info *boot);
 
 /* Starts a CPU and waits until it runs threads. 0, a VMI error, or VMI_EIO if it stays silent. */
@@ -19,15 +22,24 @@ uint32_t smp_online(void);
 /* How many CPUs a set holds. */
 uint32_t smp_set_size(uint32_t cpus);
 
-/* Tells CPUs (those of the set that are online) that there may be a thread for them. A hint: their alarm does as much. */
+/*
+ * Tells CPUs (those of the set that are online) that there may be a thread for them. A hint: their
+ * alarm does as much.
+ */
 void smp_reschedule(uint32_t cpus);
+
+/*
+ * Wakes a CPU that waits in vmi_halt(), by an interrupt if the library knows no gentler way. 0 or a
+ * VMI error.
+ */
+int32_t smp_kick(uint32_t cpu);
 
 /* Drops translations on the other CPUs of a set and returns when none of them uses the old ones. */
 void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages);
 
 /*
- * Stops all other CPUs for good: they spin with interrupts masked and call nothing. True if all of them have. For the
- * report, whose numbers must not move while it is written.
+ * Stops all other CPUs for good: they spin with interrupts masked and call nothing. True if all of
+ * them have. For the report, whose numbers must not move while it is written.
  */
 bool smp_park_others(void);
 /* In the handlers of alarm and reschedule interrupts. */

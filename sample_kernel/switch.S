@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Changes of stack. The registers that C expects a call to keep (ebx, esi, edi, ebp) lie on the stack that is left. */
+/*
+ * Changes of stack. The registers that C expects a call to keep (ebx, esi, edi, ebp) lie on the
+ * stack that is left.
+ */
 
     .text
 
 /*
- * void switch_context(uint32_t *save, uint32_t load): save in eax, load in edx. Leaves the present stack, its pointer in
- * *save, and returns on the stack `load` to whoever left that one.
+ * void switch_context(uint32_t *save, uint32_t load): save in eax, load in edx. Leaves the present
+ * stack, its pointer in *save, and returns on the stack `load` to whoever left that one.
  */
     .globl switch_context
 switch_context:
@@ -21,7 +24,10 @@ switch_context:
     popl %ebp
     ret
 
-/* void run_on_stack(void (*function)(void), void *top): function in eax, top in edx. Does not return. */
+/*
+ * void run_on_stack(void (*function)(void), void *top): function in eax, top in edx. Does not
+ * return.
+ */
     .globl run_on_stack
 run_on_stack:
     movl %edx, %esp
@@ -30,8 +36,8 @@ run_on_stack:
     jmp *%eax
 
 /*
- * uint32_t attempt_enter(uint32_t *esp, function, argument): in eax, edx, ecx. Leaves the stack pointer in *esp, calls
- * function(argument) (regparm: in eax), returns 0.
+ * uint32_t attempt_enter(uint32_t *esp, function, argument): in eax, edx, ecx. Leaves the stack
+ * pointer in *esp, calls function(argument) (regparm: in eax), returns 0.
  */
     .globl attempt_enter
 attempt_enter:

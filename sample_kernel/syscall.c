@@ -48,8 +48,8 @@ static int32_t call_wait(const struct trap_frame *frame)
 }
 
 static system_call *const calls[SYSCALL_COUNT] = {
-    [SYSCALL_EXIT] = call_exit,     [SYSCALL_WRITE] = call_write, [SYSCALL_GETPID] = call_getpid,
-    [SYSCALL_YIELD] = call_yield,   [SYSCALL_FORK] = process_fork, [SYSCALL_WAIT] = call_wait,
+    [SYSCALL_EXIT] = call_exit,   [SYSCALL_WRITE] = call_write,  [SYSCALL_GETPID] = call_getpid,
+    [SYSCALL_YIELD] = call_yield, [SYSCALL_FORK] = process_fork, [SYSCALL_WAIT] = call_wait,
 };
 
 static void dispatch(struct trap_frame *frame)

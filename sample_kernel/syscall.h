@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * System calls: int $0x80 with the number in eax, arguments in ebx and ecx; the result comes back in eax, where a negative
- * one is an error of vmi/constants.h. All other registers are kept. For C and assembly.
+ * System calls: int $0x80 with the number in eax, arguments in ebx and ecx; the result comes back
+ * in eax, where a negative one is an error of vmi/constants.h. All other registers are kept. For C
+ * and assembly.
  */
 #ifndef SYSCALL_H
 #define SYSCALL_H

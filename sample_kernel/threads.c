@@ -21,8 +21,8 @@ struct cpu {
 static struct cpu cpus[VMI_BOOT_INFO_MAX_CPUS];
 
 /*
- * Guards the queue and all thread states. It is held across switch_context(): who is switched to releases it, so no CPU
- * picks a thread up before its registers are on its stack.
+ * Guards the queue and all thread states. It is held across switch_context(): who is switched to
+ * releases it, so no CPU picks a thread up before its registers are on its stack.
  */
 static struct spinlock run_lock;
 static struct thread *queue_first, *queue_last;
@@ -44,7 +44,9 @@ static void enqueue(struct thread *thread)
     queue_last = thread;
 }
 
-/* Takes the first thread that may run on a CPU out of the queue; its idle thread if there is none. */
+/*
+ * Takes the first thread that may run on a CPU out of the queue; its idle thread if there is none.
+ */
 static struct thread *dequeue(uint32_t cpu)
 {
     struct thread *previous = NULL;
@@ -70,8 +72,9 @@ static bool is_idle(const struct thread *thread)
 }
 
 /*
- * Gives the CPU to the next thread. run_lock is held and interrupts are masked, before and after. A thread that goes on
- * running is in the queue already. True if another thread ran before this one came back.
+ * Gives the CPU to the next thread. run_lock is held and interrupts are masked, before and after. A
+ * thread that goes on running is in the queue already. True if another thread ran before this one
+ * came back.
  */
 static bool schedule(void)
 {
@@ -128,7 +131,10 @@ struct thread *thread_create_waiting(const char *name, thread_function *function
     thread_prepare(thread, name, allowed_cpus);
     thread->state = THREAD_WAITING;
 
-    /* As if it had called switch_context() from a function that thread_begin() returns to: from the top down. */
+    /*
+     * As if it had called switch_context() from a function that thread_begin() returns to: from the
+     * top down.
+     */
     uint32_t *stack = (uint32_t *)(uintptr_t)thread_stack_top(thread);
     *--stack = (uint32_t)(uintptr_t)argument;
     *--stack = (uint32_t)(uintptr_t)function;
@@ -216,7 +222,10 @@ void thread_set_aspace(const struct aspace *aspace)
     interrupts_restore(flags);
 }
 
-/* Runs when no thread is ready: waits for an interrupt, in whose handler or after which there may be one. */
+/*
+ * Runs when no thread is ready: waits for an interrupt, in whose handler or after which there may
+ * be one.
+ */
 static void idle(void)
 {
     for (;;) {
@@ -259,6 +268,13 @@ void threads_start(void (*function)(void))
     thread_prepare(thread, "main", 1);
     thread->state = THREAD_RUNNING;
     run_on_stack(function, main_stack + STACK_SIZE);
+}
+
+void spin_milliseconds(uint32_t milliseconds)
+{
+    uint64_t end = vmi_clock_nanoseconds() + (uint64_t)milliseconds * 1000000;
+    while (vmi_clock_nanoseconds() < end)
+        __asm__ volatile("pause");
 }
 
 bool wait_for(const volatile uint32_t *flag, uint32_t milliseconds)

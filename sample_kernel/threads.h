@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Kernel threads, preempted by the alarm, on all CPUs. A thread without a process stays in the kernel; a process is a
- * thread with an address space of its own.
+ * Kernel threads, preempted by the alarm, on all CPUs. A thread without a process stays in the
+ * kernel; a process is a thread with an address space of its own.
  */
 #ifndef THREADS_H
 #define THREADS_H
@@ -32,9 +32,9 @@ struct thread {
     uint32_t esp; /* while it does not run: as switch_context() left it */
     const char *name;
     enum thread_state state;
-    uint32_t cpu;       /* it runs there, or ran there last */
-    uint32_t cpus;      /* set of CPUs that it may run on */
-    uint32_t preempted; /* how often the alarm took the CPU from it */
+    uint32_t cpu;        /* it runs there, or ran there last */
+    uint32_t cpus;       /* set of CPUs that it may run on */
+    uint32_t preempted;  /* how often the alarm took the CPU from it */
     struct thread *next; /* in the queue */
     struct thread *joiner;
     const struct aspace *aspace;
@@ -52,7 +52,10 @@ static inline struct thread *thread_current(void)
     return (struct thread *)(uintptr_t)(esp & ~(uint32_t)(STACK_SIZE - 1));
 }
 
-/* The CPU that runs the caller: stays true only while interrupts are masked or the thread is bound to it. */
+/*
+ * The CPU that runs the caller: stays true only while interrupts are masked or the thread is bound
+ * to it.
+ */
 static inline uint32_t cpu_current(void)
 {
     return thread_current()->cpu;
@@ -67,12 +70,15 @@ static inline uint32_t thread_stack_top(const struct thread *thread)
 typedef void thread_function(void *argument);
 
 /*
- * Turns the boot stack's flow into the first thread, which runs `function` on a stack of its own, bound to the first CPU.
- * Interrupts stay masked.
+ * Turns the boot stack's flow into the first thread, which runs `function` on a stack of its own,
+ * bound to the first CPU. Interrupts stay masked.
  */
 void threads_start(void (*function)(void)) __attribute__((noreturn));
 
-/* A new thread that may run on the CPUs of a set. Null if memory is short. Ends when `function` returns. */
+/*
+ * A new thread that may run on the CPUs of a set. Null if memory is short. Ends when `function`
+ * returns.
+ */
 struct thread *thread_create(const char *name, thread_function *function, void *argument,
                              uint32_t cpus);
 /* For process.c: a new thread that does not run before thread_wake(). */
@@ -87,12 +93,21 @@ void thread_wake(struct thread *thread);
 /* Changes the address space of the running thread. */
 void thread_set_aspace(const struct aspace *aspace);
 
-/* The end of an interrupt handler: the turn of the interrupted thread is over. Interrupts are masked. */
+/*
+ * The end of an interrupt handler: the turn of the interrupted thread is over. Interrupts are
+ * masked.
+ */
 void thread_preempt(void);
 
-/* For smp.c: the idle thread of a CPU, and its life, on the CPU and stack in question with interrupts masked. */
+/*
+ * For smp.c: the idle thread of a CPU, and its life, on the CPU and stack in question with
+ * interrupts masked.
+ */
 struct thread *thread_create_idle(uint32_t cpu);
 void thread_run_idle(void) __attribute__((noreturn));
+
+/* Lets time pass without giving the CPU away; the interrupt mask stays as it is. */
+void spin_milliseconds(uint32_t milliseconds);
 
 /* Yields until *flag is not 0. False if milliseconds pass before that. */
 bool wait_for(const volatile uint32_t *flag, uint32_t milliseconds);

@@ -12,7 +12,10 @@ void timer_init(void);
 /* On each CPU: starts its periodic alarm. */
 void timer_init_cpu(void);
 
-/* Instead of the periodic alarm of this CPU: one after that many microseconds. timer_init_cpu() undoes it. */
+/*
+ * Instead of the periodic alarm of this CPU: one after that many microseconds. timer_init_cpu()
+ * undoes it.
+ */
 void timer_one_shot(uint32_t microseconds);
 void timer_cancel(void);
 

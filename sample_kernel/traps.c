@@ -58,13 +58,17 @@ void trap_unhandled(struct trap_frame *frame, uint32_t address)
 /* Demand-zero for the kernel's window, everything else below USER_END is the process's. */
 static void page_fault(struct trap_frame *frame)
 {
-    /* The next page fault, of an interrupt handler even, overwrites CR2: read it before interrupts are let in. */
+    /*
+     * The next page fault, of an interrupt handler even, overwrites CR2: read it before interrupts
+     * are let in.
+     */
     uint32_t address = vmi_get_cr2();
     uint32_t mask = vmi_get_interrupt_mask();
     vmi_set_interrupt_mask(frame->eflags);
 
-    bool resolved = address < USER_END ? usermem_fault(thread_current()->process, address, frame->error)
-                                       : paging_kernel_fault(address, frame->error);
+    bool resolved = address < USER_END
+                        ? usermem_fault(thread_current()->process, address, frame->error)
+                        : paging_kernel_fault(address, frame->error);
 
     vmi_set_interrupt_mask(mask);
     if (!resolved)

@@ -9,7 +9,10 @@
 #include "layout.h"
 #include "x86.h"
 
-/* What lies on the stack while a handler runs: entry.S pushed it, from the last member to the first. */
+/*
+ * What lies on the stack while a handler runs: entry.S pushed it, from the last member to the
+ * first.
+ */
 struct trap_frame {
     uint32_t edi, esi, ebp, ignored_esp, ebx, edx, ecx, eax; /* pushal */
     uint32_t vector;
@@ -43,8 +46,8 @@ typedef void trap_handler(struct trap_frame *frame);
 trap_handler *trap_handler_set(uint32_t vector, trap_handler *handler);
 
 /*
- * For a handler that finds an exception is not its business: ends the attempt, the process or the kernel that raised
- * it (in this order of preference). Returns only by way of the first two.
+ * For a handler that finds an exception is not its business: ends the attempt, the process or the
+ * kernel that raised it (in this order of preference). Returns only by way of the first two.
  */
 void trap_unhandled(struct trap_frame *frame, uint32_t address);
 

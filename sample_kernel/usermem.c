@@ -23,8 +23,8 @@ struct region {
 };
 
 static const struct region regions[] = {
-    {USER_TEXT, USER_TEXT + USER_TEXT_PAGES * PAGE_SIZE, .writable = false, .text = true},
-    {USER_DATA, USER_DATA + USER_DATA_PAGES * PAGE_SIZE, .writable = true},
+    {USER_TEXT, USER_TEXT + USER_TEXT_PAGES *PAGE_SIZE, .writable = false, .text = true},
+    {USER_DATA, USER_DATA + USER_DATA_PAGES *PAGE_SIZE, .writable = true},
     {USER_STACK_TOP - USER_STACK_PAGES * PAGE_SIZE, USER_STACK_TOP, .writable = true},
 };
 
@@ -52,8 +52,7 @@ static bool fill(struct process *process, const struct region *region, uint32_t 
             return false;
         }
         uint32_t rest = size - offset;
-        memcpy(frame_address(pfn), program->image + offset,
-               rest < PAGE_SIZE ? rest : PAGE_SIZE);
+        memcpy(frame_address(pfn), program->image + offset, rest < PAGE_SIZE ? rest : PAGE_SIZE);
     }
     pte_write(&process->aspace, entry, page,
               pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0)));

@@ -13,8 +13,8 @@ struct process;
 bool usermem_fault(struct process *process, uint32_t address, uint32_t error);
 
 /*
- * Lets `child` (a new, empty address space) see what the running process `parent` has: frames are shared, and from here
- * on both copy what they write. False if memory is short.
+ * Lets `child` (a new, empty address space) see what the running process `parent` has: frames are
+ * shared, and from here on both copy what they write. False if memory is short.
  */
 bool usermem_fork(struct process *parent, struct process *child);
 

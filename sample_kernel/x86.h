@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Numbers of the i386 architecture, for C and assembly.
- * Source: Intel SDM vol. 3A (2.3 EFLAGS, 2.5 control registers, 3.4 selectors and descriptors, 4.4 PAE paging,
- * 6.3 vectors, 6.13 error codes), vol. 3B 18.2 (debug registers).
+ * Numbers of the i386 architecture, for C and assembly. Source: Intel SDM vol. 3A (2.3 EFLAGS, 2.5
+ * control registers, 3.4 selectors and descriptors, 4.4 PAE paging, 6.3 vectors, 6.13 error codes),
+ * vol. 3B 18.2 (debug registers).
  */
 #ifndef X86_H
 #define X86_H
@@ -77,8 +77,8 @@
 
 #define USER_CS SELECTOR(GDT_USER_CODE, RPL_USER)
 /*
- * DS and ES hold this in the kernel as well: a data segment of DPL 3 serves every ring, and a return to ring 3 has
- * nothing to load.
+ * DS and ES hold this in the kernel as well: a data segment of DPL 3 serves every ring, and a
+ * return to ring 3 has nothing to load.
  */
 #define USER_DS SELECTOR(GDT_USER_DATA, RPL_USER)
 

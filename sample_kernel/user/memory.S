@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Two processes of this run at the same time. Each fills its data pages, which begin as zeroes, and one page of its stack
- * with its process number, lets the other run, and looks whether all is still there. Status 0, or the step that failed.
+ * Two processes of this run at the same time. Each fills its data pages, which begin as zeroes, and
+ * one page of its stack with its process number, lets the other run, and looks whether all is still
+ * there. Status 0, or the step that failed.
  */
 #include "program.h"
 

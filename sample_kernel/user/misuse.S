@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * System calls that are wrong: memory of the kernel, memory of nobody, a length too long, a call that does not exist, a
- * child that does not exist. Status 0, or the step that the kernel did not refuse with the right error.
+ * System calls that are wrong: memory of the kernel, memory of nobody, a length too long, a call
+ * that does not exist, a child that does not exist. Status 0, or the step that the kernel did not
+ * refuse with the right error.
  */
 #include "program.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * For programs: they are assembled as data of the kernel and run at USER_TEXT. A program is straight code, so it needs no
- * linking of its own: jumps are relative, and USER(label) is where a label is once the program runs.
+ * For programs: they are assembled as data of the kernel and run at USER_TEXT. A program is
+ * straight code, so it needs no linking of its own: jumps are relative, and USER(label) is where a
+ * label is once the program runs.
  */
 #include "../layout.h"
 #include "../syscall.h"
