@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Time. Xen keeps a system time in nanoseconds and gives each VCPU what it takes to compute it from the TSC (xen/xen.h,
+ * struct vcpu_time_info); alarms are its per-VCPU timer. The cycle counters count nanoseconds of that time.
+ */
+#include "internal.h"
+
+#define NSEC_PER_SEC 1000000000u
+
+#define ALARM_IRQ0  0
+#define ALARM_LVTT  1
+#define LVTT_MASKED 0x10000u
+
+static uint64_t last_time; /* the latest that any CPU was told */
+static uint32_t last_wallclock_version;
+
+static uint64_t read_tsc(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+static uint64_t load_u64(const uint64_t *from)
+{
+    uint64_t value = 0;
+
+    /* Compares with 0 and, if it is 0, writes 0: a load of all 64 bits. */
+    __asm__ volatile("lock cmpxchg8b %1" : "+A"(value) : "m"(*from), "b"(0), "c"(0) : "cc", "memory");
+    return value;
+}
+
+static int replace_u64(uint64_t *at, uint64_t old, uint64_t value)
+{
+    uint8_t done;
+
+    __asm__ volatile("lock cmpxchg8b %1; sete %0"
+                     : "=q"(done), "+m"(*at), "+A"(old)
+                     : "b"((uint32_t)value), "c"((uint32_t)(value >> 32))
+                     : "cc", "memory");
+    return done;
+}
+
+/* System time by this CPU's parameters; an interrupt in between may have moved the thread to another CPU. */
+static uint64_t system_time(void)
+{
+    const volatile struct vcpu_time_info *info;
+    uint64_t tsc, delta, time;
+    uint32_t version, cpu;
+
+    do {
+        cpu = vmi__xen_this();
+        info = &vmi__xen_shared.vcpu_info[cpu].time;
+        version = info->version;
+        vmi__barrier();
+        tsc = read_tsc();
+        delta = tsc > info->tsc_timestamp ? tsc - info->tsc_timestamp : 0;
+        delta = info->tsc_shift >= 0 ? delta << info->tsc_shift : delta >> -info->tsc_shift;
+        time = info->system_time + vmi__scale(delta, info->tsc_to_system_mul, 32);
+        vmi__barrier();
+    } while ((version & 1) || version != info->version || cpu != vmi__xen_this());
+    return time;
+}
+
+VMI__ROUTINE uint64_t vmi__xen_clock_nanoseconds(void)
+{
+    uint64_t now = system_time(), last;
+
+    do {
+        last = load_u64(&last_time);
+        if (now <= last)
+            return last;
+    } while (!replace_u64(&last_time, last, now));
+    return now;
+}
+
+/* ---- counters ---------------------------------------------------------------------------------------------------- */
+
+/* What Xen says of this VCPU's states (vcpu.h, struct vcpu_runstate_info), consistent; events are masked. */
+static void runstate(struct vmi__xen_cpu *cpu, struct vcpu_runstate_info *now)
+{
+    const volatile struct vcpu_runstate_info *from = &cpu->runstate;
+
+    do {
+        now->state_entry_time = from->state_entry_time;
+        vmi__barrier();
+        for (uint32_t i = 0; i < 4; i++)
+            now->time[i] = from->time[i];
+        now->state = from->state;
+        vmi__barrier();
+    } while (now->state_entry_time != from->state_entry_time || now->state_entry_time & XEN_RUNSTATE_UPDATE);
+}
+
+static uint64_t stolen(void)
+{
+    uint32_t mask = vmi__xen_mask();
+    struct vcpu_runstate_info now;
+
+    runstate(vmi__xen_self(), &now);
+    vmi__xen_unmask(mask);
+    return now.time[RUNSTATE_runnable] + now.time[RUNSTATE_offline];
+}
+
+/* Time that was not stolen; two readings of different clocks, so that it is kept from going back. */
+static uint64_t available(void)
+{
+    uint32_t mask = vmi__xen_mask();
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+    uint64_t time = vmi__xen_clock_nanoseconds(), lost = stolen();
+
+    if (time > lost && time - lost > cpu->available)
+        cpu->available = time - lost;
+    time = cpu->available;
+    vmi__xen_unmask(mask);
+    return time;
+}
+
+VMI__ROUTINE uint64_t vmi__xen_steal_time(void)
+{
+    return stolen();
+}
+
+VMI__ROUTINE uint64_t vmi__xen_get_cycle_frequency(void)
+{
+    return NSEC_PER_SEC;
+}
+
+VMI__ROUTINE uint64_t vmi__xen_get_cycle_counter(uint32_t which)
+{
+    switch (which) {
+    case VMI_CYCLES_REAL:
+        return vmi__xen_clock_nanoseconds();
+    case VMI_CYCLES_AVAILABLE:
+        return available();
+    case VMI_CYCLES_STOLEN:
+        return stolen();
+    default:
+        return 0;
+    }
+}
+
+/* ---- alarms ------------------------------------------------------------------------------------------------------ */
+
+/* How far `time` is past the last of the moments `period` apart, by subtraction of its doublings. */
+static uint64_t past_period(uint64_t time, uint64_t period)
+{
+    uint64_t step = period;
+
+    while (step <= time >> 1)
+        step <<= 1;
+    for (; step >= period; step >>= 1)
+        if (time >= step)
+            time -= step;
+    return time;
+}
+
+void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
+{
+    uint32_t mask = vmi__xen_take(&cpu->alarm_lock);
+    uint64_t next = 0, now, left;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        struct vmi__xen_alarm *alarm = &cpu->alarm[i];
+
+        if (!alarm->active)
+            continue;
+        now = vmi__xen_get_cycle_counter(alarm->flags & VMI_ALARM_COUNTER_MASK);
+        if (now >= alarm->expiry) {
+            if (alarm->flags & VMI_ALARM_PERIODIC && alarm->period)
+                alarm->expiry = now - past_period(now - alarm->expiry, alarm->period) + alarm->period;
+            else
+                alarm->active = 0;
+            if (i == ALARM_IRQ0)
+                vmi__xen_raise_irq0(cpu);
+            else if (!(cpu->lvtt & LVTT_MASKED))
+                vmi__xen_raise(cpu, cpu->lvtt & 0xff);
+        }
+        if (alarm->active) {
+            left = alarm->expiry - now;
+            now = vmi__xen_clock_nanoseconds();
+            if (!next || now + left < next)
+                next = now + left;
+        }
+    }
+    vmi__xen_give(&cpu->alarm_lock, mask);
+    vmi__xen_hypercall_set_timer_op(next);
+}
+
+/* The alarm of a wiring: IRQ0's belongs to the first CPU, whoever sets it. */
+static void change_alarm(uint32_t flags, const struct vmi__xen_alarm *alarm)
+{
+    uint32_t wiring = flags & VMI_ALARM_WIRED_LVTT ? ALARM_LVTT : ALARM_IRQ0;
+    uint32_t mask = vmi__xen_mask(), self = vmi__xen_this(), owner = wiring == ALARM_IRQ0 ? 0 : self;
+    struct vmi__xen_cpu *cpu = vmi__xen_cpus[owner];
+
+    vmi__xen_take(&cpu->alarm_lock);
+    cpu->alarm[wiring] = *alarm;
+    vmi__xen_give(&cpu->alarm_lock, 1);
+    if (owner == self) {
+        vmi__xen_alarms(cpu);
+    } else {
+        __atomic_store_n(&cpu->alarm_changed, 1, __ATOMIC_SEQ_CST);
+        vmi__xen_prod(owner);
+    }
+    vmi__xen_unmask(mask);
+}
+
+VMI__ROUTINE void vmi__xen_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
+{
+    struct vmi__xen_alarm alarm = {.active = 1, .flags = flags, .expiry = expiry, .period = period};
+
+    change_alarm(flags, &alarm);
+}
+
+VMI__ROUTINE void vmi__xen_cancel_alarm(uint32_t flags)
+{
+    struct vmi__xen_alarm alarm = {.active = 0};
+
+    change_alarm(flags, &alarm);
+}
+
+/* ---- wall clock -------------------------------------------------------------------------------------------------- */
+
+VMI__ROUTINE uint64_t vmi__xen_get_wallclock_time(void)
+{
+    const volatile struct shared_info *shared = &vmi__xen_shared;
+    uint32_t version, nanoseconds;
+    uint64_t seconds;
+
+    /* The time at system time 0 (xen/xen.h, struct shared_info), by the same protocol as vcpu_time_info. */
+    do {
+        version = shared->wc_version;
+        vmi__barrier();
+        seconds = (uint64_t)shared->arch.wc_sec_hi << 32 | shared->wc_sec;
+        nanoseconds = shared->wc_nsec;
+        vmi__barrier();
+    } while ((version & 1) || version != shared->wc_version);
+    if (!seconds)
+        return 0;
+    return seconds * NSEC_PER_SEC + nanoseconds + vmi__xen_clock_nanoseconds();
+}
+
+VMI__ROUTINE int32_t vmi__xen_wallclock_updated(void)
+{
+    uint32_t version = __atomic_load_n(&vmi__xen_shared.wc_version, __ATOMIC_SEQ_CST);
+
+    return __atomic_exchange_n(&last_wallclock_version, version, __ATOMIC_SEQ_CST) != version;
+}
