@@ -79,7 +79,6 @@ void report(const struct vmi_boot_info *boot, const struct ktap_result *result)
         vmi_hypercalls_count < HYPERCALLS_MAX ? vmi_hypercalls_count : HYPERCALLS_MAX;
 
     bool parked = smp_park_others();
-    vmi_disable_interrupts();
     memcpy(calls, vmi_call_count, sizeof(calls));
     for (uint32_t i = 0; i < hypercall_count; i++)
         hypercalls[i] = *vmi_hypercalls[i].count;

@@ -171,14 +171,13 @@ bool smp_park_others(void)
     uint32_t others = online & ~(1u << cpu_current());
     uint32_t wanted = smp_set_size(others);
 
+    vmi_disable_interrupts();
     if (others == 0)
         return true;
-    uint32_t flags = interrupts_mask(); /* this CPU's own handlers must not park it */
     parking = 1;
     vmi_send_ipi(others, 0, VECTOR_RESCHEDULE);
     uint64_t end = vmi_clock_nanoseconds() + PARK_MILLISECONDS * 1000000ull;
     while (parked < wanted && vmi_clock_nanoseconds() < end)
         relax();
-    interrupts_restore(flags);
     return parked == wanted;
 }

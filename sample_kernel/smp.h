@@ -39,7 +39,8 @@ void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages);
 
 /*
  * Stops all other CPUs for good: they spin with interrupts masked and call nothing. True if all of
- * them have. For the report, whose numbers must not move while it is written.
+ * them have. Leaves interrupts masked, for this CPU's own handlers would stop it as well. For the
+ * report, whose numbers must not move while it is written.
  */
 bool smp_park_others(void);
 /* In the handlers of alarm and reschedule interrupts. */
