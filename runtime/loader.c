@@ -41,17 +41,19 @@ const void *vmi__loader_table(const struct vmi__loader_view *view, uint64_t addr
 
 bool vmi__loader_string(const struct vmi__loader_view *view, uint64_t address, const char **copy)
 {
-    uint32_t length = 0, room = VMI__TEXT_MAX - text_used;
+    uint32_t length = 0, room = VMI__TEXT_MAX - text_used, end = view->size;
     const unsigned char *byte;
 
     *copy = "";
     if (address == 0)
         return true;
-    if (address >= view->size)
+    /* The string's end is not known yet: it is looked for as far as memory may be read. */
+    if (address < view->image_start)
+        end = view->image_start;
+    if (address >= end || (address >= view->image_start && address < view->image_end))
         return false;
-    /* The string's end is not known yet: it is looked for up to the end of the view. */
-    if (room > view->size - (uint32_t)address)
-        room = view->size - (uint32_t)address;
+    if (room > end - (uint32_t)address)
+        room = end - (uint32_t)address;
     byte = view->base + (uint32_t)address;
     while (length < room && byte[length])
         length++;

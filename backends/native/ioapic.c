@@ -54,10 +54,16 @@ void vmi__native_ioapic_init(void)
     }
 }
 
-/* The I/O APIC with an ISA line, and the lower register of its entry; 0 if none has it. */
-static const struct ioapic *find(uint32_t line, uint32_t *reg)
+/*
+ * Line 0 is usually wired to input 2, where ISA has its cascade, and the tables say so. Some emulators wire it so and do
+ * not say: without word of it the line gets both inputs, of which the other has nothing on it.
+ */
+#define SECOND_INPUT_OF_LINE_0 2
+
+/* The I/O APIC with an input, and the lower register of its entry; 0 if none has it. */
+static const struct ioapic *find(uint32_t input, uint32_t *reg)
 {
-    uint32_t input = vmi__native_acpi.overrides[line].line, i;
+    uint32_t i;
 
     for (i = 0; i < VMI__IOAPICS_MAX; i++) {
         const struct ioapic *ioapic = &ioapics[i];
@@ -70,11 +76,16 @@ static const struct ioapic *find(uint32_t line, uint32_t *reg)
     return 0;
 }
 
+static uint32_t input_of(uint32_t line)
+{
+    return vmi__native_acpi.overrides[line].line;
+}
+
 bool vmi__native_ioapic_has(uint32_t line)
 {
     uint32_t reg;
 
-    return find(line, &reg) != 0;
+    return find(input_of(line), &reg) != 0;
 }
 
 bool vmi__native_ioapic_level(uint32_t line)
@@ -83,27 +94,47 @@ bool vmi__native_ioapic_level(uint32_t line)
     return (vmi__native_acpi.overrides[line].flags >> 2 & 3) == OVERRIDE_LEVEL;
 }
 
+static void route(uint32_t input, uint32_t entry, uint32_t apic_id)
+{
+    uint32_t reg;
+    const struct ioapic *ioapic = find(input, &reg);
+
+    if (!ioapic)
+        return;
+    write(ioapic, reg, entry);
+    write(ioapic, reg + 1, apic_id << 24);
+}
+
 void vmi__native_ioapic_route(uint32_t line, uint32_t vector, uint32_t apic_id)
 {
-    uint32_t entry = ENTRY_MASKED | vector, reg, flags;
-    const struct ioapic *ioapic = find(line, &reg);
+    uint32_t entry = ENTRY_MASKED | vector, flags;
 
     if (vmi__native_ioapic_level(line))
         entry |= ENTRY_LEVEL;
     if ((vmi__native_acpi.overrides[line].flags & 3) == OVERRIDE_LOW)
         entry |= ENTRY_ACTIVE_LOW;
     flags = vmi__lock(&lock);
-    write(ioapic, reg, entry);
-    write(ioapic, reg + 1, apic_id << 24);
+    route(input_of(line), entry, apic_id);
+    if (line == 0 && input_of(0) == 0)
+        route(SECOND_INPUT_OF_LINE_0, entry, apic_id);
     vmi__unlock(&lock, flags);
+}
+
+static void unmask(uint32_t input)
+{
+    uint32_t reg;
+    const struct ioapic *ioapic = find(input, &reg);
+
+    if (ioapic)
+        write(ioapic, reg, read(ioapic, reg) & ~ENTRY_MASKED);
 }
 
 void vmi__native_ioapic_unmask(uint32_t line)
 {
-    uint32_t reg, flags;
-    const struct ioapic *ioapic = find(line, &reg);
+    uint32_t flags = vmi__lock(&lock);
 
-    flags = vmi__lock(&lock);
-    write(ioapic, reg, read(ioapic, reg) & ~ENTRY_MASKED);
+    unmask(input_of(line));
+    if (line == 0 && input_of(0) == 0)
+        unmask(SECOND_INPUT_OF_LINE_0);
     vmi__unlock(&lock, flags);
 }

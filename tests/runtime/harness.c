@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Runs the runtime's readers of boot structures as a Linux process: memory as a loader might have left it comes in on
+ * standard input, what the runtime makes of it goes out as text. 32-bit like the runtime and without a C library, so
+ * that no 32-bit one has to be installed.
+ *
+ * Input, in words: protocol, magic number, address of the structure, start and end of the image, size of memory, number
+ * of pieces; then of each piece address, size, bytes. Memory that the runtime must not touch is not mapped: a read there
+ * ends the process by a signal.
+ */
+#include "loader.h"
+
+#define SYS_EXIT     1
+#define SYS_READ     3
+#define SYS_WRITE    4
+#define SYS_MPROTECT 125
+#define SYS_MMAP2    192
+
+#define PROT_NONE     0
+#define PROT_READ     1
+#define PROT_WRITE    2
+#define MAP_ANONYMOUS 0x22 /* and private */
+
+#define PAGE 4096u
+
+void _start(void);
+
+struct vmi_boot_info vmi__boot = {.loader = "", .command_line = ""};
+uint64_t vmi__rsdp;
+
+static int call(int number, uint32_t a, uint32_t b, uint32_t c)
+{
+    int result;
+
+    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "memory");
+    return result;
+}
+
+static void __attribute__((noreturn)) leave(uint32_t status)
+{
+    for (;;)
+        call(SYS_EXIT, status, 0, 0);
+}
+
+static void put(const char *bytes, uint32_t size)
+{
+    if (call(SYS_WRITE, 1, (uint32_t)bytes, size) != (int)size)
+        leave(3);
+}
+
+static void put_text(const char *text)
+{
+    uint32_t length = 0;
+
+    while (text[length])
+        length++;
+    put(text, length);
+}
+
+static void put_number(uint64_t number)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[17] = " ";
+    uint32_t i;
+
+    for (i = 0; i < 16; i++)
+        text[1 + i] = digits[number >> (60 - 4 * i) & 15];
+    put(text, sizeof(text));
+}
+
+/* Strings may hold anything: in hexadecimal digits. */
+static void put_string(const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    put(" =", 2);
+    for (; *text; text++) {
+        char pair[2] = {digits[(unsigned char)*text >> 4], digits[*text & 15]};
+
+        put(pair, 2);
+    }
+}
+
+static void get(void *to, uint32_t size)
+{
+    char *next = to;
+
+    while (size) {
+        int count = call(SYS_READ, 0, (uint32_t)next, size);
+
+        if (count <= 0)
+            leave(2);
+        next += count;
+        size -= (uint32_t)count;
+    }
+}
+
+static char *reserve(uint32_t size, uint32_t protection)
+{
+    uint32_t result;
+
+    __asm__ volatile("push %%ebp; xor %%ebp, %%ebp; int $0x80; pop %%ebp"
+                     : "=a"(result)
+                     : "0"(SYS_MMAP2), "b"(0), "c"(size), "d"(protection), "S"(MAP_ANONYMOUS), "D"(-1)
+                     : "memory");
+    if (result > -PAGE)
+        leave(4);
+    return (char *)result;
+}
+
+static void report(void)
+{
+    const char *value;
+    uint32_t length, i;
+
+    put_text("ok\n");
+    for (i = 0; i < vmi__boot.memory_count; i++) {
+        put_text("range");
+        put_number(vmi__boot.memory[i].base);
+        put_number(vmi__boot.memory[i].size);
+        put_number(vmi__boot.memory[i].kind);
+        put_text("\n");
+    }
+    for (i = 0; i < vmi__boot.module_count; i++) {
+        put_text("module");
+        put_number(vmi__boot.modules[i].base);
+        put_number(vmi__boot.modules[i].size);
+        put_string(vmi__boot.modules[i].command_line);
+        put_text("\n");
+    }
+    put_text("linear_pages");
+    put_number(vmi__boot.linear_pages);
+    put_text("\nrsdp");
+    put_number(vmi__rsdp);
+    put_text("\n");
+    if (vmi__option("quiet", &value, &length)) {
+        put_text("quiet");
+        put_number(length);
+        put_text("\n");
+    }
+    put_text("claim");
+    put_number(vmi__memory_claim(5000, 0xa0000));
+    put_text("\n");
+}
+
+static void __attribute__((used)) run(void)
+{
+    struct {
+        uint32_t protocol, magic, info, image_start, image_end, size, pieces;
+    } head;
+    struct vmi__loader_view view;
+    const char *reason, *options;
+    uint32_t whole, piece[2];
+    char *memory;
+
+    get(&head, sizeof(head));
+    /* A page without access on each side. */
+    whole = (head.size + PAGE - 1) & -PAGE;
+    memory = reserve(whole + 2 * PAGE, PROT_NONE) + PAGE;
+    call(SYS_MPROTECT, (uint32_t)memory, whole, PROT_READ | PROT_WRITE);
+    while (head.pieces--) {
+        get(piece, sizeof(piece));
+        get(memory + piece[0], piece[1]);
+    }
+    if (head.image_end > head.image_start)
+        call(SYS_MPROTECT, (uint32_t)memory + head.image_start, head.image_end - head.image_start, PROT_NONE);
+
+    view.base = (unsigned char *)memory;
+    view.size = head.size;
+    view.image_start = head.image_start;
+    view.image_end = head.image_end;
+    reason = head.protocol == VMI_BOOT_MULTIBOOT ? vmi__multiboot_read(&view, head.magic, head.info)
+                                                 : vmi__pvh_read(&view, head.info);
+    if (!reason)
+        reason = vmi__loader_finish(&view);
+    put_text("command_line");
+    put_string(vmi__boot.command_line);
+    put_text("\nloader");
+    put_string(vmi__boot.loader);
+    put_text("\n");
+    options = vmi__options();
+    if (!reason)
+        reason = options;
+    put_text("debug_exit");
+    put_number(vmi__boot.debug_exit);
+    put_text("\n");
+    if (reason) {
+        put_text("refused ");
+        put_text(reason);
+        put_text("\n");
+    } else {
+        report();
+    }
+    leave(0);
+}
+
+/* The kernel enters with the stack aligned, but with no return address on it. */
+__asm__(".globl _start\n_start: and $-16, %esp\n call run\n");

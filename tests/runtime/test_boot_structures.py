@@ -1,0 +1,474 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""What a loader leaves, taken apart by the runtime: good, wrong and hostile.
+
+The runtime's sources are compiled as a Linux process (harness.c) in which memory that must not be
+read is not mapped, so that reading it ends in a signal.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SOURCES = ["loader.c", "memory_map.c", "multiboot.c", "options.c", "pvh.c", "string.c"]
+
+MULTIBOOT, PVH = 1, 2
+MULTIBOOT_MAGIC, PVH_MAGIC = 0x2BADB002, 0x336EC578
+USABLE, RESERVED, ACPI, NVS, UNUSABLE, IMAGE, MODULE = 1, 2, 3, 4, 5, 16, 18
+
+MIB = 1 << 20
+SIZE = 4 * MIB  # of the memory that the runtime may read
+IMAGE_START, IMAGE_END = MIB, MIB + 0x40000
+INFO, MAP, MODULES, TEXT = 0x9000, 0x9100, 0x9800, 0xA000
+
+MULTIBOOT_WORDS = ["flags", "lower", "upper", "device", "line", "modules_count", "modules"]
+MULTIBOOT_WORDS += [
+    "s0",
+    "s1",
+    "s2",
+    "s3",
+    "map_length",
+    "map",
+    "drives_length",
+    "drives",
+    "config",
+    "loader",
+]
+
+MAP_OF_A_PC = [
+    (0, 0x9FC00, USABLE),
+    (0x9FC00, 0x400, RESERVED),
+    (0xF0000, 0x10000, RESERVED),
+    (MIB, 63 * MIB, USABLE),
+]
+
+
+@dataclass
+class Memory:
+    """Memory as a loader left it."""
+
+    protocol: int = MULTIBOOT
+    magic: int = MULTIBOOT_MAGIC
+    info: int = INFO
+    size: int = SIZE
+    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def put(self, address: int, content: bytes) -> int:
+        self.pieces.append((address, content))
+        return address
+
+    def encode(self) -> bytes:
+        head = struct.pack(
+            "<7I", self.protocol, self.magic, self.info, IMAGE_START, IMAGE_END, self.size, len(self.pieces)
+        )
+        return head + b"".join(struct.pack("<2I", at, len(what)) + what for at, what in self.pieces)
+
+
+@dataclass
+class Result:
+    refused: str = ""
+    command_line: bytes = b""
+    loader: bytes = b""
+    debug_exit: int = 0
+    ranges: list[tuple[int, int, int]] = field(default_factory=list)
+    modules: list[tuple[int, int, bytes]] = field(default_factory=list)
+    linear_pages: int = 0
+    rsdp: int = 0
+    quiet: int | None = None
+    claim: int = 0
+
+
+Read = Callable[[Memory], Result]
+
+
+@pytest.fixture(scope="session")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
+    """Has the runtime read a memory."""
+    out = tmp_path_factory.mktemp("runtime")
+    folders = sorted(path.parent for path in (ROOT / "backends").glob("*/backend.yaml"))
+    generate = [sys.executable, "-m", "vmigen", "generate", "--spec", str(ROOT / "spec/vmi.yaml")]
+    generate += ["--backends", *map(str, folders), "--out", str(out)]
+    subprocess.run(generate, check=True, env={**os.environ, "PYTHONPATH": str(ROOT / "codegen")})
+    compiler = [
+        "gcc",
+        "-m32",
+        "-march=i686",
+        "-std=gnu11",
+        "-O1",
+        "-g",
+        "-ffreestanding",
+        "-fno-pic",
+        "-no-pie",
+    ]
+    compiler += ["-fno-stack-protector", "-nostdlib", "-static", "-Wall", "-Wextra", "-Werror"]
+    compiler += [f"-I{out / 'include'}", f"-I{ROOT / 'runtime'}", "-o", str(out / "harness")]
+    compiler += [str(HERE / "harness.c"), *(str(ROOT / "runtime" / name) for name in SOURCES)]
+    subprocess.run(compiler, check=True)
+
+    def run(memory: Memory) -> Result:
+        done = subprocess.run([out / "harness"], input=memory.encode(), capture_output=True, timeout=20)
+        assert done.returncode == 0, f"the harness ended with {done.returncode}: {done.stdout!r}"
+        return parse(done.stdout.decode())
+
+    return run
+
+
+def parse(text: str) -> Result:
+    result = Result()
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        values = [bytes.fromhex(value[1:]) if value.startswith("=") else value for value in rest.split()]
+        if word == "refused":
+            result.refused = rest
+        elif word in ("command_line", "loader"):
+            setattr(result, word, values[0])
+        elif word == "range":
+            base, size, kind = (int(str(value), 16) for value in values)
+            result.ranges.append((base, size, kind))
+        elif word == "module":
+            result.modules.append((int(str(values[0]), 16), int(str(values[1]), 16), bytes(values[2])))  # type: ignore[arg-type]
+        elif word != "ok":
+            setattr(result, word, int(str(values[0]), 16))
+    return result
+
+
+def multiboot(
+    ranges: list[tuple[int, int, int]] | None = None,
+    modules: list[tuple[int, int, int]] | None = None,
+    command_line: bytes | None = b"kernel quiet vmi.debug_exit=0xf4",
+    loader: bytes | None = b"tester",
+    words_to: dict[str, int] | None = None,
+) -> Memory:
+    """A multiboot information, some of whose words are set to something else in the end."""
+    memory = Memory()
+    words = dict.fromkeys(MULTIBOOT_WORDS, 0)
+    text = TEXT
+    ranges = MAP_OF_A_PC if ranges is None else ranges
+    entries = b"".join(struct.pack("<IQQI", 20, *entry) for entry in ranges)
+    words["flags"] |= 1 << 6
+    words["map_length"], words["map"] = len(entries), memory.put(MAP, entries)
+    if command_line is not None:
+        words["flags"] |= 1 << 2
+        words["line"] = memory.put(text, command_line + b"\0")
+        text += len(command_line) + 1
+    if loader is not None:
+        words["flags"] |= 1 << 9
+        words["loader"] = memory.put(text, loader + b"\0")
+    if modules:
+        words["flags"] |= 1 << 3
+        words["modules_count"] = len(modules)
+        content = b"".join(struct.pack("<4I", *module, 0) for module in modules)
+        words["modules"] = memory.put(MODULES, content)
+    words |= words_to or {}
+    memory.put(INFO, struct.pack("<17I", *words.values()))
+    return memory
+
+
+def pvh(
+    ranges: list[tuple[int, int, int]] | None = None,
+    modules: list[tuple[int, int, int]] | None = None,
+    command_line: bytes = b"quiet=1 vmi.debug_exit=244",
+    words_to: dict[str, int] | None = None,
+) -> Memory:
+    """A PVH start information, likewise."""
+    memory = Memory(protocol=PVH, magic=0)
+    ranges = MAP_OF_A_PC if ranges is None else ranges
+    modules = modules or []
+    words: dict[str, int] = {
+        "magic": PVH_MAGIC,
+        "version": 1,
+        "flags": 0,
+        "modules_count": len(modules),
+        "modules": memory.put(MODULES, b"".join(struct.pack("<4Q", *module, 0) for module in modules)),
+        "line": memory.put(TEXT, command_line + b"\0"),
+        "rsdp": 0xF5A40,
+        "map": memory.put(MAP, b"".join(struct.pack("<QQII", *entry, 0) for entry in ranges)),
+        "map_count": len(ranges),
+        "reserved": 0,
+    }
+    words |= words_to or {}
+    memory.put(INFO, struct.pack("<4I4Q2I", *words.values()))
+    return memory
+
+
+def kind_at(result: Result, address: int) -> int:
+    for base, size, kind in result.ranges:
+        if base <= address < base + size:
+            return kind
+    return 0
+
+
+def check_map(result: Result) -> None:
+    """What holds for every map that the kernel is shown."""
+    end = 0
+    for base, size, kind in result.ranges:
+        assert base >= end and size > 0 and base + size <= 1 << 64
+        if kind == USABLE:
+            assert base % 4096 == 0 and size % 4096 == 0
+        end = base + size
+    for address in range(IMAGE_START, IMAGE_END, 4096):
+        assert kind_at(result, address) == IMAGE
+    assert kind_at(result, 0) != USABLE
+    for base, size, _ in result.modules:
+        if size:
+            assert kind_at(result, base) == kind_at(result, base + size - 1) == MODULE
+    top = max(base + size for base, size, kind in result.ranges if kind in (USABLE, IMAGE, MODULE))
+    assert 0 < result.linear_pages <= min(top, 256 * MIB) // 4096
+
+
+def test_multiboot(read: Read) -> None:
+    result = read(multiboot(modules=[(2 * MIB, 2 * MIB + 5, TEXT + 7)]))
+    assert not result.refused
+    check_map(result)
+    assert result.command_line == b"kernel quiet vmi.debug_exit=0xf4"
+    assert result.loader == b"tester"
+    assert result.debug_exit == 0xF4
+    assert result.quiet == 0
+    assert result.modules == [(2 * MIB, 5, b"quiet vmi.debug_exit=0xf4")]
+    assert result.linear_pages == 64 * MIB // 4096
+    assert result.claim == 0x9D000
+    assert result.ranges[:3] == [(0, 0x1000, RESERVED), (0x1000, 0x9E000, USABLE), (0x9FC00, 0x400, RESERVED)]
+    assert (2 * MIB, 0x1000, MODULE) in result.ranges
+
+
+def test_pvh(read: Read) -> None:
+    result = read(pvh(modules=[(3 * MIB + 1, 4096, 0)]))
+    assert not result.refused
+    check_map(result)
+    assert result.command_line == b"quiet=1 vmi.debug_exit=244"
+    assert (result.loader, result.debug_exit, result.quiet, result.rsdp) == (b"", 0xF4, 1, 0xF5A40)
+    assert result.modules == [(3 * MIB + 1, 4096, b"")]
+    assert (3 * MIB, 0x2000, MODULE) in result.ranges
+
+
+def test_memory_sizes_stand_in_for_a_map(read: Read) -> None:
+    result = read(multiboot(words_to={"flags": 1, "lower": 640, "upper": 7 * 1024}))
+    assert not result.refused
+    check_map(result)
+    assert kind_at(result, 0x9F000) == USABLE and kind_at(result, 0xA0000) == 0
+    assert result.linear_pages == 8 * MIB // 4096
+
+
+def test_more_memory_than_the_linear_region(read: Read) -> None:
+    result = read(multiboot([*MAP_OF_A_PC[:3], (MIB, 3 << 30, USABLE), (1 << 32, 1 << 32, USABLE)]))
+    check_map(result)
+    assert result.linear_pages == 256 * MIB // 4096
+    assert kind_at(result, (1 << 33) - 1) == USABLE
+
+
+def test_loader_cannot_claim_the_runtimes_kinds(read: Read) -> None:
+    result = read(multiboot([*MAP_OF_A_PC, (8 * MIB, MIB, IMAGE), (9 * MIB, MIB, 99), (10 * MIB, MIB, 0)]))
+    check_map(result)
+    assert [kind_at(result, at * MIB) for at in (7, 8, 9, 10, 11)] == [USABLE, *[RESERVED] * 3, USABLE]
+
+
+@pytest.mark.parametrize(
+    ("above", "wanted"),
+    [
+        ([(2 * MIB, MIB, RESERVED)], RESERVED),
+        ([(2 * MIB, MIB, ACPI), (2 * MIB, MIB, USABLE)], ACPI),
+        ([(2 * MIB, MIB, NVS), (2 * MIB, MIB, ACPI)], NVS),
+        ([(2 * MIB, MIB, RESERVED), (2 * MIB, MIB, NVS)], RESERVED),
+        ([(2 * MIB, MIB, UNUSABLE), (2 * MIB, MIB, RESERVED)], UNUSABLE),
+        ([(2 * MIB + 1, 1, RESERVED)], 0),
+    ],
+)
+def test_of_overlapping_ranges_the_one_that_allows_least_wins(
+    read: Read, above: list[tuple[int, int, int]], wanted: int
+) -> None:
+    for ranges in ([*MAP_OF_A_PC, *above], [*above, *reversed(MAP_OF_A_PC)]):
+        result = read(multiboot(ranges))
+        check_map(result)
+        # One reserved byte takes its page from what is usable, but is not made larger.
+        assert kind_at(result, 2 * MIB) == wanted
+        assert kind_at(result, 4 * MIB) == USABLE
+
+
+FAR = 0xF0000000
+INTO_THE_IMAGE = multiboot(words_to={"line": IMAGE_START - 2})
+INTO_THE_IMAGE.put(IMAGE_START - 2, b"ab")
+REFUSALS: dict[str, tuple[Memory, str]] = {
+    "magic": (Memory(magic=0), "is not a multiboot loader"),
+    "information far away": (Memory(info=FAR), "multiboot information is outside"),
+    "information across the end": (Memory(info=SIZE - 4), "multiboot information is outside"),
+    "information in the image": (Memory(info=IMAGE_START - 4), "multiboot information is outside"),
+    "no map at all": (multiboot(words_to={"flags": 0}), "no memory map"),
+    "empty map": (multiboot([]), "no memory map"),
+    "map far away": (multiboot(words_to={"map": FAR}), "multiboot memory map is outside"),
+    "map too long": (multiboot(words_to={"map_length": SIZE}), "multiboot memory map is outside"),
+    "map of all memory": (multiboot(words_to={"map_length": 0xFFFFFFFF}), "multiboot memory map is outside"),
+    "map in the image": (multiboot(words_to={"map": IMAGE_START}), "multiboot memory map is outside"),
+    "map cut": (multiboot(words_to={"map_length": 4 * 24 - 1}), "ends inside an entry"),
+    "map cut in a header": (multiboot(words_to={"map_length": 3}), "ends inside an entry"),
+    "map with a short entry": (multiboot(words_to={"map": MAP + 24 + 4}), "entry of a wrong size"),
+    "line far away": (multiboot(words_to={"line": FAR}), "command line is not terminated"),
+    "line at the end": (multiboot(words_to={"line": SIZE}), "command line is not terminated"),
+    "line in the image": (multiboot(words_to={"line": IMAGE_END - 1}), "command line is not terminated"),
+    "line into the image": (INTO_THE_IMAGE, "command line is not terminated"),
+    "line too long": (multiboot(command_line=b"x" * 9000), "command line is not terminated"),
+    "loader's name far away": (multiboot(words_to={"loader": FAR}), "loader's name is not terminated"),
+    "modules far away": (
+        multiboot(modules=[(2 * MIB, 3 * MIB, 0)], words_to={"modules_count": 0x10000000}),
+        "module list",
+    ),
+    "many modules": (
+        multiboot(modules=[(at * 4096, at * 4096 + 1, 0) for at in range(600, 617)]),
+        "more boot modules than",
+    ),
+    "module backwards": (multiboot(modules=[(3 * MIB, 2 * MIB, 0)]), "ends before it starts"),
+    "module over the image": (multiboot(modules=[(IMAGE_END - 1, 2 * MIB, 0)]), "overlaps the kernel"),
+    "module around the image": (multiboot(modules=[(0x1000, 2 * MIB, 0)]), "overlaps the kernel"),
+    "module without memory": (multiboot(modules=[(63 * MIB, 65 * MIB, 0)]), "not in usable memory"),
+    "module in reserved memory": (multiboot(modules=[(0xF0000, 0xF1000, 0)]), "not in usable memory"),
+    "modules overlap": (
+        multiboot(modules=[(2 * MIB, 3 * MIB, 0), (3 * MIB - 1, 4 * MIB, 0)]),
+        "two boot modules overlap",
+    ),
+    "module line far away": (multiboot(modules=[(2 * MIB, 3 * MIB, FAR)]), "command line of a boot module"),
+    "image not in the map": (
+        multiboot([*MAP_OF_A_PC[:3], (2 * MIB, MIB, USABLE)]),
+        "memory that the kernel is in",
+    ),
+    "image partly reserved": (
+        multiboot([*MAP_OF_A_PC, (IMAGE_END - 1, 1, RESERVED)]),
+        "memory that the kernel is in",
+    ),
+    "no room": (multiboot([(MIB, MIB, USABLE)]), "less than 1 MiB"),
+    "range wraps": (multiboot([*MAP_OF_A_PC, ((1 << 64) - 4096, 8192, USABLE)]), "wraps around"),
+    "too many ranges": (
+        multiboot([*MAP_OF_A_PC, *[(at * MIB, 4096, NVS) for at in range(300, 430)]]),
+        "more ranges",
+    ),
+    "structures in a hole": (
+        multiboot([(MIB, 2 * MIB, USABLE)], modules=[(2 * MIB, 2 * MIB + 1, 3 * MIB + 5)]),
+        "where there is no memory",
+    ),
+    "exit port": (multiboot(command_line=b"vmi.debug_exit=0x10000"), "vmi.debug_exit"),
+    "exit port without a number": (multiboot(command_line=b"vmi.debug_exit"), "vmi.debug_exit"),
+    "exit port with rubbish": (multiboot(command_line=b"vmi.debug_exit=0xf4;"), "vmi.debug_exit"),
+    "PVH magic": (pvh(words_to={"magic": 1}), "wrong magic number"),
+    "PVH version": (pvh(words_to={"version": 0}), "no memory map"),
+    "PVH information far away": (Memory(protocol=PVH, info=FAR), "PVH start information is outside"),
+    "PVH information at the end": (Memory(protocol=PVH, info=SIZE - 39), "PVH start information is outside"),
+    "PVH empty map": (pvh([]), "no memory map"),
+    "PVH map far away": (pvh(words_to={"map": 1 << 40}), "PVH memory map is outside"),
+    "PVH map at the top": (pvh(words_to={"map": (1 << 64) - 24}), "PVH memory map is outside"),
+    "PVH map endless": (pvh(words_to={"map_count": 0xFFFFFFFF}), "PVH memory map is outside"),
+    "PVH modules far away": (pvh(words_to={"modules_count": 1, "modules": 1 << 33}), "PVH module list"),
+    "PVH modules endless": (pvh(words_to={"modules_count": 0xFFFFFFFF}), "PVH module list"),
+    "PVH module wraps": (pvh(modules=[((1 << 64) - 1, 2, 0)]), "wraps around"),
+    "PVH line above 4 GiB": (pvh(words_to={"line": (1 << 32) + TEXT}), "command line is not terminated"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refused(read: Read, case: str) -> None:
+    memory, reason = REFUSALS[case]
+    assert reason in read(memory).refused
+
+
+def test_refusal_still_reaches_the_exit_port(read: Read) -> None:
+    """The command line is read first, so that its port is known when something later is refused."""
+    for memory in (multiboot([]), pvh([])):
+        result = read(memory)
+        assert result.refused and result.debug_exit == 0xF4
+
+
+WORDS = st.one_of(
+    st.integers(0, 0xFFFFFFFF),
+    st.sampled_from(
+        [0, 1, 20, 24, INFO, MAP, MODULES, TEXT, IMAGE_START, IMAGE_END, SIZE - 1, SIZE, 0xFFFFFFFF]
+    ),
+)
+LONG_WORDS = st.one_of(WORDS, st.integers(0, (1 << 64) - 1))
+RANGES = st.lists(
+    st.tuples(
+        st.one_of(LONG_WORDS, st.integers(0, 64).map(lambda at: at * 0x81000)),
+        st.one_of(LONG_WORDS, st.integers(0, 64).map(lambda at: at * 0x7FF00)),
+        st.integers(0, 20),
+    ),
+    max_size=20,
+)
+hostile = settings(max_examples=150, deadline=None, derandomize=True)
+
+
+@hostile
+@given(ranges=RANGES)
+def test_any_ranges(read: Read, ranges: list[tuple[int, int, int]]) -> None:
+    """Whatever ranges a loader gives, the map is sound, or refused; and right at each boundary."""
+    result = read(multiboot([*MAP_OF_A_PC, *ranges]))
+    if result.refused:
+        return
+    check_map(result)
+    rank = {USABLE: 1, ACPI: 2, NVS: 3, RESERVED: 4, UNUSABLE: 5}
+    for base, size, _ in ranges:
+        for address in {base, max(base + size - 1, 0), base + size}:
+            if address < 4096 or IMAGE_START <= address < IMAGE_END:
+                continue
+            kinds = [
+                kind if kind in rank else RESERVED
+                for start, length, kind in [*MAP_OF_A_PC, *ranges]
+                if start <= address < start + length
+            ]
+            wanted = max(kinds, key=lambda kind: rank[kind], default=0)
+            shown = kind_at(result, address)
+            # What is usable shrinks to whole pages; everything else is shown as it is.
+            assert shown == wanted or (wanted == USABLE and shown == 0)
+
+
+@hostile
+@given(
+    which=st.lists(st.tuples(st.integers(0, 16), WORDS), min_size=1, max_size=6),
+    garbage=st.lists(st.tuples(st.sampled_from([MAP, MODULES, TEXT]), st.binary(max_size=256)), max_size=3),
+)
+def test_any_multiboot_information(
+    read: Read, which: list[tuple[int, int]], garbage: list[tuple[int, bytes]]
+) -> None:
+    memory = multiboot(modules=[(2 * MIB, 3 * MIB, TEXT)])
+    for index, value in which:
+        memory.put(INFO + 4 * index, struct.pack("<I", value))
+    for address, content in garbage:
+        memory.put(address, content)
+    result = read(memory)
+    if not result.refused:
+        check_map(result)
+
+
+@hostile
+@given(
+    which=st.lists(st.tuples(st.integers(1, 6), LONG_WORDS), min_size=1, max_size=6),
+    garbage=st.lists(st.tuples(st.sampled_from([MAP, MODULES, TEXT]), st.binary(max_size=256)), max_size=3),
+)
+def test_any_pvh_information(
+    read: Read, which: list[tuple[int, int]], garbage: list[tuple[int, bytes]]
+) -> None:
+    memory = pvh(modules=[(2 * MIB, MIB, TEXT)])
+    for index, value in which:
+        memory.put(INFO + 8 * index, struct.pack("<Q", value))
+    for address, content in garbage:
+        memory.put(address, content)
+    result = read(memory)
+    if not result.refused:
+        check_map(result)
+
+
+@hostile
+@given(line=st.binary(max_size=200).map(lambda line: line.replace(b"\0", b"")))
+def test_any_command_line(read: Read, line: bytes) -> None:
+    result = read(multiboot(command_line=line))
+    assert result.command_line == line
+    words = [word.partition(b"=") for word in line.replace(b"\t", b" ").split(b" ")]
+    lengths = [len(value) for name, _, value in words if name == b"quiet"]
+    if not result.refused:
+        assert result.quiet == (lengths[-1] if lengths else None)
