@@ -30,7 +30,7 @@ class Row:
     @property
     def failures(self) -> list[str]:
         """Why this run does not pass: the console and the machine's end must both say that it does."""
-        return self.report.failures() + ([] if self.outcome.clean else [self.outcome.end])
+        return ([] if self.outcome.clean else [self.outcome.end]) + self.report.failures()
 
     def cells(self) -> dict[str, str]:
         """The row as the table shows it."""

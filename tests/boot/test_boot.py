@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The sample kernel in every configuration, passing and failing on purpose."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from ci.figure import Row
+from ci.lava import signals
+
+from ..conftest import Place, Run, places
+
+# A guest that hangs is given this long; a passing one needs a few seconds in the slowest rig.
+HANG = 45.0
+
+
+def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
+    outcome, report = run(configuration)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.count("pass") >= 20
+    assert report.boot["backend"] == configuration.backend
+    assert len(report.calls) >= 75
+    assert sum(report.by_kind().values()) > 0
+
+
+def test_row(configuration: Place, run: Run) -> None:
+    outcome, report = run(configuration)
+    row = Row(
+        configuration.configuration, configuration.backend, configuration.rig.describe(),
+        configuration.rig.facts(outcome), outcome, report,
+    )  # fmt: skip
+    cells = row.cells()
+    assert cells["configuration"] == configuration.configuration.name
+    assert cells["checks"].startswith(f"{report.count('pass')} passed")
+    assert cells["kernel ring"] == report.boot["rpl"]
+    assert all(cells.values())
+    assert row.as_dict()["passed"] is True
+
+
+def test_same_checks_everywhere(run: Run) -> None:
+    """Every configuration reports the same list of checks, in the same order."""
+    lists = {str(place): [test.name for test in run(place)[1].tests] for place in places()}
+    first = next(iter(lists.values()))
+    assert len(first) >= 20
+    for name, tests in lists.items():
+        assert tests == first, name
+
+
+def test_failing_check_is_reported(configuration: Place, run: Run) -> None:
+    outcome, report = run(configuration, "test=fail")
+    assert not outcome.clean
+    assert report.count("fail") == 1
+    assert report.result["fail"] == 1
+    assert report.errors == []
+    assert any(failure.startswith("not ok") for failure in report.failures())
+    assert sum("RESULT=fail" in line for line in signals(report, "sample")) == 1
+
+
+@pytest.mark.parametrize("how", ["fault", "panic"])
+def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) -> None:
+    outcome, report = run(configuration, f"test={how}")
+    assert not outcome.clean
+    assert outcome.end and outcome.advice
+    assert "PANIC" in outcome.console
+    assert "no result line" in report.errors
+
+
+def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
+    outcome, report = run(configuration, "test=hang", deadline=HANG)
+    assert not outcome.clean
+    assert outcome.end.startswith("hung")
+    assert HANG <= outcome.seconds < HANG + 30
+    assert report.count("pass") > 0, "the console up to the hang is kept"
+    assert "no result line" in report.errors
+
+
+def test_rig_serves_guests_after_bad_ones(configuration: Place, run: Run) -> None:
+    """After guests that failed, crashed and hung, the same rig runs a good one."""
+    outcome, report = run(configuration, again=True)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+
+
+def test_example_kernel(configuration: Place, run: Run) -> None:
+    outcome, _ = run(configuration, kernel="hello", cpus=1)
+    assert outcome.clean, outcome.end
+    assert outcome.console.strip()
+
+
+@pytest.mark.parametrize("place", [place for place in places() if place.rig.witnesses], ids=str)
+def test_witness_agrees_with_the_guest(place: Place, run: Run) -> None:
+    """Seen from outside, the guest made the hypercalls that it counted, number by number.
+
+    The guest takes its counts at one moment and prints them afterwards, by hypercalls too: so its
+    counts are those of the first hypercalls that the witness saw, as many as they are in all.
+    """
+    outcome, report = run(place, witness=True)
+    counted = {call.number: call.count for call in report.hypercalls if call.count}
+    assert counted
+    assert outcome.witness
+    first = outcome.witness[: sum(counted.values())]
+    assert dict(Counter(first)) == counted

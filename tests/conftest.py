@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Fixtures for tests that boot: rigs are discovered, each is opened once, guests share it.
+
+A test that takes `configuration` runs once per configuration of every rig. `run` boots a kernel
+there; consoles of what a test ran are in its report. VMI_SKIP names configurations to leave out
+(`./vmi test --skip`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ci import ktap
+from ci.build import kernels
+from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
+from ci.util import BUILD, RESULTS, ROOT, progress, write_if_changed
+
+LOGS = RESULTS / "test"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A configuration and the rig that boots it."""
+
+    backend: str
+    configuration: Configuration
+    rig: Rig
+
+    def __str__(self) -> str:
+        return self.configuration.name
+
+
+def places() -> list[Place]:
+    skipped = os.environ.get("VMI_SKIP", "").split()
+    return [
+        Place(backend, configuration, rig)
+        for backend, rig in discover(progress).items()
+        for configuration in rig.configurations
+        if configuration.name not in skipped
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "configuration" in metafunc.fixturenames:
+        metafunc.parametrize("configuration", places(), ids=str, scope="session")
+
+
+class Rigs:
+    """Open sessions by backend; one that has died is opened again for the next test."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self.stack = stack
+        self.sessions: dict[str, tuple[Session, contextlib.ExitStack]] = {}
+        self.outcomes: dict[tuple[str, tuple[object, ...]], tuple[Outcome, ktap.Report]] = {}
+
+    def session(self, place: Place) -> Session:
+        opened = self.sessions.get(place.backend)
+        if opened and not getattr(opened[0], "broken", ""):
+            return opened[0]
+        if opened:
+            opened[1].close()
+        place.rig.prepare()
+        own = self.stack.enter_context(contextlib.ExitStack())
+        every = sorted(BUILD.glob(f"**/*-{place.backend}.elf"))
+        session = own.enter_context(place.rig.session(every, LOGS))
+        self.sessions[place.backend] = (session, own)
+        return session
+
+
+@pytest.fixture(scope="session")
+def rigs() -> Iterator[Rigs]:
+    with contextlib.ExitStack() as stack:
+        yield Rigs(stack)
+
+
+Run = Callable[..., tuple[Outcome, ktap.Report]]
+
+
+@pytest.fixture
+def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
+    """run(place, append="", kernel="sample", …) boots a kernel to its end; further arguments are
+    Guest's. The same guest is run only once per test session unless `again` is true."""
+
+    def boot(
+        place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False, **more: object
+    ) -> tuple[Outcome, ktap.Report]:
+        image = kernels(kernel)[place.backend] if isinstance(kernel, str) else kernel
+        options = {**place.configuration.options, **more.pop("options", {})}  # type: ignore[dict-item]
+        more.setdefault("cpus", 2)
+        more.setdefault("deadline", 90.0)
+        name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")
+        key = (str(place), (image, append, tuple(sorted(options.items())), tuple(sorted(more.items()))))
+        if again or key not in rigs.outcomes:
+            guest = Guest(image, name, append, options=options, **more)  # type: ignore[arg-type]
+            outcome = rigs.session(place).run(guest)
+            write_if_changed(LOGS / f"{name}.guest.log", outcome.console + "\n")
+            rigs.outcomes[key] = (outcome, ktap.parse(outcome.console))
+        outcome, report = rigs.outcomes[key]
+        text = f"{outcome.command}\n{outcome.end}\n{outcome.console}"
+        request.node.add_report_section("call", f"console of {name}", text)
+        return outcome, report
+
+    return boot
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
