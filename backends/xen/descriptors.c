@@ -49,11 +49,12 @@ uint32_t vmi__xen_gdt_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
     return vmi__xen_mfn(vmi__physical(cpu->gdt_page) >> VMI__PAGE_SHIFT);
 }
 
-static void write_gdt(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t index, uint64_t descriptor)
+/* Queues a descriptor for what Xen holds of a CPU's GDT; events are masked. */
+static void write_gdt(const uint64_t *page, uint32_t call, uint32_t index, uint64_t descriptor)
 {
-    uint64_t machine = vmi__xen_machine(&cpu->gdt_page[index]);
+    uint64_t machine = vmi__xen_machine(&page[index]);
 
-    vmi__xen_queue(cpu, call, __HYPERVISOR_update_descriptor, (uint32_t)machine, (uint32_t)(machine >> 32),
+    vmi__xen_queue(vmi__xen_self(), call, __HYPERVISOR_update_descriptor, (uint32_t)machine, (uint32_t)(machine >> 32),
                    (uint32_t)descriptor, (uint32_t)(descriptor >> 32));
 }
 
@@ -73,7 +74,7 @@ VMI__ROUTINE void vmi__xen_set_gdt(const struct vmi_dtr *dtr)
         uint64_t descriptor = i < count ? accepted(from[i]) : 0;
 
         if (cpu->gdt_page[i] != descriptor)
-            write_gdt(cpu, VMI_ORDINAL_SET_GDT, i, descriptor);
+            write_gdt(cpu->gdt_page, VMI_ORDINAL_SET_GDT, i, descriptor);
     }
     vmi__xen_carry_out(cpu);
     cpu->gdt = *dtr;
@@ -98,7 +99,7 @@ VMI__ROUTINE void vmi__xen_write_gdt_entry(void *gdt, uint32_t index, uint32_t l
     if ((uint32_t)(uintptr_t)gdt == cpu->gdt.base && index < (cpu->gdt.limit + 1u) / 8) {
         descriptor = accepted(descriptor);
         if (cpu->gdt_page[index] != descriptor || cpu->lazy & VMI_LAZY_CPU)
-            write_gdt(cpu, VMI_ORDINAL_WRITE_GDT_ENTRY, index, descriptor);
+            write_gdt(cpu->gdt_page, VMI_ORDINAL_WRITE_GDT_ENTRY, index, descriptor);
         if (!(cpu->lazy & VMI_LAZY_CPU))
             vmi__xen_carry_out(cpu);
     }
@@ -359,7 +360,7 @@ int32_t vmi__xen_descriptors_of(struct vmi__xen_cpu *cpu, const struct vmi_ap_st
     mask = vmi__xen_mask();
     for (uint32_t i = 0; i < count; i++)
         if (cpu->gdt_page[i] != accepted(gdt[i]))
-            write_gdt(vmi__xen_self(), VMI_ORDINAL_SET_INITIAL_AP_STATE, i, accepted(gdt[i]));
+            write_gdt(cpu->gdt_page, VMI_ORDINAL_SET_INITIAL_AP_STATE, i, accepted(gdt[i]));
     vmi__xen_carry_out(vmi__xen_self());
     vmi__xen_unmask(mask);
     cpu->gdt.base = state->gdtr_base;
