@@ -192,13 +192,13 @@ void thread_exit(void)
     panic("thread %s runs though it has ended", thread->name);
 }
 
-void thread_yield(void)
+bool thread_yield(void)
 {
     uint32_t flags = lock_acquire(&run_lock);
-    if (!is_idle(thread_current()))
-        enqueue(thread_current());
-    schedule();
+    enqueue(thread_current());
+    bool others = schedule();
     lock_release(&run_lock, flags);
+    return others;
 }
 
 void thread_preempt(void)
@@ -288,7 +288,9 @@ bool wait_for_count(const volatile uint32_t *count, uint32_t wanted, uint32_t mi
     while (*count < wanted) {
         if (vmi_clock_nanoseconds() > end)
             return *count >= wanted;
-        thread_yield();
+        /* With nobody else to run, the next turn of the alarm is soon enough to look again. */
+        if (!thread_yield() && timer_is_periodic(cpu_current()))
+            vmi_halt();
     }
     return true;
 }

@@ -87,7 +87,8 @@ struct thread *thread_create_waiting(const char *name, thread_function *function
 /* Waits for the end of a thread and gives its memory back. */
 void thread_join(struct thread *thread);
 void thread_exit(void) __attribute__((noreturn));
-void thread_yield(void);
+/* Lets others run, if any is ready: tells whether one was. */
+bool thread_yield(void);
 void thread_wake(struct thread *thread);
 
 /* Changes the address space of the running thread. */
@@ -109,7 +110,10 @@ void thread_run_idle(void) __attribute__((noreturn));
 /* Lets time pass without giving the CPU away; the interrupt mask stays as it is. */
 void spin_milliseconds(uint32_t milliseconds);
 
-/* Yields until *flag is not 0. False if milliseconds pass before that. */
+/*
+ * Lets others run, or the CPU rest, until *flag is not 0. False if milliseconds pass before that.
+ * Interrupts are let in.
+ */
 bool wait_for(const volatile uint32_t *flag, uint32_t milliseconds);
 /* The same for a number that has to be reached. */
 bool wait_for_count(const volatile uint32_t *count, uint32_t wanted, uint32_t milliseconds);

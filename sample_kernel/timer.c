@@ -12,6 +12,7 @@
 #define ALARM (VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL)
 
 static volatile uint32_t alarms[VMI_BOOT_INFO_MAX_CPUS];
+static volatile bool periodic[VMI_BOOT_INFO_MAX_CPUS];
 static uint32_t kilohertz;
 
 static void alarm(struct trap_frame *frame)
@@ -42,6 +43,7 @@ static void set(uint32_t flags, uint32_t microseconds)
 {
     uint64_t period = timer_cycles(microseconds);
 
+    periodic[cpu_current()] = flags & VMI_ALARM_PERIODIC;
     vmi_apic_write(VMI_APIC_LVTT, VECTOR_ALARM);
     vmi_set_alarm(ALARM | flags, vmi_get_cycle_counter(VMI_CYCLES_REAL) + period, period);
 }
@@ -58,7 +60,13 @@ void timer_one_shot(uint32_t microseconds)
 
 void timer_cancel(void)
 {
+    periodic[cpu_current()] = false;
     vmi_cancel_alarm(ALARM);
+}
+
+bool timer_is_periodic(uint32_t cpu)
+{
+    return periodic[cpu];
 }
 
 const volatile uint32_t *timer_alarms(uint32_t cpu)

@@ -3,6 +3,7 @@
 #ifndef TIMER_H
 #define TIMER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Length of a turn. */
@@ -18,6 +19,9 @@ void timer_init_cpu(void);
  */
 void timer_one_shot(uint32_t microseconds);
 void timer_cancel(void);
+
+/* Whether the periodic alarm of a CPU is on. */
+bool timer_is_periodic(uint32_t cpu);
 
 /* How often the alarm of a CPU has gone off. */
 const volatile uint32_t *timer_alarms(uint32_t cpu);
