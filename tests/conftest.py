@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
 from ci.util import BUILD, RESULTS, ROOT, progress, write_if_changed
 
 LOGS = RESULTS / "test"
+
+# Tools of the same environment as pytest, however it was started.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The front door's misuse: one clear line, exit status 2, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def vmi(root: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [root / "vmi", *words], capture_output=True, text=True, timeout=120, check=False, **more
+    )  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("words", [(), ("help",), ("--help",), ("-h",)])
+def test_help(root: Path, words: tuple[str, ...]) -> None:
+    done = vmi(root, *words)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for word in ("boot", "test", "build", "regenerate", "bench", "lint-tree", "setup"):
+        assert f"./vmi {word}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("fly",), "vmi: unknown word: fly; ./vmi alone prints help"),
+        (("build", "all"), "vmi: unexpected: all; ./vmi alone prints help"),
+        (("boot", "--loud"), "vmi: unrecognized arguments: --loud; ./vmi alone prints help"),
+        (("boot", "--append"), "vmi: argument --append: expected one argument; ./vmi alone prints help"),
+        (("boot", "nowhere"), "vmi: no configuration nowhere; there are: "),
+        (("test", "--skip", "nowhere"), "vmi: no configuration nowhere; there are: "),
+    ],
+)
+def test_misuse(root: Path, words: tuple[str, ...], line: str) -> None:
+    done = vmi(root, *words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(line)
+
+
+def test_works_from_another_folder_and_through_a_link(root: Path, tmp_path: Path) -> None:
+    link = tmp_path / "vmi"
+    link.symlink_to(root / "vmi")
+    done = subprocess.run([link, "fly"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        ["vmi: unknown word: fly; ./vmi alone prints help"],
+    )
+
+
+def test_results_that_cannot_be_written(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = vmi(root, "boot", "native", "--json", str(tmp_path / "file" / "figure.json"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"vmi: cannot write {tmp_path}/file/figure.json: ")
+    assert "Traceback" not in done.stderr
