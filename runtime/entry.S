@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Entry from PC loaders: multiboot 1 (GRUB, QEMU) and PVH (QEMU, Firecracker, Cloud Hypervisor, Xen). Both enter in
- * 32-bit protected mode with flat segments and paging off, at physical addresses, on no stack of ours.
+ * Entry from PC loaders: multiboot 1 (GRUB, QEMU) and PVH (QEMU, Firecracker, Cloud Hypervisor,
+ * Xen). Both enter in 32-bit protected mode with flat segments and paging off, at physical
+ * addresses, on no stack of ours.
  *
- * Sources: Multiboot Specification 0.6.96, 3.1 and 3.2; Xen docs/misc/pvh.pandoc; Intel SDM vol. 3A, 4.4 and 9.9.
+ * Sources: Multiboot Specification 0.6.96, 3.1 and 3.2; Xen docs/misc/pvh.pandoc; Intel SDM vol.
+ * 3A, 4.4 and 9.9.
  */
 #include <vmi/constants.h>
 
@@ -56,7 +58,9 @@
 
     .section .text.entry, "ax"
 
-/* From multiboot: eax holds the loader's magic number, ebx the physical address of its information. */
+/*
+ * From multiboot: eax holds the loader's magic number, ebx the physical address of its information.
+ */
     .globl vmi_entry
     .type vmi_entry, @function
 vmi_entry:
@@ -73,7 +77,10 @@ vmi_pvh_entry:
     xor %esi, %esi
     .size vmi_pvh_entry, . - vmi_pvh_entry
 
-/* From here on edi holds the protocol, esi the magic number, ebp (soon) the address of the loader's structure. */
+/*
+ * From here on edi holds the protocol, esi the magic number, ebp (soon) the address of the loader's
+ * structure.
+ */
 common:
     cli
     cld
@@ -92,7 +99,10 @@ common:
     test $EFLAGS_ID, %eax
     jz too_old
 
-    /* eax to edx: CPUID leaf 1, if there is one. The C code is compiled for processors that have CMOV. */
+    /*
+     * eax to edx: CPUID leaf 1, if there is one. The C code is compiled for processors that have
+     * CMOV.
+     */
     xor %eax, %eax
     cpuid
     test %eax, %eax
@@ -104,7 +114,10 @@ common:
     bt $CPUID_1_EDX_PAE, %edx
     jnc no_pae
 
-    /* The linear region in 2 MiB pages; ecx: number of the page, eax: its entry, whose upper half stays zero. */
+    /*
+     * The linear region in 2 MiB pages; ecx: number of the page, eax: its entry, whose upper half
+     * stays zero.
+     */
     xor %ecx, %ecx
 1:  mov %ecx, %eax
     shl $LARGE_SHIFT, %eax
@@ -118,8 +131,12 @@ common:
     movl $(PHYSICAL(vmi__window_table) + PTE_PRESENT + PTE_WRITE), \
         PHYSICAL(vmi__boot_pd) + 8 * ((VMI__WINDOW_BASE >> LARGE_SHIFT) & 511)
 
-    /* The top GiB, and for the moment the same as identity mapping at the bottom. Present is all a PDPTE may have. */
-    movl $(PHYSICAL(vmi__boot_pd) + PTE_PRESENT), PHYSICAL(vmi__boot_pdpt) + 8 * (VMI__LINEAR_BASE >> 30)
+    /*
+     * The top GiB, and for the moment the same as identity mapping at the bottom. Present is all a
+     * PDPTE may have.
+     */
+    movl $(PHYSICAL(vmi__boot_pd) + PTE_PRESENT), \
+        PHYSICAL(vmi__boot_pdpt) + 8 * (VMI__LINEAR_BASE >> 30)
     movl $(PHYSICAL(vmi__boot_pd) + PTE_PRESENT), PHYSICAL(vmi__boot_pdpt)
 
     mov $CR4_PAE, %eax
@@ -150,8 +167,9 @@ common:
     call vmi__pc_start
 
 /*
- * Paging cannot be turned on. Segments whose base is minus the linear base let code run at its linear addresses all the
- * same, far enough to read the command line, print the reason and end. edi, esi, ebp: as above.
+ * Paging cannot be turned on. Segments whose base is minus the linear base let code run at its
+ * linear addresses all the same, far enough to read the command line, print the reason and end.
+ * edi, esi, ebp: as above.
  */
 no_pae:
     lgdt PHYSICAL(offset_gdtr)
@@ -170,8 +188,8 @@ no_pae:
     call vmi__pc_refuse
 
 /*
- * No C can run. esi: next byte of the text; ah: that byte, later the transmitter's status in al; ecx: polls left;
- * edx: port. A UART that takes nothing is left alone.
+ * No C can run. esi: next byte of the text; ah: that byte, later the transmitter's status in al;
+ * ecx: polls left; edx: port. A UART that takes nothing is left alone.
  */
 too_old:
     mov $PHYSICAL(too_old_text), %esi
@@ -199,7 +217,10 @@ too_old_text:
 no_pae_text:
     .asciz "the processor has no PAE"
 
-/* Code and data with DPL 0, 4 GiB, accessed already so that loading them writes nothing (Intel SDM vol. 3A, 3.4.5). */
+/*
+ * Code and data with DPL 0, 4 GiB, accessed already so that loading them writes nothing (Intel SDM
+ * vol. 3A, 3.4.5).
+ */
     .balign 8
 flat_gdt:
     .quad 0

@@ -23,7 +23,8 @@ static uint32_t text_used;
 static struct span spans[SPANS_MAX];
 static uint32_t spans_count;
 
-const void *vmi__loader_table(const struct vmi__loader_view *view, uint64_t address, uint32_t count, uint32_t size)
+const void *vmi__loader_table(const struct vmi__loader_view *view, uint64_t address, uint32_t count,
+                              uint32_t size)
 {
     uint64_t bytes = (uint64_t)count * size;
 
@@ -72,7 +73,8 @@ const char *vmi__loader_memory(uint64_t base, uint64_t size, uint32_t kind)
     return vmi__memory_add(base, size, kind);
 }
 
-const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size, uint64_t line)
+const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
+                               uint64_t line)
 {
     struct vmi_module *module = &modules[vmi__boot.module_count];
 
@@ -166,7 +168,8 @@ static void measure(uint64_t *end, uint64_t *room)
 
 const char *vmi__loader_finish(const struct vmi__loader_view *view)
 {
-    uint32_t image_start = view->image_start & ~0xfffu, image_end = (view->image_end + 0xfff) & ~0xfffu;
+    uint32_t image_start = view->image_start & ~0xfffu,
+             image_end = (view->image_end + 0xfff) & ~0xfffu;
     uint64_t end, room;
     const char *reason;
 
@@ -184,7 +187,8 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
     reason = vmi__memory_add(image_start, image_end - image_start, VMI_MEMORY_IMAGE);
     if (reason)
         return reason;
-    /* Interrupt vectors and the BIOS's data area; besides, nobody wants frame 0 from an allocator. */
+    /* Interrupt vectors and the BIOS's data area; besides, nobody wants frame 0 from an allocator.
+     */
     reason = vmi__memory_add(0, 4096, VMI_MEMORY_RESERVED);
     if (reason)
         return reason;

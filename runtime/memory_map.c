@@ -16,7 +16,10 @@ static struct claim claims[CLAIMS_MAX];
 static uint32_t claims_count;
 static struct vmi_memory_range ranges[RANGES_MAX];
 
-/* Of two claims to the same byte, the one of higher rank holds. Kinds that nobody defined are as good as reserved. */
+/*
+ * Of two claims to the same byte, the one of higher rank holds. Kinds that nobody defined are as
+ * good as reserved.
+ */
 static uint32_t rank(uint32_t kind)
 {
     switch (kind) {
@@ -64,7 +67,10 @@ const char *vmi__memory_add(uint64_t base, uint64_t size, uint32_t kind)
     return 0;
 }
 
-/* Kind that holds at an address (0 if nobody claims it), and in *next the next address at which that may change. */
+/*
+ * Kind that holds at an address (0 if nobody claims it), and in *next the next address at which
+ * that may change.
+ */
 static uint32_t kind_at(uint64_t address, uint64_t *next)
 {
     uint32_t kind = 0, i;

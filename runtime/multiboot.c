@@ -74,14 +74,16 @@ static const char *read_modules(const struct vmi__loader_view *view, const struc
 
         if (module->end < module->start)
             return "a boot module ends before it starts";
-        reason = vmi__loader_module(view, module->start, module->end - module->start, module->command_line);
+        reason = vmi__loader_module(view, module->start, module->end - module->start,
+                                    module->command_line);
         if (reason)
             return reason;
     }
     return 0;
 }
 
-const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic, uint32_t address)
+const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic,
+                                uint32_t address)
 {
     const struct info *in_memory;
     struct info info;
@@ -98,7 +100,8 @@ const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t ma
     if ((info.flags & INFO_COMMAND_LINE) &&
         !vmi__loader_string(view, info.command_line, &vmi__boot.command_line))
         return "the command line is not terminated inside memory or too long";
-    if ((info.flags & INFO_LOADER_NAME) && !vmi__loader_string(view, info.loader_name, &vmi__boot.loader))
+    if ((info.flags & INFO_LOADER_NAME) &&
+        !vmi__loader_string(view, info.loader_name, &vmi__boot.loader))
         return "the loader's name is not terminated inside memory or too long";
 
     if (info.flags & INFO_MEMORY_MAP) {

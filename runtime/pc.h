@@ -10,10 +10,14 @@
 /* Page table of the device window. */
 extern uint64_t vmi__window_table[VMI__WINDOW_SLOTS];
 
-/* Called by entry.S with paging on, on the boot stack. `magic` is eax at the entry, `info` is ebx. */
+/* Called by entry.S with paging on, on the boot stack. `magic` is eax at the entry, `info` is ebx.
+ */
 void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info) __attribute__((noreturn));
 
-/* Called by entry.S where paging is impossible, with segments that stand in for it: reads the options and refuses. */
+/*
+ * Called by entry.S where paging is impossible, with segments that stand in for it: reads the
+ * options and refuses.
+ */
 void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char *reason)
     __attribute__((noreturn));
 

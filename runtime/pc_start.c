@@ -27,7 +27,8 @@ static const char *read_loader(uint32_t protocol, uint32_t magic, uint32_t info)
     return reason ? reason : vmi__loader_finish(&view);
 }
 
-/* Refuses with what is known of the command line, so that whoever started the machine can be told. */
+/* Refuses with what is known of the command line, so that whoever started the machine can be told.
+ */
 static void __attribute__((noreturn)) refuse(const char *reason)
 {
     vmi__options();

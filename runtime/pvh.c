@@ -30,7 +30,8 @@ struct memory_entry {
     uint32_t kind, reserved;
 };
 
-static const char *read_memory_map(const struct vmi__loader_view *view, const struct start_info *info)
+static const char *read_memory_map(const struct vmi__loader_view *view,
+                                   const struct start_info *info)
 {
     const struct memory_entry *entry;
     uint32_t i;
@@ -56,7 +57,8 @@ static const char *read_modules(const struct vmi__loader_view *view, const struc
     if (!module)
         return "the PVH module list is outside memory or inside the kernel";
     for (i = 0; i < info->modules_count; i++, module++) {
-        const char *reason = vmi__loader_module(view, module->base, module->size, module->command_line);
+        const char *reason =
+            vmi__loader_module(view, module->base, module->size, module->command_line);
 
         if (reason)
             return reason;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What the runtime offers to libraries (backends) and to the runtime's own parts. Kernels never see this header.
+ * What the runtime offers to libraries (backends) and to the runtime's own parts. Kernels never see
+ * this header.
  *
- * Two layers: the common part serves every library; the PC part (pc_*.c, entry.S) serves those that are entered with
- * paging off, by multiboot or PVH.
+ * Two layers: the common part serves every library; the PC part (pc_*.c, entry.S) serves those that
+ * are entered with paging off, by multiboot or PVH.
  */
 #ifndef VMI_RUNTIME_H
 #define VMI_RUNTIME_H
@@ -16,21 +17,22 @@
 
 #include "layout.h"
 
-/* ---- start ------------------------------------------------------------------------------------------------------ */
+/* ---- start ---- */
 
 /* What the kernel is told. Filled by the entry path, then by vmi__backend_init. */
 extern struct vmi_boot_info vmi__boot;
 
 /*
- * The last step of every entry path, on the boot stack with the boot tables loaded: vmi__boot holds what the entry path
- * knows, memory ranges are added. Reads the library's options, calls vmi__backend_init, publishes the memory map and
- * enters the kernel.
+ * The last step of every entry path, on the boot stack with the boot tables loaded: vmi__boot holds
+ * what the entry path knows, memory ranges are added. Reads the library's options, calls
+ * vmi__backend_init, publishes the memory map and enters the kernel.
  */
 void vmi__start(void) __attribute__((noreturn));
 
 /*
- * Prepares the library: the console first, so that a refusal can be read. Fills what only the library knows: name,
- * CPUs, kernel_rpl and kernel_cs if they are not 0 and the boot code segment. Defined by each backend.
+ * Prepares the library: the console first, so that a refusal can be read. Fills what only the
+ * library knows: name, CPUs, kernel_rpl and kernel_cs if they are not 0 and the boot code segment.
+ * Defined by each backend.
  */
 void vmi__backend_init(struct vmi_boot_info *boot);
 
@@ -38,69 +40,78 @@ void vmi__backend_init(struct vmi_boot_info *boot);
 void kernel_main(const struct vmi_boot_info *boot);
 
 /*
- * Says on the library's console why it cannot run here and ends the machine with VMI_STATUS_REFUSED. May be called
- * before vmi__backend_init: a library's console and shutdown work, or at least return, without it.
+ * Says on the library's console why it cannot run here and ends the machine with
+ * VMI_STATUS_REFUSED. May be called before vmi__backend_init: a library's console and shutdown
+ * work, or at least return, without it.
  */
 void vmi__fatal(const char *reason) __attribute__((noreturn));
 
 /* Writes a string to the library's console, whole. */
 void vmi__print(const char *text);
 
-/* ---- memory map ------------------------------------------------------------------------------------------------- */
+/* ---- memory map ---- */
 
 /*
- * Ranges are added in any order and may overlap; where they do, the kind that allows least wins, and what the runtime
- * and the libraries claim (IMAGE, BOOT, MODULE, LIBRARY) wins over whatever the loader said. All these return 0 for
- * success, or the reason for which the kernel must not be started.
+ * Ranges are added in any order and may overlap; where they do, the kind that allows least wins,
+ * and what the runtime and the libraries claim (IMAGE, BOOT, MODULE, LIBRARY) wins over whatever
+ * the loader said. All these return 0 for success, or the reason for which the kernel must not be
+ * started.
  */
 const char *vmi__memory_add(uint64_t base, uint64_t size, uint32_t kind);
 
-/* Recomputes vmi__boot.memory from all ranges added so far. USABLE ranges are cut to whole pages. */
+/* Recomputes vmi__boot.memory from all ranges added so far. USABLE ranges are cut to whole pages.
+ */
 const char *vmi__memory_publish(void);
 
 /* Is every byte of the range of that kind, as of the last vmi__memory_publish? */
 bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind);
 
 /*
- * Claims `size` bytes (whole pages) of usable memory that end at or below `limit`, as LIBRARY: the highest such place.
- * Returns its guest-physical address, or 0 if there is none.
+ * Claims `size` bytes (whole pages) of usable memory that end at or below `limit`, as LIBRARY: the
+ * highest such place. Returns its guest-physical address, or 0 if there is none.
  */
 uint32_t vmi__memory_claim(uint32_t size, uint32_t limit);
 
-/* ---- options ---------------------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 /*
- * Looks for `name=value` or `name` among the blank-separated words of the command line. Returns false if it is not
- * there; else *value is the text behind `=` (not terminated; empty for a bare word) and *length its length. The last
- * one counts.
+ * Looks for `name=value` or `name` among the blank-separated words of the command line. Returns
+ * false if it is not there; else *value is the text behind `=` (not terminated; empty for a bare
+ * word) and *length its length. The last one counts.
  */
 bool vmi__option(const char *name, const char **value, uint32_t *length);
 
 /* Reads an unsigned number, decimal or with 0x in front, that fills the text. */
 bool vmi__parse_u32(const char *text, uint32_t length, uint32_t *number);
 
-/* Takes the options that all libraries know (vmi.debug_exit) into vmi__boot; returns 0 or the reason to refuse. */
+/*
+ * Takes the options that all libraries know (vmi.debug_exit) into vmi__boot; returns 0 or the
+ * reason to refuse.
+ */
 const char *vmi__options(void);
 
-/* ---- PC libraries ----------------------------------------------------------------------------------------------- */
+/* ---- PC libraries ---- */
 
 /* Guest-physical address of the ACPI RSDP if the loader gave one, else 0. */
 extern uint64_t vmi__rsdp;
 
-/* Root page table (PAE) of the boot tables and its top directory, which maps the linear region and the window. */
+/*
+ * Root page table (PAE) of the boot tables and its top directory, which maps the linear region and
+ * the window.
+ */
 extern uint64_t vmi__boot_pdpt[4], vmi__boot_pd[512];
 
 /*
- * The device window: the pages from virtual_end up, kept by every address space of the kernel (docs/architecture.md).
- * Maps one page uncached at its fixed slot and returns its linear address. Slots below VMI__WINDOW_SCRATCH are for
- * good; the others are handed out by vmi__window_borrow.
+ * The device window: the pages from virtual_end up, kept by every address space of the kernel
+ * (docs/architecture.md). Maps one page uncached at its fixed slot and returns its linear address.
+ * Slots below VMI__WINDOW_SCRATCH are for good; the others are handed out by vmi__window_borrow.
  */
 volatile void *vmi__window_map(uint32_t slot, uint64_t address);
 
 /*
- * Makes `size` bytes at a guest-physical address readable, by the linear region where it reaches that far, else by the
- * scratch slots, until the next borrow. Only for vmi__backend_init, on the first CPU. Returns 0 if paging is still off
- * or if it does not fit.
+ * Makes `size` bytes at a guest-physical address readable, by the linear region where it reaches
+ * that far, else by the scratch slots, until the next borrow. Only for vmi__backend_init, on the
+ * first CPU. Returns 0 if paging is still off or if it does not fit.
  */
 const void *vmi__window_borrow(uint64_t address, uint32_t size);
 
@@ -116,15 +127,21 @@ static inline uint32_t vmi__physical(const void *linear)
     return (uint32_t)(uintptr_t)linear - VMI__LINEAR_BASE;
 }
 
-/* ---- arithmetic without libgcc ---------------------------------------------------------------------------------- */
+/* ---- arithmetic without libgcc ---- */
 
-/* Quotient of 64 bits by 32, by two divisions of the processor's own (Intel SDM vol. 2A, DIV); divisor is not 0. */
+/*
+ * Quotient of 64 bits by 32, by two divisions of the processor's own (Intel SDM vol. 2A, DIV);
+ * divisor is not 0.
+ */
 static inline uint64_t vmi__div64(uint64_t dividend, uint32_t divisor)
 {
     uint32_t high = (uint32_t)(dividend >> 32), low = (uint32_t)dividend;
     uint32_t quotient_high = high / divisor, remainder = high % divisor, quotient_low;
 
-    __asm__("divl %4" : "=a"(quotient_low), "=d"(remainder) : "0"(low), "1"(remainder), "r"(divisor) : "cc");
+    __asm__("divl %4"
+            : "=a"(quotient_low), "=d"(remainder)
+            : "0"(low), "1"(remainder), "r"(divisor)
+            : "cc");
     return (uint64_t)quotient_high << 32 | quotient_low;
 }
 
@@ -137,7 +154,7 @@ static inline uint64_t vmi__scale(uint64_t value, uint32_t multiplier, uint32_t 
     return (low >> shift) + (high << (32 - shift));
 }
 
-/* ---- memory ----------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 void *memcpy(void *to, const void *from, size_t size);
 void *memmove(void *to, const void *from, size_t size);

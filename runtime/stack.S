@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The stack that every entry path starts on and that the kernel begins with. The page below it holds nothing: a kernel
- * that leaves vmi_stack_guard unmapped in its own tables turns an overflow into a page fault.
+ * The stack that every entry path starts on and that the kernel begins with. The page below it
+ * holds nothing: a kernel that leaves vmi_stack_guard unmapped in its own tables turns an overflow
+ * into a page fault.
  */
 #include "layout.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The four functions that compilers call on their own in freestanding code. Weak: a kernel may bring its own. String
- * instructions keep the compiler from recognizing the loops and calling the function from itself.
+ * The four functions that compilers call on their own in freestanding code. Weak: a kernel may
+ * bring its own. String instructions keep the compiler from recognizing the loops and calling the
+ * function from itself.
  */
 #include "runtime.h"
 
@@ -22,7 +23,10 @@ __attribute__((weak)) void *memmove(void *to, const void *from, size_t size)
         char *target = (char *)to + size - 1;
 
         /* Backwards; the ABI wants the direction flag clear again. */
-        __asm__ volatile("std; rep movsb; cld" : "+D"(target), "+S"(source), "+c"(size) : : "memory");
+        __asm__ volatile("std; rep movsb; cld"
+                         : "+D"(target), "+S"(source), "+c"(size)
+                         :
+                         : "memory");
     }
     return to;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * As much ACPI as the library needs: processors and I/O APICs (MADT), power-off, reset, timer and century (FADT), and the
- * sleep type of S5, which is in AML. Every table is bounded and summed before it is believed. Source: ACPI 6.5, 5.2.
+ * As much ACPI as the library needs: processors and I/O APICs (MADT), power-off, reset, timer and
+ * century (FADT), and the sleep type of S5, which is in AML. Every table is bounded and summed
+ * before it is believed. Source: ACPI 6.5, 5.2.
  */
 #include "native.h"
 
@@ -64,8 +65,8 @@ struct fadt {
     uint16_t arm_boot_flags;
     uint8_t minor;
     uint64_t x_firmware, x_dsdt;
-    struct vmi__native_register x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control, x_pm2_control,
-        x_pm_timer, x_gpe0, x_gpe1, sleep_control, sleep_status;
+    struct vmi__native_register x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control,
+        x_pm2_control, x_pm_timer, x_gpe0, x_gpe1, sleep_control, sleep_status;
 } __attribute__((packed));
 
 VMI__ASSERT(fadt, sizeof(struct fadt) == 268);
@@ -82,7 +83,10 @@ static bool sums_to_zero(const void *table, uint32_t size)
     return sum == 0;
 }
 
-/* The table at an address, until the next one is asked for; 0 if it is no table or not the one that is wanted. */
+/*
+ * The table at an address, until the next one is asked for; 0 if it is no table or not the one that
+ * is wanted.
+ */
 static const struct header *table_at(uint64_t address, const char *signature)
 {
     const struct header *header = vmi__window_borrow(address, sizeof(*header));
@@ -193,7 +197,8 @@ static void read_madt(const struct header *madt)
     }
 }
 
-/* Reads a small AML integer (ACPI 6.5, 20.2.3) and moves on; false if it is none or behind the end. */
+/* Reads a small AML integer (ACPI 6.5, 20.2.3) and moves on; false if it is none or behind the end.
+ */
 static bool aml_byte(const uint8_t **next, const uint8_t *end, uint8_t *value)
 {
     const uint8_t *at = *next;
@@ -212,8 +217,8 @@ static bool aml_byte(const uint8_t **next, const uint8_t *end, uint8_t *value)
 }
 
 /*
- * Name (_S5, Package () {type for PM1a, type for PM1b, …}): 08 [5c] "_S5_" 12 length count elements. Looked for as
- * bytes, not by an interpreter.
+ * Name (_S5, Package () {type for PM1a, type for PM1b, …}): 08 [5c] "_S5_" 12 length count
+ * elements. Looked for as bytes, not by an interpreter.
  */
 static bool find_s5(const struct header *dsdt)
 {

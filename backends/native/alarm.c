@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * SetAlarm and CancelAlarm. Wired to LVTT an alarm is the local APIC's timer: in TSC-deadline mode where the processor
- * has that, else in one-shot mode. Wired to IRQ0 it is channel 0 of the PIT. Periods, and alarms that are further away
- * than a timer reaches, are made of single shots: EndOfInterrupt sets the next one.
+ * SetAlarm and CancelAlarm. Wired to LVTT an alarm is the local APIC's timer: in TSC-deadline mode
+ * where the processor has that, else in one-shot mode. Wired to IRQ0 it is channel 0 of the PIT.
+ * Periods, and alarms that are further away than a timer reaches, are made of single shots:
+ * EndOfInterrupt sets the next one.
  *
  * Source: Intel SDM vol. 3A, 11.5.4.
  */
@@ -14,15 +15,18 @@
 #define LVTT_MODE            0x60000u
 #define LVTT_DEADLINE        0x40000u
 
-/* Ticks are cycles * rate >> SHIFT; 24 bits of fraction leave room for a timer 255 times as fast as the TSC. */
+/*
+ * Ticks are cycles * rate >> SHIFT; 24 bits of fraction leave room for a timer 255 times as fast as
+ * the TSC.
+ */
 #define SHIFT 24
 
 /* Rates are this much (1/2048) too high, for clocks drift and an alarm must not be early. */
 #define MARGIN_SHIFT 11
 
 #define MEASUREMENTS_PER_SECOND 100 /* how long one takes */
-#define PIT_TICKS_MAX             0xffffu
-#define CATCH_UP_MAX              64
+#define PIT_TICKS_MAX           0xffffu
+#define CATCH_UP_MAX            64
 
 struct alarm {
     bool set;
@@ -95,7 +99,10 @@ static bool start_lvtt(uint64_t expiry)
 
     if (deadline) {
         vmi__native_apic_write(VMI_APIC_LVTT, lvtt | LVTT_DEADLINE);
-        /* The mode must be there before the deadline (Intel SDM vol. 3A, 11.5.4.1); a locked access is a fence. */
+        /*
+         * The mode must be there before the deadline (Intel SDM vol. 3A, 11.5.4.1); a locked access
+         * is a fence.
+         */
         __sync_synchronize();
         vmi__wrmsr(MSR_DEADLINE, expiry ? expiry : 1);
         return true;
@@ -106,7 +113,8 @@ static bool start_lvtt(uint64_t expiry)
     ticks = (ticks >> shift) + 1;
     vmi__native_apic_write(VMI_APIC_LVTT, lvtt);
     vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[shift]);
-    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
+    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL,
+                           ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
     return ticks <= UINT32_MAX;
 }
 
@@ -128,7 +136,8 @@ static bool start_irq0(uint64_t expiry)
 /* Starts a timer, and has EndOfInterrupt look after it if one shot is not all. */
 static void start(struct alarm *alarm, bool lvtt)
 {
-    uint32_t vector = lvtt ? vmi__native_apic_read(VMI_APIC_LVTT) & 0xff : vmi__native_event_vector(0);
+    uint32_t vector =
+        lvtt ? vmi__native_apic_read(VMI_APIC_LVTT) & 0xff : vmi__native_event_vector(0);
     bool whole = lvtt ? start_lvtt(alarm->expiry) : start_irq0(alarm->expiry);
 
     if (!whole || alarm->period)

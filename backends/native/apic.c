@@ -7,10 +7,10 @@
 
 #define CPUID_1_EDX_APIC (1u << 9)
 
-#define MSR_APIC_BASE      0x1b
-#define APIC_BASE_X2APIC   (1u << 10)
-#define APIC_BASE_ENABLE   (1u << 11)
-#define APIC_BASE_ADDRESS  0x000ffffffffff000ull
+#define MSR_APIC_BASE     0x1b
+#define APIC_BASE_X2APIC  (1u << 10)
+#define APIC_BASE_ENABLE  (1u << 11)
+#define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 
 #define SVR_ENABLE       0x100
 #define LVT_NMI          0x400
@@ -72,7 +72,8 @@ bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
     uint32_t flags = vmi__irq_save(), polls = 0;
     bool idle;
 
-    while (!(idle = !(vmi__native_apic_read(VMI_APIC_ICR_LOW) & ICR_PENDING)) && ++polls < POLLS_MAX)
+    while (!(idle = !(vmi__native_apic_read(VMI_APIC_ICR_LOW) & ICR_PENDING)) &&
+           ++polls < POLLS_MAX)
         vmi__pause();
     if (idle) {
         vmi__native_apic_write(VMI_APIC_ICR_HIGH, apic_id << 24);
@@ -91,7 +92,8 @@ VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t
     if (base >= count ? mask != 0 : count - base < 32 && mask >> (count - base))
         return VMI_EINVAL;
     for (cpu = base; mask; cpu++, mask >>= 1) {
-        if ((mask & 1) && !vmi__native_apic_command(vmi__boot.apic_id[cpu], ICR_FIXED_ASSERT | vector))
+        if ((mask & 1) &&
+            !vmi__native_apic_command(vmi__boot.apic_id[cpu], ICR_FIXED_ASSERT | vector))
             return VMI_EIO;
     }
     return VMI_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The console: a 16550 (or 8250) at the first serial port. Source: National Semiconductor PC16550D data sheet, 8.
+ * The console: a 16550 (or 8250) at the first serial port. Source: National Semiconductor PC16550D
+ * data sheet, 8.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -8,13 +9,13 @@
 #define PORT 0x3f8
 
 enum {
-    DATA = PORT + 0,       /* receive and transmit; divisor low while LCR.DLAB */
-    ENABLE = PORT + 1,     /* interrupts; divisor high while LCR.DLAB */
-    FIFO = PORT + 2,       /* write */
-    IDENTIFY = PORT + 2,   /* read */
-    LINE = PORT + 3,       /* control */
-    MODEM = PORT + 4,      /* control */
-    STATUS = PORT + 5,     /* of the line */
+    DATA = PORT + 0,     /* receive and transmit; divisor low while LCR.DLAB */
+    ENABLE = PORT + 1,   /* interrupts; divisor high while LCR.DLAB */
+    FIFO = PORT + 2,     /* write */
+    IDENTIFY = PORT + 2, /* read */
+    LINE = PORT + 3,     /* control */
+    MODEM = PORT + 4,    /* control */
+    STATUS = PORT + 5,   /* of the line */
     SCRATCH = PORT + 7,
 };
 
@@ -31,7 +32,10 @@ enum {
 #define DIVISOR_115200 1
 #define FIFO_DEPTH     16
 
-/* Polls of the status after which a transmitter that takes nothing counts as gone: many seconds on any machine. */
+/*
+ * Polls of the status after which a transmitter that takes nothing counts as gone: many seconds on
+ * any machine.
+ */
 #define POLLS_MAX (50u << 20)
 
 static enum { UNKNOWN, ABSENT, PRESENT } state;
@@ -75,7 +79,8 @@ void vmi__native_console_interrupts(void)
     vmi__outb(ENABLE, ENABLE_RECEIVE);
 }
 
-/* Writes what fits into the transmitter in one go; returns how much that is, 0 if it takes nothing. */
+/* Writes what fits into the transmitter in one go; returns how much that is, 0 if it takes nothing.
+ */
 static uint32_t write_burst(const uint8_t *bytes, uint32_t length)
 {
     uint32_t polls = 0, count = 0, flags;

@@ -73,7 +73,9 @@ static inline struct vmi__cpuid vmi__cpuid(uint32_t leaf, uint32_t subleaf)
 {
     struct vmi__cpuid id;
 
-    __asm__("cpuid" : "=a"(id.eax), "=b"(id.ebx), "=c"(id.ecx), "=d"(id.edx) : "0"(leaf), "2"(subleaf));
+    __asm__("cpuid"
+            : "=a"(id.eax), "=b"(id.ebx), "=c"(id.ecx), "=d"(id.edx)
+            : "0"(leaf), "2"(subleaf));
     return id;
 }
 

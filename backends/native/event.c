@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * EventBind, EventUnmask and EndOfInterrupt: interrupt lines by the I/O APIC, or by the 8259 where there is none. The
- * number of an event is that of its line.
+ * EventBind, EventUnmask and EndOfInterrupt: interrupt lines by the I/O APIC, or by the 8259 where
+ * there is none. The number of an event is that of its line.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -76,7 +76,8 @@ VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t event)
         line->unmasked = true;
         if (by_ioapic) {
             vmi__native_ioapic_unmask(event);
-            /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not. */
+            /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not.
+             */
             if (!vmi__native_ioapic_level(event) && vmi__native_pic_requested(event))
                 vmi__native_apic_command(line->apic_id, ICR_FIXED_ASSERT | line->vector);
         } else {

@@ -55,8 +55,9 @@ void vmi__native_ioapic_init(void)
 }
 
 /*
- * Line 0 is usually wired to input 2, where ISA has its cascade, and the tables say so. Some emulators wire it so and do
- * not say: without word of it the line gets both inputs, of which the other has nothing on it.
+ * Line 0 is usually wired to input 2, where ISA has its cascade, and the tables say so. Some
+ * emulators wire it so and do not say: without word of it the line gets both inputs, of which the
+ * other has nothing on it.
  */
 #define SECOND_INPUT_OF_LINE_0 2
 
@@ -68,7 +69,8 @@ static const struct ioapic *find(uint32_t input, uint32_t *reg)
     for (i = 0; i < VMI__IOAPICS_MAX; i++) {
         const struct ioapic *ioapic = &ioapics[i];
 
-        if (ioapic->lines && input >= ioapic->first_line && input - ioapic->first_line < ioapic->lines) {
+        if (ioapic->lines && input >= ioapic->first_line &&
+            input - ioapic->first_line < ioapic->lines) {
             *reg = REGISTER_ENTRIES + 2 * (input - ioapic->first_line);
             return ioapic;
         }
@@ -90,7 +92,8 @@ bool vmi__native_ioapic_has(uint32_t line)
 
 bool vmi__native_ioapic_level(uint32_t line)
 {
-    /* Without an override, or where it says "as the bus has it", ISA lines are edges, active high. */
+    /* Without an override, or where it says "as the bus has it", ISA lines are edges, active high.
+     */
     return (vmi__native_acpi.overrides[line].flags >> 2 & 3) == OVERRIDE_LEVEL;
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Measures a counter against the TSC, though a hypervisor or an emulator may stop this CPU at any moment: of several
- * readings at each end the one counts that the least time passed around.
+ * Measures a counter against the TSC, though a hypervisor or an emulator may stop this CPU at any
+ * moment: of several readings at each end the one counts that the least time passed around.
  */
 #include "native.h"
 
-/* Readings at each end, and readings without any change after which a counter is said to stand still. */
+/*
+ * Readings at each end, and readings without any change after which a counter is said to stand
+ * still.
+ */
 #define TRIES       8
 #define STILL_LIMIT 4096
 
@@ -29,8 +32,8 @@ static struct reading take(vmi__native_counter *read)
     return best;
 }
 
-struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask, uint32_t ticks,
-                                                uint64_t cycles)
+struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask,
+                                                uint32_t ticks, uint64_t cycles)
 {
     struct vmi__native_interval interval = {.ticks = 0};
     struct reading first = take(read), last;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Between the parts of the native library, and for libraries that inherit from it. Each part stands alone in a file of
- * its name and can be used, or left unused, by an inheriting library, whose calls then have routines of their own.
- * Prototypes of the routines that calls are bound to are in the generated routines.h of each library, which declares
- * the routines that it uses; this header is for everything else.
+ * Between the parts of the native library, and for libraries that inherit from it. Each part stands
+ * alone in a file of its name and can be used, or left unused, by an inheriting library, whose
+ * calls then have routines of their own. Prototypes of the routines that calls are bound to are in
+ * the generated routines.h of each library, which declares the routines that it uses; this header
+ * is for everything else.
  */
 #ifndef VMI_NATIVE_H
 #define VMI_NATIVE_H
@@ -14,16 +15,17 @@
 
 #define VMI__ROUTINE __attribute__((regparm(3)))
 
-/* ---- init.c ----------------------------------------------------------------------------------------------------- */
+/* ---- init.c ---- */
 
 /*
- * Prepares everything below, console first. An inheriting library has its own vmi__backend_init (instead of
- * backend_init.c) and calls this from it; before that it may set vmi__native_tsc_hz if it knows better than to measure.
- * Afterwards boot->apic_id and cpu_count are right, and the trampoline's page is taken out of the memory map.
+ * Prepares everything below, console first. An inheriting library has its own vmi__backend_init
+ * (instead of backend_init.c) and calls this from it; before that it may set vmi__native_tsc_hz if
+ * it knows better than to measure. Afterwards boot->apic_id and cpu_count are right, and the
+ * trampoline's page is taken out of the memory map.
  */
 void vmi__native_init(struct vmi_boot_info *boot);
 
-/* ---- console16550.c --------------------------------------------------------------------------------------------- */
+/* ---- console16550.c ---- */
 
 /* Finds and sets up the UART, once. */
 void vmi__native_console_init(void);
@@ -33,26 +35,27 @@ bool vmi__native_console_present(void);
 /* Lets the UART raise its line when input is there. */
 void vmi__native_console_interrupts(void);
 
-/* ---- measure.c -------------------------------------------------------------------------------------------------- */
+/* ---- measure.c ---- */
 
 /* Reads a free-running counter. */
 typedef uint32_t vmi__native_counter(void);
 
 /* How a counter and the TSC moved over the same interval. */
 struct vmi__native_interval {
-    uint32_t ticks;            /* of the counter; 0 if it stands still */
-    uint64_t cycles;           /* of the TSC, as near as could be measured */
-    uint64_t cycles_at_least;  /* of the TSC, whatever came between the readings */
+    uint32_t ticks;           /* of the counter; 0 if it stands still */
+    uint64_t cycles;          /* of the TSC, as near as could be measured */
+    uint64_t cycles_at_least; /* of the TSC, whatever came between the readings */
 };
 
 /*
- * Watches both for at least `ticks` ticks and `cycles` cycles, less than a round of the counter. `mask` is the counter's
- * width, all ones; a counter that counts down is read as its complement. Gives up when the counter stands still.
+ * Watches both for at least `ticks` ticks and `cycles` cycles, less than a round of the counter.
+ * `mask` is the counter's width, all ones; a counter that counts down is read as its complement.
+ * Gives up when the counter stands still.
  */
-struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask, uint32_t ticks,
-                                                uint64_t cycles);
+struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask,
+                                                uint32_t ticks, uint64_t cycles);
 
-/* ---- tsc.c ------------------------------------------------------------------------------------------------------ */
+/* ---- tsc.c ---- */
 
 /* Frequency of the TSC; 0 until vmi__native_tsc_init unless an inheriting library sets it. */
 extern uint64_t vmi__native_tsc_hz;
@@ -63,7 +66,7 @@ void vmi__native_tsc_init(void);
 /* Waits that long. */
 void vmi__native_delay(uint32_t microseconds);
 
-/* ---- pit.c ------------------------------------------------------------------------------------------------------ */
+/* ---- pit.c ---- */
 
 #define VMI__PIT_HZ 1193182u
 
@@ -76,7 +79,7 @@ uint32_t vmi__native_pit_counter(void);
 /* Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it. */
 void vmi__native_pit_oneshot(uint32_t ticks);
 
-/* ---- apic.c ----------------------------------------------------------------------------------------------------- */
+/* ---- apic.c ---- */
 
 #define VMI__APIC_SLOT          0 /* in the device window: APICRead and APICWrite know this */
 #define VMI__APIC_SPURIOUS      0xff
@@ -108,10 +111,13 @@ void vmi__native_apic_init(void);
 uint32_t vmi__native_apic_id(void);
 uint32_t vmi__native_cpu(void);
 
-/* Sends one command to one APIC: waits, for a bounded time, until the one before has left. False if it has not. */
+/*
+ * Sends one command to one APIC: waits, for a bounded time, until the one before has left. False if
+ * it has not.
+ */
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
 
-/* ---- acpi.c ----------------------------------------------------------------------------------------------------- */
+/* ---- acpi.c ---- */
 
 /* Generic address structure (ACPI 6.5, 5.2.3.2); space 0 is memory, 1 is ports. */
 struct vmi__native_register {
@@ -124,7 +130,7 @@ struct vmi__native_ioapic_info {
 };
 
 struct vmi__native_override {
-    uint32_t line; /* global system interrupt */
+    uint32_t line;  /* global system interrupt */
     uint16_t flags; /* polarity in bits 0-1, trigger in bits 2-3 */
 };
 
@@ -133,14 +139,14 @@ struct vmi__native_override {
 
 /* What the library wants from ACPI; all zero where a table or field is missing. */
 struct vmi__native_acpi {
-    uint32_t pm_timer;               /* port */
-    bool pm_timer_32;                /* it has 32 bits, not 24 */
-    uint8_t century;                 /* index of the RTC's century register */
-    bool can_sleep;                  /* S5 is there */
-    uint8_t sleep_a, sleep_b;        /* its types */
-    uint32_t control_a, control_b;   /* PM1 control ports */
-    uint32_t smi_command;            /* port */
-    uint8_t smi_enable;              /* what turns ACPI mode on there */
+    uint32_t pm_timer;             /* port */
+    bool pm_timer_32;              /* it has 32 bits, not 24 */
+    uint8_t century;               /* index of the RTC's century register */
+    bool can_sleep;                /* S5 is there */
+    uint8_t sleep_a, sleep_b;      /* its types */
+    uint32_t control_a, control_b; /* PM1 control ports */
+    uint32_t smi_command;          /* port */
+    uint8_t smi_enable;            /* what turns ACPI mode on there */
     struct vmi__native_register sleep, reset;
     uint8_t reset_value;
     struct vmi__native_ioapic_info ioapics[VMI__IOAPICS_MAX];
@@ -153,7 +159,7 @@ extern struct vmi__native_acpi vmi__native_acpi;
 /* Reads the tables, once; fills the CPUs of vmi__boot. */
 void vmi__native_acpi_init(void);
 
-/* ---- pic.c ------------------------------------------------------------------------------------------------------ */
+/* ---- pic.c ---- */
 
 /* Initializes both 8259s with every line masked, and forgets requests that came before. */
 void vmi__native_pic_init(void);
@@ -169,7 +175,7 @@ bool vmi__native_pic_requested(uint32_t line);
 /* Ends the interrupt that has this vector if it came from a line; false if it did not. */
 bool vmi__native_pic_end(uint32_t vector);
 
-/* ---- ioapic.c --------------------------------------------------------------------------------------------------- */
+/* ---- ioapic.c ---- */
 
 /* Maps the I/O APICs and masks all their inputs. */
 void vmi__native_ioapic_init(void);
@@ -186,7 +192,7 @@ void vmi__native_ioapic_unmask(uint32_t line);
 /* Is the line level-triggered? */
 bool vmi__native_ioapic_level(uint32_t line);
 
-/* ---- event.c ---------------------------------------------------------------------------------------------------- */
+/* ---- event.c ---- */
 
 /* Chooses between I/O APIC and 8259. */
 void vmi__native_event_init(void);
@@ -195,12 +201,12 @@ void vmi__native_event_init(void);
 uint32_t vmi__native_event_vector(uint32_t line);
 
 /*
- * What EndOfInterrupt does besides telling the interrupt controller; a library with an EndOfInterrupt of its own calls
- * it too.
+ * What EndOfInterrupt does besides telling the interrupt controller; a library with an
+ * EndOfInterrupt of its own calls it too.
  */
 static inline void vmi__native_interrupt_ended(uint32_t vector);
 
-/* ---- alarm.c ---------------------------------------------------------------------------------------------------- */
+/* ---- alarm.c ---- */
 
 /* Measures the local APIC's timer against the TSC. */
 void vmi__native_alarm_init(void);
@@ -215,7 +221,7 @@ static inline void vmi__native_interrupt_ended(uint32_t vector)
         vmi__native_alarm_again(vector & 0xff);
 }
 
-/* ---- smp.c ------------------------------------------------------------------------------------------------------ */
+/* ---- smp.c ---- */
 
 /* Claims and fills the trampoline's page. */
 void vmi__native_smp_init(void);

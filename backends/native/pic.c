@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The pair of 8259 interrupt controllers. Source: Intel 8259A data sheet; ports and cascade as in the PC/AT.
+ * The pair of 8259 interrupt controllers. Source: Intel 8259A data sheet; ports and cascade as in
+ * the PC/AT.
  */
 #include "native.h"
 
@@ -71,10 +72,10 @@ void vmi__native_pic_unmask(uint32_t line)
 {
     struct chip *chip = &chips[line / 8];
 
-    chip->mask &= (uint8_t)~(1u << (line & 7));
+    chip->mask &= (uint8_t) ~(1u << (line & 7));
     vmi__outb(chip->port + DATA, chip->mask);
     if (line >= 8) {
-        chips[0].mask &= (uint8_t)~(1u << CASCADE);
+        chips[0].mask &= (uint8_t) ~(1u << CASCADE);
         vmi__outb(chips[0].port + DATA, chips[0].mask);
     }
 }
@@ -94,7 +95,10 @@ bool vmi__native_pic_end(uint32_t vector)
 
         if (!chip->routed || (vector & ~7u) != chip->vectors)
             continue;
-        /* Not in service: the vector is somebody else's, or line 7, which a request that went away leaves. */
+        /*
+         * Not in service: the vector is somebody else's, or line 7, which a request that went away
+         * leaves.
+         */
         if (state(chip, OCW3_IN_SERVICE) >> line & 1) {
             vmi__outb(chip->port + COMMAND, (uint8_t)(OCW2_END | line));
             ended = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Programmable interval timer: channel 0 is interrupt line 0, channel 2 is for measuring. Source: Intel 8254 data
- * sheet; port 0x61 as in the PC/AT.
+ * Programmable interval timer: channel 0 is interrupt line 0, channel 2 is for measuring. Source:
+ * Intel 8254 data sheet; port 0x61 as in the PC/AT.
  */
 #include "native.h"
 
@@ -10,9 +10,10 @@
 #define CONTROL   0x43
 #define GATE      0x61
 
-#define CONTROL_0_ONESHOT 0x30 /* low and high byte, mode 0: the line rises when the count has run out */
-#define CONTROL_2_RATE    0xb4 /* low and high byte, mode 2: counts down by one, again and again */
-#define CONTROL_2_LATCH   0x80
+#define CONTROL_0_ONESHOT                                                                          \
+    0x30 /* low and high byte, mode 0: the line rises when the count has run out */
+#define CONTROL_2_RATE  0xb4 /* low and high byte, mode 2: counts down by one, again and again */
+#define CONTROL_2_LATCH 0x80
 
 #define GATE_2  0x01
 #define SPEAKER 0x02

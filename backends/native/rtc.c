@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * GetWallclockTime: the real-time clock, read once, and the TSC from there on. Right to a second, as the RTC is. The RTC
- * is taken to hold UTC. Source: Motorola MC146818A data sheet; century register by the FADT.
+ * GetWallclockTime: the real-time clock, read once, and the TSC from there on. Right to a second,
+ * as the RTC is. The RTC is taken to hold UTC. Source: Motorola MC146818A data sheet; century
+ * register by the FADT.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -68,14 +69,18 @@ static uint8_t from_bcd(uint8_t value)
     return (uint8_t)((value >> 4) * 10 + (value & 15));
 }
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar; years begin in March, so that a leap day ends one. */
+/*
+ * Days from 1970-01-01 to a date of the Gregorian calendar; years begin in March, so that a leap
+ * day ends one.
+ */
 static uint32_t days_since_1970(uint32_t year, uint32_t month, uint32_t day)
 {
     uint32_t months = month > 2 ? month - 3 : month + 9;
 
     year -= month <= 2;
     /* 719468 days lie between 0000-03-01 and 1970-01-01. */
-    return year * 365 + year / 4 - year / 100 + year / 400 + (months * 153 + 2) / 5 + day - 1 - 719468;
+    return year * 365 + year / 4 - year / 100 + year / 400 + (months * 153 + 2) / 5 + day - 1 -
+           719468;
 }
 
 /* Seconds since 1970, or 0 if there is no clock or its time makes no sense. */
@@ -114,10 +119,11 @@ static uint64_t read_seconds(void)
     if (now.century < 19 || now.century > 99)
         now.century = CENTURY_DEFAULT;
     year = now.century * 100u + now.year;
-    if (year < 1970 || now.month < 1 || now.month > 12 || now.day < 1 || now.day > 31 || hour > 23 ||
-        now.minute > 59 || now.second > 60)
+    if (year < 1970 || now.month < 1 || now.month > 12 || now.day < 1 || now.day > 31 ||
+        hour > 23 || now.minute > 59 || now.second > 60)
         return 0;
-    return ((days_since_1970(year, now.month, now.day) * 24ull + hour) * 60 + now.minute) * 60 + now.second;
+    return ((days_since_1970(year, now.month, now.day) * 24ull + hour) * 60 + now.minute) * 60 +
+           now.second;
 }
 
 VMI__ROUTINE uint64_t vmi__native_get_wallclock_time(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Ends of the machine: Shutdown, ShutdownReason, Reboot. Where one way does nothing the next is tried, and if none is
- * left the console says so. Source: ACPI 6.5, 4.8.3 and 4.8.4; port 0x64 as in the PC/AT; QEMU isa-debug-exit.
+ * Ends of the machine: Shutdown, ShutdownReason, Reboot. Where one way does nothing the next is
+ * tried, and if none is left the console says so. Source: ACPI 6.5, 4.8.3 and 4.8.4; port 0x64 as
+ * in the PC/AT; QEMU isa-debug-exit.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -23,7 +24,7 @@
 
 #define SLOT 5 /* of the device window, for registers in memory; those before are APICs */
 
-#define POLLS_MAX (1u << 20)
+#define POLLS_MAX           (1u << 20)
 #define SETTLE_MICROSECONDS 500000
 
 /* The end may take a moment, in which nothing more must be done. */
@@ -45,7 +46,8 @@ static void enable_acpi(const struct vmi__native_acpi *acpi)
 {
     uint32_t polls = 0;
 
-    if (!acpi->smi_command || !acpi->smi_enable || (vmi__inw((uint16_t)acpi->control_a) & CONTROL_SCI_ENABLE))
+    if (!acpi->smi_command || !acpi->smi_enable ||
+        (vmi__inw((uint16_t)acpi->control_a) & CONTROL_SCI_ENABLE))
         return;
     vmi__outb((uint16_t)acpi->smi_command, acpi->smi_enable);
     while (!(vmi__inw((uint16_t)acpi->control_a) & CONTROL_SCI_ENABLE) && ++polls < POLLS_MAX)
@@ -56,7 +58,8 @@ static void sleep_port(uint32_t port, uint8_t type)
 {
     uint32_t kept = vmi__inw((uint16_t)port) & ~(7u << CONTROL_SLEEP_SHIFT | CONTROL_SLEEP);
 
-    vmi__outw((uint16_t)port, (uint16_t)(kept | (type & 7u) << CONTROL_SLEEP_SHIFT | CONTROL_SLEEP));
+    vmi__outw((uint16_t)port,
+              (uint16_t)(kept | (type & 7u) << CONTROL_SLEEP_SHIFT | CONTROL_SLEEP));
 }
 
 static void power_off(void)
@@ -66,7 +69,8 @@ static void power_off(void)
     if (!acpi->can_sleep)
         return;
     if (acpi->sleep.address) {
-        write_register(&acpi->sleep, (uint8_t)((acpi->sleep_a & 7u) << REDUCED_SLEEP_SHIFT | REDUCED_SLEEP));
+        write_register(&acpi->sleep,
+                       (uint8_t)((acpi->sleep_a & 7u) << REDUCED_SLEEP_SHIFT | REDUCED_SLEEP));
     } else {
         enable_acpi(acpi);
         if (acpi->control_b)

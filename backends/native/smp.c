@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * SetInitialAPState: INIT and STARTUP interrupts to a trampoline, which brings the CPU to paging and then into the state
- * that the kernel has given. Source: Intel SDM vol. 3A, 9.4.4.
+ * SetInitialAPState: INIT and STARTUP interrupts to a trampoline, which brings the CPU to paging
+ * and then into the state that the kernel has given. Source: Intel SDM vol. 3A, 9.4.4.
  */
 #include "native.h"
 #include "smp.h"
@@ -49,6 +49,17 @@ static uint32_t trampoline; /* physical address, 0 if there is none */
 static bool started[VMI_BOOT_INFO_MAX_CPUS];
 static volatile uint32_t busy;
 
+/*
+ * Before each start, for a walk through the tables may have marked the root's entries as accessed (QEMU
+ * 7.2 does), and that bit is reserved there when a hypervisor that looks loads them for the next CPU.
+ */
+static void prepare_tables(void)
+{
+    low_pd[0] = PDE_LOW_MEMORY;
+    pdpt[0] = vmi__physical(low_pd) | 1;
+    pdpt[3] = vmi__physical(vmi__boot_pd) | 1;
+}
+
 void vmi__native_smp_init(void)
 {
     char *page;
@@ -60,12 +71,11 @@ void vmi__native_smp_init(void)
         vmi__boot.cpu_count = 1;
         return;
     }
-    low_pd[0] = PDE_LOW_MEMORY;
-    pdpt[0] = vmi__physical(low_pd) | 1;
-    pdpt[3] = vmi__physical(vmi__boot_pd) | 1;
     page = vmi__linear(trampoline);
-    memcpy(page, vmi__native_trampoline, (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
-    *(uint32_t *)(void *)(page + (vmi__native_trampoline_cr3 - vmi__native_trampoline)) = vmi__physical(pdpt);
+    memcpy(page, vmi__native_trampoline,
+           (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
+    *(uint32_t *)(void *)(page + (vmi__native_trampoline_cr3 - vmi__native_trampoline)) =
+        vmi__physical(pdpt);
 }
 
 static bool acceptable(const struct vmi_ap_state *state)
@@ -80,8 +90,8 @@ static bool acceptable(const struct vmi_ap_state *state)
     }
     return (state->cr0 & (CR0_PG | CR0_PE)) == (CR0_PG | CR0_PE) && (state->cr4 & CR4_PAE) &&
            !(state->cr3 & 0x1f) && !(state->efer & ~(uint64_t)efer_bits) &&
-           !(state->eflags & (EFLAGS_NT | EFLAGS_VM)) && state->cs > 3 && !(state->cs & 3) && state->ss > 3 &&
-           !(state->ss & 3);
+           !(state->eflags & (EFLAGS_NT | EFLAGS_VM)) && state->cs > 3 && !(state->cs & 3) &&
+           state->ss > 3 && !(state->ss & 3);
 }
 
 /* Waits for the CPU to leave the trampoline; false if it does not in time. */
@@ -109,7 +119,8 @@ static int32_t start(uint32_t apic_id)
     return comes_up(UP_POLLS) ? VMI_OK : VMI_EIO;
 }
 
-VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state *state, uint32_t apic_id)
+VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state *state,
+                                                      uint32_t apic_id)
 {
     uint32_t cpu = 0;
     int32_t result;
@@ -123,6 +134,7 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
         vmi__pause();
     result = VMI_EBUSY;
     if (cpu != 0 && !started[cpu]) {
+        prepare_tables();
         vmi__native_ap_state = *state;
         vmi__native_ap_idtr.limit = state->idtr_limit;
         vmi__native_ap_idtr.base = state->idtr_base;

@@ -8,7 +8,8 @@
 #include "native.h"
 
 /* The trampoline, to be copied to a page below 1 MiB, and its one variable. */
-extern const char vmi__native_trampoline[], vmi__native_trampoline_cr3[], vmi__native_trampoline_end[];
+extern const char vmi__native_trampoline[], vmi__native_trampoline_cr3[],
+    vmi__native_trampoline_end[];
 
 extern struct vmi_ap_state vmi__native_ap_state;
 extern struct vmi_dtr vmi__native_ap_idtr;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Where a further CPU begins: in real mode, at the start of the page that the STARTUP interrupt named. Goes straight to
- * paged protected mode (Intel SDM vol. 3A, 9.9.1) and takes on vmi__native_ap_state.
+ * Where a further CPU begins: in real mode, at the start of the page that the STARTUP interrupt
+ * named. Goes straight to paged protected mode (Intel SDM vol. 3A, 9.9.1) and takes on
+ * vmi__native_ap_state.
  */
 #include <vmi/constants.h>
 
@@ -84,8 +85,8 @@ ap_entry:
     mov %eax, %cr2
 
     /*
-     * Descriptor tables, then the stack; from there on ss, which is not null, is what memory is reached by. A limit and
-     * a base lie side by side for the GDT only.
+     * Descriptor tables, then the stack; from there on ss, which is not null, is what memory is
+     * reached by. A limit and a base lie side by side for the GDT only.
      */
     lgdt STATE(GDTR_LIMIT)
     lidt vmi__native_ap_idtr
@@ -97,7 +98,10 @@ ap_entry:
     mov %ss:STATE(FS), %fs
     mov %ss:STATE(GS), %gs
 
-    /* The frame of the jump, then the general registers, then word to vmi__native_set_initial_ap_state. */
+    /*
+     * The frame of the jump, then the general registers, then word to
+     * vmi__native_set_initial_ap_state.
+     */
     pushl %ss:STATE(EFLAGS)
     movzwl %ss:STATE(CS), %eax
     push %eax

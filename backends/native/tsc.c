@@ -14,7 +14,7 @@
 
 uint64_t vmi__native_tsc_hz;
 
-static uint64_t start;            /* TSC at nanosecond 0 */
+static uint64_t start;             /* TSC at nanosecond 0 */
 static uint32_t multiplier, shift; /* nanoseconds are cycles * multiplier >> shift */
 static uint64_t latest __attribute__((aligned(8)));
 
@@ -30,7 +30,8 @@ static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t 
     uint32_t i, j;
 
     for (i = 0; i < MEASUREMENTS; i++) {
-        struct vmi__native_interval interval = vmi__native_measure(read, mask, hz / INTERVALS_PER_SECOND, 0);
+        struct vmi__native_interval interval =
+            vmi__native_measure(read, mask, hz / INTERVALS_PER_SECOND, 0);
 
         if (!interval.ticks)
             return 0;
@@ -50,9 +51,11 @@ void vmi__native_tsc_init(void)
     if (!hz)
         hz = frequency_by(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ);
     if (!hz && vmi__native_acpi.pm_timer)
-        hz = frequency_by(pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff, PM_TIMER_HZ);
+        hz = frequency_by(pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff,
+                          PM_TIMER_HZ);
     if (hz < 1000000)
-        vmi__fatal("there is neither a PIT nor an ACPI timer that the time-stamp counter could be measured against");
+        vmi__fatal("there is neither a PIT nor an ACPI timer that the time-stamp counter could be "
+                   "measured against");
     vmi__native_tsc_hz = hz;
 
     khz = (uint32_t)vmi__div64(hz, 1000);
@@ -77,8 +80,8 @@ VMI__ROUTINE uint64_t vmi__native_get_cycle_frequency(void)
 }
 
 /*
- * The TSCs of several CPUs may be apart, so that with more than one CPU the latest time that any has returned is kept,
- * and none returns less. CMPXCHG8B reads it whole, too.
+ * The TSCs of several CPUs may be apart, so that with more than one CPU the latest time that any
+ * has returned is kept, and none returns less. CMPXCHG8B reads it whole, too.
  */
 static uint64_t not_before_latest(uint64_t now)
 {

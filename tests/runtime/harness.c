@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Runs the runtime's readers of boot structures as a Linux process: memory as a loader might have left it comes in on
- * standard input, what the runtime makes of it goes out as text. 32-bit like the runtime and without a C library, so
- * that no 32-bit one has to be installed.
+ * Runs the runtime's readers of boot structures as a Linux process: memory as a loader might have
+ * left it comes in on standard input, what the runtime makes of it goes out as text. 32-bit like
+ * the runtime and without a C library, so that no 32-bit one has to be installed.
  *
- * Input, in words: protocol, magic number, address of the structure, start and end of the image, size of memory, number
- * of pieces; then of each piece address, size, bytes. Memory that the runtime must not touch is not mapped: a read there
- * ends the process by a signal.
+ * Input, in words: protocol, magic number, address of the structure, start and end of the image,
+ * size of memory, number of pieces; then of each piece address, size, bytes. Memory that the
+ * runtime must not touch is not mapped: a read there ends the process by a signal.
  */
 #include "loader.h"
 
@@ -101,7 +101,8 @@ static char *reserve(uint32_t size, uint32_t protection)
 
     __asm__ volatile("push %%ebp; xor %%ebp, %%ebp; int $0x80; pop %%ebp"
                      : "=a"(result)
-                     : "0"(SYS_MMAP2), "b"(0), "c"(size), "d"(protection), "S"(MAP_ANONYMOUS), "D"(-1)
+                     : "0"(SYS_MMAP2), "b"(0), "c"(size), "d"(protection), "S"(MAP_ANONYMOUS),
+                       "D"(-1)
                      : "memory");
     if (result > -PAGE)
         leave(4);
@@ -163,7 +164,8 @@ static void __attribute__((used)) run(void)
         get(memory + piece[0], piece[1]);
     }
     if (head.image_end > head.image_start)
-        call(SYS_MPROTECT, (uint32_t)memory + head.image_start, head.image_end - head.image_start, PROT_NONE);
+        call(SYS_MPROTECT, (uint32_t)memory + head.image_start, head.image_end - head.image_start,
+             PROT_NONE);
 
     view.base = (unsigned char *)memory;
     view.size = head.size;
