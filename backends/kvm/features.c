@@ -57,9 +57,9 @@ static const struct vendor vendors[] = {
 
 uint32_t vmi__kvm_used;
 uint8_t vmi__kvm_vmcall;
+bool vmi__kvm_present;
 
 static const struct vendor *vendor;
-static bool present;
 static uint32_t offered, hints;
 
 static void find_vendor(void)
@@ -155,7 +155,7 @@ const char *vmi__kvm_detect(void)
     leaf = find_leaves();
     if (!leaf)
         return 0;
-    present = true;
+    vmi__kvm_present = true;
     offered = vmi__cpuid(leaf + 1, 0).eax;
     hints = vmi__cpuid(leaf + 1, 0).edx;
 
@@ -227,7 +227,7 @@ void vmi__kvm_describe(void)
 {
     put("# kvm vendor=");
     put(vendor->name);
-    if (present) {
+    if (vmi__kvm_present) {
         put(vmi__kvm_vmcall ? " transfer=vmcall features=" : " transfer=vmmcall features=");
         put_hex(offered);
         put(" hints=");

@@ -12,6 +12,9 @@
 
 /* ---- features.c ------------------------------------------------------------------------------------------------- */
 
+/* Is there a KVM? */
+extern bool vmi__kvm_present;
+
 /* Features in use, by their bits in CPUID. Constant after vmi__kvm_detect. */
 extern uint32_t vmi__kvm_used;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Pages for the host. Where a guest's memory is encrypted, or kept from the host otherwise, KVM offers a hypercall that
- * tells whose a page is; elsewhere the host sees all of it and there is nothing to lend. A reference is the number of
- * the page, which the host knows as well.
+ * tells whose a page is; elsewhere the host sees all of it, and lending a page is keeping account of it. A reference is
+ * the number of the page, which the host knows as well.
  */
 #include <kvm/hypercalls.h>
 #include "kvm.h"
@@ -31,8 +31,11 @@ static uint32_t find(uint32_t pfn)
 
 static int32_t set_owner(uint32_t pfn, uint32_t attributes)
 {
-    int32_t result = vmi__kvm_hypercall_map_gpa_range(pfn << PAGE_SHIFT, 1, attributes);
+    int32_t result;
 
+    if (!vmi__kvm_uses(KVM__FEATURE_HC_MAP_GPA_RANGE))
+        return VMI_OK;
+    result = vmi__kvm_hypercall_map_gpa_range(pfn << PAGE_SHIFT, 1, attributes);
     if (result == -KVM__ENOSYS)
         return VMI_ENOSYS;
     return result == 0 ? VMI_OK : VMI_EIO;
@@ -44,7 +47,7 @@ VMI__ROUTINE int32_t vmi__kvm_share_page(uint32_t pfn, uint32_t peer, uint32_t f
     int32_t result = VMI_OK;
     uint32_t interrupts, place;
 
-    if (!vmi__kvm_uses(KVM__FEATURE_HC_MAP_GPA_RANGE))
+    if (!vmi__kvm_present)
         return VMI_ENOSYS;
     /* There is no other guest to lend to; and the host may always write what it may read. */
     if (peer != 0 || !flags || flags & ~access || pfn >= 1u << (32 - PAGE_SHIFT) ||
@@ -68,7 +71,7 @@ VMI__ROUTINE int32_t vmi__kvm_unshare_page(uint32_t reference)
     uint32_t interrupts, place;
     int32_t result;
 
-    if (!vmi__kvm_uses(KVM__FEATURE_HC_MAP_GPA_RANGE))
+    if (!vmi__kvm_present)
         return VMI_ENOSYS;
     interrupts = vmi__lock(&shared.lock);
     place = find(reference);
