@@ -93,6 +93,10 @@ static void shared_page(void)
     int32_t reference = vmi_share_page(pfn, 0, VMI_SHARE_READ);
     int32_t result = reference >= 0 ? vmi_unshare_page((uint32_t)reference) : reference;
     frame_release(pfn);
+    if (reference == VMI_ENOSYS) {
+        ktap_skip("nobody here takes a page");
+        return;
+    }
     EXPECT(reference >= 0);
     EXPECT_EQUAL(result, VMI_OK);
 }
