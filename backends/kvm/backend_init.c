@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Start of the KVM library: KVM first, for its clock tells the native library what that would have to measure.
+ * Start of the KVM library: KVM first, for its clock tells the native library what that would have
+ * to measure.
  */
 #include "kvm.h"
 

@@ -8,7 +8,10 @@
 
 #define NANOSECONDS 1000000000u /* per second */
 
-/* A step of the wall clock is more than what setting its rate can have done between two looks at it. */
+/*
+ * A step of the wall clock is more than what setting its rate can have done between two looks at
+ * it.
+ */
 #define WALL_CLOCK_STEP 50000000u
 
 /* Alarms further away than this many nanoseconds (nine years) are as good as never. */
@@ -31,7 +34,10 @@ static bool clock_used(void)
     return vmi__kvm_used & (1u << KVM__FEATURE_CLOCKSOURCE | 1u << KVM__FEATURE_CLOCKSOURCE2);
 }
 
-/* The TSC, not before what stands before it in the program (Intel SDM vol. 2B, RDTSC). KVM's processors have SSE2. */
+/*
+ * The TSC, not before what stands before it in the program (Intel SDM vol. 2B, RDTSC). KVM's
+ * processors have SSE2.
+ */
 static uint64_t tsc(void)
 {
     uint64_t value;
@@ -41,9 +47,9 @@ static uint64_t tsc(void)
 }
 
 /*
- * Nanoseconds by one CPU's structure; *flags are those of the same moment. KVM writes while that CPU is out of the
- * guest and makes the version odd meanwhile, so another CPU, or this one if it came out between two readings, tries
- * again.
+ * Nanoseconds by one CPU's structure; *flags are those of the same moment. KVM writes while that
+ * CPU is out of the guest and makes the version odd meanwhile, so another CPU, or this one if it
+ * came out between two readings, tries again.
  */
 static uint64_t read_time(const volatile struct kvm__time *time, uint8_t *flags)
 {
@@ -73,7 +79,10 @@ static uint64_t nanoseconds(void)
     time = read_time(&vmi__kvm_this_cpu()->time, &flags);
     if ((flags & KVM__TIME_STABLE) && vmi__kvm_uses(KVM__FEATURE_CLOCKSOURCE_STABLE))
         return time;
-    /* Each CPU has a time of its own: stay on this one, and let none see less than another has seen. */
+    /*
+     * Each CPU has a time of its own: stay on this one, and let none see less than another has
+     * seen.
+     */
     interrupts = vmi__irq_save();
     time = read_time(&vmi__kvm_this_cpu()->time, &flags);
     vmi__irq_restore(interrupts);
@@ -126,7 +135,10 @@ VMI__ROUTINE uint64_t vmi__kvm_steal_time(void)
     return time;
 }
 
-/* Time less what was stolen. KVM adds up what was stolen later than time passes, so hold what was seen. */
+/*
+ * Time less what was stolen. KVM adds up what was stolen later than time passes, so hold what was
+ * seen.
+ */
 static uint64_t available(void)
 {
     uint32_t interrupts = vmi__irq_save();
@@ -170,11 +182,14 @@ VMI__ROUTINE void vmi__kvm_set_alarm(uint32_t flags, uint64_t expiry, uint64_t p
     vmi__native_set_alarm(flags, expiry, period);
 }
 
-/* The wall clock at time 0 of kvmclock, in nanoseconds; 0 if KVM does not tell. KVM writes it when it is asked to. */
+/*
+ * The wall clock at time 0 of kvmclock, in nanoseconds; 0 if KVM does not tell. KVM writes it when
+ * it is asked to.
+ */
 static uint64_t wall_clock_base(void)
 {
-    uint32_t index = vmi__kvm_uses(KVM__FEATURE_CLOCKSOURCE2) ? KVM__MSR_WALL_CLOCK
-                                                             : KVM__MSR_WALL_CLOCK_OLD;
+    uint32_t index =
+        vmi__kvm_uses(KVM__FEATURE_CLOCKSOURCE2) ? KVM__MSR_WALL_CLOCK : KVM__MSR_WALL_CLOCK_OLD;
     uint32_t interrupts = vmi__irq_save();
     const volatile struct kvm__wall_clock *clock = &vmi__kvm_this_cpu()->wall_clock;
     uint32_t version, seconds, rest;
@@ -198,7 +213,8 @@ VMI__ROUTINE uint64_t vmi__kvm_get_wallclock_time(void)
     return base ? base + nanoseconds() : vmi__native_get_wallclock_time();
 }
 
-/* Has the host stopped and resumed the guest since the last look? The wall clock went on meanwhile. */
+/* Has the host stopped and resumed the guest since the last look? The wall clock went on meanwhile.
+ */
 static bool guest_stopped(void)
 {
     bool stopped = false;

@@ -2,9 +2,10 @@
  *
  * Which CPU is calling, and what KVM is told of each.
  *
- * The APIC knows, but reading it leaves the guest, as CPUID does. STR and SGDT do not, and a processor refuses to load a
- * TSS descriptor that another one has loaded already (Intel SDM vol. 2A, LTR: it must not be busy), so its linear address
- * tells CPUs apart whether they share a GDT or not.
+ * The APIC knows, but reading it leaves the guest, as CPUID does. STR and SGDT do not, and a
+ * processor refuses to load a TSS descriptor that another one has loaded already (Intel SDM vol.
+ * 2A, LTR: it must not be busy), so its linear address tells CPUs apart whether they share a GDT or
+ * not.
  */
 #include "kvm.h"
 #include <kvm/routines.h>

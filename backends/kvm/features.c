@@ -6,7 +6,10 @@
 
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
 
-/* Hypervisors have leaves from here, each at the next multiple (Linux Documentation/virt/kvm/x86/cpuid.rst). */
+/*
+ * Hypervisors have leaves from here, each at the next multiple (Linux
+ * Documentation/virt/kvm/x86/cpuid.rst).
+ */
 #define CPUID_HYPERVISOR_FIRST 0x40000000u
 #define CPUID_HYPERVISOR_END   0x40010000u
 #define CPUID_HYPERVISOR_STEP  0x100u
@@ -17,7 +20,10 @@ struct feature {
     const char *name;
 };
 
-/* Names as in Linux's documentation. Those that the library does not use are here to be told by their names. */
+/*
+ * Names as in Linux's documentation. Those that the library does not use are here to be told by
+ * their names.
+ */
 static const struct feature features[] = {
     {KVM__FEATURE_CLOCKSOURCE, true, "clocksource"},
     {KVM__FEATURE_NOP_IO_DELAY, true, "nop_io_delay"},
@@ -47,7 +53,10 @@ struct vendor {
     uint8_t vmcall;
 };
 
-/* Whose virtualization a processor has. QEMU gives a guest of KVM its host's vendor whatever its model. */
+/*
+ * Whose virtualization a processor has. QEMU gives a guest of KVM its host's vendor whatever its
+ * model.
+ */
 static const struct vendor vendors[] = {
     {"AuthenticAMD", "AMD", 0},     {"HygonGenuine", "Hygon", 0},   {"GenuineIntel", "Intel", 1},
     {"CentaurHauls", "Centaur", 1}, {"  Shanghai  ", "Zhaoxin", 1}, {"", "unknown", 1},
@@ -74,14 +83,18 @@ static void find_vendor(void)
     vmi__kvm_vmcall = vendor->vmcall;
 }
 
-/* First of KVM's leaves, which are behind Hyper-V's where QEMU imitates that too; 0 if there are none. */
+/*
+ * First of KVM's leaves, which are behind Hyper-V's where QEMU imitates that too; 0 if there are
+ * none.
+ */
 static uint32_t find_leaves(void)
 {
     uint32_t leaf;
 
     if (!(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR))
         return 0;
-    for (leaf = CPUID_HYPERVISOR_FIRST; leaf < CPUID_HYPERVISOR_END; leaf += CPUID_HYPERVISOR_STEP) {
+    for (leaf = CPUID_HYPERVISOR_FIRST; leaf < CPUID_HYPERVISOR_END;
+         leaf += CPUID_HYPERVISOR_STEP) {
         struct vmi__cpuid id = vmi__cpuid(leaf, 0);
         uint32_t text[3] = {id.ebx, id.ecx, id.edx};
 
@@ -103,8 +116,8 @@ static bool is_word(const char *name, const char *word, uint32_t length)
 }
 
 /*
- * Features that the option vmi.off= names, separated by commas; "all" stands for all. False if there is no such
- * feature.
+ * Features that the option vmi.off= names, separated by commas; "all" stands for all. False if
+ * there is no such feature.
  */
 static bool parse_off(uint32_t *off)
 {
@@ -181,7 +194,7 @@ const char *vmi__kvm_detect(void)
     return 0;
 }
 
-/* ---- the line on the console ------------------------------------------------------------------------------------ */
+/* ---- the line on the console ----------------------------------------------------------------- */
 
 #define LINE_MAX 800
 

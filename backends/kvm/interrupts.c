@@ -12,11 +12,12 @@
 
 #define PORT_POST 0x80 /* a write to it takes about a microsecond on a PC */
 
-/* ---- end of interrupt ------------------------------------------------------------------------------------------- */
+/* ---- end of interrupt ------------------------------------------------------------------------ */
 
 /*
- * KVM sets the bit when it injects an interrupt whose end it need not hear of; clearing it is the end then. One
- * instruction, so that nothing comes between test and clearing on this CPU, and KVM looks only when the CPU is out.
+ * KVM sets the bit when it injects an interrupt whose end it need not hear of; clearing it is the
+ * end then. One instruction, so that nothing comes between test and clearing on this CPU, and KVM
+ * looks only when the CPU is out.
  */
 static bool ended_in_memory(void)
 {
@@ -45,7 +46,7 @@ VMI__ROUTINE void vmi__kvm_apic_write(uint32_t reg, uint32_t value)
         vmi__native_apic_write(reg, value);
 }
 
-/* ---- to other CPUs ---------------------------------------------------------------------------------------------- */
+/* ---- to other CPUs --------------------------------------------------------------------------- */
 
 /* Does every CPU of the set exist? */
 static bool exist(uint32_t mask, uint32_t base)
@@ -58,8 +59,8 @@ static bool exist(uint32_t mask, uint32_t base)
 }
 
 /*
- * Sends to those CPUs of the set whose APIC identifiers lie in one row of 64 from the lowest on, and takes them out of
- * the set. One hypercall.
+ * Sends to those CPUs of the set whose APIC identifiers lie in one row of 64 from the lowest on,
+ * and takes them out of the set. One hypercall.
  */
 static void send_row(uint32_t *mask, uint32_t base, uint32_t vector)
 {
@@ -105,12 +106,12 @@ VMI__ROUTINE int32_t vmi__kvm_kick(uint32_t cpu)
     return vmi__kvm_hypercall_kick_cpu(0, vmi__boot.apic_id[cpu]) == 0 ? VMI_OK : VMI_EIO;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 /*
- * The preempted CPU that comes next after this one. KVM marks halted CPUs as preempted too, which gain nothing by being
- * given time; so each is tried once for each time that it has left its processor (KVM raises the version when it comes
- * back).
+ * The preempted CPU that comes next after this one. KVM marks halted CPUs as preempted too, which
+ * gain nothing by being given time; so each is tried once for each time that it has left its
+ * processor (KVM raises the version when it comes back).
  */
 static bool find_preempted(uint32_t *found)
 {
@@ -122,7 +123,8 @@ static bool find_preempted(uint32_t *found)
         struct vmi__kvm_cpu *cpu = &vmi__kvm_cpus[number];
         uint32_t version = *(volatile uint32_t *)&cpu->steal.version;
 
-        if (!(*(volatile uint8_t *)&cpu->steal.preempted & KVM__PREEMPTED) || cpu->yielded == version)
+        if (!(*(volatile uint8_t *)&cpu->steal.preempted & KVM__PREEMPTED) ||
+            cpu->yielded == version)
             continue;
         cpu->yielded = version;
         *found = number;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Between the parts of the KVM library. Each feature of KVM is used if vmi__kvm_uses() says so; otherwise its call is
- * done by the native library.
+ * Between the parts of the KVM library. Each feature of KVM is used if vmi__kvm_uses() says so;
+ * otherwise its call is done by the native library.
  */
 #ifndef VMI_KVM_H
 #define VMI_KVM_H
@@ -10,7 +10,7 @@
 
 #include "para.h"
 
-/* ---- features.c ------------------------------------------------------------------------------------------------- */
+/* ---- features.c ------------------------------------------------------------------------------ */
 
 /* Is there a KVM? */
 extern bool vmi__kvm_present;
@@ -18,7 +18,10 @@ extern bool vmi__kvm_present;
 /* Features in use, by their bits in CPUID. Constant after vmi__kvm_detect. */
 extern uint32_t vmi__kvm_used;
 
-/* The hypercall instruction is VMCALL, not VMMCALL. The generated hypercalls test it (backend.yaml). */
+/*
+ * The hypercall instruction is VMCALL, not VMMCALL. The generated hypercalls test it
+ * (backend.yaml).
+ */
 extern uint8_t vmi__kvm_vmcall;
 
 static inline bool vmi__kvm_uses(uint32_t feature)
@@ -26,48 +29,55 @@ static inline bool vmi__kvm_uses(uint32_t feature)
     return vmi__kvm_used & 1u << feature;
 }
 
-/* Looks for KVM and chooses features. CPUID only, so nothing else need be ready. Returns 0 or the reason to refuse. */
+/*
+ * Looks for KVM and chooses features. CPUID only, so nothing else need be ready. Returns 0 or the
+ * reason to refuse.
+ */
 const char *vmi__kvm_detect(void);
 
 /* Writes the line `# kvm …` to the console: what was offered and what is used. */
 void vmi__kvm_describe(void);
 
-/* ---- cpu.c ------------------------------------------------------------------------------------------------------ */
+/* ---- cpu.c ----------------------------------------------------------------------------------- */
 
 /*
- * What KVM and this library keep per CPU. KVM writes into it by guest-physical addresses, each part within one page;
- * the size is a power of two so that none crosses one.
+ * What KVM and this library keep per CPU. KVM writes into it by guest-physical addresses, each part
+ * within one page; the size is a power of two so that none crosses one.
  */
 struct vmi__kvm_cpu {
     struct kvm__steal_time steal;
     struct kvm__time time;
     struct kvm__wall_clock wall_clock;
     volatile uint32_t eoi;
-    volatile uint32_t tss;      /* linear address of the TSS descriptor that TR names; 0 if it names none */
-    volatile uint32_t yielded;  /* version of `steal` when time was last given to this CPU */
+    volatile uint32_t
+        tss; /* linear address of the TSS descriptor that TR names; 0 if it names none */
+    volatile uint32_t yielded;   /* version of `steal` when time was last given to this CPU */
     volatile uint64_t available; /* highest value that was returned for VMI_CYCLES_AVAILABLE */
-    bool ready;                 /* KVM has been given the addresses */
+    bool ready;                  /* KVM has been given the addresses */
 } __attribute__((aligned(256)));
 
 _Static_assert(sizeof(struct vmi__kvm_cpu) == 256, "no part may cross a page");
 
 extern struct vmi__kvm_cpu vmi__kvm_cpus[VMI_BOOT_INFO_MAX_CPUS];
 
-/* This CPU's, without leaving the guest as a rule. Stays true only while the caller cannot move to another CPU. */
+/*
+ * This CPU's, without leaving the guest as a rule. Stays true only while the caller cannot move to
+ * another CPU.
+ */
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void);
 
 /* Gives KVM the addresses of the first CPU's structures. */
 void vmi__kvm_cpu_init(void);
 
-/* ---- clock.c ---------------------------------------------------------------------------------------------------- */
+/* ---- clock.c --------------------------------------------------------------------------------- */
 
 /*
- * With the first CPU's structures in place: takes the frequency of the TSC from kvmclock, which spares the native
- * library measuring it, and prepares the way back from nanoseconds to cycles.
+ * With the first CPU's structures in place: takes the frequency of the TSC from kvmclock, which
+ * spares the native library measuring it, and prepares the way back from nanoseconds to cycles.
  */
 void vmi__kvm_clock_init(void);
 
-/* ---- arithmetic ------------------------------------------------------------------------------------------------- */
+/* ---- arithmetic ------------------------------------------------------------------------------ */
 
 /* Atomic read and replacement of 64 bits (CMPXCHG8B). */
 static inline uint64_t vmi__kvm_read64(volatile uint64_t *from)

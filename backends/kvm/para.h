@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * KVM's side of the interface: CPUID leaves, feature bits, model-specific registers and the structures that KVM writes
- * into the guest's memory. Facts: Linux Documentation/virt/kvm/x86/cpuid.rst, msr.rst and hypercalls.rst, and the
- * public headers linux/kvm_para.h and asm/kvm_para.h, with which tests/backends/test_kvm_abi.py compares this file.
+ * KVM's side of the interface: CPUID leaves, feature bits, model-specific registers and the
+ * structures that KVM writes into the guest's memory. Facts: Linux
+ * Documentation/virt/kvm/x86/cpuid.rst, msr.rst and hypercalls.rst, and the public headers
+ * linux/kvm_para.h and asm/kvm_para.h, with which tests/backends/test_kvm_abi.py compares this
+ * file.
  */
 #ifndef VMI_KVM_PARA_H
 #define VMI_KVM_PARA_H
 
 #include <stdint.h>
 
-/* ---- CPUID ------------------------------------------------------------------------------------------------------ */
+/* ---- CPUID ----------------------------------------------------------------------------------- */
 
-#define KVM__SIGNATURE "KVMKVMKVM\0\0" /* ebx, ecx, edx of the first leaf; the string's end is the twelfth byte */
+/* ebx, ecx, edx of the first leaf; the string's end is the twelfth byte. */
+#define KVM__SIGNATURE "KVMKVMKVM\0\0"
 
 /* Bits of eax of the second leaf. */
 #define KVM__FEATURE_CLOCKSOURCE        0
@@ -36,7 +39,7 @@
 /* Bit of edx of the second leaf: virtual CPUs are never preempted for long. */
 #define KVM__HINT_REALTIME 0
 
-/* ---- model-specific registers ----------------------------------------------------------------------------------- */
+/* ---- model-specific registers ---------------------------------------------------------------- */
 
 #define KVM__MSR_WALL_CLOCK_OLD  0x11
 #define KVM__MSR_SYSTEM_TIME_OLD 0x12
@@ -49,7 +52,7 @@
 /* Or'ed with the guest-physical address that is written to SYSTEM_TIME, STEAL_TIME or PV_EOI. */
 #define KVM__MSR_ENABLED 1
 
-/* ---- structures that KVM writes --------------------------------------------------------------------------------- */
+/* ---- structures that KVM writes -------------------------------------------------------------- */
 
 /* Time of one virtual CPU, 4-byte aligned. `version` is odd while KVM writes. */
 struct kvm__time {
@@ -63,8 +66,9 @@ struct kvm__time {
     uint8_t padding2[2];
 };
 
-#define KVM__TIME_STABLE        0x01 /* time goes on alike on all virtual CPUs */
-#define KVM__TIME_GUEST_STOPPED 0x02 /* the host has stopped and resumed the guest; the guest clears it */
+#define KVM__TIME_STABLE 0x01 /* time goes on alike on all virtual CPUs */
+#define KVM__TIME_GUEST_STOPPED                                                                    \
+    0x02 /* the host has stopped and resumed the guest; the guest clears it */
 
 /* The host's wall clock at the guest's system time 0, 4-byte aligned; written when its MSR is. */
 struct kvm__wall_clock {
@@ -88,9 +92,10 @@ struct kvm__steal_time {
 /* In the word of PV_EOI: no write to the EOI register is needed if the guest clears this. */
 #define KVM__EOI_BIT 0
 
-/* ---- hypercalls ------------------------------------------------------------------------------------------------- */
+/* ---- hypercalls ------------------------------------------------------------------------------ */
 
-#define KVM__ENOSYS 1000 /* the hypervisor does not have the hypercall, or does not let this guest use it */
+#define KVM__ENOSYS                                                                                \
+    1000 /* the hypervisor does not have the hypercall, or does not let this guest use it */
 
 /* Attributes of map_gpa_range: pages of 4 KiB, and whose they are. */
 #define KVM__MAP_PRIVATE (1u << 4)

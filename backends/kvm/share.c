@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Pages for the host. Where a guest's memory is encrypted, or kept from the host otherwise, KVM offers a hypercall that
- * tells whose a page is; elsewhere the host sees all of it, and lending a page is keeping account of it. A reference is
- * the number of the page, which the host knows as well.
+ * Pages for the host. Where a guest's memory is encrypted, or kept from the host otherwise, KVM
+ * offers a hypercall that tells whose a page is; elsewhere the host sees all of it, and lending a
+ * page is keeping account of it. A reference is the number of the page, which the host knows as
+ * well.
  */
 #include <kvm/hypercalls.h>
 #include "kvm.h"

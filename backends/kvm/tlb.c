@@ -2,10 +2,11 @@
  *
  * Translations on other CPUs.
  *
- * A virtual CPU that is preempted or halted uses no translations, and KVM flushes all of its before it runs again if it
- * is asked to in its steal time. A running one must do it itself, and the vector for asking it is the kernel's to
- * choose. So the call says 0 when all of the set are of the first kind, and ENOSYS else. A kernel that wants to
- * interrupt only those that run asks CPU by CPU: that costs no exits.
+ * A virtual CPU that is preempted or halted uses no translations, and KVM flushes all of its before
+ * it runs again if it is asked to in its steal time. A running one must do it itself, and the
+ * vector for asking it is the kernel's to choose. So the call says 0 when all of the set are of the
+ * first kind, and ENOSYS else. A kernel that wants to interrupt only those that run asks CPU by
+ * CPU: that costs no exits.
  */
 #include "kvm.h"
 #include <kvm/routines.h>
@@ -21,7 +22,10 @@ static void flush_all(bool global)
 
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     if (global && (cr4 & CR4_PGE)) {
-        __asm__ volatile("mov %0, %%cr4; mov %1, %%cr4" : : "r"(cr4 & ~CR4_PGE), "r"(cr4) : "memory");
+        __asm__ volatile("mov %0, %%cr4; mov %1, %%cr4"
+                         :
+                         : "r"(cr4 & ~CR4_PGE), "r"(cr4)
+                         : "memory");
     } else {
         __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
         __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
@@ -50,7 +54,7 @@ static bool flush_later(struct vmi__kvm_cpu *cpu)
 }
 
 VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address,
-                                              uint32_t pages)
+                                               uint32_t pages)
 {
     uint32_t count = vmi__boot.cpu_count, interrupts, self, i;
     uint64_t set = base < count ? (uint64_t)mask << base : mask ? ~0ull : 0;
@@ -68,7 +72,8 @@ VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uin
         return VMI_ENOSYS;
     /* Nobody is asked in vain: if one is running, the kernel interrupts them all. */
     for (i = 0; i < count; i++) {
-        if (set & 1ull << i && !(*(volatile uint8_t *)&vmi__kvm_cpus[i].steal.preempted & KVM__PREEMPTED))
+        if (set & 1ull << i &&
+            !(*(volatile uint8_t *)&vmi__kvm_cpus[i].steal.preempted & KVM__PREEMPTED))
             return VMI_ENOSYS;
     }
     for (i = 0; i < count; i++) {
