@@ -10,7 +10,7 @@ from typing import Any
 from .document import Map, Seq, describe
 from .model import Argument, Backend, Call, Hypercall, HypercallAbi, HypercallTable, Kind, Spec, Way
 from .problems import Place, Problems
-from .rules import KEYWORDS, names
+from .rules import KEYWORDS, OWN_NAMES, names
 
 PRIVATE = "vmi__"
 """What a library's own symbols begin with; `vmi_` alone is the interface's."""
@@ -271,10 +271,10 @@ class BackendRules:
                     "expected each once",
                     "choose another",
                 )
-            if item["name"] in KEYWORDS:
+            if item["name"] in KEYWORDS or OWN_NAMES.fullmatch(item["name"]):
                 self._problems.add(
                     item.place_of("name"),
-                    f"argument '{item['name']}' is a word of C or C++",
+                    f"argument '{item['name']}' is a word of C or C++, or one that generated code uses",
                     "expected a name that can be used in both",
                     "choose another",
                 )

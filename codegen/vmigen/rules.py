@@ -43,6 +43,9 @@ KEYWORDS = frozenset(
 )
 """Words that are no names in C or C++, or that GCC predefines as macros in its GNU modes."""
 
+OWN_NAMES = re.compile(r"reg_.*|stack[0-9]+|.*_t|vmi_.*")
+"""Names of locals and types in generated code."""
+
 RESERVED_SYMBOLS = frozenset(
     (
         *(
@@ -220,10 +223,10 @@ class SpecRules:
         return None
 
     def _c_name(self, part: Map, what: str) -> None:
-        if part["name"] in KEYWORDS:
+        if part["name"] in KEYWORDS or OWN_NAMES.fullmatch(part["name"]):
             self._problems.add(
                 part.place_of("name"),
-                f"{what} '{part['name']}' is a word of C or C++",
+                f"{what} '{part['name']}' is a word of C or C++, or one that generated code uses",
                 "expected a name that can be used in both",
                 "choose another",
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Adding to the interface touches the specification and a line per root backend; damaging it never ends in a traceback."""
+"""A call more is a part of the specification and a line per root backend; damage never ends in a traceback."""
 
 from __future__ import annotations
 
@@ -117,14 +117,11 @@ def test_adding_a_call(category: str, tmp_path: Path) -> None:
 
 def test_adding_a_backend_folder_and_removing_it(tmp_path: Path) -> None:
     project = copy(tmp_path)
-    parent = folders()[0]
-    grandparent = json.loads(json.dumps([f.name for f in folders()]))
     assert generate(project, tmp_path / "out") == (0, "")
     before = tree(tmp_path / "out")
     new = project / "backends" / "brandnew"
     new.mkdir()
     roots = [f for f in folders(project) if "inherits:" not in (f / "backend.yaml").read_text()]
-    assert parent.name in grandparent and roots
     (new / "backend.yaml").write_text(
         "name: brandnew\ntitle: Brand New\nsummary: New.\narchitectures: [i386]\n"
         f"inherits: {roots[0].name}\ndefaults: inherited\n"
@@ -138,13 +135,16 @@ def test_adding_a_backend_folder_and_removing_it(tmp_path: Path) -> None:
 
 
 MUTATIONS = 240
-JUNK = ["", " ", "\t", "\n", ":", "-", "[", "]", "{", "}", "'", '"', "#", "&a", "*a", "!", "|", ">", "%", "@", "`", "~", "null", "0",
-        "-1", "99999999999999999999", "1e999", ".inf", "yes", "eax", "stack9", "u64", "flags", "é", "\u2028", "\\", "inherited"]  # fmt: skip
+JUNK = [
+    *("", " ", "\t", "\n", "é", "\u2028", *":-[]{}'\"#&*!|>%@`~\\"),
+    *("&a", "*a", "null", "yes", "0", "-1", "9" * 20, "1e999", ".inf"),
+    *("eax", "stack9", "u64", "flags", "inherited"),
+]
 
 
 def mutate(text: str, dice: random.Random) -> str:
     """A text with one to three small accidents."""
-    for _ in range(dice.randint(1, 3)):
+    for _ in range(dice.choice([1, 1, 1, 2, 3])):
         lines = text.split("\n")
         kind = dice.randrange(9)
         i = dice.randrange(len(lines))

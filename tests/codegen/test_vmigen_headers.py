@@ -226,5 +226,5 @@ def test_assembly_and_tables_of_each_backend(
                 source += (
                     "extern const uint32_t vmi__unused;\n" if name == "calls.c" else "#include <vmi/vmi.h>\n"
                 )
-            done = compiles(compiler, source, tmp_path, include, f"-I{folder}", *flags, language=language)
+            done = compiles(compiler, source, tmp_path, include, f"-I{generated}", *flags, language=language)
             assert done.returncode == 0, done.stderr

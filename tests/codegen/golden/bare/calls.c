@@ -4,7 +4,7 @@
  * What a kernel may read about the library for Bare: how each call is done, and the hypercalls with
  * their counters.
  */
-#include "hypercalls.h"
+#include "bare/hypercalls.h"
 
 #include <vmi/vmi.h>
 

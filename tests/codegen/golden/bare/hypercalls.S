@@ -3,6 +3,6 @@
 /*
  * The library for Bare makes no hypercalls.
  */
-#include "hypercalls.h"
+#include "bare/hypercalls.h"
 
         .section .note.GNU-stack, "", @progbits

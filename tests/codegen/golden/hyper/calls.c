@@ -4,7 +4,7 @@
  * What a kernel may read about the library for Hyper: how each call is done, and the hypercalls
  * with their counters.
  */
-#include "hypercalls.h"
+#include "hyper/hypercalls.h"
 
 #include <vmi/vmi.h>
 

@@ -5,7 +5,7 @@
  * registers, the hypercall's own counter is raised just before the transfer, the result is in eax;
  * ebx, esi, edi and ebp are kept.
  */
-#include "hypercalls.h"
+#include "hyper/hypercalls.h"
 
         .text
 

@@ -4,7 +4,7 @@
  * Entry points of the library for Hyper: every call of the interface. A line above each says which
  * registers hold what on entry and on return, and which are destroyed besides; all others are kept.
  */
-#include "hypercalls.h"
+#include "hyper/hypercalls.h"
 
         .text
 
