@@ -18,8 +18,11 @@
 #include "paging.h"
 #include "panic.h"
 #include "print.h"
+#include "smp.h"
 #include "string.h"
 #include "threads.h"
+#include "timer.h"
+#include "traps.h"
 #include "x86.h"
 
 #define ROUNDS      1000
@@ -113,6 +116,96 @@ static void bench_calls(void)
     BENCH(STEAL_TIME, "StealTime", vmi_steal_time());
 }
 
+/*
+ * Interrupts and their effect, far and near, from the request to the moment that the asker sees it.
+ */
+
+#define INTERRUPT_ROUNDS 100
+
+static volatile uint32_t answered, halting, woken, kick_stop;
+
+static void answer(struct trap_frame *frame)
+{
+    __atomic_add_fetch(&answered, 1, __ATOMIC_RELAXED);
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static void show_rounds(const char *name, uint64_t ticks)
+{
+    uint32_t rest;
+    print("# bench %s rounds=%u ticks_per_round=%llu\n", name, INTERRUPT_ROUNDS,
+          divide_u64(ticks, INTERRUPT_ROUNDS, &rest));
+}
+
+/* An interrupt to a set of CPUs, until all of them have answered. */
+static void bench_ipi(const char *name, uint32_t cpus)
+{
+    uint64_t start = vmi_rdtsc();
+    for (uint32_t round = 0; round < INTERRUPT_ROUNDS; round++) {
+        answered = 0;
+        if (vmi_send_ipi(cpus, 0, VECTOR_CHECK) != VMI_OK)
+            return;
+        while (answered < smp_set_size(cpus))
+            __asm__ volatile("pause");
+    }
+    show_rounds(name, vmi_rdtsc() - start);
+}
+
+static void halt_again_and_again(void *argument)
+{
+    (void)argument;
+    timer_cancel();
+    while (!kick_stop) {
+        vmi_disable_interrupts();
+        halting = 1;
+        vmi_halt();
+        halting = 0;
+        woken = 1;
+    }
+    timer_init_cpu();
+}
+
+/* From the kick of a CPU that is on its way into its halt, or in it, until it runs again. */
+static void bench_kick(void)
+{
+    struct thread *thread = thread_create("halt", halt_again_and_again, NULL, 2);
+    if (thread == NULL)
+        panic("no memory");
+    uint64_t ticks = 0;
+    for (uint32_t round = 0; round < INTERRUPT_ROUNDS; round++) {
+        while (!halting)
+            __asm__ volatile("pause");
+        spin_milliseconds(1);
+        woken = 0;
+        kick_stop = round == INTERRUPT_ROUNDS - 1;
+        uint64_t start = vmi_rdtsc();
+        /* One that came before the halt is lost: it is given again. */
+        while (!woken) {
+            uint64_t patience = vmi_clock_nanoseconds() + 20000000;
+            smp_kick(1);
+            while (!woken && vmi_clock_nanoseconds() < patience)
+                __asm__ volatile("pause");
+        }
+        ticks += vmi_rdtsc() - start;
+    }
+    thread_join(thread);
+    show_rounds("kick", ticks);
+}
+
+static void bench_interrupts(void)
+{
+    trap_handler_set(VECTOR_CHECK, answer);
+    bench_ipi("ipi_self", 1);
+    for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
+        if (smp_start(cpu) != VMI_OK)
+            panic("CPU %u does not start", cpu);
+    if (smp_cpu_count() == 1)
+        return;
+    bench_ipi("ipi_one", 2);
+    bench_ipi("ipi_others", smp_online() & ~1u);
+    bench_kick();
+}
+
 static uint64_t hypercalls(void)
 {
     uint64_t total = 0;
@@ -158,6 +251,8 @@ void bench(const char *word)
         bench_calls();
     else if (string_equal(word, "map", sizeof("map")))
         bench_map();
+    else if (string_equal(word, "interrupts", sizeof("interrupts")))
+        bench_interrupts();
     else
         panic("unknown option bench=%s", word);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Measurements instead of checks, asked for by bench=calls or bench=map. Ends the machine. */
+/*
+ * Measurements instead of checks, asked for by bench=calls, bench=interrupts or bench=map. Ends the
+ * machine.
+ */
 #ifndef BENCH_H
 #define BENCH_H
 

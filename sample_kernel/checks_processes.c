@@ -7,6 +7,7 @@
 #include "process.h"
 #include "programs.h"
 #include "threads.h"
+#include "usermem.h"
 #include "x86.h"
 
 /* Runs a program to its end. False if memory is short. */
@@ -56,13 +57,16 @@ static void address_spaces(void)
     EXPECT_EQUAL(second_ended.status, 0);
 }
 
+/* Of all that fork() shares, one page is written to while it is shared. */
 static void copy_on_write(void)
 {
     struct process ended;
+    uint32_t before = usermem_copied_pages();
 
     EXPECT(run(&user_fork, &ended));
     EXPECT_EQUAL(ended.end, PROCESS_EXITED);
     EXPECT_EQUAL(ended.status, 42);
+    EXPECT_EQUAL(usermem_copied_pages() - before, 1);
 }
 
 static void fault_survived(void)

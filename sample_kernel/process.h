@@ -38,7 +38,6 @@ struct process {
 
     volatile uint32_t kill;
     uint32_t system_calls; /* how many it has made */
-    uint32_t copied;       /* pages that it wrote while they were shared */
 };
 
 /* Starts a program. Null if memory is short. The caller reaps it. */

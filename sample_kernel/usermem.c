@@ -28,6 +28,13 @@ static const struct region regions[] = {
     {USER_STACK_TOP - USER_STACK_PAGES * PAGE_SIZE, USER_STACK_TOP, .writable = true},
 };
 
+static uint32_t copied_pages;
+
+uint32_t usermem_copied_pages(void)
+{
+    return __atomic_load_n(&copied_pages, __ATOMIC_RELAXED);
+}
+
 static const struct region *region_of(uint32_t address)
 {
     for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
@@ -70,7 +77,7 @@ static bool copy_on_write(struct process *process, uint32_t page, uint64_t *entr
         if (own == FRAME_NONE)
             return false;
         memcpy(frame_address(own), frame_address(shared), PAGE_SIZE);
-        process->copied++;
+        __atomic_add_fetch(&copied_pages, 1, __ATOMIC_RELAXED);
     }
     pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE));
     vmi_inval_page(page);

@@ -18,6 +18,9 @@ bool usermem_fault(struct process *process, uint32_t address, uint32_t error);
  */
 bool usermem_fork(struct process *parent, struct process *child);
 
+/* How many pages have been copied because a process wrote to them while they were shared. */
+uint32_t usermem_copied_pages(void);
+
 /* Copies from or to the memory of the running process. False if it may not access all of it. */
 bool usermem_read(void *to, uint32_t from, uint32_t size);
 bool usermem_write(uint32_t to, const void *from, uint32_t size);
