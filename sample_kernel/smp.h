@@ -34,7 +34,11 @@ void smp_reschedule(uint32_t cpus);
  */
 int32_t smp_kick(uint32_t cpu);
 
-/* Drops translations on the other CPUs of a set and returns when none of them uses the old ones. */
+/*
+ * Drops translations on the other CPUs of a set and returns when none of them uses the old ones.
+ * The caller is bound to its CPU, holds no lock and lets interrupts in: another CPU may be waiting
+ * for it.
+ */
 void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages);
 
 /*
