@@ -60,7 +60,7 @@ static void remember(struct vmi__kvm_cpu *cpu, uint32_t tss)
 static struct vmi__kvm_cpu *identify(uint32_t tss)
 {
     uint32_t flags = vmi__irq_save();
-    struct vmi__kvm_cpu *cpu = &vmi__kvm_cpus[vmi__native_cpu()];
+    struct vmi__kvm_cpu *cpu = &vmi__kvm_cpus[vmi__native_cpu_by_apic()];
 
     if (!cpu->ready)
         enable(cpu);

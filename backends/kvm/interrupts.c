@@ -116,7 +116,7 @@ VMI__ROUTINE int32_t vmi__kvm_kick(uint32_t cpu)
 static bool find_preempted(uint32_t *found)
 {
     uint32_t count = vmi__boot.cpu_count;
-    uint32_t self = (uint32_t)(vmi__kvm_this_cpu() - vmi__kvm_cpus), i;
+    uint32_t self = vmi__kvm_cpu_number(), i;
 
     for (i = 1; i < count; i++) {
         uint32_t number = self + i < count ? self + i : self + i - count;

@@ -66,6 +66,12 @@ extern struct vmi__kvm_cpu vmi__kvm_cpus[VMI_BOOT_INFO_MAX_CPUS];
  */
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void);
 
+/* Number of this CPU, found in the same way. */
+static inline uint32_t vmi__kvm_cpu_number(void)
+{
+    return (uint32_t)(vmi__kvm_this_cpu() - vmi__kvm_cpus);
+}
+
 /* Gives KVM the addresses of the first CPU's structures. */
 void vmi__kvm_cpu_init(void);
 

@@ -62,7 +62,7 @@ VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uin
     if (set >> count)
         return VMI_EINVAL;
     interrupts = vmi__irq_save();
-    self = (uint32_t)(vmi__kvm_this_cpu() - vmi__kvm_cpus);
+    self = vmi__kvm_cpu_number();
     if (set & 1ull << self) {
         flush_here(address, pages);
         set &= ~(1ull << self);

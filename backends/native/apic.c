@@ -52,7 +52,7 @@ uint32_t vmi__native_apic_id(void)
     return vmi__native_apic_present ? vmi__native_apic_read(VMI_APIC_ID) >> 24 : 0;
 }
 
-uint32_t vmi__native_cpu(void)
+uint32_t vmi__native_cpu_by_apic(void)
 {
     uint32_t id, cpu;
 

@@ -109,13 +109,18 @@ void vmi__native_apic_init(void);
 
 /* APIC identifier and number (index into boot_info.apic_id) of this CPU. */
 uint32_t vmi__native_apic_id(void);
-uint32_t vmi__native_cpu(void);
+uint32_t vmi__native_cpu_by_apic(void);
 
 /*
  * Sends one command to one APIC: waits, for a bounded time, until the one before has left. False if
  * it has not.
  */
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
+
+/* ---- cpu_number.c ---------------------------------------------------------------------------- */
+
+/* Number of this CPU. An inheriting library may have a cpu_number.c of its own. */
+uint32_t vmi__native_cpu(void);
 
 /* ---- acpi.c ---- */
 
