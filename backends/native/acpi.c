@@ -179,7 +179,7 @@ static void read_madt(const struct header *madt)
         if (size < 2 || size > madt->length - offset)
             return;
         if (entry[0] == MADT_LOCAL_APIC && size >= 8) {
-            if ((number_at(entry, 4, 4) & MADT_ENABLED) && vmi__native_apic_present)
+            if (number_at(entry, 4, 4) & MADT_ENABLED)
                 add_cpu(entry[3]);
         } else if (entry[0] == MADT_IO_APIC && size >= 12) {
             if (acpi->ioapics_count < VMI__IOAPICS_MAX) {

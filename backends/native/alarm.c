@@ -69,8 +69,6 @@ void vmi__native_alarm_init(void)
     struct vmi__native_interval interval;
 
     pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz);
-    if (!vmi__native_apic_present)
-        return;
     deadline = vmi__cpuid(1, 0).ecx & CPUID_1_ECX_DEADLINE;
     if (deadline)
         return;
@@ -151,8 +149,6 @@ VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_
     struct alarm *alarm = lvtt ? &by_lvtt[vmi__native_cpu()] : &by_irq0;
     uint32_t saved;
 
-    if (lvtt && !vmi__native_apic_present)
-        return;
     saved = lvtt ? vmi__irq_save() : vmi__lock(&irq0_lock);
     alarm->expiry = expiry;
     alarm->period = flags & VMI_ALARM_PERIODIC ? period : 0;
@@ -168,8 +164,6 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
     uint32_t saved;
 
     if (flags & VMI_ALARM_WIRED_LVTT) {
-        if (!vmi__native_apic_present)
-            return;
         saved = vmi__irq_save();
         by_lvtt[vmi__native_cpu()].set = false;
         stop_lvtt();
@@ -213,10 +207,8 @@ void vmi__native_alarm_again(uint32_t vector)
         go_on(&by_irq0, false);
         vmi__unlock(&irq0_lock, saved);
     }
-    if (vmi__native_apic_present) {
-        saved = vmi__irq_save();
-        if (vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
-            go_on(&by_lvtt[vmi__native_cpu()], true);
-        vmi__irq_restore(saved);
-    }
+    saved = vmi__irq_save();
+    if (vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
+        go_on(&by_lvtt[vmi__native_cpu()], true);
+    vmi__irq_restore(saved);
 }

@@ -20,20 +20,12 @@
 /* Polls after which a command that does not leave is given up. */
 #define POLLS_MAX (1u << 20)
 
-bool vmi__native_apic_present;
-
-/* Stands in for the local APIC where there is none, so that APICRead and APICWrite need not ask. */
-static uint32_t no_apic[1024] __attribute__((aligned(4096)));
-
 void vmi__native_apic_init(void)
 {
     uint64_t base;
 
-    vmi__native_apic_present = vmi__cpuid(1, 0).edx & CPUID_1_EDX_APIC;
-    if (!vmi__native_apic_present) {
-        vmi__window_map(VMI__APIC_SLOT, vmi__physical(no_apic));
-        return;
-    }
+    if (!(vmi__cpuid(1, 0).edx & CPUID_1_EDX_APIC))
+        vmi__fatal("the processor has no local APIC, or the firmware has turned it off");
     base = vmi__rdmsr(MSR_APIC_BASE);
     if (base & APIC_BASE_X2APIC)
         vmi__fatal("the firmware has left the local APIC in x2APIC mode");
@@ -49,7 +41,7 @@ void vmi__native_apic_init(void)
 
 uint32_t vmi__native_apic_id(void)
 {
-    return vmi__native_apic_present ? vmi__native_apic_read(VMI_APIC_ID) >> 24 : 0;
+    return vmi__native_apic_read(VMI_APIC_ID) >> 24;
 }
 
 uint32_t vmi__native_cpu_by_apic(void)
@@ -87,7 +79,7 @@ VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t
 {
     uint32_t count = vmi__boot.cpu_count, cpu;
 
-    if (vector < 32 || vector > 255 || !vmi__native_apic_present)
+    if (vector < 32 || vector > 255)
         return VMI_EINVAL;
     if (base >= count ? mask != 0 : count - base < 32 && mask >> (count - base))
         return VMI_EINVAL;

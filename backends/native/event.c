@@ -25,8 +25,7 @@ static struct vmi__lock lock;
 void vmi__native_event_init(void)
 {
     by_ioapic = vmi__native_ioapic_has(0);
-    if (vmi__native_apic_present)
-        vmi__native_apic_write(VMI__APIC_LVT_LINT0, by_ioapic ? VMI__APIC_LVT_MASKED : LVT_EXTINT);
+    vmi__native_apic_write(VMI__APIC_LVT_LINT0, by_ioapic ? VMI__APIC_LVT_MASKED : LVT_EXTINT);
 }
 
 uint32_t vmi__native_event_vector(uint32_t line)

@@ -42,7 +42,7 @@ void vmi__native_ioapic_init(void)
 {
     uint32_t i, input;
 
-    for (i = 0; i < vmi__native_acpi.ioapics_count && vmi__native_apic_present; i++) {
+    for (i = 0; i < vmi__native_acpi.ioapics_count; i++) {
         const struct vmi__native_ioapic_info *info = &vmi__native_acpi.ioapics[i];
         struct ioapic *ioapic = &ioapics[i];
 

@@ -91,9 +91,6 @@ void vmi__native_pit_oneshot(uint32_t ticks);
 #define VMI__APIC_TIMER_DIVIDE  0x3e0
 #define VMI__APIC_LVT_MASKED    0x10000u
 
-/* Is there a local APIC? Where there is none, its page in the device window is plain memory. */
-extern bool vmi__native_apic_present;
-
 static inline uint32_t vmi__native_apic_read(uint32_t reg)
 {
     return *(volatile uint32_t *)(VMI__WINDOW_BASE + VMI__APIC_SLOT * 4096 + reg);

@@ -50,8 +50,9 @@ static bool started[VMI_BOOT_INFO_MAX_CPUS];
 static volatile uint32_t busy;
 
 /*
- * Before each start, for a walk through the tables may have marked the root's entries as accessed (QEMU
- * 7.2 does), and that bit is reserved there when a hypervisor that looks loads them for the next CPU.
+ * Before each start, for a walk through the tables may have marked the root's entries as accessed
+ * (QEMU 7.2 does), and that bit is reserved there when a hypervisor that looks loads them for the
+ * next CPU.
  */
 static void prepare_tables(void)
 {

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Entry of the PC libraries: both protocols, kinds of PC, and machines that are refused with a reason.
+
+A PC library is one whose image has a multiboot header, so that QEMU loads it by itself.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ci.backends import backends
+from ci.build import build, kernels
+
+HEADER = struct.pack("<3I", 0x1BADB002, 3, 0x100000000 - 0x1BADB002 - 3)
+DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+PASS, REFUSED = 0x10 << 1 | 1, 0x13 << 1 | 1
+
+
+def pc_libraries(kernel: str) -> dict[str, Path]:
+    build()
+    found = {name: path for name, path in kernels(kernel).items() if HEADER in path.read_bytes()[:8192]}
+    assert found
+    return found
+
+
+def boot(
+    kernel: Path, *machine: str, line: str = "vmi.debug_exit=0xf4", deadline: float = 60
+) -> tuple[int, str]:
+    """Exit status and console of a machine; -1 for one that had to be ended."""
+    command = ["qemu-system-i386", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]
+    command += ["-no-reboot", "-kernel", str(kernel), "-append", line, *DEBUG_EXIT, *machine]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=deadline)
+            status = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            status = -1
+    return status, (err + out).decode(errors="replace")
+
+
+def for_pvh(kernel: Path, folder: Path) -> Path:
+    """The same image, which QEMU takes for multiboot no longer."""
+    image = folder / kernel.name
+    image.write_bytes(kernel.read_bytes().replace(HEADER, bytes(len(HEADER)), 1))
+    return image
+
+
+@pytest.mark.parametrize("protocol", ["multiboot", "pvh"])
+def test_protocol(protocol: str, tmp_path: Path) -> None:
+    for name, kernel in pc_libraries("sample").items():
+        image = for_pvh(kernel, tmp_path) if protocol == "pvh" else kernel
+        status, console = boot(image, "-smp", "2")
+        assert status == PASS, console
+        assert f"# boot backend={name} protocol={protocol} rpl=0 cpus=2 " in console
+
+
+MACHINES = {
+    "q35": ["-M", "q35", "-smp", "4", "-m", "300"],
+    "microvm": ["-M", "microvm", "-smp", "2"],
+    "more memory than the linear region": ["-m", "3G"],
+    "little memory": ["-m", "8"],
+    "32 CPUs": ["-smp", "32"],
+    "no ACPI, hence 8259s": ["-no-acpi"],
+    "every feature that QEMU has": ["-cpu", "max", "-smp", "2"],
+    "instructions counted": ["-icount", "shift=0"],
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_machine(machine: str) -> None:
+    """Kinds of PC, on the libraries that inherit from none: the others have these from them."""
+    for name, kernel in pc_libraries("sample").items():
+        if not backends()[name]:
+            status, console = boot(kernel, *MACHINES[machine])
+            assert status == PASS, console
+            assert " fail=0 " in console
+
+
+REFUSALS = {
+    "no PAE": (["-cpu", "qemu32,-pae"], "the processor has no PAE"),
+    "no APIC": (["-cpu", "qemu32,-apic"], "the processor has no local APIC"),
+    "no TSC": (["-cpu", "qemu32,-tsc"], "no time-stamp counter"),
+    "no timer": (["-M", "microvm,pit=off,pic=off"], "neither a PIT nor an ACPI timer"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refused(case: str, tmp_path: Path) -> None:
+    machine, reason = REFUSALS[case]
+    for kernel in pc_libraries("hello").values():
+        for image in (kernel, for_pvh(kernel, tmp_path)):
+            status, console = boot(image, *machine)
+            assert status == REFUSED, console
+            assert f"vmi: cannot run: {reason}" in console
+            assert "Hello" not in console
+
+
+def test_option_that_makes_no_sense_is_refused() -> None:
+    """There is no port to tell it by, so that the machine powers off."""
+    for kernel in pc_libraries("hello").values():
+        status, console = boot(kernel, line="vmi.debug_exit=f4")
+        assert status == 0, console
+        assert "vmi: cannot run: option vmi.debug_exit= wants a port number" in console
+
+
+def test_processor_that_cannot_run_the_library_is_told_so() -> None:
+    for kernel in pc_libraries("hello").values():
+        status, console = boot(kernel, "-cpu", "486", deadline=5)
+        assert status == -1  # halted, with the message
+        assert "vmi: cannot run: the processor is older than the i686" in console
+
+
+def test_power_off_without_exit_port() -> None:
+    for kernel in pc_libraries("hello").values():
+        for machine in (["-M", "pc"], ["-M", "q35"], ["-M", "microvm"]):
+            status, console = boot(kernel, *machine, line="")
+            assert status == 0, console
+            assert "Hello" in console and "vmi:" not in console
