@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Writes to an address that no process has. */
-#include "program.h"
+#include "program.inc"
 
     program_begin fault
     movl $1, 0x10

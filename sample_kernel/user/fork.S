@@ -3,7 +3,7 @@
  * Writes 1, forks, and waits for a child that finds the 1, writes 2 and returns 40 if it reads the
  * 2 back. The parent adds 2 if its own 1 has stayed: status 42.
  */
-#include "program.h"
+#include "program.inc"
 
 #define MINE USER_DATA
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Writes a line; its status is its process number, less the length that the kernel did not take. */
-#include "program.h"
+#include "program.inc"
 
     program_begin hello
     system_call SYSCALL_WRITE, $USER(text), $text_end-text

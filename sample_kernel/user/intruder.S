@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Reads the first byte of the kernel's image. */
-#include "program.h"
+#include "program.inc"
 
     program_begin intruder
     movb 0xc0100000, %al

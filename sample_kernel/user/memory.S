@@ -4,7 +4,7 @@
  * one page of its stack with its process number, lets the other run, and looks whether all is still
  * there. Status 0, or the step that failed.
  */
-#include "program.h"
+#include "program.inc"
 
 #define ROUNDS 4
 

@@ -4,7 +4,7 @@
  * that does not exist, a child that does not exist. Status 0, or the step that the kernel did not
  * refuse with the right error.
  */
-#include "program.h"
+#include "program.inc"
 
     .macro expect step, error
     cmpl $\error, %eax

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Executes an instruction that is for ring 0 only. */
-#include "program.h"
+#include "program.inc"
 
     program_begin privileged
     hlt

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Never gives the processor away of its own accord. */
-#include "program.h"
+#include "program.inc"
 
     program_begin spin
 1:  jmp 1b
