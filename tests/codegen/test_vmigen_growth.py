@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""A call more is a part of the specification and a line per root backend; damage never ends in a traceback."""
+"""A call more is a part of the specification and a line per root backend; damage ends in messages."""
 
 from __future__ import annotations
 
@@ -207,6 +207,5 @@ def test_damaged_input_is_told_never_a_traceback(
         path.write_text(good[path])
     assert ends[1] > ends[0] / 4, "most accidents do harm"
     with capfd.disabled():
-        print(
-            f"\n# seed {seed}: {ends[0]} mutations harmless, {ends[1]} refused, {time.monotonic() - start:.0f} s"
-        )
+        seconds = time.monotonic() - start
+        print(f"\n# seed {seed}: {ends[0]} mutations harmless, {ends[1]} refused, {seconds:.0f} s")
