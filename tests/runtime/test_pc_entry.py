@@ -6,6 +6,7 @@ A PC library is one whose image has a multiboot header, so that QEMU loads it by
 
 from __future__ import annotations
 
+import functools
 import struct
 import subprocess
 from pathlib import Path
@@ -20,6 +21,7 @@ DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 PASS, REFUSED = 0x10 << 1 | 1, 0x13 << 1 | 1
 
 
+@functools.cache
 def pc_libraries(kernel: str) -> dict[str, Path]:
     build()
     found = {name: path for name, path in kernels(kernel).items() if HEADER in path.read_bytes()[:8192]}
@@ -87,8 +89,8 @@ def test_machine(machine: str) -> None:
 REFUSALS = {
     "no PAE": (["-cpu", "qemu32,-pae"], "the processor has no PAE"),
     "no APIC": (["-cpu", "qemu32,-apic"], "the processor has no local APIC"),
-    "no TSC": (["-cpu", "qemu32,-tsc"], "no time-stamp counter"),
-    "no timer": (["-M", "microvm,pit=off,pic=off"], "neither a PIT nor an ACPI timer"),
+    "no TSC": (["-cpu", "qemu32,-tsc"], "the processor has no time-stamp counter"),
+    "no timer": (["-M", "microvm,pit=off,pic=off"], "there is neither a PIT nor an ACPI timer"),
 }
 
 
@@ -113,7 +115,7 @@ def test_option_that_makes_no_sense_is_refused() -> None:
 
 def test_processor_that_cannot_run_the_library_is_told_so() -> None:
     for kernel in pc_libraries("hello").values():
-        status, console = boot(kernel, "-cpu", "486", deadline=5)
+        status, console = boot(kernel, "-cpu", "486", deadline=3)
         assert status == -1  # halted, with the message
         assert "vmi: cannot run: the processor is older than the i686" in console
 
