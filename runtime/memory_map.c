@@ -96,7 +96,7 @@ static uint32_t kind_at(uint64_t address, uint64_t *next)
 static void append(uint64_t base, uint64_t end, uint32_t kind)
 {
     uint32_t *count = &vmi__boot.memory_count;
-    struct vmi_memory_range *last = &ranges[*count - 1];
+    struct vmi_memory_range *last = *count ? &ranges[*count - 1] : 0;
 
     if (kind == VMI_MEMORY_USABLE) {
         /* A claim that is not whole pages may have cut it. */
@@ -105,7 +105,7 @@ static void append(uint64_t base, uint64_t end, uint32_t kind)
         if (base >= end)
             return;
     }
-    if (*count && last->kind == kind && last->base + last->size == base) {
+    if (last && last->kind == kind && last->base + last->size == base) {
         last->size += end - base;
         return;
     }

@@ -57,6 +57,9 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
         lines[number_of_line].console = console;
         if (by_ioapic)
             vmi__native_ioapic_route(number_of_line, vector, lines[number_of_line].apic_id);
+        /* An alarm may have been wired to line 0 before the line had a vector. */
+        if (number_of_line == 0)
+            vmi__native_alarm_vectors[vector] = true;
         result = (int32_t)number_of_line;
     }
     vmi__unlock(&lock, flags);

@@ -70,7 +70,7 @@ MACHINES = {
     "more memory than the linear region": ["-m", "3G"],
     "little memory": ["-m", "8"],
     "32 CPUs": ["-smp", "32"],
-    "no ACPI, hence 8259s": ["-no-acpi"],
+    "no ACPI, hence 8259s": ["-M", "pc,acpi=off"],
     "every feature that QEMU has": ["-cpu", "max", "-smp", "2"],
     "instructions counted": ["-icount", "shift=0"],
 }
