@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Number of this CPU, in a file of its own: where reading the APIC is dear, an inheriting library has
- * a better way.
+ * Number of this CPU, in a file of its own: where reading the APIC is dear, an inheriting library
+ * has a better way.
  */
 #include "native.h"
 
