@@ -253,6 +253,8 @@ void bench(const char *word)
         bench_map();
     else if (string_equal(word, "interrupts", sizeof("interrupts")))
         bench_interrupts();
+    else if (string_equal(word, "one", sizeof("one")))
+        bench_one();
     else
         panic("unknown option bench=%s", word);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);

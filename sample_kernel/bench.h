@@ -6,6 +6,11 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+/*
+ * bench=one op=NAME rounds=N: one operation by itself, for measuring from outside (bench_one.c).
+ */
+void bench_one(void);
+
 void bench(const char *word) __attribute__((noreturn));
 
 #endif

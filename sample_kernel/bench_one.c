@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * One operation, as often as is asked for, with no alarm on any CPU: for whoever counts from
+ * outside what each round costs the hypervisor. Two runs with different numbers of rounds differ by
+ * nothing else.
+ */
+#undef VMI_COUNT_CALLS /* the counting would be part of the cost */
+#include <stddef.h>
+#include <vmi/vmi.h>
+
+#include "bench.h"
+#include "checks.h"
+#include "layout.h"
+#include "options.h"
+#include "panic.h"
+#include "print.h"
+#include "smp.h"
+#include "string.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+
+static uint32_t rounds;
+static uint64_t least = UINT64_MAX; /* ticks of the call in the cheapest round */
+
+static void note(uint64_t start)
+{
+    uint64_t ticks = vmi_rdtsc() - start;
+
+    if (ticks < least)
+        least = ticks;
+}
+
+static void spin_until(const volatile uint32_t *word, uint32_t wanted)
+{
+    while (*word != wanted)
+        __asm__ volatile("pause");
+}
+
+/* ---- operations ------------------------------------------------------------------------------ */
+
+static void nothing(void)
+{
+    for (uint32_t round = 0; round < rounds; round++)
+        note(vmi_rdtsc());
+}
+
+static void read_clock(void)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint64_t start = vmi_rdtsc();
+        vmi_clock_nanoseconds();
+        note(start);
+    }
+}
+
+static void read_wall_clock(void)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint64_t start = vmi_rdtsc();
+        vmi_get_wallclock_time();
+        note(start);
+    }
+}
+
+static volatile uint32_t answers;
+
+static void answer(struct trap_frame *frame)
+{
+    vmi_end_of_interrupt(frame->vector);
+    __atomic_add_fetch(&answers, 1, __ATOMIC_RELEASE);
+}
+
+static void answer_timed(struct trap_frame *frame)
+{
+    uint64_t start = vmi_rdtsc();
+    vmi_end_of_interrupt(frame->vector);
+    note(start);
+    answers = 1;
+}
+
+/* An interrupt to this CPU and its end; the end is what is timed. */
+static void end_of_interrupt(void)
+{
+    trap_handler_set(VECTOR_CHECK, answer_timed);
+    for (uint32_t round = 0; round < rounds; round++) {
+        answers = 0;
+        vmi_send_ipi(1, 0, VECTOR_CHECK);
+        spin_until(&answers, 1);
+    }
+}
+
+/* An interrupt to all other CPUs, which halt; the sending is what is timed. */
+static void interrupt_others(void)
+{
+    uint32_t others = smp_online() & ~1u;
+
+    trap_handler_set(VECTOR_CHECK, answer);
+    for (uint32_t round = 0; round < rounds; round++) {
+        answers = 0;
+        uint64_t start = vmi_rdtsc();
+        vmi_send_ipi(others, 0, VECTOR_CHECK);
+        note(start);
+        spin_until(&answers, smp_set_size(others));
+    }
+}
+
+static volatile uint32_t asleep, woken;
+
+static void sleep(void *argument)
+{
+    (void)argument;
+    for (uint32_t round = 0; round < rounds; round++) {
+        vmi_disable_interrupts();
+        asleep = round + 1;
+        vmi_halt();
+        woken = round + 1;
+    }
+}
+
+/* Wakes the second CPU from its halt. */
+static void kick(void)
+{
+    struct thread *thread = thread_create("sleep", sleep, NULL, 2);
+
+    if (thread == NULL)
+        panic("no memory");
+    for (uint32_t round = 0; round < rounds; round++) {
+        spin_until(&asleep, round + 1);
+        spin_milliseconds(1); /* until it has halted: a kick before that may be none */
+        uint64_t start = vmi_rdtsc();
+        smp_kick(1);
+        note(start);
+        spin_until(&woken, round + 1);
+    }
+    thread_join(thread);
+}
+
+/* Has the second CPU, which halts, drop a translation. */
+static void flush_remote(void)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        spin_milliseconds(1); /* until it has halted again, if it was interrupted */
+        uint64_t start = vmi_rdtsc();
+        smp_flush_tlb(2, MAP_WINDOW, 1);
+        note(start);
+    }
+}
+
+/* ---- which ----------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+    bool others; /* it needs a second CPU */
+} operations[] = {
+    {"nothing", nothing, false},
+    {"clock", read_clock, false},
+    {"wall_clock", read_wall_clock, false},
+    {"end_of_interrupt", end_of_interrupt, false},
+    {"interrupt_others", interrupt_others, true},
+    {"kick", kick, true},
+    {"flush_remote", flush_remote, true},
+};
+
+static uint32_t number(const char *text)
+{
+    uint32_t value = 0;
+
+    for (; *text >= '0' && *text <= '9' && value < 1000000; text++)
+        value = value * 10 + (uint32_t)(*text - '0');
+    if (*text != 0)
+        panic("option rounds= wants a number of up to a million");
+    return value;
+}
+
+static void cancel_alarm(void *argument)
+{
+    (void)argument;
+    timer_cancel();
+}
+
+/* Starts the other CPUs and silences every alarm. */
+static void prepare_cpus(void)
+{
+    for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++) {
+        if (smp_start(cpu) != VMI_OK)
+            panic("CPU %u does not start", cpu);
+        struct thread *thread = thread_create("quiet", cancel_alarm, NULL, 1u << cpu);
+        if (thread == NULL)
+            panic("no memory");
+        thread_join(thread);
+    }
+    timer_cancel();
+}
+
+void bench_one(void)
+{
+    char name[24], text[16];
+
+    option_value(checks_boot_info->command_line, "op", name, sizeof(name));
+    option_value(checks_boot_info->command_line, "rounds", text, sizeof(text));
+    rounds = number(text);
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+        if (!string_equal(name, operations[i].name, strlen(operations[i].name) + 1))
+            continue;
+        if (operations[i].others && smp_cpu_count() == 1)
+            panic("op=%s needs a second CPU", name);
+        prepare_cpus();
+        operations[i].run();
+        print("# bench %s rounds=%u cpus=%u least=%llu\n", name, rounds, smp_cpu_count(),
+              rounds != 0 ? least : 0);
+        return;
+    }
+    panic("unknown option op=%s", name);
+}
