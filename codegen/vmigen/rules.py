@@ -722,6 +722,13 @@ class SpecRules:
         for item in part["errors"]:
             self._once(seen, item["value"], item.place_of("value"), f"error '{item['value']}'")
             constant = next((c for c in group.values if c.name == item["value"]), None) if group else None
+            if constant and constant.value >= 0:
+                self._problems.add(
+                    item.place_of("value"),
+                    f"error '{item['value']}' is {constant.value}",
+                    "expected a negative number, which no good result is",
+                    "name another, or correct its value",
+                )
             if constant:
                 errors.append(Error(constant, item["when"]))
             elif "constants" not in self._lost:
@@ -758,7 +765,7 @@ class SpecRules:
             group = self._constants.get("error")
             missing = next((c for c in group.values if c.name == "ENOSYS"), None) if group else None
             if missing:
-                return -abs(missing.value)
+                return missing.value
             if "constants" not in self._lost:
                 self._problems.add(
                     part.key_place("errors"),

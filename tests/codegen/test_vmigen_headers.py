@@ -187,6 +187,47 @@ def test_a_wrapper_is_one_call_with_its_record(
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
+def test_records_of_a_dropped_inline_function_go_with_it(
+    compiler: str, generated: Path, tmp_path: Path
+) -> None:
+    """In C++ each source file has its instance of an inline function, and the linker keeps one."""
+    source = """
+        #include <vmi/vmi.h>
+        inline uint32_t shared() { return vmi_get_cr0(); }
+        uint32_t (*FUNCTION)() = shared;
+    """
+    objects = []
+    for name in ("first", "second"):
+        done = compiles(
+            compiler,
+            source,
+            tmp_path,
+            generated / "include",
+            f"-DFUNCTION={name}",
+            "-fno-pic",
+            language="c++",
+        )
+        assert done.returncode == 0, done.stderr
+        objects.append(str((tmp_path / "out.o").rename(tmp_path / f"{name}.o")))
+    command = [
+        "ld",
+        "-m",
+        "elf_i386",
+        "--defsym",
+        "vmi_get_cr0=0",
+        "--entry",
+        "0",
+        *objects,
+        "-o",
+        str(tmp_path / "linked"),
+    ]
+    linked = subprocess.run(command, capture_output=True, text=True)
+    assert linked.returncode == 0, linked.stderr
+    with (tmp_path / "linked").open("rb") as stream:
+        assert len(ELFFile(stream).get_section_by_name(".vmi.sites").data()) == 8
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
 def test_calls_are_counted_on_request(
     compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
 ) -> None:

@@ -55,12 +55,13 @@ typedef __UINT64_TYPE__ uint64_t;
 /*
  * The call itself, and its record in section .vmi.sites: address, ordinal, length of the
  * instruction, and a byte that is reserved (0). From these records a kernel's calls can be bound
- * when it starts.
+ * when it starts. The record belongs to the code's section group (`?`), so that a linker that drops
+ * one of two instances of a C++ inline function drops its records too.
  */
 #define VMI__CALL(ordinal, symbol)                                                                 \
     VMI__COUNT(ordinal)                                                                            \
     "771: call " symbol "\n\t"                                                                     \
-    ".pushsection .vmi.sites, \"a\"\n\t"                                                           \
+    ".pushsection .vmi.sites, \"a?\"\n\t"                                                          \
     ".long 771b\n\t"                                                                               \
     ".short " ordinal "\n\t"                                                                       \
     ".byte 5, 0\n\t"                                                                               \
