@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -91,6 +92,9 @@ class BackendRig(LinuxRig):
     modules = ("irqbypass", "ccp", "kvm", "kvm-amd")
     module_parameters = {"kvm-amd": "sev=0"}
     module_paths = ("*/arch/x86/kvm/*", "*/virt/lib/*", "*/drivers/crypto/ccp/*")
+
+    accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
+    """How the nested rig's machine is emulated."""
 
     refusal = ""
     """Why the host's KVM is not used; empty if it is."""
@@ -182,6 +186,18 @@ class BackendRig(LinuxRig):
             "why nested": self.refusal,
         }
 
+    def facts(self, outcome: Outcome) -> dict[str, str]:
+        """What the library says about KVM (its line `# kvm …`), and KVM's own count of hypercalls."""
+        found = re.search(r"^# kvm (.*?)\r?$", outcome.console, re.MULTILINE)
+        said = dict(re.findall(r"(\w+)=(\S+)", found[1])) if found else {}
+        facts = {
+            name: said[name] for name in ("vendor", "transfer", "features", "offered", "used") if name in said
+        }
+        counted = [
+            line.split()[1] for line in outcome.evidence.get("counter", []) if line.startswith("hypercalls ")
+        ]
+        return facts | ({"hypercalls that KVM counted": counted[0]} if counted else {})
+
     @contextlib.contextmanager
     def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
         if not self.refusal:
@@ -195,7 +211,7 @@ class BackendRig(LinuxRig):
                 memory="1024M",
                 kernel=self.image.linux,
                 append="console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check",
-                extra=("-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config", "-no-reboot",
+                extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
                        "-serial", f"file:{(logs / 'kvm-rig.kernel.log').absolute()}",
                        "-initrd", str(initrd)),
             )  # fmt: skip
