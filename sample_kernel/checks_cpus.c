@@ -68,7 +68,7 @@ static void threads(void)
     EXPECT_EQUAL(ran_on, smp_online());
 }
 
-#define SHARED_ROUNDS 20000
+#define SHARED_ROUNDS 5000
 
 static struct spinlock shared_lock;
 static uint32_t shared_count; /* not atomic: the lock is all that keeps it right */
