@@ -133,6 +133,7 @@ static void kick(void)
         note(start);
         spin_until(&woken, round + 1);
     }
+    timer_init_cpu(); /* who joins a thread of another CPU finds out by the alarm */
     thread_join(thread);
 }
 
@@ -164,6 +165,7 @@ static void flush_remote(void)
         note(start);
     }
     stop = 1;
+    timer_init_cpu(); /* who joins a thread of another CPU finds out by the alarm */
     for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
         thread_join(threads[cpu]);
 }
