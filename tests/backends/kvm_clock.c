@@ -237,7 +237,8 @@ static void half_written_is_read_again(void)
         EXPECT(false);
         return;
     }
-    for (round = 0; round < rounds; round++) {
+    /* The other thread may have to wait for a processor. */
+    for (round = 0; round < rounds || changed < rounds / 1000; round++) {
         value = vmi__kvm_clock_nanoseconds();
         torn += (uint32_t)value != (uint32_t)(value >> 32);
         changed += value != last;
@@ -247,7 +248,6 @@ static void half_written_is_read_again(void)
     }
     call(SYS_KILL, (uint32_t)child, SIGKILL, 0);
     EXPECT(torn == 0);
-    EXPECT(changed > 1);
 }
 
 /* ---- wall clock ------------------------------------------------------------------------------ */
