@@ -243,35 +243,36 @@ def qemu_end(code: int | None, shutdown: str = "") -> tuple[bool, str, str]:
 
 def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -> Outcome:
     """Run a guest directly in a QEMU of its own."""
+    from labgrid.driver.exception import ExecutionError
+
     lines: list[str] = []
+    command = shlex.join([machine.qemu, *machine.extra, "-kernel", str(machine.kernel)])
+    log = logs / f"{guest.name}.console.log"
+    code: int | None = None
+    shutdown = ""
     started = time.monotonic()
-    with boot(machine, guest.name, logs, guest.deadline) as strategy:
-        code: int | None = None
-        shutdown = ""
-        while True:
-            try:
-                line = strategy.line(strategy.left())
-            except TimeoutError:
-                rest = strategy.rest()
-                lines += [rest] if rest else []
-                break
-            if line is None:
-                rest = strategy.rest()
-                lines += [rest] if rest else []
-                code = strategy.qemu.wait(10)
-                shutdown = strategy.qemu.shutdown_reason()
-                break
-            lines.append(line)
-            if live:
-                live(line)
-        command = shlex.join(strategy.qemu.command)
-        if code and not code & 1:
-            lines += strategy.qemu.errors().splitlines()
-        log = strategy.log
-    clean, end, advice = qemu_end(code, shutdown)
-    return Outcome(
-        guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command, log
-    )
+    try:
+        with boot(machine, guest.name, logs, guest.deadline) as strategy:
+            command = shlex.join(strategy.qemu.command)
+            while True:
+                try:
+                    line = strategy.line(strategy.left())
+                except TimeoutError:
+                    break
+                if line is None:
+                    code = strategy.qemu.wait(10)
+                    shutdown = strategy.qemu.shutdown_reason()
+                    break
+                lines.append(line)
+                if live:
+                    live(line)
+            lines += [rest] if (rest := strategy.rest()) else []
+            if code and not code & 1:
+                lines += strategy.qemu.errors().splitlines()
+        clean, end, advice = qemu_end(code, shutdown)
+    except ExecutionError as error:
+        clean, end, advice = False, str(error.msg), "QEMU would not run this kernel: is it an i386 multiboot ELF?"
+    return Outcome(guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command, log)
 
 
 class ControlSession(Session):

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from ci.boot import show_failure
 from ci.figure import Row
 from ci.lava import signals
 from ci.witness import before_mark
@@ -22,6 +23,20 @@ def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
     assert report.boot["backend"] == configuration.backend
     assert len(report.calls) >= 75
     assert sum(report.by_kind().values()) > 0
+
+
+def test_failure_is_shown_with_console_and_command(
+    configuration: Place, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `./vmi boot` prints about a kernel that panics."""
+    outcome, report = run(configuration, "test=panic")
+    show_failure(outcome, report.failures())
+    shown = capsys.readouterr().err
+    assert f"command: {outcome.command}" in shown
+    assert outcome.advice in shown
+    console = [line.removeprefix("  | ") for line in shown.splitlines() if line.startswith("  | ")]
+    assert console == outcome.console.splitlines()[-40:]
+    assert any("PANIC" in line for line in console)
 
 
 def test_row(configuration: Place, run: Run) -> None:
@@ -77,6 +92,14 @@ def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
     assert "# test=hang" in outcome.console, "the console up to the hang is kept"
     assert report.count("pass") >= 20
     assert "no result line" in report.errors
+
+
+def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run) -> None:
+    outcome, report = run(configuration, kernel="refused", deadline=40.0)
+    assert not outcome.clean
+    assert not outcome.end.startswith("hung")
+    assert outcome.end and outcome.advice
+    assert report.failures() == ["no KTAP on the console"]
 
 
 def test_rig_serves_guests_after_bad_ones(configuration: Place, run: Run) -> None:
