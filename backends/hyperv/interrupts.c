@@ -10,8 +10,7 @@
 #define VECTOR_FIRST 32
 #define VECTOR_LAST  255
 
-/* ---- end of interrupt (TLFS, Virtual Interrupts)
- * ---------------------------------------------------------- */
+/* ---- end of interrupt (TLFS, Virtual Interrupts) --------------------------------------------- */
 
 /*
  * The hypervisor sets the bit when it delivers an interrupt whose end it need not hear of; clearing

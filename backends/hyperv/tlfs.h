@@ -9,8 +9,7 @@
 
 #include <stdint.h>
 
-/* ---- CPUID (TLFS, Feature Discovery)
- * ------------------------------------------------------------------------ */
+/* ---- CPUID (TLFS, Feature Discovery) --------------------------------------------------------- */
 
 /*
  * Hyper-V's leaves are always the first; another interface that the hypervisor has as well, such as
@@ -104,8 +103,7 @@ struct hyperv__flush {
 #define HYPERV__FLUSH_NON_GLOBAL  (1u << 2)
 #define HYPERV__FLUSH_RANGE_PAGES 4096 /* in one range at most */
 
-/* ---- hypercalls (TLFS, Hypercall Interface)
- * ------------------------------------------------------------------- */
+/* ---- hypercalls (TLFS, Hypercall Interface) -------------------------------------------------- */
 
 #define HYPERV__STATUS_MASK    0xffffu /* of a result value */
 #define HYPERV__STATUS_SUCCESS 0
