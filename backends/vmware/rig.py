@@ -55,7 +55,8 @@ class BackendRig(Rig):
             shown = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout
         except FileNotFoundError:
             raise UserError(f"{QEMU}: not found; ./vmi setup installs it") from None
-        return {"machine": "PC (pc,vmport=on, TCG)", "backdoor": "as QEMU answers it", "qemu": shown.split()[3]}
+        machine = "PC (pc,vmport=on, TCG)"
+        return {"machine": machine, "backdoor": "as QEMU answers it", "qemu": shown.split()[3]}
 
     def facts(self, outcome: Outcome) -> dict[str, str]:
         """What the library says of the backdoor (its line `# vmware …`)."""

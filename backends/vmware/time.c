@@ -16,58 +16,51 @@
 
 static uint32_t multiplier;
 
+bool vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
+
 static struct {
     struct vmware__steal_time time;
     bool asked, counted;
 } cpus[VMI_BOOT_INFO_MAX_CPUS];
 
-static bool ask_time(struct vmi__vmware_answer *answer)
-{
-    if (!vmi__vmware_present)
-        return false;
-    vmi__vmware_get_time_full(answer);
-    return answer->eax == VMWARE__MAGIC;
-}
-
-bool vmi__vmware_tells_time(void)
-{
-    struct vmi__vmware_answer answer;
-
-    return ask_time(&answer);
-}
-
 VMI__ROUTINE uint64_t vmi__vmware_get_wallclock_time(void)
 {
     struct vmi__vmware_answer answer;
 
-    if (!ask_time(&answer))
+    if (!vmi__vmware_tells_time)
         return vmi__native_get_wallclock_time();
+    vmi__vmware_get_time_full(&answer);
     return ((uint64_t)answer.esi << 32 | answer.edx) * NANOSECONDS +
            answer.ebx * NANOSECONDS_PER_MICROSECOND;
 }
 
-/* A CPU that is identified for the first time has its stolen time counted. */
-void vmi__native_cpu_identified(uint32_t number)
+/* Each CPU asks once; a later one only if the first was answered. */
+static bool ask_steal_clock(uint32_t number)
 {
-    if (!vmi__vmware_present || cpus[number].asked)
-        return;
     cpus[number].asked = true;
     cpus[number].counted =
         vmi__vmware_hypercall_steal_clock(0, 0, vmi__physical(&cpus[number].time)) ==
         VMWARE__STEAL_CLOCK_ENABLED;
+    return cpus[number].counted;
 }
 
-bool vmi__vmware_counts_stolen_time(void)
+void vmi__native_cpu_identified(uint32_t number)
 {
-    return cpus[0].counted;
+    if (vmi__vmware_counts_stolen_time && !cpus[number].asked)
+        ask_steal_clock(number);
 }
 
 void vmi__vmware_time_init(void)
 {
-    multiplier = (uint32_t)vmi__div64(
-        vmi__div64((uint64_t)NANOSECONDS << SHIFT, (uint32_t)vmi__div64(vmi__native_tsc_hz, 1000)),
-        1000);
-    vmi__native_cpu_identified(0);
+    struct vmi__vmware_answer answer;
+    uint32_t khz = (uint32_t)vmi__div64(vmi__native_tsc_hz, 1000);
+
+    if (!vmi__vmware_present)
+        return;
+    multiplier = (uint32_t)vmi__div64(1000000ull << SHIFT, khz);
+    vmi__vmware_get_time_full(&answer);
+    vmi__vmware_tells_time = answer.eax == VMWARE__MAGIC;
+    vmi__vmware_counts_stolen_time = ask_steal_clock(0);
 }
 
 VMI__ROUTINE uint64_t vmi__vmware_steal_time(void)
@@ -75,7 +68,7 @@ VMI__ROUTINE uint64_t vmi__vmware_steal_time(void)
     uint32_t interrupts, cpu;
     uint64_t cycles = 0;
 
-    if (!vmi__vmware_counts_stolen_time())
+    if (!vmi__vmware_counts_stolen_time)
         return 0;
     interrupts = vmi__irq_save();
     cpu = vmi__native_cpu_by_tss();

@@ -8,6 +8,9 @@
 
 #define DIGITS_MAX 10 /* of 32 bits */
 
+#define HZ_LEAST                                                                                   \
+    16000000 /* slower than any processor with these instructions; see SHIFT in time.c */
+
 bool vmi__vmware_present;
 uint8_t vmi__vmware_form;
 
@@ -47,6 +50,9 @@ uint64_t vmi__vmware_detect(void)
         tsc_hz = (uint64_t)answer.ebx << 32 | answer.eax;
         bus_hz = answer.ecx;
     }
+    /* Nonsense is measured instead, as no answer is. */
+    if (tsc_hz < HZ_LEAST)
+        tsc_hz = 0;
     return tsc_hz;
 }
 
@@ -75,6 +81,6 @@ void vmi__vmware_describe(void)
     vmi__print(forms[vmi__vmware_form]);
     put(" tsc_khz=", (uint32_t)vmi__div64(tsc_hz, 1000));
     put(" bus_khz=", bus_hz / 1000);
-    vmi__print(vmi__vmware_tells_time() ? " time=yes" : " time=no");
-    vmi__print(vmi__vmware_counts_stolen_time() ? " steal=yes\r\n" : " steal=no\r\n");
+    vmi__print(vmi__vmware_tells_time ? " time=yes" : " time=no");
+    vmi__print(vmi__vmware_counts_stolen_time ? " steal=yes\r\n" : " steal=no\r\n");
 }

@@ -60,11 +60,13 @@ void vmi__vmware_describe(void);
 
 /* ---- time.c ---------------------------------------------------------------------------------- */
 
-/* Has stolen time counted on the first CPU; the TSC's frequency is known. */
+/*
+ * Finds out which of these are answered, and has stolen time counted on the first CPU. The TSC's
+ * frequency is known.
+ */
 void vmi__vmware_time_init(void);
 
-/* Are these answered? */
-bool vmi__vmware_tells_time(void);
-bool vmi__vmware_counts_stolen_time(void);
+/* Constant after vmi__vmware_time_init. */
+extern bool vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
 
 #endif

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """What the Hyper-V library says about the interface, held against Linux's headers by a C compiler.
 
-They are not among the installed ones (linux-libc-dev), so the distribution's package with all headers of its kernel is
-downloaded and unpacked into the cache, as rigs' packages are.
+They are not among the installed ones (linux-libc-dev), so the distribution's package with all headers
+of its kernel is downloaded and unpacked into the cache, as rigs' packages are.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ CONSTANTS = {
     "HYPERV__STATUS_SUCCESS": "HV_STATUS_SUCCESS",
 }
 
-# Not by name in the headers: interface signature and spin value are CPUID's, the timer's bits a bit field below.
+# Not by name in the headers. The timer's bits are a bit field there, which LAYOUT compares.
 ELSEWHERE = {
     "HYPERV__INTERFACE", "HYPERV__SPINS_NEVER", "HYPERV__OS_OPEN_SOURCE", "HYPERV__OS_VERSION_SHIFT",
     "HYPERV__TIMER_AUTO_ENABLE", "HYPERV__TIMER_VECTOR_SHIFT", "HYPERV__TIMER_DIRECT",

