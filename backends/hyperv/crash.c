@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * ShutdownReason: a crash is told to the hypervisor, which keeps what it was for whoever runs the
- * machine (TLFS, Partition Properties). It may end the machine at that; if it does not, the native
- * end follows.
+ * machine (TLFS, Partition Crash Enlightenment). It may end the machine at that; if it does not,
+ * the native end follows.
  */
 #include "hyperv.h"
 #include <hyperv/routines.h>

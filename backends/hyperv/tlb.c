@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Translations on other CPUs (TLFS, Virtual MMU). The hypervisor drops those of running virtual
- * processors at once and those of others before they run again; the hypercall returns when that is
- * so.
+ * Translations on other CPUs (TLFS, HvCallFlushVirtualAddressSpace). The hypervisor drops those of
+ * running virtual processors at once and those of others before they run again; the hypercall
+ * returns when that is so.
  */
 #include <hyperv/hypercalls.h>
 #include "hyperv.h"

@@ -58,7 +58,7 @@
 #define HYPERV__MSR_VP_ASSIST_PAGE    0x40000073 /* TLFS, Virtual Processors */
 #define HYPERV__MSR_TIMER0_CONFIG     0x400000b0 /* TLFS, Timers */
 #define HYPERV__MSR_TIMER0_COUNT      0x400000b1
-#define HYPERV__MSR_CRASH_P0          0x40000100 /* TLFS, Partition Properties; P1 to P4 follow */
+#define HYPERV__MSR_CRASH_P0          0x40000100 /* TLFS, Partition Crash Enlightenment; P1 to P4 follow */
 #define HYPERV__MSR_CRASH_CONTROL     0x40000105
 
 /*
