@@ -126,7 +126,8 @@ def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
 def test_transfer(call: str) -> None:
     """Each stub counts right before it enters KVM, by the instruction that vmi__kvm_vmcall chooses."""
     symbol = f"vmi__kvm_hypercall_{call}"
-    command = ["objdump", "-d", "--no-show-raw-insn", f"--disassemble={symbol}", kernels("sample")["kvm"]]
+    kernel = str(kernels("sample")["kvm"])
+    command = ["objdump", "-d", "--no-show-raw-insn", f"--disassemble={symbol}", kernel]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     names = [found[1] for found in re.finditer(r"^\s*[0-9a-f]+:\s+(lock \w+|\w+)", text, re.MULTILINE)]
     start = names.index("lock incl")
