@@ -35,6 +35,9 @@ bool vmi__native_console_present(void);
 /* Lets the UART raise its line when input is there. */
 void vmi__native_console_interrupts(void);
 
+/* Waits until what was written has left the UART, for the end of the machine takes it along. */
+void vmi__native_console_drain(void);
+
 /* ---- measure.c ---- */
 
 /* Reads a free-running counter. */
