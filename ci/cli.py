@@ -23,7 +23,8 @@ VMI SDK: one kernel for hardware and every hypervisor
                           leaves a configuration out; --lava prints results as LAVA signals as well
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
-  ./vmi bench             measure: generator, build, boot, calls
+  ./vmi bench [PYTEST ARGUMENT…]
+                          measure: generator, build, boot, calls
   ./vmi lint-tree         check form: C, shell, Python
   ./vmi setup             install what is missing (all other words do it too)
 """
@@ -86,10 +87,10 @@ def _regenerate() -> int:
     return 0
 
 
-def _bench() -> int:
+def _bench(words: list[str]) -> int:
     from .testing import bench
 
-    return bench()
+    return bench(words)
 
 
 def _lint() -> int:
@@ -103,7 +104,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "build": _plain(_build),
     "boot": _boot,
     "test": _test,
-    "bench": _plain(_bench),
+    "bench": _bench,
     "regenerate": _plain(_regenerate),
     "generate": _plain(_regenerate),
     "lint-tree": _plain(_lint),
