@@ -16,6 +16,7 @@ import abc
 import contextlib
 import hashlib
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -377,6 +378,10 @@ class LinuxRig(Rig):
     """Packages beside the kernel and busybox."""
     follow: tuple[str, ...] = ()
     """Dependencies are followed while their name starts with one of these."""
+    shared = ""
+    """Name of an image that several backends' rigs have in common; then `init` is set too."""
+    init: Path | None = None
+    """The part of the rig's first process that starts the hypervisor; else the folder's rig-init.sh."""
 
     image: Image
 
@@ -402,9 +407,12 @@ class LinuxRig(Rig):
         _, chosen = packages.resolve(selection, self.report)
         sources = [
             *(ROOT / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", "rig-init.sh")),
-            *(self.folder / name for name in ("rig.py", "rig-init.sh")),
-            *sorted(self.folder.glob("*.cfg")),
+            self.init or self.folder / "rig-init.sh",
+            Path(inspect.getfile(self.fill)),
         ]
+        if not self.shared:
+            sources += sorted(self.folder.glob("*.cfg"))
+        image = self.shared or self.backend
         key = hashlib.sha256()
         for package in chosen:
             key.update(f"{package.name} {package.version} {package.sha256}\n".encode())
@@ -413,10 +421,10 @@ class LinuxRig(Rig):
         for path in self.inputs():
             stat = path.stat()
             key.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        folder = cache_dir() / "rigs" / f"{self.backend}-{key.hexdigest()[:16]}"
-        with locked(cache_dir() / f"{self.backend}.lock"):
+        folder = cache_dir() / "rigs" / f"{image}-{key.hexdigest()[:16]}"
+        with locked(cache_dir() / f"{image}.lock"):
             if not (folder / "versions.json").is_file():
-                self.report(f"building the {self.backend} rig (once; kept in {folder})")
+                self.report(f"building the {image} rig (once; kept in {folder})")
                 chosen, trees = packages.unpack(selection, self.report)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
@@ -437,7 +445,7 @@ class LinuxRig(Rig):
         kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
         archive = initramfs.Archive()
         archive.program("/init", ROOT / "ci/rig-init.sh")
-        archive.file("/rig/backend.sh", (self.folder / "rig-init.sh").read_bytes())
+        archive.file("/rig/backend.sh", (self.init or self.folder / "rig-init.sh").read_bytes())
         for number, (name, data) in enumerate(initramfs.modules(kernel, self.modules)):
             archive.file(f"/rig/modules/{number}-{name}.ko", data)
             if name in self.module_parameters:

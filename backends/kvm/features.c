@@ -84,8 +84,8 @@ static void find_vendor(void)
 }
 
 /*
- * First of KVM's leaves, which are behind Hyper-V's where QEMU imitates that too; 0 if there are
- * none.
+ * First of KVM's leaves, which are behind another interface's where QEMU imitates one too; 0 if
+ * there are none.
  */
 static uint32_t find_leaves(void)
 {

@@ -49,8 +49,6 @@ struct vmi__kvm_cpu {
     struct kvm__time time;
     struct kvm__wall_clock wall_clock;
     volatile uint32_t eoi;
-    volatile uint32_t
-        tss; /* linear address of the TSS descriptor that TR names; 0 if it names none */
     volatile uint32_t yielded;   /* version of `steal` when time was last given to this CPU */
     volatile uint64_t available; /* highest value that was returned for VMI_CYCLES_AVAILABLE */
     bool ready;                  /* KVM has been given the addresses */

@@ -28,6 +28,7 @@ enum {
 #define MODEM_INTERRUPT 0x08 /* OUT2 lets the interrupt out of the card */
 #define STATUS_DATA     0x01
 #define STATUS_ROOM     0x20
+#define STATUS_EMPTY    0x40 /* the shift register as well */
 
 #define DIVISOR_115200 1
 #define FIFO_DEPTH     16
@@ -116,6 +117,14 @@ VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length
         done += count;
     }
     return (int32_t)done;
+}
+
+void vmi__native_console_drain(void)
+{
+    uint32_t polls = 0;
+
+    while (state == PRESENT && !(vmi__inb(STATUS) & STATUS_EMPTY) && ++polls < POLLS_MAX)
+        vmi__pause();
 }
 
 VMI__ROUTINE int32_t vmi__native_console_read(void *to, uint32_t length)

@@ -35,6 +35,9 @@ bool vmi__native_console_present(void);
 /* Lets the UART raise its line when input is there. */
 void vmi__native_console_interrupts(void);
 
+/* Waits until what was written has left the UART, for the end of the machine takes it along. */
+void vmi__native_console_drain(void);
+
 /* ---- measure.c ---- */
 
 /* Reads a free-running counter. */
@@ -118,6 +121,25 @@ bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
 
 /* Number of this CPU. An inheriting library may have a cpu_number.c of its own. */
 uint32_t vmi__native_cpu(void);
+
+/* ---- cpu_by_tss.c ---------------------------------------------------------------------------- */
+
+/*
+ * For inheriting libraries under hypervisors, where reading the APIC leaves the guest: the number
+ * of this CPU, by where its TSS descriptor lies. Such a library binds SetGDT and SetTR to the
+ * routines below, has a cpu_number.c that returns this, and defines vmi__native_cpu_identified.
+ */
+uint32_t vmi__native_cpu_by_tss(void);
+
+VMI__ROUTINE void vmi__native_set_tr_noted(uint32_t selector);
+VMI__ROUTINE void vmi__native_set_gdt_noted(const struct vmi_dtr *dtr);
+
+/*
+ * A CPU has been identified by its APIC; it is the calling one, with interrupts masked. That
+ * happens when it loads its task register, so on each CPU at least once, except the first while it
+ * is alone.
+ */
+void vmi__native_cpu_identified(uint32_t cpu);
 
 /* ---- acpi.c ---- */
 

@@ -102,6 +102,7 @@ static void __attribute__((noreturn)) triple_fault(void)
 VMI__ROUTINE void vmi__native_reboot(uint32_t how)
 {
     vmi__irq_save();
+    vmi__native_console_drain();
     if (how == VMI_REBOOT_SOFT && vmi__native_acpi.reset.address) {
         write_register(&vmi__native_acpi.reset, vmi__native_acpi.reset_value);
         settle();
@@ -113,6 +114,7 @@ VMI__ROUTINE void vmi__native_reboot(uint32_t how)
 VMI__ROUTINE void vmi__native_shutdown_reason(uint32_t reason, uint32_t status)
 {
     vmi__irq_save();
+    vmi__native_console_drain();
     if (vmi__boot.debug_exit) {
         vmi__outb((uint16_t)vmi__boot.debug_exit, (uint8_t)status);
         settle();

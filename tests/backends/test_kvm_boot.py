@@ -141,7 +141,7 @@ def test_kvm_that_hides(kvm: Place, run: Run) -> None:
 
 
 def test_kvm_behind_hyperv_leaves(kvm: Place, run: Run) -> None:
-    """QEMU puts KVM's CPUID leaves at 0x40000100 when it imitates Hyper-V as well."""
+    """QEMU puts KVM's CPUID leaves at 0x40000100 when it imitates another interface as well."""
     cpu = "host,hv-relaxed,hv-vapic,hv-time"
     outcome, report = run(kvm, "vmi.host_poll=off", options={"cpu": cpu}, deadline=DEADLINE)
     passes(outcome, report)

@@ -15,14 +15,16 @@ start() {
 }
 
 # run_guest KERNEL, options: deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine)
+# arguments (further ones of QEMU).
 # Tags: exit (QEMU's status; 137 if it was killed), killed, counter (KVM's counters of this guest).
 run_guest() {
     rm -f /run/status
     {
+        # shellcheck disable=SC2086 # one word per argument
         timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
             -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none -serial stdio -monitor none -no-reboot \
-            -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel "/guests/$1" -append "$opt_append" </dev/null
+            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "/guests/$1" -append "$opt_append" </dev/null
         echo $? >/run/status
     } 2>&1 | frame console &
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Whether this machine's KVM works: one hypercall, then exit status 0x10 through isa-debug-exit.
- * /dev/kvm can be there and of no use (a software KVM on which a hypercall never returns), so rig.py
+ * /dev/kvm can be there and of no use (a software KVM on which a hypercall never returns), so nested.py
  * gives this guest a few seconds.
  */
         .section .multiboot, "a"

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * SetAlarm and CancelAlarm. Wired to LVTT an alarm is synthetic timer 0 in direct mode, which
+ * raises the vector that the kernel has written to LVTT at a reference time, for one exit
+ * (TLFS, Timers). Wired to IRQ0, or without that timer, it is the native one. Periods are made of
+ * single shots: EndOfInterrupt sets the next one.
+ */
+#include "hyperv.h"
+#include <hyperv/routines.h>
+#include <native/routines.h>
+
+#define VECTOR_MASK 0xffu
+#define VECTOR_LOW  16 /* vectors below are the processor's */
+
+/* As far ahead as a timer is set; some hypervisors count on in nanoseconds. */
+#define AHEAD_MAX (1ull << 55)
+
+static bool by_timer(uint32_t flags)
+{
+    return (flags & VMI_ALARM_WIRED_LVTT) && vmi__hyperv_uses(HYPERV__DIRECT_TIMER);
+}
+
+/* A count of 0 stops the timer. */
+static void stop(struct vmi__hyperv_cpu *cpu)
+{
+    if (cpu->timer_config)
+        vmi__wrmsr(HYPERV__MSR_TIMER0_COUNT, 0);
+}
+
+static void start(struct vmi__hyperv_cpu *cpu)
+{
+    uint32_t vector = cpu->lvtt & VECTOR_MASK;
+    uint32_t config =
+        HYPERV__TIMER_AUTO_ENABLE | HYPERV__TIMER_DIRECT | vector << HYPERV__TIMER_VECTOR_SHIFT;
+
+    if ((cpu->lvtt & VMI__APIC_LVT_MASKED) || vector < VECTOR_LOW) {
+        stop(cpu);
+        return;
+    }
+    if (cpu->timer_config != config) {
+        stop(cpu);
+        vmi__wrmsr(HYPERV__MSR_TIMER0_CONFIG, config);
+        cpu->timer_config = config;
+    }
+    vmi__wrmsr(HYPERV__MSR_TIMER0_COUNT, cpu->alarm_expiry ? cpu->alarm_expiry : 1);
+}
+
+VMI__ROUTINE void vmi__hyperv_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
+{
+    struct vmi__hyperv_cpu *cpu;
+    uint32_t interrupts;
+    uint64_t last;
+
+    if (!by_timer(flags)) {
+        if (vmi__hyperv_uses(HYPERV__REFERENCE_COUNTER)) {
+            uint64_t now = vmi__hyperv_reference_time();
+
+            /* Counted from a later reading. */
+            expiry = vmi__rdtsc() + (expiry > now ? vmi__hyperv_tsc_cycles(expiry - now) : 0);
+            period = vmi__hyperv_tsc_cycles(period);
+        }
+        vmi__native_set_alarm(flags, expiry, period);
+        return;
+    }
+    interrupts = vmi__irq_save();
+    last = vmi__hyperv_reference_time() + AHEAD_MAX;
+    cpu = vmi__hyperv_this_cpu();
+    cpu->alarm_expiry = expiry < last ? expiry : last;
+    cpu->alarm_period = flags & VMI_ALARM_PERIODIC ? period : 0;
+    cpu->alarm_set = true;
+    start(cpu);
+    vmi__irq_restore(interrupts);
+}
+
+VMI__ROUTINE void vmi__hyperv_cancel_alarm(uint32_t flags)
+{
+    struct vmi__hyperv_cpu *cpu;
+    uint32_t interrupts;
+
+    if (!by_timer(flags)) {
+        vmi__native_cancel_alarm(flags);
+        return;
+    }
+    interrupts = vmi__irq_save();
+    cpu = vmi__hyperv_this_cpu();
+    cpu->alarm_set = false;
+    stop(cpu);
+    vmi__irq_restore(interrupts);
+}
+
+/* An alarm that is still to come is set again, for the vector or the mask may be another. */
+void vmi__hyperv_alarm_lvtt(uint32_t lvtt)
+{
+    uint32_t interrupts = vmi__irq_save();
+    struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
+
+    cpu->lvtt = lvtt;
+    if (cpu->alarm_set && (cpu->alarm_period || vmi__hyperv_reference_time() < cpu->alarm_expiry))
+        start(cpu);
+    vmi__irq_restore(interrupts);
+}
+
+void vmi__hyperv_alarm_ended(uint32_t vector)
+{
+    uint32_t interrupts = vmi__irq_save();
+    struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
+    uint64_t now;
+
+    if (cpu->alarm_set && vector == (cpu->lvtt & VECTOR_MASK)) {
+        now = vmi__hyperv_reference_time();
+        if (now >= cpu->alarm_expiry && !cpu->alarm_period) {
+            cpu->alarm_set = false;
+        } else if (now >= cpu->alarm_expiry) {
+            cpu->alarm_expiry += cpu->alarm_period;
+            /* Periods that went by unseen are not made up for. */
+            if (cpu->alarm_expiry <= now)
+                cpu->alarm_expiry = now + cpu->alarm_period;
+            start(cpu);
+        }
+    }
+    vmi__irq_restore(interrupts);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Between the parts of the Hyper-V library.
+ */
+#ifndef VMI_HYPERV_H
+#define VMI_HYPERV_H
+
+#include "native/native.h"
+
+#include "tlfs.h"
+
+/* ---- features.c ------------------------------------------------------------------------------ */
+
+/* What the library can use, each by itself: otherwise its calls are done by the native library. */
+enum vmi__hyperv_feature {
+    HYPERV__HYPERCALL,
+    HYPERV__VP_INDEX,
+    HYPERV__REFERENCE_COUNTER,
+    HYPERV__REFERENCE_TSC,
+    HYPERV__FREQUENCIES,
+    HYPERV__DIRECT_TIMER,
+    HYPERV__VP_ASSIST,
+    HYPERV__APIC_MSRS,
+    HYPERV__CLUSTER_IPI,
+    HYPERV__REMOTE_FLUSH,
+    HYPERV__SPIN_WAIT,
+    HYPERV__CRASH,
+    HYPERV__FEATURES
+};
+
+/* A bit for each feature in use. Constant after vmi__hyperv_detect. */
+extern uint32_t vmi__hyperv_used;
+
+/* Tries before a long wait is told, if HYPERV__SPIN_WAIT is used. */
+extern uint32_t vmi__hyperv_spins;
+
+static inline bool vmi__hyperv_uses(enum vmi__hyperv_feature feature)
+{
+    return vmi__hyperv_used & 1u << feature;
+}
+
+/* Looks for the interface by CPUID alone; without it, or without a feature, nothing is used. */
+void vmi__hyperv_detect(void);
+
+/* Writes the line `# hyperv …` to the console. */
+void vmi__hyperv_describe(void);
+
+/* ---- partition.c ----------------------------------------------------------------------------- */
+
+/* What is kept per CPU. The input of hypercalls must not cross a page. */
+struct vmi__hyperv_cpu {
+    struct hyperv__flush flush;
+    uint64_t alarm_expiry, alarm_period; /* of the alarm wired to LVTT */
+    uint32_t timer_config;               /* as it was last written to the timer */
+    volatile uint32_t lvtt;              /* as the kernel has last written it; at first 0 */
+    uint32_t spins;                      /* waits since the hypervisor was last told of one */
+    volatile uint32_t index;             /* number as the hypervisor has it, once it is ready */
+    bool alarm_set;
+    volatile bool ready;
+} __attribute__((aligned(128)));
+
+_Static_assert(sizeof(struct vmi__hyperv_cpu) == 128, "no input may cross a page");
+
+extern struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
+
+/* First words of the CPUs' VP assist pages. */
+struct vmi__hyperv_assist {
+    volatile uint32_t eoi;
+} __attribute__((aligned(4096)));
+
+extern struct vmi__hyperv_assist vmi__hyperv_assists[VMI_BOOT_INFO_MAX_CPUS];
+
+/* This CPU's. Stays true only while the caller cannot move to another CPU. */
+static inline struct vmi__hyperv_cpu *vmi__hyperv_this_cpu(void)
+{
+    return &vmi__hyperv_cpus[vmi__native_cpu_by_tss()];
+}
+
+/* Gives the hypervisor the partition's pages and the first CPU's. */
+void vmi__hyperv_partition_init(void);
+
+/*
+ * Which virtual processors a set of CPUs is, as a mask for hypercalls. Takes those CPUs out of
+ * *mask that have no place in it.
+ */
+uint64_t vmi__hyperv_processors(uint32_t *mask, uint32_t base);
+
+/* Does every CPU of the set exist? */
+bool vmi__hyperv_exist(uint32_t mask, uint32_t base);
+
+/* ---- clock.c --------------------------------------------------------------------------------- */
+
+extern struct hyperv__reference_tsc vmi__hyperv_reference_tsc;
+
+/* Units of 100 ns since the partition was made. Only if the reference counter is used. */
+uint64_t vmi__hyperv_reference_time(void);
+
+/* Prepares the way from reference time to cycles of the TSC, whose frequency is known. */
+void vmi__hyperv_clock_init(void);
+
+/* Cycles of the TSC in so many units, or a few more. */
+uint64_t vmi__hyperv_tsc_cycles(uint64_t units);
+
+/* ---- alarm.c --------------------------------------------------------------------------------- */
+
+/* The kernel has written LVTT, or ended the interrupt with that vector, on this CPU. */
+void vmi__hyperv_alarm_lvtt(uint32_t lvtt);
+void vmi__hyperv_alarm_ended(uint32_t vector);
+
+#endif

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The Hyper-V library on an interface with and without its parts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ci.rig import Outcome
+from tests.conftest import Place, Run
+
+EVERYTHING = (
+    "hypercall,vp_index,reference_counter,reference_tsc,frequencies,direct_timer,vp_assist,apic_msrs,"
+    "cluster_ipi,remote_flush,spin_wait,crash"
+)
+
+
+def used(outcome: Outcome) -> str:
+    found = re.search(r'^# hyperv vendor="Microsoft Hv" used=(\S+)', outcome.console, re.MULTILINE)
+    assert found, outcome.console
+    return found[1]
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_all_of_it(place: Place, run: Run, cpus: int) -> None:
+    outcome, report = run(place, cpus=cpus)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert used(outcome) == EVERYTHING
+    made = {call.name: call.count for call in report.hypercalls}
+    assert made["send_synthetic_cluster_ipi"] > 0
+    assert (made["flush_virtual_address_space"] > 0 and made["flush_virtual_address_list"] > 0) == (cpus > 1)
+    if counters := outcome.evidence.get("counter"):
+        assert f"hypercalls {sum(made.values())}" in counters
+
+
+@pytest.mark.parametrize(
+    ("cpu", "says"),
+    [
+        # KVM's own leaves are the first then, and are no Hyper-V.
+        ("host", None),
+        # And here they are the second.
+        ("host,hv-relaxed", "hypercall"),
+        ("host,hv-time", "hypercall,reference_counter,reference_tsc"),
+        ("host,hv-vpindex,hv-ipi,hv-tlbflush", "hypercall,vp_index,cluster_ipi,remote_flush"),
+        ("host,hv-vpindex,hv-time,hv-synic,hv-stimer,hv-vapic",
+         "hypercall,vp_index,reference_counter,reference_tsc,vp_assist,apic_msrs"),
+    ],
+)  # fmt: skip
+def test_parts_of_it(place: Place, run: Run, cpu: str, says: str | None) -> None:
+    outcome, report = run(place, options={"cpu": cpu})
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    if says is None:
+        assert "# hyperv absent=1" in outcome.console
+    else:
+        assert used(outcome) == says
+
+
+def test_crash_is_told(place: Place, run: Run) -> None:
+    """QEMU logs the parameters: signature, VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC."""
+    outcome, _ = run(place, "test=panic")
+    assert "0x12" in outcome.end
+    found = re.search(r"HV crash parameters: \((\w+) (\w+) (\w+)", outcome.console)
+    if outcome.evidence.get("counter"):  # nested, where QEMU's log is on the console
+        assert found
+        assert [int(word, 16) for word in found.groups()] == [0x564D49, 2, 0x12]

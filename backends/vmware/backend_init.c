@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Start of the VMware library.
+ */
+#include "vmware.h"
+
+void vmi__backend_init(struct vmi_boot_info *boot)
+{
+    boot->backend = "vmware";
+    vmi__native_tsc_hz = vmi__vmware_detect();
+    vmi__native_init(boot);
+    vmi__vmware_time_init();
+    vmi__vmware_describe();
+}

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The VMware library's commands against a stand-in, for QEMU answers neither time nor steal_clock, and
+has no VMCALL form.
+
+The library's own code runs as a process: reading the port faults there, and so does what is put in place
+of VMCALL and VMMCALL (which would leave for the hypervisor below the build machine, if there is one). The
+handler answers in VMware's stead, by the registers of open-vm-tools' backdoor_def.h. What VMware itself does
+is not shown by this.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ci.build import build
+from ci.util import BUILD, ROOT
+
+FOLDER = ROOT / "backends/vmware"
+
+PROGRAM = r"""
+#include "native/native.h"
+#include "vmware.h"
+#include <vmware/routines.h>
+
+/* Linux's system calls and signal frame for i386 (asm/unistd_32.h, asm/sigcontext.h, asm/ucontext.h). */
+#define SYS_exit 1
+#define SYS_write 4
+#define SYS_rt_sigaction 174
+#define SIGILL 4
+#define SIGSEGV 11
+#define SA_SIGINFO 4
+
+struct action { void *handler; unsigned flags; void *restorer; unsigned mask[2]; };
+struct context {
+    unsigned flags, link, stack[3];
+    unsigned gs, fs, es, ds, edi, esi, ebp, esp, ebx, edx, ecx, eax, trap, error, eip;
+};
+
+static int call(int number, unsigned a, unsigned b, unsigned c, unsigned d)
+{
+    int result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
+    return result;
+}
+
+/* ---- what the library wants from others ---- */
+struct vmi_boot_info vmi__boot = {.cpu_count = 2};
+uint64_t vmi__native_tsc_hz = 2000000000;
+uint32_t vmi__native_cpus_started = 1;
+static uint32_t current;
+uint32_t vmi__native_cpu_by_tss(void) { return current; }
+uint64_t vmi__native_get_wallclock_time(void) { return 77; }
+void vmi__print(const char *text) { (void)text; }
+
+/* ---- the stand-in ---- */
+static unsigned faults, answers, last_form;
+static uint64_t steal_addresses[2];
+
+static void handler(int signal, void *info, struct context *c)
+{
+    unsigned char *code = (unsigned char *)c->eip;
+
+    (void)signal; (void)info;
+    if (code[0] == 0xfa || code[0] == 0xfb) { /* CLI, STI */
+        c->eip += 1;
+        return;
+    }
+    faults++;
+    if (code[0] == 0xed && (c->edx & 0xffff) == 0x5658) {
+        last_form = VMWARE__BY_PORT;
+        c->eip += 1;
+    } else if (code[0] == 0x0f && code[1] == 0x0b && (code[2] == 0xc1 || code[2] == 0xd9)) {
+        last_form = code[2] == 0xc1 ? VMWARE__BY_VMCALL : VMWARE__BY_VMMCALL;
+        if (c->edx & 0xffff)
+            call(SYS_exit, 90, 0, 0, 0);
+        c->eip += 3;
+    } else {
+        call(SYS_exit, 91, 0, 0, 0);
+    }
+    if (c->eax != 0x564d5868)
+        call(SYS_exit, 92, 0, 0, 0);
+    if (!answers) {
+        c->eax = 0xffffffff;
+        return;
+    }
+    switch (c->ecx & 0xffff) {
+    case 46: /* 2^32 + 5 s and 250000 us */
+        c->esi = 1; c->edx = 5; c->ebx = 250000; c->ecx = 1000000;
+        break;
+    case 91:
+        steal_addresses[current] = (uint64_t)c->esi << 32 | c->edi;
+        c->eax = 1;
+        break;
+    default:
+        c->eax = 0xffffffff;
+    }
+    c->edi = 0xdead;
+}
+
+#define CHECK(number, condition) do { if (!(condition)) call(SYS_exit, number, 0, 0, 0); } while (0)
+
+void start_c(void)
+{
+    struct action action = {handler, SA_SIGINFO, 0, {0, 0}};
+    uint32_t form;
+
+    /* Returning from a handler without a restorer is the vDSO's business. */
+    call(SYS_rt_sigaction, SIGSEGV, (unsigned)&action, 0, 8);
+    call(SYS_rt_sigaction, SIGILL, (unsigned)&action, 0, 8);
+
+    /* No backdoor: nothing is asked. */
+    CHECK(1, vmi__vmware_get_wallclock_time() == 77);
+    vmi__vmware_time_init();
+    CHECK(2, faults == 0 && vmi__vmware_steal_time() == 0);
+
+    /* One that does not answer: what it was asked once it is not asked again. */
+    vmi__vmware_present = true;
+    vmi__vmware_time_init();
+    CHECK(3, faults == 2 && !vmi__vmware_tells_time && !vmi__vmware_counts_stolen_time);
+    vmi__native_cpu_identified(1);
+    CHECK(4, vmi__vmware_get_wallclock_time() == 77 && vmi__vmware_steal_time() == 0 && faults == 2);
+
+    /* One that does, in each form. */
+    answers = 1;
+    for (form = VMWARE__BY_PORT; form <= VMWARE__BY_VMMCALL; form++) {
+        vmi__vmware_form = (uint8_t)form;
+        vmi__vmware_time_init();
+        CHECK(40 + form, vmi__vmware_tells_time && vmi__vmware_counts_stolen_time);
+        CHECK(10 + form, vmi__vmware_get_wallclock_time() == 4294967301250000000ull);
+        CHECK(20 + form, last_form == form);
+    }
+
+    /* Stolen time: each CPU has its own structure, cycles of 2 GHz become nanoseconds. */
+    current = 1;
+    vmi__native_cpu_identified(1);
+    faults = 0;
+    vmi__native_cpu_identified(1);
+    CHECK(30, faults == 0);
+    CHECK(31, steal_addresses[0] && steal_addresses[1] - steal_addresses[0] >= 64);
+    CHECK(32, !(steal_addresses[0] & 63) && !(steal_addresses[1] & 63));
+    *(uint64_t *)(uintptr_t)(uint32_t)(steal_addresses[1] + VMI__LINEAR_BASE) = 20000000000ull;
+    CHECK(33, vmi__vmware_steal_time() - 9999999000ull < 2000);
+    current = 0;
+    CHECK(34, vmi__vmware_steal_time() == 0);
+    call(SYS_exit, 0, 0, 0, 0);
+}
+"""
+
+START = r"""
+        .globl  _start
+_start: and     $-16, %esp
+        call    start_c
+"""
+
+
+@pytest.mark.parametrize("optimize", ["-O0", "-O2"])
+def test_commands(tmp_path: Path, optimize: str) -> None:
+    build()
+    program = tmp_path / "backdoor"
+    (tmp_path / "main.c").write_text(PROGRAM)
+    (tmp_path / "start.S").write_text(START)
+    generated = BUILD / "include"
+    # UD2, and the last byte of the instruction that it stands for.
+    header = (generated / "vmi/vmware-hypercalls.h").read_text()
+    for instruction, byte in (("771: vmcall", 0xC1), ("772: vmmcall", 0xD9)):
+        assert instruction in header
+        header = header.replace(instruction, f"{instruction[:4]} .byte 0x0f, 0x0b, {byte}")
+    (tmp_path / "vmware").mkdir()
+    (tmp_path / "vmware/hypercalls.h").write_text(header)
+    command = ["gcc", "-m32", optimize, "-std=gnu11", "-march=i686", "-mno-sse", "-ffreestanding",
+               "-nostdlib", "-static", "-no-pie", "-fno-pic", "-fno-stack-protector",
+               f"-I{tmp_path}", f"-I{FOLDER}", f"-I{ROOT}/backends", f"-I{ROOT}/runtime", f"-I{generated}",
+               *(str(FOLDER / name) for name in ("backdoor.S", "time.c", "vmware.c")),
+               str(generated / "vmi/vmware-hypercalls.S"), str(ROOT / "runtime/string.c"),
+               str(tmp_path / "main.c"), str(tmp_path / "start.S"), "-o", str(program)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([program], timeout=60, check=False).returncode == 0

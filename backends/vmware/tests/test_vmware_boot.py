@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The VMware library on the backdoor as QEMU answers it, with and without KVM, and without one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ci import ktap
+from ci.build import kernels
+from ci.nested import NestedRig
+from ci.rig import Guest, Outcome
+from ci.util import progress
+from tests.conftest import Place, Run
+
+
+def said(outcome: Outcome) -> dict[str, str]:
+    found = re.search(r"^# vmware (.*?)\r?$", outcome.console, re.MULTILINE)
+    assert found, outcome.console
+    return dict(re.findall(r"(\w+)=(\S+)", found[1]))
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_backdoor_without_frequencies(place: Place, run: Run, cpus: int) -> None:
+    """Under TCG QEMU does not know the TSC's frequency, so it is measured."""
+    outcome, report = run(place, cpus=cpus)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert said(outcome) == {"version": "6", "product": "2", "by": "port", "tsc_khz": "0", "bus_khz": "0",
+                             "time": "no", "steal": "no"}  # fmt: skip
+    assert {call.name for call in report.hypercalls if call.count} == {
+        "get_version", "get_hz", "get_time_full", "steal_clock",
+    }  # fmt: skip
+
+
+def test_no_backdoor(place: Place, run: Run) -> None:
+    outcome, report = run(place, options={"machine": "pc,vmport=off"})
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert "# vmware absent=1" in outcome.console
+
+
+class Nested(NestedRig):
+    machine = "pc,vmport=on"
+
+
+def test_backdoor_with_frequencies(tmp_path: Path) -> None:
+    """Under KVM QEMU knows them: nothing is measured, and the clocks are as right as ever."""
+    kernel = kernels("sample")["vmware"]
+    rig = Nested("vmware", progress)
+    rig.prepare()
+    with rig.session([kernel], tmp_path) as session:
+        outcome = session.run(Guest(kernel, "vmware-frequencies", cpus=2, deadline=90))
+    assert outcome.clean, outcome.end
+    assert ktap.parse(outcome.console).failures() == []
+    facts = said(outcome)
+    assert int(facts["tsc_khz"]) > 100_000
+    assert int(facts["bus_khz"]) == 1_000_000, "KVM's local APIC timer"

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The host's time, and the time that the host has taken.
+ */
+#include <vmware/hypercalls.h>
+#include "vmware.h"
+#include <vmware/routines.h>
+#include <native/routines.h>
+
+#define NANOSECONDS                 1000000000u /* per second */
+#define NANOSECONDS_PER_MICROSECOND 1000
+
+/* Nanoseconds are cycles times a multiplier, shifted right by this: for a TSC of 16 MHz and more.
+ */
+#define SHIFT 26
+
+static uint32_t multiplier;
+
+bool vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
+
+static struct {
+    struct vmware__steal_time time;
+    bool asked, counted;
+} cpus[VMI_BOOT_INFO_MAX_CPUS];
+
+VMI__ROUTINE uint64_t vmi__vmware_get_wallclock_time(void)
+{
+    struct vmi__vmware_answer answer;
+
+    if (!vmi__vmware_tells_time)
+        return vmi__native_get_wallclock_time();
+    vmi__vmware_get_time_full(&answer);
+    return ((uint64_t)answer.esi << 32 | answer.edx) * NANOSECONDS +
+           answer.ebx * NANOSECONDS_PER_MICROSECOND;
+}
+
+/* Each CPU asks once; a later one only if the first was answered. */
+static bool ask_steal_clock(uint32_t number)
+{
+    cpus[number].asked = true;
+    cpus[number].counted =
+        vmi__vmware_hypercall_steal_clock(0, 0, vmi__physical(&cpus[number].time)) ==
+        VMWARE__STEAL_CLOCK_ENABLED;
+    return cpus[number].counted;
+}
+
+void vmi__native_cpu_identified(uint32_t number)
+{
+    if (vmi__vmware_counts_stolen_time && !cpus[number].asked)
+        ask_steal_clock(number);
+}
+
+void vmi__vmware_time_init(void)
+{
+    struct vmi__vmware_answer answer;
+    uint32_t khz = (uint32_t)vmi__div64(vmi__native_tsc_hz, 1000);
+
+    if (!vmi__vmware_present)
+        return;
+    multiplier = (uint32_t)vmi__div64(1000000ull << SHIFT, khz);
+    vmi__vmware_get_time_full(&answer);
+    vmi__vmware_tells_time = answer.eax == VMWARE__MAGIC;
+    vmi__vmware_counts_stolen_time = ask_steal_clock(0);
+}
+
+VMI__ROUTINE uint64_t vmi__vmware_steal_time(void)
+{
+    uint32_t interrupts, cpu;
+    uint64_t cycles = 0;
+
+    if (!vmi__vmware_counts_stolen_time)
+        return 0;
+    interrupts = vmi__irq_save();
+    cpu = vmi__native_cpu_by_tss();
+    if (cpus[cpu].counted)
+        /* Read whole, as it is written: a comparison with 0 that replaces it by 0. */
+        cycles = __sync_val_compare_and_swap(&cpus[cpu].time.cycles, 0, 0);
+    vmi__irq_restore(interrupts);
+    return vmi__scale(cycles, multiplier, SHIFT);
+}

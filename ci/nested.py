@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The common part of rigs whose guests run under Linux's KVM: the host's where it works, else the real
+one nested in an emulated machine.
+
+Nested, QEMU with TCG emulates an AMD processor with SVM; a distribution's Linux with kvm-amd runs on
+it, and the guest under that KVM. Nothing of it is installed: see ci/packages.py. Which interface the
+guest then sees is for QEMU's arguments to say (`NestedRig.cpu`, `machine`, `arguments`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import initramfs
+from .rig import (
+    DEBUG_EXIT,
+    QEMU_END,
+    ControlSession,
+    Guest,
+    LinuxRig,
+    Live,
+    Machine,
+    Outcome,
+    Session,
+    boot,
+    qemu_end,
+    run_machine,
+)  # fmt: skip
+from .util import ROOT, UserError, cache_dir
+
+if TYPE_CHECKING:
+    from .guest import GuestStrategy
+
+QEMU = "qemu-system-i386"
+OUTER_QEMU = "qemu-system-x86_64"
+# MONITOR is off because an idle loop with it makes the emulated machine spin.
+OUTER_CPU = "EPYC,-monitor"
+FIRMWARE = {
+    "qemu": ("multiboot_dma.bin", "multiboot.bin", "linuxboot_dma.bin", "pvh.bin", "kvmvapic.bin"),
+    "seabios": ("bios-256k.bin", "bios.bin"),
+}
+PROBE_SECONDS = 5
+
+
+class HostSession(Session):
+    """On the host's own KVM."""
+
+    def __init__(self, rig: NestedRig, logs: Path) -> None:
+        self.rig = rig
+        self.logs = logs
+
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        options = self.rig.options(guest)
+        machine = Machine(
+            qemu=QEMU,
+            machine=options["machine"],
+            cpu=options["cpu"],
+            memory=f"{guest.memory_mib}M",
+            kernel=guest.kernel,
+            append=options["append"],
+            extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
+                   *options["arguments"].split()),
+        )
+        return run_machine(machine, guest, self.logs, live)
+
+
+class NestedSession(ControlSession):
+    """In the nested rig. Evidence: `counter` (KVM's own exit counters of this guest)."""
+
+    def __init__(self, rig: NestedRig, strategy: GuestStrategy) -> None:
+        super().__init__(strategy, rig.backend)
+        self.rig = rig
+
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        options = self.rig.options(guest)
+        frames, seconds = self.run_kernel(guest, options, live)
+        hung = "killed" in frames
+        clean, end, advice = qemu_end(None if hung else int(frames["exit"][0]))
+        command = shlex.join(
+            ["qemu-system-i386", "-accel", "kvm", "-machine", options["machine"],
+             "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
+             "-display", "none", "-serial", "stdio", *QEMU_END, *options["arguments"].split(),
+             "-kernel", str(guest.kernel), "-append", options["append"]]
+        )  # fmt: skip
+        return Outcome(
+            guest, "\n".join(frames.get("console", [])), clean, end, advice, seconds,
+            f"in the nested rig: {command}", self.strategy.log, frames,
+        )  # fmt: skip
+
+
+class NestedRig(LinuxRig):
+    """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine) and `arguments` (further ones)."""
+
+    cpu = "host"
+    machine = "pc"
+    arguments = ""
+    """What a guest gets that has no such options of its own."""
+
+    shared = "nested"
+    init = ROOT / "ci/nested-init.sh"
+    modules = ("irqbypass", "ccp", "kvm", "kvm-amd")
+    module_parameters = {"kvm-amd": "sev=0"}
+    module_paths = ("*/arch/x86/kvm/*", "*/virt/lib/*", "*/drivers/crypto/ccp/*")
+
+    accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
+    """How the nested rig's machine is emulated."""
+
+    refusal = ""
+    """Why the host's KVM is not used; empty if it is."""
+
+    def options(self, guest: Guest) -> dict[str, str]:
+        """All options of a guest, the kernel's command line with the library's part included."""
+        given = {"cpu": self.cpu, "machine": self.machine, "arguments": self.arguments, **guest.options}
+        return {**given, "append": f"{DEBUG_EXIT} {guest.append}".rstrip()}
+
+    def prepare(self) -> None:
+        self.refusal = self._probe()
+        if self.refusal:
+            self.report(f"nested KVM rig, because {self.refusal}")
+            super().prepare()
+        else:
+            self.report("this machine's KVM works and is used")
+
+    def _probe(self) -> str:
+        """Why this machine's KVM cannot be used; asked once per boot of the machine."""
+        if not os.path.exists("/dev/kvm"):
+            return "this machine has no /dev/kvm"
+        if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            return "/dev/kvm is not accessible (is the user in group kvm?)"
+        source = ROOT / "ci/nested-probe.S"
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        key = hashlib.sha256(source.read_bytes() + boot_id.encode()).hexdigest()[:16]
+        known = cache_dir() / "probes" / f"{self.shared}-{key}"
+        if known.is_file():
+            return known.read_text()
+        known.parent.mkdir(parents=True, exist_ok=True)
+        guest = known.with_suffix(".elf")
+        try:
+            subprocess.run(
+                ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x101000,--build-id=none",
+                 "-Wl,--section-start=.multiboot=0x100000", "-o", guest, source],
+                check=True, capture_output=True,
+            )  # fmt: skip
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise UserError(f"cannot build {source.name}: {error}") from None
+        command = [QEMU, "-accel", "kvm", "-cpu", "host", "-M", "pc", "-m", "32", "-nodefaults",
+                   "-no-user-config", "-display", "none", *QEMU_END, "-kernel", str(guest)]  # fmt: skip
+        # subprocess kills with SIGKILL at the time-out, which ends even a guest that never leaves KVM_RUN.
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            refusal = f"a hypercall under this machine's /dev/kvm did not return within {PROBE_SECONDS} s"
+        except FileNotFoundError:
+            raise UserError(f"{QEMU}: not found; ./vmi setup installs it") from None
+        else:
+            message = (done.stderr.strip().splitlines() or [""])[-1]
+            refusal = "" if done.returncode == 0x10 << 1 | 1 else (
+                f"a tiny guest failed under this machine's /dev/kvm (QEMU exited {done.returncode}) {message}"
+            ).rstrip()  # fmt: skip
+        guest.unlink()
+        known.write_text(refusal)
+        return refusal
+
+    def _qemu_files(self) -> tuple[Path, list[tuple[str, Path]]]:
+        """QEMU's binary (Debian 12 has a wrapper script in its place) and its firmware."""
+        for place in (f"/usr/libexec/{QEMU}", f"/usr/bin/{QEMU}"):
+            if os.path.isfile(place) and Path(place).read_bytes()[:4] == b"\x7fELF":
+                binary = Path(place)
+                break
+        else:
+            raise UserError(f"{QEMU}: not found; ./vmi setup installs it")
+        files = [
+            (f"/usr/share/{folder}/{name}", Path(f"/usr/share/{folder}/{name}"))
+            for folder, names in FIRMWARE.items()
+            for name in names
+        ]
+        return binary, [(place, path) for place, path in files if path.is_file()]
+
+    def inputs(self) -> list[Path]:
+        binary, firmware = self._qemu_files()
+        return [binary, *(path for _, path in firmware)]
+
+    def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> dict[str, str]:
+        binary, firmware = self._qemu_files()
+        archive.program("/bin/qemu", binary)
+        for place, path in initramfs.libraries([binary], [Path("/")]).items():
+            archive.program(place, path)
+        for place, path in firmware:
+            archive.file(place, path.read_bytes())
+        shown = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+        return {"qemu": shown.split()[3]}
+
+    def describe(self) -> dict[str, str]:
+        if not self.refusal:
+            return {"kvm": f"host Linux {platform.release()}"}
+        linux = next(name for name in self.image.versions if name.startswith("linux-image-6"))
+        return {
+            "kvm": f"Linux {self.image.versions[linux]} (nested, kvm-amd)",
+            "qemu": self.image.versions["qemu"],
+            "why nested": self.refusal,
+        }
+
+    def counter(self, outcome: Outcome, name: str) -> str:
+        """One of KVM's own counters of a guest; empty if the rig cannot see them."""
+        found = (line.split() for line in outcome.evidence.get("counter", []))
+        return next((words[1] for words in found if words[0] == name), "")
+
+    @contextlib.contextmanager
+    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+        if not self.refusal:
+            yield HostSession(self, logs)
+            return
+        name = f"{self.backend}-rig"
+        with self.with_guests(kernels) as initrd:
+            machine = Machine(
+                qemu=OUTER_QEMU,
+                machine="pc",
+                cpu=OUTER_CPU,
+                memory="1024M",
+                kernel=self.image.linux,
+                append="console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check",
+                extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
+                       "-serial", f"file:{(logs / f'{name}.kernel.log').absolute()}",
+                       "-initrd", str(initrd)),
+            )  # fmt: skip
+            self.report(f"booting the {self.backend} rig")
+            logs.mkdir(parents=True, exist_ok=True)
+            with boot(machine, name, logs, 3600) as strategy:
+                session = NestedSession(self, strategy)
+                said = session.start(180)
+                if any("no /dev/kvm" in line for line in said.get("start", [])):
+                    raise UserError(f"the nested rig has no /dev/kvm; log: {strategy.log}")
+                yield session
+                session.send("end")
