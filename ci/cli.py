@@ -20,6 +20,8 @@ VMI SDK: one kernel for hardware, KVM and Xen
   ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
                           lint and all tests, or the tests that pytest's arguments choose; --skip
                           leaves a configuration out; --lava prints results as LAVA signals as well
+  ./vmi conformance [NAME…] [--lava]
+                          hold libraries to the specification and to what they declare, call by call
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench             measure: generator, build, boot, calls
@@ -43,6 +45,16 @@ def _boot(words: list[str]) -> int:
     from .boot import boot
 
     return boot(options.names, options.append, options.json, options.lava)
+
+
+def _conformance(words: list[str]) -> int:
+    parser = _Parser(prog="vmi conformance", add_help=False)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--lava", action="store_true")
+    options = parser.parse_args(words)
+    from .conformance import conformance
+
+    return conformance(options.names, options.lava)
 
 
 def _test(words: list[str]) -> int:
@@ -101,6 +113,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "setup": _plain(_setup),
     "build": _plain(_build),
     "boot": _boot,
+    "conformance": _conformance,
     "test": _test,
     "bench": _plain(_bench),
     "regenerate": _plain(_regenerate),
