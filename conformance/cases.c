@@ -111,7 +111,7 @@ CASE(wrmsr)
 {
     contract_may_fault();
     in->ecx = MSR_SYSENTER_CS;
-    in->eax = kernel_cs() & 0xffff;
+    in->eax = SELECTOR(GDT_KERNEL_CODE, 0);
     in->edx = 0;
 }
 
@@ -119,7 +119,7 @@ AFTER(wrmsr)
 {
     (void)out;
     contract_expect("the register that was written", vmi_rdmsr(MSR_SYSENTER_CS),
-                    kernel_cs() & 0xffff);
+                    SELECTOR(GDT_KERNEL_CODE, 0));
 }
 
 CASE(rdpmc)
@@ -441,8 +441,10 @@ AFTER(set_interrupt_mask)
     contract_expect("times that the pending interrupt was taken", taken, 1);
 }
 
-/* An interrupt that is pending ends the wait. With interrupts let in it is taken before the call, so */
-/* the alarm has to end the wait. */
+/*
+ * An interrupt that is pending ends the wait. With interrupts let in it is taken before the call, so the alarm has
+ * to end the wait.
+ */
 CASE(halt)
 {
     (void)in;
@@ -482,10 +484,19 @@ AFTER(send_ipi)
     expect_taken();
 }
 
+/* An interrupt to this CPU: shorthand "self" of the interrupt command (Intel SDM vol. 3A, 11.6.1). */
 CASE(apic_write)
 {
-    in->eax = VMI_APIC_LVTT;
-    in->edx = VECTOR_ALARM;
+    trap_handler_set(VECTOR_CHECK, count);
+    taken = 0;
+    in->eax = VMI_APIC_ICR_LOW;
+    in->edx = 0x00040000 | VECTOR_CHECK;
+}
+
+AFTER(apic_write)
+{
+    (void)out;
+    expect_taken();
 }
 
 CASE(apic_read)

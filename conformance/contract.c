@@ -117,18 +117,17 @@ static bool probe_once(const struct contract *contract, bool open)
     complaint[0] = '\0';
     vmi_disable_interrupts();
     __asm__ volatile("pushfl\n\tpopl %0" : "=r"(flags));
-    contract_in.flags = (flags & ~(uint32_t)FLAGS_ARITHMETIC) | (open ? FLAGS_ARITHMETIC : 0);
+    /* The flag itself is the hypervisor's where the kernel is not in ring 0; a frame of IRET takes it. */
+    contract_in.flags = (flags & ~(uint32_t)(FLAGS_ARITHMETIC | EFLAGS_IF)) |
+                        (open ? FLAGS_ARITHMETIC | EFLAGS_IF : 0);
     contract->arguments(&contract_in);
     if (skipped != NULL) {
         vmi_enable_interrupts();
         ktap_skip("%s", skipped);
         return false;
     }
-    if (open) {
+    if (open)
         vmi_enable_interrupts();
-        __asm__ volatile("pushfl\n\tpopl %0" : "=r"(flags));
-        contract_in.flags |= flags & EFLAGS_IF;
-    }
     uint32_t before = contract_hypercalls();
     bool done = attempt(make, (void *)(uintptr_t)contract, &fault);
     uint32_t made = contract_hypercalls() - before;
