@@ -133,18 +133,41 @@ static void kick(void)
         note(start);
         spin_until(&woken, round + 1);
     }
+    timer_init_cpu(); /* who joins a thread of another CPU finds out by the alarm */
     thread_join(thread);
 }
 
-/* Has the second CPU, which halts, drop a translation. */
+static volatile uint32_t spinning, stop;
+
+static void spin(void *argument)
+{
+    (void)argument;
+    __atomic_add_fetch(&spinning, 1, __ATOMIC_RELEASE);
+    spin_until(&stop, 1);
+}
+
+/*
+ * Has the second CPU drop a translation, while it and all others are busy: where they are more than
+ * the hypervisor's own, it is likely to be waiting for its turn.
+ */
 static void flush_remote(void)
 {
+    struct thread *threads[VMI_BOOT_INFO_MAX_CPUS];
+
+    for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
+        if ((threads[cpu] = thread_create("spin", spin, NULL, 1u << cpu)) == NULL)
+            panic("no memory");
+    spin_until(&spinning, smp_cpu_count() - 1);
     for (uint32_t round = 0; round < rounds; round++) {
-        spin_milliseconds(1); /* until it has halted again, if it was interrupted */
+        spin_milliseconds(1);
         uint64_t start = vmi_rdtsc();
         smp_flush_tlb(2, MAP_WINDOW, 1);
         note(start);
     }
+    stop = 1;
+    timer_init_cpu(); /* who joins a thread of another CPU finds out by the alarm */
+    for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
+        thread_join(threads[cpu]);
 }
 
 /* ---- which ----------------------------------------------------------------------------------- */

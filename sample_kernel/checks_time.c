@@ -98,13 +98,21 @@ static uint64_t milliseconds_since(uint64_t start)
     return divide_u64(vmi_clock_nanoseconds() - start, 1000000, &rest);
 }
 
-/* Five periods take about their time: at least four of them, and not a second. */
+/*
+ * The fifth alarm comes five periods after the first was asked for, never earlier (ticks that come
+ * late may follow each other faster), and not a second later. Clock and alarm may have been
+ * measured on a busy machine: a fifth is allowed for.
+ */
 static void periodic_alarm(void)
 {
+    timer_cancel();
+    spin_milliseconds(1); /* one that was on its way */
+    uint32_t before = alarms();
     uint64_t start = vmi_clock_nanoseconds();
-    EXPECT(wait_for_count(timer_alarms(0), alarms() + 5, 2000));
+    timer_init_cpu();
+    EXPECT(wait_for_count(timer_alarms(0), before + 5, 2000));
     uint64_t passed = milliseconds_since(start);
-    EXPECT(passed >= 4 * TICK_MILLISECONDS - TICK_MILLISECONDS / 2);
+    EXPECT(passed >= 4 * TICK_MILLISECONDS);
     EXPECT(passed < 1000);
 }
 
@@ -130,10 +138,11 @@ static void one_shot_alarm(void)
 
 static void cancel_steps(void)
 {
-    uint32_t before = alarms();
-    timer_one_shot(10000);
+    timer_one_shot(20000);
     timer_cancel();
-    spin_milliseconds(20);
+    spin_milliseconds(1); /* on a busy machine it may have gone off before it was cancelled */
+    uint32_t before = alarms();
+    spin_milliseconds(30);
     EXPECT_EQUAL(alarms(), before);
 }
 
@@ -171,7 +180,7 @@ static void halt_steps(void)
     uint64_t passed = vmi_clock_nanoseconds() - start;
     vmi_enable_interrupts();
     EXPECT_EQUAL(alarms(), before + 1);
-    EXPECT(passed >= 9000000);
+    EXPECT(passed >= 8000000);
 }
 
 static void alarm_ends_halt(void)

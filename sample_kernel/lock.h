@@ -25,7 +25,7 @@ static inline void interrupts_restore(uint32_t flags)
  */
 static inline void relax(void)
 {
-    for (int i = 0; i < 256; i++)
+    for (int i = 0; i < 64; i++)
         __asm__ volatile("pause");
     vmi_yield();
 }

@@ -109,9 +109,9 @@ VMI__ROUTINE int32_t vmi__kvm_kick(uint32_t cpu)
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 /*
- * The preempted CPU that comes next after this one. KVM marks halted CPUs as preempted too, which
- * gain nothing by being given time; so each is tried once for each time that it has left its
- * processor (KVM raises the version when it comes back).
+ * The preempted CPU that comes next after this one. Some versions of Linux mark halted CPUs as
+ * preempted too, which gain nothing by being given time; so each is tried once for each time that
+ * it has left its processor (KVM raises the version when it comes back).
  */
 static bool find_preempted(uint32_t *found)
 {

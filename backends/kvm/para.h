@@ -86,7 +86,7 @@ struct kvm__steal_time {
     uint8_t padding[47];
 };
 
-#define KVM__PREEMPTED 0x01 /* it is not running: preempted, or halted */
+#define KVM__PREEMPTED 0x01 /* it could run, but the host runs something else */
 #define KVM__FLUSH_TLB 0x02 /* by another virtual CPU: it is to flush before it runs again */
 
 /* In the word of PV_EOI: no write to the EOI register is needed if the guest clears this. */

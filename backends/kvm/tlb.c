@@ -2,11 +2,12 @@
  *
  * Translations on other CPUs.
  *
- * A virtual CPU that is preempted or halted uses no translations, and KVM flushes all of its before
+ * A virtual CPU that the host has preempted uses no translations, and KVM flushes all of its before
  * it runs again if it is asked to in its steal time. A running one must do it itself, and the
  * vector for asking it is the kernel's to choose. So the call says 0 when all of the set are of the
  * first kind, and ENOSYS else. A kernel that wants to interrupt only those that run asks CPU by
- * CPU: that costs no exits.
+ * CPU: that costs no exits. (A halted CPU shows as preempted or not by the version of Linux; 6.1
+ * does not mark it.)
  */
 #include "kvm.h"
 #include <kvm/routines.h>

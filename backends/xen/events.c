@@ -163,6 +163,8 @@ static void collect(struct vmi__xen_cpu *cpu, uint32_t number)
             for (; bits; bits &= bits - 1) {
                 uint32_t port = word * 32 + (uint32_t)__builtin_ctzl(bits);
 
+                if (ports[port].kind != PORT_NONE && ports[port].cpu != number)
+                    continue; /* another CPU's, in the same word: its own upcall tells it */
                 __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[word], ~(1ul << port % 32), __ATOMIC_SEQ_CST);
                 port_came(cpu, port);
             }
@@ -183,9 +185,11 @@ VMI__ROUTINE int32_t vmi__xen_event(struct frame *frame)
     }
     collect(cpu, number);
     vector = deliverable(cpu);
-    /* Raising within this function asked for another upcall: it is this one. */
-    vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending = 0;
-    vmi__barrier();
+    /*
+     * Raising within this function asked for another upcall: it is this one. An exchange, since a plain store could pass
+     * the load below: the hypervisor would then see an upcall still pending and not send the one that is needed.
+     */
+    __atomic_exchange_n(&vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&vmi__xen_shared.vcpu_info[number].evtchn_pending_sel, __ATOMIC_SEQ_CST))
         vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending = 1;
     if (vector < 0)

@@ -7,9 +7,6 @@ backend's files. All outputs are rendered before any is written.
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +20,9 @@ from . import i386
 from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
 from .problems import Place, Problems
 from .rules import names, slug
+from .text import c_string, cell, comment, entry, hang, in_comment, json_lines, trailing
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-COLUMNS = 100
 _GENERATORS: dict[str, ModuleType] = {"i386": i386}
 
 
@@ -196,10 +193,13 @@ class Renderer:
 
     def _json(self) -> str:
         spec = self._model.spec
-        spec_part = dataclasses.asdict(spec)
-        for call, part in zip(spec.calls, spec_part["calls"], strict=True):
-            part["c_name"] = call.c_name
-            part["prototype"] = _declaration(self._generator, call)
+        spec_part = vars(spec) | {
+            "architecture": vars(spec.architecture),
+            "calls": [
+                vars(call) | {"c_name": call.c_name, "prototype": _declaration(self._generator, call)}
+                for call in spec.calls
+            ],
+        }
         backends = []
         for backend in self._model.backends:
             hypercalls = [
@@ -243,7 +243,7 @@ class Renderer:
             "spec": spec_part,
             "backends": backends,
         }
-        return json.dumps(model, indent=1, ensure_ascii=False) + "\n"
+        return json_lines(model) + "\n"
 
     def _way_json(self, backend: Backend, call: Call) -> dict[str, Any]:
         way = backend.ways[call.name]
@@ -262,9 +262,6 @@ class Renderer:
         }
 
 
-# Text
-
-
 def banner(output: Output) -> str:
     """The first lines of a generated file, in its comment syntax."""
     lines = [
@@ -274,88 +271,6 @@ def banner(output: Output) -> str:
     if output.path.endswith(".md"):
         return "\n".join(f"<!-- {line} -->" for line in lines)
     return "\n".join(f"/* {line} */" for line in lines)
-
-
-def in_comment(text: str) -> str:
-    """Text that cannot end or nest a comment in C."""
-    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")
-
-
-def comment(text: str, indent: str = "") -> str:
-    """Text as lines of a block comment; paragraphs are kept."""
-    lines: list[str] = []
-    for paragraph in text.strip().split("\n\n"):
-        if lines:
-            lines.append(" *")
-        lines += textwrap.wrap(
-            in_comment(paragraph),
-            COLUMNS,
-            initial_indent=" * ",
-            subsequent_indent=" * " + indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return "\n".join(lines)
-
-
-def trailing(code: str, text: str, column: int = 40) -> str:
-    """Code with a comment behind it; before it where both do not fit on a line."""
-    text = in_comment(text)
-    line = f"{code:<{column}} /**< {text} */"
-    if len(line) <= COLUMNS:
-        return line
-    indent = " " * (len(code) - len(code.lstrip()))
-    short = f"{indent}/** {text} */"
-    if len(short) <= COLUMNS:
-        return f"{short}\n{code}"
-    wrapped = textwrap.wrap(
-        text,
-        COLUMNS,
-        initial_indent=f"{indent} * ",
-        subsequent_indent=f"{indent} * ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\n".join([f"{indent}/**", *wrapped, f"{indent} */", code])
-
-
-def hang(head: str, rest: str) -> str:
-    """A declaration that is broken at commas and continued below its opening bracket."""
-    parts = [part + "," for part in rest.split(", ")]
-    parts[-1] = parts[-1][:-1]
-    indent = " " * len(head)
-    if any(len(indent + part) > COLUMNS for part in parts):
-        head, indent = f"{head}\n        ", " " * 8
-    lines = [head + parts[0]]
-    for part in parts[1:]:
-        if len(lines[-1].rpartition("\n")[2]) + len(part) + 1 > COLUMNS:
-            lines.append(indent + part)
-        else:
-            lines[-1] += " " + part
-    return "\n".join(lines)
-
-
-def entry(head: str, tail: str) -> str:
-    """An entry of a table, on two lines where it is too long for one."""
-    line = f"    {head} {tail}"
-    return line if len(line) <= COLUMNS else f"    {head}\n     {tail}"
-
-
-def c_string(text: str) -> str:
-    """A string literal in C; what is not ASCII goes in as octal bytes."""
-    out = []
-    for byte in text.encode("utf-8"):
-        char = chr(byte)
-        if char in '\\"?':
-            out.append("\\" + char)
-        else:
-            out.append(char if 0x20 <= byte < 0x7F else f"\\{byte:03o}")
-    return '"' + "".join(out) + '"'
-
-
-def cell(text: str) -> str:
-    """Text in a table of Markdown."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 # Model to text

@@ -44,7 +44,23 @@ def load_schema(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(schema, dict):
         raise Stop(f"{path}:1:1: error: the schema is not an object; expected JSON Schema; restore the file")
-    return schema
+    definitions = schema.pop("$defs", {})
+    return dict(_inline(schema, definitions))
+
+
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with each reference replaced by what it refers to: lookups take half of the checking.
+
+    What stands beside a reference (a description) goes before what the definition says.
+    """
+    if isinstance(schema, list):
+        return [_inline(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {key: _inline(part, definitions) for key, part in schema.items() if key != "$ref"}
+    if "$ref" not in schema:
+        return parts
+    return _inline(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions) | parts
 
 
 def check(document: Map, schema: dict[str, Any], problems: Problems) -> list[tuple[str | int, ...]]:
@@ -53,7 +69,7 @@ def check(document: Map, schema: dict[str, Any], problems: Problems) -> list[tup
     for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
         path = tuple(error.absolute_path)
         bad.append(path)
-        _explain(document, path, error, schema, problems)
+        _explain(document, path, error, problems)
     return bad
 
 
@@ -114,9 +130,7 @@ def _near(word: str, words: Iterable[str]) -> str:
     return f"'{close[0]}'" if close else ""
 
 
-def _explain(
-    document: Map, path: tuple[str | int, ...], error: Any, root: dict[str, Any], problems: Problems
-) -> None:
+def _explain(document: Map, path: tuple[str | int, ...], error: Any, problems: Problems) -> None:
     place = _place(document, path)
     rule: str = error.validator
     of_keys = rule in ("required", "additionalProperties", "not")
@@ -132,7 +146,7 @@ def _explain(
         problems.add(
             place,
             f"key '{key}' is missing{where}",
-            f"expected {_meaning(schema['properties'].get(key), root)}",
+            f"expected {_meaning(schema['properties'].get(key))}",
             f"add `{key}: …`",
         )
     elif rule == "additionalProperties":
@@ -211,10 +225,8 @@ def _node(document: Map, path: tuple[str | int, ...]) -> Any:
     return node
 
 
-def _meaning(schema: Any, root: dict[str, Any]) -> str:
+def _meaning(schema: Any) -> str:
     """What a schema expects, in words."""
     if not isinstance(schema, dict):
         return "it"
-    if "description" not in schema and "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
     return str(schema.get("description") or _TYPES.get(str(schema.get("type")), "it"))

@@ -2,10 +2,10 @@
 """Register contracts, by running entry points and wrappers as 32-bit code on the build machine.
 
 A backend is made up in which every call is done by a C routine that destroys all it may. A harness in
-assembly gives each entry point known registers, flags and stack words and catches what comes back; the wrappers
-are called from C. So what is checked is the specification's contract against the machine, not generated text
-against itself. A second made-up backend does the calls by direct hypercalls, whose transfer notes the
-registers.
+assembly gives each entry point known registers, flags and stack words and catches what comes back; the
+wrappers are called from C. So what is checked is the specification's contract against the machine, not
+generated text against itself. A second made-up backend does the calls by direct hypercalls, whose transfer
+notes the registers.
 """
 
 from __future__ import annotations

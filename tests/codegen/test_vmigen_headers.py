@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from vmigen_runs import SMALL, process
 
 COMPILERS = ("gcc", "clang")
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wundef", "-Wcast-align", "-Wshadow", "-pedantic", "-Werror")
@@ -244,6 +245,42 @@ def test_calls_are_counted_on_request(
         body = listing.split(f"<use_{call['symbol']}>:", 1)[1].split(">:\n", 1)[0]
         counter = re.search(r"lock incl (0x[0-9a-f]+|\d+)\s.*?vmi_call_count", body, re.DOTALL)
         assert counter and int(counter.group(1), 16) == 4 * call["ordinal"], call["name"]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_no_text_of_a_person_becomes_code(compiler: str, tmp_path: Path) -> None:
+    """Texts that end comments and strings, or that a table of Markdown would take for its own."""
+    hostile = """*/ /* " ' \\\\ ??/ ??> %s | < # // é ‮ {{ x }} {% if %}"""
+    quoted = json.dumps(hostile, ensure_ascii=False)
+    project = tmp_path / "small"
+    shutil.copytree(SMALL, project)
+    spec = project / "vmi.yaml"
+    replaced = re.sub(r"summary: (\"[^\"]*\"|[^,}\n]*)", lambda _: f"summary: {quoted}", spec.read_text())
+    spec.write_text(re.sub(r"unit: \w+", lambda _: f"unit: {quoted}", replaced))
+    backend = project / "backends/bare/backend.yaml"
+    backend.write_text(backend.read_text().replace('"a machine has no | state"', quoted))
+    out = tmp_path / "out"
+    run = process("generate", "--spec", spec, "--backends", backend.parent, "--out", out)
+    assert run.status == 0, run.err
+    source = users(json.loads((out / "model.json").read_text()))
+    flags = (
+        "-std=c99",
+        "-trigraphs",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unicode-homoglyph",
+        "-Wno-bidi-chars",
+    )
+    known = [flag for flag in flags if compiler == "clang" or "homoglyph" not in flag]
+    done = compiles(compiler, source, tmp_path, out / "include", *known, "-Wno-unknown-warning-option")
+    assert done.returncode == 0, done.stderr
+    for name, language in (("stubs.S", "assembler-with-cpp"), ("calls.c", "c"), ("routines.h", "c")):
+        include = f'#include "{out / "bare" / name}"\n'
+        done = compiles(compiler, include, tmp_path, out / "include", f"-I{out}", "-Wall", language=language)
+        assert done.returncode == 0, done.stderr
+    rows = [line for line in (out / "support-matrix.md").read_text().splitlines() if "Fetch" in line]
+    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [4]
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

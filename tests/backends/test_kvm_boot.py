@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The KVM library on real KVM: with all of KVM's features, with some, with none, and without KVM."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ci.build import kernels
+from ci.ktap import Report
+from ci.rig import Outcome
+
+from ..conftest import Place, Run, places
+
+KVM = [place for place in places() if place.backend == "kvm"]
+PC = [place for place in places() if place.backend == "native"]
+pytestmark = pytest.mark.skipif(not KVM, reason="left out, as asked")
+
+# QEMU's names of all features that KVM offers in the rig.
+MASKED = ",".join(
+    f"-{name}"
+    for name in (
+        "kvmclock", "kvmclock-stable-bit", "kvm-nopiodelay", "kvm-asyncpf", "kvm-asyncpf-int",
+        "kvm-steal-time", "kvm-pv-eoi", "kvm-pv-unhalt", "kvm-pv-tlb-flush", "kvm-pv-ipi", "kvm-poll-control",
+        "kvm-pv-sched-yield",
+    )
+)  # fmt: skip
+
+# The kernel times its waits; these rounds need no more than this of a busy machine.
+DEADLINE = 120.0
+
+
+@pytest.fixture
+def kvm() -> Place:
+    return KVM[0]
+
+
+def said(outcome: Outcome) -> dict[str, str]:
+    """The library's line about KVM."""
+    found = re.search(r"^# kvm (.*?)\r?$", outcome.console, re.MULTILINE)
+    assert found, outcome.console
+    return dict(re.findall(r"(\w+)=(\S+)", found[1]))
+
+
+def features(text: str) -> set[str]:
+    return set() if text == "none" else set(text.split(","))
+
+
+def passes(outcome: Outcome, report: Report) -> None:
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+
+
+def made(report: Report) -> dict[str, int]:
+    """Hypercalls by name, as the guest counted them."""
+    return {call.name: call.count for call in report.hypercalls}
+
+
+def counters(outcome: Outcome) -> dict[str, int]:
+    """KVM's own counters of the guest; the host's KVM does not show them to everybody."""
+    lines = [line.split() for line in outcome.evidence.get("counter", [])]
+    return {line[0]: int(line[1]) for line in lines if len(line) == 2}
+
+
+def test_features_offered_are_used(kvm: Place, run: Run) -> None:
+    outcome, report = run(kvm)
+    passes(outcome, report)
+    told = said(outcome)
+    offered, used = features(told["offered"]), features(told["used"])
+    assert used <= offered
+    assert {"clocksource2", "steal_time", "pv_eoi"} <= used
+    assert "clocksource" not in used, "the new MSRs are used instead"
+    assert not used & {"async_pf", "async_pf_int", "mmu_op"}
+    assert told["transfer"] == {"AMD": "vmmcall", "Hygon": "vmmcall"}.get(told["vendor"], "vmcall")
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_kvm_counted_the_same_hypercalls(kvm: Place, run: Run, cpus: int) -> None:
+    outcome, report = run(kvm, cpus=cpus, deadline=DEADLINE)
+    passes(outcome, report)
+    assert made(report)["send_ipi"] > 0
+    assert (made(report)["kick_cpu"] > 0) == (cpus > 1)
+    counted = counters(outcome)
+    if "hypercalls" in counted:
+        assert counted["hypercalls"] == sum(made(report).values())
+
+
+@pytest.mark.parametrize(
+    ("off", "instead"),
+    [
+        ("clocksource2", {"clocksource"}),
+        ("clocksource,clocksource2", set()),
+        ("clocksource_stable", set()),
+        ("steal_time", set()),
+        ("pv_eoi,nop_io_delay", set()),
+        ("pv_unhalt,pv_send_ipi,pv_tlb_flush,pv_sched_yield", set()),
+        ("all", set()),
+    ],
+)
+def test_each_feature_has_a_fallback(kvm: Place, run: Run, off: str, instead: set[str]) -> None:
+    full = features(said(run(kvm)[0])["used"])
+    outcome, report = run(kvm, f"vmi.off={off}", deadline=DEADLINE)
+    passes(outcome, report)
+    used = features(said(outcome)["used"])
+    without = full if off == "all" else set(off.split(","))
+    if "steal_time" in without:
+        without = without | {"pv_tlb_flush", "pv_sched_yield"}
+    if {"clocksource", "clocksource2"} <= without:
+        without = without | {"clocksource_stable"}
+    assert used == (full - without) | instead
+    if off == "all":
+        assert sum(made(report).values()) == 0
+        assert counters(outcome).get("hypercalls", 0) == 0
+
+
+def test_kvm_without_features(kvm: Place, run: Run) -> None:
+    outcome, report = run(kvm, options={"cpu": f"host,{MASKED}"}, deadline=DEADLINE)
+    passes(outcome, report)
+    told = said(outcome)
+    assert int(told["features"], 16) == 0
+    assert told["offered"] == told["used"] == "none"
+    assert counters(outcome).get("hypercalls", 0) == 0
+
+
+def test_kvm_that_refuses_what_it_does_not_offer(kvm: Place, run: Run) -> None:
+    """With kvm-pv-enforce-cpuid a hypercall that is not offered fails and an MSR raises #GP."""
+    # QEMU itself writes kvmclock's MSRs, and ends if they are refused: that one feature stays.
+    masked = MASKED.replace("-kvmclock,", "").replace("-kvmclock-stable-bit,", "")
+    cpu = f"host,kvm-pv-enforce-cpuid=on,{masked}"
+    outcome, report = run(kvm, options={"cpu": cpu}, deadline=DEADLINE)
+    passes(outcome, report)
+    assert features(said(outcome)["used"]) == {"clocksource2", "clocksource_stable"}
+    assert counters(outcome).get("hypercalls", 0) == 0
+
+
+def test_kvm_that_hides(kvm: Place, run: Run) -> None:
+    outcome, report = run(kvm, options={"cpu": "host,kvm=off"}, deadline=DEADLINE)
+    passes(outcome, report)
+    assert said(outcome)["absent"] == "1"
+
+
+def test_kvm_behind_hyperv_leaves(kvm: Place, run: Run) -> None:
+    """QEMU puts KVM's CPUID leaves at 0x40000100 when it imitates Hyper-V as well."""
+    cpu = "host,hv-relaxed,hv-vapic,hv-time"
+    outcome, report = run(kvm, "vmi.host_poll=off", options={"cpu": cpu}, deadline=DEADLINE)
+    passes(outcome, report)
+    assert {"clocksource2", "pv_send_ipi", "poll_control"} <= features(said(outcome)["used"])
+
+
+@pytest.mark.parametrize("option", ["vmi.off=pv_eoi,nonsense", "vmi.off=", "vmi.host_poll=on"])
+def test_wrong_option_is_refused(kvm: Place, run: Run, option: str) -> None:
+    outcome, _ = run(kvm, option)
+    assert not outcome.clean
+    assert f"vmi: cannot run: option {option.split('=')[0]}= " in outcome.console
+    assert "0x13" in outcome.end, "VMI_STATUS_REFUSED"
+
+
+@pytest.mark.skipif(not PC, reason="left out, as asked")
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_kvm_library_on_a_plain_machine(run: Run, cpus: int) -> None:
+    outcome, report = run(PC[0], kernel=kernels("sample")["kvm"], cpus=cpus)
+    passes(outcome, report)
+    assert said(outcome)["absent"] == "1"
+    assert sum(made(report).values()) == 0
+
+
+# ---- what leaves the guest -----------------------------------------------------------------------
+
+ROUNDS = 500
+
+
+def exits(kvm: Place, run: Run, operation: str, off: str = "", rounds: int = ROUNDS) -> float:
+    """Exits per round of an operation of the sample kernel, other than for the host's own interrupts."""
+    found = []
+    for times in (0, rounds):
+        append = f"bench=one op={operation} rounds={times}" + (f" vmi.off={off}" if off else "")
+        outcome, _ = run(kvm, append, cpus=2, deadline=DEADLINE)
+        assert outcome.clean, outcome.end
+        counted = counters(outcome)
+        if "exits" not in counted:
+            pytest.skip("the host's KVM does not show its counters")
+        found.append(counted["exits"] - counted["irq_exits"])
+    return (found[1] - found[0]) / rounds
+
+
+def test_reading_the_clock_does_not_leave_the_guest(kvm: Place, run: Run) -> None:
+    assert exits(kvm, run, "clock") < 0.3
+
+
+def test_reading_the_wall_clock_does(kvm: Place, run: Run) -> None:
+    """That an exit would be seen."""
+    assert 0.7 < exits(kvm, run, "wall_clock") < 1.3
+
+
+def test_an_end_of_interrupt_does_not_leave_the_guest(kvm: Place, run: Run) -> None:
+    """A round is an interrupt to oneself, by one hypercall, and its end."""
+    by_memory, by_apic = exits(kvm, run, "end_of_interrupt"), exits(kvm, run, "end_of_interrupt", "pv_eoi")
+    assert 0.7 < by_memory < 1.3
+    assert 0.7 < by_apic - by_memory < 1.3
+
+
+def test_a_flush_of_a_preempted_cpu_does_not_leave_the_guest(kvm: Place, run: Run) -> None:
+    """More busy CPUs than the nested rig's machine has, so that others wait while one runs."""
+    by_memory = exits(kvm, run, "flush_remote", rounds=100)
+    by_interrupt = exits(kvm, run, "flush_remote", "pv_tlb_flush", rounds=100)
+    assert by_interrupt - by_memory > 0.3
