@@ -22,6 +22,9 @@ VMI SDK: one kernel for hardware, KVM and Xen
                           leaves a configuration out; --lava prints results as LAVA signals as well
   ./vmi conformance [NAME…] [--lava]
                           hold libraries to the specification and to what they declare, call by call
+  ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
+                          begin a backend: a folder that builds and boots as the one it inherits from
+  ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench             measure: generator, build, boot, calls
@@ -55,6 +58,26 @@ def _conformance(words: list[str]) -> int:
     from .conformance import conformance
 
     return conformance(options.names, options.lava)
+
+
+def _new_backend(words: list[str]) -> int:
+    parser = _Parser(prog="vmi new-backend", add_help=False)
+    parser.add_argument("name")
+    parser.add_argument("--inherit", default="native")
+    parser.add_argument("--hypercall", default="")
+    options = parser.parse_args(words)
+    from .porting import new_backend
+
+    return new_backend(options.name, options.inherit, options.hypercall)
+
+
+def _check(words: list[str]) -> int:
+    parser = _Parser(prog="vmi check", add_help=False)
+    parser.add_argument("name")
+    options = parser.parse_args(words)
+    from .porting import check
+
+    return check(options.name)
 
 
 def _test(words: list[str]) -> int:
@@ -114,6 +137,8 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "build": _plain(_build),
     "boot": _boot,
     "conformance": _conformance,
+    "new-backend": _new_backend,
+    "check": _check,
     "test": _test,
     "bench": _plain(_bench),
     "regenerate": _plain(_regenerate),

@@ -131,18 +131,22 @@ class Rig(abc.ABC):
         return {}
 
 
+def rig_class(backend: str) -> Any:
+    """The class BackendRig of a backend; one that boots as its parent does builds on the parent's."""
+    path = ROOT / "backends" / backend / "rig.py"
+    spec = importlib.util.spec_from_file_location(f"vmi_rig_{backend.replace('-', '_')}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.BackendRig
+
+
 def discover(report: Progress) -> dict[str, Rig]:
     """The rigs of all backends, by backend; backends that others build on come first."""
     rigs = {}
     for backend in backends():
-        path = ROOT / "backends" / backend / "rig.py"
-        if not path.is_file():
-            continue
-        spec = importlib.util.spec_from_file_location(f"vmi_rig_{backend.replace('-', '_')}", path)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        rigs[backend] = module.BackendRig(backend, report)
+        if (ROOT / "backends" / backend / "rig.py").is_file():
+            rigs[backend] = rig_class(backend)(backend, report)
     return rigs
 
 

@@ -181,10 +181,9 @@ static void sysexit(void)
     struct process *process = process_start(&user_hello);
     if (process != NULL)
         process_reap(process, &ended);
-    contract_made(VMI_ORDINAL_SYSEXIT,
-                  contract_declared(VMI_ORDINAL_SYSEXIT) == VMI_KIND_HYPERCALL
-                      ? contract_hypercalls() - before
-                      : 0);
+    contract_made(VMI_ORDINAL_SYSEXIT, contract_declared(VMI_ORDINAL_SYSEXIT) == VMI_KIND_HYPERCALL
+                                           ? contract_hypercalls() - before
+                                           : 0);
     trap_handler_set(VECTOR_SYSCALL, system_call);
     timer_init_cpu();
     EXPECT(process != NULL);
@@ -287,7 +286,8 @@ static void counter_across(void)
     EXPECT_EQUAL(counter.wrong, 0);
 }
 
-/* The first of the sample kernel's checks of CPUs starts them all; here what it takes is counted as well. */
+/* The first of the sample kernel's checks of CPUs starts them all; here what it takes is counted as
+ * well. */
 static void start_cpus(void)
 {
     timer_cancel();
@@ -318,8 +318,8 @@ static void console_lengths(void)
 #define LINE_DATA 64 /* hexadecimal digits of a line */
 
 /*
- * A row of lines "# data N DIGITS"; the digits are those of a generator (x ← 1664525 x + 1013904223, Numerical
- * Recipes, 7.1, with x from 1) that the host runs too.
+ * A row of lines "# data N DIGITS"; the digits are those of a generator (x ← 1664525 x +
+ * 1013904223, Numerical Recipes, 7.1, with x from 1) that the host runs too.
  */
 void behaviour_console_data(uint32_t kib)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * For each call: arguments with which it does no harm, and what must be true afterwards. Called with interrupts
- * masked; contract.h says how.
+ * For each call: arguments with which it does no harm, and what must be true afterwards. Called
+ * with interrupts masked; contract.h says how.
  */
 #include <stddef.h>
 #include <vmi/vmi.h>
@@ -140,8 +140,8 @@ CASE(rdtsc)
 
 AFTER(rdtsc)
 {
-    contract_expect("whether the counter went back",
-                    ((uint64_t)out->edx << 32 | out->eax) < stamp, 0);
+    contract_expect("whether the counter went back", ((uint64_t)out->edx << 32 | out->eax) < stamp,
+                    0);
 }
 
 /* ---- descriptor tables ---- */
@@ -442,8 +442,8 @@ AFTER(set_interrupt_mask)
 }
 
 /*
- * An interrupt that is pending ends the wait. With interrupts let in it is taken before the call, so the alarm has
- * to end the wait.
+ * An interrupt that is pending ends the wait. With interrupts let in it is taken before the call,
+ * so the alarm has to end the wait.
  */
 CASE(halt)
 {
@@ -484,7 +484,8 @@ AFTER(send_ipi)
     expect_taken();
 }
 
-/* An interrupt to this CPU: shorthand "self" of the interrupt command (Intel SDM vol. 3A, 11.6.1). */
+/* An interrupt to this CPU: shorthand "self" of the interrupt command (Intel SDM vol. 3A, 11.6.1).
+ */
 CASE(apic_write)
 {
     trap_handler_set(VECTOR_CHECK, count);
@@ -779,8 +780,8 @@ AFTER(get_cycle_counter)
 {
     uint64_t found = (uint64_t)out->edx << 32 | out->eax;
     contract_expect("whether the counter went back", found < stamp, 0);
-    contract_expect("whether the counter ran ahead",
-                    found > vmi_get_cycle_counter(VMI_CYCLES_REAL), 0);
+    contract_expect("whether the counter ran ahead", found > vmi_get_cycle_counter(VMI_CYCLES_REAL),
+                    0);
 }
 
 static void clock_back(uint64_t found, uint64_t later)

@@ -17,8 +17,8 @@
 struct contract_registers contract_in, contract_out;
 uint32_t contract_changed, contract_esp;
 
-static const char *const register_names[] = {"eax", "ecx", "edx", "ebx", "ebp",
-                                             "esi", "edi", "flags", "?",  "esp"};
+static const char *const register_names[] = {"eax", "ecx", "edx",   "ebx", "ebp",
+                                             "esi", "edi", "flags", "?",   "esp"};
 
 /* What is known of a call once its contract was checked. */
 static struct {
@@ -101,8 +101,8 @@ static bool changes_mask(uint32_t ordinal)
 }
 
 /*
- * One call with interrupts masked or let in, and with all arithmetic flags set or clear. False once there is
- * a verdict.
+ * One call with interrupts masked or let in, and with all arithmetic flags set or clear. False once
+ * there is a verdict.
  */
 static bool probe_once(const struct contract *contract, bool open)
 {
@@ -117,7 +117,8 @@ static bool probe_once(const struct contract *contract, bool open)
     complaint[0] = '\0';
     vmi_disable_interrupts();
     __asm__ volatile("pushfl\n\tpopl %0" : "=r"(flags));
-    /* The flag itself is the hypervisor's where the kernel is not in ring 0; a frame of IRET takes it. */
+    /* The flag itself is the hypervisor's where the kernel is not in ring 0; a frame of IRET takes
+     * it. */
     contract_in.flags = (flags & ~(uint32_t)(FLAGS_ARITHMETIC | EFLAGS_IF)) |
                         (open ? FLAGS_ARITHMETIC | EFLAGS_IF : 0);
     contract->arguments(&contract_in);
@@ -165,8 +166,7 @@ static bool probe_once(const struct contract *contract, bool open)
         ktap_fail("%s: the interrupt mask is not kept", when);
         return false;
     }
-    if (unsupported && contract->result_bits != 0 &&
-        result_of(contract) != contract->unsupported) {
+    if (unsupported && contract->result_bits != 0 && result_of(contract) != contract->unsupported) {
         ktap_fail("unexpected: declared unsupported, but the result is 0x%llx, not 0x%llx",
                   result_of(contract), contract->unsupported);
         return false;

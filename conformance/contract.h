@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The register contract of each call, and what the backend declares about it. The table and the probes are
- * generated from the specification (generate.py); what a call is given, and what must be true afterwards, is
- * written by hand (cases.c): functions arguments_SYMBOL() and after_SYMBOL().
+ * The register contract of each call, and what the backend declares about it. The table and the
+ * probes are generated from the specification (generate.py); what a call is given, and what must be
+ * true afterwards, is written by hand (cases.c): functions arguments_SYMBOL() and after_SYMBOL().
  */
 #ifndef CONTRACT_H
 #define CONTRACT_H
@@ -24,8 +24,8 @@ struct contract {
     /* Makes the call; null if it does not come back and no probe is written for it by hand. */
     void (*probe)(void);
     /*
-     * Fills in the arguments of a call that does no harm, and sees to it that a call that is a hypercall
-     * under some circumstances finds those. Null if nobody has thought of the call yet.
+     * Fills in the arguments of a call that does no harm, and sees to it that a call that is a
+     * hypercall under some circumstances finds those. Null if nobody has thought of the call yet.
      */
     void (*arguments)(struct contract_registers *in);
     /* Looks at the results by contract_expect() and undoes the call. May be null. */

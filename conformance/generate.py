@@ -3,10 +3,10 @@
 
     generate.py MODEL PROBES.S CHECKS.C
 
-MODEL is the generator's model.json. PROBES.S has a probe for each call: it loads the arguments, fills every
-other register with a value that nobody uses, makes the call and compares what the call must keep. CHECKS.C has
-the table of contracts (contract.h) and the lists of checks made of it: the layout of structures, the register
-contract of each call, and each call's agreement with what the backend declares.
+MODEL is the generator's model.json. PROBES.S has a probe for each call: it loads the arguments, fills
+every other register with a value that nobody uses, makes the call and compares what the call must keep.
+CHECKS.C has the table of contracts (contract.h) and the lists of checks made of it: the layout of
+structures, the register contract of each call, and each call's agreement with what the backend declares.
 """
 
 from __future__ import annotations

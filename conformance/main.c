@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The conformance kernel: holds a library to the specification, call by call, and to what it declares of itself
- * in vmi_calls[]. It stands on the sample kernel's parts and runs its checks as well; README.md says what is
- * checked where.
+ * The conformance kernel: holds a library to the specification, call by call, and to what it
+ * declares of itself in vmi_calls[]. It stands on the sample kernel's parts and runs its checks as
+ * well; README.md says what is checked where.
  *
- * Options: `checks=TEXT` as in the sample kernel; `console=KIB` writes that much data and ends; `end=reboot`,
- * `end=reboot_hard`, `end=shutdown`, `end=crash` end by that call instead of reporting.
+ * Options: `checks=TEXT` as in the sample kernel; `console=KIB` writes that much data and ends;
+ * `end=reboot`, `end=reboot_hard`, `end=shutdown`, `end=crash` end by that call instead of
+ * reporting.
  */
 #include <stddef.h>
 #include <vmi/vmi.h>
@@ -34,7 +35,8 @@ void kernel_main(const struct vmi_boot_info *boot);
 
 static const struct vmi_boot_info *boot_info;
 
-/* The sample kernel's checks of devices, but for the one that binds the console's event, which is bound. */
+/* The sample kernel's checks of devices, but for the one that binds the console's event, which is
+ * bound. */
 static struct check checks_other_devices[16];
 
 static void choose_devices(void)
@@ -89,15 +91,14 @@ static void start(void)
     choose_devices();
 
     const struct check *const lists[] = {
-        checks_layout,    checks_contract,  checks_boot,          checks_descriptors,
-        checks_processor, checks_traps,     checks_interrupts,    checks_time,
-        checks_paging,    checks_threads,   checks_processes,     checks_other_devices,
-        checks_behaviour, checks_start,     &checks_cpus[1],      checks_across,
+        checks_layout,    checks_contract, checks_boot,       checks_descriptors,
+        checks_processor, checks_traps,    checks_interrupts, checks_time,
+        checks_paging,    checks_threads,  checks_processes,  checks_other_devices,
+        checks_behaviour, checks_start,    &checks_cpus[1],   checks_across,
         checks_matrix,
     };
     option_value(boot_info->command_line, "checks", pattern, sizeof(pattern));
-    struct ktap_result result =
-        ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);
+    struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);
     report(boot_info, &result);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
