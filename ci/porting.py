@@ -65,8 +65,8 @@ def _yaml(name: str, parent: str, way: Transfer | None) -> str:
 # yaml-language-server: $schema=../../spec/backend.schema.json
 # {LICENCE}
 #
-# What this backend does its own way; every call that is not listed is inherited. codegen/README.md has the format,
-# `./vmi check {name}` says how far it has come.
+# What this backend does its own way; every call that is not listed is inherited. codegen/README.md has the
+# format, `./vmi check {name}` says how far it has come.
 
 name: {name}
 title: {name.capitalize()}
@@ -88,7 +88,7 @@ hypercalls:
     clobbers: {way.clobbers}
     transfer:
 {lines}  calls:
-    - {{name: first, number: 0, summary: "The hypervisor's first hypercall: replace it by those that there are."}}
+    - {{name: first, number: 0, summary: "The first hypercall; replace it by those that there are."}}
 """
     return text
 
@@ -98,15 +98,16 @@ def _init(name: str, parent: str) -> str:
     if not path.is_file():
         able = [p.parent.name for p in sorted(ROOT.glob("backends/*/backend_init.c"))]
         raise UserError(
-            f"{parent} starts in a way of its own and has no backend_init.c; inherit from {' or '.join(able)}",
+            f"{parent} starts in a way of its own, without backend_init.c; inherit from {' or '.join(able)}",
             2,
         )
     body = path.read_text().split("*/", 1)[1]
     body = re.sub(r'#include "([^/"]+)"', rf'#include "{parent}/\1"', body)
     body = body.replace(f'boot->backend = "{parent}";', f'boot->backend = "{name}";')
     head = (
-        f"/* {LICENCE}\n *\n * Start of the {name} library, at first that of {parent}. Here the hypervisor is looked "
-        "for:\n * where it is missing, vmi__fatal(reason) says so and stops.\n */"
+        f"/* {LICENCE}\n *\n * Start of the {name} library, at first that of {parent}. "
+        "Here the hypervisor is looked\n * for: where it is missing, vmi__fatal(reason) says so and stops."
+        "\n */"
     )
     return head + body
 
@@ -158,8 +159,8 @@ What {parent} does not support.
         files["hypercall_page.S"] = f"""\
 /* {LICENCE} */
 /*
- * The page that the hypervisor fills with the way into it; backend_init.c tells it where the page is. Until then
- * a hypercall returns VMI_ENOSYS: eax holds the number before and the result after.
+ * The page that the hypervisor fills with the way into it; backend_init.c tells it where the page is. Until
+ * then a hypercall returns VMI_ENOSYS: eax holds the number before and the result after.
  */
 #include <vmi/constants.h>
 
@@ -174,7 +175,8 @@ vmi__{name}_hypercall_page:
     .section .note.GNU-stack, "", @progbits
 """
     files["meson.build"] = (
-        f"# {LICENCE}\nbackend_sources = files()\nbackend_entry = [runtime_entry, files({', '.join(entry)})]\n"
+        f"# {LICENCE}\nbackend_sources = files()\n"
+        f"backend_entry = [runtime_entry, files({', '.join(entry)})]\n"
     )
     return files
 
