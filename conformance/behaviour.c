@@ -254,6 +254,25 @@ static void lazy_mode_changed(void)
     observed(change_mode);
 }
 
+/*
+ * Both halves of an entry are written: an entry that is not present holds what it is given. And an
+ * entry is replaced whole, whatever was there.
+ */
+static void entry_halves(void)
+{
+    const volatile uint32_t *entry =
+        (const uint32_t *)aspace_entry(&kernel_aspace, MAP_WINDOW, false);
+    const uint32_t low = 0x55aa0ff0, high = 0x12345678;
+
+    vmi_set_pxe_long(low, high, (uint64_t *)(uintptr_t)entry, VMI_PAGE_PT);
+    uint32_t found_low = entry[0], found_high = entry[1];
+    vmi_set_pxe_long(0, 0, (uint64_t *)(uintptr_t)entry, VMI_PAGE_PT);
+    EXPECT_EQUAL(found_low, low);
+    EXPECT_EQUAL(found_high, high);
+    EXPECT_EQUAL(entry[0], 0);
+    EXPECT_EQUAL(entry[1], 0);
+}
+
 /* ---- more than one CPU ---- */
 
 static struct {
@@ -347,6 +366,7 @@ const struct check checks_behaviour[] = {
     {"interrupts.none_lost_by_halt", none_lost_by_halt},
     {"interrupts.pending_at_return", pending_at_return},
     {"processes.sysexit", sysexit},
+    {"paging.entry_halves", entry_halves},
     {"lazy.InvalPage", lazy_inval_page},
     {"lazy.FlushTLB", lazy_flush_tlb},
     {"lazy.SetCR3", lazy_set_cr3},

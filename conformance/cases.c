@@ -130,7 +130,22 @@ CASE(rdpmc)
 
 PLAIN(wbinvd)
 
+/*
+ * What a clock or counter said before a call; LEAP is more than passes meanwhile on any machine:
+ * half a minute of a processor's cycles, or a minute of nanoseconds. Two halves that were swapped
+ * leap.
+ */
+#define LEAP (1ull << 36)
+
 static uint64_t stamp;
+
+static void expect_between(const struct contract_registers *out, uint64_t later)
+{
+    uint64_t found = (uint64_t)out->edx << 32 | out->eax;
+    contract_expect("whether it went back", found < stamp, 0);
+    contract_expect("whether it ran ahead", found > later, 0);
+    contract_expect("whether it leapt", later - stamp >= LEAP, 0);
+}
 
 CASE(rdtsc)
 {
@@ -140,8 +155,7 @@ CASE(rdtsc)
 
 AFTER(rdtsc)
 {
-    contract_expect("whether the counter went back", ((uint64_t)out->edx << 32 | out->eax) < stamp,
-                    0);
+    expect_between(out, vmi_rdtsc());
 }
 
 /* ---- descriptor tables ---- */
@@ -778,16 +792,7 @@ CASE(get_cycle_counter)
 
 AFTER(get_cycle_counter)
 {
-    uint64_t found = (uint64_t)out->edx << 32 | out->eax;
-    contract_expect("whether the counter went back", found < stamp, 0);
-    contract_expect("whether the counter ran ahead", found > vmi_get_cycle_counter(VMI_CYCLES_REAL),
-                    0);
-}
-
-static void clock_back(uint64_t found, uint64_t later)
-{
-    contract_expect("whether the clock went back", found < stamp, 0);
-    contract_expect("whether the clock ran ahead", found > later, 0);
+    expect_between(out, vmi_get_cycle_counter(VMI_CYCLES_REAL));
 }
 
 CASE(clock_nanoseconds)
@@ -798,7 +803,7 @@ CASE(clock_nanoseconds)
 
 AFTER(clock_nanoseconds)
 {
-    clock_back((uint64_t)out->edx << 32 | out->eax, vmi_clock_nanoseconds());
+    expect_between(out, vmi_clock_nanoseconds());
 }
 
 CASE(get_wallclock_time)
@@ -809,7 +814,7 @@ CASE(get_wallclock_time)
 
 AFTER(get_wallclock_time)
 {
-    clock_back((uint64_t)out->edx << 32 | out->eax, vmi_get_wallclock_time());
+    expect_between(out, vmi_get_wallclock_time());
 }
 
 CASE(wallclock_updated)
@@ -831,7 +836,7 @@ CASE(steal_time)
 
 AFTER(steal_time)
 {
-    clock_back((uint64_t)out->edx << 32 | out->eax, vmi_steal_time());
+    expect_between(out, vmi_steal_time());
 }
 
 CASE(set_alarm)
