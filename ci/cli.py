@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from .util import ROOT, UserError
 
 HELP = """\
-VMI SDK: one kernel for hardware, KVM and Xen
+VMI SDK: one kernel for hardware and every hypervisor
 
   ./vmi boot [NAME…] [--append STR] [--json FILE] [--lava]
                           boot the sample kernel in every configuration, or in those named, and print
@@ -151,6 +152,8 @@ def main(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
+    # Whoever stops the front door means its guests too: the exception lets every rig end them.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         word = WORDS.get(words[0])
         if word is None:

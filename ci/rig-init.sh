@@ -21,7 +21,6 @@ mkdir -p /dev/pts /run /tmp /var
 mount -t devpts pts /dev/pts
 mount -t tmpfs tmp /run
 ln -sfn /run /var/run
-dmesg -n 1
 
 stty -F /dev/ttyS1 raw -echo
 exec 3<>/dev/ttyS1

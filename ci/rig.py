@@ -293,6 +293,7 @@ class ControlSession(Session):
             except TimeoutError:
                 line = None
                 self.broken = f"the {self.name} rig has not answered for {seconds:g} s"
+                self._where()
             if line is None:
                 self.broken = self.broken or f"the {self.name} rig has ended by itself"
                 tail = self.strategy.console().splitlines()[-40:]
@@ -305,6 +306,14 @@ class ControlSession(Session):
                 live(text)
             if tag[1:] == last:
                 return frames
+
+    def _where(self) -> None:
+        """Leave beside the log what the rig's processors are doing, for whoever looks into its silence."""
+        with contextlib.suppress(Exception):  # the machine may be past answering; the silence is reported
+            said = self.strategy.qemu.monitor_command(
+                "human-monitor-command", {"command-line": "info registers -a"}
+            )
+            self.strategy.log.with_suffix(".registers").write_text(str(said))
 
     def send(self, line: str) -> None:
         if not line.isprintable():

@@ -9,6 +9,7 @@ there; consoles of what a test ran are in its report. VMI_SKIP names configurati
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -41,7 +42,9 @@ class Place:
         return self.configuration.name
 
 
+@functools.cache
 def places() -> list[Place]:
+    """All configurations but those left out; the same rigs for whoever asks."""
     skipped = os.environ.get("VMI_SKIP", "").split()
     return [
         Place(backend, configuration, rig)

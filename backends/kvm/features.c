@@ -196,7 +196,7 @@ const char *vmi__kvm_detect(void)
 
 /* ---- the line on the console ----------------------------------------------------------------- */
 
-#define LINE_MAX 800
+#define LINE_MAX 320 /* all features together take 230 */
 
 static char line[LINE_MAX];
 static uint32_t line_length;
@@ -236,22 +236,33 @@ static void put_features(uint32_t set)
         put("none");
 }
 
+/* Writes what was put together as a line; lines stay short enough for any terminal's buffer. */
+static void end_line(void)
+{
+    put("\r\n");
+    line[line_length] = 0;
+    vmi__print(line);
+    line_length = 0;
+}
+
 void vmi__kvm_describe(void)
 {
     put("# kvm vendor=");
     put(vendor->name);
-    if (vmi__kvm_present) {
-        put(vmi__kvm_vmcall ? " transfer=vmcall features=" : " transfer=vmmcall features=");
-        put_hex(offered);
-        put(" hints=");
-        put_hex(hints);
-        put(" offered=");
-        put_features(offered);
-        put(" used=");
-        put_features(vmi__kvm_used);
-    } else {
+    if (!vmi__kvm_present) {
         put(" absent=1");
+        end_line();
+        return;
     }
-    put("\r\n");
-    vmi__print(line);
+    put(vmi__kvm_vmcall ? " transfer=vmcall features=" : " transfer=vmmcall features=");
+    put_hex(offered);
+    put(" hints=");
+    put_hex(hints);
+    end_line();
+    put("# kvm offered=");
+    put_features(offered);
+    end_line();
+    put("# kvm used=");
+    put_features(vmi__kvm_used);
+    end_line();
 }

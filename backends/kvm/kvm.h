@@ -35,7 +35,7 @@ static inline bool vmi__kvm_uses(uint32_t feature)
  */
 const char *vmi__kvm_detect(void);
 
-/* Writes the line `# kvm …` to the console: what was offered and what is used. */
+/* Writes lines `# kvm …` to the console: what was offered and what is used. */
 void vmi__kvm_describe(void);
 
 /* ---- cpu.c ----------------------------------------------------------------------------------- */

@@ -187,9 +187,9 @@ class BackendRig(LinuxRig):
         }
 
     def facts(self, outcome: Outcome) -> dict[str, str]:
-        """What the library says about KVM (its line `# kvm …`), and KVM's own count of hypercalls."""
-        found = re.search(r"^# kvm (.*?)\r?$", outcome.console, re.MULTILINE)
-        said = dict(re.findall(r"(\w+)=(\S+)", found[1])) if found else {}
+        """What the library says about KVM (its lines `# kvm …`), and KVM's own count of hypercalls."""
+        lines = re.findall(r"^# kvm (.*?)\r?$", outcome.console, re.MULTILINE)
+        said = dict(re.findall(r"(\w+)=(\S+)", " ".join(lines)))
         facts = {
             name: said[name] for name in ("vendor", "transfer", "features", "offered", "used") if name in said
         }

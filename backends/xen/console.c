@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The console ring (xen/io/console.h), shared with whoever serves it: what stands there is checked before it is used. Before
- * the ring is known, and for reports if it fails, the hypervisor's own console.
+ * The console ring (xen/io/console.h), shared with whoever serves it: what stands there is checked
+ * before it is used. Before the ring is known, and for reports if it fails, the hypervisor's own
+ * console.
  */
 #include "internal.h"
 
 #include <xen/io/console.h>
 
-#define REPORTS_MAX 32
+#define REPORTS_MAX 400
 
 static struct xencons_interface *ring;
 static evtchn_port_t console_port;
@@ -39,7 +40,8 @@ VMI__ROUTINE int32_t vmi__xen_console_write(const void *from, uint32_t length)
     uint32_t mask, free, sent = 0;
 
     if (!ring)
-        return vmi__xen_hypercall_console_io(CONSOLEIO_write, length, from) < 0 ? VMI_EIO : (int32_t)length;
+        return vmi__xen_hypercall_console_io(CONSOLEIO_write, length, from) < 0 ? VMI_EIO
+                                                                                : (int32_t)length;
     mask = vmi__xen_take(&lock);
     while (sent < length) {
         free = room();
@@ -86,7 +88,10 @@ VMI__ROUTINE int32_t vmi__xen_console_read(void *to, uint32_t length)
     return (int32_t)count;
 }
 
-/* ---- reports ----------------------------------------------------------------------------------------------------- */
+/* ---- reports
+ * -------------------------------------------------------------------------------------------------
+ * ----
+ */
 
 static void append(char **to, const char *text)
 {
@@ -123,7 +128,8 @@ static const char *name_of(uint32_t call)
     return "?";
 }
 
-static void print_report(const char *verb, uint32_t call, uint32_t entry, uint64_t value, int32_t error)
+static void print_report(const char *verb, uint32_t call, uint32_t entry, uint64_t value,
+                         int32_t error)
 {
     char line[128], *end = line;
 

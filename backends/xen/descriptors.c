@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Descriptor tables. Xen holds the real ones: the GDT is a page of the library's into which the kernel's code and data
- * descriptors are copied (Xen accepts no TSS or LDT descriptor there), the LDT is the kernel's own page, read-only while it
- * is loaded, and the IDT becomes a trap table.
+ * Descriptor tables. Xen holds the real ones: the GDT is a page of the library's into which the
+ * kernel's code and data descriptors are copied (Xen accepts no TSS or LDT descriptor there), the
+ * LDT is the kernel's own page, read-only while it is loaded, and the IDT becomes a trap table.
  */
 #include "internal.h"
 
@@ -16,7 +16,7 @@
 #define TYPE_INTERRUPT_GATE   14
 #define TYPE_TRAP_GATE        15
 
-#define SYSTEM_DESCRIPTOR_BASE(low, high) ((low) >> 16 | ((high) & 0xff) << 16 | ((high) & 0xff000000u))
+#define SYSTEM_DESCRIPTOR_BASE(low, high) ((low) >> 16 | ((high)&0xff) << 16 | ((high)&0xff000000u))
 
 /* IDT vector that is Xen's hypercall gate for 32-bit guests. */
 #define HYPERCALL_VECTOR 0x82
@@ -24,14 +24,20 @@
 /* `lsl` with a requested privilege of 3 reads it from any ring. */
 #define CPU_DESCRIPTOR(number) (0x0000f20000000000ull | (number))
 
-#define TRAP_INTERRUPT 4 /* trap_info.flags: events are masked on entry (arch-x86/xen.h, TI_SET_IF) */
+#define TRAP_INTERRUPT                                                                             \
+    4 /* trap_info.flags: events are masked on entry (arch-x86/xen.h, TI_SET_IF) */
 
 static struct vmi__xen_lock lock;
-static struct trap_info table[256 + 1]; /* under the lock: what set_trap_table reads, ended by address 0 */
+static struct trap_info
+    table[256 + 1]; /* under the lock: what set_trap_table reads, ended by address 0 */
 
-/* ---- GDT --------------------------------------------------------------------------------------------------------- */
+/* ---- GDT
+ * -------------------------------------------------------------------------------------------------
+ * --------
+ */
 
-/* A descriptor of the kernel's as Xen may have it: at ring 1 instead of 0, 0 for what Xen does not take. */
+/* A descriptor of the kernel's as Xen may have it: at ring 1 instead of 0, 0 for what Xen does not
+ * take. */
 static uint64_t accepted(uint64_t descriptor)
 {
     uint32_t high = (uint32_t)(descriptor >> 32);
@@ -54,8 +60,8 @@ static void write_gdt(const uint64_t *page, uint32_t call, uint32_t index, uint6
 {
     uint64_t machine = vmi__xen_machine(&page[index]);
 
-    vmi__xen_queue(vmi__xen_self(), call, __HYPERVISOR_update_descriptor, (uint32_t)machine, (uint32_t)(machine >> 32),
-                   (uint32_t)descriptor, (uint32_t)(descriptor >> 32));
+    vmi__xen_queue(vmi__xen_self(), call, __HYPERVISOR_update_descriptor, (uint32_t)machine,
+                   (uint32_t)(machine >> 32), (uint32_t)descriptor, (uint32_t)(descriptor >> 32));
 }
 
 VMI__ROUTINE void vmi__xen_set_gdt(const struct vmi_dtr *dtr)
@@ -106,10 +112,15 @@ VMI__ROUTINE void vmi__xen_write_gdt_entry(void *gdt, uint32_t index, uint32_t l
     vmi__xen_unmask(mask);
 }
 
-/* ---- LDT --------------------------------------------------------------------------------------------------------- */
+/* ---- LDT
+ * -------------------------------------------------------------------------------------------------
+ * --------
+ */
 
-/* Base and pages of the LDT that a selector names in the kernel's own GDT; 0 pages for none, VMI_EINVAL for no LDT. */
-static int32_t find_ldt(const struct vmi_dtr *gdt, uint32_t selector, uint32_t *base, uint32_t *entries)
+/* Base and pages of the LDT that a selector names in the kernel's own GDT; 0 pages for none,
+ * VMI_EINVAL for no LDT. */
+static int32_t find_ldt(const struct vmi_dtr *gdt, uint32_t selector, uint32_t *base,
+                        uint32_t *entries)
 {
     const uint32_t *descriptor;
 
@@ -203,23 +214,28 @@ VMI__ROUTINE void vmi__xen_write_ldt_entry(void *ldt, uint32_t index, uint32_t l
     uint64_t machine;
     struct vmi__xen_cpu *cpu;
 
-    if (pfn >= vmi__xen_memory.linear_pages || !(vmi__xen_memory.state[pfn] & VMI__XEN_DESCRIPTORS)) {
+    if (pfn >= vmi__xen_memory.linear_pages ||
+        !(vmi__xen_memory.state[pfn] & VMI__XEN_DESCRIPTORS)) {
         *entry = (uint64_t)high << 32 | low;
         return;
     }
     machine = vmi__xen_machine(entry);
     mask = vmi__xen_mask();
     cpu = vmi__xen_self();
-    vmi__xen_queue(cpu, VMI_ORDINAL_WRITE_LDT_ENTRY, __HYPERVISOR_update_descriptor, (uint32_t)machine,
-                   (uint32_t)(machine >> 32), low, high);
+    vmi__xen_queue(cpu, VMI_ORDINAL_WRITE_LDT_ENTRY, __HYPERVISOR_update_descriptor,
+                   (uint32_t)machine, (uint32_t)(machine >> 32), low, high);
     if (!(cpu->lazy & VMI_LAZY_CPU))
         vmi__xen_carry_out(cpu);
     vmi__xen_unmask(mask);
 }
 
-/* ---- IDT --------------------------------------------------------------------------------------------------------- */
+/* ---- IDT
+ * -------------------------------------------------------------------------------------------------
+ * --------
+ */
 
-/* A gate as Xen has it; address 0 for one that is not present or no 32-bit interrupt or trap gate. */
+/* A gate as Xen has it; address 0 for one that is not present or no 32-bit interrupt or trap gate.
+ */
 static struct trap_info gate_of(uint32_t vector, uint32_t low, uint32_t high)
 {
     uint32_t type = DESCRIPTOR_TYPE(high);
@@ -228,7 +244,8 @@ static struct trap_info gate_of(uint32_t vector, uint32_t low, uint32_t high)
     if (!(high & DESCRIPTOR_PRESENT) || high & DESCRIPTOR_SEGMENT || vector == HYPERCALL_VECTOR ||
         (type != TYPE_INTERRUPT_GATE && type != TYPE_TRAP_GATE))
         return gate;
-    gate.flags = (uint8_t)(DESCRIPTOR_DPL(high) | (type == TYPE_INTERRUPT_GATE ? TRAP_INTERRUPT : 0));
+    gate.flags =
+        (uint8_t)(DESCRIPTOR_DPL(high) | (type == TYPE_INTERRUPT_GATE ? TRAP_INTERRUPT : 0));
     gate.cs = (uint16_t)(low >> 16);
     gate.address = (high & 0xffff0000u) | (low & 0xffff);
     return gate;
@@ -288,7 +305,8 @@ VMI__ROUTINE void vmi__xen_get_idt(struct vmi_dtr *dtr)
 
 VMI__ROUTINE void vmi__xen_write_idt_entry(void *idt, uint32_t index, uint32_t low, uint32_t high)
 {
-    uint32_t mask = vmi__xen_mask(), base = (uint32_t)(uintptr_t)idt, self = vmi__xen_this(), cleared;
+    uint32_t mask = vmi__xen_mask(), base = (uint32_t)(uintptr_t)idt, self = vmi__xen_this(),
+             cleared;
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[self];
     struct trap_info one[2] = {{0}, {0}};
     int32_t result;
@@ -304,7 +322,8 @@ VMI__ROUTINE void vmi__xen_write_idt_entry(void *idt, uint32_t index, uint32_t l
         } else if (one[0].address) {
             result = vmi__xen_hypercall_set_trap_table(one);
             if (result < 0)
-                vmi__xen_report(VMI_ORDINAL_WRITE_IDT_ENTRY, index, (uint64_t)high << 32 | low, result);
+                vmi__xen_report(VMI_ORDINAL_WRITE_IDT_ENTRY, index, (uint64_t)high << 32 | low,
+                                result);
         }
     }
     /* A trap table belongs to one CPU; those that use the same IDT read it again. */
@@ -317,7 +336,9 @@ VMI__ROUTINE void vmi__xen_write_idt_entry(void *idt, uint32_t index, uint32_t l
     vmi__xen_unmask(mask);
 }
 
-/* ---- task register ----------------------------------------------------------------------------------------------- */
+/* ---- task register
+ * -----------------------------------------------------------------------------------------------
+ */
 
 VMI__ROUTINE void vmi__xen_set_tr(uint32_t selector)
 {
@@ -340,13 +361,16 @@ VMI__ROUTINE void vmi__xen_update_kernel_stack(uint32_t ss0, uint32_t esp0)
     uint32_t mask = vmi__xen_mask();
     struct vmi__xen_cpu *cpu = vmi__xen_self();
 
-    vmi__xen_queue(cpu, VMI_ORDINAL_UPDATE_KERNEL_STACK, __HYPERVISOR_stack_switch, ss0, esp0, 0, 0);
+    vmi__xen_queue(cpu, VMI_ORDINAL_UPDATE_KERNEL_STACK, __HYPERVISOR_stack_switch, ss0, esp0, 0,
+                   0);
     if (!(cpu->lazy & VMI_LAZY_CPU))
         vmi__xen_carry_out(cpu);
     vmi__xen_unmask(mask);
 }
 
-/* ---- a further CPU ----------------------------------------------------------------------------------------------- */
+/* ---- a further CPU
+ * -----------------------------------------------------------------------------------------------
+ */
 
 int32_t vmi__xen_descriptors_of(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state,
                                 struct vcpu_guest_context *context)

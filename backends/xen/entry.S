@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Where Xen's domain builder enters the kernel, and the notes by which it finds that place (xen/elfnote.h).
+ * Where Xen's domain builder enters the kernel, and the notes by which it finds that place
+ * (xen/elfnote.h).
  */
 #define __ASSEMBLY__
 #include <xen/elfnote.h>
@@ -37,8 +38,8 @@
     note_word XEN_ELFNOTE_ENTRY, vmi_entry
 
 /*
- * Ring 1, PAE paging on, flat segments, events masked. In: esi start_info; esp the builder's stack. Out: the same
- * start_info as the C function's argument, on the runtime's stack.
+ * Ring 1, PAE paging on, flat segments, events masked. In: esi start_info; esp the builder's stack.
+ * Out: the same start_info as the C function's argument, on the runtime's stack.
  */
     .section .text.entry, "ax", @progbits
     .globl vmi_entry

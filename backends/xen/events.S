@@ -2,10 +2,11 @@
  *
  * The event mask, the entry points that Xen calls, and the ways back.
  *
- * The mask is a byte of this CPU's vcpu_info, and no instruction both finds the CPU and writes the byte: between the two an
- * event may be handled and the kernel may go on with the thread elsewhere. So these sequences are restartable: each is
- * listed in vmi__xen_restart, does nothing lasting before its last instruction, and begins with the `lsl` that finds the
- * CPU. vmi__xen_event sets a return address inside of one back to its beginning.
+ * The mask is a byte of this CPU's vcpu_info, and no instruction both finds the CPU and writes the
+ * byte: between the two an event may be handled and the kernel may go on with the thread elsewhere.
+ * So these sequences are restartable: each is listed in vmi__xen_restart, does nothing lasting
+ * before its last instruction, and begins with the `lsl` that finds the CPU. vmi__xen_event sets a
+ * return address inside of one back to its beginning.
  */
 #define __ASSEMBLY__
 #include <xen/xen.h>
@@ -39,7 +40,10 @@ vmi__xen_disable_interrupts:
     ret
     .size vmi__xen_disable_interrupts, . - vmi__xen_disable_interrupts
 
-/* uint32_t vmi__xen_mask(void). In: nothing. Out: eax what the mask was; destroyed: ecx, edx, flags. */
+/*
+ * uint32_t vmi__xen_mask(void). In: nothing. Out: eax what the mask was; destroyed: ecx, edx,
+ * flags.
+ */
     .globl vmi__xen_mask
     .type vmi__xen_mask, @function
 vmi__xen_mask:
@@ -53,7 +57,9 @@ vmi__xen_mask:
     ret
     .size vmi__xen_mask, . - vmi__xen_mask
 
-/* GetInterruptMask. In: nothing. Out: eax, bit 9 set if events are let in; destroyed: ecx, flags. */
+/*
+ * GetInterruptMask. In: nothing. Out: eax, bit 9 set if events are let in; destroyed: ecx, flags.
+ */
     .globl vmi__xen_get_interrupt_mask
     .type vmi__xen_get_interrupt_mask, @function
 vmi__xen_get_interrupt_mask:
@@ -77,8 +83,9 @@ vmi__xen_set_interrupt_mask:
     .size vmi__xen_set_interrupt_mask, . - vmi__xen_set_interrupt_mask
 
 /*
- * EnableInterrupts. In: nothing. Out: nothing; destroyed: eax, ecx, edx, flags. An event that came while the mask was set
- * left its pending byte set and no upcall; any hypercall makes Xen look again on its way back.
+ * EnableInterrupts. In: nothing. Out: nothing; destroyed: eax, ecx, edx, flags. An event that came
+ * while the mask was set left its pending byte set and no upcall; any hypercall makes Xen look
+ * again on its way back.
  */
     .globl vmi__xen_enable_interrupts
     .type vmi__xen_enable_interrupts, @function
@@ -99,9 +106,9 @@ vmi__xen_enable_interrupts:
     .size vmi__xen_enable_interrupts, . - vmi__xen_enable_interrupts
 
 /*
- * Xen enters here for an event, with events masked. On the stack: eip, cs, eflags, and esp, ss if ring 3 was interrupted;
- * all registers, segments among them, are those of what was interrupted. Leaves to the kernel's handler of the vector with
- * the same frame and registers, or returns.
+ * Xen enters here for an event, with events masked. On the stack: eip, cs, eflags, and esp, ss if
+ * ring 3 was interrupted; all registers, segments among them, are those of what was interrupted.
+ * Leaves to the kernel's handler of the vector with the same frame and registers, or returns.
  */
     .globl vmi__xen_event_callback
     .type vmi__xen_event_callback, @function
@@ -131,8 +138,9 @@ vmi__xen_event_callback:
     .size vmi__xen_event_callback, . - vmi__xen_event_callback
 
 /*
- * Xen enters here if it could not return to the guest because a segment register of the frame would not load. On the stack:
- * ds, es, fs, gs (now null), then the frame. Hardware raises #GP at such a return: so does this, with error code 0.
+ * Xen enters here if it could not return to the guest because a segment register of the frame would
+ * not load. On the stack: ds, es, fs, gs (now null), then the frame. Hardware raises #GP at such a
+ * return: so does this, with error code 0.
  */
     .globl vmi__xen_failsafe_callback
     .type vmi__xen_failsafe_callback, @function
@@ -159,8 +167,9 @@ vmi__xen_failsafe_callback:
     .size vmi__xen_failsafe_callback, . - vmi__xen_failsafe_callback
 
 /*
- * SYSEXIT. In: edx the user's eip, ecx its esp, eax kept. Selectors follow IA32_SYSENTER_CS as the processor has it (Intel
- * SDM vol. 2B, SYSEXIT). Data segments may be the user's already: memory is reached by ss.
+ * SYSEXIT. In: edx the user's eip, ecx its esp, eax kept. Selectors follow IA32_SYSENTER_CS as the
+ * processor has it (Intel SDM vol. 2B, SYSEXIT). Data segments may be the user's already: memory is
+ * reached by ss.
  */
     .globl vmi__xen_sysexit
     .type vmi__xen_sysexit, @function
@@ -181,8 +190,9 @@ vmi__xen_sysexit:
     .size vmi__xen_sysexit, . - vmi__xen_sysexit
 
 /*
- * IRET. On the stack: the frame; all registers are as they are to be, data segments may be the user's. Xen pops eax and
- * the frame, sets the mask by the frame's IF, and looks for pending events.
+ * IRET. On the stack: the frame; all registers are as they are to be, data segments may be the
+ * user's. Xen pops eax and the frame, sets the mask by the frame's IF, and looks for pending
+ * events.
  */
     .globl vmi__xen_iret
     .type vmi__xen_iret, @function

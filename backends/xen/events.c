@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * From event channels to vectors. Each CPU has a local interrupt controller of its own in software, with the registers and
- * priorities of a local APIC (Intel SDM vol. 3A, 11.8): ports that are pending become requested vectors, the highest is
- * delivered if its class is above what is in service and above TPR, EndOfInterrupt ends it.
+ * From event channels to vectors. Each CPU has a local interrupt controller of its own in software,
+ * with the registers and priorities of a local APIC (Intel SDM vol. 3A, 11.8): ports that are
+ * pending become requested vectors, the highest is delivered if its class is above what is in
+ * service and above TPR, EndOfInterrupt ends it.
  */
 #include "internal.h"
 
@@ -48,7 +49,10 @@ static struct {
 
 uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
 
-/* ---- locks ------------------------------------------------------------------------------------------------------- */
+/* ---- locks
+ * -------------------------------------------------------------------------------------------------
+ * ------
+ */
 
 uint32_t vmi__xen_take(struct vmi__xen_lock *taken)
 {
@@ -70,7 +74,10 @@ void vmi__xen_give(struct vmi__xen_lock *taken, uint32_t mask)
     vmi__xen_unmask(mask);
 }
 
-/* ---- vectors ----------------------------------------------------------------------------------------------------- */
+/* ---- vectors
+ * -------------------------------------------------------------------------------------------------
+ * ----
+ */
 
 static void set_bit(uint32_t *words, uint32_t bit)
 {
@@ -95,7 +102,8 @@ static int32_t deliverable(const struct vmi__xen_cpu *cpu)
 {
     int32_t vector = highest(cpu->irr), service = highest(cpu->isr);
 
-    if (vector < 0 || vector >> 4 <= (int32_t)(cpu->tpr >> 4 & 0xf) || (service >= 0 && vector >> 4 <= service >> 4))
+    if (vector < 0 || vector >> 4 <= (int32_t)(cpu->tpr >> 4 & 0xf) ||
+        (service >= 0 && vector >> 4 <= service >> 4))
         return -1;
     return vector;
 }
@@ -123,7 +131,10 @@ void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
         irq0.pending = 1;
 }
 
-/* ---- entry ------------------------------------------------------------------------------------------------------- */
+/* ---- entry
+ * -------------------------------------------------------------------------------------------------
+ * ------
+ */
 
 static void port_came(struct vmi__xen_cpu *cpu, uint32_t port)
 {
@@ -165,7 +176,8 @@ static void collect(struct vmi__xen_cpu *cpu, uint32_t number)
 
                 if (ports[port].kind != PORT_NONE && ports[port].cpu != number)
                     continue; /* another CPU's, in the same word: its own upcall tells it */
-                __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[word], ~(1ul << port % 32), __ATOMIC_SEQ_CST);
+                __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[word], ~(1ul << port % 32),
+                                   __ATOMIC_SEQ_CST);
                 port_came(cpu, port);
             }
         }
@@ -186,10 +198,12 @@ VMI__ROUTINE int32_t vmi__xen_event(struct frame *frame)
     collect(cpu, number);
     vector = deliverable(cpu);
     /*
-     * Raising within this function asked for another upcall: it is this one. An exchange, since a plain store could pass
-     * the load below: the hypervisor would then see an upcall still pending and not send the one that is needed.
+     * Raising within this function asked for another upcall: it is this one. An exchange, since a
+     * plain store could pass the load below: the hypervisor would then see an upcall still pending
+     * and not send the one that is needed.
      */
-    __atomic_exchange_n(&vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+    __atomic_exchange_n(&vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending, 0,
+                        __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&vmi__xen_shared.vcpu_info[number].evtchn_pending_sel, __ATOMIC_SEQ_CST))
         vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending = 1;
     if (vector < 0)
@@ -216,7 +230,8 @@ VMI__ROUTINE void vmi__xen_failsafe(struct frame *frame)
     frame->target_cs = gate->cs;
 }
 
-/* ---- interrupt controller ---------------------------------------------------------------------------------------- */
+/* ---- interrupt controller
+ * ---------------------------------------------------------------------------------------- */
 
 VMI__ROUTINE void vmi__xen_end_of_interrupt(uint32_t vector)
 {
@@ -313,7 +328,10 @@ VMI__ROUTINE uint32_t vmi__xen_apic_read(uint32_t reg)
     return value;
 }
 
-/* ---- ports ------------------------------------------------------------------------------------------------------- */
+/* ---- ports
+ * -------------------------------------------------------------------------------------------------
+ * ------
+ */
 
 static int32_t unmask_port(evtchn_port_t port)
 {
@@ -367,7 +385,8 @@ void vmi__xen_port_clear(evtchn_port_t port)
 {
     /* The kernel is to hear of its own. */
     if (port < PORTS && ports[port].kind == PORT_NONE)
-        __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[port / 32], ~(1ul << port % 32), __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[port / 32], ~(1ul << port % 32),
+                           __ATOMIC_SEQ_CST);
 }
 
 void vmi__xen_port_wait(evtchn_port_t port)
@@ -382,7 +401,10 @@ void vmi__xen_port_wait(evtchn_port_t port)
     vmi__xen_hypercall_sched_op(SCHEDOP_poll, &poll);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------------- */
+/* ---- calls
+ * -------------------------------------------------------------------------------------------------
+ * ------
+ */
 
 /* Under the lock. Gives a port to the kernel, masked, on this CPU. */
 static int32_t give_port(evtchn_port_t port, uint32_t vector)
@@ -402,7 +424,8 @@ static int32_t give_port(evtchn_port_t port, uint32_t vector)
 
 VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
-    struct evtchn_bind_interdomain peer = {.remote_dom = (domid_t)(number >> 16), .remote_port = number & 0xffff};
+    struct evtchn_bind_interdomain peer = {.remote_dom = (domid_t)(number >> 16),
+                                           .remote_port = number & 0xffff};
     uint32_t mask;
     int32_t result = VMI_EINVAL;
 
@@ -421,7 +444,9 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
         }
     } else if (source == VMI_EVENT_PEER) {
         result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_interdomain, &peer);
-        result = result >= 0 ? give_port(peer.local_port, vector) : result == VMI_EINVAL ? VMI_EINVAL : VMI_EIO;
+        result = result >= 0            ? give_port(peer.local_port, vector)
+                 : result == VMI_EINVAL ? VMI_EINVAL
+                                        : VMI_EIO;
     }
     vmi__xen_give(&lock, mask);
     return result;
@@ -436,9 +461,11 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
         mask = vmi__xen_take(&lock);
         irq0.unmasked = 1;
         if (irq0.pending) {
-            /* The line belongs to the first CPU: an alarm that is due at once is looked at there. */
+            /* The line belongs to the first CPU: an alarm that is due at once is looked at there.
+             */
             irq0.pending = 0;
-            __atomic_fetch_or(&vmi__xen_cpus[0]->ipi[irq0.vector / 32], 1u << irq0.vector % 32, __ATOMIC_SEQ_CST);
+            __atomic_fetch_or(&vmi__xen_cpus[0]->ipi[irq0.vector / 32], 1u << irq0.vector % 32,
+                              __ATOMIC_SEQ_CST);
             vmi__xen_prod(0);
         }
         vmi__xen_give(&lock, mask);
@@ -461,7 +488,8 @@ VMI__ROUTINE int32_t vmi__xen_event_notify(uint32_t event)
 /* All CPUs from base on that the mask names; a mask with bits beyond the last CPU is refused. */
 static int cpus_exist(uint32_t mask, uint32_t base)
 {
-    return !mask || (base < vmi__xen_cpu_count && 31u - (uint32_t)__builtin_clz(mask) < vmi__xen_cpu_count - base);
+    return !mask || (base < vmi__xen_cpu_count &&
+                     31u - (uint32_t)__builtin_clz(mask) < vmi__xen_cpu_count - base);
 }
 
 VMI__ROUTINE int32_t vmi__xen_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
@@ -473,7 +501,8 @@ VMI__ROUTINE int32_t vmi__xen_send_ipi(uint32_t mask, uint32_t base, uint32_t ve
 
         if (!vmi__xen_cpus[number]->started)
             continue; /* as an interrupt to a CPU that waits for its start is lost */
-        __atomic_fetch_or(&vmi__xen_cpus[number]->ipi[vector / 32], 1u << vector % 32, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&vmi__xen_cpus[number]->ipi[vector / 32], 1u << vector % 32,
+                          __ATOMIC_SEQ_CST);
         if (vmi__xen_prod(number) < 0)
             return VMI_EIO;
     }
@@ -493,6 +522,7 @@ VMI__ROUTINE int32_t vmi__xen_kick(uint32_t cpu)
 VMI__ROUTINE void vmi__xen_halt(void)
 {
     vmi__xen_carry_out_here();
-    /* Clears the mask and blocks in one step, unless an event is pending (xen/sched.h, SCHEDOP_block). */
+    /* Clears the mask and blocks in one step, unless an event is pending (xen/sched.h,
+     * SCHEDOP_block). */
     vmi__xen_hypercall_sched_op(SCHEDOP_block, 0);
 }

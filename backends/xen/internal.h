@@ -2,9 +2,9 @@
  *
  * What the parts of the library for Xen share.
  *
- * Terms: a frame number is guest-physical (pfn) or machine (mfn); p2m and m2p translate. Everything that belongs to one
- * virtual CPU is in struct vmi__xen_cpu and touched with events masked, because a kernel may move a thread to another CPU
- * at any interrupt.
+ * Terms: a frame number is guest-physical (pfn) or machine (mfn); p2m and m2p translate. Everything
+ * that belongs to one virtual CPU is in struct vmi__xen_cpu and touched with events masked, because
+ * a kernel may move a thread to another CPU at any interrupt.
  */
 #ifndef VMI_XEN_INTERNAL_H
 #define VMI_XEN_INTERNAL_H
@@ -15,8 +15,9 @@
 #define VMI__XEN_CPUS_MAX 32
 
 /*
- * The GDT that Xen holds is one page per CPU: the kernel's descriptors, then, last, one of the library's own whose limit
- * is the number of the CPU. `lsl` reads it back with no memory access and no privilege.
+ * The GDT that Xen holds is one page per CPU: the kernel's descriptors, then, last, one of the
+ * library's own whose limit is the number of the CPU. `lsl` reads it back with no memory access and
+ * no privilege.
  */
 #define VMI__XEN_GDT_ENTRIES  512
 #define VMI__XEN_GDT_KERNEL   (VMI__XEN_GDT_ENTRIES - 1)
@@ -63,7 +64,8 @@ static inline void vmi__barrier(void)
     __asm__ volatile("" : : : "memory");
 }
 
-/* ---- locks (events.S, events.c) --------------------------------------------------------------------------------- */
+/* ---- locks (events.S, events.c)
+ * --------------------------------------------------------------------------------- */
 
 /* Masks events on this CPU; returns what the mask was. */
 VMI__ROUTINE uint32_t vmi__xen_mask(void);
@@ -83,7 +85,10 @@ struct vmi__xen_lock {
 uint32_t vmi__xen_take(struct vmi__xen_lock *lock);
 void vmi__xen_give(struct vmi__xen_lock *lock, uint32_t mask);
 
-/* ---- CPUs ------------------------------------------------------------------------------------------------------- */
+/* ---- CPUs
+ * -------------------------------------------------------------------------------------------------
+ * ------
+ */
 
 #define VMI__XEN_BATCH 256 /* page-table updates that are kept back at most */
 #define VMI__XEN_OPS   16  /* other hypercalls that are */
@@ -102,7 +107,8 @@ struct vmi__xen_cpu {
     uint32_t ldt, tr;   /* selectors */
     uint32_t ldt_base, ldt_pages;
     uint32_t cr3;
-    uint32_t gates_changed; /* set by another CPU that changed a table which this one uses as well */
+    uint32_t
+        gates_changed; /* set by another CPU that changed a table which this one uses as well */
 
     uint32_t lazy;
     uint32_t updates; /* kept back, and by what calls they were made */
@@ -130,7 +136,8 @@ struct vmi__xen_cpu {
 extern struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX];
 extern uint32_t vmi__xen_cpu_count;
 
-/* Updates and operations that each CPU keeps back; by itself for IRET, which looks before each return. */
+/* Updates and operations that each CPU keeps back; by itself for IRET, which looks before each
+ * return. */
 extern uint32_t vmi__xen_kept[VMI__XEN_CPUS_MAX];
 /* MSR IA32_SYSENTER_CS of each CPU, for SYSEXIT. */
 extern uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
@@ -151,7 +158,8 @@ static inline struct vmi__xen_cpu *vmi__xen_self(void)
     return vmi__xen_cpus[vmi__xen_this()];
 }
 
-/* ---- memory (mmu.c) --------------------------------------------------------------------------------------------- */
+/* ---- memory (mmu.c)
+ * --------------------------------------------------------------------------------------------- */
 
 /* State of a frame of the linear region: kind of table (VMI_PAGE_PT, PD, PDP) and */
 #define VMI__XEN_DESCRIPTORS 0x40u /* holds descriptors that Xen uses */
@@ -186,32 +194,37 @@ uint32_t vmi__xen_linear_pfn(uint32_t address);
 uint64_t vmi__xen_machine(const void *linear);
 
 /*
- * Has a machine frame that Xen shares with this domain appear at a page of the image, from now on and in every table that
- * maps that page of linear memory. Returns 0, or the reason why not.
+ * Has a machine frame that Xen shares with this domain appear at a page of the image, from now on
+ * and in every table that maps that page of linear memory. Returns 0, or the reason why not.
  */
 const char *vmi__xen_adopt(void *page, uint32_t mfn);
 
-/* Makes a frame of the linear region read-only wherever the library knows of a mapping, or writable again. */
+/* Makes a frame of the linear region read-only wherever the library knows of a mapping, or writable
+ * again. */
 int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call);
 
 /* Pins a root if it is not; 0 or Xen's error. */
 int32_t vmi__xen_pin(uint32_t pfn);
 
 /*
- * Hypercalls that may be kept back in a lazy mode. They are queued with events masked, then carried out in order, after
- * all page-table updates: one as itself, several as a multicall. Each is reported with its call if Xen refuses it.
+ * Hypercalls that may be kept back in a lazy mode. They are queued with events masked, then carried
+ * out in order, after all page-table updates: one as itself, several as a multicall. Each is
+ * reported with its call if Xen refuses it.
  */
-void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uint32_t a, uint32_t b, uint32_t c,
-                    uint32_t d);
-void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t command, uint32_t first, uint32_t second);
+void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uint32_t a,
+                    uint32_t b, uint32_t c, uint32_t d);
+void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t command, uint32_t first,
+                        uint32_t second);
 /* Returns Xen's answer to the last operation. */
 int32_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu);
 /* The same for this CPU; for IRET. */
 VMI__ROUTINE void vmi__xen_carry_out_here(void);
 
-/* ---- descriptors (descriptors.c) -------------------------------------------------------------------------------- */
+/* ---- descriptors (descriptors.c)
+ * -------------------------------------------------------------------------------- */
 
-/* The part of a started CPU's context that comes from descriptor tables. Returns 0 or a VMI error. */
+/* The part of a started CPU's context that comes from descriptor tables. Returns 0 or a VMI error.
+ */
 int32_t vmi__xen_descriptors_of(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state,
                                 struct vcpu_guest_context *context);
 
@@ -221,7 +234,8 @@ uint32_t vmi__xen_gdt_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
 /* Reads this CPU's trap table again. */
 void vmi__xen_gates_again(struct vmi__xen_cpu *cpu);
 
-/* ---- events (events.c, events.S) -------------------------------------------------------------------------------- */
+/* ---- events (events.c, events.S)
+ * -------------------------------------------------------------------------------- */
 
 extern const char vmi__xen_event_callback[], vmi__xen_failsafe_callback[];
 
@@ -238,19 +252,21 @@ void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu);
 int32_t vmi__xen_prod(uint32_t number);
 
 /*
- * Waits until `port`, which is no event of the kernel's, may have been signalled, for 10 ms at most. The caller has
- * called vmi__xen_port_clear and looked again before.
+ * Waits until `port`, which is no event of the kernel's, may have been signalled, for 10 ms at
+ * most. The caller has called vmi__xen_port_clear and looked again before.
  */
 void vmi__xen_port_wait(evtchn_port_t port);
 void vmi__xen_port_clear(evtchn_port_t port);
 void vmi__xen_port_notify(evtchn_port_t port);
 
-/* ---- time (time.c) ---------------------------------------------------------------------------------------------- */
+/* ---- time (time.c)
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Raises what is due on this CPU and sets its timer; events are masked. */
 void vmi__xen_alarms(struct vmi__xen_cpu *cpu);
 
-/* ---- console, store, grants ------------------------------------------------------------------------------------- */
+/* ---- console, store, grants
+ * ------------------------------------------------------------------------------------- */
 
 void vmi__xen_console_start(void *ring, evtchn_port_t port);
 evtchn_port_t vmi__xen_console_port(void);
@@ -259,15 +275,17 @@ evtchn_port_t vmi__xen_console_port(void);
 void vmi__xen_report(uint32_t call, uint32_t entry, uint64_t value, int32_t error);
 
 /* Says so and ends the domain as crashed. */
-void vmi__xen_crash(uint32_t call, uint32_t entry, uint64_t value, int32_t error) __attribute__((noreturn));
+void vmi__xen_crash(uint32_t call, uint32_t entry, uint64_t value, int32_t error)
+    __attribute__((noreturn));
 
 void vmi__xen_store_start(void *ring, evtchn_port_t port);
 /*
- * Reads a node of xenstore into a buffer, terminated; paths that do not begin with / are relative to the domain's own
- * directory. Returns its length, or a VMI error.
+ * Reads a node of xenstore into a buffer, terminated; paths that do not begin with / are relative
+ * to the domain's own directory. Returns its length, or a VMI error.
  */
 int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size);
-/* Names of a node's children, each terminated, one behind the other. Returns the length of all, or a VMI error. */
+/* Names of a node's children, each terminated, one behind the other. Returns the length of all, or
+ * a VMI error. */
 int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size);
 int32_t vmi__xen_store_write(const char *path, const char *value);
 

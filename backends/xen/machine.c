@@ -16,7 +16,8 @@ uint32_t vmi__xen_cpu_count;
 static struct vmi__xen_lock lock;
 static struct vcpu_guest_context context; /* under the lock: larger than a stack should carry */
 
-VMI__ROUTINE int32_t vmi__xen_set_initial_ap_state(const struct vmi_ap_state *state, uint32_t apic_id)
+VMI__ROUTINE int32_t vmi__xen_set_initial_ap_state(const struct vmi_ap_state *state,
+                                                   uint32_t apic_id)
 {
     struct vcpu_register_runstate_memory_area area;
     uint32_t mask, root = state->cr3 >> VMI__PAGE_SHIFT;
@@ -76,7 +77,8 @@ VMI__ROUTINE int32_t vmi__xen_set_initial_ap_state(const struct vmi_ap_state *st
 
     result = vmi__xen_hypercall_vcpu_op(VCPUOP_initialise, apic_id, &context);
     if (result >= 0) {
-        /* Neither is missed if Xen refuses it: steal time stays 0, and a tick of Xen's own is looked at in vain. */
+        /* Neither is missed if Xen refuses it: steal time stays 0, and a tick of Xen's own is
+         * looked at in vain. */
         area.addr.v = &cpu->runstate;
         vmi__xen_hypercall_vcpu_op(VCPUOP_register_runstate_memory_area, apic_id, &area);
         vmi__xen_hypercall_vcpu_op(VCPUOP_stop_periodic_timer, apic_id, 0);
@@ -91,7 +93,10 @@ VMI__ROUTINE int32_t vmi__xen_set_initial_ap_state(const struct vmi_ap_state *st
     return result < 0 ? result : VMI_OK;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * -------------------------------------------------------------------------------------------------
+ * ----
+ */
 
 static void __attribute__((noreturn)) shut_down(uint32_t reason)
 {
@@ -117,12 +122,14 @@ VMI__ROUTINE void vmi__xen_shutdown_reason(uint32_t reason, uint32_t status)
     char text[3] = {"0123456789abcdef"[status >> 4 & 0xf], "0123456789abcdef"[status & 0xf], 0};
 
     /*
-     * The status goes where the toolstack can read it: into the directory that it may have made for this, else into the
-     * one that every domain may write. Without xenstore, the end state tells success from all else.
+     * The status goes where the toolstack can read it: into the directory that it may have made for
+     * this, else into the one that every domain may write. Without xenstore, the end state tells
+     * success from all else.
      */
     if (vmi__xen_store_write("vmi/status", text) < 0)
         vmi__xen_store_write("data/vmi-status", text);
     if (reason == VMI_SHUTDOWN_REBOOT)
         shut_down(SHUTDOWN_reboot);
-    shut_down(reason == VMI_SHUTDOWN_POWEROFF && status == VMI_STATUS_PASS ? SHUTDOWN_poweroff : SHUTDOWN_crash);
+    shut_down(reason == VMI_SHUTDOWN_POWEROFF && status == VMI_STATUS_PASS ? SHUTDOWN_poweroff
+                                                                           : SHUTDOWN_crash);
 }

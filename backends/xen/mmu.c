@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Memory as a paravirtualized guest has it: the kernel speaks guest-physical frames, Xen's tables hold machine frames, and
- * every entry is written by a hypercall that checks it. Xen's rule (xen/xen.h, HYPERVISOR_mmu_update): a page is either a
- * page table (or holds descriptors), or it is mapped writable somewhere, never both.
+ * Memory as a paravirtualized guest has it: the kernel speaks guest-physical frames, Xen's tables
+ * hold machine frames, and every entry is written by a hypercall that checks it. Xen's rule
+ * (xen/xen.h, HYPERVISOR_mmu_update): a page is either a page table (or holds descriptors), or it
+ * is mapped writable somewhere, never both.
  */
 #include "internal.h"
 
-/* Entry bits that Xen refuses or sets itself, dropped silently: they are hints that have no meaning here. */
-#define PT_DROPPED  0x7ff0000000000098ull /* PWT, PCD, PAT: caching of RAM is not the guest's; bits 52-62 */
+/* Entry bits that Xen refuses or sets itself, dropped silently: they are hints that have no meaning
+ * here. */
+#define PT_DROPPED                                                                                 \
+    0x7ff0000000000098ull /* PWT, PCD, PAT: caching of RAM is not the guest's; bits 52-62 */
 #define PD_DROPPED  0x7ff0000000000118ull /* PWT, PCD, G */
 #define PDP_KEPT    0x000ffffffffffe01ull /* the frame, the kernel's own bits, P */
 #define ENTRY_LARGE 0x80u                 /* PS in a directory entry */
@@ -30,7 +33,9 @@ static struct {
 } adopted[2];
 static uint32_t adopted_count;
 
-/* ---- translation ------------------------------------------------------------------------------------------------- */
+/* ---- translation
+ * -------------------------------------------------------------------------------------------------
+ */
 
 uint32_t vmi__xen_pfn(uint32_t mfn)
 {
@@ -39,7 +44,8 @@ uint32_t vmi__xen_pfn(uint32_t mfn)
     for (uint32_t i = 0; i < adopted_count; i++)
         if (adopted[i].mfn == mfn)
             return adopted[i].pfn;
-    if (mfn > vmi__xen_memory.m2p_last || mfn >> 19 >= 32 || !(vmi__xen_memory.m2p_present & 1u << (mfn >> 19)))
+    if (mfn > vmi__xen_memory.m2p_last || mfn >> 19 >= 32 ||
+        !(vmi__xen_memory.m2p_present & 1u << (mfn >> 19)))
         return VMI__XEN_NO_FRAME;
     pfn = vmi__xen_memory.m2p[mfn];
     /* m2p holds whatever owner a frame has: only one that p2m confirms is this domain's. */
@@ -84,7 +90,8 @@ VMI__ROUTINE uint64_t vmi__xen_physical_to_machine(uint64_t physical)
     return (physical & ~VMI__PTE_FRAME) | (uint64_t)mfn << VMI__PAGE_SHIFT;
 }
 
-VMI__ROUTINE void vmi__xen_set_linear_mapping(uint32_t slot, uint32_t address, uint32_t pages, uint32_t pfn)
+VMI__ROUTINE void vmi__xen_set_linear_mapping(uint32_t slot, uint32_t address, uint32_t pages,
+                                              uint32_t pfn)
 {
     if (slot >= LINEAR_MAPPINGS) {
         vmi__xen_report(VMI_ORDINAL_SET_LINEAR_MAPPING, slot, pages, VMI_EINVAL);
@@ -108,13 +115,17 @@ const char *vmi__xen_adopt(void *page, uint32_t mfn)
     return 0;
 }
 
-/* ---- lazy mode --------------------------------------------------------------------------------------------------- */
+/* ---- lazy mode
+ * -------------------------------------------------------------------------------------------------
+ * --
+ */
 
 /*
- * Carries out page-table updates from `first` on, alone. Xen stops at the first that it refuses and says how far it came:
- * that one is reported and left out.
+ * Carries out page-table updates from `first` on, alone. Xen stops at the first that it refuses and
+ * says how far it came: that one is reported and left out.
  */
-static void carry_out_updates(struct vmi__xen_cpu *cpu, uint32_t first, uint32_t done, int32_t result)
+static void carry_out_updates(struct vmi__xen_cpu *cpu, uint32_t first, uint32_t done,
+                              int32_t result)
 {
     for (;;) {
         if (result >= 0)
@@ -123,7 +134,8 @@ static void carry_out_updates(struct vmi__xen_cpu *cpu, uint32_t first, uint32_t
         if (first >= cpu->updates)
             return;
         vmi__xen_report(cpu->update_call[first],
-                        (vmi__xen_pfn((uint32_t)(cpu->update[first].ptr >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT |
+                        (vmi__xen_pfn((uint32_t)(cpu->update[first].ptr >> VMI__PAGE_SHIFT))
+                             << VMI__PAGE_SHIFT |
                          ((uint32_t)cpu->update[first].ptr & (VMI__PAGE_SIZE - 1) & ~3u)) +
                             VMI__LINEAR_BASE,
                         vmi__xen_machine_to_physical(cpu->update[first].val), result);
@@ -131,8 +143,8 @@ static void carry_out_updates(struct vmi__xen_cpu *cpu, uint32_t first, uint32_t
         if (first == cpu->updates)
             return;
         done = 0;
-        result =
-            vmi__xen_hypercall_mmu_update(&cpu->update[first], cpu->updates - first, &done, DOMID_SELF);
+        result = vmi__xen_hypercall_mmu_update(&cpu->update[first], cpu->updates - first, &done,
+                                               DOMID_SELF);
     }
 }
 
@@ -148,17 +160,19 @@ static int32_t make(const struct multicall_entry *op)
         return vmi__xen_hypercall_update_descriptor((uint64_t)op->args[1] << 32 | op->args[0],
                                                     (uint64_t)op->args[3] << 32 | op->args[2]);
     case __HYPERVISOR_update_va_mapping:
-        return vmi__xen_hypercall_update_va_mapping(op->args[0], (uint64_t)op->args[2] << 32 | op->args[1],
-                                                    op->args[3]);
+        return vmi__xen_hypercall_update_va_mapping(
+            op->args[0], (uint64_t)op->args[2] << 32 | op->args[1], op->args[3]);
     case __HYPERVISOR_mmu_update:
-        return vmi__xen_hypercall_mmu_update((const void *)op->args[0], op->args[1], (void *)op->args[2],
-                                             op->args[3]);
+        return vmi__xen_hypercall_mmu_update((const void *)op->args[0], op->args[1],
+                                             (void *)op->args[2], op->args[3]);
     default:
-        return vmi__xen_hypercall_mmuext_op((void *)op->args[0], op->args[1], (void *)op->args[2], op->args[3]);
+        return vmi__xen_hypercall_mmuext_op((void *)op->args[0], op->args[1], (void *)op->args[2],
+                                            op->args[3]);
     }
 }
 
-static void set_op(struct multicall_entry *op, uint32_t number, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+static void set_op(struct multicall_entry *op, uint32_t number, uint32_t a, uint32_t b, uint32_t c,
+                   uint32_t d)
 {
     op->op = number;
     op->args[0] = a;
@@ -176,8 +190,8 @@ int32_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu)
     if (cpu->updates) {
         op--;
         count++;
-        set_op(op, __HYPERVISOR_mmu_update, (uint32_t)(uintptr_t)cpu->update, cpu->updates, (uint32_t)(uintptr_t)&done,
-               DOMID_SELF);
+        set_op(op, __HYPERVISOR_mmu_update, (uint32_t)(uintptr_t)cpu->update, cpu->updates,
+               (uint32_t)(uintptr_t)&done, DOMID_SELF);
     }
     if (!count)
         return 0;
@@ -211,8 +225,8 @@ VMI__ROUTINE void vmi__xen_carry_out_here(void)
     vmi__xen_unmask(mask);
 }
 
-void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uint32_t a, uint32_t b, uint32_t c,
-                    uint32_t d)
+void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uint32_t a,
+                    uint32_t b, uint32_t c, uint32_t d)
 {
     if (cpu->ops == VMI__XEN_OPS)
         vmi__xen_carry_out(cpu);
@@ -222,7 +236,8 @@ void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, ui
     vmi__xen_kept[vmi__xen_this()] = cpu->updates + cpu->ops;
 }
 
-void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t command, uint32_t first, uint32_t second)
+void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t command, uint32_t first,
+                        uint32_t second)
 {
     struct mmuext_op *ext;
 
@@ -246,7 +261,9 @@ VMI__ROUTINE void vmi__xen_set_lazy_mode(uint32_t mode)
     vmi__xen_unmask(mask);
 }
 
-/* ---- page tables ------------------------------------------------------------------------------------------------- */
+/* ---- page tables
+ * -------------------------------------------------------------------------------------------------
+ */
 
 /* The entry as Xen is to have it; returns 0 for one whose frame this domain does not have. */
 static int translate(uint64_t *value, uint32_t kind)
@@ -275,7 +292,8 @@ static int translate(uint64_t *value, uint32_t kind)
     return 1;
 }
 
-VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *entry, uint32_t flags)
+VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *entry,
+                                        uint32_t flags)
 {
     uint64_t value = (uint64_t)high << 32 | low;
     uint32_t pfn = vmi__xen_linear_pfn((uint32_t)(uintptr_t)entry), kind, mask;
@@ -283,16 +301,19 @@ VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *e
     struct vmi__xen_cpu *cpu;
     int32_t result;
 
-    (void)flags; /* the kind is known since AllocatePage, and nothing is gained by knowing the linear page */
+    (void)flags; /* the kind is known since AllocatePage, and nothing is gained by knowing the
+                    linear page */
     kind = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] & VMI__XEN_TABLE : 0;
     if (!kind || !translate(&value, kind)) {
-        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry, (uint64_t)high << 32 | low, VMI_EINVAL);
+        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry,
+                        (uint64_t)high << 32 | low, VMI_EINVAL);
         return;
     }
     update.ptr = vmi__xen_machine(entry) | MMU_NORMAL_PT_UPDATE;
     update.val = value;
 
-    /* A thread in a lazy mode stays on its CPU: if this reads another CPU's mode, it is not in one. */
+    /* A thread in a lazy mode stays on its CPU: if this reads another CPU's mode, it is not in one.
+     */
     if (vmi__xen_self()->lazy & VMI_LAZY_MMU) {
         mask = vmi__xen_mask();
         cpu = vmi__xen_self();
@@ -309,12 +330,14 @@ VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *e
     }
     result = vmi__xen_hypercall_mmu_update(&update, 1, 0, DOMID_SELF);
     if (result < 0)
-        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry, (uint64_t)high << 32 | low, result);
+        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry,
+                        (uint64_t)high << 32 | low, result);
 }
 
 /*
- * The boot tables stay valid for good (a kernel may load them again), so their mapping of the frame has to change as well
- * as that of the tables in use; where those are the same, the second change is none.
+ * The boot tables stay valid for good (a kernel may load them again), so their mapping of the frame
+ * has to change as well as that of the tables in use; where those are the same, the second change
+ * is none.
  */
 int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
 {
@@ -324,39 +347,46 @@ int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
     struct vmi__xen_cpu *cpu;
     int32_t result;
 
-    entry |= VMI__PTE_PRESENT | VMI__PTE_ACCESSED | VMI__PTE_DIRTY | (read_only ? 0 : VMI__PTE_WRITE);
+    entry |=
+        VMI__PTE_PRESENT | VMI__PTE_ACCESSED | VMI__PTE_DIRTY | (read_only ? 0 : VMI__PTE_WRITE);
     low = (uint32_t)entry;
     high = (uint32_t)(entry >> 32);
     mask = vmi__xen_mask();
     cpu = vmi__xen_self();
     if (cpu->cr3 != vmi__xen_memory.boot_cr3) {
-        directory = vmi__linear(vmi__xen_pfn((uint32_t)(root[3] >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT);
-        place = (directory[(address >> 21) & 511] & VMI__PTE_FRAME) + ((address >> VMI__PAGE_SHIFT) & 511) * 8;
+        directory =
+            vmi__linear(vmi__xen_pfn((uint32_t)(root[3] >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT);
+        place = (directory[(address >> 21) & 511] & VMI__PTE_FRAME) +
+                ((address >> VMI__PAGE_SHIFT) & 511) * 8;
         if (cpu->updates == VMI__XEN_BATCH)
             vmi__xen_carry_out(cpu);
         cpu->update_call[cpu->updates] = (uint8_t)call;
         cpu->update[cpu->updates].ptr = place | MMU_NORMAL_PT_UPDATE;
         cpu->update[cpu->updates++].val = entry;
     }
-    vmi__xen_queue(cpu, call, __HYPERVISOR_update_va_mapping, address, low, high, UVMF_INVLPG | UVMF_LOCAL);
+    vmi__xen_queue(cpu, call, __HYPERVISOR_update_va_mapping, address, low, high,
+                   UVMF_INVLPG | UVMF_LOCAL);
     result = vmi__xen_carry_out(cpu);
     vmi__xen_unmask(mask);
     return result;
 }
 
-VMI__ROUTINE void vmi__xen_allocate_page(uint32_t pfn, uint32_t flags, uint32_t origin, uint32_t first, uint32_t count)
+VMI__ROUTINE void vmi__xen_allocate_page(uint32_t pfn, uint32_t flags, uint32_t origin,
+                                         uint32_t first, uint32_t count)
 {
     uint32_t kind = flags & VMI__XEN_TABLE;
 
     (void)origin; /* a clone holds machine frames already */
     (void)first;
     (void)count;
-    if (pfn >= vmi__xen_memory.linear_pages || !kind || kind & (kind - 1) || vmi__xen_memory.state[pfn]) {
+    if (pfn >= vmi__xen_memory.linear_pages || !kind || kind & (kind - 1) ||
+        vmi__xen_memory.state[pfn]) {
         vmi__xen_report(VMI_ORDINAL_ALLOCATE_PAGE, pfn, flags, VMI_EINVAL);
         return;
     }
     if (kind == VMI_PAGE_PDP) {
-        /* Xen shows R/W and U/S set in the entries of a root in use and refuses them in one that is new. */
+        /* Xen shows R/W and U/S set in the entries of a root in use and refuses them in one that is
+         * new. */
         uint64_t *entry = vmi__linear(pfn << VMI__PAGE_SHIFT);
 
         for (uint32_t i = 0; i < 4; i++)
@@ -439,7 +469,10 @@ VMI__ROUTINE uint32_t vmi__xen_get_cr3(void)
     return value;
 }
 
-/* ---- TLB --------------------------------------------------------------------------------------------------------- */
+/* ---- TLB
+ * -------------------------------------------------------------------------------------------------
+ * --------
+ */
 
 static void flush(uint32_t call, uint32_t command, uint32_t address)
 {
@@ -462,7 +495,8 @@ VMI__ROUTINE void vmi__xen_flush_tlb(uint32_t flags)
     flush(VMI_ORDINAL_FLUSH_TLB, MMUEXT_TLB_FLUSH_LOCAL, 0);
 }
 
-VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address, uint32_t pages)
+VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address,
+                                               uint32_t pages)
 {
     /* From this many pages on, everything is cheaper. */
     enum { PAGES_MAX = 16 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Control registers, debug registers, model-specific registers and the I/O privilege level, as far as they are the guest's.
+ * Control registers, debug registers, model-specific registers and the I/O privilege level, as far
+ * as they are the guest's.
  */
 #include "internal.h"
 
@@ -15,7 +16,8 @@
 
 #define IOPL_SHIFT 12
 
-/* ESP and EIP have no effect: SYSENTER is not the guest's, Xen would enter by a callback of another form. */
+/* ESP and EIP have no effect: SYSENTER is not the guest's, Xen would enter by a callback of another
+ * form. */
 static uint32_t sysenter[VMI__XEN_CPUS_MAX][2];
 
 static void task_switched(uint32_t call, uint32_t set)
@@ -101,7 +103,8 @@ VMI__ROUTINE uint64_t vmi__xen_rdmsr(uint32_t index)
     }
     mask = vmi__xen_mask();
     cpu = vmi__xen_this();
-    value = index == MSR_SYSENTER_CS ? vmi__xen_sysenter_cs[cpu] : sysenter[cpu][index - MSR_SYSENTER_ESP];
+    value = index == MSR_SYSENTER_CS ? vmi__xen_sysenter_cs[cpu]
+                                     : sysenter[cpu][index - MSR_SYSENTER_ESP];
     vmi__xen_unmask(mask);
     return value;
 }

@@ -34,7 +34,7 @@ now() {
 
 # run_guest KERNEL, options: config deadline append cpus memory
 # Tags: xl (what xl said; it names the end state), list (the domain as xl list shows it), dmesg (what
-# Xen said meanwhile), killed (the deadline has passed).
+# Xen said meanwhile), killed (the deadline has passed), registers (of a domain that was killed).
 run_guest() {
     log=/var/log/xen/guest-guest.log
     rm -f "$log"
@@ -56,6 +56,14 @@ run_guest() {
         if [ "$(now)" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
             xl list 2>&1 | frame list
+            xenctx -C "$(xl domid guest)" 2>&1 | frame registers
+            # Xen's own keys: event channels and VCPUs, as the shim sees them (three times ^A leads to
+            # it; its answer is on the guest's console) and as Xen does.
+            for pty in /dev/pts/[0-9]*; do
+                printf '\001\001\001eq' >"$pty"
+            done
+            xl debug-keys e
+            usleep 500000
             xl destroy guest 2>&1 | frame xl
             break
         fi

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Pages lent to other domains by the grant table, version 1 (xen/grant_table.h): one page of entries, shared with Xen.
+ * Pages lent to other domains by the grant table, version 1 (xen/grant_table.h): one page of
+ * entries, shared with Xen.
  */
 #include "internal.h"
 
@@ -19,7 +20,8 @@ void vmi__xen_grants_start(void)
     struct gnttab_setup_table setup = {.dom = DOMID_SELF, .nr_frames = 1};
 
     set_xen_guest_handle(setup.frame_list, &frame);
-    if (vmi__xen_hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1) < 0 || setup.status != GNTST_okay)
+    if (vmi__xen_hypercall_grant_table_op(GNTTABOP_setup_table, &setup, 1) < 0 ||
+        setup.status != GNTST_okay)
         return;
     if (!vmi__xen_adopt(vmi__xen_grant_table, frame))
         entries = ENTRIES;
@@ -41,7 +43,8 @@ VMI__ROUTINE int32_t vmi__xen_share_page(uint32_t pfn, uint32_t peer, uint32_t f
             continue;
         entry->domid = (domid_t)peer;
         entry->frame = mfn;
-        __atomic_store_n(&entry->flags, GTF_permit_access | (flags & VMI_SHARE_WRITE ? 0 : GTF_readonly),
+        __atomic_store_n(&entry->flags,
+                         GTF_permit_access | (flags & VMI_SHARE_WRITE ? 0 : GTF_readonly),
                          __ATOMIC_SEQ_CST);
         result = (int32_t)i;
         break;
@@ -63,6 +66,7 @@ VMI__ROUTINE int32_t vmi__xen_unshare_page(uint32_t reference)
             return VMI_EINVAL;
         if (flags & (GTF_reading | GTF_writing))
             return VMI_EBUSY;
-    } while (!__atomic_compare_exchange_n(&entry->flags, &flags, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    } while (!__atomic_compare_exchange_n(&entry->flags, &flags, 0, 0, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
     return VMI_OK;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * From the domain builder's start_info (xen/xen.h, "Start-of-day memory layout") to the runtime's vmi__start: takes the
- * builder's tables over, maps the rest of the linear region, meets the console and the other shared pages.
+ * From the domain builder's start_info (xen/xen.h, "Start-of-day memory layout") to the runtime's
+ * vmi__start: takes the builder's tables over, maps the rest of the linear region, meets the
+ * console and the other shared pages.
  */
 #include "internal.h"
 
@@ -23,11 +24,15 @@
 
 #define ENTRY_FLAGS (VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY)
 
-_Static_assert(sizeof(struct vcpu_info) == 1 << VMI__XEN_VCPU_SHIFT, "events.S finds vcpu_info by a shift");
-_Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == VMI__XEN_VCPU_PENDING, "events.S");
+_Static_assert(sizeof(struct vcpu_info) == 1 << VMI__XEN_VCPU_SHIFT,
+               "events.S finds vcpu_info by a shift");
+_Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == VMI__XEN_VCPU_PENDING,
+               "events.S");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_mask) == VMI__XEN_VCPU_MASK, "events.S");
 _Static_assert(sizeof(struct shared_info) <= VMI__PAGE_SIZE, "entry.S reserves one page");
-_Static_assert(VMI__XEN_CPUS_MAX == XEN_LEGACY_MAX_VCPUS && VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS, "CPUs");
+_Static_assert(VMI__XEN_CPUS_MAX == XEN_LEGACY_MAX_VCPUS &&
+                   VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS,
+               "CPUs");
 _Static_assert(sizeof(struct trap_info) == 8, "i386 layout");
 
 void vmi__xen_start(const struct start_info *info) VMI__ROUTINE __attribute__((noreturn));
@@ -44,7 +49,8 @@ static char loader[STORE_TEXT_MAX];
 static struct vmi_module module;
 static struct mmu_update updates[2 * 64];
 
-/* ---- the builder's words ----------------------------------------------------------------------------------------- */
+/* ---- the builder's words
+ * ----------------------------------------------------------------------------------------- */
 
 static uint32_t to_pfn(uint32_t address)
 {
@@ -74,22 +80,27 @@ static const char *check(const struct start_info *info)
         return "Xen's start_info is not where a domain builder puts it";
     while (length < sizeof(info->magic) && info->magic[length])
         length++;
-    if (length == sizeof(info->magic) || length < prefix + suffix || memcmp(info->magic, MAGIC_PREFIX, prefix) != 0 ||
+    if (length == sizeof(info->magic) || length < prefix + suffix ||
+        memcmp(info->magic, MAGIC_PREFIX, prefix) != 0 ||
         memcmp(info->magic + length + 1 - suffix, MAGIC_SUFFIX, suffix) != 0)
         return "Xen's start_info has another magic than that of an i386 PAE guest";
     if (info->nr_pages < FIRST_IMAGE_PAGE || info->nr_pages >= 1u << 20)
         return "Xen's start_info names an impossible number of pages";
     if (!behind_image(info->mfn_list, info->nr_pages * sizeof(uint32_t)) || info->mfn_list & 3)
         return "Xen's start_info has no list of frames";
-    if (!behind_image(info->pt_base, info->nr_pt_frames << VMI__PAGE_SHIFT) || info->nr_pt_frames < 3 ||
-        info->nr_pt_frames > 1024 || info->pt_base & (VMI__PAGE_SIZE - 1))
+    if (!behind_image(info->pt_base, info->nr_pt_frames << VMI__PAGE_SHIFT) ||
+        info->nr_pt_frames < 3 || info->nr_pt_frames > 1024 || info->pt_base & (VMI__PAGE_SIZE - 1))
         return "Xen's start_info has no page tables";
-    if (info->mod_len && !(info->flags & SIF_MOD_START_PFN) && !behind_image(info->mod_start, info->mod_len))
+    if (info->mod_len && !(info->flags & SIF_MOD_START_PFN) &&
+        !behind_image(info->mod_start, info->mod_len))
         return "Xen's start_info has a module outside of memory";
     return 0;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
+/* ---- memory
+ * -------------------------------------------------------------------------------------------------
+ * -----
+ */
 
 /* Frames next to each other, zeroed. */
 static void *take_pages(uint32_t count)
@@ -113,20 +124,24 @@ static void start_translation(const struct start_info *info)
 
     vmi__xen_memory.p2m = (uint32_t *)info->mfn_list;
     vmi__xen_memory.pages = info->nr_pages;
-    vmi__xen_memory.linear_pages =
-        info->nr_pages < VMI__LINEAR_MAX >> VMI__PAGE_SHIFT ? info->nr_pages : VMI__LINEAR_MAX >> VMI__PAGE_SHIFT;
+    vmi__xen_memory.linear_pages = info->nr_pages < VMI__LINEAR_MAX >> VMI__PAGE_SHIFT
+                                       ? info->nr_pages
+                                       : VMI__LINEAR_MAX >> VMI__PAGE_SHIFT;
     if (vmi__xen_hypercall_memory_op(XENMEM_machphys_mapping, &mapping) < 0 ||
         vmi__xen_hypercall_xen_version(XENVER_platform_parameters, &platform) < 0)
         vmi__fatal("Xen does not say where its tables are");
     vmi__xen_memory.m2p = (const uint32_t *)mapping.v_start;
     vmi__xen_memory.m2p_last = mapping.max_mfn;
-    /* Of the first 2 MiB alone it is known that they are mapped: enough to find the tables that tell about the rest. */
+    /* Of the first 2 MiB alone it is known that they are mapped: enough to find the tables that
+     * tell about the rest. */
     vmi__xen_memory.m2p_present = 1;
-    vmi__boot.virtual_end = platform.virt_start < mapping.v_start ? platform.virt_start : mapping.v_start;
+    vmi__boot.virtual_end =
+        platform.virt_start < mapping.v_start ? platform.virt_start : mapping.v_start;
     vmi__xen_set_linear_mapping(0, VMI__LINEAR_BASE, vmi__xen_memory.linear_pages, 0);
 }
 
-/* The table that a present entry of another names; the builder's tables all lie in the linear region. */
+/* The table that a present entry of another names; the builder's tables all lie in the linear
+ * region. */
 static uint64_t *table_of(uint64_t entry)
 {
     uint32_t pfn = vmi__xen_pfn((uint32_t)((entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT));
@@ -141,7 +156,8 @@ static void mark(const void *table, uint32_t kind)
     vmi__xen_memory.state[vmi__physical(table) >> VMI__PAGE_SHIFT] = (uint8_t)kind;
 }
 
-/* Notes what kind of table each page of the builder's tables is; returns how many pages of the linear region they map. */
+/* Notes what kind of table each page of the builder's tables is; returns how many pages of the
+ * linear region they map. */
 static uint32_t read_tables(uint64_t *root)
 {
     uint32_t mapped = 0;
@@ -190,12 +206,15 @@ static void extend_tables(uint64_t *directory, uint32_t mapped)
 
         for (uint32_t i = 0; i < TABLE_ENTRIES && page + i < vmi__xen_memory.linear_pages; i++)
             table[i] = (uint64_t)vmi__xen_mfn(page + i) << VMI__PAGE_SHIFT | ENTRY_FLAGS;
-        updates[count].ptr = (directory[address >> 21 & 511] & VMI__PTE_FRAME) + (address >> VMI__PAGE_SHIFT & 511) * 8;
+        updates[count].ptr = (directory[address >> 21 & 511] & VMI__PTE_FRAME) +
+                             (address >> VMI__PAGE_SHIFT & 511) * 8;
         updates[count++].val = machine | (ENTRY_FLAGS & ~VMI__PTE_WRITE);
-        updates[count].ptr = vmi__xen_machine(&directory[(VMI__LINEAR_BASE >> 21 & 511) + page / TABLE_ENTRIES]);
+        updates[count].ptr =
+            vmi__xen_machine(&directory[(VMI__LINEAR_BASE >> 21 & 511) + page / TABLE_ENTRIES]);
         updates[count++].val = machine | ENTRY_FLAGS;
         mark(table, VMI_PAGE_PT);
-        if (count == sizeof(updates) / sizeof(updates[0]) || page + TABLE_ENTRIES >= vmi__xen_memory.linear_pages) {
+        if (count == sizeof(updates) / sizeof(updates[0]) ||
+            page + TABLE_ENTRIES >= vmi__xen_memory.linear_pages) {
             if (vmi__xen_hypercall_mmu_update(updates, count, &done, DOMID_SELF) < 0)
                 vmi__fatal("Xen refuses page tables for the linear region");
             count = 0;
@@ -221,7 +240,10 @@ static void start_memory(const struct start_info *info, uint32_t builder_end)
     extend_tables(table_of(root[3]), mapped);
 }
 
-/* ---- CPUs -------------------------------------------------------------------------------------------------------- */
+/* ---- CPUs
+ * -------------------------------------------------------------------------------------------------
+ * -------
+ */
 
 /* Memory and a GDT page for each CPU that there is. */
 static void start_cpus(void)
@@ -236,10 +258,12 @@ static void start_cpus(void)
             break;
         cpu = take_pages(pages);
         cpu->gdt_page = take_pages(1);
-        entry = (uint64_t)vmi__xen_gdt_prepare(cpu, number) << VMI__PAGE_SHIFT | (ENTRY_FLAGS & ~VMI__PTE_WRITE);
+        entry = (uint64_t)vmi__xen_gdt_prepare(cpu, number) << VMI__PAGE_SHIFT |
+                (ENTRY_FLAGS & ~VMI__PTE_WRITE);
         pfn = vmi__physical(cpu->gdt_page) >> VMI__PAGE_SHIFT;
         vmi__xen_memory.state[pfn] = VMI__XEN_DESCRIPTORS;
-        if (vmi__xen_hypercall_update_va_mapping((uint32_t)(uintptr_t)cpu->gdt_page, entry, UVMF_INVLPG) < 0)
+        if (vmi__xen_hypercall_update_va_mapping((uint32_t)(uintptr_t)cpu->gdt_page, entry,
+                                                 UVMF_INVLPG) < 0)
             vmi__fatal("Xen refuses a read-only mapping");
         vmi__xen_cpus[number] = cpu;
         vmi__boot.apic_id[number] = number;
@@ -259,8 +283,9 @@ static void start_this_cpu(void)
         vmi__fatal("Xen refuses a GDT");
     cpu->started = 1;
     cpu->cr3 = vmi__xen_memory.boot_cr3;
-    if (vmi__xen_hypercall_set_callbacks(FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_event_callback, FLAT_KERNEL_CS,
-                                         (uint32_t)(uintptr_t)vmi__xen_failsafe_callback) < 0)
+    if (vmi__xen_hypercall_set_callbacks(
+            FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_event_callback, FLAT_KERNEL_CS,
+            (uint32_t)(uintptr_t)vmi__xen_failsafe_callback) < 0)
         vmi__fatal("Xen refuses an entry point for events");
     /* Of these, none is missed if Xen refuses it: see SetInitialAPState. */
     vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
@@ -275,9 +300,11 @@ static void start_this_cpu(void)
     vmi__boot.kernel_rpl = cs & 3;
 }
 
-/* ---- what the kernel is told ------------------------------------------------------------------------------------- */
+/* ---- what the kernel is told
+ * ------------------------------------------------------------------------------------- */
 
-/* The page that Xen shares under a machine frame number, or 0: a domain may have no console or no store. */
+/* The page that Xen shares under a machine frame number, or 0: a domain may have no console or no
+ * store. */
 static void *ring_of(uint32_t mfn)
 {
     uint32_t pfn = mfn ? vmi__xen_pfn(mfn) : VMI__XEN_NO_FRAME;
@@ -304,7 +331,8 @@ static void describe_memory(const struct start_info *info, uint32_t builder_end)
     claim(0, (uint64_t)pool[0].next << VMI__PAGE_SHIFT, VMI_MEMORY_LIBRARY);
     if (pool[1].next > to_pfn(builder_end))
         claim(builder_end - VMI__LINEAR_BASE,
-              (uint64_t)(pool[1].next - to_pfn(builder_end)) << VMI__PAGE_SHIFT, VMI_MEMORY_LIBRARY);
+              (uint64_t)(pool[1].next - to_pfn(builder_end)) << VMI__PAGE_SHIFT,
+              VMI_MEMORY_LIBRARY);
     for (uint32_t i = 0; i < 2; i++)
         if (rings[i])
             claim(vmi__physical(rings[i]), VMI__PAGE_SIZE, VMI_MEMORY_LIBRARY);
@@ -361,8 +389,8 @@ static void describe_loader(void)
 }
 
 /*
- * The kernel's command line: the builder's, then an option vmi.NAME=VALUE for each node NAME of the domain's `vmi`
- * directory in xenstore. A value with a blank in it cannot be an option.
+ * The kernel's command line: the builder's, then an option vmi.NAME=VALUE for each node NAME of the
+ * domain's `vmi` directory in xenstore. A value with a blank in it cannot be an option.
  */
 static void describe_options(const struct start_info *info)
 {
@@ -397,7 +425,10 @@ static void describe_options(const struct start_info *info)
     vmi__boot.command_line = command_line;
 }
 
-/* ---- entry ------------------------------------------------------------------------------------------------------- */
+/* ---- entry
+ * -------------------------------------------------------------------------------------------------
+ * ------
+ */
 
 VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Xenstore by its ring (xen/io/xs_wire.h): one request at a time, answers checked before use. The other side is given a
- * bounded time, so that a domain without a store goes on without it.
+ * Xenstore by its ring (xen/io/xs_wire.h): one request at a time, answers checked before use. The
+ * other side is given a bounded time, so that a domain without a store goes on without it.
  */
 #include "internal.h"
 
@@ -20,14 +20,16 @@ void vmi__xen_store_start(void *page, evtchn_port_t port)
     store_port = port;
 }
 
-/* Moves bytes into the request ring or out of the answer ring; VMI_EIO if the indices are wrong or nobody answers. */
+/* Moves bytes into the request ring or out of the answer ring; VMI_EIO if the indices are wrong or
+ * nobody answers. */
 static int32_t transfer(char *to, const char *from, uint32_t length)
 {
     uint32_t waits = 0, moved = 0, there;
 
     while (moved < length) {
         if (from)
-            there = XENSTORE_RING_SIZE - (ring->req_prod - __atomic_load_n(&ring->req_cons, __ATOMIC_ACQUIRE));
+            there = XENSTORE_RING_SIZE -
+                    (ring->req_prod - __atomic_load_n(&ring->req_cons, __ATOMIC_ACQUIRE));
         else
             there = __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE) - ring->rsp_cons;
         if (there > XENSTORE_RING_SIZE)
@@ -35,7 +37,8 @@ static int32_t transfer(char *to, const char *from, uint32_t length)
         if (!there) {
             if (waits++ == WAITS_MAX)
                 return VMI_EIO;
-            /* The port is cleared before the second look: a signal after that look ends the wait. */
+            /* The port is cleared before the second look: a signal after that look ends the wait.
+             */
             if (waits % 2)
                 vmi__xen_port_clear(store_port);
             else
@@ -67,7 +70,8 @@ static uint32_t length_of(const char *text)
     return length;
 }
 
-/* One request; the answer's text goes to `to`, at most `size` bytes of it. Returns its length or a VMI error. */
+/* One request; the answer's text goes to `to`, at most `size` bytes of it. Returns its length or a
+ * VMI error. */
 static int32_t ask(uint32_t type, const char *path, const char *value, char *to, uint32_t size)
 {
     struct xsd_sockmsg message = {.type = type};

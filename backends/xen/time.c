@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Time. Xen keeps a system time in nanoseconds and gives each VCPU what it takes to compute it from the TSC (xen/xen.h,
- * struct vcpu_time_info); alarms are its per-VCPU timer. The cycle counters count nanoseconds of that time.
+ * Time. Xen keeps a system time in nanoseconds and gives each VCPU what it takes to compute it from
+ * the TSC (xen/xen.h, struct vcpu_time_info); alarms are its per-VCPU timer. The cycle counters
+ * count nanoseconds of that time.
  */
 #include "internal.h"
 
@@ -27,7 +28,10 @@ static uint64_t load_u64(const uint64_t *from)
     uint64_t value = 0;
 
     /* Compares with 0 and, if it is 0, writes 0: a load of all 64 bits. */
-    __asm__ volatile("lock cmpxchg8b %1" : "+A"(value) : "m"(*from), "b"(0), "c"(0) : "cc", "memory");
+    __asm__ volatile("lock cmpxchg8b %1"
+                     : "+A"(value)
+                     : "m"(*from), "b"(0), "c"(0)
+                     : "cc", "memory");
     return value;
 }
 
@@ -42,7 +46,8 @@ static int replace_u64(uint64_t *at, uint64_t old, uint64_t value)
     return done;
 }
 
-/* System time by this CPU's parameters; an interrupt in between may have moved the thread to another CPU. */
+/* System time by this CPU's parameters; an interrupt in between may have moved the thread to
+ * another CPU. */
 static uint64_t system_time(void)
 {
     const volatile struct vcpu_time_info *info;
@@ -75,9 +80,13 @@ VMI__ROUTINE uint64_t vmi__xen_clock_nanoseconds(void)
     return now;
 }
 
-/* ---- counters ---------------------------------------------------------------------------------------------------- */
+/* ---- counters
+ * -------------------------------------------------------------------------------------------------
+ * ---
+ */
 
-/* What Xen says of this VCPU's states (vcpu.h, struct vcpu_runstate_info), consistent; events are masked. */
+/* What Xen says of this VCPU's states (vcpu.h, struct vcpu_runstate_info), consistent; events are
+ * masked. */
 static void runstate(struct vmi__xen_cpu *cpu, struct vcpu_runstate_info *now)
 {
     const volatile struct vcpu_runstate_info *from = &cpu->runstate;
@@ -89,7 +98,8 @@ static void runstate(struct vmi__xen_cpu *cpu, struct vcpu_runstate_info *now)
             now->time[i] = from->time[i];
         now->state = from->state;
         vmi__barrier();
-    } while (now->state_entry_time != from->state_entry_time || now->state_entry_time & XEN_RUNSTATE_UPDATE);
+    } while (now->state_entry_time != from->state_entry_time ||
+             now->state_entry_time & XEN_RUNSTATE_UPDATE);
 }
 
 static uint64_t stolen(void)
@@ -102,7 +112,8 @@ static uint64_t stolen(void)
     return now.time[RUNSTATE_runnable] + now.time[RUNSTATE_offline];
 }
 
-/* Time that was not stolen; two readings of different clocks, so that it is kept from going back. */
+/* Time that was not stolen; two readings of different clocks, so that it is kept from going back.
+ */
 static uint64_t available(void)
 {
     uint32_t mask = vmi__xen_mask();
@@ -140,9 +151,13 @@ VMI__ROUTINE uint64_t vmi__xen_get_cycle_counter(uint32_t which)
     }
 }
 
-/* ---- alarms ------------------------------------------------------------------------------------------------------ */
+/* ---- alarms
+ * -------------------------------------------------------------------------------------------------
+ * -----
+ */
 
-/* How far `time` is past the last of the moments `period` apart, by subtraction of its doublings. */
+/* How far `time` is past the last of the moments `period` apart, by subtraction of its doublings.
+ */
 static uint64_t past_period(uint64_t time, uint64_t period)
 {
     uint64_t step = period;
@@ -168,7 +183,8 @@ void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
         now = vmi__xen_get_cycle_counter(alarm->flags & VMI_ALARM_COUNTER_MASK);
         if (now >= alarm->expiry) {
             if (alarm->flags & VMI_ALARM_PERIODIC && alarm->period)
-                alarm->expiry = now - past_period(now - alarm->expiry, alarm->period) + alarm->period;
+                alarm->expiry =
+                    now - past_period(now - alarm->expiry, alarm->period) + alarm->period;
             else
                 alarm->active = 0;
             if (i == ALARM_IRQ0)
@@ -191,7 +207,8 @@ void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
 static void change_alarm(uint32_t flags, const struct vmi__xen_alarm *alarm)
 {
     uint32_t wiring = flags & VMI_ALARM_WIRED_LVTT ? ALARM_LVTT : ALARM_IRQ0;
-    uint32_t mask = vmi__xen_mask(), self = vmi__xen_this(), owner = wiring == ALARM_IRQ0 ? 0 : self;
+    uint32_t mask = vmi__xen_mask(), self = vmi__xen_this(),
+             owner = wiring == ALARM_IRQ0 ? 0 : self;
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[owner];
 
     vmi__xen_take(&cpu->alarm_lock);
@@ -220,7 +237,10 @@ VMI__ROUTINE void vmi__xen_cancel_alarm(uint32_t flags)
     change_alarm(flags, &alarm);
 }
 
-/* ---- wall clock -------------------------------------------------------------------------------------------------- */
+/* ---- wall clock
+ * -------------------------------------------------------------------------------------------------
+ * -
+ */
 
 VMI__ROUTINE uint64_t vmi__xen_get_wallclock_time(void)
 {
@@ -228,7 +248,8 @@ VMI__ROUTINE uint64_t vmi__xen_get_wallclock_time(void)
     uint32_t version, nanoseconds;
     uint64_t seconds;
 
-    /* The time at system time 0 (xen/xen.h, struct shared_info), by the same protocol as vcpu_time_info. */
+    /* The time at system time 0 (xen/xen.h, struct shared_info), by the same protocol as
+     * vcpu_time_info. */
     do {
         version = shared->wc_version;
         vmi__barrier();

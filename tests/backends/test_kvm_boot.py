@@ -37,10 +37,10 @@ def kvm() -> Place:
 
 
 def said(outcome: Outcome) -> dict[str, str]:
-    """The library's line about KVM."""
-    found = re.search(r"^# kvm (.*?)\r?$", outcome.console, re.MULTILINE)
+    """The library's lines about KVM."""
+    found = re.findall(r"^# kvm (.*?)\r?$", outcome.console, re.MULTILINE)
     assert found, outcome.console
-    return dict(re.findall(r"(\w+)=(\S+)", found[1]))
+    return dict(re.findall(r"(\w+)=(\S+)", " ".join(found)))
 
 
 def features(text: str) -> set[str]:
