@@ -44,6 +44,11 @@ def console_data(kib: int) -> list[str]:
     return lines
 
 
+def typed_data(kib: int) -> bytes:
+    """The same digits in one row, for the kernel's option `input=KIB`."""
+    return "".join(line.split()[-1] for line in console_data(kib)).encode()
+
+
 def data_received(console: str) -> list[str]:
     """Those lines as they arrived."""
     return re.findall(r"^# data .*$", console.replace("\r", ""), re.MULTILINE)

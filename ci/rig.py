@@ -53,6 +53,9 @@ class Guest:
     """Seconds until the guest is stopped and reported as hanging."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What only this rig understands, for example another CPU model."""
+    typed: bytes = b""
+    """What is typed on the guest's console after its line `# input ready`; only where the guest's console is
+    a serial port of this machine's QEMU."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -259,6 +262,9 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 shutdown = strategy.qemu.shutdown_reason()
                 break
             lines.append(line)
+            if guest.typed and line.startswith("# input ready"):
+                with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
+                    strategy.qemu.feed(guest.typed, strategy.left())
             if live:
                 live(line)
         command = shlex.join(strategy.qemu.command)

@@ -6,6 +6,7 @@
 #include "behaviour.h"
 #include "checks.h"
 #include "contract.h"
+#include "descriptors.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
@@ -317,6 +318,33 @@ static void start_cpus(void)
     timer_init_cpu();
 }
 
+/* A CPU that runs is not started again, however good the state. */
+static void start_twice(void)
+{
+    static uint32_t stack[64] __attribute__((aligned(16)));
+
+    NEEDS_SECOND_CPU();
+    struct vmi_dtr gdt = descriptors_gdt(), idt = descriptors_idt();
+    struct vmi_ap_state state = {
+        .cr0 = vmi_get_cr0(),
+        .cr3 = aspace_cr3(&kernel_aspace),
+        .cr4 = vmi_get_cr4(),
+        .eip = (uint32_t)(uintptr_t)smp_park_if_asked,
+        .eflags = EFLAGS_FIXED,
+        .esp = (uint32_t)(uintptr_t)&stack[60],
+        .cs = (uint16_t)kernel_cs(),
+        .ss = (uint16_t)kernel_ss(),
+        .ds = USER_DS,
+        .es = USER_DS,
+        .gdtr_limit = gdt.limit,
+        .gdtr_base = gdt.base,
+        .idtr_base = idt.base,
+        .idtr_limit = idt.limit,
+    };
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
+}
+
 /* ---- console ---- */
 
 /* Every length up to a line's is taken whole; the host compares what comes out. */
@@ -334,6 +362,8 @@ static void console_lengths(void)
     }
 }
 
+static const char hexadecimal[] = "0123456789abcdef";
+
 #define LINE_DATA 64 /* hexadecimal digits of a line */
 
 /*
@@ -342,18 +372,42 @@ static void console_lengths(void)
  */
 void behaviour_console_data(uint32_t kib)
 {
-    static const char digits[] = "0123456789abcdef";
     uint32_t state = 1;
 
     for (uint32_t number = 0; number < kib * 1024 / LINE_DATA; number++) {
         char data[LINE_DATA + 1];
         for (uint32_t i = 0; i < LINE_DATA; i++) {
             state = 1664525 * state + 1013904223;
-            data[i] = digits[state >> 28];
+            data[i] = hexadecimal[state >> 28];
         }
         data[LINE_DATA] = '\0';
         print("# data %u %s\n", number, data);
     }
+}
+
+#define INPUT_SECONDS 20 /* without a byte: nothing comes any more */
+
+bool behaviour_console_input(uint32_t kib)
+{
+    uint32_t state = 1, received = 0, wrong = 0, wanted = kib * 1024;
+    uint64_t last = vmi_clock_nanoseconds();
+
+    print("# input ready\n");
+    while (received < wanted && vmi_clock_nanoseconds() - last < INPUT_SECONDS * 1000000000ull) {
+        char bytes[100];
+        int32_t count = vmi_console_read(bytes, sizeof(bytes));
+        if (count < 0)
+            break;
+        for (int32_t i = 0; i < count; i++) {
+            state = 1664525 * state + 1013904223;
+            wrong += bytes[i] != hexadecimal[state >> 28];
+        }
+        received += (uint32_t)count;
+        if (count > 0)
+            last = vmi_clock_nanoseconds();
+    }
+    print("# input received=%u wrong=%u\n", received, wrong);
+    return received == wanted && wrong == 0;
 }
 
 const struct check checks_behaviour[] = {
@@ -376,4 +430,5 @@ const struct check checks_behaviour[] = {
 };
 
 const struct check checks_start[] = {{"cpus.start", start_cpus}, {NULL, NULL}};
-const struct check checks_across[] = {{"cpus.cycle_counter", counter_across}, {NULL, NULL}};
+const struct check checks_across[] = {
+    {"cpus.cycle_counter", counter_across}, {"cpus.start_twice", start_twice}, {NULL, NULL}};

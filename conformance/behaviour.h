@@ -2,6 +2,7 @@
 #ifndef BEHAVIOUR_H
 #define BEHAVIOUR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ktap.h"
@@ -11,5 +12,7 @@ extern const struct check checks_start[], checks_across[];
 
 /* Writes so much to the console in a form that the host can check. */
 void behaviour_console_data(uint32_t kib);
+/* Reads so much of that data from the console, which the host types; whether it came unharmed. */
+bool behaviour_console_input(uint32_t kib);
 
 #endif

@@ -5,8 +5,8 @@
  * well; README.md says what is checked where.
  *
  * Options: `checks=TEXT` as in the sample kernel; `console=KIB` writes that much data and ends;
- * `end=reboot`, `end=reboot_hard`, `end=shutdown`, `end=crash` end by that call instead of
- * reporting.
+ * `input=KIB` reads as much and ends; `end=reboot`, `end=reboot_hard`, `end=shutdown`, `end=crash`
+ * end by that call instead of reporting.
  */
 #include <stddef.h>
 #include <vmi/vmi.h>
@@ -56,17 +56,29 @@ static bool option_is(const char *name, const char *value)
            string_equal(word, value, length);
 }
 
-static void end_early(void)
+/* The number that an option has, 0 without it. */
+static uint32_t option_number(const char *name)
 {
     char word[16];
-    uint32_t kib = 0;
+    uint32_t number = 0;
 
-    if (option_value(boot_info->command_line, "console", word, sizeof(word))) {
-        for (const char *digit = word; *digit >= '0' && *digit <= '9'; digit++)
-            kib = 10 * kib + (uint32_t)(*digit - '0');
+    option_value(boot_info->command_line, name, word, sizeof(word));
+    for (const char *digit = word; *digit >= '0' && *digit <= '9'; digit++)
+        number = 10 * number + (uint32_t)(*digit - '0');
+    return number;
+}
+
+static void end_early(void)
+{
+    uint32_t kib = option_number("console");
+    if (kib != 0) {
         behaviour_console_data(kib);
         vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
     }
+    kib = option_number("input");
+    if (kib != 0)
+        vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
+                            behaviour_console_input(kib) ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
     if (option_is("end", "reboot"))
         vmi_reboot(VMI_REBOOT_SOFT);
     if (option_is("end", "reboot_hard"))

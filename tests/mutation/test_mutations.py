@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The lists of mutations fit the sources that they break; `python -m tests.mutation` runs them, in minutes."""
+"""The lists of mutations fit the sources that they break; `python -m tests.mutation` runs them."""
 
 from __future__ import annotations
 
