@@ -34,6 +34,7 @@ from .util import ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
     from .guest import GuestStrategy
+    from .witness import Hypercall
 
 Live = Callable[[str], None]
 
@@ -79,8 +80,8 @@ class Outcome:
     """The session's console log."""
     evidence: dict[str, list[str]] = field(default_factory=dict)
     """What the rig saw from outside, by kind of evidence."""
-    witness: list[int] | None = None
-    """The numbers of the guest's hypercalls in order, as seen from outside the guest; if asked for."""
+    witness: list[Hypercall] | None = None
+    """The guest's hypercalls in order, as seen from outside the guest; if asked for."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class Rig(abc.ABC):
 
     configurations: tuple[Configuration, ...]
     witnesses = False
-    """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); after `prepare`."""
+    """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
+    that here they cannot."""
 
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend

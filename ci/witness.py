@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Hypercalls as QEMU's own exception log sees them: a witness that does not depend on the guest.
 
-With `-d int` QEMU under TCG logs every interrupt and exception of the machine it emulates. An i386 PV
-guest of Xen enters the hypervisor by `int $0x82`, which is logged as
+With `-d int` QEMU under TCG logs every interrupt and exception of the machine that it emulates, with
+the processor's state. A guest of a hypervisor that is entered by a software interrupt leaves
 
     12: v=82 e=0000 i=1 cpl=1 IP=e019:c0102256 pc=… SP=e021:… env->regs[R_EAX]=000000000000000c
+    EAX=0000000c EBX=… ECX=… EDX=…
+    ESI=… EDI=… EBP=… ESP=…
+    …
+    TR =e040 40819040 …
 
-with the privilege level it came from and, in EAX, the hypercall's number. Nothing else in the machine
-uses that vector.
+for each of its hypercalls: the privilege level it came from, its number and arguments, and, by the
+task register, on which of the hypervisor's processors.
 """
 
 from __future__ import annotations
@@ -16,29 +20,55 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_ENTRY = re.compile(rb"^ *\d+: v=(\w\w) e=\w+ i=1 cpl=(\d) IP=(\w+):\w+ .*env->regs\[R_EAX\]=(\w+)")
+_ENTRY = re.compile(rb"^ *\d+: v=(\w\w) e=\w+ i=1 cpl=(\d) IP=(\w+):\w+ ")
+_REGISTER = re.compile(rb"\b(E[A-Z]{2})=(\w{8})\b")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One software interrupt."""
+class Hypercall:
+    """One entry into the hypervisor, as it was when the guest made it."""
 
     number: int
+    arguments: tuple[int, ...]
+    """By i386 argument registers: ebx, ecx, edx, esi, edi."""
     privilege: int
     selector: int
+    address: int
+    stack: int
+    processor: str
+    """The task state segment's base, which is each processor's own."""
 
 
-def software_interrupts(log: Path, vector: int) -> list[Entry]:
-    """The software interrupts through `vector`, in the order in which they happened."""
+def software_interrupts(log: Path, vector: int) -> list[Hypercall]:
+    """The software interrupts through `vector` from 32-bit code, in the order in which they happened."""
     needle = b"v=%02x" % vector
-    entries = []
+    found: list[Hypercall] = []
     with open(log, "rb") as file:
         for line in file:
-            if needle in line:
-                found = _ENTRY.match(line)
-                if found and int(found[1], 16) == vector:
-                    # The upper half of RAX is not the guest's: it runs in 32-bit mode.
-                    entries.append(
-                        Entry(int(found[4], 16) & 0xFFFFFFFF, int(found[2]), int(found[3], 16))
-                    )
-    return entries
+            if needle not in line or not (entry := _ENTRY.match(line)) or int(entry[1], 16) != vector:
+                continue
+            registers: dict[str, int] = {}
+            processor = ""
+            for state in file:
+                for name, value in _REGISTER.findall(state):
+                    registers[name.decode()] = int(value, 16)
+                if state.startswith(b"TR ="):
+                    processor = state.split()[2].decode()
+                    break
+            if "EAX" not in registers:
+                continue
+            arguments = tuple(registers[name] for name in ("EBX", "ECX", "EDX", "ESI", "EDI"))
+            found.append(
+                Hypercall(registers["EAX"], arguments, int(entry[2]), int(entry[3], 16),
+                          registers["EIP"], registers["ESP"], processor)
+            )  # fmt: skip
+    return found
+
+
+def before_mark(hypercalls: list[Hypercall], mark: int) -> list[Hypercall]:
+    """What the guest made before it marked the instant of its counts (docs/architecture.md, "Guest
+    output"): the mark is the last hypercall whose second argument is `mark`."""
+    for number in range(len(hypercalls) - 1, -1, -1):
+        if hypercalls[number].arguments[1] == mark:
+            return hypercalls[:number]
+    return []

@@ -32,7 +32,7 @@ from ci.rig import (
     boot,
 )  # fmt: skip
 from ci.util import UserError
-from ci.witness import software_interrupts
+from ci.witness import Hypercall, software_interrupts
 
 OUTER_QEMU = "qemu-system-x86_64"
 # With SMAP or SMEP dom0 dies at once; with MONITOR Xen's idle loop takes #GP; without nested next-RIP
@@ -45,6 +45,12 @@ XEN_COMMAND_LINE = (
 )
 TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx")
 PV_HYPERCALL = 0x82
+# xen/xen.h, __HYPERVISOR_*; the list's entry is eight 32-bit words for an i386 guest.
+MMU_UPDATE = 1
+MULTICALL = 13
+MMUEXT_OP = 26
+MMU_UPDATE_PREEMPTED = 1 << 31
+MULTICALL_ENTRY = 32
 # xen/include/public/sched.h, SHUTDOWN_*
 REASONS = {0: "poweroff", 1: "reboot", 2: "suspend", 3: "crash", 4: "watchdog", 5: "soft reset"}
 
@@ -86,6 +92,32 @@ def said_by_xl(*words: str) -> list[str]:
     return done.stdout.splitlines() if done.returncode == 0 else []
 
 
+def without_repetitions(hypercalls: Sequence[Hypercall]) -> list[Hypercall]:
+    """The hypercalls that a guest made, without those by which Xen goes on with a long one.
+
+    Xen may break a hypercall off, let the guest's CPU do other things and enter it again by the same
+    instruction. It marks mmu_update and mmuext_op then (xen/xen.h, MMU_UPDATE_PREEMPTED); multicall it
+    enters with what is left of the list.
+    """
+    kept = []
+    last: dict[str, Hypercall] = {}
+    for each in hypercalls:
+        before = last.get(each.processor)
+        last[each.processor] = each
+        if each.number in (MMU_UPDATE, MMUEXT_OP) and each.arguments[1] & MMU_UPDATE_PREEMPTED:
+            continue
+        if each.number == MULTICALL and before and before.number == MULTICALL:
+            done = before.arguments[1] - each.arguments[1]
+            if (
+                (before.address, before.stack) == (each.address, each.stack)
+                and done > 0
+                and each.arguments[0] == before.arguments[0] + done * MULTICALL_ENTRY
+            ):
+                continue
+        kept.append(each)
+    return kept
+
+
 class RigSession(ControlSession):
     """In the rig.
 
@@ -121,9 +153,8 @@ class RigSession(ControlSession):
         clean, end, advice = end_state(frames.get("xl", []), "killed" in frames, console)
         witness = None
         if guest.witness:
-            entries = software_interrupts(self.interrupts, PV_HYPERCALL)
-            witness = [entry.number for entry in entries]
-            rings = Counter(f"cpl {entry.privilege} cs {entry.selector:#x}" for entry in entries)
+            witness = without_repetitions(software_interrupts(self.interrupts, PV_HYPERCALL))
+            rings = Counter(f"cpl {each.privilege} cs {each.selector:#x}" for each in witness)
             frames["int82"] = [f"{ring}: {count}" for ring, count in sorted(rings.items())]
         command = shlex.join(
             ["xl", "create", "-F", f"backends/{self.name}/{options['config']}.cfg",
@@ -192,6 +223,8 @@ class BackendRig(LinuxRig):
     follow = ("lib", "zlib1g", "xen-")
     modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc")
     module_paths = ("*/drivers/xen/*",)
+
+    witnesses = True
 
     host: dict[str, str] | None = None
     """`xl info` of this machine's own Xen, if it runs one."""

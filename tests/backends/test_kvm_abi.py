@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from ci.build import kernels
 from ci.util import ROOT
 
 FOLDER = ROOT / "backends/kvm"
@@ -119,3 +120,16 @@ def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
     done = compiles("SAME(9, KVM_HC_KICK_CPU);\n", tmp_path)
     assert done.returncode != 0
     assert "is not KVM_HC_KICK_CPU" in done.stderr
+
+
+@pytest.mark.parametrize("call", [call["name"] for call in hypercalls()])
+def test_transfer(call: str) -> None:
+    """Each stub counts right before it enters KVM, by the instruction that vmi__kvm_vmcall chooses."""
+    symbol = f"vmi__kvm_hypercall_{call}"
+    kernel = str(kernels("sample")["kvm"])
+    command = ["objdump", "-d", "--no-show-raw-insn", f"--disassemble={symbol}", kernel]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = [found[1] for found in re.finditer(r"^\s*[0-9a-f]+:\s+(lock \w+|\w+)", text, re.MULTILINE)]
+    start = names.index("lock incl")
+    assert names[start : start + 6] == ["lock incl", "cmpb", "je", "vmcall", "jmp", "vmmcall"]
+    assert names.count("vmcall") == names.count("vmmcall") == names.count("lock incl") == 1

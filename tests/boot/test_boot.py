@@ -9,11 +9,9 @@ import pytest
 
 from ci.figure import Row
 from ci.lava import signals
+from ci.witness import before_mark
 
 from ..conftest import Place, Run, places
-
-# A guest that hangs is given this long; a passing one needs a few seconds in the slowest rig.
-HANG = 45.0
 
 
 def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
@@ -69,11 +67,15 @@ def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) 
 
 
 def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
-    outcome, report = run(configuration, "test=hang", deadline=HANG)
+    # Twice what a good run takes here: the kernel hangs after its checks.
+    deadline = round(run(configuration)[0].seconds * 2 + 8)
+    outcome, report = run(configuration, "test=hang", deadline=float(deadline))
     assert not outcome.clean
     assert outcome.end.startswith("hung")
-    assert HANG <= outcome.seconds < HANG + 30
-    assert report.count("pass") > 0, "the console up to the hang is kept"
+    assert outcome.advice
+    assert deadline <= outcome.seconds < deadline + 30
+    assert "# test=hang" in outcome.console, "the console up to the hang is kept"
+    assert report.count("pass") >= 20
     assert "no result line" in report.errors
 
 
@@ -90,16 +92,22 @@ def test_example_kernel(configuration: Place, run: Run) -> None:
     assert outcome.console.strip()
 
 
-@pytest.mark.parametrize("place", [place for place in places() if place.rig.witnesses], ids=str)
-def test_witness_agrees_with_the_guest(place: Place, run: Run) -> None:
-    """Seen from outside, the guest made the hypercalls that it counted, number by number.
+WITNESSES = [place for place in places() if place.rig.witnesses]
 
-    The guest takes its counts at one moment and prints them afterwards, by hypercalls too: so its
-    counts are those of the first hypercalls that the witness saw, as many as they are in all.
-    """
+
+@pytest.mark.parametrize("place", WITNESSES, ids=str)
+def test_witness_agrees_with_the_guest(place: Place, run: Run) -> None:
+    """Seen from outside, the guest made exactly the hypercalls that it counted, number by number, and
+    all of them at the privilege that it says it has."""
     outcome, report = run(place, witness=True)
+    if not place.rig.witnesses:
+        pytest.skip("this machine's own hypervisor is used, and nothing looks at it from outside")
+    assert report.failures() == []
+    snapshot = dict(pair.split("=") for pair in report.notes["snapshot"][0].split())
+    assert snapshot["exact"] == "yes"
     counted = {call.number: call.count for call in report.hypercalls if call.count}
-    assert counted
+    assert sum(counted.values()) > 100
     assert outcome.witness
-    first = outcome.witness[: sum(counted.values())]
-    assert dict(Counter(first)) == counted
+    seen = before_mark(outcome.witness, int(snapshot["mark"], 16))
+    assert dict(Counter(each.number for each in seen)) == counted
+    assert {each.privilege for each in outcome.witness} == {int(report.boot["rpl"])}

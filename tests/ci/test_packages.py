@@ -56,7 +56,7 @@ def test_records() -> None:
 
 def test_unknown_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that no source offers is one clear error."""
-    with pytest.raises(UserError, match="Unable to locate|No packages found|no package"):
+    with pytest.raises(UserError, match=r"Unable to locate|No packages found|no package"):
         packages.Apt(print).resolve(["no-such-package-anywhere"], ())
 
 
@@ -70,7 +70,7 @@ def test_archive_is_what_cpio_reads(tmp_path: Path) -> None:
     assert len(data) % 512 == 0
     entries = dict(read_newc(data))
     assert list(entries) == ["a", "a/b", "a/b/file", "a/link", "empty", "dev", "dev/console"]
-    mode, content, device = entries["a/b/file"]
+    mode, content, _ = entries["a/b/file"]
     assert (stat.S_ISREG(mode), stat.S_IMODE(mode), content) == (True, 0o640, b"content")
     assert stat.S_ISLNK(entries["a/link"][0]) and entries["a/link"][1] == b"b/file"
     assert stat.S_ISDIR(entries["empty"][0])

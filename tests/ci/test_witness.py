@@ -5,23 +5,47 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ci.witness import Entry, software_interrupts
+from ci.witness import Hypercall, before_mark, software_interrupts
 
-LOG = """\
-check_exception old: 0xffffffff new 0xe
-    10: v=0e e=0002 i=0 cpl=3 IP=0033:0000000000401000 pc=0000000000401000 SP=002b:7ffe CR2=0000000000000082
-RAX=0000000000000000 RBX=0000000000000000
-    11: v=82 e=0000 i=1 cpl=1 IP=e019:00000000c0102256 pc=00000000c0102256 SP=e021:00000000c0104344 env->regs[R_EAX]=000000000000000c
-EAX=0000000c EBX=00000001
-    12: v=80 e=0000 i=1 cpl=3 IP=0023:0000000008048000 pc=0000000008048000 SP=002b:0 env->regs[R_EAX]=0000000000000004
-    13: v=82 e=0000 i=1 cpl=3 IP=e02b:0000000000001000 pc=0000000000001000 SP=e033:0 env->regs[R_EAX]=ffffffff0000001d
-    14: v=82 e=0000 i=0 cpl=0 IP=e008:ffff82d040200000 pc=ffff82d040200000 SP=0000:0 env->regs[R_EAX]=0000000000000001
-"""  # noqa: E501
+STATE = """\
+EAX={eax} EBX=00000001 ECX={ecx} EDX=00000003
+ESI=00000004 EDI=00000005 EBP=00000006 ESP=c0104344
+EIP=c0102256 EFL=00000203 [------C] CPL=1 II=0 A20=1 SMM=0 HLT=0
+TR =e040 {tr} 00000067 00008900 DPL=0 TSS64-avl
+"""
+LOG = (
+    "check_exception old: 0xffffffff new 0xe\n"
+    "    10: v=0e e=0002 i=0 cpl=3 IP=0033:0000000000401000 pc=0 SP=002b:7ffe CR2=0000000000000082\n"
+    "RAX=0000000000000000 RBX=0000000000000000\n"
+    "TR =e040 00000001 00000067 00008900\n"
+    "    11: v=82 e=0000 i=1 cpl=1 IP=e019:00000000c0102256 pc=0 SP=e021:0 env->regs[R_EAX]=0c\n"
+    + STATE.format(eax="0000000c", ecx="00000002", tr="40819040")
+    + "    12: v=80 e=0000 i=1 cpl=3 IP=0023:0000000008048000 pc=0 SP=002b:0 env->regs[R_EAX]=04\n"
+    + STATE.format(eax="00000004", ecx="00000002", tr="40819040")
+    + "    13: v=82 e=0000 i=1 cpl=3 IP=e02b:00000000c0102256 pc=0 SP=e033:0 env->regs[R_EAX]=1d\n"
+    + STATE.format(eax="0000001d", ecx="00000077", tr="50819040")
+    + "    14: v=82 e=0000 i=0 cpl=0 IP=e008:ffff82d040200000 pc=0 SP=0000:0 env->regs[R_EAX]=01\n"
+    + STATE.format(eax="00000001", ecx="00000077", tr="50819040")
+    + "    15: v=82 e=0000 i=1 cpl=3 IP=0033:0000000000401000 pc=0 SP=002b:0 env->regs[R_EAX]=01\n"
+    + "RAX=0000000000000001 RBX=0000000000000000\n"
+    + "TR =e040 00000001 00000067 00008900\n"
+)
+
+
+def hypercall(number: int, second: int, privilege: int, selector: int, processor: str) -> Hypercall:
+    arguments = (1, second, 3, 4, 5)
+    return Hypercall(number, arguments, privilege, selector, 0xC0102256, 0xC0104344, processor)
 
 
 def test_only_software_interrupts_of_the_vector(tmp_path: Path) -> None:
+    """Not faults, not hardware's interrupts, not other vectors, not 64-bit code."""
     log = tmp_path / "int.log"
     log.write_text(LOG)
-    assert software_interrupts(log, 0x82) == [Entry(12, 1, 0xE019), Entry(29, 3, 0xE02B)]
-    assert software_interrupts(log, 0x80) == [Entry(4, 3, 0x23)]
+    first = hypercall(12, 2, 1, 0xE019, "40819040")
+    second = hypercall(29, 0x77, 3, 0xE02B, "50819040")
+    assert software_interrupts(log, 0x82) == [first, second]
+    assert [each.number for each in software_interrupts(log, 0x80)] == [4]
     assert software_interrupts(log, 0x83) == []
+    assert before_mark([first, second, first], 0x77) == [first]
+    assert before_mark([first, second, first], 2) == [first, second]
+    assert before_mark([first, second], 0x78) == []
