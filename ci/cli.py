@@ -28,7 +28,8 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
-  ./vmi bench             measure: generator, build, boot, calls
+  ./vmi bench [PYTEST ARGUMENT…]
+                          measure: generator, build, boot, calls
   ./vmi lint-tree         check form: C, shell, Python
   ./vmi setup             install what is missing (all other words do it too)
 """
@@ -121,10 +122,10 @@ def _regenerate() -> int:
     return 0
 
 
-def _bench() -> int:
+def _bench(words: list[str]) -> int:
     from .testing import bench
 
-    return bench()
+    return bench(words)
 
 
 def _lint() -> int:
@@ -141,7 +142,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "new-backend": _new_backend,
     "check": _check,
     "test": _test,
-    "bench": _plain(_bench),
+    "bench": _bench,
     "regenerate": _plain(_regenerate),
     "generate": _plain(_regenerate),
     "lint-tree": _plain(_lint),

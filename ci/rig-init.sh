@@ -52,6 +52,7 @@ while read -r word rest <&3; do
     case $word in
         set)
             key=${rest%% *}
+            # shellcheck disable=SC2034 # used by the line that eval makes
             value=${rest#"$key"}
             eval "opt_$key=\${value# }"
             keys="$keys opt_$key"
@@ -61,7 +62,7 @@ while read -r word rest <&3; do
             # shellcheck disable=SC2086 # a list of variables
             unset $keys
             keys=
-            say done "$rest"
+            say "done" "$rest"
             ;;
         end)
             break

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Live = Callable[[str], None]
 
+IMAGES_KEPT = 3
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -105,6 +107,9 @@ class Rig(abc.ABC):
     """How the kernels of one backend are booted."""
 
     configurations: tuple[Configuration, ...]
+    instruction_counter: Mapping[str, str] = {}
+    """Options of a guest (`Guest.options`) with which its time-stamp counter counts instructions; empty
+    if no option does."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -429,6 +434,12 @@ class LinuxRig(Rig):
                     (Path(new) / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
                     shutil.rmtree(folder, ignore_errors=True)
                     shutil.copytree(new, folder)
+                # Older images stay for other checkouts that use this cache, but not for ever.
+                images = sorted(
+                    folder.parent.glob(f"{self.backend}-*"), key=lambda path: path.stat().st_mtime
+                )
+                for old in images[:-IMAGES_KEPT]:
+                    shutil.rmtree(old, ignore_errors=True)
         self.image = Image(folder, json.loads((folder / "versions.json").read_text()))
 
     def _build(self, folder: Path, trees: list[Path]) -> dict[str, str]:

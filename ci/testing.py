@@ -69,7 +69,7 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
     return 1 if status or count["fail"] else 0
 
 
-def bench() -> int:
+def bench(arguments: Sequence[str]) -> int:
     """Measurements: tests/bench/ prints them; nothing is asserted on clock time."""
     build()
-    return pytest(["-q", "-s", "-o", "python_files=bench_*.py", "tests/bench"], [])
+    return pytest(["-q", "-s", "-o", "python_files=bench_*.py", "tests/bench", *arguments], [])

@@ -50,6 +50,7 @@ class BackendRig(Rig):
     """Options of a guest: `cpu` and `accel` (QEMU's), `qemu` (further arguments, for example -icount)."""
 
     configurations = (Configuration("native", "hardware"),)
+    instruction_counter = {"qemu": "-icount shift=0"}
 
     def describe(self) -> dict[str, str]:
         try:

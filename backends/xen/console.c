@@ -8,7 +8,8 @@
 
 #include <xen/io/console.h>
 
-#define REPORTS_MAX 400
+#define REPORTS_MAX     32
+#define DRAIN_WAITS_MAX 100 /* of 10 ms each */
 
 static struct xencons_interface *ring;
 static evtchn_port_t console_port;
@@ -86,6 +87,17 @@ VMI__ROUTINE int32_t vmi__xen_console_read(void *to, uint32_t length)
     }
     vmi__xen_give(&lock, mask);
     return (int32_t)count;
+}
+
+void vmi__xen_console_drain(void)
+{
+    for (uint32_t waits = 0; ring && waits < DRAIN_WAITS_MAX; waits++) {
+        if (room() == sizeof(ring->out) || room() > sizeof(ring->out))
+            return;
+        vmi__xen_port_clear(console_port);
+        if (room() != sizeof(ring->out))
+            vmi__xen_port_wait(console_port);
+    }
 }
 
 /* ---- reports

@@ -99,16 +99,18 @@ VMI__ROUTINE void vmi__xen_write_gdt_entry(void *gdt, uint32_t index, uint32_t l
 {
     uint64_t descriptor = (uint64_t)high << 32 | low;
     uint32_t mask = vmi__xen_mask();
-    struct vmi__xen_cpu *cpu = vmi__xen_self();
 
     ((uint64_t *)gdt)[index] = descriptor;
-    if ((uint32_t)(uintptr_t)gdt == cpu->gdt.base && index < (cpu->gdt.limit + 1u) / 8) {
-        descriptor = accepted(descriptor);
-        if (cpu->gdt_page[index] != descriptor || cpu->lazy & VMI_LAZY_CPU)
+    descriptor = accepted(descriptor);
+    /* Every CPU that has loaded this table has a copy of it. */
+    for (uint32_t i = 0; i < vmi__xen_cpu_count; i++) {
+        const struct vmi__xen_cpu *cpu = vmi__xen_cpus[i];
+
+        if ((uint32_t)(uintptr_t)gdt == cpu->gdt.base && index < (cpu->gdt.limit + 1u) / 8)
             write_gdt(cpu->gdt_page, VMI_ORDINAL_WRITE_GDT_ENTRY, index, descriptor);
-        if (!(cpu->lazy & VMI_LAZY_CPU))
-            vmi__xen_carry_out(cpu);
     }
+    if (!(vmi__xen_self()->lazy & VMI_LAZY_CPU))
+        vmi__xen_carry_out(vmi__xen_self());
     vmi__xen_unmask(mask);
 }
 

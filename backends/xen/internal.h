@@ -270,6 +270,8 @@ void vmi__xen_alarms(struct vmi__xen_cpu *cpu);
 
 void vmi__xen_console_start(void *ring, evtchn_port_t port);
 evtchn_port_t vmi__xen_console_port(void);
+/* Gives the other side of the console a bounded time to take what was written. */
+void vmi__xen_console_drain(void);
 
 /* Says that Xen refused something, with the call that it was done for; the first reports only. */
 void vmi__xen_report(uint32_t call, uint32_t entry, uint64_t value, int32_t error);

@@ -102,6 +102,7 @@ static void __attribute__((noreturn)) shut_down(uint32_t reason)
 {
     struct sched_shutdown how = {.reason = reason};
 
+    vmi__xen_console_drain();
     for (;;)
         vmi__xen_hypercall_sched_op(SCHEDOP_shutdown, &how);
 }

@@ -365,7 +365,7 @@ int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
         cpu->update[cpu->updates++].val = entry;
     }
     vmi__xen_queue(cpu, call, __HYPERVISOR_update_va_mapping, address, low, high,
-                   UVMF_INVLPG | UVMF_LOCAL);
+                   UVMF_INVLPG | UVMF_ALL);
     result = vmi__xen_carry_out(cpu);
     vmi__xen_unmask(mask);
     return result;

@@ -60,7 +60,13 @@ static uint64_t system_time(void)
         version = info->version;
         vmi__barrier();
         tsc = read_tsc();
-        delta = tsc > info->tsc_timestamp ? tsc - info->tsc_timestamp : 0;
+        /*
+         * As a signed difference: where Xen counts cycles from a domain's birth, what it noted
+         * before that is negative.
+         */
+        delta = tsc - info->tsc_timestamp;
+        if (delta >> 63)
+            delta = 0;
         delta = info->tsc_shift >= 0 ? delta << info->tsc_shift : delta >> -info->tsc_shift;
         time = info->system_time + vmi__scale(delta, info->tsc_to_system_mul, 32);
         vmi__barrier();
