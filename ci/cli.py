@@ -21,6 +21,11 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
                           lint and all tests, or the tests that pytest's arguments choose; --skip
                           leaves a configuration out; --lava prints results as LAVA signals as well
+  ./vmi conformance [NAME…] [--lava]
+                          hold libraries to the specification and to what they declare, call by call
+  ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
+                          begin a backend: a folder that builds and boots as the one it inherits from
+  ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench [PYTEST ARGUMENT…]
@@ -45,6 +50,36 @@ def _boot(words: list[str]) -> int:
     from .boot import boot
 
     return boot(options.names, options.append, options.json, options.lava)
+
+
+def _conformance(words: list[str]) -> int:
+    parser = _Parser(prog="vmi conformance", add_help=False)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--lava", action="store_true")
+    options = parser.parse_args(words)
+    from .conformance import conformance
+
+    return conformance(options.names, options.lava)
+
+
+def _new_backend(words: list[str]) -> int:
+    parser = _Parser(prog="vmi new-backend", add_help=False)
+    parser.add_argument("name")
+    parser.add_argument("--inherit", default="native")
+    parser.add_argument("--hypercall", default="")
+    options = parser.parse_args(words)
+    from .porting import new_backend
+
+    return new_backend(options.name, options.inherit, options.hypercall)
+
+
+def _check(words: list[str]) -> int:
+    parser = _Parser(prog="vmi check", add_help=False)
+    parser.add_argument("name")
+    options = parser.parse_args(words)
+    from .porting import check
+
+    return check(options.name)
 
 
 def _test(words: list[str]) -> int:
@@ -103,6 +138,9 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "setup": _plain(_setup),
     "build": _plain(_build),
     "boot": _boot,
+    "conformance": _conformance,
+    "new-backend": _new_backend,
+    "check": _check,
     "test": _test,
     "bench": _bench,
     "regenerate": _plain(_regenerate),

@@ -109,6 +109,15 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
             raise pexpect.EOF("machine ended")  # else expect() spins
         return data
 
+    def feed(self, data: bytes, timeout: float) -> None:
+        """Type data on the console, as fast as the machine takes it; TimeoutError if it does not."""
+        deadline = time.monotonic() + timeout
+        while data:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([], [self._clientsocket], [], left)[1]:
+                raise TimeoutError(f"{len(data)} bytes were not taken")
+            data = data[self._clientsocket.send(data[:65536]) :]
+
     @step()  # type: ignore[untyped-decorator]
     def wait(self, timeout: float) -> int | None:
         """QEMU's exit status; subprocess.TimeoutExpired if it still runs."""

@@ -57,6 +57,9 @@ class Guest:
     """Seconds until the guest is stopped and reported as hanging."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What only this rig understands, for example another CPU model."""
+    typed: bytes = b""
+    """What is typed on the guest's console after its line `# input ready`; only where the guest's console is
+    a serial port of this machine's QEMU."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -139,18 +142,22 @@ class Rig(abc.ABC):
         return {}
 
 
+def rig_class(backend: str) -> Any:
+    """The class BackendRig of a backend; one that boots as its parent does builds on the parent's."""
+    path = ROOT / "backends" / backend / "rig.py"
+    spec = importlib.util.spec_from_file_location(f"vmi_rig_{backend.replace('-', '_')}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.BackendRig
+
+
 def discover(report: Progress) -> dict[str, Rig]:
     """The rigs of all backends, by backend; backends that others build on come first."""
     rigs = {}
     for backend in backends():
-        path = ROOT / "backends" / backend / "rig.py"
-        if not path.is_file():
-            continue
-        spec = importlib.util.spec_from_file_location(f"vmi_rig_{backend.replace('-', '_')}", path)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        rigs[backend] = module.BackendRig(backend, report)
+        if (ROOT / "backends" / backend / "rig.py").is_file():
+            rigs[backend] = rig_class(backend)(backend, report)
     return rigs
 
 
@@ -265,6 +272,9 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                     shutdown = strategy.qemu.shutdown_reason()
                     break
                 lines.append(line)
+                if guest.typed and line.startswith("# input ready"):
+                    with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
+                        strategy.qemu.feed(guest.typed, strategy.left())
                 if live:
                     live(line)
             lines += [rest] if (rest := strategy.rest()) else []

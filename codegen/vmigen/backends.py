@@ -399,6 +399,14 @@ class BackendRules:
                 "remove them",
             )
             return None
+        if "when" in entry and given != ["hypercall", "routine"]:
+            self._problems.add(
+                entry.key_place("when"),
+                "`when` without a routine that makes hypercalls",
+                "it says when that routine makes them",
+                "remove it",
+            )
+            return None
         note = entry.get("note")
         if "routine" in entry and not self._routine(entry, call):
             return None
@@ -442,6 +450,7 @@ class BackendRules:
                 way.reason,
                 note,
                 way.origin,
+                way.when,
             )
         return way
 
@@ -506,6 +515,7 @@ class BackendRules:
                 routine=entry["routine"],
                 note=note,
                 origin=source.name,
+                when=entry.get("when"),
             )
         if isinstance(listed, Seq):
             self._problems.add(

@@ -253,6 +253,7 @@ class Way:
     reason: str | None = None
     note: str | None = None
     origin: str = ""
+    when: str | None = None
 
     @property
     def how(self) -> str:

@@ -256,6 +256,7 @@ class Renderer:
             "routine": way.routine,
             "direct": way.direct is not None,
             "reason": way.reason,
+            "when": way.when,
             "note": way.note,
             "instructions": self._generator.stub(call, way, self._arch),
         }
@@ -370,6 +371,8 @@ def _way_cell(backend: Backend, call: Call) -> str:
     text = _SIGNS[way.kind]
     if way.kind is Kind.HYPERCALL:
         text += f" {', '.join(way.hypercalls)}"
+        if way.when:
+            text += f", {way.when}"
     elif way.kind is Kind.UNSUPPORTED:
         text += f" {way.reason}"
     elif way.kind is Kind.INSTRUCTION:
@@ -384,6 +387,8 @@ def _way_text(backend: Backend, way: Way) -> str:
     text = way.how
     if way.kind is Kind.HYPERCALL and way.routine:
         text += f", from the routine {way.routine}"
+        if way.when:
+            text += f", {way.when}"
     if way.direct is not None and way.constants:
         text += f" with {', '.join(str(value) for value in way.constants)}"
     if way.origin != backend.name:

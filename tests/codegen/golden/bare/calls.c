@@ -9,13 +9,13 @@
 #include <vmi/vmi.h>
 
 const struct vmi_call_info vmi_calls[] = {
-    {"Probe", VMI_ORDINAL_PROBE, VMI_KIND_ROUTINE, "vmi__bare_probe"},
-    {"Load", VMI_ORDINAL_LOAD, VMI_KIND_INSTRUCTION, "mov %eax, %cr3"},
-    {"Store", VMI_ORDINAL_STORE, VMI_KIND_ROUTINE, "vmi__bare_store"},
-    {"Clock", VMI_ORDINAL_CLOCK, VMI_KIND_INSTRUCTION, "rdtsc"},
-    {"Return", VMI_ORDINAL_RETURN, VMI_KIND_INSTRUCTION, "iret"},
-    {"Fetch", VMI_ORDINAL_FETCH, VMI_KIND_UNSUPPORTED, "a machine has no | state"},
-    {"Stop", VMI_ORDINAL_STOP, VMI_KIND_ROUTINE, "vmi__bare_stop"},
+    {"Probe", VMI_ORDINAL_PROBE, VMI_KIND_ROUTINE, "vmi__bare_probe", 0},
+    {"Load", VMI_ORDINAL_LOAD, VMI_KIND_INSTRUCTION, "mov %eax, %cr3", 0},
+    {"Store", VMI_ORDINAL_STORE, VMI_KIND_ROUTINE, "vmi__bare_store", 0},
+    {"Clock", VMI_ORDINAL_CLOCK, VMI_KIND_INSTRUCTION, "rdtsc", 0},
+    {"Return", VMI_ORDINAL_RETURN, VMI_KIND_INSTRUCTION, "iret", 0},
+    {"Fetch", VMI_ORDINAL_FETCH, VMI_KIND_UNSUPPORTED, "a machine has no | state", 0},
+    {"Stop", VMI_ORDINAL_STOP, VMI_KIND_ROUTINE, "vmi__bare_stop", 0},
 };
 const uint32_t vmi_calls_count = 7;
 

@@ -9,13 +9,13 @@
 #include <vmi/vmi.h>
 
 const struct vmi_call_info vmi_calls[] = {
-    {"Probe", VMI_ORDINAL_PROBE, VMI_KIND_ROUTINE, "vmi__bare_probe"},
-    {"Load", VMI_ORDINAL_LOAD, VMI_KIND_HYPERCALL, "load"},
-    {"Store", VMI_ORDINAL_STORE, VMI_KIND_HYPERCALL, "store"},
-    {"Clock", VMI_ORDINAL_CLOCK, VMI_KIND_ROUTINE, "vmi__hyper_clock"},
-    {"Return", VMI_ORDINAL_RETURN, VMI_KIND_INSTRUCTION, "iret"},
-    {"Fetch", VMI_ORDINAL_FETCH, VMI_KIND_HYPERCALL, "fetch, load"},
-    {"Stop", VMI_ORDINAL_STOP, VMI_KIND_HYPERCALL, "load"},
+    {"Probe", VMI_ORDINAL_PROBE, VMI_KIND_ROUTINE, "vmi__bare_probe", 0},
+    {"Load", VMI_ORDINAL_LOAD, VMI_KIND_HYPERCALL, "load", 0},
+    {"Store", VMI_ORDINAL_STORE, VMI_KIND_HYPERCALL, "store", 0},
+    {"Clock", VMI_ORDINAL_CLOCK, VMI_KIND_ROUTINE, "vmi__hyper_clock", 0},
+    {"Return", VMI_ORDINAL_RETURN, VMI_KIND_INSTRUCTION, "iret", 0},
+    {"Fetch", VMI_ORDINAL_FETCH, VMI_KIND_HYPERCALL, "fetch, load", 0},
+    {"Stop", VMI_ORDINAL_STOP, VMI_KIND_HYPERCALL, "load", 0},
 };
 const uint32_t vmi_calls_count = 7;
 

@@ -107,6 +107,7 @@ struct vmi_call_info {
     uint16_t ordinal; /**< VMI_ORDINAL_… */
     uint16_t kind;    /**< VMI_KIND_… */
     const char *how;  /**< Instructions, hypercalls, routine, or why it is unsupported. */
+    const char *when; /**< When the hypercalls are made at all; null: at every call, or there are none. */
 };
 
 /** A hypercall of the library. */

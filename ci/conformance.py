@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi conformance`: the conformance kernel in each configuration, and one verdict for each."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from . import ktap
+from .boot import CPUS, choose, show_failure
+from .build import build, kernels
+from .lava import signals
+from .rig import Guest, discover
+from .util import RESULTS, UserError, progress, write_if_changed
+
+DEADLINE = 180.0
+LINE_DATA = 64
+
+
+def verdict(name: str, failures: Sequence[str], report: ktap.Report, clean: bool, end: str) -> str:
+    """One line: what a configuration conforms to, or where it does not."""
+    counts = Counter(test.status for test in report.tests)
+    kinds = Counter(call.kind for call in report.calls)
+    declared = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    checks = f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped"
+    if clean and not failures:
+        return f"{name}: conforms: {checks}; declared: {declared}"
+    wrong = [test.name for test in report.tests if test.status == "fail"]
+    what = ", ".join(wrong[:6]) + (", …" if len(wrong) > 6 else "") or end
+    return f"{name}: DOES NOT CONFORM: {checks}; {what}"
+
+
+def console_data(kib: int) -> list[str]:
+    """The lines that the kernel writes with `console=KIB` (conformance/behaviour.c)."""
+    state, lines = 1, []
+    for number in range(kib * 1024 // LINE_DATA):
+        digits = []
+        for _ in range(LINE_DATA):
+            state = (1664525 * state + 1013904223) & 0xFFFFFFFF
+            digits.append("0123456789abcdef"[state >> 28])
+        lines.append(f"# data {number} {''.join(digits)}")
+    return lines
+
+
+def typed_data(kib: int) -> bytes:
+    """The same digits in one row, for the kernel's option `input=KIB`."""
+    return "".join(line.split()[-1] for line in console_data(kib)).encode()
+
+
+def data_received(console: str) -> list[str]:
+    """Those lines as they arrived."""
+    return re.findall(r"^# data .*$", console.replace("\r", ""), re.MULTILINE)
+
+
+def conformance(names: Sequence[str], lava: bool) -> int:
+    rigs = discover(progress)
+    chosen = choose(rigs, names)
+    if not chosen:
+        raise UserError("no backend has a rig.py, so nothing can be booted")
+    build()
+    images = kernels("conformance")
+    verdicts, failed = [], False
+    for backend in dict.fromkeys(backend for backend, _ in chosen):
+        rig = rigs[backend]
+        rig.prepare()
+        with rig.session([images[backend]], RESULTS / "conformance") as session:
+            for _, configuration in (pair for pair in chosen if pair[0] == backend):
+                progress(f"conformance of {configuration.name}")
+                guest = Guest(
+                    images[backend], configuration.name, cpus=CPUS, deadline=DEADLINE,
+                    options=configuration.options,
+                )  # fmt: skip
+                outcome = session.run(guest, live=lambda line: print(line, flush=True))
+                log = RESULTS / "conformance" / f"{configuration.name}.guest.log"
+                write_if_changed(log, outcome.console + "\n")
+                report = ktap.parse(outcome.console)
+                failures = report.failures()
+                if failures or not outcome.clean:
+                    failed = True
+                    show_failure(outcome, failures)
+                if lava:
+                    print("\n".join(signals(report, f"conformance-{configuration.name}")))
+                verdicts.append(verdict(configuration.name, failures, report, outcome.clean, outcome.end))
+    sys.stdout.flush()
+    print("\n" + "\n".join(verdicts))
+    return 1 if failed else 0

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What calls do together, and what they answer to arguments that are wrong. */
+#include <stddef.h>
+#include <vmi/vmi.h>
+
+#include "behaviour.h"
+#include "checks.h"
+#include "contract.h"
+#include "descriptors.h"
+#include "frames.h"
+#include "layout.h"
+#include "lock.h"
+#include "paging.h"
+#include "print.h"
+#include "process.h"
+#include "programs.h"
+#include "smp.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+#include "x86.h"
+
+#define NO_CPU          31
+#define NO_EVENT        0x7fffffff
+#define WINDOW_PAGE     (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+#define MSR_SYSENTER_CS 0x174 /* Intel SDM vol. 4, table 2-2 */
+
+#define NEEDS_SECOND_CPU()                                                                         \
+    do {                                                                                           \
+        if (!(smp_online() & 2)) {                                                                 \
+            ktap_skip("one CPU");                                                                  \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+/* ---- wrong arguments ---- */
+
+static void send_ipi_errors(void)
+{
+    NEEDS(SEND_IPI);
+    EXPECT_EQUAL(vmi_send_ipi(1, 0, 31), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(1, 0, 256), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(1, NO_CPU, VECTOR_CHECK), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(1u << NO_CPU, 0, VECTOR_CHECK), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(1, UINT32_MAX, VECTOR_CHECK), VMI_EINVAL);
+    /* Nobody is nothing wrong. */
+    EXPECT_EQUAL(vmi_send_ipi(0, 0, VECTOR_CHECK), VMI_OK);
+}
+
+static void flush_remote_tlb_errors(void)
+{
+    NEEDS(FLUSH_REMOTE_TLB);
+    int32_t result = vmi_flush_remote_tlb(1u << NO_CPU, 0, 0, 0);
+    EXPECT(result == VMI_EINVAL || result == VMI_ENOSYS);
+}
+
+static void kick_errors(void)
+{
+    NEEDS(KICK);
+    EXPECT_EQUAL(vmi_kick(NO_CPU), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_kick(UINT32_MAX), VMI_EINVAL);
+}
+
+static void share_page_errors(void)
+{
+    NEEDS(SHARE_PAGE);
+    NEEDS(UNSHARE_PAGE);
+    EXPECT_EQUAL(vmi_share_page(0xfffff, 0, VMI_SHARE_READ), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_share_page(frame_of(vmi_calls), 0, 0x80000000), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_unshare_page(0x7ffffff0), VMI_EINVAL);
+}
+
+static void event_errors(void)
+{
+    NEEDS(EVENT_BIND);
+    EXPECT_EQUAL(vmi_event_bind(0xff, 0, VECTOR_CHECK), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_CONSOLE, 0, 31), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_CONSOLE, 0, 256), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_event_unmask(NO_EVENT), VMI_EINVAL);
+    if (call_unsupported(VMI_ORDINAL_EVENT_NOTIFY) == NULL)
+        EXPECT_EQUAL(vmi_event_notify(NO_EVENT), VMI_EINVAL);
+}
+
+static void missing_values(void)
+{
+    EXPECT_EQUAL(vmi_get_dr(8), 0);
+    EXPECT_EQUAL(vmi_get_cycle_counter(0x55), 0);
+    /* A frame without a counterpart is not present; where frames are the machine's, it has one. */
+    const uint64_t nowhere = 0xffffffffff001ull;
+    uint64_t physical = vmi_machine_to_physical(nowhere);
+    EXPECT(!(physical & PTE_PRESENT) || vmi_physical_to_machine(physical) == nowhere);
+}
+
+/* ---- interrupts ---- */
+
+static volatile uint32_t taken;
+
+static void count(struct trap_frame *frame)
+{
+    taken++;
+    vmi_end_of_interrupt(frame->vector);
+}
+
+/* An interrupt is raised while they are masked, then Halt lets it in: none may be slept through. */
+static void none_lost_by_halt(void)
+{
+    const uint32_t rounds = 200;
+    uint32_t lost = 0;
+
+    NEEDS(SEND_IPI);
+    trap_handler_set(VECTOR_CHECK, count);
+    taken = 0;
+    for (uint32_t round = 1; round <= rounds; round++) {
+        vmi_disable_interrupts();
+        vmi_send_ipi(1, 0, VECTOR_CHECK);
+        vmi_halt();
+        lost += taken != round;
+        vmi_enable_interrupts();
+        EXPECT(wait_for_count(&taken, round, 1000));
+    }
+    EXPECT_EQUAL(lost, 0);
+}
+
+/* Returns by IRET with interrupts let in again take what has come meanwhile. */
+static volatile uint32_t seen_in_handler, handler_open;
+
+static void raise_in_handler(struct trap_frame *frame)
+{
+    vmi_end_of_interrupt(frame->vector);
+    if (taken++ == 0)
+        vmi_send_ipi(1, 0, VECTOR_CHECK);
+    seen_in_handler = taken;
+    handler_open |= vmi_get_interrupt_mask() & EFLAGS_IF;
+}
+
+static void pending_at_return(void)
+{
+    NEEDS(SEND_IPI);
+    trap_handler_set(VECTOR_CHECK, raise_in_handler);
+    taken = seen_in_handler = handler_open = 0;
+    EXPECT_EQUAL(vmi_send_ipi(1, 0, VECTOR_CHECK), VMI_OK);
+    bool both = wait_for_count(&taken, 2, 1000);
+    trap_handler_set(VECTOR_CHECK, count);
+    EXPECT(both);
+    EXPECT_EQUAL(taken, 2);
+    EXPECT_EQUAL(handler_open, 0);
+}
+
+/* ---- ring 3 ---- */
+
+void sysexit_to(const struct trap_frame *frame) __attribute__((regparm(3), noreturn));
+
+static trap_handler *system_call;
+static uint32_t exits;
+
+static void leave_by_sysexit(struct trap_frame *frame)
+{
+    system_call(frame);
+    exits++;
+    sysexit_to(frame);
+}
+
+static void sysexit(void)
+{
+    struct process ended = {0};
+    uint32_t highest, ignored, features;
+
+    NEEDS(SYSEXIT);
+    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
+    vmi_cpuid(1, 0, &ignored, &ignored, &ignored, &features);
+    if (contract_declared(VMI_ORDINAL_SYSEXIT) == VMI_KIND_INSTRUCTION &&
+        !(features & 1u << 11)) { /* SEP */
+        ktap_skip("this processor has no SYSEXIT");
+        return;
+    }
+    vmi_wrmsr(MSR_SYSENTER_CS, SELECTOR(GDT_KERNEL_CODE, 0));
+    timer_cancel();
+    spin_milliseconds(1);
+    exits = 0;
+    system_call = trap_handler_set(VECTOR_SYSCALL, leave_by_sysexit);
+    uint32_t before = contract_hypercalls();
+    struct process *process = process_start(&user_hello);
+    if (process != NULL)
+        process_reap(process, &ended);
+    contract_made(VMI_ORDINAL_SYSEXIT, contract_declared(VMI_ORDINAL_SYSEXIT) == VMI_KIND_HYPERCALL
+                                           ? contract_hypercalls() - before
+                                           : 0);
+    trap_handler_set(VECTOR_SYSCALL, system_call);
+    timer_init_cpu();
+    EXPECT(process != NULL);
+    EXPECT_EQUAL(ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(ended.status, (int32_t)ended.id);
+    EXPECT_EQUAL(exits, 3);
+}
+
+/* ---- lazy mode ---- */
+
+/* Maps a page in lazy mode; what observes it comes before the mode is left. */
+static void observed(void (*observe)(void))
+{
+    uint32_t pfn = frame_allocate(), found;
+
+    EXPECT(pfn != FRAME_NONE);
+    *(volatile uint32_t *)frame_address(pfn) = 0x0b5e54ed;
+    uint32_t flags = interrupts_mask();
+    vmi_set_lazy_mode(VMI_LAZY_MMU);
+    window_map(MAP_WINDOW, pfn, WINDOW_PAGE);
+    observe();
+    found = *(volatile uint32_t *)MAP_WINDOW;
+    window_map(MAP_WINDOW, 0, 0);
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+    vmi_inval_page(MAP_WINDOW);
+    interrupts_restore(flags);
+    frame_release(pfn);
+    EXPECT_EQUAL(found, 0x0b5e54ed);
+}
+
+static void inval_page(void)
+{
+    vmi_inval_page(MAP_WINDOW);
+}
+
+static void lazy_inval_page(void)
+{
+    observed(inval_page);
+}
+
+static void flush_tlb(void)
+{
+    vmi_flush_tlb(VMI_FLUSH_TLB);
+}
+
+static void lazy_flush_tlb(void)
+{
+    observed(flush_tlb);
+}
+
+static void set_cr3(void)
+{
+    vmi_set_cr3(aspace_cr3(&kernel_aspace));
+}
+
+static void lazy_set_cr3(void)
+{
+    observed(set_cr3);
+}
+
+static void change_mode(void)
+{
+    vmi_set_lazy_mode(VMI_LAZY_CPU);
+}
+
+static void lazy_mode_changed(void)
+{
+    observed(change_mode);
+}
+
+/*
+ * Both halves of an entry are written: an entry that is not present holds what it is given. And an
+ * entry is replaced whole, whatever was there.
+ */
+static void entry_halves(void)
+{
+    const volatile uint32_t *entry =
+        (const uint32_t *)aspace_entry(&kernel_aspace, MAP_WINDOW, false);
+    const uint32_t low = 0x55aa0ff0, high = 0x12345678;
+
+    vmi_set_pxe_long(low, high, (uint64_t *)(uintptr_t)entry, VMI_PAGE_PT);
+    uint32_t found_low = entry[0], found_high = entry[1];
+    vmi_set_pxe_long(0, 0, (uint64_t *)(uintptr_t)entry, VMI_PAGE_PT);
+    EXPECT_EQUAL(found_low, low);
+    EXPECT_EQUAL(found_high, high);
+    EXPECT_EQUAL(entry[0], 0);
+    EXPECT_EQUAL(entry[1], 0);
+}
+
+/* ---- more than one CPU ---- */
+
+static struct {
+    struct spinlock lock;
+    uint64_t latest;
+    uint32_t wrong;
+} counter;
+
+static void compare_counter(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 1000; i++) {
+        uint32_t flags = lock_acquire(&counter.lock);
+        uint64_t now = vmi_get_cycle_counter(VMI_CYCLES_REAL);
+        counter.wrong += now < counter.latest;
+        counter.latest = now;
+        lock_release(&counter.lock, flags);
+    }
+}
+
+static void counter_across(void)
+{
+    struct thread *other;
+
+    NEEDS_SECOND_CPU();
+    other = thread_create("counter", compare_counter, NULL, 2);
+    EXPECT(other != NULL);
+    compare_counter(NULL);
+    thread_join(other);
+    EXPECT_EQUAL(counter.wrong, 0);
+}
+
+/* The first of the sample kernel's checks of CPUs starts them all; here what it takes is counted as
+ * well. */
+static void start_cpus(void)
+{
+    timer_cancel();
+    uint32_t before = contract_hypercalls();
+    checks_cpus[0].run();
+    if (contract_declared(VMI_ORDINAL_SET_INITIAL_AP_STATE) == VMI_KIND_HYPERCALL)
+        contract_made(VMI_ORDINAL_SET_INITIAL_AP_STATE, contract_hypercalls() - before);
+    timer_init_cpu();
+}
+
+/* A CPU that runs is not started again, however good the state. */
+static void start_twice(void)
+{
+    static uint32_t stack[64] __attribute__((aligned(16)));
+
+    NEEDS_SECOND_CPU();
+    struct vmi_dtr gdt = descriptors_gdt(), idt = descriptors_idt();
+    struct vmi_ap_state state = {
+        .cr0 = vmi_get_cr0(),
+        .cr3 = aspace_cr3(&kernel_aspace),
+        .cr4 = vmi_get_cr4(),
+        .eip = (uint32_t)(uintptr_t)smp_park_if_asked,
+        .eflags = EFLAGS_FIXED,
+        .esp = (uint32_t)(uintptr_t)&stack[60],
+        .cs = (uint16_t)kernel_cs(),
+        .ss = (uint16_t)kernel_ss(),
+        .ds = USER_DS,
+        .es = USER_DS,
+        .gdtr_limit = gdt.limit,
+        .gdtr_base = gdt.base,
+        .idtr_base = idt.base,
+        .idtr_limit = idt.limit,
+    };
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
+}
+
+/* ---- console ---- */
+
+/* Every length up to a line's is taken whole; the host compares what comes out. */
+static void console_lengths(void)
+{
+    char line[64];
+
+    for (uint32_t length = 1; length <= 61; length++) {
+        line[0] = '#';
+        for (uint32_t i = 1; i < length; i++)
+            line[i] = (char)('0' + i % 10);
+        line[length] = '\r';
+        line[length + 1] = '\n';
+        EXPECT_EQUAL(vmi_console_write(line, length + 2), length + 2);
+    }
+}
+
+static const char hexadecimal[] = "0123456789abcdef";
+
+#define LINE_DATA 64 /* hexadecimal digits of a line */
+
+/*
+ * A row of lines "# data N DIGITS"; the digits are those of a generator (x ← 1664525 x +
+ * 1013904223, Numerical Recipes, 7.1, with x from 1) that the host runs too.
+ */
+void behaviour_console_data(uint32_t kib)
+{
+    uint32_t state = 1;
+
+    for (uint32_t number = 0; number < kib * 1024 / LINE_DATA; number++) {
+        char data[LINE_DATA + 1];
+        for (uint32_t i = 0; i < LINE_DATA; i++) {
+            state = 1664525 * state + 1013904223;
+            data[i] = hexadecimal[state >> 28];
+        }
+        data[LINE_DATA] = '\0';
+        print("# data %u %s\n", number, data);
+    }
+}
+
+#define INPUT_SECONDS 20 /* without a byte: nothing comes any more */
+
+bool behaviour_console_input(uint32_t kib)
+{
+    uint32_t state = 1, received = 0, wrong = 0, wanted = kib * 1024;
+    uint64_t last = vmi_clock_nanoseconds();
+
+    print("# input ready\n");
+    while (received < wanted && vmi_clock_nanoseconds() - last < INPUT_SECONDS * 1000000000ull) {
+        char bytes[100];
+        int32_t count = vmi_console_read(bytes, sizeof(bytes));
+        if (count < 0)
+            break;
+        for (int32_t i = 0; i < count; i++) {
+            state = 1664525 * state + 1013904223;
+            wrong += bytes[i] != hexadecimal[state >> 28];
+        }
+        received += (uint32_t)count;
+        if (count > 0)
+            last = vmi_clock_nanoseconds();
+    }
+    print("# input received=%u wrong=%u\n", received, wrong);
+    return received == wanted && wrong == 0;
+}
+
+const struct check checks_behaviour[] = {
+    {"errors.SendIPI", send_ipi_errors},
+    {"errors.FlushRemoteTLB", flush_remote_tlb_errors},
+    {"errors.Kick", kick_errors},
+    {"errors.SharePage", share_page_errors},
+    {"errors.EventBind", event_errors},
+    {"errors.missing_values", missing_values},
+    {"interrupts.none_lost_by_halt", none_lost_by_halt},
+    {"interrupts.pending_at_return", pending_at_return},
+    {"processes.sysexit", sysexit},
+    {"paging.entry_halves", entry_halves},
+    {"lazy.InvalPage", lazy_inval_page},
+    {"lazy.FlushTLB", lazy_flush_tlb},
+    {"lazy.SetCR3", lazy_set_cr3},
+    {"lazy.mode_changed", lazy_mode_changed},
+    {"console.lengths", console_lengths},
+    {NULL, NULL},
+};
+
+const struct check checks_start[] = {{"cpus.start", start_cpus}, {NULL, NULL}};
+const struct check checks_across[] = {
+    {"cpus.cycle_counter", counter_across}, {"cpus.start_twice", start_twice}, {NULL, NULL}};

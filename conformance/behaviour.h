@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#ifndef BEHAVIOUR_H
+#define BEHAVIOUR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ktap.h"
+
+/* Before and after the sample kernel's own checks of further CPUs. */
+extern const struct check checks_start[], checks_across[];
+
+/* Writes so much to the console in a form that the host can check. */
+void behaviour_console_data(uint32_t kib);
+/* Reads so much of that data from the console, which the host types; whether it came unharmed. */
+bool behaviour_console_input(uint32_t kib);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The register contract of each call, and what the backend declares about it. The table and the
+ * probes are generated from the specification (generate.py); what a call is given, and what must be
+ * true afterwards, is written by hand (cases.c): functions arguments_SYMBOL() and after_SYMBOL().
+ */
+#ifndef CONTRACT_H
+#define CONTRACT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ktap.h"
+
+/* Registers before and after a call, in the order that generate.py knows. */
+struct contract_registers {
+    uint32_t eax, ecx, edx, ebx, ebp, esi, edi, flags;
+    uint32_t stack[2];
+};
+
+struct contract {
+    const char *name;
+    uint32_t ordinal;
+    /* Makes the call; null if it does not come back and no probe is written for it by hand. */
+    void (*probe)(void);
+    /*
+     * Fills in the arguments of a call that does no harm, and sees to it that a call that is a
+     * hypercall under some circumstances finds those. Null if nobody has thought of the call yet.
+     */
+    void (*arguments)(struct contract_registers *in);
+    /* Looks at the results by contract_expect() and undoes the call. May be null. */
+    void (*after)(const struct contract_registers *out);
+    uint64_t unsupported; /* result where a backend declares the call unsupported */
+    uint32_t result_bits; /* 0: none */
+    uint8_t result[2];    /* its registers, low word first */
+};
+
+extern const struct contract contracts[];
+extern const uint32_t contracts_count;
+
+extern const struct check checks_layout[], checks_contract[], checks_matrix[], checks_behaviour[];
+
+/* Between the assembly of a probe and contract.c. */
+extern struct contract_registers contract_in, contract_out;
+extern uint32_t contract_changed, contract_esp;
+
+/* In arguments_…(): the call may raise an exception on a processor that lacks what it asks for. */
+void contract_may_fault(void);
+/* In arguments_…(): the call needs what is not there. */
+void contract_skip(const char *reason);
+/* In after_…(): fails the check if two values differ. */
+void contract_expect(const char *what, uint64_t found, uint64_t wanted);
+
+/* Hypercalls of all kinds that the library has made. */
+uint32_t contract_hypercalls(void);
+/* Hypercalls that a call made elsewhere, where its probe cannot have it make them. */
+void contract_made(uint32_t ordinal, uint32_t hypercalls);
+
+/* VMI_KIND_… that the backend declares. */
+uint32_t contract_declared(uint32_t ordinal);
+
+/* What the generated checks are made of. */
+void contract_check(const struct contract *contract);
+void matrix_check(const struct contract *contract);
+
+#endif

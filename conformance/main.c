@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The conformance kernel: holds a library to the specification, call by call, and to what it
+ * declares of itself in vmi_calls[]. It stands on the sample kernel's parts and runs its checks as
+ * well; README.md says what is checked where.
+ *
+ * Options: `checks=TEXT` as in the sample kernel; `console=KIB` writes that much data and ends;
+ * `input=KIB` reads as much and ends; `end=reboot`, `end=reboot_hard`, `end=shutdown`, `end=crash`
+ * end by that call instead of reporting.
+ */
+#include <stddef.h>
+#include <vmi/vmi.h>
+
+#include "behaviour.h"
+#include "cases.h"
+#include "checks.h"
+#include "contract.h"
+#include "descriptors.h"
+#include "fpu.h"
+#include "frames.h"
+#include "ktap.h"
+#include "options.h"
+#include "paging.h"
+#include "panic.h"
+#include "report.h"
+#include "smp.h"
+#include "string.h"
+#include "syscall.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+
+/* Called by the library, with the state of docs/architecture.md, "Boot contract". */
+void kernel_main(const struct vmi_boot_info *boot);
+
+static const struct vmi_boot_info *boot_info;
+
+/* The sample kernel's checks of devices, but for the one that binds the console's event, which is
+ * bound. */
+static struct check checks_other_devices[16];
+
+static void choose_devices(void)
+{
+    uint32_t count = 0;
+    for (const struct check *check = checks_devices; check->name != NULL; check++)
+        if (!string_equal(check->name, "console.event", sizeof("console.event")) &&
+            count < sizeof(checks_other_devices) / sizeof(checks_other_devices[0]) - 1)
+            checks_other_devices[count++] = *check;
+}
+
+static bool option_is(const char *name, const char *value)
+{
+    char word[16];
+    size_t length = strlen(value) + 1;
+    return option_value(boot_info->command_line, name, word, sizeof(word)) &&
+           string_equal(word, value, length);
+}
+
+/* The number that an option has, 0 without it. */
+static uint32_t option_number(const char *name)
+{
+    char word[16];
+    uint32_t number = 0;
+
+    option_value(boot_info->command_line, name, word, sizeof(word));
+    for (const char *digit = word; *digit >= '0' && *digit <= '9'; digit++)
+        number = 10 * number + (uint32_t)(*digit - '0');
+    return number;
+}
+
+static void end_early(void)
+{
+    uint32_t kib = option_number("console");
+    if (kib != 0) {
+        behaviour_console_data(kib);
+        vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
+    }
+    kib = option_number("input");
+    if (kib != 0)
+        vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
+                            behaviour_console_input(kib) ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+    if (option_is("end", "reboot"))
+        vmi_reboot(VMI_REBOOT_SOFT);
+    if (option_is("end", "reboot_hard"))
+        vmi_reboot(VMI_REBOOT_HARD);
+    if (option_is("end", "shutdown"))
+        vmi_shutdown();
+    if (option_is("end", "crash"))
+        vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
+}
+
+static void start(void)
+{
+    static const struct check nothing[] = {{NULL, NULL}};
+    char pattern[64];
+
+    thread_create_idle(0);
+    vmi_enable_interrupts();
+    timer_init_cpu();
+    checks_boot_info = boot_info;
+    end_early();
+    cases_bind_console();
+    choose_devices();
+
+    const struct check *const lists[] = {
+        checks_layout,    checks_contract, checks_boot,       checks_descriptors,
+        checks_processor, checks_traps,    checks_interrupts, checks_time,
+        checks_paging,    checks_threads,  checks_processes,  checks_other_devices,
+        checks_behaviour, checks_start,    &checks_cpus[1],   checks_across,
+        checks_matrix,
+    };
+    option_value(boot_info->command_line, "checks", pattern, sizeof(pattern));
+    struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);
+    report(boot_info, &result);
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
+                        result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+}
+
+/* Has a thread's stack, so that traps find a thread from here on. */
+static void bring_up(void)
+{
+    frames_init(boot_info);
+    paging_init(boot_info);
+    descriptors_init(boot_info);
+    traps_init();
+    fpu_init();
+    fpu_init_cpu();
+    syscall_init();
+    smp_init(boot_info);
+    timer_init();
+    start();
+}
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    boot_info = boot;
+    threads_start(bring_up);
+}
