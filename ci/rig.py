@@ -282,7 +282,8 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 lines += strategy.qemu.errors().splitlines()
         clean, end, advice = qemu_end(code, shutdown)
     except ExecutionError as error:
-        clean, end, advice = False, str(error.msg), "QEMU would not run this kernel: is it an i386 multiboot ELF?"
+        clean, end = False, str(error.msg)
+        advice = "QEMU would not run this kernel: is it an i386 multiboot ELF?"
     return Outcome(guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command, log)
 
 
