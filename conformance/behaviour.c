@@ -116,7 +116,7 @@ static void none_lost_by_halt(void)
         vmi_halt();
         lost += taken != round;
         vmi_enable_interrupts();
-        EXPECT(wait_for_count(&taken, round, 1000));
+        EXPECT(wait_for_count(&taken, round, PATIENCE_MILLISECONDS));
     }
     EXPECT_EQUAL(lost, 0);
 }
@@ -139,7 +139,7 @@ static void pending_at_return(void)
     trap_handler_set(VECTOR_CHECK, raise_in_handler);
     taken = seen_in_handler = handler_open = 0;
     EXPECT_EQUAL(vmi_send_ipi(1, 0, VECTOR_CHECK), VMI_OK);
-    bool both = wait_for_count(&taken, 2, 1000);
+    bool both = wait_for_count(&taken, 2, PATIENCE_MILLISECONDS);
     trap_handler_set(VECTOR_CHECK, count);
     EXPECT(both);
     EXPECT_EQUAL(taken, 2);

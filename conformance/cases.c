@@ -83,7 +83,7 @@ static void raise_pending(void)
 static void expect_taken(void)
 {
     vmi_enable_interrupts();
-    wait_for(&taken, 1000);
+    wait_for(&taken, PATIENCE_MILLISECONDS);
     vmi_disable_interrupts();
     contract_expect("times that the pending interrupt was taken", taken, 1);
 }

@@ -107,7 +107,7 @@ static void note_interrupt(struct trap_frame *frame)
 
 static bool wait_until_interrupted(uint32_t wanted)
 {
-    uint64_t end = vmi_clock_nanoseconds() + 2000000000ull;
+    uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
     while (interrupted != wanted && vmi_clock_nanoseconds() < end)
         thread_yield();
     return interrupted == wanted;
@@ -155,14 +155,14 @@ static void remote_tlb(void)
 
     reader.seen = reader.stop = 0;
     struct thread *thread = thread_create("reader", read_page, NULL, 2);
-    bool before = thread != NULL && wait_for(&reader.seen, 2000);
+    bool before = thread != NULL && wait_for(&reader.seen, PATIENCE_MILLISECONDS);
     window_map(MAP_WINDOW, second, WINDOW_PAGE);
     vmi_inval_page(MAP_WINDOW);
     smp_flush_tlb(2, MAP_WINDOW, 1);
     /*
      * From here on a read that begins finds the second frame; one that had begun may still store.
      */
-    bool after = before && wait_for_count(&reader.seen, 2, 2000);
+    bool after = before && wait_for_count(&reader.seen, 2, PATIENCE_MILLISECONDS);
     *(volatile uint32_t *)frame_address(first) = 3;
     bool stayed = after && !wait_for_count(&reader.seen, 3, 20);
     reader.stop = 1;
@@ -205,7 +205,7 @@ static void kick(void)
     halts = kicked = woken = 0;
     struct thread *thread = thread_create("halt", halt_until_kicked, NULL, 2);
     EXPECT(thread != NULL);
-    bool halted = wait_for(&halts, 2000);
+    bool halted = wait_for(&halts, PATIENCE_MILLISECONDS);
     spin_milliseconds(30);
     uint32_t times = halts;
     kicked = 1;

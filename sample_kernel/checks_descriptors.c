@@ -129,13 +129,13 @@ static void write_idt_entry(void)
 
     vmi_write_idt_entry((void *)(uintptr_t)idt.base, VECTOR_CHECK, detour.low, detour.high);
     EXPECT_EQUAL(vmi_send_ipi(1, 0, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_for(&taken_as, 1000));
+    EXPECT(wait_for(&taken_as, PATIENCE_MILLISECONDS));
     EXPECT_EQUAL(taken_as, other);
 
     taken_as = 0;
     vmi_write_idt_entry((void *)(uintptr_t)idt.base, VECTOR_CHECK, straight.low, straight.high);
     EXPECT_EQUAL(vmi_send_ipi(1, 0, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_for(&taken_as, 1000));
+    EXPECT(wait_for(&taken_as, PATIENCE_MILLISECONDS));
     EXPECT_EQUAL(taken_as, VECTOR_CHECK);
 }
 

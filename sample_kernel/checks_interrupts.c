@@ -54,7 +54,7 @@ static void kept_until(void (*open)(void))
     spin_milliseconds(2);
     uint32_t early = taken;
     open();
-    bool arrived = wait_for(&taken, 1000);
+    bool arrived = wait_for(&taken, PATIENCE_MILLISECONDS);
     spin_milliseconds(2);
 
     EXPECT_EQUAL(result, VMI_OK);
@@ -123,7 +123,7 @@ static void none_lost(void)
         vmi_disable_interrupts();
         vmi_send_ipi(1, 0, VECTOR_CHECK);
         vmi_enable_interrupts();
-        EXPECT(wait_for_count(&taken, round, 1000));
+        EXPECT(wait_for_count(&taken, round, PATIENCE_MILLISECONDS));
     }
     EXPECT_EQUAL(taken, rounds);
 }

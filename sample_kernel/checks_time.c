@@ -100,8 +100,8 @@ static uint64_t milliseconds_since(uint64_t start)
 
 /*
  * The fifth alarm comes five periods after the first was asked for, never earlier (ticks that come
- * late may follow each other faster), and not a second later. Clock and alarm may have been
- * measured on a busy machine: a fifth is allowed for.
+ * late may follow each other faster). Clock and alarm may have been measured on a busy machine: a
+ * fifth is allowed for.
  */
 static void periodic_alarm(void)
 {
@@ -110,10 +110,9 @@ static void periodic_alarm(void)
     uint32_t before = alarms();
     uint64_t start = vmi_clock_nanoseconds();
     timer_init_cpu();
-    EXPECT(wait_for_count(timer_alarms(0), before + 5, 2000));
+    EXPECT(wait_for_count(timer_alarms(0), before + 5, PATIENCE_MILLISECONDS));
     uint64_t passed = milliseconds_since(start);
     EXPECT(passed >= 4 * TICK_MILLISECONDS);
-    EXPECT(passed < 1000);
 }
 
 /* Checks of the alarm end by this, so that threads have their turns again whatever was found. */
@@ -122,7 +121,7 @@ static void one_shot_steps(void)
     uint32_t before = alarms();
     uint64_t start = vmi_clock_nanoseconds();
     timer_one_shot(5000);
-    EXPECT(wait_for_count(timer_alarms(0), before + 1, 2000));
+    EXPECT(wait_for_count(timer_alarms(0), before + 1, PATIENCE_MILLISECONDS));
     EXPECT(vmi_clock_nanoseconds() - start >= 4000000);
     spin_milliseconds(15);
     EXPECT_EQUAL(alarms(), before + 1);
@@ -162,7 +161,7 @@ static void past_alarm(void)
     spin_milliseconds(1);
     uint32_t before = alarms();
     timer_one_shot(0);
-    bool gone_off = wait_for_count(timer_alarms(0), before + 1, 1000);
+    bool gone_off = wait_for_count(timer_alarms(0), before + 1, PATIENCE_MILLISECONDS);
     timer_init_cpu();
     EXPECT(gone_off);
 }
@@ -173,7 +172,7 @@ static void halt_steps(void)
     uint64_t start = vmi_clock_nanoseconds();
     vmi_disable_interrupts();
     timer_one_shot(10000);
-    while (alarms() == before && milliseconds_since(start) < 2000) {
+    while (alarms() == before && milliseconds_since(start) < PATIENCE_MILLISECONDS) {
         vmi_halt();
         vmi_disable_interrupts();
     }

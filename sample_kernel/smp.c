@@ -13,8 +13,8 @@
 #include "x86.h"
 
 /* How long a CPU may take to come up: a nested hypervisor on a busy machine is slow. */
-#define START_MILLISECONDS 5000
-#define PARK_MILLISECONDS  2000
+#define START_MILLISECONDS PATIENCE_MILLISECONDS
+#define PARK_MILLISECONDS  PATIENCE_MILLISECONDS
 
 static const struct vmi_boot_info *boot_info;
 static volatile uint32_t online = 1; /* set of CPUs; the first one runs this */

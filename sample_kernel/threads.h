@@ -110,6 +110,9 @@ void thread_run_idle(void) __attribute__((noreturn));
 /* Lets time pass without giving the CPU away; the interrupt mask stays as it is. */
 void spin_milliseconds(uint32_t milliseconds);
 
+/* How long a check waits for what must come: any machine, however busy, manages it in that time. */
+#define PATIENCE_MILLISECONDS 10000
+
 /*
  * Lets others run, or the CPU rest, until *flag is not 0. False if milliseconds pass before that.
  * Interrupts are let in.
