@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The Xen library on real Xen: what it does by itself (xen_checks.c), and what a kernel cannot tell."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ci.ktap import Report
+from ci.rig import Outcome
+from ci.util import BUILD, ROOT
+
+from ..conftest import Place, Run, places
+
+PV = [place for place in places() if place.backend == "xen" and place.configuration.options["config"] == "pv"]
+pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
+
+SOURCE = Path(__file__).with_name("xen_checks.c")
+CHECKS = re.findall(r'^    check\("([\w.]+)"', SOURCE.read_text(), re.MULTILINE)
+REFUSED = "checks-noteless-xen.elf"
+FLAGS = [
+    "-m32", "-march=i686", "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
+    "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-mgeneral-regs-only",
+    "-Wall", "-Wextra", "-Werror", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,noexecstack",
+]  # fmt: skip
+
+
+def build() -> Path:
+    """The kernel of xen_checks.c, where rigs look for kernels when they start."""
+    kernel = BUILD / "tests" / "checks-xen.elf"
+    kernel.parent.mkdir(exist_ok=True)
+    command = ["gcc", *FLAGS, f"-I{BUILD / 'include'}", f"-Wl,-T,{ROOT / 'runtime/kernel.ld'}",
+               "-o", str(kernel), str(SOURCE), str(BUILD / "backends/libvmi-xen.a")]  # fmt: skip
+    subprocess.run(command, check=True)
+    without = ["objcopy", "--remove-section=.note.Xen", str(kernel), str(kernel.with_name(REFUSED))]
+    subprocess.run(without, check=True)
+    return kernel
+
+
+# Before any test opens the rig, which takes the kernels along that are there then.
+KERNEL = build() if PV and (BUILD / "backends/libvmi-xen.a").is_file() else None
+
+
+@pytest.fixture
+def pv() -> Place:
+    return PV[0]
+
+
+@pytest.fixture
+def checked(pv: Place, run: Run) -> tuple[Outcome, Report]:
+    assert KERNEL, "nothing is built: ./vmi build"
+    return run(pv, kernel=KERNEL, cpus=1)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_check(checked: tuple[Outcome, Report], check: str) -> None:
+    results = {test.name: test for test in checked[1].tests}
+    assert check in results, checked[0].console[-2000:]
+    assert results[check].status == "pass"
+
+
+def test_checks_end_well(checked: tuple[Outcome, Report]) -> None:
+    outcome, report = checked
+    assert outcome.clean, outcome.end
+    assert len(report.tests) == len(CHECKS)
+
+
+def test_refused_entry_is_reported_with_its_call(checked: tuple[Outcome, Report]) -> None:
+    """One line: the call, the entry (in the top directory, at the window's second 2 MiB), -EINVAL."""
+    reports = re.findall(r"^vmi: (.*)$", checked[0].console, re.MULTILINE)
+    assert len(reports) == 1
+    assert re.fullmatch(
+        r"SetPxELong refused: entry 0xc[0-9a-f]{4}808, value 0x[0-9a-f]+003: error -22", reports[0].strip()
+    )
+
+
+def test_lazy_mode_saves_hypercalls(pv: Place, run: Run) -> None:
+    outcome, _ = run(pv, "bench=map", cpus=1)
+    made = dict(re.findall(r"# bench (\w+) pages=1024 hypercalls=(\d+)", outcome.console))
+    assert int(made["map_lazy"]) <= 8
+    assert int(made["map_eager"]) == 1024
+
+
+def test_domain_runs_in_ring_1(pv: Place, run: Run) -> None:
+    outcome, report = run(pv)
+    assert report.boot["rpl"] == "1"
+    assert report.boot["protocol"] == "paravirtual"
+    assert re.search(r"^# cs 0x[0-9a-f]+ rpl 1\s*$", outcome.console, re.MULTILINE)
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_sample_kernel_with_other_numbers_of_cpus(pv: Place, run: Run, cpus: int) -> None:
+    outcome, report = run(pv, cpus=cpus)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.boot["cpus"] == str(cpus)
+
+
+@pytest.mark.parametrize("memory_mib", [48, 320])
+def test_sample_kernel_with_other_sizes_of_memory(pv: Place, run: Run, memory_mib: int) -> None:
+    """Less than the usual, and more than the linear region can map."""
+    outcome, report = run(pv, cpus=1, memory_mib=memory_mib)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+
+
+def test_kernel_that_the_builder_refuses(pv: Place, run: Run) -> None:
+    """Without its notes a kernel is none to Xen; the outcome says who refused it and what to look at."""
+    assert KERNEL, "nothing is built: ./vmi build"
+    outcome, report = run(pv, kernel=KERNEL.with_name(REFUSED), cpus=1)
+    assert not outcome.clean
+    assert "refused" in outcome.end or "not started" in outcome.end
+    assert "ELF notes" in outcome.advice
+    assert report.tests == []

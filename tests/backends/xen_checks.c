@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * A kernel that checks what the library for Xen does by itself: batches that Xen refuses in part,
+ * the interrupt controller in software, returns that fail, descriptors that are changed on their
+ * way. It stays on the boot tables. test_xen_boot.py builds and boots it.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmi/vmi.h>
+
+void kernel_main(const struct vmi_boot_info *boot);
+
+#define PAGE_SIZE  4096u
+#define PAGE_SHIFT 12
+#define PRESENT    0x1u
+#define WRITE      0x2u
+#define USER       0x4u
+
+#define WINDOW 0xe0000000u /* linear addresses that the boot tables leave free */
+
+#define KERNEL_CS 0x08
+#define KERNEL_DS 0x10
+#define USER_CS   (0x18 | 3)
+#define USER_DS   (0x20 | 3)
+#define TSS       0x28
+
+#define MSR_SYSENTER_CS 0x174
+
+#define VECTOR_PROTECTION 13
+#define VECTOR_LINE0      0x41
+#define VECTOR_LOW        0x50
+#define VECTOR_HIGH       0x61
+#define VECTOR_SYSTEM     0x80
+
+static const struct vmi_boot_info *boot_info;
+static uint64_t gdt[512] __attribute__((aligned(4096)));
+static uint64_t idt[256] __attribute__((aligned(4096)));
+static uint32_t next_frame, failures, checks;
+
+/* Left by the entry points below. */
+uint32_t saved_esp, seen_eax, seen_cs, seen_error;
+
+/* ---- entry points -------------------------------------------------------------------------- */
+
+__asm__("    .text\n"
+        /* uint32_t enter_user(eip, esp): to ring 3 by SYSEXIT; returns what int $0x80 was made
+           with in eax. */
+        "    .globl enter_user\n"
+        "enter_user:\n"
+        "    push %ebx; push %esi; push %edi; push %ebp\n"
+        "    mov %esp, saved_esp\n"
+        "    mov %edx, %ecx\n"
+        "    mov %eax, %edx\n"
+        "    jmp vmi_sysexit\n"
+        "    .globl on_system_call\n"
+        "on_system_call:\n"
+        "    mov %eax, %ss:seen_eax\n"
+        "    mov 4(%esp), %eax\n"
+        "    mov %eax, %ss:seen_cs\n"
+        "    jmp 1f\n"
+        /* void return_to(cs): an IRET that has to fail; returns when #GP has come. */
+        "    .globl return_to\n"
+        "return_to:\n"
+        "    push %ebx; push %esi; push %edi; push %ebp\n"
+        "    mov %esp, saved_esp\n"
+        "    pushf\n"
+        "    push %eax\n"
+        "    push $return_to\n"
+        "    jmp vmi_iret\n"
+        "    .globl on_protection_fault\n"
+        "on_protection_fault:\n"
+        "    mov (%esp), %eax\n"
+        "    mov %eax, %ss:seen_error\n"
+        "1:  mov %ss:saved_esp, %esp\n"
+        "    mov %ss, %eax\n"
+        "    mov %eax, %ds\n"
+        "    mov %eax, %es\n"
+        "    mov seen_eax, %eax\n"
+        "    pop %ebp; pop %edi; pop %esi; pop %ebx\n"
+        "    ret\n"
+        /* Interrupts: registers that C destroys are kept, the vector is the argument. */
+        "    .macro interrupt name, vector\n"
+        "    .globl \\name\n"
+        "\\name:\n"
+        "    push %eax; push %ecx; push %edx\n"
+        "    mov $\\vector, %eax\n"
+        "    call on_interrupt\n"
+        "    pop %edx; pop %ecx; pop %eax\n"
+        "    jmp vmi_iret\n"
+        "    .endm\n"
+        "    interrupt on_line0, 0x41\n"
+        "    interrupt on_low, 0x50\n"
+        "    interrupt on_high, 0x61\n");
+
+uint32_t enter_user(uint32_t eip, uint32_t esp) __attribute__((regparm(3)));
+void return_to(uint32_t cs) __attribute__((regparm(3), returns_twice));
+void on_interrupt(uint32_t vector) __attribute__((regparm(3)));
+extern const char on_system_call[], on_protection_fault[], on_line0[], on_low[], on_high[];
+
+/* ---- output -------------------------------------------------------------------------------- */
+
+static void print(const char *text)
+{
+    uint32_t length = 0;
+
+    while (text[length])
+        length++;
+    vmi_console_write(text, length);
+}
+
+static void print_number(uint32_t number)
+{
+    char digits[11], *digit = digits + sizeof(digits) - 1;
+
+    *digit = 0;
+    do {
+        *--digit = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    print(digit);
+}
+
+static void check(const char *name, uint32_t line)
+{
+    print(line ? "not ok " : "ok ");
+    print_number(++checks);
+    print(" ");
+    print(name);
+    if (line) {
+        print(" # line ");
+        print_number(line);
+        failures++;
+    }
+    print("\r\n");
+}
+
+/* In a check: the first that does not hold is its result. */
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return __LINE__;                                                                       \
+    } while (0)
+
+/* ---- machine ------------------------------------------------------------------------------- */
+
+static void *linear(uint64_t physical)
+{
+    return (void *)(uintptr_t)(boot_info->linear_base + (uint32_t)physical);
+}
+
+static uint32_t take_frame(void)
+{
+    uint32_t *words = linear((uint64_t)next_frame << PAGE_SHIFT);
+
+    for (uint32_t i = 0; i < PAGE_SIZE / 4; i++)
+        words[i] = 0;
+    return next_frame++;
+}
+
+/* A free stretch of memory is enough for all that is taken here. */
+static void find_frames(void)
+{
+    for (uint32_t i = 0; i < boot_info->memory_count; i++) {
+        const struct vmi_memory_range *range = &boot_info->memory[i];
+
+        if (range->kind == VMI_MEMORY_USABLE && range->size >= 64 * PAGE_SIZE &&
+            range->base >> 32 == 0)
+            next_frame = (uint32_t)range->base >> PAGE_SHIFT;
+    }
+}
+
+static uint64_t *top_directory(void)
+{
+    const uint64_t *root = linear(boot_info->boot_cr3);
+
+    return linear(vmi_machine_to_physical(root[3]) & 0xfffff000u);
+}
+
+static void set_entry(uint64_t *entry, uint32_t pfn, uint32_t flags, uint32_t kind)
+{
+    vmi_set_pxe_long(pfn << PAGE_SHIFT | flags, 0, entry, kind);
+}
+
+static void set_gate(uint32_t vector, const char *handler, uint32_t dpl)
+{
+    uint32_t address = (uint32_t)(uintptr_t)handler;
+    uint32_t cs = KERNEL_CS | boot_info->kernel_rpl;
+
+    idt[vector] = (uint64_t)((address & 0xffff0000u) | 0x8e00 | dpl << 13) << 32 | cs << 16 |
+                  (address & 0xffff);
+}
+
+static void load_tables(void)
+{
+    struct vmi_dtr dtr;
+
+    gdt[1] = 0x00cf9b000000ffffull;
+    gdt[2] = 0x00cf93000000ffffull;
+    gdt[3] = 0x00cffb000000ffffull;
+    gdt[4] = 0x00cff3000000ffffull;
+    gdt[5] = 0x0000890000000067ull; /* a TSS: stays in the kernel's table */
+    dtr.limit = 6 * 8 - 1;
+    dtr.base = (uint32_t)(uintptr_t)gdt;
+    vmi_set_gdt(&dtr);
+    __asm__ volatile("push %0; push $1f; lret; 1: mov %1, %%ss; mov %1, %%ds; mov %1, %%es"
+                     :
+                     : "r"(KERNEL_CS | boot_info->kernel_rpl),
+                       "r"(KERNEL_DS | boot_info->kernel_rpl)
+                     : "memory");
+    set_gate(VECTOR_PROTECTION, on_protection_fault, 0);
+    set_gate(VECTOR_LINE0, on_line0, 0);
+    set_gate(VECTOR_LOW, on_low, 0);
+    set_gate(VECTOR_HIGH, on_high, 0);
+    set_gate(VECTOR_SYSTEM, on_system_call, 3);
+    dtr.limit = sizeof(idt) - 1;
+    dtr.base = (uint32_t)(uintptr_t)idt;
+    vmi_set_idt(&dtr);
+}
+
+static uint32_t hypercalls(const char *name)
+{
+    for (uint32_t i = 0; i < vmi_hypercalls_count; i++) {
+        const char *a = vmi_hypercalls[i].name, *b = name;
+
+        while (*a && *a == *b)
+            a++, b++;
+        if (*a == *b)
+            return *vmi_hypercalls[i].count;
+    }
+    return ~0u;
+}
+
+/* ---- checks -------------------------------------------------------------------------------- */
+
+static uint32_t domain_is_named(void)
+{
+    const char *text = boot_info->loader;
+    static const char word[] = ", domain ";
+
+    for (; *text; text++) {
+        uint32_t i = 0;
+
+        while (word[i] && text[i] == word[i])
+            i++;
+        if (!word[i])
+            return text[i] ? 0 : __LINE__;
+    }
+    return __LINE__;
+}
+
+static uint32_t descriptors_are_raised(void)
+{
+    uint32_t rights = 0;
+    uint8_t found;
+
+    __asm__("lar %2, %0; sete %1" : "=r"(rights), "=q"(found) : "r"(KERNEL_DS | 1) : "cc");
+    EXPECT(found && (rights >> 13 & 3) == 1);
+    EXPECT((gdt[2] >> 45 & 3) == 0);
+    __asm__("lar %2, %0; sete %1" : "=r"(rights), "=q"(found) : "r"(TSS) : "cc");
+    EXPECT(!found);
+    EXPECT(gdt[5] == 0x0000890000000067ull);
+    return 0;
+}
+
+/* One entry in the middle names a page as a table that is none: it alone has to fail. */
+static uint32_t batch_is_refused_in_part(void)
+{
+    uint32_t table = take_frame(), plain = take_frame(), page = take_frame();
+    uint64_t *directory = top_directory(), *entries = linear((uint64_t)table << PAGE_SHIFT);
+    volatile uint32_t *first = (volatile uint32_t *)WINDOW;
+    volatile uint32_t *second = (volatile uint32_t *)(WINDOW + PAGE_SIZE);
+
+    vmi_allocate_page(table, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
+    set_entry(&directory[WINDOW >> 21 & 511], table, PRESENT | WRITE | USER, VMI_PAGE_PD);
+    vmi_set_lazy_mode(VMI_LAZY_MMU);
+    set_entry(&entries[0], page, PRESENT | WRITE, VMI_PAGE_PT);
+    set_entry(&directory[(WINDOW >> 21 & 511) + 1], plain, PRESENT | WRITE, VMI_PAGE_PD);
+    set_entry(&entries[1], page, PRESENT | WRITE, VMI_PAGE_PT);
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+    *first = 0x12345678;
+    EXPECT(*second == 0x12345678);
+    EXPECT(directory[(WINDOW >> 21 & 511) + 1] == 0);
+    return 0;
+}
+
+static uint32_t switch_is_one_hypercall(void)
+{
+    uint32_t stack = hypercalls("stack_switch"), fpu = hypercalls("fpu_taskswitch");
+    uint32_t list = hypercalls("multicall");
+
+    vmi_set_lazy_mode(VMI_LAZY_CPU);
+    vmi_update_kernel_stack(KERNEL_DS | 1, 0xc0000000u);
+    vmi_clts();
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+    EXPECT(hypercalls("stack_switch") == stack && hypercalls("fpu_taskswitch") == fpu);
+    EXPECT(hypercalls("multicall") == list + 1);
+    return 0;
+}
+
+/* mov $0x1234, %eax; int $0x80 */
+static const uint8_t program[] = {0xb8, 0x34, 0x12, 0, 0, 0xcd, 0x80};
+
+static uint32_t sysexit_reaches_ring_3(void)
+{
+    static uint8_t stack[PAGE_SIZE] __attribute__((aligned(16)));
+    uint64_t *directory = top_directory();
+    uint64_t *entries =
+        linear(vmi_machine_to_physical(directory[WINDOW >> 21 & 511]) & 0xfffff000u);
+    uint32_t code = take_frame();
+    uint8_t *bytes = linear((uint64_t)code << PAGE_SHIFT);
+
+    for (uint32_t i = 0; i < sizeof(program); i++)
+        bytes[i] = program[i];
+    set_entry(&entries[2], code, PRESENT | WRITE | USER, VMI_PAGE_PT);
+    vmi_wrmsr(MSR_SYSENTER_CS, KERNEL_CS);
+    EXPECT(vmi_rdmsr(MSR_SYSENTER_CS) == KERNEL_CS);
+    vmi_update_kernel_stack(KERNEL_DS | boot_info->kernel_rpl,
+                            (uint32_t)(uintptr_t)(stack + sizeof(stack)));
+    seen_cs = 0;
+    EXPECT(enter_user(WINDOW + 2 * PAGE_SIZE, WINDOW + 3 * PAGE_SIZE) == 0x1234);
+    EXPECT((seen_cs & 0xffff) == USER_CS);
+    return 0;
+}
+
+static uint32_t bad_return_is_a_fault(void)
+{
+    seen_error = ~0u;
+    /* A selector of ring 3 that the table does not have. */
+    return_to(0x1003);
+    EXPECT(seen_error != ~0u);
+    return 0;
+}
+
+static volatile uint32_t order[8], ordered, nested, raise_again;
+
+__attribute__((regparm(3))) void on_interrupt(uint32_t vector)
+{
+    if (ordered < 8)
+        order[ordered++] = vector;
+    if (vector == VECTOR_HIGH && raise_again) {
+        /* In service, so that the low one has to wait though interrupts are let in. */
+        raise_again = 0;
+        vmi_send_ipi(1, 0, VECTOR_LOW);
+        vmi_enable_interrupts();
+        nested = ordered;
+        vmi_disable_interrupts();
+    }
+    vmi_apic_write(VMI_APIC_EOI, 0);
+}
+
+static uint32_t vectors_have_priorities(void)
+{
+    vmi_disable_interrupts();
+    ordered = 0;
+    vmi_send_ipi(1, 0, VECTOR_LOW);
+    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    vmi_enable_interrupts();
+    EXPECT(ordered == 2 && order[0] == VECTOR_HIGH && order[1] == VECTOR_LOW);
+
+    ordered = 0;
+    raise_again = 1;
+    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    EXPECT(nested == 1);
+    EXPECT(ordered == 2 && order[1] == VECTOR_LOW);
+
+    ordered = 0;
+    vmi_apic_write(VMI_APIC_TPR, 0x50);
+    vmi_send_ipi(1, 0, VECTOR_LOW);
+    EXPECT(ordered == 0 && vmi_apic_read(VMI_APIC_TPR) == 0x50);
+    vmi_apic_write(VMI_APIC_TPR, 0);
+    EXPECT(ordered == 1);
+
+    ordered = 0;
+    vmi_apic_write(VMI_APIC_ICR_LOW, 1u << 18 | VECTOR_LOW);
+    EXPECT(ordered == 1);
+    vmi_disable_interrupts();
+    return 0;
+}
+
+static uint32_t alarm_comes_as_line_0(void)
+{
+    int32_t event = vmi_event_bind(VMI_EVENT_IRQ, 0, VECTOR_LINE0);
+    uint64_t now = vmi_get_cycle_counter(VMI_CYCLES_REAL);
+
+    EXPECT(event >= 0);
+    EXPECT(vmi_event_bind(VMI_EVENT_IRQ, 0, VECTOR_LINE0) == VMI_EBUSY);
+    EXPECT(vmi_event_notify((uint32_t)event) == VMI_EINVAL);
+    ordered = 0;
+    vmi_set_alarm(VMI_ALARM_WIRED_IRQ0 | VMI_CYCLES_REAL, now + 1000000, 0);
+    vmi_enable_interrupts();
+    while (vmi_get_cycle_counter(VMI_CYCLES_REAL) < now + 3000000)
+        ;
+    vmi_disable_interrupts();
+    EXPECT(ordered == 0); /* masked so far */
+    EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK);
+    vmi_enable_interrupts();
+    EXPECT(ordered == 1 && order[0] == VECTOR_LINE0);
+    vmi_disable_interrupts();
+    return 0;
+}
+
+static uint32_t arguments_are_checked(void)
+{
+    EXPECT(vmi_event_bind(VMI_EVENT_IRQ, 1, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_event_bind(VMI_EVENT_CONSOLE, 0, 31) == VMI_EINVAL);
+    EXPECT(vmi_event_bind(99, 0, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_event_bind(VMI_EVENT_PEER, 0xfff0u << 16 | 1, VECTOR_LOW) < 0);
+    EXPECT(vmi_event_unmask(77) == VMI_EINVAL && vmi_event_notify(77) == VMI_EINVAL);
+    EXPECT(vmi_event_unmask(~0u) == VMI_EINVAL && vmi_event_notify(~0u) == VMI_EINVAL);
+    EXPECT(vmi_send_ipi(1, 0, 31) == VMI_EINVAL && vmi_send_ipi(1, 0, 256) == VMI_EINVAL);
+    EXPECT(vmi_send_ipi(2, boot_info->cpu_count - 1, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_send_ipi(1, ~0u, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(2, boot_info->cpu_count - 1, 0, 0) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(1, 32, 0, 0) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(1, 0, WINDOW, 100) == VMI_OK);
+    EXPECT(vmi_kick(boot_info->cpu_count) == VMI_EINVAL);
+    EXPECT(vmi_share_page(~0u, 0, VMI_SHARE_READ) == VMI_EINVAL);
+    EXPECT(vmi_share_page(take_frame(), 0, 0) == VMI_EINVAL);
+    EXPECT(vmi_unshare_page(~0u) == VMI_EINVAL && vmi_unshare_page(0) == VMI_EINVAL);
+    EXPECT(vmi_get_dr(4) == 0 && vmi_get_cycle_counter(9) == 0);
+    return 0;
+}
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    boot_info = boot;
+    print("KTAP version 1\r\n1..9\r\n");
+    find_frames();
+    load_tables();
+    check("store.domain_name", domain_is_named());
+    check("descriptors.raised", descriptors_are_raised());
+    check("lazy.refused_in_part", batch_is_refused_in_part());
+    check("lazy.one_hypercall", switch_is_one_hypercall());
+    check("sysexit.ring_3", sysexit_reaches_ring_3());
+    check("iret.bad_frame", bad_return_is_a_fault());
+    check("events.priorities", vectors_have_priorities());
+    check("events.line_0", alarm_comes_as_line_0());
+    check("arguments.checked", arguments_are_checked());
+    print("# result pass=");
+    print_number(checks - failures);
+    print(" fail=");
+    print_number(failures);
+    print(" skip=0\r\n");
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, failures ? VMI_STATUS_FAIL : VMI_STATUS_PASS);
+}
