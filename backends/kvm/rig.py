@@ -179,7 +179,7 @@ class BackendRig(LinuxRig):
     def describe(self) -> dict[str, str]:
         if not self.refusal:
             return {"kvm": f"host Linux {platform.release()}"}
-        linux = next(name for name in self.image.versions if name.startswith("linux-image-6"))
+        linux = next(name for name in self.image.versions if re.match(r"linux-image-\d", name))
         return {
             "kvm": f"Linux {self.image.versions[linux]} (nested, kvm-amd)",
             "qemu": self.image.versions["qemu"],
