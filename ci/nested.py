@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -201,7 +202,7 @@ class NestedRig(LinuxRig):
     def describe(self) -> dict[str, str]:
         if not self.refusal:
             return {"kvm": f"host Linux {platform.release()}"}
-        linux = next(name for name in self.image.versions if name.startswith("linux-image-6"))
+        linux = next(name for name in self.image.versions if re.match(r"linux-image-\d", name))
         return {
             "kvm": f"Linux {self.image.versions[linux]} (nested, kvm-amd)",
             "qemu": self.image.versions["qemu"],

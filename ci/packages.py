@@ -18,9 +18,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .util import Progress, UserError, cache_dir, locked
+from .util import Progress, UserError, cache_dir, locked, write_if_changed
 
 SYSTEM_LISTS = Path("/var/lib/apt/lists")
+
+
+class DownloadError(UserError):
+    """A package that the lists name cannot be had: they are older than the archive, or there is no
+    network."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,10 @@ class Apt:
 
     def download(self, package: Package, folder: Path) -> Path:
         """Download one .deb into `folder` and check its hash."""
-        self._run("apt-get", "download", "-q", f"{package.name}={package.version}", cwd=folder)
+        try:
+            self._run("apt-get", "download", "-q", f"{package.name}={package.version}", cwd=folder)
+        except UserError as error:
+            raise DownloadError(f"{error} ({package.name} {package.version})") from None
         found = list(folder.glob("*.deb"))
         if len(found) != 1:
             raise UserError(f"apt-get download {package.name}: expected one file, got {len(found)}")
@@ -167,29 +175,37 @@ def _stamp(lists: Path) -> str:
     return str(lists.stat().st_mtime_ns) if lists.is_dir() else ""
 
 
-def resolve(selection: Selection, report: Progress) -> tuple[Apt, list[Package]]:
-    """Resolve a selection; the answer is remembered until the machine's package lists change."""
+def resolve(selection: Selection, report: Progress, fresh: bool = False) -> tuple[Apt, list[Package]]:
+    """Resolve a selection; the answer is remembered until the machine's package lists change.
+
+    With `fresh`, and where the machine has no lists, it is by lists that are fetched into the cache.
+    """
     apt = Apt(report)
     key = hashlib.sha256(repr(selection).encode()).hexdigest()[:16]
     memo = cache_dir() / "resolved" / f"{key}.json"
     stamp = _stamp(SYSTEM_LISTS)
-    if memo.is_file():
+    if memo.is_file() and not fresh:
         known = json.loads(memo.read_text())
         if known["stamp"] == stamp:
             return apt, [Package(**entry) for entry in known["packages"]]
+    if fresh:
+        apt.private_lists()
     try:
         packages = apt.resolve(selection.roots, selection.follow)
     except UserError:
+        if fresh:
+            raise
         apt.private_lists()
         packages = apt.resolve(selection.roots, selection.follow)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    memo.write_text(json.dumps({"stamp": stamp, "packages": [asdict(p) for p in packages]}, indent=1))
+    known = {"stamp": stamp, "packages": [asdict(package) for package in packages]}
+    write_if_changed(memo, json.dumps(known, indent=1) + "\n")
     return apt, packages
 
 
-def unpack(selection: Selection, report: Progress) -> tuple[list[Package], list[Path]]:
-    """Download and unpack what is not in the cache yet; the packages and their unpacked trees."""
-    apt, packages = resolve(selection, report)
+def unpack(
+    apt: Apt, selection: Selection, packages: Sequence[Package], report: Progress
+) -> list[Path]:
+    """Download and unpack what is not in the cache yet; the unpacked trees, one per package."""
     trees = []
     store = cache_dir() / "packages"
     with locked(cache_dir() / "packages.lock"):
@@ -205,7 +221,7 @@ def unpack(selection: Selection, report: Progress) -> tuple[list[Package], list[
             with tempfile.TemporaryDirectory(dir=store, prefix=".new-") as folder:
                 # Rigs take different parts of the kernel's large package: that file is kept.
                 kept = cache_dir() / "debs" / f"{package.name}_{package.sha256[:12]}.deb"
-                deb = kept if kept.is_file() else _download(apt, package, Path(folder))
+                deb = kept if kept.is_file() else apt.download(package, Path(folder))
                 if patterns and deb != kept:
                     kept.parent.mkdir(exist_ok=True)
                     shutil.copyfile(deb, kept.with_suffix(".new"))
@@ -214,18 +230,7 @@ def unpack(selection: Selection, report: Progress) -> tuple[list[Package], list[
                 content.mkdir()
                 _extract(deb, content, patterns)
                 shutil.move(content, tree)
-    return packages, trees
-
-
-def _download(apt: Apt, package: Package, folder: Path) -> Path:
-    """Download by the system's package lists, or by fresh ones where those are too old."""
-    try:
-        return apt.download(package, folder)
-    except UserError:
-        if apt.lists != SYSTEM_LISTS:
-            raise
-        apt.private_lists()
-        return apt.download(package, folder)
+    return trees
 
 
 def _extract(deb: Path, target: Path, patterns: Sequence[str]) -> None:

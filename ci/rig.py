@@ -414,29 +414,20 @@ class LinuxRig(Rig):
         versions of what is not from the packages."""
 
     def prepare(self) -> None:
+        try:
+            self._prepare(fresh=False)
+        except packages.DownloadError:
+            self._prepare(fresh=True)
+
+    def _prepare(self, fresh: bool) -> None:
         selection = self.selection()
-        _, chosen = packages.resolve(selection, self.report)
-        sources = [
-            *(ROOT / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", "rig-init.sh")),
-            self.init or self.folder / "rig-init.sh",
-            Path(inspect.getfile(self.fill)),
-        ]
-        if not self.shared:
-            sources += sorted(self.folder.glob("*.cfg"))
+        apt, chosen = packages.resolve(selection, self.report, fresh)
         image = self.shared or self.backend
-        key = hashlib.sha256()
-        for package in chosen:
-            key.update(f"{package.name} {package.version} {package.sha256}\n".encode())
-        for path in sources:
-            key.update(path.name.encode() + b"\0" + path.read_bytes())
-        for path in self.inputs():
-            stat = path.stat()
-            key.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        folder = cache_dir() / "rigs" / f"{image}-{key.hexdigest()[:16]}"
+        folder = cache_dir() / "rigs" / f"{image}-{self._key(chosen)}"
         with locked(cache_dir() / f"{image}.lock"):
             if not (folder / "versions.json").is_file():
                 self.report(f"building the {image} rig (once; kept in {folder})")
-                chosen, trees = packages.unpack(selection, self.report)
+                trees = packages.unpack(apt, selection, chosen, self.report)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
                     versions = {package.name: package.version for package in chosen}
@@ -451,6 +442,25 @@ class LinuxRig(Rig):
                 for old in images[:-IMAGES_KEPT]:
                     shutil.rmtree(old, ignore_errors=True)
         self.image = Image(folder, json.loads((folder / "versions.json").read_text()))
+
+    def _key(self, chosen: Sequence[packages.Package]) -> str:
+        """A hash of everything that goes into the image."""
+        sources = [
+            *(ROOT / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", "rig-init.sh")),
+            self.init or self.folder / "rig-init.sh",
+            Path(inspect.getfile(self.fill)),
+        ]
+        if not self.shared:
+            sources += sorted(self.folder.glob("*.cfg"))
+        key = hashlib.sha256()
+        for package in chosen:
+            key.update(f"{package.name} {package.version} {package.sha256}\n".encode())
+        for path in sources:
+            key.update(path.name.encode() + b"\0" + path.read_bytes())
+        for path in self.inputs():
+            stat = path.stat()
+            key.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        return key.hexdigest()[:16]
 
     def _build(self, folder: Path, trees: list[Path]) -> dict[str, str]:
         kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
