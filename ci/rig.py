@@ -437,7 +437,7 @@ class LinuxRig(Rig):
                     shutil.copytree(new, folder)
                 # Older images stay for other checkouts that use this cache, but not for ever.
                 images = sorted(
-                    folder.parent.glob(f"{self.backend}-*"), key=lambda path: path.stat().st_mtime
+                    folder.parent.glob(f"{image}-*"), key=lambda path: path.stat().st_mtime
                 )
                 for old in images[:-IMAGES_KEPT]:
                     shutil.rmtree(old, ignore_errors=True)
