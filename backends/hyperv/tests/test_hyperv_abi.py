@@ -106,8 +106,8 @@ def headers() -> Path:
         follow=("linux-headers-",),
         only=(("linux-headers-*", ("*/hyperv-tlfs.h",)),),
     )
-    packages.resolve(selection, progress)
-    _, trees = packages.unpack(selection, progress)
+    apt, chosen = packages.resolve(selection, progress)
+    trees = packages.unpack(apt, selection, chosen, progress)
     found = [path for tree in trees for path in tree.glob("usr/src/*/include/asm-generic/hyperv-tlfs.h")]
     assert found, "no package has asm-generic/hyperv-tlfs.h"
     return found[0].parents[2]
