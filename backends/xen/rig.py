@@ -226,6 +226,9 @@ class BackendRig(LinuxRig):
 
     witnesses = True
 
+    accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
+    """Of the outer QEMU."""
+
     host: dict[str, str] | None = None
     """`xl info` of this machine's own Xen, if it runs one."""
 
@@ -285,7 +288,7 @@ class BackendRig(LinuxRig):
                 memory="1536M",
                 kernel=self.image.folder / "xen",
                 append=XEN_COMMAND_LINE,
-                extra=("-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config", "-no-reboot",
+                extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
                        "-serial", f"file:{(logs / 'xen-rig.xen.log').absolute()}",
                        "-initrd", f"{linux},{initrd}"),
             )  # fmt: skip
