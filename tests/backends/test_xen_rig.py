@@ -39,7 +39,7 @@ PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
         (
             ["Domain 1 has shut down, reason code 3 0x3"], False,
             [SHIM[0], "(XEN) ERROR: no notes", *PANIC, "(XEN) Could not construct domain 0"], False,
-            "the domain builder refused the kernel: Could not construct domain 0 (after: (XEN) ERROR: no notes)",
+            "refused the kernel: Could not construct domain 0 (after: (XEN) ERROR: no notes)",
         ),
         (
             ["Domain 1 has shut down, reason code 3 0x3"], False,
