@@ -57,13 +57,17 @@ REASONS = {0: "poweroff", 1: "reboot", 2: "suspend", 3: "crash", 4: "watchdog", 
 
 def end_state(said: Sequence[str], killed: bool, console: Sequence[str]) -> tuple[bool, str, str]:
     """What xl, and on the console Xen's shim, said about a domain's end: clean, in words, advice."""
-    for number, line in enumerate(console):
-        if "Could not construct domain" in line or "Could not set up DOM0" in line:
-            # The builder's own message stands before the panic's frame of asterisks.
-            why = next((text for text in reversed(console[:number]) if text.strip("(XEN) *")), line)
-            return False, f"the domain builder refused the kernel: {why.removeprefix('(XEN) ')}", (
-                "see the kernel's ELF notes (readelf -n) and xen/include/public/elfnote.h"
-            )
+    for number, line in enumerate(console[:-1]):
+        if not line.startswith("(XEN) Panic on CPU"):
+            continue
+        why = console[number + 1].removeprefix("(XEN) ")
+        if any(before.startswith("(XEN) Freed ") for before in console[:number]):
+            return False, f"xen-shim panicked under the kernel: {why}", "the console holds its registers"
+        # The builder's own message, if it has one, stands before the panic's frame of asterisks.
+        before = [text for text in console[:number] if text.strip("(XEN) *")]
+        return False, f"the domain builder refused the kernel: {why} (after: {before[-1]})", (
+            "see the kernel's ELF notes (readelf -n) and xen/include/public/elfnote.h"
+        )
     everything = "\n".join(said)
     found = re.search(r"has shut down, reason code (\d+)", everything)
     if found:
@@ -226,6 +230,9 @@ class BackendRig(LinuxRig):
 
     witnesses = True
 
+    accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
+    """Of the outer QEMU."""
+
     host: dict[str, str] | None = None
     """`xl info` of this machine's own Xen, if it runs one."""
 
@@ -285,7 +292,7 @@ class BackendRig(LinuxRig):
                 memory="1536M",
                 kernel=self.image.folder / "xen",
                 append=XEN_COMMAND_LINE,
-                extra=("-accel", "tcg,thread=multi", "-nodefaults", "-no-user-config", "-no-reboot",
+                extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
                        "-serial", f"file:{(logs / 'xen-rig.xen.log').absolute()}",
                        "-initrd", f"{linux},{initrd}"),
             )  # fmt: skip
