@@ -18,7 +18,6 @@ import hashlib
 import importlib.util
 import inspect
 import json
-import os
 import re
 import shlex
 import shutil
@@ -287,6 +286,13 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
     return Outcome(guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command, log)
 
 
+def frame(line: str) -> tuple[str, str]:
+    """A line of a rig's second serial port as tag and text; no tag if it is not the rig's (firmware and
+    the kernel's early console may write there too)."""
+    tag, _, text = line.partition(" ")
+    return (tag[1:], text) if tag.startswith("@") else ("", line)
+
+
 class ControlSession(Session):
     """The host's end of ci/rig-init.sh's protocol on the rig's second serial port."""
 
@@ -314,13 +320,13 @@ class ControlSession(Session):
                 self.broken = self.broken or f"the {self.name} rig has ended by itself"
                 tail = self.strategy.console().splitlines()[-40:]
                 raise UserError("\n".join([self.broken, *tail, f"(whole log: {self.strategy.log})"]))
-            tag, _, text = line.partition(" ")
-            if not tag.startswith("@"):
+            tag, text = frame(line)
+            if not tag:
                 continue
-            frames.setdefault(tag[1:], []).append(text)
-            if tag[1:] == "console" and live:
+            frames.setdefault(tag, []).append(text)
+            if tag == "console" and live:
                 live(text)
-            if tag[1:] == last:
+            if tag == last:
                 return frames
 
     def _where(self) -> None:
@@ -493,10 +499,6 @@ class LinuxRig(Rig):
                 shutil.copyfileobj(base, file)
                 file.write(archive.finish())
             yield path
-
-
-def host_cpus() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:

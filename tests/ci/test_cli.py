@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from ..conftest import places
 
 
 def vmi(root: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
@@ -53,9 +56,38 @@ def test_works_from_another_folder_and_through_a_link(root: Path, tmp_path: Path
     )
 
 
-def test_results_that_cannot_be_written(root: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain() -> str:
+    """A configuration that boots without a hypervisor."""
+    return next(str(place) for place in places() if place.rig.instruction_counter)
+
+
+def test_boot(root: Path, tmp_path: Path, plain: str) -> None:
+    figure = tmp_path / "figure.json"
+    done = vmi(root, "boot", plain, "--json", str(figure), "--lava")
+    assert done.returncode == 0, done.stderr
+    assert "KTAP version 1" in done.stdout, "the guest's console is shown"
+    assert f"configuration  {plain}" in done.stdout
+    assert f"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID={plain}.boot.information RESULT=pass>" in done.stdout
+    written = json.loads(figure.read_text())
+    assert [row["configuration"] for row in written["rows"]] == [plain]
+    assert written["rows"][0]["passed"] is True
+    assert written["objects_sha256"] in done.stdout
+
+
+def test_boot_of_a_kernel_that_panics(root: Path, plain: str) -> None:
+    done = vmi(root, "boot", plain, "--append", "test=panic checks=none")
+    assert done.returncode == 1
+    assert "exit status 0x12 (panic)" in done.stderr
+    assert "  command: " in done.stderr and "  advice: " in done.stderr
+    assert "  | PANIC: " in done.stderr
+    assert "checks         FAILED: exit status 0x12 (panic)" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_results_that_cannot_be_written(root: Path, tmp_path: Path, plain: str) -> None:
     (tmp_path / "file").touch()
-    done = vmi(root, "boot", "native", "--json", str(tmp_path / "file" / "figure.json"))
+    done = vmi(root, "boot", plain, "--json", str(tmp_path / "file" / "figure.json"))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"vmi: cannot write {tmp_path}/file/figure.json: ")
     assert "Traceback" not in done.stderr

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Rigs as the front door sees them: discovered, cached under what goes into them, never silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ci import backends, boot, rig
+from ci.build import kernels
+from ci.packages import Package
+from ci.util import UserError
+
+
+def tree(folder: Path, **parents: str) -> None:
+    for name, parent in parents.items():
+        path = folder / "backends" / name
+        path.mkdir(parents=True)
+        (path / "backend.yaml").write_text(f"name: {name}\n" + (f"inherits: {parent}\n" if parent else ""))
+
+
+def test_backends_are_found_parents_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, alpha="beta", beta="gamma", gamma="", lonely="")
+    (tmp_path / "backends/no_backend").mkdir()
+    monkeypatch.setattr(backends, "ROOT", tmp_path)
+    assert list(backends.backends()) == ["gamma", "beta", "alpha", "lonely"]
+    assert backends.backends(["beta"]) == {"gamma": "", "beta": "gamma"}
+    with pytest.raises(UserError, match="no backend delta; there are: alpha, beta, gamma, lonely"):
+        backends.backends(["delta"])
+
+
+def test_backends_that_inherit_in_a_circle_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator reports the circle; finding the folders must only come to an end."""
+    tree(tmp_path, alpha="beta", beta="alpha")
+    monkeypatch.setattr(backends, "ROOT", tmp_path)
+    assert sorted(backends.backends()) == ["alpha", "beta"]
+
+
+def test_a_new_folder_is_a_new_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    """A folder with a rig.py is all that it takes."""
+    tree(tmp_path, bare="")
+    (tmp_path / "backends/bare/rig.py").write_text((root / "backends/native/rig.py").read_text())
+    for module in (backends, rig):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    found = rig.discover(print)
+    assert list(found) == ["bare"]
+    assert found["bare"].folder == tmp_path / "backends/bare"
+    configurations = [configuration for _, configuration in boot.choose(found, ["bare"])]
+    assert configurations == list(found["bare"].configurations)
+    with pytest.raises(UserError, match="no configuration other; there are: "):
+        boot.choose(found, ["other"])
+
+
+class SmallRig(rig.LinuxRig):
+    configurations = ()
+    modules = ()
+    module_paths = ()
+
+    def fill(self, archive: object, trees: list[Path], image: Path) -> dict[str, str]:
+        return {}
+
+    def describe(self) -> dict[str, str]:
+        return {}
+
+    def session(self, kernels: object, logs: Path) -> object:  # type: ignore[override]
+        raise AssertionError("never opened here")
+
+    def inputs(self) -> list[Path]:
+        return [self.folder / "input"]
+
+
+def test_image_is_named_after_everything_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, small="")
+    folder = tmp_path / "backends/small"
+    ours = [tmp_path / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", "rig-init.sh")]
+    sources = [*ours, *(folder / name for name in ("rig.py", "rig-init.sh", "a.cfg", "input"))]
+    (tmp_path / "ci").mkdir()
+    for path in sources:
+        path.write_text("1")
+    monkeypatch.setattr(rig, "ROOT", tmp_path)
+    small = SmallRig("small", print)
+    package = Package("linux", "6.1", 1, "abc")
+    keys = [small._key([package])]
+    assert small._key([package]) == keys[0]
+    for path in sources:
+        path.write_text("22")
+        keys.append(small._key([package]))
+    for other in (replace(package, version="6.2"), replace(package, sha256="abd")):
+        keys.append(small._key([other]))
+    keys.append(small._key([package, package]))
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("code", "shutdown", "clean", "end"),
+    [
+        (33, "", True, "exit status 0x10 (pass)"),
+        (35, "", False, "exit status 0x11 (fail)"),
+        (37, "", False, "exit status 0x12 (panic)"),
+        (39, "", False, "exit status 0x13 (refused)"),
+        (41, "", False, "exit status 0x14 (unknown)"),
+        (0, "guest-reset", False, "machine reset or powered off without a status (guest-reset)"),
+        (0, "", False, "machine reset or powered off without a status"),
+        (1, "", False, "QEMU exited with 1"),
+        (-9, "", False, "QEMU exited with -9"),
+        (None, "", False, "hung: stopped at its deadline"),
+    ],
+)
+def test_ends_of_qemu(code: int | None, shutdown: str, clean: bool, end: str) -> None:
+    found, words, advice = rig.qemu_end(code, shutdown)
+    assert (found, words) == (clean, end)
+    assert bool(advice) != clean
+
+
+class SmallSession(rig.ControlSession):
+    def run(self, guest: rig.Guest, live: rig.Live | None = None) -> rig.Outcome:
+        raise AssertionError("never run here")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("test=hang", "the small rig has not answered for 3 s"),
+        ("test=panic", "the small rig has ended by itself"),
+    ],
+)
+def test_silent_rig_is_told_with_its_last_lines(tmp_path: Path, option: str, message: str) -> None:
+    """A machine that is no rig at all: it prints, and then hangs or ends without a word of the
+    protocol."""
+    kernel = next(iter(kernels("sample").values()))
+    machine = rig.Machine(
+        "qemu-system-i386", "pc", "qemu32", "64M", kernel, f"{rig.DEBUG_EXIT} checks=none {option}",
+        ("-nodefaults", "-no-user-config", *rig.QEMU_END),
+    )  # fmt: skip
+    with rig.boot(machine, "small", tmp_path, 20) as strategy:
+        session = SmallSession(strategy, "small")
+        with pytest.raises(UserError) as error:
+            session.start(3)
+        console = strategy.console()
+    told = str(error.value).splitlines()
+    assert told[0] == message
+    assert told[1:-1] == console.splitlines()[-40:]
+    assert f"{option[5:]}" in console
+    assert str(tmp_path / "small.console.log") in told[-1]
+    assert session.broken == message
+    assert (tmp_path / "small.console.registers").is_file() == (option == "test=hang")
+
+
+@pytest.mark.parametrize(
+    ("line", "tag", "text"),
+    [
+        ("@console a", "console", "a"),
+        ("@console  indented", "console", " indented"),
+        ("@console ", "console", ""),
+        ("@ready", "ready", ""),
+        ("SeaBIOS", "", "SeaBIOS"),
+        ("", "", ""),
+        ("a @console b", "", "a @console b"),
+    ],
+)
+def test_frames(line: str, tag: str, text: str) -> None:
+    assert rig.frame(line) == (tag, text)
+
+
+@pytest.mark.parametrize("line", ["set append a\nend", "set append \x1b[2J", "set append a\0"])
+def test_only_printable_text_goes_to_a_rig(tmp_path: Path, line: str) -> None:
+    session = SmallSession(None, "small")  # type: ignore[arg-type]  # refused before anything is sent
+    with pytest.raises(UserError, match="not printable") as error:
+        session.send(line)
+    assert error.value.status == 2
