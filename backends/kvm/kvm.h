@@ -83,10 +83,23 @@ void vmi__kvm_clock_init(void);
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 
-/* Atomic read and replacement of 64 bits (CMPXCHG8B). */
+/*
+ * Puts value at *at if expected is there; returns what was there. Not the compiler's builtin: the
+ * i386 ABI aligns 64 bits to 4 bytes, for which it would call a library.
+ */
+static inline uint64_t vmi__kvm_exchange64(volatile uint64_t *at, uint64_t expected, uint64_t value)
+{
+    __asm__ volatile("lock cmpxchg8b %0"
+                     : "+m"(*at), "+A"(expected)
+                     : "b"((uint32_t)value), "c"((uint32_t)(value >> 32))
+                     : "cc", "memory");
+    return expected;
+}
+
+/* Atomic read of 64 bits. */
 static inline uint64_t vmi__kvm_read64(volatile uint64_t *from)
 {
-    return __sync_val_compare_and_swap(from, 0, 0);
+    return vmi__kvm_exchange64(from, 0, 0);
 }
 
 /* Raises *highest to value; returns whichever was greater. */
@@ -95,7 +108,7 @@ static inline uint64_t vmi__kvm_highest(volatile uint64_t *highest, uint64_t val
     uint64_t seen = vmi__kvm_read64(highest);
 
     while (seen < value) {
-        uint64_t now = __sync_val_compare_and_swap(highest, seen, value);
+        uint64_t now = vmi__kvm_exchange64(highest, seen, value);
 
         if (now == seen)
             return value;

@@ -27,6 +27,9 @@ MASKED = ",".join(
     )
 )  # fmt: skip
 
+# KVM_FEATURE_ASYNC_PF_VMEXIT: older versions of QEMU have no name to mask it by (and do not offer it).
+NOT_NAMED = 1 << 10
+
 # The kernel times its waits; these rounds need no more than this of a busy machine.
 DEADLINE = 120.0
 
@@ -118,7 +121,7 @@ def test_kvm_without_features(kvm: Place, run: Run) -> None:
     outcome, report = run(kvm, options={"cpu": f"host,{MASKED}"}, deadline=DEADLINE)
     passes(outcome, report)
     told = said(outcome)
-    assert int(told["features"], 16) == 0
+    assert int(told["features"], 16) & ~NOT_NAMED == 0
     assert told["offered"] == told["used"] == "none"
     assert counters(outcome).get("hypercalls", 0) == 0
 
