@@ -33,6 +33,8 @@ class Call:
     kind: str
     count: int
     how: str
+    conditional: bool = False
+    """A hypercall is made under circumstances only, and most calls may need none."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Report:
         """Calls made, by how they are done."""
         kinds: Counter[str] = Counter()
         for call in self.calls:
-            kinds[call.kind] += call.count
+            kinds[f"{call.kind} if needed" if call.conditional else call.kind] += call.count
         return dict(sorted(kinds.items()))
 
 
@@ -123,7 +125,9 @@ def _comment(report: Report, comment: str) -> None:
         values = dict(_PAIR.findall(pairs))
         name = pairs.split(" ", 1)[0]
         report.calls.append(
-            Call(name, int(values["ordinal"]), values["kind"], int(values["count"]), how)
+            Call(
+                name, int(values["ordinal"]), values["kind"], int(values["count"]), how, "conditional" in values
+            )
         )
     elif word == "hypercall":
         values = dict(_PAIR.findall(rest))

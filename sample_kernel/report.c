@@ -88,8 +88,10 @@ void report(const struct vmi_boot_info *boot, const struct ktap_result *result)
         protocol_name(boot->protocol), boot->kernel_rpl, boot->cpu_count, memory_kib(boot));
     add("# snapshot mark=0x%08x exact=%s", SNAPSHOT_MARK, parked ? "yes" : "no");
     for (uint32_t i = 0; i < vmi_calls_count; i++)
-        add("# call %s ordinal=%u kind=%s count=%u how=%s", vmi_calls[i].name, vmi_calls[i].ordinal,
-            kind_name(vmi_calls[i].kind), calls[vmi_calls[i].ordinal], vmi_calls[i].how);
+        add("# call %s ordinal=%u kind=%s%s count=%u how=%s", vmi_calls[i].name,
+            vmi_calls[i].ordinal, kind_name(vmi_calls[i].kind),
+            vmi_calls[i].when != NULL ? " conditional=yes" : "", calls[vmi_calls[i].ordinal],
+            vmi_calls[i].how);
     for (uint32_t i = 0; i < hypercall_count; i++)
         add("# hypercall %s number=%u count=%u", vmi_hypercalls[i].name, vmi_hypercalls[i].number,
             hypercalls[i]);

@@ -20,6 +20,7 @@ ok 3 cpus # SKIP one CPU only
 # boot backend=native protocol=multiboot rpl=0 cpus=1 memory_kib=65536
 # call SetCR3 ordinal=17 kind=instruction count=57 how=mov %eax, %cr3
 # call CPUID ordinal=4 kind=routine count=3 how=vmi__x_cpuid
+# call Kick ordinal=134 kind=hypercall conditional=yes count=2 how=kick
 # hypercall mmu_update number=1 count=57
 # latency mean=5
 # result pass=2 fail=0 skip=1
@@ -36,7 +37,7 @@ def test_everything_is_read() -> None:
     ]
     assert report.boot["memory_kib"] == "65536"
     assert report.calls[0] == ktap.Call("SetCR3", 17, "instruction", 57, "mov %eax, %cr3")
-    assert report.by_kind() == {"instruction": 57, "routine": 3}
+    assert report.by_kind() == {"hypercall if needed": 2, "instruction": 57, "routine": 3}
     assert report.hypercalls == [ktap.Hypercall("mmu_update", 1, 57)]
     assert report.notes == {"latency": ["mean=5"]}
     assert report.result == {"pass": 2, "fail": 0, "skip": 1}
