@@ -125,7 +125,8 @@ def builtin(paths: Sequence[Path]) -> str:
         "        .section .rodata.builtin, \"a\"",
     ]
     for number, (path, _) in enumerate(roms):
-        lines += ["        .balign 16", f"{number + 1}:", f'        .incbin "{path.resolve()}"', f"{number + 101}:"]
+        file = f'        .incbin "{path.resolve()}"'
+        lines += ["        .balign 16", f"{number + 1}:", file, f"{number + 101}:"]
     lines += ["        .balign 4", "        .globl vmi__builtin", "vmi__builtin:"]
     lines += [f"        .long {number + 1}b, {number + 101}b" for number in range(len(roms))]
     lines += [
@@ -139,8 +140,8 @@ def builtin(paths: Sequence[Path]) -> str:
 
 def show(rom: bytes) -> str:
     return (
-        f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, text {get(rom, 'X_TEXT_SIZE')}, "
-        f"data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
+        f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, "
+        f"text {get(rom, 'X_TEXT_SIZE')}, data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
         f"{get(rom, 'X_RELOC_COUNT')} relocations, {get(rom, 'X_CALLS_COUNT')} calls"
     )
 
