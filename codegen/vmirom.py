@@ -43,7 +43,7 @@ def put(image: bytearray, name: str, value: int, form: str = "<I") -> None:
     struct.pack_into(form, image, ROM[name], value)
 
 
-def get(image: bytes, name: str, form: str = "<I") -> int:
+def get(image: bytes | bytearray, name: str, form: str = "<I") -> int:
     return int(struct.unpack_from(form, image, ROM[name])[0])
 
 
@@ -58,7 +58,7 @@ def allocated(elf: ELFFile) -> bytearray:
     return image
 
 
-def relocations(elf: ELFFile, image: bytes) -> Iterator[tuple[int, bool]]:
+def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, bool]]:
     """Places of absolute addresses, and whether each is one of the data part. What holds offsets instead
     of addresses (the header and the table of calls) is left out."""
     data = get(image, "X_DATA_OFFSET")
