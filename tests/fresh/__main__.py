@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Follow the README's quick start word for word on a fresh Debian:
+
+    python3 -m tests.fresh SUITE [--folder FOLDER] [--only COMMAND]…
+
+SUITE is a Debian release (bookworm, trixie). debootstrap makes its smallest system in FOLDER (default: a new
+folder under the temporary one, removed afterwards), with git, Python and nothing else added; this tree's HEAD is
+cloned into it, and the commands of the README's section "Two commands" are run there one after another, with an
+empty cache. Needs root, for debootstrap and chroot. Prints what ran, how it ended and how long it took; exit 1
+if a command failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = "root/vmi"
+MOUNTS = (
+    ("proc", "proc", "proc"),
+    ("sysfs", "sys", "sysfs"),
+    ("devtmpfs", "dev", "devtmpfs"),
+    ("devpts", "dev/pts", "devpts"),
+)
+TAIL = 60
+
+
+def commands() -> list[str]:
+    """The README's, as they stand there."""
+    section = (ROOT / "README.md").read_text().split("\n## Two commands\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"^    (\./vmi[^#\n]*?) *(?:#.*)?$", section, re.MULTILINE)
+
+
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True)
+
+
+@contextlib.contextmanager
+def mounted(system: Path) -> Iterator[None]:
+    """What programs expect of a machine; `dev` has the loop and KVM devices of this one."""
+    done: list[Path] = []
+    try:
+        for source, where, kind in MOUNTS:
+            run("mount", "-t", kind, source, system / where)
+            done.append(system / where)
+        yield
+    finally:
+        for path in reversed(done):
+            subprocess.run(["umount", "-l", path], check=False)
+
+
+def make(suite: str, system: Path) -> None:
+    run("debootstrap", "--variant=minbase", "--include=ca-certificates,git,python3,python3-venv", suite, system)
+    for name in ("etc/resolv.conf", "etc/pip.conf"):
+        if Path("/", name).is_file():
+            shutil.copy(Path("/", name), system / name)
+    for path in sorted(Path("/etc/apt/apt.conf.d").glob("*proxy*")):
+        shutil.copy(path, system / "etc/apt/apt.conf.d")
+
+
+def clone(system: Path) -> None:
+    run("git", "clone", "--quiet", "--no-local", ROOT, system / HOME)
+
+
+def follow(system: Path, chosen: Sequence[str]) -> bool:
+    good = True
+    for command in chosen:
+        print(f"fresh: {command}", flush=True)
+        started = time.monotonic()
+        log = system / "root" / f"{re.sub(r'[^a-z]+', '-', command).strip('-')}.log"
+        with log.open("w") as stream:
+            # A new user's shell: no setting of this one, and no cache.
+            done = subprocess.run(
+                ["chroot", system, "/usr/bin/env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                 "LANG=C.UTF-8", "TERM=dumb", *proxies(), "sh", "-c", f"cd /{HOME} && {command}"],
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False,
+            )  # fmt: skip
+        seconds = time.monotonic() - started
+        lines = log.read_text(errors="replace").splitlines()
+        print("\n".join(f"  | {line}" for line in lines[-TAIL:]))
+        print(f"fresh: {command}: exit {done.returncode} after {seconds:.0f} s", flush=True)
+        good = good and done.returncode == 0
+    return good
+
+
+def proxies() -> list[str]:
+    """How this machine reaches the registries, if not directly."""
+    return [f"{key}={value}" for key, value in os.environ.items() if re.fullmatch("(?i)(https?|no)_proxy", key)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m tests.fresh", description=__doc__.partition("\n")[0])
+    parser.add_argument("suite", help="a Debian release: bookworm, trixie")
+    parser.add_argument("--folder", type=Path, help="where the system is made, and kept")
+    parser.add_argument("--only", action="append", help="only this command of the README's; may be repeated")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0 or not shutil.which("debootstrap"):
+        print("fresh: needs root and debootstrap (Debian: debootstrap)", file=sys.stderr)
+        return 2
+    chosen = [command for command in commands() if not arguments.only or command in arguments.only]
+    if not chosen:
+        print(f"fresh: the README has no such command; it has: {', '.join(commands())}", file=sys.stderr)
+        return 2
+    with contextlib.ExitStack() as stack:
+        system = arguments.folder or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="vmi-fresh-", ignore_cleanup_errors=True))
+        )
+        try:
+            if not (system / "usr/bin/git").exists():
+                make(arguments.suite, system)
+            shutil.rmtree(system / HOME, ignore_errors=True)
+            shutil.rmtree(system / "root/.cache/vmi-sdk", ignore_errors=True)
+            clone(system)
+            stack.enter_context(mounted(system))
+        except (subprocess.CalledProcessError, OSError) as error:
+            print(f"fresh: {error}", file=sys.stderr)
+            return 1
+        return 0 if follow(system, chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
