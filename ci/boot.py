@@ -51,20 +51,26 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) 
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     build()
-    samples = kernels("sample")
     rows = []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
-        if backend not in samples:
-            raise UserError(f"the build has no sample kernel for {backend}")
+        own = [configuration for name, configuration in chosen if name == backend]
+        images = {conf.kernel: kernels(conf.kernel).get(backend) for conf in own}
+        for kernel, image in images.items():
+            if image is None:
+                raise UserError(f"the build has no {kernel} kernel for {backend}")
         rig = rigs[backend]
         rig.prepare()
         on = rig.describe()
-        with rig.steady_session([samples[backend]], RESULTS / "boot") as session:
-            for _, configuration in (pair for pair in chosen if pair[0] == backend):
+        with rig.steady_session([image for image in images.values() if image], RESULTS / "boot") as session:
+            for configuration in own:
                 components = ", ".join(f"{name} {version}" for name, version in on.items())
                 progress(f"booting {configuration.name} on {components}")
+                if configuration.limited:
+                    progress(f"only the {configuration.kernel} kernel, because {configuration.limited}")
+                image = images[configuration.kernel]
+                assert image
                 guest = Guest(
-                    samples[backend], configuration.name, append, cpus=CPUS, deadline=DEADLINE,
+                    image, configuration.name, append, cpus=CPUS, deadline=DEADLINE,
                     options=configuration.options,
                 )  # fmt: skip
                 outcome = session.run(guest, live=lambda line: print(line, flush=True))

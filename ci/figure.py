@@ -44,6 +44,8 @@ class Row:
         rpl = report.boot.get("rpl")
         ran = [f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")]
         ran += [f"{name} {value}" for name, value in self.facts.items()]
+        if self.configuration.limited:
+            ran.append(f"only the {self.configuration.kernel} kernel, because {self.configuration.limited}")
         return {
             "configuration": self.configuration.name,
             "what ran": ", ".join(ran),
@@ -60,6 +62,7 @@ class Row:
             "backend": self.backend,
             "on": self.on,
             "facts": self.facts,
+            "limited": self.configuration.limited,
             "boot": report.boot,
             "passed": not self.failures,
             "failures": self.failures,

@@ -40,6 +40,15 @@ void vmi__backend_init(struct vmi_boot_info *boot);
 void kernel_main(const struct vmi_boot_info *boot);
 
 /*
+ * The same without paging, for processors without PAE: enters the kernel if both the library and
+ * the kernel can do without, else returns. Library and kernel that can define the functions below;
+ * the state is that of docs/architecture.md, "Without paging".
+ */
+void vmi__start_unpaged(void);
+void vmi__backend_init_unpaged(struct vmi_boot_info *boot) __attribute__((weak));
+void kernel_main_unpaged(const struct vmi_boot_info *boot) __attribute__((weak));
+
+/*
  * Says on the library's console why it cannot run here and ends the machine with
  * VMI_STATUS_REFUSED. May be called before vmi__backend_init: a library's console and shutdown
  * work, or at least return, without it.
