@@ -48,27 +48,39 @@ def show_failure(outcome: Outcome, failures: Sequence[str]) -> None:
 def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) -> int:
     """The figure; with the name `any` among others, by the one kernel that binds itself when it starts."""
     rigs = discover(progress)
+    bound = BOUND in names
     chosen = choose(rigs, [name for name in names if name != BOUND])
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     build()
-    samples = kernels("sample")
-    if BOUND in names:
-        samples = dict.fromkeys(samples, bound_kernel("sample"))
     rows = []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
-        if backend not in samples:
-            raise UserError(f"the build has no sample kernel for {backend}")
+        own = [configuration for name, configuration in chosen if name == backend]
+        for configuration in own if bound else []:
+            if configuration.limited:
+                progress(f"not {configuration.name}, because {configuration.limited}")
+        own = [configuration for configuration in own if not (bound and configuration.limited)]
+        images = {
+            conf.kernel: bound_kernel(conf.kernel) if bound else kernels(conf.kernel).get(backend)
+            for conf in own
+        }
+        for kernel, image in images.items():
+            if image is None:
+                raise UserError(f"the build has no {kernel} kernel for {backend}")
         rig = rigs[backend]
         rig.prepare()
         on = rig.describe()
-        with rig.steady_session([samples[backend]], RESULTS / "boot") as session:
-            for _, configuration in (pair for pair in chosen if pair[0] == backend):
+        with rig.steady_session([image for image in images.values() if image], RESULTS / "boot") as session:
+            for configuration in own:
                 components = ", ".join(f"{name} {version}" for name, version in on.items())
                 progress(f"booting {configuration.name} on {components}")
-                name = f"{BOUND}-{configuration.name}" if BOUND in names else configuration.name
+                if configuration.limited:
+                    progress(f"only the {configuration.kernel} kernel, because {configuration.limited}")
+                image = images[configuration.kernel]
+                assert image
+                name = f"{BOUND}-{configuration.name}" if bound else configuration.name
                 guest = Guest(
-                    samples[backend], name, append, cpus=CPUS, deadline=DEADLINE,
+                    image, name, append, cpus=CPUS, deadline=DEADLINE,
                     options=configuration.options,
                 )  # fmt: skip
                 outcome = session.run(guest, live=lambda line: print(line, flush=True))

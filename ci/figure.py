@@ -55,6 +55,8 @@ class Row:
         rpl = report.boot.get("rpl")
         ran = [f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")]
         ran += [f"{name} {value}" for name, value in self.facts.items()]
+        if self.configuration.limited:
+            ran.append(f"only the {self.configuration.kernel} kernel, because {self.configuration.limited}")
         bound = {}
         if self.binding:
             bound = {
@@ -79,6 +81,7 @@ class Row:
             "backend": self.backend,
             "on": self.on,
             "facts": self.facts,
+            "limited": self.configuration.limited,
             "boot": report.boot,
             "binding": self.binding,
             "binary_sha256": self.binary,

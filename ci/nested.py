@@ -10,7 +10,6 @@ guest then sees is for QEMU's arguments to say (`NestedRig.cpu`, `machine`, `arg
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import platform
 import re
@@ -20,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import initramfs
+from . import initramfs, probe
 from .rig import (
     DEBUG_EXIT,
     QEMU_END,
@@ -35,7 +34,7 @@ from .rig import (
     qemu_end,
     run_machine,
 )  # fmt: skip
-from .util import ROOT, UserError, cache_dir
+from .util import ROOT, UserError
 
 if TYPE_CHECKING:
     from .guest import GuestStrategy
@@ -136,39 +135,21 @@ class NestedRig(LinuxRig):
             return "this machine has no /dev/kvm"
         if not os.access("/dev/kvm", os.R_OK | os.W_OK):
             return "/dev/kvm is not accessible (is the user in group kvm?)"
-        source = ROOT / "ci/nested-probe.S"
-        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        key = hashlib.sha256(source.read_bytes() + boot_id.encode()).hexdigest()[:16]
-        known = cache_dir() / "probes" / f"{self.shared}-{key}"
-        if known.is_file():
-            return known.read_text()
-        known.parent.mkdir(parents=True, exist_ok=True)
-        guest = known.with_suffix(".elf")
-        try:
-            subprocess.run(
-                ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x101000,--build-id=none",
-                 "-Wl,--section-start=.multiboot=0x100000", "-o", guest, source],
-                check=True, capture_output=True,
-            )  # fmt: skip
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise UserError(f"cannot build {source.name}: {error}") from None
         command = [QEMU, "-accel", "kvm", "-cpu", "host", "-M", "pc", "-m", "32", "-nodefaults",
-                   "-no-user-config", "-display", "none", *QEMU_END, "-kernel", str(guest)]  # fmt: skip
-        # subprocess kills with SIGKILL at the time-out, which ends even a guest that never leaves KVM_RUN.
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            refusal = f"a hypercall under this machine's /dev/kvm did not return within {PROBE_SECONDS} s"
-        except FileNotFoundError:
-            raise UserError(f"{QEMU}: not found; ./vmi setup installs it") from None
-        else:
-            message = (done.stderr.strip().splitlines() or [""])[-1]
-            refusal = "" if done.returncode == 0x10 << 1 | 1 else (
-                f"a tiny guest failed under this machine's /dev/kvm (QEMU exited {done.returncode}) {message}"
-            ).rstrip()  # fmt: skip
-        guest.unlink()
-        known.write_text(refusal)
-        return refusal
+                   "-no-user-config", "-display", "none", *QEMU_END]  # fmt: skip
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return probe.ask(ROOT / "ci/nested-probe.S", command, PROBE_SECONDS, boot_id, self._refusal)
+
+    @staticmethod
+    def _refusal(done: probe.Done | None) -> str:
+        if done is None:
+            return f"a hypercall under this machine's /dev/kvm did not return within {PROBE_SECONDS} s"
+        if done.returncode == 0x10 << 1 | 1:
+            return ""
+        message = (done.stderr.strip().splitlines() or [""])[-1]
+        return (
+            f"a tiny guest failed under this machine's /dev/kvm (QEMU exited {done.returncode}) {message}"
+        ).rstrip()
 
     def _qemu_files(self) -> tuple[Path, list[tuple[str, Path]]]:
         """QEMU's binary (Debian 12 has a wrapper script in its place) and its firmware."""

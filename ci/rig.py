@@ -40,6 +40,9 @@ Live = Callable[[str], None]
 
 IMAGES_KEPT = 3
 
+LIMITED_KERNEL = "unpaged"
+"""What a limited configuration can still boot."""
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -93,6 +96,14 @@ class Configuration:
     name: str
     title: str
     options: Mapping[str, str] = field(default_factory=dict)
+    limited: str = ""
+    """Why whole kernels cannot run in this way here; empty if they can. Tests of whole kernels leave a
+    limited configuration out."""
+
+    @property
+    def kernel(self) -> str:
+        """The kernel of the figure's row."""
+        return LIMITED_KERNEL if self.limited else "sample"
 
 
 class Session(abc.ABC):
@@ -143,6 +154,7 @@ class Rig(abc.ABC):
     """How the kernels of one backend are booted."""
 
     configurations: tuple[Configuration, ...]
+    """A rig may find when it is made that here they are others, or limited."""
     instruction_counter: Mapping[str, str] = {}
     """Options of a guest (`Guest.options`) with which its time-stamp counter counts instructions; empty
     if no option does."""

@@ -42,11 +42,14 @@
 #define BOOT_CS 0x08
 #define BOOT_DS 0x10
 
+/* A library that no multiboot loader could start a kernel with defines VMI__NO_MULTIBOOT. */
+#ifndef VMI__NO_MULTIBOOT
     .section .multiboot, "a"
     .balign 4
     .long MULTIBOOT_MAGIC
     .long MULTIBOOT_FLAGS
     .long -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
+#endif
 
     .section .note.Xen, "a", @note
     .balign 4

@@ -12,4 +12,5 @@ struct vmi__kernel vmi__kernel = {
     .image_start = vmi_image_start,
     .image_end = vmi_image_end,
     .main = kernel_main,
+    .main_unpaged = kernel_main_unpaged,
 };

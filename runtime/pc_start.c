@@ -14,7 +14,14 @@ static void __attribute__((noreturn)) refuse(const char *reason)
 
 void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char *reason)
 {
-    vmi__pc_read_loader(protocol, magic, info);
+    const char *wrong = vmi__pc_read_loader(protocol, magic, info);
+    uint16_t cs;
+
+    if (!wrong) {
+        __asm__("mov %%cs, %0" : "=rm"(cs));
+        vmi__boot.kernel_cs = cs;
+        vmi__start_unpaged();
+    }
     refuse(reason);
 }
 

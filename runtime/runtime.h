@@ -47,6 +47,15 @@ bool vmi__backend_here(void);
 void kernel_main(const struct vmi_boot_info *boot);
 
 /*
+ * The same without paging, for processors without PAE: enters the kernel if both the library and
+ * the kernel can do without, else returns. Library and kernel that can define the functions below;
+ * the state is that of docs/architecture.md, "Without paging".
+ */
+void vmi__start_unpaged(void);
+void vmi__backend_init_unpaged(struct vmi_boot_info *boot) __attribute__((weak));
+void kernel_main_unpaged(const struct vmi_boot_info *boot) __attribute__((weak));
+
+/*
  * What the library knows of the kernel, and, where they have met at boot only, what it tells about
  * itself. Linked with a kernel, it is a constant of the linker's; in a provider image, the
  * binder's.
@@ -55,6 +64,7 @@ struct vmi__kernel {
     uint32_t size;                       /* of this structure, in bytes */
     const char *image_start, *image_end; /* the whole kernel in memory */
     void (*main)(const struct vmi_boot_info *boot);
+    void (*main_unpaged)(const struct vmi_boot_info *boot); /* or 0 */
 
     /* How the kernel was entered; only for provider images. */
     uint32_t protocol;    /* VMI_BOOT_… */

@@ -21,17 +21,29 @@ void vmi__fatal(const char *reason)
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_REFUSED);
 }
 
-void vmi__start(void)
+static void __attribute__((noreturn))
+enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot_info *))
 {
     const char *reason = vmi__options();
 
     if (reason)
         vmi__fatal(reason);
-    vmi__backend_init(&vmi__boot);
+    init(&vmi__boot);
     reason = vmi__memory_publish();
     if (reason)
         vmi__fatal(reason);
-    vmi__kernel.main(&vmi__boot);
-    vmi__print("vmi: kernel_main returned\r\n");
+    kernel(&vmi__boot);
+    vmi__print("vmi: the kernel returned\r\n");
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
+}
+
+void vmi__start(void)
+{
+    enter(vmi__backend_init, vmi__kernel.main);
+}
+
+void vmi__start_unpaged(void)
+{
+    if (vmi__backend_init_unpaged && vmi__kernel.main_unpaged)
+        enter(vmi__backend_init_unpaged, vmi__kernel.main_unpaged);
 }

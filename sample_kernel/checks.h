@@ -8,8 +8,8 @@
 #include "ktap.h"
 
 extern const struct check checks_boot[], checks_descriptors[], checks_processor[], checks_traps[],
-    checks_interrupts[], checks_time[], checks_paging[], checks_threads[], checks_processes[],
-    checks_cpus[], checks_devices[];
+    checks_interrupts[], checks_clocks[], checks_time[], checks_paging[], checks_threads[],
+    checks_processes[], checks_cpus[], checks_devices[];
 
 /* For the checks that compare with it; set before any check runs. */
 extern const struct vmi_boot_info *checks_boot_info;

@@ -33,8 +33,7 @@ static void identification(void)
 
 static void control_registers(void)
 {
-    EXPECT((vmi_get_cr0() & 0x80000001) == 0x80000001); /* paging and protection */
-    EXPECT(vmi_get_cr0() & CR0_WP);
+    EXPECT((vmi_get_cr0() & (CR0_PG | CR0_WP | CR0_PE)) == (CR0_PG | CR0_WP | CR0_PE));
     EXPECT(vmi_get_cr4() & CR4_PAE);
     EXPECT_EQUAL(vmi_get_cr3() & ~0x1fu, aspace_cr3(&kernel_aspace));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Clocks, cycle counters and the alarm. */
+/* The alarm, and clocks measured against each other. */
 #include <stddef.h>
 
 #include "checks.h"
@@ -8,57 +8,6 @@
 #include "threads.h"
 #include "timer.h"
 #include "x86.h"
-
-#define SAMPLES 1000
-
-/* 2020-01-01 and 2100-01-01 00:00 UTC, in seconds since 1970. */
-#define YEAR_2020 1577836800u
-#define YEAR_2100 4102444800u
-
-static void wall_clock(void)
-{
-    uint32_t rest;
-
-    NEEDS(GET_WALLCLOCK_TIME);
-    uint64_t now = vmi_get_wallclock_time();
-    uint64_t seconds = divide_u64(now, 1000000000, &rest);
-    print("# wall clock %llu.%09u\n", seconds, rest);
-    EXPECT(seconds >= YEAR_2020 && seconds < YEAR_2100);
-    EXPECT(vmi_get_wallclock_time() >= now);
-}
-
-static void wall_clock_updated(void)
-{
-    NEEDS(WALLCLOCK_UPDATED);
-    vmi_wallclock_updated(); /* what happened so far */
-    EXPECT_EQUAL(vmi_wallclock_updated(), 0);
-}
-
-static void monotonic_clock(void)
-{
-    NEEDS(CLOCK_NANOSECONDS);
-    uint64_t first = vmi_clock_nanoseconds(), previous = first;
-    for (int i = 0; i < SAMPLES; i++) {
-        uint64_t now = vmi_clock_nanoseconds();
-        EXPECT(now >= previous);
-        previous = now;
-    }
-    EXPECT(previous > first);
-}
-
-static void cycle_counter(void)
-{
-    NEEDS(GET_CYCLE_COUNTER);
-    for (uint32_t which = VMI_CYCLES_REAL; which <= VMI_CYCLES_STOLEN; which++) {
-        uint64_t first = vmi_get_cycle_counter(which), previous = first;
-        for (int i = 0; i < SAMPLES; i++) {
-            uint64_t now = vmi_get_cycle_counter(which);
-            EXPECT(now >= previous);
-            previous = now;
-        }
-        EXPECT(which != VMI_CYCLES_REAL || previous > first);
-    }
-}
 
 /* The cycle counter and the clock agree on how long 20 ms are, within a factor of two. */
 static void cycle_frequency(void)
@@ -78,13 +27,6 @@ static void time_stamp_counter(void)
     uint64_t first = vmi_rdtsc();
     spin_milliseconds(1);
     EXPECT(vmi_rdtsc() > first);
-}
-
-static void steal_time(void)
-{
-    NEEDS(STEAL_TIME);
-    uint64_t first = vmi_steal_time();
-    EXPECT(vmi_steal_time() >= first);
 }
 
 static uint32_t alarms(void)
@@ -191,17 +133,8 @@ static void alarm_ends_halt(void)
 }
 
 const struct check checks_time[] = {
-    {"time.wall_clock", wall_clock},
-    {"time.wall_clock_updated", wall_clock_updated},
-    {"time.monotonic_clock", monotonic_clock},
-    {"time.cycle_counter", cycle_counter},
-    {"time.cycle_frequency", cycle_frequency},
-    {"time.time_stamp_counter", time_stamp_counter},
-    {"time.steal_time", steal_time},
-    {"alarm.periodic", periodic_alarm},
-    {"alarm.one_shot", one_shot_alarm},
-    {"alarm.cancelled", cancelled_alarm},
-    {"alarm.past", past_alarm},
-    {"alarm.ends_halt", alarm_ends_halt},
-    {NULL, NULL},
+    {"time.cycle_frequency", cycle_frequency}, {"time.time_stamp_counter", time_stamp_counter},
+    {"alarm.periodic", periodic_alarm},        {"alarm.one_shot", one_shot_alarm},
+    {"alarm.cancelled", cancelled_alarm},      {"alarm.past", past_alarm},
+    {"alarm.ends_halt", alarm_ends_halt},      {NULL, NULL},
 };

@@ -39,9 +39,9 @@ static void run_checks(void)
         panic("unknown option test=%s", word);
 
     const struct check *const lists[] = {
-        checks_boot,       checks_descriptors, checks_processor, checks_traps,
-        checks_interrupts, checks_time,        checks_paging,    checks_threads,
-        checks_processes,  checks_devices,     checks_cpus,      on_purpose,
+        checks_boot,    checks_descriptors, checks_processor, checks_traps,   checks_interrupts,
+        checks_clocks,  checks_time,        checks_paging,    checks_threads, checks_processes,
+        checks_devices, checks_cpus,        on_purpose,
     };
     struct ktap_result result =
         ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, on_purpose);

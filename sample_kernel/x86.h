@@ -11,11 +11,13 @@
 #define PAGE_SIZE  4096
 
 /* Control register 0. */
+#define CR0_PE 0x00000001
 #define CR0_MP 0x00000002
 #define CR0_EM 0x00000004
 #define CR0_TS 0x00000008
 #define CR0_NE 0x00000020
 #define CR0_WP 0x00010000
+#define CR0_PG 0x80000000
 
 /* Control register 4. */
 #define CR4_PAE 0x00000020

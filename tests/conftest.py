@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Fixtures for tests that boot: rigs are discovered, each is opened once, guests share it.
 
-A test that takes `configuration` runs once per configuration of every rig. `run` boots a kernel
+A test that takes `configuration` runs once per configuration of every rig, those left out that are
+limited (ci.rig.Configuration). `run` boots a kernel
 there; consoles of what a test ran are in its report. VMI_SKIP names configurations to leave out
 (`./vmi test --skip`).
 """
@@ -54,9 +55,19 @@ def places() -> list[Place]:
     ]
 
 
+def whole_places() -> list[Place]:
+    """The configurations in which every kernel runs."""
+    return [place for place in places() if not place.configuration.limited]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "configuration" in metafunc.fixturenames:
-        metafunc.parametrize("configuration", places(), ids=str, scope="session")
+        limited = [place for place in places() if place.configuration.limited]
+        skipped = [
+            pytest.param(place, marks=pytest.mark.skip(reason=place.configuration.limited))
+            for place in limited
+        ]
+        metafunc.parametrize("configuration", [*whole_places(), *skipped], ids=str, scope="session")
 
 
 class Rigs:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What the Xen rig makes of what xl, the shim and the exception log say."""
+"""What the Xen rig makes of the exception log, and its configuration files."""
 
 from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -21,40 +20,6 @@ def rig() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-SHIM = ["(XEN) Bootloader: PVH Directboot", "(XEN) Freed 2048kB init memory", "hello"]
-PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
-
-
-@pytest.mark.parametrize(
-    ("said", "killed", "console", "clean", "end"),
-    [
-        (["Domain 1 has shut down, reason code 0 0x0"], False, SHIM, True, "reason 0 (poweroff)"),
-        (["Domain 1 has shut down, reason code 3 0x3"], False, SHIM, False, "reason 3 (crash)"),
-        (["Domain 1 has shut down, reason code 9 0x9"], False, SHIM, False, "reason 9 (unknown)"),
-        (["Domain 3 has been destroyed."], True, SHIM, False, "hung: domain destroyed at its deadline"),
-        (["libxl: error: cannot"], False, [], False, "domain was not started: libxl: error: cannot"),
-        ([], False, [], False, "domain was not started: xl said nothing"),
-        (
-            ["Domain 1 has shut down, reason code 3 0x3"], False,
-            [SHIM[0], "(XEN) ERROR: no notes", *PANIC, "(XEN) Could not construct domain 0"], False,
-            "refused the kernel: Could not construct domain 0 (after: (XEN) ERROR: no notes)",
-        ),
-        (
-            ["Domain 1 has shut down, reason code 3 0x3"], False,
-            [*SHIM, *PANIC, "(XEN) Xen BUG at xstate.c"], False,
-            "xen-shim panicked under the kernel: Xen BUG at xstate.c",
-        ),
-    ],
-)  # fmt: skip
-def test_end_states(
-    rig: ModuleType, said: list[str], killed: bool, console: list[str], clean: bool, end: str
-) -> None:
-    found, words, advice = rig.end_state(said, killed, console)
-    assert found == clean
-    assert words.endswith(end)
-    assert bool(advice) != clean
 
 
 def test_repetitions_by_xen_are_left_out(rig: ModuleType) -> None:
@@ -86,12 +51,3 @@ def test_configuration_files_are_the_rigs_own(rig: ModuleType) -> None:
         assert "type" in keys
         for key in ("name", "kernel", "cmdline", "vcpus", "memory"):
             assert key not in keys
-
-
-def test_guest_arguments(rig: ModuleType, tmp_path: Path) -> None:
-    from ci.rig import Guest
-
-    words = rig.arguments(Guest(tmp_path / "k.elf", "x", append="a=b c", cpus=2), "/guests/k.elf", "guest")
-    assert words == [
-        'name="guest"', 'kernel="/guests/k.elf"', 'cmdline="a=b c"', "vcpus=2", "memory=64",
-    ]  # fmt: skip

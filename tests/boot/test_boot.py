@@ -10,9 +10,10 @@ import pytest
 from ci.boot import show_failure
 from ci.figure import Row
 from ci.lava import signals
+from ci.rig import LIMITED_KERNEL
 from ci.witness import before_mark
 
-from ..conftest import Place, Run, places
+from ..conftest import Place, Run, places, whole_places
 
 
 def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
@@ -55,7 +56,7 @@ def test_row(configuration: Place, run: Run) -> None:
 
 def test_same_checks_everywhere(run: Run) -> None:
     """Every configuration reports the same list of checks, in the same order."""
-    lists = {str(place): [test.name for test in run(place)[1].tests] for place in places()}
+    lists = {str(place): [test.name for test in run(place)[1].tests] for place in whole_places()}
     first = next(iter(lists.values()))
     assert len(first) >= 20
     for name, tests in lists.items():
@@ -109,13 +110,30 @@ def test_rig_serves_guests_after_bad_ones(configuration: Place, run: Run) -> Non
     assert outcome.clean, outcome.end
 
 
+@pytest.mark.parametrize("place", places(), ids=str)
+def test_kernel_without_page_tables(place: Place, run: Run) -> None:
+    """It runs everywhere, also where a configuration is limited to it; and then the row says so."""
+    outcome, report = run(place, kernel=LIMITED_KERNEL)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.count("pass") >= 10
+    assert report.boot["backend"] == place.backend
+    limited = place.configuration.limited
+    assert report.notes["paging"] == ["off" if limited else "on"]
+    row = Row(place.configuration, place.backend, place.rig.describe(), {}, outcome, report)
+    assert not row.failures
+    assert row.cells()["what ran"].endswith(f"only the {LIMITED_KERNEL} kernel, because {limited}") == bool(
+        limited
+    )
+
+
 def test_example_kernel(configuration: Place, run: Run) -> None:
     outcome, _ = run(configuration, kernel="hello", cpus=1)
     assert outcome.clean, outcome.end
     assert outcome.console.strip()
 
 
-WITNESSES = [place for place in places() if place.rig.witnesses]
+WITNESSES = [place for place in whole_places() if place.rig.witnesses]
 
 
 @pytest.mark.parametrize("place", WITNESSES, ids=str)

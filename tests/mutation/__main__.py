@@ -127,8 +127,10 @@ def main(arguments: list[str]) -> int:
     rig = discover(progress).get(backend)
     if rig is None:
         raise UserError(f"no backend {backend} that can be booted", 2)
-    rig.prepare()
     configuration = rig.configurations[0]
+    if configuration.limited:
+        raise UserError(f"{configuration.name} boots no conformance kernel here: {configuration.limited}")
+    rig.prepare()
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as folder:
         tree, images = Path(folder) / "vmi", Path(folder)
         copy(tree, backend)

@@ -33,7 +33,7 @@ now() {
 }
 
 # run_guest KERNEL, options: config deadline append cpus memory
-# Tags: xl (what xl said; it names the end state), list (the domain as xl list shows it), dmesg (what
+# Tags: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg (what
 # Xen said meanwhile), killed (the deadline has passed), registers (of a domain that was killed).
 run_guest() {
     log=/var/log/xen/guest-guest.log
@@ -43,14 +43,17 @@ run_guest() {
     listed=
     xl dmesg -c >/dev/null 2>&1
     end=$(($(now) + ${opt_deadline:-60} * 100))
-    # In the foreground (-F) xl stays until the domain has ended and says how.
-    xl create -F "/rig/${opt_config}.cfg" 'name="guest"' "kernel=\"/guests/$1\"" "cmdline=\"$opt_append\"" \
+    # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
+    # (-p), so that it is there to be listed however short its life is.
+    xl create -F -p "/guests/${opt_config}.cfg" 'name="guest"' "kernel=\"/guests/$1\"" "cmdline=\"$opt_append\"" \
         "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
-        if [ -z "$listed" ] && [ -s "$log" ]; then
+        if [ -z "$listed" ] && grep -q '^Waiting for domain' /run/xl.log; then
             listed=yes
             xl list 2>&1 | frame list
+            xl list -l guest | grep -E '"(type|pvshim)":' | frame type
+            xl unpause guest
         fi
         pump
         if [ "$(now)" -gt "$end" ]; then

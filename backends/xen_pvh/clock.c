@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Wall clock and steal time. The monotonic clock is the native one: the TSC, whose frequency Xen
+ * tells.
+ */
+#include "pvh.h"
+
+#include <xen/vcpu.h>
+
+#define NSEC_PER_SEC 1000000000u
+
+static uint32_t last_version;
+
+/* Xen's time by what it notes for each VCPU (xen/xen.h, struct vcpu_time_info). */
+static uint64_t system_time(void)
+{
+    const volatile struct vcpu_time_info *info = &vmi__xen_pvh_shared.vcpu_info[0].time;
+    uint64_t delta, time;
+    uint32_t version;
+
+    do {
+        version = info->version;
+        __asm__ volatile("" : : : "memory");
+        delta = vmi__rdtsc() - info->tsc_timestamp;
+        if (delta >> 63)
+            delta = 0;
+        delta = info->tsc_shift >= 0 ? delta << info->tsc_shift : delta >> -info->tsc_shift;
+        time = info->system_time + vmi__scale(delta, info->tsc_to_system_mul, 32);
+        __asm__ volatile("" : : : "memory");
+    } while ((version & 1) || version != info->version);
+    return time;
+}
+
+VMI__ROUTINE uint64_t vmi__xen_pvh_get_wallclock_time(void)
+{
+    const volatile struct shared_info *shared = &vmi__xen_pvh_shared;
+    uint32_t version, nanoseconds;
+    uint64_t seconds;
+
+    do {
+        version = shared->wc_version;
+        __asm__ volatile("" : : : "memory");
+        seconds = (uint64_t)shared->arch.wc_sec_hi << 32 | shared->wc_sec;
+        nanoseconds = shared->wc_nsec;
+        __asm__ volatile("" : : : "memory");
+    } while ((version & 1) || version != shared->wc_version);
+    return seconds ? seconds * NSEC_PER_SEC + nanoseconds + system_time() : 0;
+}
+
+VMI__ROUTINE int32_t vmi__xen_pvh_wallclock_updated(void)
+{
+    uint32_t version = __atomic_load_n(&vmi__xen_pvh_shared.wc_version, __ATOMIC_SEQ_CST);
+
+    return __atomic_exchange_n(&last_version, version, __ATOMIC_SEQ_CST) != version;
+}
+
+VMI__ROUTINE uint64_t vmi__xen_pvh_steal_time(void)
+{
+    struct vcpu_runstate_info now = {0};
+
+    /* VCPUs are numbered as the ACPI tables that Xen makes list them. */
+    if (vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_get_runstate_info, vmi__native_cpu(),
+                                       vmi__xen_pvh_argument(&now)) < 0)
+        return 0;
+    return now.time[RUNSTATE_runnable] + now.time[RUNSTATE_offline];
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Events of a PVH domain. Xen raises one vector of the local APIC per VCPU for all of its event
+ * channels (hvm/hvm_op.h, HVMOP_set_evtchn_upcall_vector); the kernel's vector is made that one, so
+ * one event can be bound: the console's. What is pending is taken back when the interrupt ends; the
+ * handler may have read before the other side wrote again, so a ring that is not empty raises the
+ * vector anew.
+ */
+#include "pvh.h"
+
+#include <xen/hvm/hvm_op.h>
+
+#define ICR_FIXED_ASSERT 0x4000
+
+static uint8_t console_vector;
+static uint32_t console_apic;
+static struct vmi__lock lock;
+
+/* Xen's answer, or the error for a domain whose console has no channel. */
+static int32_t on_port(uint32_t command, evtchn_port_t port)
+{
+    struct evtchn_send argument = {.port = port}; /* the same as for unmasking */
+
+    return vmi__xen_pvh_hypercall_event_channel_op(command, vmi__xen_pvh_argument(&argument)) < 0
+               ? VMI_EIO
+               : VMI_OK;
+}
+
+VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, uint32_t vector)
+{
+    struct xen_hvm_evtchn_upcall_vector upcall = {
+        .vcpu = vmi__native_cpu(),
+        .vector = (uint8_t)vector,
+    };
+    evtchn_port_t port = vmi__xen_pvh_console_port();
+    struct evtchn_bind_vcpu bind = {.port = port, .vcpu = upcall.vcpu};
+    int32_t result = VMI_EBUSY;
+    uint32_t flags;
+
+    if (source != VMI_EVENT_CONSOLE || number || !port || vector < 32 || vector > 255 ||
+        vector == VMI__APIC_SPURIOUS)
+        return VMI_EINVAL;
+    flags = vmi__lock(&lock);
+    if (!console_vector) {
+        __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_mask[port / 32], 1ul << port % 32,
+                          __ATOMIC_SEQ_CST);
+        result = VMI_EIO;
+        if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector,
+                                          vmi__xen_pvh_argument(&upcall)) >= 0 &&
+            vmi__xen_pvh_hypercall_event_channel_op(EVTCHNOP_bind_vcpu,
+                                                    vmi__xen_pvh_argument(&bind)) >= 0) {
+            console_vector = (uint8_t)vector;
+            console_apic = vmi__native_apic_id();
+            result = (int32_t)port;
+        }
+    }
+    vmi__unlock(&lock, flags);
+    return result;
+}
+
+VMI__ROUTINE int32_t vmi__xen_pvh_event_unmask(uint32_t event)
+{
+    if (!console_vector || event != vmi__xen_pvh_console_port())
+        return VMI_EINVAL;
+    return on_port(EVTCHNOP_unmask, event);
+}
+
+VMI__ROUTINE int32_t vmi__xen_pvh_event_notify(uint32_t event)
+{
+    if (!console_vector || event != vmi__xen_pvh_console_port())
+        return VMI_EINVAL;
+    return on_port(EVTCHNOP_send, event);
+}
+
+VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
+{
+    evtchn_port_t port;
+
+    if (vector && vector == console_vector) {
+        struct vcpu_info *info = &vmi__xen_pvh_shared.vcpu_info[vmi__native_cpu()];
+
+        port = vmi__xen_pvh_console_port();
+        __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&vmi__xen_pvh_shared.evtchn_pending[port / 32], ~(1ul << port % 32),
+                           __ATOMIC_SEQ_CST);
+        if (vmi__xen_pvh_console_waiting())
+            vmi__native_apic_command(console_apic, ICR_FIXED_ASSERT | console_vector);
+    }
+    vmi__native_apic_write(VMI_APIC_EOI, 0);
+    vmi__native_interrupt_ended(vector);
+}

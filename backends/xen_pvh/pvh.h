@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What the parts of the library for Xen PVH share.
+ */
+#ifndef VMI_XEN_PVH_H
+#define VMI_XEN_PVH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xen/xen.h>
+
+#include <xen/event_channel.h>
+
+#include "hypercalls.h"
+#include "native/native.h"
+#include "routines.h"
+
+/* Slots of the device window, above those of the native library. */
+#define VMI__XEN_PVH_CONSOLE_SLOT 12
+
+/* Whether hypercalls are made by VMCALL; else by VMMCALL. */
+extern uint8_t vmi__xen_pvh_vmcall;
+
+/* The page that is shared with Xen; all zero before vmi__xen_pvh_start. */
+extern struct shared_info vmi__xen_pvh_shared;
+
+/* Is Xen there? Looks once, and remembers. */
+bool vmi__xen_pvh_present(void);
+
+/* Has Xen's pages appear; returns 0 or the reason to refuse. */
+const char *vmi__xen_pvh_start(void);
+
+/* Has a page of Xen's appear in place of a page of the image. 0, or Xen's error. */
+int32_t vmi__xen_pvh_adopt(void *page, uint32_t space, uint32_t index);
+
+/*
+ * A pointer as a hypercall's argument: Xen takes linear addresses, which are physical ones where
+ * paging is off and a segment's base makes the difference (runtime/entry.S).
+ */
+void *vmi__xen_pvh_argument(const void *pointer);
+
+/* Is paging on? */
+bool vmi__xen_pvh_paged(void);
+
+/* Event channel of the console, and whether there is input that has not been read. */
+evtchn_port_t vmi__xen_pvh_console_port(void);
+bool vmi__xen_pvh_console_waiting(void);
+
+void vmi__xen_pvh_grants_start(void);
+
+#endif

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""PVH domains: see ci/xl.py for what they run on.
+
+The rig's machine is emulated, and QEMU up to 10.0 at least sets the accessed bit in PAE's
+page-directory-pointer entries, where it is reserved. When Xen then has to walk the tables of a kernel
+with PAE itself, to decode an instruction or to read a hypercall's argument, it finds a reserved bit
+set and tries again for ever. Where a probe finds this, the rig boots the kernel that needs no page
+tables, on a processor without PAE.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from ci.probe import Done, ask
+from ci.rig import QEMU_END, Configuration
+from ci.util import Progress
+from ci.xl import OUTER_QEMU, XlRig
+
+PROBE_SECONDS = 20
+EMULATOR_WALKS = (
+    "this machine's QEMU sets a reserved bit in PAE page tables, on which Xen's own walk of them fails"
+)
+
+
+def limitation(done: Done | None) -> str:
+    """What the probe's end means."""
+    return "" if done and done.returncode == 0x10 << 1 | 1 else EMULATOR_WALKS
+
+
+class BackendRig(XlRig):
+    configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
+
+    def __init__(self, backend: str, report: Progress) -> None:
+        super().__init__(backend, report)
+        qemu = shutil.which(OUTER_QEMU)
+        if not qemu or self._host_info() is not None:
+            return
+        stat = os.stat(qemu)
+        limited = ask(
+            self.folder / "pdpte-probe.S",
+            [OUTER_QEMU, "-accel", "tcg", "-M", "pc", "-m", "32", "-nodefaults", "-no-user-config",
+             "-display", "none", *QEMU_END],
+            PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", limitation,
+        )  # fmt: skip
+        if limited:
+            options = {"config": "nopae"}
+            self.configurations = (
+                Configuration("xen_pvh", "Xen, PVH without PAE", options, limited=limited),
+            )

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""PVH domains: without page tables wherever it is, and whole kernels also where the emulator is in the way.
+
+For the latter, Xen's check of reserved bits in PAE's page-directory-pointer entries is made to overlook
+the one bit that the emulator sets there, in a copy of the rig's image that only this test uses.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ci import ktap
+from ci.build import kernels
+from ci.rig import (
+    DEBUG_EXIT,
+    LIMITED_KERNEL,
+    QEMU_END,
+    Guest,
+    Image,
+    Outcome,
+    Session,
+    qemu_end,
+    rig_class,
+)  # fmt: skip
+from ci.util import RESULTS, progress
+from tests.conftest import Place, Run
+
+FOLDER = Path(__file__).resolve().parents[1]
+NAME = FOLDER.name
+CONFIGS = sorted(path.stem for path in FOLDER.glob("*.cfg"))
+DEADLINE = 240.0
+
+# A 64-bit constant moved to a register: present bits that must be 0 (bits 1, 2, 5 to 8 and from 52 on).
+RESERVED = re.compile(rb"[\x48\x49][\xb8-\xbf](\xe6\x01\x00\x00\x00\x00\xf0\xff)")
+ACCESSED = 1 << 5
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_configuration_files_are_the_rigs_own(config: str) -> None:
+    """They leave to the rig what it sets."""
+    lines = (FOLDER / f"{config}.cfg").read_text().splitlines()
+    settings = dict(re.findall(r"^(\w+) = (.*)$", "\n".join(lines), re.MULTILINE))
+    assert settings["type"] == '"pvh"'
+    assert not settings.keys() & {"name", "kernel", "cmdline", "vcpus", "memory"}
+
+
+@pytest.mark.parametrize(("code", "limited"), [(33, False), (35, True), (1, True), (None, True)])
+def test_what_the_probe_says(code: int | None, limited: bool) -> None:
+    """Only a probe that says in so many words that all is well is believed."""
+    limitation = rig_class(NAME).__init__.__globals__["limitation"]
+    done = None if code is None else subprocess.CompletedProcess([], code, "", "")
+    assert bool(limitation(done)) == limited
+
+
+def test_without_page_tables(place: Place, run: Run) -> None:
+    """A processor without PAE, and the domain as xl lists it."""
+    outcome, report = run(place, kernel=LIMITED_KERNEL, options={"config": "nopae"})
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.notes["paging"] == ["off"]
+    assert report.boot["protocol"] == "pvh"
+    assert place.rig.facts(outcome) == {"domain type": "pvh"}
+    assert any("guest" in line for line in outcome.evidence["list"])
+    made = {call.name: call.count for call in report.hypercalls}
+    assert made["event_channel_op"] > 0 and made["memory_op"] > 0 and made["hvm_op"] > 0
+
+
+def test_kernel_with_page_tables_is_refused_there(place: Place, run: Run) -> None:
+    outcome, report = run(place, options={"config": "nopae"})
+    assert "vmi: cannot run: the processor has no PAE" in outcome.console
+    assert outcome.end == "domain shut down, reason 3 (crash)"
+    assert report.errors == ["no KTAP on the console"]
+
+
+def test_refused_without_the_hypervisor() -> None:
+    """A PC's loader is told on the PC's console; multiboot loaders do not take the image at all."""
+    kernel = kernels("hello")[NAME]
+    assert (0x1BADB002).to_bytes(4, "little") not in kernel.read_bytes()[:8192]
+    command = ["qemu-system-i386", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
+               *QEMU_END, "-kernel", str(kernel), "-append", DEBUG_EXIT]  # fmt: skip
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "vmi: cannot run: there is no Xen below" in done.stdout
+    assert qemu_end(done.returncode)[1] == "exit status 0x13 (refused)"
+
+
+@pytest.fixture(scope="module")
+def overlooking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A session on a Xen that overlooks the accessed bit."""
+    rig = rig_class(NAME)(NAME, progress)
+    if not rig.configurations[0].limited:
+        pytest.skip("whole kernels run here as they are")
+    rig.prepare()
+    folder = tmp_path_factory.mktemp("image") / "rig"
+    shutil.copytree(rig.image.folder, folder)
+    xen = bytearray((folder / "xen").read_bytes())
+    found = list(RESERVED.finditer(xen))
+    if len(found) != 1:
+        pytest.skip(f"this Xen has {len(found)} places that look like the check, not one")
+    xen[found[0].start(1)] &= ~ACCESSED
+    (folder / "xen").write_bytes(xen)
+    rig.image = Image(folder, rig.image.versions)
+    with rig.session([kernels(kernel)[NAME] for kernel in WHOLE], RESULTS / "test/overlooking") as session:
+        yield session
+
+
+WHOLE = ("sample", "conformance")
+
+
+def boot(session: Session, kernel: str, append: str = "") -> tuple[Outcome, ktap.Report]:
+    outcome = session.run(
+        Guest(kernels(kernel)[NAME], f"{kernel}-{append}".strip("-"), append, cpus=2, deadline=DEADLINE,
+              options={"config": "pvh"})
+    )  # fmt: skip
+    return outcome, ktap.parse(outcome.console)
+
+
+@pytest.mark.parametrize("kernel", WHOLE)
+def test_whole_kernels(overlooking: Session, kernel: str) -> None:
+    outcome, report = boot(overlooking, kernel)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.count("pass") >= 75
+    assert report.boot["cpus"] == "2"
+
+
+def test_panic_is_a_crash(overlooking: Session) -> None:
+    outcome, _ = boot(overlooking, "sample", "test=panic checks=none")
+    assert outcome.end == "domain shut down, reason 3 (crash)"
+    assert "PANIC" in outcome.console

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Numbers of hypercalls against Xen's public headers, by a C compiler."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+FOLDER = Path(__file__).resolve().parents[1]
+CALLS: list[dict[str, Any]] = YAML(typ="safe").load(FOLDER / "backend.yaml")["hypercalls"]["calls"]
+
+
+def complaints(folder: Path, by: int) -> list[str]:
+    """The hypercalls whose number plus `by` is not the header's."""
+    version = re.search(r"-D(__XEN_INTERFACE_VERSION__=\w+)", (FOLDER / "meson.build").read_text())
+    assert version
+    source = folder / "numbers.c"
+    source.write_text("#include <stdint.h>\n#include <xen/xen.h>\n" + "".join(
+        f'_Static_assert({call["macro"]} == {call["number"] + by}, "differs: {call["name"]}");\n'
+        for call in CALLS
+    ))  # fmt: skip
+    command = ["gcc", "-m32", "-ffreestanding", f"-D{version[1]}", "-idirafter", "/usr/include",
+               "-fsyntax-only", str(source)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    found = re.findall(r'"differs: (\w+)"\n', done.stderr)
+    assert bool(found) == bool(done.returncode), done.stderr
+    return found
+
+
+def test_numbers_are_those_of_the_header(tmp_path: Path) -> None:
+    assert complaints(tmp_path, 0) == []
+
+
+def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
+    assert complaints(tmp_path, 1) == [call["name"] for call in CALLS]

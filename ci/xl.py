@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The common part of rigs whose guests are domains started by Xen's toolstack, xl: on the machine's own
+Xen where `xl info` works, else on real Xen in an emulated machine.
+
+QEMU with TCG emulates an AMD processor with SVM; a distribution's Xen boots on it with that
+distribution's Linux as dom0, and `xl create` starts the guests. Nothing of it is installed: see
+ci/packages.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import initramfs, packages
+from .console import text
+from .rig import (
+    ControlSession,
+    Guest,
+    LinuxRig,
+    Live,
+    Machine,
+    Outcome,
+    Session,
+    boot,
+)  # fmt: skip
+from .util import ROOT, UserError
+
+if TYPE_CHECKING:
+    from .guest import GuestStrategy
+
+OUTER_QEMU = "qemu-system-x86_64"
+# With SMAP or SMEP dom0 dies at once; with MONITOR Xen's idle loop takes #GP; without nested next-RIP
+# support RDTSCP in xen-shim makes Xen 4.20 end the domain (SVM instruction length); with XSAVE xen-shim
+# now and then finds another state size on a domain's second CPU than on its first (BUG in xstate.c).
+OUTER_CPU = "EPYC,-smap,-smep,-monitor,-rdtscp,-xsave"
+XEN_COMMAND_LINE = (
+    "com1=115200,8n1 console=com1 loglvl=error guest_loglvl=warning noreboot "
+    "dom0_mem=768M dom0_max_vcpus=1 spec-ctrl=no cpuidle=0"
+)
+TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx")
+# xen/include/public/sched.h, SHUTDOWN_*
+REASONS = {0: "poweroff", 1: "reboot", 2: "suspend", 3: "crash", 4: "watchdog", 5: "soft reset"}
+
+
+def end_state(said: Sequence[str], killed: bool, console: Sequence[str]) -> tuple[bool, str, str]:
+    """What xl, and on the console Xen's shim, said about a domain's end: clean, in words, advice."""
+    for number, line in enumerate(console[:-1]):
+        if not line.startswith("(XEN) Panic on CPU"):
+            continue
+        why = console[number + 1].removeprefix("(XEN) ")
+        if any(before.startswith("(XEN) Freed ") for before in console[:number]):
+            return False, f"xen-shim panicked under the kernel: {why}", "the console holds its registers"
+        # The builder's own message, if it has one, stands before the panic's frame of asterisks.
+        before = [text for text in console[:number] if text.strip("(XEN) *")]
+        return False, f"the domain builder refused the kernel: {why} (after: {before[-1]})", (
+            "see the kernel's ELF notes (readelf -n) and xen/include/public/elfnote.h"
+        )
+    everything = "\n".join(said)
+    found = re.search(r"has shut down, reason code (\d+)", everything)
+    if found:
+        reason = int(found[1])
+        end = f"domain shut down, reason {reason} ({REASONS.get(reason, 'unknown')})"
+        return reason == 0, end, (
+            "" if reason == 0 else "the console (and xl dmesg in the log) says why the kernel stopped"
+        )
+    if killed:
+        return False, "hung: domain destroyed at its deadline", "the last lines show how far it came"
+    errors = [line for line in said if "error" in line.lower() or "failed" in line.lower()]
+    return False, f"domain was not started: {(errors or said or ['xl said nothing'])[0].strip()}", (
+        "xl or the domain builder refused the kernel: see its ELF notes and the .cfg file"
+    )
+
+
+def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
+    """xl's configuration beyond the .cfg file."""
+    return [f'name="{name}"', f'kernel="{kernel}"', f'cmdline="{guest.append}"',
+            f"vcpus={guest.cpus}", f"memory={guest.memory_mib}"]  # fmt: skip
+
+
+def said_by_xl(*words: str) -> list[str]:
+    """Lines that xl prints; none if it fails."""
+    done = subprocess.run(["xl", *words], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+class XlSession(ControlSession):
+    """In the rig.
+
+    Evidence: `xl` (what it said), `list` and `type` (the domain while it ran), `dmesg` (Xen's log).
+    """
+
+    def __init__(self, rig: XlRig, strategy: GuestStrategy, scratch: Path) -> None:
+        super().__init__(strategy, rig.backend)
+        self.rig = rig
+        self.scratch = scratch
+        """A folder that goes with the session."""
+
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        if '"' in guest.append or "\\" in guest.append:
+            raise UserError("no quotes or backslashes in a command line for xl", 2)
+        config = self.rig.config(guest)
+        frames, seconds = self.run_kernel(guest, {**guest.options, "config": config.stem}, live)
+        console = frames.get("console", [])
+        clean, end, advice = end_state(frames.get("xl", []), "killed" in frames, console)
+        command = shlex.join(
+            ["xl", "create", "-F", str(config.relative_to(ROOT)),
+             *arguments(guest, str(guest.kernel), "guest")]
+        )  # fmt: skip
+        return Outcome(
+            guest, "\n".join(console), clean, end, advice, seconds,
+            f"in the rig's dom0: {command}", self.strategy.log, frames,
+        )  # fmt: skip
+
+
+class HostSession(Session):
+    """On the machine's own Xen; must be run as root, as xl must."""
+
+    def __init__(self, rig: XlRig, logs: Path) -> None:
+        self.rig = rig
+        self.logs = logs
+
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        config = self.rig.config(guest)
+        name = f"vmi-{guest.name}"
+        command = ["xl", "create", "-F", str(config), *arguments(guest, str(guest.kernel.absolute()), name)]
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"{guest.name}.console.log"
+        started = time.monotonic()
+        frames: dict[str, list[str]] = {}
+        with open(log, "wb") as out, open(self.logs / f"{guest.name}.xl.log", "w+") as said:
+            creating = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+            # xl console waits for the domain's console and ends with the domain.
+            console = None
+            while creating.poll() is None and time.monotonic() - started < guest.deadline:
+                if console is None and said_by_xl("domid", name):
+                    console = subprocess.Popen(
+                        ["xl", "console", "-t", "pv", name], stdin=subprocess.PIPE, stdout=out, stderr=out
+                    )
+                    frames["list"] = said_by_xl("list")
+                    frames["type"] = [
+                        line for line in said_by_xl("list", "-l", name) if re.search('"(type|pvshim)":', line)
+                    ]
+                time.sleep(0.05)
+            killed = creating.poll() is None
+            if killed:
+                said_by_xl("destroy", name)
+            creating.wait(30)
+            if console:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    console.wait(5)
+                console.kill()
+                console.wait()
+            said.seek(0)
+            frames["xl"] = said.read().splitlines()
+        frames["dmesg"] = said_by_xl("dmesg")[-40:]
+        lines = text(log.read_bytes()).splitlines()
+        for line in lines if live else []:
+            assert live
+            live(line)
+        clean, end, advice = end_state(frames["xl"], killed, lines)
+        return Outcome(
+            guest, "\n".join(lines), clean, end, advice, time.monotonic() - started,
+            shlex.join(command), log, frames,
+        )  # fmt: skip
+
+
+class XlRig(LinuxRig):
+    """Option of a guest: `config`, which of the folder's .cfg files it is started with; that of the first
+    configuration if it has none."""
+
+    shared = "xl"
+    init = ROOT / "ci/xl-init.sh"
+    roots = ("xen-system-amd64",)
+    follow = ("lib", "zlib1g", "xen-")
+    modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc")
+    module_paths = ("*/drivers/xen/*",)
+
+    session_type: type[XlSession] = XlSession
+
+    accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
+    """Of the outer QEMU."""
+
+    host: dict[str, str] | None = None
+    """`xl info` of this machine's own Xen, if it runs one."""
+
+    def prepare(self) -> None:
+        self.host = self._host_info()
+        if self.host is not None:
+            self.report(f"this machine runs Xen {self.host.get('xen_version', '')} and it is used")
+        else:
+            self.report("Xen rig in an emulated machine, because this machine runs no Xen (xl info fails)")
+            super().prepare()
+
+    def config(self, guest: Guest) -> Path:
+        """The .cfg file of a guest."""
+        name = {**self.configurations[0].options, **guest.options}["config"]
+        path = self.folder / f"{name}.cfg"
+        if not path.is_file():
+            raise UserError(f"no {path.name} in {self.folder}", 2)
+        return path
+
+    def _host_info(self) -> dict[str, str] | None:
+        if not shutil.which("xl"):
+            return None
+        return xl_info(said_by_xl("info")) or None
+
+    def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> dict[str, str]:
+        utils = next(tree for tree in trees if re.match(r"xen-utils-\d", tree.name))
+        programs = [packages.find([utils], f"xen-*/bin/{tool}") for tool in TOOLS]
+        for path in (*programs, packages.find([utils], "xen-*/boot/xen-shim")):
+            archive.program(str(path.relative_to(utils)), path)
+        for place, path in initramfs.libraries(programs, trees).items():
+            archive.program(place, path)
+        # pthread_cancel() loads it by name, so no program says that it needs it.
+        archive.program("/lib/x86_64-linux-gnu/libgcc_s.so.1", packages.find(trees, "libgcc_s.so.1"))
+        for folder in ("/etc/xen", "/var/lib/xen", "/var/lib/xenstored", "/var/log/xen"):
+            archive.folder(folder)
+        archive.file("/etc/xen/xl.conf", b"")
+        # QEMU loads Xen as a multiboot kernel, which must not be compressed.
+        xen = packages.find(trees, "boot/xen-*amd64.gz")
+        (image / "xen").write_bytes(initramfs.plain(xen))
+        return {}
+
+    def describe(self) -> dict[str, str]:
+        if self.host is not None:
+            return {"xen": self.host.get("xen_version", "?"), "dom0": self.host.get("release", "?")}
+        versions = self.image.versions
+        xen = next(name for name in versions if re.match(r"xen-hypervisor-\d", name))
+        linux = next(name for name in versions if re.match(r"linux-image-\d", name))
+        return {"xen": versions[xen], "dom0": f"Linux {versions[linux]}"}
+
+    def facts(self, outcome: Outcome) -> dict[str, str]:
+        """The domain's type, in xl's words."""
+        said = dict(re.findall(r'"(\w+)": "?(\w+)', "\n".join(outcome.evidence.get("type", []))))
+        if "type" not in said:
+            return {}
+        shim = said.get("pvshim", "").lower() == "true"
+        return {"domain type": said["type"] + (" with pvshim" if shim else "")}
+
+    @contextlib.contextmanager
+    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+        if self.host is not None:
+            yield HostSession(self, logs)
+            return
+        name = f"{self.backend}-rig"
+        logs.mkdir(parents=True, exist_ok=True)
+        with self.with_guests([*kernels, *sorted(self.folder.glob("*.cfg"))]) as initrd:
+            linux = f"{self.image.linux} console=hvc0 quiet mitigations=off"
+            machine = Machine(
+                qemu=OUTER_QEMU,
+                machine="pc",
+                cpu=OUTER_CPU,
+                memory="1536M",
+                kernel=self.image.folder / "xen",
+                append=XEN_COMMAND_LINE,
+                extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
+                       "-serial", f"file:{(logs / f'{name}.xen.log').absolute()}",
+                       "-initrd", f"{linux},{initrd}"),
+            )  # fmt: skip
+            self.report(f"booting the {self.backend} rig")
+            with boot(machine, name, logs, 3600) as strategy:
+                session = self.session_type(self, strategy, initrd.parent)
+                said = session.start(240)
+                if not xl_info(said.get("start", [])).get("xen_version"):
+                    raise UserError(f"Xen's toolstack has not come up in the rig; log: {strategy.log}")
+                yield session
+                session.send("end")
+
+
+def xl_info(lines: Sequence[str]) -> dict[str, str]:
+    """`xl info`'s lines NAME : VALUE."""
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}

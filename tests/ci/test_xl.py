@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""What the common part of rigs with Xen's toolstack makes of what xl and the shim say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci.rig import Guest
+from ci.xl import arguments, end_state
+
+SHIM = ["(XEN) Bootloader: PVH Directboot", "(XEN) Freed 2048kB init memory", "hello"]
+PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
+
+
+@pytest.mark.parametrize(
+    ("said", "killed", "console", "clean", "end"),
+    [
+        (["Domain 1 has shut down, reason code 0 0x0"], False, SHIM, True, "reason 0 (poweroff)"),
+        (["Domain 1 has shut down, reason code 3 0x3"], False, SHIM, False, "reason 3 (crash)"),
+        (["Domain 1 has shut down, reason code 9 0x9"], False, SHIM, False, "reason 9 (unknown)"),
+        (["Domain 3 has been destroyed."], True, SHIM, False, "hung: domain destroyed at its deadline"),
+        (["libxl: error: cannot"], False, [], False, "domain was not started: libxl: error: cannot"),
+        ([], False, [], False, "domain was not started: xl said nothing"),
+        (
+            ["Domain 1 has shut down, reason code 3 0x3"], False,
+            [SHIM[0], "(XEN) ERROR: no notes", *PANIC, "(XEN) Could not construct domain 0"], False,
+            "refused the kernel: Could not construct domain 0 (after: (XEN) ERROR: no notes)",
+        ),
+        (
+            ["Domain 1 has shut down, reason code 3 0x3"], False,
+            [*SHIM, *PANIC, "(XEN) Xen BUG at xstate.c"], False,
+            "xen-shim panicked under the kernel: Xen BUG at xstate.c",
+        ),
+    ],
+)  # fmt: skip
+def test_end_states(said: list[str], killed: bool, console: list[str], clean: bool, end: str) -> None:
+    found, words, advice = end_state(said, killed, console)
+    assert found == clean
+    assert words.endswith(end)
+    assert bool(advice) != clean
+
+
+def test_guest_arguments(tmp_path: Path) -> None:
+    words = arguments(Guest(tmp_path / "k.elf", "x", append="a=b c", cpus=2), "/guests/k.elf", "guest")
+    assert words == [
+        'name="guest"', 'kernel="/guests/k.elf"', 'cmdline="a=b c"', "vcpus=2", "memory=64",
+    ]  # fmt: skip
