@@ -38,8 +38,8 @@ _FILLERS = frozenset(("nop", "int3"))
 # Instructions that compilers do not use and hand-written kernels hardly; texts and tables are full of them.
 _ODD = frozenset(
     """
-    aaa aad aam aas arpl bound daa das enter icebp int1 into lds les salc xlatb insb insd insw outsb outsd outsw
-    fisttp
+    aaa aad aam aas arpl bound daa das enter icebp int1 into lds les salc xlatb insb insd insw outsb outsd
+    outsw fisttp
     """.split()  # noqa: SIM905
 )
 _NUMBER = re.compile(r"0x[0-9a-f]+")
