@@ -17,20 +17,59 @@ def _add(name: str, *lines: str, bits: tuple[int, ...] = BOTH) -> None:
         CORPUS.setdefault(name, {}).setdefault(width, []).extend(lines)
 
 
-for plain in (
-    "clts invd wbinvd wbnoinvd hlt monitor mwait rdmsr wrmsr xsetbv clac stac encls enclv pconfig getsec rsm vmxoff "
-    "vmlaunch vmresume vmload vmsave vmrun stgi clgi skinit cli sti pushf popf sysenter syscall cpuid rdtsc rdtscp "
-    "rdpmc vmcall vmmcall vmfunc iret lret setssbsy"
-).split():
+for plain in [
+    "clts",
+    "invd",
+    "wbinvd",
+    "wbnoinvd",
+    "hlt",
+    "monitor",
+    "mwait",
+    "rdmsr",
+    "wrmsr",
+    "xsetbv",
+    "clac",
+    "stac",
+    "encls",
+    "enclv",
+    "pconfig",
+    "getsec",
+    "rsm",
+    "vmxoff",
+    "vmlaunch",
+    "vmresume",
+    "vmload",
+    "vmsave",
+    "vmrun",
+    "stgi",
+    "clgi",
+    "skinit",
+    "cli",
+    "sti",
+    "pushf",
+    "popf",
+    "sysenter",
+    "syscall",
+    "cpuid",
+    "rdtsc",
+    "rdtscp",
+    "rdpmc",
+    "vmcall",
+    "vmmcall",
+    "vmfunc",
+    "iret",
+    "lret",
+    "setssbsy",
+]:
     _add(plain, plain)
-for of_memory in "lgdt lidt sgdt sidt invlpg vmptrld vmptrst vmclear vmxon clrssbsy xsaves xrstors".split():
+for of_memory in "lgdt lidt sgdt sidt invlpg vmptrld vmptrst vmclear vmxon clrssbsy xsaves xrstors".split():  # noqa: SIM905
     _add(of_memory, f"{of_memory} (%eax)", bits=(32,))
     _add(of_memory, f"{of_memory} (%rax)", f"{of_memory} 8(%rip)", bits=(64,))
-for of_a_word in "lldt ltr lmsw sldt str smsw verr verw".split():
+for of_a_word in "lldt ltr lmsw sldt str smsw verr verw".split():  # noqa: SIM905
     _add(of_a_word, f"{of_a_word} %ax")
     _add(of_a_word, f"{of_a_word} (%eax)", bits=(32,))
     _add(of_a_word, f"{of_a_word} (%rax)", bits=(64,))
-for of_two in "lar lsl".split():
+for of_two in "lar lsl".split():  # noqa: SIM905
     _add(of_two, f"{of_two} %ax, %ax", f"{of_two} %eax, %eax")
 for number in (0, 2, 3, 4):
     for width, register in ((32, "eax"), (64, "rax")):

@@ -6,6 +6,7 @@ The resolved model of the generator (`model.json`) is read where it is named; el
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ def _of_model(path: Path) -> Rules:
         raise InputError(f"{path}: not a model; expected the generator's model.json") from None
 
 
+@functools.cache
 def _of_specification() -> Rules:
     problems = Problems()
     # Instructions and calls are the same for all architectures; any supported one will do.
