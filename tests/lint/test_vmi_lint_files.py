@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -67,6 +68,16 @@ def test_lines_and_inlined_functions(bits: int, version: str, cc: str, build: Bu
     text = lint(made).out
     assert "made.c:3: error: cli (cli) in outer" in text
     assert ", inlined from quiet at " in text
+
+
+def test_the_example_of_the_readme(lint: Lint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (source,) = re.findall(r"`(void .*)` in `early.c`", readme)
+    (shown,) = re.findall(r"^    (early.c:.*)$", readme, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    Path("early.c").write_text(f"void start(void);\n{source}\n")
+    make(["gcc", "-m32", "-ffreestanding", "-fno-pic", "-fcf-protection=none", "-O2", "-g", "-c", "early.c"])
+    assert lint("early.o").out.splitlines()[0] == shown
 
 
 def test_lines_of_assembly(build: Build, lint: Lint) -> None:
@@ -188,8 +199,13 @@ def test_sample_kernel_and_examples_are_clean(lint: Lint) -> None:
 
 def test_a_library_is_full_of_them(lint: Lint) -> None:
     """The same kernel linked with a library holds what the library is for."""
-    (kernel,) = BUILD.glob("sample_kernel/sample-native.elf")
-    found = lint(kernel, "--format=json").found()
+    model = json.loads((BUILD / "generated/model.json").read_text())
+    name = next(
+        backend["name"]
+        for backend in model["backends"]
+        if {backend["calls"][call]["kind"] for call in ("SetCR3", "IRET")} == {"instruction"}
+    )
+    found = lint(BUILD / f"sample_kernel/sample-{name}.elf", "--format=json").found()
     assert found["vmi_set_cr3"] == ["mov to cr3"]
     assert found["vmi_iret"] == ["iret"]
     assert "kernel_main" not in found
