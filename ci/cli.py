@@ -154,7 +154,7 @@ def _diff(words: list[str]) -> int:
     _own_packages()
     from vmigen.cli import main
 
-    return main(["diff", *words])
+    return main(["diff", *words], "vmi")
 
 
 WORDS: dict[str, Callable[[list[str]], int]] = {

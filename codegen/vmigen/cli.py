@@ -50,10 +50,10 @@ class Loaded:
     inputs: list[Path]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], program: str = "vmigen") -> int:
     """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse."""
     try:
-        return _run(arguments)
+        return _run(_parser(program).parse_args(arguments))
     except Stop as stop:
         print(stop.message, file=sys.stderr)
         return stop.status
@@ -63,8 +63,8 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="vmigen", description="Generates everything that repeats the VMI specification.")
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=program, description="Generates everything that repeats the VMI specification.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     common = _Parser(add_help=False)
     common.add_argument(
@@ -134,7 +134,7 @@ def _diff(options: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as error:
         why = reason(error) if isinstance(error, OSError) else "not UTF-8"
         what = f"cannot read '{options.changes}' ({why})"
-        raise Stop(f"vmigen diff: error: {what}; expected a CHANGES.md; correct the path", 2) from None
+        raise Stop(f"vmi diff: error: {what}; expected a CHANGES.md; correct the path", 2) from None
     heading = ".".join(map(str, new.api))
     missing = list(diff.announced(changes, text, heading))
     for change in missing:
@@ -146,8 +146,7 @@ def _diff(options: argparse.Namespace) -> int:
     return 1 if missing else 0
 
 
-def _run(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+def _run(options: argparse.Namespace) -> int:
     if options.command == "list-backends":
         return _list_backends(options.folder)
     if options.command == "diff":

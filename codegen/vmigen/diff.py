@@ -192,7 +192,7 @@ def _content(argument: str) -> bytes:
             return path.read_bytes()
         except OSError as error:
             raise Stop(
-                f"vmigen diff: error: cannot read '{argument}' ({reason(error)}); "
+                f"vmi diff: error: cannot read '{argument}' ({reason(error)}); "
                 "expected a specification; correct the path",
                 2,
             ) from None
@@ -202,13 +202,13 @@ def _content(argument: str) -> bytes:
         done = subprocess.run(["git", "show", "--end-of-options", what], capture_output=True, check=False)
     except OSError as error:
         raise Stop(
-            f"vmigen diff: error: cannot run git ({reason(error)}); install it, or name files", 2
+            f"vmi diff: error: cannot run git ({reason(error)}); install it, or name files", 2
         ) from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").splitlines()
         why = (said or ["git show failed"])[0].removeprefix("fatal: ")
         raise Stop(
-            f"vmigen diff: error: '{argument}' is neither a file nor a git revision ({why}); "
+            f"vmi diff: error: '{argument}' is neither a file nor a git revision ({why}); "
             "expected a path, REV or REV:path; correct it",
             2,
         )
