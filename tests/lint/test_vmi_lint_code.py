@@ -105,6 +105,37 @@ def test_jump_tables_of_compilers(
     assert (names.count("sti"), names.count("hlt")) == (1, 1)
 
 
+NEIGHBOURS = """
+        .text
+        .globl first
+        .type first, @function
+first:  lea one(%rip), %rdx
+        movslq (%rdx,%rax,4), %rax
+        add %rdx, %rax
+        jmp *%rax
+again:  lea two(%rip), %rdx
+        movslq (%rdx,%rcx,4), %rax
+        add %rdx, %rax
+        jmp *%rax
+        mov $0xfafafafa, %ecx
+second: ret
+        .size first, . - first
+        .section .rodata
+one:    .long again - one
+two:    .long second - two
+"""
+
+
+@pytest.mark.parametrize("linked", (False, True))
+def test_a_jump_table_ends_where_the_next_begins(linked: bool, build: Build, lint: Lint) -> None:
+    """Counted from the first table, the entry of the second leads into a number full of cli."""
+    made = build(NEIGHBOURS, 64)
+    run = lint(link(made, bits=64, flags=("-e", "first")) if linked else made, "--format=json")
+    assert run.found() == {}
+    # All instructions of the function were seen, so the tables were read.
+    assert run.json["code_bytes"] == 38
+
+
 def test_hand_written_entry_points_without_types(build: Build, lint: Lint) -> None:
     """Rows of stubs that only tables of addresses know, labels without a type, code behind an lret."""
     made = build(

@@ -94,6 +94,13 @@ class Walk:
         self._maybe: set[int] = set()
         self._read: set[int] = set()
         self._tried: set[int] = set()
+        self._taken: set[int] = set()
+        self._pending: list[tuple[Function, int, Relocation | None, int]] = []
+        self._data_starts = {
+            (relocation.table[0], relocation.table[1] + 4)
+            for relocation in image.relocations
+            if relocation.table and relocation.relative
+        }
 
     def run(self) -> None:
         """Finds everything."""
@@ -215,7 +222,10 @@ class Walk:
     def _follow(self, seeds: list[int]) -> None:
         """Decodes what is reached from the seeds."""
         waiting = sorted(set(seeds), reverse=True)
-        while waiting:
+        while waiting or self._pending:
+            if not waiting:
+                waiting = self._relative_tables()
+                continue
             address = waiting.pop()
             section = self.image.section(address)
             if section:
@@ -284,8 +294,9 @@ class Walk:
                 waiting += self._table(at, operands, relocation)
             return False
         if not operands.startswith("0x") and ":" not in operands and "," not in operands:
-            if word == "jmp":
-                waiting += self._relative_table(at, loaded)
+            function = self._function(at)
+            if word == "jmp" and function:
+                self._pending += [(function, *table, 0) for table in loaded]
             return False
         target = self._target(at, size, operands, relocation)
         if target is None:
@@ -346,6 +357,8 @@ class Walk:
                 address = at + size + (offset if relative.group(1) == "+" else -offset)
         if "[rip" in operands:
             loaded.append((address if address is not None else at, relocation))
+            if address is not None:
+                self._taken.add(address)
             del loaded[:-_BACK]
         if address is not None and self.image.section(address):
             self._read.add(address)
@@ -384,41 +397,57 @@ class Walk:
             return targets
         if not found:
             return []
-        return self._entries(int(found.group(2), 16), width, function, None)
+        return self._entries(int(found.group(2), 16), width, function)
 
-    def _relative_table(self, at: int, loaded: list[tuple[int, Relocation | None]]) -> list[int]:
-        """Where `jmp *%reg` leads after the address of a table was loaded: entries are counted from it."""
-        function = self._function(at)
-        if function is None:
-            return []
+    def _relative_tables(self) -> list[int]:
+        """Where `jmp *%reg` leads after the address of a table was loaded: entries are counted from it.
+
+        Tables follow each other without a mark between them, so one ends at the latest where code takes
+        another address. That is known only when the code has been seen, so each gives one entry at a time.
+        """
+        pending, self._pending = self._pending, []
         targets: list[int] = []
-        for address, relocation in loaded:
-            if relocation is None:
-                targets += self._entries(address, 4, function, address)
-            elif relocation.table is not None and relocation.relative:
-                index, value = relocation.table
-                # The loading instruction ends behind its four bytes of displacement.
-                start = value + 4
-                place = start
-                entries = self.image.tables.get(index, {})
-                while function.start <= entries.get(place, 0) - (place - start) < function.end:
-                    targets.append(entries[place] - (place - start))
-                    place += 4
+        for function, address, relocation, number in pending:
+            target = self._entry(address, relocation, number)
+            if target is not None and self._may_follow(target, function):
+                targets.append(target)
+                self._pending.append((function, address, relocation, number + 1))
+                if relocation is None and self._unknown(address + 4 * number):
+                    self._mark(address + 4 * number, 4, _DATA)
         return targets
 
-    def _entries(self, table: int, width: int, function: Function | None, origin: int | None) -> list[int]:
-        """Entries of a table in a linked file, as long as they lead into the function."""
+    def _entry(self, address: int, relocation: Relocation | None, number: int) -> int | None:
+        """Where an entry of a table that may be one leads; None behind its end."""
+        if relocation is None:
+            place = address + 4 * number
+            data = self.image.read(place, 4)
+            if len(data) < 4 or (number and place in self._taken):
+                return None
+            return address + int.from_bytes(data, "little", signed=True)
+        if relocation.table is None or not relocation.relative:
+            return None
+        index, value = relocation.table
+        # The loading instruction ends behind its four bytes of displacement.
+        place = value + 4 + 4 * number
+        entry = self.image.tables.get(index, {}).get(place)
+        if entry is None or (number and (index, place) in self._data_starts):
+            return None
+        return entry - 4 * number
+
+    def _may_follow(self, target: int, function: Function) -> bool:
+        """Whether an entry of a table leads to an instruction of the function."""
+        return function.start <= target < function.end and self._mark_of(target) not in (_INSIDE, _DATA)
+
+    def _entries(self, table: int, width: int, function: Function | None) -> list[int]:
+        """Entries of a table of addresses in a linked file, as long as they lead into the function."""
         targets: list[int] = []
         while function:
             data = self.image.read(table + len(targets) * width, width)
-            if len(data) < width:
-                break
-            entry = int.from_bytes(data, "little", signed=origin is not None) + (origin or 0)
-            if not function.start <= entry < function.end:
+            entry = int.from_bytes(data, "little")
+            if len(data) < width or not self._may_follow(entry, function):
                 break
             targets.append(entry)
-        if targets:
-            self._mark(table, len(targets) * width, _DATA)
+        self._mark(table, len(targets) * width, _DATA)
         return targets
 
     # What only may be code
