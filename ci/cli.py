@@ -26,6 +26,10 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
                           begin a backend: a folder that builds and boots as the one it inherits from
   ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
+  ./vmi lint FILE…        list the sensitive instructions left in objects, archives and kernels, and the
+                          call to use instead; ./vmi lint --help tells of allow-lists, JSON and SARIF
+  ./vmi diff OLD NEW      class what changed between two specifications (files or git revisions):
+                          BREAKING, SOURCE-COMPATIBLE or COMPATIBLE; ./vmi diff --help
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench [PYTEST ARGUMENT…]
@@ -128,10 +132,29 @@ def _bench(words: list[str]) -> int:
     return bench(words)
 
 
-def _lint() -> int:
+def _lint_tree() -> int:
     from .lint import lint
 
     return lint()
+
+
+def _own_packages() -> None:
+    """The generator and the linter are packages of their own, beside this one."""
+    sys.path[1:1] = [str(ROOT / "codegen"), str(ROOT / "tools")]
+
+
+def _lint(words: list[str]) -> int:
+    _own_packages()
+    from vmi_lint.cli import main
+
+    return main(words, "vmi lint")
+
+
+def _diff(words: list[str]) -> int:
+    _own_packages()
+    from vmigen.cli import main
+
+    return main(["diff", *words], "vmi")
 
 
 WORDS: dict[str, Callable[[list[str]], int]] = {
@@ -145,7 +168,9 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "bench": _bench,
     "regenerate": _plain(_regenerate),
     "generate": _plain(_regenerate),
-    "lint-tree": _plain(_lint),
+    "lint": _lint,
+    "lint-tree": _plain(_lint_tree),
+    "diff": _diff,
 }
 
 

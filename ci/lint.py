@@ -66,7 +66,7 @@ def results() -> dict[str, bool]:
     shell = [name for name in names if is_shell(name)]
     # Tests are checked by ruff alone: fixtures' types say little, and mypy's time is better spent.
     # Rigs are all called rig.py, so each is a program of its own to mypy.
-    packages = [name for name in python if name.startswith(("ci/", "codegen/"))]
+    packages = [name for name in python if name.startswith(("ci/", "codegen/", "tools/"))]
     alone = [name for name in python if name.startswith(("backends/", "include/"))]
     done = {"licence lines": licences(names)}
     if c:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The command line: `python -m vmigen generate|check|list-outputs|list-backends`."""
+"""The command line: `python -m vmigen generate|check|diff|list-outputs|list-backends`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import diff, output, schema
 from . import document as yaml
-from . import output, schema
 from .backends import BackendRules, BackendSource
 from .model import Model
 from .problems import Problems, Stop, reason
@@ -21,6 +21,17 @@ PROJECT = Path(__file__).resolve().parents[2]
 SPEC_SCHEMA = PROJECT / "spec" / "vmi.schema.json"
 BACKEND_SCHEMA = PROJECT / "spec" / "backend.schema.json"
 BACKEND_FILE = "backend.yaml"
+
+
+DIFF = """\
+Classes every change between two specifications:
+
+  BREAKING           a source, in C or assembly, that was right is wrong, or a provider of the published
+                     interface
+  SOURCE-COMPATIBLE  sources stay right; objects must be compiled again
+  COMPATIBLE         objects stay right
+
+Exit status: 0 nothing breaks, 1 something does, 2 misuse or a specification that does not pass `check`."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,10 +50,10 @@ class Loaded:
     inputs: list[Path]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], program: str = "vmigen") -> int:
     """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse."""
     try:
-        return _run(arguments)
+        return _run(_parser(program).parse_args(arguments))
     except Stop as stop:
         print(stop.message, file=sys.stderr)
         return stop.status
@@ -52,8 +63,8 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="vmigen", description="Generates everything that repeats the VMI specification.")
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=program, description="Generates everything that repeats the VMI specification.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     common = _Parser(add_help=False)
     common.add_argument(
@@ -82,13 +93,64 @@ def _parser() -> argparse.ArgumentParser:
         "list-backends", help="names of the backends in a folder, one per line, parents first"
     )
     listing.add_argument("folder", type=Path, metavar="FOLDER")
+    between = commands.add_parser(
+        "diff",
+        help="class what changed between two specifications",
+        description=DIFF,
+        epilog=_rules_text(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    between.add_argument("old", metavar="OLD", help="a file, or a git revision: REV, or REV:path")
+    between.add_argument("new", metavar="NEW", help="the same")
+    between.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    between.add_argument("--strict", action="store_true", help="fail for SOURCE-COMPATIBLE changes as well")
+    between.add_argument(
+        "--changes",
+        type=Path,
+        metavar="FILE",
+        help="fail instead for changes that are not COMPATIBLE and that this CHANGES.md does not name",
+    )
     return parser
 
 
-def _run(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+def _rules_text() -> str:
+    width = max(map(len, diff.RULES))
+    lines = [f"  {rule:{width}}  {level}: {text}" for rule, (level, text) in diff.RULES.items()]
+    return "\n".join(["rules:", *lines])
+
+
+def _diff(options: argparse.Namespace) -> int:
+    old, new = (diff.read(argument, SPEC_SCHEMA) for argument in (options.old, options.new))
+    changes = diff.compare(old, new)
+    if options.format == "json":
+        print(diff.as_json(old, new, changes))
+    else:
+        diff.as_text(changes, print)
+    if options.changes is None:
+        failing = {diff.Level.BREAKING, *((diff.Level.SOURCE,) if options.strict else ())}
+        return 1 if any(change.level in failing for change in changes) else 0
+    try:
+        text = options.changes.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "not UTF-8"
+        what = f"cannot read '{options.changes}' ({why})"
+        raise Stop(f"vmi diff: error: {what}; expected a CHANGES.md; correct the path", 2) from None
+    heading = ".".join(map(str, new.api))
+    missing = list(diff.announced(changes, text, heading))
+    for change in missing:
+        print(
+            f"{options.changes}: error: {change.level} change not named under '## {heading}'; "
+            f"expected a line with `{change.rule}` and `{change.subject}`; say there what kernels must do",
+            file=sys.stderr,
+        )
+    return 1 if missing else 0
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.command == "list-backends":
         return _list_backends(options.folder)
+    if options.command == "diff":
+        return _diff(options)
     problems = Problems()
     loaded = load(options.spec, options.backends, options.arch, problems)
     if problems or loaded is None:

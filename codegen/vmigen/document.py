@@ -82,17 +82,21 @@ class _Refused(Exception):
 
 def load(path: Path, problems: Problems) -> Map | None:
     """The mapping in the file, or None with the problems noted."""
-    name = str(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         problems.add(
-            Place(name),
+            Place(str(path)),
             f"cannot read the file ({reason(error)})",
             "expected a readable YAML file",
             "correct the path or its permissions",
         )
         return None
+    return parse(str(path), data, problems)
+
+
+def parse(name: str, data: bytes, problems: Problems) -> Map | None:
+    """The mapping in the bytes; `name` is what places call them."""
     text = _decode(data, name, problems)
     if text is None:
         return None

@@ -97,6 +97,17 @@ class Structure:
 
 
 @dataclass(frozen=True)
+class Instruction:
+    """An instruction that a kernel does not use itself; `instead` where no call stands for it."""
+
+    name: str
+    kind: str
+    summary: str
+    instead: str | None
+    source: str
+
+
+@dataclass(frozen=True)
 class Argument:
     """An argument or one of several results."""
 
@@ -128,6 +139,7 @@ class Call:
     summary: str
     description: str | None
     replaces: str
+    instructions: tuple[str, ...]
     convention: str
     arguments: tuple[Argument, ...]
     result: Argument | None
@@ -170,6 +182,7 @@ class Spec:
     constants: tuple[Constants, ...]
     structures: tuple[Structure, ...]
     calls: tuple[Call, ...]
+    instructions: tuple[Instruction, ...]
 
     @property
     def ordinals(self) -> int:

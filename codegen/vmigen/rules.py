@@ -20,6 +20,7 @@ from .model import (
     Constants,
     Error,
     Field,
+    Instruction,
     Kind,
     Spec,
     Structure,
@@ -149,6 +150,7 @@ class SpecRules:
         constants = self._resolve_constants()
         structures = self._resolve_structures()
         calls = self._resolve_calls()
+        instructions = self._resolve_instructions()
         api = self._doc.get("api")
         if not api:
             return None
@@ -161,6 +163,7 @@ class SpecRules:
             constants,
             structures,
             calls,
+            instructions,
         )
 
     # Helpers
@@ -448,6 +451,43 @@ class SpecRules:
             )
         return tuple(structures)
 
+    def _resolve_instructions(self) -> tuple[Instruction, ...]:
+        seen: dict[Any, Place] = {}
+        instructions: list[Instruction] = []
+        for part in self._section("instructions"):
+            if self._once(seen, part["name"], part.place_of("name"), f"instruction '{part['name']}'"):
+                instructions.append(
+                    Instruction(
+                        part["name"], part["class"], part["summary"], part.get("instead"), part["source"]
+                    )
+                )
+        if self._lost & {"instructions", "calls"}:
+            return tuple(instructions)
+        named: set[str] = set()
+        for call in self._section("calls"):
+            once: dict[Any, Place] = {}
+            for i, name in enumerate(call.get("instructions", ())):
+                place = call["instructions"].place_of(i)
+                self._once(once, name, place, f"instruction '{name}'")
+                named.add(name)
+                if name not in seen:
+                    self._problems.add(
+                        place,
+                        f"unknown instruction '{name}'",
+                        "expected one of the section `instructions`",
+                        "correct it, or add it there",
+                    )
+        for part in self._section("instructions"):
+            if (part["name"] in named) == ("instead" in part):
+                self._problems.add(
+                    part.place,
+                    f"instruction '{part['name']}' has "
+                    + ("both a call and 'instead'" if "instead" in part else "no call and no 'instead'"),
+                    "expected one of them to say what to use",
+                    "name it in a call's `instructions`, or give `instead: …`",
+                )
+        return tuple(instructions)
+
     # Calls
 
     def _resolve_calls(self) -> tuple[Call, ...]:
@@ -529,6 +569,7 @@ class SpecRules:
             part["summary"],
             description.strip() if description else None,
             part["replaces"],
+            tuple(part.get("instructions", ())),
             part["convention"],
             tuple(good_arguments),
             result,

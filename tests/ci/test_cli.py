@@ -23,7 +23,7 @@ def test_help(root: Path, words: tuple[str, ...]) -> None:
     done = vmi(root, *words)
     assert done.returncode == 0
     assert done.stderr == ""
-    for word in ("boot", "test", "build", "regenerate", "bench", "lint-tree", "setup"):
+    for word in ("boot", "test", "build", "regenerate", "bench", "lint", "diff", "lint-tree", "setup"):
         assert f"./vmi {word}" in done.stdout
 
 

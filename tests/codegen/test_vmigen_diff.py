@@ -1,0 +1,573 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`vmigen diff`: each rule by a pair of specifications, the real one and an edit of it; revisions; misuse."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from vmigen.cli import SPEC_SCHEMA
+from vmigen.diff import RULES, Version, checked, compare
+from vmigen_runs import PROJECT, Vmigen
+
+SPECIFICATION = (PROJECT / "spec/vmi.yaml").read_text()
+
+
+def shortened(text: str) -> str:
+    """The real specification with the calls that the cases edit, for the time that each pair takes."""
+    head, calls = re.split(r"^calls:\n", text, flags=re.MULTILINE)
+    source = Path(__file__).read_text()
+    kept = [call for call in re.split(r"\n\n(?=  - name: )", calls) if f'"{call.split()[2]}"' in source]
+    assert len(kept) > 15
+    text = head + "calls:\n" + "\n\n".join(kept).rstrip() + "\n"
+    named = {name for names in re.findall(r"    instructions: \[(.*)\]", text) for name in names.split(", ")}
+    return re.sub(
+        r"^  - \{name: ([a-z0-9 ]+), class: (?!.*instead: ).*\n",
+        lambda line: line.group() if line.group(1) in named else "",
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+REAL = shortened(SPECIFICATION)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A replacement in the entry with that name, or anywhere in the file."""
+
+    entry: str
+    old: str
+    new: str
+
+    def apply(self, text: str) -> str:
+        start, end = 0, len(text)
+        if self.entry:
+            # Sections may have entries of the same name.
+            entry = rf"^  - name: {re.escape(self.entry)}\n(?:(?!  - ).*\n)*"
+            found = [match for match in re.finditer(entry, text, re.MULTILINE) if self.old in match.group()]
+            assert found, f"{self.old!r} is not in {self.entry}"
+            start, end = found[0].span()
+        part = text[start:end]
+        assert self.old in part, self.old
+        return text[:start] + part.replace(self.old, self.new, 1) + text[end:]
+
+
+def e(entry: str, old: str, new: str) -> Edit:
+    return Edit(entry, old, new)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`edits` lead from the old to the new one, after `both` were made to both of them."""
+
+    rule: str
+    subject: str
+    edits: tuple[Edit, ...]
+    both: tuple[Edit, ...] = ()
+    backwards: bool = False
+
+
+MINOR = e("", "minor: 1}", "minor: 2}")
+ANOTHER = """\
+calls:
+  - name: Another
+    symbol: another
+    ordinal: 700
+    group: extension
+    category: test
+    since: "3.2"
+    summary: S.
+    replaces: nothing
+    convention: c
+    clobbers: {i386: [eax]}
+    memory: true
+    source: SDK
+
+"""
+ADD = e("", "calls:\n", ANOTHER)
+GROUP = """\
+constants:
+  - name: another
+    prefix: VMI_ANOTHER_
+    kind: enum
+    summary: S.
+    source: SDK
+    since: "3.2"
+    values:
+      - {name: ONE, value: 1, summary: One.}
+
+"""
+STRUCTURE = """\
+structures:
+  - name: another
+    summary: S.
+    source: SDK
+    since: "3.2"
+    size: {i386: 4}
+    fields:
+      - {name: one, type: u32, summary: One.}
+
+"""
+ARCH = re.search(r"^  i386:\n(?:    .*\n)*", REAL, re.MULTILINE)
+assert ARCH
+# A second architecture of the same shape, which everything has an entry for.
+TWO = "two architectures"
+SECOND = ARCH.group().replace("i386", "i486")
+PLANNED = (e("", "types:\n", SECOND.replace("supported", "planned") + "types:\n"),)
+ARGUMENT = "      - {name: more, type: u32, registers: {i386: [edx]}, summary: M.}\n"
+MORE = (e("SetTR", "    clobbers:", ARGUMENT + "    clobbers:"),)
+RETURNS = "    result: {type: u32, registers: {i386: [eax]}, summary: R.}\n"
+RESULT = (e("SetTR", "    clobbers: {i386: [eax,", RETURNS + "    clobbers: {i386: ["),)
+LISTED = "instructions:\n  - {name: halt, class: io, summary: H., instead: wait, source: SDM}\n"
+HALT = (e("", "instructions:\n", LISTED),)
+ODD = (e("", "types:\n", "types:\n  - {name: odd, c: uint32_t, bits: 32, summary: Odd.}\n"),)
+REQUIRES = (e("SetLazyMode", "    requires:\n", "    requires:\n      - Interrupts are off.\n"),)
+FAILS = (e("Kick", "    errors:\n", "    errors:\n      - {value: EIO, when: Ever.}\n"),)
+
+CASES = [
+    Case("api-name", "api", (e("", "{name: VMI,", "{name: VNI,"),)),
+    Case("api-version-lowered", "api", (MINOR,), backwards=True),
+    Case("api-minor-raised", "api", (MINOR,)),
+    Case("api-major-raised", "api", (e("", "major: 3", "major: 4"),)),
+    Case("since-raised", "SetCR3", (e("SetCR3", 'since: "3.0"', 'since: "3.1"'),)),
+    Case("since-raised", "group flush", (e("flush", 'since: "3.0"', 'since: "3.1"'),)),
+    Case("since-lowered", "dtr", (e("dtr", 'since: "3.0"', 'since: "3.1"'),), backwards=True),
+    Case("added-unannounced", "Another", (e("", "calls:\n", ANOTHER.replace("3.2", "3.1")),)),
+    Case("added-unannounced", "another", (e("", "structures:\n", STRUCTURE.replace("3.2", "3.0")),)),
+    Case("documentation", "SetCR3", (e("SetCR3", "Drops the translations", "Forgets the translations"),)),
+    Case("documentation", "SetCR3.value", (e("SetCR3", "New value.", "The value."),)),
+    Case("documentation", "VMI_FLUSH_TLB", (e("flush", "are not global", "are no global ones"),)),
+    Case("architecture-added", "i486", PLANNED),
+    Case("architecture-removed", "i486", PLANNED, backwards=True),
+    Case("architecture-supported", "i486", (e(TWO, "status: supported", "status: planned"),), backwards=True),
+    Case("architecture-withdrawn", "i486", (e(TWO, "status: supported", "status: planned"),)),
+    Case(
+        "architecture-word",
+        "i486",
+        (e(TWO, "status: supported", "status: planned"), e(TWO, "word_bits: 32", "word_bits: 64")),
+    ),
+    Case("architecture-planned", "x86_64", (e("", "rcx, r8, r9]", "rcx, r8]"),)),
+    Case("architecture-convention", "i386", (e("", "stack_words: 2", "stack_words: 3"),)),
+    Case("architecture-register-added", "i386", (e("", "esi, edi, flags]", "esi, edi, fs, flags]"),)),
+    Case(
+        "architecture-register-removed",
+        "i386",
+        (e("", "esi, edi, flags]", "esi, edi, fs, flags]"),),
+        backwards=True,
+    ),
+    Case("type-added", "odd", ODD),
+    Case("type-removed", "odd", ODD, backwards=True),
+    Case(
+        "type-changed", "cstring", (e("", 'name: cstring, c: "const char *"', 'name: cstring, c: "char *"'),)
+    ),
+    Case(
+        "constant-added",
+        "VMI_FLUSH_NEW",
+        (e("flush", "    values:\n", "    values:\n      - {name: NEW, value: 4, summary: New.}\n"),),
+    ),
+    Case("constant-added", "group another", (MINOR, e("", "constants:\n", GROUP))),
+    Case("constant-removed", "VMI_FLUSH_GLOBAL", (e("flush", "name: GLOBAL", "name: ALL"),)),
+    Case("constant-removed", "VMI_FLUSH_TLB", (e("flush", "prefix: VMI_FLUSH_", "prefix: VMI_DROP_"),)),
+    Case("constant-value", "VMI_STATUS_PASS", (e("status", "value: 0x10", "value: 0x20"),)),
+    Case("constant-value-published", "VMI_FLUSH_GLOBAL", (e("flush", "value: 0x02", "value: 0x04"),)),
+    Case("constants-flags", "group lazy", (e("lazy", "kind: enum", "kind: flags"),)),
+    Case("constants-enum", "group flush", (e("flush", "kind: flags", "kind: enum"),)),
+    Case("structure-added", "another", (MINOR, e("", "structures:\n", STRUCTURE))),
+    Case("structure-removed", "another", (e("", "structures:\n", STRUCTURE),), (MINOR,), backwards=True),
+    Case(
+        "structure-size",
+        "module",
+        (
+            e("module", "size: {i386: 24}", "size: {i386: 28}"),
+            e(
+                "module",
+                "      - {name: reserved,",
+                "      - {name: more, type: u32, summary: M.}\n      - {name: reserved,",
+            ),
+        ),
+    ),
+    Case(
+        "structure-size-published",
+        "dtr",
+        (e("dtr", "size: {i386: 6}", "size: {i386: 8}"), e("dtr", "type: u16", "type: u32")),
+    ),
+    Case("structure-packed", "module", (e("module", "    size:", "    packed: true\n    size:"),)),
+    Case("field-added", "module.flags", (e("module", "{name: reserved,", "{name: flags,"),)),
+    Case("field-reserved-used", "module.reserved", (e("module", "{name: reserved,", "{name: flags,"),)),
+    Case("field-removed", "module.command_line", (e("module", "name: command_line", "name: arguments"),)),
+    Case(
+        "field-moved",
+        "module.size",
+        (
+            e("module", "name: base,", "name: first,"),
+            e("module", "name: size,", "name: base,"),
+            e("module", "name: first,", "name: size,"),
+        ),
+    ),
+    Case(
+        "field-moved-published",
+        "dtr.base",
+        (e("dtr", "type: u16", "type: u32"), e("dtr", "size: {i386: 6}", "size: {i386: 8}")),
+    ),
+    Case(
+        "field-type",
+        "boot_info.kernel_rpl",
+        (e("boot_info", "name: kernel_rpl, type: u32", "name: kernel_rpl, type: s32"),),
+    ),
+    Case(
+        "field-type",
+        "boot_info.cpu_count",
+        (
+            e("boot_info", "type: u32, count: 3,", "type: u32, count: 2,"),
+            e("boot_info", "name: cpu_count, type: u32", "name: cpu_count, type: u32, count: 2"),
+        ),
+    ),
+    Case(
+        "field-meaning",
+        "boot_info.linear_pages",
+        (e("boot_info", "linear_pages, type: u32", "linear_pages, type: pfn"),),
+    ),
+    Case(
+        "field-array-grown",
+        "boot_info.reserved",
+        (e("boot_info", "count: 3,", "count: 4,"), e("boot_info", "size: {i386: 216}", "size: {i386: 220}")),
+    ),
+    Case("call-added", "Another", (MINOR, ADD)),
+    Case("call-removed", "Another", (ADD,), (MINOR,), backwards=True),
+    Case("call-renamed", "SetCR3Root", (e("SetCR3", "name: SetCR3\n", "name: SetCR3Root\n"),)),
+    Case("call-symbol", "SetCR3", (e("SetCR3", "symbol: set_cr3", "symbol: set_root"),)),
+    Case("call-ordinal", "Kick", (e("Kick", "ordinal: 134", "ordinal: 500"),)),
+    Case("call-ordinal-published", "SetCR3", (e("SetCR3", "ordinal: 17\n", "ordinal: 99\n"),)),
+    Case(
+        "call-ordinal-reused",
+        "Renewed",
+        (e("Another", "name: Another", "name: Renewed"), e("Renewed", "symbol: another", "symbol: renewed")),
+        (MINOR, ADD),
+    ),
+    Case(
+        "call-group",
+        "Kick",
+        (e("Kick", "ordinal: 134", "ordinal: 120"), e("Kick", "group: extension", "group: core")),
+    ),
+    Case("call-category", "SetCR3", (e("SetCR3", "category: control registers", "category: paging roots"),)),
+    Case(
+        "call-convention",
+        "EnableInterrupts",
+        (e("EnableInterrupts", "convention: registers", "convention: c"),),
+    ),
+    Case("call-instructions", "RDTSC", (e("RDTSC", "[rdtsc, rdtscp]", "[rdtscp]"),)),
+    Case("call-returns", "Reboot", (e("Reboot", "    noreturn: true\n", ""),)),
+    Case("call-noreturn", "Reboot", (e("Reboot", "    noreturn: true\n", ""),), backwards=True),
+    Case("argument-added", "SetTR.more", MORE),
+    Case("argument-removed", "SetTR.more", MORE, backwards=True),
+    Case(
+        "argument-order",
+        "WRMSR",
+        (
+            e(
+                "WRMSR",
+                "name: index, type: u32, registers: {i386: [ecx]}",
+                "name: swap, type: u64, registers: {i386: [eax, edx]}",
+            ),
+            e(
+                "WRMSR",
+                "name: value, type: u64, registers: {i386: [eax, edx]}",
+                "name: index, type: u32, registers: {i386: [ecx]}",
+            ),
+            e("WRMSR", "name: swap", "name: value"),
+        ),
+    ),
+    Case("argument-renamed", "SetCR3.root", (e("SetCR3", "name: value", "name: root"),)),
+    Case("argument-type", "SetCR3.value", (e("SetCR3", "type: u32", "type: s32"),)),
+    Case("argument-type", "ConsoleWrite.from", (e("ConsoleWrite", "type: const_buffer", "type: buffer"),)),
+    Case("argument-const", "ConsoleRead.to", (e("ConsoleRead", "type: buffer", "type: const_buffer"),)),
+    Case("argument-meaning", "SetCR3.value", (e("SetCR3", "type: u32", "type: pfn"),)),
+    Case(
+        "argument-registers",
+        "RDPMC.counter",
+        (e("RDPMC", "registers: {i386: [ecx]}", "registers: {i386: [ebx]}"),),
+    ),
+    Case("argument-unit", "ConsoleWrite.length", (e("ConsoleWrite", 'unit: "bytes"', 'unit: "words"'),)),
+    Case("result-added", "SetTR", RESULT),
+    Case("result-removed", "SetTR", RESULT, backwards=True),
+    Case(
+        "result-several",
+        "CPUID",
+        (
+            e(
+                "CPUID",
+                '      - {name: ebx, type: u32, registers: {i386: [ebx]}, summary: "Register ebx."}\n',
+                "",
+            ),
+        ),
+    ),
+    Case("result-renamed", "CPUID.low", (e("CPUID", "name: eax", "name: low"),)),
+    Case("result-type", "GetCR3", (e("GetCR3", "result: {type: u32", "result: {type: s32"),)),
+    Case("result-meaning", "GetCR3", (e("GetCR3", "result: {type: u32", "result: {type: pfn"),)),
+    Case(
+        "result-registers",
+        "GetInterruptMask",
+        (e("GetInterruptMask", "registers: {i386: [eax]}", "registers: {i386: [ecx]}"),),
+    ),
+    Case("result-unit", "ClockNanoseconds", (e("ClockNanoseconds", 'unit: "ns"', 'unit: "us"'),)),
+    Case("register-destroyed", "RDPMC", (e("RDPMC", "clobbers: {i386: []}", "clobbers: {i386: [flags]}"),)),
+    Case(
+        "register-destroyed-c",
+        "SetTR",
+        (e("SetTR", "[eax, ecx, edx, flags]", "[eax, ecx, flags]"),),
+        backwards=True,
+    ),
+    Case("register-kept", "SetTR", (e("SetTR", "[eax, ecx, edx, flags]", "[eax, ecx, flags]"),)),
+    Case("memory-added", "CPUID", (e("CPUID", "memory: false", "memory: true"),)),
+    Case("memory-removed", "SetCR3", (e("SetCR3", "memory: true", "memory: false"),)),
+    Case("requirement-added", "SetLazyMode", REQUIRES),
+    Case("requirement-removed", "SetLazyMode", REQUIRES, backwards=True),
+    Case(
+        "requirement-reworded",
+        "SetLazyMode",
+        (e("SetLazyMode", "are not read back before", "are never read back before"),),
+    ),
+    Case(
+        "error-first",
+        "GetCR3",
+        (e("GetCR3", "    source:", "    errors:\n      - {value: EINVAL, when: Ever.}\n    source:"),),
+        (e("GetCR3", "result: {type: u32", "result: {type: s32"),),
+    ),
+    Case("error-added", "Kick", FAILS),
+    Case("error-removed", "Kick", FAILS, backwards=True),
+    Case("unsupported-value", "GetDR", (e("GetDR", "    source:", "    unsupported: 7\n    source:"),)),
+    Case("instruction-added", "halt", HALT),
+    Case("instruction-removed", "halt", HALT, backwards=True),
+    Case(
+        "instruction-changed", "rdtsc", (e("", "{name: rdtsc, class: sensitive", "{name: rdtsc, class: io"),)
+    ),
+]
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    for edit in edits:
+        if edit.entry == TWO:
+            if "  i486:\n" not in text:
+                text = with_second(text)
+            start = text.index("  i486:\n")
+            text = text[:start] + Edit("", edit.old, edit.new).apply(text[start:])
+        else:
+            text = edit.apply(text)
+    return text
+
+
+def with_second(text: str) -> str:
+    """The specification with everything for i386 said of i486, too."""
+    text = re.sub(r"\{i386: (\[[^]]*\]|\d+)\}", r"{i386: \1, i486: \1}", text)
+    return text.replace("types:\n", SECOND + "types:\n", 1)
+
+
+def pair(case: Case) -> tuple[str, str]:
+    """The old and the new specification."""
+    old = edited(REAL, case.both)
+    if any(edit.entry == TWO for edit in case.edits):
+        old = with_second(old)
+    new = edited(old, case.edits)
+    return (new, old) if case.backwards else (old, new)
+
+
+@functools.cache
+def version(name: str, text: str) -> Version:
+    return checked(name, text.encode(), SPEC_SCHEMA)
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {case.rule for case in CASES} == set(RULES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}-{case.subject}")
+def test_rule(case: Case) -> None:
+    old, new = pair(case)
+    changes = compare(version("old.yaml", old), version("new.yaml", new))
+    found = [change for change in changes if (change.rule, change.subject) == (case.rule, case.subject)]
+    assert len(found) == 1, changes
+    (change,) = found
+    # The place is a line of the text that the change is about.
+    text = (old if change.place.file == "old.yaml" else new).splitlines()
+    assert change.text and 1 <= change.place.line <= len(text) and change.place.column >= 1
+    gone = case.rule.endswith("-removed") and not case.rule.startswith(("memory", "architecture-register"))
+    assert (change.place.file == "old.yaml") == (gone or case.rule == "call-returns")
+    if case.edits[0].entry not in ("", TWO) and case.rule not in ("call-renamed", "call-ordinal-reused"):
+        above = [i for i, line in enumerate(text[: change.place.line], 1) if line.startswith("  - name: ")]
+        assert text[above[-1] - 1] == f"  - name: {case.edits[0].entry}"
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    path = tmp_path / "real.yaml"
+    path.write_text(REAL)
+    return path
+
+
+def test_nothing_changed(vmigen: Vmigen) -> None:
+    spec = PROJECT / "spec/vmi.yaml"
+    run = vmigen("diff", spec, spec)
+    assert (run.status, run.err) == (0, "")
+    assert run.out == "vmi diff: 0 BREAKING, 0 SOURCE-COMPATIBLE, 0 COMPATIBLE\n"
+
+
+def test_json(vmigen: Vmigen, real: Path, tmp_path: Path) -> None:
+    new = edited(REAL, (MINOR, ADD, e("SetCR3", "memory: true", "memory: false")))
+    (tmp_path / "new.yaml").write_text(new)
+    run = vmigen("diff", real, tmp_path / "new.yaml", "--format=json")
+    assert run.status == 1
+    made = json.loads(run.out)
+    assert made["counts"] == {"BREAKING": 1, "SOURCE-COMPATIBLE": 0, "COMPATIBLE": 2}
+    assert (made["old"]["version"], made["new"]["version"]) == ("3.1", "3.2")
+    assert [(each["level"], each["rule"], each["subject"]) for each in made["changes"]] == [
+        ("BREAKING", "memory-removed", "SetCR3"),
+        ("COMPATIBLE", "api-minor-raised", "api"),
+        ("COMPATIBLE", "call-added", "Another"),
+    ]
+    for each in made["changes"]:
+        assert each["file"] == f"{tmp_path}/new.yaml" and each["line"] and each["column"] and each["text"]
+
+
+def test_text_is_sorted_with_what_breaks_first(vmigen: Vmigen, real: Path, tmp_path: Path) -> None:
+    new = edited(
+        REAL, (e("SetCR3", "ordinal: 17\n", "ordinal: 99\n"), e("Kick", "ordinal: 134", "ordinal: 500"))
+    )
+    (tmp_path / "new.yaml").write_text(new.replace("Drops the translations", "Forgets the translations", 1))
+    run = vmigen("diff", real, tmp_path / "new.yaml")
+    assert run.status == 1
+    lines = run.out.splitlines()
+    line = new.splitlines().index("    ordinal: 99") + 1
+    assert lines[0] == (
+        f"{tmp_path}/new.yaml:{line}:14: BREAKING call-ordinal-published: SetCR3: ordinal 17 is now 99"
+    )
+    assert " SOURCE-COMPATIBLE call-ordinal: Kick: " in lines[1]
+    assert " COMPATIBLE documentation: SetCR3: " in lines[2]
+    assert lines[3] == "vmi diff: 1 BREAKING, 1 SOURCE-COMPATIBLE, 1 COMPATIBLE"
+
+
+def test_strict_and_announced_changes(vmigen: Vmigen, real: Path, tmp_path: Path) -> None:
+    new = edited(
+        REAL, (e("Kick", "ordinal: 134", "ordinal: 500"), e("SetCR3", "ordinal: 17\n", "ordinal: 99\n"))
+    )
+    (tmp_path / "new.yaml").write_text(new)
+    changes = tmp_path / "CHANGES.md"
+    arguments = ("diff", real, tmp_path / "new.yaml", "--changes", changes)
+    changes.write_text("# Changes\n\n## 3.1\n\n- `call-ordinal` of `Kick`: it is 500.\n")
+    run = vmigen(*arguments)
+    assert run.status == 1
+    (message,) = run.err.splitlines()
+    assert "BREAKING change not named under '## 3.1'" in message
+    assert "a line with `call-ordinal-published` and `SetCR3`" in message
+    changes.write_text(changes.read_text() + "- `call-ordinal-published` of `SetCR3`: it is 99.\n")
+    assert vmigen(*arguments).status == 0
+    changes.write_text(changes.read_text().replace("## 3.1", "## 3.0"))
+    assert vmigen(*arguments).err.count("not named under") == 2
+    only_source = edited(REAL, (e("Kick", "ordinal: 134", "ordinal: 500"),))
+    (tmp_path / "new.yaml").write_text(only_source)
+    assert vmigen(*arguments[:3]).status == 0
+    assert vmigen(*arguments[:3], "--strict").status == 1
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository whose tag v1 has the real specification, with an edit committed since."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    folder = tmp_path / "repository"
+    (folder / "spec").mkdir(parents=True)
+
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
+        subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+    git("init", "-q")
+    (folder / "spec/vmi.yaml").write_text(REAL)
+    git("add", ".")
+    git("commit", "-qm", "one")
+    git("tag", "v1")
+    (folder / "spec/vmi.yaml").write_text(edited(REAL, (e("SetCR3", "memory: true", "memory: false"),)))
+    git("commit", "-qam", "two")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_git_revisions(vmigen: Vmigen, repository: Path) -> None:
+    for old, new in (("v1", "HEAD"), ("HEAD~1", "spec/vmi.yaml"), ("v1:spec/vmi.yaml", "HEAD:spec/vmi.yaml")):
+        run = vmigen("diff", old, new)
+        assert run.status == 1, run.err
+        name = new if "/" in new else f"{new}:spec/vmi.yaml"
+        assert re.match(
+            rf"{name}:\d+:13: BREAKING memory-removed: SetCR3: memory true is now false\n", run.out
+        )
+    assert vmigen("diff", "v1", "v1").status == 0
+    back = vmigen("diff", "HEAD", "v1")
+    assert back.status == 0 and "SOURCE-COMPATIBLE memory-added" in back.out
+
+
+@pytest.mark.parametrize(
+    ("old", "message"),
+    [
+        ("nowhere", "'nowhere' is neither a file nor a git revision"),
+        ("HEAD:nowhere.yaml", "'HEAD:nowhere.yaml' is neither a file nor a git revision"),
+        ("--output=gone", "unrecognized arguments"),
+        ("spec", "cannot read 'spec' (Is a directory)"),
+    ],
+)
+def test_misuse(old: str, message: str, vmigen: Vmigen, repository: Path) -> None:
+    run = vmigen("diff", old, "HEAD")
+    assert run.status == 2
+    assert message in run.err or "required" in run.err
+    assert run.err.count("\n") == 1
+    assert not (repository / "gone").exists()
+
+
+def test_a_specification_that_is_wrong_is_not_compared(vmigen: Vmigen, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(SPECIFICATION.replace("ordinal: 17\n", "ordinal: 16\n"))
+    run = vmigen("diff", PROJECT / "spec/vmi.yaml", tmp_path / "bad.yaml")
+    assert run.status == 2 and run.out == ""
+    assert run.err.startswith(f"{tmp_path}/bad.yaml:") and "ordinal 16 is taken" in run.err
+    run = vmigen(
+        "diff", PROJECT / "spec/vmi.yaml", PROJECT / "spec/vmi.yaml", "--changes", tmp_path / "none.md"
+    )
+    assert run.status == 2 and "cannot read" in run.err
+
+
+def test_the_manual_of_the_rules(vmigen: Vmigen, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        vmigen("diff", "--help")
+    assert ended.value.code == 0
+    text = capfd.readouterr().out
+    for rule, (level, meaning) in RULES.items():
+        assert re.search(rf"^  {rule} +{level}: {re.escape(meaning)}$", text, re.MULTILINE)
+
+
+def test_changes_since_the_last_release_are_announced(vmigen: Vmigen) -> None:
+    """CHANGES.md names what is not compatible with the newest tag; before there is one, with HEAD."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=PROJECT, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    if not git("rev-parse", "HEAD"):
+        pytest.skip("not in a git repository: there is nothing to compare with")
+    base = git("describe", "--tags", "--abbrev=0") or "HEAD"
+    old = subprocess.run(
+        ["git", "show", f"{base}:spec/vmi.yaml"], cwd=PROJECT, capture_output=True, check=True
+    )
+    assert old.stdout
+    run = subprocess.run(
+        [PROJECT / "vmi", "diff", base, "spec/vmi.yaml", "--changes", "CHANGES.md"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "vmi diff: " in run.stdout

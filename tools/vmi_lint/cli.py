@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The command line: `vmi lint`, `vmi-lint`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import allow, report, rules
+from .lint import lint
+from .problems import InputError
+
+DESCRIPTION = """\
+Lists the sensitive instructions that are left in a kernel, and the VMI call to use instead of each.
+
+Reads ELF objects, archives of them (thin ones too) and executables, for i386 and x86-64. Code is told from
+data by symbols, relocations, unwind information and by following branches; what cannot be told apart is
+counted and not guessed at. Lines come from debug information, where there is some."""
+
+EPILOG = """\
+What is looked for, and which call stands for it, comes from the specification (spec/vmi.yaml). Instructions
+that load a segment register are right where the selector is, and only listed with --all.
+
+An allow-list is YAML:
+
+    allow:
+      - symbol: "early_*"           # the function or label, with shell wildcards
+        instruction: cpuid          # optional: only this one
+        file: "*.o"                 # optional: only in this object, archive or member
+        reason: runs before the library is there
+
+Exit status: 0 nothing is left, 1 something is, 2 misuse or a file that cannot be read.
+
+Code of 16 bits in the same sections is not told from other code, and not understood: allow it by symbol."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for misuse, and exit status 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=program,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE", help="object, archive or executable")
+    add("--allow", action="append", default=[], type=Path, metavar="YAML", help="what may stay, and why")
+    add("--format", choices=("text", "json", "sarif"), default="text", help="of the output (default: text)")
+    add("--output", type=Path, metavar="FILE", help="where to write it (default: standard output)")
+    add(
+        "--all", action="store_true", help="list selector loads, what is allowed and what was not checked too"
+    )
+    add("--model", type=Path, metavar="JSON", help="model.json of the generator instead of the specification")
+    return parser
+
+
+def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
+    """Runs the linter: 0 clean, 1 findings, 2 misuse or files that cannot be read."""
+    try:
+        return _run(_parser(program).parse_args(arguments))
+    except InputError as error:
+        for line in str(error).splitlines():
+            print(f"{program}: {line}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader has left (`| head`): nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    known = rules.read(options.model)
+    entries = [entry for path in options.allow for entry in allow.read(path)]
+    for entry in entries:
+        _known_instruction(entry, known)
+    result = lint(options.files, known, entries)
+    unused = [entry for entry in entries if not entry.used]
+    if options.format == "json":
+        made = report.as_json(result, unused, known)
+    elif options.format == "sarif":
+        made = report.sarif(result, unused, known)
+    else:
+        made = report.text(result, unused, options.all)
+    _write(options.output, made)
+    for problem in result.problems:
+        print(f"vmi-lint: {problem}", file=sys.stderr)
+    return 2 if result.problems else 1 if result.left else 0
+
+
+def _known_instruction(entry: allow.Entry, known: rules.Rules) -> None:
+    """A misspelt instruction would let nothing pass, and nobody would know why."""
+    from fnmatch import filter as matching
+
+    if not matching(known.by_name, entry.instruction):
+        raise InputError(
+            f"{entry.place}: no instruction '{entry.instruction}'; expected one of the specification's"
+        )
+
+
+def _write(path: Path | None, made: str) -> None:
+    """Writes whole or not at all."""
+    if path is None:
+        print(made, end="", flush=True)
+        return
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            file.write(made)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the file ({error.strerror})") from None
