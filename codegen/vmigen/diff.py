@@ -114,6 +114,7 @@ RULES: dict[str, tuple[Level, str]] = {
     "register-kept": (_C, "A call keeps a register that it destroyed."),
     "memory-added": (_S, "A call may touch memory that the compiler knows of."),
     "memory-removed": (_B, "A call is no barrier for the compiler any more."),
+    "site-length": (_C, "A call's sites have another length; objects compiled before keep theirs."),
     "requirement-added": (_B, "The caller must see to more."),
     "requirement-removed": (_C, "The caller must see to less."),
     "requirement-reworded": (_C, "What the caller must see to is worded otherwise."),
@@ -514,6 +515,9 @@ class _Comparison:
                 _named(side.specs[arch].calls, part["name"])
                 for side, part in ((self._old, before), (self._new, after))
             )
+            if old.site != new.site:
+                text = f"{old.site} bytes are now {new.site}"
+                self._add("site-length", name, text, after.place_of("site"))
             self._arguments(name, arch, old, new, before, after)
             self._results(name, arch, old, new, before, after)
             self._registers(name, arch, old, new, after)

@@ -327,6 +327,7 @@ CASES = [
     Case("register-kept", "SetTR", (e("SetTR", "[eax, ecx, edx, flags]", "[eax, ecx, flags]"),)),
     Case("memory-added", "CPUID", (e("CPUID", "memory: false", "memory: true"),)),
     Case("memory-removed", "SetCR3", (e("SetCR3", "memory: true", "memory: false"),)),
+    Case("site-length", "APICRead", (e("APICRead", "site: {i386: 11}", "site: {i386: 12}"),)),
     Case("requirement-added", "SetLazyMode", REQUIRES),
     Case("requirement-removed", "SetLazyMode", REQUIRES, backwards=True),
     Case(
