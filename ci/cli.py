@@ -26,6 +26,9 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
                           begin a backend: a folder that builds and boots as the one it inherits from
   ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
+  ./vmi vendor DIR [NAME…]
+                          write the sources of libraries, with lists of them for make and CMake, into a
+                          folder of another project
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench [PYTEST ARGUMENT…]
@@ -80,6 +83,16 @@ def _check(words: list[str]) -> int:
     from .porting import check
 
     return check(options.name)
+
+
+def _vendor(words: list[str]) -> int:
+    parser = _Parser(prog="vmi vendor", add_help=False)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args(words)
+    from .vendor import vendor
+
+    return vendor(options.folder, options.names)
 
 
 def _test(words: list[str]) -> int:
@@ -141,6 +154,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "conformance": _conformance,
     "new-backend": _new_backend,
     "check": _check,
+    "vendor": _vendor,
     "test": _test,
     "bench": _bench,
     "regenerate": _plain(_regenerate),
