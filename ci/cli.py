@@ -117,7 +117,7 @@ def _plain(run: Callable[[], int]) -> Callable[[list[str]], int]:
 def _setup() -> int:
     from .setup import setup
 
-    setup(force=True)
+    setup(force=True, tests=True)
     return 0
 
 
@@ -191,7 +191,7 @@ def _enter_venv(words: Sequence[str]) -> None:
     """Set up if need be, and go on under .venv's Python with its tools first in PATH."""
     from .setup import VENV, setup
 
-    setup()
+    setup(tests=words[0] == "test")
     if Path(sys.prefix) != VENV:
         python = VENV / "bin/python"
         os.execv(python, [str(python), str(ROOT / "ci/__main__.py"), *words])
