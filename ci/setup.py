@@ -47,6 +47,7 @@ FOR_TESTS = {
     "chromium": "chromium",
     "cmake": "cmake",
     "dh": "debhelper",
+    "dh_python3": "dh-python",
     "dpkg-buildpackage": "dpkg-dev",
     "make": "make",
     "mandoc": "mandoc",

@@ -238,8 +238,8 @@ class Pages:
             sources = (self._spec_source, backend_source(backend.name))
             found.append(Output(f"html/{backend_url(backend.name)}", "backend.html.j2", sources, backend))
         for guide in self._guides:
-            more = {"guide": guide}
-            found.append(Output(f"html/{guide.url}", "guide.html.j2", (guide.path.name,), more=more))
+            source = (guide.path.name,)
+            found.append(Output(f"html/{guide.url}", "guide.html.j2", source, more={"guide": guide}))
         return found
 
     def _man(self, tools: Sequence[str]) -> list[Output]:
