@@ -18,6 +18,8 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi boot [NAME…] [--append STR] [--json FILE] [--lava]
                           boot the sample kernel in every configuration, or in those named, and print
                           a table of them; --append adds to the kernel's command line
+  ./vmi run NAME KERNEL [--append STR] [--cpus N] [--deadline SECONDS]
+                          run a kernel of yours in a configuration; 0 if it ends itself as passed
   ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
                           lint and all tests, or the tests that pytest's arguments choose; --skip
                           leaves a configuration out; --lava prints results as LAVA signals as well
@@ -53,6 +55,19 @@ def _boot(words: list[str]) -> int:
     from .boot import boot
 
     return boot(options.names, options.append, options.json, options.lava)
+
+
+def _run(words: list[str]) -> int:
+    parser = _Parser(prog="vmi run", add_help=False)
+    parser.add_argument("name")
+    parser.add_argument("kernel", type=Path)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--deadline", type=float, default=90.0)
+    options = parser.parse_args(words)
+    from .boot import run
+
+    return run(options.name, options.kernel, options.append, options.cpus, options.deadline)
 
 
 def _conformance(words: list[str]) -> int:
@@ -151,6 +166,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "setup": _plain(_setup),
     "build": _plain(_build),
     "boot": _boot,
+    "run": _run,
     "conformance": _conformance,
     "new-backend": _new_backend,
     "check": _check,
