@@ -20,6 +20,8 @@ VMI SDK: one kernel for hardware and every hypervisor
                           a table of them; --append adds to the kernel's command line
   ./vmi run NAME KERNEL [--append STR] [--cpus N] [--deadline SECONDS]
                           run a kernel of yours in a configuration; 0 if it ends itself as passed
+  ./vmi lab PLACE KERNEL --tftp FOLDER [--append STR] [--environment FILE] [--deadline SECONDS]
+                          run a kernel on a machine of a lab, by labgrid (docs/lab.md)
   ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
                           lint and all tests, or the tests that pytest's arguments choose; --skip
                           leaves a configuration out; --lava prints results as LAVA signals as well
@@ -68,6 +70,21 @@ def _run(words: list[str]) -> int:
     from .boot import run
 
     return run(options.name, options.kernel, options.append, options.cpus, options.deadline)
+
+
+def _lab(words: list[str]) -> int:
+    parser = _Parser(prog="vmi lab", add_help=False)
+    parser.add_argument("place")
+    parser.add_argument("kernel", type=Path)
+    parser.add_argument("--tftp", type=Path, required=True)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--environment", type=Path)
+    parser.add_argument("--deadline", type=float, default=300.0)
+    options = parser.parse_args(words)
+    from .lab import ENVIRONMENT, lab
+
+    environment = options.environment or ENVIRONMENT
+    return lab(options.place, options.kernel, options.tftp, options.append, environment, options.deadline)
 
 
 def _conformance(words: list[str]) -> int:
@@ -167,6 +184,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "build": _plain(_build),
     "boot": _boot,
     "run": _run,
+    "lab": _lab,
     "conformance": _conformance,
     "new-backend": _new_backend,
     "check": _check,
