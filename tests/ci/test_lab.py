@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """docs/lab.md on loopback: coordinator, exporter, a place, and a machine that boots by PXE.
 
-The machine is QEMU. The power switch that starts and ends it, and the console server that its serial port ends
-at, are parts of this test which speak what such devices speak: HTTP, and bytes over TCP.
+The machine is QEMU. The power switch that starts and ends it, and the console server at which its serial port
+ends, are parts of this test which speak what such devices speak: HTTP, and bytes over TCP.
 """
 
 from __future__ import annotations
