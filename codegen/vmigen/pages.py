@@ -58,7 +58,10 @@ class Command:
     name: str
     usage: str
     summary: str
+    paragraphs: tuple[str, ...]
     options: tuple[tuple[str, str], ...]
+    epilog: tuple[str, ...]
+    """Lines, as they stand in its help."""
 
 
 class Pages:
@@ -251,7 +254,7 @@ class Pages:
             found.append(Output(f"man/man3/{call.c_name}.3", "call.3.j2", everything, more=more))
         for tool in tools:
             name, parser = load_parser(tool)
-            more = {"tool": name, "summary": parser.description, "commands": commands(parser)}
+            more = {"tool": name, "commands": commands(parser)}
             found.append(Output(f"man/man1/{name}.1", "command.1.j2", (f"{name} --help",), more=more))
         return found
 
@@ -334,9 +337,11 @@ def _costs(path: Path | None) -> dict[str, Any]:
 # Manual pages
 
 
-def roff(text: str) -> str:
-    """Text for a manual page: no character of it is taken as a request or an escape."""
-    text = " ".join(str(text).split()).replace("\\", "\\e").replace("-", "\\-")
+def roff(text: str, keep: bool = False) -> str:
+    """Text for a manual page: no character of it is taken as a request or an escape. Its spaces are folded,
+    unless they are to be kept."""
+    text = str(text) if keep else " ".join(str(text).split())
+    text = text.replace("\\", "\\e").replace("-", "\\-")
     text = text.replace("'", "\\(aq").replace("`", "\\(ga").replace("^", "\\(ha").replace("~", "\\(ti")
     return "\\&" + text if text.startswith(".") else text
 
@@ -358,7 +363,7 @@ def load_parser(tool: str) -> tuple[str, argparse.ArgumentParser]:
 
 def commands(parser: argparse.ArgumentParser) -> list[Command]:
     """A parser's own command line, then those of its subcommands."""
-    found = [_command(parser, parser.description or "")]
+    found = [_command(parser, (parser.description or parser.prog).split("\n\n")[0].split(". ")[0])]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
@@ -384,4 +389,6 @@ def _command(parser: argparse.ArgumentParser, summary: str) -> Command:
         head = ", ".join(action.option_strings) + (f" {value}" if action.option_strings and value else "")
         text = (action.help or "") % {**vars(action), "prog": parser.prog}
         options.append((head or value, text))
-    return Command(parser.prog, usage, summary, tuple(options))
+    paragraphs = tuple((parser.description or "").strip().split("\n\n"))
+    epilog = tuple((parser.epilog or "").strip().splitlines())
+    return Command(parser.prog, usage, summary.strip().rstrip("."), paragraphs, tuple(options), epilog)
