@@ -39,10 +39,10 @@ class Loaded:
     inputs: list[Path]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], program: str = "vmigen") -> int:
     """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse."""
     try:
-        return _run(arguments)
+        return _run(_parser(program).parse_args(arguments))
     except Stop as stop:
         print(stop.message, file=sys.stderr)
         return stop.status
@@ -52,10 +52,9 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def parser(program: str = "vmigen") -> argparse.ArgumentParser:
-    """The command line, from which its manual page is made as well."""
-    top = _Parser(prog=program, description="Generates everything that repeats the VMI specification.")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=program, description="Generates everything that repeats the VMI specification.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     common = _Parser(add_help=False)
     common.add_argument(
         "--spec",
@@ -108,11 +107,10 @@ def parser(program: str = "vmigen") -> argparse.ArgumentParser:
         "list-backends", help="names of the backends in a folder, one per line, parents first"
     )
     listing.add_argument("folder", type=Path, metavar="FOLDER")
-    return top
+    return parser
 
 
-def _run(arguments: list[str]) -> int:
-    options = parser().parse_args(arguments)
+def _run(options: argparse.Namespace) -> int:
     if options.command == "list-backends":
         return _list_backends(options.folder)
     problems = Problems()

@@ -389,6 +389,6 @@ def _command(parser: argparse.ArgumentParser, summary: str) -> Command:
         head = ", ".join(action.option_strings) + (f" {value}" if action.option_strings and value else "")
         text = (action.help or "") % {**vars(action), "prog": parser.prog}
         options.append((head or value, text))
-    paragraphs = tuple((parser.description or "").strip().split("\n\n"))
-    epilog = tuple((parser.epilog or "").strip().splitlines())
+    paragraphs = tuple((parser.description or "").strip("\n").split("\n\n"))
+    epilog = tuple((parser.epilog or "").strip("\n").splitlines())
     return Command(parser.prog, usage, summary.strip().rstrip("."), paragraphs, tuple(options), epilog)
