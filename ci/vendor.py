@@ -22,6 +22,7 @@ from .util import BUILD, ROOT, UserError, progress
 
 BANNER = "SPDX-License-Identifier: MIT OR GPL-2.0-only\n#\n# Written by ./vmi vendor; do not edit."
 LISTS = "vmi.mk"
+SCRIPT = ROOT / "runtime/kernel.ld"
 # Options that are the build's own or the reader's choice: warnings, optimization, folders.
 LEFT_OUT = re.compile(r"-(W|I|O|g$|fdiagnostics|D_FILE_OFFSET_BITS)")
 
@@ -61,9 +62,8 @@ def lists(
     chosen: dict[str, Library], common: Library, includes: dict[str, list[str]]
 ) -> dict[str, list[str]]:
     """The variables of vmi.mk and vmi.cmake."""
-    (script,) = (placed(path) for path in (ROOT / "runtime").glob("*.ld"))
     variables = {
-        "VMI_LINKER_SCRIPT": [str(script)],
+        "VMI_LINKER_SCRIPT": [str(placed(SCRIPT))],
         "VMI_CFLAGS": common.options,
         "VMI_LDFLAGS": link_options(),
     }
@@ -88,9 +88,9 @@ def vendor(folder: Path, names: Sequence[str]) -> int:
     chosen = {name: library(targets, f"vmi-{name}") for name in wanted}
     files = {path for found in (common, *chosen.values()) for path in found.sources}
     files |= {BUILD / "include/vmi/vmi.h", BUILD / "include/vmi/constants.h"}
-    files |= {*(ROOT / "runtime").glob("*.[hl]*"), *(ROOT / "LICENSES").iterdir()}
+    files |= {SCRIPT, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "LICENSES").iterdir()}
     for name in order:
-        files |= {*(ROOT / "backends" / name).glob("*.h"), *BUILD.glob(f"include/vmi/{name}-*.h")}
+        files |= {*(ROOT / "backends" / name).rglob("*.h"), *BUILD.glob(f"include/vmi/{name}-*.h")}
         files |= {*BUILD.glob(f"include/{name}/*.h")}
     includes = {name: ["include", f"include/{name}", "runtime", "backends"] for name in wanted}
     variables = lists(chosen, common, includes)

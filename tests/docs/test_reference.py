@@ -168,6 +168,7 @@ def test_costs_are_shown_where_they_are_known(tmp_path: Path) -> None:
     name = next(iter(backends()))
     done = pages_of(tmp_path, json.dumps({"unit": "instructions", "calls": {"SetCR3": {name: 7}}}))
     assert done.returncode == 0, done.stderr
+    assert done.stdout + done.stderr == ""
     shown = (tmp_path / "out/html/vmi_set_cr3.html").read_text()
     assert "cost, instructions" in shown
     assert '<td class="number">7</td>' in shown
