@@ -106,3 +106,31 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) 
         write_if_changed(RESULTS / "figure-7-6.json", document)
         write_if_changed(ROOT / "docs/figure-7-6.md", figure.as_markdown(rows, objects))
     return 1 if any(row.failures for row in rows) else 0
+
+
+def run(name: str, kernel: Path, append: str, cpus: int, deadline: float) -> int:
+    """A kernel of anybody's in one configuration: its console on standard output, and whether it passed.
+
+    It passed if the machine ended as a passing kernel ends it, and no test failed if it speaks KTAP.
+    """
+    rigs = discover(progress)
+    chosen = choose(rigs, [name])
+    if len(chosen) != 1:
+        raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
+    if not kernel.is_file():
+        raise UserError(f"no kernel {kernel}", 2)
+    ((backend, configuration),) = chosen
+    rig = rigs[backend]
+    rig.prepare()
+    kernel = kernel.resolve()
+    with rig.session([kernel], RESULTS / "run") as session:
+        guest = Guest(
+            kernel, configuration.name, append, cpus=cpus, deadline=deadline, options=configuration.options
+        )
+        outcome = session.run(guest, live=lambda line: print(line, flush=True))
+    report = ktap.parse(outcome.console) if "KTAP version" in outcome.console else None
+    failures = report.failures() if report else []
+    if failures or not outcome.clean:
+        show_failure(outcome, [*failures, outcome.end])
+        return 1
+    return 0

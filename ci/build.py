@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,11 +31,14 @@ def run(command: Sequence[str], what: str) -> None:
 
 def configure() -> None:
     """Make the build directory, and again when backend folders have come or gone: Meson sees files
-    that it knows, not folders that are new."""
-    known = BUILD / "backends.json"
-    now = json.dumps(backends())
-    if (BUILD / "build.ninja").is_file():
-        if known.is_file() and known.read_text() == now:
+    that it knows, not folders that are new. It is begun anew when meson.build has changed, whose default
+    options reach only a new one."""
+    known = BUILD / "configured.json"
+    project = hashlib.sha256((ROOT / "meson.build").read_bytes()).hexdigest()
+    now = json.dumps({"project": project, "backends": backends()})
+    before = known.read_text() if known.is_file() else "{}"
+    if (BUILD / "build.ninja").is_file() and json.loads(before).get("project") == project:
+        if before == now:
             return
         progress("configuring the build again: backends have changed")
         run(["meson", "setup", "--reconfigure", str(BUILD), str(ROOT)], "meson setup")

@@ -18,6 +18,10 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi boot [NAME…] [--append STR] [--json FILE] [--lava]
                           boot the sample kernel in every configuration, or in those named, and print
                           a table of them; --append adds to the kernel's command line
+  ./vmi run NAME KERNEL [--append STR] [--cpus N] [--deadline SECONDS]
+                          run a kernel of yours in a configuration; 0 if it ends itself as passed
+  ./vmi lab PLACE KERNEL --tftp FOLDER [--append STR] [--environment FILE] [--deadline SECONDS]
+                          run a kernel on a machine of a lab, by labgrid (docs/lab.md)
   ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
                           lint and all tests, or the tests that pytest's arguments choose; --skip
                           leaves a configuration out; --lava prints results as LAVA signals as well
@@ -30,6 +34,9 @@ VMI SDK: one kernel for hardware and every hypervisor
                           call to use instead; ./vmi lint --help tells of allow-lists, JSON and SARIF
   ./vmi diff OLD NEW      class what changed between two specifications (files or git revisions):
                           BREAKING, SOURCE-COMPATIBLE or COMPATIBLE; ./vmi diff --help
+  ./vmi vendor DIR [NAME…]
+                          write the sources of libraries, with lists of them for make and CMake, into a
+                          folder of another project
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench [PYTEST ARGUMENT…]
@@ -54,6 +61,34 @@ def _boot(words: list[str]) -> int:
     from .boot import boot
 
     return boot(options.names, options.append, options.json, options.lava)
+
+
+def _run(words: list[str]) -> int:
+    parser = _Parser(prog="vmi run", add_help=False)
+    parser.add_argument("name")
+    parser.add_argument("kernel", type=Path)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--deadline", type=float, default=90.0)
+    options = parser.parse_args(words)
+    from .boot import run
+
+    return run(options.name, options.kernel, options.append, options.cpus, options.deadline)
+
+
+def _lab(words: list[str]) -> int:
+    parser = _Parser(prog="vmi lab", add_help=False)
+    parser.add_argument("place")
+    parser.add_argument("kernel", type=Path)
+    parser.add_argument("--tftp", type=Path, required=True)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--environment", type=Path)
+    parser.add_argument("--deadline", type=float, default=300.0)
+    options = parser.parse_args(words)
+    from .lab import ENVIRONMENT, lab
+
+    environment = options.environment or ENVIRONMENT
+    return lab(options.place, options.kernel, options.tftp, options.append, environment, options.deadline)
 
 
 def _conformance(words: list[str]) -> int:
@@ -86,6 +121,16 @@ def _check(words: list[str]) -> int:
     return check(options.name)
 
 
+def _vendor(words: list[str]) -> int:
+    parser = _Parser(prog="vmi vendor", add_help=False)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args(words)
+    from .vendor import vendor
+
+    return vendor(options.folder, options.names)
+
+
 def _test(words: list[str]) -> int:
     parser = _Parser(prog="vmi test", add_help=False)
     parser.add_argument("--skip", action="append", default=[])
@@ -108,7 +153,7 @@ def _plain(run: Callable[[], int]) -> Callable[[list[str]], int]:
 def _setup() -> int:
     from .setup import setup
 
-    setup(force=True)
+    setup(force=True, tests=True)
     return 0
 
 
@@ -161,9 +206,12 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "setup": _plain(_setup),
     "build": _plain(_build),
     "boot": _boot,
+    "run": _run,
+    "lab": _lab,
     "conformance": _conformance,
     "new-backend": _new_backend,
     "check": _check,
+    "vendor": _vendor,
     "test": _test,
     "bench": _bench,
     "regenerate": _plain(_regenerate),
@@ -202,7 +250,7 @@ def _enter_venv(words: Sequence[str]) -> None:
     """Set up if need be, and go on under .venv's Python with its tools first in PATH."""
     from .setup import VENV, setup
 
-    setup()
+    setup(tests=words[0] == "test")
     if Path(sys.prefix) != VENV:
         python = VENV / "bin/python"
         os.execv(python, [str(python), str(ROOT / "ci/__main__.py"), *words])

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from .util import ROOT, progress
 
 LICENCE = "SPDX-License-Identifier: MIT OR GPL-2.0-only"
-# The licences themselves.
-UNMARKED = ("LICENSES/", "LICENSE")
+# The licences themselves, and formats that know no comments.
+UNMARKED = ("LICENSES/", "LICENSE", "debian/changelog", "debian/source/format")
 
 
 def tracked() -> list[str]:

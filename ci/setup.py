@@ -42,11 +42,23 @@ SYSTEM = {
     "/usr/share/python-wheels": "python3-venv",
 }
 
+# What only the tests use.
+FOR_TESTS = {
+    "chromium": "chromium",
+    "cmake": "cmake",
+    "dh": "debhelper",
+    "dh_python3": "dh-python",
+    "dpkg-buildpackage": "dpkg-dev",
+    "make": "make",
+    "mandoc": "mandoc",
+    "pkg-config": "pkgconf",
+}
 
-def missing_packages() -> list[str]:
+
+def missing_packages(tests: bool = True) -> list[str]:
     """Packages for what is not on this machine."""
     wanted = set()
-    for need, package in SYSTEM.items():
+    for need, package in {**SYSTEM, **(FOR_TESTS if tests else {})}.items():
         if not (os.path.exists(need) if need.startswith("/") else shutil.which(need)):
             wanted.add(package)
     return sorted(wanted)
@@ -96,17 +108,19 @@ def is_current() -> bool:
     return STAMP.is_file() and STAMP.read_text() == key()
 
 
-def setup(force: bool = False) -> None:
-    """Bring the machine to where every command works; quick when it already is."""
+def setup(force: bool = False, tests: bool = False) -> None:
+    """Bring the machine to where every command works, and with `tests` the tests as well; quick when it
+    already is."""
+    force = force or (tests and bool(missing_packages()))
     if is_current() and not force:
         return
     with locked(ROOT / ".git/vmi-setup.lock" if (ROOT / ".git").is_dir() else ROOT / ".vmi-setup.lock"):
         if is_current() and not force:
             return
-        packages = missing_packages()
+        packages = missing_packages(tests)
         if packages:
             install_system(packages)
-            still = missing_packages()
+            still = missing_packages(tests)
             if still:
                 raise UserError(f"installed, but not found afterwards: {' '.join(still)}")
         install_python()

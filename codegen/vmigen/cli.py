@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The command line: `python -m vmigen generate|check|diff|list-outputs|list-backends`."""
+"""The command line: `python -m vmigen generate|pages|check|diff|list-outputs|list-backends`."""
 
 from __future__ import annotations
 
@@ -87,6 +87,31 @@ def _parser(program: str) -> argparse.ArgumentParser:
     generate.add_argument(
         "--depfile", type=Path, metavar="FILE", help="write the inputs as a Makefile rule, for the build"
     )
+    pages = commands.add_parser(
+        "pages", parents=[common], help="write the HTML reference (DIR/html) and the manual pages (DIR/man)"
+    )
+    pages.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
+    pages.add_argument(
+        "--depfile", type=Path, metavar="FILE", help="write the inputs beside the model as a Makefile rule"
+    )
+    pages.add_argument(
+        "--guide",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="Markdown that becomes a page of the reference, in order",
+    )
+    pages.add_argument(
+        "--tool",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER:MODULE:FUNCTION",
+        help="a command, and the function that makes an argparse parser of that name; NAME(1) is written",
+    )
+    pages.add_argument(
+        "--costs", type=Path, metavar="FILE", help="JSON with measured costs of calls, shown if it is there"
+    )
     commands.add_parser("check", parents=[common], help="check only")
     commands.add_parser("list-outputs", parents=[common], help="paths that `generate` writes, one per line")
     listing = commands.add_parser(
@@ -160,6 +185,8 @@ def _run(options: argparse.Namespace) -> int:
         for item in outputs(model.spec.categories, model.backends, options.spec.name):
             print(item.path)
         return 0
+    if options.command == "pages":
+        return _pages(options, loaded, problems)
     renderer = Renderer(model, options.spec.name, loaded.folders, problems)
     texts = renderer.render()
     if problems:
@@ -169,6 +196,23 @@ def _run(options: argparse.Namespace) -> int:
         if options.depfile:
             rule = _rule([options.out / path for path in texts], [*loaded.inputs, *renderer.templates()])
             output.write(options.depfile.parent, {options.depfile.name: rule})
+    return 0
+
+
+def _pages(options: argparse.Namespace, loaded: Loaded, problems: Problems) -> int:
+    try:
+        from .pages import Pages
+    except ModuleNotFoundError as error:
+        raise Stop(f"vmigen: error: no module {error.name}; expected markdown-it-py; install it") from None
+    pages = Pages(loaded.model, options.spec.name, loaded.folders, options.guide, options.costs)
+    texts = pages.render(options.tool, problems)
+    if problems:
+        raise Stop(str(problems))
+    output.write(options.out, texts)
+    output.remove_others(options.out, texts, ("html", "man"))
+    if options.depfile:
+        targets = [options.out / name for name in ("html", "man")]
+        output.write(options.depfile.parent, {options.depfile.name: _rule(targets, pages.inputs())})
     return 0
 
 

@@ -50,6 +50,14 @@ def write(folder: Path, texts: dict[str, str]) -> list[str]:
     return changed
 
 
+def remove_others(folder: Path, texts: dict[str, str], below: tuple[str, ...]) -> None:
+    """Removes what an earlier run wrote into these folders and this one did not."""
+    for name in below:
+        for path in sorted((folder / name).rglob("*")):
+            if path.is_file() and str(path.relative_to(folder)) not in texts:
+                path.unlink()
+
+
 def _same(target: Path, data: bytes) -> bool:
     try:
         return target.read_bytes() == data

@@ -7,8 +7,8 @@ backend's files. All outputs are rendered before any is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -44,13 +44,14 @@ BACKEND_OUTPUTS = (
 
 @dataclass(frozen=True)
 class Output:
-    """One file to render; `sources` are named in its banner."""
+    """One file to render; `sources` are named in its banner, `more` are names that its template sees."""
 
     path: str
     template: str | None
     sources: tuple[str, ...]
     backend: Backend | None = None
     category: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_source: str) -> list[Output]:
@@ -89,7 +90,15 @@ def backend_source(name: str) -> str:
 class Renderer:
     """Renders a model's outputs."""
 
-    def __init__(self, model: Model, spec_source: str, folders: dict[str, Path], problems: Problems) -> None:
+    def __init__(
+        self,
+        model: Model,
+        spec_source: str,
+        folders: dict[str, Path],
+        problems: Problems,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._more = more or {}
         self._model = model
         self._spec_source = spec_source
         self._problems = problems
@@ -98,11 +107,11 @@ class Renderer:
         self._environments: dict[Path | None, jinja2.Environment] = {}
         self._folders = folders
 
-    def render(self) -> dict[str, str]:
-        """Path and text of every output; what a template did wrong is noted."""
+    def render(self, wanted: Sequence[Output] | None = None) -> dict[str, str]:
+        """Path and text of every output, or of those wanted; what a template did wrong is noted."""
         spec, backends = self._model.spec, self._model.backends
         texts: dict[str, str] = {}
-        for output in outputs(spec.categories, backends, self._spec_source):
+        for output in outputs(spec.categories, backends, self._spec_source) if wanted is None else wanted:
             if output.template is None:
                 texts[output.path] = self._json()
                 continue
@@ -128,6 +137,7 @@ class Renderer:
                 keep_trailing_newline=True,
                 trim_blocks=True,
                 lstrip_blocks=True,
+                autoescape=_is_html,
             )
             environment.globals.update(self._functions())
             self._environments[own] = environment
@@ -145,6 +155,7 @@ class Renderer:
             context |= {"backend": output.backend, "guard": partial(_guard, output.backend)}
         if output.category is not None:
             context |= {"category": output.category, "calls": self._model.spec.categories[output.category]}
+        context |= output.more
         try:
             return environment.get_template(output.template).render(context)
         except jinja2.TemplateSyntaxError as error:
@@ -202,6 +213,8 @@ class Renderer:
             "inherited": _inherited,
             "way_cell": _way_cell,
             "way_text": _way_text,
+            "sign": _SIGNS.__getitem__,
+            **self._more,
         }
 
     def _json(self) -> str:
@@ -281,9 +294,15 @@ def banner(output: Output) -> str:
         "SPDX-License-Identifier: MIT OR GPL-2.0-only",
         f"Generated from {' and '.join(output.sources)} by the template {output.template}; do not edit.",
     ]
-    if output.path.endswith(".md"):
+    if output.path.endswith((".md", ".html")):
         return "\n".join(f"<!-- {line} -->" for line in lines)
+    if output.path.startswith("man/"):
+        return "\n".join(f'.\\" {line}' for line in lines)
     return "\n".join(f"/* {line} */" for line in lines)
+
+
+def _is_html(template: str | None) -> bool:
+    return template is not None and template.endswith(".html.j2")
 
 
 # Model to text

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi vendor`: the sources of libraries as a folder that another project can keep in its own tree.
+
+Which files and options make up a library is what Meson says of the build (`meson introspect`), so that the
+lists cannot differ from it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .backends import backends
+from .build import build
+from .util import BUILD, ROOT, UserError, progress
+
+BANNER = "SPDX-License-Identifier: MIT OR GPL-2.0-only\n#\n# Written by ./vmi vendor; do not edit."
+LISTS = "vmi.mk"
+SCRIPT = ROOT / "runtime/kernel.ld"
+# Options that are the build's own or the reader's choice: warnings, optimization, folders.
+LEFT_OUT = re.compile(r"-(W|I|O|g$|fdiagnostics|D_FILE_OFFSET_BITS)")
+
+
+@dataclass(frozen=True)
+class Library:
+    """What is compiled, and how, to make one library."""
+
+    sources: list[Path]
+    options: list[str]
+
+
+def library(targets: Sequence[dict[str, Any]], name: str) -> Library:
+    """A target of the build, by Meson's description."""
+    (target,) = (each for each in targets if each["name"] == name)
+    compiled = next(part for part in target["target_sources"] if part.get("language") == "c")
+    options = compiled["compiler"][1:] + [
+        each for each in compiled["parameters"] if not LEFT_OUT.match(each)
+    ]  # fmt: skip
+    return Library([Path(each) for each in compiled["sources"] + compiled["generated_sources"]], options)
+
+
+def placed(path: Path) -> Path:
+    """Where a file of this tree or of the build goes; generated ones lie in include/ as in the build."""
+    return path.relative_to(BUILD if path.is_relative_to(BUILD) else ROOT)
+
+
+def link_options() -> list[str]:
+    """How a kernel is linked, without the linker script's path: as its pkg-config file says."""
+    (file,) = BUILD.glob("meson-private/vmi-kernel-*.pc")
+    found = re.search(r"^Libs: (.*)$", file.read_text(), re.MULTILINE)
+    assert found
+    return [each for each in found[1].split() if not each.startswith("-Wl,-T")]
+
+
+def lists(
+    chosen: dict[str, Library], common: Library, includes: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """The variables of vmi.mk and vmi.cmake."""
+    variables = {
+        "VMI_LINKER_SCRIPT": [str(placed(SCRIPT))],
+        "VMI_CFLAGS": common.options,
+        "VMI_LDFLAGS": link_options(),
+    }
+    for name, found in chosen.items():
+        variables[f"VMI_SOURCES_{name}"] = [str(placed(path)) for path in common.sources + found.sources]
+        variables[f"VMI_INCLUDES_{name}"] = includes[name]
+        variables[f"VMI_CFLAGS_{name}"] = found.options[len(common.options) :]
+    return variables
+
+
+def vendor(folder: Path, names: Sequence[str]) -> int:
+    known = backends()
+    order = list(backends(names))
+    wanted = list(names) or list(known)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is not a folder", 2)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / LISTS).is_file():
+        raise UserError(f"{folder} has other files in it; name a new folder, or one of ./vmi vendor", 2)
+    build()
+    targets = json.loads((BUILD / "meson-info/intro-targets.json").read_text())
+    common = library(targets, "vmi-runtime")
+    chosen = {name: library(targets, f"vmi-{name}") for name in wanted}
+    files = {path for found in (common, *chosen.values()) for path in found.sources}
+    files |= {BUILD / "include/vmi/vmi.h", BUILD / "include/vmi/constants.h"}
+    files |= {SCRIPT, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "LICENSES").iterdir()}
+    for name in order:
+        files |= {*(ROOT / "backends" / name).rglob("*.h"), *BUILD.glob(f"include/vmi/{name}-*.h")}
+        files |= {*BUILD.glob(f"include/{name}/*.h")}
+    includes = {name: ["include", f"include/{name}", "runtime", "backends"] for name in wanted}
+    variables = lists(chosen, common, includes)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+            new = Path(temporary) / "new"
+            for path in sorted(files):
+                target = new / placed(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+            make = "".join(f"{name} := {' '.join(values)}\n" for name, values in variables.items())
+            (new / LISTS).write_text(f"# {BANNER}\n{make}")
+            cmake = "".join(f"set({' '.join([name, *values])})\n" for name, values in variables.items())
+            (new / "vmi.cmake").write_text(f"# {BANNER}\n{cmake}")
+            if folder.is_dir():
+                folder.rename(Path(temporary) / "old")
+            new.rename(folder)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}") from None
+    progress(f"wrote {len(files) + 2} files: {', '.join(wanted)}; {folder / LISTS} lists them")
+    return 0

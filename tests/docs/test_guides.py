@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The guides say what is so: their commands are run, and what they name is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from porting_walk import walk
+
+from ci.rig import discover
+from ci.util import BUILD, ROOT, progress
+
+DOCS = ROOT / "docs"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with the SDK as its subfolder vmi-sdk."""
+    (tmp_path / "vmi-sdk").symlink_to(ROOT)
+    return tmp_path
+
+
+def test_quick_start(desk: Path) -> None:
+    """Word for word."""
+    text = (DOCS / "quick-start.md").read_text()
+    assert text.count("```console") == 3
+    assert walk(text, desk) == text
+
+
+def test_calls_that_are_named_exist() -> None:
+    text = (DOCS / "port-a-kernel.md").read_text()
+    model = json.loads((BUILD / "generated/model.json").read_text())
+    calls = {call["name"] for call in model["spec"]["calls"]}
+    named = set(re.findall(r"\b(?:[A-Z][a-z]+){2,}(?:[A-Z]+\w*)?\b|\b[SG]et[A-Z]\w+", text))
+    assert len(named) > 20
+    assert named <= calls
+
+
+SERVICES = {
+    "github": ("github-actions.yml", ["--builtin-schema", "vendor.github-workflows"]),
+    "gitlab": ("gitlab-ci.yml", ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_ci_example_is_valid(service: str) -> None:
+    """By the schemas that the services publish."""
+    name, schema = SERVICES[service]
+    command = ["check-jsonschema", *schema, DOCS / "ci" / name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def github(job: Any, backend: str) -> tuple[list[str], list[str]]:
+    steps = [step["run"] for step in job["boot"]["steps"] if step.get("name") in ("Build", "Boot")]
+    replaced = [step.replace("${{ matrix.backend }}", backend) for step in steps]
+    return replaced, job["boot"]["strategy"]["matrix"]["backend"]
+
+
+def gitlab(job: Any, backend: str) -> tuple[list[str], list[str]]:
+    return [f"BACKEND={backend}", *job["boot"]["script"]], job["boot"]["parallel"]["matrix"][0]["BACKEND"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_ci_example_runs(service: str, desk: Path) -> None:
+    """Its script, on this machine, for the first configuration of its matrix; the others are there."""
+    document = YAML(typ="safe").load(DOCS / "ci" / SERVICES[service][0])
+    jobs = document.get("jobs", document)
+    read = {"github": github, "gitlab": gitlab}[service]
+    _, matrix = read(jobs, "")
+    lines, _ = read(jobs, matrix[0])
+    there = [each.name for rig in discover(progress).values() for each in rig.configurations]
+    assert set(matrix) <= set(there)
+    shutil.copytree(ROOT / "examples/consumers/make", desk / "my-kernel")
+    shutil.copy(ROOT / "examples/hello/hello.c", desk / "my-kernel/kernel.c")
+    script = ["bash", "-e", "-c", "\n".join(lines)]
+    done = subprocess.run(script, cwd=desk, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"linked with the library for {matrix[0]}" in done.stdout
+    assert len(list((desk / "sdk").rglob("*.a"))) > 1
