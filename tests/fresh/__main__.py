@@ -3,11 +3,11 @@
 
     python3 -m tests.fresh SUITE [--folder FOLDER] [--only COMMAND]…
 
-SUITE is a Debian release (bookworm, trixie). debootstrap makes its smallest system in FOLDER (default: a new
-folder under the temporary one, removed afterwards), with git, Python and nothing else added; this tree's HEAD is
-cloned into it, and the commands of the README's section "Two commands" are run there one after another, with an
-empty cache. Needs root, for debootstrap and chroot. Prints what ran, how it ended and how long it took; exit 1
-if a command failed.
+SUITE is a Debian release (bookworm, trixie). debootstrap makes its smallest system in FOLDER (default: a
+new folder under the temporary one, removed afterwards), with git, Python and nothing else added; this tree's
+HEAD is cloned into it, and the commands of the README's section "Two commands" are run there one after another,
+with an empty cache. Needs root, for debootstrap and chroot. Prints what ran, how it ended and how long it took;
+exit 1 if a command failed.
 """
 
 from __future__ import annotations
