@@ -5,7 +5,7 @@
 
 SUITE is a Debian release (bookworm, trixie). debootstrap makes its smallest system in FOLDER (default: a
 new folder under the temporary one, removed afterwards), with git, Python and nothing else added; this tree's
-HEAD is cloned into it, and the commands of the README's section "Two commands" are run there one after another,
+HEAD is cloned into it, and the commands of the README's section "Two commands" are run there in turn,
 with an empty cache. Needs root, for debootstrap and chroot. Prints what ran, how it ended and how long it took;
 exit 1 if a command failed.
 """
