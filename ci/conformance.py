@@ -28,7 +28,7 @@ def verdict(name: str, failures: Sequence[str], report: ktap.Report, clean: bool
     if clean and not failures:
         return f"{name}: conforms: {checks}; declared: {declared}"
     wrong = [test.name for test in report.tests if test.status == "fail"]
-    what = ", ".join(wrong[:6]) + (", …" if len(wrong) > 6 else "") or end
+    what = ", ".join(wrong[:6]) + (", …" if len(wrong) > 6 else "") or (end if not clean else failures[0])
     return f"{name}: DOES NOT CONFORM: {checks}; {what}"
 
 
@@ -76,7 +76,7 @@ def conformance(names: Sequence[str], lava: bool) -> int:
                 log = RESULTS / "conformance" / f"{configuration.name}.guest.log"
                 write_if_changed(log, outcome.console + "\n")
                 report = ktap.parse(outcome.console)
-                failures = report.failures()
+                failures = report.failures() or rig.findings(outcome, report)
                 if failures or not outcome.clean:
                     failed = True
                     show_failure(outcome, failures)

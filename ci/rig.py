@@ -34,6 +34,7 @@ from .util import ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
     from .guest import GuestStrategy
+    from .ktap import Report
     from .witness import Hypercall
 
 Live = Callable[[str], None]
@@ -139,6 +140,12 @@ class Rig(abc.ABC):
     def facts(self, outcome: Outcome) -> dict[str, str]:
         """What the figure's row says about this run beyond what every run says."""
         return {}
+
+    def findings(self, outcome: Outcome, report: Report) -> list[str]:
+        """What is wrong about a run of the conformance kernel although that found nothing: what the
+        library does not use and the hypervisor offers, what the hypervisor itself has counted
+        otherwise."""
+        return []
 
 
 def rig_class(backend: str) -> Any:

@@ -35,6 +35,7 @@ def test_conforms(configuration: Place, run: Run) -> None:
     outcome, report = run(configuration, kernel="conformance", deadline=DEADLINE)
     assert report.failures() == []
     assert outcome.clean, outcome.end
+    assert configuration.rig.findings(outcome, report) == []
     names = [test.name for test in report.tests]
     assert len(names) == len(set(names)), "names are stable only if they are unique"
     assert set(expected_names()) <= set(names)
