@@ -128,6 +128,7 @@ class NestedRig(LinuxRig):
         if self.refusal:
             self.report(f"nested KVM rig, because {self.refusal}")
             super().prepare()
+            self.console_kib = 16  # each byte of a serial port leaves a guest of an emulated processor
         else:
             self.report("this machine's KVM works and is used")
 

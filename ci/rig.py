@@ -41,7 +41,6 @@ Live = Callable[[str], None]
 
 IMAGES_KEPT = 3
 
-
 @dataclass(frozen=True)
 class Guest:
     """One kernel to run once."""
@@ -57,9 +56,9 @@ class Guest:
     """Seconds until the guest is stopped and reported as hanging."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What only this rig understands, for example another CPU model."""
-    typed: bytes = b""
-    """What is typed on the guest's console after its line `# input ready`; only where the guest's console is
-    a serial port of this machine's QEMU."""
+    typed: Path | None = None
+    """What is typed on the guest's console after its line `# input ready`. The session is opened with this
+    file among its kernels."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -147,6 +146,10 @@ class Rig(abc.ABC):
     instruction_counter: Mapping[str, str] = {}
     """Options of a guest (`Guest.options`) with which its time-stamp counter counts instructions; empty
     if no option does."""
+    console_kib = 1024
+    """How much data a guest's console carries within a test's time, each way."""
+    types = True
+    """Whether sessions can type on a guest's console (`Guest.typed`)."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -325,7 +328,7 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 lines.append(line)
                 if guest.typed and line.startswith("# input ready"):
                     with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
-                        strategy.qemu.feed(guest.typed, strategy.left())
+                        strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
                 if live:
                     live(line)
             lines += [rest] if (rest := strategy.rest()) else []
@@ -407,6 +410,7 @@ class ControlSession(Session):
             "append": guest.append,
             "cpus": str(guest.cpus),
             "memory": str(guest.memory_mib),
+            **({"typed": guest.typed.name} if guest.typed else {}),
             **options,
         }.items():
             self.send(f"set {key} {value}")

@@ -21,6 +21,7 @@ import pytest
 
 from ci import ktap
 from ci.build import kernels
+from ci.conformance import typed_file
 from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
 from ci.util import BUILD, RESULTS, ROOT, progress, write_if_changed
 
@@ -78,6 +79,7 @@ class Rigs:
         write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
         every = sorted(BUILD.glob(f"**/*-{place.backend}.elf"))
+        every.append(typed_file())
         session = own.enter_context(place.rig.steady_session(every, LOGS))
         self.sessions[place.backend] = (session, own)
         return session

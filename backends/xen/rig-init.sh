@@ -16,20 +16,10 @@ start() {
     xl info
 }
 
-# pump: says the lines that the console log has got since the last time; a line that has not ended yet
-# waits, until `pump all` at the end.
-pump() {
-    total=$(wc -l <"$log")
-    [ "$1" != all ] || total=$((total + 1))
-    if [ "$total" -gt "$sent" ]; then
-        awk -v from="$sent" -v to="$total" 'NR > from && NR <= to { print "@console " $0 }' "$log" >&3
-        sent=$total
-    fi
-}
-
 # uptime in hundredths of a second
 now() {
-    cut -d' ' -f1 /proc/uptime | tr -d .
+    read -r up _ </proc/uptime
+    echo "${up%.*}${up#*.}"
 }
 
 # run_guest KERNEL, options: config deadline append cpus memory
@@ -37,22 +27,26 @@ now() {
 # Xen said meanwhile), killed (the deadline has passed), registers (of a domain that was killed).
 run_guest() {
     log=/var/log/xen/guest-guest.log
+    # xenconsoled's log is a pipe. This end is held open until the domain is gone.
     rm -f "$log"
-    : >"$log"
-    sent=0
+    mkfifo "$log"
+    console <"$log" &
+    carrying=$!
+    exec 5>"$log"
     listed=
     xl dmesg -c >/dev/null 2>&1
     end=$(($(now) + ${opt_deadline:-60} * 100))
-    # In the foreground (-F) xl stays until the domain has ended and says how.
-    xl create -F "/rig/${opt_config}.cfg" 'name="guest"' "kernel=\"/guests/$1\"" "cmdline=\"$opt_append\"" \
+    # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
+    # (-p), so that it is there to be listed however short its life is.
+    xl create -F -p "/rig/${opt_config}.cfg" 'name="guest"' "kernel=\"/guests/$1\"" "cmdline=\"$opt_append\"" \
         "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
-        if [ -z "$listed" ] && [ -s "$log" ]; then
+        if [ -z "$listed" ] && grep -q '^Waiting for domain' /run/xl.log; then
             listed=yes
             xl list 2>&1 | frame list
+            xl unpause guest
         fi
-        pump
         if [ "$(now)" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
             xl list 2>&1 | frame list
@@ -71,7 +65,8 @@ run_guest() {
     done
     wait $xl
     say xl "exit status $?"
-    pump all
+    exec 5>&-
+    wait $carrying
     frame xl </run/xl.log
     xl dmesg 2>&1 | frame dmesg
 }

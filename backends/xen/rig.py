@@ -229,6 +229,8 @@ class BackendRig(LinuxRig):
     module_paths = ("*/drivers/xen/*",)
 
     witnesses = True
+    # xen-shim (seen with 4.17) takes what is typed on its console, and its guest sees nothing of it.
+    types = False
 
     accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
     """Of the outer QEMU."""

@@ -35,14 +35,16 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from ci import ktap
-from ci.conformance import console_data, data_received
+from ci.conformance import console_data, data_received, digest
 from ci.rig import Guest, Outcome, Rig, Session, discover
 from ci.util import RESULTS, ROOT, UserError, progress
 
 LIST = "mutations.yaml"
 LEAST = 95
 CPUS = 2
-DEADLINE = 30.0
+PATIENCE = 4
+"""How many times as long as the unbroken library a broken one may take before it counts as hanging."""
+LONGEST = 120.0
 CONSOLE_KIB = 16
 
 
@@ -114,7 +116,7 @@ def caught_by_kernel(rig: Rig, run: Run) -> str:
         return f"{outcome.end}, after {last}"
     if findings := rig.findings(outcome, report):
         return findings[0]
-    if data_received(run(f"console={CONSOLE_KIB}").console) != console_data(CONSOLE_KIB):
+    if data_received(run(f"console={CONSOLE_KIB}")) != digest(console_data(CONSOLE_KIB)):
         return "console data"
     for end in ("shutdown", "reboot", "crash"):
         outcome = run(f"end={end}")
@@ -148,6 +150,7 @@ class Machine:
     def __init__(self, rig: Rig, images: Sequence[Path]) -> None:
         self.rig = rig
         self.images = images
+        self.deadline = LONGEST
         self.opened: contextlib.ExitStack | None = None
         self.session: Session | None = None
 
@@ -167,7 +170,9 @@ class Machine:
                 )
             name = f"{image.stem}-{append}".strip("-").replace("=", "-")
             options = self.rig.configurations[0].options
-            return self.session.run(Guest(image, name, append, CPUS, deadline=DEADLINE, options=options))
+            return self.session.run(
+                Guest(image, name, append, CPUS, deadline=self.deadline, options=options)
+            )
 
         return run
 
@@ -203,6 +208,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
                     built[image] = mutation
         machine = Machine(rig, [unbroken, *built])
         try:
+            machine.deadline = max(20.0, PATIENCE * machine.runner(unbroken)("").seconds)
             found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)
             if found:
                 raise UserError(f"the unbroken library does not pass: {found}")
