@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -76,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--depfile", type=Path, metavar="FILE", help="write the inputs as a Makefile rule, for the build"
     )
+    generate.add_argument(
+        "--checks",
+        type=Path,
+        metavar="FILE",
+        help="JSON: names of the checks that show a call, by the call's symbol; for the pages",
+    )
     commands.add_parser("check", parents=[common], help="check only")
     commands.add_parser("list-outputs", parents=[common], help="paths that `generate` writes, one per line")
     listing = commands.add_parser(
@@ -98,7 +105,8 @@ def _run(arguments: list[str]) -> int:
         for item in outputs(model.spec.categories, model.backends, options.spec.name):
             print(item.path)
         return 0
-    renderer = Renderer(model, options.spec.name, loaded.folders, problems)
+    checks = _checks(options.checks) if options.command == "generate" and options.checks else {}
+    renderer = Renderer(model, options.spec.name, loaded.folders, problems, checks)
     texts = renderer.render()
     if problems:
         raise Stop(str(problems))
@@ -108,6 +116,13 @@ def _run(arguments: list[str]) -> int:
             rule = _rule([options.out / path for path in texts], [*loaded.inputs, *renderer.templates()])
             output.write(options.depfile.parent, {options.depfile.name: rule})
     return 0
+
+
+def _checks(path: Path) -> dict[str, list[str]]:
+    try:
+        return {str(symbol): list(names) for symbol, names in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise Stop(f"{path}: error: no table of checks: {error}") from None
 
 
 def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Problems) -> Loaded | None:

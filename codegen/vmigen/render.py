@@ -7,7 +7,7 @@ backend's files. All outputs are rendered before any is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,15 @@ def backend_source(name: str) -> str:
 class Renderer:
     """Renders a model's outputs."""
 
-    def __init__(self, model: Model, spec_source: str, folders: dict[str, Path], problems: Problems) -> None:
+    def __init__(
+        self,
+        model: Model,
+        spec_source: str,
+        folders: dict[str, Path],
+        problems: Problems,
+        checks: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._checks = checks
         self._model = model
         self._spec_source = spec_source
         self._problems = problems
@@ -187,9 +195,19 @@ class Renderer:
             "declaration": partial(_declaration, generator),
             "count": _count,
             "inherited": _inherited,
+            "checks": self._checks,
+            "shown_by": self._shown_by,
+            "in_short": _in_short,
             "way_cell": _way_cell,
             "way_text": _way_text,
         }
+
+    def _shown_by(self, call: Call) -> list[str]:
+        """The checks that show a call: those that are generated for each that comes back, then others."""
+        named = list(self._checks.get(call.symbol, ()))
+        if call.convention != "jump" and not call.noreturn:
+            named = ["contract", "matrix", *named]
+        return [f"{name}.{call.name}" if name in ("contract", "matrix") else name for name in named]
 
     def _json(self) -> str:
         spec = self._model.spec
@@ -364,6 +382,11 @@ def _inherited(backend: Backend) -> int:
 
 
 _SIGNS = {Kind.INSTRUCTION: "I", Kind.HYPERCALL: "H", Kind.ROUTINE: "R", Kind.UNSUPPORTED: "-"}
+
+
+def _in_short(names: Sequence[str], most: int = 4) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _way_cell(backend: Backend, call: Call) -> str:

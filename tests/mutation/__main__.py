@@ -45,7 +45,7 @@ CPUS = 2
 PATIENCE = 4
 """How many times as long as the unbroken library a broken one may take before it counts as hanging."""
 LONGEST = 120.0
-CONSOLE_KIB = 16
+CONSOLE_KIB = 2
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
                     built[image] = mutation
         machine = Machine(rig, [unbroken, *built])
         try:
-            machine.deadline = max(20.0, PATIENCE * machine.runner(unbroken)("").seconds)
+            machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
             found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)
             if found:
                 raise UserError(f"the unbroken library does not pass: {found}")

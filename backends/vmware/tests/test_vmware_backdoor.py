@@ -138,18 +138,16 @@ static void handler(int signal, void *info, struct context *c)
 
 #define CHECK(number, condition) do { if (!(condition)) call(SYS_exit, number, 0, 0, 0); } while (0)
 
-/* Whether a hypercall keeps ebx, esi and edi, which the handler destroys. */
-static bool keeps(void)
-{
-    unsigned changed;
-    __asm__ volatile("push $0; push $0; push $0\n\t"
-                     "mov $0x11, %%ebx; mov $0x22, %%esi; mov $0x33, %%edi\n\t"
-                     "call vmi__vmware_hypercall_steal_clock; add $12, %%esp\n\t"
-                     "sub $0x11, %%ebx; sub $0x22, %%esi; sub $0x33, %%edi\n\t"
-                     "or %%esi, %%ebx; or %%edi, %%ebx; mov %%ebx, %%eax"
-                     : "=a"(changed) : : "ebx", "ecx", "edx", "esi", "edi", "cc", "memory");
-    return changed == 0;
-}
+/* Whether a hypercall, or a command, keeps ebx, esi and edi, which the handler destroys. */
+#define KEEPS(function, first) ({ \
+    unsigned kept_; \
+    __asm__ volatile("push $0; push $0; push $0\n\t" \
+                     "mov $0x11, %%ebx; mov $0x22, %%esi; mov $0x33, %%edi\n\t" \
+                     "call " #function "; add $12, %%esp\n\t" \
+                     "sub $0x11, %%ebx; sub $0x22, %%esi; sub $0x33, %%edi\n\t" \
+                     "or %%esi, %%ebx; or %%edi, %%ebx; mov %%ebx, %%eax" \
+                     : "=a"(kept_) : "0"(first) : "ebx", "ecx", "edx", "esi", "edi", "cc", "memory"); \
+    kept_ == 0; })
 
 /* Asks for the backdoor anew; the frequency that it tells, or 0. */
 static uint64_t detected(const char *signature, uint32_t last, uint32_t features)
@@ -206,6 +204,7 @@ static void detection(void)
 void start_c(void)
 {
     struct action action = {handler, SA_SIGINFO, 0, {0, 0}};
+    struct vmi__vmware_answer answer;
     uint32_t form;
 
     /* Returning from a handler without a restorer is the vDSO's business. */
@@ -234,7 +233,8 @@ void start_c(void)
         CHECK(40 + form, vmi__vmware_tells_time && vmi__vmware_counts_stolen_time);
         CHECK(10 + form, vmi__vmware_get_wallclock_time() == 4294967301250000000ull);
         CHECK(20 + form, last_form == form);
-        CHECK(70 + form, keeps());
+        CHECK(70 + form, KEEPS(vmi__vmware_hypercall_steal_clock, 0));
+        CHECK(80 + form, KEEPS(vmi__vmware_get_time_full, &answer));
     }
 
     /* Stolen time: each CPU has its own structure, cycles of 2 GHz become nanoseconds. */
