@@ -18,6 +18,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import os
 import re
 import shlex
 import shutil
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 Live = Callable[[str], None]
 
-IMAGES_KEPT = 3
+UNUSED_SECONDS = 3 * 86400
+"""An image that nobody has wanted for this long goes when a new one is made."""
 
 @dataclass(frozen=True)
 class Guest:
@@ -499,12 +501,11 @@ class LinuxRig(Rig):
                     (Path(new) / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
                     shutil.rmtree(folder, ignore_errors=True)
                     shutil.copytree(new, folder)
-                # Older images stay for other checkouts that use this cache, but not for ever.
-                images = sorted(
-                    folder.parent.glob(f"{image}-*"), key=lambda path: path.stat().st_mtime
-                )
-                for old in images[:-IMAGES_KEPT]:
-                    shutil.rmtree(old, ignore_errors=True)
+                # Other checkouts that use this cache have images of their own, which may be running now.
+                for old in folder.parent.glob(f"{image}-*"):
+                    if time.time() - old.stat().st_mtime > UNUSED_SECONDS:
+                        shutil.rmtree(old, ignore_errors=True)
+            os.utime(folder)
         self.image = Image(folder, json.loads((folder / "versions.json").read_text()))
 
     def _key(self, chosen: Sequence[packages.Package]) -> str:
