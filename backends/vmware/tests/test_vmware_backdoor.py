@@ -234,6 +234,7 @@ void start_c(void)
         CHECK(10 + form, vmi__vmware_get_wallclock_time() == 4294967301250000000ull);
         CHECK(20 + form, last_form == form);
         CHECK(70 + form, KEEPS(vmi__vmware_hypercall_steal_clock, 0));
+        CHECK(75 + form, KEEPS(vmi__vmware_hypercall_get_time_full, 0));
         CHECK(80 + form, KEEPS(vmi__vmware_get_time_full, &answer));
     }
 
