@@ -15,18 +15,22 @@ start() {
 }
 
 # run_guest KERNEL, options: deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine)
-# arguments (further ones of QEMU).
+# arguments (further ones of QEMU) typed (file that is typed on the console).
 # Tags: exit (QEMU's status; 137 if it was killed), killed, counter (KVM's counters of this guest).
 run_guest() {
     rm -f /run/status
+    # Open for both, so that QEMU's standard input does not end when what is typed does.
+    [ -p /run/input ] || mkfifo /run/input
+    exec 5<>/run/input
+    typist=
     {
         # shellcheck disable=SC2086 # one word per argument
         timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
             -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none -serial stdio -monitor none -no-reboot \
-            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "/guests/$1" -append "$opt_append" </dev/null
+            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "/guests/$1" -append "$opt_append" <&5
         echo $? >/run/status
-    } 2>&1 | frame console &
+    } 2>&1 | console &
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
     # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
     counters=
@@ -37,8 +41,15 @@ run_guest() {
                 counters=$folder
             fi
         done
+        if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
+            # By a file descriptor of its own: QEMU makes its standard input one that does not block.
+            cat "/guests/$opt_typed" >/run/input &
+            typist=$!
+        fi
         usleep 20000
     done 2>/dev/null
+    [ -z "$typist" ] || kill "$typist" 2>/dev/null
+    exec 5>&-
     wait
     status=$(cat /run/status)
     [ "$status" != 137 ] || say killed "after ${opt_deadline:-60} s"

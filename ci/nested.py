@@ -38,6 +38,7 @@ from .util import ROOT, UserError
 
 if TYPE_CHECKING:
     from .guest import GuestStrategy
+    from .ktap import Report
 
 QEMU = "qemu-system-i386"
 OUTER_QEMU = "qemu-system-x86_64"
@@ -126,6 +127,7 @@ class NestedRig(LinuxRig):
         if self.refusal:
             self.report(f"nested KVM rig, because {self.refusal}")
             super().prepare()
+            self.console_kib = 16  # each byte of a serial port leaves a guest of an emulated processor
         else:
             self.report("this machine's KVM works and is used")
 
@@ -194,6 +196,14 @@ class NestedRig(LinuxRig):
         """One of KVM's own counters of a guest; empty if the rig cannot see them."""
         found = (line.split() for line in outcome.evidence.get("counter", []))
         return next((words[1] for words in found if words[0] == name), "")
+
+    def findings(self, outcome: Outcome, report: Report) -> list[str]:
+        """A guest's own count of its hypercalls, held against KVM's."""
+        made = sum(call.count for call in report.hypercalls)
+        counted = self.counter(outcome, "hypercalls")
+        if counted and int(counted) != made:
+            return [f"the guest counted {made} hypercalls, KVM {counted}"]
+        return []
 
     @contextlib.contextmanager
     def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:

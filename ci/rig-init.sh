@@ -35,6 +35,17 @@ frame() {
     awk -v tag="@$1 " '{ print tag $0; fflush() }' >&3
 }
 
+# console <output of a guest, to its end, without carriage returns. Lines `# data …` are too many for the port:
+# they stay here, and their SHA-256 follows as `@digest`. A line `# input ready` makes the file /run/ready: the
+# guest waits for what is to be typed.
+console() {
+    awk '{ gsub(/\r/, "") }
+        /^# data / { print >"/run/data"; next }
+        { print "@console " $0; fflush() }
+        /^# input ready/ { print >"/run/ready"; close("/run/ready") }' >&3
+    [ ! -f /run/data ] || say digest "$(sha256sum </run/data | cut -d' ' -f1)"
+}
+
 # load_modules: in the order of their numbered names; FILE.args holds a module's parameters.
 load_modules() {
     for module in /rig/modules/*.ko; do
@@ -59,6 +70,7 @@ while read -r word rest <&3; do
             ;;
         run)
             run_guest "$rest"
+            rm -f /run/data /run/ready
             # shellcheck disable=SC2086 # a list of variables
             unset $keys
             keys=

@@ -18,6 +18,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import os
 import re
 import shlex
 import shutil
@@ -34,14 +35,16 @@ from .util import ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
     from .guest import GuestStrategy
+    from .ktap import Report
     from .witness import Hypercall
 
 Live = Callable[[str], None]
 
-IMAGES_KEPT = 3
-
 LIMITED_KERNEL = "unpaged"
 """What a limited configuration can still boot."""
+
+UNUSED_SECONDS = 3 * 86400
+"""An image that nobody has wanted for this long goes when a new one is made."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ class Guest:
     """Seconds until the guest is stopped and reported as hanging."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What only this rig understands, for example another CPU model."""
-    typed: bytes = b""
-    """What is typed on the guest's console after its line `# input ready`; only where the guest's console is
-    a serial port of this machine's QEMU."""
+    typed: Path | None = None
+    """What is typed on the guest's console after its line `# input ready`. The session is opened with this
+    file among its kernels."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -158,6 +161,10 @@ class Rig(abc.ABC):
     instruction_counter: Mapping[str, str] = {}
     """Options of a guest (`Guest.options`) with which its time-stamp counter counts instructions; empty
     if no option does."""
+    console_kib = 1024
+    """How much data a guest's console carries within a test's time, each way."""
+    types = True
+    """Whether sessions can type on a guest's console (`Guest.typed`)."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -196,6 +203,12 @@ class Rig(abc.ABC):
     def facts(self, outcome: Outcome) -> dict[str, str]:
         """What the figure's row says about this run beyond what every run says."""
         return {}
+
+    def findings(self, outcome: Outcome, report: Report) -> list[str]:
+        """What is wrong about a run of the conformance kernel although that found nothing: what the
+        library does not use and the hypervisor offers, what the hypervisor itself has counted
+        otherwise."""
+        return []
 
 
 def rig_class(backend: str) -> Any:
@@ -330,7 +343,7 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 lines.append(line)
                 if guest.typed and line.startswith("# input ready"):
                     with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
-                        strategy.qemu.feed(guest.typed, strategy.left())
+                        strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
                 if live:
                     live(line)
             lines += [rest] if (rest := strategy.rest()) else []
@@ -412,6 +425,7 @@ class ControlSession(Session):
             "append": guest.append,
             "cpus": str(guest.cpus),
             "memory": str(guest.memory_mib),
+            **({"typed": guest.typed.name} if guest.typed else {}),
             **options,
         }.items():
             self.send(f"set {key} {value}")
@@ -500,12 +514,11 @@ class LinuxRig(Rig):
                     (Path(new) / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
                     shutil.rmtree(folder, ignore_errors=True)
                     shutil.copytree(new, folder)
-                # Older images stay for other checkouts that use this cache, but not for ever.
-                images = sorted(
-                    folder.parent.glob(f"{image}-*"), key=lambda path: path.stat().st_mtime
-                )
-                for old in images[:-IMAGES_KEPT]:
-                    shutil.rmtree(old, ignore_errors=True)
+                # Other checkouts that use this cache have images of their own, which may be running now.
+                for old in folder.parent.glob(f"{image}-*"):
+                    if time.time() - old.stat().st_mtime > UNUSED_SECONDS:
+                        shutil.rmtree(old, ignore_errors=True)
+            os.utime(folder)
         self.image = Image(folder, json.loads((folder / "versions.json").read_text()))
 
     def _key(self, chosen: Sequence[packages.Package]) -> str:

@@ -70,6 +70,7 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Measurements: tests/bench/ prints them; nothing is asserted on clock time."""
+    """Measurements: tests/bench/ and backends/NAME/bench/ print them; nothing is asserted on clock time."""
     build()
-    return pytest(["-q", "-s", "-o", "python_files=bench_*.py", "tests/bench", *arguments], [])
+    folders = ["tests/bench", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("backends/*/bench"))]
+    return pytest(["-q", "-s", "-o", "python_files=bench_*.py", *folders, *arguments], [])

@@ -16,20 +16,10 @@ start() {
     xl info
 }
 
-# pump: says the lines that the console log has got since the last time; a line that has not ended yet
-# waits, until `pump all` at the end.
-pump() {
-    total=$(wc -l <"$log")
-    [ "$1" != all ] || total=$((total + 1))
-    if [ "$total" -gt "$sent" ]; then
-        awk -v from="$sent" -v to="$total" 'NR > from && NR <= to { print "@console " $0 }' "$log" >&3
-        sent=$total
-    fi
-}
-
 # uptime in hundredths of a second
 now() {
-    cut -d' ' -f1 /proc/uptime | tr -d .
+    read -r up _ </proc/uptime
+    echo "${up%.*}${up#*.}"
 }
 
 # run_guest KERNEL, options: config deadline append cpus memory
@@ -37,9 +27,12 @@ now() {
 # Xen said meanwhile), killed (the deadline has passed), registers (of a domain that was killed).
 run_guest() {
     log=/var/log/xen/guest-guest.log
+    # xenconsoled's log is a pipe. This end is held open until the domain is gone.
     rm -f "$log"
-    : >"$log"
-    sent=0
+    mkfifo "$log"
+    console <"$log" &
+    carrying=$!
+    exec 5>"$log"
     listed=
     xl dmesg -c >/dev/null 2>&1
     end=$(($(now) + ${opt_deadline:-60} * 100))
@@ -55,7 +48,6 @@ run_guest() {
             xl list -l guest | grep -E '"(type|pvshim)":' | frame type
             xl unpause guest
         fi
-        pump
         if [ "$(now)" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
             xl list 2>&1 | frame list
@@ -74,7 +66,8 @@ run_guest() {
     done
     wait $xl
     say xl "exit status $?"
-    pump all
+    exec 5>&-
+    wait $carrying
     frame xl </run/xl.log
     xl dmesg 2>&1 | frame dmesg
 }

@@ -30,6 +30,7 @@ static struct {
 static bool may_fault;
 static const char *skipped;
 static char complaint[160];
+static const char *effect; /* that was found */
 
 void contract_may_fault(void)
 {
@@ -45,6 +46,13 @@ void contract_expect(const char *what, uint64_t found, uint64_t wanted)
 {
     if (found != wanted && complaint[0] == '\0')
         format(complaint, sizeof(complaint), "%s is 0x%llx, not 0x%llx", what, found, wanted);
+}
+
+void contract_effect(const char *what, uint64_t found, uint64_t wanted)
+{
+    if (found == wanted)
+        effect = what;
+    contract_expect(what, found, wanted);
 }
 
 uint32_t contract_hypercalls(void)
@@ -115,6 +123,7 @@ static bool probe_once(const struct contract *contract, bool open)
     may_fault = false;
     skipped = NULL;
     complaint[0] = '\0';
+    effect = NULL;
     vmi_disable_interrupts();
     __asm__ volatile("pushfl\n\tpopl %0" : "=r"(flags));
     /* The flag itself is the hypervisor's where the kernel is not in ring 0; a frame of IRET takes
@@ -138,7 +147,7 @@ static bool probe_once(const struct contract *contract, bool open)
     /* An interrupt that comes while they are let in may make hypercalls of its own. */
     if (!open)
         known[contract->ordinal].hypercalls += made;
-    if (done && !unsupported && contract->after != NULL)
+    if (done && contract->after != NULL)
         contract->after(&contract_out);
     vmi_enable_interrupts();
 
@@ -169,6 +178,17 @@ static bool probe_once(const struct contract *contract, bool open)
     if (unsupported && contract->result_bits != 0 && result_of(contract) != contract->unsupported) {
         ktap_fail("unexpected: declared unsupported, but the result is 0x%llx, not 0x%llx",
                   result_of(contract), contract->unsupported);
+        return false;
+    }
+    if (unsupported && effect != NULL) {
+        ktap_fail("unexpected: declared unsupported, but it has its effect: %s", effect);
+        return false;
+    }
+    if (unsupported)
+        return true;
+    if (made != 0 && contract->unsupported == (uint32_t)VMI_ENOSYS &&
+        result_of(contract) == contract->unsupported) {
+        ktap_fail("%s: a hypercall was made for what is then not implemented", when);
         return false;
     }
     if (complaint[0] != '\0') {

@@ -28,7 +28,10 @@ struct contract {
      * hypercall under some circumstances finds those. Null if nobody has thought of the call yet.
      */
     void (*arguments)(struct contract_registers *in);
-    /* Looks at the results by contract_expect() and undoes the call. May be null. */
+    /*
+     * Looks at the results by contract_expect(), at what the call was to do by contract_effect(),
+     * and undoes the call. May be null.
+     */
     void (*after)(const struct contract_registers *out);
     uint64_t unsupported; /* result where a backend declares the call unsupported */
     uint32_t result_bits; /* 0: none */
@@ -50,6 +53,11 @@ void contract_may_fault(void);
 void contract_skip(const char *reason);
 /* In after_…(): fails the check if two values differ. */
 void contract_expect(const char *what, uint64_t found, uint64_t wanted);
+/*
+ * The same for values that would differ had the call done nothing: where it is declared
+ * unsupported, it fails if they are equal.
+ */
+void contract_effect(const char *what, uint64_t found, uint64_t wanted);
 
 /* Hypercalls of all kinds that the library has made. */
 uint32_t contract_hypercalls(void);

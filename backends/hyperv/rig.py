@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from ci.ktap import Report
 from ci.nested import NestedRig
 from ci.rig import Configuration, Outcome
 
@@ -23,6 +24,13 @@ class BackendRig(NestedRig):
 
     def describe(self) -> dict[str, str]:
         return {"hyperv": "interface, as KVM has it", **super().describe()}
+
+    def findings(self, outcome: Outcome, report: Report) -> list[str]:
+        """All that the guest gets is used."""
+        found = super().findings(outcome, report)
+        return found + [
+            f"{test.name}: {test.reason}" for test in report.tests if test.reason.startswith("no hypercall")
+        ]
 
     def facts(self, outcome: Outcome) -> dict[str, str]:
         """What the library says it uses (its line `# hyperv …`), and KVM's own count of hypercalls."""

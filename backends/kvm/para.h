@@ -3,7 +3,7 @@
  * KVM's side of the interface: CPUID leaves, feature bits, model-specific registers and the
  * structures that KVM writes into the guest's memory. Facts: Linux
  * Documentation/virt/kvm/x86/cpuid.rst, msr.rst and hypercalls.rst, and the public headers
- * linux/kvm_para.h and asm/kvm_para.h, with which tests/backends/test_kvm_abi.py compares this
+ * linux/kvm_para.h and asm/kvm_para.h, with which tests/test_kvm_abi.py compares this
  * file.
  */
 #ifndef VMI_KVM_PARA_H

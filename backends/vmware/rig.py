@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ci.ktap import Report
 from ci.rig import (
     DEBUG_EXIT,
     QEMU_END,
@@ -62,6 +63,11 @@ class BackendRig(Rig):
         """What the library says of the backdoor (its line `# vmware …`)."""
         found = re.search(r"^# vmware (.*?)\r?$", outcome.console, re.MULTILINE)
         return dict(re.findall(r"(\w+)=(\S+)", found[1])) if found else {}
+
+    def findings(self, outcome: Outcome, report: Report) -> list[str]:
+        """QEMU has a backdoor, so the library has to find it."""
+        found = re.search("^# vmware version=", outcome.console, re.MULTILINE)
+        return [] if found else ["no backdoor was found"]
 
     @contextlib.contextmanager
     def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -112,6 +113,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
     pages.add_argument(
         "--costs", type=Path, metavar="FILE", help="JSON with measured costs of calls, shown if it is there"
     )
+    for command in (generate, pages):
+        command.add_argument(
+            "--checks",
+            type=Path,
+            metavar="FILE",
+            help="JSON: names of the checks that show a call, by the call's symbol; for the pages",
+        )
     commands.add_parser("check", parents=[common], help="check only")
     commands.add_parser("list-outputs", parents=[common], help="paths that `generate` writes, one per line")
     listing = commands.add_parser(
@@ -185,9 +193,10 @@ def _run(options: argparse.Namespace) -> int:
         for item in outputs(model.spec.categories, model.backends, options.spec.name):
             print(item.path)
         return 0
+    checks = _checks(options.checks) if options.command != "check" and options.checks else {}
     if options.command == "pages":
-        return _pages(options, loaded, problems)
-    renderer = Renderer(model, options.spec.name, loaded.folders, problems)
+        return _pages(options, loaded, problems, checks)
+    renderer = Renderer(model, options.spec.name, loaded.folders, problems, checks)
     texts = renderer.render()
     if problems:
         raise Stop(str(problems))
@@ -199,12 +208,14 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _pages(options: argparse.Namespace, loaded: Loaded, problems: Problems) -> int:
+def _pages(
+    options: argparse.Namespace, loaded: Loaded, problems: Problems, checks: dict[str, list[str]]
+) -> int:
     try:
         from .pages import Pages
     except ModuleNotFoundError as error:
         raise Stop(f"vmigen: error: no module {error.name}; expected markdown-it-py; install it") from None
-    pages = Pages(loaded.model, options.spec.name, loaded.folders, options.guide, options.costs)
+    pages = Pages(loaded.model, options.spec.name, loaded.folders, options.guide, options.costs, checks)
     texts = pages.render(options.tool, problems)
     if problems:
         raise Stop(str(problems))
@@ -214,6 +225,13 @@ def _pages(options: argparse.Namespace, loaded: Loaded, problems: Problems) -> i
         targets = [options.out / name for name in ("html", "man")]
         output.write(options.depfile.parent, {options.depfile.name: _rule(targets, pages.inputs())})
     return 0
+
+
+def _checks(path: Path) -> dict[str, list[str]]:
+    try:
+        return {str(symbol): list(names) for symbol, names in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise Stop(f"{path}: error: no table of checks: {error}") from None
 
 
 def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Problems) -> Loaded | None:

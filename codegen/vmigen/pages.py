@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,13 @@ class Pages:
         folders: dict[str, Path],
         guides: Sequence[Path],
         costs: Path | None,
+        checks: Mapping[str, Sequence[str]],
     ) -> None:
         self._model = model
         self._spec_source = spec_source
         self._folders = folders
         self._costs_file = costs
+        self._checks = checks
         self._costs = _costs(costs)
         self._markdown = MarkdownIt("commonmark").enable("table")
         self._guides = [self._guide(path) for path in guides]
@@ -195,6 +197,7 @@ class Pages:
             self._spec_source,
             self._folders,
             problems,
+            self._checks,
             {
                 "call_url": call_url,
                 "backend_url": backend_url,

@@ -96,8 +96,10 @@ class Renderer:
         spec_source: str,
         folders: dict[str, Path],
         problems: Problems,
+        checks: Mapping[str, Sequence[str]],
         more: Mapping[str, Any] | None = None,
     ) -> None:
+        self._checks = checks
         self._more = more or {}
         self._model = model
         self._spec_source = spec_source
@@ -211,11 +213,21 @@ class Renderer:
             "declaration": partial(_declaration, generator),
             "count": _count,
             "inherited": _inherited,
+            "checks": self._checks,
+            "shown_by": self._shown_by,
+            "in_short": _in_short,
             "way_cell": _way_cell,
             "way_text": _way_text,
             "sign": _SIGNS.__getitem__,
             **self._more,
         }
+
+    def _shown_by(self, call: Call) -> list[str]:
+        """The checks that show a call: those that are generated for each that comes back, then others."""
+        named = list(self._checks.get(call.symbol, ()))
+        if call.convention != "jump" and not call.noreturn:
+            named = ["contract", "matrix", *named]
+        return [f"{name}.{call.name}" if name in ("contract", "matrix") else name for name in named]
 
     def _json(self) -> str:
         spec = self._model.spec
@@ -396,6 +408,11 @@ def _inherited(backend: Backend) -> int:
 
 
 _SIGNS = {Kind.INSTRUCTION: "I", Kind.HYPERCALL: "H", Kind.ROUTINE: "R", Kind.UNSUPPORTED: "-"}
+
+
+def _in_short(names: Sequence[str], most: int = 4) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _way_cell(backend: Backend, call: Call) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from vmigen.cli import main as vmigen
 
 from ci.backends import backends
 from ci.util import UserError, write_if_changed
+from conformance.shown import checks_by_symbol, sources
 
 COMPILED = (".h", ".c", ".S", ".inc", ".json")
 
@@ -56,7 +58,11 @@ def main(arguments: list[str]) -> None:
     outdir, tree, depfile = (Path(argument) for argument in arguments[:3])
     common = ["--backends", *arguments[3:]]
     rule = tree / "inputs.d"
-    status = vmigen(["generate", *common, "--out", str(tree), "--depfile", str(rule)])
+    checks = tree / "checks.json"
+    write_if_changed(checks, json.dumps(checks_by_symbol(), indent=1) + "\n")
+    status = vmigen(
+        ["generate", *common, "--out", str(tree), "--depfile", str(rule), "--checks", str(checks)]
+    )
     if status:
         sys.exit(status)
     for path in outputs(common):
@@ -64,8 +70,10 @@ def main(arguments: list[str]) -> None:
         if path.endswith(".h") and not path.startswith("include/"):
             forward = f"/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n#include <vmi/{flat(path)}>\n"
             write_if_changed(outdir.parent / path, forward)
-    _, inputs = rule.read_text().split(":", 1)
-    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {__file__}\n")
+    _, inputs = rule.read_text().rstrip().split(":", 1)
+    # The pages name the kernels' checks.
+    kernels = " ".join(str(path) for path in sources())
+    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {kernels} {__file__}\n")
 
 
 if __name__ == "__main__":

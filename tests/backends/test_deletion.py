@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""A backend is its folder: without it the tree does not speak of it, builds and collects its tests.
+"""A backend is its folder: without it the tree does not refer to it, builds, collects its tests and documents
+itself.
 
-Asked of the backends that nobody inherits from and that keep their tests in their folder.
+Asked of every backend that nobody inherits from. Whose name is not that of a hypervisor or interface that
+shared parts have to speak of, its folder's own tests ask for more (`speak_of`).
 """
 
 from __future__ import annotations
@@ -18,49 +20,82 @@ from ci.backends import backends
 from ci.lint import tracked
 from ci.util import ROOT
 
-ALONE = [
-    name
-    for name in backends()
-    if name not in backends().values() and (ROOT / "backends" / name / "tests").is_dir()
-]
+ALONE = [name for name in backends() if name not in backends().values()]
+PROSE = ("docs/", "README.md", "codegen/README.md")
+"""Generated pages show what was there when they were made; the others take examples from what there is."""
 
 
-@pytest.mark.parametrize("name", ALONE)
-def test_nothing_else_names_it(name: str) -> None:
-    title = re.search(r"^title: (.*)$", (ROOT / "backends" / name / "backend.yaml").read_text(), re.MULTILINE)
-    assert title
-    word = re.compile(rf"\b({re.escape(name)}|{re.escape(title[1])})\b", re.IGNORECASE)
-    found = [
-        f"{path}:{number}"
+def lines_with(word: re.Pattern[str], name: str, besides: tuple[str, ...]) -> list[str]:
+    """Where a word stands outside a backend's folder."""
+    return [
+        f"{path}:{number}: {line.strip()}"
         for path in tracked()
-        # Generated pages show what was there when they were made.
-        if not path.startswith((f"backends/{name}/", "docs/"))
+        if not path.startswith((f"backends/{name}/", *besides))
         for number, line in enumerate((ROOT / path).read_text(errors="replace").splitlines(), 1)
         if word.search(line)
     ]
-    assert found == []
 
 
-@pytest.mark.skipif(not ALONE, reason="no backend stands alone")
-def test_the_rest_builds(tmp_path: Path) -> None:
-    """Without all of them at once."""
-    tree = tmp_path / "tree"
+def title(name: str) -> str:
+    file = ROOT / "backends" / name / "backend.yaml"
+    found = re.search(r"^title: (.*)$", file.read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def speak_of(name: str) -> list[str]:
+    """Where the backend's name or title stands outside its folder, even as a plain word."""
+    word = re.compile(rf"\b({re.escape(name)}|{re.escape(title(name))})\b", re.IGNORECASE)
+    return lines_with(word, name, ("docs/",))
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_nothing_else_refers_to_it(name: str) -> None:
+    """No folder, symbol, built file or choice of it by its name."""
+    own = re.escape(name)
+    word = re.compile(
+        rf"backends[/.]{own}\b|\bvmi__{own}_|libvmi-{own}\b|-{own}\.elf|#include\s*[<\"]{own}/|"
+        rf"(backend|configuration|place|kernels|rig)\W[^#]*[\"']{own}[\"']",
+        re.IGNORECASE,
+    )
+    assert lines_with(word, name, PROSE) == []
+
+
+@pytest.fixture(scope="module")
+def rest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree without all of them at once."""
+    tree = tmp_path_factory.mktemp("rest") / "tree"
     for path in tracked():
         if path.split("/")[0] == "backends" and path.split("/")[1] in ALONE:
             continue
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / path, tree / path, follow_symlinks=False)
-    bin_folder = Path(sys.executable).parent
-    for command in (
-        [bin_folder / "meson", "setup", "--cross-file", "cross/i386-gcc.ini", "build"],
-        [bin_folder / "ninja", "-C", "build"],
-        [sys.executable, "-m", "pytest", "-q", "--collect-only"],
-    ):
-        done = subprocess.run(
-            command, cwd=tree, capture_output=True, text=True, timeout=300, check=False,
-            env={"PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin", "HOME": str(Path.home())},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    built = {path.name for path in (tree / "build/backends").glob("*.a")}
+    python(tree, "-c", "from ci import build; build.build(); build.regenerate()")
+    return tree
+
+
+def python(tree: Path, *arguments: str) -> None:
+    folder = Path(sys.executable).parent
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=tree, capture_output=True, text=True, timeout=300, check=False,
+        env={"PATH": f"{folder}:/usr/local/bin:/usr/bin:/bin", "HOME": str(Path.home())},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+@pytest.mark.skipif(not ALONE, reason="no backend stands alone")
+def test_the_rest_builds(rest: Path) -> None:
+    built = {path.name for path in (rest / "build/backends").glob("*.a")}
     assert {f"libvmi-{name}.a" for name in backends() if name not in ALONE} <= built
     assert not {f"libvmi-{name}.a" for name in ALONE} & built
+    python(rest, "-m", "pytest", "-q", "--collect-only")
+
+
+@pytest.mark.skipif(not ALONE, reason="no backend stands alone")
+def test_the_rest_documents_itself(rest: Path) -> None:
+    """The matrix has no column of theirs, and pages are current and lead nowhere that is gone."""
+    matrix = (rest / "docs/support-matrix.md").read_text()
+    for name in ALONE:
+        assert f"| {title(name)} |" not in matrix
+    tests = ("ci/test_docs.py", "docs/test_readme.py", "codegen/test_vmigen_manual.py")
+    python(rest, "-m", "pytest", "-q", *(f"tests/{name}" for name in tests))

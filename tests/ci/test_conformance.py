@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ci import ktap
-from ci.conformance import console_data, data_received, typed_data, verdict
+from ci.conformance import console_data, data_received, digest, typed_data, verdict
 from ci.porting import shown
+from ci.rig import Guest, Outcome
 
 CONSOLE = """\
 KTAP version 1
@@ -50,9 +53,16 @@ def test_calls_are_shown_or_not() -> None:
     assert shown("Halt", reports)[0] == "not shown"
 
 
+def outcome(console: str, **evidence: list[str]) -> Outcome:
+    guest = Guest(Path("kernel.elf"), "data")
+    return Outcome(guest, console, True, "", "", 0.0, "", Path("log"), evidence)
+
+
 def test_console_data_is_compared_whole() -> None:
-    lines = console_data(1)
+    lines = console_data(16)
     assert len(lines) == 16 and len(set(lines)) == 16
     assert len(typed_data(1)) == 1024
-    assert data_received("noise\r\n" + "\r\n".join(lines) + "\r\n") == lines
-    assert data_received("\n".join(lines).replace("# data 3 ", "# dat 3 ")) != lines
+    said = digest(lines)
+    assert data_received(outcome("noise\r\n" + "\r\n".join(lines) + "\r\n")) == said
+    assert data_received(outcome("\n".join(lines).replace("# data 3 ", "# dat 3 "))) != said
+    assert data_received(outcome("", digest=[said])) == said

@@ -1,39 +1,51 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Breaks a backend on purpose, one way at a time, and counts how many the conformance kernel notices:
+"""Breaks backends on purpose, one way at a time, and counts how many the conformance suite notices:
 
-    .venv/bin/python -m tests.mutation NAME [TEXT]
+    .venv/bin/python -m tests.mutation [NAME…] [--only TEXT]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
 call, `file`, `old` and `new` a text that stands once in one of the folder's files. TEXT chooses the
-mutations whose names contain it. Each is built in a copy of the tree and booted in the backend's rig; one is
-caught if the kernel reports it, dies, hangs or ends otherwise than it was to, if its console data or its
-other ends are wrong, or by the tests of backends and stubs that run without a machine. The unbroken library
-must pass first. Exit status 1 if fewer than 95 % are caught.
+mutations whose names contain it; without a NAME every backend that has a list is broken. Each mutation is
+built in a copy of the tree and booted in the backend's rig. It is caught by
+
+1. the conformance kernel, if that reports it, dies, hangs or ends otherwise than it was to, if its console
+   data or its other ends are wrong, or if the rig knows better (`Rig.findings`);
+2. tests on the build machine: the generated stubs, and the folder's own that boot nothing;
+3. the folder's own tests that boot.
+
+One that does not build is not counted. The unbroken library must pass first. Exit status 1 if fewer than
+95 % of a backend's are caught.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from ci import ktap
-from ci.conformance import console_data, data_received
-from ci.rig import Guest, Outcome, Session, discover
+from ci.conformance import console_data, data_received, digest
+from ci.rig import Guest, Outcome, Rig, Session, discover
 from ci.util import RESULTS, ROOT, UserError, progress
 
+LIST = "mutations.yaml"
 LEAST = 95
 CPUS = 2
-DEADLINE = 30.0
-CONSOLE_KIB = 16
+PATIENCE = 4
+"""How many times as long as the unbroken library a broken one may take before it counts as hanging."""
+LONGEST = 120.0
+CONSOLE_KIB = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ class Mutation:
 
 
 def mutations(backend: str) -> list[Mutation]:
-    path = ROOT / "backends" / backend / "mutations.yaml"
+    path = ROOT / "backends" / backend / LIST
     if not path.is_file():
         raise UserError(f"{path.relative_to(ROOT)} does not exist", 2)
     return [Mutation(**entry) for entry in YAML(typ="safe").load(path)]
@@ -81,17 +93,19 @@ def copy(tree: Path, backend: str) -> None:
     """The tree with a build of its own."""
     ignore = shutil.ignore_patterns(".git", ".venv", "build", "results", "__pycache__", ".hypothesis")
     shutil.copytree(ROOT, tree, ignore=ignore)
-    subprocess.run(
-        ["meson", "setup", "--cross-file", "cross/i386-gcc.ini", "-Dbackends=" + backend, "build"],
-        cwd=tree, check=True, capture_output=True,
-    )  # fmt: skip
+    subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # some tests ask it for the tree's files
+    command = ["meson", "setup", "--cross-file", "cross/i386-gcc.ini", "-Dbackends=" + backend, "build"]
+    subprocess.run(command, cwd=tree, check=True, capture_output=True)
 
 
-Run = Callable[..., Outcome]
+Run = Callable[[str], Outcome]
+
+BY = ("conformance kernel", "tests on the build machine", "tests that boot")
+"""What catches a mutation, in the order in which it is asked."""
 
 
-def caught_by(run: Run) -> str:
-    """What notices that something is wrong; empty if nothing does."""
+def caught_by_kernel(rig: Rig, run: Run) -> str:
+    """What the conformance kernel notices; empty if nothing."""
     outcome = run("")
     report = ktap.parse(outcome.console)
     failed = [test.name for test in report.tests if test.status == "fail"]
@@ -100,7 +114,9 @@ def caught_by(run: Run) -> str:
     if report.errors or not outcome.clean:
         last = report.tests[-1].name if report.tests else "the start"
         return f"{outcome.end}, after {last}"
-    if data_received(run(f"console={CONSOLE_KIB}").console) != console_data(CONSOLE_KIB):
+    if findings := rig.findings(outcome, report):
+        return findings[0]
+    if data_received(run(f"console={CONSOLE_KIB}")) != digest(console_data(CONSOLE_KIB)):
         return "console data"
     for end in ("shutdown", "reboot", "crash"):
         outcome = run(f"end={end}")
@@ -109,95 +125,152 @@ def caught_by(run: Run) -> str:
     return ""
 
 
-def host_tests(tree: Path) -> str:
-    """The first test of those that run without a machine which notices; empty if none does."""
-    build(tree, "all")
-    tests = ("tests/backends", "tests/codegen/test_vmigen_library_stubs.py")
+def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
+    """The first test of the stubs or in the backend's folder that notices; empty if none does."""
+    if refused := build(tree, "all"):
+        return f"the build: {refused.splitlines()[-1]}"
+    tests = [f"backends/{backend}/tests"] * (tree / "backends" / backend / "tests").is_dir()
+    if not boot:
+        tests.append("tests/codegen/test_vmigen_library_stubs.py")
+    if not tests:
+        return ""
+    everywhere = [each.name for rig in discover(progress).values() for each in rig.configurations]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tree, capture_output=True, text=True, check=False,
+        env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)},
+    )  # fmt: skip
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     return found[1] if done.returncode and found else ""
 
 
-def main(arguments: list[str]) -> int:
-    if not arguments or len(arguments) > 2:
-        raise UserError("usage: python -m tests.mutation NAME [TEXT]", 2)
-    backend, text = arguments[0], "".join(arguments[1:])
-    chosen = [mutation for mutation in mutations(backend) if text in mutation.name]
-    rig = discover(progress).get(backend)
-    if rig is None:
-        raise UserError(f"no backend {backend} that can be booted", 2)
-    configuration = rig.configurations[0]
-    if configuration.limited:
-        raise UserError(f"{configuration.name} boots no conformance kernel here: {configuration.limited}")
-    rig.prepare()
-    with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as folder:
-        tree, images = Path(folder) / "vmi", Path(folder)
-        copy(tree, backend)
-        target = f"conformance/conformance-{backend}.elf"
-        refused = build(tree, target)
-        if refused:
-            raise UserError(f"the unbroken library is not built:\n{refused}")
-        shutil.copy(tree / "build" / target, images / "unbroken.elf")
-        results: dict[str, str] = {}
-        refusals = set()
-        for number, mutation in enumerate(chosen):
-            folder_of = tree / "backends" / backend
-            before = {path: path.read_bytes() for path in folder_of.iterdir() if path.is_file()}
-            changed = mutation.apply(folder_of)
-            refused = build(tree, target)
-            if refused:
-                refusals.add(mutation.name)
-                print(f"refused {mutation.name}: not built, so not counted", flush=True)
-            else:
-                shutil.copy(tree / "build" / target, images / f"m{number}.elf")
-            changed.write_bytes(before[changed])
-        every = sorted(images.glob("*.elf"))
-        opened: list[tuple[object, Session]] = []
+class Machine:
+    """A backend's rig, opened again for the next guest when one has taken it along."""
 
-        def session() -> Session:
-            if opened and getattr(opened[-1][1], "broken", ""):
-                with contextlib.suppress(OSError):  # nobody is there to be told the end
-                    opened.pop()[0].__exit__(None, None, None)  # type: ignore[attr-defined]
-            if not opened:
-                context = rig.session(every, RESULTS / "mutation")
-                opened.append((context, context.__enter__()))
-            return opened[-1][1]
+    def __init__(self, rig: Rig, images: Sequence[Path]) -> None:
+        self.rig = rig
+        self.images = images
+        self.deadline = LONGEST
+        self.opened: contextlib.ExitStack | None = None
+        self.session: Session | None = None
 
-        def runner(image: Path) -> Run:
-            def run(append: str) -> Outcome:
-                name = f"{image.stem}-{append}".strip("-").replace("=", "-")
-                return session().run(
-                    Guest(image, name, append, CPUS, deadline=DEADLINE, options=configuration.options)
+    def close(self) -> None:
+        if self.opened:
+            with contextlib.suppress(OSError):  # nobody may be there to be told the end
+                self.opened.close()
+        self.opened = self.session = None
+
+    def runner(self, image: Path) -> Run:
+        def run(append: str) -> Outcome:
+            if self.session is None or getattr(self.session, "broken", False):
+                self.close()
+                self.opened = contextlib.ExitStack()
+                self.session = self.opened.enter_context(
+                    self.rig.session(self.images, RESULTS / "mutation")
                 )
+            name = f"{image.stem}-{append}".strip("-").replace("=", "-")
+            options = self.rig.configurations[0].options
+            return self.session.run(
+                Guest(image, name, append, CPUS, deadline=self.deadline, options=options)
+            )
 
-            return run
+        return run
 
+
+def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
+    """How many mutations of one backend are caught, by what; the empty name stands for nothing."""
+    backend = rig.backend
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
+        images, tree = Path(name), Path(name) / "vmi"
+        copy(tree, backend)
+        folder = tree / "backends" / backend
+        target = f"conformance/conformance-{backend}.elf"
+
+        @contextlib.contextmanager
+        def broken(mutation: Mutation) -> Iterator[None]:
+            changed = mutation.apply(folder)
+            yield
+            changed.write_bytes((ROOT / "backends" / backend / changed.name).read_bytes())
+
+        if refused := build(tree, target):
+            raise UserError(f"the unbroken library is not built:\n{refused}")
+        unbroken = images / "unbroken.elf"
+        shutil.copy(tree / "build" / target, unbroken)
+        built: dict[Path, Mutation] = {}
+        for number, mutation in enumerate(chosen):
+            with broken(mutation):
+                if refused := build(tree, target):
+                    print(f"refused {mutation.name}: not built, so not counted", flush=True)
+                else:
+                    image = images / f"m{number}.elf"
+                    shutil.copy(tree / "build" / target, image)
+                    built[image] = mutation
+        machine = Machine(rig, [unbroken, *built])
         try:
-            unbroken = host_tests(tree) or caught_by(runner(images / "unbroken.elf"))
-            if unbroken:
-                raise UserError(f"the unbroken library does not pass: {unbroken}")
-            for number, mutation in enumerate(chosen):
-                if mutation.name in refusals:
-                    continue
+            machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
+            found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)
+            if found:
+                raise UserError(f"the unbroken library does not pass: {found}")
+            survivors = []
+            for image, mutation in built.items():
+                by = BY[0]
                 try:
-                    results[mutation.name] = caught_by(runner(images / f"m{number}.elf"))
+                    found = caught_by_kernel(rig, machine.runner(image))
                 except UserError as error:  # the guest has taken the rig along
-                    results[mutation.name] = str(error).splitlines()[0]
-                if not results[mutation.name]:
-                    changed = mutation.apply(tree / "backends" / backend)
-                    results[mutation.name] = host_tests(tree)
-                    changed.write_bytes((ROOT / "backends" / backend / changed.name).read_bytes())
-                result = results[mutation.name]
-                said = f"caught  {mutation.name}: {result}" if result else f"MISSED  {mutation.name}"
-                print(said, flush=True)
+                    found = str(error).splitlines()[0]
+                if not found:
+                    by = BY[1]
+                    with broken(mutation):
+                        found = caught_by_tests(tree, backend, False)
+                if found:
+                    counts[by] += 1
+                    print(f"caught  {mutation.name}: {found}", flush=True)
+                else:
+                    survivors.append(mutation)
         finally:
-            if opened:
-                opened[-1][0].__exit__(None, None, None)  # type: ignore[attr-defined]
-    caught = sum(bool(result) for result in results.values())
-    percent = 100 * caught // max(len(results), 1)
-    print(f"{backend}: {caught} of {len(results)} mutations caught ({percent} %)")
-    return 0 if percent >= LEAST else 1
+            machine.close()
+        if survivors and (found := caught_by_tests(tree, backend, True)):
+            raise UserError(f"the unbroken library does not pass: {found}")
+        for mutation in survivors:
+            with broken(mutation):
+                found = caught_by_tests(tree, backend, True)
+            counts[BY[2] if found else ""] += 1
+            print(f"caught  {mutation.name}: {found}" if found else f"MISSED  {mutation.name}", flush=True)
+    return counts
+
+
+def summary(backend: str, counts: Counter[str]) -> str:
+    """One line."""
+    total, caught = counts.total(), counts.total() - counts[""]
+    parts = ", ".join(f"{counts[by]} by the {by}" for by in BY if counts[by])
+    return f"{backend}: {caught} of {total} mutations caught ({percent(counts)} %): {parts}"
+
+
+def percent(counts: Counter[str]) -> int:
+    return 100 * (counts.total() - counts[""]) // max(counts.total(), 1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--only", default="", metavar="TEXT")
+    options = parser.parse_args(arguments)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    rigs = discover(progress)
+    results = {}
+    for backend in options.names or [name for name in rigs if (rigs[name].folder / LIST).is_file()]:
+        if backend not in rigs:
+            raise UserError(f"no backend {backend} that can be booted", 2)
+        chosen = [mutation for mutation in mutations(backend) if options.only in mutation.name]
+        rigs[backend].prepare()
+        limited = rigs[backend].configurations[0].limited
+        if limited:
+            raise UserError(f"{backend} boots no conformance kernel here: {limited}")
+        results[backend] = break_in_all_ways(rigs[backend], chosen)
+    for backend, counts in results.items():
+        print(summary(backend, counts))
+    return 0 if all(percent(counts) >= LEAST for counts in results.values()) else 1
 
 
 if __name__ == "__main__":

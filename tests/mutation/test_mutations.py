@@ -10,9 +10,9 @@ import pytest
 
 from ci.util import ROOT
 
-from .__main__ import Mutation, mutations
+from .__main__ import LIST, Mutation, mutations
 
-LISTED = sorted(path.parent.name for path in ROOT.glob("backends/*/mutations.yaml"))
+LISTED = sorted(path.parent.name for path in ROOT.glob(f"backends/*/{LIST}"))
 
 
 @pytest.mark.parametrize("backend", LISTED)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The VMware library's commands against a stand-in, for QEMU answers neither time nor steal_clock, and
-has no VMCALL form.
+"""The VMware library's detection and commands against a stand-in, for QEMU has none of VMware's CPUID leaves
+and no VMCALL form, and answers neither time nor steal_clock.
 
 The library's own code runs as a process: reading the port faults there, and so does what is put in place
 of VMCALL and VMMCALL (which would leave for the hypervisor below the build machine, if there is one). The
-handler answers in VMware's stead, by the registers of open-vm-tools' backdoor_def.h. What VMware itself does
-is not shown by this.
+handler answers in VMware's stead, by the registers of open-vm-tools' backdoor_def.h, and a table does in
+CPUID's. What VMware itself does is not shown by this.
 """
 
 from __future__ import annotations
@@ -23,7 +23,30 @@ FOLDER = ROOT / "backends/vmware"
 PROGRAM = r"""
 #include "native/native.h"
 #include "vmware.h"
+#include <vmware/hypercalls.h>
 #include <vmware/routines.h>
+
+/* The processor's leaves: whether there is a hypervisor, its first leaf and its leaf of features. */
+static struct { uint32_t hypervisor, last, features; const char *signature; } leaves;
+
+static struct vmi__cpuid played_cpuid(uint32_t leaf)
+{
+    struct vmi__cpuid id = {0, 0, 0, 0};
+
+    if (leaf == 1)
+        id.ecx = leaves.hypervisor << 31;
+    if (leaf == 0x40000000 && leaves.hypervisor) {
+        id.eax = leaves.last;
+        memcpy(&id.ebx, leaves.signature, 4);
+        memcpy(&id.ecx, leaves.signature + 4, 4);
+        memcpy(&id.edx, leaves.signature + 8, 4);
+    }
+    if (leaf == 0x40000010 && leaves.last >= leaf)
+        id.ecx = leaves.features;
+    return id;
+}
+#define vmi__cpuid(leaf, subleaf) played_cpuid(leaf)
+#include "vmware.c"
 
 /* Linux's system calls and signal frame for i386 (asm/unistd_32.h, asm/sigcontext.h, asm/ucontext.h). */
 #define SYS_exit 1
@@ -53,10 +76,16 @@ uint32_t vmi__native_cpus_started = 1;
 static uint32_t current;
 uint32_t vmi__native_cpu_by_tss(void) { return current; }
 uint64_t vmi__native_get_wallclock_time(void) { return 77; }
-void vmi__print(const char *text) { (void)text; }
+static char printed[200], *print_to = printed;
+void vmi__print(const char *text)
+{
+    while (*text)
+        *print_to++ = *text++;
+}
 
 /* ---- the stand-in ---- */
-static unsigned faults, answers, last_form;
+static unsigned faults, answers, last_form, magic = 0x564d5868;
+static uint64_t hz;
 static uint64_t steal_addresses[2];
 
 static void handler(int signal, void *info, struct context *c)
@@ -87,12 +116,19 @@ static void handler(int signal, void *info, struct context *c)
         return;
     }
     switch (c->ecx & 0xffff) {
+    case 10:
+        c->eax = 6; c->ebx = magic; c->ecx = 4;
+        break;
+    case 45:
+        c->eax = (unsigned)hz; c->ebx = (unsigned)(hz >> 32); c->ecx = 66000000;
+        break;
     case 46: /* 2^32 + 5 s and 250000 us */
         c->esi = 1; c->edx = 5; c->ebx = 250000; c->ecx = 1000000;
         break;
     case 91:
-        steal_addresses[current] = (uint64_t)c->esi << 32 | c->edi;
-        c->eax = 1;
+        if (c->edi)
+            steal_addresses[current] = (uint64_t)c->esi << 32 | c->edi;
+        c->eax = 1; c->ebx = c->esi = 0xdead;
         break;
     default:
         c->eax = 0xffffffff;
@@ -102,14 +138,80 @@ static void handler(int signal, void *info, struct context *c)
 
 #define CHECK(number, condition) do { if (!(condition)) call(SYS_exit, number, 0, 0, 0); } while (0)
 
+/* Whether a hypercall, or a command, keeps ebx, esi and edi, which the handler destroys. */
+#define KEEPS(function, first) ({ \
+    unsigned kept_; \
+    __asm__ volatile("push $0; push $0; push $0\n\t" \
+                     "mov $0x11, %%ebx; mov $0x22, %%esi; mov $0x33, %%edi\n\t" \
+                     "call " #function "; add $12, %%esp\n\t" \
+                     "sub $0x11, %%ebx; sub $0x22, %%esi; sub $0x33, %%edi\n\t" \
+                     "or %%esi, %%ebx; or %%edi, %%ebx; mov %%ebx, %%eax" \
+                     : "=a"(kept_) : "0"(first) : "ebx", "ecx", "edx", "esi", "edi", "cc", "memory"); \
+    kept_ == 0; })
+
+/* Asks for the backdoor anew; the frequency that it tells, or 0. */
+static uint64_t detected(const char *signature, uint32_t last, uint32_t features)
+{
+    leaves.hypervisor = signature != 0;
+    leaves.signature = signature;
+    leaves.last = last;
+    leaves.features = features;
+    vmi__vmware_present = false;
+    faults = version = product = bus_hz = 0;
+    tsc_hz = 0;
+    vmi__vmware_form = 9;
+    return vmi__vmware_detect();
+}
+
+static bool same(const char *text, const char *other)
+{
+    while (*text && *text == *other)
+        text++, other++;
+    return *text == *other;
+}
+
+static void detection(void)
+{
+    static const char theirs[] = "VMwareVMware", others[] = "TCGTCGTCGTCG";
+    static const uint8_t forms[] = {
+        VMWARE__BY_PORT, VMWARE__BY_VMMCALL, VMWARE__BY_VMCALL, VMWARE__BY_VMCALL};
+    uint32_t features;
+
+    answers = 1;
+    hz = 5000000123;
+    /* A bare machine's port is let alone. */
+    CHECK(50, detected(0, 0, 0) == 0 && faults == 0 && !vmi__vmware_present);
+    CHECK(51, detected(others, 0x40000001, 0) == hz && vmi__vmware_present && last_form == VMWARE__BY_PORT);
+    CHECK(52, detected(theirs, 0x4000000f, 3) == hz && last_form == VMWARE__BY_PORT);
+    for (features = 0; features < 4; features++)
+        CHECK(53 + features, detected(theirs, 0x40000010, features) == hz && last_form == forms[features]);
+    vmi__vmware_describe();
+    CHECK(57, same(printed, "# vmware version=6 product=4 by=vmcall tsc_khz=5000000 bus_khz=66000"
+                            " time=no steal=no\r\n"));
+    /* Not known, and nonsense. */
+    hz = 0xffffffffffffffff;
+    CHECK(60, detected(theirs, 0x40000010, 0) == 0 && vmi__vmware_present);
+    hz = 1000;
+    CHECK(61, detected(theirs, 0x40000010, 0) == 0 && vmi__vmware_present);
+    /* Something else has the port. */
+    magic = 0;
+    CHECK(62, detected(others, 0x40000001, 0) == 0 && !vmi__vmware_present);
+    answers = 0;
+    CHECK(63, detected(others, 0x40000001, 0) == 0 && !vmi__vmware_present);
+    faults = 0;
+}
+
 void start_c(void)
 {
     struct action action = {handler, SA_SIGINFO, 0, {0, 0}};
+    struct vmi__vmware_answer answer;
     uint32_t form;
 
     /* Returning from a handler without a restorer is the vDSO's business. */
     call(SYS_rt_sigaction, SIGSEGV, (unsigned)&action, 0, 8);
     call(SYS_rt_sigaction, SIGILL, (unsigned)&action, 0, 8);
+
+    detection();
 
     /* No backdoor: nothing is asked. */
     CHECK(1, vmi__vmware_get_wallclock_time() == 77);
@@ -131,6 +233,9 @@ void start_c(void)
         CHECK(40 + form, vmi__vmware_tells_time && vmi__vmware_counts_stolen_time);
         CHECK(10 + form, vmi__vmware_get_wallclock_time() == 4294967301250000000ull);
         CHECK(20 + form, last_form == form);
+        CHECK(70 + form, KEEPS(vmi__vmware_hypercall_steal_clock, 0));
+        CHECK(75 + form, KEEPS(vmi__vmware_hypercall_get_time_full, 0));
+        CHECK(80 + form, KEEPS(vmi__vmware_get_time_full, &answer));
     }
 
     /* Stolen time: each CPU has its own structure, cycles of 2 GHz become nanoseconds. */
@@ -173,7 +278,7 @@ def test_commands(tmp_path: Path, optimize: str) -> None:
     command = ["gcc", "-m32", optimize, "-std=gnu11", "-march=i686", "-mno-sse", "-ffreestanding",
                "-nostdlib", "-static", "-no-pie", "-fno-pic", "-fno-stack-protector",
                f"-I{tmp_path}", f"-I{FOLDER}", f"-I{ROOT}/backends", f"-I{ROOT}/runtime", f"-I{generated}",
-               *(str(FOLDER / name) for name in ("backdoor.S", "time.c", "vmware.c")),
+               *(str(FOLDER / name) for name in ("backdoor.S", "time.c")),
                str(generated / "vmi/vmware-hypercalls.S"), str(ROOT / "runtime/string.c"),
                str(tmp_path / "main.c"), str(tmp_path / "start.S"), "-o", str(program)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -46,10 +46,10 @@ class Nested(NestedRig):
     machine = "pc,vmport=on"
 
 
-def test_backdoor_with_frequencies(tmp_path: Path) -> None:
+def test_backdoor_with_frequencies(place: Place, tmp_path: Path) -> None:
     """Under KVM QEMU knows them: nothing is measured, and the clocks are as right as ever."""
-    kernel = kernels("sample")["vmware"]
-    rig = Nested("vmware", progress)
+    kernel = kernels("sample")[place.backend]
+    rig = Nested(place.backend, progress)
     rig.prepare()
     with rig.session([kernel], tmp_path) as session:
         outcome = session.run(Guest(kernel, "vmware-frequencies", cpus=2, deadline=90))

@@ -12,8 +12,7 @@ import pytest
 from ci.ktap import Report
 from ci.rig import Outcome
 from ci.util import BUILD, ROOT
-
-from ..conftest import Place, Run, places
+from tests.conftest import Place, Run, places
 
 PV = [place for place in places() if place.backend == "xen" and place.configuration.options["config"] == "pv"]
 pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")

@@ -10,8 +10,7 @@ import pytest
 from ci.build import kernels
 from ci.ktap import Report
 from ci.rig import Outcome
-
-from ..conftest import Place, Run, places
+from tests.conftest import Place, Run, places
 
 KVM = [place for place in places() if place.backend == "kvm"]
 PC = [place for place in places() if place.backend == "native"]
