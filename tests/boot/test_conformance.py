@@ -11,7 +11,7 @@ import pytest
 from ci.conformance import console_data, data_received, digest, typed_file, verdict
 from ci.util import BUILD
 
-from ..conftest import Place, Run, places, whole_places
+from ..conftest import Place, Run, whole_places
 
 DEADLINE = 240.0
 MODEL = BUILD / "generated/model.json"

@@ -6,8 +6,8 @@
 SUITE is a Debian release (bookworm, trixie). debootstrap makes its smallest system in FOLDER (default: a
 new folder under the temporary one, removed afterwards), with git, Python and nothing else added; this tree's
 HEAD is cloned into it, and the commands of the README's section "Two commands" are run there in turn,
-with an empty cache. Needs root, for debootstrap and chroot. Prints what ran, how it ended and how long it took;
-exit 1 if a command failed.
+with an empty cache. Needs root, for debootstrap and chroot. Prints what ran, how it ended and how long it
+took; exit 1 if a command failed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ MOUNTS = (
     ("devtmpfs", "dev", "devtmpfs"),
     ("devpts", "dev/pts", "devpts"),
 )
+ADDED = ("ca-certificates", "git", "python3")
 TAIL = 60
 
 
@@ -60,11 +61,12 @@ def mounted(system: Path) -> Iterator[None]:
 
 
 def make(suite: str, system: Path) -> None:
-    run("debootstrap", "--variant=minbase", "--include=ca-certificates,git,python3,python3-venv", suite, system)
-    for name in ("etc/resolv.conf", "etc/pip.conf"):
+    run("debootstrap", "--variant=minbase", f"--include={','.join(ADDED)}", suite, system)
+    # How this machine reaches the registries is how the new one does.
+    for name in ("etc/resolv.conf", "etc/pip.conf", "etc/ssl/certs/ca-certificates.crt"):
         if Path("/", name).is_file():
             shutil.copy(Path("/", name), system / name)
-    for path in sorted(Path("/etc/apt/apt.conf.d").glob("*proxy*")):
+    for path in sorted(Path("/etc/apt/apt.conf.d").glob("99*")):
         shutil.copy(path, system / "etc/apt/apt.conf.d")
 
 
@@ -82,7 +84,7 @@ def follow(system: Path, chosen: Sequence[str]) -> bool:
             # A new user's shell: no setting of this one, and no cache.
             done = subprocess.run(
                 ["chroot", system, "/usr/bin/env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                 "LANG=C.UTF-8", "TERM=dumb", *proxies(), "sh", "-c", f"cd /{HOME} && {command}"],
+                 "LANG=C.UTF-8", "TERM=dumb", *registries(), "sh", "-c", f"cd /{HOME} && {command}"],
                 stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False,
             )  # fmt: skip
         seconds = time.monotonic() - started
@@ -93,9 +95,10 @@ def follow(system: Path, chosen: Sequence[str]) -> bool:
     return good
 
 
-def proxies() -> list[str]:
-    """How this machine reaches the registries, if not directly."""
-    return [f"{key}={value}" for key, value in os.environ.items() if re.fullmatch("(?i)(https?|no)_proxy", key)]
+def registries() -> list[str]:
+    """Settings by which this machine reaches the registries."""
+    wanted = re.compile("(?i)(https?|no)_proxy|pip_.*")
+    return [f"{key}={value}" for key, value in os.environ.items() if wanted.fullmatch(key)]
 
 
 def main() -> int:
