@@ -42,8 +42,8 @@ struct vmi__rom_place {
 };
 
 /*
- * Is there a VMI option ROM, whole or not? `available` is what can be read from `bytes` on. Tells a
- * stranger's ROM from one that is worth a complaint.
+ * Is there what calls itself a VMI ROM, whole or not? `available` is what can be read from `bytes`
+ * on. Tells a stranger's ROM or module from one that is worth a complaint.
  */
 bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available);
 
