@@ -11,6 +11,7 @@ void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);
 
 #define PAGE_SIZE 4096u
+#define INT3      0xcc
 
 static uint32_t get16(const uint8_t *bytes)
 {
@@ -240,6 +241,7 @@ const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_plac
     if (rom->text_size > text->room || rom->memory_size > data->room)
         return "there is no room for it";
     memcpy(text->memory, rom->bytes, rom->text_size);
+    memset(text->memory + rom->text_size, INT3, text->room - rom->text_size);
     memcpy(data->memory, rom->bytes + rom->data_offset, rom->data_size);
     memset(data->memory + rom->data_size, 0, rom->memory_size - rom->data_size);
     for (uint32_t i = 0; i < rom->reloc_count; i++) {

@@ -59,6 +59,7 @@ static void hold_description(const struct vmi__rom *rom, size_t size)
 
         HOLDS(vmi__rom_find(rom, entry.ordinal, &call) && call.target == entry.target);
         HOLDS(within(call.target, 1, VMI__ROM_X_END, rom->text_size));
+        HOLDS(call.kind <= VMI__ROM_NOP && call.inline_length <= VMI__ROM_INLINE_MAX);
         HOLDS(!call.inline_length ||
               within(call.inline_offset, call.inline_length, VMI__ROM_X_END, rom->text_size));
     }

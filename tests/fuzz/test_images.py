@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from ctypes import CDLL
+from pathlib import Path
 
 import pytest
 
+from codegen import vmirom
 from codegen.vmirom import PAGE, ROM, get
 
-from .host import CODE, DATA, SLOT, SLOTS, TEXT, Binder, Loaded, Site
+from .host import CODE, DATA, SLOT, SLOTS, TEXT, Loaded, Site, binder
 from .images import BROKEN, JUMP, NONE, NOP, Broken, Call, seal, synthetic
 
 CPUID, SET_CR3, IRET = (bytes.fromhex(code) for code in ("0fa2", "0f22d8", "cf"))
@@ -29,13 +33,13 @@ def nops(length: int) -> bytes:
     return bytes.fromhex(NOPS[min(length, 9)] + NOPS[max(length - 9, 0)])
 
 
-@pytest.fixture(scope="module")
-def binder(tmp_path_factory: pytest.TempPathFactory) -> Binder:
-    return Binder(tmp_path_factory.mktemp("binder"))
+@pytest.fixture(scope="module", name="binder")
+def make_binder(tmp_path_factory: pytest.TempPathFactory) -> CDLL:
+    return binder(tmp_path_factory.mktemp("binder"))
 
 
 @pytest.fixture
-def provider(binder: Binder) -> Loaded:
+def provider(binder: CDLL) -> Loaded:
     loaded = Loaded(binder, synthetic(CALLS))
     assert loaded.refused == ""
     return loaded
@@ -76,27 +80,28 @@ def test_image_is_described_and_put_into_place(provider: Loaded) -> None:
     assert struct.unpack_from("<I", text, start + 1)[0] == TEXT + probe
     assert struct.unpack_from("<2I", data) == (TEXT + start, DATA + rom.memory_size)
     assert data[8 : rom.data_size] == bytes(range(64))
-    assert data[rom.data_size :] == bytes(rom.memory_size - rom.data_size)
-    changed = {at for at in range(len(text)) if text[at] != image[at]}
+    assert data[rom.data_size : rom.memory_size] == bytes(rom.memory_size - rom.data_size)
+    changed = {at for at in range(rom.text_size) if text[at] != image[at]}
     assert changed <= {*range(probe + 1, probe + 5), *range(start + 1, start + 5)}
+    assert set(text[rom.text_size :]) == {0xCC}, "nothing is left of an image that was there before"
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
-def test_broken_image_is_refused(binder: Binder, broken: Broken) -> None:
+def test_broken_image_is_refused(binder: CDLL, broken: Broken) -> None:
     loaded = Loaded(binder, broken.of(synthetic(CALLS)))
     reason = loaded.refused or loaded.slots(ORDINALS)[0] or loaded.load()[0]
     assert reason == broken.reason
 
 
 @pytest.mark.parametrize("length", [0, 1, 143, 144, 511, 512, 4607])
-def test_image_that_ends_early_is_refused(binder: Binder, length: int) -> None:
+def test_image_that_ends_early_is_refused(binder: CDLL, length: int) -> None:
     image = synthetic(CALLS)
     assert len(image) == 4608
     wanted = "it is longer than the memory that it lies in" if length >= 144 else "it is no VMI ROM"
     assert Loaded(binder, image[:length]).refused == wanted
 
 
-def test_image_without_length_is_refused(binder: Binder) -> None:
+def test_image_without_length_is_refused(binder: CDLL) -> None:
     image = bytearray(synthetic(CALLS))
     image[ROM["LENGTH"]] = 0
     assert Loaded(binder, bytes(image)).refused == "it is shorter than its header"
@@ -109,13 +114,13 @@ def test_image_needs_room(provider: Loaded) -> None:
     assert provider.load(text, data - 1)[0] == "there is no room for it"
 
 
-def test_name_has_at_most_31_characters(binder: Binder) -> None:
+def test_name_has_at_most_31_characters(binder: CDLL) -> None:
     assert Loaded(binder, synthetic(CALLS, name=b"n" * 31)).rom.name == b"n" * 31
     assert Loaded(binder, synthetic(CALLS, name=b"n" * 32)).refused == "its name cannot be printed"
 
 
 @pytest.mark.parametrize("part", ["text", "data"])
-def test_relocation_that_reaches_beyond_its_part_is_refused(binder: Binder, part: str) -> None:
+def test_relocation_that_reaches_beyond_its_part_is_refused(binder: CDLL, part: str) -> None:
     """A place of four bytes must lie in one part; the last one that does is relocated."""
     for more, reason in ((0, ""), (1, "one of its relocations is outside of it")):
         image = bytearray(synthetic(CALLS))
@@ -130,10 +135,11 @@ def test_relocation_that_reaches_beyond_its_part_is_refused(binder: Binder, part
         got, text, data = loaded.load()
         assert got == reason
         if not reason:
-            assert (text if part == "text" else data[: loaded.rom.data_size])[-4:] == struct.pack("<I", TEXT)
+            relocated = text[place:] if part == "text" else data[place - PAGE :]
+            assert struct.unpack_from("<I", relocated) == (TEXT,)
 
 
-def test_every_word_of_the_header_can_be_anything(binder: Binder) -> None:
+def test_every_word_of_the_header_can_be_anything(binder: CDLL) -> None:
     """Whatever stands in one word, the image is refused or can be put into place; no read or write ends the
     process."""
     image = synthetic(CALLS)
@@ -186,13 +192,13 @@ def test_instructions_fill_a_site_by_prefixes_and_nops(provider: Loaded, length:
 
 
 @pytest.mark.parametrize("first", bytes.fromhex("262e363e6465707fc2c3cccdcfe8e9ebff"))
-def test_what_takes_no_prefix_is_filled_by_nops(binder: Binder, first: int) -> None:
+def test_what_takes_no_prefix_is_filled_by_nops(binder: CDLL, first: int) -> None:
     inline = bytes([first, 0xC0])
     provider = Loaded(binder, synthetic([Call(0, NONE, inline)]))
     assert provider.bind(*kernel((0, 0, 7)))[1][:7] == inline + nops(5)
 
 
-def test_instructions_of_the_length_of_a_site_are_put_as_they_are(binder: Binder) -> None:
+def test_instructions_of_the_length_of_a_site_are_put_as_they_are(binder: CDLL) -> None:
     for length in range(5, 16):
         inline = bytes(range(0x40, 0x40 + length))
         provider = Loaded(binder, synthetic([Call(0, NONE, inline)]))
@@ -206,7 +212,7 @@ def test_site_becomes_a_direct_call(provider: Loaded, length: int) -> None:
     assert code[1 : 1 + length] == branch(0xE8, CODE + 1, target(provider.image.raw, 129)) + nops(length - 5)
 
 
-def test_instructions_that_do_not_fit_are_called(binder: Binder) -> None:
+def test_instructions_that_do_not_fit_are_called(binder: CDLL) -> None:
     provider = Loaded(binder, synthetic([Call(0, NONE, bytes(6))]))
     reason, code, counts = provider.bind(*kernel((0, 0, 5)))
     assert (reason, counts) == ("", (0, 1, 0))
@@ -220,7 +226,7 @@ def test_site_becomes_nops(provider: Loaded, length: int) -> None:
     assert code[:length] == nops(length)
 
 
-def test_jump_stays_a_jump(binder: Binder) -> None:
+def test_jump_stays_a_jump(binder: CDLL) -> None:
     """Whatever kind the call is of: nothing comes back from a jump, so that it is never left out."""
     provider = Loaded(binder, synthetic([Call(0), Call(1, JUMP), Call(2, NOP), Call(3, NONE, IRET)]))
     for ordinal in (0, 1, 2):
@@ -296,3 +302,19 @@ def test_site_of_impossible_length_is_refused(provider: Loaded, length: int) -> 
 def test_site_of_a_call_that_there_is_not_is_refused(provider: Loaded, ordinal: int) -> None:
     wanted = "a call site is for a call that the provider does not have"
     assert stays(provider, *kernel((0, ordinal, 5))) == wanted
+
+
+def test_tool_shows_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever file it is given."""
+    good, bad = tmp_path / "good.rom", tmp_path / "bad.rom"
+    good.write_bytes(synthetic(CALLS))
+    assert vmirom.main(["show", str(good)]) == 0
+    assert re.fullmatch(r"synthetic: 4608 bytes, .* 4 relocations, 6 calls\n", capsys.readouterr().out)
+    for content in (b"", bytes(4096), *(broken.of(synthetic(CALLS)) for broken in BROKEN)):
+        bad.write_bytes(content)
+        status = vmirom.main(["show", str(good), str(bad)])
+        out, err = capsys.readouterr()
+        if status:
+            assert (out, err) == ("", f"vmirom: {bad} is no provider image\n")
+        else:
+            assert out.count("\n") == 2 and not err
