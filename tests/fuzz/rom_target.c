@@ -94,6 +94,8 @@ static struct vmi__rom_place reserve(uint32_t size, uint32_t most, uint32_t addr
 /* Relocates back, last first; then both parts are what the file has. */
 static void hold_memory(const struct vmi__rom *rom, const struct memory *memory)
 {
+    uint32_t next = UINT32_MAX;
+
     for (uint32_t i = rom->reloc_count; i-- > 0;) {
         uint32_t entry = read_word(rom->bytes + rom->reloc_offset + i * VMI__ROM_RELOC_SIZE),
                  place = entry >> 1, size = entry & 1 ? rom->memory_size : rom->text_size,
@@ -102,6 +104,8 @@ static void hold_memory(const struct vmi__rom *rom, const struct memory *memory)
         uint8_t *at = place < rom->text_size ? memory->text.memory + place
                                              : memory->data.memory + (place - rom->data_offset);
 
+        HOLDS(place + 4 <= next);
+        next = place;
         word = read_word(at);
         HOLDS(word - to <= size || word + VMI__LINEAR_BASE - to <= size);
         write_word(at, word - to + from);

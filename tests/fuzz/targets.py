@@ -47,8 +47,9 @@ def images() -> Iterator[bytes]:
     plain = synthetic(INTERFACE)
     yield plain
     yield synthetic(INTERFACE[:3], memory=0x20000)
-    yield synthetic(INTERFACE, name=b"x" * 31, data=b"", memory=8)
-    for first in (b"\x2e", b"\x65", b"\xeb", b"\xff", b"\x74"):  # what takes no prefix
+    for length in (31, 32, 200):
+        yield synthetic(INTERFACE, name=b"x" * length, data=b"", memory=8)
+    for first in (b"\x26", b"\x65", b"\xeb", b"\xff", b"\x74"):  # what takes no prefix
         yield synthetic((Call(0, NONE, first + b"\0"), *INTERFACE[1:])) + sites((0, 0, 5, 0))
     for length in range(5, 16):
         yield plain + sites(
