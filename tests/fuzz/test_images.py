@@ -139,6 +139,20 @@ def test_relocation_that_reaches_beyond_its_part_is_refused(binder: CDLL, part: 
             assert struct.unpack_from("<I", relocated) == (TEXT,)
 
 
+@pytest.mark.parametrize(("more", "length"), [(-2, 2), (-2, 3), (3, 1), (4, 1)])
+def test_instructions_beside_a_relocation(binder: CDLL, more: int, length: int) -> None:
+    """Not one byte of what is copied to sites may be relocated."""
+    image = bytearray(synthetic([Call(0, NONE, CPUID)]))
+    place = get(image, "X_PROBE") + 1
+    entry = get(image, "X_CALLS_OFFSET")
+    image[entry + ROM["CALL_INLINE_LENGTH"]] = length
+    struct.pack_into("<I", image, entry + ROM["CALL_INLINE"], place + more)
+    seal(image)
+    reason = Loaded(binder, bytes(image)).load()[0]
+    beside = more + length <= 0 or more >= 4
+    assert reason == ("" if beside else "one of its calls has instructions that are relocated")
+
+
 def test_every_word_of_the_header_can_be_anything(binder: CDLL) -> None:
     """Whatever stands in one word, the image is refused or can be put into place; no read or write ends the
     process."""
