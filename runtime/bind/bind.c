@@ -294,7 +294,6 @@ void vmi__bind_start(void)
 
     vmi__kernel.main = bind;
     start(&vmi__kernel);
-    stop();
 }
 
 void vmi__bind_paravirtual(const char *name, const void *info)
@@ -304,4 +303,5 @@ void vmi__bind_paravirtual(const char *name, const void *info)
     vmi__kernel.protocol = VMI_BOOT_PARAVIRTUAL;
     vmi__kernel.info = (uint32_t)(uintptr_t)info;
     vmi__bind_start();
+    stop();
 }

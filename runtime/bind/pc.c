@@ -35,7 +35,7 @@ static bool try_roms(void)
     return false;
 }
 
-static void __attribute__((noreturn)) start(uint32_t protocol, uint32_t magic, uint32_t info)
+static void start(uint32_t protocol, uint32_t magic, uint32_t info)
 {
     vmi__kernel.protocol = protocol;
     vmi__kernel.magic = magic;
@@ -50,6 +50,8 @@ void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char
     vmi__bind_named(0);
     vmi__kernel.refuse = reason;
     start(protocol, magic, info);
+    for (;;)
+        __asm__ volatile("ud2");
 }
 
 void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
@@ -61,4 +63,7 @@ void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
     if (!(sound && try_modules()) && !try_roms() && !vmi__bind_builtin())
         vmi__pc_refuse(protocol, magic, info, "no provider is of the name in option vmi.provider=");
     start(protocol, magic, info);
+    vmi__pc_refuse(
+        protocol, magic, info,
+        "the provider of option vmi.provider= is not for a kernel that a PC loader starts");
 }

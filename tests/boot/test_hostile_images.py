@@ -92,3 +92,15 @@ def test_good_image_among_broken_ones_is_taken(run: Run, tmp_path: Path) -> None
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.binding["source"].startswith("module@0x")
+
+
+@pytest.mark.parametrize("image", sorted((BUILD / "backends").glob("*.rom")), ids=lambda path: path.stem)
+def test_any_provider_can_be_asked_for(run: Run, image: Path) -> None:
+    """Whether or not it is at home: it runs, or the console says why not."""
+    outcome, report = run(HARDWARE, f"checks=boot vmi.provider={image.stem}", bound_kernel("sample"))
+    if outcome.clean:
+        assert report.failures() == []
+        assert report.binding["provider"] == image.stem
+    else:
+        assert "0x13 (refused)" in outcome.end
+        assert re.search(r"^vmi: cannot run: \w", outcome.console, re.MULTILINE)
