@@ -68,6 +68,8 @@ def memories() -> Iterator[bytes]:
     mib = structures.MIB
     for modules in ([], [(2 * mib, 2 * mib + 5, structures.TEXT + 7)]):
         yield structures.multiboot(modules=modules).encode()
+    kinds = [(3 * mib + kind * 0x1800, 0x2000, kind) for kind in range(20)]
+    yield structures.multiboot([*structures.MAP_OF_A_PC, *kinds]).encode()
     yield structures.pvh(modules=[(3 * mib + 1, 4096, 0)]).encode()
     for memory, _ in structures.REFUSALS.values():
         yield memory.encode()
@@ -114,8 +116,8 @@ TARGETS = (
         ("multiboot.c", "pvh.c", "options.c"),
         ("loader.c", "memory_map.c", "multiboot.c", "options.c", "pvh.c"),
         memories,
-        4096,
-        300_000,
+        12288,
+        200_000,
     ),
 )
 
