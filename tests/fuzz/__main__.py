@@ -11,7 +11,9 @@ the corpus covers are printed. Exit status 1 if something was found: the input i
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 from ci.build import build
 from ci.util import RESULTS, UserError, progress
@@ -37,6 +39,8 @@ def main(arguments: list[str]) -> int:
             raise UserError(f"no target {name}; there are {' '.join(known)}", 2)
     if options.seconds < 1:
         raise UserError("--seconds wants a positive number", 2)
+    # The build's tools are beside this Python.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     build("include/vmi/vmi.h")
     found = False
     for name in options.targets or known:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -96,6 +97,8 @@ class Target:
         sources = [HERE / f"{self.name}_target.c", *(ROOT / "runtime" / source for source in self.sources)]
         command = ["clang", *FLAGS, *how, f"-I{HERE / 'host'}", f"-isystem{BUILD / 'include'}",
                    f"-I{ROOT / 'runtime'}", f"-I{HERE}", "-o", str(program), *map(str, sources)]  # fmt: skip
+        if not shutil.which(command[0]):
+            raise UserError(f"{command[0]}: not found; ./vmi setup installs it")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"fuzz target {self.name} is not built:\n{done.stderr}")
