@@ -6,6 +6,7 @@ Standard library only: it runs before anything is there.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -19,8 +20,8 @@ VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
 STAMP = VENV / "vmi-setup"
 
-# A program in PATH, or a file, and the package that brings it. No hypervisor and no kernel is among
-# them: rigs unpack those into the cache.
+# A program in PATH, or a file (a shell pattern), and the package that brings it. No hypervisor and no
+# kernel is among them: rigs unpack those into the cache.
 SYSTEM = {
     "gcc": "gcc",
     "ld": "binutils",
@@ -46,6 +47,7 @@ SYSTEM = {
 FOR_TESTS = {
     "chromium": "chromium",
     "cmake": "cmake",
+    "/usr/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a": "libclang-rt-dev",
     "dh": "debhelper",
     "dh_python3": "dh-python",
     "dpkg-buildpackage": "dpkg-dev",
@@ -59,7 +61,7 @@ def missing_packages(tests: bool = True) -> list[str]:
     """Packages for what is not on this machine."""
     wanted = set()
     for need, package in {**SYSTEM, **(FOR_TESTS if tests else {})}.items():
-        if not (os.path.exists(need) if need.startswith("/") else shutil.which(need)):
+        if not (glob.glob(need) if need.startswith("/") else shutil.which(need)):
             wanted.add(package)
     return sorted(wanted)
 

@@ -112,7 +112,7 @@ def make(source: Path) -> bytes:
 
 def name_of(rom: bytes) -> str:
     start = get(rom, "X_NAME_OFFSET")
-    return rom[start : rom.index(0, start)].decode("ascii")
+    return rom[start:].partition(b"\0")[0].decode("ascii", "backslashreplace")
 
 
 def builtin(paths: Sequence[Path]) -> str:
@@ -138,7 +138,10 @@ def builtin(paths: Sequence[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def show(rom: bytes) -> str:
+def show(path: Path) -> str:
+    rom = path.read_bytes()
+    if len(rom) < ROM["X_END"] or get(rom, "X_MAGIC") != ROM["X_MAGIC_VALUE"]:
+        raise RomError(f"{path} is no provider image")
     return (
         f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, "
         f"text {get(rom, 'X_TEXT_SIZE')}, data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
@@ -154,12 +157,14 @@ def main(arguments: Sequence[str]) -> int:
             case ["builtin", target, *paths] if paths:
                 Path(target).write_text(builtin([Path(path) for path in paths]))
             case ["show", *paths] if paths:
-                print("\n".join(show(Path(path).read_bytes()) for path in paths))
+                print("\n".join(show(Path(path)) for path in paths))
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2
     except (RomError, OSError, ELFError, struct.error) as error:
-        print(f"vmirom: {arguments[1]}: {error}", file=sys.stderr)
+        # Of several files, the error itself says which.
+        where = "" if arguments[0] == "show" else f"{arguments[1]}: "
+        print(f"vmirom: {where}{error}", file=sys.stderr)
         return 1
     return 0
 

@@ -27,9 +27,10 @@ struct info {
     uint32_t loader_name;
 };
 
+/* Entries of lists are packed: a loader may put a list at any address. */
 struct module {
     uint32_t start, end, command_line, reserved;
-};
+} __attribute__((packed));
 
 /* `size` counts from the member behind it, is at least 20 and leads to the next entry. */
 struct memory_entry {

@@ -20,15 +20,16 @@ struct start_info {
     uint32_t reserved;
 };
 
+/* Entries of lists are packed: a loader may put a list at any address. */
 struct module {
     uint64_t base, size, command_line, reserved;
-};
+} __attribute__((packed));
 
 /* The kinds are those of VMI_MEMORY_; what is above them is not RAM to this kernel. */
 struct memory_entry {
     uint64_t base, size;
     uint32_t kind, reserved;
-};
+} __attribute__((packed));
 
 static const char *read_memory_map(const struct vmi__loader_view *view,
                                    const struct start_info *info)

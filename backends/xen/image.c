@@ -8,5 +8,7 @@
 
 void vmi__image_enter(void)
 {
+    if (vmi__kernel.protocol != VMI_BOOT_PARAVIRTUAL)
+        return;
     vmi__xen_start((const struct start_info *)(uintptr_t)vmi__kernel.info);
 }

@@ -13,7 +13,9 @@
 
 #define LARGE_SHIFT 21
 
-#define NOTES_MAX 2048
+/* Refusals leave room for the report. */
+#define NOTES_MAX      4096
+#define NOTES_REFUSALS (NOTES_MAX - 512)
 
 /* runtime/kernel.ld and the generated slots.S */
 extern uint8_t vmi_image_start[], vmi_text_end[], vmi__slots[], vmi__slots_end[];
@@ -112,13 +114,22 @@ static const char *load(const struct vmi__rom *rom)
     return vmi__rom_load(rom, &text, &data);
 }
 
+static struct vmi__code slots(void)
+{
+    return (struct vmi__code){vmi__slots, (uint32_t)(vmi__slots_end - vmi__slots),
+                              (uint32_t)(uintptr_t)vmi__slots};
+}
+
 bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uint32_t address)
 {
     const char *reason = vmi__rom_read(bytes, available, &provider);
+    const struct vmi__code interface = slots();
     bool asked;
 
     if (!reason && !is_wanted(provider.name, &asked))
         return false;
+    if (!reason)
+        reason = vmi__slots_check(&interface, &provider);
     if (!reason)
         reason = load(&provider);
     if (!reason && (asked || at_home(&provider))) {
@@ -126,7 +137,7 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
         provider_address = address;
         return true;
     }
-    if (reason) {
+    if (reason && notes_length < NOTES_REFUSALS) {
         note("# bind refused ");
         note_source(source, address);
         note(": ");
@@ -235,8 +246,7 @@ static void __attribute__((noreturn)) stop(void)
 /* In place of kernel_main for the provider: binds, then enters the kernel. */
 static void bind(const struct vmi_boot_info *boot)
 {
-    const struct vmi__code slots = {vmi__slots, (uint32_t)(vmi__slots_end - vmi__slots),
-                                    (uint32_t)(uintptr_t)vmi__slots};
+    const struct vmi__code interface = slots();
     const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
                                    (uint32_t)(uintptr_t)vmi_image_start};
     uint32_t text = (uint32_t)(uintptr_t)vmi__provider_text,
@@ -247,11 +257,9 @@ static void bind(const struct vmi_boot_info *boot)
     if (bound)
         stop();
     bound = true;
-    /* Sites name their slots, so slots come after: but a reason can be told through slots alone. */
+    vmi__slots_bind(&interface, &provider, text);
     reason =
-        vmi__sites_bind(&code, vmi_sites_start, count, slots.address, &provider, text, &counts);
-    if (vmi__slots_bind(&slots, &provider, text))
-        stop();
+        vmi__sites_bind(&code, vmi_sites_start, count, interface.address, &provider, text, &counts);
     /* A processor carries out what it has just been made to run after a serializing instruction
      * only (Intel SDM vol. 3A, 9.1.3). */
     __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx", "memory");
@@ -286,7 +294,6 @@ void vmi__bind_start(void)
 
     vmi__kernel.main = bind;
     start(&vmi__kernel);
-    stop();
 }
 
 void vmi__bind_paravirtual(const char *name, const void *info)
@@ -296,4 +303,5 @@ void vmi__bind_paravirtual(const char *name, const void *info)
     vmi__kernel.protocol = VMI_BOOT_PARAVIRTUAL;
     vmi__kernel.info = (uint32_t)(uintptr_t)info;
     vmi__bind_start();
+    stop();
 }

@@ -41,10 +41,11 @@ bool vmi__bind_builtin(void);
 bool vmi__bind_named(const char *name);
 
 /*
- * Starts the provider that was put into place last, for the kernel that vmi__kernel describes.
- * Comes back in the kernel, bound. There is no second time: a kernel that is bound stays so.
+ * Starts the provider that was put into place last, for the kernel that vmi__kernel describes, and
+ * goes on in the kernel, bound. There is no second time: a kernel that is bound stays so. Comes
+ * back only if the provider is not for a kernel that was entered by vmi__kernel.protocol.
  */
-void vmi__bind_start(void) __attribute__((noreturn));
+void vmi__bind_start(void);
 
 /*
  * For entry points of hypervisors that run a kernel their own way: binds the built-in image `name`;

@@ -35,7 +35,7 @@ static bool try_roms(void)
     return false;
 }
 
-static void __attribute__((noreturn)) start(uint32_t protocol, uint32_t magic, uint32_t info)
+static void start(uint32_t protocol, uint32_t magic, uint32_t info)
 {
     vmi__kernel.protocol = protocol;
     vmi__kernel.magic = magic;
@@ -50,13 +50,20 @@ void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char
     vmi__bind_named(0);
     vmi__kernel.refuse = reason;
     start(protocol, magic, info);
+    for (;;)
+        __asm__ volatile("ud2");
 }
 
 void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
 {
-    /* A loader that left nonsense is refused by the provider, which reads it all once more. */
-    vmi__pc_read_loader(protocol, magic, info);
-    if (!try_modules() && !try_roms() && !vmi__bind_builtin())
+    /* A loader that left nonsense is refused by the provider, which reads it all once more; its
+     * modules are nothing to take code from. */
+    bool sound = !vmi__pc_read_loader(protocol, magic, info);
+
+    if (!(sound && try_modules()) && !try_roms() && !vmi__bind_builtin())
         vmi__pc_refuse(protocol, magic, info, "no provider is of the name in option vmi.provider=");
     start(protocol, magic, info);
+    vmi__pc_refuse(
+        protocol, magic, info,
+        "the provider of option vmi.provider= is not for a kernel that a PC loader starts");
 }

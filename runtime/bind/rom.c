@@ -11,6 +11,7 @@ void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);
 
 #define PAGE_SIZE 4096u
+#define INT3      0xcc
 
 static uint32_t get16(const uint8_t *bytes)
 {
@@ -37,7 +38,6 @@ static bool inside(uint32_t offset, uint32_t size, uint32_t start, uint32_t end)
 bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available)
 {
     return available >= VMI__ROM_HEADER_SIZE &&
-           get16(bytes + VMI__ROM_SIGNATURE) == VMI__ROM_SIGNATURE_VALUE &&
            get32(bytes + VMI__ROM_VMI_SIGNATURE) == VMI__ROM_VMI_SIGNATURE_VALUE;
 }
 
@@ -53,6 +53,8 @@ static const char *read_header(const uint8_t *bytes, uint32_t available, struct 
 
     if (!vmi__rom_is_vmi(bytes, available))
         return "it is no VMI ROM";
+    if (get16(bytes + VMI__ROM_SIGNATURE) != VMI__ROM_SIGNATURE_VALUE)
+        return "it has not the signature of an option ROM";
     rom->bytes = bytes;
     rom->size = bytes[VMI__ROM_LENGTH] * (uint32_t)VMI__ROM_UNIT;
     if (rom->size > available)
@@ -133,15 +135,18 @@ static const char *read_rest(struct vmi__rom *rom)
     rom->start = get32(rom->bytes + VMI__ROM_X_START);
     if (!in_text(rom, rom->probe, 1) || !in_text(rom, rom->start, 1))
         return "its entry points are outside its text part";
-    for (; in_text(rom, name, length + 1) && rom->bytes[name + length]; length++) {
-        uint8_t character = rom->bytes[name + length];
+    for (;; length++) {
+        uint8_t character;
 
+        if (!in_text(rom, name, length + 1))
+            return "its name is not in its text part";
+        character = rom->bytes[name + length];
+        rom->name[length] = (char)character;
+        if (!character)
+            return length ? 0 : "it has no name";
         if (length == VMI__ROM_NAME_MAX || character <= ' ' || character > '~')
             return "its name cannot be printed";
-        rom->name[length] = (char)character;
     }
-    rom->name[length] = 0;
-    return length ? 0 : "it has no name";
 }
 
 const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)
@@ -195,19 +200,52 @@ static bool refers(uint32_t word, uint32_t start, uint32_t size)
     return word - start <= size || word + VMI__LINEAR_BASE - start <= size;
 }
 
+static uint32_t relocation_of(const struct vmi__rom *rom, uint32_t index)
+{
+    return get32(rom->bytes + rom->reloc_offset + index * VMI__ROM_RELOC_SIZE);
+}
+
+/* Is anything in [offset, offset + size) relocated, by relocations that are in order? */
+static bool is_relocated(const struct vmi__rom *rom, uint32_t offset, uint32_t size)
+{
+    uint32_t low = 0, high = rom->reloc_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if ((relocation_of(rom, middle) >> 1) + 4 <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < rom->reloc_count && relocation_of(rom, low) >> 1 < offset + size;
+}
+
+/* Instructions are copied from the file to call sites, where nothing of them is relocated. */
+static bool inlines_are_fixed(const struct vmi__rom *rom)
+{
+    for (uint32_t i = 0; i < rom->calls_count; i++) {
+        struct vmi__rom_call call = vmi__rom_call(rom, i);
+
+        if (call.inline_length && is_relocated(rom, call.inline_offset, call.inline_length))
+            return false;
+    }
+    return true;
+}
+
 const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
                           const struct vmi__rom_place *data)
 {
-    const uint8_t *relocations = rom->bytes + rom->reloc_offset;
     uint32_t next = VMI__ROM_X_END;
 
     if (rom->text_size > text->room || rom->memory_size > data->room)
         return "there is no room for it";
     memcpy(text->memory, rom->bytes, rom->text_size);
+    memset(text->memory + rom->text_size, INT3, text->room - rom->text_size);
     memcpy(data->memory, rom->bytes + rom->data_offset, rom->data_size);
     memset(data->memory + rom->data_size, 0, rom->memory_size - rom->data_size);
     for (uint32_t i = 0; i < rom->reloc_count; i++) {
-        uint32_t relocation = get32(relocations + i * VMI__ROM_RELOC_SIZE);
+        uint32_t relocation = relocation_of(rom, i);
         uint32_t place = relocation >> 1, word;
         uint8_t *at;
 
@@ -231,5 +269,5 @@ const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_plac
             put32(at, word + text->address);
         }
     }
-    return 0;
+    return inlines_are_fixed(rom) ? 0 : "one of its calls has instructions that are relocated";
 }

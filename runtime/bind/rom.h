@@ -42,8 +42,8 @@ struct vmi__rom_place {
 };
 
 /*
- * Is there a VMI option ROM, whole or not? `available` is what can be read from `bytes` on. Tells a
- * stranger's ROM from one that is worth a complaint.
+ * Is there what calls itself a VMI ROM, whole or not? `available` is what can be read from `bytes`
+ * on. Tells a stranger's ROM or module from one that is worth a complaint.
  */
 bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available);
 
@@ -57,7 +57,8 @@ struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index);
 bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call);
 
 /*
- * Copies both parts to their places, zeroes what the data part has beyond the file, and relocates.
+ * Copies both parts to their places, zeroes what the data part has beyond the file, fills the place
+ * of the text with breakpoints, so that nothing is left there of an image before, and relocates.
  * Returns 0, or the reason to refuse; then the places hold nothing of use.
  */
 const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,

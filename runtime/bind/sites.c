@@ -101,17 +101,49 @@ static void put_instructions(uint8_t *site, uint32_t length, const uint8_t *code
     put_nops(site + prefixes + size, length - prefixes - size);
 }
 
-static const char *bind_site(uint8_t *bytes, const struct vmi__site *site, uint32_t slot,
-                             const struct vmi__rom *rom, uint32_t text,
-                             struct vmi__site_counts *counts)
+static uint32_t slot_of(uint32_t slots, const struct vmi__site *site)
 {
+    return slots + site->ordinal * VMI__SLOT_SIZE;
+}
+
+/* Does another site begin in what a site has beyond its call, which is to be overwritten? */
+static bool is_shared(const struct vmi__site *site, const struct vmi__site *sites, uint32_t count)
+{
+    uint32_t rest = site->length - VMI__SITE_LEAST;
+
+    if (!rest)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (sites[i].address - (site->address + VMI__SITE_LEAST) < rest)
+            return true;
+    return false;
+}
+
+static const char *check_site(const struct vmi__code *code, const struct vmi__site *site,
+                              uint32_t slots, const struct vmi__rom *rom)
+{
+    uint32_t offset = site->address - code->address;
     struct vmi__rom_call call;
 
-    if (!is_branch(bytes, site->address, slot))
+    if (site->length < VMI__SITE_LEAST || site->length > VMI__SITE_MOST)
+        return "a call site has an impossible length";
+    if (offset > code->size || site->length > code->size - offset)
+        return "a call site is outside the kernel's text";
+    if (!is_branch(code->bytes + offset, site->address, slot_of(slots, site)))
         return "a call site was bound before, or is no call of its slot";
     if (!vmi__rom_find(rom, site->ordinal, &call))
         return "a call site is for a call that the provider does not have";
-    if (call.kind == VMI__ROM_NOP) {
+    return 0;
+}
+
+/* A jump does not come back, so that it cannot be left out. */
+static void bind_site(uint8_t *bytes, const struct vmi__site *site, const struct vmi__rom *rom,
+                      uint32_t text, struct vmi__site_counts *counts)
+{
+    struct vmi__rom_call call;
+
+    vmi__rom_find(rom, site->ordinal, &call);
+    if (call.kind == VMI__ROM_NOP && bytes[0] == CALL) {
         put_nops(bytes, site->length);
         counts->nop++;
     } else if (call.kind == VMI__ROM_NONE && call.inline_length <= site->length) {
@@ -122,7 +154,6 @@ static const char *bind_site(uint8_t *bytes, const struct vmi__site *site, uint3
         put_nops(bytes + VMI__SITE_LEAST, site->length - VMI__SITE_LEAST);
         counts->call++;
     }
-    return 0;
 }
 
 const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site *sites,
@@ -130,35 +161,50 @@ const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site
                             uint32_t text, struct vmi__site_counts *counts)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const struct vmi__site *site = &sites[i];
-        uint32_t offset = site->address - code->address;
-        const char *reason;
+        const char *reason = check_site(code, &sites[i], slots, rom);
 
-        if (site->length < VMI__SITE_LEAST || site->length > VMI__SITE_MOST)
-            return "a call site has an impossible length";
-        if (offset > code->size || site->length > code->size - offset)
-            return "a call site is outside the kernel's text";
-        reason = bind_site(code->bytes + offset, site, slots + site->ordinal * VMI__SLOT_SIZE, rom,
-                           text, counts);
+        if (!reason && is_shared(&sites[i], sites, count))
+            reason = "two call sites overlap";
         if (reason)
             return reason;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *bytes = code->bytes + (sites[i].address - code->address);
+
+        /* One that a site before it has changed shares bytes with it, or is the same. */
+        if (!is_branch(bytes, sites[i].address, slot_of(slots, &sites[i])))
+            return "two call sites overlap";
+        bind_site(bytes, &sites[i], rom, text, counts);
     }
     return 0;
 }
 
-const char *vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom,
-                            uint32_t text)
+/* Whether the interface has the call of a slot. */
+static bool is_slot(const struct vmi__code *slots, uint32_t offset)
+{
+    return slots->bytes[offset] != INT3;
+}
+
+const char *vmi__slots_check(const struct vmi__code *slots, const struct vmi__rom *rom)
+{
+    for (uint32_t offset = 0; offset < slots->size; offset += VMI__SLOT_SIZE) {
+        struct vmi__rom_call call;
+
+        if (is_slot(slots, offset) && !vmi__rom_find(rom, offset / VMI__SLOT_SIZE, &call))
+            return "it lacks a call of the interface";
+    }
+    return 0;
+}
+
+void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, uint32_t text)
 {
     for (uint32_t offset = 0; offset < slots->size; offset += VMI__SLOT_SIZE) {
         uint8_t *slot = slots->bytes + offset;
         struct vmi__rom_call call;
 
-        if (slot[0] == INT3)
-            continue; /* no such ordinal */
-        if (!vmi__rom_find(rom, offset / VMI__SLOT_SIZE, &call))
-            return "it lacks a call of the interface";
+        if (!is_slot(slots, offset) || !vmi__rom_find(rom, offset / VMI__SLOT_SIZE, &call))
+            continue;
         memset(slot, INT3, VMI__SLOT_SIZE);
         put_branch(slot, JUMP, slots->address + offset, text + call.target);
     }
-    return 0;
 }

@@ -33,19 +33,21 @@ struct vmi__site_counts {
 
 /*
  * Binds every site. All must lie in `code` and hold a call of, or a jump to, the slot of their
- * ordinal (slots begin at the address `slots`): a site that was bound already, or that overlaps
- * another, does not. `text` is the address of the provider's text part. Returns 0, or the reason to
- * stop.
+ * ordinal (slots begin at the address `slots`), which a site that was bound already does not, and
+ * must not overlap. `text` is the address of the provider's text part. Returns 0, or the reason to
+ * stop; then nothing was changed, but where sites overlap in their first bytes.
  */
 const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site *sites,
                             uint32_t count, uint32_t slots, const struct vmi__rom *rom,
                             uint32_t text, struct vmi__site_counts *counts);
 
 /*
- * Fills the slots that the interface has, which are those that begin with a jump. The provider must
- * have a call for each. Returns 0, or the reason to refuse the provider.
+ * Has the provider a call for each slot that the interface has? Those begin with a jump. Returns 0,
+ * or the reason to refuse the provider.
  */
-const char *vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom,
-                            uint32_t text);
+const char *vmi__slots_check(const struct vmi__code *slots, const struct vmi__rom *rom);
+
+/* Fills the slots of all calls that the interface and the provider have. */
+void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, uint32_t text);
 
 #endif

@@ -12,14 +12,16 @@ uint32_t vmi__image_probe(void);
 
 /*
  * Starts the library for the kernel that `kernel` describes, on the kernel's boot stack, and leaves
- * through kernel->main with the library's tables filled in.
+ * through kernel->main with the library's tables filled in. Comes back only if the library has no
+ * way in for a kernel that was entered by kernel->protocol; then nothing has happened.
  */
-void vmi__image_start(struct vmi__kernel *kernel) __attribute__((noreturn));
+void vmi__image_start(struct vmi__kernel *kernel);
 
 /*
  * The library's own way in, with vmi__kernel filled: what its entry point does where it is linked
- * with a kernel. Defined once for the PC libraries, and by each other one.
+ * with a kernel. Comes back as vmi__image_start does. Defined once for the PC libraries, and by
+ * each other one.
  */
-void vmi__image_enter(void) __attribute__((noreturn));
+void vmi__image_enter(void);
 
 #endif

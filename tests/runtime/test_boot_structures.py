@@ -361,6 +361,14 @@ REFUSALS: dict[str, tuple[Memory, str]] = {
     "PVH version": (pvh(words_to={"version": 0}), "no memory map"),
     "PVH information far away": (Memory(protocol=PVH, info=FAR), "PVH start information is outside"),
     "PVH information at the end": (Memory(protocol=PVH, info=SIZE - 39), "PVH start information is outside"),
+    "PVH information that goes on past the end": (
+        Memory(
+            protocol=PVH,
+            info=SIZE - 40,
+            pieces=[(SIZE - 40, struct.pack("<4I3Q", PVH_MAGIC, 1, 0, 0, 0, 0, 0))],
+        ),
+        "PVH start information is outside",
+    ),
     "PVH empty map": (pvh([]), "no memory map"),
     "PVH map far away": (pvh(words_to={"map": 1 << 40}), "PVH memory map is outside"),
     "PVH map at the top": (pvh(words_to={"map": (1 << 64) - 24}), "PVH memory map is outside"),

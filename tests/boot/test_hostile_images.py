@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Broken provider images beside a kernel that binds itself: each is refused with its reason, and the
+kernel runs with an image that it carries."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ci.build import bound_kernel
+from ci.util import BUILD
+from codegen.vmirom import ROM
+
+from ..conftest import Run, places
+from ..fuzz.images import BROKEN, Broken, seal
+
+HARDWARE = places()[0]
+"""The first backend, which others build on: its rig takes QEMU's own options."""
+IMAGE = BUILD / f"backends/{HARDWARE.backend}.rom"
+MODULES_MAX = 16
+"""VMI__MODULES_MAX of runtime/loader.h"""
+BATCHES = [BROKEN[start : start + MODULES_MAX] for start in range(0, len(BROKEN), MODULES_MAX)]
+
+
+def refusals(console: str) -> list[tuple[str, int, str]]:
+    """Source, address and reason of each."""
+    lines = re.findall(r"^# bind refused (\w+)@0x([0-9a-f]+): (.*?)\r?$", console, re.MULTILINE)
+    return [(source, int(address, 16), reason) for source, address, reason in lines]
+
+
+@pytest.mark.parametrize("batch", BATCHES, ids=lambda batch: batch[0].name)
+def test_broken_modules_are_refused(run: Run, tmp_path: Path, batch: tuple[Broken, ...]) -> None:
+    """As modules, which no firmware looks at first: every way to break an image."""
+    image = IMAGE.read_bytes()
+    paths = []
+    for number, broken in enumerate(batch):
+        paths.append(tmp_path / f"{number}.rom")
+        paths[-1].write_bytes(broken.of(image))
+    outcome, report = run(
+        HARDWARE, "checks=boot", bound_kernel("sample"),
+        options={"qemu": f"-initrd {','.join(map(str, paths))}"},
+    )  # fmt: skip
+    found = refusals(outcome.console)
+    assert [reason for _, _, reason in found] == [broken.reason for broken in batch]
+    assert {source for source, _, _ in found} == {"module"}
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert (report.binding["provider"], report.binding["source"]) == (HARDWARE.backend, "builtin")
+
+
+def test_broken_option_roms_are_refused(run: Run, tmp_path: Path) -> None:
+    """In the option ROM area, where firmware puts what has a good checksum and a length that fits."""
+    image = IMAGE.read_bytes()
+    wanted, options = [], []
+    # What is refused by its header needs no more than a header; so several fit.
+    for name in ("major", "no extension", "extension version", "kind", "relocations overlap"):
+        broken = next(broken for broken in BROKEN if broken.name == name)
+        content = bytearray(broken.of(image))
+        if name in ("major", "no extension", "extension version"):
+            del content[ROM["STEP"] :]
+            content[ROM["LENGTH"]] = ROM["STEP"] // ROM["UNIT"]
+            seal(content)
+        path = tmp_path / f"{name.replace(' ', '-')}.rom"
+        path.write_bytes(content)
+        options.append(f"-option-rom {path}")
+        wanted.append(broken.reason)
+    outcome, report = run(
+        HARDWARE, "checks=boot", bound_kernel("sample"), options={"qemu": " ".join(options)}
+    )
+    found = refusals(outcome.console)
+    assert sorted(reason for _, _, reason in found) == sorted(wanted)
+    assert all(
+        source == "rom" and ROM["AREA_START"] <= at < ROM["AREA_END"] and at % ROM["STEP"] == 0
+        for source, at, _ in found
+    )
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert (report.binding["provider"], report.binding["source"]) == (HARDWARE.backend, "builtin")
+
+
+def test_good_image_among_broken_ones_is_taken(run: Run, tmp_path: Path) -> None:
+    image = IMAGE.read_bytes()
+    bad, good = tmp_path / "bad.rom", tmp_path / "good.rom"
+    bad.write_bytes(BROKEN[-1].of(image))
+    good.write_bytes(image)
+    outcome, report = run(
+        HARDWARE, "checks=boot", bound_kernel("sample"), options={"qemu": f"-initrd {bad},{good}"}
+    )
+    assert [reason for _, _, reason in refusals(outcome.console)] == [BROKEN[-1].reason]
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.binding["source"].startswith("module@0x")
+
+
+@pytest.mark.parametrize("image", sorted((BUILD / "backends").glob("*.rom")), ids=lambda path: path.stem)
+def test_any_provider_can_be_asked_for(run: Run, image: Path) -> None:
+    """Whether or not it is at home: it runs, or the console says why not."""
+    outcome, report = run(HARDWARE, f"checks=boot vmi.provider={image.stem}", bound_kernel("sample"))
+    if outcome.clean:
+        assert report.failures() == []
+        assert report.binding["provider"] == image.stem
+    else:
+        assert "0x13 (refused)" in outcome.end
+        assert re.search(r"^vmi: cannot run: \w", outcome.console, re.MULTILINE)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Provider images for tests (runtime/image/rom.h): small ones from nothing, broken ones from any."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from codegen.vmirom import PAGE, ROM, get, put
+
+NONE, CALL, JUMP, NOP = ROM["NONE"], ROM["CALL"], ROM["JUMP"], ROM["NOP"]
+RET = b"\xc3"
+
+
+def seal(image: bytearray) -> None:
+    """Makes all bytes that the image has by its length add up to 0."""
+    size = image[ROM["LENGTH"]] * ROM["UNIT"]
+    image[ROM["CHECKSUM"]] = 0
+    image[ROM["CHECKSUM"]] = -sum(image[:size]) & 0xFF
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an image: by its routine alone, or by instructions of which the routine is made as well."""
+
+    ordinal: int
+    kind: int = CALL
+    inline: bytes = b""
+
+
+def synthetic(
+    calls: Sequence[Call], name: bytes = b"synthetic", data: bytes = bytes(range(64)), memory: int = 256
+) -> bytes:
+    """An image with these calls. Its probe holds an address of the data part, its start one of the text
+    part, and its data begins with one of each."""
+    text = bytearray(ROM["X_END"])
+
+    def append(content: bytes) -> int:
+        text.extend(content)
+        return len(text) - len(content)
+
+    name_at = append(name + b"\0")
+    probe = append(b"\xa1" + struct.pack("<I", PAGE + 8) + RET)  # mov 8(data), %eax
+    start = append(b"\x68" + struct.pack("<I", probe) + RET)  # push $probe; ret
+    entries = []
+    for call in calls:
+        inline = append(call.inline)
+        append(RET)
+        length = len(call.inline)
+        entry = (inline, call.ordinal, call.kind, length, inline if length else 0)
+        entries.append(struct.pack("<IHBBI", *entry))
+    calls_at = append(b"".join(entries))
+    image = bytearray(text.ljust(PAGE, b"\0") + struct.pack("<2I", start, PAGE + memory) + data)
+    data_size = len(image) - PAGE
+    relocations = [probe + 1 << 1 | 1, start + 1 << 1, PAGE << 1, PAGE + 4 << 1 | 1]
+    put(image, "SIGNATURE", ROM["SIGNATURE_VALUE"], "<H")
+    put(image, "VMI_SIGNATURE", ROM["VMI_SIGNATURE_VALUE"])
+    put(image, "API_MAJOR", 3, "B")
+    put(image, "X_MAGIC", ROM["X_MAGIC_VALUE"])
+    put(image, "X_VERSION", ROM["X_VERSION_VALUE"], "<H")
+    put(image, "X_SIZE", ROM["X_END"] - ROM["EXTENSION"], "<H")
+    for field, value in (
+        ("TEXT_SIZE", len(text)),
+        ("DATA_OFFSET", PAGE),
+        ("DATA_SIZE", data_size),
+        ("MEMORY_SIZE", max(memory, data_size)),
+        ("RELOC_OFFSET", len(image)),
+        ("RELOC_COUNT", len(relocations)),
+        ("CALLS_OFFSET", calls_at),
+        ("CALLS_COUNT", len(calls)),
+        ("NAME_OFFSET", name_at),
+        ("PROBE", probe),
+        ("START", start),
+    ):
+        put(image, f"X_{field}", value)
+    image += b"".join(struct.pack("<I", relocation) for relocation in relocations)
+    image += bytes(-len(image) % ROM["UNIT"])
+    put(image, "LENGTH", len(image) // ROM["UNIT"], "B")
+    seal(image)
+    return bytes(image)
+
+
+# ---- broken on purpose ----
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A way to break an image, and what the binder says of it."""
+
+    name: str
+    reason: str
+    edit: Callable[[bytearray], None]
+    sealed: bool = True
+
+    def of(self, image: bytes) -> bytes:
+        broken = bytearray(image)
+        self.edit(broken)
+        if self.sealed:
+            seal(broken)
+        return bytes(broken)
+
+
+def field(name: str, value: int | str, form: str = "<I", more: int = 0) -> Callable[[bytearray], None]:
+    """Sets a field to a number, or to what another field says and `more`."""
+
+    def edit(image: bytearray) -> None:
+        put(image, name, (get(image, value) if isinstance(value, str) else value) + more, form)
+
+    return edit
+
+
+def relocation(index: int, change: Callable[[list[int]], int]) -> Callable[[bytearray], None]:
+    """Sets an entry to what `change` makes of all."""
+
+    def edit(image: bytearray) -> None:
+        start, count = get(image, "X_RELOC_OFFSET"), get(image, "X_RELOC_COUNT")
+        entries = list(struct.unpack_from(f"<{count}I", image, start))
+        entries[index] = change(entries)
+        struct.pack_into(f"<{count}I", image, start, *entries)
+
+    return edit
+
+
+def entry_of(image: bytes, kind: int | None = None) -> int:
+    """Offset of the first entry of the table of calls, or of the first of that kind."""
+    start, count = get(image, "X_CALLS_OFFSET"), get(image, "X_CALLS_COUNT")
+    offsets = [start + index * ROM["CALL_SIZE"] for index in range(count)]
+    return next(at for at in offsets if kind is None or image[at + ROM["CALL_KIND"]] == kind)
+
+
+def kind_unknown(image: bytearray) -> None:
+    image[entry_of(image) + ROM["CALL_KIND"]] = NOP + 1
+
+
+def call_outside(image: bytearray) -> None:
+    struct.pack_into("<I", image, entry_of(image) + ROM["CALL_TARGET"], get(image, "X_TEXT_SIZE"))
+
+
+def calls_exchanged(image: bytearray) -> None:
+    at, size = entry_of(image), ROM["CALL_SIZE"]
+    image[at : at + 2 * size] = image[at + size : at + 2 * size] + image[at : at + size]
+
+
+def instructions_too_long(image: bytearray) -> None:
+    image[entry_of(image, NONE) + ROM["CALL_INLINE_LENGTH"]] = 16
+
+
+def instructions_relocated(image: bytearray) -> None:
+    place = struct.unpack_from("<I", image, get(image, "X_RELOC_OFFSET"))[0] >> 1
+    at = entry_of(image, NONE)
+    image[at + ROM["CALL_INLINE_LENGTH"]] = 5
+    struct.pack_into("<I", image, at + ROM["CALL_INLINE"], place - 1)
+
+
+def name_to(text: bytes) -> Callable[[bytearray], None]:
+    def edit(image: bytearray) -> None:
+        at = get(image, "X_NAME_OFFSET")
+        image[at : at + len(text)] = text
+
+    return edit
+
+
+def last_byte(image: bytearray) -> None:
+    image[-1] ^= 0x10
+
+
+BROKEN = (
+    Broken("signature", "it has not the signature of an option ROM", field("SIGNATURE", 0x55AA, "<H")),
+    Broken("length", "it is longer than the memory that it lies in", field("LENGTH", 255, "B")),
+    Broken("checksum", "its checksum is wrong", last_byte, sealed=False),
+    Broken("major", "it is for another major version of the interface", field("API_MAJOR", 4, "B")),
+    Broken("no extension", "it has no extension, so that it cannot serve this kernel", field("X_MAGIC", 0)),
+    Broken("extension version", "its extension is of another version", field("X_VERSION", 2, "<H")),
+    Broken("extension size", "its extension is of another version", field("X_SIZE", 52, "<H")),
+    Broken("text outside", "its text part is not in the file", field("X_TEXT_SIZE", 0x20000)),
+    Broken("data off its page", "its data part is not in the file, behind the text part and on a page",
+           field("X_DATA_OFFSET", "X_DATA_OFFSET", more=4)),
+    Broken("data outside", "its data part is not in the file, behind the text part and on a page",
+           field("X_DATA_SIZE", 0xFFFFFFFF)),
+    Broken("memory less than data", "its data part has an impossible size",
+           field("X_MEMORY_SIZE", "X_DATA_SIZE", more=-1)),
+    Broken("no room", "there is no room for it", field("X_MEMORY_SIZE", 0x1000000)),
+    Broken("relocations outside", "its relocations are not in the file, behind the data part",
+           field("X_RELOC_COUNT", 0x40000001)),
+    Broken("relocation outside", "one of its relocations is outside of it",
+           relocation(-1, lambda entries: 0xFFFFFFFE)),
+    Broken("relocation into the other part", "one of its relocations does not refer to its data part",
+           relocation(1, lambda entries: entries[1] | 1)),
+    Broken("relocations overlap", "its relocations overlap or are not in order",
+           relocation(1, lambda entries: entries[0] + 6)),
+    Broken("calls outside", "its table of calls is not in the text part",
+           field("X_CALLS_OFFSET", "X_TEXT_SIZE", more=-8)),
+    Broken("calls endless", "its table of calls is not in the text part", field("X_CALLS_COUNT", 0x15555556)),
+    Broken("calls out of order", "its calls are unknown or not in order", calls_exchanged),
+    Broken("kind", "one of its calls is of an unknown kind", kind_unknown),
+    Broken("call outside", "one of its calls is outside its text part", call_outside),
+    Broken("instructions", "one of its calls has impossible instructions", instructions_too_long),
+    Broken("instructions relocated", "one of its calls has instructions that are relocated",
+           instructions_relocated),
+    Broken("call missing", "it lacks a call of the interface",
+           field("X_CALLS_COUNT", "X_CALLS_COUNT", more=-1)),
+    Broken("entry outside", "its entry points are outside its text part", field("X_START", "X_TEXT_SIZE")),
+    Broken("probe in the header", "its entry points are outside its text part", field("X_PROBE", 128)),
+    Broken("name unprintable", "its name cannot be printed", name_to(b"\x1b")),
+    Broken("name empty", "it has no name", name_to(b"\0")),
+    Broken("name outside", "its name is not in its text part", field("X_NAME_OFFSET", "X_TEXT_SIZE")),
+)  # fmt: skip
+"""Every check of runtime/bind, with what fails it in an image whose second relocation refers to its text."""

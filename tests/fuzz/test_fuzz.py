@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Bounded runs of the fuzz targets; `python -m tests.fuzz` has no bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci.util import BUILD
+
+from .targets import SANITIZERS, TARGETS, Target, run
+
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("fuzz")
+    return {target.name: target.build(folder, SANITIZERS) for target in TARGETS}
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_nothing_is_found(target: Target, programs: dict[str, Path], tmp_path: Path) -> None:
+    """From the seeds, with a fixed seed for what comes of them."""
+    corpus = target.plant(tmp_path / "corpus")
+    planted = sum(1 for _ in corpus.iterdir())
+    result = run(programs[target.name], corpus, tmp_path / "finds", f"-seed={SEED}", f"-runs={target.runs}",
+                 f"-max_len={target.longest}")  # fmt: skip
+    assert not result.finds, result.log[-4000:]
+    assert result.executions >= target.runs
+    assert result.units > planted, "the seeds reach more than they did: what is new is kept"
+
+
+def test_images_of_the_build_hold(programs: dict[str, Path], tmp_path: Path) -> None:
+    """The real images are held to the same."""
+    images = sorted((BUILD / "backends").glob("*.rom"))
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for image in images:
+        (corpus / image.name).write_bytes(image.read_bytes())
+    result = run(programs["rom"], corpus, tmp_path / "finds", "-runs=0", "-max_len=65536")
+    assert not result.finds, result.log[-4000:]
+    assert result.executions >= len(images) > 0

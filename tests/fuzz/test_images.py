@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Provider images read and call sites bound (runtime/bind), byte by byte, on the build machine."""
+
+from __future__ import annotations
+
+import re
+import struct
+from ctypes import CDLL
+from pathlib import Path
+
+import pytest
+
+from codegen import vmirom
+from codegen.vmirom import PAGE, ROM, get
+
+from .host import CODE, DATA, SLOT, SLOTS, TEXT, Loaded, Site, binder
+from .images import BROKEN, JUMP, NONE, NOP, Broken, Call, seal, synthetic
+
+CPUID, SET_CR3, IRET = (bytes.fromhex(code) for code in ("0fa2", "0f22d8", "cf"))
+CALLS = (
+    Call(0, NONE, CPUID), Call(1), Call(2, NOP), Call(17, NONE, SET_CR3), Call(40, NONE, IRET), Call(129),
+)  # fmt: skip
+ORDINALS = {call.ordinal for call in CALLS}
+
+# Intel SDM vol. 2B, NOP, table 4-12.
+NOPS = {
+    0: "", 1: "90", 2: "6690", 3: "0f1f00", 4: "0f1f4000", 5: "0f1f440000", 6: "660f1f440000",
+    7: "0f1f8000000000", 8: "0f1f840000000000", 9: "660f1f840000000000",
+}  # fmt: skip
+
+
+def nops(length: int) -> bytes:
+    return bytes.fromhex(NOPS[min(length, 9)] + NOPS[max(length - 9, 0)])
+
+
+@pytest.fixture(scope="module", name="binder")
+def make_binder(tmp_path_factory: pytest.TempPathFactory) -> CDLL:
+    return binder(tmp_path_factory.mktemp("binder"))
+
+
+@pytest.fixture
+def provider(binder: CDLL) -> Loaded:
+    loaded = Loaded(binder, synthetic(CALLS))
+    assert loaded.refused == ""
+    return loaded
+
+
+def branch(opcode: int, address: int, to: int) -> bytes:
+    return struct.pack("<BI", opcode, (to - address - 5) & 0xFFFFFFFF)
+
+
+def target(image: bytes, ordinal: int) -> int:
+    """Address of a call's routine, from the table of calls."""
+    start, count = get(image, "X_CALLS_OFFSET"), get(image, "X_CALLS_COUNT")
+    entries = struct.iter_unpack("<IHBBI", image[start : start + count * ROM["CALL_SIZE"]])
+    return TEXT + next(entry[0] for entry in entries if entry[1] == ordinal)
+
+
+def kernel(*sites: tuple[int, int, int], jump: bool = False) -> tuple[bytes, list[Site]]:
+    """A text of 64 bytes that calls or jumps to slots at these offsets, for (offset, ordinal, length)."""
+    code = bytearray(b"\xf4" * 64)
+    for offset, ordinal, length in sites:
+        site = branch(0xE9 if jump else 0xE8, CODE + offset, SLOTS + SLOT * ordinal).ljust(length, b"\x90")
+        code[offset : offset + length] = site[: max(0, 64 - offset)]
+    return bytes(code), [Site(CODE + offset, ordinal, length, 0) for offset, ordinal, length in sites]
+
+
+# ---- images ----
+
+
+def test_image_is_described_and_put_into_place(provider: Loaded) -> None:
+    image = provider.image.raw
+    rom = provider.rom
+    assert rom.name == b"synthetic"
+    assert (rom.size, rom.calls_count, rom.reloc_count) == (len(image), len(CALLS), 4)
+    reason, text, data = provider.load()
+    assert reason == ""
+    start, probe = get(image, "X_START"), get(image, "X_PROBE")
+    assert struct.unpack_from("<I", text, probe + 1)[0] == DATA + 8
+    assert struct.unpack_from("<I", text, start + 1)[0] == TEXT + probe
+    assert struct.unpack_from("<2I", data) == (TEXT + start, DATA + rom.memory_size)
+    assert data[8 : rom.data_size] == bytes(range(64))
+    assert data[rom.data_size : rom.memory_size] == bytes(rom.memory_size - rom.data_size)
+    changed = {at for at in range(rom.text_size) if text[at] != image[at]}
+    assert changed <= {*range(probe + 1, probe + 5), *range(start + 1, start + 5)}
+    assert set(text[rom.text_size :]) == {0xCC}, "nothing is left of an image that was there before"
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_broken_image_is_refused(binder: CDLL, broken: Broken) -> None:
+    loaded = Loaded(binder, broken.of(synthetic(CALLS)))
+    reason = loaded.refused or loaded.slots(ORDINALS)[0] or loaded.load()[0]
+    assert reason == broken.reason
+
+
+@pytest.mark.parametrize("length", [0, 1, 143, 144, 511, 512, 4607])
+def test_image_that_ends_early_is_refused(binder: CDLL, length: int) -> None:
+    image = synthetic(CALLS)
+    assert len(image) == 4608
+    wanted = "it is longer than the memory that it lies in" if length >= 144 else "it is no VMI ROM"
+    assert Loaded(binder, image[:length]).refused == wanted
+
+
+def test_image_without_length_is_refused(binder: CDLL) -> None:
+    image = bytearray(synthetic(CALLS))
+    image[ROM["LENGTH"]] = 0
+    assert Loaded(binder, bytes(image)).refused == "it is shorter than its header"
+
+
+def test_image_needs_room(provider: Loaded) -> None:
+    text, data = provider.rom.text_size, provider.rom.memory_size
+    assert provider.load(text, data)[0] == ""
+    assert provider.load(text - 1, data)[0] == "there is no room for it"
+    assert provider.load(text, data - 1)[0] == "there is no room for it"
+
+
+def test_name_has_at_most_31_characters(binder: CDLL) -> None:
+    assert Loaded(binder, synthetic(CALLS, name=b"n" * 31)).rom.name == b"n" * 31
+    assert Loaded(binder, synthetic(CALLS, name=b"n" * 32)).refused == "its name cannot be printed"
+
+
+@pytest.mark.parametrize("part", ["text", "data"])
+def test_relocation_that_reaches_beyond_its_part_is_refused(binder: CDLL, part: str) -> None:
+    """A place of four bytes must lie in one part; the last one that does is relocated."""
+    for more, reason in ((0, ""), (1, "one of its relocations is outside of it")):
+        image = bytearray(synthetic(CALLS))
+        end = get(image, "X_TEXT_SIZE") if part == "text" else PAGE + get(image, "X_DATA_SIZE")
+        place = end - 4 + more
+        struct.pack_into("<I", image, place, 0)
+        struct.pack_into("<I", image, get(image, "X_RELOC_OFFSET"), place << 1)
+        image[ROM["X_RELOC_COUNT"]] = 1
+        seal(image)
+        loaded = Loaded(binder, bytes(image))
+        assert loaded.refused == ""
+        got, text, data = loaded.load()
+        assert got == reason
+        if not reason:
+            relocated = text[place:] if part == "text" else data[place - PAGE :]
+            assert struct.unpack_from("<I", relocated) == (TEXT,)
+
+
+@pytest.mark.parametrize(("more", "length"), [(-2, 2), (-2, 3), (3, 1), (4, 1)])
+def test_instructions_beside_a_relocation(binder: CDLL, more: int, length: int) -> None:
+    """Not one byte of what is copied to sites may be relocated."""
+    image = bytearray(synthetic([Call(0, NONE, CPUID)]))
+    place = get(image, "X_PROBE") + 1
+    entry = get(image, "X_CALLS_OFFSET")
+    image[entry + ROM["CALL_INLINE_LENGTH"]] = length
+    struct.pack_into("<I", image, entry + ROM["CALL_INLINE"], place + more)
+    seal(image)
+    reason = Loaded(binder, bytes(image)).load()[0]
+    beside = more + length <= 0 or more >= 4
+    assert reason == ("" if beside else "one of its calls has instructions that are relocated")
+
+
+def test_every_word_of_the_header_can_be_anything(binder: CDLL) -> None:
+    """Whatever stands in one word, the image is refused or can be put into place; no read or write ends the
+    process."""
+    image = synthetic(CALLS)
+    accepted = 0
+    for offset in range(ROM["X_TEXT_SIZE"], ROM["X_END"], 4):
+        for value in (0, 1, 3, 200, 4095, 4096, 4097, 4608, 0x7FFFFFFF, 0x80000000, 0xFFFFF000, 0xFFFFFFFF):
+            broken = bytearray(image)
+            struct.pack_into("<I", broken, offset, value)
+            seal(broken)
+            loaded = Loaded(binder, bytes(broken))
+            accepted += not (loaded.refused or loaded.load()[0])
+    assert accepted >= 12  # every priority is good
+
+
+# ---- slots ----
+
+
+def test_slots_lead_to_the_provider(provider: Loaded) -> None:
+    reason, slots = provider.slots(ORDINALS)
+    assert reason == ""
+    for ordinal in range(len(slots) // SLOT):
+        slot = slots[ordinal * SLOT :][:SLOT]
+        wanted = b""
+        if ordinal in ORDINALS:
+            wanted = branch(0xE9, SLOTS + ordinal * SLOT, target(provider.image.raw, ordinal))
+        assert slot == wanted.ljust(SLOT, b"\xcc")
+
+
+@pytest.mark.parametrize("missing", [3, 128, 130])
+def test_provider_must_have_every_call(provider: Loaded, missing: int) -> None:
+    assert provider.slots(ORDINALS | {missing})[0] == "it lacks a call of the interface"
+
+
+def test_provider_may_have_more_calls(provider: Loaded) -> None:
+    assert provider.slots({0, 129})[0] == ""
+
+
+# ---- sites ----
+
+
+@pytest.mark.parametrize("length", range(5, 16))
+def test_instructions_fill_a_site_by_prefixes_and_nops(provider: Loaded, length: int) -> None:
+    """A DS override, which says what is so anyhow, makes them as long as a call; beyond are nops."""
+    for ordinal, wanted in ((0, b"\x3e\x3e\x3e" + CPUID), (17, b"\x3e\x3e" + SET_CR3)):
+        before, sites = kernel((8, ordinal, length))
+        reason, code, counts = provider.bind(before, sites)
+        assert (reason, counts) == ("", (1, 0, 0))
+        assert code[8 : 8 + length] == wanted + nops(length - 5)
+        assert code[:8] + code[8 + length :] == before[:8] + before[8 + length :]
+
+
+@pytest.mark.parametrize("first", bytes.fromhex("262e363e6465707fc2c3cccdcfe8e9ebff"))
+def test_what_takes_no_prefix_is_filled_by_nops(binder: CDLL, first: int) -> None:
+    inline = bytes([first, 0xC0])
+    provider = Loaded(binder, synthetic([Call(0, NONE, inline)]))
+    assert provider.bind(*kernel((0, 0, 7)))[1][:7] == inline + nops(5)
+
+
+def test_instructions_of_the_length_of_a_site_are_put_as_they_are(binder: CDLL) -> None:
+    for length in range(5, 16):
+        inline = bytes(range(0x40, 0x40 + length))
+        provider = Loaded(binder, synthetic([Call(0, NONE, inline)]))
+        assert provider.bind(*kernel((3, 0, 15)))[1][3:18] == inline + nops(15 - length)
+
+
+@pytest.mark.parametrize("length", range(5, 16))
+def test_site_becomes_a_direct_call(provider: Loaded, length: int) -> None:
+    reason, code, counts = provider.bind(*kernel((1, 129, length)))
+    assert (reason, counts) == ("", (0, 1, 0))
+    assert code[1 : 1 + length] == branch(0xE8, CODE + 1, target(provider.image.raw, 129)) + nops(length - 5)
+
+
+def test_instructions_that_do_not_fit_are_called(binder: CDLL) -> None:
+    provider = Loaded(binder, synthetic([Call(0, NONE, bytes(6))]))
+    reason, code, counts = provider.bind(*kernel((0, 0, 5)))
+    assert (reason, counts) == ("", (0, 1, 0))
+    assert code[:5] == branch(0xE8, CODE, target(provider.image.raw, 0))
+
+
+@pytest.mark.parametrize("length", range(5, 16))
+def test_site_becomes_nops(provider: Loaded, length: int) -> None:
+    reason, code, counts = provider.bind(*kernel((0, 2, length)))
+    assert (reason, counts) == ("", (0, 0, 1))
+    assert code[:length] == nops(length)
+
+
+def test_jump_stays_a_jump(binder: CDLL) -> None:
+    """Whatever kind the call is of: nothing comes back from a jump, so that it is never left out."""
+    provider = Loaded(binder, synthetic([Call(0), Call(1, JUMP), Call(2, NOP), Call(3, NONE, IRET)]))
+    for ordinal in (0, 1, 2):
+        reason, code, counts = provider.bind(*kernel((0, ordinal, 5), jump=True))
+        assert (reason, counts) == ("", (0, 1, 0))
+        assert code[:5] == branch(0xE9, CODE, target(provider.image.raw, ordinal))
+    assert provider.bind(*kernel((0, 3, 5), jump=True))[1][:5] == IRET + nops(4)
+
+
+def test_sites_of_each_kind_are_counted(provider: Loaded) -> None:
+    before, sites = kernel(*((index * 8, call.ordinal, 5) for index, call in enumerate(CALLS)))
+    reason, code, counts = provider.bind(before, sites)
+    assert (reason, counts) == ("", (3, 2, 1))
+    assert all(code[at] == 0xF4 for at in range(64) if at % 8 > 4 or at >= 48)
+
+
+def stays(provider: Loaded, before: bytes, sites: list[Site]) -> str:
+    """The reason to stop; nothing may have changed."""
+    reason, after, _ = provider.bind(before, sites)
+    assert after == before
+    return reason
+
+
+def test_binding_twice_is_refused(provider: Loaded) -> None:
+    before, sites = kernel((0, 0, 5), (8, 1, 5), (16, 2, 5), (24, 17, 11))
+    _, after, _ = provider.bind(before, sites)
+    for site in sites:
+        assert stays(provider, after, [site]) == "a call site was bound before, or is no call of its slot"
+
+
+def test_site_that_holds_something_else_is_refused(provider: Loaded) -> None:
+    before, sites = kernel((0, 0, 5), (8, 1, 5))
+    sites[1].ordinal = 2
+    assert stays(provider, before, sites) == "a call site was bound before, or is no call of its slot"
+    before, sites = kernel((0, 0, 5))
+    assert stays(provider, b"\x90" * 64, sites) == "a call site was bound before, or is no call of its slot"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("offset", [0, 5, 9])
+def test_overlapping_sites_are_refused(provider: Loaded, offset: int, order: int) -> None:
+    """In whichever order they are recorded."""
+    code, sites = kernel((0, 17, 10), (offset, 17, 10))
+    reason, _, _ = provider.bind(code, sites[::order])
+    assert reason in ("two call sites overlap", "a call site was bound before, or is no call of its slot")
+
+
+def test_neighbours_do_not_overlap(provider: Loaded) -> None:
+    before, sites = kernel((0, 17, 11), (11, 17, 5), (16, 0, 15))
+    assert provider.bind(before, sites[::-1])[0] == ""
+
+
+@pytest.mark.parametrize("offset", [-1, 60, 64, 1 << 20, -(1 << 20)])
+def test_site_outside_the_text_is_refused(provider: Loaded, offset: int) -> None:
+    before, sites = kernel((0, 0, 5))
+    sites.append(Site(CODE + offset, 0, 5, 0))
+    assert stays(provider, before, sites) == "a call site is outside the kernel's text"
+
+
+def test_site_at_the_end_of_the_text(provider: Loaded) -> None:
+    assert provider.bind(*kernel((59, 0, 5)))[0] == ""
+    assert stays(provider, *kernel((59, 0, 6))) == "a call site is outside the kernel's text"
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 16, 255])
+def test_site_of_impossible_length_is_refused(provider: Loaded, length: int) -> None:
+    before, sites = kernel((0, 0, 5))
+    sites[0].length = length
+    assert stays(provider, before, sites) == "a call site has an impossible length"
+
+
+@pytest.mark.parametrize("ordinal", [3, 41, 0xFFFF])
+def test_site_of_a_call_that_there_is_not_is_refused(provider: Loaded, ordinal: int) -> None:
+    wanted = "a call site is for a call that the provider does not have"
+    assert stays(provider, *kernel((0, ordinal, 5))) == wanted
+
+
+def test_tool_shows_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever file it is given."""
+    good, bad = tmp_path / "good.rom", tmp_path / "bad.rom"
+    good.write_bytes(synthetic(CALLS))
+    assert vmirom.main(["show", str(good)]) == 0
+    assert re.fullmatch(r"synthetic: 4608 bytes, .* 4 relocations, 6 calls\n", capsys.readouterr().out)
+    for content in (b"", bytes(4096), *(broken.of(synthetic(CALLS)) for broken in BROKEN)):
+        bad.write_bytes(content)
+        status = vmirom.main(["show", str(good), str(bad)])
+        out, err = capsys.readouterr()
+        if status:
+            assert (out, err) == ("", f"vmirom: {bad} is no provider image\n")
+        else:
+            assert out.count("\n") == 2 and not err
