@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Checks of the client's own reading of headers, and of what the ROM answers about relocations.
+ */
+#include "checks.h"
+
+#define BASE_MEMORY 0x413 /* BIOS data area: KiB of memory below 640 KiB that are nobody's */
+#define LOW_END     0x100000u
+
+/* ---- headers that must be refused ---- */
+
+static union {
+    struct rom_header header;
+    uint8_t bytes[2 * ROM_UNIT];
+} made;
+
+#define PCI_AT     160
+#define LICENSE_AT 192
+
+static void put(uint32_t at, const char *text)
+{
+    while ((made.bytes[at++] = (uint8_t)*text++))
+        ;
+}
+
+/* A ROM that is fit for use. */
+static void make(void)
+{
+    uint32_t i;
+
+    for (i = 0; i < sizeof(made); i++)
+        made.bytes[i] = 0;
+    made.header.signature = ROM_SIGNATURE;
+    made.header.units = sizeof(made) / ROM_UNIT;
+    made.header.vmi_signature = ROM_VMI_SIGNATURE;
+    made.header.api_major = ROM_API_MAJOR;
+    made.header.pci = PCI_AT;
+    made.header.license = LICENSE_AT;
+    put(PCI_AT, "PCIR");
+    made.bytes[PCI_AT + 4] = ROM_PCI_VENDOR & 0xff;
+    made.bytes[PCI_AT + 5] = ROM_PCI_VENDOR >> 8;
+    made.bytes[PCI_AT + 6] = ROM_PCI_DEVICE & 0xff;
+    made.bytes[PCI_AT + 7] = ROM_PCI_DEVICE >> 8;
+    put(LICENSE_AT, "GPL");
+}
+
+/* With its checksum mended, what does the client say? */
+static const char *said(void)
+{
+    uint32_t i;
+    uint8_t sum = 0;
+
+    for (i = 0; i < sizeof(made) - 1; i++)
+        sum = (uint8_t)(sum + made.bytes[i]);
+    made.bytes[sizeof(made) - 1] = (uint8_t)-sum;
+    return client_rom_refused(&made.header, sizeof(made));
+}
+
+static bool is(const char *text, const char *wanted)
+{
+    if (!text)
+        return !wanted;
+    if (!wanted)
+        return false;
+    while (*text && *text == *wanted) {
+        text++;
+        wanted++;
+    }
+    return *text == *wanted;
+}
+
+const char *check_refusals(void)
+{
+    static const struct {
+        uint32_t at;
+        uint8_t byte;
+        const char *reason;
+    } mistakes[] = {
+        {0, 0x54, "signature"},
+        {2, 0, "length"},
+        {2, 3, "length"},
+        {8, 'C', "VMI signature"},
+        {13, 2, "major version"},
+        {13, 4, "major version"},
+        {24, 0, "PCI header"},
+        {25, 0xff, "PCI header"},
+        {PCI_AT, 'p', "PCI signature"},
+        {PCI_AT + 4, 0x86, "PCI device"},
+        {PCI_AT + 7, 0, "PCI device"},
+        {22, 0, "license"},
+        {LICENSE_AT, 'B', "license"},
+        {LICENSE_AT + 3, '-', "license"},
+    };
+    uint32_t i;
+
+    make();
+    REQUIRE(is(said(), 0), "a good header is refused");
+    made.header.api_minor = 7;
+    REQUIRE(is(said(), 0), "a later minor version is refused");
+    put(LICENSE_AT, "GPL v2");
+    REQUIRE(is(said(), 0), "the license GPL v2 is refused");
+    for (i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+        make();
+        made.bytes[mistakes[i].at] = mistakes[i].byte;
+        if (!is(said(), mistakes[i].reason)) {
+            client_print("# mistake at=%u reason=%s\n", mistakes[i].at, mistakes[i].reason);
+            return "a mistake in the header is not noticed";
+        }
+    }
+    make();
+    said();
+    made.bytes[300]++;
+    REQUIRE(is(client_rom_refused(&made.header, sizeof(made)), "checksum"),
+            "a wrong checksum is not noticed");
+    return 0;
+}
+
+/* ---- relocations ---- */
+
+static bool only_by_jump_or_call(uint32_t ordinal)
+{
+    return ordinal == CALL_IRET || ordinal == CALL_SYSEXIT;
+}
+
+/* Calls that a kernel of the time keeps as pointers and then makes without asking further. */
+static bool only_by_call(uint32_t ordinal)
+{
+    return (ordinal >= CALL_GET_CYCLE_FREQUENCY && ordinal <= CALL_WALLCLOCK_UPDATED) ||
+           ordinal == CALL_SET_INITIAL_AP_STATE;
+}
+
+const char *check_relocations(void)
+{
+    uint32_t bottom = *(volatile uint16_t *)client_linear(BASE_MEMORY) * 1024u, ordinal;
+    const struct site *site;
+
+    if (!client_rom)
+        return SKIP "no ROM";
+    for (site = client_sites; site < client_sites_end; site++) {
+        struct relocation relocation = client_relocation(client_rom, site->ordinal);
+        uint32_t target = relocation.target - LINEAR_BASE;
+
+        REQUIRE(relocation.kept, "get_reloc does not keep the registers that a C function keeps");
+        REQUIRE(relocation.kind == client_kind(site->ordinal), "get_reloc changes its mind");
+        if (relocation.kind == RELOCATION_CALL || relocation.kind == RELOCATION_JUMP)
+            REQUIRE(target >= bottom && target < LOW_END,
+                    "a target lies neither in reserved low memory nor in the ROM");
+        if (only_by_call(site->ordinal))
+            REQUIRE(relocation.kind == RELOCATION_CALL,
+                    "a call that has no native code is not answered by a call");
+        if (only_by_jump_or_call(site->ordinal))
+            REQUIRE(relocation.kind != RELOCATION_NOP, "a return from a trap is answered by a nop");
+        else
+            REQUIRE(relocation.kind != RELOCATION_JUMP,
+                    "a call that returns is answered by a jump");
+    }
+    for (ordinal = CALL_GAP; ordinal <= CALL_UNDEFINED; ordinal += CALL_UNDEFINED - CALL_GAP)
+        REQUIRE(client_relocation(client_rom, ordinal).kind == RELOCATION_NONE,
+                "an ordinal that was never published is answered");
+    return 0;
+}
