@@ -59,7 +59,7 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) 
         rig = rigs[backend]
         rig.prepare()
         on = rig.describe()
-        with rig.session([samples[backend]], RESULTS / "boot") as session:
+        with rig.steady_session([samples[backend]], RESULTS / "boot") as session:
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
                 components = ", ".join(f"{name} {version}" for name, version in on.items())
                 progress(f"booting {configuration.name} on {components}")

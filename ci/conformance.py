@@ -65,7 +65,7 @@ def conformance(names: Sequence[str], lava: bool) -> int:
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         rig = rigs[backend]
         rig.prepare()
-        with rig.session([images[backend]], RESULTS / "conformance") as session:
+        with rig.steady_session([images[backend]], RESULTS / "conformance") as session:
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
                 progress(f"conformance of {configuration.name}")
                 guest = Guest(

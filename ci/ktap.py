@@ -126,7 +126,12 @@ def _comment(report: Report, comment: str) -> None:
         name = pairs.split(" ", 1)[0]
         report.calls.append(
             Call(
-                name, int(values["ordinal"]), values["kind"], int(values["count"]), how, "conditional" in values
+                name,
+                int(values["ordinal"]),
+                values["kind"],
+                int(values["count"]),
+                how,
+                "conditional" in values,
             )
         )
     elif word == "hypercall":

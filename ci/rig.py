@@ -103,6 +103,42 @@ class Session(abc.ABC):
         """Run one guest to its end or deadline; `live` gets its console line by line."""
 
 
+class RigSilent(UserError):
+    """A rig's own hypervisor or emulator stands still; nothing is said about the guest."""
+
+
+class SteadySession(Session):
+    """A session that is opened anew, and its guest run again, once, if the rig itself falls silent: emulated
+    processors have been seen to lose an interrupt of the rig's own kernel. A guest that hangs is another
+    matter: the rig ends it and lives on."""
+
+    def __init__(self, rig: Rig, kernels: Sequence[Path], logs: Path) -> None:
+        self.rig = rig
+        self.kernels = kernels
+        self.logs = logs
+        self.stack = contextlib.ExitStack()
+        self.session = self._open()
+
+    def _open(self) -> Session:
+        self.stack.close()
+        return self.stack.enter_context(self.rig.session(self.kernels, self.logs))
+
+    @property
+    def broken(self) -> str:
+        return str(getattr(self.session, "broken", ""))
+
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        try:
+            return self.session.run(guest, live)
+        except RigSilent as silence:
+            self.rig.report(f"{str(silence).splitlines()[0]}: it is started anew, for {guest.name} once more")
+            self.session = self._open()
+            return self.session.run(guest, live)
+
+    def close(self) -> None:
+        self.stack.close()
+
+
 class Rig(abc.ABC):
     """How the kernels of one backend are booted."""
 
@@ -117,6 +153,15 @@ class Rig(abc.ABC):
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend
         self.report = report
+
+    @contextlib.contextmanager
+    def steady_session(self, kernels: Sequence[Path], logs: Path) -> Iterator[SteadySession]:
+        """`session`, opened anew where the rig itself falls silent."""
+        session = SteadySession(self, kernels, logs)
+        try:
+            yield session
+        finally:
+            session.close()
 
     @property
     def folder(self) -> Path:
@@ -310,16 +355,18 @@ class ControlSession(Session):
         frames: dict[str, list[str]] = {}
         deadline = time.monotonic() + seconds
         while True:
+            silent = False
             try:
                 line = self.strategy.line(max(0.1, deadline - time.monotonic()))
             except TimeoutError:
-                line = None
+                line, silent = None, True
                 self.broken = f"the {self.name} rig has not answered for {seconds:g} s"
                 self._where()
             if line is None:
                 self.broken = self.broken or f"the {self.name} rig has ended by itself"
                 tail = self.strategy.console().splitlines()[-40:]
-                raise UserError("\n".join([self.broken, *tail, f"(whole log: {self.strategy.log})"]))
+                kind = RigSilent if silent else UserError
+                raise kind("\n".join([self.broken, *tail, f"(whole log: {self.strategy.log})"]))
             tag, text = frame(line)
             if not tag:
                 continue

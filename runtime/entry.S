@@ -245,20 +245,25 @@ offset_gdtr:
 
     .section .bss.tables, "aw", @nobits
     .balign 4096
-    .globl vmi__boot_pdpt
     .type vmi__boot_pdpt, @object
 vmi__boot_pdpt:
     .skip 4096
     .size vmi__boot_pdpt, 32
-    .globl vmi__boot_pd
     .type vmi__boot_pd, @object
 vmi__boot_pd:
     .skip 4096
     .size vmi__boot_pd, 4096
-    .globl vmi__window_table
     .type vmi__window_table, @object
 vmi__window_table:
     .skip 4096
     .size vmi__window_table, 4096
+
+    .section .data
+    .balign 4
+    .globl vmi__pc_tables
+    .type vmi__pc_tables, @object
+vmi__pc_tables: /* struct vmi__pc_tables */
+    .long vmi__boot_pdpt, vmi__boot_pd, vmi__window_table
+    .size vmi__pc_tables, . - vmi__pc_tables
 
     .section .note.GNU-stack, "", @progbits

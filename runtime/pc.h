@@ -7,12 +7,12 @@
 
 #include "runtime.h"
 
-/* Page table of the device window. */
-extern uint64_t vmi__window_table[VMI__WINDOW_SLOTS];
-
 /* Called by entry.S with paging on, on the boot stack. `magic` is eax at the entry, `info` is ebx.
  */
 void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info) __attribute__((noreturn));
+
+/* Takes the loader's structures apart into vmi__boot; returns 0 or the reason to refuse. */
+const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info);
 
 /*
  * Called by entry.S where paging is impossible, with segments that stand in for it: reads the

@@ -20,16 +20,16 @@ void vmi__tables_finish(void)
     uint32_t i = (vmi__boot.linear_pages + (1u << (LARGE_SHIFT - 12)) - 1) >> (LARGE_SHIFT - 12);
 
     for (; i < VMI__LINEAR_MAX >> LARGE_SHIFT; i++)
-        vmi__boot_pd[i] = 0;
-    vmi__boot_pdpt[0] = 0;
-    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__boot_pdpt)) : "memory");
+        vmi__pc_tables.pd[i] = 0;
+    vmi__pc_tables.pdpt[0] = 0;
+    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__pc_tables.pdpt)) : "memory");
 }
 
 static void *set_slot(uint32_t slot, uint64_t address, uint64_t attributes)
 {
     char *linear = (char *)VMI__WINDOW_BASE + slot * 4096;
     uint64_t entry = (address & ~PAGE_MASK) | attributes;
-    volatile uint32_t *halves = (volatile uint32_t *)&vmi__window_table[slot];
+    volatile uint32_t *halves = (volatile uint32_t *)&vmi__pc_tables.window[slot];
 
     /* Absent while the halves do not belong together. */
     halves[0] = 0;

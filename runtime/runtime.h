@@ -36,8 +36,38 @@ void vmi__start(void) __attribute__((noreturn));
  */
 void vmi__backend_init(struct vmi_boot_info *boot);
 
+/*
+ * Whether what the library is for is there. Asked only where a kernel chooses its library at boot,
+ * of each in turn and before anything else of it runs: in ring 0 of a PC with the boot tables
+ * loaded, or wherever else the library's own entry leads. Changes nothing. Defined by each backend.
+ */
+bool vmi__backend_here(void);
+
 /* The kernel, with the state of docs/architecture.md. */
 void kernel_main(const struct vmi_boot_info *boot);
+
+/*
+ * What the library knows of the kernel, and, where they have met at boot only, what it tells about
+ * itself. Linked with a kernel, it is a constant of the linker's; in a provider image, the binder's.
+ */
+struct vmi__kernel {
+    uint32_t size;                       /* of this structure, in bytes */
+    const char *image_start, *image_end; /* the whole kernel in memory */
+    void (*main)(const struct vmi_boot_info *boot);
+
+    /* How the kernel was entered; only for provider images. */
+    uint32_t protocol;           /* VMI_BOOT_… */
+    uint32_t magic, info;        /* as for vmi__pc_start, or info alone: the hypervisor's structure */
+    const char *refuse;          /* for vmi__pc_refuse, or 0 */
+    struct vmi__pc_tables *tables; /* of the PC entry */
+
+    /* The library's tables; filled by provider images. */
+    const struct vmi_call_info *calls;
+    const struct vmi_hypercall_info *hypercalls;
+    uint32_t calls_count, hypercalls_count;
+};
+
+extern struct vmi__kernel vmi__kernel;
 
 /*
  * Says on the library's console why it cannot run here and ends the machine with
@@ -96,10 +126,14 @@ const char *vmi__options(void);
 extern uint64_t vmi__rsdp;
 
 /*
- * Root page table (PAE) of the boot tables and its top directory, which maps the linear region and
- * the window.
+ * The boot tables: root (PAE, 4 entries), its top directory (512), which maps the linear region and
+ * the window, and the page table of the window (VMI__WINDOW_SLOTS).
  */
-extern uint64_t vmi__boot_pdpt[4], vmi__boot_pd[512];
+struct vmi__pc_tables {
+    uint64_t *pdpt, *pd, *window;
+};
+
+extern struct vmi__pc_tables vmi__pc_tables;
 
 /*
  * The device window: the pages from virtual_end up, kept by every address space of the kernel

@@ -4,18 +4,6 @@
  */
 #include "runtime.h"
 
-struct vmi_boot_info vmi__boot = {
-    .magic = VMI_BOOT_INFO_MAGIC,
-    .version = VMI_BOOT_INFO_VERSION,
-    .size = sizeof(struct vmi_boot_info),
-    .backend = "",
-    .loader = "",
-    .command_line = "",
-    .cpu_count = 1,
-};
-
-uint32_t vmi_call_count[VMI_ORDINALS];
-
 void vmi__print(const char *text)
 {
     uint32_t length = 0;
@@ -43,7 +31,7 @@ void vmi__start(void)
     reason = vmi__memory_publish();
     if (reason)
         vmi__fatal(reason);
-    kernel_main(&vmi__boot);
+    vmi__kernel.main(&vmi__boot);
     vmi__print("vmi: kernel_main returned\r\n");
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }

@@ -62,12 +62,9 @@ trap_return:
     movl %eax, %fs
     movl %eax, %gs
 1:
-#ifdef VMI_COUNT_CALLS
-    lock incl vmi_call_count + 4 * VMI_ORDINAL_IRET /* as the wrappers of vmi/vmi.h do */
-#endif
     popal
     addl $8, %esp /* vector and error code */
-    jmp vmi_iret
+    VMI_IRET
 
 /*
  * void segments_load(uint32_t cs, uint32_t ss), selectors in eax and edx: loads all segment

@@ -83,6 +83,7 @@ void report(const struct vmi_boot_info *boot, const struct ktap_result *result)
     for (uint32_t i = 0; i < hypercall_count; i++)
         hypercalls[i] = *vmi_hypercalls[i].count;
     vmi_set_dr(0, SNAPSHOT_MARK);
+    smp_parked_may_call();
 
     add("# boot backend=%s protocol=%s rpl=%u cpus=%u memory_kib=%u", boot->backend,
         protocol_name(boot->protocol), boot->kernel_rpl, boot->cpu_count, memory_kib(boot));

@@ -18,7 +18,7 @@
 
 static const struct vmi_boot_info *boot_info;
 static volatile uint32_t online = 1; /* set of CPUs; the first one runs this */
-static volatile uint32_t parking, parked;
+static volatile uint32_t parking, parked, counted;
 
 /* The present request of smp_flush_tlb(), one at a time. */
 static struct {
@@ -162,8 +162,18 @@ void smp_park_if_asked(void)
     if (!parking)
         return;
     __atomic_add_fetch(&parked, 1, __ATOMIC_RELEASE);
-    for (;;)
+    while (!counted)
         __asm__ volatile("pause"); /* not vmi_yield(), which would count itself */
+    /* CPUID leaves a guest of virtualized hardware, which holds its processor up to nobody so. */
+    for (;;) {
+        uint32_t eax, ebx, ecx, edx;
+        vmi_cpuid(0, 0, &eax, &ebx, &ecx, &edx);
+    }
+}
+
+void smp_parked_may_call(void)
+{
+    counted = 1;
 }
 
 bool smp_park_others(void)

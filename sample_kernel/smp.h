@@ -47,6 +47,9 @@ void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages);
  * report, whose numbers must not move while it is written.
  */
 bool smp_park_others(void);
+
+/* The counts are taken: what parked CPUs still do is of no account. */
+void smp_parked_may_call(void);
 /* In the handlers of alarm and reschedule interrupts. */
 void smp_park_if_asked(void);
 

@@ -78,7 +78,7 @@ class Rigs:
         write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
         every = sorted(BUILD.glob(f"**/*-{place.backend}.elf"))
-        session = own.enter_context(place.rig.session(every, LOGS))
+        session = own.enter_context(place.rig.steady_session(every, LOGS))
         self.sessions[place.backend] = (session, own)
         return session
 

@@ -4,6 +4,11 @@
  */
 #include "hyperv.h"
 
+bool vmi__backend_here(void)
+{
+    return vmi__hyperv_here();
+}
+
 void vmi__backend_init(struct vmi_boot_info *boot)
 {
     vmi__hyperv_detect();

@@ -37,14 +37,19 @@ uint32_t vmi__hyperv_used, vmi__hyperv_spins;
 
 static bool present;
 
+bool vmi__hyperv_here(void)
+{
+    return (vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) &&
+           vmi__cpuid(HYPERV__CPUID_MAX, 0).eax >= HYPERV__CPUID_LEAST &&
+           vmi__cpuid(HYPERV__CPUID_INTERFACE, 0).eax == HYPERV__INTERFACE;
+}
+
 void vmi__hyperv_detect(void)
 {
     struct vmi__cpuid offered, recommended;
     uint32_t i;
 
-    present = (vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) &&
-              vmi__cpuid(HYPERV__CPUID_MAX, 0).eax >= HYPERV__CPUID_LEAST &&
-              vmi__cpuid(HYPERV__CPUID_INTERFACE, 0).eax == HYPERV__INTERFACE;
+    present = vmi__hyperv_here();
     if (!present)
         return;
     offered = vmi__cpuid(HYPERV__CPUID_FEATURES, 0);

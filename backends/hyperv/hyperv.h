@@ -42,6 +42,9 @@ static inline bool vmi__hyperv_uses(enum vmi__hyperv_feature feature)
 /* Looks for the interface by CPUID alone; without it, or without a feature, nothing is used. */
 void vmi__hyperv_detect(void);
 
+/* Is there a Hyper-V interface with the leaves that are needed? Changes nothing. */
+bool vmi__hyperv_here(void);
+
 /* Writes the line `# hyperv …` to the console. */
 void vmi__hyperv_describe(void);
 

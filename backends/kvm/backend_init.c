@@ -5,6 +5,11 @@
  */
 #include "kvm.h"
 
+bool vmi__backend_here(void)
+{
+    return vmi__kvm_here();
+}
+
 void vmi__backend_init(struct vmi_boot_info *boot)
 {
     const char *reason = vmi__kvm_detect();

@@ -105,6 +105,11 @@ static uint32_t find_leaves(void)
     return 0;
 }
 
+bool vmi__kvm_here(void)
+{
+    return find_leaves() != 0;
+}
+
 static bool is_word(const char *name, const char *word, uint32_t length)
 {
     while (length && *name && *name == *word) {

@@ -29,6 +29,9 @@ static inline bool vmi__kvm_uses(uint32_t feature)
     return vmi__kvm_used & 1u << feature;
 }
 
+/* Are KVM's leaves of CPUID there? Changes nothing. */
+bool vmi__kvm_here(void);
+
 /*
  * Looks for KVM and chooses features. CPUID only, so nothing else need be ready. Returns 0 or the
  * reason to refuse.

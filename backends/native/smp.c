@@ -58,7 +58,7 @@ static void prepare_tables(void)
 {
     low_pd[0] = PDE_LOW_MEMORY;
     pdpt[0] = vmi__physical(low_pd) | 1;
-    pdpt[3] = vmi__physical(vmi__boot_pd) | 1;
+    pdpt[3] = vmi__physical(vmi__pc_tables.pd) | 1;
 }
 
 void vmi__native_smp_init(void)

@@ -4,6 +4,11 @@
  */
 #include "vmware.h"
 
+bool vmi__backend_here(void)
+{
+    return vmi__vmware_here();
+}
+
 void vmi__backend_init(struct vmi_boot_info *boot)
 {
     boot->backend = "vmware";

@@ -31,16 +31,28 @@ static uint8_t find_form(void)
     return features & VMWARE__FEATURE_VMMCALL ? VMWARE__BY_VMMCALL : VMWARE__BY_PORT;
 }
 
+static bool ask_version(struct vmi__vmware_answer *answer)
+{
+    /* On a bare machine any device may have the port, so it is let alone. */
+    if (!(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR))
+        return false;
+    vmi__vmware_form = find_form();
+    vmi__vmware_get_version(answer);
+    return answer->eax != VMWARE__NONE && answer->ebx == VMWARE__MAGIC;
+}
+
+bool vmi__vmware_here(void)
+{
+    struct vmi__vmware_answer answer;
+
+    return ask_version(&answer);
+}
+
 uint64_t vmi__vmware_detect(void)
 {
     struct vmi__vmware_answer answer;
 
-    /* On a bare machine any device may have the port, so it is let alone. */
-    if (!(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR))
-        return 0;
-    vmi__vmware_form = find_form();
-    vmi__vmware_get_version(&answer);
-    vmi__vmware_present = answer.eax != VMWARE__NONE && answer.ebx == VMWARE__MAGIC;
+    vmi__vmware_present = ask_version(&answer);
     if (!vmi__vmware_present)
         return 0;
     version = answer.eax;

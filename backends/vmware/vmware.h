@@ -52,6 +52,9 @@ VMI__ROUTINE void vmi__vmware_get_time_full(struct vmi__vmware_answer *answer);
 /* Is there a backdoor? Constant after vmi__vmware_detect. */
 extern bool vmi__vmware_present;
 
+/* Does a backdoor answer? */
+bool vmi__vmware_here(void);
+
 /* Looks for the backdoor. Returns the TSC's frequency, or 0 if it is not told. */
 uint64_t vmi__vmware_detect(void);
 

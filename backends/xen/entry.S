@@ -35,35 +35,23 @@
     note_word XEN_ELFNOTE_VIRT_BASE, VMI__LINEAR_BASE
     /* The program headers' physical addresses are guest-physical already. */
     note_word XEN_ELFNOTE_PADDR_OFFSET, 0
-    note_word XEN_ELFNOTE_ENTRY, vmi_entry
+    note_word XEN_ELFNOTE_ENTRY, xen_entry
 
 /*
  * Ring 1, PAE paging on, flat segments, events masked. In: esi start_info; esp the builder's stack.
  * Out: the same start_info as the C function's argument, on the runtime's stack.
  */
     .section .text.entry, "ax", @progbits
-    .globl vmi_entry
-    .type vmi_entry, @function
+    .weak vmi_entry /* of a kernel that other loaders start as well, the entry point is theirs */
+    .type xen_entry, @function
 vmi_entry:
+xen_entry:
     cld
     mov $vmi_stack_top, %esp
     xor %ebp, %ebp
     mov %esi, %eax
     call vmi__xen_start
     ud2
-    .size vmi_entry, . - vmi_entry
-
-/* The page that start.c maps Xen's shared page over. Whatever lies there, nothing else may. */
-    .section .bss.tables, "aw", @nobits
-    .balign 4096
-    .globl vmi__xen_shared, vmi__xen_grant_table
-    .type vmi__xen_shared, @object
-    .size vmi__xen_shared, 4096
-vmi__xen_shared:
-    .skip 4096
-    .type vmi__xen_grant_table, @object
-    .size vmi__xen_grant_table, 4096
-vmi__xen_grant_table:
-    .skip 4096
+    .size xen_entry, . - xen_entry
 
     .section .note.GNU-stack, "", @progbits

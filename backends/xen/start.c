@@ -5,6 +5,7 @@
  * console and the other shared pages.
  */
 #include "internal.h"
+#include "start.h"
 
 #include <xen/io/console.h>
 #include <xen/io/xs_wire.h>
@@ -35,10 +36,6 @@ _Static_assert(VMI__XEN_CPUS_MAX == XEN_LEGACY_MAX_VCPUS &&
                "CPUs");
 _Static_assert(sizeof(struct trap_info) == 8, "i386 layout");
 
-void vmi__xen_start(const struct start_info *info) VMI__ROUTINE __attribute__((noreturn));
-
-extern const char vmi_image_start[], vmi_image_end[]; /* runtime/kernel.ld */
-
 /* Free frames that the builder has mapped: below the image, and behind the builder's own pages. */
 static struct {
     uint32_t next, end;
@@ -65,7 +62,7 @@ static uint32_t page_up(uint32_t address)
 /* Is [address, address + size) in the linear region and behind the image? */
 static int behind_image(uint32_t address, uint32_t size)
 {
-    uint32_t start = (uint32_t)(uintptr_t)vmi_image_end;
+    uint32_t start = (uint32_t)(uintptr_t)vmi__kernel.image_end;
 
     return address >= start && size <= VMI__LINEAR_MAX &&
            address - VMI__LINEAR_BASE <= VMI__LINEAR_MAX - size;
@@ -322,11 +319,11 @@ static void claim(uint64_t base, uint64_t size, uint32_t kind)
 
 static void describe_memory(const struct start_info *info, uint32_t builder_end)
 {
-    uint32_t start = info->mfn_list & ~(VMI__PAGE_SIZE - 1), image = vmi__physical(vmi_image_start);
+    uint32_t start = info->mfn_list & ~(VMI__PAGE_SIZE - 1), image = vmi__physical(vmi__kernel.image_start);
     const void *rings[] = {ring_of(info->console.domU.mfn), ring_of(info->store_mfn)};
 
     claim(0, (uint64_t)info->nr_pages << VMI__PAGE_SHIFT, VMI_MEMORY_USABLE);
-    claim(image, vmi__physical(vmi_image_end) - image, VMI_MEMORY_IMAGE);
+    claim(image, vmi__physical(vmi__kernel.image_end) - image, VMI_MEMORY_IMAGE);
     claim(start - VMI__LINEAR_BASE, builder_end - start, VMI_MEMORY_LIBRARY);
     claim(0, (uint64_t)pool[0].next << VMI__PAGE_SHIFT, VMI_MEMORY_LIBRARY);
     if (pool[1].next > to_pfn(builder_end))
@@ -459,6 +456,12 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     describe_options(info);
     describe_loader();
     vmi__start();
+}
+
+/* Not to be found by asking: Xen enters a kernel where it says that Xen is to. */
+bool vmi__backend_here(void)
+{
+    return false;
 }
 
 void vmi__backend_init(struct vmi_boot_info *boot)

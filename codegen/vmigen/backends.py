@@ -85,6 +85,7 @@ class BackendRules:
             document.get("summary", ""),
             parent.name if parent else None,
             tuple(document.get("architectures", ())),
+            document.get("priority", 0),
             tables,
             self._ways(source, parent, tables),
         )

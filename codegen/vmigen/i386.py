@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from .model import Architecture, Argument, Call, Hypercall, HypercallTable, Kind, Way
@@ -10,6 +11,13 @@ from .rules import c_places, stack_index
 
 PREDEFINED = "__i386__"
 """Macro by which compilers tell that they compile for this architecture."""
+
+_NUMBERS = ("eax", "ecx", "edx", "ebx", "flags", "ebp", "esi", "edi")
+"""Registers as instructions number them (Intel SDM vol. 2A, table 2-2); esp, which every call keeps, gives its
+place to the flags."""
+
+_BOUND_TO_THE_STUB = re.compile(r"\besp\b|:|^\s*(j|ret|call|loop)")
+"""What makes an instruction right at an entry point only: the return address below the arguments, or jumps."""
 
 _CONSTRAINTS = {"eax": "a", "ebx": "b", "ecx": "c", "edx": "d", "esi": "S", "edi": "D"}
 _CALLEE_SAVED = ("ebx", "esi", "edi", "ebp")
@@ -81,7 +89,7 @@ def wrapper(call: Call) -> Wrapper:
             out.outputs.append(f'"={_CONSTRAINTS[register]}"(reg_{register})')
     out.inputs += [f'[{register}] "r"({register})' for register in stack]
     out.lines = [f'"push %[{register}]\\n\\t"' for register in reversed(stack)]
-    out.lines.append(f'VMI__CALL("{call.ordinal}", "{call.c_name}")')
+    out.lines.append(f'VMI__CALL("{call.ordinal}", "{call.c_name}", "{live(call)}", "{call.site}")')
     if stack:
         out.lines.append(f'"lea {_WORD * len(stack)}(%%esp), %%esp"')
     out.clobbers = [r for r in call.clobbers if r not in given and r != "flags"]
@@ -93,6 +101,18 @@ def wrapper(call: Call) -> Wrapper:
     elif call.noreturn:
         out.finish.append("__builtin_unreachable();")
     return out
+
+
+def live(call: Call) -> int:
+    """Registers that live on across the call, a bit for each by the processor's number; bit 4: the flags."""
+    return sum(1 << number for number, register in enumerate(_NUMBERS) if register in call.kept)
+
+
+def inline(call: Call, way: Way) -> tuple[str, ...] | None:
+    """The instructions that can stand at a call's site as they are; None if only a call can."""
+    if way.kind is not Kind.INSTRUCTION or any(_BOUND_TO_THE_STUB.search(line) for line in way.instructions):
+        return None
+    return way.instructions
 
 
 def _word(argument: Argument, index: int) -> str:

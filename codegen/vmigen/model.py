@@ -139,6 +139,7 @@ class Call:
     requires: tuple[str, ...]
     errors: tuple[Error, ...]
     unsupported: int
+    site: int
     source: str
 
     @property
@@ -276,6 +277,7 @@ class Backend:
     summary: str
     inherits: str | None
     architectures: tuple[str, ...]
+    priority: int
     tables: tuple[HypercallTable, ...]
     ways: dict[str, Way] = field(default_factory=dict)
 

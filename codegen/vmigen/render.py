@@ -50,12 +50,13 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
     found = [
         Output("include/vmi/vmi.h", "vmi.h.j2", spec),
         Output("include/vmi/constants.h", "constants.h.j2", spec),
+        Output("slots.S", "slots.S.j2", spec),
     ]
     for backend in listed:
         own = (spec_source, backend_source(backend.name))
         found += [
             Output(f"{backend.name}/{name}", f"{name}.j2", own, backend)
-            for name in ("stubs.S", "routines.h", "hypercalls.S", "hypercalls.h", "calls.c")
+            for name in ("stubs.S", "routines.h", "hypercalls.S", "hypercalls.h", "calls.c", "rom.S", "inline.inc")
         ]
     found += [
         Output("model.json", None, everything),
@@ -179,6 +180,7 @@ class Renderer:
             "heading": _heading,
             "wrapper": generator.wrapper,
             "c_compatible": partial(generator.c_compatible, arch=arch),
+            "inline": generator.inline,
             "stub": partial(generator.stub, arch=arch),
             "hypercall_stub": generator.hypercall_stub,
             "hypercall_parameters": _hypercall_parameters,

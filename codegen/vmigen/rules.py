@@ -27,6 +27,9 @@ from .model import (
 )
 from .problems import Place, Problems
 
+SITE = 5
+"""Bytes of a direct call, and of a call's site if the specification does not say more."""
+
 EXTENSIONS = 128
 """First ordinal of the extension group."""
 
@@ -537,8 +540,14 @@ class SpecRules:
             tuple(part.get("requires", ())),
             errors,
             unsupported,
+            self._site(part),
             part["source"],
         )
+
+    def _site(self, part: Map) -> int:
+        """Bytes of the call's sites on this architecture."""
+        assert self._arch
+        return int(part["site"].get(self._arch.name, SITE)) if "site" in part else SITE
 
     def _argument(self, part: Map, seen: dict[Any, Place]) -> Argument | None:
         self._once(seen, part["name"], part.place_of("name"), f"name '{part['name']}'")

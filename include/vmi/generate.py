@@ -26,7 +26,7 @@ from vmigen.cli import main as vmigen
 from ci.backends import backends
 from ci.util import UserError, write_if_changed
 
-COMPILED = (".h", ".c", ".S", ".json")
+COMPILED = (".h", ".c", ".S", ".inc", ".json")
 
 
 def outputs(common: list[str]) -> list[str]:

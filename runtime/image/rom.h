@@ -30,6 +30,7 @@
 #define VMI__ROM_API_MAJOR          13 /* 1 */
 #define VMI__ROM_SLOTS              14 /* 1: jump slots */
 #define VMI__ROM_VIRTUAL_TOP        16 /* 4: size of the top of the address space that is kept */
+#define VMI__ROM_CHECKSUM           15 /* 1: reserved; makes all bytes add up to 0 */
 #define VMI__ROM_LICENSE            22 /* 2: offset of a string */
 #define VMI__ROM_PCI                24 /* 2: offset of the PCI data structure */
 #define VMI__ROM_PNP                26 /* 2: offset of the PnP expansion header, or 0 */

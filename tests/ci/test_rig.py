@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,6 +150,51 @@ def test_silent_rig_is_told_with_its_last_lines(tmp_path: Path, option: str, mes
     assert str(tmp_path / "small.console.log") in told[-1]
     assert session.broken == message
     assert (tmp_path / "small.console.registers").is_file() == (option == "test=hang")
+
+
+class TiredRig(SmallRig):
+    """Whose sessions have each a number of silences in them."""
+
+    def __init__(self, silences: list[int]) -> None:
+        self.said: list[str] = []
+        super().__init__("tired", self.said.append)
+        self.silences = silences
+        self.opened = 0
+        self.closed = 0
+
+    @contextlib.contextmanager
+    def session(self, kernels: object, logs: Path) -> Iterator[rig.Session]:  # type: ignore[override]
+        self.opened += 1
+        try:
+            yield TiredSession(self)
+        finally:
+            self.closed += 1
+
+
+class TiredSession(rig.Session):
+    def __init__(self, owner: TiredRig) -> None:
+        self.owner = owner
+
+    def run(self, guest: rig.Guest, live: rig.Live | None = None) -> rig.Outcome:
+        if self.owner.silences.pop(0):
+            raise rig.RigSilent("the tired rig has not answered for 3 s\nits last line")
+        return rig.Outcome(guest, "", True, "", "", 1.0, "", Path("log"))
+
+
+def test_a_rig_that_stands_still_is_opened_anew_once(tmp_path: Path) -> None:
+    guest = rig.Guest(tmp_path / "kernel", "guest")
+    tired = TiredRig([0, 1, 0, 1, 1])
+    with tired.steady_session([], tmp_path) as session:
+        assert session.run(guest).clean
+        assert tired.said == []
+        assert session.run(guest).clean
+        assert tired.said == [
+            "the tired rig has not answered for 3 s: it is started anew, for guest once more"
+        ]
+        assert (tired.opened, tired.closed) == (2, 1)
+        with pytest.raises(rig.RigSilent):
+            session.run(guest)
+    assert tired.opened == tired.closed == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What entry.S finds in a kernel that is bound when it starts: the way to the provider image.
+ */
+#include "bind/bind.h"
+
+#include "start.h"
+
+void __attribute__((regparm(3))) vmi__xen_start(const struct start_info *info)
+{
+    vmi__bind_paravirtual("xen", info);
+}

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Provider images (runtime/image/rom.h, docs/binding.md) from linked libraries:
+
+    vmirom.py make IMAGE.elf OUT.rom        the file, with relocations, length and checksum
+    vmirom.py builtin OUT.S ROM…            assembly that puts images into a kernel, by falling priority
+    vmirom.py show ROM…                     what they say of themselves
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_RELOC_TYPE_i386 as RELOC
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
+
+LAYOUT_H = Path(__file__).resolve().parents[1] / "runtime/image/rom.h"
+PAGE = 4096
+AREA = 0x10000
+"""What an image may take of the option ROM area, which has room for others."""
+
+
+class RomError(Exception):
+    """Told as one line."""
+
+
+def layout() -> dict[str, int]:
+    """The numbers of rom.h, which is their only home."""
+    found = re.findall(r"#define VMI__ROM_(\w+)\s+(0x[0-9a-f]+|\d+)", LAYOUT_H.read_text())
+    return {name: int(number, 0) for name, number in found}
+
+
+ROM = layout()
+
+
+def put(image: bytearray, name: str, value: int, form: str = "<I") -> None:
+    struct.pack_into(form, image, ROM[name], value)
+
+
+def get(image: bytes, name: str, form: str = "<I") -> int:
+    return int(struct.unpack_from(form, image, ROM[name])[0])
+
+
+def allocated(elf: ELFFile) -> bytearray:
+    """The image as it lies in memory, without what is zero in it from the start."""
+    image = bytearray()
+    for section in elf.iter_sections():
+        if section["sh_flags"] & 2 and section["sh_type"] == "SHT_PROGBITS":
+            start = section["sh_addr"]
+            image.extend(bytes(max(0, start - len(image))))
+            image[start:] = section.data()
+    return image
+
+
+def relocations(elf: ELFFile, image: bytes) -> Iterator[tuple[int, bool]]:
+    """Places of absolute addresses, and whether each is one of the data part. What holds offsets instead
+    of addresses (the header and the table of calls) is left out."""
+    data = get(image, "X_DATA_OFFSET")
+    calls = get(image, "X_CALLS_OFFSET")
+    offsets = [
+        range(ROM["X_END"]),
+        range(calls, calls + get(image, "X_CALLS_COUNT") * ROM["CALL_SIZE"]),
+    ]
+    for section in elf.iter_sections():
+        if not isinstance(section, RelocationSection):
+            continue
+        if not elf.get_section(section["sh_info"])["sh_flags"] & 2:
+            continue
+        symbols = elf.get_section(section["sh_link"])
+        assert isinstance(symbols, SymbolTableSection)
+        for relocation in section.iter_relocations():
+            place, kind = relocation["r_offset"], relocation["r_info_type"]
+            symbol = symbols.get_symbol(relocation["r_info_sym"])
+            if kind in (RELOC["R_386_PC32"], RELOC["R_386_PLT32"], RELOC["R_386_NONE"]):
+                continue
+            if symbol["st_shndx"] in ("SHN_ABS", "SHN_UNDEF") or any(place in span for span in offsets):
+                continue
+            if kind != RELOC["R_386_32"]:
+                raise RomError(
+                    f"relocation of kind {kind} at {place:#x} ({symbol.name}): an image can have absolute "
+                    "32-bit addresses only"
+                )
+            yield place, symbol["st_value"] >= data
+
+
+def make(source: Path) -> bytes:
+    """The ROM of a library that was linked by runtime/image/image.ld."""
+    with source.open("rb") as stream:
+        elf = ELFFile(stream)
+        image = allocated(elf)
+        entries = sorted(relocations(elf, image))
+    image.extend(bytes(-len(image) % ROM["RELOC_SIZE"]))
+    put(image, "X_RELOC_OFFSET", len(image))
+    put(image, "X_RELOC_COUNT", len(entries))
+    for place, of_data in entries:
+        image += struct.pack("<I", place << 1 | of_data)
+    image.extend(bytes(-len(image) % ROM["UNIT"]))
+    if len(image) > AREA:
+        raise RomError(f"{len(image)} bytes; an image has room for {AREA}")
+    put(image, "LENGTH", len(image) // ROM["UNIT"], "B")
+    # Firmware wants all bytes to add up to 0; the reserved one takes what is missing.
+    image[ROM["CHECKSUM"]] = 0
+    image[ROM["CHECKSUM"]] = -sum(image) & 0xFF
+    return bytes(image)
+
+
+def name_of(rom: bytes) -> str:
+    start = get(rom, "X_NAME_OFFSET")
+    return rom[start : rom.index(0, start)].decode("ascii")
+
+
+def builtin(paths: Sequence[Path]) -> str:
+    """Assembly with the images and their table, `vmi__builtin` (runtime/bind/bind.h)."""
+    roms = [(path, path.read_bytes()) for path in paths]
+    roms.sort(key=lambda item: (-get(item[1], "X_PRIORITY"), name_of(item[1])))
+    lines = [
+        "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */",
+        "/* Generated by codegen/vmirom.py; do not edit. */",
+        "        .section .rodata.builtin, \"a\"",
+    ]
+    for number, (path, _) in enumerate(roms):
+        lines += ["        .balign 16", f"{number + 1}:", f'        .incbin "{path.resolve()}"', f"{number + 101}:"]
+    lines += ["        .balign 4", "        .globl vmi__builtin", "vmi__builtin:"]
+    lines += [f"        .long {number + 1}b, {number + 101}b" for number in range(len(roms))]
+    lines += [
+        "        .globl vmi__builtin_count",
+        "vmi__builtin_count:",
+        f"        .long {len(roms)}",
+        '        .section .note.GNU-stack, "", @progbits',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def show(rom: bytes) -> str:
+    return (
+        f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, text {get(rom, 'X_TEXT_SIZE')}, "
+        f"data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
+        f"{get(rom, 'X_RELOC_COUNT')} relocations, {get(rom, 'X_CALLS_COUNT')} calls"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        match arguments:
+            case ["make", source, target]:
+                Path(target).write_bytes(make(Path(source)))
+            case ["builtin", target, *paths] if paths:
+                Path(target).write_text(builtin([Path(path) for path in paths]))
+            case ["show", *paths] if paths:
+                print("\n".join(show(Path(path).read_bytes()) for path in paths))
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 2
+    except (RomError, OSError, ELFError, struct.error) as error:
+        print(f"vmirom: {arguments[1]}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

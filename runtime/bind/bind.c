@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "bind/bind.h"
+
+#include "bind/sites.h"
+
+#define PAGE_SIZE  4096u
+#define PAGE_SHIFT 12
+
+#define PTE_PRESENT 0x001u
+#define PTE_WRITE   0x002u
+#define PTE_LARGE   0x080u
+#define PTE_FRAME   0x000ffffffffff000ull
+
+#define LARGE_SHIFT 21
+
+#define NOTES_MAX 2048
+
+/* runtime/kernel.ld and the generated slots.S */
+extern uint8_t vmi_image_start[], vmi_text_end[], vmi__slots[], vmi__slots_end[];
+extern const char vmi_rodata_end[];
+extern const struct vmi__site vmi_sites_start[], vmi_sites_end[];
+
+/* area.S */
+extern uint64_t vmi__text_tables[VMI__TEXT_TABLES][PAGE_SIZE / 8];
+extern struct vmi_call_info vmi__bound_calls[VMI_ORDINALS] __asm__("vmi_calls");
+extern struct vmi_hypercall_info
+    vmi__bound_hypercalls[VMI__HYPERCALLS_MAX] __asm__("vmi_hypercalls");
+extern uint32_t vmi__bound_calls_count __asm__("vmi_calls_count");
+extern uint32_t vmi__bound_hypercalls_count __asm__("vmi_hypercalls_count");
+
+_Static_assert(sizeof(struct vmi_call_info) == VMI__CALL_INFO_SIZE &&
+                   sizeof(struct vmi_hypercall_info) == VMI__HYPERCALL_INFO_SIZE,
+               "area.S reserves as much");
+
+/* The provider in place. Its image may be overwritten by the kernel later on, but not before. */
+static struct vmi__rom provider;
+static const char *provider_source;
+static uint32_t provider_address;
+static bool bound;
+
+/* ---- what is to be said once there is a console ---- */
+
+static char notes[NOTES_MAX];
+static uint32_t notes_length;
+
+static void note(const char *text)
+{
+    while (*text && notes_length + 1 < NOTES_MAX)
+        notes[notes_length++] = *text++;
+}
+
+static void note_number(uint32_t number, uint32_t base)
+{
+    char digits[11], *digit = digits + sizeof(digits) - 1;
+
+    *digit = 0;
+    do {
+        *--digit = "0123456789abcdef"[number % base];
+        number /= base;
+    } while (number);
+    note(digit);
+}
+
+static void note_source(const char *source, uint32_t address)
+{
+    note(source);
+    if (address) {
+        note("@0x");
+        note_number(address, 16);
+    }
+}
+
+static void note_count(const char *name, uint32_t count)
+{
+    note(name);
+    note_number(count, 10);
+}
+
+/* ---- choosing ---- */
+
+static bool is_wanted(const char *name, bool *asked)
+{
+    const char *wanted;
+    uint32_t length;
+
+    *asked = vmi__option("vmi.provider", &wanted, &length);
+    if (!*asked)
+        return true;
+    while (length && *name == *wanted) {
+        name++;
+        wanted++;
+        length--;
+    }
+    return !length && !*name;
+}
+
+static bool at_home(const struct vmi__rom *rom)
+{
+    uint32_t (*probe)(void) = (uint32_t (*)(void))(vmi__provider_text + rom->probe);
+
+    return probe() != 0;
+}
+
+/* Puts an image into place and lets its code be seen by the processor. */
+static const char *load(const struct vmi__rom *rom)
+{
+    const struct vmi__rom_place text = {vmi__provider_text, VMI__PROVIDER_TEXT_SIZE,
+                                        (uint32_t)(uintptr_t)vmi__provider_text};
+    const struct vmi__rom_place data = {vmi__provider_data, VMI__PROVIDER_DATA_SIZE,
+                                        (uint32_t)(uintptr_t)vmi__provider_data};
+
+    return vmi__rom_load(rom, &text, &data);
+}
+
+bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uint32_t address)
+{
+    const char *reason = vmi__rom_read(bytes, available, &provider);
+    bool asked;
+
+    if (!reason && !is_wanted(provider.name, &asked))
+        return false;
+    if (!reason)
+        reason = load(&provider);
+    if (!reason && (asked || at_home(&provider))) {
+        provider_source = source;
+        provider_address = address;
+        return true;
+    }
+    if (reason) {
+        note("# bind refused ");
+        note_source(source, address);
+        note(": ");
+        note(reason);
+        note("\r\n");
+    }
+    return false;
+}
+
+bool vmi__bind_builtin(void)
+{
+    for (uint32_t i = 0; i < vmi__builtin_count; i++)
+        if (vmi__bind_try(vmi__builtin[i].start,
+                          (uint32_t)(vmi__builtin[i].end - vmi__builtin[i].start), "builtin", 0))
+            return true;
+    return false;
+}
+
+bool vmi__bind_named(const char *name)
+{
+    for (uint32_t i = vmi__builtin_count; i-- > 0;) {
+        const struct vmi__builtin *image = &vmi__builtin[i];
+        uint32_t length = 0;
+
+        if (vmi__rom_read(image->start, (uint32_t)(image->end - image->start), &provider))
+            continue;
+        while (name && name[length] && name[length] == provider.name[length])
+            length++;
+        if ((name && (name[length] || provider.name[length])) || load(&provider))
+            continue;
+        provider_source = "builtin";
+        provider_address = 0;
+        return true;
+    }
+    return false;
+}
+
+/* ---- binding ---- */
+
+/* The boot tables' entry for an address: of a page, splitting a large one; 0 if nothing is there. */
+static uint64_t *entry_of(uint32_t root, uint32_t address, uint32_t *tables_used)
+{
+    uint64_t *entry = (uint64_t *)vmi__linear(root) + (address >> 30), *table, value;
+
+    value = vmi_machine_to_physical(*entry);
+    if (!(value & PTE_PRESENT))
+        return 0;
+    entry = (uint64_t *)vmi__linear((uint32_t)(value & PTE_FRAME)) + (address >> LARGE_SHIFT & 511);
+    value = vmi_machine_to_physical(*entry);
+    if (!(value & PTE_PRESENT))
+        return 0;
+    if (value & PTE_LARGE) {
+        if (*tables_used == VMI__TEXT_TABLES)
+            return 0;
+        table = vmi__text_tables[(*tables_used)++];
+        for (uint32_t i = 0; i < PAGE_SIZE / 8; i++)
+            table[i] = (value & ~(uint64_t)PTE_LARGE) + (uint64_t)i * PAGE_SIZE;
+        value = vmi__physical(table) | PTE_PRESENT | PTE_WRITE;
+        vmi_allocate_page(vmi__physical(table) >> PAGE_SHIFT, VMI_PAGE_PT | VMI_PAGE_PAE, 0, 0, 0);
+        vmi_set_pxe_long((uint32_t)value, 0, entry, VMI_PAGE_PD);
+    }
+    return (uint64_t *)vmi__linear((uint32_t)(value & PTE_FRAME)) + (address >> PAGE_SHIFT & 511);
+}
+
+/* Code and constants, the provider's among them, are read-only in the boot tables from here on. */
+static const char *protect(const struct vmi_boot_info *boot)
+{
+    uint32_t end = (uint32_t)(uintptr_t)vmi_rodata_end, used = 0;
+
+    for (uint32_t address = (uint32_t)(uintptr_t)vmi_image_start; address < end;
+         address += PAGE_SIZE) {
+        uint64_t *entry = entry_of(boot->boot_cr3, address, &used), value;
+
+        if (!entry)
+            return "the boot tables do not map the kernel's text as expected";
+        value = vmi_machine_to_physical(*entry);
+        vmi_set_pxe_long((uint32_t)value & ~PTE_WRITE, (uint32_t)(value >> 32), entry, VMI_PAGE_PT);
+    }
+    vmi_flush_tlb(VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL);
+    return 0;
+}
+
+static const char *take_tables(void)
+{
+    if (vmi__kernel.calls_count > VMI_ORDINALS ||
+        vmi__kernel.hypercalls_count > VMI__HYPERCALLS_MAX)
+        return "the provider has more calls than there are";
+    memcpy(vmi__bound_calls, vmi__kernel.calls, vmi__kernel.calls_count * VMI__CALL_INFO_SIZE);
+    memcpy(vmi__bound_hypercalls, vmi__kernel.hypercalls,
+           vmi__kernel.hypercalls_count * VMI__HYPERCALL_INFO_SIZE);
+    vmi__bound_calls_count = vmi__kernel.calls_count;
+    vmi__bound_hypercalls_count = vmi__kernel.hypercalls_count;
+    return 0;
+}
+
+/* Nothing can be called yet: what went wrong is the kernel's own build. */
+static void __attribute__((noreturn)) stop(void)
+{
+    for (;;)
+        __asm__ volatile("ud2");
+}
+
+/* In place of kernel_main for the provider: binds, then enters the kernel. */
+static void bind(const struct vmi_boot_info *boot)
+{
+    const struct vmi__code slots = {vmi__slots, (uint32_t)(vmi__slots_end - vmi__slots),
+                                    (uint32_t)(uintptr_t)vmi__slots};
+    const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
+                                   (uint32_t)(uintptr_t)vmi_image_start};
+    uint32_t text = (uint32_t)(uintptr_t)vmi__provider_text,
+             count = (uint32_t)(vmi_sites_end - vmi_sites_start), eax = 0, ecx = 0;
+    struct vmi__site_counts counts = {0};
+    const char *reason;
+
+    if (bound)
+        stop();
+    bound = true;
+    /* Sites name their slots, so slots come after: but a reason can be told through slots alone. */
+    reason = vmi__sites_bind(&code, vmi_sites_start, count, slots.address, &provider,
+                             text, &counts);
+    if (vmi__slots_bind(&slots, &provider, text))
+        stop();
+    /* A processor carries out what it has just been made to run after a serializing instruction only
+     * (Intel SDM vol. 3A, 9.1.3). */
+    __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx", "memory");
+    if (!reason)
+        reason = take_tables();
+    if (!reason)
+        reason = protect(boot);
+    if (reason) {
+        note("vmi: cannot run: ");
+        note(reason);
+        note("\r\n");
+        vmi_console_write(notes, notes_length);
+        vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_REFUSED);
+    }
+    note("# bind provider=");
+    note(provider.name);
+    note(" source=");
+    note_source(provider_source, provider_address);
+    note_count(" sites=", count);
+    note_count(" instruction=", counts.instruction);
+    note_count(" call=", counts.call);
+    note_count(" nop=", counts.nop);
+    note("\r\n");
+    vmi_console_write(notes, notes_length);
+    kernel_main(boot);
+}
+
+void vmi__bind_start(void)
+{
+    void (*start)(struct vmi__kernel *) =
+        (void (*)(struct vmi__kernel *))(vmi__provider_text + provider.start);
+
+    vmi__kernel.main = bind;
+    start(&vmi__kernel);
+    stop();
+}
+
+void vmi__bind_paravirtual(const char *name, const void *info)
+{
+    if (!vmi__bind_named(name))
+        stop();
+    vmi__kernel.protocol = VMI_BOOT_PARAVIRTUAL;
+    vmi__kernel.info = (uint32_t)(uintptr_t)info;
+    vmi__bind_start();
+}

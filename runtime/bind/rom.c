@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "bind/rom.h"
+
+#include <stddef.h>
+
+#include <vmi/constants.h>
+
+#include "layout.h"
+
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int byte, size_t size);
+
+#define PAGE_SIZE 4096u
+
+static uint32_t get16(const uint8_t *bytes)
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8;
+}
+
+static uint32_t get32(const uint8_t *bytes)
+{
+    return get16(bytes) | get16(bytes + 2) << 16;
+}
+
+static void put32(uint8_t *bytes, uint32_t value)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* Does [offset, offset + size) lie in [start, end)? */
+static bool inside(uint32_t offset, uint32_t size, uint32_t start, uint32_t end)
+{
+    return offset >= start && offset <= end && size <= end - offset;
+}
+
+bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available)
+{
+    return available >= VMI__ROM_HEADER_SIZE &&
+           get16(bytes + VMI__ROM_SIGNATURE) == VMI__ROM_SIGNATURE_VALUE &&
+           get32(bytes + VMI__ROM_VMI_SIGNATURE) == VMI__ROM_VMI_SIGNATURE_VALUE;
+}
+
+/* Is there code or a constant of the image, behind the header? */
+static bool in_text(const struct vmi__rom *rom, uint32_t offset, uint32_t size)
+{
+    return inside(offset, size, VMI__ROM_X_END, rom->text_size);
+}
+
+static const char *read_header(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)
+{
+    uint8_t sum = 0;
+
+    if (!vmi__rom_is_vmi(bytes, available))
+        return "it is no VMI ROM";
+    rom->bytes = bytes;
+    rom->size = bytes[VMI__ROM_LENGTH] * (uint32_t)VMI__ROM_UNIT;
+    if (rom->size > available)
+        return "it is longer than the memory that it lies in";
+    if (rom->size < VMI__ROM_HEADER_SIZE)
+        return "it is shorter than its header";
+    for (uint32_t i = 0; i < rom->size; i++)
+        sum = (uint8_t)(sum + bytes[i]);
+    if (sum)
+        return "its checksum is wrong";
+    if (bytes[VMI__ROM_API_MAJOR] != VMI_API_MAJOR)
+        return "it is for another major version of the interface";
+    if (rom->size < VMI__ROM_X_END ||
+        get32(bytes + VMI__ROM_X_MAGIC) != VMI__ROM_X_MAGIC_VALUE)
+        return "it has no extension, so that it cannot serve this kernel";
+    if (get16(bytes + VMI__ROM_X_VERSION) != VMI__ROM_X_VERSION_VALUE ||
+        get16(bytes + VMI__ROM_X_SIZE) < VMI__ROM_X_END - VMI__ROM_EXTENSION)
+        return "its extension is of another version";
+    return 0;
+}
+
+static const char *read_parts(struct vmi__rom *rom)
+{
+    const uint8_t *bytes = rom->bytes;
+
+    rom->text_size = get32(bytes + VMI__ROM_X_TEXT_SIZE);
+    rom->data_offset = get32(bytes + VMI__ROM_X_DATA_OFFSET);
+    rom->data_size = get32(bytes + VMI__ROM_X_DATA_SIZE);
+    rom->memory_size = get32(bytes + VMI__ROM_X_MEMORY_SIZE);
+    rom->reloc_offset = get32(bytes + VMI__ROM_X_RELOC_OFFSET);
+    rom->reloc_count = get32(bytes + VMI__ROM_X_RELOC_COUNT);
+    if (!inside(rom->text_size, 0, VMI__ROM_X_END, rom->size))
+        return "its text part is not in the file";
+    if (rom->data_offset & (PAGE_SIZE - 1) ||
+        !inside(rom->data_offset, rom->data_size, rom->text_size, rom->size))
+        return "its data part is not in the file, behind the text part and on a page";
+    if (rom->memory_size < rom->data_size || rom->memory_size > VMI__LINEAR_MAX)
+        return "its data part has an impossible size";
+    if (rom->reloc_count > rom->size / VMI__ROM_RELOC_SIZE ||
+        !inside(rom->reloc_offset, rom->reloc_count * VMI__ROM_RELOC_SIZE,
+                rom->data_offset + rom->data_size, rom->size))
+        return "its relocations are not in the file, behind the data part";
+    return 0;
+}
+
+static const char *read_calls(struct vmi__rom *rom)
+{
+    uint32_t next = 0;
+
+    rom->calls_offset = get32(rom->bytes + VMI__ROM_X_CALLS_OFFSET);
+    rom->calls_count = get32(rom->bytes + VMI__ROM_X_CALLS_COUNT);
+    if (rom->calls_count > VMI_ORDINALS ||
+        !in_text(rom, rom->calls_offset, rom->calls_count * VMI__ROM_CALL_SIZE))
+        return "its table of calls is not in the text part";
+    for (uint32_t i = 0; i < rom->calls_count; i++) {
+        struct vmi__rom_call call = vmi__rom_call(rom, i);
+
+        if (call.ordinal < next || call.ordinal >= VMI_ORDINALS)
+            return "its calls are unknown or not in order";
+        next = call.ordinal + 1;
+        if (call.kind > VMI__ROM_NOP)
+            return "one of its calls is of an unknown kind";
+        if (!in_text(rom, call.target, 1))
+            return "one of its calls is outside its text part";
+        if (call.inline_length > VMI__ROM_INLINE_MAX ||
+            (call.inline_length && !in_text(rom, call.inline_offset, call.inline_length)) ||
+            (call.kind == VMI__ROM_NONE) != (call.inline_length != 0))
+            return "one of its calls has impossible instructions";
+    }
+    return 0;
+}
+
+static const char *read_rest(struct vmi__rom *rom)
+{
+    uint32_t name = get32(rom->bytes + VMI__ROM_X_NAME_OFFSET), length = 0;
+
+    rom->priority = get32(rom->bytes + VMI__ROM_X_PRIORITY);
+    rom->probe = get32(rom->bytes + VMI__ROM_X_PROBE);
+    rom->start = get32(rom->bytes + VMI__ROM_X_START);
+    if (!in_text(rom, rom->probe, 1) || !in_text(rom, rom->start, 1))
+        return "its entry points are outside its text part";
+    for (; in_text(rom, name, length + 1) && rom->bytes[name + length]; length++) {
+        uint8_t character = rom->bytes[name + length];
+
+        if (length == VMI__ROM_NAME_MAX || character <= ' ' || character > '~')
+            return "its name cannot be printed";
+        rom->name[length] = (char)character;
+    }
+    rom->name[length] = 0;
+    return length ? 0 : "it has no name";
+}
+
+const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)
+{
+    const char *reason = read_header(bytes, available, rom);
+
+    if (!reason)
+        reason = read_parts(rom);
+    if (!reason)
+        reason = read_calls(rom);
+    return reason ? reason : read_rest(rom);
+}
+
+struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index)
+{
+    const uint8_t *entry = rom->bytes + rom->calls_offset + index * VMI__ROM_CALL_SIZE;
+
+    return (struct vmi__rom_call){
+        .ordinal = get16(entry + VMI__ROM_CALL_ORDINAL),
+        .kind = entry[VMI__ROM_CALL_KIND],
+        .target = get32(entry + VMI__ROM_CALL_TARGET),
+        .inline_length = entry[VMI__ROM_CALL_INLINE_LENGTH],
+        .inline_offset = get32(entry + VMI__ROM_CALL_INLINE),
+    };
+}
+
+bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call)
+{
+    uint32_t low = 0, high = rom->calls_count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        *call = vmi__rom_call(rom, middle);
+        if (call->ordinal == ordinal)
+            return true;
+        if (call->ordinal < ordinal)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+/*
+ * Does a word that is to be relocated refer to the part of `size` bytes from `start`? Its end is
+ * part of it. An address that is to be guest-physical is the linear one less the linear base.
+ */
+static bool refers(uint32_t word, uint32_t start, uint32_t size)
+{
+    return word - start <= size || word + VMI__LINEAR_BASE - start <= size;
+}
+
+const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
+                          const struct vmi__rom_place *data)
+{
+    const uint8_t *relocations = rom->bytes + rom->reloc_offset;
+    uint32_t next = VMI__ROM_X_END;
+
+    if (rom->text_size > text->room || rom->memory_size > data->room)
+        return "there is no room for it";
+    memcpy(text->memory, rom->bytes, rom->text_size);
+    memcpy(data->memory, rom->bytes + rom->data_offset, rom->data_size);
+    memset(data->memory + rom->data_size, 0, rom->memory_size - rom->data_size);
+    for (uint32_t i = 0; i < rom->reloc_count; i++) {
+        uint32_t relocation = get32(relocations + i * VMI__ROM_RELOC_SIZE);
+        uint32_t place = relocation >> 1, word;
+        uint8_t *at;
+
+        if (place < next)
+            return "its relocations overlap or are not in order";
+        next = place + 4;
+        if (inside(place, 4, 0, rom->text_size))
+            at = text->memory + place;
+        else if (inside(place, 4, rom->data_offset, rom->data_offset + rom->data_size))
+            at = data->memory + (place - rom->data_offset);
+        else
+            return "one of its relocations is outside of it";
+        word = get32(at);
+        if (relocation & 1) {
+            if (!refers(word, rom->data_offset, rom->memory_size))
+                return "one of its relocations does not refer to its data part";
+            put32(at, word + data->address - rom->data_offset);
+        } else {
+            if (!refers(word, 0, rom->text_size))
+                return "one of its relocations does not refer to its text part";
+            put32(at, word + text->address);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Provider images, read with suspicion: nothing of an image is used before it has been checked, and
+ * all places are offsets, so that this works at any address and on the build machine.
+ */
+#ifndef VMI_RUNTIME_BIND_ROM_H
+#define VMI_RUNTIME_BIND_ROM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "image/rom.h"
+
+#define VMI__ROM_NAME_MAX   31 /* characters of a provider's name */
+#define VMI__ROM_INLINE_MAX 15 /* bytes of a call's inline form: no instruction is longer */
+
+/* An image that was found to be whole. Offsets are into `bytes`. */
+struct vmi__rom {
+    const uint8_t *bytes;
+    uint32_t size; /* of the file */
+    uint32_t text_size;
+    uint32_t data_offset, data_size, memory_size;
+    uint32_t reloc_offset, reloc_count;
+    uint32_t calls_offset, calls_count;
+    uint32_t priority;
+    uint32_t probe, start;
+    char name[VMI__ROM_NAME_MAX + 1];
+};
+
+/* An entry of the table of calls. */
+struct vmi__rom_call {
+    uint32_t ordinal;
+    uint32_t kind;   /* VMI__ROM_… */
+    uint32_t target; /* offset in the text part */
+    uint32_t inline_length, inline_offset;
+};
+
+/* Where a part of an image goes: memory of `room` bytes, which later has the address `address`. */
+struct vmi__rom_place {
+    uint8_t *memory;
+    uint32_t room, address;
+};
+
+/*
+ * Is there a VMI option ROM, whole or not? `available` is what can be read from `bytes` on. Tells a
+ * stranger's ROM from one that is worth a complaint.
+ */
+bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available);
+
+/* Checks an image and describes it. Returns 0, or the reason for which it must not be used. */
+const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom);
+
+/* Entry `index` of the table of calls. */
+struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index);
+
+/* The entry for an ordinal; false if there is none. */
+bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call);
+
+/*
+ * Copies both parts to their places, zeroes what the data part has beyond the file, and relocates.
+ * Returns 0, or the reason to refuse; then the places hold nothing of use.
+ */
+const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
+                          const struct vmi__rom_place *data);
+
+#endif

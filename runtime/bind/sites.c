@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "bind/sites.h"
+
+#include <stddef.h>
+
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int byte, size_t size);
+
+#define CALL 0xe8
+#define JUMP 0xe9
+#define RET  0xc3
+#define INT3 0xcc
+
+#define PREFIX_DS 0x3e
+
+/* Recommended forms of one NOP (Intel SDM vol. 2B, NOP, table 4-12), for 1 to 9 bytes. */
+static const uint8_t nops[9][9] = {
+    {0x90},
+    {0x66, 0x90},
+    {0x0f, 0x1f, 0x00},
+    {0x0f, 0x1f, 0x40, 0x00},
+    {0x0f, 0x1f, 0x44, 0x00, 0x00},
+    {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+    {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
+    {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+    {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+};
+
+static void put_nops(uint8_t *bytes, uint32_t length)
+{
+    while (length) {
+        uint32_t size = length < sizeof(nops[0]) ? length : (uint32_t)sizeof(nops[0]);
+
+        memcpy(bytes, nops[size - 1], size);
+        bytes += size;
+        length -= size;
+    }
+}
+
+static void put_branch(uint8_t *bytes, uint8_t opcode, uint32_t from, uint32_t to)
+{
+    uint32_t distance = to - (from + VMI__SITE_LEAST);
+
+    bytes[0] = opcode;
+    for (uint32_t i = 0; i < 4; i++)
+        bytes[1 + i] = (uint8_t)(distance >> 8 * i);
+}
+
+static bool is_branch(const uint8_t *bytes, uint32_t from, uint32_t to)
+{
+    uint8_t expected[VMI__SITE_LEAST];
+
+    put_branch(expected, bytes[0], from, to);
+    for (uint32_t i = 0; i < VMI__SITE_LEAST; i++)
+        if (bytes[i] != expected[i])
+            return false;
+    return bytes[0] == CALL || bytes[0] == JUMP;
+}
+
+/*
+ * May instructions be made longer by prefixes in front? A DS override says what is so anyhow, or
+ * does nothing where there is no memory operand (Intel SDM vol. 2A, 2.1.1), but there can be only one
+ * segment override, and branches take it for a hint.
+ */
+static bool takes_prefixes(uint8_t first)
+{
+    switch (first) {
+    case 0x26: /* segment overrides */
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
+    case 0xc2: /* ret, int, iret, call, jmp */
+    case 0xc3:
+    case 0xcc:
+    case 0xcd:
+    case 0xcf:
+    case 0xe8:
+    case 0xe9:
+    case 0xeb:
+    case 0xff:
+        return false;
+    default:
+        return first < 0x70 || first > 0x7f; /* jcc */
+    }
+}
+
+/*
+ * The instructions, filling the site: longer by prefixes up to the length of a call, so that the
+ * processor has nothing more to carry out than in code without sites; what is left beyond is nops.
+ */
+static void put_instructions(uint8_t *site, uint32_t length, const uint8_t *code, uint32_t size)
+{
+    uint32_t prefixes = 0;
+
+    if (size < VMI__SITE_LEAST && takes_prefixes(code[0]))
+        prefixes = VMI__SITE_LEAST - size;
+    memset(site, PREFIX_DS, prefixes);
+    memcpy(site + prefixes, code, size);
+    put_nops(site + prefixes + size, length - prefixes - size);
+}
+
+static const char *bind_site(uint8_t *bytes, const struct vmi__site *site, uint32_t slot,
+                             const struct vmi__rom *rom, uint32_t text,
+                             struct vmi__site_counts *counts)
+{
+    struct vmi__rom_call call;
+
+    if (!is_branch(bytes, site->address, slot))
+        return "a call site was bound before, or is no call of its slot";
+    if (!vmi__rom_find(rom, site->ordinal, &call))
+        return "a call site is for a call that the provider does not have";
+    if (call.kind == VMI__ROM_NOP) {
+        put_nops(bytes, site->length);
+        counts->nop++;
+    } else if (call.kind == VMI__ROM_NONE && call.inline_length <= site->length) {
+        put_instructions(bytes, site->length, rom->bytes + call.inline_offset, call.inline_length);
+        counts->instruction++;
+    } else {
+        put_branch(bytes, bytes[0], site->address, text + call.target);
+        put_nops(bytes + VMI__SITE_LEAST, site->length - VMI__SITE_LEAST);
+        counts->call++;
+    }
+    return 0;
+}
+
+const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site *sites,
+                            uint32_t count, uint32_t slots, const struct vmi__rom *rom,
+                            uint32_t text, struct vmi__site_counts *counts)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct vmi__site *site = &sites[i];
+        uint32_t offset = site->address - code->address;
+        const char *reason;
+
+        if (site->length < VMI__SITE_LEAST || site->length > VMI__SITE_MOST)
+            return "a call site has an impossible length";
+        if (offset > code->size || site->length > code->size - offset)
+            return "a call site is outside the kernel's text";
+        reason = bind_site(code->bytes + offset, site, slots + site->ordinal * VMI__SLOT_SIZE, rom,
+                           text, counts);
+        if (reason)
+            return reason;
+    }
+    return 0;
+}
+
+const char *vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom,
+                            uint32_t text)
+{
+    for (uint32_t offset = 0; offset < slots->size; offset += VMI__SLOT_SIZE) {
+        uint8_t *slot = slots->bytes + offset;
+        struct vmi__rom_call call;
+
+        if (slot[0] == INT3)
+            continue; /* no such ordinal */
+        if (!vmi__rom_find(rom, offset / VMI__SLOT_SIZE, &call))
+            return "it lacks a call of the interface";
+        memset(slot, INT3, VMI__SLOT_SIZE);
+        put_branch(slot, JUMP, slots->address + offset, text + call.target);
+    }
+    return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Call sites: from calls of the interface's symbols to direct calls of a provider, or to its
+ * instructions. Works on copies and at any address, so on the build machine too.
+ */
+#ifndef VMI_RUNTIME_BIND_SITES_H
+#define VMI_RUNTIME_BIND_SITES_H
+
+#include "bind/rom.h"
+
+#define VMI__SITE_LEAST 5  /* bytes of a direct call */
+#define VMI__SITE_MOST  15 /* bytes of the longest site */
+#define VMI__SLOT_SIZE  16
+
+/* A record in section .vmi.sites, as the wrappers of vmi/vmi.h make it. */
+struct vmi__site {
+    uint32_t address;
+    uint16_t ordinal;
+    uint8_t length;
+    uint8_t live; /* registers that live on, by the processor's numbers; bit 4: the flags */
+};
+
+/* Code that is to be bound: `size` bytes at `bytes`, which run at the address `address`. */
+struct vmi__code {
+    uint8_t *bytes;
+    uint32_t size, address;
+};
+
+/* What sites became. */
+struct vmi__site_counts {
+    uint32_t instruction, call, nop;
+};
+
+/*
+ * Binds every site. All must lie in `code` and hold a call of, or a jump to, the slot of their ordinal
+ * (slots begin at the address `slots`): a site that was bound already, or that overlaps another, does not.
+ * `text` is the address of the provider's text part. Returns 0, or the reason to stop.
+ */
+const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site *sites,
+                            uint32_t count, uint32_t slots, const struct vmi__rom *rom,
+                            uint32_t text, struct vmi__site_counts *counts);
+
+/*
+ * Fills the slots that the interface has, which are those that begin with a jump. The provider must
+ * have a call for each. Returns 0, or the reason to refuse the provider.
+ */
+const char *vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom,
+                            uint32_t text);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What the kernel is told, before an entry path has filled it.
+ */
+#include "runtime.h"
+
+struct vmi_boot_info vmi__boot = {
+    .magic = VMI_BOOT_INFO_MAGIC,
+    .version = VMI_BOOT_INFO_VERSION,
+    .size = sizeof(struct vmi_boot_info),
+    .backend = "",
+    .loader = "",
+    .command_line = "",
+    .cpu_count = 1,
+};

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The first bytes of a provider image (image/rom.h). What depends on the whole file (length, checksum,
+ * relocations) is filled in by codegen/vmirom.
+ */
+#include <vmi/constants.h>
+
+#include "image/rom.h"
+
+    .section .rom.header, "ax", @progbits
+    .globl vmi__rom_header
+vmi__rom_header:
+    .short VMI__ROM_SIGNATURE_VALUE
+    .byte 0 /* length */
+    .byte 0xcb, 0, 0, 0 /* lret: nothing to do when firmware calls */
+    .org VMI__ROM_VMI_SIGNATURE
+    .long VMI__ROM_VMI_SIGNATURE_VALUE
+    .byte VMI_API_MINOR, VMI_API_MAJOR
+    .byte 0
+    .org VMI__ROM_LICENSE
+    .short license
+    .org VMI__ROM_EXTENSION
+    .long VMI__ROM_X_MAGIC_VALUE
+    .short VMI__ROM_X_VERSION_VALUE
+    .short VMI__ROM_X_END - VMI__ROM_EXTENSION
+    .long vmi__rom_text_end
+    .long vmi__rom_data
+    .long vmi__rom_data_bytes
+    .long vmi__rom_memory_bytes
+    .long 0, 0 /* relocations */
+    .long vmi__rom_calls
+    .long vmi__rom_calls_count
+    .long vmi__rom_name
+    .long vmi__rom_priority
+    .long vmi__image_probe
+    .long vmi__image_start
+    .org VMI__ROM_X_END
+
+license:
+    .asciz "GPL v2"
+
+    .section .note.GNU-stack, "", @progbits

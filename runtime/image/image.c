@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "image/image.h"
+
+struct vmi__kernel vmi__kernel;
+
+static void (*kernel_entry)(const struct vmi_boot_info *boot);
+static struct vmi__kernel *binder_copy;
+
+/* Tells the binder what the library has for the kernel, once all is ready. */
+static void tell(const struct vmi_boot_info *boot)
+{
+    binder_copy->calls = vmi_calls;
+    binder_copy->calls_count = vmi_calls_count;
+    binder_copy->hypercalls = vmi_hypercalls;
+    binder_copy->hypercalls_count = vmi_hypercalls_count;
+    kernel_entry(boot);
+}
+
+uint32_t vmi__image_probe(void)
+{
+    return vmi__backend_here();
+}
+
+void vmi__image_start(struct vmi__kernel *kernel)
+{
+    vmi__kernel = *kernel;
+    binder_copy = kernel;
+    kernel_entry = kernel->main;
+    vmi__kernel.main = tell;
+    vmi__image_enter();
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * A library as a provider image: how its binder enters it.
+ */
+#ifndef VMI_RUNTIME_IMAGE_H
+#define VMI_RUNTIME_IMAGE_H
+
+#include "runtime.h"
+
+/* Whether the image's hypervisor is there; vmi__backend_here. */
+uint32_t vmi__image_probe(void);
+
+/*
+ * Starts the library for the kernel that `kernel` describes, on the kernel's boot stack, and leaves
+ * through kernel->main with the library's tables filled in.
+ */
+void vmi__image_start(struct vmi__kernel *kernel) __attribute__((noreturn));
+
+/*
+ * The library's own way in, with vmi__kernel filled: what its entry point does where it is linked
+ * with a kernel. Defined once for the PC libraries, and by each other one.
+ */
+void vmi__image_enter(void) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What the loader of a PC left, by whichever protocol it speaks.
+ */
+#include "loader.h"
+#include "pc.h"
+
+uint64_t vmi__rsdp;
+
+const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info)
+{
+    const struct vmi__loader_view view = {
+        .base = vmi__linear(0),
+        .size = VMI__LINEAR_MAX,
+        .image_start = vmi__physical(vmi__kernel.image_start),
+        .image_end = vmi__physical(vmi__kernel.image_end),
+    };
+    const char *reason;
+
+    if (protocol == VMI_BOOT_MULTIBOOT)
+        reason = vmi__multiboot_read(&view, magic, info);
+    else
+        reason = vmi__pvh_read(&view, info);
+    return reason ? reason : vmi__loader_finish(&view);
+}
