@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import figure, ktap
-from .build import build, kernels
+from .build import BOUND, bound_kernel, build, kernels
 from .lava import signals
 from .rig import Configuration, Guest, Outcome, Rig, discover
 from .util import RESULTS, ROOT, UserError, progress, write_if_changed
@@ -46,12 +46,15 @@ def show_failure(outcome: Outcome, failures: Sequence[str]) -> None:
 
 
 def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) -> int:
+    """The figure; with the name `any` among others, by the one kernel that binds itself when it starts."""
     rigs = discover(progress)
-    chosen = choose(rigs, names)
+    chosen = choose(rigs, [name for name in names if name != BOUND])
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     build()
     samples = kernels("sample")
+    if BOUND in names:
+        samples = dict.fromkeys(samples, bound_kernel("sample"))
     rows = []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         if backend not in samples:
@@ -63,12 +66,13 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) 
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
                 components = ", ".join(f"{name} {version}" for name, version in on.items())
                 progress(f"booting {configuration.name} on {components}")
+                name = f"{BOUND}-{configuration.name}" if BOUND in names else configuration.name
                 guest = Guest(
-                    samples[backend], configuration.name, append, cpus=CPUS, deadline=DEADLINE,
+                    samples[backend], name, append, cpus=CPUS, deadline=DEADLINE,
                     options=configuration.options,
                 )  # fmt: skip
                 outcome = session.run(guest, live=lambda line: print(line, flush=True))
-                write_if_changed(RESULTS / "boot" / f"{configuration.name}.guest.log", outcome.console + "\n")
+                write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
                 report = ktap.parse(outcome.console)
                 row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
                 rows.append(row)

@@ -15,6 +15,8 @@ from .backends import backends
 from .util import BUILD, ROOT, UserError, progress, write_if_changed
 
 CROSS_FILE = ROOT / "cross/i386-gcc.ini"
+BOUND = "any"
+"""What stands for a backend's name in kernels that choose among all of them when they start."""
 PAGES = ("support-matrix.md", "reference")
 
 
@@ -64,6 +66,14 @@ def kernels(name: str) -> dict[str, Path]:
         if paths:
             found[backend] = paths[0]
     return found
+
+
+def bound_kernel(name: str) -> Path:
+    """The built kernel called `name` that binds itself when it starts."""
+    paths = sorted(BUILD.glob(f"*/{name}-{BOUND}.elf"))
+    if not paths:
+        raise UserError(f"the build has no {name} kernel that binds itself when it starts")
+    return paths[0]
 
 
 def regenerate() -> None:

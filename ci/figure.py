@@ -32,6 +32,17 @@ class Row:
         """Why this run does not pass: the console and the machine's end must both say that it does."""
         return ([] if self.outcome.clean else [self.outcome.end]) + self.report.failures()
 
+    @property
+    def binding(self) -> dict[str, str]:
+        """What the kernel bound itself to when it started, and what its call sites became; empty for a kernel
+        that was linked with its library."""
+        return self.report.binding
+
+    @property
+    def binary(self) -> str:
+        """SHA-256 of the kernel's file."""
+        return hashlib.sha256(self.outcome.guest.kernel.read_bytes()).hexdigest()
+
     def cells(self) -> dict[str, str]:
         """The row as the table shows it."""
         report = self.report
@@ -44,9 +55,17 @@ class Row:
         rpl = report.boot.get("rpl")
         ran = [f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")]
         ran += [f"{name} {value}" for name, value in self.facts.items()]
+        bound = {}
+        if self.binding:
+            bound = {
+                "binary": f"sha256 {self.binary}",
+                "bound to": f"{self.binding['provider']} ({self.binding['source']})",
+                "sites": ", ".join(f"{self.binding[kind]} {kind}" for kind in ("instruction", "call", "nop")),
+            }
         return {
             "configuration": self.configuration.name,
             "what ran": ", ".join(ran),
+            **bound,
             "kernel ring": rpl or "?",
             "checks": checks if not self.failures else f"FAILED: {self.failures[0]} ({checks})",
             "calls by kind": ", ".join(f"{kind} {count}" for kind, count in report.by_kind().items()) or "-",
@@ -61,6 +80,8 @@ class Row:
             "on": self.on,
             "facts": self.facts,
             "boot": report.boot,
+            "binding": self.binding,
+            "binary_sha256": self.binary,
             "passed": not self.failures,
             "failures": self.failures,
             "checks": [vars(test) for test in report.tests],

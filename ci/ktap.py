@@ -52,6 +52,8 @@ class Report:
     plan: int | None = None
     tests: list[Test] = field(default_factory=list)
     boot: dict[str, str] = field(default_factory=dict)
+    binding: dict[str, str] = field(default_factory=dict)
+    """What a kernel without a linked library bound itself to when it started; it says so before its first line."""
     calls: list[Call] = field(default_factory=list)
     hypercalls: list[Hypercall] = field(default_factory=list)
     result: dict[str, int] = field(default_factory=dict)
@@ -89,7 +91,7 @@ def parse(console: str) -> Report:
             if report.started:
                 report.errors.append("KTAP starts twice: the kernel was started again")
             report.started = True
-        elif not report.started:
+        elif not report.started and not line.startswith("# bind "):
             continue
         elif found := re.fullmatch(r"1\.\.(\d+)", line):
             if report.plan is not None:
@@ -120,6 +122,8 @@ def _comment(report: Report, comment: str) -> None:
     word, _, rest = comment.partition(" ")
     if word == "boot":
         report.boot = dict(_PAIR.findall(rest))
+    elif word == "bind" and rest.startswith("provider="):
+        report.binding = dict(_PAIR.findall(rest))
     elif word == "call":
         pairs, _, how = rest.partition(" how=")
         values = dict(_PAIR.findall(pairs))

@@ -48,7 +48,8 @@ void kernel_main(const struct vmi_boot_info *boot);
 
 /*
  * What the library knows of the kernel, and, where they have met at boot only, what it tells about
- * itself. Linked with a kernel, it is a constant of the linker's; in a provider image, the binder's.
+ * itself. Linked with a kernel, it is a constant of the linker's; in a provider image, the
+ * binder's.
  */
 struct vmi__kernel {
     uint32_t size;                       /* of this structure, in bytes */
@@ -56,9 +57,9 @@ struct vmi__kernel {
     void (*main)(const struct vmi_boot_info *boot);
 
     /* How the kernel was entered; only for provider images. */
-    uint32_t protocol;           /* VMI_BOOT_… */
-    uint32_t magic, info;        /* as for vmi__pc_start, or info alone: the hypervisor's structure */
-    const char *refuse;          /* for vmi__pc_refuse, or 0 */
+    uint32_t protocol;    /* VMI_BOOT_… */
+    uint32_t magic, info; /* as for vmi__pc_start, or info alone: the hypervisor's structure */
+    const char *refuse;   /* for vmi__pc_refuse, or 0 */
     struct vmi__pc_tables *tables; /* of the PC entry */
 
     /* The library's tables; filled by provider images. */

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
-from ci.build import kernels
+from ci.build import BOUND, kernels
 from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
 from ci.util import BUILD, RESULTS, ROOT, progress, write_if_changed
 
@@ -77,7 +77,7 @@ class Rigs:
         # A session takes all its kernels along when it is opened; one of them is none.
         write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
-        every = sorted(BUILD.glob(f"**/*-{place.backend}.elf"))
+        every = [path for name in (place.backend, BOUND) for path in sorted(BUILD.glob(f"**/*-{name}.elf"))]
         session = own.enter_context(place.rig.steady_session(every, LOGS))
         self.sessions[place.backend] = (session, own)
         return session

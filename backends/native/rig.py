@@ -34,7 +34,8 @@ class PcSession(Session):
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         machine = Machine(
             qemu=QEMU,
-            machine="pc",
+            # No hypervisor's interface, which QEMU's default machine has.
+            machine="pc,vmport=off",
             cpu=guest.options.get("cpu", "qemu32"),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,

@@ -319,7 +319,8 @@ static void claim(uint64_t base, uint64_t size, uint32_t kind)
 
 static void describe_memory(const struct start_info *info, uint32_t builder_end)
 {
-    uint32_t start = info->mfn_list & ~(VMI__PAGE_SIZE - 1), image = vmi__physical(vmi__kernel.image_start);
+    uint32_t start = info->mfn_list & ~(VMI__PAGE_SIZE - 1),
+             image = vmi__physical(vmi__kernel.image_start);
     const void *rings[] = {ring_of(info->console.domU.mfn), ring_of(info->store_mfn)};
 
     claim(0, (uint64_t)info->nr_pages << VMI__PAGE_SHIFT, VMI_MEMORY_USABLE);

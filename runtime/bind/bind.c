@@ -96,7 +96,7 @@ static bool is_wanted(const char *name, bool *asked)
 
 static bool at_home(const struct vmi__rom *rom)
 {
-    uint32_t (*probe)(void) = (uint32_t (*)(void))(vmi__provider_text + rom->probe);
+    uint32_t (*probe)(void) = (uint32_t(*)(void))(vmi__provider_text + rom->probe);
 
     return probe() != 0;
 }
@@ -166,7 +166,8 @@ bool vmi__bind_named(const char *name)
 
 /* ---- binding ---- */
 
-/* The boot tables' entry for an address: of a page, splitting a large one; 0 if nothing is there. */
+/* The boot tables' entry for an address: of a page, splitting a large one; 0 if nothing is there.
+ */
 static uint64_t *entry_of(uint32_t root, uint32_t address, uint32_t *tables_used)
 {
     uint64_t *entry = (uint64_t *)vmi__linear(root) + (address >> 30), *table, value;
@@ -196,6 +197,7 @@ static const char *protect(const struct vmi_boot_info *boot)
 {
     uint32_t end = (uint32_t)(uintptr_t)vmi_rodata_end, used = 0;
 
+    vmi_set_lazy_mode(VMI_LAZY_MMU);
     for (uint32_t address = (uint32_t)(uintptr_t)vmi_image_start; address < end;
          address += PAGE_SIZE) {
         uint64_t *entry = entry_of(boot->boot_cr3, address, &used), value;
@@ -205,6 +207,7 @@ static const char *protect(const struct vmi_boot_info *boot)
         value = vmi_machine_to_physical(*entry);
         vmi_set_pxe_long((uint32_t)value & ~PTE_WRITE, (uint32_t)(value >> 32), entry, VMI_PAGE_PT);
     }
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
     vmi_flush_tlb(VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL);
     return 0;
 }
@@ -245,12 +248,12 @@ static void bind(const struct vmi_boot_info *boot)
         stop();
     bound = true;
     /* Sites name their slots, so slots come after: but a reason can be told through slots alone. */
-    reason = vmi__sites_bind(&code, vmi_sites_start, count, slots.address, &provider,
-                             text, &counts);
+    reason =
+        vmi__sites_bind(&code, vmi_sites_start, count, slots.address, &provider, text, &counts);
     if (vmi__slots_bind(&slots, &provider, text))
         stop();
-    /* A processor carries out what it has just been made to run after a serializing instruction only
-     * (Intel SDM vol. 3A, 9.1.3). */
+    /* A processor carries out what it has just been made to run after a serializing instruction
+     * only (Intel SDM vol. 3A, 9.1.3). */
     __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx", "memory");
     if (!reason)
         reason = take_tables();

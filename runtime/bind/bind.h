@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * A kernel that binds itself to a provider when it starts: its entry path looks for providers, one of
- * them is put into the kernel's own memory and started in place of a linked library, and when that
- * is ready every call site is rewritten, before the kernel runs and before there is a second CPU.
+ * A kernel that binds itself to a provider when it starts: its entry path looks for providers, one
+ * of them is put into the kernel's own memory and started in place of a linked library, and when
+ * that is ready every call site is rewritten, before the kernel runs and before there is a second
+ * CPU.
  */
 #ifndef VMI_RUNTIME_BIND_H
 #define VMI_RUNTIME_BIND_H
@@ -25,8 +26,8 @@ extern const uint32_t vmi__builtin_count;
 
 /*
  * Considers an image: true if it is whole, is the wanted one (the option vmi.provider=NAME) or says
- * that it can run here, and was put into place. `source` and `address` are for the report, which says
- * why an image was refused.
+ * that it can run here, and was put into place. `source` and `address` are for the report, which
+ * says why an image was refused.
  */
 bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uint32_t address);
 
@@ -34,14 +35,14 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
 bool vmi__bind_builtin(void);
 
 /*
- * The built-in image of that name, or for 0 the one of the lowest priority, which is for plain hardware;
- * whether or not it finds itself at home. False if there is none.
+ * The built-in image of that name, or for 0 the one of the lowest priority, which is for plain
+ * hardware; whether or not it finds itself at home. False if there is none.
  */
 bool vmi__bind_named(const char *name);
 
 /*
- * Starts the provider that was put into place last, for the kernel that vmi__kernel describes. Comes back in
- * the kernel, bound. There is no second time: a kernel that is bound stays so.
+ * Starts the provider that was put into place last, for the kernel that vmi__kernel describes.
+ * Comes back in the kernel, bound. There is no second time: a kernel that is bound stays so.
  */
 void vmi__bind_start(void) __attribute__((noreturn));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * From the PC entry to a provider: a module that the loader has put beside the kernel, else an option
- * ROM, else a built-in image.
+ * From the PC entry to a provider: a module that the loader has put beside the kernel, else an
+ * option ROM, else a built-in image.
  */
 #include "bind/bind.h"
 #include "pc.h"

@@ -65,8 +65,7 @@ static const char *read_header(const uint8_t *bytes, uint32_t available, struct 
         return "its checksum is wrong";
     if (bytes[VMI__ROM_API_MAJOR] != VMI_API_MAJOR)
         return "it is for another major version of the interface";
-    if (rom->size < VMI__ROM_X_END ||
-        get32(bytes + VMI__ROM_X_MAGIC) != VMI__ROM_X_MAGIC_VALUE)
+    if (rom->size < VMI__ROM_X_END || get32(bytes + VMI__ROM_X_MAGIC) != VMI__ROM_X_MAGIC_VALUE)
         return "it has no extension, so that it cannot serve this kernel";
     if (get16(bytes + VMI__ROM_X_VERSION) != VMI__ROM_X_VERSION_VALUE ||
         get16(bytes + VMI__ROM_X_SIZE) < VMI__ROM_X_END - VMI__ROM_EXTENSION)

@@ -59,8 +59,8 @@ static bool is_branch(const uint8_t *bytes, uint32_t from, uint32_t to)
 
 /*
  * May instructions be made longer by prefixes in front? A DS override says what is so anyhow, or
- * does nothing where there is no memory operand (Intel SDM vol. 2A, 2.1.1), but there can be only one
- * segment override, and branches take it for a hint.
+ * does nothing where there is no memory operand (Intel SDM vol. 2A, 2.1.1), but there can be only
+ * one segment override, and branches take it for a hint.
  */
 static bool takes_prefixes(uint8_t first)
 {

@@ -32,9 +32,10 @@ struct vmi__site_counts {
 };
 
 /*
- * Binds every site. All must lie in `code` and hold a call of, or a jump to, the slot of their ordinal
- * (slots begin at the address `slots`): a site that was bound already, or that overlaps another, does not.
- * `text` is the address of the provider's text part. Returns 0, or the reason to stop.
+ * Binds every site. All must lie in `code` and hold a call of, or a jump to, the slot of their
+ * ordinal (slots begin at the address `slots`): a site that was bound already, or that overlaps
+ * another, does not. `text` is the address of the provider's text part. Returns 0, or the reason to
+ * stop.
  */
 const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site *sites,
                             uint32_t count, uint32_t slots, const struct vmi__rom *rom,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Layout of a provider image: an option ROM as VMI 3.0 has it, and behind the published header an
- * extension for binders that put the image where they want it (docs/binding.md). For C and assembly,
- * on the build machine too.
+ * extension for binders that put the image where they want it (docs/binding.md). For C and
+ * assembly, on the build machine too.
  *
  * An image is linked at address 0, so that offsets in the file and addresses are the same. It has a
  * text part (this header first, then code and constants) from 0, and a data part; whoever loads it
- * copies each to a place of its own, zeroes what the data part has beyond the file, and adds to every
- * relocated word the distance that the part went to which the word refers. Then follow the
+ * copies each to a place of its own, zeroes what the data part has beyond the file, and adds to
+ * every relocated word the distance that the part went to which the word refers. Then follow the
  * relocations, in the file only.
  */
 #ifndef VMI_RUNTIME_ROM_H
@@ -22,25 +22,25 @@
 
 /* ---- the published header: offsets, and what stands there ---- */
 
-#define VMI__ROM_SIGNATURE          0  /* 2: 0xaa55 */
-#define VMI__ROM_LENGTH             2  /* 1: in units of 512 bytes */
-#define VMI__ROM_ENTRY16            3  /* 4: code that firmware calls in real mode */
-#define VMI__ROM_VMI_SIGNATURE      8  /* 4: "cVmi" */
-#define VMI__ROM_API_MINOR          12 /* 1 */
-#define VMI__ROM_API_MAJOR          13 /* 1 */
-#define VMI__ROM_SLOTS              14 /* 1: jump slots */
-#define VMI__ROM_VIRTUAL_TOP        16 /* 4: size of the top of the address space that is kept */
-#define VMI__ROM_CHECKSUM           15 /* 1: reserved; makes all bytes add up to 0 */
-#define VMI__ROM_LICENSE            22 /* 2: offset of a string */
-#define VMI__ROM_PCI                24 /* 2: offset of the PCI data structure */
-#define VMI__ROM_PNP                26 /* 2: offset of the PnP expansion header, or 0 */
-#define VMI__ROM_COPY               32  /* 4: reserved; physical address of the copy in low memory, or 0 */
-#define VMI__ROM_SELF               36  /* 4: reserved; physical address of the ROM */
-#define VMI__ROM_BOOT               40  /* 4: reserved; vector of the bootstrap before */
-#define VMI__ROM_HOME               44  /* 4: reserved; in the copy: linear address that it is relocated to */
-#define VMI__ROM_INIT               128 /* 8: code, vmi_init */
-#define VMI__ROM_GET_RELOC          136 /* 8: code, get_reloc */
-#define VMI__ROM_HEADER_SIZE        144
+#define VMI__ROM_SIGNATURE     0   /* 2: 0xaa55 */
+#define VMI__ROM_LENGTH        2   /* 1: in units of 512 bytes */
+#define VMI__ROM_ENTRY16       3   /* 4: code that firmware calls in real mode */
+#define VMI__ROM_VMI_SIGNATURE 8   /* 4: "cVmi" */
+#define VMI__ROM_API_MINOR     12  /* 1 */
+#define VMI__ROM_API_MAJOR     13  /* 1 */
+#define VMI__ROM_SLOTS         14  /* 1: jump slots */
+#define VMI__ROM_VIRTUAL_TOP   16  /* 4: size of the top of the address space that is kept */
+#define VMI__ROM_CHECKSUM      15  /* 1: reserved; makes all bytes add up to 0 */
+#define VMI__ROM_LICENSE       22  /* 2: offset of a string */
+#define VMI__ROM_PCI           24  /* 2: offset of the PCI data structure */
+#define VMI__ROM_PNP           26  /* 2: offset of the PnP expansion header, or 0 */
+#define VMI__ROM_COPY          32  /* 4: reserved; physical address of the copy in low memory, or 0 */
+#define VMI__ROM_SELF          36  /* 4: reserved; physical address of the ROM */
+#define VMI__ROM_BOOT          40  /* 4: reserved; vector of the bootstrap before */
+#define VMI__ROM_HOME          44  /* 4: reserved; in the copy: linear address it is relocated to */
+#define VMI__ROM_INIT          128 /* 8: code, vmi_init */
+#define VMI__ROM_GET_RELOC     136 /* 8: code, get_reloc */
+#define VMI__ROM_HEADER_SIZE   144
 
 #define VMI__ROM_SIGNATURE_VALUE     0xaa55
 #define VMI__ROM_VMI_SIGNATURE_VALUE 0x696d5663
