@@ -56,6 +56,8 @@ class Guest:
     """Seconds until the guest is stopped and reported as hanging."""
     options: Mapping[str, str] = field(default_factory=dict)
     """What only this rig understands, for example another CPU model."""
+    option_rom: Path | None = None
+    """A ROM that the machine's firmware finds; only where `Rig.option_roms`."""
     typed: bytes = b""
     """What is typed on the guest's console after its line `# input ready`; only where the guest's console is
     a serial port of this machine's QEMU."""
@@ -146,6 +148,8 @@ class Rig(abc.ABC):
     instruction_counter: Mapping[str, str] = {}
     """Options of a guest (`Guest.options`) with which its time-stamp counter counts instructions; empty
     if no option does."""
+    option_roms = False
+    """Whether guests can be given one (`Guest.option_rom`)."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""

@@ -38,7 +38,7 @@ void client_invoke(struct registers *registers, void (*site)(void));
 uint32_t client_to_user(uint32_t entry, uint32_t stack, uint32_t by_sysexit);
 void client_user_done(uint32_t result) __attribute__((noreturn));
 
-extern const char client_traps[], client_trap_return[], client_sysenter[];
+extern char client_traps[], client_trap_return[], site_iret[], client_sysenter[];
 extern const char client_user_code[], client_user_code_sysenter[], client_user_code_end[];
 extern const char client_ap_entry[], client_ap_stack_top[], client_stack_top[];
 extern uint32_t client_words[2];
@@ -52,6 +52,8 @@ typedef uint32_t pxe;
 #define PAGE_KIND_WIDTH 0
 #define TABLE_SHIFT     10
 #endif
+
+#define PXE_ACCESSED 0x20u
 
 /* Root, with PAE the directory of the top GiB, the APIC's table. */
 extern pxe client_root[], client_directory[], client_apic_table[];

@@ -88,6 +88,12 @@ uint32_t vmi__native_pit_counter(void);
 /* Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it. */
 void vmi__native_pit_oneshot(uint32_t ticks);
 
+/*
+ * An inheriting library says so if its hypervisor's PIT goes on with a count that is silenced, but
+ * has no edge where the PIT has one.
+ */
+extern bool vmi__native_pit_goes_on;
+
 /* Raises it each `ticks` ticks (2 to 65536) until it is silenced. */
 void vmi__native_pit_periodic(uint32_t ticks);
 

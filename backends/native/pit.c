@@ -12,12 +12,16 @@
 
 #define CONTROL_0_ONESHOT                                                                          \
     0x30 /* low and high byte, mode 0: the line rises when the count has run out */
-#define CONTROL_0_RATE  0x34 /* low and high byte, mode 2: a pulse each time */
+#define CONTROL_0_RATE 0x34 /* low and high byte, mode 2: a pulse each time */
+#define CONTROL_0_STROBE                                                                           \
+    0x3a /* low and high byte, mode 5: waits for its gate, which never changes */
 #define CONTROL_2_RATE  0xb4 /* low and high byte, mode 2: counts down by one, again and again */
 #define CONTROL_2_LATCH 0x80
 
 #define GATE_2  0x01
 #define SPEAKER 0x02
+
+bool vmi__native_pit_goes_on;
 
 static struct vmi__lock lock; /* channel 0 takes its two bytes one after the other */
 
@@ -50,6 +54,12 @@ void vmi__native_pit_oneshot(uint32_t ticks)
 {
     uint32_t flags = vmi__lock(&lock);
 
+    /* A count that ends the one before, and for which mode 0 would have a shot. */
+    if (!ticks && vmi__native_pit_goes_on) {
+        vmi__outb(CONTROL, CONTROL_0_STROBE);
+        vmi__outb(CHANNEL_0, 0xff);
+        vmi__outb(CHANNEL_0, 0xff);
+    }
     vmi__outb(CONTROL, CONTROL_0_ONESHOT);
     if (ticks) {
         vmi__outb(CHANNEL_0, (uint8_t)ticks);
