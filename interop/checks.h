@@ -10,7 +10,7 @@
 /* Maps a page in the client's own tables by calls: `value` is a frame and flags. */
 void client_map(uint32_t address, uint32_t value);
 
-check check_refusals, check_relocations;
+check check_refusals, check_memory, check_relocations;
 check check_cpuid, check_msr, check_gdt, check_idt, check_ldt, check_tr;
 check check_write_gdt, check_write_ldt, check_write_idt;
 check check_cr0, check_cr2, check_cr3, check_cr4, check_wbinvd, check_dr, check_rdtsc;

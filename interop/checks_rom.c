@@ -115,6 +115,48 @@ const char *check_refusals(void)
     return 0;
 }
 
+/* ---- memory ---- */
+
+#define INFORMATION_MAP 0x40
+#define MAP_LENGTH      11 /* index of a word of the information */
+#define MAP             12
+#define KIND_RAM        1
+
+struct map_entry {
+    uint32_t size; /* of what follows */
+    uint64_t base, length;
+    uint32_t kind;
+} __attribute__((packed));
+
+/* End of the memory below 640 KiB that is a kernel's to use. */
+static uint32_t base_memory(void)
+{
+    return *(volatile uint16_t *)client_linear(BASE_MEMORY) * 1024u;
+}
+
+/* What a ROM has taken is not in the memory map either, by which some kernels go. */
+const char *check_memory(void)
+{
+    uint32_t at, end, bottom = base_memory();
+
+    if (!client_rom)
+        return SKIP "no ROM";
+    REQUIRE(bottom >= 0x40000 && bottom <= 0xa0000,
+            "there is little base memory left, or too much");
+    REQUIRE(client_information[0] & INFORMATION_MAP, "the loader gives no memory map");
+    at = client_information[MAP];
+    end = at + client_information[MAP_LENGTH];
+    while (at < end) {
+        const struct map_entry *entry = client_linear(at);
+
+        if (entry->kind == KIND_RAM && entry->base < 0xa0000)
+            REQUIRE(entry->base + entry->length <= bottom,
+                    "memory that the ROM has taken is in the memory map");
+        at += entry->size + 4;
+    }
+    return 0;
+}
+
 /* ---- relocations ---- */
 
 static bool only_by_jump_or_call(uint32_t ordinal)
@@ -122,16 +164,23 @@ static bool only_by_jump_or_call(uint32_t ordinal)
     return ordinal == CALL_IRET || ordinal == CALL_SYSEXIT;
 }
 
-/* Calls that a kernel of the time keeps as pointers and then makes without asking further. */
+/*
+ * Calls that a kernel of the time keeps as pointers and then makes without asking further. That of
+ * an entry written in place is one of them if entries are set by a call.
+ */
 static bool only_by_call(uint32_t ordinal)
 {
+    if (ordinal == CALL_UPDATE_PXE)
+        return client_kind(CALL_SET_PXE) == RELOCATION_CALL;
+    if (ordinal == CALL_UPDATE_PXE_LONG)
+        return client_kind(CALL_SET_PXE_LONG) == RELOCATION_CALL;
     return (ordinal >= CALL_GET_CYCLE_FREQUENCY && ordinal <= CALL_WALLCLOCK_UPDATED) ||
            ordinal == CALL_SET_INITIAL_AP_STATE;
 }
 
 const char *check_relocations(void)
 {
-    uint32_t bottom = *(volatile uint16_t *)client_linear(BASE_MEMORY) * 1024u, ordinal;
+    uint32_t bottom = base_memory(), ordinal;
     const struct site *site;
 
     if (!client_rom)
@@ -149,7 +198,8 @@ const char *check_relocations(void)
             REQUIRE(relocation.kind == RELOCATION_CALL,
                     "a call that has no native code is not answered by a call");
         if (only_by_jump_or_call(site->ordinal))
-            REQUIRE(relocation.kind != RELOCATION_NOP, "a return from a trap is answered by a nop");
+            REQUIRE(relocation.kind == RELOCATION_CALL || relocation.kind == RELOCATION_JUMP,
+                    "a return from a trap, which these kernels always patch, is left as it is");
         else
             REQUIRE(relocation.kind != RELOCATION_JUMP,
                     "a call that returns is answered by a jump");

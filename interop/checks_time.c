@@ -11,11 +11,12 @@
 #define APIC_ICR_HIGH 0x310
 #define APIC_LVTT     0x320
 
-#define SVR_ENABLE  0x100
-#define LVT_MASKED  0x10000
-#define ICR_SELF    0x44000 /* fixed, asserted, to this CPU */
-#define ICR_INIT    0x4500
-#define ICR_STARTUP 0x4600
+#define SVR_ENABLE   0x100
+#define LVT_MASKED   0x10000
+#define ICR_SELF     0x44000 /* fixed, asserted, to this CPU */
+#define ICR_INIT     0xc500  /* level, asserted */
+#define ICR_DEASSERT 0x8500
+#define ICR_STARTUP  0x0600
 
 #define PIC1_DATA 0x21
 
@@ -396,7 +397,7 @@ const char *check_ap(void)
         .cr3 = client_physical(ap_root),
         .cr4 = (uint32_t)client_call(CALL_GET_CR4, 0, 0, 0),
         .eip = (uint32_t)(uintptr_t)client_ap_entry,
-        .eflags = 0x2,
+        .eflags = 0,
         .eax = 0xa1,
         .ebx = 0xb2,
         .ecx = 0xc3,
@@ -416,9 +417,10 @@ const char *check_ap(void)
         .idtr_base = client_idtr.base,
         .idtr_limit = client_idtr.limit,
     };
-    /* As kernels do: INIT, the state, then STARTUP twice with a page that has no code in it. */
+    /* As kernels did: INIT, the state, then STARTUP twice, with a page that has no code in it. */
     command(ICR_INIT);
     pass(fraction(100));
+    command(ICR_DEASSERT);
     client_call(CALL_SET_INITIAL_AP_STATE, (uint32_t)(uintptr_t)&state, 1, 0);
     command(ICR_STARTUP | 0x01);
     pass(fraction(2000));

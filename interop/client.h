@@ -179,6 +179,9 @@ struct named_check {
     check *run;
 };
 
+/* The loader's information, in words (Multiboot Specification 0.6.96, 3.3). */
+extern const uint32_t *client_information;
+
 /* Of the command line: processors of the machine. */
 extern uint32_t client_cpus;
 

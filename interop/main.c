@@ -11,8 +11,11 @@
 
 void client_main(uint32_t information) __attribute__((noreturn));
 
+const uint32_t *client_information;
+
 static const struct named_check checks[] = {
     {"rom.refusals", check_refusals},
+    {"rom.memory", check_memory},
     {"rom.relocations", check_relocations},
     {"CPUID", check_cpuid},
     {"WRMSR RDMSR", check_msr},
@@ -94,6 +97,7 @@ void client_main(uint32_t information)
     uint32_t i, passed = 0, failed = 0, skipped = 0;
     const struct rom_header *rom;
 
+    client_information = words;
     client_console_init();
     client_machine_init();
     if (has_word(line, "cpus=2"))

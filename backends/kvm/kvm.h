@@ -92,6 +92,12 @@ bool vmi__kvm_ended_in_memory(void);
  */
 void vmi__kvm_clock_init(void);
 
+/* Is kvmclock the source of cycle counters, which are nanoseconds then? */
+bool vmi__kvm_clock_used(void);
+
+/* Cycles of the TSC in that many nanoseconds of kvmclock. */
+uint64_t vmi__kvm_tsc_cycles(uint64_t nanoseconds);
+
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 
 /*

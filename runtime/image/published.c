@@ -22,12 +22,28 @@ extern const char vmi__rom_header[];                              /* header.S */
 extern const struct entry vmi__rom_calls[], vmi__rom_calls_end[]; /* generated */
 
 /*
- * Calls that a client keeps as pointers and makes without asking further, for it has no code of its
- * own for them: the published kernels take a NULL there for "there is no such call".
+ * What the published kernels take for granted. Their sites of IRET and SYSEXIT are jumps that lead
+ * nowhere until they are patched. Calls that have to do with time, and with PAE the announcement of
+ * an entry written in place, are made through a pointer that is null for any answer but a call.
  */
-static bool is_pointer(uint32_t ordinal)
+static uint32_t kind_for_client(uint32_t ordinal, uint32_t kind)
 {
-    return ordinal >= VMI_ORDINAL_GET_CYCLE_FREQUENCY && ordinal <= VMI_ORDINAL_WALLCLOCK_UPDATED;
+    switch (ordinal) {
+    case VMI_ORDINAL_IRET:
+    case VMI_ORDINAL_SYSEXIT:
+        return VMI__ROM_JUMP;
+    case VMI_ORDINAL_UPDATE_PXE:
+    case VMI_ORDINAL_UPDATE_PXE_LONG:
+    case VMI_ORDINAL_GET_CYCLE_FREQUENCY:
+    case VMI_ORDINAL_GET_CYCLE_COUNTER:
+    case VMI_ORDINAL_SET_ALARM:
+    case VMI_ORDINAL_CANCEL_ALARM:
+    case VMI_ORDINAL_GET_WALLCLOCK_TIME:
+    case VMI_ORDINAL_WALLCLOCK_UPDATED:
+        return VMI__ROM_CALL;
+    default:
+        return kind;
+    }
 }
 
 static uint64_t answer(const void *target, uint32_t kind)
@@ -53,8 +69,7 @@ VMI__ENTERED uint64_t vmi__published_relocation(uint32_t ordinal)
     for (entry = vmi__rom_calls; entry < vmi__rom_calls_end; entry++) {
         /* Extensions are for kernels that know of them, and those bind the image themselves. */
         if (entry->ordinal == ordinal && ordinal < EXTENSIONS)
-            return answer(vmi__rom_header + entry->target,
-                          is_pointer(ordinal) ? VMI__ROM_CALL : entry->kind);
+            return answer(vmi__rom_header + entry->target, kind_for_client(ordinal, entry->kind));
     }
     return answer(0, VMI__ROM_NONE);
 }
