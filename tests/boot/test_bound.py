@@ -32,7 +32,7 @@ def counted(binding: dict[str, str]) -> int:
 
 
 def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -> None:
-    """The provider is the configuration's own, found by itself, and every check passes as it does when linked."""
+    """The provider is the configuration's own, found by itself; every check passes as it does when linked."""
     outcome, report = run(configuration, kernel=bound_kernel("sample"))
     assert report.failures() == []
     assert outcome.clean, outcome.end
@@ -60,8 +60,8 @@ def test_the_file_is_the_one_that_is_shipped() -> None:
 
 
 def roms() -> list[Path]:
-    """Images that a plain machine can use, whoever they are for: those of libraries that inherit from the first
-    backend, and its own."""
+    """Images that a plain machine can use, whoever they are for: those of libraries that inherit from the
+    first backend, and its own."""
     model = json.loads((BUILD / "generated/model.json").read_text())
     names = [b["name"] for b in model["backends"] if HARDWARE.backend in (b["name"], b["inherits"])]
     return [BUILD / f"backends/{name}.rom" for name in names]
@@ -119,7 +119,7 @@ def sites_of(path: Path) -> list[Site]:
             for name in ("start", "end")
         )
         records = section.data()[start:end]
-    return [Site(address, ordinal, length) for address, ordinal, length, _ in struct.iter_unpack("<IHBB", records)]
+    return [Site(*fields[:3]) for fields in struct.iter_unpack("<IHBB", records)]
 
 
 def stubs_of(path: Path) -> dict[str, bytes]:
@@ -168,8 +168,8 @@ def plain_forms() -> dict[int, list[str]]:
 
 
 def test_nothing_of_the_interface_is_left(running_text: bytes) -> None:
-    """In the memory of the running machine: a site whose plain form is one or two instructions holds these and no
-    call, with prefixes in front or nops behind at most. What they are comes from the linked library's stubs."""
+    """In the memory of the running machine: a site whose plain form is one or two instructions holds these
+    and no call, with prefixes in front or nops behind at most. What they are says the linked library."""
     sites = sites_of(bound_kernel("sample"))
     stubs = stubs_of(kernels("sample")[HARDWARE.backend])
     model = json.loads((BUILD / "generated/model.json").read_text())
@@ -192,6 +192,30 @@ def test_nothing_of_the_interface_is_left(running_text: bytes) -> None:
         seen["plain" if lines else "nothing"] += 1
     assert min(seen.values()) > 20
 
+
+def test_code_is_not_writable_once_bound(running_text: bytes) -> None:
+    """In the boot tables, with which a kernel is entered; they outlive the kernel's change to its own."""
+    with bound_kernel("sample").open("rb") as stream:
+        symbols = ELFFile(stream).get_section_by_name(".symtab")
+        names = ("vmi_image_start", "vmi_rodata_end", "vmi_image_end", "vmi__boot_pdpt")
+        start, read_only_end, end, root = (
+            symbols.get_symbol_by_name(name)[0]["st_value"] for name in names
+        )
+
+    def entry(table: int, index: int) -> int:
+        return int.from_bytes(running_text[table + 8 * index :][:8], "little")
+
+    for address in range(start, end, 0x1000):
+        found = entry(root - LINEAR_BASE, address >> 30)
+        found = entry(found & ~0xFFF, address >> 21 & 511)
+        if not found & LARGE:
+            found = entry(found & ~0xFFF, address >> 12 & 511)
+        assert found & PRESENT
+        assert bool(found & WRITABLE) == (address >= read_only_end), hex(address)
+
+
+PRESENT, WRITABLE, LARGE = 0x1, 0x2, 0x80
+"""Bits of page-table entries (Intel SDM vol. 3A, 4.4)."""
 
 NOPS = [
     bytes.fromhex(nop)
