@@ -7,8 +7,7 @@
  * do: the word at 0x413 says how many KiB are left, and nobody touches what lies above. Firmware
  * calls the ROM while that can be written, and the ROM notes where the copy will be. The copying
  * waits for the bootstrap (interrupt 0x19), for firmware clears memory before that (SeaBIOS does, up
- * to 0x90000). The memory map that the firmware tells (interrupt 0x15, E820) ends before the copy from
- * then on. vmi_init relocates the copy to where the client has low memory mapped, and from then
+ * to 0x90000). vmi_init relocates the copy to where the client has low memory mapped, and from then
  * on all happens there. The code for clients in the ROM itself runs at any address and has no memory
  * of its own.
  *
@@ -20,13 +19,7 @@
 #define BASE_MEMORY     0x413   /* word: KiB */
 #define BASE_MEMORY_MIN 0x40000 /* what is left to others, at least */
 #define CHUNK           4096
-#define BOOTSTRAP       (4 * 0x19) /* vectors: offset, segment */
-#define SYSTEM          (4 * 0x15)
-
-#define E820_BASE   0 /* of an entry: two words each, then the kind */
-#define E820_LENGTH 8
-#define E820_KIND   16
-#define E820_RAM    1
+#define BOOTSTRAP       (4 * 0x19) /* vector: offset, segment */
 
     .section .rom.entry, "ax", @progbits
 
@@ -75,17 +68,13 @@ vmi__rom_entry16:
     mov %eax, %es:VMI__ROM_SELF
     mov BOOTSTRAP, %eax
     mov %eax, %es:VMI__ROM_BOOTSTRAP
-    mov SYSTEM, %eax
-    mov %eax, %es:VMI__ROM_SYSTEM
     mov %dx, BASE_MEMORY
     movw $bootstrap, BOOTSTRAP
     mov %cs, BOOTSTRAP + 2
-    movw $system, SYSTEM
-    mov %cs, SYSTEM + 2
 
     /* The bytes just written are taken off the checksum; si: which; al: their sum; cx: how many. */
     mov $VMI__ROM_COPY, %si
-    mov $(VMI__ROM_SYSTEM + 4 - VMI__ROM_COPY), %cx
+    mov $(VMI__ROM_BOOTSTRAP + 4 - VMI__ROM_COPY), %cx
     xor %al, %al
 1:  add %es:(%si), %al
     inc %si
@@ -147,45 +136,6 @@ bootstrap:
     pop %ds
     popal
     ljmp *%cs:VMI__ROM_BOOTSTRAP
-
-/*
- * Interrupt 0x15: an entry of the memory map (ACPI 6.5, 15.1) that goes on into the copy ends before
- * it. es:di: the entry; the carry flag says that there is none, and goes to the caller's flags.
- */
-system:
-    cmp $0xe820, %ax
-    je 6f
-    ljmp *%cs:VMI__ROM_SYSTEM
-6:  pushf
-    lcall *%cs:VMI__ROM_SYSTEM
-    pushf
-    jc 7f
-    cmpl $E820_RAM, %es:E820_KIND(%di)
-    jne 7f
-    cmpl $0, %es:E820_BASE + 4(%di)
-    jne 7f
-    /* eax: how much of the entry lies before the copy. */
-    push %eax
-    mov %cs:VMI__ROM_COPY, %eax
-    sub %es:E820_BASE(%di), %eax
-    jbe 8f
-    cmpl $0, %es:E820_LENGTH + 4(%di)
-    jne 9f
-    cmp %eax, %es:E820_LENGTH(%di)
-    jbe 8f
-9:  mov %eax, %es:E820_LENGTH(%di)
-    movl $0, %es:E820_LENGTH + 4(%di)
-8:  pop %eax
-    /* On the stack: flags of the firmware's answer, then ip, cs and flags of the caller. */
-7:  push %bp
-    mov %sp, %bp
-    push %ax
-    mov 2(%bp), %al
-    mov %al, 8(%bp)
-    pop %ax
-    pop %bp
-    add $2, %sp
-    iret
 
     .code32
     .globl vmi__rom_init

@@ -37,8 +37,7 @@
 #define VMI__ROM_COPY          32  /* 4: reserved; physical address of the copy, or 0 */
 #define VMI__ROM_SELF          36  /* 4: reserved; physical address of the ROM */
 #define VMI__ROM_BOOTSTRAP     40  /* 4: reserved; vector of interrupt 0x19 before */
-#define VMI__ROM_SYSTEM        44  /* 4: reserved; vector of interrupt 0x15 before */
-#define VMI__ROM_HOME          48  /* 4: reserved; in the copy: linear address it is relocated to */
+#define VMI__ROM_HOME          44  /* 4: reserved; in the copy: linear address it is relocated to */
 #define VMI__ROM_INIT          128 /* 8: code, vmi_init */
 #define VMI__ROM_GET_RELOC     136 /* 8: code, get_reloc */
 #define VMI__ROM_HEADER_SIZE   144

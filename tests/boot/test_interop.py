@@ -59,7 +59,7 @@ def test_without_a_rom_it_runs_by_itself(client: Path, run: Run) -> None:
 def test_rom_with_a_mistake(
     client: Path, mistake: str, offset: int | None, value: int, mended: bool, run: Run, tmp_path: Path
 ) -> None:
-    """The client refuses it, says why, and runs by itself. A wrong checksum is refused by firmware already."""
+    """The client refuses it, says why, and runs by itself. Firmware refuses a wrong checksum already."""
     image = bytearray(rom(SERVING[0].backend).read_bytes())
     at = struct.unpack_from("<H", image, LICENSE)[0] if offset is None else offset
     if mended:
