@@ -38,7 +38,7 @@ void client_invoke(struct registers *registers, void (*site)(void));
 uint32_t client_to_user(uint32_t entry, uint32_t stack, uint32_t by_sysexit);
 void client_user_done(uint32_t result) __attribute__((noreturn));
 
-extern char client_traps[], client_trap_return[], site_iret[], client_sysenter[];
+extern const char client_traps[], client_sysenter[];
 extern const char client_user_code[], client_user_code_sysenter[], client_user_code_end[];
 extern const char client_ap_entry[], client_ap_stack_top[], client_stack_top[];
 extern uint32_t client_words[2];
@@ -136,7 +136,8 @@ extern volatile uint32_t client_expected_vector, client_expected_resume, client_
 /* GDT, TSS, IDT by bare instructions, 8259s masked, local APIC mapped. */
 void client_machine_init(void);
 
-void client_trap(struct trap_frame *frame);
+/* False if the way back is to be the bare instruction, whatever the site has become. */
+bool client_trap(struct trap_frame *frame);
 
 /* Register of the local APIC that ends an interrupt. */
 #define APIC_EOI 0x0b0

@@ -159,13 +159,15 @@ trapped:
     push %eax
     call client_trap
     add $4, %esp
+    /* The answer, in al, outlives these as a flag. */
+    test %al, %al
     pop %es
     pop %ds
     popa
-    add $8, %esp
-    .globl client_trap_return
-client_trap_return:
+    lea 8(%esp), %esp
+    jz 1f
     jmp site_iret
+1:  iret
 
 /* ---- ring 3 ---------------------------------------------------------------------------------- */
 

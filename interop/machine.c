@@ -101,8 +101,6 @@ static bool root_was_marked(uint32_t eip)
     /* What runs from here to there must need no walk any more; nor must the second row of stores.
      */
     (void)*(volatile uint8_t *)(uintptr_t)eip;
-    (void)*(volatile char *)client_trap_return;
-    (void)*(volatile char *)site_iret;
     for (i = 0; CLIENT_PAE && i < 8; i++) {
         marked |= (root[i & 3] & PXE_ACCESSED) != 0;
         root[i & 3] &= ~(pxe)PXE_ACCESSED;
@@ -110,12 +108,12 @@ static bool root_was_marked(uint32_t eip)
     return marked;
 }
 
-void client_trap(struct trap_frame *frame)
+bool client_trap(struct trap_frame *frame)
 {
     uint32_t vector = frame->vector, address;
 
     if (vector == 13 && root_was_marked(frame->eip))
-        return;
+        return false;
     client_last_cs = frame->cs & 0xffff;
     client_last_eflags = frame->eflags;
     client_interrupts[vector]++;
@@ -136,6 +134,7 @@ void client_trap(struct trap_frame *frame)
     } else if (vector == VECTOR_LVTT) {
         client_call(CALL_APIC_WRITE, APIC_EOI, 0, 0);
     }
+    return true;
 }
 
 void *client_page(void)
