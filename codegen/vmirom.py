@@ -149,6 +149,7 @@ def show(rom: bytes) -> str:
         f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, "
         f"text {get(rom, 'X_TEXT_SIZE')}, data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
         f"{get(rom, 'X_RELOC_COUNT')} relocations, {get(rom, 'X_CALLS_COUNT')} calls"
+        + (", serves kernels built for API 3.0" if get(rom, "PCI", "<H") else "")
     )
 
 
