@@ -25,6 +25,8 @@ def serves(backend: str) -> bool:
 
 
 SERVING = [place for place in places() if place.rig.option_roms and serves(place.backend)]
+FIRST = pytest.mark.parametrize("place", SERVING[:1], ids=str)
+"""Where the others inherit from."""
 
 
 def clients(names: list[Path]) -> pytest.MarkDecorator:
@@ -43,8 +45,9 @@ def test_every_call_behaves(place: Place, client: Path, run: Run) -> None:
 
 
 @clients(CLIENTS)
-def test_without_a_rom_it_runs_by_itself(client: Path, run: Run) -> None:
-    outcome, report = run(SERVING[0], "cpus=2", client)
+@FIRST
+def test_without_a_rom_it_runs_by_itself(place: Place, client: Path, run: Run) -> None:
+    outcome, report = run(place, "cpus=2", client)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.notes["native"] == ["reason=no ROM is fit for use"]
@@ -52,22 +55,24 @@ def test_without_a_rom_it_runs_by_itself(client: Path, run: Run) -> None:
 
 
 @clients(CLIENTS[:1])
+@FIRST
 @pytest.mark.parametrize(
     ("mistake", "offset", "value", "mended"),
     [("license", None, ord("B"), True), ("major version", MAJOR, 2, True), ("checksum", MAJOR, 2, False)],
 )
 def test_rom_with_a_mistake(
-    client: Path, mistake: str, offset: int | None, value: int, mended: bool, run: Run, tmp_path: Path
-) -> None:
+    place: Place, client: Path, mistake: str, offset: int | None, value: int, mended: bool,
+    run: Run, tmp_path: Path,
+) -> None:  # fmt: skip
     """The client refuses it, says why, and runs by itself. Firmware refuses a wrong checksum already."""
-    image = bytearray(rom(SERVING[0].backend).read_bytes())
+    image = bytearray(rom(place.backend).read_bytes())
     at = struct.unpack_from("<H", image, LICENSE)[0] if offset is None else offset
     if mended:
         image[CHECKSUM] = (image[CHECKSUM] + image[at] - value) & 0xFF
     image[at] = value
     broken = tmp_path / "broken.rom"
     broken.write_bytes(image)
-    outcome, report = run(SERVING[0], "", client, option_rom=broken)
+    outcome, report = run(place, "", client, option_rom=broken)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert "native" in report.notes
@@ -76,9 +81,9 @@ def test_rom_with_a_mistake(
 
 
 @clients(CLIENTS[:1])
+@FIRST
 @pytest.mark.parametrize(("end", "reason"), [("shutdown", "guest-shutdown"), ("reboot", "guest-reset")])
-def test_ends_of_the_machine(client: Path, end: str, reason: str, run: Run) -> None:
-    place = SERVING[0]
+def test_ends_of_the_machine(place: Place, client: Path, end: str, reason: str, run: Run) -> None:
     outcome, report = run(place, f"end={end}", client, option_rom=rom(place.backend))
     assert report.failures() == []
     assert reason in outcome.end
