@@ -20,7 +20,8 @@ check check_set_pxe, check_absent, check_update_pxe, check_flush_global, check_c
 check check_translation, check_linear_mapping, check_lazy;
 check check_apic, check_halt;
 check check_frequency, check_counters, check_alarm_irq0, check_alarm_irq0_periodic;
-check check_alarm_lvtt, check_alarm_lvtt_periodic, check_alarm_past, check_cancel;
+check check_alarm_lvtt, check_alarm_lvtt_periodic, check_alarm_lvtt_late;
+check check_alarm_past, check_cancel;
 check check_wallclock, check_ap;
 
 #endif

@@ -55,6 +55,7 @@ static const struct named_check checks[] = {
     {"SetAlarm IRQ0 periodic, CancelAlarm", check_alarm_irq0_periodic},
     {"SetAlarm LVTT one-shot", check_alarm_lvtt},
     {"SetAlarm LVTT periodic, CancelAlarm", check_alarm_lvtt_periodic},
+    {"SetAlarm LVTT before its vector", check_alarm_lvtt_late},
     {"SetAlarm in the past, Halt", check_alarm_past},
     {"CancelAlarm", check_cancel},
     {"GetWallclockTime WallclockUpdated", check_wallclock},

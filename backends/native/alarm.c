@@ -35,6 +35,7 @@
 
 struct alarm {
     bool set;
+    bool unheard;            /* the LVT timer entry was masked when it was started */
     uint64_t expiry, period; /* cycles; no period: once */
 };
 
@@ -173,6 +174,8 @@ static void start(struct alarm *alarm, bool lvtt)
     if (!whole || alarm->period)
         vmi__native_alarm_vectors[vector] = true;
     alarm->set = !whole || alarm->period;
+    if (lvtt && vmi__native_published)
+        alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
 }
 
 VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
@@ -209,6 +212,7 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
         saved = vmi__irq_save();
         by_lvtt[vmi__native_cpu()].set = false;
         stop_lvtt();
+        by_lvtt[vmi__native_cpu()].unheard = false;
         vmi__irq_restore(saved);
     } else {
         saved = vmi__lock(&irq0_lock);
@@ -238,6 +242,22 @@ static void go_on(struct alarm *alarm, bool lvtt)
         }
     }
     start(alarm, lvtt);
+}
+
+void vmi__native_alarm_write_lvtt(uint32_t value)
+{
+    uint32_t saved = vmi__irq_save(), before = vmi__native_apic_read(VMI_APIC_LVTT);
+    struct alarm *alarm = &by_lvtt[vmi__native_cpu()];
+
+    /* In another mode the timer would forget its deadline. */
+    if (deadline && (before & LVTT_MODE) == LVTT_DEADLINE && !(value & LVTT_MODE))
+        value |= LVTT_DEADLINE;
+    if (vmi__native_alarm_vectors[before & 0xff])
+        vmi__native_alarm_vectors[value & 0xff] = true;
+    vmi__native_apic_write(VMI_APIC_LVTT, value);
+    if (alarm->unheard)
+        start(alarm, true);
+    vmi__irq_restore(saved);
 }
 
 void vmi__native_alarm_again(uint32_t vector)

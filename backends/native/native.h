@@ -256,6 +256,12 @@ static inline void vmi__native_interrupt_ended(uint32_t vector);
  */
 void vmi__native_alarm_init(void);
 
+/*
+ * Writes the LVT timer entry for a kernel that may do so after it has set an alarm: that keeps its
+ * timer, and is started anew if the entry was masked meanwhile.
+ */
+void vmi__native_alarm_write_lvtt(uint32_t value);
+
 /* Vectors whose end may mean that an alarm is to be set again, and what does that. */
 extern bool vmi__native_alarm_vectors[256];
 void vmi__native_alarm_again(uint32_t vector);

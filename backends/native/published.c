@@ -241,8 +241,11 @@ VMI__ROUTINE void vmi__native_published_apic_write(uint32_t reg, uint32_t value)
     reg &= REGISTER;
     if (reg == VMI_APIC_ICR_LOW && (value & ICR_KIND) == ICR_STARTUP && start(value))
         return;
-    if (reg == VMI_APIC_LVTT)
+    if (reg == VMI_APIC_LVTT) {
         lvtt_vector = (uint8_t)value;
+        vmi__native_alarm_write_lvtt(value);
+        return;
+    }
     vmi__native_apic_write(reg, value);
     if (reg == VMI_APIC_EOI)
         vmi__native_published_ended();
