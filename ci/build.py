@@ -72,6 +72,11 @@ def kernels(name: str) -> dict[str, Path]:
     return found
 
 
+def rom(backend: str) -> Path:
+    """The provider image of a backend."""
+    return BUILD / f"backends/{backend}.rom"
+
+
 def bound_kernel(name: str) -> Path:
     """The built kernel called `name` that binds itself when it starts."""
     paths = sorted(BUILD.glob(f"*/{name}-{BOUND}.elf"))

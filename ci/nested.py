@@ -68,6 +68,7 @@ class HostSession(Session):
             kernel=guest.kernel,
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
+                   *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
                    *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
@@ -82,6 +83,8 @@ class NestedSession(ControlSession):
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         options = self.rig.options(guest)
+        if guest.option_rom:
+            options["arguments"] += f" -option-rom /guests/{guest.option_rom.name}"
         frames, seconds = self.run_kernel(guest, options, live)
         hung = "killed" in frames
         clean, end, advice = qemu_end(None if hung else int(frames["exit"][0]))
@@ -100,6 +103,7 @@ class NestedSession(ControlSession):
 class NestedRig(LinuxRig):
     """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine) and `arguments` (further ones)."""
 
+    option_roms = True
     cpu = "host"
     machine = "pc"
     arguments = ""

@@ -65,6 +65,8 @@ class Guest:
     typed: Path | None = None
     """What is typed on the guest's console after its line `# input ready`. The session is opened with this
     file among its kernels."""
+    option_rom: Path | None = None
+    """A ROM that the machine's firmware finds; only where `Rig.option_roms`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -165,6 +167,8 @@ class Rig(abc.ABC):
     """How much data a guest's console carries within a test's time, each way."""
     types = True
     """Whether sessions can type on a guest's console (`Guest.typed`)."""
+    option_roms = False
+    """Whether guests can be given one (`Guest.option_rom`)."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""

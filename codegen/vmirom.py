@@ -79,6 +79,8 @@ def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, b
             symbol = symbols.get_symbol(relocation["r_info_sym"])
             if kind in (RELOC["R_386_PC32"], RELOC["R_386_PLT32"], RELOC["R_386_NONE"]):
                 continue
+            if kind == RELOC["R_386_16"]:  # the offset of a string: addresses have 32 bits
+                continue
             if symbol["st_shndx"] in ("SHN_ABS", "SHN_UNDEF") or any(place in span for span in offsets):
                 continue
             if kind != RELOC["R_386_32"]:
@@ -104,6 +106,10 @@ def make(source: Path) -> bytes:
     if len(image) > AREA:
         raise RomError(f"{len(image)} bytes; an image has room for {AREA}")
     put(image, "LENGTH", len(image) // ROM["UNIT"], "B")
+    if pci := get(image, "PCI", "<H"):
+        struct.pack_into("<H", image, pci + ROM["PCI_LENGTH"], len(image) // ROM["UNIT"])
+    if pnp := get(image, "PNP", "<H"):
+        image[pnp + ROM["PNP_CHECKSUM"]] = -sum(image[pnp : pnp + ROM["PNP_SIZE"]]) & 0xFF
     # Firmware wants all bytes to add up to 0; the reserved one takes what is missing.
     image[ROM["CHECKSUM"]] = 0
     image[ROM["CHECKSUM"]] = -sum(image) & 0xFF
@@ -146,6 +152,7 @@ def show(path: Path) -> str:
         f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, "
         f"text {get(rom, 'X_TEXT_SIZE')}, data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
         f"{get(rom, 'X_RELOC_COUNT')} relocations, {get(rom, 'X_CALLS_COUNT')} calls"
+        + (", serves kernels built for API 3.0" if get(rom, "PCI", "<H") else "")
     )
 
 

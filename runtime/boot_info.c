@@ -11,5 +11,6 @@ struct vmi_boot_info vmi__boot = {
     .backend = "",
     .loader = "",
     .command_line = "",
+    .linear_base = VMI__LINEAR_BASE,
     .cpu_count = 1,
 };

@@ -195,7 +195,6 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
     reason = vmi__memory_publish();
     if (reason)
         return reason;
-    vmi__boot.linear_base = VMI__LINEAR_BASE;
     vmi__boot.linear_pages = (uint32_t)(end >> 12);
     vmi__boot.virtual_end = VMI__WINDOW_BASE;
     measure(&end, &room);

@@ -57,7 +57,7 @@ const void *vmi__window_borrow(uint64_t address, uint32_t size)
     if (address < (uint64_t)vmi__boot.linear_pages << 12 &&
         size <= ((uint64_t)vmi__boot.linear_pages << 12) - address)
         return vmi__linear((uint32_t)address);
-    if (address + size < address || address + size > 1ull << 52)
+    if (!vmi__pc_tables.window || address + size < address || address + size > 1ull << 52)
         return 0;
     pages = (uint32_t)((address + size - first + PAGE_MASK) >> 12);
     if (pages > VMI__WINDOW_SLOTS - VMI__WINDOW_SCRATCH)

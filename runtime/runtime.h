@@ -163,13 +163,13 @@ const void *vmi__window_borrow(uint64_t address, uint32_t size);
 /* Linear address of a guest-physical address inside the linear region. */
 static inline void *vmi__linear(uint32_t physical)
 {
-    return (void *)(uintptr_t)(physical + VMI__LINEAR_BASE);
+    return (void *)(uintptr_t)(physical + vmi__boot.linear_base);
 }
 
 /* Guest-physical address of something in the image. */
 static inline uint32_t vmi__physical(const void *linear)
 {
-    return (uint32_t)(uintptr_t)linear - VMI__LINEAR_BASE;
+    return (uint32_t)(uintptr_t)linear - vmi__boot.linear_base;
 }
 
 /* ---- arithmetic without libgcc ---- */

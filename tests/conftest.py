@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
-from ci.build import BOUND, kernels
+from ci.build import BOUND, kernels, rom
 from ci.conformance import typed_file
 from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
 from ci.util import BUILD, RESULTS, ROOT, progress, write_if_changed
@@ -91,6 +91,8 @@ class Rigs:
         own = self.stack.enter_context(contextlib.ExitStack())
         every = [path for name in (place.backend, BOUND) for path in sorted(BUILD.glob(f"**/*-{name}.elf"))]
         every.append(typed_file())
+        if place.rig.option_roms:
+            every += [*sorted(BUILD.glob("interop/*.elf")), rom(place.backend)]
         session = own.enter_context(place.rig.steady_session(every, LOGS))
         self.sessions[place.backend] = (session, own)
         return session

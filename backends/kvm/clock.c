@@ -29,7 +29,7 @@ static struct {
     uint64_t base; /* at the last look, as wall_clock_base() returns it */
 } wall_clock;
 
-static bool clock_used(void)
+bool vmi__kvm_clock_used(void)
 {
     return vmi__kvm_used & (1u << KVM__FEATURE_CLOCKSOURCE | 1u << KVM__FEATURE_CLOCKSOURCE2);
 }
@@ -89,7 +89,7 @@ static uint64_t nanoseconds(void)
     return vmi__kvm_highest(&highest_time, time);
 }
 
-static uint64_t to_cycles(uint64_t nanoseconds)
+uint64_t vmi__kvm_tsc_cycles(uint64_t nanoseconds)
 {
     if (nanoseconds > FAR)
         nanoseconds = FAR;
@@ -101,7 +101,7 @@ void vmi__kvm_clock_init(void)
     const struct kvm__time *time = &vmi__kvm_cpus[0].time;
     uint64_t hz;
 
-    if (!clock_used())
+    if (!vmi__kvm_clock_used())
         return;
     /* From nanoseconds = (cycles << shift) * multiplier >> 32. */
     hz = vmi__div64((uint64_t)NANOSECONDS << 32, time->multiplier);
@@ -112,7 +112,7 @@ void vmi__kvm_clock_init(void)
 
 VMI__ROUTINE uint64_t vmi__kvm_clock_nanoseconds(void)
 {
-    return clock_used() ? nanoseconds() : vmi__native_clock_nanoseconds();
+    return vmi__kvm_clock_used() ? nanoseconds() : vmi__native_clock_nanoseconds();
 }
 
 VMI__ROUTINE uint64_t vmi__kvm_steal_time(void)
@@ -153,12 +153,12 @@ VMI__ROUTINE uint64_t vmi__kvm_get_cycle_counter(uint32_t which)
 {
     switch (which) {
     case VMI_CYCLES_REAL:
-        return clock_used() ? nanoseconds() : vmi__rdtsc();
+        return vmi__kvm_clock_used() ? nanoseconds() : vmi__rdtsc();
     case VMI_CYCLES_AVAILABLE:
-        return clock_used() ? available() : vmi__rdtsc();
+        return vmi__kvm_clock_used() ? available() : vmi__rdtsc();
     case VMI_CYCLES_STOLEN:
         /* Without kvmclock cycles are those of the TSC, and KVM does not count those. */
-        return clock_used() ? vmi__kvm_steal_time() : 0;
+        return vmi__kvm_clock_used() ? vmi__kvm_steal_time() : 0;
     default:
         return 0;
     }
@@ -166,18 +166,18 @@ VMI__ROUTINE uint64_t vmi__kvm_get_cycle_counter(uint32_t which)
 
 VMI__ROUTINE uint64_t vmi__kvm_get_cycle_frequency(void)
 {
-    return clock_used() ? NANOSECONDS : vmi__native_get_cycle_frequency();
+    return vmi__kvm_clock_used() ? NANOSECONDS : vmi__native_get_cycle_frequency();
 }
 
 VMI__ROUTINE void vmi__kvm_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
 {
     uint64_t now;
 
-    if (clock_used()) {
+    if (vmi__kvm_clock_used()) {
         /* Rounded up and counted from a later reading: an alarm may be late, but not early. */
         now = vmi__kvm_get_cycle_counter(flags & VMI_ALARM_COUNTER_MASK);
-        expiry = vmi__rdtsc() + (expiry > now ? to_cycles(expiry - now) + 1 : 0);
-        period = to_cycles(period);
+        expiry = vmi__rdtsc() + (expiry > now ? vmi__kvm_tsc_cycles(expiry - now) + 1 : 0);
+        period = vmi__kvm_tsc_cycles(period);
     }
     vmi__native_set_alarm(flags, expiry, period);
 }
@@ -208,7 +208,7 @@ static uint64_t wall_clock_base(void)
 
 VMI__ROUTINE uint64_t vmi__kvm_get_wallclock_time(void)
 {
-    uint64_t base = clock_used() ? wall_clock_base() : 0;
+    uint64_t base = vmi__kvm_clock_used() ? wall_clock_base() : 0;
 
     return base ? base + nanoseconds() : vmi__native_get_wallclock_time();
 }
@@ -240,7 +240,7 @@ VMI__ROUTINE int32_t vmi__kvm_wallclock_updated(void)
     uint32_t flags;
     bool stopped;
 
-    if (!clock_used())
+    if (!vmi__kvm_clock_used())
         return 0;
     stopped = guest_stopped();
     base = wall_clock_base();

@@ -15,11 +15,10 @@
 /* ---- end of interrupt ------------------------------------------------------------------------ */
 
 /*
- * KVM sets the bit when it injects an interrupt whose end it need not hear of; clearing it is the
- * end then. One instruction, so that nothing comes between test and clearing on this CPU, and KVM
- * looks only when the CPU is out.
+ * One instruction, so that nothing comes between test and clearing on this CPU, and KVM looks only
+ * when the CPU is out.
  */
-static bool ended_in_memory(void)
+bool vmi__kvm_ended_in_memory(void)
 {
     bool was_set;
 
@@ -34,7 +33,7 @@ static bool ended_in_memory(void)
 
 VMI__ROUTINE void vmi__kvm_end_of_interrupt(uint32_t vector)
 {
-    if (!vmi__native_pic_end(vector) && !ended_in_memory())
+    if (!vmi__native_pic_end(vector) && !vmi__kvm_ended_in_memory())
         vmi__native_apic_write(VMI_APIC_EOI, 0);
     vmi__native_interrupt_ended(vector);
 }
@@ -42,7 +41,7 @@ VMI__ROUTINE void vmi__kvm_end_of_interrupt(uint32_t vector)
 VMI__ROUTINE void vmi__kvm_apic_write(uint32_t reg, uint32_t value)
 {
     reg &= 0xfff;
-    if (reg != VMI_APIC_EOI || !ended_in_memory())
+    if (reg != VMI_APIC_EOI || !vmi__kvm_ended_in_memory())
         vmi__native_apic_write(reg, value);
 }
 

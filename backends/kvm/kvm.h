@@ -76,6 +76,14 @@ static inline uint32_t vmi__kvm_cpu_number(void)
 /* Gives KVM the addresses of the first CPU's structures. */
 void vmi__kvm_cpu_init(void);
 
+/* ---- interrupts.c ---------------------------------------------------------------------------- */
+
+/*
+ * KVM sets a bit when it injects an interrupt whose end it need not hear of; clearing it is the end
+ * then. True if that was so: the EOI register need not be written.
+ */
+bool vmi__kvm_ended_in_memory(void);
+
 /* ---- clock.c --------------------------------------------------------------------------------- */
 
 /*
@@ -83,6 +91,12 @@ void vmi__kvm_cpu_init(void);
  * spares the native library measuring it, and prepares the way back from nanoseconds to cycles.
  */
 void vmi__kvm_clock_init(void);
+
+/* Is kvmclock the source of cycle counters, which are nanoseconds then? */
+bool vmi__kvm_clock_used(void);
+
+/* Cycles of the TSC in that many nanoseconds of kvmclock. */
+uint64_t vmi__kvm_tsc_cycles(uint64_t nanoseconds);
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 

@@ -5,6 +5,9 @@
  * Periods, and alarms that are further away than a timer reaches, are made of single shots:
  * EndOfInterrupt sets the next one.
  *
+ * A client of the published API has no EndOfInterrupt. Its writes to the APIC's EOI register are
+ * seen instead; the ends of its line interrupts are not, so that the PIT makes periods by itself.
+ *
  * Source: Intel SDM vol. 3A, 11.5.4.
  */
 #include "native.h"
@@ -26,10 +29,13 @@
 
 #define MEASUREMENTS_PER_SECOND 100 /* how long one takes */
 #define PIT_TICKS_MAX           0xffffu
+#define PIT_PERIOD_MIN          2 /* Intel 8254 data sheet, mode 2 */
+#define PIT_PERIOD_MAX          0x10000u
 #define CATCH_UP_MAX            64
 
 struct alarm {
     bool set;
+    bool unheard;            /* the LVT timer entry was masked when it was started */
     uint64_t expiry, period; /* cycles; no period: once */
 };
 
@@ -63,22 +69,36 @@ static uint32_t rate_of(uint32_t ticks, uint64_t cycles)
     return rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
 }
 
-void vmi__native_alarm_init(void)
+/* False if the timer stands still. */
+static bool measure_apic(void)
 {
     uint64_t cycles = vmi__div64(vmi__native_tsc_hz, MEASUREMENTS_PER_SECOND);
     struct vmi__native_interval interval;
 
-    pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz);
-    deadline = vmi__cpuid(1, 0).ecx & CPUID_1_ECX_DEADLINE;
-    if (deadline)
-        return;
     vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[0]);
     vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, UINT32_MAX);
     interval = vmi__native_measure(apic_counter, UINT32_MAX, 1, cycles);
     vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
     if (!interval.ticks)
-        vmi__fatal("the timer of the local APIC stands still");
+        return false;
     apic_rate = rate_of(interval.ticks + 1, interval.cycles_at_least);
+    return true;
+}
+
+/* Can this CPU's timer be used? */
+static bool lvtt_ready(void)
+{
+    if (vmi__native_published && !vmi__native_published->reach_apic())
+        return false;
+    return deadline || apic_rate || measure_apic();
+}
+
+void vmi__native_alarm_init(void)
+{
+    pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz);
+    deadline = vmi__cpuid(1, 0).ecx & CPUID_1_ECX_DEADLINE;
+    if (!vmi__native_published && !lvtt_ready())
+        vmi__fatal("the timer of the local APIC stands still");
 }
 
 /* Ticks until an alarm, at least 1. */
@@ -123,12 +143,25 @@ static void stop_lvtt(void)
     vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
 }
 
+/* As start_lvtt. */
 static bool start_irq0(uint64_t expiry)
 {
     uint64_t ticks = ticks_until(expiry, pit_rate);
 
     vmi__native_pit_oneshot(ticks > PIT_TICKS_MAX ? PIT_TICKS_MAX : (uint32_t)ticks);
     return ticks <= PIT_TICKS_MAX;
+}
+
+/* The PIT by itself, each period from now on, or as often as it can. */
+static void start_irq0_periodic(uint64_t period)
+{
+    uint64_t ticks = vmi__scale(period, pit_rate, SHIFT);
+
+    /* What goes on for ever is not to lag behind by the margin. */
+    ticks -= ticks >> MARGIN_SHIFT;
+    if (ticks < PIT_PERIOD_MIN)
+        ticks = PIT_PERIOD_MIN;
+    vmi__native_pit_periodic(ticks > PIT_PERIOD_MAX ? PIT_PERIOD_MAX : (uint32_t)ticks);
 }
 
 /* Starts a timer, and has EndOfInterrupt look after it if one shot is not all. */
@@ -141,18 +174,28 @@ static void start(struct alarm *alarm, bool lvtt)
     if (!whole || alarm->period)
         vmi__native_alarm_vectors[vector] = true;
     alarm->set = !whole || alarm->period;
+    if (lvtt && vmi__native_published)
+        alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
 }
 
 VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
 {
     bool lvtt = flags & VMI_ALARM_WIRED_LVTT;
-    struct alarm *alarm = lvtt ? &by_lvtt[vmi__native_cpu()] : &by_irq0;
+    struct alarm *alarm;
     uint32_t saved;
 
+    if (lvtt && !lvtt_ready())
+        return;
+    alarm = lvtt ? &by_lvtt[vmi__native_cpu()] : &by_irq0;
     saved = lvtt ? vmi__irq_save() : vmi__lock(&irq0_lock);
     alarm->expiry = expiry;
     alarm->period = flags & VMI_ALARM_PERIODIC ? period : 0;
-    start(alarm, lvtt);
+    if (lvtt || !vmi__native_published)
+        start(alarm, lvtt);
+    else if (alarm->period)
+        start_irq0_periodic(alarm->period);
+    else
+        start_irq0(alarm->expiry);
     if (lvtt)
         vmi__irq_restore(saved);
     else
@@ -164,9 +207,12 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
     uint32_t saved;
 
     if (flags & VMI_ALARM_WIRED_LVTT) {
+        if (!lvtt_ready())
+            return;
         saved = vmi__irq_save();
         by_lvtt[vmi__native_cpu()].set = false;
         stop_lvtt();
+        by_lvtt[vmi__native_cpu()].unheard = false;
         vmi__irq_restore(saved);
     } else {
         saved = vmi__lock(&irq0_lock);
@@ -196,6 +242,22 @@ static void go_on(struct alarm *alarm, bool lvtt)
         }
     }
     start(alarm, lvtt);
+}
+
+void vmi__native_alarm_write_lvtt(uint32_t value)
+{
+    uint32_t saved = vmi__irq_save(), before = vmi__native_apic_read(VMI_APIC_LVTT);
+    struct alarm *alarm = &by_lvtt[vmi__native_cpu()];
+
+    /* In another mode the timer would forget its deadline. */
+    if (deadline && (before & LVTT_MODE) == LVTT_DEADLINE && !(value & LVTT_MODE))
+        value |= LVTT_DEADLINE;
+    if (vmi__native_alarm_vectors[before & 0xff])
+        vmi__native_alarm_vectors[value & 0xff] = true;
+    vmi__native_apic_write(VMI_APIC_LVTT, value);
+    if (alarm->unheard)
+        start(alarm, true);
+    vmi__irq_restore(saved);
 }
 
 void vmi__native_alarm_again(uint32_t vector)

@@ -5,7 +5,8 @@
 #include "native.h"
 #include <native/routines.h>
 
-#define CPUID_1_EDX_APIC (1u << 9)
+#define CPUID_1_EDX_APIC       (1u << 9)
+#define CPUID_1_EBX_APIC_SHIFT 24 /* the identifier that the APIC had at reset */
 
 #define MSR_APIC_BASE     0x1b
 #define APIC_BASE_X2APIC  (1u << 10)
@@ -19,6 +20,10 @@
 
 /* Polls after which a command that does not leave is given up. */
 #define POLLS_MAX (1u << 20)
+
+volatile char *vmi__native_apic = (volatile char *)(VMI__WINDOW_BASE + VMI__APIC_SLOT * 4096);
+
+const struct vmi__native_published *vmi__native_published;
 
 void vmi__native_apic_init(void)
 {
@@ -41,6 +46,9 @@ void vmi__native_apic_init(void)
 
 uint32_t vmi__native_apic_id(void)
 {
+    /* The client may not have mapped the APIC yet. */
+    if (vmi__native_published)
+        return vmi__cpuid(1, 0).ebx >> CPUID_1_EBX_APIC_SHIFT;
     return vmi__native_apic_read(VMI_APIC_ID) >> 24;
 }
 

@@ -66,6 +66,9 @@ extern uint64_t vmi__native_tsc_hz;
 /* Finds the frequency, or refuses to run. Needs ACPI where there is no PIT. */
 void vmi__native_tsc_init(void);
 
+/* The same; false where the other refuses. */
+bool vmi__native_tsc_find(void);
+
 /* Waits that long. */
 void vmi__native_delay(uint32_t microseconds);
 
@@ -76,11 +79,23 @@ void vmi__native_delay(uint32_t microseconds);
 /* Silences channel 0, and lets channel 2 run freely for measuring. */
 void vmi__native_pit_init(void);
 
+/* The latter alone. */
+void vmi__native_pit_start_counter(void);
+
 /* Ticks of channel 2 so far, 16 bits. */
 uint32_t vmi__native_pit_counter(void);
 
 /* Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it. */
 void vmi__native_pit_oneshot(uint32_t ticks);
+
+/*
+ * An inheriting library says so if its hypervisor's PIT goes on with a count that is silenced, but
+ * has no edge where the PIT has one.
+ */
+extern bool vmi__native_pit_goes_on;
+
+/* Raises it each `ticks` ticks (2 to 65536) until it is silenced. */
+void vmi__native_pit_periodic(uint32_t ticks);
 
 /* ---- apic.c ---- */
 
@@ -94,14 +109,17 @@ void vmi__native_pit_oneshot(uint32_t ticks);
 #define VMI__APIC_TIMER_DIVIDE  0x3e0
 #define VMI__APIC_LVT_MASKED    0x10000u
 
+/* Where the local APIC's registers are: in the window, or where a client of the ROM has them. */
+extern volatile char *vmi__native_apic;
+
 static inline uint32_t vmi__native_apic_read(uint32_t reg)
 {
-    return *(volatile uint32_t *)(VMI__WINDOW_BASE + VMI__APIC_SLOT * 4096 + reg);
+    return *(volatile uint32_t *)(vmi__native_apic + reg);
 }
 
 static inline void vmi__native_apic_write(uint32_t reg, uint32_t value)
 {
-    *(volatile uint32_t *)(VMI__WINDOW_BASE + VMI__APIC_SLOT * 4096 + reg) = value;
+    *(volatile uint32_t *)(vmi__native_apic + reg) = value;
 }
 
 /* Maps and enables the local APIC of the first CPU. */
@@ -232,8 +250,17 @@ static inline void vmi__native_interrupt_ended(uint32_t vector);
 
 /* ---- alarm.c ---- */
 
-/* Measures the local APIC's timer against the TSC. */
+/*
+ * Measures the local APIC's timer against the TSC. For a client of the ROM that waits until it sets
+ * its first alarm.
+ */
 void vmi__native_alarm_init(void);
+
+/*
+ * Writes the LVT timer entry for a kernel that may do so after it has set an alarm: that keeps its
+ * timer, and is started anew if the entry was masked meanwhile.
+ */
+void vmi__native_alarm_write_lvtt(uint32_t value);
 
 /* Vectors whose end may mean that an alarm is to be set again, and what does that. */
 extern bool vmi__native_alarm_vectors[256];
@@ -252,5 +279,32 @@ void vmi__native_smp_init(void);
 
 /* CPUs that run, the first included. */
 extern uint32_t vmi__native_cpus_started;
+
+/* ---- published.c ---- */
+
+/*
+ * Serving a client of the published API, which has found the library as an option ROM. The machine
+ * is the client's: the library has no console, no lines, no device window, and finds the local APIC
+ * where the client has mapped it.
+ */
+struct vmi__native_published {
+    /* Sets vmi__native_apic; false if the client has not mapped the APIC. */
+    bool (*reach_apic)(void);
+};
+
+/* 0 where the library is linked with its kernel or was bound to it. */
+extern const struct vmi__native_published *vmi__native_published;
+
+/* What native does of vmi__backend_serve; an inheriting library's own does more. */
+bool vmi__native_serve(void);
+
+/* What is to be done behind a write to the EOI register. */
+void vmi__native_published_ended(void);
+
+VMI__ROUTINE void vmi__native_published_apic_write(uint32_t reg, uint32_t value);
+VMI__ROUTINE uint32_t vmi__native_published_apic_read(uint32_t reg);
+VMI__ROUTINE int32_t vmi__native_published_ap_state(const struct vmi_ap_state *state,
+                                                    uint32_t apic_id);
+VMI__ROUTINE void vmi__native_published_shutdown(void);
 
 #endif

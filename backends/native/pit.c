@@ -12,11 +12,16 @@
 
 #define CONTROL_0_ONESHOT                                                                          \
     0x30 /* low and high byte, mode 0: the line rises when the count has run out */
+#define CONTROL_0_RATE 0x34 /* low and high byte, mode 2: a pulse each time */
+#define CONTROL_0_STROBE                                                                           \
+    0x3a /* low and high byte, mode 5: waits for its gate, which never changes */
 #define CONTROL_2_RATE  0xb4 /* low and high byte, mode 2: counts down by one, again and again */
 #define CONTROL_2_LATCH 0x80
 
 #define GATE_2  0x01
 #define SPEAKER 0x02
+
+bool vmi__native_pit_goes_on;
 
 static struct vmi__lock lock; /* channel 0 takes its two bytes one after the other */
 
@@ -24,6 +29,11 @@ void vmi__native_pit_init(void)
 {
     /* Without a count, mode 0 holds the line low. */
     vmi__outb(CONTROL, CONTROL_0_ONESHOT);
+    vmi__native_pit_start_counter();
+}
+
+void vmi__native_pit_start_counter(void)
+{
     vmi__outb(GATE, (uint8_t)((vmi__inb(GATE) & ~SPEAKER) | GATE_2));
     vmi__outb(CONTROL, CONTROL_2_RATE);
     vmi__outb(CHANNEL_2, 0);
@@ -44,10 +54,27 @@ void vmi__native_pit_oneshot(uint32_t ticks)
 {
     uint32_t flags = vmi__lock(&lock);
 
+    /* A count that ends the one before, and for which mode 0 would have a shot. */
+    if (!ticks && vmi__native_pit_goes_on) {
+        vmi__outb(CONTROL, CONTROL_0_STROBE);
+        vmi__outb(CHANNEL_0, 0xff);
+        vmi__outb(CHANNEL_0, 0xff);
+    }
     vmi__outb(CONTROL, CONTROL_0_ONESHOT);
     if (ticks) {
         vmi__outb(CHANNEL_0, (uint8_t)ticks);
         vmi__outb(CHANNEL_0, (uint8_t)(ticks >> 8));
     }
+    vmi__unlock(&lock, flags);
+}
+
+void vmi__native_pit_periodic(uint32_t ticks)
+{
+    uint32_t flags = vmi__lock(&lock);
+
+    vmi__outb(CONTROL, CONTROL_0_RATE);
+    /* 0 stands for 65536. */
+    vmi__outb(CHANNEL_0, (uint8_t)ticks);
+    vmi__outb(CHANNEL_0, (uint8_t)(ticks >> 8));
     vmi__unlock(&lock, flags);
 }

@@ -42,6 +42,7 @@ class PcSession(Session):
             append=f"{DEBUG_EXIT} {guest.append}".rstrip(),
             extra=("-accel", guest.options.get("accel", "tcg"), "-smp", str(guest.cpus),
                    "-nodefaults", "-no-user-config", *QEMU_END,
+                   *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
                    *guest.options.get("qemu", "").split()),
         )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)
@@ -52,6 +53,7 @@ class BackendRig(Rig):
 
     configurations = (Configuration("native", "hardware"),)
     instruction_counter = {"qemu": "-icount shift=0"}
+    option_roms = True
 
     def describe(self) -> dict[str, str]:
         try:

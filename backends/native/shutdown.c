@@ -38,7 +38,7 @@ static void write_register(const struct vmi__native_register *reg, uint8_t value
 {
     if (reg->space == SPACE_PORT)
         vmi__outb((uint16_t)reg->address, value);
-    else if (reg->space == SPACE_MEMORY)
+    else if (reg->space == SPACE_MEMORY && !vmi__native_published)
         *(volatile uint8_t *)vmi__window_map(SLOT, reg->address) = value;
 }
 

@@ -9,8 +9,7 @@
 
 #define LOW_MEMORY_END 0xa0000
 
-#define ICR_INIT    0x4500 /* asserted */
-#define ICR_STARTUP 0x4600 /* asserted; page of the trampoline in bits 0-7 */
+#define ICR_INIT 0x4500 /* asserted */
 
 #define INIT_MICROSECONDS    10000
 #define STARTUP_MICROSECONDS 200
@@ -39,6 +38,7 @@ uint32_t vmi__native_cpus_started = 1;
 struct vmi_ap_state vmi__native_ap_state;
 struct vmi_dtr vmi__native_ap_idtr;
 uint32_t vmi__native_ap_sets_efer;
+volatile char *vmi__native_ap_apic;
 volatile uint32_t vmi__native_ap_up;
 
 /* Tables for the way up: the boot tables, and the bottom 2 MiB at their own addresses. */
@@ -63,8 +63,6 @@ static void prepare_tables(void)
 
 void vmi__native_smp_init(void)
 {
-    char *page;
-
     if (vmi__boot.cpu_count == 1)
         return;
     trampoline = vmi__memory_claim(4096, LOW_MEMORY_END);
@@ -72,14 +70,21 @@ void vmi__native_smp_init(void)
         vmi__boot.cpu_count = 1;
         return;
     }
-    page = vmi__linear(trampoline);
-    memcpy(page, vmi__native_trampoline,
-           (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
-    *(uint32_t *)(void *)(page + (vmi__native_trampoline_cr3 - vmi__native_trampoline)) =
-        vmi__physical(pdpt);
+    vmi__native_ap_apic = vmi__native_apic;
+    vmi__native_smp_place(vmi__linear(trampoline), vmi__physical(pdpt), CR4_PAE);
 }
 
-static bool acceptable(const struct vmi_ap_state *state)
+void vmi__native_smp_place(void *page, uint32_t cr3, uint32_t cr4)
+{
+    char *to = page;
+
+    memcpy(to, vmi__native_trampoline,
+           (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
+    *(uint32_t *)(void *)(to + (vmi__native_trampoline_cr3 - vmi__native_trampoline)) = cr3;
+    *(uint32_t *)(void *)(to + (vmi__native_trampoline_cr4 - vmi__native_trampoline)) = cr4;
+}
+
+bool vmi__native_smp_acceptable(const struct vmi_ap_state *state)
 {
     uint32_t efer_bits = 0;
 
@@ -89,14 +94,21 @@ static bool acceptable(const struct vmi_ap_state *state)
         efer_bits |= features & CPUID_EXTENDED_SYSCALL ? EFER_SCE : 0;
         efer_bits |= features & CPUID_EXTENDED_NX ? EFER_NXE : 0;
     }
-    return (state->cr0 & (CR0_PG | CR0_PE)) == (CR0_PG | CR0_PE) && (state->cr4 & CR4_PAE) &&
-           !(state->cr3 & 0x1f) && !(state->efer & ~(uint64_t)efer_bits) &&
-           !(state->eflags & (EFLAGS_NT | EFLAGS_VM)) && state->cs > 3 && !(state->cs & 3) &&
-           state->ss > 3 && !(state->ss & 3);
+    return (state->cr0 & (CR0_PG | CR0_PE)) == (CR0_PG | CR0_PE) && !(state->cr3 & 0x1f) &&
+           !(state->efer & ~(uint64_t)efer_bits) && !(state->eflags & (EFLAGS_NT | EFLAGS_VM)) &&
+           state->cs > 3 && !(state->cs & 3) && state->ss > 3 && !(state->ss & 3);
 }
 
-/* Waits for the CPU to leave the trampoline; false if it does not in time. */
-static bool comes_up(uint32_t polls)
+void vmi__native_smp_leave(const struct vmi_ap_state *state)
+{
+    vmi__native_ap_state = *state;
+    vmi__native_ap_idtr.limit = state->idtr_limit;
+    vmi__native_ap_idtr.base = state->idtr_base;
+    vmi__native_ap_sets_efer = state->efer != 0;
+    vmi__native_ap_up = 0;
+}
+
+bool vmi__native_smp_comes_up(uint32_t polls)
 {
     while (!vmi__native_ap_up && polls--)
         vmi__native_delay(UP_MICROSECONDS);
@@ -105,19 +117,19 @@ static bool comes_up(uint32_t polls)
 
 static int32_t start(uint32_t apic_id)
 {
-    uint32_t startup = ICR_STARTUP | trampoline >> 12;
+    uint32_t startup = VMI__ICR_STARTUP | trampoline >> 12;
 
     if (!vmi__native_apic_command(apic_id, ICR_INIT))
         return VMI_EIO;
     vmi__native_delay(INIT_MICROSECONDS);
     if (!vmi__native_apic_command(apic_id, startup))
         return VMI_EIO;
-    if (comes_up(STARTUP_MICROSECONDS / UP_MICROSECONDS))
+    if (vmi__native_smp_comes_up(STARTUP_MICROSECONDS / UP_MICROSECONDS))
         return VMI_OK;
     /* The first may be lost. */
     if (!vmi__native_apic_command(apic_id, startup))
         return VMI_EIO;
-    return comes_up(UP_POLLS) ? VMI_OK : VMI_EIO;
+    return vmi__native_smp_comes_up(UP_POLLS) ? VMI_OK : VMI_EIO;
 }
 
 VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state *state,
@@ -128,7 +140,7 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
 
     while (cpu < vmi__boot.cpu_count && vmi__boot.apic_id[cpu] != apic_id)
         cpu++;
-    if (cpu == vmi__boot.cpu_count || !acceptable(state))
+    if (cpu == vmi__boot.cpu_count || !(state->cr4 & CR4_PAE) || !vmi__native_smp_acceptable(state))
         return VMI_EINVAL;
 
     while (__sync_lock_test_and_set(&busy, 1))
@@ -136,11 +148,7 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
     result = VMI_EBUSY;
     if (cpu != 0 && !started[cpu]) {
         prepare_tables();
-        vmi__native_ap_state = *state;
-        vmi__native_ap_idtr.limit = state->idtr_limit;
-        vmi__native_ap_idtr.base = state->idtr_base;
-        vmi__native_ap_sets_efer = state->efer != 0;
-        vmi__native_ap_up = 0;
+        vmi__native_smp_leave(state);
         /* Before it runs: from then on the clock must hold for more than one. */
         __sync_fetch_and_add(&vmi__native_cpus_started, 1);
         result = start(apic_id);

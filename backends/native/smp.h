@@ -7,13 +7,29 @@
 
 #include "native.h"
 
-/* The trampoline, to be copied to a page below 1 MiB, and its one variable. */
-extern const char vmi__native_trampoline[], vmi__native_trampoline_cr3[],
-    vmi__native_trampoline_end[];
+/* The trampoline, to be copied to a page below 1 MiB, and its variables. */
+extern const char vmi__native_trampoline[], vmi__native_trampoline_end[],
+    vmi__native_trampoline_cr3[], vmi__native_trampoline_cr4[];
 
 extern struct vmi_ap_state vmi__native_ap_state;
 extern struct vmi_dtr vmi__native_ap_idtr;
 extern uint32_t vmi__native_ap_sets_efer;
+extern volatile char *vmi__native_ap_apic;  /* 0: not to be touched */
 extern volatile uint32_t vmi__native_ap_up; /* set once the CPU has taken all of the above */
+
+/* The command that starts a CPU at a page below 1 MiB, whose number is or'ed in. */
+#define VMI__ICR_STARTUP 0x4600 /* asserted */
+
+/* Fills the trampoline's page: tables for the way up, and CR4 for them. */
+void vmi__native_smp_place(void *page, uint32_t cr3, uint32_t cr4);
+
+/* Could a CPU start in this state, but for the kind of its page tables? */
+bool vmi__native_smp_acceptable(const struct vmi_ap_state *state);
+
+/* Leaves a state for the CPU that is started next. */
+void vmi__native_smp_leave(const struct vmi_ap_state *state);
+
+/* Waits for it to have taken that, so many times 100 us; false if it does not in time. */
+bool vmi__native_smp_comes_up(uint32_t polls);
 
 #endif

@@ -8,12 +8,10 @@
 
 #include "layout.h"
 
-#define CR4_PAE 0x00000020
 #define CR0     0x80010033 /* PG, WP, NE, ET, MP, PE */
 
 #define MSR_EFER 0xc0000080
 
-#define APIC       VMI__WINDOW_BASE
 #define SVR_ENABLE 0x1ff
 
 #define CS 0x08
@@ -24,7 +22,8 @@
     .section .rodata.trampoline, "a"
     .code16
     .balign 16
-    .globl vmi__native_trampoline, vmi__native_trampoline_cr3, vmi__native_trampoline_end
+    .globl vmi__native_trampoline, vmi__native_trampoline_end
+    .globl vmi__native_trampoline_cr3, vmi__native_trampoline_cr4
 /* cs holds the page >> 4, so that offsets from the start are addresses in it. eax is scratch. */
 vmi__native_trampoline:
     cli
@@ -32,7 +31,7 @@ vmi__native_trampoline:
     mov %cs, %ax
     mov %ax, %ds
     lgdtl gdtr - vmi__native_trampoline
-    mov $CR4_PAE, %eax
+    mov vmi__native_trampoline_cr4 - vmi__native_trampoline, %eax
     mov %eax, %cr4
     mov vmi__native_trampoline_cr3 - vmi__native_trampoline, %eax
     mov %eax, %cr3
@@ -42,6 +41,8 @@ vmi__native_trampoline:
 
     .balign 4
 vmi__native_trampoline_cr3:
+    .long 0
+vmi__native_trampoline_cr4:
     .long 0
 gdtr:
     .word gdt_end - gdt - 1
@@ -64,9 +65,15 @@ ap_entry:
     mov %eax, %ds
     mov %eax, %ss
 
-    /* The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. */
-    movl $0, APIC + VMI_APIC_TPR
-    movl $SVR_ENABLE, APIC + VMI_APIC_SVR
+    /*
+     * The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. ecx: its
+     * registers, 0 if they are the kernel's own to set.
+     */
+    mov vmi__native_ap_apic, %ecx
+    jecxz 2f
+    movl $0, VMI_APIC_TPR(%ecx)
+    movl $SVR_ENABLE, VMI_APIC_SVR(%ecx)
+2:
 
     /* Model-specific and control registers. eax, edx: value of EFER; ecx: its number. */
     cmpl $0, vmi__native_ap_sets_efer

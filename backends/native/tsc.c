@@ -43,7 +43,7 @@ static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t 
     return results[MEASUREMENTS / 2];
 }
 
-void vmi__native_tsc_init(void)
+bool vmi__native_tsc_find(void)
 {
     uint64_t hz = vmi__native_tsc_hz, scaled;
     uint32_t khz;
@@ -54,8 +54,7 @@ void vmi__native_tsc_init(void)
         hz = frequency_by(pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff,
                           PM_TIMER_HZ);
     if (hz < 1000000)
-        vmi__fatal("there is neither a PIT nor an ACPI timer that the time-stamp counter could be "
-                   "measured against");
+        return false;
     vmi__native_tsc_hz = hz;
 
     khz = (uint32_t)vmi__div64(hz, 1000);
@@ -64,6 +63,14 @@ void vmi__native_tsc_init(void)
         shift--;
     multiplier = (uint32_t)scaled;
     start = vmi__rdtsc();
+    return true;
+}
+
+void vmi__native_tsc_init(void)
+{
+    if (!vmi__native_tsc_find())
+        vmi__fatal("there is neither a PIT nor an ACPI timer that the time-stamp counter could be "
+                   "measured against");
 }
 
 void vmi__native_delay(uint32_t microseconds)

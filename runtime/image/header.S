@@ -12,13 +12,19 @@
 vmi__rom_header:
     .short VMI__ROM_SIGNATURE_VALUE
     .byte 0 /* length */
-    .byte 0xcb, 0, 0, 0 /* lret: nothing to do when firmware calls */
+    .code16
+    jmp vmi__rom_entry16
+    .code32
     .org VMI__ROM_VMI_SIGNATURE
     .long VMI__ROM_VMI_SIGNATURE_VALUE
     .byte VMI_API_MINOR, VMI_API_MAJOR
     .byte 0
     .org VMI__ROM_LICENSE
-    .short license
+    .short license, vmi__rom_pci, vmi__rom_pnp
+    .org VMI__ROM_INIT
+    jmp vmi__rom_init
+    .org VMI__ROM_GET_RELOC
+    jmp vmi__rom_get_reloc
     .org VMI__ROM_EXTENSION
     .long VMI__ROM_X_MAGIC_VALUE
     .short VMI__ROM_X_VERSION_VALUE

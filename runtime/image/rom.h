@@ -34,12 +34,25 @@
 #define VMI__ROM_LICENSE       22  /* 2: offset of a string */
 #define VMI__ROM_PCI           24  /* 2: offset of the PCI data structure */
 #define VMI__ROM_PNP           26  /* 2: offset of the PnP expansion header, or 0 */
+#define VMI__ROM_COPY          32  /* 4: reserved; physical address of the copy, or 0 */
+#define VMI__ROM_SELF          36  /* 4: reserved; physical address of the ROM */
+#define VMI__ROM_BOOTSTRAP     40  /* 4: reserved; vector of interrupt 0x19 before */
+#define VMI__ROM_HOME          44  /* 4: reserved; in the copy: linear address it is relocated to */
 #define VMI__ROM_INIT          128 /* 8: code, vmi_init */
 #define VMI__ROM_GET_RELOC     136 /* 8: code, get_reloc */
 #define VMI__ROM_HEADER_SIZE   144
 
 #define VMI__ROM_SIGNATURE_VALUE     0xaa55
 #define VMI__ROM_VMI_SIGNATURE_VALUE 0x696d5663
+
+/* What clients of the published API expect the PCI data structure to name. */
+#define VMI__ROM_PCI_VENDOR 0x15ad
+#define VMI__ROM_PCI_DEVICE 0x0801
+
+#define VMI__ROM_PCI_SIZE     24
+#define VMI__ROM_PCI_LENGTH   16 /* 2: of the image, in units of 512 bytes */
+#define VMI__ROM_PNP_SIZE     32
+#define VMI__ROM_PNP_CHECKSUM 9 /* 1: makes the header's bytes add up to 0 */
 
 /* Kinds that get_reloc answers, and those of an entry of the table of calls. */
 #define VMI__ROM_NONE 0 /* the bare instruction */

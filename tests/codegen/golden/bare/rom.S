@@ -15,6 +15,11 @@
 vmi__rom_name:
         .asciz "bare"
 
+        .section .rodata.rom_product, "a"
+        .globl vmi__rom_product
+vmi__rom_product:
+        .asciz "VMI library for Bare"
+
         .section .rodata.rom_calls, "a"
         .balign 4
         .globl vmi__rom_calls

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * A kernel of the kind that the published API was made for: it finds the ROM, patches itself, and
+ * makes the calls that Linux built with CONFIG_VMI makes at boot. Without a ROM it runs by the bare
+ * instructions.
+ *
+ * Words of the command line: `cpus=2` starts a second CPU; `end=shutdown` and `end=reboot` end by
+ * that call once every check has passed.
+ */
+#include "checks.h"
+
+void client_main(uint32_t information) __attribute__((noreturn));
+
+const uint32_t *client_information;
+
+static const struct named_check checks[] = {
+    {"rom.refusals", check_refusals},
+    {"rom.memory", check_memory},
+    {"rom.relocations", check_relocations},
+    {"CPUID", check_cpuid},
+    {"WRMSR RDMSR", check_msr},
+    {"SetGDT GetGDT", check_gdt},
+    {"SetIDT GetIDT", check_idt},
+    {"SetLDT GetLDT", check_ldt},
+    {"SetTR GetTR", check_tr},
+    {"WriteGDTEntry", check_write_gdt},
+    {"WriteLDTEntry", check_write_ldt},
+    {"WriteIDTEntry", check_write_idt},
+    {"SetCR0 GetCR0 CLTS", check_cr0},
+    {"SetCR2 GetCR2", check_cr2},
+    {"SetCR3 GetCR3", check_cr3},
+    {"SetCR4 GetCR4", check_cr4},
+    {"WBINVD", check_wbinvd},
+    {"SetDR GetDR", check_dr},
+    {"RDTSC", check_rdtsc},
+    {"EnableInterrupts DisableInterrupts GetInterruptMask SetInterruptMask", check_interrupt_mask},
+    {"IRET", check_iret},
+    {"SetIOPLMask", check_iopl},
+    {"IODelay", check_io_delay},
+    {"SetLinearMapping", check_linear_mapping},
+    {CLIENT_PAE ? "SetPxELong InvalPage FlushTLB" : "SetPxE InvalPage FlushTLB", check_set_pxe},
+    {CLIENT_PAE ? "SetPxELong absent" : "SetPxE absent", check_absent},
+    {CLIENT_PAE ? "UpdatePxELong" : "UpdatePxE", check_update_pxe},
+    {"FlushTLB global", check_flush_global},
+    {"AllocatePage ReleasePage SetCR3", check_clone},
+    {"MachineToPhysical PhysicalToMachine", check_translation},
+    {"SetLazyMode", check_lazy},
+    {"IRET to ring 3, UpdateKernelStack", check_user_iret},
+    {"SYSEXIT", check_user_sysexit},
+    {"APICRead APICWrite", check_apic},
+    {"Halt", check_halt},
+    {"GetCycleFrequency", check_frequency},
+    {"GetCycleCounter", check_counters},
+    {"SetAlarm IRQ0 one-shot", check_alarm_irq0},
+    {"SetAlarm IRQ0 periodic, CancelAlarm", check_alarm_irq0_periodic},
+    {"SetAlarm LVTT one-shot", check_alarm_lvtt},
+    {"SetAlarm LVTT periodic, CancelAlarm", check_alarm_lvtt_periodic},
+    {"SetAlarm LVTT before its vector", check_alarm_lvtt_late},
+    {"SetAlarm in the past, Halt", check_alarm_past},
+    {"CancelAlarm", check_cancel},
+    {"GetWallclockTime WallclockUpdated", check_wallclock},
+    {"SetInitialAPState", check_ap},
+};
+
+#define CHECKS (sizeof(checks) / sizeof(checks[0]))
+
+/* ---- command line ---- */
+
+#define INFORMATION_COMMAND_LINE 0x4
+
+/* Is a word among those of the command line? */
+static bool has_word(const char *line, const char *word)
+{
+    const char *at;
+
+    while (*line) {
+        for (at = word; *at && *at == *line; at++)
+            line++;
+        if (!*at && (*line == ' ' || !*line))
+            return true;
+        while (*line && *line != ' ')
+            line++;
+        while (*line == ' ')
+            line++;
+    }
+    return false;
+}
+
+static bool is_skip(const char *reason)
+{
+    return reason[0] == 'S' && reason[1] == 'K' && reason[2] == 'I' && reason[3] == 'P';
+}
+
+void client_main(uint32_t information)
+{
+    const uint32_t *words = client_linear(information);
+    const char *line = words[0] & INFORMATION_COMMAND_LINE ? client_linear(words[4]) : "";
+    uint32_t i, passed = 0, failed = 0, skipped = 0;
+    const struct rom_header *rom;
+
+    client_information = words;
+    client_console_init();
+    client_machine_init();
+    if (has_word(line, "cpus=2"))
+        client_cpus = 2;
+    client_print("KTAP version 1\n1..%u\n", (uint32_t)CHECKS);
+    client_print("# client %s\n", CLIENT_PAE ? "pae" : "non-pae");
+    rom = client_rom_find();
+    if (!rom)
+        client_print("# native reason=no ROM is fit for use\n");
+    else if (!client_activate(rom))
+        client_print("# native reason=the ROM does not start\n");
+    for (i = 0; i < CHECKS; i++) {
+        const char *reason = checks[i].run();
+
+        if (!reason) {
+            passed++;
+            client_print("ok %u %s\n", i + 1, checks[i].name);
+        } else if (is_skip(reason)) {
+            skipped++;
+            client_print("ok %u %s # %s\n", i + 1, checks[i].name, reason);
+        } else {
+            failed++;
+            client_print("not ok %u %s # %s\n", i + 1, checks[i].name, reason);
+        }
+    }
+    client_print("# result pass=%u fail=%u skip=%u\n", passed, failed, skipped);
+    if (!failed && has_word(line, "end=shutdown") && client_has(CALL_SHUTDOWN))
+        client_call(CALL_SHUTDOWN, 0, 0, 0);
+    if (!failed && has_word(line, "end=reboot") && client_has(CALL_REBOOT))
+        client_call(CALL_REBOOT, 0, 0, 0);
+    client_end(failed ? STATUS_FAIL : STATUS_PASS);
+}
