@@ -249,6 +249,8 @@ void bench(const char *word)
 {
     if (string_equal(word, "calls", sizeof("calls")))
         bench_calls();
+    else if (string_equal(word, "workloads", sizeof("workloads")))
+        bench_workloads();
     else if (string_equal(word, "map", sizeof("map")))
         bench_map();
     else if (string_equal(word, "interrupts", sizeof("interrupts")))
