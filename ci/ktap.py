@@ -53,7 +53,7 @@ class Report:
     tests: list[Test] = field(default_factory=list)
     boot: dict[str, str] = field(default_factory=dict)
     binding: dict[str, str] = field(default_factory=dict)
-    """What a kernel without a linked library bound itself to when it started; it says so before its first line."""
+    """What a kernel without a linked library bound itself to; said before its first line."""
     calls: list[Call] = field(default_factory=list)
     hypercalls: list[Hypercall] = field(default_factory=list)
     result: dict[str, int] = field(default_factory=dict)

@@ -104,6 +104,8 @@ def _init(name: str, parent: str) -> str:
     body = path.read_text().split("*/", 1)[1]
     body = re.sub(r'#include "([^/"]+)"', rf'#include "{parent}/\1"', body)
     body = body.replace(f'boot->backend = "{parent}";', f'boot->backend = "{name}";')
+    # Its image must not take a machine for its own before it can tell one.
+    body = re.sub(r"(bool vmi__backend_here\(void\)\n\{\n    return ).*;", r"\1false;", body)
     head = (
         f"/* {LICENCE}\n *\n * Start of the {name} library, at first that of {parent}. "
         "Here the hypervisor is looked\n * for: where it is missing, vmi__fatal(reason) says so and stops."
@@ -199,7 +201,7 @@ def new_backend(name: str, parent: str, hypercall: str) -> int:
     about = {
         "backend.yaml": "add the calls that it does its own way"
         + (", and its hypercalls" if hypercall else ""),
-        "backend_init.c": "look for the hypervisor, and refuse where it is missing",
+        "backend_init.c": "say whether the hypervisor is there, and refuse where it is missing",
         "hypercall_page.S": "nothing; backend_init.c says where it is",
         "meson.build": "add files of routines to backend_sources",
         "rig.py": "how a kernel is booted on it",

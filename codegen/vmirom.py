@@ -43,7 +43,7 @@ def put(image: bytearray, name: str, value: int, form: str = "<I") -> None:
     struct.pack_into(form, image, ROM[name], value)
 
 
-def get(image: bytes, name: str, form: str = "<I") -> int:
+def get(image: bytes | bytearray, name: str, form: str = "<I") -> int:
     return int(struct.unpack_from(form, image, ROM[name])[0])
 
 
@@ -58,7 +58,7 @@ def allocated(elf: ELFFile) -> bytearray:
     return image
 
 
-def relocations(elf: ELFFile, image: bytes) -> Iterator[tuple[int, bool]]:
+def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, bool]]:
     """Places of absolute addresses, and whether each is one of the data part. What holds offsets instead
     of addresses (the header and the table of calls) is left out."""
     data = get(image, "X_DATA_OFFSET")
@@ -125,7 +125,8 @@ def builtin(paths: Sequence[Path]) -> str:
         "        .section .rodata.builtin, \"a\"",
     ]
     for number, (path, _) in enumerate(roms):
-        lines += ["        .balign 16", f"{number + 1}:", f'        .incbin "{path.resolve()}"', f"{number + 101}:"]
+        file = f'        .incbin "{path.resolve()}"'
+        lines += ["        .balign 16", f"{number + 1}:", file, f"{number + 101}:"]
     lines += ["        .balign 4", "        .globl vmi__builtin", "vmi__builtin:"]
     lines += [f"        .long {number + 1}b, {number + 101}b" for number in range(len(roms))]
     lines += [
@@ -139,8 +140,8 @@ def builtin(paths: Sequence[Path]) -> str:
 
 def show(rom: bytes) -> str:
     return (
-        f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, text {get(rom, 'X_TEXT_SIZE')}, "
-        f"data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
+        f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, "
+        f"text {get(rom, 'X_TEXT_SIZE')}, data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
         f"{get(rom, 'X_RELOC_COUNT')} relocations, {get(rom, 'X_CALLS_COUNT')} calls"
     )
 

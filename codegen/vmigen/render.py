@@ -31,6 +31,17 @@ def architectures() -> list[str]:
     return sorted(_GENERATORS)
 
 
+BACKEND_OUTPUTS = (
+    "stubs.S",
+    "routines.h",
+    "hypercalls.S",
+    "hypercalls.h",
+    "calls.c",
+    "rom.S",
+    "inline.inc",
+)
+
+
 @dataclass(frozen=True)
 class Output:
     """One file to render; `sources` are named in its banner."""
@@ -57,7 +68,7 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
         own = (spec_source, backend_source(backend.name))
         found += [
             Output(f"{backend.name}/{name}", f"{name}.j2", own, backend)
-            for name in ("stubs.S", "routines.h", "hypercalls.S", "hypercalls.h", "calls.c", "rom.S", "inline.inc")
+            for name in BACKEND_OUTPUTS
         ]
     found += [
         Output("model.json", None, everything),

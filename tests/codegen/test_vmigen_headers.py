@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,10 @@ def model(generated: Path) -> dict[str, Any]:
     """The resolved model of the project."""
     loaded: dict[str, Any] = json.loads((generated / "model.json").read_text())
     return loaded
+
+
+REGISTERS = ["eax", "ecx", "edx", "ebx", "flags", "ebp", "esi", "edi"]
+"""By the processor's numbers; esp's place is taken by the flags, for esp is always kept."""
 
 
 @pytest.mark.parametrize("optimization", ["-O0", "-O2"])
@@ -163,6 +168,7 @@ def test_a_wrapper_is_one_call_with_its_record(
     done = compiles(compiler, users(model), tmp_path, generated / "include", *flags)
     assert done.returncode == 0, done.stderr
     calls = [call for call in model["spec"]["calls"] if call["convention"] != "jump"]
+    by_name = {call["c_name"]: call for call in calls}
     with (tmp_path / "out.o").open("rb") as stream:
         elf = ELFFile(stream)
         symbols = elf.get_section_by_name(".symtab")
@@ -182,9 +188,65 @@ def test_a_wrapper_is_one_call_with_its_record(
             record = records[8 * i : 8 * i + 8]
             address = symbol["st_value"] + int.from_bytes(record[:4], "little")
             assert code[address] == 0xE8, "the record names the call instruction"
-            assert record[6:] == b"\x05\x00"
+            call = by_name[targets[address + 1]]
+            assert record[6] == call["site"]
+            kept = [register for register in call["kept"] if register != "esp"]
+            assert record[7] == sum(1 << REGISTERS.index(register) for register in kept)
             called[targets[address + 1]] = int.from_bytes(record[4:6], "little")
     assert called == {call["c_name"]: call["ordinal"] for call in calls}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_jumps_of_assembly_are_recorded(
+    compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
+) -> None:
+    jumps = [call for call in model["spec"]["calls"] if call["convention"] == "jump"]
+    source = "#include <vmi/constants.h>\n" + "".join(f"VMI_{c['symbol'].upper()}\n" for c in jumps)
+    for counting in ([], ["-DVMI_COUNT_CALLS"]):
+        done = compiles(
+            compiler, source, tmp_path, generated / "include", *counting, language="assembler-with-cpp"
+        )
+        assert done.returncode == 0, done.stderr
+        with (tmp_path / "out.o").open("rb") as stream:
+            elf = ELFFile(stream)
+            text = elf.get_section_by_name(".text").data()
+            records = elf.get_section_by_name(".vmi.sites").data()
+        assert len(records) == 8 * len(jumps)
+        for i, call in enumerate(jumps):
+            address, ordinal, length, _ = struct.unpack_from("<IHBB", records, 8 * i)
+            assert (text[address], ordinal, length) == (0xE9, call["ordinal"], call["site"])
+        assert text.count(b"\xf0\xff\x05") == (len(jumps) if counting else 0)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_instructions_in_place_of_calls(
+    compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
+) -> None:
+    """With VMI_INLINE a call is left only where the backend has no instructions that can stand alone."""
+    for backend in model["backends"]:
+        flags = (f'-DVMI_INLINE="{backend["name"]}/inline.inc"', f"-Wa,-I{generated}", "-O2")
+        done = compiles(compiler, users(model), tmp_path, generated / "include", *flags)
+        assert done.returncode == 0, done.stderr
+        with (tmp_path / "out.o").open("rb") as stream:
+            elf = ELFFile(stream)
+            assert elf.get_section_by_name(".vmi.sites") is None
+            called = {
+                symbol.name
+                for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+                if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name.startswith("vmi_")
+            }
+        ways = {
+            call["c_name"]: backend["calls"][call["name"]]
+            for call in model["spec"]["calls"]
+            if call["convention"] != "jump"
+        }
+        alone = {
+            name
+            for name, way in ways.items()
+            if way["kind"] == "instruction"
+            and not re.search("esp|:|ret|j", " ".join(way["instructions"][:-1]))
+        }
+        assert called & set(ways) == set(ways) - alone
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

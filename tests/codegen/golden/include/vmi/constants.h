@@ -57,4 +57,33 @@
 #define VMI_ORDINAL_STOP 129                     /**< Stop */
 #define VMI_ORDINALS 130                         /**< One more than the highest. */
 
+/*
+ * The calls that assembly reaches by a jump. Each is recorded, like a wrapper's call in vmi/vmi.h, so
+ * that it can be bound when the kernel starts.
+ */
+#ifdef __ASSEMBLER__
+#ifdef VMI_COUNT_CALLS
+#define VMI__COUNT_JUMP(ordinal) lock incl vmi_call_count + 4 * ordinal
+#else
+#define VMI__COUNT_JUMP(ordinal)
+#endif
+#ifdef VMI_INLINE
+.include VMI_INLINE
+#define VMI__JUMP(ordinal, symbol, length)                                                         \
+    VMI__COUNT_JUMP(ordinal);                                                                      \
+    inline_##symbol
+#else
+#define VMI__JUMP(ordinal, symbol, length)                                                         \
+    VMI__COUNT_JUMP(ordinal);                                                                      \
+    771 : jmp symbol;                                                                              \
+    .pushsection .vmi.sites, "a";                                                                  \
+    .long 771b;                                                                                    \
+    .short ordinal;                                                                                \
+    .byte length, 0;                                                                               \
+    .popsection
+#endif
+/** Return: Return from an interrupt. */
+#define VMI_RETURN VMI__JUMP(4, vmi_return, 5)
+#endif
+
 #endif

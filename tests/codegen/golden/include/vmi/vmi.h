@@ -53,19 +53,37 @@ typedef __UINT64_TYPE__ uint64_t;
 #endif
 
 /*
- * The call itself, and its record in section .vmi.sites: address, ordinal, length of the
- * instruction, and a byte that is reserved (0). From these records a kernel's calls can be bound
- * when it starts. The record belongs to the code's section group (`?`), so that a linker that drops
- * one of two instances of a C++ inline function drops its records too.
+ * The call itself, and its record in section .vmi.sites: address, ordinal, length of the site, and
+ * the registers that live on across it (a bit for each, by the processor's numbers; bit 4 stands for
+ * the flags). From these records a kernel's calls can be bound when it starts. A site has room for
+ * the instructions of plain hardware; what a call leaves of it is one long nop. The record belongs
+ * to the code's section group (`?`), so that a linker that drops one of two instances of a C++
+ * inline function drops its records too.
+ *
+ * With VMI_INLINE there are no sites: the assembler's macros of NAME-inline.inc stand in the code,
+ * which then is for that one backend.
  */
-#define VMI__CALL(ordinal, symbol)                                                                 \
+#ifdef VMI_INLINE
+__asm__(".ifndef vmi__inline\n\t"
+        ".set vmi__inline, 1\n\t"
+        ".include \"" VMI_INLINE "\"\n\t"
+        ".endif");
+#define VMI__CALL(ordinal, symbol, live, length)                                                   \
+    VMI__COUNT(ordinal)                                                                            \
+    "inline_" symbol "\n\t"
+#else
+#define VMI__CALL(ordinal, symbol, live, length)                                                   \
     VMI__COUNT(ordinal)                                                                            \
     "771: call " symbol "\n\t"                                                                     \
+    ".if " length " > 5\n\t"                                                                       \
+    ".nops " length " - 5\n\t"                                                                     \
+    ".endif\n\t"                                                                                   \
     ".pushsection .vmi.sites, \"a?\"\n\t"                                                          \
     ".long 771b\n\t"                                                                               \
     ".short " ordinal "\n\t"                                                                       \
-    ".byte 5, 0\n\t"                                                                               \
+    ".byte " length ", " live "\n\t"                                                               \
     ".popsection\n\t"
+#endif
 
 /*
  * A wrapper is always inlined; where its address is taken, that is the library's symbol, which has
@@ -150,7 +168,7 @@ VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
     uint32_t reg_eax = leaf;
     uint32_t reg_ebx;
 
-    __asm__ __volatile__(VMI__CALL("0", "vmi_probe")
+    __asm__ __volatile__(VMI__CALL("0", "vmi_probe", "244", "5")
                          : "+a"(reg_eax), "=b"(reg_ebx)
                          :
                          : "ecx");
@@ -174,7 +192,7 @@ VMI__WRAPPER void vmi_load(uint32_t value)
 {
     uint32_t reg_eax = value;
 
-    __asm__ __volatile__(VMI__CALL("1", "vmi_load")
+    __asm__ __volatile__(VMI__CALL("1", "vmi_load", "232", "5")
                          : "+a"(reg_eax)
                          :
                          : "ecx", "edx", "memory", "cc");
@@ -206,7 +224,7 @@ extern const unsigned char vmi_return[]; /* a jump target in assembly, no functi
  */
 VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
 {
-    __asm__ __volatile__(VMI__CALL("129", "vmi_stop")
+    __asm__ __volatile__(VMI__CALL("129", "vmi_stop", "232", "5")
                          :
                          :
                          : "eax", "ecx", "edx", "memory", "cc");
@@ -243,7 +261,7 @@ VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, ui
     uint32_t stack0 = mode;
 
     __asm__ __volatile__("push %[stack0]\n\t"
-                         VMI__CALL("2", "vmi_store")
+                         VMI__CALL("2", "vmi_store", "232", "5")
                          "lea 4(%%esp), %%esp"
                          : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
                          : [stack0] "r"(stack0)
@@ -267,7 +285,7 @@ VMI__WRAPPER uint64_t vmi_clock(void)
     uint32_t reg_eax;
     uint32_t reg_edx;
 
-    __asm__ __volatile__(VMI__CALL("3", "vmi_clock")
+    __asm__ __volatile__(VMI__CALL("3", "vmi_clock", "250", "5")
                          : "=a"(reg_eax), "=d"(reg_edx)
                          :
                          :);
@@ -293,7 +311,7 @@ VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
     uint32_t reg_edx = (uint32_t)limit;
     uint32_t reg_ecx = (uint32_t)(limit >> 32);
 
-    __asm__ __volatile__(VMI__CALL("128", "vmi_fetch")
+    __asm__ __volatile__(VMI__CALL("128", "vmi_fetch", "232", "5")
                          : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
                          :
                          : "memory", "cc");

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""One file in every configuration: the kernels that bind themselves to a provider when they start."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from ci.build import bound_kernel, kernels
+from ci.util import BUILD
+
+from ..conftest import Place, Run, places
+
+HARDWARE = places()[0]
+"""The first backend, which others build on: its rig takes QEMU's own options."""
+DEADLINE = 240.0
+LINEAR_BASE = 0xC0000000
+"""runtime/kernel.ld"""
+KINDS = ("instruction", "call", "nop")
+
+
+def counted(binding: dict[str, str]) -> int:
+    return sum(int(binding[kind]) for kind in KINDS)
+
+
+def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -> None:
+    """The provider is the configuration's own, found by itself; every check passes as it does when linked."""
+    outcome, report = run(configuration, kernel=bound_kernel("sample"))
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.binding["provider"] == report.boot["backend"] == configuration.backend
+    assert report.binding["source"] == "builtin"
+    assert counted(report.binding) == int(report.binding["sites"]) > 100
+    _, linked = run(configuration)
+    status = {test.name: test.status for test in linked.tests}
+    assert {test.name: test.status for test in report.tests} == status
+    assert [call.how for call in report.calls] == [call.how for call in linked.calls]
+
+
+def test_conforms_when_bound(configuration: Place, run: Run) -> None:
+    """Link-time and boot-time binding pass the same suite."""
+    outcome, report = run(configuration, kernel=bound_kernel("conformance"), deadline=DEADLINE)
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.binding["provider"] == configuration.backend
+    _, linked = run(configuration, kernel="conformance", deadline=DEADLINE)
+    assert [test.name for test in report.tests] == [test.name for test in linked.tests]
+
+
+def test_the_file_is_the_one_that_is_shipped() -> None:
+    assert (BUILD / "sample_kernel/vmi-any.elf").read_bytes() == bound_kernel("sample").read_bytes()
+
+
+def roms() -> list[Path]:
+    """Images that a plain machine can use, whoever they are for: those of libraries that inherit from the
+    first backend, and its own."""
+    model = json.loads((BUILD / "generated/model.json").read_text())
+    names = [b["name"] for b in model["backends"] if HARDWARE.backend in (b["name"], b["inherits"])]
+    return [BUILD / f"backends/{name}.rom" for name in names]
+
+
+@pytest.mark.parametrize("rom", roms(), ids=lambda path: path.stem)
+@pytest.mark.parametrize(("option", "source"), [("-option-rom", "rom@0x[cd]"), ("-initrd", "module@0x")])
+def test_provider_from_outside(run: Run, rom: Path, option: str, source: str) -> None:
+    """From an option ROM, where firmware has put it, and from a module of the loader's."""
+    outcome, report = run(
+        HARDWARE, f"checks=boot vmi.provider={rom.stem}", bound_kernel("sample"),
+        options={"qemu": f"{option} {rom}"},
+    )  # fmt: skip
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.boot["backend"] == report.binding["provider"] == rom.stem
+    assert re.match(source, report.binding["source"]), report.binding
+
+
+def test_outside_goes_before_inside(run: Run) -> None:
+    """Without being asked: a provider beside the kernel wins over one in it, if it finds itself at home."""
+    own = BUILD / f"backends/{HARDWARE.backend}.rom"
+    _, report = run(
+        HARDWARE, "checks=boot", bound_kernel("sample"), options={"qemu": f"-option-rom {own} -initrd {own}"}
+    )
+    assert report.binding["source"].startswith("module@")
+    _, report = run(HARDWARE, "checks=boot", bound_kernel("sample"), options={"qemu": f"-option-rom {own}"})
+    assert report.binding["source"].startswith("rom@")
+
+
+def test_provider_that_there_is_not(run: Run) -> None:
+    outcome, _ = run(HARDWARE, "vmi.provider=nobody", bound_kernel("sample"))
+    assert "vmi: cannot run: no provider is of the name in option vmi.provider=" in outcome.console
+    assert "0x13 (refused)" in outcome.end
+
+
+# What is left in the kernel on plain hardware
+
+
+@dataclass(frozen=True)
+class Site:
+    address: int
+    ordinal: int
+    length: int
+
+
+def sites_of(path: Path) -> list[Site]:
+    """A kernel's call sites."""
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        symbols = elf.get_section_by_name(".symtab")
+        section = elf.get_section_by_name(".vmi.sites")
+        start, end = (
+            symbols.get_symbol_by_name(f"vmi_sites_{name}")[0]["st_value"] - section["sh_addr"]
+            for name in ("start", "end")
+        )
+        records = section.data()[start:end]
+    return [Site(*fields[:3]) for fields in struct.iter_unpack("<IHBB", records)]
+
+
+def stubs_of(path: Path) -> dict[str, bytes]:
+    """Code of a kernel's functions by their symbols."""
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        text = elf.get_section_by_name(".text")
+        code, base = text.data(), text["sh_addr"]
+        return {
+            symbol.name: code[symbol["st_value"] - base :][: symbol["st_size"]]
+            for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+            if symbol["st_size"] and base <= symbol["st_value"] < base + len(code)
+        }
+
+
+@pytest.fixture(scope="module")
+def running_text(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The first 4 MiB of a machine whose kernel has bound itself, started and been told to hang."""
+    folder = tmp_path_factory.mktemp("memory")
+    console, memory = folder / "console", folder / "memory"
+    machine = subprocess.Popen(
+        ["qemu-system-i386", "-machine", "pc,vmport=off", "-m", "64", "-nodefaults", "-no-user-config",
+         "-display", "none", "-serial", f"file:{console}", "-monitor", "stdio",
+         "-kernel", str(bound_kernel("sample")), "-append", "checks=boot test=hang"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not (console.exists() and "ok 81 " in console.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        machine.communicate(f'pmemsave 0 0x400000 "{memory}"\nquit\n', timeout=60)
+    finally:
+        machine.kill()
+    return memory.read_bytes()
+
+
+def plain_forms() -> dict[int, list[str]]:
+    """Instructions of plain hardware by ordinal, without the return of a called stub."""
+    model = json.loads((BUILD / "generated/model.json").read_text())
+    ways = next(b["calls"] for b in model["backends"] if b["name"] == HARDWARE.backend)
+    return {
+        call["ordinal"]: [line for line in ways[call["name"]]["instructions"] if line != "ret"]
+        for call in model["spec"]["calls"]
+        if ways[call["name"]]["kind"] == "instruction"
+    }
+
+
+def test_nothing_of_the_interface_is_left(running_text: bytes) -> None:
+    """In the memory of the running machine: a site whose plain form is one or two instructions holds these
+    and no call, with prefixes in front or nops behind at most. What they are says the linked library."""
+    sites = sites_of(bound_kernel("sample"))
+    stubs = stubs_of(kernels("sample")[HARDWARE.backend])
+    model = json.loads((BUILD / "generated/model.json").read_text())
+    names = {call["ordinal"]: call["c_name"] for call in model["spec"]["calls"]}
+    forms = plain_forms()
+    seen = {"plain": 0, "nothing": 0, "call": 0}
+    for record in sites:
+        address, ordinal = record.address, record.ordinal
+        site = running_text[address - LINEAR_BASE :][: record.length]
+        lines = forms.get(ordinal)
+        if lines is None or len(lines) > 2:
+            assert site[0] in (0xE8, 0xE9), f"{names[ordinal]} at {address:#x}: {site.hex()}"
+            seen["call"] += 1
+            continue
+        wanted = stubs[names[ordinal]].removesuffix(b"\xc3")
+        rest = site.lstrip(b"\x3e")
+        assert rest.startswith(wanted), f"{names[ordinal]} at {address:#x}: {site.hex()}, not {wanted.hex()}"
+        tail = rest[len(wanted) :]
+        assert tail in (b"", *NOPS), f"{names[ordinal]} at {address:#x}: {site.hex()}"
+        seen["plain" if lines else "nothing"] += 1
+    assert min(seen.values()) > 20
+
+
+def test_code_is_not_writable_once_bound(running_text: bytes) -> None:
+    """In the boot tables, with which a kernel is entered; they outlive the kernel's change to its own."""
+    with bound_kernel("sample").open("rb") as stream:
+        symbols = ELFFile(stream).get_section_by_name(".symtab")
+        names = ("vmi_image_start", "vmi_rodata_end", "vmi_image_end", "vmi__boot_pdpt")
+        start, read_only_end, end, root = (
+            symbols.get_symbol_by_name(name)[0]["st_value"] for name in names
+        )
+
+    def entry(table: int, index: int) -> int:
+        return int.from_bytes(running_text[table + 8 * index :][:8], "little")
+
+    for address in range(start, end, 0x1000):
+        found = entry(root - LINEAR_BASE, address >> 30)
+        found = entry(found & ~0xFFF, address >> 21 & 511)
+        if not found & LARGE:
+            found = entry(found & ~0xFFF, address >> 12 & 511)
+        assert found & PRESENT
+        assert bool(found & WRITABLE) == (address >= read_only_end), hex(address)
+
+
+PRESENT, WRITABLE, LARGE = 0x1, 0x2, 0x80
+"""Bits of page-table entries (Intel SDM vol. 3A, 4.4)."""
+
+NOPS = [
+    bytes.fromhex(nop)
+    for nop in ("90", "6690", "0f1f00", "0f1f4000", "0f1f440000", "660f1f440000")
+]
+"""Intel SDM vol. 2B, NOP, table 4-12."""
