@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from . import initramfs
 from .rig import (
+    COUNTING,
     DEBUG_EXIT,
     QEMU_END,
     ControlSession,
@@ -129,6 +130,12 @@ class NestedRig(LinuxRig):
             super().prepare()
         else:
             self.report("this machine's KVM works and is used")
+
+    def count_instructions(self) -> bool:
+        """Those of the whole nested rig, KVM's and its Linux's included."""
+        if self.refusal:
+            self.accelerator = COUNTING
+        return bool(self.refusal)
 
     def _probe(self) -> str:
         """Why this machine's KVM cannot be used; asked once per boot of the machine."""
