@@ -286,8 +286,8 @@ def _by_place(section: Sequence[Mapping[str, Any]], key: str, value: str, title:
 
 
 def excess(results: Results) -> dict[str, dict[str, float]]:
-    """What workloads cost bound at boot beyond inline instructions, in parts, by backend and workload; `total`
-    is of all together."""
+    """What workloads cost bound at boot beyond inline instructions, in parts, by backend and workload;
+    `total` is of all together."""
     found: dict[str, dict[str, float]] = {}
     by_place = {(row["backend"], row["binding"]): row["workloads"] for row in results.workloads}
     for (backend, binding), least in by_place.items():
