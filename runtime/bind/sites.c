@@ -107,8 +107,8 @@ static void put_instructions(uint8_t *site, uint32_t length, const uint8_t *code
 
 /*
  * Length of an instruction that a CS override does nothing to: it uses no memory but the stack, and
- * is no conditional branch, which might take it for a hint. 0 for all others, and for what does not
- * lie within `size` bytes. Source: Intel SDM vol. 2A, 2.1, and vol. 2D, A.3.
+ * is no conditional branch, which might take it for a hint. 0 for all others. Of `size` bytes, at
+ * least one, that can be read. Source: Intel SDM vol. 2A, 2.1, and vol. 2D, A.3.
  */
 static uint32_t plain_length(const uint8_t *bytes, uint32_t size)
 {
