@@ -39,8 +39,9 @@ VMI SDK: one kernel for hardware and every hypervisor
                           folder of another project
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
-  ./vmi bench [PYTEST ARGUMENT…]
-                          measure: generator, build, boot, calls
+  ./vmi bench [NAME…] [--quick] [--json FILE]
+                          measure calls, workloads and boot in every configuration, or in those named, by
+                          every binding; dispatch, sizes and builds here; --quick: plain hardware only
   ./vmi lint-tree         check form: C, shell, Python
   ./vmi setup             install what is missing (all other words do it too)
 """
@@ -172,9 +173,14 @@ def _regenerate() -> int:
 
 
 def _bench(words: list[str]) -> int:
-    from .testing import bench
+    parser = _Parser(prog="vmi bench", add_help=False)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(words)
+    from .bench import bench
 
-    return bench(words)
+    return bench(options.names, options.quick, options.json)
 
 
 def _lint_tree() -> int:

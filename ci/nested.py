@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from . import initramfs, probe
 from .rig import (
+    COUNTING,
     DEBUG_EXIT,
     QEMU_END,
     ControlSession,
@@ -134,6 +135,12 @@ class NestedRig(LinuxRig):
             self.console_kib = 16  # each byte of a serial port leaves a guest of an emulated processor
         else:
             self.report("this machine's KVM works and is used")
+
+    def count_instructions(self) -> bool:
+        """Those of the whole nested rig, KVM's and its Linux's included."""
+        if self.refusal:
+            self.accelerator = COUNTING
+        return bool(self.refusal)
 
     def _probe(self) -> str:
         """Why this machine's KVM cannot be used; asked once per boot of the machine."""

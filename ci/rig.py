@@ -46,6 +46,9 @@ LIMITED_KERNEL = "unpaged"
 UNUSED_SECONDS = 3 * 86400
 """An image that nobody has wanted for this long goes when a new one is made."""
 
+COUNTING = ("-accel", "tcg", "-icount", "shift=0")
+"""How QEMU is told to let a machine's time-stamp counter count instructions."""
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -203,6 +206,11 @@ class Rig(abc.ABC):
         self, kernels: Sequence[Path], logs: Path
     ) -> contextlib.AbstractContextManager[Session]:
         """Open the rig with these kernels at hand; logs go to the folder `logs`."""
+
+    def count_instructions(self) -> bool:
+        """After `prepare`: whether guests' time-stamp counters count instructions, with `instruction_counter`
+        among their options; a rig that has to make its machine so does it for sessions from here on."""
+        return bool(self.instruction_counter)
 
     def facts(self, outcome: Outcome) -> dict[str, str]:
         """What the figure's row says about this run beyond what every run says."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""`./vmi test` and `./vmi bench`."""
+"""`./vmi test`."""
 
 from __future__ import annotations
 
@@ -67,10 +67,3 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
         line += f", left out: {' '.join(skipped)}"
     print(f"vmi test: {line} in {time.monotonic() - started:.0f} s")
     return 1 if status or count["fail"] else 0
-
-
-def bench(arguments: Sequence[str]) -> int:
-    """Measurements: tests/bench/ and backends/NAME/bench/ print them; nothing is asserted on clock time."""
-    build()
-    folders = ["tests/bench", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("backends/*/bench"))]
-    return pytest(["-q", "-s", "-o", "python_files=bench_*.py", *folders, *arguments], [])

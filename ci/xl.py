@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from . import initramfs, packages
 from .console import text
 from .rig import (
+    COUNTING,
     ControlSession,
     Guest,
     LinuxRig,
@@ -190,6 +191,12 @@ class XlRig(LinuxRig):
 
     host: dict[str, str] | None = None
     """`xl info` of this machine's own Xen, if it runs one."""
+
+    def count_instructions(self) -> bool:
+        """Those of the whole rig, Xen's and dom0's included."""
+        if self.host is None:
+            self.accelerator = COUNTING
+        return self.host is None
 
     def prepare(self) -> None:
         self.host = self._host_info()

@@ -245,14 +245,32 @@ static void bench_map(void)
     map_window("map_eager", VMI_LAZY_NONE, pfn);
 }
 
+/* bench_entry.S; null in kernels that are not built to be measured. */
+extern const volatile uint64_t bench_entered __attribute__((weak));
+
+/* From the loader's jump to the moment that the kernel has its parts up and would say so. */
+static void bench_boot(void)
+{
+    uint64_t now = vmi_rdtsc();
+
+    if (&bench_entered == NULL || bench_entered == 0)
+        panic("bench=boot is for kernels bench-NAME.elf, entered by a loader of PCs");
+    print("# bench boot rounds=1 ticks=%llu ticks_per_round=%llu.00\n", now - bench_entered,
+          now - bench_entered);
+}
+
 void bench(const char *word)
 {
     if (string_equal(word, "calls", sizeof("calls")))
         bench_calls();
+    else if (string_equal(word, "workloads", sizeof("workloads")))
+        bench_workloads();
     else if (string_equal(word, "map", sizeof("map")))
         bench_map();
     else if (string_equal(word, "interrupts", sizeof("interrupts")))
         bench_interrupts();
+    else if (string_equal(word, "boot", sizeof("boot")))
+        bench_boot();
     else if (string_equal(word, "one", sizeof("one")))
         bench_one();
     else

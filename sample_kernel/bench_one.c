@@ -203,8 +203,7 @@ static void cancel_alarm(void *argument)
     timer_cancel();
 }
 
-/* Starts the other CPUs and silences every alarm. */
-static void prepare_cpus(void)
+void bench_start_cpus(void)
 {
     for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++) {
         if (smp_start(cpu) != VMI_OK)
@@ -229,7 +228,7 @@ void bench_one(void)
             continue;
         if (operations[i].others && smp_cpu_count() == 1)
             panic("op=%s needs a second CPU", name);
-        prepare_cpus();
+        bench_start_cpus();
         operations[i].run();
         print("# bench %s rounds=%u cpus=%u least=%llu\n", name, rounds, smp_cpu_count(),
               rounds != 0 ? least : 0);

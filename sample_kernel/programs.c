@@ -15,3 +15,6 @@ PROGRAM(intruder);
 PROGRAM(privileged);
 PROGRAM(spin);
 PROGRAM(misuse);
+PROGRAM(nothing);
+PROGRAM(syscalls);
+PROGRAM(touch);

@@ -7,8 +7,8 @@
     .text
 
 /*
- * void switch_context(uint32_t *save, uint32_t load): save in eax, load in edx. Leaves the present
- * stack, its pointer in *save, and returns on the stack `load` to whoever left that one.
+ * void switch_context(uint32_t *save, const uint32_t *load): save in eax, load in edx. Leaves the
+ * present stack, its pointer in *save, and returns on the stack *load to whoever left that one.
  */
     .globl switch_context
 switch_context:
@@ -17,7 +17,7 @@ switch_context:
     pushl %esi
     pushl %edi
     movl %esp, (%eax)
-    movl %edx, %esp
+    movl (%edx), %esp
     popl %edi
     popl %esi
     popl %ebx

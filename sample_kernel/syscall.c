@@ -47,9 +47,16 @@ static int32_t call_wait(const struct trap_frame *frame)
     return process_wait(frame->ebx);
 }
 
+static int32_t call_ticks(const struct trap_frame *frame)
+{
+    (void)frame;
+    return (int32_t)(vmi_rdtsc() & SYSCALL_TICKS_MASK);
+}
+
 static system_call *const calls[SYSCALL_COUNT] = {
     [SYSCALL_EXIT] = call_exit,   [SYSCALL_WRITE] = call_write,  [SYSCALL_GETPID] = call_getpid,
     [SYSCALL_YIELD] = call_yield, [SYSCALL_FORK] = process_fork, [SYSCALL_WAIT] = call_wait,
+    [SYSCALL_TICKS] = call_ticks,
 };
 
 static void dispatch(struct trap_frame *frame)

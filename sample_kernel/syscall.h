@@ -13,7 +13,11 @@
 #define SYSCALL_YIELD  3
 #define SYSCALL_FORK   4 /* 0 in the child */
 #define SYSCALL_WAIT   5 /* number of a child: its status */
-#define SYSCALL_COUNT  6
+#define SYSCALL_TICKS  6 /* the time-stamp counter's low bits */
+#define SYSCALL_COUNT  7
+
+/* The bits that SYSCALL_TICKS returns: a result is positive. */
+#define SYSCALL_TICKS_MASK 0x7fffffff
 
 /* Bytes that SYSCALL_WRITE takes at once. */
 #define SYSCALL_WRITE_MAX 128

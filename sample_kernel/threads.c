@@ -30,7 +30,7 @@ static struct thread *queue_first, *queue_last;
 static uint8_t main_stack[STACK_SIZE] __attribute__((aligned(STACK_SIZE)));
 
 /* switch.S */
-void switch_context(uint32_t *save, uint32_t load) __attribute__((regparm(3)));
+void switch_context(uint32_t *save, const uint32_t *load) __attribute__((regparm(3)));
 void run_on_stack(void (*function)(void), void *top) __attribute__((regparm(3), noreturn));
 
 static void enqueue(struct thread *thread)
@@ -98,7 +98,7 @@ static bool schedule(void)
         vmi_set_cr3(cpus[cpu].cr3);
     }
     vmi_set_lazy_mode(VMI_LAZY_NONE);
-    switch_context(&previous->esp, next->esp);
+    switch_context(&previous->esp, &next->esp);
     return true;
 }
 

@@ -41,15 +41,17 @@ class PcSession(Session):
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=f"{DEBUG_EXIT} {guest.append}".rstrip(),
-            extra=("-accel", "tcg", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END),
-        )
+            extra=("-accel", "tcg", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
+                   *guest.options.get("qemu", "").split()),
+        )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)
 
 
 class BackendRig(Rig):
-    """Options of a guest: `cpu` and `machine` (QEMU's -cpu and -machine)."""
+    """Options of a guest: `cpu` and `machine` (QEMU's -cpu and -machine), `qemu` (further arguments)."""
 
     configurations = (Configuration("vmware", "VMware backdoor"),)
+    instruction_counter = {"qemu": "-icount shift=0"}
 
     def describe(self) -> dict[str, str]:
         try:

@@ -319,21 +319,27 @@ def _anchor(words: str, used: set[str]) -> str:
     return anchor
 
 
+LINKED = "static"
+UNIT = "instructions"
+"""Of the costs in docs/benchmarks.md, those that the pages show."""
+
+
 def _costs(path: Path | None) -> dict[str, Any]:
     """What was measured; nothing where no measurement is there."""
     if path is None or not path.is_file():
         return {"unit": "", "calls": {}}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        calls = {
-            str(call): {str(backend): float(cost) for backend, cost in row.items()}
-            for call, row in found["calls"].items()
-        }
-        return {"unit": str(found["unit"]), "calls": calls}
+        calls: dict[str, dict[str, float]] = {}
+        for row in found["calls"]:
+            if row["binding"] == LINKED and row["unit"] == UNIT:
+                for call, cost in row["calls"].items():
+                    calls.setdefault(str(call), {})[str(row["backend"])] = float(cost)
+        return {"unit": UNIT, "calls": calls}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Stop(
             f"{path}:1:1: error: no costs ({type(error).__name__}: {error}); expected "
-            '{"unit": TEXT, "calls": {CALL: {BACKEND: NUMBER}}}; measure again, or remove the file'
+            "the lists of docs/benchmarks.md; measure again, or remove the file"
         ) from None
 
 

@@ -63,6 +63,7 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
         Output("include/vmi/vmi.h", "vmi.h.j2", spec),
         Output("include/vmi/constants.h", "constants.h.j2", spec),
         Output("slots.S", "slots.S.j2", spec),
+        Output("pointers.S", "pointers.S.j2", spec),
     ]
     for backend in listed:
         own = (spec_source, backend_source(backend.name))

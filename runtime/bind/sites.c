@@ -11,7 +11,11 @@ void *memset(void *to, int byte, size_t size);
 #define RET  0xc3
 #define INT3 0xcc
 
+#define PREFIX_CS 0x2e
+#define PREFIX_SS 0x36
 #define PREFIX_DS 0x3e
+
+#define INSTRUCTION_MOST 15 /* bytes (Intel SDM vol. 2A, 2.3.11) */
 
 /* Recommended forms of one NOP (Intel SDM vol. 2B, NOP, table 4-12), for 1 to 9 bytes. */
 static const uint8_t nops[9][9] = {
@@ -101,6 +105,108 @@ static void put_instructions(uint8_t *site, uint32_t length, const uint8_t *code
     put_nops(site + prefixes + size, length - prefixes - size);
 }
 
+/*
+ * Length of an instruction that a CS override does nothing to: it uses no memory but the stack, and
+ * is no conditional branch, which might take it for a hint. 0 for all others. Of `size` bytes, at
+ * least one, that can be read. Source: Intel SDM vol. 2A, 2.1, and vol. 2D, A.3.
+ */
+static uint32_t plain_length(const uint8_t *bytes, uint32_t size)
+{
+    uint8_t first = bytes[0], modrm;
+
+    if ((first & 0xf0) == 0x40 || (first & 0xf0) == 0x50 || (first >= 0x90 && first <= 0x99) ||
+        first == 0xc3 || first == 0xc9 || first == 0xf4 || (first >= 0xfa && first <= 0xfd))
+        return 1; /* inc, dec, push, pop, xchg, cwde, cdq, ret, leave, hlt, cli, sti, cld, std */
+    if (first == 0x6a || first == 0xa8 || first == 0xeb || (first >= 0xb0 && first <= 0xb7) ||
+        (first < 0x40 && (first & 7) == 4))
+        return 2; /* push, test, jmp, mov, arithmetic; with 8 bits */
+    if (first == 0x68 || first == 0xa9 || first == CALL || first == JUMP ||
+        (first >= 0xb8 && first <= 0xbf) || (first < 0x40 && (first & 7) == 5))
+        return 5; /* the same, and call, with 32 */
+    if (size < 3)
+        return 0;
+    modrm = first == 0x0f ? bytes[2] : bytes[1];
+    if (first == 0x8d)
+        switch (modrm >> 6) { /* lea, which makes addresses only */
+        case 0:
+            return 0;
+        case 1:
+            return (modrm & 7) == 4 ? 4 : 3;
+        case 2:
+            return (modrm & 7) == 4 ? 7 : 6;
+        }
+    if (modrm >> 6 != 3)
+        return 0;
+    if (first == 0x0f) /* cmov, set, imul, movzx, movsx */
+        return (bytes[1] & 0xf0) == 0x40 || (bytes[1] & 0xf0) == 0x90 || bytes[1] == 0xaf ||
+                       (bytes[1] & 0xf6) == 0xb6
+                   ? 3
+                   : 0;
+    if ((first < 0x40 && (first & 7) < 4) || (first >= 0x84 && first <= 0x8b) ||
+        (first >= 0xd0 && first <= 0xd3) || first == 0xfe || first == 0xff)
+        return 2; /* arithmetic, test, xchg, mov, shifts, inc, dec, call, jmp, push */
+    if (first == 0x6b || first == 0x80 || first == 0x83 || first == 0xc0 || first == 0xc1)
+        return 3; /* imul, arithmetic, shifts; with 8 bits */
+    if (first == 0x69 || first == 0x81)
+        return 6;                       /* imul, arithmetic; with 32 */
+    if (first == 0xf6 || first == 0xf7) /* test has an operand more than not, neg, mul, div */
+        return modrm & 0x30 ? 2 : first == 0xf6 ? 3 : 6;
+    return 0;
+}
+
+/*
+ * The same for an SS override: an instruction of the present function's own frame, which is
+ * addressed by esp. Source: Intel SDM vol. 2A, table 2-2 and 2-3.
+ */
+static uint32_t frame_length(const uint8_t *bytes, uint32_t size)
+{
+    uint8_t first = bytes[0];
+    uint32_t length;
+
+    if (size < 3 || (bytes[1] & 0xc7) == 0xc4 || (bytes[1] & 7) != 4 || (bytes[2] & 7) != 4)
+        return 0;
+    length = bytes[1] >> 6 == 0 ? 3 : bytes[1] >> 6 == 1 ? 4 : 7;
+    if ((first < 0x40 && (first & 7) < 4) || (first >= 0x84 && first <= 0x8b) || first == 0xff)
+        return length; /* arithmetic, test, xchg, mov, inc, dec, call, jmp, push */
+    if (first == 0x80 || first == 0x83 || first == 0xc6)
+        return length + 1; /* arithmetic, mov; with 8 bits */
+    if (first == 0x81 || first == 0xc7)
+        return length + 4; /* with 32 */
+    return 0;
+}
+
+/*
+ * A call that is nothing becomes prefixes of the instruction behind it, so that the processor has
+ * nothing to carry out; a jump to that instruction goes behind them and finds it as it was. Where
+ * prefixes might mean something, and where the address of the instruction might be looked up when
+ * it faults, the call becomes a nop. What follows is what it will be: it was bound before.
+ */
+static void put_nothing(uint8_t *site, uint32_t length, uint32_t size)
+{
+    uint8_t prefix = 0;
+    uint32_t prefixes = 0, next, rest;
+
+    if (length < size && (site[length] == PREFIX_CS || site[length] == PREFIX_SS))
+        prefix = site[length];
+    while (prefix && length + prefixes < size && site[length + prefixes] == prefix)
+        prefixes++;
+    next = length + prefixes;
+    rest = size - next;
+    if (prefix != PREFIX_SS && rest && plain_length(site + next, rest)) {
+        prefix = PREFIX_CS;
+        next += plain_length(site + next, rest);
+    } else if (prefix != PREFIX_CS && rest && frame_length(site + next, rest)) {
+        prefix = PREFIX_SS;
+        next += frame_length(site + next, rest);
+    } else {
+        prefix = 0;
+    }
+    if (prefix && next <= INSTRUCTION_MOST)
+        memset(site, prefix, length);
+    else
+        put_nops(site, length);
+}
+
 static uint32_t slot_of(uint32_t slots, const struct vmi__site *site)
 {
     return slots + site->ordinal * VMI__SLOT_SIZE;
@@ -137,14 +243,14 @@ static const char *check_site(const struct vmi__code *code, const struct vmi__si
 }
 
 /* A jump does not come back, so that it cannot be left out. */
-static void bind_site(uint8_t *bytes, const struct vmi__site *site, const struct vmi__rom *rom,
-                      uint32_t text, struct vmi__site_counts *counts)
+static void bind_site(uint8_t *bytes, const struct vmi__site *site, uint32_t room,
+                      const struct vmi__rom *rom, uint32_t text, struct vmi__site_counts *counts)
 {
     struct vmi__rom_call call;
 
     vmi__rom_find(rom, site->ordinal, &call);
     if (call.kind == VMI__ROM_NOP && bytes[0] == CALL) {
-        put_nops(bytes, site->length);
+        put_nothing(bytes, site->length, room);
         counts->nop++;
     } else if (call.kind == VMI__ROM_NONE && call.inline_length <= site->length) {
         put_instructions(bytes, site->length, rom->bytes + call.inline_offset, call.inline_length);
@@ -168,13 +274,18 @@ const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site
         if (reason)
             return reason;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        uint8_t *bytes = code->bytes + (sites[i].address - code->address);
+    /*
+     * From the last to the first, as records have the order of the code that they lie in: what
+     * follows a site is then as it will stay.
+     */
+    while (count-- > 0) {
+        const struct vmi__site *site = &sites[count];
+        uint32_t offset = site->address - code->address;
 
-        /* One that a site before it has changed shares bytes with it, or is the same. */
-        if (!is_branch(bytes, sites[i].address, slot_of(slots, &sites[i])))
+        /* One that another site has changed shares bytes with it, or is the same. */
+        if (!is_branch(code->bytes + offset, site->address, slot_of(slots, site)))
             return "two call sites overlap";
-        bind_site(bytes, &sites[i], rom, text, counts);
+        bind_site(code->bytes + offset, site, code->size - offset, rom, text, counts);
     }
     return 0;
 }

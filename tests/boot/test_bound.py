@@ -169,7 +169,8 @@ def plain_forms() -> dict[int, list[str]]:
 
 def test_nothing_of_the_interface_is_left(running_text: bytes) -> None:
     """In the memory of the running machine: a site whose plain form is one or two instructions holds these
-    and no call, with prefixes in front or nops behind at most. What they are says the linked library."""
+    and no call, with prefixes in front or nops behind at most. What they are says the linked library. A call
+    that is nothing is prefixes of the instruction behind it, if not a nop."""
     sites = sites_of(bound_kernel("sample"))
     stubs = stubs_of(kernels("sample")[HARDWARE.backend])
     model = json.loads((BUILD / "generated/model.json").read_text())
@@ -188,9 +189,43 @@ def test_nothing_of_the_interface_is_left(running_text: bytes) -> None:
         rest = site.lstrip(b"\x3e")
         assert rest.startswith(wanted), f"{names[ordinal]} at {address:#x}: {site.hex()}, not {wanted.hex()}"
         tail = rest[len(wanted) :]
-        assert tail in (b"", *NOPS), f"{names[ordinal]} at {address:#x}: {site.hex()}"
+        ends = (b"", *NOPS) if lines else (*NOPS, *PREFIXES)
+        assert tail in ends, f"{names[ordinal]} at {address:#x}: {site.hex()}"
         seen["plain" if lines else "nothing"] += 1
     assert min(seen.values()) > 20
+
+
+def first_instructions(pieces: list[bytes], folder: Path) -> list[tuple[int, str]]:
+    """Length and text of the instruction that each piece of code begins with, without its prefixes."""
+    block = 64
+    (folder / "code").write_bytes(b"".join(piece.ljust(block, b"\x90") for piece in pieces))
+    command = ["objdump", "-D", "-b", "binary", "-m", "i386", "--insn-width=16", folder / "code"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = {}
+    for line in shown.splitlines():
+        if match := re.match(r"\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(.*?)\s*$", line):
+            text = " ".join(re.sub(r"%[cs]s:|\b[cs]s ", "", match[3]).split())
+            found[int(match[1], 16)] = (len(match[2].split()), text)
+    return [found[block * i] for i in range(len(pieces))]
+
+
+def test_calls_that_are_nothing_become_prefixes(running_text: bytes, tmp_path: Path) -> None:
+    """The processor finds one instruction there, which is the one behind the site."""
+    forms = plain_forms()
+    places = [
+        (site.address - LINEAR_BASE, site.length)
+        for site in sites_of(bound_kernel("sample"))
+        if forms.get(site.ordinal) == []
+    ]
+    places = [place for place in places if running_text[place[0]] in (0x2E, 0x36)]
+    assert len(places) > 20
+    whole = first_instructions([running_text[at:][:20] for at, _ in places], tmp_path)
+    behind = first_instructions([running_text[at + length :][:20] for at, length in places], tmp_path)
+    for (at, length), (size, text), (plain_size, plain_text) in zip(places, whole, behind, strict=True):
+        code = running_text[at:][:20].hex()
+        branch = re.match(r"(call|jmp) ", text)  # shown with its target, which is from another block
+        assert size == length + plain_size <= 15, code
+        assert text == plain_text or (branch and plain_text.startswith(branch[0])), code
 
 
 def test_code_is_not_writable_once_bound(running_text: bytes) -> None:
@@ -198,9 +233,7 @@ def test_code_is_not_writable_once_bound(running_text: bytes) -> None:
     with bound_kernel("sample").open("rb") as stream:
         symbols = ELFFile(stream).get_section_by_name(".symtab")
         names = ("vmi_image_start", "vmi_rodata_end", "vmi_image_end", "vmi__boot_pdpt")
-        start, read_only_end, end, root = (
-            symbols.get_symbol_by_name(name)[0]["st_value"] for name in names
-        )
+        start, read_only_end, end, root = (symbols.get_symbol_by_name(name)[0]["st_value"] for name in names)
 
     def entry(table: int, index: int) -> int:
         return int.from_bytes(running_text[table + 8 * index :][:8], "little")
@@ -217,8 +250,8 @@ def test_code_is_not_writable_once_bound(running_text: bytes) -> None:
 PRESENT, WRITABLE, LARGE = 0x1, 0x2, 0x80
 """Bits of page-table entries (Intel SDM vol. 3A, 4.4)."""
 
-NOPS = [
-    bytes.fromhex(nop)
-    for nop in ("90", "6690", "0f1f00", "0f1f4000", "0f1f440000", "660f1f440000")
-]
+NOPS = [bytes.fromhex(nop) for nop in ("90", "6690", "0f1f00", "0f1f4000", "0f1f440000", "660f1f440000")]
 """Intel SDM vol. 2B, NOP, table 4-12."""
+
+PREFIXES = [bytes.fromhex(5 * prefix) for prefix in ("2e", "36")]
+"""CS and SS overrides (Intel SDM vol. 2A, 2.1.1)."""

@@ -166,7 +166,12 @@ def pages_of(tmp_path: Path, costs: str) -> subprocess.CompletedProcess[str]:
 
 def test_costs_are_shown_where_they_are_known(tmp_path: Path) -> None:
     name = next(iter(backends()))
-    done = pages_of(tmp_path, json.dumps({"unit": "instructions", "calls": {"SetCR3": {name: 7}}}))
+    rows = [
+        {"backend": name, "binding": "static", "unit": "instructions", "calls": {"SetCR3": 7}},
+        {"backend": name, "binding": "boot", "unit": "instructions", "calls": {"SetCR3": 5}},
+        {"backend": name, "binding": "static", "unit": "cycles", "calls": {"GetCR3": 9}},
+    ]
+    done = pages_of(tmp_path, json.dumps({"calls": rows}))
     assert done.returncode == 0, done.stderr
     assert done.stdout + done.stderr == ""
     shown = (tmp_path / "out/html/vmi_set_cr3.html").read_text()

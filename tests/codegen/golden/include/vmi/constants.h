@@ -72,6 +72,10 @@
 #define VMI__JUMP(ordinal, symbol, length)                                                         \
     VMI__COUNT_JUMP(ordinal);                                                                      \
     inline_##symbol
+#elif defined(VMI_POINTER)
+#define VMI__JUMP(ordinal, symbol, length)                                                         \
+    VMI__COUNT_JUMP(ordinal);                                                                      \
+    jmp *vmi__pointers + 4 * ordinal
 #else
 #define VMI__JUMP(ordinal, symbol, length)                                                         \
     VMI__COUNT_JUMP(ordinal);                                                                      \

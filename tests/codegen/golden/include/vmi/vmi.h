@@ -53,6 +53,16 @@ typedef __UINT64_TYPE__ uint64_t;
 #endif
 
 /*
+ * Compilers guess from its lines how long an asm is; records are none of the code. Told so, they inline
+ * as they would without them. Source: GCC manual, "Size of an asm".
+ */
+#if defined(__clang__) ? __clang_major__ >= 11 : __GNUC__ >= 9
+#define VMI__ASM __asm__ __inline__ __volatile__
+#else
+#define VMI__ASM __asm__ __volatile__
+#endif
+
+/*
  * The call itself, and its record in section .vmi.sites: address, ordinal, length of the site, and
  * the registers that live on across it (a bit for each, by the processor's numbers; bit 4 stands for
  * the flags). From these records a kernel's calls can be bound when it starts. A site has room for
@@ -61,7 +71,8 @@ typedef __UINT64_TYPE__ uint64_t;
  * inline function drops its records too.
  *
  * With VMI_INLINE there are no sites: the assembler's macros of NAME-inline.inc stand in the code,
- * which then is for that one backend.
+ * which then is for that one backend. With VMI_POINTER there are none either: calls go through the
+ * table of pointers.S. Both are there for comparison.
  */
 #ifdef VMI_INLINE
 __asm__(".ifndef vmi__inline\n\t"
@@ -71,6 +82,10 @@ __asm__(".ifndef vmi__inline\n\t"
 #define VMI__CALL(ordinal, symbol, live, length)                                                   \
     VMI__COUNT(ordinal)                                                                            \
     "inline_" symbol "\n\t"
+#elif defined(VMI_POINTER)
+#define VMI__CALL(ordinal, symbol, live, length)                                                   \
+    VMI__COUNT(ordinal)                                                                            \
+    "call *vmi__pointers+4*" ordinal "\n\t"
 #else
 #define VMI__CALL(ordinal, symbol, live, length)                                                   \
     VMI__COUNT(ordinal)                                                                            \
@@ -168,10 +183,10 @@ VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
     uint32_t reg_eax = leaf;
     uint32_t reg_ebx;
 
-    __asm__ __volatile__(VMI__CALL("0", "vmi_probe", "244", "5")
-                         : "+a"(reg_eax), "=b"(reg_ebx)
-                         :
-                         : "ecx");
+    VMI__ASM(VMI__CALL("0", "vmi_probe", "244", "5")
+             : "+a"(reg_eax), "=b"(reg_ebx)
+             :
+             : "ecx");
     *low = reg_eax;
     *high = reg_ebx;
 }
@@ -192,10 +207,10 @@ VMI__WRAPPER void vmi_load(uint32_t value)
 {
     uint32_t reg_eax = value;
 
-    __asm__ __volatile__(VMI__CALL("1", "vmi_load", "232", "5")
-                         : "+a"(reg_eax)
-                         :
-                         : "ecx", "edx", "memory", "cc");
+    VMI__ASM(VMI__CALL("1", "vmi_load", "232", "5")
+             : "+a"(reg_eax)
+             :
+             : "ecx", "edx", "memory", "cc");
 }
 
 /**
@@ -224,10 +239,10 @@ extern const unsigned char vmi_return[]; /* a jump target in assembly, no functi
  */
 VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
 {
-    __asm__ __volatile__(VMI__CALL("129", "vmi_stop", "232", "5")
-                         :
-                         :
-                         : "eax", "ecx", "edx", "memory", "cc");
+    VMI__ASM(VMI__CALL("129", "vmi_stop", "232", "5")
+             :
+             :
+             : "eax", "ecx", "edx", "memory", "cc");
     __builtin_unreachable();
 }
 
@@ -260,12 +275,12 @@ VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, ui
     uint32_t reg_ecx = (uint32_t)name;
     uint32_t stack0 = mode;
 
-    __asm__ __volatile__("push %[stack0]\n\t"
-                         VMI__CALL("2", "vmi_store", "232", "5")
-                         "lea 4(%%esp), %%esp"
-                         : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
-                         : [stack0] "r"(stack0)
-                         : "memory", "cc");
+    VMI__ASM("push %[stack0]\n\t"
+             VMI__CALL("2", "vmi_store", "232", "5")
+             "lea 4(%%esp), %%esp"
+             : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
+             : [stack0] "r"(stack0)
+             : "memory", "cc");
     return (int32_t)reg_eax;
 }
 
@@ -285,10 +300,10 @@ VMI__WRAPPER uint64_t vmi_clock(void)
     uint32_t reg_eax;
     uint32_t reg_edx;
 
-    __asm__ __volatile__(VMI__CALL("3", "vmi_clock", "250", "5")
-                         : "=a"(reg_eax), "=d"(reg_edx)
-                         :
-                         :);
+    VMI__ASM(VMI__CALL("3", "vmi_clock", "250", "5")
+             : "=a"(reg_eax), "=d"(reg_edx)
+             :
+             :);
     return ((uint64_t)reg_edx << 32) | reg_eax;
 }
 
@@ -311,10 +326,10 @@ VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
     uint32_t reg_edx = (uint32_t)limit;
     uint32_t reg_ecx = (uint32_t)(limit >> 32);
 
-    __asm__ __volatile__(VMI__CALL("128", "vmi_fetch", "232", "5")
-                         : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
-                         :
-                         : "memory", "cc");
+    VMI__ASM(VMI__CALL("128", "vmi_fetch", "232", "5")
+             : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
+             :
+             : "memory", "cc");
     return (uint8_t)reg_eax;
 }
 

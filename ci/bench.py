@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi bench`: what calls, workloads, bindings, libraries and builds cost. docs/benchmarks.md says what
+each number is and how results/bench.json is laid out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .backends import backends
+from .boot import choose
+from .build import BOUND, CROSS_FILE, bound_kernel, build, kernels
+from .rig import Configuration, Guest, Outcome, Rig, Session, discover
+from .util import BUILD, RESULTS, ROOT, UserError, progress, write_if_changed
+
+SCHEMA = 1
+LOGS = RESULTS / "bench"
+DEADLINE = 240.0
+LIMIT = 0.001
+"""How much more workloads may cost in a kernel that is bound when it starts than with inline instructions."""
+
+STATIC, BOOT, INLINE, POINTER = "static", "boot", "inline", "pointer"
+"""Bindings: linked with the library; bound when it starts; the assembler's macros in place of calls; a table
+of pointers."""
+
+WORKLOAD = re.compile(r"^# bench (\w+) rounds=(\d+) ticks=(\d+) ", re.MULTILINE)
+CALL = re.compile(r"^# bench (\w+) (\d+\.\d\d)\r?$", re.MULTILINE)
+
+
+@dataclass
+class Results:
+    """One section of the document per field, under its name."""
+
+    machine: dict[str, Any] = field(default_factory=dict)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    workloads: list[dict[str, Any]] = field(default_factory=list)
+    boot: list[dict[str, Any]] = field(default_factory=list)
+    counted: list[dict[str, Any]] = field(default_factory=list)
+    dispatch: list[dict[str, Any]] = field(default_factory=list)
+    sizes: list[dict[str, Any]] = field(default_factory=list)
+    times: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_json(self, quick: bool) -> str:
+        return json.dumps({"schema": SCHEMA, "quick": quick, **vars(self)}, indent=1) + "\n"
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median and median absolute deviation, least and number of runs."""
+    median = statistics.median(values)
+    return {
+        "median": median,
+        "mad": statistics.median(abs(value - median) for value in values),
+        "least": min(values),
+        "runs": len(values),
+    }
+
+
+# Kernels in rigs
+
+
+def bindings(backend: str) -> dict[str, Path]:
+    """The kernels to be measured on a backend, by their binding."""
+    found = {
+        STATIC: kernels("bench").get(backend),
+        BOOT: bound_kernel("bench"),
+        INLINE: kernels("bench-inline").get(backend),
+        POINTER: kernels("bench-pointer").get(backend),
+    }
+    return {binding: path for binding, path in found.items() if path}
+
+
+@dataclass
+class Place:
+    """A configuration, its open session, and the unit of its time-stamp counter."""
+
+    configuration: Configuration
+    rig: Rig
+    session: Session
+    counts: bool
+    results: Results
+
+    def run(self, binding: str, kernel: Path, option: str, cpus: int = 1) -> Outcome:
+        name = f"{option}-{self.configuration.name}-{binding}"
+        options = {**self.configuration.options, **(self.rig.instruction_counter if self.counts else {})}
+        guest = Guest(kernel, name, f"bench={option}", cpus=cpus, deadline=DEADLINE, options=options)
+        return self.session.run(guest)
+
+    def note(self, section: list[dict[str, Any]], binding: str, **more: Any) -> None:
+        section.append(
+            {
+                "backend": self.rig.backend,
+                "configuration": self.configuration.name,
+                "binding": binding,
+                "unit": "instructions" if self.counts else "cycles",
+                **more,
+            }
+        )
+
+    def measure(self, binding: str, kernel: Path) -> None:
+        """All that the kernel measures itself."""
+        progress(f"{self.configuration.name}, {binding}: calls, workloads, boot")
+        for option, cpus in (("calls", 1), ("workloads", 2), ("boot", 1)):
+            outcome = self.run(binding, kernel, option, cpus)
+            workloads = {
+                name: {"rounds": int(rounds), "ticks": int(ticks), "per_round": int(ticks) / int(rounds)}
+                for name, rounds, ticks in WORKLOAD.findall(outcome.console)
+            }
+            if option == "boot":
+                # A hypervisor that enters kernels its own way does not come by where the time is taken.
+                if "boot" in workloads:
+                    self.note(self.results.boot, binding, ticks=workloads["boot"]["ticks"])
+                continue
+            if not outcome.clean:
+                raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
+            if option == "calls":
+                calls = {name: float(ticks) for name, ticks in CALL.findall(outcome.console)}
+                self.note(self.results.calls, binding, calls=calls)
+            else:
+                self.note(self.results.workloads, binding, workloads=workloads)
+
+
+def in_rigs(results: Results, chosen: Sequence[tuple[str, Configuration]], rigs: Mapping[str, Rig]) -> None:
+    for backend in dict.fromkeys(backend for backend, _ in chosen):
+        rig = rigs[backend]
+        rig.prepare()
+        counts = rig.count_instructions()
+        images = bindings(backend)
+        # Where time has no meaning but its own, bindings are told apart by instructions only.
+        with rig.steady_session(list(images.values()), LOGS) as session:
+            for _, configuration in (pair for pair in chosen if pair[0] == backend):
+                for binding, kernel in images.items():
+                    Place(configuration, rig, session, counts, results).measure(binding, kernel)
+
+
+def counted(results: Results, chosen: Sequence[str]) -> None:
+    """What the hypervisors' own tools count: bench_*.py of the backends, each of which prints one table whose
+    columns are two spaces or more apart."""
+    for backend in chosen:
+        files = [
+            path
+            for folder in (ROOT / "tests/bench", ROOT / "backends" / backend / "bench")
+            for path in sorted(folder.glob("bench_*.py"))
+            if path.stem == f"bench_{backend}" or folder.parent.name == backend
+        ]
+        for path in files:
+            progress(f"{backend}: what the hypervisor itself counts ({path.relative_to(ROOT)})")
+            rows, title = _table(path)
+            results.counted.append({"backend": backend, "title": title, "rows": rows})
+
+
+def _table(path: Path) -> tuple[list[dict[str, str]], str]:
+    with tempfile.TemporaryDirectory() as folder:
+        junit = Path(folder) / "junit.xml"
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={junit}",
+                   "-o", "junit_logging=system-out", "-o", "python_files=bench_*.py", str(path)]  # fmt: skip
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"{path.name} failed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}")
+        text = "".join(node.text or "" for node in ElementTree.parse(junit).getroot().iter("system-out"))
+    cells = [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+    title = next((line[0] for line in cells if len(line) == 1 and line[0] and line[0][0] != "-"), path.stem)
+    table = [line for line in cells if len(line) > 1]
+    if not table:
+        return [], title  # skipped: this machine's own hypervisor does not count
+    head = [f"{name} {table[0][: i + 1].count(name)}" if table[0].count(name) > 1 else name
+            for i, name in enumerate(table[0])]  # fmt: skip
+    return [dict(zip(head, row, strict=True)) for row in table[1:]], title
+
+
+# This machine
+
+
+def dispatch(results: Results, runs: int) -> None:
+    """ci/dispatch.c on this machine's processor."""
+    rounds, calls = 10000, 100
+    progress("dispatch on this machine's processor")
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "dispatch"
+        command = ["gcc", "-m32", "-march=i686", "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
+                   "-fno-stack-protector", "-nostdlib", "-static", "-Wall", "-Wextra", "-Werror",
+                   f"-DROUNDS={rounds}", f"-DCALLS={calls}", f"-DRUNS={runs}", "-o", str(program),
+                   str(ROOT / "ci/dispatch.c")]  # fmt: skip
+        subprocess.run(command, check=True)
+        shown = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    found: dict[tuple[str, str], list[float]] = {}
+    for call, way, nanoseconds in (line.split() for line in shown.splitlines()):
+        found.setdefault((call, way), []).append(int(nanoseconds) / (rounds * calls))
+    for (call, way), values in found.items():
+        results.dispatch.append({"call": call, "way": way, "unit": "nanoseconds", **spread(values)})
+
+
+def sizes(results: Results) -> None:
+    """Libraries by size(1), images and kernels by what their files hold."""
+    every = {f"libvmi-{name}.a": BUILD / f"backends/libvmi-{name}.a" for name in backends()}
+    every |= {f"{name}.rom": BUILD / f"backends/{name}.rom" for name in backends()}
+    every |= {path.name: path for path in kernels("sample").values()}
+    every |= {path.name: path for path in (BUILD / f"sample_kernel/vmi-{BOUND}.elf",)}
+    for name, path in every.items():
+        row: dict[str, Any] = {"name": name}
+        if path.suffix != ".a":  # which may only name its members
+            row["file"] = path.stat().st_size
+        if path.suffix != ".rom":
+            shown = subprocess.run(["size", "-t", path], capture_output=True, text=True, check=True).stdout
+            text, data, bss = (int(word) for word in shown.splitlines()[-1].split()[:3])
+            row |= {"text": text, "data": data, "bss": bss}
+        results.sizes.append(row)
+
+
+def seconds(what: str, results: Results, command: Sequence[str | Path], runs: int, **more: Any) -> None:
+    progress(f"time: {what}")
+    values = []
+    for _ in range(runs):
+        started = time.monotonic()
+        subprocess.run(command, check=True, capture_output=True, **more)
+        values.append(time.monotonic() - started)
+    results.times.append({"what": what, "unit": "seconds", **spread(values)})
+
+
+def times(results: Results, quick: bool) -> None:
+    """What a developer waits for."""
+    folders = [str(ROOT / "backends" / name) for name in backends()]
+    with tempfile.TemporaryDirectory() as folder:
+        seconds(
+            "generate", results,
+            [sys.executable, "-m", "vmigen", "generate", "--backends", *folders, "--out", folder],
+            1 if quick else 5, env={**os.environ, "PYTHONPATH": str(ROOT / "codegen")},
+        )  # fmt: skip
+        seconds("build, nothing to do", results, ["ninja", "-C", BUILD], 1 if quick else 5)
+        if not quick:
+            fresh = Path(folder) / "build"
+            seconds("configure", results, ["meson", "setup", "--cross-file", CROSS_FILE, fresh, ROOT], 1)
+            seconds("build, everything", results, ["ninja", "-C", fresh], 1)
+
+
+def machine(results: Results, rigs: Mapping[str, Rig], chosen: Sequence[str]) -> None:
+    """What the numbers were taken on."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        results.machine["processor"] = found[1] if found else platform.machine()
+    gcc = subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout
+    results.machine |= {
+        "processors": os.cpu_count(),
+        "linux": platform.release(),
+        "compiler": gcc.splitlines()[0],
+        "rigs": {backend: rigs[backend].describe() for backend in chosen},
+    }
+
+
+# Tables
+
+
+def table(title: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table: the first column to the left, the others to the right."""
+    yield f"\n{title}"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        yield "  ".join(cells).rstrip()
+
+
+def _by_place(section: Sequence[Mapping[str, Any]], key: str, value: str, title: str) -> Iterator[str]:
+    heads = [f"{row['configuration']} {row['binding']}" for row in section]
+    names = list(dict.fromkeys(name for row in section for name in row[key]))
+    if not names:
+        return
+    rows = [["", *heads]]
+    for name in names:
+        cells = (row[key].get(name) for row in section)
+        numbers = (cell[value] if value and cell is not None else cell for cell in cells)
+        rows.append([name, *("-" if number is None else f"{number:.2f}" for number in numbers)])
+    yield from table(title, rows)
+
+
+def excess(results: Results) -> dict[str, dict[str, float]]:
+    """What workloads cost bound at boot beyond inline instructions, in parts, by backend and workload;
+    `total` is of all together."""
+    found: dict[str, dict[str, float]] = {}
+    by_place = {(row["backend"], row["binding"]): row["workloads"] for row in results.workloads}
+    for (backend, binding), least in by_place.items():
+        bound = by_place.get((backend, BOOT))
+        if binding != INLINE or bound is None:
+            continue
+        ticks = {name: (bound[name]["ticks"], least[name]["ticks"]) for name in least}
+        ticks["total"] = (sum(a for a, _ in ticks.values()), sum(b for _, b in ticks.values()))
+        found[backend] = {name: a / b - 1 for name, (a, b) in ticks.items()}
+    return found
+
+
+def as_text(results: Results) -> str:
+    lines: list[str] = []
+    lines += _by_place(results.calls, "calls", "", "ticks per call, call and return included")
+    lines += _by_place(results.workloads, "workloads", "per_round", "ticks per round of a workload")
+    for backend, parts in excess(results).items():
+        rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
+        lines += table(f"{backend}: bound at boot, compared with inline instructions", rows)
+    if results.boot:
+        rows = [["", "ticks"]]
+        rows += [[f"{row['configuration']} {row['binding']}", str(row["ticks"])] for row in results.boot]
+        lines += table("from the loader's jump to the kernel's first line", rows)
+    for row in results.counted:
+        if row["rows"]:
+            heads = list(row["rows"][0])
+            lines += table(row["title"], [heads, *(list(each.values()) for each in row["rows"])])
+    rows = [["", "median", "MAD", "least", "runs"]]
+    rows += [
+        [f"{row['call']}, {row['way']}", f"{row['median']:.3f}", f"{row['mad']:.3f}", f"{row['least']:.3f}",
+         str(row["runs"])]
+        for row in results.dispatch
+    ]  # fmt: skip
+    lines += table("nanoseconds per call on this machine's processor, in user mode", rows)
+    rows = [["", "text", "data", "bss", "file"]]
+    rows += [
+        [row["name"], *(str(row.get(name, "-")) for name in ("text", "data", "bss", "file"))]
+        for row in results.sizes
+    ]
+    lines += table("bytes", rows)
+    rows = [["", "median", "MAD", "runs"]]
+    rows += [
+        [row["what"], f"{row['median']:.3f}", f"{row['mad']:.3f}", str(row["runs"])] for row in results.times
+    ]
+    lines += table("seconds", rows)
+    return "\n".join(lines) + "\n"
+
+
+def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
+    """Measure everything, or in the configurations that are named; `quick` on plain hardware only, and little
+    of what takes time."""
+    rigs = discover(progress)
+    chosen = choose(rigs, names)
+    if quick and not names:
+        chosen = chosen[:1]
+    build()
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    results = Results()
+    among = list(dict.fromkeys(backend for backend, _ in chosen))
+    dispatch(results, 5 if quick else 31)
+    sizes(results)
+    times(results, quick)
+    in_rigs(results, chosen, rigs)
+    machine(results, rigs, among)
+    if not quick:
+        counted(results, among)
+    print(as_text(results), end="")
+    path = json_file or RESULTS / ("bench-quick.json" if quick else "bench.json")
+    try:
+        write_if_changed(path, results.as_json(quick))
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    progress(f"wrote {path}")
+    return 0

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi bench`: instructions are exact, so they are held to; times are not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ci.bench import BOOT, INLINE, LIMIT, POINTER, STATIC, bench
+from ci.util import ROOT
+
+WORKLOADS = {
+    "system_call", "page_fault", "context_switch", "map_unmap_1024", "process_create_exit", "timer_tick",
+    "console_64k", "ipi_round_trip",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    assert bench([], quick=True, json_file=path) == 0
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def ticks(document: dict[str, Any], binding: str) -> dict[str, int]:
+    row = next(row for row in document["workloads"] if row["binding"] == binding)
+    assert row["unit"] == "instructions"
+    return {name: each["ticks"] for name, each in row["workloads"].items()}
+
+
+def test_bound_kernel_costs_what_inline_instructions_cost(
+    document: dict[str, Any], record_property: Callable[[str, object], None]
+) -> None:
+    bound, least = ticks(document, BOOT), ticks(document, INLINE)
+    assert set(bound) == set(least) == WORKLOADS
+    for name in least:
+        record_property(name, f"{bound[name]} bound, {least[name]} inline")
+    assert abs(sum(bound.values()) / sum(least.values()) - 1) <= LIMIT, (bound, least)
+
+
+def test_calls_cost_more_than_instructions(document: dict[str, Any]) -> None:
+    """That the bindings are what they are called: each call costs two instructions more, call and return."""
+    least = sum(ticks(document, INLINE).values())
+    for binding in (STATIC, POINTER):
+        assert sum(ticks(document, binding).values()) > least * (1 + 10 * LIMIT)
+    calls = {row["binding"]: row["calls"] for row in document["calls"]}
+    for binding, reads in ((STATIC, 3), (POINTER, 3), (BOOT, 1), (INLINE, 1)):
+        assert calls[binding]["GetCR3"] == reads
+
+
+def keys(value: object) -> set[str]:
+    """All keys of a document but those that are names of calls, workloads and backends."""
+    if isinstance(value, list):
+        return set().union(*(keys(each) for each in value))
+    found: set[str] = set()
+    if isinstance(value, dict):
+        for key, each in value.items():
+            found.add(key)
+            if key == "workloads" and isinstance(each, dict):
+                each = list(each.values())
+            if not (key in ("calls", "rigs") and isinstance(each, dict)):
+                found |= keys(each)
+    return found
+
+
+def test_document_is_as_documented(document: dict[str, Any]) -> None:
+    documented = set(re.findall(r"`(\w+)`", (ROOT / "docs/benchmarks.md").read_text()))
+    assert keys(document) <= documented, keys(document) - documented
+    for section in ("machine", "calls", "workloads", "boot", "dispatch", "sizes", "times"):
+        assert document[section], section
