@@ -53,8 +53,14 @@ def speak_of(name: str) -> list[str]:
 def test_nothing_else_refers_to_it(name: str) -> None:
     """No folder, symbol, built file or choice of it by its name."""
     own = re.escape(name)
+    # Names that begin with this one are others' own.
+    longer = "|".join(re.escape(other[len(name) + 1 :]) for other in backends() if other.startswith(f"{name}_"))
+    no_longer = f"(?!({longer})_)" if longer else ""
+    headers = {"routines.h", "hypercalls.h", *(path.name for path in (ROOT / "backends" / name).glob("*.h"))}
+    header = "|".join(re.escape(file) for file in sorted(headers))
     word = re.compile(
-        rf"backends[/.]{own}\b|\bvmi__{own}_|libvmi-{own}\b|-{own}\.elf|#include\s*[<\"]{own}/|"
+        rf"backends[/.]{own}\b|\bvmi__{own}_{no_longer}|libvmi-{own}\b|-{own}\.elf|"
+        rf"#include\s*[<\"]{own}/({header})\b|"
         rf"(backend|configuration|place|kernels|rig)\W[^#]*[\"']{own}[\"']",
         re.IGNORECASE,
     )
