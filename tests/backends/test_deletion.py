@@ -54,7 +54,8 @@ def test_nothing_else_refers_to_it(name: str) -> None:
     """No folder, symbol, built file or choice of it by its name."""
     own = re.escape(name)
     # Names that begin with this one are others' own.
-    longer = "|".join(re.escape(other[len(name) + 1 :]) for other in backends() if other.startswith(f"{name}_"))
+    others = (other for other in backends() if other.startswith(f"{name}_"))
+    longer = "|".join(re.escape(other[len(name) + 1 :]) for other in others)
     no_longer = f"(?!({longer})_)" if longer else ""
     headers = {"routines.h", "hypercalls.h", *(path.name for path in (ROOT / "backends" / name).glob("*.h"))}
     header = "|".join(re.escape(file) for file in sorted(headers))
