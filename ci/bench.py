@@ -341,6 +341,8 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     of what takes time."""
     rigs = discover(progress)
     chosen = choose(rigs, names)
+    if json_file and not json_file.parent.is_dir():
+        raise UserError(f"cannot write {json_file}: there is no folder {json_file.parent}", 2)
     if quick and not names:
         chosen = chosen[:1]
     build()

@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ci.bench import BOOT, INLINE, LIMIT, POINTER, STATIC, bench
-from ci.util import ROOT
+from ci.util import ROOT, UserError
 
 WORKLOADS = {
     "system_call", "page_fault", "context_switch", "map_unmap_1024", "process_create_exit", "timer_tick",
@@ -73,3 +74,9 @@ def test_document_is_as_documented(document: dict[str, Any]) -> None:
     assert keys(document) <= documented, keys(document) - documented
     for section in ("machine", "calls", "workloads", "boot", "dispatch", "sizes", "times"):
         assert document[section], section
+
+
+def test_folder_that_is_not_there(tmp_path: Path) -> None:
+    """Is said before anything is measured."""
+    with pytest.raises(UserError, match="there is no folder"):
+        bench([], quick=True, json_file=tmp_path / "nowhere/bench.json")
