@@ -26,6 +26,8 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
                           begin a backend: a folder that builds and boots as the one it inherits from
   ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
+  ./vmi iso [--append STR] [--output FILE]
+                          a disc and disk image of the kernel that binds itself, for QEMU or a PC
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench [PYTEST ARGUMENT…]
@@ -80,6 +82,16 @@ def _check(words: list[str]) -> int:
     from .porting import check
 
     return check(options.name)
+
+
+def _iso(words: list[str]) -> int:
+    parser = _Parser(prog="vmi iso", add_help=False)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(words)
+    from .iso import iso
+
+    return iso(options.append, options.output)
 
 
 def _test(words: list[str]) -> int:
@@ -141,6 +153,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "conformance": _conformance,
     "new-backend": _new_backend,
     "check": _check,
+    "iso": _iso,
     "test": _test,
     "bench": _bench,
     "regenerate": _plain(_regenerate),

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .util import ROOT, UserError, locked, progress
@@ -43,13 +44,23 @@ SYSTEM = {
 }
 
 
-def missing_packages() -> list[str]:
+def missing_packages(needs: Mapping[str, str] = SYSTEM) -> list[str]:
     """Packages for what is not on this machine."""
     wanted = set()
-    for need, package in SYSTEM.items():
+    for need, package in needs.items():
         if not (os.path.exists(need) if need.startswith("/") else shutil.which(need)):
             wanted.add(package)
     return sorted(wanted)
+
+
+def provide(needs: Mapping[str, str]) -> None:
+    """Install what of this is missing: programs or files, each with the package that brings it."""
+    packages = missing_packages(needs)
+    if packages:
+        install_system(packages)
+        still = missing_packages(needs)
+        if still:
+            raise UserError(f"installed, but not found afterwards: {' '.join(still)}")
 
 
 def install_system(packages: list[str]) -> None:
@@ -103,12 +114,7 @@ def setup(force: bool = False) -> None:
     with locked(ROOT / ".git/vmi-setup.lock" if (ROOT / ".git").is_dir() else ROOT / ".vmi-setup.lock"):
         if is_current() and not force:
             return
-        packages = missing_packages()
-        if packages:
-            install_system(packages)
-            still = missing_packages()
-            if still:
-                raise UserError(f"installed, but not found afterwards: {' '.join(still)}")
+        provide(SYSTEM)
         install_python()
         STAMP.write_text(key())
         progress("set up")
