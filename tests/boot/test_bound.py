@@ -169,7 +169,7 @@ def plain_forms() -> dict[int, list[str]]:
 
 def test_nothing_of_the_interface_is_left(running_text: bytes) -> None:
     """In the memory of the running machine: a site whose plain form is one or two instructions holds these
-    and no call, with prefixes in front or nops behind at most. What they are comes from the linked library."""
+    and no call, with prefixes in front or nops behind at most. What they are says the linked library."""
     sites = sites_of(bound_kernel("sample"))
     stubs = stubs_of(kernels("sample")[HARDWARE.backend])
     model = json.loads((BUILD / "generated/model.json").read_text())
