@@ -60,8 +60,8 @@ menuentry '{{title}} ({{key}})' --hotkey={{key}} {{{{
 
 
 def providers() -> list[str]:
-    """Backends for machines that GRUB starts: the first one, which is the hardware's, and its heirs. Any other
-    hypervisor enters kernels in its own way."""
+    """Backends for machines that GRUB starts: the first one, which is the hardware's, and its heirs. Any
+    other hypervisor enters kernels in its own way."""
     parents = backends()
     hardware = next(iter(parents))
 
@@ -83,21 +83,25 @@ def menu(append: str) -> str:
             (f"... with provider {name}, built in", chosen, ""),
             (f"... with provider {name}, from a module", chosen, f"    module /boot/{name}.rom\n"),
         ]
+    tail = f" {append}" if append else ""
     return MENU + "".join(
-        ENTRY.format(key=key, title=title, options=options + (f" {append}" if append else ""), modules=modules)
+        ENTRY.format(key=key, title=title, options=options + tail, modules=modules)
         for key, (title, options, modules) in zip(KEYS, entries, strict=False)
     )
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise UserError(f"{command[0]} failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1]}")
+        message = done.stderr.strip() or done.stdout.strip() or "no message"
+        raise UserError(f"{command[0]} failed: {message.splitlines()[-1]}")
 
 
 def image(append: str) -> bytes:
-    """The disc. The same bytes from the same kernels, GRUB and xorriso: all files are dated SOURCE_DATE_EPOCH,
-    or 1970 without it."""
+    """The disc. The same bytes from the same kernels, GRUB and xorriso: all files are dated
+    SOURCE_DATE_EPOCH, or 1970 without it."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
     if not epoch.isdecimal():
         raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {epoch}", 2)
@@ -140,6 +144,7 @@ def iso(append: str, output: Path | None) -> int:
     print(f"""\
 {shown}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}
   in QEMU:      qemu-system-i386 -display none -serial stdio -no-reboot -cdrom {shown}
-  on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync    (sdX: the whole stick; all that is on it is lost)
-  on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on the first serial port, at 115200 baud""")
+  on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync
+                (sdX: the whole stick, see lsblk; all that is on it is lost)
+  on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on the first serial port, 115200 baud""")
     return 0
