@@ -146,5 +146,5 @@ def iso(append: str, output: Path | None) -> int:
   in QEMU:      qemu-system-i386 -display none -serial stdio -no-reboot -cdrom {shown}
   on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync
                 (sdX: the whole stick, see lsblk; all that is on it is lost)
-  on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on the first serial port, 115200 baud""")
+  on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on COM1, 115200 baud""")
     return 0
