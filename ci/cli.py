@@ -26,6 +26,8 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
                           begin a backend: a folder that builds and boots as the one it inherits from
   ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
+  ./vmi report [--results DIR] [--output FILE]
+                          one HTML page of what the last runs have left in results/
   ./vmi iso [--append STR] [--output FILE]
                           a disc and disk image of the kernel that binds itself, for QEMU or a PC
   ./vmi build             build all libraries and kernels into build/
@@ -94,6 +96,16 @@ def _iso(words: list[str]) -> int:
     return iso(options.append, options.output)
 
 
+def _report(words: list[str]) -> int:
+    parser = _Parser(prog="vmi report", add_help=False)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(words)
+    from .report import report
+
+    return report(options.results, options.output)
+
+
 def _test(words: list[str]) -> int:
     parser = _Parser(prog="vmi test", add_help=False)
     parser.add_argument("--skip", action="append", default=[])
@@ -154,6 +166,7 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "new-backend": _new_backend,
     "check": _check,
     "iso": _iso,
+    "report": _report,
     "test": _test,
     "bench": _bench,
     "regenerate": _plain(_regenerate),

@@ -8,13 +8,14 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from . import ktap
+from . import figure, ktap
 from .boot import CPUS, choose, show_failure
 from .build import build, kernels
 from .lava import signals
 from .rig import Guest, discover
 from .util import RESULTS, UserError, progress, write_if_changed
 
+DOCUMENT = RESULTS / "conformance.json"
 DEADLINE = 180.0
 LINE_DATA = 64
 
@@ -61,10 +62,11 @@ def conformance(names: Sequence[str], lava: bool) -> int:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     build()
     images = kernels("conformance")
-    verdicts, failed = [], False
+    verdicts, rows = [], []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         rig = rigs[backend]
         rig.prepare()
+        on = rig.describe()
         with rig.steady_session([images[backend]], RESULTS / "conformance") as session:
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
                 progress(f"conformance of {configuration.name}")
@@ -76,13 +78,16 @@ def conformance(names: Sequence[str], lava: bool) -> int:
                 log = RESULTS / "conformance" / f"{configuration.name}.guest.log"
                 write_if_changed(log, outcome.console + "\n")
                 report = ktap.parse(outcome.console)
+                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
+                rows.append(row)
                 failures = report.failures()
-                if failures or not outcome.clean:
-                    failed = True
-                    show_failure(outcome, failures)
+                if row.failures:
+                    show_failure(outcome, row.failures)
                 if lava:
                     print("\n".join(signals(report, f"conformance-{configuration.name}")))
                 verdicts.append(verdict(configuration.name, failures, report, outcome.clean, outcome.end))
     sys.stdout.flush()
     print("\n" + "\n".join(verdicts))
-    return 1 if failed else 0
+    if not names:
+        write_if_changed(DOCUMENT, figure.as_json(rows, figure.kernel_objects("conformance")))
+    return 1 if any(row.failures for row in rows) else 0
