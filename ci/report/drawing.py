@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+
 def _svg(width: float, height: float, kind: str, said: str, parts: Sequence[Markup]) -> Markup:
     """A drawing, with what is read out to those who cannot see it."""
     return Markup(
@@ -44,7 +45,8 @@ def _box(y: int, kind: str, lines: Sequence[str]) -> list[Markup]:
         y, WIDTH - 4, BOX, kind)]  # fmt: skip
     parts.append(_text(WIDTH / 2, y + 22, _cut(lines[0], 32), "head"))
     parts += [
-        _text(WIDTH / 2, y + 40 + 16 * number, _cut(line, 36), "line") for number, line in enumerate(lines[1:3])
+        _text(WIDTH / 2, y + 40 + 16 * number, _cut(line, 36), "line")
+        for number, line in enumerate(lines[1:3])
     ]
     return parts
 
@@ -164,7 +166,7 @@ MARKS = (
 
 def mark(series: int, x: float, y: float) -> Markup:
     shape = MARKS[series % len(MARKS)]
-    return Markup(shape.format(x=x, y=y, x0=x - 4, y0=y - 4, y1=y - 5.2))  # noqa: S704  # numbers only
+    return Markup(shape.format(x=x, y=y, x0=x - 4, y0=y - 4, y1=y - 5.2))  # numbers only
 
 
 def dots(plot: Dots) -> Markup:
@@ -191,4 +193,3 @@ def dots(plot: Dots) -> Markup:
     said = f"{len(plot.rows)} rows of {', '.join(plot.series)}; the numbers are in the table below."
     size = max(left + width + 24, round(x))
     return _svg(size, bottom + 40, "plot", f"{plot.title}, {plot.unit}: {said}", parts)
-

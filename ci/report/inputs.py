@@ -20,6 +20,8 @@ from ..testing import JUNIT
 from ..util import BUILD, ROOT
 
 BENCHMARKS = "bench.json"
+LAID_OUT_OTHERWISE = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a JSON document of another version comes to."""
 
 
 def relative(text: str) -> str:
@@ -138,7 +140,7 @@ def read_figure(source: Source) -> Figure:
             figure.runs.append(Run(row, report))
         if document is not None:
             figure.objects, figure.objects_sha256 = document["objects"], document["objects_sha256"]
-    except (KeyError, TypeError):
+    except LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
         figure.runs.clear()
     return figure
@@ -181,7 +183,10 @@ def read_tests(source: Source) -> Tests:
         result, message = "passed", ""
         for child in case:
             if child.tag in ("failure", "error"):
-                result, message = "failed", relative(f"{child.get('message', '')}\n{child.text or ''}".strip())
+                result, message = (
+                    "failed",
+                    relative(f"{child.get('message', '')}\n{child.text or ''}".strip()),
+                )
             elif child.tag == "skipped" and result == "passed":
                 result, message = "skipped", relative(child.get("message", ""))
         tests.by_file.setdefault(file, Counter())[result] += 1
@@ -239,7 +244,12 @@ class Inputs:
 
     @property
     def sources(self) -> list[Source]:
-        return [*(figure.source for figure in self.kernels), self.model[0], self.benchmarks[0], self.tests.source]
+        return [
+            *(figure.source for figure in self.kernels),
+            self.model[0],
+            self.benchmarks[0],
+            self.tests.source,
+        ]
 
 
 def read(results: Path) -> Inputs:

@@ -36,10 +36,11 @@ def _column(run: inputs.Run, figure: inputs.Figure, titles: Mapping[str, str]) -
     else:
         library = (f"VMI-to-{title} library", f"libvmi-{run.row['backend']}.a",
                    f"{run.kind('routine'):,} calls done in it")  # fmt: skip
-    below = (str(run.row.get("title") or title), *(f"{name} {value}" for name, value in run.row["on"].items() if not name.startswith("why")))
-    return Column(
-        kernel, library, below, run.calls, run.kind("instruction"), run.hypercalls, run.passed
+    below = (
+        str(run.row.get("title") or title),
+        *(f"{name} {value}" for name, value in run.row["on"].items() if not name.startswith("why")),
     )
+    return Column(kernel, library, below, run.calls, run.kind("instruction"), run.hypercalls, run.passed)
 
 
 def _matrix(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +59,9 @@ def _counts(figure: inputs.Figure) -> list[Markup]:
     """Calls made in each configuration, a plot for each way of doing them."""
     kinds = dict.fromkeys(kind for run in figure.runs for kind in run.report.by_kind())
     drawn = [
-        bars(Bars(f"done as: {kind}", "calls", {r.name: r.report.by_kind().get(kind, 0) for r in figure.runs}))
+        bars(
+            Bars(f"done as: {kind}", "calls", {r.name: r.report.by_kind().get(kind, 0) for r in figure.runs})
+        )
         for kind in kinds
         if any(run.report.by_kind().get(kind) for run in figure.runs)
     ]
@@ -79,11 +82,13 @@ def render(results: Path) -> tuple[str, list[str]]:
     try:
         if model is not None:
             titles = {
-                backend["name"]: backend["title"] if backend["inherits"] or backend["hypercalls"] else "hardware"
+                backend["name"]: backend["title"]
+                if backend["inherits"] or backend["hypercalls"]
+                else "hardware"
                 for backend in model["backends"]
             }
             matrix = _matrix(model)
-    except (KeyError, TypeError):
+    except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
     groups: list[plots.Group] = []
     machine: dict[str, str] = {}
@@ -91,7 +96,7 @@ def render(results: Path) -> tuple[str, list[str]]:
     try:
         if benchmarks is not None:
             groups, machine = plots.groups(benchmarks), plots.machine(benchmarks)
-    except (KeyError, TypeError, ValueError):
+    except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -101,8 +106,8 @@ def render(results: Path) -> tuple[str, list[str]]:
         lstrip_blocks=True,
     )
     page = environment.get_template("report.html.j2").render(
-        style=Markup((TEMPLATES / "style.css").read_text()),  # noqa: S704  # our own
-        script=Markup((TEMPLATES / "filter.js").read_text()),  # noqa: S704  # our own
+        style=Markup((TEMPLATES / "style.css").read_text()),  # our own
+        script=Markup((TEMPLATES / "filter.js").read_text()),  # our own
         read=read,
         figures=[
             (figure, [(run, column(_column(run, figure, titles))) for run in figure.runs])

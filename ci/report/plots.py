@@ -59,7 +59,10 @@ def _calls(section: Section) -> Group:
             Table(
                 f"{configuration}: {unit} per call",
                 ["call", *costs],
-                [[name, *(f"{row[b]:.2f}" if b in row else "-" for b in costs)] for name, row in table.items()],
+                [
+                    [name, *(f"{row[b]:.2f}" if b in row else "-" for b in costs)]
+                    for name, row in table.items()
+                ],
             )
         )
     return group
@@ -103,7 +106,8 @@ def _boot(section: Section) -> Group:
 
 def _dispatch(section: Section) -> Group:
     group = Group(
-        "Dispatch on this machine's processor", "One call in user mode, by how it is reached; median of all runs."
+        "Dispatch on this machine's processor",
+        "One call in user mode, by how it is reached; median of all runs.",
     )
     calls: dict[tuple[str, str], dict[str, float]] = {}
     for row in section:
@@ -114,7 +118,13 @@ def _dispatch(section: Section) -> Group:
             "Dispatch",
             ["call", "way", "unit", "median", "median absolute deviation", "least", "runs"],
             [
-                [r["call"], r["way"], r["unit"], *(f"{r[k]:.3f}" for k in ("median", "mad", "least")), str(r["runs"])]
+                [
+                    r["call"],
+                    r["way"],
+                    r["unit"],
+                    *(f"{r[k]:.3f}" for k in ("median", "mad", "least")),
+                    str(r["runs"]),
+                ]
                 for r in section
             ],
         )
@@ -136,14 +146,19 @@ def _sizes(section: Section) -> Group:
 def _times(section: Section) -> Group:
     group = Group("Generating and building", "What a developer waits for; median of all runs.")
     group.plots.append(bars(Bars("Time", "seconds", {str(r["what"]): float(r["median"]) for r in section})))
-    rows = [[str(r["what"]), *(f"{r[k]:.3f}" for k in ("median", "mad", "least")), str(r["runs"])] for r in section]
+    rows = [
+        [str(r["what"]), *(f"{r[k]:.3f}" for k in ("median", "mad", "least")), str(r["runs"])]
+        for r in section
+    ]
     heads = ["what", "median", "median absolute deviation", "least", "runs"]
     group.tables.append(Table("Seconds", heads, rows))
     return group
 
 
 def _counted(section: Section) -> Group:
-    group = Group("Counted by the hypervisors", "What the hypervisors' own tools say of exits and hypercalls.")
+    group = Group(
+        "Counted by the hypervisors", "What the hypervisors' own tools say of exits and hypercalls."
+    )
     for part in section:
         if part["rows"]:
             heads = list(part["rows"][0])
@@ -164,12 +179,10 @@ SECTIONS = {
 
 
 def groups(document: Mapping[str, Any]) -> list[Group]:
-    """The sections of the document that were measured; KeyError or TypeError if it is laid out otherwise."""
+    """The sections of the document that were measured; raises what inputs.LAID_OUT_OTHERWISE lists."""
     return [draw(document[name]) for name, draw in SECTIONS.items() if document.get(name)]
 
 
 def machine(document: Mapping[str, Any]) -> dict[str, str]:
     """What the numbers were taken on."""
     return {name: str(value) for name, value in document["machine"].items() if not isinstance(value, dict)}
-
-
