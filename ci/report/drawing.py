@@ -14,7 +14,8 @@ from markupsafe import Markup
 def _svg(width: float, height: float, kind: str, said: str, parts: Sequence[Markup]) -> Markup:
     """A drawing, with what is read out to those who cannot see it."""
     return Markup(
-        '<svg class="{}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img" aria-label="{}">{}</svg>'
+        '<svg class="{}" viewBox="0 0 {:g} {:g}" width="{:g}" height="{:g}" role="img" aria-label="{}">'
+        "{}</svg>"
     ).format(kind, width, height, width, height, said, Markup("").join(parts))
 
 
@@ -84,8 +85,9 @@ def column(drawn: Column) -> Markup:
         *_box(2 + third, "below", drawn.below),
     ]
     description = (
-        f"{', '.join(drawn.kernel)}: {drawn.calls:,} calls to: {', '.join(drawn.library)}. From there "
-        f"{drawn.instructions:,} instructions and {drawn.hypercalls:,} hypercalls to: {', '.join(drawn.below)}."
+        f"{', '.join(drawn.kernel)}: {drawn.calls:,} calls to: {', '.join(drawn.library)}. "
+        f"From there {drawn.instructions:,} instructions and {drawn.hypercalls:,} hypercalls to: "
+        f"{', '.join(drawn.below)}."
     )
     return _svg(WIDTH, third + BOX + 4, "column", description, parts)
 

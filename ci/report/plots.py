@@ -28,7 +28,8 @@ class Group:
 
     title: str
     text: str
-    plots: list[Markup] = field(default_factory=list)
+    plots: list[list[Markup]] = field(default_factory=list)
+    """Row by row."""
     tables: list[Table] = field(default_factory=list)
 
 
@@ -47,14 +48,16 @@ def _by_configuration(section: Section) -> dict[tuple[str, str], list[Mapping[st
 def _calls(section: Section) -> Group:
     group = Group(
         "Calls",
-        "Cost of one call, call and return included: linked with the library (static), bound when the kernel starts "
-        "(boot), the instructions in place of calls (inline), through a table of pointers (pointer).",
+        "Cost of one call, call and return included: linked with the library (static), bound when the kernel "
+        "starts (boot), the instructions in place of calls (inline), through a table of pointers (pointer).",
     )
+    row: list[Markup] = []
+    group.plots.append(row)
     for (configuration, unit), rows in _by_configuration(section).items():
-        costs = {str(row["binding"]): row["calls"] for row in rows}
+        costs = {str(each["binding"]): each["calls"] for each in rows}
         names = dict.fromkeys(name for calls in costs.values() for name in calls)
         table = {name: {b: float(c[name]) for b, c in costs.items() if name in c} for name in names}
-        group.plots.append(dots(Dots(configuration, f"{unit} per call", _series(rows), table)))
+        row.append(dots(Dots(configuration, f"{unit} per call", _series(rows), table)))
         group.tables.append(
             Table(
                 f"{configuration}: {unit} per call",
@@ -71,11 +74,13 @@ def _calls(section: Section) -> Group:
 def _workloads(section: Section) -> Group:
     group = Group("Workloads", "Cost of one round of a workload, by binding.")
     for (configuration, unit), rows in _by_configuration(section).items():
-        costs = {str(row["binding"]): row["workloads"] for row in rows}
+        costs = {str(each["binding"]): each["workloads"] for each in rows}
         names = list(dict.fromkeys(name for workloads in costs.values() for name in workloads))
+        row: list[Markup] = []
+        group.plots.append(row)
         for name in names:
             values = {b: float(w[name]["per_round"]) for b, w in costs.items() if name in w}
-            group.plots.append(bars(Bars(f"{configuration}: {name}", f"{unit} per round", values)))
+            row.append(bars(Bars(f"{configuration}: {name}", f"{unit} per round", values)))
         group.tables.append(
             Table(
                 f"{configuration}: {unit} per round",
@@ -91,9 +96,11 @@ def _workloads(section: Section) -> Group:
 
 def _boot(section: Section) -> Group:
     group = Group("Boot", "From the loader's jump to the kernel's first line on the console.")
+    row: list[Markup] = []
+    group.plots.append(row)
     for (configuration, unit), rows in _by_configuration(section).items():
-        values = {str(row["binding"]): float(row["ticks"]) for row in rows}
-        group.plots.append(bars(Bars(configuration, unit, values)))
+        values = {str(each["binding"]): float(each["ticks"]) for each in rows}
+        row.append(bars(Bars(configuration, unit, values)))
     group.tables.append(
         Table(
             "Boot",
@@ -112,7 +119,7 @@ def _dispatch(section: Section) -> Group:
     calls: dict[tuple[str, str], dict[str, float]] = {}
     for row in section:
         calls.setdefault((str(row["call"]), str(row["unit"])), {})[str(row["way"])] = float(row["median"])
-    group.plots = [bars(Bars(call, f"{unit} per call", values)) for (call, unit), values in calls.items()]
+    group.plots = [[bars(Bars(call, f"{unit} per call", values)) for (call, unit), values in calls.items()]]
     group.tables.append(
         Table(
             "Dispatch",
@@ -134,9 +141,11 @@ def _dispatch(section: Section) -> Group:
 
 def _sizes(section: Section) -> Group:
     group = Group("Sizes", "Libraries and kernels: code, and the file as a whole.")
+    row: list[Markup] = []
+    group.plots.append(row)
     for key, title in (("text", "code and constants"), ("file", "whole file")):
-        values = {str(row["name"]): float(row[key]) for row in section if key in row}
-        group.plots.append(bars(Bars(title, "bytes", values)))
+        values = {str(each["name"]): float(each[key]) for each in section if key in each}
+        row.append(bars(Bars(title, "bytes", values)))
     keys = ("text", "data", "bss", "file")
     rows = [[str(r["name"]), *(f"{r[k]:,}" if k in r else "-" for k in keys)] for r in section]
     group.tables.append(Table("Sizes in bytes", ["file", *keys], rows))
@@ -145,7 +154,7 @@ def _sizes(section: Section) -> Group:
 
 def _times(section: Section) -> Group:
     group = Group("Generating and building", "What a developer waits for; median of all runs.")
-    group.plots.append(bars(Bars("Time", "seconds", {str(r["what"]): float(r["median"]) for r in section})))
+    group.plots = [[bars(Bars("Time", "seconds", {str(r["what"]): float(r["median"]) for r in section}))]]
     rows = [
         [str(r["what"]), *(f"{r[k]:.3f}" for k in ("median", "mad", "least")), str(r["runs"])]
         for r in section

@@ -25,9 +25,9 @@ class Browser:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         self.log = (folder / "chromium.log").open("wb")
         self.process = subprocess.Popen(
-            ["chromium", "--headless=new", *sandbox, "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--disable-extensions", "--disable-background-networking", "--remote-debugging-port=0",
-             f"--user-data-dir={folder / 'profile'}", "about:blank"],
+            ["chromium", "--headless=new", *sandbox, "--disable-gpu", "--disable-dev-shm-usage",
+             "--no-first-run", "--disable-extensions", "--disable-background-networking",
+             "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}", "about:blank"],
             stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self.events: list[dict[str, Any]] = []

@@ -142,7 +142,7 @@ def test_loads_alone_and_without_a_word(browser: Browser, page: Path) -> None:
 def test_figure_has_the_numbers_of_the_runs(browser: Browser, results: Path) -> None:
     for name, section in ((FIGURE.name, "figure"), (BOUND_FIGURE.name, "bound")):
         labels = browser.run(
-            f"[...document.querySelectorAll('#{section} figure svg')].map((s) => s.getAttribute('aria-label'))"
+            f"[...document.querySelectorAll('#{section} figure svg')].map((s) => s.ariaLabel)"
         )
         texts = browser.run(
             f"[...document.querySelectorAll('#{section} figure svg')].map((s) => s.textContent)"
@@ -175,6 +175,16 @@ def test_problems_would_be_found(browser: Browser) -> None:
     assert {"svg-img-alt", "color-contrast", "heading-order"} <= found
 
 
+def test_results_can_be_seen(browser: Browser) -> None:
+    browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    words = browser.run(
+        "[...document.querySelectorAll('.status')].filter((each) => each.getBoundingClientRect().x >= 0)"
+        ".map((each) => each.textContent)"
+    )
+    assert len(words) == browser.run("document.querySelectorAll('.status').length")
+    assert set(words) == {"✓ pass", "✗ FAIL", "– skip"}
+
+
 def test_fits_a_telephone(browser: Browser) -> None:
     browser.look(width=360)
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
@@ -195,9 +205,8 @@ def test_drawings_are_readable(browser: Browser, scheme: str, media: str) -> Non
     browser.look(scheme, media=media)
     names = ("back", "raised", "text", "quiet", "accent", "kernel", "library", "below", "good", "bad")
     colours = browser.run(
-        "Object.fromEntries(%s.map((name) => [name,"
+        f"Object.fromEntries({json.dumps(names)}.map((name) => [name,"
         " getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim()]))"
-        % json.dumps(names)
     )
     if media == "print":
         assert colours["back"] == "#ffffff"
@@ -234,7 +243,7 @@ def focused(browser: Browser) -> str:
 
 def test_works_by_keyboard(browser: Browser) -> None:
     press(browser, "Tab")
-    assert focused(browser) == "skip"
+    assert focused(browser) == "skip-link"
     press(browser, "Enter")
     assert focused(browser) == "content"
     for _ in range(30):
@@ -280,7 +289,7 @@ def test_whole_without_scripts(browser: Browser, page: Path) -> None:
 
 
 def test_prints(browser: Browser) -> None:
-    """On pages of A4, dark scheme or not; for whoever wants to look at it, the print is kept, and pictures."""
+    """On pages of A4, dark scheme or not; the print is kept, and pictures, to be looked at."""
     for name, scheme, width in (("light", "light", 1280), ("dark", "dark", 1280), ("narrow", "light", 360)):
         browser.look(scheme, width)
         picture = browser.send("Page.captureScreenshot", format="png", captureBeyondViewport=True)
