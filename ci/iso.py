@@ -99,13 +99,16 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
         raise UserError(f"{command[0]} failed: {message.splitlines()[-1]}")
 
 
-def image(append: str) -> bytes:
-    """The disc. The same bytes from the same kernels, GRUB and xorriso: all files are dated
-    SOURCE_DATE_EPOCH, or 1970 without it."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
-    if not epoch.isdecimal():
-        raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {epoch}", 2)
-    configuration = menu(append)
+def epoch() -> int:
+    """The date of all files, in seconds from 1970: SOURCE_DATE_EPOCH, or 0 without it."""
+    date = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not date.isdecimal():
+        raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {date}", 2)
+    return int(date)
+
+
+def image(configuration: str, date: int) -> bytes:
+    """The disc, with GRUB configured so. The same bytes from the same kernels, GRUB and xorriso."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix=".iso-") as folder:
         find, tree, disc = (Path(folder) / name for name in ("find.cfg", "tree", "vmi.iso"))
@@ -119,22 +122,23 @@ def image(append: str) -> bytes:
         _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-d", str(GRUB), "-p", "/boot/grub", "-c", str(find),
               "-o", str(grub / "eltorito.img"), *MODULES], {})  # fmt: skip
         for path in (tree, *tree.rglob("*")):
-            os.utime(path, (int(epoch), int(epoch)))
+            os.utime(path, (date, date))
         _run(["xorriso", "-no_rc", "-as", "mkisofs", "-quiet", "-r", "-V", LABEL,
               "-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
               "--grub2-boot-info", "--grub2-mbr", str(GRUB / "boot_hybrid.img"),
               # Some firmware boots a stick only if its partition table has a bootable entry.
               "--protective-msdos-label", "--mbr-force-bootable", "-o", str(disc), str(tree)],
-             {"SOURCE_DATE_EPOCH": epoch, "TZ": "UTC"})  # fmt: skip
+             {"SOURCE_DATE_EPOCH": str(date), "TZ": "UTC"})  # fmt: skip
         return disc.read_bytes()
 
 
 def iso(append: str, output: Path | None) -> int:
     """Make the disc and say what to do with it."""
+    configuration, date = menu(append), epoch()
     provide(TOOLS)
     build()
     path = output or BUILD / "vmi.iso"
-    data = image(append)
+    data = image(configuration, date)
     try:
         write_if_changed(path, data)
     except OSError as error:

@@ -149,7 +149,7 @@ def bars(plot: Bars) -> Markup:
 
 @dataclass(frozen=True)
 class Dots:
-    """Several series in one unit, row by row, on a logarithmic axis."""
+    """Several series in one unit, each on a line of its own in every row, on a logarithmic axis."""
 
     title: str
     unit: str
@@ -158,17 +158,16 @@ class Dots:
 
 
 MARKS = (
-    '<circle cx="{x:.1f}" cy="{y:g}" r="4.2" class="mark m0"/>',
-    '<rect x="{x0:.1f}" y="{y0:g}" width="8" height="8" class="mark m1"/>',
-    '<path d="M{x:.1f} {y1:g} l5 8.6 h-10 z" class="mark m2"/>',
-    '<path d="M{x:.1f} {y1:g} l5 5.2 l-5 5.2 l-5 -5.2 z" class="mark m3"/>',
+    '<circle cx="{x:.1f}" cy="{y:g}" r="2.8" class="mark m0"/>',
+    '<path d="M{x:.1f} {y:g} m-2.6 -2.6 h5.2 v5.2 h-5.2 z" class="mark m1"/>',
+    '<path d="M{x:.1f} {y:g} m0 -3.2 l3.4 5.8 h-6.8 z" class="mark m2"/>',
+    '<path d="M{x:.1f} {y:g} m0 -3.6 l3.6 3.6 l-3.6 3.6 l-3.6 -3.6 z" class="mark m3"/>',
 )
 """A circle, a square, a triangle, a rhombus: told apart by form, and hollow or full."""
 
 
 def mark(series: int, x: float, y: float) -> Markup:
-    shape = MARKS[series % len(MARKS)]
-    return Markup(shape.format(x=x, y=y, x0=x - 4, y0=y - 4, y1=y - 5.2))  # numbers only
+    return Markup(MARKS[series % len(MARKS)].format(x=x, y=y))  # numbers only
 
 
 def dots(plot: Dots) -> Markup:
@@ -176,8 +175,8 @@ def dots(plot: Dots) -> Markup:
     low = math.floor(math.log10(min(values, default=1)))
     high = max(low + 1, math.ceil(math.log10(max(values, default=10))))
     left = min(230, round(max((len(name) for name in plot.rows), default=0) * LABEL) + 10)
-    width, top = 250, 54
-    bottom = top + 18 * len(plot.rows)
+    width, top, step = 250, 54, 5 * len(plot.series) + 4
+    bottom = top + step * len(plot.rows)
     parts, x = [_text(2, 16, plot.title, "head left")], 8.0
     for place, name in enumerate(plot.series):
         parts += [mark(place, x, 35), _text(x + 9, 39, name, "line left")]
@@ -186,11 +185,15 @@ def dots(plot: Dots) -> Markup:
         at = left + width * (power - low) / (high - low)
         parts += [_line(at, top, at, bottom, "grid"), _text(at, bottom + 16, number(10.0**power), "tick")]
     for place, (name, row) in enumerate(plot.rows.items()):
-        y = top + 18 * place + 9
-        parts += [_text(left - 6, y + 4, _cut(name, 32), "label"), _line(left, y, left + width, y, "grid")]
+        y = top + step * place
+        parts += [
+            _text(left - 8, y + step / 2 + 4, _cut(name, 32), "label"),
+            _line(left, y, left + width, y, "grid"),
+        ]
         for series, key in enumerate(plot.series):
             if row.get(key, 0) > 0:
-                parts.append(mark(series, left + width * (math.log10(row[key]) - low) / (high - low), y))
+                at = left + width * (math.log10(row[key]) - low) / (high - low)
+                parts.append(mark(series, at, y + 4.5 + 5 * series))
     parts.append(_text(left + width / 2, bottom + 33, f"{plot.unit}, logarithmic", "tick"))
     said = f"{len(plot.rows)} rows of {', '.join(plot.series)}; the numbers are in the table below."
     size = max(left + width + 24, round(x))

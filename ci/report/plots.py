@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from .drawing import Bars, Dots, bars, dots
 
+SCHEMA = 1
+"""The layout that is understood here."""
 Section = Sequence[Mapping[str, Any]]
 
 
@@ -189,6 +191,8 @@ SECTIONS = {
 
 def groups(document: Mapping[str, Any]) -> list[Group]:
     """The sections of the document that were measured; raises what inputs.LAID_OUT_OTHERWISE lists."""
+    if document["schema"] != SCHEMA:
+        raise ValueError("schema")
     return [draw(document[name]) for name, draw in SECTIONS.items() if document.get(name)]
 
 

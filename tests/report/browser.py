@@ -104,12 +104,14 @@ class Browser:
         self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **common)
         self.send("Input.dispatchKeyEvent", type="keyUp", **common)
 
-    def axe(self, *rules: str) -> list[str]:
+    def axe(self, *rules: str, within: str = "html") -> list[str]:
         """What axe-core finds wrong by these rules, or by all: WCAG 2.1 A and AA, and its best practices."""
         if not self.run("'axe' in window"):
             self.run(files("axe_core_python").joinpath("axe.min.js").read_text() + "; 0")
         options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
-        found = self.run(f"axe.run(document, {json.dumps(options)}).then((result) => result.violations)")
+        found = self.run(
+            f"axe.run({json.dumps(within)}, {json.dumps(options)}).then((result) => result.violations)"
+        )
         return [
             f"{each['id']}: {each['help']}: {node['html'][:200]}" for each in found for node in each["nodes"]
         ]
