@@ -37,6 +37,10 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi vendor DIR [NAME…]
                           write the sources of libraries, with lists of them for make and CMake, into a
                           folder of another project
+  ./vmi report [--results DIR] [--output FILE]
+                          one HTML page of what the last runs have left in results/
+  ./vmi iso [--append STR] [--output FILE]
+                          a disc and disk image of the kernel that binds itself, for QEMU or a PC
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench [NAME…] [--quick] [--json FILE]
@@ -132,6 +136,26 @@ def _vendor(words: list[str]) -> int:
     return vendor(options.folder, options.names)
 
 
+def _iso(words: list[str]) -> int:
+    parser = _Parser(prog="vmi iso", add_help=False)
+    parser.add_argument("--append", default="")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(words)
+    from .iso import iso
+
+    return iso(options.append, options.output)
+
+
+def _report(words: list[str]) -> int:
+    parser = _Parser(prog="vmi report", add_help=False)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(words)
+    from .report import report
+
+    return report(options.results, options.output)
+
+
 def _test(words: list[str]) -> int:
     parser = _Parser(prog="vmi test", add_help=False)
     parser.add_argument("--skip", action="append", default=[])
@@ -218,6 +242,8 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "new-backend": _new_backend,
     "check": _check,
     "vendor": _vendor,
+    "iso": _iso,
+    "report": _report,
     "test": _test,
     "bench": _bench,
     "regenerate": _plain(_regenerate),

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import ktap
+from . import figure, ktap
 from .boot import CPUS, choose, show_failure
 from .build import build, kernels
 from .lava import signals
 from .rig import Guest, Outcome, discover
 from .util import BUILD, RESULTS, UserError, progress, write_if_changed
 
+DOCUMENT = RESULTS / "conformance.json"
 DEADLINE = 180.0
 LINE_DATA = 1024
 
@@ -78,6 +79,7 @@ def conformance(names: Sequence[str], lava: bool) -> int:
     build()
     images = kernels("conformance")
     verdicts: list[str] = []
+    rows: list[figure.Row] = []
     failed = False
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         rig = rigs[backend]
@@ -87,6 +89,7 @@ def conformance(names: Sequence[str], lava: bool) -> int:
         if not own:
             continue
         rig.prepare()
+        on = rig.describe()
         with rig.steady_session([images[backend]], RESULTS / "conformance") as session:
             for configuration in own:
                 progress(f"conformance of {configuration.name}")
@@ -98,6 +101,8 @@ def conformance(names: Sequence[str], lava: bool) -> int:
                 log = RESULTS / "conformance" / f"{configuration.name}.guest.log"
                 write_if_changed(log, outcome.console + "\n")
                 report = ktap.parse(outcome.console)
+                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
+                rows.append(row)
                 failures = report.failures() or rig.findings(outcome, report)
                 if failures or not outcome.clean:
                     failed = True
@@ -107,4 +112,6 @@ def conformance(names: Sequence[str], lava: bool) -> int:
                 verdicts.append(verdict(configuration.name, failures, report, outcome.clean, outcome.end))
     sys.stdout.flush()
     print("\n" + "\n".join(verdicts))
+    if not names:
+        write_if_changed(DOCUMENT, figure.as_json(rows, figure.kernel_objects("conformance")))
     return 1 if failed else 0

@@ -78,6 +78,7 @@ class Row:
         report = self.report
         return {
             "configuration": self.configuration.name,
+            "title": self.configuration.title,
             "backend": self.backend,
             "on": self.on,
             "facts": self.facts,
@@ -91,6 +92,7 @@ class Row:
             "calls": [vars(call) for call in report.calls],
             "hypercalls": [vars(hypercall) for hypercall in report.hypercalls],
             **as_dict(self.outcome),
+            "console": self.outcome.console,
         }
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .util import ROOT, UserError, locked, progress
@@ -57,13 +58,23 @@ FOR_TESTS = {
 }
 
 
-def missing_packages(tests: bool = True) -> list[str]:
+def missing_packages(needs: Mapping[str, str] = SYSTEM) -> list[str]:
     """Packages for what is not on this machine."""
     wanted = set()
-    for need, package in {**SYSTEM, **(FOR_TESTS if tests else {})}.items():
+    for need, package in needs.items():
         if not (glob.glob(need) if need.startswith("/") else shutil.which(need)):
             wanted.add(package)
     return sorted(wanted)
+
+
+def provide(needs: Mapping[str, str]) -> None:
+    """Install what of this is missing: programs or files, each with the package that brings it."""
+    packages = missing_packages(needs)
+    if packages:
+        install_system(packages)
+        still = missing_packages(needs)
+        if still:
+            raise UserError(f"installed, but not found afterwards: {' '.join(still)}")
 
 
 def install_system(packages: list[str]) -> None:
@@ -113,18 +124,13 @@ def is_current() -> bool:
 def setup(force: bool = False, tests: bool = False) -> None:
     """Bring the machine to where every command works, and with `tests` the tests as well; quick when it
     already is."""
-    force = force or (tests and bool(missing_packages()))
+    force = force or (tests and bool(missing_packages({**SYSTEM, **FOR_TESTS})))
     if is_current() and not force:
         return
     with locked(ROOT / ".git/vmi-setup.lock" if (ROOT / ".git").is_dir() else ROOT / ".vmi-setup.lock"):
         if is_current() and not force:
             return
-        packages = missing_packages(tests)
-        if packages:
-            install_system(packages)
-            still = missing_packages(tests)
-            if still:
-                raise UserError(f"installed, but not found afterwards: {' '.join(still)}")
+        provide({**SYSTEM, **(FOR_TESTS if tests else {})})
         install_python()
         STAMP.write_text(key())
         progress("set up")

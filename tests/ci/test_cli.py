@@ -23,7 +23,8 @@ def test_help(root: Path, words: tuple[str, ...]) -> None:
     done = vmi(root, *words)
     assert done.returncode == 0
     assert done.stderr == ""
-    for word in ("boot", "test", "build", "regenerate", "bench", "lint", "diff", "lint-tree", "setup"):
+    every = "boot test build regenerate bench report iso lint diff lint-tree setup vendor".split()
+    for word in every:
         assert f"./vmi {word}" in done.stdout
 
 
@@ -35,6 +36,8 @@ def test_help(root: Path, words: tuple[str, ...]) -> None:
         (("boot", "--loud"), "vmi: unrecognized arguments: --loud; ./vmi alone prints help"),
         (("boot", "--append"), "vmi: argument --append: expected one argument; ./vmi alone prints help"),
         (("boot", "nowhere"), "vmi: no configuration nowhere; there are: "),
+        (("report", "--results", "nowhere"), "vmi: no folder nowhere"),
+        (("iso", "--append", "a;b"), "vmi: not for GRUB's command line: 'a;b'"),
         (("test", "--skip", "nowhere"), "vmi: no configuration nowhere; there are: "),
     ],
 )

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi iso`: the kernel that binds itself when it starts, on a disc or stick that a PC boots from.
+
+GRUB loads it by multiboot. The one file is an ISO 9660 disc with an El Torito boot record and, in the disc's
+unused first sectors, a disk's boot record for the same GRUB, so that it can be written to a stick as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .backends import backends
+from .build import bound_kernel, build
+from .setup import provide
+from .util import BUILD, ROOT, UserError, progress, write_if_changed
+
+TOOLS = {
+    "grub-mkimage": "grub-common",
+    "/usr/lib/grub/i386-pc/boot_hybrid.img": "grub-pc-bin",
+    "xorriso": "xorriso",
+}
+"""None of these packages touches the machine's own boot (grub-pc and grub2-common would)."""
+
+GRUB = Path("/usr/lib/grub/i386-pc")
+MODULES = ("biosdisk", "iso9660", "search", "search_fs_file", "normal", "test", "echo", "serial", "terminal",
+           "multiboot", "reboot", "halt")  # fmt: skip
+KERNEL = "vmi-any.elf"
+LABEL = "VMI"
+SECONDS = 3
+KEYS = "0123456789abdfghijklmnoqrstuvwxyz"
+"""Of the menu's entries in their order; c and e are GRUB's own."""
+
+FIND = f"""\
+search --no-floppy --file --set=root /boot/{KERNEL}
+set prefix=($root)/boot/grub
+"""
+
+MENU = f"""\
+# A PC without a serial port has the menu on its screen alone.
+if serial --unit=0 --speed=115200; then
+    terminal_input console serial
+    terminal_output console serial
+fi
+set timeout={SECONDS}
+set default=0
+"""
+
+ENTRY = f"""
+menuentry '{{title}} ({{key}})' --hotkey={{key}} {{{{
+    echo 'The kernel speaks on the first serial port, at 115200 baud.'
+    multiboot /boot/{KERNEL}{{options}}
+{{modules}}}}}}
+"""
+
+
+def providers() -> list[str]:
+    """Backends for machines that GRUB starts: the first one, which is the hardware's, and its heirs. Any
+    other hypervisor enters kernels in its own way."""
+    parents = backends()
+    hardware = next(iter(parents))
+
+    def root(name: str) -> str:
+        return root(parents[name]) if parents[name] else name
+
+    return [name for name in parents if root(name) == hardware]
+
+
+def menu(append: str) -> str:
+    """GRUB's configuration: what the kernel finds by itself, then each provider by name, built in and as a
+    module."""
+    if not append.isprintable() or set(append) & set("'\"\\$;{}|&<>"):
+        raise UserError(f"not for GRUB's command line: {append!r}", 2)
+    entries = [("VMI sample kernel", "", "")]
+    for name in providers():
+        chosen = f" vmi.provider={name}"
+        entries += [
+            (f"... with provider {name}, built in", chosen, ""),
+            (f"... with provider {name}, from a module", chosen, f"    module /boot/{name}.rom\n"),
+        ]
+    tail = f" {append}" if append else ""
+    return MENU + "".join(
+        ENTRY.format(key=key, title=title, options=options + tail, modules=modules)
+        for key, (title, options, modules) in zip(KEYS, entries, strict=False)
+    )
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        message = done.stderr.strip() or done.stdout.strip() or "no message"
+        raise UserError(f"{command[0]} failed: {message.splitlines()[-1]}")
+
+
+def epoch() -> int:
+    """The date of all files, in seconds from 1970: SOURCE_DATE_EPOCH, or 0 without it."""
+    date = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not date.isdecimal():
+        raise UserError(f"SOURCE_DATE_EPOCH is not a number of seconds: {date}", 2)
+    return int(date)
+
+
+def image(configuration: str, date: int) -> bytes:
+    """The disc, with GRUB configured so. The same bytes from the same kernels, GRUB and xorriso."""
+    BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILD, prefix=".iso-") as folder:
+        find, tree, disc = (Path(folder) / name for name in ("find.cfg", "tree", "vmi.iso"))
+        grub = tree / "boot/grub"
+        grub.mkdir(parents=True)
+        shutil.copyfile(bound_kernel("sample"), tree / "boot" / KERNEL)
+        for name in providers():
+            shutil.copyfile(BUILD / f"backends/{name}.rom", tree / f"boot/{name}.rom")
+        (grub / "grub.cfg").write_text(configuration)
+        find.write_text(FIND)
+        _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-d", str(GRUB), "-p", "/boot/grub", "-c", str(find),
+              "-o", str(grub / "eltorito.img"), *MODULES], {})  # fmt: skip
+        for path in (tree, *tree.rglob("*")):
+            os.utime(path, (date, date))
+        _run(["xorriso", "-no_rc", "-as", "mkisofs", "-quiet", "-r", "-V", LABEL,
+              "-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
+              "--grub2-boot-info", "--grub2-mbr", str(GRUB / "boot_hybrid.img"),
+              # Some firmware boots a stick only if its partition table has a bootable entry.
+              "--protective-msdos-label", "--mbr-force-bootable", "-o", str(disc), str(tree)],
+             {"SOURCE_DATE_EPOCH": str(date), "TZ": "UTC"})  # fmt: skip
+        return disc.read_bytes()
+
+
+def iso(append: str, output: Path | None) -> int:
+    """Make the disc and say what to do with it."""
+    configuration, date = menu(append), epoch()
+    provide(TOOLS)
+    build()
+    path = output or BUILD / "vmi.iso"
+    data = image(configuration, date)
+    try:
+        write_if_changed(path, data)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    progress(f"wrote {shown}")
+    print(f"""\
+{shown}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}
+  in QEMU:      qemu-system-i386 -display none -serial stdio -no-reboot -cdrom {shown}
+  on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync
+                (sdX: the whole stick, see lsblk; all that is on it is lost)
+  on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on COM1, 115200 baud""")
+    return 0

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""What the last runs have left in a results folder. What is missing or damaged is said in the page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import ktap
+from ..boot import BOUND_FIGURE, FIGURE
+from ..conformance import DOCUMENT as CONFORMANCE
+from ..testing import JUNIT
+from ..util import BUILD, ROOT
+
+BENCHMARKS = ("bench.json", "bench-quick.json")
+"""docs/benchmarks.md; the quick ones where there are no others."""
+LAID_OUT_OTHERWISE = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a JSON document of another version comes to."""
+
+
+def relative(text: str) -> str:
+    """Text without the folder of this tree: pages are shown to others."""
+    return text.replace(f"{ROOT}/", "").replace(str(ROOT), ".")
+
+
+@dataclass
+class Source:
+    """A file that a run leaves, and the word of the front door that makes it."""
+
+    name: str
+    path: Path
+    word: str
+    problem: str = ""
+
+    @property
+    def made(self) -> str:
+        """When it was written, in UTC; empty if it is not there."""
+        if not self.path.is_file():
+            return ""
+        return datetime.fromtimestamp(self.path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+    @property
+    def absent(self) -> str:
+        """Why there is nothing to show; empty if there is."""
+        if self.problem:
+            return f"{self.name}: {self.problem}; {self.word} makes it anew"
+        return "" if self.path.is_file() else f"{self.name}: not run; {self.word} makes it"
+
+    def read(self) -> Any:
+        """The JSON document, or None."""
+        if not self.path.is_file():
+            return None
+        try:
+            return json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            self.problem = f"{self.path.name} is damaged"
+            return None
+
+
+@dataclass
+class Run:
+    """One kernel in one configuration: a row of a figure's document (ci/figure.py)."""
+
+    row: dict[str, Any]
+    report: ktap.Report
+
+    @property
+    def name(self) -> str:
+        return str(self.row["configuration"])
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.row["passed"])
+
+    @property
+    def console(self) -> str:
+        return str(self.row.get("console", ""))
+
+    @property
+    def command(self) -> str:
+        return relative(str(self.row["command"]))
+
+    @property
+    def on(self) -> dict[str, str]:
+        return {**self.row["on"], **self.row["facts"]}
+
+    @property
+    def binding(self) -> dict[str, str]:
+        return dict(self.row.get("binding", {}))
+
+    def kind(self, *kinds: str) -> int:
+        """Calls made of these kinds."""
+        return sum(call.count for call in self.report.calls if call.kind in kinds)
+
+    @property
+    def calls(self) -> int:
+        return sum(call.count for call in self.report.calls)
+
+    @property
+    def hypercalls(self) -> int:
+        return sum(each.count for each in self.report.hypercalls)
+
+    @property
+    def results(self) -> dict[str, ktap.Test]:
+        return {test.name: test for test in self.report.tests}
+
+
+@dataclass
+class Figure:
+    """All runs of one kernel."""
+
+    source: Source
+    runs: list[Run] = field(default_factory=list)
+    objects: dict[str, str] = field(default_factory=dict)
+    objects_sha256: str = ""
+
+    @property
+    def checks(self) -> list[str]:
+        """Names of all checks, in the order of the first run that has them."""
+        return list(dict.fromkeys(test.name for run in self.runs for test in run.report.tests))
+
+
+def read_figure(source: Source) -> Figure:
+    document = source.read()
+    figure = Figure(source)
+    try:
+        for row in document["rows"] if document is not None else ():
+            report = ktap.Report(
+                tests=[ktap.Test(**test) for test in row["checks"]],
+                boot=row["boot"],
+                calls=[ktap.Call(**call) for call in row["calls"]],
+                hypercalls=[ktap.Hypercall(**each) for each in row["hypercalls"]],
+            )
+            figure.runs.append(Run(row, report))
+        if document is not None:
+            figure.objects, figure.objects_sha256 = document["objects"], document["objects_sha256"]
+    except LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
+        figure.runs.clear()
+    return figure
+
+
+@dataclass
+class Case:
+    """A test of the build machine that did not pass."""
+
+    name: str
+    result: str
+    message: str
+
+
+@dataclass
+class Tests:
+    """The last run of pytest."""
+
+    source: Source
+    by_file: dict[str, Counter[str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    not_passed: list[Case] = field(default_factory=list)
+
+    @property
+    def total(self) -> Counter[str]:
+        return sum(self.by_file.values(), Counter())
+
+
+def read_tests(source: Source) -> Tests:
+    tests = Tests(source)
+    if not source.path.is_file():
+        return tests
+    try:
+        cases = list(ElementTree.parse(source.path).getroot().iter("testcase"))
+    except ElementTree.ParseError:
+        source.problem = f"{source.path.name} is damaged"
+        return tests
+    for case in cases:
+        file = case.get("classname", "").replace(".", "/")
+        result, message = "passed", ""
+        for child in case:
+            if child.tag in ("failure", "error"):
+                result, message = (
+                    "failed",
+                    relative(f"{child.get('message', '')}\n{child.text or ''}".strip()),
+                )
+            elif child.tag == "skipped" and result == "passed":
+                result, message = "skipped", relative(child.get("message", ""))
+        tests.by_file.setdefault(file, Counter())[result] += 1
+        tests.seconds[file] = tests.seconds.get(file, 0.0) + float(case.get("time", 0))
+        if result != "passed":
+            tests.not_passed.append(Case(f"{file}: {case.get('name')}", result, message))
+    return tests
+
+
+def _first_line(*command: str) -> str:
+    """What a tool says of its version; empty if it is not there."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else ""
+
+
+def versions() -> dict[str, str]:
+    """What the tree is, and the tools that build and run it."""
+    found = {
+        "this tree (git)": _first_line("git", "describe", "--always", "--dirty", "--tags"),
+        "compiler": _first_line("gcc", "--version"),
+        "linker": _first_line("ld", "--version"),
+        "Meson": _first_line("meson", "--version"),
+        "QEMU": _first_line("qemu-system-i386", "--version"),
+    }
+    return {name: version for name, version in found.items() if version}
+
+
+def binaries() -> list[tuple[str, int, str]]:
+    """Kernels, libraries and provider images of the build: name, bytes, SHA-256."""
+    found = []
+    for pattern in ("*/*.elf", "*/*/*.elf", "backends/libvmi-*.a", "backends/*.rom"):
+        for path in sorted(BUILD.glob(pattern)):
+            if path.name.endswith("-image.elf") or path.parent.name == "refused":
+                continue
+            data = path.read_bytes()
+            found.append((str(path.relative_to(BUILD)), len(data), hashlib.sha256(data).hexdigest()))
+    return found
+
+
+@dataclass
+class Inputs:
+    linked: Figure
+    bound: Figure
+    conformance: Figure
+    tests: Tests
+    benchmarks: tuple[Source, Any]
+    model: tuple[Source, Any]
+
+    @property
+    def kernels(self) -> list[Figure]:
+        return [self.linked, self.bound, self.conformance]
+
+    @property
+    def sources(self) -> list[Source]:
+        return [
+            *(figure.source for figure in self.kernels),
+            self.model[0],
+            self.benchmarks[0],
+            self.tests.source,
+        ]
+
+
+def read(results: Path) -> Inputs:
+    def figure(name: str, path: Path, word: str) -> Figure:
+        return read_figure(Source(name, results / path.name, word))
+
+    measured = [results / name for name in BENCHMARKS if (results / name).is_file()]
+    benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
+    model = Source("Support matrix", BUILD / "generated/model.json", "./vmi build")
+    return Inputs(
+        figure("Sample kernel, linked with each library", FIGURE, "./vmi boot"),
+        figure("Sample kernel, bound at boot", BOUND_FIGURE, "./vmi boot any"),
+        figure("Conformance kernel", CONFORMANCE, "./vmi conformance"),
+        read_tests(Source("Tests", results / JUNIT.name, "./vmi test")),
+        (benchmarks, benchmarks.read()),
+        (model, model.read()),
+    )

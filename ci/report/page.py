@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The page, from templates/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import inputs, plots
+from .drawing import Bars, Column, bars, column
+
+TEMPLATES = Path(__file__).with_name("templates")
+SITES = {"instruction": "inline", "call": "calls", "nop": "nop"}
+"""What call sites became: the console's word, the page's word."""
+KINDS = ("instruction", "hypercall", "routine", "unsupported")
+
+
+def _column(run: inputs.Run, figure: inputs.Figure, titles: Mapping[str, str]) -> Column:
+    """The figure's column for one run."""
+    counts = {status: run.report.count(status) for status in ("pass", "fail", "skip")}
+    checks = f"{counts['pass']} of {len(run.report.tests)} checks passed"
+    rest = [f"{counts[key]} {word}" for key, word in (("fail", "FAILED"), ("skip", "skipped")) if counts[key]]
+    failed = [] if run.passed or counts["fail"] else ["FAILED"]
+    ring = run.report.boot.get("rpl", "?")
+    kernel = (f"{'Sample kernel' if run.passed else '✗ Sample kernel'} in ring {ring}", checks,
+              ", ".join([*failed, *rest]))  # fmt: skip
+    title = titles.get(run.row["backend"], run.name)
+    if run.binding:
+        sites = (f"{run.binding.get(key, '?')} {word}" for key, word in SITES.items())
+        library = (f"VMI-to-{title} image", f"sites: {', '.join(sites)}",
+                   f"found: {run.binding.get('source', '?')}")  # fmt: skip
+    else:
+        library = (f"VMI-to-{title} library", f"libvmi-{run.row['backend']}.a",
+                   f"{run.kind('routine'):,} calls done in it")  # fmt: skip
+    below = (
+        str(run.row.get("title") or title),
+        *(f"{name} {value}" for name, value in run.row["on"].items() if not name.startswith("why")),
+    )
+    return Column(kernel, library, below, run.calls, run.kind("instruction"), run.hypercalls, run.passed)
+
+
+def _matrix(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Calls by category, and for each how each backend does it."""
+    categories: dict[str, list[Mapping[str, Any]]] = {}
+    for call in model["spec"]["calls"]:
+        categories.setdefault(call["category"], []).append(call)
+    totals = {
+        backend["name"]: {kind: sum(w["kind"] == kind for w in backend["calls"].values()) for kind in KINDS}
+        for backend in model["backends"]
+    }
+    return {"categories": categories, "backends": model["backends"], "kinds": KINDS, "totals": totals}
+
+
+def _counts(figure: inputs.Figure) -> list[Markup]:
+    """Calls made in each configuration, a plot for each way of doing them."""
+    kinds = dict.fromkeys(kind for run in figure.runs for kind in run.report.by_kind())
+    drawn = [
+        bars(
+            Bars(f"done as: {kind}", "calls", {r.name: r.report.by_kind().get(kind, 0) for r in figure.runs})
+        )
+        for kind in kinds
+        if any(run.report.by_kind().get(kind) for run in figure.runs)
+    ]
+    for run in figure.runs:
+        made = {each.name: each.count for each in run.report.hypercalls if each.count}
+        if made:
+            ordered = dict(sorted(made.items(), key=lambda pair: (-pair[1], pair[0])))
+            drawn.append(bars(Bars(f"hypercalls of {run.name}", "hypercalls", ordered)))
+    return drawn
+
+
+def render(results: Path) -> tuple[str, list[str]]:
+    """The page, and what it could not show."""
+    read = inputs.read(results)
+    titles: dict[str, str] = {}
+    matrix: dict[str, Any] | None = None
+    source, model = read.model
+    try:
+        if model is not None:
+            titles = {
+                backend["name"]: backend["title"]
+                if backend["inherits"] or backend["hypercalls"]
+                else "hardware"
+                for backend in model["backends"]
+            }
+            matrix = _matrix(model)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
+    groups: list[plots.Group] = []
+    machine: dict[str, str] = {}
+    source, benchmarks = read.benchmarks
+    try:
+        if benchmarks is not None:
+            groups, machine = plots.groups(benchmarks), plots.machine(benchmarks)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        style=Markup((TEMPLATES / "style.css").read_text()),  # our own
+        script=Markup((TEMPLATES / "filter.js").read_text()),  # our own
+        read=read,
+        figures=[
+            (figure, [(run, column(_column(run, figure, titles))) for run in figure.runs])
+            for figure in (read.linked, read.bound)
+        ],
+        counts=_counts(read.linked),
+        matrix=matrix,
+        groups=groups,
+        machine=machine,
+        versions=inputs.versions(),
+        binaries=inputs.binaries(),
+    )
+    return page, [source.absent for source in read.sources if source.absent]

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The disc of `./vmi iso`, booted as a disc and as a disk, by the keys of its menu."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from ci import ktap
+from ci.console import text
+from ci.iso import KEYS, iso, menu, providers
+from ci.rig import DEBUG_EXIT, QEMU_END
+from ci.util import UserError
+
+APPEND = f"checks=boot {DEBUG_EXIT}"
+DEADLINE = 120
+PASSED = 0x10 << 1 | 1
+"""QEMU's exit status by isa-debug-exit: VMI_STATUS_PASS."""
+MEDIA = {"disc": ("-cdrom", "{}"), "disk": ("-drive", "file={},format=raw,snapshot=on")}
+
+
+@pytest.fixture(scope="module")
+def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("iso") / "vmi.iso"
+    assert iso(APPEND, path) == 0
+    return path
+
+
+def boot(disc: Path, medium: str, key: str, serial: bool = True) -> tuple[int, str]:
+    """Boot from the medium, pressing `key` (none: the menu's own choice) when the menu has come; QEMU's exit
+    status and the console."""
+    option, value = MEDIA[medium]
+    machine = subprocess.Popen(
+        ["qemu-system-i386", "-machine", "pc,vmport=off", "-m", "64", "-smp", "2", "-nodefaults",
+         "-no-user-config", "-display", "none", *(("-serial", "stdio") if serial else ()), *QEMU_END,
+         option, value.format(disc)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert machine.stdin and machine.stdout
+    stop = threading.Timer(DEADLINE, machine.kill)
+    stop.start()
+    try:
+        console, pressed = b"", not key
+        while piece := os.read(machine.stdout.fileno(), 4096):
+            console += piece
+            if not pressed and b"VMI sample kernel" in console:
+                machine.stdin.write(key.encode())
+                machine.stdin.flush()
+                pressed = True
+        return machine.wait(), text(console)
+    finally:
+        stop.cancel()
+        machine.kill()
+        machine.wait()
+
+
+def bound(console: str) -> dict[str, str]:
+    """What a passing kernel says that it bound itself to."""
+    report = ktap.parse(console)
+    assert report.failures() == [], console
+    assert report.result["pass"] > 0
+    return report.binding
+
+
+def test_boots_by_itself(disc: Path) -> None:
+    status, console = boot(disc, "disc", key="")
+    binding = bound(console)
+    assert (binding["provider"], binding["source"]) == (providers()[0], "builtin")
+    assert status == PASSED
+
+
+def test_provider_built_in_from_a_disk(disc: Path) -> None:
+    status, console = boot(disc, "disk", KEYS[1])
+    assert bound(console)["source"] == "builtin"
+    assert f"vmi.provider={providers()[0]} {APPEND}" in menu(APPEND)
+    assert status == PASSED
+
+
+@pytest.mark.parametrize(("name", "key"), list(zip(providers(), KEYS[2::2], strict=False)))
+def test_provider_from_a_module(disc: Path, name: str, key: str) -> None:
+    status, console = boot(disc, "disk", key)
+    binding = bound(console)
+    assert binding["provider"] == name
+    assert binding["source"].startswith("module@0x")
+    assert status == PASSED
+
+
+def test_boots_without_a_serial_port(disc: Path) -> None:
+    assert boot(disc, "disc", key="", serial=False) == (PASSED, "")
+
+
+def test_same_bytes_again(disc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again, dated = tmp_path / "again.iso", tmp_path / "dated.iso"
+    iso(APPEND, again)
+    assert again.read_bytes() == disc.read_bytes()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    iso(APPEND, dated)
+    assert dated.read_bytes() != disc.read_bytes()
+    assert b"2001090901464000" in dated.read_bytes(), "the volume's date"
+
+
+def test_what_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="not for GRUB's command line"):
+        menu("checks='boot'")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write"):
+        iso("", tmp_path / "file/vmi.iso")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(UserError, match="SOURCE_DATE_EPOCH is not a number"):
+        iso("", tmp_path / "vmi.iso")
+    assert not (tmp_path / "vmi.iso").exists()

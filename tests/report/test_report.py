@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The page of `./vmi report`, as a browser, a keyboard, a screen reader and a printer have it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import html5lib
+import pytest
+
+from ci import figure, ktap
+from ci.boot import BOUND_FIGURE, FIGURE
+from ci.build import bound_kernel
+from ci.conformance import DOCUMENT as CONFORMANCE
+from ci.report import report
+from ci.report.inputs import BENCHMARKS
+from ci.setup import provide
+from ci.testing import JUNIT
+from ci.util import BUILD, RESULTS
+
+from ..conftest import Place, Run, places
+from .browser import Browser
+
+CHROMIUM = {"chromium": "chromium"}
+KEYS = {"Tab": 9, "Enter": 13}
+
+TESTS_OF_EACH_KIND = """
+import pytest
+
+def test_passes():
+    pass
+
+def test_fails():
+    assert "<b>expected</b>" == "seen"
+
+@pytest.mark.skip(reason="for the report")
+def test_skipped():
+    pass
+"""
+
+
+def row(place: Place, outcome: object, report: ktap.Report) -> figure.Row:
+    return figure.Row(place.configuration, place.backend, place.rig.describe(), {}, outcome, report)  # type: ignore[arg-type]
+
+
+def benchmarks() -> dict[str, object]:
+    """Every section of docs/benchmarks.md."""
+    common = {"backend": "pc", "configuration": "pc", "unit": "instructions"}
+    spread = {"median": 1.25, "mad": 0.01, "least": 1.2, "runs": 5}
+    bindings = ("static", "boot", "inline", "pointer")
+    return {
+        "schema": 1,
+        "quick": False,
+        "machine": {"processor": "Some processor", "processors": 2, "rigs": {"pc": {"qemu": "7.2"}}},
+        "calls": [{**common, "binding": b, "calls": {"CPUID": 12.0, "SetCR3": 3400.5}} for b in bindings],
+        "workloads": [
+            {
+                **common,
+                "binding": b,
+                "workloads": {"syscall": {"rounds": 10, "ticks": 4000, "per_round": 400.0}},
+            }
+            for b in bindings
+        ],
+        "boot": [{**common, "binding": b, "ticks": 123456} for b in bindings],
+        "counted": [{"backend": "pc", "title": "exits", "rows": [{"operation": "clock", "exits": "0.00"}]}],
+        "dispatch": [
+            {"call": "cli", "way": w, "unit": "nanoseconds", **spread} for w in ("direct", "pointer")
+        ],
+        "sizes": [{"name": "libvmi-pc.a", "file": 40000, "text": 20000, "data": 12, "bss": 4096}],
+        "times": [{"what": "generate", "unit": "seconds", **spread}],
+    }
+
+
+@pytest.fixture
+def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str, Path]) -> Path:
+    """A results folder as runs leave it: guests in every configuration, pytest's XML, benchmarks."""
+    if "results" not in cache:
+        folder = tmp_path_factory.mktemp("results")
+        for name, kernel in ((FIGURE.name, "sample"), (BOUND_FIGURE.name, bound_kernel("sample"))):
+            rows = [row(place, *run(place, kernel=kernel)) for place in places()]
+            (folder / name).write_text(figure.as_json(rows, figure.kernel_objects()))
+        (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
+        (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
+        (folder / "test_kinds.py").write_text(TESTS_OF_EACH_KIND)
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--junitxml={folder / JUNIT.name}",
+             "--rootdir", folder, "-p", "no:cacheprovider", "-p", "no:labgrid", folder / "test_kinds.py"],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        cache["results"] = folder
+    return cache["results"]
+
+
+@pytest.fixture(scope="module")
+def cache() -> dict[str, Path]:
+    """What tests of this file share but can only make with `run`."""
+    return {}
+
+
+@pytest.fixture
+def page(results: Path, cache: dict[str, Path]) -> Path:
+    if "page" not in cache:
+        cache["page"] = results / "report.html"
+        assert report(results, cache["page"]) == 0
+    return cache["page"]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    provide(CHROMIUM)
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser, page: Path) -> Browser:
+    """The page, fresh, without network, as most people see it."""
+    chromium.look()
+    chromium.send(
+        "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0
+    )
+    chromium.open(page)
+    return chromium
+
+
+def test_loads_alone_and_without_a_word(browser: Browser, page: Path) -> None:
+    assert [each["request"]["url"] for each in browser.of("Network.requestWillBeSent")] == [page.as_uri()]
+    assert browser.of("Log.entryAdded") == []
+    assert browser.of("Runtime.consoleAPICalled") == []
+    assert browser.of("Runtime.exceptionThrown") == []
+    assert browser.run("document.title") == "VMI SDK: report of the last runs"
+    assert not re.search(r'(?:src|href)="(?!#|data:,")', page.read_text())
+
+
+def test_figure_has_the_numbers_of_the_runs(browser: Browser, results: Path) -> None:
+    for name, section in ((FIGURE.name, "figure"), (BOUND_FIGURE.name, "bound")):
+        labels = browser.run(
+            f"[...document.querySelectorAll('#{section} figure svg')].map((s) => s.ariaLabel)"
+        )
+        texts = browser.run(
+            f"[...document.querySelectorAll('#{section} figure svg')].map((s) => s.textContent)"
+        )
+        rows = json.loads((results / name).read_text())["rows"]
+        assert len(labels) == len(texts) == len(rows) == len(places())
+        for label, text, each in zip(labels, texts, rows, strict=True):
+            calls = sum(call["count"] for call in each["calls"])
+            hypercalls = sum(one["count"] for one in each["hypercalls"])
+            passed = sum(check["status"] == "pass" for check in each["checks"])
+            for said in (f"ring {each['boot']['rpl']}", f"{passed} of {len(each['checks'])} checks passed"):
+                assert said in label and said in text
+            assert f"{calls:,} calls" in label and f"{calls:,}" in text
+            assert f"{hypercalls:,} hypercalls" in label and f"{hypercalls:,}" in text
+
+
+def test_accessible(browser: Browser) -> None:
+    """Everything opened, so that nothing hides from axe-core."""
+    browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert browser.axe() == []
+    browser.look("dark")
+    assert browser.axe("color-contrast") == []
+
+
+def test_problems_would_be_found(browser: Browser) -> None:
+    browser.run("document.querySelector('#figure figure svg').removeAttribute('aria-label')")
+    browser.run("document.documentElement.style.setProperty('--quiet', '#cccccc')")
+    browser.run("document.querySelector('#figure .scroll').removeAttribute('tabindex')")
+    browser.look(width=360)
+    found = {line.split(":")[0] for line in browser.axe(within="#figure")}
+    assert found == {"svg-img-alt", "color-contrast", "scrollable-region-focusable"}
+
+
+def test_results_can_be_seen(browser: Browser) -> None:
+    browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    words = browser.run(
+        "[...document.querySelectorAll('.status')].filter((each) => each.getBoundingClientRect().x >= 0)"
+        ".map((each) => each.textContent)"
+    )
+    assert len(words) == browser.run("document.querySelectorAll('.status').length")
+    assert set(words) == {"✓ pass", "✗ FAIL", "– skip"}
+
+
+def test_fits_a_telephone(browser: Browser) -> None:
+    browser.look(width=360)
+    browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert browser.run("document.documentElement.scrollWidth") <= 360
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.1, relative luminance, of #rrggbb."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(("scheme", "media"), [("light", ""), ("dark", ""), ("dark", "print")])
+def test_drawings_are_readable(browser: Browser, scheme: str, media: str) -> None:
+    """axe-core does not look into drawings: their colours have WCAG's contrast, 4.5 to 1 for text and 3 to 1
+    for shapes."""
+    browser.look(scheme, media=media)
+    names = ("back", "raised", "text", "quiet", "accent", "kernel", "library", "below", "good", "bad")
+    colours = browser.run(
+        f"Object.fromEntries({json.dumps(names)}.map((name) => [name,"
+        " getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim()]))"
+    )
+    if media == "print":
+        assert colours["back"] == "#ffffff"
+    text = [("text", box) for box in ("back", "raised", "kernel", "library", "below")]
+    text += [(name, "back") for name in ("quiet", "good", "bad")]
+    for front, back, least in [*((*pair, 4.5) for pair in text), ("accent", "back", 3)]:
+        light, dark = sorted((luminance(colours[front]), luminance(colours[back])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= least, (front, back)
+    clipped = browser.run(
+        "[...document.querySelectorAll('svg text')].filter((text) => {"
+        " const box = text.getBBox(); const view = text.ownerSVGElement.viewBox.baseVal;"
+        " return box.x < -1 || box.x + box.width > view.width + 1 || box.y + box.height > view.height + 1;"
+        "}).map((text) => text.textContent)"
+    )
+    assert clipped == []
+
+
+def shown(browser: Browser) -> list[str]:
+    """Calls that the support matrix shows."""
+    names: list[str] = browser.run(
+        "[...document.querySelectorAll('#matrix-table .call')].filter((row) => row.offsetParent)"
+        ".map((row) => row.querySelector('th').textContent)"
+    )
+    return names
+
+
+def press(browser: Browser, key: str) -> None:
+    browser.press(key, KEYS[key], "\r" if key == "Enter" else "")
+
+
+def focused(browser: Browser) -> str:
+    return str(browser.run("document.activeElement.id || document.activeElement.className"))
+
+
+def test_works_by_keyboard(browser: Browser) -> None:
+    press(browser, "Tab")
+    assert focused(browser) == "skip-link"
+    press(browser, "Enter")
+    assert focused(browser) == "content"
+    for _ in range(30):
+        press(browser, "Tab")
+        if focused(browser) == "filter-text":
+            break
+    assert focused(browser) == "filter-text"
+    assert browser.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    model = json.loads((BUILD / "generated/model.json").read_text())
+    every = [call["name"] for call in model["spec"]["calls"]]
+    assert sorted(shown(browser)) == sorted(every)
+    browser.send("Input.insertText", text="setcr3")
+    assert shown(browser) == ["SetCR3"]
+    assert browser.run("document.getElementById('filter-count').textContent") == f"1 of {len(every)} calls"
+    browser.run("document.getElementById('filter').reset()")
+    browser.run("new Promise((done) => setTimeout(done, 50))")
+    assert len(shown(browser)) == len(every)
+    browser.run("document.querySelector('#checks details summary').focus()")
+    press(browser, "Enter")
+    assert browser.run("document.querySelector('#checks details').open") is True
+
+
+def test_matrix_is_filtered_by_kind_and_backend(browser: Browser) -> None:
+    model = json.loads((BUILD / "generated/model.json").read_text())
+    for backend in model["backends"]:
+        browser.run(
+            f"document.getElementById('filter-backend').value = {json.dumps(backend['name'])};"
+            "document.getElementById('filter-kind').value = 'hypercall';"
+            "document.getElementById('filter-kind').dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+        wanted = [name for name, way in backend["calls"].items() if way["kind"] == "hypercall"]
+        assert sorted(shown(browser)) == sorted(wanted)
+
+
+def test_whole_without_scripts(browser: Browser, page: Path) -> None:
+    browser.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(page)
+        assert len(shown(browser)) > 80
+        assert browser.run("document.getElementById('filter').hidden") is True
+    finally:
+        browser.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_prints(browser: Browser) -> None:
+    """On pages of A4, dark scheme or not; the print is kept, and pictures, to be looked at."""
+    for name, scheme, width in (("light", "light", 1280), ("dark", "dark", 1280), ("narrow", "light", 360)):
+        browser.look(scheme, width)
+        picture = browser.send("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        keep(f"report-{name}.png", picture["data"])
+    browser.look("dark")
+    data = keep("report.pdf", browser.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+    assert data.startswith(b"%PDF")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 40
+
+
+def keep(name: str, data: str) -> bytes:
+    path = RESULTS / "test" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(base64.b64decode(data))
+    return path.read_bytes()
+
+
+def test_page_is_html(page: Path) -> None:
+    html5lib.HTMLParser(strict=True).parse(page.read_text())
+
+
+def test_results_are_in_it(page: Path) -> None:
+    text = page.read_text()
+    assert "1 passed, 1 failed, 1 skipped" in text
+    assert "&lt;b&gt;expected&lt;/b&gt;" in text and "<b>expected" not in text
+    assert "for the report" in text
+    for place in places():
+        assert f"Console of {place} (" in text
+    for said in ("SetCR3", "3400.50", "123,456", "libvmi-pc.a", "Some processor", "exits"):
+        assert said in text
+    assert "Not here." not in text
+
+
+def test_same_page_again(page: Path, results: Path, tmp_path: Path) -> None:
+    report(results, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+
+
+def test_failures_are_told(results: Path, tmp_path: Path, chromium: Browser) -> None:
+    """Text of a console never becomes part of the page."""
+    document = json.loads((results / FIGURE.name).read_text())
+    each = document["rows"][0]
+    each["passed"], each["failures"] = False, ["not ok 1 boot.information: <script>alert(1)</script>"]
+    each["checks"][0]["status"] = "fail"
+    each["console"] = "</pre><script>console.error('run')</script>"
+    (tmp_path / FIGURE.name).write_text(json.dumps(document))
+    path = tmp_path / "report.html"
+    report(tmp_path, path)
+    chromium.look()
+    chromium.open(path)
+    assert chromium.of("Runtime.consoleAPICalled") == []
+    assert chromium.run("document.scripts.length") == 1
+    assert "1 FAILED" in chromium.run("document.querySelector('#figure figure svg').textContent")
+    assert "✗ FAIL" in chromium.run("document.querySelector('#figure tbody tr').textContent")
+    assert chromium.axe(within="#figure") == chromium.axe(within="#checks") == []
+
+
+def test_what_is_missing_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], chromium: Browser
+) -> None:
+    path = tmp_path / "report.html"
+    assert report(tmp_path, path) == 0
+    lines = capsys.readouterr().out
+    for word in ("boot", "boot any", "conformance", "bench", "test"):
+        assert f"not run; ./vmi {word} makes it\n" in lines
+        assert f"not run; ./vmi {word} makes it." in path.read_text()
+    html5lib.HTMLParser(strict=True).parse(path.read_text())
+    chromium.look()
+    chromium.open(path)
+    assert chromium.axe() == []
+
+
+@pytest.mark.parametrize(
+    "name", [FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name]
+)
+@pytest.mark.parametrize("content", ["", "[1]", '{"rows": [{}], "calls": [{}]}'])
+def test_what_is_damaged_is_said(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert report(tmp_path, tmp_path / "report.html") == 0
+    assert re.search(rf"{name} is (damaged|of another version); ", (tmp_path / "report.html").read_text())
