@@ -247,7 +247,6 @@ WORDS: dict[str, Callable[[list[str]], int]] = {
     "test": _test,
     "bench": _bench,
     "regenerate": _plain(_regenerate),
-    "generate": _plain(_regenerate),
     "lint": _lint,
     "lint-tree": _plain(_lint_tree),
     "diff": _diff,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ci.cli import WORDS
+
 from ..conftest import places
 
 
@@ -23,8 +25,7 @@ def test_help(root: Path, words: tuple[str, ...]) -> None:
     done = vmi(root, *words)
     assert done.returncode == 0
     assert done.stderr == ""
-    every = "boot test build regenerate bench report iso lint diff lint-tree setup vendor".split()
-    for word in every:
+    for word in WORDS:
         assert f"./vmi {word}" in done.stdout
 
 
