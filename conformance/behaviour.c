@@ -399,7 +399,8 @@ bool behaviour_console_input(uint32_t kib)
     print("# input ready\n");
     while (received < wanted && vmi_clock_nanoseconds() - last < INPUT_SECONDS * 1000000000ull) {
         char bytes[100];
-        int32_t count = vmi_console_read(bytes, sizeof(bytes));
+        uint32_t left = wanted - received;
+        int32_t count = vmi_console_read(bytes, left < sizeof(bytes) ? left : sizeof(bytes));
         if (count < 0)
             break;
         for (int32_t i = 0; i < count; i++) {
