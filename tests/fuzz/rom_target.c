@@ -187,6 +187,15 @@ static bool are_nops(const uint8_t *bytes, uint32_t length)
     return true;
 }
 
+/* Nothing but prefixes of the instruction behind: CS or SS overrides. */
+static bool are_prefixes(const uint8_t *bytes, uint32_t length)
+{
+    for (uint32_t i = 0; i < length; i++)
+        if (bytes[i] != bytes[0])
+            return false;
+    return bytes[0] == 0x2e || bytes[0] == 0x36;
+}
+
 static void hold_site(const struct vmi__rom *rom, const struct vmi__site *site,
                       const uint8_t *bytes, bool jump, struct vmi__site_counts *left)
 {
@@ -204,7 +213,7 @@ static void hold_site(const struct vmi__rom *rom, const struct vmi__site *site,
                        site->length - prefixes - call.inline_length));
         left->instruction--;
     } else if (call.kind == VMI__ROM_NOP && !jump) {
-        HOLDS(are_nops(bytes, site->length));
+        HOLDS(are_nops(bytes, site->length) || are_prefixes(bytes, site->length));
         left->nop--;
     } else {
         HOLDS(leads_to(bytes, site->address, TEXT_ADDRESS + call.target));

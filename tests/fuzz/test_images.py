@@ -234,10 +234,40 @@ def test_instructions_that_do_not_fit_are_called(binder: CDLL) -> None:
 
 
 @pytest.mark.parametrize("length", range(5, 16))
-def test_site_becomes_nops(provider: Loaded, length: int) -> None:
-    reason, code, counts = provider.bind(*kernel((0, 2, length)))
+@pytest.mark.parametrize(
+    ("behind", "prefix", "size"),
+    [
+        ("f4", b"\x2e", 1),  # hlt
+        ("89c2", b"\x2e", 2),  # mov %eax, %edx
+        ("8b442408", b"\x36", 4),  # mov 8(%esp), %eax
+        ("8b00", b"", 2),  # mov (%eax), %eax
+        ("74fe", b"", 2),  # je
+        ("0f1f00", b"", 3),  # nop, with an operand
+        ("2e8b00", b"", 3),  # mov %cs:(%eax), %eax
+    ],
+)
+def test_site_of_nothing(provider: Loaded, length: int, behind: str, prefix: bytes, size: int) -> None:
+    """Prefixes of the instruction behind, where these say nothing and it stays within 15 bytes; else nops."""
+    before, sites = kernel((0, 2, length))
+    rest = bytes.fromhex(behind)
+    before = before[:length] + rest + before[length + len(rest) :]
+    reason, code, counts = provider.bind(before, sites)
     assert (reason, counts) == ("", (0, 0, 1))
-    assert code[:length] == nops(length)
+    assert code[:length] == (prefix * length if prefix and length + size <= 15 else nops(length))
+    assert code[length:] == before[length:]
+
+
+def test_site_of_nothing_at_the_end(provider: Loaded) -> None:
+    reason, code, _ = provider.bind(*kernel((64 - 5, 2, 5)))
+    assert reason == ""
+    assert code[64 - 5 :] == nops(5)
+
+
+def test_sites_of_nothing_in_a_row(provider: Loaded) -> None:
+    """Two of them are prefixes of one instruction, three are too many for it."""
+    _, code, counts = provider.bind(*kernel((0, 2, 5), (5, 2, 5), (10, 2, 5)))
+    assert counts == (0, 0, 3)
+    assert code[:16] == nops(5) + b"\x2e" * 10 + b"\xf4"
 
 
 def test_jump_stays_a_jump(binder: CDLL) -> None:
