@@ -18,6 +18,7 @@ from .util import BUILD, ROOT, UserError, progress, write_if_changed
 CROSS_FILE = ROOT / "cross/i386-gcc.ini"
 BOUND = "any"
 """What stands for a backend's name in kernels that choose among all of them when they start."""
+MULTIBOOT_MAGIC = 0x1BADB002
 PAGES = ("support-matrix.md", "reference")
 
 
@@ -75,6 +76,13 @@ def kernels(name: str) -> dict[str, Path]:
 def rom(backend: str) -> Path:
     """The provider image of a backend."""
     return BUILD / f"backends/{backend}.rom"
+
+
+def loaded_by_multiboot() -> list[str]:
+    """Backends whose kernels a PC's loaders (GRUB, QEMU) start by multiboot: those with its header, which is
+    looked for in the first 8 KiB (Multiboot Specification 0.6.96, 3.1)."""
+    header = MULTIBOOT_MAGIC.to_bytes(4, "little")
+    return [name for name, path in kernels("sample").items() if header in path.read_bytes()[:8192]]
 
 
 def bound_kernel(name: str) -> Path:

@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .backends import backends
-from .build import bound_kernel, build
+from .build import bound_kernel, build, loaded_by_multiboot
 from .setup import provide
 from .util import BUILD, ROOT, UserError, progress, write_if_changed
 
@@ -59,25 +58,13 @@ menuentry '{{title}} ({{key}})' --hotkey={{key}} {{{{
 """
 
 
-def providers() -> list[str]:
-    """Backends for machines that GRUB starts: the first one, which is the hardware's, and its heirs. Any
-    other hypervisor enters kernels in its own way."""
-    parents = backends()
-    hardware = next(iter(parents))
-
-    def root(name: str) -> str:
-        return root(parents[name]) if parents[name] else name
-
-    return [name for name in parents if root(name) == hardware]
-
-
 def menu(append: str) -> str:
     """GRUB's configuration: what the kernel finds by itself, then each provider by name, built in and as a
     module."""
     if not append.isprintable() or set(append) & set("'\"\\$;{}|&<>"):
         raise UserError(f"not for GRUB's command line: {append!r}", 2)
     entries = [("VMI sample kernel", "", "")]
-    for name in providers():
+    for name in loaded_by_multiboot():
         chosen = f" vmi.provider={name}"
         entries += [
             (f"... with provider {name}, built in", chosen, ""),
@@ -115,7 +102,7 @@ def image(configuration: str, date: int) -> bytes:
         grub = tree / "boot/grub"
         grub.mkdir(parents=True)
         shutil.copyfile(bound_kernel("sample"), tree / "boot" / KERNEL)
-        for name in providers():
+        for name in loaded_by_multiboot():
             shutil.copyfile(BUILD / f"backends/{name}.rom", tree / f"boot/{name}.rom")
         (grub / "grub.cfg").write_text(configuration)
         find.write_text(FIND)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from ci.build import bound_kernel, kernels
+from ci.build import bound_kernel, kernels, loaded_by_multiboot
 from ci.util import BUILD
 
 from ..conftest import Place, Run, places
@@ -60,11 +60,8 @@ def test_the_file_is_the_one_that_is_shipped() -> None:
 
 
 def roms() -> list[Path]:
-    """Images that a plain machine can use, whoever they are for: those of libraries that inherit from the
-    first backend, and its own."""
-    model = json.loads((BUILD / "generated/model.json").read_text())
-    names = [b["name"] for b in model["backends"] if HARDWARE.backend in (b["name"], b["inherits"])]
-    return [BUILD / f"backends/{name}.rom" for name in names]
+    """Images that a plain machine can use, whoever they are for."""
+    return [BUILD / f"backends/{name}.rom" for name in loaded_by_multiboot()]
 
 
 @pytest.mark.parametrize("rom", roms(), ids=lambda path: path.stem)

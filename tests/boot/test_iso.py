@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
+from ci.build import loaded_by_multiboot
 from ci.console import text
-from ci.iso import KEYS, iso, menu, providers
+from ci.iso import KEYS, iso, menu
 from ci.rig import DEBUG_EXIT, QEMU_END
 from ci.util import UserError
 
@@ -69,18 +70,18 @@ def bound(console: str) -> dict[str, str]:
 def test_boots_by_itself(disc: Path) -> None:
     status, console = boot(disc, "disc", key="")
     binding = bound(console)
-    assert (binding["provider"], binding["source"]) == (providers()[0], "builtin")
+    assert (binding["provider"], binding["source"]) == (loaded_by_multiboot()[0], "builtin")
     assert status == PASSED
 
 
 def test_provider_built_in_from_a_disk(disc: Path) -> None:
     status, console = boot(disc, "disk", KEYS[1])
     assert bound(console)["source"] == "builtin"
-    assert f"vmi.provider={providers()[0]} {APPEND}" in menu(APPEND)
+    assert f"vmi.provider={loaded_by_multiboot()[0]} {APPEND}" in menu(APPEND)
     assert status == PASSED
 
 
-@pytest.mark.parametrize(("name", "key"), list(zip(providers(), KEYS[2::2], strict=False)))
+@pytest.mark.parametrize(("name", "key"), list(zip(loaded_by_multiboot(), KEYS[2::2], strict=False)))
 def test_provider_from_a_module(disc: Path, name: str, key: str) -> None:
     status, console = boot(disc, "disk", key)
     binding = bound(console)

@@ -78,7 +78,8 @@ def test_installed_generator_renders_the_same(installed: Path, tmp_path: Path) -
     """From the installed specification and the installed backends, to the build's bytes."""
     folders = [installed / "share/vmi/backends" / name for name in NAMES]
     subprocess.run(
-        [installed / "bin/vmigen", "generate", "--backends", *folders, "--out", tmp_path],
+        [installed / "bin/vmigen", "generate", "--backends", *folders, "--out", tmp_path,
+         "--checks", BUILD / "generated/checks.json"],
         check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     rendered = [path for path in tmp_path.rglob("*") if path.is_file()]

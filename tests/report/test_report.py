@@ -24,7 +24,7 @@ from ci.setup import provide
 from ci.testing import JUNIT
 from ci.util import BUILD, RESULTS
 
-from ..conftest import Place, Run, places
+from ..conftest import Place, Run, whole_places
 from .browser import Browser
 
 CHROMIUM = {"chromium": "chromium"}
@@ -83,7 +83,7 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
     if "results" not in cache:
         folder = tmp_path_factory.mktemp("results")
         for name, kernel in ((FIGURE.name, "sample"), (BOUND_FIGURE.name, bound_kernel("sample"))):
-            rows = [row(place, *run(place, kernel=kernel)) for place in places()]
+            rows = [row(place, *run(place, kernel=kernel)) for place in whole_places()]
             (folder / name).write_text(figure.as_json(rows, figure.kernel_objects()))
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
@@ -148,7 +148,7 @@ def test_figure_has_the_numbers_of_the_runs(browser: Browser, results: Path) -> 
             f"[...document.querySelectorAll('#{section} figure svg')].map((s) => s.textContent)"
         )
         rows = json.loads((results / name).read_text())["rows"]
-        assert len(labels) == len(texts) == len(rows) == len(places())
+        assert len(labels) == len(texts) == len(rows) == len(whole_places())
         for label, text, each in zip(labels, texts, rows, strict=True):
             calls = sum(call["count"] for call in each["calls"])
             hypercalls = sum(one["count"] for one in each["hypercalls"])
@@ -317,7 +317,7 @@ def test_results_are_in_it(page: Path) -> None:
     assert "1 passed, 1 failed, 1 skipped" in text
     assert "&lt;b&gt;expected&lt;/b&gt;" in text and "<b>expected" not in text
     assert "for the report" in text
-    for place in places():
+    for place in whole_places():
         assert f"Console of {place} (" in text
     for said in ("SetCR3", "3400.50", "123,456", "libvmi-pc.a", "Some processor", "exits"):
         assert said in text
