@@ -8,6 +8,7 @@
 #     set KEY VALUE       an option of the next guest; the backend's part reads it as $opt_KEY
 #     run KERNEL          run /guests/KERNEL with these options; the options are forgotten afterwards
 #     end                 power off
+#     (an empty line)     nothing
 #
 # Everything said goes to the same port as lines `@TAG TEXT`: `@console` is the guest's own output,
 # `@done` ends a run, `@ready` says that the rig has come up. Other tags are the backend's.
@@ -79,6 +80,7 @@ while read -r word rest <&3; do
         end)
             break
             ;;
+        '') ;; # a nudge of the host's, while a guest ran
         *)
             say error "unknown command: $word"
             ;;

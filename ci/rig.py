@@ -43,6 +43,11 @@ Live = Callable[[str], None]
 LIMITED_KERNEL = "unpaged"
 """What a limited configuration can still boot."""
 
+NUDGE_SECONDS = 3.0
+"""After so much silence of a running guest its rig gets an empty line. QEMU's TCG now and then loses an interrupt
+request that comes while it enters or leaves a nested guest, the rig's kernel with it its tick, and any further
+interrupt makes the local APIC ask again; the serial port's is one."""
+
 UNUSED_SECONDS = 3 * 86400
 """An image that nobody has wanted for this long goes when a new one is made."""
 
@@ -392,10 +397,15 @@ class ControlSession(Session):
         frames: dict[str, list[str]] = {}
         deadline = time.monotonic() + seconds
         while True:
+            left = deadline - time.monotonic()
             silent = False
             try:
-                line = self.strategy.line(max(0.1, deadline - time.monotonic()))
+                line = self.strategy.line(max(0.1, min(left, NUDGE_SECONDS)))
             except TimeoutError:
+                if left > NUDGE_SECONDS:
+                    if last == "done":
+                        self.send("")
+                    continue
                 line, silent = None, True
                 self.broken = f"the {self.name} rig has not answered for {seconds:g} s"
                 self._where()
