@@ -44,9 +44,9 @@ LIMITED_KERNEL = "unpaged"
 """What a limited configuration can still boot."""
 
 NUDGE_SECONDS = 3.0
-"""After so much silence of a running guest its rig gets an empty line. QEMU's TCG now and then loses an interrupt
-request that comes while it enters or leaves a nested guest, the rig's kernel with it its tick, and any further
-interrupt makes the local APIC ask again; the serial port's is one."""
+"""After so much silence of a running guest its rig gets an empty line. QEMU's TCG now and then loses an
+interrupt request that comes while it enters or leaves a nested guest, the rig's kernel with it its tick, and
+any further interrupt makes the local APIC ask again; the serial port's is one."""
 
 UNUSED_SECONDS = 3 * 86400
 """An image that nobody has wanted for this long goes when a new one is made."""

@@ -70,7 +70,7 @@ static int call(int number, unsigned a, unsigned b, unsigned c, unsigned d)
 }
 
 /* ---- what the library wants from others ---- */
-struct vmi_boot_info vmi__boot = {.cpu_count = 2};
+struct vmi_boot_info vmi__boot = {.cpu_count = 2, .linear_base = 0xc0000000};
 uint64_t vmi__native_tsc_hz = 2000000000;
 uint32_t vmi__native_cpus_started = 1;
 static uint32_t current;
