@@ -15,25 +15,12 @@
 #include "cases.h"
 #include "checks.h"
 #include "contract.h"
-#include "descriptors.h"
-#include "fpu.h"
-#include "frames.h"
 #include "ktap.h"
 #include "options.h"
-#include "paging.h"
 #include "panic.h"
 #include "report.h"
-#include "smp.h"
+#include "start.h"
 #include "string.h"
-#include "syscall.h"
-#include "threads.h"
-#include "timer.h"
-#include "traps.h"
-
-/* Called by the library, with the state of docs/architecture.md, "Boot contract". */
-void kernel_main(const struct vmi_boot_info *boot);
-
-static const struct vmi_boot_info *boot_info;
 
 /* The sample kernel's checks of devices, but for the one that binds the console's event, which is
  * bound. */
@@ -52,7 +39,7 @@ static bool option_is(const char *name, const char *value)
 {
     char word[16];
     size_t length = strlen(value) + 1;
-    return option_value(boot_info->command_line, name, word, sizeof(word)) &&
+    return option_value(checks_boot_info->command_line, name, word, sizeof(word)) &&
            string_equal(word, value, length);
 }
 
@@ -62,7 +49,7 @@ static uint32_t option_number(const char *name)
     char word[16];
     uint32_t number = 0;
 
-    option_value(boot_info->command_line, name, word, sizeof(word));
+    option_value(checks_boot_info->command_line, name, word, sizeof(word));
     for (const char *digit = word; *digit >= '0' && *digit <= '9'; digit++)
         number = 10 * number + (uint32_t)(*digit - '0');
     return number;
@@ -89,15 +76,11 @@ static void end_early(void)
         vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }
 
-static void start(void)
+void kernel_start(void)
 {
     static const struct check nothing[] = {{NULL, NULL}};
     char pattern[64];
 
-    thread_create_idle(0);
-    vmi_enable_interrupts();
-    timer_init_cpu();
-    checks_boot_info = boot_info;
     end_early();
     cases_bind_console();
     choose_devices();
@@ -109,30 +92,9 @@ static void start(void)
         checks_other_devices, checks_behaviour, checks_start,      &checks_cpus[1],
         checks_across,        checks_matrix,
     };
-    option_value(boot_info->command_line, "checks", pattern, sizeof(pattern));
+    option_value(checks_boot_info->command_line, "checks", pattern, sizeof(pattern));
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);
-    report(boot_info, &result);
+    report(checks_boot_info, &result);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
-}
-
-/* Has a thread's stack, so that traps find a thread from here on. */
-static void bring_up(void)
-{
-    frames_init(boot_info);
-    paging_init(boot_info);
-    descriptors_init(boot_info);
-    traps_init();
-    fpu_init();
-    fpu_init_cpu();
-    syscall_init();
-    smp_init(boot_info);
-    timer_init();
-    start();
-}
-
-void kernel_main(const struct vmi_boot_info *boot)
-{
-    boot_info = boot;
-    threads_start(bring_up);
 }

@@ -9,31 +9,18 @@
 
 #include "bench.h"
 #include "checks.h"
-#include "descriptors.h"
-#include "fpu.h"
-#include "frames.h"
 #include "ktap.h"
 #include "options.h"
-#include "paging.h"
 #include "panic.h"
 #include "report.h"
-#include "smp.h"
-#include "syscall.h"
-#include "threads.h"
-#include "timer.h"
-#include "traps.h"
-
-/* Called by the library, with the state of docs/architecture.md, "Boot contract". */
-void kernel_main(const struct vmi_boot_info *boot);
-
-static const struct vmi_boot_info *boot_info;
+#include "start.h"
 
 static void run_checks(void)
 {
     char word[16], pattern[64];
 
-    option_value(boot_info->command_line, "checks", pattern, sizeof(pattern));
-    option_value(boot_info->command_line, "test", word, sizeof(word));
+    option_value(checks_boot_info->command_line, "checks", pattern, sizeof(pattern));
+    option_value(checks_boot_info->command_line, "test", word, sizeof(word));
     const struct check *on_purpose = checks_on_purpose(word);
     if (on_purpose == NULL)
         panic("unknown option test=%s", word);
@@ -45,43 +32,16 @@ static void run_checks(void)
     };
     struct ktap_result result =
         ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, on_purpose);
-    report(boot_info, &result);
+    report(checks_boot_info, &result);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
 }
 
-/* The first thread. */
-static void start(void)
+void kernel_start(void)
 {
     char word[16];
 
-    thread_create_idle(0);
-    vmi_enable_interrupts();
-    timer_init_cpu();
-    checks_boot_info = boot_info;
-
-    if (option_value(boot_info->command_line, "bench", word, sizeof(word)))
+    if (option_value(checks_boot_info->command_line, "bench", word, sizeof(word)))
         bench(word);
     run_checks();
-}
-
-/* Has a thread's stack, so that traps find a thread from here on. */
-static void bring_up(void)
-{
-    frames_init(boot_info);
-    paging_init(boot_info);
-    descriptors_init(boot_info);
-    traps_init();
-    fpu_init();
-    fpu_init_cpu();
-    syscall_init();
-    smp_init(boot_info);
-    timer_init();
-    start();
-}
-
-void kernel_main(const struct vmi_boot_info *boot)
-{
-    boot_info = boot;
-    threads_start(bring_up);
 }
