@@ -326,23 +326,7 @@ static void start_twice(void)
     static uint32_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    struct vmi_dtr gdt = descriptors_gdt(), idt = descriptors_idt();
-    struct vmi_ap_state state = {
-        .cr0 = vmi_get_cr0(),
-        .cr3 = aspace_cr3(&kernel_aspace),
-        .cr4 = vmi_get_cr4(),
-        .eip = (uint32_t)(uintptr_t)smp_park_if_asked,
-        .eflags = EFLAGS_FIXED,
-        .esp = (uint32_t)(uintptr_t)&stack[60],
-        .cs = (uint16_t)kernel_cs(),
-        .ss = (uint16_t)kernel_ss(),
-        .ds = USER_DS,
-        .es = USER_DS,
-        .gdtr_limit = gdt.limit,
-        .gdtr_base = gdt.base,
-        .idtr_base = idt.base,
-        .idtr_limit = idt.limit,
-    };
+    struct vmi_ap_state state = smp_first_state(smp_park_if_asked, &stack[60]);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
 }

@@ -89,18 +89,15 @@ static void __attribute__((noreturn)) begin(void)
     thread_run_idle();
 }
 
-int32_t smp_start(uint32_t cpu)
+struct vmi_ap_state smp_first_state(void (*code)(void), const void *stack)
 {
-    struct thread *idle = thread_create_idle(cpu);
     struct vmi_dtr gdt = descriptors_gdt(), idt = descriptors_idt();
-    /* The stack begins with the return address of a function that does not return. */
-    uint32_t *stack = (uint32_t *)(uintptr_t)thread_stack_top(idle) - 1;
-    *stack = 0;
-    struct vmi_ap_state state = {
+
+    return (struct vmi_ap_state){
         .cr0 = vmi_get_cr0(),
         .cr3 = aspace_cr3(&kernel_aspace),
         .cr4 = vmi_get_cr4(),
-        .eip = (uint32_t)(uintptr_t)begin,
+        .eip = (uint32_t)(uintptr_t)code,
         .eflags = EFLAGS_FIXED,
         .esp = (uint32_t)(uintptr_t)stack,
         .cs = (uint16_t)kernel_cs(),
@@ -112,6 +109,15 @@ int32_t smp_start(uint32_t cpu)
         .idtr_base = idt.base,
         .idtr_limit = idt.limit,
     };
+}
+
+int32_t smp_start(uint32_t cpu)
+{
+    struct thread *idle = thread_create_idle(cpu);
+    /* The stack begins with the return address of a function that does not return. */
+    uint32_t *stack = (uint32_t *)(uintptr_t)thread_stack_top(idle) - 1;
+    *stack = 0;
+    struct vmi_ap_state state = smp_first_state(begin, stack);
 
     descriptors_add_cpu(cpu);
     int32_t result = vmi_set_initial_ap_state(&state, boot_info->apic_id[cpu]);

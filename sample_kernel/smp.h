@@ -13,6 +13,10 @@
  */
 void smp_init(const struct vmi_boot_info *boot);
 
+/* The state in which a further CPU begins: in `code`, on `stack`, as the kernel has its own CPUs.
+ */
+struct vmi_ap_state smp_first_state(void (*code)(void), const void *stack);
+
 /* Starts a CPU and waits until it runs threads. 0, a VMI error, or VMI_EIO if it stays silent. */
 int32_t smp_start(uint32_t cpu);
 
