@@ -28,14 +28,14 @@ QEMU = "qemu-system-i386"
 class PcSession(Session):
     """Nothing is kept between guests: each has a machine of its own."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, machine: str, logs: Path) -> None:
+        self.machine = machine
         self.logs = logs
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         machine = Machine(
             qemu=QEMU,
-            # No hypervisor's interface, which QEMU's default machine has.
-            machine="pc,vmport=off",
+            machine=guest.options.get("machine", self.machine),
             cpu=guest.options.get("cpu", "qemu32"),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
@@ -49,11 +49,14 @@ class PcSession(Session):
 
 
 class BackendRig(Rig):
-    """Options of a guest: `cpu` and `accel` (QEMU's), `qemu` (further arguments, for example -icount)."""
+    """Options of a guest: `cpu`, `machine` and `accel` (QEMU's), `qemu` (further arguments, for example
+    -icount)."""
 
     configurations = (Configuration("native", "hardware"),)
     instruction_counter = {"qemu": "-icount shift=0"}
     option_roms = True
+    # No hypervisor's interface, which QEMU's default machine has.
+    machine = "pc,vmport=off"
 
     def describe(self) -> dict[str, str]:
         try:
@@ -64,4 +67,4 @@ class BackendRig(Rig):
 
     @contextlib.contextmanager
     def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
-        yield PcSession(logs)
+        yield PcSession(self.machine, logs)
