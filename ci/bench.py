@@ -23,7 +23,7 @@ from typing import Any
 
 from .backends import backends
 from .boot import choose
-from .build import BOUND, CROSS_FILE, bound_kernel, build, kernels
+from .build import BOUND, CROSS_FILE, bound_kernel, build, kernels, rom
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
 from .util import BUILD, RESULTS, ROOT, UserError, progress, write_if_changed
 
@@ -206,7 +206,7 @@ def dispatch(results: Results, runs: int) -> None:
 def sizes(results: Results) -> None:
     """Libraries by size(1), images and kernels by what their files hold."""
     every = {f"libvmi-{name}.a": BUILD / f"backends/libvmi-{name}.a" for name in backends()}
-    every |= {f"{name}.rom": BUILD / f"backends/{name}.rom" for name in backends()}
+    every |= {f"{name}.rom": rom(name) for name in backends()}
     every |= {path.name: path for path in kernels("sample").values()}
     every |= {path.name: path for path in (BUILD / f"sample_kernel/vmi-{BOUND}.elf",)}
     for name, path in every.items():

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .build import bound_kernel, build, loaded_by_multiboot
+from .build import bound_kernel, build, loaded_by_multiboot, rom
 from .setup import provide
 from .util import BUILD, ROOT, UserError, progress, write_if_changed
 
@@ -103,7 +103,7 @@ def image(configuration: str, date: int) -> bytes:
         grub.mkdir(parents=True)
         shutil.copyfile(bound_kernel("sample"), tree / "boot" / KERNEL)
         for name in loaded_by_multiboot():
-            shutil.copyfile(BUILD / f"backends/{name}.rom", tree / f"boot/{name}.rom")
+            shutil.copyfile(rom(name), tree / f"boot/{name}.rom")
         (grub / "grub.cfg").write_text(configuration)
         find.write_text(FIND)
         _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-d", str(GRUB), "-p", "/boot/grub", "-c", str(find),

@@ -8,7 +8,6 @@
 extern const char vmi_image_start[], vmi_image_end[]; /* runtime/kernel.ld */
 
 struct vmi__kernel vmi__kernel = {
-    .size = sizeof(struct vmi__kernel),
     .image_start = vmi_image_start,
     .image_end = vmi_image_end,
     .main = kernel_main,

@@ -61,7 +61,6 @@ void kernel_main_unpaged(const struct vmi_boot_info *boot) __attribute__((weak))
  * binder's.
  */
 struct vmi__kernel {
-    uint32_t size;                       /* of this structure, in bytes */
     const char *image_start, *image_end; /* the whole kernel in memory */
     void (*main)(const struct vmi_boot_info *boot);
     void (*main_unpaged)(const struct vmi_boot_info *boot); /* or 0 */

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from ci.build import bound_kernel, kernels, loaded_by_multiboot
+from ci.build import bound_kernel, kernels, loaded_by_multiboot, rom
 from ci.util import BUILD
 
 from ..conftest import Place, Run, places
@@ -61,7 +61,7 @@ def test_the_file_is_the_one_that_is_shipped() -> None:
 
 def roms() -> list[Path]:
     """Images that a plain machine can use, whoever they are for."""
-    return [BUILD / f"backends/{name}.rom" for name in loaded_by_multiboot()]
+    return [rom(name) for name in loaded_by_multiboot()]
 
 
 @pytest.mark.parametrize("rom", roms(), ids=lambda path: path.stem)
@@ -80,7 +80,7 @@ def test_provider_from_outside(run: Run, rom: Path, option: str, source: str) ->
 
 def test_outside_goes_before_inside(run: Run) -> None:
     """Without being asked: a provider beside the kernel wins over one in it, if it finds itself at home."""
-    own = BUILD / f"backends/{HARDWARE.backend}.rom"
+    own = rom(HARDWARE.backend)
     _, report = run(
         HARDWARE, "checks=boot", bound_kernel("sample"), options={"qemu": f"-option-rom {own} -initrd {own}"}
     )

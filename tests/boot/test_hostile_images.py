@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import bound_kernel
+from ci.build import bound_kernel, rom
 from ci.util import BUILD
 from codegen.vmirom import ROM
 
@@ -18,7 +18,7 @@ from ..fuzz.images import BROKEN, Broken, seal
 
 HARDWARE = places()[0]
 """The first backend, which others build on: its rig takes QEMU's own options."""
-IMAGE = BUILD / f"backends/{HARDWARE.backend}.rom"
+IMAGE = rom(HARDWARE.backend)
 MODULES_MAX = 16
 """VMI__MODULES_MAX of runtime/loader.h"""
 BATCHES = [BROKEN[start : start + MODULES_MAX] for start in range(0, len(BROKEN), MODULES_MAX)]
