@@ -127,7 +127,7 @@ def run(name: str, kernel: Path, append: str, cpus: int, deadline: float) -> int
     rig = rigs[backend]
     rig.prepare()
     kernel = kernel.resolve()
-    with rig.session([kernel], RESULTS / "run") as session:
+    with rig.steady_session([kernel], RESULTS / "run") as session:
         guest = Guest(
             kernel, configuration.name, append, cpus=cpus, deadline=deadline, options=configuration.options
         )

@@ -22,7 +22,8 @@ now() {
     echo "${up%.*}${up#*.}"
 }
 
-# run_guest KERNEL, options: config deadline append cpus memory
+# run_guest KERNEL, options: config deadline append cpus memory setting (one more of xl's) typed (file that is typed on the
+# console).
 # Tags: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg (what
 # Xen said meanwhile), killed (the deadline has passed), registers (of a domain that was killed).
 run_guest() {
@@ -34,12 +35,13 @@ run_guest() {
     carrying=$!
     exec 5>"$log"
     listed=
+    typist=
     xl dmesg -c >/dev/null 2>&1
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
     # (-p), so that it is there to be listed however short its life is.
     xl create -F -p "/guests/${opt_config}.cfg" 'name="guest"' "kernel=\"/guests/$1\"" "cmdline=\"$opt_append\"" \
-        "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" >/run/xl.log 2>&1 &
+        "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
         if [ -z "$listed" ] && grep -q '^Waiting for domain' /run/xl.log; then
@@ -47,6 +49,12 @@ run_guest() {
             xl list 2>&1 | frame list
             xl list -l guest | grep -E '"(type|pvshim)":' | frame type
             xl unpause guest
+        fi
+        if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
+            for pty in /dev/pts/[0-9]*; do
+                cat "/guests/$opt_typed" >"$pty" &
+                typist="$typist $!"
+            done
         fi
         if [ "$(now)" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
@@ -66,6 +74,8 @@ run_guest() {
     done
     wait $xl
     say xl "exit status $?"
+    # shellcheck disable=SC2086 # a list
+    [ -z "$typist" ] || kill $typist 2>/dev/null
     exec 5>&-
     wait $carrying
     frame xl </run/xl.log

@@ -47,6 +47,11 @@ XEN_COMMAND_LINE = (
     "dom0_mem=768M dom0_max_vcpus=1 spec-ctrl=no cpuidle=0"
 )
 TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx")
+DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
+"""For guests on whose console something is typed. With xl's own value, `console=xen,pv`, xen-shim stands
+between the console and its guest and drops what comes while the guest's ring is full
+(xen/drivers/char/consoled.c, consoled_guest_tx); without `pv` the guest has the console's ring itself, and
+the shim's own messages are not seen. Other guests than those of xen-shim ignore it."""
 # xen/include/public/sched.h, SHUTDOWN_*
 REASONS = {0: "poweroff", 1: "reboot", 2: "suspend", 3: "crash", 4: "watchdog", 5: "soft reset"}
 
@@ -83,7 +88,8 @@ def end_state(said: Sequence[str], killed: bool, console: Sequence[str]) -> tupl
 def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
     """xl's configuration beyond the .cfg file."""
     return [f'name="{name}"', f'kernel="{kernel}"', f'cmdline="{guest.append}"',
-            f"vcpus={guest.cpus}", f"memory={guest.memory_mib}"]  # fmt: skip
+            f"vcpus={guest.cpus}", f"memory={guest.memory_mib}",
+            *([DIRECT_CONSOLE] if guest.typed else [])]  # fmt: skip
 
 
 def said_by_xl(*words: str) -> list[str]:
@@ -108,7 +114,10 @@ class XlSession(ControlSession):
         if '"' in guest.append or "\\" in guest.append:
             raise UserError("no quotes or backslashes in a command line for xl", 2)
         config = self.rig.config(guest)
-        frames, seconds = self.run_kernel(guest, {**guest.options, "config": config.stem}, live)
+        options = {**guest.options, "config": config.stem}
+        if guest.typed:
+            options["setting"] = DIRECT_CONSOLE
+        frames, seconds = self.run_kernel(guest, options, live)
         console = frames.get("console", [])
         clean, end, advice = end_state(frames.get("xl", []), "killed" in frames, console)
         command = shlex.join(
@@ -139,7 +148,7 @@ class HostSession(Session):
         with open(log, "wb") as out, open(self.logs / f"{guest.name}.xl.log", "w+") as said:
             creating = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
             # xl console waits for the domain's console and ends with the domain.
-            console = None
+            console = typist = None
             while creating.poll() is None and time.monotonic() - started < guest.deadline:
                 if console is None and said_by_xl("domid", name):
                     console = subprocess.Popen(
@@ -149,6 +158,8 @@ class HostSession(Session):
                     frames["type"] = [
                         line for line in said_by_xl("list", "-l", name) if re.search('"(type|pvshim)":', line)
                     ]
+                if guest.typed and console and not typist and b"# input ready" in log.read_bytes():
+                    typist = subprocess.Popen(["cat", str(guest.typed)], stdout=console.stdin)
                 time.sleep(0.05)
             killed = creating.poll() is None
             if killed:
@@ -159,6 +170,9 @@ class HostSession(Session):
                     console.wait(5)
                 console.kill()
                 console.wait()
+            if typist:
+                typist.kill()
+                typist.wait()
             said.seek(0)
             frames["xl"] = said.read().splitlines()
         frames["dmesg"] = said_by_xl("dmesg")[-40:]

@@ -73,8 +73,6 @@ class BackendRig(XlRig):
     session_type = PvSession
 
     witnesses = True
-    # xen-shim (seen with 4.17) takes what is typed on its console, and its guest sees nothing of it.
-    types = False
 
     def prepare(self) -> None:
         super().prepare()
