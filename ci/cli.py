@@ -36,7 +36,7 @@ VMI SDK: one kernel for hardware and every hypervisor
                           BREAKING, SOURCE-COMPATIBLE or COMPATIBLE; ./vmi diff --help
   ./vmi vendor DIR [NAME…]
                           write the sources of libraries, with lists of them for make and CMake, into a
-                          folder of another project
+                          folder of another project; `any` is what lets a kernel bind itself
   ./vmi report [--results DIR] [--output FILE]
                           one HTML page of what the last runs have left in results/
   ./vmi iso [--append STR] [--output FILE]
