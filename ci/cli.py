@@ -46,7 +46,7 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi bench [NAME…] [--quick] [--json FILE]
                           measure calls, workloads and boot in every configuration, or in those named, by
                           every binding; dispatch, sizes and builds here; --quick: plain hardware only
-  ./vmi lint-tree         check form: C, shell, Python
+  ./vmi lint-tree         check form: C, shell, Python; that rendered pages are current
   ./vmi setup             install what is missing (all other words do it too)
 """
 
