@@ -13,7 +13,7 @@ from ci.build import bound_kernel, rom
 from ci.util import BUILD
 from codegen.vmirom import ROM
 
-from ..conftest import Run, places
+from ..guests import Run, places
 from ..fuzz.images import BROKEN, Broken, seal
 
 HARDWARE = places()[0]
