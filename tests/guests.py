@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Fixtures for tests that boot, as a plugin of pytest: rigs are discovered, each is opened once, guests share it.
+"""Fixtures for tests that boot, as a plugin of pytest: rigs are discovered, each is opened once, guests
+share it.
 
-A test that takes `configuration` runs once per configuration of every rig, those left out that are limited
-(ci.rig.Configuration). `run` boots a kernel there; consoles of what a test ran are in its report. VMI_SKIP names
-configurations to leave out (`./vmi test --skip`).
+A test that takes `configuration` runs once per configuration of every rig, those left out that are
+limited (ci.rig.Configuration). `run` boots a kernel there; consoles of what a test ran are in its report.
+VMI_SKIP names configurations to leave out (`./vmi test --skip`).
 
-With several workers (pytest-xdist, `--dist loadgroup`) each rig's tests go to one of them, for a rig is slow to
-open, and so do those of each other file. Rigs go first, as they take longest. What guests did is kept for
-all workers.
+With several workers (pytest-xdist, `--dist loadgroup`) each rig's tests go to one of them, for a rig is
+slow to open, and so do those of each other file. Rigs go first, as they take longest. What guests did is
+kept for all workers.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Rigs:
-    """Open sessions by backend; one that has died is opened again for the next test. What guests did is kept
-    in the folder `outcomes`."""
+    """Open sessions by backend; one that has died is opened again for the next test. What guests did is
+    kept in the folder `outcomes`."""
 
     def __init__(self, stack: contextlib.ExitStack, outcomes: Path) -> None:
         self.stack = stack
