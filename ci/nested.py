@@ -54,8 +54,8 @@ PROBE_SECONDS = 5
 UART, VIRTIO = "16550", "virtio"
 CONSOLES = {
     UART: "-serial stdio",
-    # The 16550 has what is said before the library runs, and by kernels without one. Without a thread for the
-    # device's queues a buffer is out when the guest goes on: that thread would have to wait for the one processor.
+    # The 16550 has what is said before the library runs, and by kernels without one. Without ioeventfd a buffer
+    # is out when the guest goes on, where another thread would have to wait for the one processor.
     VIRTIO: "-chardev file,id=uart,path=/run/console,append=on -serial chardev:uart "
     "-chardev stdio,id=virtio -device virtio-serial-pci,ioeventfd=off -device virtconsole,chardev=virtio",
 }
@@ -153,7 +153,9 @@ class NestedRig(LinuxRig):
         if self.refusal:
             self.report(f"nested KVM rig, because {self.refusal}")
             super().prepare()
-            self.console = VIRTIO  # each byte of a serial port leaves a guest of an emulated processor
+            # Each byte of a serial port leaves a guest of an emulated processor.
+            self.console = VIRTIO
+            self.other_consoles = {UART: 1}
         else:
             self.report("this machine's KVM works and is used")
 

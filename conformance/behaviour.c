@@ -375,11 +375,39 @@ void behaviour_console_data(uint32_t kib)
 
 #define INPUT_SECONDS 20 /* without a byte: nothing comes any more */
 
-bool behaviour_console_input(uint32_t kib)
+static volatile bool input_told;
+static volatile uint32_t input_events;
+
+/* Reads nothing: that is for whoever waits, after the end of the interrupt. */
+static void note_input(struct trap_frame *trap)
+{
+    input_told = true;
+    input_events++;
+    vmi_end_of_interrupt(trap->vector);
+}
+
+static void wait_for_input(void)
+{
+    vmi_disable_interrupts();
+    while (!input_told) {
+        vmi_halt();
+        vmi_disable_interrupts();
+    }
+    input_told = false;
+    vmi_enable_interrupts();
+}
+
+bool behaviour_console_input(uint32_t kib, bool by_event)
 {
     uint32_t state = 1, received = 0, wrong = 0, wanted = kib * 1024;
     uint64_t last = vmi_clock_nanoseconds();
 
+    if (by_event) {
+        trap_handler_set(VECTOR_CONSOLE, note_input);
+        int32_t event = vmi_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR_CONSOLE);
+        if (event < 0 || vmi_event_unmask((uint32_t)event) != VMI_OK)
+            return false;
+    }
     print("# input ready\n");
     while (received < wanted && vmi_clock_nanoseconds() - last < INPUT_SECONDS * 1000000000ull) {
         char bytes[100];
@@ -394,8 +422,10 @@ bool behaviour_console_input(uint32_t kib)
         received += (uint32_t)count;
         if (count > 0)
             last = vmi_clock_nanoseconds();
+        else if (by_event)
+            wait_for_input();
     }
-    print("# input received=%u wrong=%u\n", received, wrong);
+    print("# input received=%u wrong=%u events=%u\n", received, wrong, input_events);
     return received == wanted && wrong == 0;
 }
 

@@ -71,6 +71,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("configuration", [*whole_places(), *skipped], ids=str, scope="session")
 
 
+POLLED_KIB = 8
+"""What is typed for a kernel that asks the console all the time."""
+
+
 class Rigs:
     """Open sessions by backend; one that has died is opened again for the next test."""
 
@@ -90,7 +94,8 @@ class Rigs:
         write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
         every = [path for name in (place.backend, BOUND) for path in sorted(BUILD.glob(f"**/*-{name}.elf"))]
-        every.append(typed_file())
+        typed = {POLLED_KIB, place.rig.console_kib, *place.rig.other_consoles.values()}
+        every += [typed_file(kib) for kib in sorted(typed)]
         if place.rig.option_roms:
             every += [*sorted(BUILD.glob("interop/*.elf")), rom(place.backend)]
         session = own.enter_context(place.rig.steady_session(every, LOGS))

@@ -20,6 +20,7 @@ enum {
 
 #define ENABLE_RECEIVE  0x01
 #define FIFO_ENABLE     0x01
+#define FIFO_LEVEL_14   0xc0 /* interrupts when so many have come, or no more do */
 #define IDENTIFY_FIFO   0xc0
 #define LINE_8N1        0x03
 #define LINE_DIVISOR    0x80
@@ -59,7 +60,7 @@ void vmi__native_uart_init(void)
     vmi__outb(DATA, DIVISOR_115200 & 0xff);
     vmi__outb(ENABLE, DIVISOR_115200 >> 8);
     vmi__outb(LINE, LINE_8N1);
-    vmi__outb(FIFO, FIFO_ENABLE);
+    vmi__outb(FIFO, FIFO_ENABLE | FIFO_LEVEL_14);
     vmi__outb(MODEM, MODEM_DTR_RTS | MODEM_INTERRUPT);
     burst = (vmi__inb(IDENTIFY) & IDENTIFY_FIFO) == IDENTIFY_FIFO ? FIFO_DEPTH : 1;
     state = PRESENT;
