@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Fixtures for tests that are about one backend and live in its folder (NAME/tests/): they go with it.
 
-`run` is that of tests/conftest.py; `place` is the first configuration of the folder's own rig.
+`run` is that of tests/guests.py; `place` is the first configuration of the folder's own rig.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ci.util import ROOT
-from tests.conftest import Place, places, rigs, run
-
-__all__ = ["place", "rigs", "run"]
+from tests.guests import Place, places
 
 
 @pytest.fixture

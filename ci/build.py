@@ -93,22 +93,37 @@ def bound_kernel(name: str) -> Path:
     return paths[0]
 
 
+def stale_pages(docs: Path = ROOT / "docs") -> dict[Path, bytes | None]:
+    """Pages of docs/ that are not as they are rendered now, and what is to be in them; None if they are
+    to go."""
+    build("include/vmi/vmi.h")
+    stale: dict[Path, bytes | None] = {}
+    for page in PAGES:
+        source, shown = BUILD / "generated" / page, docs / page
+        wanted = {
+            shown / path.relative_to(source): path.read_bytes()
+            for path in (source, *source.rglob("*"))
+            if path.is_file()
+        }
+        if not wanted:
+            raise UserError(f"the build has rendered no {page}")
+        for path, data in wanted.items():
+            if not path.is_file() or path.read_bytes() != data:
+                stale[path] = data
+        for path in shown.rglob("*"):
+            if path.is_file() and path not in wanted:
+                stale[path] = None
+    return stale
+
+
 def regenerate() -> None:
     """Render, and bring the rendered pages of docs/ up to date."""
-    build("include/vmi/vmi.h")
-    changed = 0
-    for page in PAGES:
-        source = BUILD / "generated" / page
-        files = [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.is_file())
-        wanted = {ROOT / "docs" / file.relative_to(BUILD / "generated"): file.read_bytes() for file in files}
-        for path, data in wanted.items():
-            if write_if_changed(path, data):
-                changed += 1
-                progress(f"wrote {path.relative_to(ROOT)}")
-        if source.is_dir():
-            for path in sorted((ROOT / "docs" / page).rglob("*")):
-                if path.is_file() and path not in wanted:
-                    os.unlink(path)
-                    changed += 1
-                    progress(f"removed {path.relative_to(ROOT)}")
-    progress(f"{changed} files of docs/ changed; code is in {BUILD.relative_to(ROOT)}/generated/")
+    stale = stale_pages()
+    for path, data in sorted(stale.items()):
+        if data is None:
+            os.unlink(path)
+            progress(f"removed {path.relative_to(ROOT)}")
+        else:
+            write_if_changed(path, data)
+            progress(f"wrote {path.relative_to(ROOT)}")
+    progress(f"{len(stale)} files of docs/ changed; code is in {BUILD.relative_to(ROOT)}/generated/")

@@ -36,7 +36,7 @@ VMI SDK: one kernel for hardware and every hypervisor
                           BREAKING, SOURCE-COMPATIBLE or COMPATIBLE; ./vmi diff --help
   ./vmi vendor DIR [NAME…]
                           write the sources of libraries, with lists of them for make and CMake, into a
-                          folder of another project
+                          folder of another project; `any` is what lets a kernel bind itself
   ./vmi report [--results DIR] [--output FILE]
                           one HTML page of what the last runs have left in results/
   ./vmi iso [--append STR] [--output FILE]
@@ -46,7 +46,7 @@ VMI SDK: one kernel for hardware and every hypervisor
   ./vmi bench [NAME…] [--quick] [--json FILE]
                           measure calls, workloads and boot in every configuration, or in those named, by
                           every binding; dispatch, sizes and builds here; --quick: plain hardware only
-  ./vmi lint-tree         check form: C, shell, Python
+  ./vmi lint-tree         check form: C, shell, Python; that rendered pages are current
   ./vmi setup             install what is missing (all other words do it too)
 """
 

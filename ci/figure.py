@@ -130,7 +130,7 @@ def as_markdown(rows: list[Row], objects: dict[str, str]) -> str:
     heads = list(table[0])
     lines = [
         "<!-- SPDX-License-Identifier: MIT OR GPL-2.0-only -->",
-        "<!-- Written by ./vmi boot. -->",
+        "<!-- Written by ./vmi boot; do not edit. -->",
         "# One kernel in every configuration",
         "",
         "The sample kernel, compiled once and linked with each library in turn, as `./vmi boot` last ran it.",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
+from .build import stale_pages
 from .util import ROOT, progress
 
 LICENCE = "SPDX-License-Identifier: MIT OR GPL-2.0-only"
@@ -46,6 +47,15 @@ def licences(names: Sequence[str]) -> bool:
     return not bad
 
 
+def pages() -> bool:
+    """Whether the rendered pages of docs/ are what the specification says now."""
+    stale = sorted(stale_pages())
+    for path in stale:
+        print(f"{path.relative_to(ROOT)}:1: not as it is rendered now; ./vmi regenerate brings it up to date")
+    progress(f"lint: rendered pages: {'problems' if stale else 'clean'}")
+    return not stale
+
+
 def is_fixture(name: str) -> bool:
     """What a test compares with: as it was generated, or wrong on purpose."""
     return name.startswith("tests/") and ("/golden/" in name or "/bad/" in name)
@@ -68,7 +78,7 @@ def results() -> dict[str, bool]:
     # Rigs are all called rig.py, so each is a program of its own to mypy.
     packages = [name for name in python if name.startswith(("ci/", "codegen/", "tools/"))]
     alone = [name for name in python if name.startswith(("backends/", "include/"))]
-    done = {"licence lines": licences(names)}
+    done = {"licence lines": licences(names), "rendered pages": pages()}
     if c:
         done["clang-format"] = check("clang-format", ["clang-format", "--dry-run", "-Werror", *c])
     if shell:

@@ -54,8 +54,8 @@ PROBE_SECONDS = 5
 UART, VIRTIO = "16550", "virtio"
 CONSOLES = {
     UART: "-serial stdio",
-    # The 16550 has what is said before the library runs, and by kernels without one. Without ioeventfd a buffer
-    # is out when the guest goes on, where another thread would have to wait for the one processor.
+    # The 16550 has what is said before the library runs, and by kernels without one. Without ioeventfd a
+    # buffer is out when the guest goes on; the thread would have to wait for the one processor.
     VIRTIO: "-chardev file,id=uart,path=/run/console,append=on -serial chardev:uart "
     "-chardev stdio,id=virtio -device virtio-serial-pci,ioeventfd=off -device virtconsole,chardev=virtio",
 }
@@ -109,8 +109,8 @@ class NestedSession(ControlSession):
         command = shlex.join(
             ["qemu-system-i386", "-accel", "kvm", "-machine", options["machine"],
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
-             "-display", "none", *CONSOLES_ELSEWHERE[console].split(), *QEMU_END, *options["arguments"].split(),
-             "-kernel", str(guest.kernel), "-append", options["append"]]
+             "-display", "none", *CONSOLES_ELSEWHERE[console].split(), *QEMU_END,
+             *options["arguments"].split(), "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(
             guest, "\n".join(frames.get("console", [])), clean, end, advice, seconds,
@@ -119,10 +119,11 @@ class NestedSession(ControlSession):
 
 
 class NestedRig(LinuxRig):
-    """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for the
-    nested rig alone, `console`: `16550` or `virtio`."""
+    """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for
+    the nested rig alone, `console`: `16550` or `virtio`."""
 
     option_roms = True
+    other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
     machine = "pc"
     arguments = ""
@@ -153,9 +154,7 @@ class NestedRig(LinuxRig):
         if self.refusal:
             self.report(f"nested KVM rig, because {self.refusal}")
             super().prepare()
-            # Each byte of a serial port leaves a guest of an emulated processor.
             self.console = VIRTIO
-            self.other_consoles = {UART: 1}
         else:
             self.report("this machine's KVM works and is used")
 

@@ -20,11 +20,18 @@ from .util import RESULTS, ROOT, progress
 JUNIT = RESULTS / "junit.xml"
 
 
+def workers() -> list[str]:
+    """Arguments of pytest for a whole run: one worker per processor, as far as there are rigs for them."""
+    count = min(len(os.sched_getaffinity(0)), len(discover(progress)))
+    return ["-n", str(count), "--dist", "loadgroup", "--no-loadscope-reorder"] if count > 1 else []
+
+
 def pytest(arguments: Sequence[str], skip: Sequence[str]) -> int:
     """Run pytest as a child, with its own output."""
     RESULTS.mkdir(exist_ok=True)
     JUNIT.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", f"--junitxml={JUNIT}", "-o", "junit_logging=all", *arguments]
+    command = [sys.executable, "-m", "pytest", f"--junitxml={JUNIT}", "-o", "junit_logging=all"]
+    command += arguments or workers()
     environment = {**os.environ, "VMI_SKIP": " ".join(skip)}
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

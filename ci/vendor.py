@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .backends import backends
-from .build import build
+from .build import BOUND, build, rom
 from .util import BUILD, ROOT, UserError, progress
 
 BANNER = "SPDX-License-Identifier: MIT OR GPL-2.0-only\n#\n# Written by ./vmi vendor; do not edit."
@@ -37,7 +37,7 @@ class Library:
 
 def library(targets: Sequence[dict[str, Any]], name: str) -> Library:
     """A target of the build, by Meson's description."""
-    (target,) = (each for each in targets if each["name"] == name)
+    (target,) = (each for each in targets if each["name"] == f"vmi-{name}")
     compiled = next(part for part in target["target_sources"] if part.get("language") == "c")
     options = compiled["compiler"][1:] + [
         each for each in compiled["parameters"] if not LEFT_OUT.match(each)
@@ -68,24 +68,28 @@ def lists(
         "VMI_LDFLAGS": link_options(),
     }
     for name, found in chosen.items():
-        variables[f"VMI_SOURCES_{name}"] = [str(placed(path)) for path in common.sources + found.sources]
+        # What a kernel is bound by has its own choice of what libraries share.
+        sources = found.sources if name == BOUND else common.sources + found.sources
+        variables[f"VMI_SOURCES_{name}"] = [str(placed(path)) for path in sources]
         variables[f"VMI_INCLUDES_{name}"] = includes[name]
         variables[f"VMI_CFLAGS_{name}"] = found.options[len(common.options) :]
     return variables
 
 
 def vendor(folder: Path, names: Sequence[str]) -> int:
-    known = backends()
-    order = list(backends(names))
-    wanted = list(names) or list(known)
+    # Parents are compiled into their children, and an image of each into what chooses among all.
+    order = list(backends([name for name in names if name != BOUND]))
+    wanted = list(names) or [*order, BOUND]
+    if BOUND in wanted:
+        order = list(backends())
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is not a folder", 2)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / LISTS).is_file():
         raise UserError(f"{folder} has other files in it; name a new folder, or one of ./vmi vendor", 2)
     build()
     targets = json.loads((BUILD / "meson-info/intro-targets.json").read_text())
-    common = library(targets, "vmi-runtime")
-    chosen = {name: library(targets, f"vmi-{name}") for name in wanted}
+    common = library(targets, "runtime")
+    chosen = {name: library(targets, name) for name in wanted}
     files = {path for found in (common, *chosen.values()) for path in found.sources}
     files |= {BUILD / "include/vmi/vmi.h", BUILD / "include/vmi/constants.h"}
     files |= {SCRIPT, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "LICENSES").iterdir()}
@@ -93,6 +97,9 @@ def vendor(folder: Path, names: Sequence[str]) -> int:
         files |= {*(ROOT / "backends" / name).rglob("*.h"), *BUILD.glob(f"include/vmi/{name}-*.h")}
         files |= {*BUILD.glob(f"include/{name}/*.h")}
     includes = {name: ["include", f"include/{name}", "runtime", "backends"] for name in wanted}
+    if BOUND in wanted:
+        files |= {rom(name) for name in order}
+        includes[BOUND].remove(f"include/{BOUND}")
     variables = lists(chosen, common, includes)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

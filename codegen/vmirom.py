@@ -2,7 +2,9 @@
 """Provider images (runtime/image/rom.h, docs/binding.md) from linked libraries:
 
     vmirom.py make IMAGE.elf OUT.rom        the file, with relocations, length and checksum
-    vmirom.py builtin OUT.S ROM…            assembly that puts images into a kernel, by falling priority
+    vmirom.py builtin OUT.S ROM… [-- SYMBOL…]
+                                            assembly that puts images into a kernel, by falling priority, and
+                                            with them what defines each symbol
     vmirom.py show ROM…                     what they say of themselves
 """
 
@@ -121,8 +123,10 @@ def name_of(rom: bytes) -> str:
     return rom[start:].partition(b"\0")[0].decode("ascii", "backslashreplace")
 
 
-def builtin(paths: Sequence[Path]) -> str:
-    """Assembly with the images and their table, `vmi__builtin` (runtime/bind/bind.h)."""
+def builtin(paths: Sequence[Path], symbols: Sequence[str]) -> str:
+    """Assembly with the images and their table, `vmi__builtin` (runtime/bind/bind.h). The assembler looks for
+    the images in its include folders. Nobody refers to `symbols`, the entry points of hypervisors: a
+    word for each makes the linker take them from an archive."""
     roms = [(path, path.read_bytes()) for path in paths]
     roms.sort(key=lambda item: (-get(item[1], "X_PRIORITY"), name_of(item[1])))
     lines = [
@@ -131,7 +135,7 @@ def builtin(paths: Sequence[Path]) -> str:
         "        .section .rodata.builtin, \"a\"",
     ]
     for number, (path, _) in enumerate(roms):
-        file = f'        .incbin "{path.resolve()}"'
+        file = f'        .incbin "{path.name}"'
         lines += ["        .balign 16", f"{number + 1}:", file, f"{number + 101}:"]
     lines += ["        .balign 4", "        .globl vmi__builtin", "vmi__builtin:"]
     lines += [f"        .long {number + 1}b, {number + 101}b" for number in range(len(roms))]
@@ -139,6 +143,7 @@ def builtin(paths: Sequence[Path]) -> str:
         "        .globl vmi__builtin_count",
         "vmi__builtin_count:",
         f"        .long {len(roms)}",
+        *(f"        .long {symbol}" for symbol in symbols),
         '        .section .note.GNU-stack, "", @progbits',
     ]
     return "\n".join(lines) + "\n"
@@ -161,8 +166,9 @@ def main(arguments: Sequence[str]) -> int:
         match arguments:
             case ["make", source, target]:
                 Path(target).write_bytes(make(Path(source)))
-            case ["builtin", target, *paths] if paths:
-                Path(target).write_text(builtin([Path(path) for path in paths]))
+            case ["builtin", target, *words] if words and words[0] != "--":
+                end = words.index("--") if "--" in words else len(words)
+                Path(target).write_text(builtin([Path(path) for path in words[:end]], words[end + 1 :]))
             case ["show", *paths] if paths:
                 print("\n".join(show(Path(path)) for path in paths))
             case _:

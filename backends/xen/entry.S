@@ -35,7 +35,7 @@
     note_word XEN_ELFNOTE_VIRT_BASE, VMI__LINEAR_BASE
     /* The program headers' physical addresses are guest-physical already. */
     note_word XEN_ELFNOTE_PADDR_OFFSET, 0
-    note_word XEN_ELFNOTE_ENTRY, xen_entry
+    note_word XEN_ELFNOTE_ENTRY, vmi__xen_entry
 
 /*
  * Ring 1, PAE paging on, flat segments, events masked. In: esi start_info; esp the builder's stack.
@@ -43,15 +43,16 @@
  */
     .section .text.entry, "ax", @progbits
     .weak vmi_entry /* of a kernel that other loaders start as well, the entry point is theirs */
-    .type xen_entry, @function
+    .globl vmi__xen_entry
+    .type vmi__xen_entry, @function
 vmi_entry:
-xen_entry:
+vmi__xen_entry:
     cld
     mov $vmi_stack_top, %esp
     xor %ebp, %ebp
     mov %esi, %eax
     call vmi__xen_start
     ud2
-    .size xen_entry, . - xen_entry
+    .size vmi__xen_entry, . - vmi__xen_entry
 
     .section .note.GNU-stack, "", @progbits

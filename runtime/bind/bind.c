@@ -65,7 +65,7 @@ static void note_number(uint32_t number, uint32_t base)
 
 static void note_source(const char *source, uint32_t address)
 {
-    note(source);
+    note(source ? source : "builtin");
     if (address) {
         note("@0x");
         note_number(address, 16);
@@ -124,8 +124,10 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
 {
     const char *reason = vmi__rom_read(bytes, available, &provider);
     const struct vmi__code interface = slots();
-    bool asked;
+    bool builtin = !source, asked;
 
+    if (!reason && !builtin)
+        reason = vmi__rom_sum(&provider);
     if (!reason && !is_wanted(provider.name, &asked))
         return false;
     if (!reason)
@@ -133,9 +135,13 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
     if (!reason)
         reason = load(&provider);
     if (!reason && (asked || at_home(&provider))) {
-        provider_source = source;
-        provider_address = address;
-        return true;
+        if (builtin)
+            reason = vmi__rom_sum(&provider);
+        if (!reason) {
+            provider_source = source;
+            provider_address = address;
+            return true;
+        }
     }
     if (reason && notes_length < NOTES_REFUSALS) {
         note("# bind refused ");
@@ -151,7 +157,7 @@ bool vmi__bind_builtin(void)
 {
     for (uint32_t i = 0; i < vmi__builtin_count; i++)
         if (vmi__bind_try(vmi__builtin[i].start,
-                          (uint32_t)(vmi__builtin[i].end - vmi__builtin[i].start), "builtin", 0))
+                          (uint32_t)(vmi__builtin[i].end - vmi__builtin[i].start), 0, 0))
             return true;
     return false;
 }
@@ -166,9 +172,10 @@ bool vmi__bind_named(const char *name)
             continue;
         while (name && name[length] && name[length] == provider.name[length])
             length++;
-        if ((name && (name[length] || provider.name[length])) || load(&provider))
+        if ((name && (name[length] || provider.name[length])) || vmi__rom_sum(&provider) ||
+            load(&provider))
             continue;
-        provider_source = "builtin";
+        provider_source = 0;
         provider_address = 0;
         return true;
     }

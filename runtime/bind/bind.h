@@ -27,7 +27,8 @@ extern const uint32_t vmi__builtin_count;
 /*
  * Considers an image: true if it is whole, is the wanted one (the option vmi.provider=NAME) or says
  * that it can run here, and was put into place. `source` and `address` are for the report, which
- * says why an image was refused.
+ * says why an image was refused. A source of 0 is the kernel itself: such an image is as much part
+ * of it as the binder, and whether it adds up is asked only of the one that is chosen.
  */
 bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uint32_t address);
 

@@ -49,8 +49,6 @@ static bool in_text(const struct vmi__rom *rom, uint32_t offset, uint32_t size)
 
 static const char *read_header(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)
 {
-    uint8_t sum = 0;
-
     if (!vmi__rom_is_vmi(bytes, available))
         return "it is no VMI ROM";
     if (get16(bytes + VMI__ROM_SIGNATURE) != VMI__ROM_SIGNATURE_VALUE)
@@ -61,10 +59,6 @@ static const char *read_header(const uint8_t *bytes, uint32_t available, struct 
         return "it is longer than the memory that it lies in";
     if (rom->size < VMI__ROM_HEADER_SIZE)
         return "it is shorter than its header";
-    for (uint32_t i = 0; i < rom->size; i++)
-        sum = (uint8_t)(sum + bytes[i]);
-    if (sum)
-        return "its checksum is wrong";
     if (bytes[VMI__ROM_API_MAJOR] != VMI_API_MAJOR)
         return "it is for another major version of the interface";
     if (rom->size < VMI__ROM_X_END || get32(bytes + VMI__ROM_X_MAGIC) != VMI__ROM_X_MAGIC_VALUE)
@@ -147,6 +141,15 @@ static const char *read_rest(struct vmi__rom *rom)
         if (length == VMI__ROM_NAME_MAX || character <= ' ' || character > '~')
             return "its name cannot be printed";
     }
+}
+
+const char *vmi__rom_sum(const struct vmi__rom *rom)
+{
+    uint8_t sum = 0;
+
+    for (uint32_t i = 0; i < rom->size; i++)
+        sum = (uint8_t)(sum + rom->bytes[i]);
+    return sum ? "its checksum is wrong" : 0;
 }
 
 const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)

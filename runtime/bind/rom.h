@@ -14,7 +14,7 @@
 #define VMI__ROM_NAME_MAX   31 /* characters of a provider's name */
 #define VMI__ROM_INLINE_MAX 15 /* bytes of a call's inline form: no instruction is longer */
 
-/* An image that was found to be whole. Offsets are into `bytes`. */
+/* An image that was read. Offsets are into `bytes`. */
 struct vmi__rom {
     const uint8_t *bytes;
     uint32_t size; /* of the file */
@@ -47,8 +47,14 @@ struct vmi__rom_place {
  */
 bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available);
 
-/* Checks an image and describes it. Returns 0, or the reason for which it must not be used. */
+/*
+ * Checks an image, but for its checksum, and describes it. Returns 0, or the reason for which it
+ * must not be used.
+ */
 const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom);
+
+/* Checks that the bytes of an image that was read add up. Returns 0, or the reason to refuse. */
+const char *vmi__rom_sum(const struct vmi__rom *rom);
 
 /* Entry `index` of the table of calls. */
 struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index);

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from ci.build import bound_kernel, kernels, loaded_by_multiboot, rom
 from ci.util import BUILD
 
-from ..conftest import Place, Run, places
+from ..guests import Place, Run, places
 
 HARDWARE = places()[0]
 """The first backend, which others build on: its rig takes QEMU's own options."""

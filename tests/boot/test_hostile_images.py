@@ -13,8 +13,8 @@ from ci.build import bound_kernel, rom
 from ci.util import BUILD
 from codegen.vmirom import ROM
 
-from ..conftest import Run, places
 from ..fuzz.images import BROKEN, Broken, seal
+from ..guests import Run, places
 
 HARDWARE = places()[0]
 """The first backend, which others build on: its rig takes QEMU's own options."""

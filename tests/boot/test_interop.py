@@ -12,7 +12,7 @@ import pytest
 from ci.build import rom
 from ci.util import BUILD
 
-from ..conftest import Place, Run, places
+from ..guests import Place, Run, places
 
 CLIENTS = sorted((BUILD / "interop").glob("*.elf"))
 PCI, LICENSE, CHECKSUM, MAJOR = 24, 22, 15, 13

@@ -11,7 +11,7 @@ import pytest
 
 from ci.cli import WORDS
 
-from ..conftest import places
+from ..guests import places
 
 
 def vmi(root: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:

@@ -84,7 +84,13 @@ class Loaded:
         self.image = ctypes.create_string_buffer(image, len(image))
         rom = Rom()
         self.refused, description = apart(
-            lambda: (text(library.vmi__rom_read(self.image, len(image), byref(rom))), bytes(rom))
+            lambda: (
+                text(
+                    library.vmi__rom_read(self.image, len(image), byref(rom))
+                    or library.vmi__rom_sum(byref(rom))
+                ),
+                bytes(rom),
+            )
         )
         self.rom = Rom.from_buffer_copy(description)
 
@@ -145,6 +151,6 @@ def binder(folder: Path) -> ctypes.CDLL:
                str(ROOT / "runtime/bind/rom.c"), str(ROOT / "runtime/bind/sites.c")]  # fmt: skip
     subprocess.run(command, check=True)
     library = ctypes.CDLL(str(program))
-    for name in ("rom_read", "rom_load", "sites_bind", "slots_check"):
+    for name in ("rom_read", "rom_sum", "rom_load", "sites_bind", "slots_check"):
         getattr(library, f"vmi__{name}").restype = c_char_p
     return library

@@ -275,7 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct memory memory;
     struct vmi__rom rom;
 
-    if (size > UINT32_MAX || vmi__rom_read(data, (uint32_t)size, &rom))
+    if (size > UINT32_MAX || vmi__rom_read(data, (uint32_t)size, &rom) || vmi__rom_sum(&rom))
         return 0;
     HOLDS(vmi__rom_is_vmi(data, (uint32_t)size));
     hold_description(&rom, size);

@@ -12,15 +12,18 @@ from pathlib import Path
 import pytest
 
 from ci.backends import backends
+from ci.build import BOUND, rom
 from ci.util import BUILD, ROOT
 
 NAMES = list(backends())
+LIBRARIES = [*NAMES, BOUND]
 
 
 def test_every_backend_is_there(installed: Path) -> None:
-    for name in NAMES:
+    for name in LIBRARIES:
         assert (installed / f"lib/vmi/i386/libvmi-{name}.a").read_bytes().startswith(b"!<arch>\n")
         assert (installed / f"share/pkgconfig/vmi-{name}-i386.pc").is_file()
+    for name in NAMES:
         assert (installed / f"share/vmi/backends/{name}/backend.yaml").is_file()
     model = json.loads((installed / "share/vmi/model.json").read_text())
     assert sorted(backend["name"] for backend in model["backends"]) == sorted(NAMES)
@@ -58,7 +61,7 @@ def pkg_config(installed: Path, *arguments: str, **environment: str) -> list[str
 @pytest.mark.parametrize("sysroot", [False, True], ids=["moved", "sysroot"])
 def test_pkg_config_names_files_that_are_there(installed: Path, sysroot: bool) -> None:
     environment = {"PKG_CONFIG_SYSROOT_DIR": str(installed)} if sysroot else {}
-    for name in NAMES:
+    for name in LIBRARIES:
         needs = ["vmi-kernel-i386", f"vmi-{name}-i386"]
         paths = {}
         for option in pkg_config(installed, "--cflags", "--libs", *needs, **environment):
@@ -72,6 +75,9 @@ def test_pkg_config_names_files_that_are_there(installed: Path, sysroot: bool) -
         }
     (data,) = pkg_config(installed, "--variable=data", "vmi-kernel-i386", **environment)
     assert Path(data).resolve() == installed / "share/vmi"
+    (roms,) = pkg_config(installed, "--variable=roms", f"vmi-{BOUND}-i386", **environment)
+    for name in NAMES:
+        assert (Path(roms) / f"{name}.rom").read_bytes() == rom(name).read_bytes()
 
 
 def test_installed_generator_renders_the_same(installed: Path, tmp_path: Path) -> None:

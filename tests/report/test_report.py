@@ -24,7 +24,7 @@ from ci.setup import provide
 from ci.testing import JUNIT
 from ci.util import BUILD, RESULTS
 
-from ..conftest import Place, Run, whole_places
+from ..guests import Place, Run, whole_places
 from .browser import Browser
 
 CHROMIUM = {"chromium": "chromium"}

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from ci.rig import Outcome
-from tests.conftest import Place, Run
+from tests.guests import Place, Run
 
 EVERYTHING = (
     "hypercall,vp_index,reference_counter,reference_tsc,frequencies,direct_timer,vp_assist,apic_msrs,"

@@ -9,7 +9,7 @@ from pathlib import Path
 from ci.build import build
 from ci.rig import Guest
 from ci.util import BUILD, ROOT
-from tests.conftest import Place
+from tests.guests import Place
 
 WAITS = 20_000
 TOLD_AFTER = 0xFFF  # hv-spinlocks in rig.py

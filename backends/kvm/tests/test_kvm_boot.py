@@ -10,7 +10,7 @@ import pytest
 from ci.build import kernels
 from ci.ktap import Report
 from ci.rig import Outcome
-from tests.conftest import Place, Run, places
+from tests.guests import Place, Run, places
 
 KVM = [place for place in places() if place.backend == "kvm"]
 PC = [place for place in places() if place.backend == "native"]

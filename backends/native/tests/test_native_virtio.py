@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The virtio console of a plain PC, as QEMU has it: with the serial port beside it, and asked for by option."""
+"""The virtio console of a plain PC, as QEMU has it: beside a serial port, and asked for by option."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_every_check_passes(tmp_path: Path, machine: str) -> None:
 @pytest.mark.parametrize("how", ["by=event", ""])
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_input_arrives(tmp_path: Path, machine: str, how: str) -> None:
-    """An event that is lost stops the kernel. One that does not end comes again until the kernel has read, which
-    is not the handler's business; else each buffer makes one, or two where it comes while one is ended."""
+    """An event that is lost stops the kernel. One that is not ended comes again and again until the kernel
+    has read; else each buffer makes one, or two where it comes while one is ended."""
     line = f"{ASKED} input={TYPED_KIB} {how}"
     end, console, serial = boot(
         tmp_path, "conformance", line, "-M", machine, *DEVICE, typed=typed_file(TYPED_KIB)

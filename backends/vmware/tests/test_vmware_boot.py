@@ -13,7 +13,7 @@ from ci.build import kernels
 from ci.nested import NestedRig
 from ci.rig import Guest, Outcome
 from ci.util import progress
-from tests.conftest import Place, Run
+from tests.guests import Place, Run
 
 
 def said(outcome: Outcome) -> dict[str, str]:

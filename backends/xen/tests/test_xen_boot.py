@@ -11,8 +11,8 @@ import pytest
 
 from ci.ktap import Report
 from ci.rig import Outcome
-from ci.util import BUILD, ROOT
-from tests.conftest import Place, Run, places
+from ci.util import BUILD, ROOT, locked
+from tests.guests import Place, Run, places
 
 PV = [place for place in places() if place.backend == "xen" and place.configuration.options["config"] == "pv"]
 pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
@@ -33,9 +33,10 @@ def build() -> Path:
     kernel.parent.mkdir(exist_ok=True)
     command = ["gcc", *FLAGS, f"-I{BUILD / 'include'}", f"-Wl,-T,{ROOT / 'runtime/kernel.ld'}",
                "-o", str(kernel), str(SOURCE), str(BUILD / "backends/libvmi-xen.a")]  # fmt: skip
-    subprocess.run(command, check=True)
     without = ["objcopy", "--remove-section=.note.Xen", str(kernel), str(kernel.with_name(REFUSED))]
-    subprocess.run(without, check=True)
+    with locked(kernel.with_suffix(".lock")):
+        subprocess.run(command, check=True)
+        subprocess.run(without, check=True)
     return kernel
 
 

@@ -29,7 +29,7 @@ from ci.rig import (
     rig_class,
 )  # fmt: skip
 from ci.util import RESULTS, progress
-from tests.conftest import Place, Run
+from tests.guests import Place, Run
 
 FOLDER = Path(__file__).resolve().parents[1]
 NAME = FOLDER.name

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Fixtures for tests that boot: rigs are discovered, each is opened once, guests share it.
+"""Fixtures for tests that boot, as a plugin of pytest: rigs are discovered, each is opened once, guests
+share it.
 
 A test that takes `configuration` runs once per configuration of every rig, those left out that are
-limited (ci.rig.Configuration). `run` boots a kernel
-there; consoles of what a test ran are in its report. VMI_SKIP names configurations to leave out
-(`./vmi test --skip`).
+limited (ci.rig.Configuration). `run` boots a kernel there; consoles of what a test ran are in its report.
+VMI_SKIP names configurations to leave out (`./vmi test --skip`).
+
+With several workers (pytest-xdist, `--dist loadgroup`) each rig's tests go to one of them, for a rig is
+slow to open, and so do those of each other file. Rigs go first, as they take longest. What guests did is
+kept for all workers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
+import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -24,9 +30,10 @@ from ci import ktap
 from ci.build import BOUND, kernels, rom
 from ci.conformance import typed_file
 from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
-from ci.util import BUILD, RESULTS, ROOT, progress, write_if_changed
+from ci.util import BUILD, RESULTS, ROOT, locked, progress, write_if_changed
 
-LOGS = RESULTS / "test"
+LOGS = RESULTS / "test" / os.environ.get("PYTEST_XDIST_WORKER", "")
+"""Of sessions and guests; each worker may have a session of the same rig."""
 
 # Tools of the same environment as pytest, however it was started.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -71,17 +78,42 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("configuration", [*whole_places(), *skipped], ids=str, scope="session")
 
 
+def rig_of(item: pytest.Item) -> str:
+    """The backend whose rig a test needs, or in whose folder it is; empty if there is none."""
+    callspec = getattr(item, "callspec", None)
+    for value in callspec.params.values() if callspec else ():
+        if isinstance(value, Place):
+            return value.backend
+    parts = item.path.relative_to(ROOT).parts
+    return parts[1] if parts[0] == "backends" else ""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.xdist_group(rig_of(item) or item.nodeid.partition("::")[0]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not rig_of(item))
+
+
 POLLED_KIB = 8
 """What is typed for a kernel that asks the console all the time."""
 
 
 class Rigs:
-    """Open sessions by backend; one that has died is opened again for the next test."""
+    """Open sessions by backend; one that has died is opened again for the next test. What guests did is
+    kept in the folder `outcomes`."""
 
-    def __init__(self, stack: contextlib.ExitStack) -> None:
+    def __init__(self, stack: contextlib.ExitStack, outcomes: Path) -> None:
         self.stack = stack
+        self.outcomes = outcomes
         self.sessions: dict[str, tuple[Session, contextlib.ExitStack]] = {}
-        self.outcomes: dict[tuple[str, tuple[object, ...]], tuple[Outcome, ktap.Report]] = {}
+        self.prepared: set[str] = set()
+
+    def prepare(self, place: Place) -> None:
+        if place.backend not in self.prepared:
+            place.rig.prepare()
+            self.prepared.add(place.backend)
 
     def session(self, place: Place) -> Session:
         opened = self.sessions.get(place.backend)
@@ -89,7 +121,6 @@ class Rigs:
             return opened[0]
         if opened:
             opened[1].close()
-        place.rig.prepare()
         # A session takes all its kernels along when it is opened; one of them is none.
         write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
@@ -103,10 +134,26 @@ class Rigs:
         return session
 
 
+    def once(self, place: Place, guest: Guest, again: bool) -> Outcome:
+        """Run a guest, or tell what became of it when it was run before."""
+        what = (str(place), guest.kernel, guest.append, guest.cpus, guest.memory_mib, guest.deadline,
+                sorted(guest.options.items()), guest.typed, guest.option_rom, guest.witness)  # fmt: skip
+        kept = self.outcomes / hashlib.sha256(repr(what).encode()).hexdigest()
+        with locked(kept.with_suffix(".lock")):
+            if again or not kept.is_file():
+                outcome = self.session(place).run(guest)
+                write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
+                write_if_changed(kept, pickle.dumps(outcome))
+            return pickle.loads(kept.read_bytes())  # type: ignore[no-any-return]
+
+
 @pytest.fixture(scope="session")
-def rigs() -> Iterator[Rigs]:
+def rigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rigs]:
+    # A worker's folder is in one that all workers of a run share.
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with contextlib.ExitStack() as stack:
-        yield Rigs(stack)
+        yield Rigs(stack, shared / "outcomes")
 
 
 Run = Callable[..., tuple[Outcome, ktap.Report]]
@@ -120,22 +167,17 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
     def boot(
         place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False, **more: object
     ) -> tuple[Outcome, ktap.Report]:
-        rigs.session(place)
+        rigs.prepare(place)
         image = kernels(kernel)[place.backend] if isinstance(kernel, str) else kernel
         options = {**place.configuration.options, **more.pop("options", {})}  # type: ignore[dict-item]
         more.setdefault("cpus", 2)
         more.setdefault("deadline", 90.0)
         name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")
-        key = (str(place), (image, append, tuple(sorted(options.items())), tuple(sorted(more.items()))))
-        if again or key not in rigs.outcomes:
-            guest = Guest(image, name, append, options=options, **more)  # type: ignore[arg-type]
-            outcome = rigs.session(place).run(guest)
-            write_if_changed(LOGS / f"{name}.guest.log", outcome.console + "\n")
-            rigs.outcomes[key] = (outcome, ktap.parse(outcome.console))
-        outcome, report = rigs.outcomes[key]
+        guest = Guest(image, name, append, options=options, **more)  # type: ignore[arg-type]
+        outcome = rigs.once(place, guest, again)
         text = f"{outcome.command}\n{outcome.end}\n{outcome.console}"
         request.node.add_report_section("call", f"console of {name}", text)
-        return outcome, report
+        return outcome, ktap.parse(outcome.console)
 
     return boot
 
