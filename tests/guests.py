@@ -133,7 +133,6 @@ class Rigs:
         self.sessions[place.backend] = (session, own)
         return session
 
-
     def once(self, place: Place, guest: Guest, again: bool) -> Outcome:
         """Run a guest, or tell what became of it when it was run before."""
         what = (str(place), guest.kernel, guest.append, guest.cpus, guest.memory_mib, guest.deadline,
