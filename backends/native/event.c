@@ -41,7 +41,7 @@ uint32_t vmi__native_event_vector(uint32_t line)
  */
 static bool has_level(uint32_t line)
 {
-    return line < VMI__ISA_LINES && (!by_ioapic || vmi__native_ioapic_level(line));
+    return line && line < VMI__ISA_LINES && (!by_ioapic || vmi__native_ioapic_level(line));
 }
 
 VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, uint32_t vector)
