@@ -52,10 +52,10 @@ def typed_data(kib: int) -> bytes:
     return "".join(line.split()[-1] for line in console_data(kib)).encode()
 
 
-def typed_file() -> Path:
-    """A mebibyte of them, or as much as is wanted of it, for the kernel's option `input=KIB`."""
-    path = BUILD / "typed.txt"
-    write_if_changed(path, typed_data(1024))
+def typed_file(kib: int) -> Path:
+    """So much of them, for the kernel's option `input=KIB`."""
+    path = BUILD / f"typed-{kib}.txt"
+    write_if_changed(path, typed_data(kib))
     return path
 
 

@@ -15,7 +15,10 @@ start() {
 }
 
 # run_guest KERNEL, options: deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine)
-# arguments (further ones of QEMU) typed (file that is typed on the console).
+# arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output are
+# its ends) typed (file that is typed on the console).
+# All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
+# does not take (hw/char/virtio-console.c, flush_buf).
 # Tags: exit (QEMU's status; 137 if it was killed), killed, counter (KVM's counters of this guest).
 run_guest() {
     rm -f /run/status
@@ -23,14 +26,19 @@ run_guest() {
     [ -p /run/input ] || mkfifo /run/input
     exec 5<>/run/input
     typist=
+    : >/run/console
+    exec 6</run/console
+    [ -p /run/output ] || mkfifo /run/output
+    console </run/output &
+    exec 7>/run/output
     {
         # shellcheck disable=SC2086 # one word per argument
         timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
-            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none -serial stdio -monitor none -no-reboot \
+            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} -monitor none -no-reboot \
             -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "/guests/$1" -append "$opt_append" <&5
         echo $? >/run/status
-    } 2>&1 | console &
+    } >>/run/console 2>&1 7>&- &
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
     # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
     counters=
@@ -43,11 +51,14 @@ run_guest() {
         done
         if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
             # By a file descriptor of its own: QEMU makes its standard input one that does not block.
-            cat "/guests/$opt_typed" >/run/input &
+            cat "/guests/$opt_typed" >/run/input 7>&- &
             typist=$!
         fi
+        cat <&6 >&7
         usleep 20000
     done 2>/dev/null
+    cat <&6 >&7
+    exec 6<&- 7>&-
     [ -z "$typist" ] || kill "$typist" 2>/dev/null
     exec 5>&-
     wait

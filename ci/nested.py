@@ -51,6 +51,22 @@ FIRMWARE = {
 }
 PROBE_SECONDS = 5
 
+UART, VIRTIO = "16550", "virtio"
+CONSOLES = {
+    UART: "-serial stdio",
+    # The 16550 has what is said before the library runs, and by kernels without one. Without ioeventfd a
+    # buffer is out when the guest goes on; the thread would have to wait for the one processor.
+    VIRTIO: "-chardev file,id=uart,path=/run/console,append=on -serial chardev:uart "
+    "-chardev stdio,id=virtio -device virtio-serial-pci,ioeventfd=off -device virtconsole,chardev=virtio",
+}
+"""QEMU's arguments in the rig for each console of a guest."""
+CONSOLES_ELSEWHERE = {
+    UART: CONSOLES[UART],
+    VIRTIO: "-chardev stdio,id=console,mux=on -serial chardev:console "
+    "-device virtio-serial-pci -device virtconsole,chardev=console",
+}
+"""The same for a person, who has no such file."""
+
 
 class HostSession(Session):
     """On the host's own KVM."""
@@ -86,14 +102,15 @@ class NestedSession(ControlSession):
         options = self.rig.options(guest)
         if guest.option_rom:
             options["arguments"] += f" -option-rom /guests/{guest.option_rom.name}"
-        frames, seconds = self.run_kernel(guest, options, live)
+        console = options["console"]
+        frames, seconds = self.run_kernel(guest, {**options, "console": CONSOLES[console]}, live)
         hung = "killed" in frames
         clean, end, advice = qemu_end(None if hung else int(frames["exit"][0]))
         command = shlex.join(
             ["qemu-system-i386", "-accel", "kvm", "-machine", options["machine"],
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
-             "-display", "none", "-serial", "stdio", *QEMU_END, *options["arguments"].split(),
-             "-kernel", str(guest.kernel), "-append", options["append"]]
+             "-display", "none", *CONSOLES_ELSEWHERE[console].split(), *QEMU_END,
+             *options["arguments"].split(), "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(
             guest, "\n".join(frames.get("console", [])), clean, end, advice, seconds,
@@ -102,12 +119,15 @@ class NestedSession(ControlSession):
 
 
 class NestedRig(LinuxRig):
-    """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine) and `arguments` (further ones)."""
+    """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for
+    the nested rig alone, `console`: `16550` or `virtio`."""
 
     option_roms = True
+    other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
     machine = "pc"
     arguments = ""
+    console = UART
     """What a guest gets that has no such options of its own."""
 
     shared = "nested"
@@ -124,15 +144,17 @@ class NestedRig(LinuxRig):
 
     def options(self, guest: Guest) -> dict[str, str]:
         """All options of a guest, the kernel's command line with the library's part included."""
-        given = {"cpu": self.cpu, "machine": self.machine, "arguments": self.arguments, **guest.options}
-        return {**given, "append": f"{DEBUG_EXIT} {guest.append}".rstrip()}
+        given = {"cpu": self.cpu, "machine": self.machine, "arguments": self.arguments,
+                 "console": self.console, **guest.options}  # fmt: skip
+        library = DEBUG_EXIT + (f" vmi.console={VIRTIO}" if given["console"] == VIRTIO else "")
+        return {**given, "append": f"{library} {guest.append}".rstrip()}
 
     def prepare(self) -> None:
         self.refusal = self._probe()
         if self.refusal:
             self.report(f"nested KVM rig, because {self.refusal}")
             super().prepare()
-            self.console_kib = 16  # each byte of a serial port leaves a guest of an emulated processor
+            self.console = VIRTIO
         else:
             self.report("this machine's KVM works and is used")
 

@@ -173,6 +173,9 @@ class Rig(abc.ABC):
     if no option does."""
     console_kib = 1024
     """How much data a guest's console carries within a test's time, each way."""
+    other_consoles: Mapping[str, int] = {}
+    """What else a guest's console can be (its option `console`), and how many KiB that carries in a test's
+    time, each way."""
     types = True
     """Whether sessions can type on a guest's console (`Guest.typed`)."""
     option_roms = False

@@ -375,41 +375,44 @@ void behaviour_console_data(uint32_t kib)
 
 #define INPUT_SECONDS 20 /* without a byte: nothing comes any more */
 
+static volatile bool input_told;
 static volatile uint32_t input_events;
 
-static void note_input(struct trap_frame *frame)
+/* Reads nothing: that is for whoever waits, after the end of the interrupt. */
+static void note_input(struct trap_frame *trap)
 {
+    input_told = true;
     input_events++;
-    vmi_end_of_interrupt(frame->vector);
+    vmi_end_of_interrupt(trap->vector);
 }
 
-bool behaviour_console_input(uint32_t kib)
+static void wait_for_input(void)
 {
-    uint32_t state = 1, received = 0, wrong = 0, wanted = kib * 1024, seen = 0;
-    uint64_t last = vmi_clock_nanoseconds();
-    bool told = false; /* by an event, that there is input */
+    vmi_disable_interrupts();
+    while (!input_told) {
+        vmi_halt();
+        vmi_disable_interrupts();
+    }
+    input_told = false;
+    vmi_enable_interrupts();
+}
 
-    trap_handler_set(VECTOR_CONSOLE, note_input);
-    int32_t event = vmi_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR_CONSOLE);
-    if (event >= 0)
-        vmi_event_unmask((uint32_t)event);
+bool behaviour_console_input(uint32_t kib, bool by_event)
+{
+    uint32_t state = 1, received = 0, wrong = 0, wanted = kib * 1024;
+    uint64_t last = vmi_clock_nanoseconds();
+
+    if (by_event) {
+        trap_handler_set(VECTOR_CONSOLE, note_input);
+        int32_t event = vmi_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR_CONSOLE);
+        if (event < 0 || vmi_event_unmask((uint32_t)event) != VMI_OK)
+            return false;
+    }
     print("# input ready\n");
     while (received < wanted && vmi_clock_nanoseconds() - last < INPUT_SECONDS * 1000000000ull) {
         char bytes[1000];
         uint32_t left = wanted - received;
-
-        /* Interrupts are masked, so that no event is slept through. One may tell of room for
-         * output. */
-        vmi_disable_interrupts();
         int32_t count = vmi_console_read(bytes, left < sizeof(bytes) ? left : sizeof(bytes));
-        if (count > 0)
-            told |= input_events != seen;
-        else
-            seen = input_events;
-        if (count == 0 && event >= 0 && !told)
-            vmi_halt();
-        if (!told) /* one that was told reads on without an interrupt for every few bytes */
-            vmi_enable_interrupts();
         if (count < 0)
             break;
         for (int32_t i = 0; i < count; i++) {
@@ -419,13 +422,11 @@ bool behaviour_console_input(uint32_t kib)
         received += (uint32_t)count;
         if (count > 0)
             last = vmi_clock_nanoseconds();
+        else if (by_event)
+            wait_for_input();
     }
-    vmi_enable_interrupts();
-    print("# input received=%u wrong=%u event=%s\n", received, wrong,
-          event < 0 ? "none"
-          : told    ? "taken"
-                    : "missed");
-    return received == wanted && wrong == 0 && (event < 0 || told);
+    print("# input received=%u wrong=%u events=%u\n", received, wrong, input_events);
+    return received == wanted && wrong == 0;
 }
 
 const struct check checks_behaviour[] = {

@@ -12,7 +12,10 @@ extern const struct check checks_start[], checks_across[];
 
 /* Writes so much to the console in a form that the host can check. */
 void behaviour_console_data(uint32_t kib);
-/* Reads so much of that data from the console, which the host types; whether it came unharmed. */
-bool behaviour_console_input(uint32_t kib);
+/*
+ * Reads so much of that data from the console, which the host types; whether it came unharmed. Asks
+ * for it all the time, or where there was none waits for the console's event first.
+ */
+bool behaviour_console_input(uint32_t kib, bool by_event);
 
 #endif

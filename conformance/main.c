@@ -5,8 +5,9 @@
  * well; README.md says what is checked where.
  *
  * Options: `checks=TEXT` as in the sample kernel; `console=KIB` writes that much data and ends;
- * `input=KIB` reads as much and ends; `end=reboot`, `end=reboot_hard`, `end=shutdown`, `end=crash`
- * end by that call instead of reporting.
+ * `input=KIB` reads as much and ends, with `by=event` when the console's event tells of it;
+ * `end=reboot`, `end=reboot_hard`, `end=shutdown`, `end=crash` end by that call instead of
+ * reporting.
  */
 #include <stddef.h>
 #include <vmi/vmi.h>
@@ -65,7 +66,9 @@ static void end_early(void)
     kib = option_number("input");
     if (kib != 0)
         vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
-                            behaviour_console_input(kib) ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+                            behaviour_console_input(kib, option_is("by", "event"))
+                                ? VMI_STATUS_PASS
+                                : VMI_STATUS_FAIL);
     if (option_is("end", "reboot"))
         vmi_reboot(VMI_REBOOT_SOFT);
     if (option_is("end", "reboot_hard"))

@@ -96,6 +96,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not rig_of(item))
 
 
+POLLED_KIB = 8
+"""What is typed for a kernel that asks the console all the time."""
+
+
 class Rigs:
     """Open sessions by backend; one that has died is opened again for the next test. What guests did is
     kept in the folder `outcomes`."""
@@ -121,13 +125,13 @@ class Rigs:
         write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
         every = [path for name in (place.backend, BOUND) for path in sorted(BUILD.glob(f"**/*-{name}.elf"))]
-        every.append(typed_file())
+        typed = {POLLED_KIB, place.rig.console_kib, *place.rig.other_consoles.values()}
+        every += [typed_file(kib) for kib in sorted(typed)]
         if place.rig.option_roms:
             every += [*sorted(BUILD.glob("interop/*.elf")), rom(place.backend)]
         session = own.enter_context(place.rig.steady_session(every, LOGS))
         self.sessions[place.backend] = (session, own)
         return session
-
 
     def once(self, place: Place, guest: Guest, again: bool) -> Outcome:
         """Run a guest, or tell what became of it when it was run before."""

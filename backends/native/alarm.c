@@ -39,8 +39,6 @@ struct alarm {
     uint64_t expiry, period; /* cycles; no period: once */
 };
 
-bool vmi__native_alarm_vectors[256];
-
 static struct alarm by_lvtt[VMI_BOOT_INFO_MAX_CPUS], by_irq0;
 static struct vmi__lock irq0_lock;
 static bool deadline;
@@ -172,7 +170,7 @@ static void start(struct alarm *alarm, bool lvtt)
     bool whole = lvtt ? start_lvtt(alarm->expiry) : start_irq0(alarm->expiry);
 
     if (!whole || alarm->period)
-        vmi__native_alarm_vectors[vector] = true;
+        vmi__native_ended_vectors[vector] = true;
     alarm->set = !whole || alarm->period;
     if (lvtt && vmi__native_published)
         alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
@@ -252,8 +250,8 @@ void vmi__native_alarm_write_lvtt(uint32_t value)
     /* In another mode the timer would forget its deadline. */
     if (deadline && (before & LVTT_MODE) == LVTT_DEADLINE && !(value & LVTT_MODE))
         value |= LVTT_DEADLINE;
-    if (vmi__native_alarm_vectors[before & 0xff])
-        vmi__native_alarm_vectors[value & 0xff] = true;
+    if (vmi__native_ended_vectors[before & 0xff])
+        vmi__native_ended_vectors[value & 0xff] = true;
     vmi__native_apic_write(VMI_APIC_LVTT, value);
     if (alarm->unheard)
         start(alarm, true);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The console: a 16550 (or 8250) at the first serial port. Source: National Semiconductor PC16550D
+ * A 16550 (or 8250) at the first serial port, as console. Source: National Semiconductor PC16550D
  * data sheet, 8.
  */
 #include "native.h"
-#include <native/routines.h>
 
 #define PORT 0x3f8
 
@@ -21,6 +20,7 @@ enum {
 
 #define ENABLE_RECEIVE  0x01
 #define FIFO_ENABLE     0x01
+#define FIFO_LEVEL_14   0xc0 /* interrupts when so many have come, or no more do */
 #define IDENTIFY_FIFO   0xc0
 #define LINE_8N1        0x03
 #define LINE_DIVISOR    0x80
@@ -43,7 +43,7 @@ static enum { UNKNOWN, ABSENT, PRESENT } state;
 static uint32_t burst; /* bytes that fit once there is room */
 static struct vmi__lock lock;
 
-void vmi__native_console_init(void)
+void vmi__native_uart_init(void)
 {
     if (state != UNKNOWN)
         return;
@@ -60,18 +60,18 @@ void vmi__native_console_init(void)
     vmi__outb(DATA, DIVISOR_115200 & 0xff);
     vmi__outb(ENABLE, DIVISOR_115200 >> 8);
     vmi__outb(LINE, LINE_8N1);
-    vmi__outb(FIFO, FIFO_ENABLE);
+    vmi__outb(FIFO, FIFO_ENABLE | FIFO_LEVEL_14);
     vmi__outb(MODEM, MODEM_DTR_RTS | MODEM_INTERRUPT);
     burst = (vmi__inb(IDENTIFY) & IDENTIFY_FIFO) == IDENTIFY_FIFO ? FIFO_DEPTH : 1;
     state = PRESENT;
 }
 
-bool vmi__native_console_present(void)
+bool vmi__native_uart_present(void)
 {
     return state == PRESENT;
 }
 
-void vmi__native_console_interrupts(void)
+void vmi__native_uart_interrupts(void)
 {
     if (state != PRESENT)
         return;
@@ -102,12 +102,12 @@ static uint32_t write_burst(const uint8_t *bytes, uint32_t length)
     return count;
 }
 
-VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length)
+int32_t vmi__native_uart_write(const void *from, uint32_t length)
 {
     const uint8_t *bytes = from;
     uint32_t done = 0, count;
 
-    vmi__native_console_init();
+    vmi__native_uart_init();
     if (state != PRESENT)
         return VMI_EIO;
     while (done < length) {
@@ -119,7 +119,7 @@ VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length
     return (int32_t)done;
 }
 
-void vmi__native_console_drain(void)
+void vmi__native_uart_drain(void)
 {
     uint32_t polls = 0;
 
@@ -127,12 +127,12 @@ void vmi__native_console_drain(void)
         vmi__pause();
 }
 
-VMI__ROUTINE int32_t vmi__native_console_read(void *to, uint32_t length)
+int32_t vmi__native_uart_read(void *to, uint32_t length)
 {
     uint32_t done = 0, flags;
     uint8_t *bytes = to;
 
-    vmi__native_console_init();
+    vmi__native_uart_init();
     if (state != PRESENT)
         return VMI_EIO;
     flags = vmi__lock(&lock);

@@ -20,6 +20,11 @@ static inline void vmi__outw(uint16_t port, uint16_t value)
     __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
+static inline void vmi__outl(uint16_t port, uint32_t value)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
 static inline uint8_t vmi__inb(uint16_t port)
 {
     uint8_t value;

@@ -7,7 +7,6 @@
 #include <native/routines.h>
 
 #define LINE_CASCADE 2
-#define LINE_CONSOLE 4 /* of the first serial port */
 
 #define LVT_EXTINT       0x700
 #define ICR_FIXED_ASSERT 0x4000
@@ -19,7 +18,10 @@ static struct line {
     bool unmasked;
 } lines[VMI__ISA_LINES];
 
+bool vmi__native_ended_vectors[256];
+
 static bool by_ioapic;
+static uint32_t console_vector; /* if the console's line is to be lowered */
 static struct vmi__lock lock;
 
 void vmi__native_event_init(void)
@@ -33,6 +35,15 @@ uint32_t vmi__native_event_vector(uint32_t line)
     return lines[line].vector;
 }
 
+/*
+ * Can the line be that of a device which is told to lower it only when its interrupt has ended? By
+ * edges what comes between would be lost.
+ */
+static bool has_level(uint32_t line)
+{
+    return line && line < VMI__ISA_LINES && (!by_ioapic || vmi__native_ioapic_level(line));
+}
+
 VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
     bool console = source == VMI_EVENT_CONSOLE;
@@ -41,10 +52,12 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
 
     if (console ? number != 0 || !vmi__native_console_present() : source != VMI_EVENT_IRQ)
         return VMI_EINVAL;
-    number_of_line = console ? LINE_CONSOLE : number;
-    if (number_of_line >= VMI__ISA_LINES || number_of_line == LINE_CASCADE)
-        return VMI_EINVAL;
+    number_of_line = console ? vmi__native_console_line() : number;
     if (vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS)
+        return VMI_EINVAL;
+    if (console && vmi__native_virtio && !has_level(number_of_line))
+        return VMI_ENOSYS;
+    if (number_of_line >= VMI__ISA_LINES || number_of_line == LINE_CASCADE)
         return VMI_EINVAL;
 
     flags = vmi__lock(&lock);
@@ -59,11 +72,22 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
             vmi__native_ioapic_route(number_of_line, vector, lines[number_of_line].apic_id);
         /* An alarm may have been wired to line 0 before the line had a vector. */
         if (number_of_line == 0)
-            vmi__native_alarm_vectors[vector] = true;
+            vmi__native_ended_vectors[vector] = true;
+        if (console && vmi__native_virtio) {
+            console_vector = vector;
+            vmi__native_ended_vectors[vector] = true;
+        }
         result = (int32_t)number_of_line;
     }
     vmi__unlock(&lock, flags);
     return result;
+}
+
+void vmi__native_vector_ended(uint32_t vector)
+{
+    if (vector == console_vector)
+        vmi__native_virtio_acknowledge();
+    vmi__native_alarm_again(vector);
 }
 
 VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t event)

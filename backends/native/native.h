@@ -25,18 +25,59 @@
  */
 void vmi__native_init(struct vmi_boot_info *boot);
 
-/* ---- console16550.c ---- */
+/* ---- console.c ---- */
 
-/* Finds and sets up the UART, once. */
+/* Finds and sets up the console that option vmi.console= asks for, or refuses to run. */
 void vmi__native_console_init(void);
 
 bool vmi__native_console_present(void);
 
-/* Lets the UART raise its line when input is there. */
+/* Its interrupt line; VMI__ISA_LINES or more if it has none of ISA's. */
+uint32_t vmi__native_console_line(void);
+
+/* Lets the console raise its line when input is there. */
 void vmi__native_console_interrupts(void);
 
-/* Waits until what was written has left the UART, for the end of the machine takes it along. */
+/* Waits until what was written has left the machine, for the end of the machine takes it along. */
 void vmi__native_console_drain(void);
+
+/* ---- console16550.c ---- */
+
+#define VMI__LINE_UART 4 /* of the first serial port */
+
+/* Finds and sets up the UART, once. */
+void vmi__native_uart_init(void);
+
+/* The parts of the calls and of console.c that are the UART's. */
+bool vmi__native_uart_present(void);
+void vmi__native_uart_interrupts(void);
+void vmi__native_uart_drain(void);
+int32_t vmi__native_uart_write(const void *from, uint32_t length);
+int32_t vmi__native_uart_read(void *to, uint32_t length);
+
+/* ---- console_virtio.c ---- */
+
+/* A virtio console is in use. */
+extern bool vmi__native_virtio;
+
+/* Looks for one, and uses it if it is there and sound. */
+void vmi__native_virtio_init(void);
+
+/*
+ * The parts of the calls and of console.c that are the virtio console's. Writing less than asked
+ * means that it has failed.
+ */
+uint32_t vmi__native_virtio_line(void);
+void vmi__native_virtio_interrupts(void);
+void vmi__native_virtio_drain(void);
+uint32_t vmi__native_virtio_write(const char *from, uint32_t length);
+uint32_t vmi__native_virtio_read(char *to, uint32_t length);
+
+/*
+ * Lowers its line, which is level-triggered: part of the end of its interrupt, where a handler that
+ * reads later, or not at all, would be entered for ever.
+ */
+void vmi__native_virtio_acknowledge(void);
 
 /* ---- measure.c ---- */
 
@@ -242,11 +283,19 @@ void vmi__native_event_init(void);
 /* Vector that an ISA line is bound to, 0 if it is not. */
 uint32_t vmi__native_event_vector(uint32_t line);
 
+/* Vectors whose end may have more to it, and what does that: alarms, the virtio console. */
+extern bool vmi__native_ended_vectors[256];
+void vmi__native_vector_ended(uint32_t vector);
+
 /*
  * What EndOfInterrupt does besides telling the interrupt controller; a library with an
  * EndOfInterrupt of its own calls it too.
  */
-static inline void vmi__native_interrupt_ended(uint32_t vector);
+static inline void vmi__native_interrupt_ended(uint32_t vector)
+{
+    if (vmi__native_ended_vectors[vector & 0xff])
+        vmi__native_vector_ended(vector & 0xff);
+}
 
 /* ---- alarm.c ---- */
 
@@ -262,15 +311,8 @@ void vmi__native_alarm_init(void);
  */
 void vmi__native_alarm_write_lvtt(uint32_t value);
 
-/* Vectors whose end may mean that an alarm is to be set again, and what does that. */
-extern bool vmi__native_alarm_vectors[256];
+/* Sets an alarm again if the vector whose interrupt has ended is its own. */
 void vmi__native_alarm_again(uint32_t vector);
-
-static inline void vmi__native_interrupt_ended(uint32_t vector)
-{
-    if (vmi__native_alarm_vectors[vector & 0xff])
-        vmi__native_alarm_again(vector & 0xff);
-}
 
 /* ---- smp.c ---- */
 

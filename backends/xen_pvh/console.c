@@ -55,10 +55,8 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t lengt
 
     /* Where there is no Xen, the reason for which the library does not run is for a PC's console.
      */
-    if (!out && !vmi__xen_pvh_present()) {
-        vmi__native_console_init();
+    if (!out && !vmi__xen_pvh_present())
         return vmi__native_console_write(from, length);
-    }
     if (!out)
         return VMI_EIO;
     flags = vmi__lock(&lock);

@@ -11,7 +11,7 @@ import pytest
 from ci.conformance import console_data, data_received, digest, typed_file, verdict
 from ci.util import BUILD
 
-from ..guests import Place, Run, places
+from ..guests import POLLED_KIB, Place, Run, places
 
 DEADLINE = 240.0
 MODEL = BUILD / "generated/model.json"
@@ -73,15 +73,40 @@ def test_console_data_unharmed(configuration: Place, run: Run) -> None:
     assert outcome.clean, outcome.end
 
 
-def test_console_input_unharmed(configuration: Place, run: Run) -> None:
+def typed(run: Run, configuration: Place, kib: int, how: str = "", **options: str) -> None:
+    """So much is typed, and arrives unharmed."""
     if not configuration.rig.types:
         pytest.skip("nothing can be typed on this rig's consoles")
-    kib = configuration.rig.console_kib
     outcome, _ = run(
-        configuration, f"input={kib}", kernel="conformance", deadline=DEADLINE, typed=typed_file()
-    )
+        configuration, f"input={kib} {how}".rstrip(), kernel="conformance", deadline=DEADLINE,
+        typed=typed_file(kib), options=options,
+    )  # fmt: skip
     assert f"# input received={kib * 1024} wrong=0" in outcome.console
     assert outcome.clean, outcome.end
+
+
+def test_console_input_unharmed(configuration: Place, run: Run) -> None:
+    """As much, by a kernel that halts until the console's event says that something came; an event that is
+    lost stops it."""
+    typed(run, configuration, configuration.rig.console_kib, "by=event")
+
+
+def test_console_input_without_events(configuration: Place, run: Run) -> None:
+    """The kernel asks all the time, which keeps emulated machines from typing."""
+    typed(run, configuration, POLLED_KIB)
+
+
+def test_other_consoles(configuration: Place, run: Run) -> None:
+    """Consoles that the rig's guests have only if asked for carry data both ways too."""
+    if not configuration.rig.other_consoles:
+        pytest.skip("the rig has one kind of console")
+    for console, kib in configuration.rig.other_consoles.items():
+        options = {"console": console}
+        outcome, _ = run(
+            configuration, f"console={kib}", kernel="conformance", deadline=DEADLINE, options=options
+        )
+        assert data_received(outcome) == digest(console_data(kib))
+        typed(run, configuration, kib, "by=event", **options)
 
 
 @pytest.mark.parametrize("how", ["shutdown", "reboot", "reboot_hard", "crash"])
