@@ -176,8 +176,6 @@ class Rig(abc.ABC):
     other_consoles: Mapping[str, int] = {}
     """What else a guest's console can be (its option `console`), and how many KiB that carries in a test's
     time, each way."""
-    types = True
-    """Whether sessions can type on a guest's console (`Guest.typed`)."""
     option_roms = False
     """Whether guests can be given one (`Guest.option_rom`)."""
     witnesses = False
