@@ -354,6 +354,9 @@ void vmi__native_virtio_acknowledge(void)
 /* Takes the next buffer that something has been received in; false if there is none. */
 static bool take_received(void)
 {
+    /* Lowered before the queue is looked at again: what comes later raises the line anew. */
+    if (interrupts && receive.used->index != receive.taken)
+        vmi__native_virtio_acknowledge();
     if (!take(&receive, &held.id, &held.length))
         return false;
     if (!held.length || held.length > PAGE / RECEIVE_BUFFERS) {
@@ -370,9 +373,6 @@ uint32_t vmi__native_virtio_read(char *to, uint32_t length)
     uint32_t done = 0, count, flags = vmi__lock(&receive_lock);
     bool given = false;
 
-    /* Before the queue is looked through: what comes later raises the line anew. */
-    if (interrupts && receive.used->index != receive.taken)
-        vmi__native_virtio_acknowledge();
     while (done < length && vmi__native_virtio && (held.length || take_received())) {
         count = held.length < length - done ? held.length : length - done;
         memcpy(to + done, held.next, count);
