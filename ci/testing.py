@@ -23,7 +23,7 @@ JUNIT = RESULTS / "junit.xml"
 def workers() -> list[str]:
     """Arguments of pytest for a whole run: one worker per processor, as far as there are rigs for them."""
     count = min(len(os.sched_getaffinity(0)), len(discover(progress)))
-    return ["-n", str(count), "--dist", "loadgroup", "--no-loadscope-reorder"] if count > 1 else []
+    return ["-n", str(count), "--no-loadscope-reorder"] if count > 1 else []
 
 
 def pytest(arguments: Sequence[str], skip: Sequence[str]) -> int:

@@ -6,9 +6,8 @@ A test that takes `configuration` runs once per configuration of every rig, thos
 limited (ci.rig.Configuration). `run` boots a kernel there; consoles of what a test ran are in its report.
 VMI_SKIP names configurations to leave out (`./vmi test --skip`).
 
-With several workers (pytest-xdist, `--dist loadgroup`) each rig's tests go to one of them, for a rig is
-slow to open, and so do those of each other file. Rigs go first, as they take longest. What guests did is
-kept for all workers.
+With several workers (pytest-xdist) each rig's tests go to one of them, for a rig is slow to open, and so do
+those of each other file. Rigs go first, as they take longest. What guests did is kept for all workers.
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from ci import ktap
 from ci.build import BOUND, kernels, rom
@@ -78,22 +79,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("configuration", [*whole_places(), *skipped], ids=str, scope="session")
 
 
-def rig_of(item: pytest.Item) -> str:
+def rig_of(nodeid: str) -> str:
     """The backend whose rig a test needs, or in whose folder it is; empty if there is none."""
-    callspec = getattr(item, "callspec", None)
-    for value in callspec.params.values() if callspec else ():
-        if isinstance(value, Place):
-            return value.backend
-    parts = item.path.relative_to(ROOT).parts
-    return parts[1] if parts[0] == "backends" else ""
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    item.add_marker(pytest.mark.xdist_group(rig_of(item) or item.nodeid.partition("::")[0]))
+    path, _, name = nodeid.partition("::")
+    folder, backend, *_ = path.split("/")
+    if folder == "backends":
+        return backend
+    parameters = name.partition("[")[2].rstrip("]").split("-")
+    return next((place.backend for place in places() if str(place) in parameters), "")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not rig_of(item))
+    items.sort(key=lambda item: not rig_of(item.nodeid))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker for the tests of a rig, and for those of another file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return rig_of(nodeid) or nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
 
 
 POLLED_KIB = 8
