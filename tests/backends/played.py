@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Checks of a library's C that run as a process, against a machine that the same file plays.
 
-Such a file is C of its own without a C library, so that no 32-bit one has to be installed. It has a row
-`CHECK(name),` for each check and prints `ok NAME` or `not ok NAME: line N`.
+Such a file is C of its own without a C library, so that no 32-bit one has to be installed. played.h has
+what they share: a row `CHECK(name),` for each check, of which it prints `ok NAME` or `not ok NAME: line N`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def results(source: Path, folder: Path) -> dict[str, str]:
     command = ["gcc", "-m32", "-march=i686", "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
                "-fno-stack-protector", "-mgeneral-regs-only", "-nostdlib", "-static", "-Wall", "-Wextra",
                "-Werror", f"-I{BUILD / 'include'}", f"-I{ROOT / 'backends'}", f"-I{ROOT / 'runtime'}",
-               "-o", str(program), str(source)]  # fmt: skip
+               f"-I{ROOT / 'tests'}", "-o", str(program), str(source)]  # fmt: skip
     subprocess.run(command, check=True)
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}"

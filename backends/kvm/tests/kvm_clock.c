@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * The KVM library's clock as a Linux process: this file plays KVM, which writes the structures, and
- * the native library below. 32-bit like the library and without a C library, so that no 32-bit one
- * has to be installed. Prints "ok NAME" or "not ok NAME: line N".
+ * the native library below.
  */
 #include "kvm/kvm.h"
 
@@ -19,15 +18,10 @@ static void write_msr(uint32_t index, uint64_t value);
 
 #include "kvm/clock.c"
 
-#define SYS_EXIT  1
-#define SYS_WRITE 4
-#define SYS_KILL  37
-#define SYS_CLONE 120
+#include "backends/played.h"
 
 #define CLONE_VM 0x100
 #define SIGKILL  9
-
-void _start(void);
 
 /* ---- what is below and beside the clock ------------------------------------------------------ */
 
@@ -89,14 +83,6 @@ void *memset(void *to, int byte, size_t size)
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
-
-static uint32_t failed_line;
-
-#define EXPECT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition) && !failed_line)                                                          \
-            failed_line = __LINE__;                                                                \
-    } while (0)
 
 #define BIT(feature) (1u << KVM__FEATURE_##feature)
 
@@ -186,14 +172,6 @@ static void unannounced_stability_is_none(void)
 }
 
 /* ---- a structure that is being written ------------------------------------------------------- */
-
-static int call(int number, uint32_t a, uint32_t b, uint32_t c)
-{
-    int result;
-
-    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "memory");
-    return result;
-}
 
 /* KVM as another thread: both halves of the time are equal whenever the version is even. */
 static void __attribute__((used, noreturn)) keep_writing(void)
@@ -371,33 +349,7 @@ static void without_kvmclock_all_is_native(void)
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
-static void put(const char *text)
-{
-    uint32_t length = 0;
-
-    while (text[length])
-        length++;
-    call(SYS_WRITE, 1, (uint32_t)text, length);
-}
-
-static void put_number(uint32_t number)
-{
-    char digits[2] = {(char)('0' + number % 10), 0};
-
-    if (number >= 10)
-        put_number(number / 10);
-    put(digits);
-}
-
-#define CHECK(name)                                                                                \
-    {                                                                                              \
-#name, name                                                                                \
-    }
-
-static const struct {
-    const char *name;
-    void (*run)(void);
-} checks[] = {
+static const struct played_check checks[] = {
     CHECK(stands_still_before_its_moment),
     CHECK(scales),
     CHECK(unstable_clocks_do_not_go_back),
@@ -413,19 +365,4 @@ static const struct {
     CHECK(without_kvmclock_all_is_native),
 };
 
-void _start(void)
-{
-    for (uint32_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-        failed_line = 0;
-        checks[i].run();
-        put(failed_line ? "not ok " : "ok ");
-        put(checks[i].name);
-        if (failed_line) {
-            put(": line ");
-            put_number(failed_line);
-        }
-        put("\n");
-    }
-    call(SYS_EXIT, 0, 0, 0);
-    __builtin_unreachable();
-}
+PLAY(checks)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * The native library's console as a Linux process: this file plays PCI, a virtio console that does
- * what a check wants of it, and the 16550. 32-bit like the library and without a C library, so that
- * no 32-bit one has to be installed. Prints "ok NAME" or "not ok NAME: line N".
+ * what a check wants of it, and the 16550.
  */
 #include "native/native.h"
 
@@ -24,10 +23,7 @@ static void port_write(uint16_t port, uint32_t value, uint32_t width);
 #include "native/console.c"
 #include "native/console_virtio.c"
 
-#define SYS_EXIT  1
-#define SYS_WRITE 4
-
-void _start(void);
+#include "backends/played.h"
 
 /* ---- the machine ---- */
 
@@ -294,14 +290,6 @@ static void port_write(uint16_t port, uint32_t value, uint32_t width)
 }
 
 /* ---- checks ---- */
-
-static uint32_t failed_line;
-
-#define EXPECT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition) && !failed_line)                                                          \
-            failed_line = __LINE__;                                                                \
-    } while (0)
 
 #define GUARD 0x5a
 
@@ -663,41 +651,7 @@ static void waits_at_the_end(void)
 
 /* ---- main ---- */
 
-static int call(int number, uint32_t a, uint32_t b, uint32_t c)
-{
-    int result;
-
-    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "memory");
-    return result;
-}
-
-static void put(const char *said)
-{
-    uint32_t length = 0;
-
-    while (said[length])
-        length++;
-    call(SYS_WRITE, 1, (uint32_t)said, length);
-}
-
-static void put_number(uint32_t number)
-{
-    char digits[2] = {(char)('0' + number % 10), 0};
-
-    if (number >= 10)
-        put_number(number / 10);
-    put(digits);
-}
-
-#define CHECK(name)                                                                                \
-    {                                                                                              \
-#name, name                                                                                \
-    }
-
-static const struct {
-    const char *name;
-    void (*run)(void);
-} checks[] = {
+static const struct played_check checks[] = {
     CHECK(carries_both_ways),
     CHECK(is_not_looked_for_unasked),
     CHECK(other_words_are_refused),
@@ -716,19 +670,4 @@ static const struct {
     CHECK(waits_at_the_end),
 };
 
-void _start(void)
-{
-    for (uint32_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-        failed_line = 0;
-        checks[i].run();
-        put(failed_line ? "not ok " : "ok ");
-        put(checks[i].name);
-        if (failed_line) {
-            put(": line ");
-            put_number(failed_line);
-        }
-        put("\n");
-    }
-    call(SYS_EXIT, 0, 0, 0);
-    __builtin_unreachable();
-}
+PLAY(checks)

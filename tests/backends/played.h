@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * For checks of a library's C that run as a 32-bit Linux process without a C library (played.py):
+ * the file that includes this plays the machine, has `checks[]` with a row CHECK(name) for each,
+ * and ends with PLAY(checks).
+ */
+#ifndef VMI_TESTS_PLAYED_H
+#define VMI_TESTS_PLAYED_H
+
+#include <stdint.h>
+
+/* Linux, arch/x86/entry/syscalls/syscall_32.tbl. */
+#define SYS_EXIT  1
+#define SYS_WRITE 4
+#define SYS_KILL  37
+#define SYS_CLONE 120
+
+struct played_check {
+    const char *name;
+    void (*run)(void);
+};
+
+#define CHECK(name)                                                                                \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+
+/* Of the running check; the first line that did not hold, 0 if all did. */
+static uint32_t failed_line;
+
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition) && !failed_line)                                                          \
+            failed_line = __LINE__;                                                                \
+    } while (0)
+
+static int call(int number, uint32_t a, uint32_t b, uint32_t c)
+{
+    int result;
+
+    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "memory");
+    return result;
+}
+
+static void put(const char *text)
+{
+    uint32_t length = 0;
+
+    while (text[length])
+        length++;
+    call(SYS_WRITE, 1, (uint32_t)text, length);
+}
+
+static void put_number(uint32_t number)
+{
+    char digits[2] = {(char)('0' + number % 10), 0};
+
+    if (number >= 10)
+        put_number(number / 10);
+    put(digits);
+}
+
+/* Runs all checks, prints "ok NAME" or "not ok NAME: line N" of each, and ends the process. */
+__attribute__((noreturn)) static void play(const struct played_check *checks, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        failed_line = 0;
+        checks[i].run();
+        put(failed_line ? "not ok " : "ok ");
+        put(checks[i].name);
+        if (failed_line) {
+            put(": line ");
+            put_number(failed_line);
+        }
+        put("\n");
+    }
+    call(SYS_EXIT, 0, 0, 0);
+    __builtin_unreachable();
+}
+
+void _start(void);
+
+#define PLAY(checks)                                                                               \
+    void _start(void)                                                                              \
+    {                                                                                              \
+        play(checks, sizeof(checks) / sizeof((checks)[0]));                                        \
+    }
+
+#endif
