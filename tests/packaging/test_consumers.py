@@ -111,6 +111,8 @@ def test_vendored(project: Path) -> None:
     build(project, *(["make", f"BACKEND={name}", "-j2"] for name in (*backends(), BOUND)))
     says_hello(project, BACKEND)
     says_hello(project, BOUND)
+    build(project, ["make", "--always-make", "CC=clang", f"BACKEND={BACKEND}", "-j2"])
+    says_hello(project, BACKEND)
 
 
 def test_vendored_elsewhere_is_left_alone(tmp_path: Path) -> None:
