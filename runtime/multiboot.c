@@ -86,7 +86,7 @@ static const char *read_modules(const struct vmi__loader_view *view, const struc
 const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic,
                                 uint32_t address)
 {
-    const struct info *in_memory;
+    const void *in_memory; /* aligned as the loader likes */
     struct info info;
     const char *reason;
 

@@ -26,8 +26,8 @@ MASKED = ",".join(
     )
 )  # fmt: skip
 
-# KVM_FEATURE_ASYNC_PF_VMEXIT: older versions of QEMU have no name to mask it by (and do not offer it).
-NOT_NAMED = 1 << 10
+# KVM_FEATURE_ASYNC_PF_VMEXIT: QEMU has no name to mask it by. Older versions of KVM do not offer it.
+NOT_NAMED = {"async_pf_vmexit": 1 << 10}
 
 # The kernel times its waits; these rounds need no more than this of a busy machine.
 DEADLINE = 120.0
@@ -120,8 +120,9 @@ def test_kvm_without_features(kvm: Place, run: Run) -> None:
     outcome, report = run(kvm, options={"cpu": f"host,{MASKED}"}, deadline=DEADLINE)
     passes(outcome, report)
     told = said(outcome)
-    assert int(told["features"], 16) & ~NOT_NAMED == 0
-    assert told["offered"] == told["used"] == "none"
+    assert int(told["features"], 16) & ~sum(NOT_NAMED.values()) == 0
+    assert features(told["offered"]) <= set(NOT_NAMED)
+    assert told["used"] == "none"
     assert counters(outcome).get("hypercalls", 0) == 0
 
 
