@@ -336,6 +336,16 @@ def as_text(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def measurable(chosen: Sequence[tuple[str, Configuration]]) -> list[tuple[str, Configuration]]:
+    """Those in which the kernels that measure can run here; an error if there is none."""
+    limited = [configuration for _, configuration in chosen if configuration.limited]
+    if len(limited) == len(chosen):
+        raise UserError(f"nothing can be measured in {limited[0].name}, because {limited[0].limited}")
+    for configuration in limited:
+        progress(f"not {configuration.name}, because {configuration.limited}")
+    return [(backend, configuration) for backend, configuration in chosen if not configuration.limited]
+
+
 def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     """Measure everything, or in the configurations that are named; `quick` on plain hardware only, and little
     of what takes time."""
@@ -345,6 +355,7 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
         raise UserError(f"cannot write {json_file}: there is no folder {json_file.parent}", 2)
     if quick and not names:
         chosen = chosen[:1]
+    chosen = measurable(chosen)
     build()
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)

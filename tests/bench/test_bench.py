@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ci.bench import BOOT, INLINE, LIMIT, POINTER, STATIC, bench
+from ci.bench import BOOT, INLINE, LIMIT, POINTER, STATIC, bench, measurable
+from ci.rig import Configuration
 from ci.util import ROOT, UserError
 
 WORKLOADS = {
@@ -80,3 +81,13 @@ def test_folder_that_is_not_there(tmp_path: Path) -> None:
     """Is said before anything is measured."""
     with pytest.raises(UserError, match="there is no folder"):
         bench([], quick=True, json_file=tmp_path / "nowhere/bench.json")
+
+
+def test_limited_configurations_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the kernels that measure cannot run, the others are measured; alone it is an error."""
+    whole = ("pc", Configuration("pc", "PC"))
+    limited = ("other", Configuration("other", "Other", limited="it has no page tables"))
+    assert measurable([whole, limited]) == [whole]
+    assert capsys.readouterr().err == "vmi: not other, because it has no page tables\n"
+    with pytest.raises(UserError, match="nothing can be measured in other, because it has no page tables"):
+        measurable([limited])
