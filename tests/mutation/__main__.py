@@ -141,6 +141,8 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
         env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)},
     )  # fmt: skip
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    if done.returncode and not found:
+        raise UserError(f"the tests cannot run: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
     return found[1] if done.returncode and found else ""
 
 
