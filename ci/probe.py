@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .util import UserError, cache_dir
+from .util import UserError, cache_dir, locked, write_if_changed
 
 Done = subprocess.CompletedProcess[str]
 
@@ -24,10 +24,15 @@ def ask(
     command = [*machine, "-kernel"]
     key = hashlib.sha256("\0".join([source.read_text(), depends, *command]).encode()).hexdigest()[:16]
     known = cache_dir() / "probes" / f"{source.stem}-{key}"
-    if known.is_file():
-        return known.read_text()
-    known.parent.mkdir(parents=True, exist_ok=True)
-    guest = known.with_suffix(".elf")
+    with locked(known.with_suffix(".lock")):
+        if not known.is_file():
+            write_if_changed(known, _ask(source, command, seconds, known.with_suffix(".elf"), words))
+    return known.read_text()
+
+
+def _ask(
+    source: Path, command: Sequence[str], seconds: float, guest: Path, words: Callable[[Done | None], str]
+) -> str:
     try:
         subprocess.run(
             ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x101000,--build-id=none",
@@ -39,11 +44,10 @@ def ask(
     # subprocess kills with SIGKILL at the time-out, which ends even a guest that never leaves KVM_RUN.
     try:
         done = subprocess.run([*command, guest], capture_output=True, text=True, timeout=seconds, check=False)
-        answer = words(done)
+        return words(done)
     except subprocess.TimeoutExpired:
-        answer = words(None)
+        return words(None)
     except FileNotFoundError:
-        raise UserError(f"{machine[0]}: not found; ./vmi setup installs it") from None
-    guest.unlink()
-    known.write_text(answer)
-    return answer
+        raise UserError(f"{command[0]}: not found; ./vmi setup installs it") from None
+    finally:
+        guest.unlink()

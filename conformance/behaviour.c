@@ -103,7 +103,10 @@ static void count(struct trap_frame *frame)
     vmi_end_of_interrupt(frame->vector);
 }
 
-/* An interrupt is raised while they are masked, then Halt lets it in: none may be slept through. */
+/*
+ * An interrupt is raised while they are masked, then Halt lets it in: none may be slept through.
+ * One that an emulated processor delivers twice is not lost.
+ */
 static void none_lost_by_halt(void)
 {
     const uint32_t rounds = 200;
@@ -112,13 +115,14 @@ static void none_lost_by_halt(void)
     NEEDS(SEND_IPI);
     trap_handler_set(VECTOR_CHECK, count);
     taken = 0;
-    for (uint32_t round = 1; round <= rounds; round++) {
+    for (uint32_t round = 0; round < rounds; round++) {
         vmi_disable_interrupts();
+        const uint32_t before = taken;
         vmi_send_ipi(1, 0, VECTOR_CHECK);
         vmi_halt();
-        lost += taken != round;
+        lost += taken == before;
         vmi_enable_interrupts();
-        EXPECT(wait_for_count(&taken, round, PATIENCE_MILLISECONDS));
+        EXPECT(wait_for_count(&taken, before + 1, PATIENCE_MILLISECONDS));
     }
     EXPECT_EQUAL(lost, 0);
 }
