@@ -184,21 +184,22 @@ def resolve(selection: Selection, report: Progress, fresh: bool = False) -> tupl
     key = hashlib.sha256(repr(selection).encode()).hexdigest()[:16]
     memo = cache_dir() / "resolved" / f"{key}.json"
     stamp = _stamp(SYSTEM_LISTS)
-    if memo.is_file() and not fresh:
-        known = json.loads(memo.read_text())
-        if known["stamp"] == stamp:
-            return apt, [Package(**entry) for entry in known["packages"]]
-    if fresh:
-        apt.private_lists()
-    try:
-        packages = apt.resolve(selection.roots, selection.follow)
-    except UserError:
+    with locked(cache_dir() / "resolved.lock"):
+        if memo.is_file() and not fresh:
+            known = json.loads(memo.read_text())
+            if known["stamp"] == stamp:
+                return apt, [Package(**entry) for entry in known["packages"]]
         if fresh:
-            raise
-        apt.private_lists()
-        packages = apt.resolve(selection.roots, selection.follow)
-    known = {"stamp": stamp, "packages": [asdict(package) for package in packages]}
-    write_if_changed(memo, json.dumps(known, indent=1) + "\n")
+            apt.private_lists()
+        try:
+            packages = apt.resolve(selection.roots, selection.follow)
+        except UserError:
+            if fresh:
+                raise
+            apt.private_lists()
+            packages = apt.resolve(selection.roots, selection.follow)
+        known = {"stamp": stamp, "packages": [asdict(package) for package in packages]}
+        write_if_changed(memo, json.dumps(known, indent=1) + "\n")
     return apt, packages
 
 
