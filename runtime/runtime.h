@@ -121,6 +121,17 @@ uint32_t vmi__memory_claim(uint32_t size, uint32_t limit);
  */
 bool vmi__option(const char *name, const char **value, uint32_t *length);
 
+/* Is a text of that length, for example an option's value, this word? */
+static inline bool vmi__is_word(const char *word, const char *text, uint32_t length)
+{
+    while (length && *word && *word == *text) {
+        word++;
+        text++;
+        length--;
+    }
+    return !length && !*word;
+}
+
 /* Reads an unsigned number, decimal or with 0x in front, that fills the text. */
 bool vmi__parse_u32(const char *text, uint32_t length, uint32_t *number);
 

@@ -110,16 +110,6 @@ bool vmi__kvm_here(void)
     return find_leaves() != 0;
 }
 
-static bool is_word(const char *name, const char *word, uint32_t length)
-{
-    while (length && *name && *name == *word) {
-        name++;
-        word++;
-        length--;
-    }
-    return !length && !*name;
-}
-
 /*
  * Features that the option vmi.off= names, separated by commas; "all" stands for all. False if
  * there is no such feature.
@@ -138,12 +128,12 @@ static bool parse_off(uint32_t *off)
             length--;
         size = (uint32_t)(text - word);
         for (i = 0; i < FEATURES; i++) {
-            if (is_word(features[i].name, word, size))
+            if (vmi__is_word(features[i].name, word, size))
                 break;
         }
         if (i < FEATURES)
             *off |= 1u << features[i].bit;
-        else if (is_word("all", word, size))
+        else if (vmi__is_word("all", word, size))
             *off = ~0u;
         else
             return false;
@@ -196,7 +186,7 @@ const char *vmi__kvm_detect(void)
     /* The host polls for a halted virtual CPU unless it is told not to. */
     if (!vmi__option("vmi.host_poll", &value, &length))
         vmi__kvm_used &= ~(1u << KVM__FEATURE_POLL_CONTROL);
-    else if (!is_word("off", value, length))
+    else if (!vmi__is_word("off", value, length))
         return "option vmi.host_poll= wants the word off";
     return 0;
 }

@@ -8,25 +8,15 @@
 
 #define OPTION "vmi.console"
 
-static bool is_word(const char *word, const char *text, uint32_t length)
-{
-    while (length && *word && *word == *text) {
-        word++;
-        text++;
-        length--;
-    }
-    return !length && !*word;
-}
-
 void vmi__native_console_init(void)
 {
     const char *value;
     uint32_t length;
 
     vmi__native_uart_init();
-    if (!vmi__option(OPTION, &value, &length) || is_word("16550", value, length))
+    if (!vmi__option(OPTION, &value, &length) || vmi__is_word("16550", value, length))
         return;
-    if (!is_word("virtio", value, length))
+    if (!vmi__is_word("virtio", value, length))
         vmi__fatal("option " OPTION "= wants 16550 or virtio");
     vmi__native_virtio_init();
 }

@@ -86,14 +86,7 @@ static bool is_wanted(const char *name, bool *asked)
     uint32_t length;
 
     *asked = vmi__option("vmi.provider", &wanted, &length);
-    if (!*asked)
-        return true;
-    while (length && *name == *wanted) {
-        name++;
-        wanted++;
-        length--;
-    }
-    return !length && !*name;
+    return !*asked || vmi__is_word(name, wanted, length);
 }
 
 static bool at_home(const struct vmi__rom *rom)
