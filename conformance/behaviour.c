@@ -324,6 +324,24 @@ static void start_cpus(void)
     timer_init_cpu();
 }
 
+/* Each CPU knows its number, and the question is neither a hypercall nor CPUID. */
+static void tell_cpu(void *argument)
+{
+    *(uint32_t *)argument = vmi_current_cpu();
+}
+
+static void current_cpu(void)
+{
+    NEEDS_SECOND_CPU();
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
+        uint32_t told = VMI_BOOT_INFO_MAX_CPUS;
+        struct thread *other = thread_create("number", tell_cpu, &told, 1u << cpu);
+        EXPECT(other != NULL);
+        thread_join(other);
+        EXPECT_EQUAL(told, cpu);
+    }
+}
+
 /* A CPU that runs is not started again, however good the state. */
 static void start_twice(void)
 {
@@ -454,4 +472,8 @@ const struct check checks_behaviour[] = {
 
 const struct check checks_start[] = {{"cpus.start", start_cpus}, {NULL, NULL}};
 const struct check checks_across[] = {
-    {"cpus.cycle_counter", counter_across}, {"cpus.start_twice", start_twice}, {NULL, NULL}};
+    {"cpus.cycle_counter", counter_across},
+    {"cpus.number", current_cpu},
+    {"cpus.start_twice", start_twice},
+    {NULL, NULL},
+};
