@@ -15,6 +15,7 @@
 #include "process.h"
 #include "programs.h"
 #include "smp.h"
+#include "string.h"
 #include "threads.h"
 #include "timer.h"
 #include "traps.h"
@@ -353,6 +354,49 @@ static void start_twice(void)
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
 }
 
+/* What no CPU can start in is refused, whichever hypervisor would have to start it. */
+static void ap_state_errors(void)
+{
+    static uint32_t stack[64] __attribute__((aligned(16)));
+
+    NEEDS_SECOND_CPU();
+    const struct vmi_ap_state good = smp_first_state(smp_park_if_asked, &stack[60]);
+    const uint32_t id = checks_boot_info->apic_id[1];
+    struct vmi_ap_state state = good;
+    state.cr0 &= ~CR0_PG;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.cs ^= 2;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.ss ^= 2;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.cr4 &= ~CR4_PAE;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.efer |= 1u << 1;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+}
+
+/* A table's entries can be read after it was released. */
+static void content_is_kept(void)
+{
+    uint32_t pfn = frame_allocate_zeroed(), page = frame_allocate();
+
+    EXPECT(pfn != FRAME_NONE && page != FRAME_NONE);
+    vmi_allocate_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
+    uint64_t *entry = (uint64_t *)frame_address(pfn) + 7;
+    uint64_t value = pte_value(page, WINDOW_PAGE);
+    vmi_set_pxe_long((uint32_t)value, (uint32_t)(value >> 32), entry, VMI_PAGE_PT);
+    vmi_release_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE);
+    uint64_t found = pte_read(entry);
+    memset(frame_address(pfn), 0, PAGE_SIZE);
+    frame_release(pfn);
+    frame_release(page);
+    EXPECT_EQUAL(found, value);
+}
+
 /* ---- console ---- */
 
 /* Every length up to a line's is taken whole; the host compares what comes out. */
@@ -462,6 +506,7 @@ const struct check checks_behaviour[] = {
     {"interrupts.pending_at_return", pending_at_return},
     {"processes.sysexit", sysexit},
     {"paging.entry_halves", entry_halves},
+    {"paging.content_is_kept", content_is_kept},
     {"lazy.InvalPage", lazy_inval_page},
     {"lazy.FlushTLB", lazy_flush_tlb},
     {"lazy.SetCR3", lazy_set_cr3},
@@ -474,6 +519,7 @@ const struct check checks_start[] = {{"cpus.start", start_cpus}, {NULL, NULL}};
 const struct check checks_across[] = {
     {"cpus.cycle_counter", counter_across},
     {"cpus.number", current_cpu},
+    {"errors.SetInitialAPState", ap_state_errors},
     {"cpus.start_twice", start_twice},
     {NULL, NULL},
 };
