@@ -15,7 +15,7 @@ PASS = 0x10 << 1 | 1
 def test_two_processes() -> None:
     kernel = build("native", Path(__file__).with_name("process_model"))
     command = ["qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-nodefaults", "-no-user-config",
-               "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel,
+               "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", str(kernel),
                "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert PASSED in done.stdout, done.stdout + done.stderr
