@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import fcntl
+import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -24,6 +29,20 @@ class UserError(Exception):
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Told(UserError):
+    """Lines of another program's that say it all; printed as they are."""
+
+
+def remembered(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that an earlier run wrote; an empty one if there is none, or it is
+    damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def progress(message: str) -> None:
@@ -43,6 +62,10 @@ def cache_dir() -> Path:
 def write_if_changed(path: Path, data: bytes | str) -> bool:
     """Write the file whole or not at all, and only if its bytes change; says whether it did."""
     new = data.encode() if isinstance(data, str) else data
+    if path.exists() and not path.is_file():
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "is a pipe, socket or device", str(path))
     if path.is_file() and path.read_bytes() == new:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +80,19 @@ def write_if_changed(path: Path, data: bytes | str) -> bool:
             os.unlink(temporary)
         raise
     return True
+
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
+
+
+def die_with(parent: int) -> None:
+    """Have this process end by SIGKILL as soon as its parent, or rather the thread of it that started this
+    one, has ended in whatever way. To be called in the child before it runs its program, as
+    `preexec_fn=partial(die_with, os.getpid())`; every QEMU is started so."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it has ended already
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextlib.contextmanager
