@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .util import UserError, cache_dir, locked, write_if_changed
+from .util import UserError, cache_dir, locked, tied, write_if_changed
 
 Done = subprocess.CompletedProcess[str]
 
@@ -43,7 +43,10 @@ def _ask(
         raise UserError(f"cannot build {source.name}: {error}") from None
     # subprocess kills with SIGKILL at the time-out, which ends even a guest that never leaves KVM_RUN.
     try:
-        done = subprocess.run([*command, guest], capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            [*command, guest], capture_output=True, text=True, timeout=seconds, check=False,
+            preexec_fn=tied(),
+        )  # fmt: skip
         return words(done)
     except subprocess.TimeoutExpired:
         return words(None)

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import json
 import os
 import signal
@@ -87,12 +88,18 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> None:
-    """Have this process end by SIGKILL as soon as its parent, or rather the thread of it that started this
-    one, has ended in whatever way. To be called in the child before it runs its program, as
-    `preexec_fn=partial(die_with, os.getpid())`; every QEMU is started so."""
+    """Have this process killed as soon as its parent has ended, in whatever way.
+
+    More exactly it is the parent's thread that started it (prctl(2), PR_SET_PDEATHSIG).
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it has ended already
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def tied() -> Callable[[], None]:
+    """`preexec_fn` of a child that is not to outlive this process, as every QEMU is."""
+    return functools.partial(die_with, os.getpid())
 
 
 @contextlib.contextmanager

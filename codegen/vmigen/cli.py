@@ -231,7 +231,9 @@ def _checks(path: Path) -> dict[str, list[str]]:
     try:
         return {str(symbol): list(names) for symbol, names in json.loads(files.text(path)).items()}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise Stop(f"{path}: error: no table of checks: {error}") from None
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        found = f"{path}:1:1: error: no table of checks ({why})"
+        raise Stop(f"{found}; expected JSON; correct the path") from None
 
 
 def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Problems) -> Loaded | None:

@@ -39,7 +39,7 @@ def ended(name: str, run: Callable[[], int]) -> int:
         if before is signal.SIG_DFL:
             signal.signal(signal.SIGINT, _interrupted)
         status = run()
-        sys.stdout.flush()
+        _flush(sys.stdout)
         return status
     except KeyboardInterrupt:
         tell(f"{name}: interrupted")
@@ -55,7 +55,7 @@ def ended(name: str, run: Callable[[], int]) -> int:
         # What could not be written is not tried again when Python ends, which would say so in its own words.
         for stream in (sys.stdout, sys.stderr):
             try:
-                stream.flush()
+                _flush(stream)
             except OSError:
                 _drop(stream)
         if before is signal.SIG_DFL:
@@ -73,6 +73,12 @@ def tell(message: str) -> None:
 def _interrupted(number: int, frame: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _flush(stream: TextIO | None) -> None:
+    # Python has none where the descriptor was closed.
+    if stream is not None:
+        stream.flush()
 
 
 def _drop(stream: TextIO) -> None:
