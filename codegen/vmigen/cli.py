@@ -10,11 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import diff, output, schema
+from . import diff, files, output, schema
 from . import document as yaml
 from .backends import BackendRules, BackendSource
 from .model import Model
 from .problems import Problems, Stop, reason
+from .program import ended, tell
 from .render import TEMPLATES, Renderer, architectures, outputs
 from .rules import SpecRules, names
 
@@ -52,16 +53,16 @@ class Loaded:
 
 
 def main(arguments: list[str], program: str = "vmigen") -> int:
-    """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse."""
-    try:
-        return _run(_parser(program).parse_args(arguments))
-    except Stop as stop:
-        print(stop.message, file=sys.stderr)
-        return stop.status
-    except BrokenPipeError:
-        # The reader has left (`| head`): nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse, 130 Ctrl-C."""
+
+    def run() -> int:
+        try:
+            return _run(_parser(program).parse_args(arguments))
+        except Stop as stop:
+            tell(stop.message)
+            return stop.status
+
+    return ended(program, run)
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -163,10 +164,9 @@ def _diff(options: argparse.Namespace) -> int:
         failing = {diff.Level.BREAKING, *((diff.Level.SOURCE,) if options.strict else ())}
         return 1 if any(change.level in failing for change in changes) else 0
     try:
-        text = options.changes.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = reason(error) if isinstance(error, OSError) else "not UTF-8"
-        what = f"cannot read '{options.changes}' ({why})"
+        text = files.text(options.changes)
+    except OSError as error:
+        what = f"cannot read '{options.changes}' ({reason(error)})"
         raise Stop(f"vmi diff: error: {what}; expected a CHANGES.md; correct the path", 2) from None
     heading = ".".join(map(str, new.api))
     missing = list(diff.announced(changes, text, heading))
@@ -229,9 +229,11 @@ def _pages(
 
 def _checks(path: Path) -> dict[str, list[str]]:
     try:
-        return {str(symbol): list(names) for symbol, names in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise Stop(f"{path}: error: no table of checks: {error}") from None
+        return {str(symbol): list(names) for symbol, names in json.loads(files.text(path)).items()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        found = f"{path}:1:1: error: no table of checks ({why})"
+        raise Stop(f"{found}; expected JSON; correct the path") from None
 
 
 def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Problems) -> Loaded | None:

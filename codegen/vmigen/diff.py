@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import document as yaml
-from . import schema
+from . import files, schema
 from .document import Map, Seq
 from .model import Argument, Call, Spec
 from .problems import Place, Problems, Stop, reason
@@ -190,7 +190,7 @@ def _content(argument: str) -> bytes:
     path = Path(argument)
     if path.exists():
         try:
-            return path.read_bytes()
+            return files.read(path)
         except OSError as error:
             raise Stop(
                 f"vmi diff: error: cannot read '{argument}' ({reason(error)}); "

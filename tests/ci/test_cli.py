@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,18 +30,71 @@ def test_help(root: Path, words: tuple[str, ...]) -> None:
         assert f"./vmi {word}" in done.stdout
 
 
+@pytest.mark.parametrize("word", WORDS)
+def test_help_of_each_word(root: Path, word: str) -> None:
+    for words in ((word, "--help"), ("help", word), (word, "-h")):
+        done = vmi(root, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.match(rf"usage: (\./)?vmi {word}\b", done.stdout)
+        for option in WORDS[word].options:
+            name = option.words[0] if option.words[0].startswith("-") else option.settings["metavar"]
+            assert re.search(rf"^  {name}\b", done.stdout, re.MULTILINE), name
+            assert option.settings["help"]
+
+
+def test_help_needs_nothing_set_up(root: Path) -> None:
+    """Not even the modules of .venv."""
+    code = f"import sys; sys.path[:0] = [{str(root)!r}]; from ci.cli import main; main(['run', '-h'])"
+    command = ["/usr/bin/python3", "-I", "-B", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--deadline SECONDS" in done.stdout
+
+
+def test_version(root: Path) -> None:
+    done = vmi(root, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = re.fullmatch(r"vmi (\S+) \(VMI API (\S+)(?:, commit \S+)?\)\n", done.stdout)
+    assert found
+    assert f"version: '{found[1]}'" in (root / "meson.build").read_text()
+    major, minor = found[2].rstrip(",").split(".")
+    assert f"major: {major}, minor: {minor}" in (root / "spec/vmi.yaml").read_text()
+
+
+NUMBER = "expected a whole number from 1 to 32, found"
+TIME = "expected seconds from 1 to 86400, found"
+LONG = "x" * 100_000
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (("fly",), "vmi: unknown word: fly; ./vmi alone prints help"),
-        (("build", "all"), "vmi: unexpected: all; ./vmi alone prints help"),
-        (("boot", "--loud"), "vmi: unrecognized arguments: --loud; ./vmi alone prints help"),
-        (("boot", "--append"), "vmi: argument --append: expected one argument; ./vmi alone prints help"),
+        ((LONG,), f"vmi: unknown word: {'x' * 60}... (100001 characters) ./vmi alone prints help"),
+        (("build", "all"), "vmi: unrecognized arguments: all; ./vmi build --help"),
+        (("boot", "--loud"), "vmi: unrecognized arguments: --loud; ./vmi boot --help"),
+        (("boot", "--app", "x"), "vmi: unrecognized arguments: --app; ./vmi boot --help"),
+        (("boot", "--append"), "vmi: argument --append: expected one argument; ./vmi boot --help"),
+        (("boot", "--append", "a\nb"), "vmi: argument --append: expected printable characters, found 'a\\n"),
+        (("boot", "--json", ""), "vmi: argument --json: expected a path, found nothing; ./vmi boot --help"),
         (("boot", "nowhere"), "vmi: no configuration nowhere; there are: "),
+        (("run", "a", "b", "--cpus", "39.0"), f"vmi: argument --cpus: {NUMBER} '39.0'; ./vmi run --help"),
+        (("run", "a", "b", "--cpus", "0"), f"vmi: argument --cpus: {NUMBER} '0'; ./vmi run --help"),
+        (("run", "a", "b", "--cpus", "33"), f"vmi: argument --cpus: {NUMBER} '33'; ./vmi run --help"),
+        (("run", "a", "b", "--cpus", "-1"), f"vmi: argument --cpus: {NUMBER} '-1'; ./vmi run --help"),
+        (("run", "a", "b", "--cpus", "1_0"), f"vmi: argument --cpus: {NUMBER} '1_0'; ./vmi run --help"),
+        (("run", "a", "b", "--cpus", "٣"), f"vmi: argument --cpus: {NUMBER} '٣'; ./vmi run --help"),
+        (("run", "a", "b", "--deadline", "0"), f"vmi: argument --deadline: {TIME} '0'; ./vmi run --help"),
+        (("run", "a", "b", "--deadline", "nan"), f"vmi: argument --deadline: {TIME} 'nan'; ./vmi run --help"),
+        (("run", "a", "b", "--deadline", "1e9"), f"vmi: argument --deadline: {TIME} '1e9'; ./vmi run --help"),
+        (("lab", "a", "b"), "vmi: the following arguments are required: --tftp; ./vmi lab --help"),
+        (("new-backend", "any"), "vmi: name 'any' is reserved; choose another"),
+        (("new-backend", "toy", "--hypercall", "int:010"), "vmi: --hypercall int:010: expected vmcall, "),
         (("report", "--results", "nowhere"), "vmi: no folder nowhere"),
         (("iso", "--append", "a;b"), "vmi: not for GRUB's command line: 'a;b'"),
         (("test", "--skip", "nowhere"), "vmi: no configuration nowhere; there are: "),
     ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, tuple) else "",
 )
 def test_misuse(root: Path, words: tuple[str, ...], line: str) -> None:
     done = vmi(root, *words)
