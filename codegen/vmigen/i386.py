@@ -63,6 +63,7 @@ def wrapper(call: Call) -> Wrapper:
             out.locals.append(f"uint32_t reg_{register};")
             out.outputs.append(f'"={_CONSTRAINTS[register]}"(reg_{register})')
     out.inputs += [f'[{register}] "r"({register})' for register in stack]
+    out.inputs.append(f"VMI__SYMBOLS({call.ordinal}, {call.c_name})")
     out.lines = [f'"push %[{register}]\\n\\t"' for register in reversed(stack)]
     out.lines.append(f'VMI__CALL("{call.ordinal}", "{call.c_name}", "{live(call)}", "{call.site}")')
     if stack:

@@ -284,13 +284,15 @@ static void bind(const struct vmi_boot_info *boot)
     note_count(" nop=", counts.nop);
     note("\r\n");
     vmi_console_write(notes, notes_length);
-    kernel_main(boot);
+    vmi__construct();
+    vmi__kernel_call(boot, kernel_main);
 }
 
 void vmi__bind_start(void)
 {
-    void (*start)(struct vmi__kernel *) =
-        (void (*)(struct vmi__kernel *))(vmi__provider_text + provider.start);
+    /* vmi__image_start (image/image.h), which may be compiled with other options. */
+    void (*start)(struct vmi__kernel *) __attribute__((regparm(0))) =
+        (__typeof__(start))(vmi__provider_text + provider.start);
 
     vmi__kernel.main = bind;
     start(&vmi__kernel);

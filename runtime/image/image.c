@@ -13,7 +13,7 @@ static void tell(const struct vmi_boot_info *boot)
     binder_copy->calls_count = vmi_calls_count;
     binder_copy->hypercalls = vmi_hypercalls;
     binder_copy->hypercalls_count = vmi_hypercalls_count;
-    kernel_entry(boot);
+    vmi__kernel_call(boot, kernel_entry);
 }
 
 uint32_t vmi__image_probe(void)
@@ -21,7 +21,7 @@ uint32_t vmi__image_probe(void)
     return vmi__backend_here();
 }
 
-void vmi__image_start(struct vmi__kernel *kernel)
+__attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
 {
     vmi__kernel = *kernel;
     binder_copy = kernel;
