@@ -407,6 +407,16 @@ class BackendRules:
             )
         if not isinstance(entry, Map):
             return None
+        if "each" in entry:
+            if set(entry) != {"each"}:
+                self._problems.add(
+                    place, f"call '{call.name}' has `each` and more", "expected one of them", "remove the others"
+                )
+                return None
+            chosen = self._chosen(entry["each"], call)
+            if chosen is None:
+                return None
+            entry = chosen
         given = [key for key in ("instruction", "hypercall", "routine", "unsupported") if key in entry]
         if len(given) != 1 and given != ["hypercall", "routine"]:
             self._problems.add(
@@ -436,7 +446,12 @@ class BackendRules:
         if "routine" in entry and not self._routine(entry, call):
             return None
         if given == ["instruction"]:
-            if call.convention == "jump" and not entry["instruction"]:
+            lines = entry["instruction"]
+            if isinstance(lines, Map):
+                lines = self._chosen(lines, call)
+                if lines is None:
+                    return None
+            if call.convention == "jump" and not lines:
                 self._problems.add(
                     entry.place_of("instruction"),
                     f"call '{call.name}' is a jump and has no instruction",
@@ -444,12 +459,33 @@ class BackendRules:
                     "add them",
                 )
                 return None
-            return Way(Kind.INSTRUCTION, tuple(entry["instruction"]), note=note, origin=source.name)
+            return Way(Kind.INSTRUCTION, tuple(lines), note=note, origin=source.name)
         if given == ["routine"]:
             return Way(Kind.ROUTINE, routine=entry["routine"], note=note, origin=source.name)
         if given == ["unsupported"]:
             return Way(Kind.UNSUPPORTED, reason=entry["unsupported"], note=note, origin=source.name)
         return self._hypercall_way(source, entry, call, tables, note)
+
+    def _chosen(self, part: Map, call: Call) -> Any:
+        """What is said for this architecture, where it is said for each."""
+        for name in part:
+            if name not in self._architectures and "architectures" not in self._spec_lost:
+                self._problems.add(
+                    part.key_place(name),
+                    f"unknown architecture '{name}'",
+                    f"expected {names(sorted(self._architectures))}",
+                    "correct it",
+                )
+        arch = self._spec.architecture.name
+        if arch not in part:
+            self._problems.add(
+                part.place,
+                f"call '{call.name}' is not said for {arch}",
+                "expected an entry for each architecture of the backend",
+                f"add `{arch}: …`",
+            )
+            return None
+        return part[arch]
 
     def _inherited(
         self, source: BackendSource, place: Place, call: Call, parent: Backend | None, note: str | None

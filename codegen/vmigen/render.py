@@ -20,14 +20,15 @@ from typing import Any
 
 import jinja2
 
-from . import files, i386
+from . import files, i386, x86_64
+from .common import prototype
 from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
 from .problems import Place, Problems, reason
 from .rules import names, slug
-from .text import c_string, cell, comment, entry, hang, in_comment, json_lines, trailing
+from .text import backslashed, c_string, cell, comment, entry, hang, in_comment, json_lines, trailing
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-_GENERATORS: dict[str, ModuleType] = {"i386": i386}
+_GENERATORS: dict[str, ModuleType] = {"i386": i386, "x86_64": x86_64}
 
 # What one template may take; the largest takes some 100 KB and a tenth of a second.
 MOST_TEXT = 16 << 20
@@ -271,7 +272,8 @@ class Renderer:
         arch, generator = self._arch, self._generator
         return {
             "range": _range,
-            "predefined": generator.PREDEFINED,
+            "syntax": generator.SYNTAX,
+            "backslashed": backslashed,
             "comment": comment,
             "in_comment": in_comment,
             "trailing": trailing,
@@ -293,8 +295,8 @@ class Renderer:
             "hypercall_stub": generator.hypercall_stub,
             "hypercall_parameters": _hypercall_parameters,
             "dies": _dies,
-            "routines": partial(_routines, self._model.spec, generator),
-            "declaration": partial(_declaration, generator),
+            "routines": partial(_routines, self._model.spec),
+            "declaration": _declaration,
             "count": _count,
             "inherited": _inherited,
             "checks": self._checks,
@@ -318,7 +320,7 @@ class Renderer:
         spec_part = vars(spec) | {
             "architecture": vars(spec.architecture),
             "calls": [
-                vars(call) | {"c_name": call.c_name, "prototype": _declaration(self._generator, call)}
+                vars(call) | {"c_name": call.c_name, "prototype": _declaration(call)}
                 for call in spec.calls
             ],
         }
@@ -461,7 +463,7 @@ class Routine:
     returns: str
 
 
-def _routines(spec: Spec, generator: ModuleType, backend: Backend) -> list[Routine]:
+def _routines(spec: Spec, backend: Backend) -> list[Routine]:
     by_name: dict[str, list[Call]] = {}
     for call in spec.calls:
         routine = backend.ways[call.name].routine
@@ -469,16 +471,16 @@ def _routines(spec: Spec, generator: ModuleType, backend: Backend) -> list[Routi
             by_name.setdefault(routine, []).append(call)
     found = []
     for name, calls in by_name.items():
-        parameters, returns = generator.prototype(calls[0])
+        parameters, returns = prototype(calls[0])
         hypercalls = tuple(dict.fromkeys(h for call in calls for h in backend.ways[call.name].hypercalls))
         found.append(Routine(name, tuple(calls), hypercalls, parameters, returns))
     return found
 
 
-def _declaration(generator: ModuleType, call: Call) -> str:
+def _declaration(call: Call) -> str:
     if call.convention == "jump":
         return f"jmp {call.c_name}"
-    parameters, returns = generator.prototype(call)
+    parameters, returns = prototype(call)
     space = "" if returns.endswith("*") else " "
     return f"{returns}{space}{call.c_name}({', '.join(parameters) or 'void'});"
 

@@ -318,7 +318,7 @@ class SpecRules:
                     f"type '{part['name']}' has "
                     + (f"{names(kinds)}" if kinds else "neither of 'bits', 'pointer' and 'word'"),
                     "expected one of them",
-                    "give `bits: N` for a number, `pointer: true` for a pointer, `word: true` for a register's",
+                    "give `bits: N` for a number, `pointer: true` for a pointer, `word: true` for a register",
                 )
                 self._lost.add("types")
                 continue

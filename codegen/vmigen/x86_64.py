@@ -62,6 +62,7 @@ def wrapper(call: Call) -> Wrapper:
         if register not in given:
             out.locals.append(_local(register, ""))
             out.outputs.append(f'"={_constraint(register)}"(reg_{register})')
+    out.inputs.append(f"VMI__SYMBOLS({call.ordinal}, {call.c_name})")
     out.lines = [f'VMI__CALL("{call.ordinal}", "{call.c_name}", "{live(call)}", "{call.site}")']
     out.clobbers = [r for r in call.clobbers if r not in given and r != "flags"]
     out.clobbers += ["memory"] if call.memory else []
