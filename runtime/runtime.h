@@ -99,7 +99,17 @@ void vmi__print(const char *text);
  */
 const char *vmi__memory_add(uint64_t base, uint64_t size, uint32_t kind);
 
-/* Recomputes vmi__boot.memory from all ranges added so far. USABLE ranges are cut to whole pages.
+/*
+ * For a loader's map of `count` ranges: how many bytes its tables take, 0 if they fit into the
+ * runtime's own; and moving the tables to such a place, before anything is published. The place is
+ * in the linear region, begins on a page and is claimed by the caller.
+ */
+uint64_t vmi__memory_room(uint32_t count);
+void vmi__memory_move(void *place, uint32_t count);
+
+/*
+ * Recomputes vmi__boot.memory from all ranges added so far. USABLE ranges are cut to whole pages;
+ * neighbours of one kind become one, which loses nothing.
  */
 const char *vmi__memory_publish(void);
 
@@ -165,8 +175,9 @@ volatile void *vmi__window_map(uint32_t slot, uint64_t address);
 
 /*
  * Makes `size` bytes at a guest-physical address readable, by the linear region where it reaches
- * that far, else by the scratch slots, until the next borrow. Only for vmi__backend_init, on the
- * first CPU. Returns 0 if paging is still off or if it does not fit.
+ * that far, else by the scratch slots, until the next borrow. Only until the kernel is entered, on
+ * the first CPU. Returns 0 if paging is still off, if it does not fit, or if the processor has no
+ * such address.
  */
 const void *vmi__window_borrow(uint64_t address, uint32_t size);
 
