@@ -220,6 +220,38 @@ static inline uint64_t vmi__scale(uint64_t value, uint32_t multiplier, uint32_t 
     return (low >> shift) + (high << (32 - shift));
 }
 
+/* A sum, UINT64_MAX if it has no room: "never" and later stays never. */
+static inline uint64_t vmi__add_saturating(uint64_t left, uint64_t right)
+{
+    return left + right < left ? UINT64_MAX : left + right;
+}
+
+/* As vmi__scale, but UINT64_MAX if the result has no room. */
+static inline uint64_t vmi__scale_saturating(uint64_t value, uint32_t multiplier, uint32_t shift)
+{
+    uint64_t low = (uint64_t)(uint32_t)value * multiplier;
+    uint64_t high = (uint64_t)(uint32_t)(value >> 32) * multiplier;
+
+    if (shift < 32 && high >> (32 + shift))
+        return UINT64_MAX;
+    return vmi__add_saturating(low >> shift, high << (32 - shift));
+}
+
+/* ---- alarms ---- */
+
+/*
+ * How often a periodic alarm goes off at most, in a second: whatever its period is, so much time is
+ * left to the kernel between one and the next. KVM bounds its timers so, too (Linux,
+ * arch/x86/kvm/lapic.c, min_timer_period_us).
+ */
+#define VMI__ALARMS_PER_SECOND 5000
+
+/*
+ * When a periodic alarm that was due at `expiry` is due after `now`, which is not before that. What
+ * went by unseen is left out. UINT64_MAX is never. The period is not 0.
+ */
+uint64_t vmi__alarm_next(uint64_t expiry, uint64_t period, uint64_t now);
+
 /* ---- memory ---- */
 
 void *memcpy(void *to, const void *from, size_t size);

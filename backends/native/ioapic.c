@@ -123,21 +123,23 @@ void vmi__native_ioapic_route(uint32_t line, uint32_t vector, uint32_t apic_id)
     vmi__unlock(&lock, flags);
 }
 
-static void unmask(uint32_t input)
+static void mask(uint32_t input, bool masked)
 {
-    uint32_t reg;
+    uint32_t reg, entry;
     const struct ioapic *ioapic = find(input, &reg);
 
-    if (ioapic)
-        write(ioapic, reg, read(ioapic, reg) & ~ENTRY_MASKED);
+    if (!ioapic)
+        return;
+    entry = read(ioapic, reg) & ~ENTRY_MASKED;
+    write(ioapic, reg, masked ? entry | ENTRY_MASKED : entry);
 }
 
-void vmi__native_ioapic_unmask(uint32_t line)
+void vmi__native_ioapic_mask(uint32_t line, bool masked)
 {
     uint32_t flags = vmi__lock(&lock);
 
-    unmask(input_of(line));
+    mask(input_of(line), masked);
     if (line == 0 && input_of(0) == 0)
-        unmask(SECOND_INPUT_OF_LINE_0);
+        mask(SECOND_INPUT_OF_LINE_0, masked);
     vmi__unlock(&lock, flags);
 }
