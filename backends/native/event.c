@@ -9,6 +9,12 @@
 #define LINE_TIMER   0
 #define LINE_CASCADE 2
 
+/* Interrupt mode configuration register (MP 1.4, 3.6.2.1). */
+#define IMCR_SELECT  0x22
+#define IMCR_DATA    0x23
+#define IMCR         0x70
+#define IMCR_BY_APIC 0x01
+
 #define LVT_EXTINT       0x700
 #define ICR_FIXED_ASSERT 0x4000
 
@@ -29,6 +35,10 @@ static struct vmi__lock lock;
 void vmi__native_event_init(void)
 {
     by_ioapic = vmi__native_ioapic_has(0);
+    if (vmi__native_acpi.has_imcr) {
+        vmi__outb(IMCR_SELECT, IMCR);
+        vmi__outb(IMCR_DATA, IMCR_BY_APIC);
+    }
     vmi__native_apic_write(VMI__APIC_LVT_LINT0, by_ioapic ? VMI__APIC_LVT_MASKED : LVT_EXTINT);
 }
 

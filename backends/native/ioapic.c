@@ -12,6 +12,8 @@
 #define REGISTER_VERSION 0x01
 #define REGISTER_ENTRIES 0x10
 
+#define NOTHING_THERE UINT32_MAX
+
 #define ENTRY_ACTIVE_LOW 0x02000
 #define ENTRY_LEVEL      0x08000
 #define ENTRY_MASKED     0x10000
@@ -40,7 +42,7 @@ static void write(const struct ioapic *ioapic, uint32_t reg, uint32_t value)
 
 void vmi__native_ioapic_init(void)
 {
-    uint32_t i, input;
+    uint32_t i, input, version;
 
     for (i = 0; i < vmi__native_acpi.ioapics_count; i++) {
         const struct vmi__native_ioapic_info *info = &vmi__native_acpi.ioapics[i];
@@ -48,7 +50,9 @@ void vmi__native_ioapic_init(void)
 
         ioapic->registers = vmi__window_map(SLOT + i, info->address);
         ioapic->first_line = info->first_line;
-        ioapic->lines = (read(ioapic, REGISTER_VERSION) >> 16 & 0xff) + 1;
+        version = read(ioapic, REGISTER_VERSION);
+        /* Firmware may list one that the machine does not have. */
+        ioapic->lines = version == NOTHING_THERE ? 0 : (version >> 16 & 0xff) + 1;
         for (input = 0; input < ioapic->lines; input++)
             write(ioapic, REGISTER_ENTRIES + 2 * input, ENTRY_MASKED);
     }

@@ -232,12 +232,26 @@ struct vmi__native_acpi {
     struct vmi__native_ioapic_info ioapics[VMI__IOAPICS_MAX];
     uint32_t ioapics_count;
     struct vmi__native_override overrides[VMI__ISA_LINES];
+    bool has_imcr; /* the 8259s are wired to the processor, not to its APIC (MP 1.4, 3.6.2.1) */
 };
 
 extern struct vmi__native_acpi vmi__native_acpi;
 
-/* Reads the tables, once; fills the CPUs of vmi__boot. */
+/* Reads the tables, or else the MP table, once; fills the CPUs of vmi__boot. */
 void vmi__native_acpi_init(void);
+
+/* For mp.c: where the extended BIOS data area is, 0 if the BIOS does not say. */
+uint32_t vmi__native_ebda(void);
+
+bool vmi__native_sums_to_zero(const void *table, uint32_t size);
+
+/* Lists a CPU once, if it is one and there is room. */
+void vmi__native_add_cpu(uint32_t apic_id);
+
+/* ---- mp.c ---- */
+
+/* Fills vmi__native_acpi and the CPUs of vmi__boot from the MP table, if there is one. */
+void vmi__native_mp_read(void);
 
 /* ---- pic.c ---- */
 
