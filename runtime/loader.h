@@ -21,7 +21,7 @@
  */
 struct vmi__loader_view {
     const unsigned char *base;
-    uint32_t size;
+    uint64_t size;
     uint32_t image_start, image_end;
     const void *(*borrow)(uint64_t address, uint32_t size);
 };
@@ -77,6 +77,8 @@ const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t bas
  * refuse.
  */
 const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic, uint32_t info);
+const char *vmi__multiboot2_read(const struct vmi__loader_view *view, uint32_t magic,
+                                 uint32_t info);
 const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t info);
 
 /*

@@ -13,8 +13,6 @@
 
 #include "cpu.h"
 
-#define VMI__ROUTINE __attribute__((regparm(3)))
-
 /* ---- init.c ---- */
 
 /*
@@ -344,7 +342,12 @@ void vmi__native_smp_init(void);
 /* CPUs that run, the first included. */
 extern uint32_t vmi__native_cpus_started;
 
-/* ---- published.c ---- */
+/* ---- arch/x86_64/segments.c ---- */
+
+/* Gives the first CPU a per-CPU area, so that the library's words can be reached. */
+void vmi__native_segments_init(void);
+
+/* ---- arch/i386/published.c ---- */
 
 /*
  * Serving a client of the published API, which has found the library as an option ROM. The machine

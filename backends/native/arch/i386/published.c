@@ -8,8 +8,8 @@
  *
  * Source: Intel SDM vol. 3A, 4.3, 4.4, 9.4.4 and 11.6.
  */
-#include "native.h"
-#include "smp.h"
+#include "../../native.h"
+#include "../../smp.h"
 
 #define CPUID_1_EDX_PSE  (1u << 3)
 #define CPUID_1_EDX_TSC  (1u << 4)

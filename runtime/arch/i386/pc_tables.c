@@ -18,14 +18,15 @@
 #define LARGE_SHIFT 21
 #define PAGE_MASK   0xfffull
 
-void vmi__tables_finish(void)
+const char *vmi__tables_finish(void)
 {
     uint32_t i = (vmi__boot.linear_pages + (1u << (LARGE_SHIFT - 12)) - 1) >> (LARGE_SHIFT - 12);
 
     for (; i < VMI__LINEAR_MAX >> LARGE_SHIFT; i++)
         vmi__pc_tables.pd[i] = 0;
-    vmi__pc_tables.pdpt[0] = 0;
-    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__pc_tables.pdpt)) : "memory");
+    vmi__pc_tables.root[0] = 0;
+    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__pc_tables.root)) : "memory");
+    return 0;
 }
 
 static void *set_slot(uint32_t slot, uint64_t address, uint64_t attributes)

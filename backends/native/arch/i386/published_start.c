@@ -4,7 +4,7 @@
  * this file, or none.
  */
 #include "image/published.h"
-#include "native.h"
+#include "../../native.h"
 
 bool vmi__backend_serve(void)
 {
