@@ -155,7 +155,7 @@ static void pending_at_return(void)
 
 /* ---- ring 3 ---- */
 
-void sysexit_to(const struct trap_frame *frame) __attribute__((regparm(3), noreturn));
+void sysexit_to(const struct trap_frame *frame) FROM_ASSEMBLY __attribute__((noreturn));
 
 static trap_handler *system_call;
 static uint32_t exits;
@@ -346,10 +346,10 @@ static void current_cpu(void)
 /* A CPU that runs is not started again, however good the state. */
 static void start_twice(void)
 {
-    static uint32_t stack[64] __attribute__((aligned(16)));
+    static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    struct vmi_ap_state state = smp_first_state(smp_park_if_asked, &stack[60]);
+    struct vmi_ap_state state = smp_first_state(1, smp_park_if_asked, &stack[60]);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
 }
@@ -357,10 +357,10 @@ static void start_twice(void)
 /* What no CPU can start in is refused, whichever hypervisor would have to start it. */
 static void ap_state_errors(void)
 {
-    static uint32_t stack[64] __attribute__((aligned(16)));
+    static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    const struct vmi_ap_state good = smp_first_state(smp_park_if_asked, &stack[60]);
+    const struct vmi_ap_state good = smp_first_state(1, smp_park_if_asked, &stack[60]);
     const uint32_t id = checks_boot_info->apic_id[1];
     struct vmi_ap_state state = good;
     state.cr0 &= ~CR0_PG;

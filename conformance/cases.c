@@ -46,7 +46,7 @@ static int32_t event = VMI_ENOENT, reference;
 
 static uint32_t pointer(const void *to)
 {
-    return (uint32_t)(uintptr_t)to;
+    return (uintptr_t)to;
 }
 
 static void pattern(void)

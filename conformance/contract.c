@@ -99,7 +99,7 @@ static uint64_t result_of(const struct contract *contract)
     return value;
 }
 
-static void __attribute__((regparm(3))) make(void *argument)
+static void FROM_ASSEMBLY make(void *argument)
 {
     const struct contract *contract = argument;
     contract->probe();
@@ -162,7 +162,7 @@ static bool probe_once(const struct contract *contract, bool open)
     }
     if (!done) {
         ktap_fail("%s: exception %u, error 0x%x, at 0x%08x", when, fault.vector, fault.error,
-                  fault.eip);
+                  fault.ip);
         return false;
     }
     for (uint32_t i = 0; i < sizeof(register_names) / sizeof(register_names[0]); i++) {

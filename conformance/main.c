@@ -90,7 +90,7 @@ void kernel_start(void)
     choose_devices();
 
     const struct check *const lists[] = {
-        checks_layout,        checks_contract,  checks_boot,       checks_descriptors,
+        checks_layout,        checks_contract,  checks_boot,       checks_descriptors, checks_segments,
         checks_processor,     checks_traps,     checks_interrupts, checks_clocks,
         checks_time,          checks_paging,    checks_threads,    checks_processes,
         checks_other_devices, checks_behaviour, checks_alarms,     checks_start,      &checks_cpus[1],

@@ -44,8 +44,8 @@ static void show(const char *name, uint32_t rounds, uint64_t ticks)
     uint64_t per_round = divide_u64(ticks * 100 + rounds / 2, rounds, &rest);
 
     per_round = divide_u64(per_round, 100, &hundredths);
-    print("# bench %s rounds=%u ticks=%llu ticks_per_round=%llu.%02u\n", name, rounds, ticks,
-          per_round, hundredths);
+    print("# bench %s rounds=%u ticks=%llu ticks_per_round=%llu.%02u\n", name, rounds, WIDE(ticks),
+          WIDE(per_round), hundredths);
 }
 
 /* Runs a program to its end; its status. */
@@ -106,7 +106,7 @@ static void context_switch(void)
 static void set_window(uint32_t pfn, uint32_t flags)
 {
     vmi_set_lazy_mode(VMI_LAZY_MMU);
-    for (uint32_t page = 0; page < MAP_WINDOW_PAGES; page++)
+    for (uintptr_t page = 0; page < MAP_WINDOW_PAGES; page++)
         window_map(MAP_WINDOW + (page << PAGE_SHIFT), pfn, flags);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
 }

@@ -7,7 +7,8 @@
 
 #include "ktap.h"
 
-extern const struct check checks_boot[], checks_descriptors[], checks_processor[], checks_traps[],
+extern const struct check checks_boot[], checks_descriptors[], checks_segments[], checks_processor[],
+    checks_traps[],
     checks_interrupts[], checks_clocks[], checks_time[], checks_paging[], checks_threads[],
     checks_processes[], checks_cpus[], checks_devices[];
 

@@ -46,7 +46,7 @@ static void memory_map(void)
     EXPECT(image_found);
 }
 
-static void __attribute__((regparm(3))) raise_invalid_opcode(void *argument)
+static void FROM_ASSEMBLY raise_invalid_opcode(void *argument)
 {
     (void)argument;
     __asm__ volatile("ud2");

@@ -87,7 +87,7 @@ static void kernel_protected(void)
     EXPECT(run(&user_intruder, &ended));
     EXPECT_EQUAL(ended.end, PROCESS_FAULTED);
     EXPECT_EQUAL(ended.fault_vector, TRAP_PAGE_FAULT);
-    EXPECT_EQUAL(ended.fault_address, 0xc0100000);
+    EXPECT_EQUAL(ended.fault_address, KERNEL_IMAGE);
 }
 
 static void privileged_instruction(void)

@@ -26,7 +26,7 @@ static void run_checks(void)
         panic("unknown option test=%s", word);
 
     const struct check *const lists[] = {
-        checks_boot,    checks_descriptors, checks_processor, checks_traps,   checks_interrupts,
+        checks_boot,    checks_descriptors, checks_segments, checks_processor, checks_traps,   checks_interrupts,
         checks_clocks,  checks_time,        checks_paging,    checks_threads, checks_processes,
         checks_devices, checks_cpus,        on_purpose,
     };

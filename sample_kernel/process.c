@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <vmi/vmi.h>
 
+#include "descriptors.h"
 #include "frames.h"
 #include "lock.h"
 #include "process.h"
@@ -81,11 +82,11 @@ static uint32_t publish(struct process *process)
 struct process *process_start(const struct program *program)
 {
     const struct trap_frame initial = {
-        .eip = USER_TEXT,
-        .cs = USER_CS,
-        .eflags = EFLAGS_FIXED | EFLAGS_IF,
-        .user_esp = USER_STACK_TOP,
-        .user_ss = USER_DS,
+        .ip = USER_TEXT,
+        .cs = user_cs(),
+        .flags = EFLAGS_FIXED | EFLAGS_IF,
+        .sp = USER_STACK_TOP,
+        .ss = user_ss(),
     };
     struct process *process = create(program, &initial);
     if (process != NULL)
@@ -98,7 +99,7 @@ int32_t process_fork(const struct trap_frame *frame)
     struct process *parent = thread_current()->process;
     struct trap_frame initial = *frame;
 
-    initial.eax = 0; /* what fork() returns in the child */
+    frame_return(&initial, 0); /* what fork() returns in the child */
     struct process *child = create(parent->program, &initial);
     if (child == NULL)
         return VMI_ENOMEM;
@@ -172,13 +173,13 @@ void process_exit(int32_t status)
     finish(PROCESS_EXITED);
 }
 
-void process_fault(const struct trap_frame *frame, uint32_t address)
+void process_fault(const struct trap_frame *frame, uintptr_t address)
 {
     struct process *process = thread_current()->process;
 
-    process->fault_vector = frame->vector;
+    process->fault_vector = (uint32_t)frame->vector;
     process->fault_address = address;
-    process->fault_error = frame->error;
+    process->fault_error = (uint32_t)frame->error;
     finish(PROCESS_FAULTED);
 }
 

@@ -34,7 +34,8 @@ struct process {
 
     enum process_end end;
     int32_t status; /* after PROCESS_EXITED */
-    uint32_t fault_vector, fault_address, fault_error;
+    uint32_t fault_vector, fault_error;
+    uintptr_t fault_address;
 
     volatile uint32_t kill;
     uint32_t system_calls; /* how many it has made */
@@ -55,7 +56,7 @@ int32_t process_wait(uint32_t id);
 
 /* Ends the running process. */
 void process_exit(int32_t status) __attribute__((noreturn));
-void process_fault(const struct trap_frame *frame, uint32_t address) __attribute__((noreturn));
+void process_fault(const struct trap_frame *frame, uintptr_t address) __attribute__((noreturn));
 /* Asks a process to end; it does when it next leaves the kernel. */
 void process_kill(struct process *process);
 /* On each way out of the kernel to ring 3. */

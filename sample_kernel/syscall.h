@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * System calls: int $0x80 with the number in eax, arguments in ebx and ecx; the result comes back
- * in eax, where a negative one is an error of vmi/constants.h. All other registers are kept. For C
+ * System calls: the number in eax, arguments in ebx and, for int $0x80 on i386, ecx, for SYSCALL on
+ * x86-64, rdx; the result comes back in eax, where a negative one is an error of vmi/constants.h. All other registers are kept. For C
  * and assembly.
  */
 #ifndef SYSCALL_H

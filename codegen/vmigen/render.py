@@ -291,6 +291,7 @@ class Renderer:
             "wrapper": generator.wrapper,
             "c_compatible": partial(generator.c_compatible, arch=arch),
             "inline": generator.inline,
+            "live": generator.live,
             "stub": partial(generator.stub, arch=arch),
             "hypercall_stub": generator.hypercall_stub,
             "hypercall_parameters": _hypercall_parameters,

@@ -3,6 +3,10 @@
 #include "program.inc"
 
     program_begin intruder
-    movb 0xc0100000, %al
+#ifdef __x86_64__
+    movabs KERNEL_IMAGE, %al
+#else
+    movb KERNEL_IMAGE, %al
+#endif
     system_call SYSCALL_EXIT, $1
     program_end intruder

@@ -42,7 +42,7 @@ static struct tss tss[VMI_BOOT_INFO_MAX_CPUS];
 static uint32_t rpl;
 
 /* entry.S */
-void segments_load(uint32_t cs, uint32_t ss) __attribute__((regparm(3)));
+void segments_load(uint32_t cs, uint32_t ss) FROM_ASSEMBLY;
 
 uint32_t kernel_cs(void)
 {
@@ -54,6 +54,16 @@ uint32_t kernel_ss(void)
     return SELECTOR(GDT_KERNEL_DATA, rpl);
 }
 
+uint32_t user_cs(void)
+{
+    return USER_CS;
+}
+
+uint32_t user_ss(void)
+{
+    return USER_DS;
+}
+
 uint32_t tss_selector(uint32_t cpu)
 {
     return SELECTOR(GDT_TSS + cpu, 0);
@@ -62,15 +72,15 @@ uint32_t tss_selector(uint32_t cpu)
 struct vmi_dtr descriptors_gdt(void)
 {
     return (struct vmi_dtr){.limit = GDT_ENTRIES * sizeof(struct descriptor) - 1,
-                            .base = (uint32_t)(uintptr_t)gdt};
+                            .base = (uintptr_t)gdt};
 }
 
 struct vmi_dtr descriptors_idt(void)
 {
-    return (struct vmi_dtr){.limit = sizeof(idt) - 1, .base = (uint32_t)(uintptr_t)idt};
+    return (struct vmi_dtr){.limit = sizeof(idt) - 1, .base = (uintptr_t)idt};
 }
 
-static struct descriptor segment(uint32_t base, uint32_t limit, uint32_t attributes)
+static struct descriptor segment(uintptr_t base, uint32_t limit, uint32_t attributes)
 {
     return (struct descriptor){
         .low = base << 16 | (limit & 0xffff),
@@ -85,7 +95,7 @@ static struct descriptor flat_segment(uint32_t type, uint32_t dpl)
                        ATTRIBUTE_4KIB_UNITS);
 }
 
-struct descriptor descriptor_gate(uint32_t address, uint32_t dpl)
+struct descriptor descriptor_gate(uintptr_t address, uint32_t dpl)
 {
     return (struct descriptor){
         .low = kernel_cs() << 16 | (address & 0xffff),
@@ -94,29 +104,29 @@ struct descriptor descriptor_gate(uint32_t address, uint32_t dpl)
     };
 }
 
-struct descriptor descriptor_data(uint32_t base, uint32_t limit)
+struct descriptor descriptor_data(uintptr_t base, uint32_t limit)
 {
     return segment(base, limit,
                    ATTRIBUTE_DATA | ATTRIBUTE_PRESENT | ATTRIBUTE_DPL(RPL_USER) | ATTRIBUTE_32BIT);
 }
 
-struct descriptor descriptor_ldt(uint32_t base, uint32_t limit)
+struct descriptor descriptor_ldt(uintptr_t base, uint32_t limit)
 {
     return segment(base, limit, ATTRIBUTE_LDT | ATTRIBUTE_PRESENT);
 }
 
-void descriptors_kernel_stack(uint32_t cpu, uint32_t esp)
+void descriptors_kernel_stack(uint32_t cpu, uintptr_t stack)
 {
     tss[cpu].ss0 = kernel_ss();
-    tss[cpu].esp0 = esp;
-    vmi_update_kernel_stack(kernel_ss(), esp);
+    tss[cpu].esp0 = stack;
+    vmi_update_kernel_stack(kernel_ss(), stack);
 }
 
 void descriptors_add_cpu(uint32_t cpu)
 {
     tss[cpu].io_map = sizeof(struct tss);
     tss[cpu].ss0 = kernel_ss();
-    struct descriptor entry = segment((uint32_t)(uintptr_t)&tss[cpu], sizeof(struct tss) - 1,
+    struct descriptor entry = segment((uintptr_t)&tss[cpu], sizeof(struct tss) - 1,
                                       ATTRIBUTE_TSS | ATTRIBUTE_PRESENT);
     vmi_write_gdt_entry(gdt, GDT_TSS + cpu, entry.low, entry.high);
 }
@@ -140,7 +150,7 @@ void descriptors_init(const struct vmi_boot_info *boot)
     segments_load(kernel_cs(), kernel_ss());
 
     for (uint32_t vector = 0; vector < TRAP_COUNT; vector++)
-        idt[vector] = descriptor_gate((uint32_t)(uintptr_t)trap_entries + vector * TRAP_ENTRY_SIZE,
+        idt[vector] = descriptor_gate((uintptr_t)trap_entries + vector * TRAP_ENTRY_SIZE,
                                       vector == VECTOR_SYSCALL ? RPL_USER : 0);
     struct vmi_dtr idt_register = descriptors_idt();
     vmi_set_idt(&idt_register);
