@@ -216,8 +216,8 @@ static void noting(uint32_t vector, struct findings *found, void (*steps)(struct
     timer_init_cpu();
 }
 
-static const uint64_t never[] = {UINT64_MAX, UINT64_MAX - 1, 1ull << 63, (1ull << 63) - 1,
-                                 1ull << 62, UINT64_MAX - 1000000};
+static const uint64_t never[] = {UINT64_MAX,       UINT64_MAX - 1, 1ull << 63,
+                                 (1ull << 63) - 1, 1ull << 62,     UINT64_MAX - 1000000};
 #define NEVERS (sizeof(never) / sizeof(never[0]))
 
 static void expiries(struct findings *found)

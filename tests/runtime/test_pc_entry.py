@@ -142,8 +142,9 @@ def loaded_by(kernel: Path, left: bytes, folder: Path) -> Path:
     (folder / "kernel.bin").write_bytes(memory)
     (folder / "left.bin").write_bytes(left)
     (folder / "loader.S").write_text(LOADER)
-    command = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", f"-DWHERE={WHERE}", f"-DENTRY={entry - 0xC0000000}",
-               "-Wl,-Ttext=0x4000000,--build-id=none,-z,noexecstack", "-o", "loader.elf", "loader.S"]  # fmt: skip
+    command = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", f"-DWHERE={WHERE}",
+               f"-DENTRY={entry - 0xC0000000}", "-Wl,-Ttext=0x4000000,--build-id=none,-z,noexecstack",
+               "-o", "loader.elf", "loader.S"]  # fmt: skip
     subprocess.run(command, check=True, cwd=folder)
     return folder / "loader.elf"
 
@@ -155,7 +156,25 @@ def test_long_map_above_the_linear_region(tmp_path: Path) -> None:
     ranges += [((1024 + 2 * at) * mib, mib, 4) for at in range(1000)]
     line = b"kernel vmi.debug_exit=0xf4 checks=boot\0"
     entries = b"".join(struct.pack("<IQQI", 20, *entry) for entry in ranges)
-    words = [1 << 2 | 1 << 6, 0, 0, 0, WHERE + 0x100, 0, 0, 0, 0, 0, 0, len(entries), WHERE + 0x1000, 0, 0, 0, 0]
+    words = [
+        1 << 2 | 1 << 6,
+        0,
+        0,
+        0,
+        WHERE + 0x100,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        len(entries),
+        WHERE + 0x1000,
+        0,
+        0,
+        0,
+        0,
+    ]
     left = struct.pack("<17I", *words).ljust(0x100, b"\0") + line
     left = left.ljust(0x1000, b"\0") + entries
     for name, kernel in pc_libraries("sample").items():
