@@ -13,6 +13,7 @@
 #include "divide.h"
 #include "layout.h"
 #include "lock.h"
+#include "print.h"
 #include "threads.h"
 #include "timer.h"
 #include "traps.h"
@@ -179,12 +180,16 @@ static void try(struct findings *found, uint32_t flags, uint64_t expiry, uint64_
         awaited = alarm.period && alarm.period <= soon ? ALARMS : 1;
     taken = 0;
     vmi_set_alarm(flags, expiry, period);
-    if (awaited && !wait_for_count(&taken, awaited, PATIENCE_MILLISECONDS))
-        found->lost++;
+    bool lost = awaited && !wait_for_count(&taken, awaited, PATIENCE_MILLISECONDS);
     watch(READINGS);
 
     uint32_t interrupts = interrupts_mask();
+    uint32_t before = found->early + found->storms;
     judge(found, &alarm);
+    if (lost || found->early + found->storms != before)
+        print("# alarm flags=0x%x start=0x%llx expiry=0x%llx period=0x%llx now=0x%llx taken=%u%s\n",
+              flags, alarm.start, expiry, alarm.period, now(), taken, lost ? " lost" : "");
+    found->lost += lost;
     taken = 0;
     vmi_cancel_alarm(flags);
     uint64_t cancelled = now();
