@@ -293,7 +293,7 @@ static const char *claim_modules(void)
         uint64_t start = modules[i].base & ~0xfffull;
         uint64_t end = (modules[i].base + modules[i].size + 0xfff) & ~0xfffull;
 
-        reason = vmi__memory_add(start, end - start, VMI_MEMORY_MODULE);
+        reason = modules[i].size ? vmi__memory_add(start, end - start, VMI_MEMORY_MODULE) : 0;
         if (reason)
             return reason;
     }

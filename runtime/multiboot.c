@@ -40,7 +40,8 @@ struct memory_entry {
 } __attribute__((packed));
 
 static const char map_outside[] = "the multiboot memory map is outside memory or inside the kernel",
-                  modules_outside[] = "the multiboot module list is outside memory or inside the kernel";
+                  modules_outside[] =
+                      "the multiboot module list is outside memory or inside the kernel";
 
 static const char *next_range(const struct vmi__loader_view *view,
                               const struct vmi__loader_map *map, uint32_t *offset,
@@ -86,8 +87,8 @@ static const char *read_modules(const struct vmi__loader_view *view, const struc
             return modules_outside;
         if (module.end < module.start)
             return "a boot module ends before it starts";
-        reason = vmi__loader_module(view, module.start, module.end - module.start,
-                                    module.command_line);
+        reason =
+            vmi__loader_module(view, module.start, module.end - module.start, module.command_line);
         if (reason)
             return reason;
     }

@@ -53,7 +53,8 @@ uint64_t vmi__hyperv_reference_time(void)
 
 void vmi__hyperv_clock_init(void)
 {
-    tsc_multiplier = (uint32_t)vmi__div64(vmi__native_tsc_hz << TSC_SHIFT, HYPERV__UNITS_PER_SECOND) + 1;
+    tsc_multiplier =
+        (uint32_t)vmi__div64(vmi__native_tsc_hz << TSC_SHIFT, HYPERV__UNITS_PER_SECOND) + 1;
 }
 
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units)

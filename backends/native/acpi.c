@@ -104,7 +104,8 @@ static const struct header *table_at(uint64_t address, const char *signature)
         return 0;
     header = vmi__window_borrow(address, length);
     /* Read again: the mapping is a new one. */
-    return header && header->length == length && vmi__native_sums_to_zero(header, length) ? header : 0;
+    return header && header->length == length && vmi__native_sums_to_zero(header, length) ? header
+                                                                                          : 0;
 }
 
 /* Copies the root pointer if there is one at the address. */
@@ -113,7 +114,8 @@ static bool take_rsdp(uint64_t address, struct rsdp *rsdp)
     const uint32_t old_size = offsetof(struct rsdp, length);
     const struct rsdp *found = vmi__window_borrow(address, old_size);
 
-    if (!found || memcmp(found->signature, "RSD PTR ", 8) != 0 || !vmi__native_sums_to_zero(found, old_size))
+    if (!found || memcmp(found->signature, "RSD PTR ", 8) != 0 ||
+        !vmi__native_sums_to_zero(found, old_size))
         return false;
     memset(rsdp, 0, sizeof(*rsdp));
     memcpy(rsdp, found, old_size);

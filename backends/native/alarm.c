@@ -15,9 +15,9 @@
 
 #define CPUID_1_ECX_DEADLINE   (1u << 24)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
-#define MSR_DEADLINE         0x6e0
-#define LVTT_MODE            0x60000u
-#define LVTT_DEADLINE        0x40000u
+#define MSR_DEADLINE           0x6e0
+#define LVTT_MODE              0x60000u
+#define LVTT_DEADLINE          0x40000u
 
 /*
  * Ticks are cycles * rate >> SHIFT; 24 bits of fraction leave room for a timer 255 times as fast as

@@ -17,6 +17,10 @@
 #define STATUS_0          0xe2 /* read back its status */
 #define STATUS_NO_COUNT   0x40
 
+/* Counts that a silenced channel is left with: as far away, or as near, as can be. */
+#define COUNT_FAR  0xffff
+#define COUNT_NEAR 2
+
 #define CONTROL_2_RATE  0xb4 /* low and high byte, mode 2: counts down by one, again and again */
 #define CONTROL_2_LATCH 0x80
 
@@ -53,17 +57,21 @@ uint32_t vmi__native_pit_counter(void)
  * Without a count, mode 0 stops counting and holds the line low, and the status says that there is
  * none. Emulators do not say so, and go on with the count before. In mode 5 a count stops KVM's
  * timer (Linux, arch/x86/kvm/i8254.c); QEMU's raises the line once more when that has run out,
- * whatever is done (hw/timer/i8254.c), which is for whoever masks the line.
+ * whatever is done (hw/timer/i8254.c). A line that the library masks is masked by then, and a new
+ * alarm's count will mostly come before; a client is to have the interrupt at once, as one that was
+ * pending.
  */
 static void silence(void)
 {
+    uint32_t count = vmi__native_published ? COUNT_NEAR : COUNT_FAR;
+
     vmi__outb(CONTROL, CONTROL_0_ONESHOT);
     vmi__outb(CONTROL, STATUS_0);
     if (vmi__inb(CHANNEL_0) & STATUS_NO_COUNT)
         return;
     vmi__outb(CONTROL, CONTROL_0_STROBE);
-    vmi__outb(CHANNEL_0, 0xff);
-    vmi__outb(CHANNEL_0, 0xff);
+    vmi__outb(CHANNEL_0, (uint8_t)count);
+    vmi__outb(CHANNEL_0, (uint8_t)(count >> 8));
 }
 
 void vmi__native_pit_oneshot(uint32_t ticks)

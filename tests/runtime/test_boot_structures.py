@@ -376,6 +376,13 @@ def test_an_empty_list_may_be_anywhere(read: Read) -> None:
         assert not read(pvh(words_to={"modules_count": 0, "modules": where << 32 | where})).refused
 
 
+def test_an_empty_module_takes_no_memory(read: Read) -> None:
+    for memory in (pvh(modules=[(2 * MIB + 1, 0, 0)]), multiboot(modules=[(2 * MIB + 1, 2 * MIB + 1, 0)])):
+        result = read(memory)
+        assert result.modules == [(2 * MIB + 1, 0, b"")]
+        assert kind_at(result, 2 * MIB) == USABLE
+
+
 def test_what_a_loader_left_above_the_linear_region(read: Read) -> None:
     """GRUB and QEMU put their structures behind the modules, wherever those end."""
     memory = Memory(info=ABOVE + 0x100)

@@ -240,7 +240,9 @@ static void alarms_of_all_of_64_bits(void)
         state = seed;
         reference_counter = any() >> 16;
         vmi__hyperv_apic_write(VMI_APIC_LVTT, VECTOR);
-        expiry = seed % 3 == 0 ? any_size() : seed % 3 == 1 ? ~any_size() : reference_counter + any_size();
+        expiry = seed % 3 == 0   ? any_size()
+                 : seed % 3 == 1 ? ~any_size()
+                                 : reference_counter + any_size();
         period = seed & 2 ? any_size() : ~any_size();
         due = expiry;
         from = reference_counter;
@@ -311,12 +313,9 @@ static void a_flush_names_its_processors(void)
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct played_check checks[] = {
-    CHECK(products_have_all_their_carries),
-    CHECK(an_alarm_waits_for_its_vector),
-    CHECK(alarms_of_all_of_64_bits),
-    CHECK(alarms_in_cycles_do_not_wrap),
-    CHECK(a_write_to_eoi_is_an_end),
-    CHECK(a_flush_names_its_processors),
+    CHECK(products_have_all_their_carries), CHECK(an_alarm_waits_for_its_vector),
+    CHECK(alarms_of_all_of_64_bits),        CHECK(alarms_in_cycles_do_not_wrap),
+    CHECK(a_write_to_eoi_is_an_end),        CHECK(a_flush_names_its_processors),
 };
 
 PLAY(checks)

@@ -195,8 +195,8 @@ static void port_write(uint16_t port, uint8_t value)
         if (++machine.pit_bytes != 2)
             return;
         machine.pit_counting = true;
-        machine.pit_due = later(ratio(machine.pit_count ? machine.pit_count : 0x10000,
-                                      machine.tsc_hz, VMI__PIT_HZ));
+        machine.pit_due = later(
+            ratio(machine.pit_count ? machine.pit_count : 0x10000, machine.tsc_hz, VMI__PIT_HZ));
         if ((machine.pit_control >> 1 & 7) == 5 && machine.pit != QEMU)
             machine.pit_due = NEVER;
     }
@@ -329,8 +329,7 @@ static void one_alarm(bool lvtt, uint32_t flags, uint64_t expiry, uint64_t perio
             vmi__native_alarm_again(vector);
         /* Never a storm: the kernel has its time. */
         if (goes_on && heard)
-            EXPECT((lvtt ? machine.apic_due : machine.pit_due) - tsc >=
-                   least - least / 64);
+            EXPECT((lvtt ? machine.apic_due : machine.pit_due) - tsc >= least - least / 64);
     }
     if (!goes_on)
         EXPECT(!next_interrupt());
@@ -340,7 +339,7 @@ static void one_alarm(bool lvtt, uint32_t flags, uint64_t expiry, uint64_t perio
 
 static void all_of_64_bits(bool lvtt, bool offers_deadline, bool in_guest, enum pit pit)
 {
-    static const uint64_t ends[] = {0,          1,           2,          UINT64_MAX, UINT64_MAX - 1,
+    static const uint64_t ends[] = {0,          1,          2,          UINT64_MAX, UINT64_MAX - 1,
                                     1ull << 63, 1ull << 62, 1ull << 44, 1ull << 32};
 
     for (uint32_t seed = 1; seed <= 1500; seed++) {
@@ -429,7 +428,8 @@ static void far_is_not_near(void)
     EXPECT(vmi__add_saturating(UINT64_MAX, 1) == UINT64_MAX);
     EXPECT(vmi__add_saturating(UINT64_MAX - 1, 1) == UINT64_MAX);
     EXPECT(vmi__alarm_next(10, 7, 10) == 17 && vmi__alarm_next(10, 7, 16) == 17);
-    EXPECT(vmi__alarm_next(10, 7, 17) == 24 && vmi__alarm_next(10, 1, 1ull << 60) == (1ull << 60) + 1);
+    EXPECT(vmi__alarm_next(10, 7, 17) == 24 &&
+           vmi__alarm_next(10, 1, 1ull << 60) == (1ull << 60) + 1);
     EXPECT(vmi__alarm_next(1ull << 63, 1ull << 63, UINT64_MAX) == UINT64_MAX);
     EXPECT(vmi__alarm_next(0, UINT64_MAX, 5) == UINT64_MAX);
 }

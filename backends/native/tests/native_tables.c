@@ -12,12 +12,12 @@
 
 /* ---- the machine ---- */
 
-#define MEMORY  (1u << 20)
-#define RSDP    0xe0000
-#define XSDT    0x80000
-#define FADT    0x80200
-#define MADT    0x80400
-#define DSDT    0x80800
+#define MEMORY   (1u << 20)
+#define RSDP     0xe0000
+#define XSDT     0x80000
+#define FADT     0x80200
+#define MADT     0x80400
+#define DSDT     0x80800
 #define MP_TABLE 0x81000
 
 static uint8_t memory[MEMORY] __attribute__((aligned(4096)));
@@ -213,7 +213,7 @@ static void x2apic_entries_of_small_identifiers(void)
     madt_length = 0;
     put_local_x2apic(0, 1);
     put_local_x2apic(1, 1);
-    put_local_x2apic(7, 0);   /* not enabled */
+    put_local_x2apic(7, 0); /* not enabled */
     put_local_x2apic(254, 1);
     put_local_x2apic(255, 1); /* needs x2APIC mode */
     put_local_x2apic(1000, 1);

@@ -16,7 +16,9 @@ SOURCE = Path(__file__).with_name("xen_alarm.c")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    headers = re.search(r"^xen_headers = \[(.*)\]$", (SOURCE.parents[1] / "meson.build").read_text(), re.MULTILINE)
+    headers = re.search(
+        r"^xen_headers = \[(.*)\]$", (SOURCE.parents[1] / "meson.build").read_text(), re.MULTILINE
+    )
     assert headers
     arguments = [f"-I{BUILD / 'include/xen'}", *re.findall(r"'([^']*)'", headers[1])]
     return played.results(SOURCE, tmp_path_factory.mktemp("alarm"), *arguments)
