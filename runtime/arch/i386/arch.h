@@ -2,6 +2,7 @@
 #ifndef VMI_RUNTIME_ARCH_I386_H
 #define VMI_RUNTIME_ARCH_I386_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Defined by linker scripts whose base is VMI__IMAGE_BASE. */
@@ -31,6 +32,21 @@ struct vmi_boot_info;
 static inline void vmi__arch_boot(struct vmi_boot_info *boot)
 {
     (void)boot;
+}
+
+/*
+ * Stores a value if what is there is *seen, in one step between CPUs; else *seen becomes what is
+ * there. CMPXCHG8B, since compilers call libgcc for 64 bits.
+ */
+static inline bool vmi__exchange_if(volatile uint64_t *at, uint64_t *seen, uint64_t value)
+{
+    bool done;
+
+    __asm__ volatile("lock cmpxchg8b %1; sete %2"
+                     : "+A"(*seen), "+m"(*at), "=qm"(done)
+                     : "b"((uint32_t)value), "c"((uint32_t)(value >> 32))
+                     : "cc", "memory");
+    return done;
 }
 
 /*

@@ -2,6 +2,7 @@
 #ifndef VMI_RUNTIME_ARCH_X86_64_H
 #define VMI_RUNTIME_ARCH_X86_64_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <vmi/vmi.h>
@@ -37,6 +38,15 @@ static inline void vmi__arch_boot(struct vmi_boot_info *boot)
     boot->kernel_ss = VMI__KERNEL_SS;
     boot->user_cs = VMI__USER_CS;
     boot->user_ss = VMI__USER_SS;
+}
+
+/*
+ * Stores a value if what is there is *seen, in one step between CPUs; else *seen becomes what is
+ * there.
+ */
+static inline bool vmi__exchange_if(volatile uint64_t *at, uint64_t *seen, uint64_t value)
+{
+    return __atomic_compare_exchange_n(at, seen, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /* Quotient of 64 bits by 32; divisor is not 0. */
