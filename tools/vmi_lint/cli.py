@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import allow, report, rules
-from .lint import lint
+from . import allow, report, rules, stores
+from .lint import Options, lint
 from .problems import InputError
 
 DESCRIPTION = """\
@@ -60,6 +60,23 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add(
         "--all", action="store_true", help="list selector loads, what is allowed and what was not checked too"
     )
+    add(
+        "--user", action="store_true", help="the files are user programs: int, sysenter and syscall are right"
+    )
+    add(
+        "--allow-unknown",
+        action="store_true",
+        help="let pass what the decoder does not know within functions",
+    )
+    add(
+        "--hints", choices=("auto", "always", "never"), default="auto",
+        help="whether stores are looked for by type (auto: unless there are more than 64 MiB of debug information)",
+    )  # fmt: skip
+    add(
+        "--type", action="append", default=[], metavar="KIND=NAME", type=stores.of_option,
+        help="another name of a type or variable whose stores matter, with shell wildcards; "
+        f"KIND is one of {', '.join(stores.KINDS)}",
+    )  # fmt: skip
     add("--model", type=Path, metavar="JSON", help="model.json of the generator instead of the specification")
     return parser
 
@@ -83,7 +100,8 @@ def _run(options: argparse.Namespace) -> int:
     entries = [entry for path in options.allow for entry in allow.read(path)]
     for entry in entries:
         _known_instruction(entry, known)
-    result = lint(options.files, known, entries)
+    asked = Options(options.user, options.allow_unknown, options.hints, tuple(options.type))
+    result = lint(options.files, known, entries, asked)
     unused = [entry for entry in entries if not entry.used]
     if options.format == "json":
         made = report.as_json(result, unused, known)
@@ -101,7 +119,8 @@ def _known_instruction(entry: allow.Entry, known: rules.Rules) -> None:
     """A misspelt instruction would let nothing pass, and nobody would know why."""
     from fnmatch import filter as matching
 
-    if not matching(known.by_name, entry.instruction):
+    names = [*known.by_name, rules.UNDECODED.name, *(stores.rule(kind, known).name for kind in stores.KINDS)]
+    if not matching(names, entry.instruction):
         raise InputError(
             f"{entry.place}: no instruction '{entry.instruction}'; expected one of the specification's"
         )

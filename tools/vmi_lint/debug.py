@@ -11,7 +11,6 @@ from typing import Any
 from elftools.dwarf.descriptions import describe_form_class
 from elftools.dwarf.ranges import BaseAddressEntry
 
-
 _HOLDING_CODE = frozenset(("DW_TAG_subprogram", "DW_TAG_lexical_block", "DW_TAG_inlined_subroutine"))
 
 
@@ -84,25 +83,25 @@ def _inside(dwarf: Any, unit: Any, wanted: list[int]) -> list[int]:
     """Those of the addresses that a unit covers."""
     top = unit.get_top_DIE()
     inside: set[int] = set()
-    for start, end in _ranges(dwarf, unit, top):
+    for start, end in ranges(dwarf, unit, top):
         inside.update(wanted[bisect.bisect_left(wanted, start) : bisect.bisect_left(wanted, end)])
     return sorted(inside)
 
 
-def _ranges(dwarf: Any, unit: Any, entry: Any) -> Iterator[tuple[int, int]]:
+def ranges(dwarf: Any, unit: Any, entry: Any) -> Iterator[tuple[int, int]]:
     """Address ranges of an entry of the debug information."""
     low, high = entry.attributes.get("DW_AT_low_pc"), entry.attributes.get("DW_AT_high_pc")
     if low and high:
         relative = describe_form_class(high.form) == "constant"
         yield low.value, high.value + (low.value if relative else 0)
         return
-    ranges = entry.attributes.get("DW_AT_ranges")
-    if not ranges:
+    found = entry.attributes.get("DW_AT_ranges")
+    if not found:
         return
     top = unit.get_top_DIE().attributes.get("DW_AT_low_pc")
     base = top.value if top else 0
     lists = dwarf.range_lists()
-    for item in lists.get_range_list_at_offset(ranges.value, unit) if lists else ():
+    for item in lists.get_range_list_at_offset(found.value, unit) if lists else ():
         if isinstance(item, BaseAddressEntry):
             base = item.base_address
         else:
@@ -165,7 +164,7 @@ def _frames(dwarf: Any, unit: Any, program: Any, wanted: list[int]) -> dict[int,
                 continue
             inside = [
                 address
-                for start, end in _ranges(dwarf, unit, entry)
+                for start, end in ranges(dwarf, unit, entry)
                 for address in wanted[bisect.bisect_left(wanted, start) : bisect.bisect_left(wanted, end)]
             ]
             # What lies elsewhere is passed over, with everything below it.

@@ -102,6 +102,11 @@ def _move(operands: str) -> str | None:
     return f"mov from {source}" if source in _OF_THE_RING else None
 
 
+def copied(register: str) -> str:
+    """The name of `mov from` and `push` where the value only goes into another segment register."""
+    return f"copy from {register}"
+
+
 def names() -> set[str]:
     """Every name that `name` can give."""
     return {
@@ -109,6 +114,6 @@ def names() -> set[str]:
         *(f"mov {direction} cr{n}" for direction in ("to", "from") for n in (0, 2, 3, 4, 8)),
         *("mov to dr", "mov from dr", "mov to segment", "pop segment", "outb to 0x80"),
         *(f"{how} {register}" for how in ("mov from", "push") for register in _OF_THE_RING),
-        *(f"{how} {register} for a selector" for how in ("mov from", "push") for register in _OF_THE_RING),
+        *(copied(register) for register in _OF_THE_RING),
         *(f"{way}{width}" for way in ("in", "out") for width in _WIDTHS.values()),
     }

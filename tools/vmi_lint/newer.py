@@ -65,7 +65,18 @@ _TABLE = """
 """
 SENSITIVE = (
     *("invlpgb", "tlbsync", "rmpupdate", "rmpadjust", "psmash", "pvalidate", "rmpquery", "rmpread", "rdpru"),
-    *("tdcall", "seamret", "seamops", "seamcall", "erets", "eretu", "lkgs", "wrmsrns", "rdmsrlist", "wrmsrlist"),
+    *(
+        "tdcall",
+        "seamret",
+        "seamops",
+        "seamcall",
+        "erets",
+        "eretu",
+        "lkgs",
+        "wrmsrns",
+        "rdmsrlist",
+        "wrmsrlist",
+    ),
     *("pbndkb", "enqcmd", "enqcmds", "hreset", "loadiwkey"),
 )
 """Those of the table that are for the specification."""
