@@ -295,7 +295,7 @@ class Walk:
             begin = address
             batch = data[address - base : address - base + count * _LONGEST]
             for item in self._decoder.disasm_lite(batch, address, count):
-                if item[2] in newer.MISREAD and self._newer(section, item[0]):
+                if item[2] in newer.MISREAD and self._misread(section, item[0]):
                     break
                 yield item
                 address = item[0] + item[1]
@@ -306,6 +306,10 @@ class Walk:
                 yield other
                 address += other[1]
             count = min(2 * count, _BATCH)
+
+    def _misread(self, section: Section, address: int) -> bool:
+        start = address - section.address
+        return newer.read(section.data[start : start + _LONGEST], self.image.bits) is not None
 
     def _newer(self, section: Section, address: int) -> tuple[int, int, str, str] | None:
         """The instruction at an address, if it is one that Capstone does not know."""
@@ -319,7 +323,10 @@ class Walk:
         begin = address + newer.FORCED
         for _, size, mnemonic, operands in self._decoder.disasm_lite(code[newer.FORCED :], begin, 1):
             return address, newer.FORCED + size, mnemonic, operands
-        return None
+        behind = newer.read(code[newer.FORCED :], self.image.bits)
+        if behind is None or behind.forced:
+            return None
+        return address, newer.FORCED + behind.size, behind.mnemonic, behind.operands
 
     def _block(self, section: Section, start: int, waiting: list[int]) -> None:
         """Decodes until the flow ends or is known already."""

@@ -55,13 +55,15 @@ def may_be_named(mnemonic: str) -> bool:
 def text(printer: capstone.Cs, code: bytes, address: int, bits: int) -> str:
     """An instruction in AT&T's syntax; `printer` is a decoder for that."""
     other = newer.read(code, bits)
-    if other and not other.forced:
+    if other and other.forced:
+        prefix = code[2 : newer.FORCED].decode("ascii")
+        return f'ud2; .ascii "{prefix}"; {text(printer, code[newer.FORCED :], address + newer.FORCED, bits)}'
+    if other:
         to, _, source = other.operands.partition(", ")
         return f"lock mov %{source}, %{to}" if to else other.mnemonic
-    shown = code[newer.FORCED :] if other else code
-    found = next((f"{mnemonic} {operands}".strip() for _, _, mnemonic, operands in
-                  printer.disasm_lite(shown, address + len(code) - len(shown), 1)), shown.hex())  # fmt: skip
-    return f'ud2; .ascii "{code[2 : newer.FORCED].decode("ascii")}"; {found}' if other else found
+    for _, _, mnemonic, operands in printer.disasm_lite(code, address, 1):
+        return f"{mnemonic} {operands}".strip()
+    return code.hex(" ")
 
 
 def name(mnemonic: str, operands: str) -> str | None:

@@ -292,7 +292,7 @@ def _named(image: Image, hit: Hit) -> str:
 def _gap_text(image: Image, gap: Gap) -> str:
     count = f"{gap.size} byte{'' if gap.size == 1 else 's'}"
     at = gap.address if gap.undecoded is None else gap.undecoded
-    shown = _code(image, at, 8).hex(" ")
+    shown = _code(image, at, min(8, gap.address + gap.size - at)).hex(" ")
     if gap.undecoded is None:
         return f"{count} that nothing leads to, from {shown}"
     return f"{count}; the decoder does not know {shown}"

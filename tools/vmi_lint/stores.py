@@ -232,10 +232,9 @@ class _Globals:
             if entry.tag == "DW_TAG_variable":
                 self._types[debug.name(entry)] = _type_of(entry)
 
-    def by_name(self, name: str) -> _Pointer | None:
-        """The variable of a name."""
-        found = self._types.get(name)
-        return _Pointer(found, 0, name) if found is not None else None
+    def by_name(self, name: str) -> _Pointer:
+        """The variable of a name. Of what is only declared, clang does not tell the type."""
+        return _Pointer(self._types.get(name), 0, name)
 
     def at(self, section: int, value: int) -> _Pointer | None:
         """The variable that holds a place."""
@@ -243,9 +242,9 @@ class _Globals:
         if i < 0:
             return None
         where, start, size, name = self._objects[i]
-        if where != section or value >= start + max(size, 1) or self._types.get(name) is None:
+        if where != section or value >= start + max(size, 1):
             return None
-        return _Pointer(self._types[name], value - start, name)
+        return _Pointer(self._types.get(name), value - start, name)
 
 
 class _Unit:
@@ -380,7 +379,8 @@ class _Unit:
                 if kind:
                     return kind, name
             kind = self._names.kind(place.variable, True)
-            if kind:
+            # Without a type it may be the pointer itself that is stored; the local APIC is reached by pointers.
+            if kind and not (place.type is None and kind == "local-apic"):
                 return kind, place.variable
         return None
 
