@@ -244,7 +244,7 @@ static void __attribute__((noreturn)) stop(void)
 }
 
 /* In place of kernel_main for the provider: binds, then enters the kernel. */
-static void bind(const struct vmi_boot_info *boot)
+static void vmi__bind_all(const struct vmi_boot_info *boot)
 {
     const struct vmi__code interface = slots();
     const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
@@ -292,7 +292,7 @@ void vmi__bind_start(void)
     void (*start)(struct vmi__kernel *) =
         (void (*)(struct vmi__kernel *))(vmi__provider_text + provider.start);
 
-    vmi__kernel.main = bind;
+    vmi__kernel.main = vmi__bind_all;
     start(&vmi__kernel);
 }
 

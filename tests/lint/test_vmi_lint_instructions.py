@@ -205,7 +205,11 @@ INNOCENT = [
     # What the decoder does not know, and needs no ring.
     *("serialize", "xsusldtrk", "xresldtrk", "aesenc128kl (%ecx), %xmm0", "encodekey128 %eax, %eax"),
     *("ud1 0x40(%ecx), %eax", "ud0 %eax, %ecx", 'ud2; .ascii "kvm"; nop', 'ud2; .ascii "xen"; mov $5, %eax'),
-    *("vaddph %zmm0, %zmm1, %zmm2", "vaddph 0x1234(%ecx){1to32}, %zmm1, %zmm2", "vcmpph $3, %zmm1, %zmm2, %k1"),
+    *(
+        "vaddph %zmm0, %zmm1, %zmm2",
+        "vaddph 0x1234(%ecx){1to32}, %zmm1, %zmm2",
+        "vcmpph $3, %zmm1, %zmm2, %k1",
+    ),
     *("vpdpbssd %ymm0, %ymm1, %ymm2", "tpause %ecx", "umonitor %ecx", "movdiri %eax, (%ecx)", "rdsspd %eax"),
     *("lock incl (%esi)", "xchg %al, (%esi)", "rep movsb", "rep stosb", "lodsb", "scasb", "clflush (%esi)"),
     *("ret", "ret $4", "fninit", "fxsave (%esi)"),

@@ -41,8 +41,8 @@ void nested(struct mm *m, int i, u64 v) {
 }
 void descriptors(int i, u32 v);
 void descriptors(int i, u32 v) {
-    gdt[i].high = v; /* descriptor: gdt_entry */
-    idt[2 * i] = v; /* descriptor: idt */
+    gdt[i].high = v; /* descriptor table: gdt_entry */
+    idt[2 * i] = v; /* descriptor table: idt */
 }
 void variable(int i, u32 v);
 void variable(int i, u32 v) {
@@ -76,7 +76,9 @@ u64 fine(u32 *p, struct mm *m, pte_t *q, int i) {
 }
 """
 EXPECTED = {
-    number: line.split("/* ")[1].split(" */")[0] for number, line in enumerate(SOURCE.split("\n"), 1) if "/*" in line
+    number: line.split("/* ")[1].split(" */")[0]
+    for number, line in enumerate(SOURCE.split("\n"), 1)
+    if "/*" in line
 }
 
 
@@ -115,7 +117,9 @@ def test_hints_do_not_count(build: Build, lint: Lint, tmp_path: Path) -> None:
     assert "store" not in lint(made, "--hints=never").out
     assert lint(build(SOURCE, 32, "-O2", "-mno-sse", suffix=".c", name="plain")).out.count("store") == 0
     allow = tmp_path / "allow.yaml"
-    allow.write_text('allow:\n  - {symbol: "*", instruction: "store to *", reason: tables are not in use yet}\n')
+    allow.write_text(
+        'allow:\n  - {symbol: "*", instruction: "store to *", reason: tables are not in use yet}\n'
+    )
     run = lint(made, "--allow", allow)
     assert "warning" not in run.out and "store" not in run.out
     allow.write_text("allow:\n  - {symbol: f, instruction: store to nowhere, reason: no such thing}\n")
@@ -131,9 +135,7 @@ def test_names_of_ones_own(build: Build, lint: Lint) -> None:
     assert run.status == 2 and "'page=leaf'; expected KIND=NAME, KIND one of page-table, " in run.err
 
 
-def test_very_much_debug_information(
-    build: Build, lint: Lint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_very_much_debug_information(build: Build, lint: Lint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmi_lint.stores.MANY", 100)
     made = build(SOURCE, 32, "-O2", "-g", "-mno-sse", suffix=".c")
     run = lint(made)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What is not decoded never passes silently: in functions it is a finding; and addresses that are taken are followed."""
+"""What is not decoded never passes silently, addresses that are taken are followed, and work is bounded."""
 
 from __future__ import annotations
 
@@ -134,8 +134,12 @@ def test_it_can_be_allowed(build: Build, lint: Lint, tmp_path: Path) -> None:
     allow.write_text("allow:\n  - {symbol: f, instruction: unknown, reason: looked at by hand}\n")
     run = lint(made, "--allow", allow)
     assert run.status == 0 and "1 allowed" in run.out
-    assert "allowed: unknown in f+0x1, .text+0x1: looked at by hand" in lint(made, "--allow", allow, "--all").out
-    assert lint(build(BEHIND.replace("UNKNOWN", NONE).replace("POINT", "a:"), 32), "--allow-unknown").status == 1
+    assert (
+        "allowed: unknown in f+0x1, .text+0x1: looked at by hand" in lint(made, "--allow", allow, "--all").out
+    )
+    assert (
+        lint(build(BEHIND.replace("UNKNOWN", NONE).replace("POINT", "a:"), 32), "--allow-unknown").status == 1
+    )
 
 
 def test_breakpoints_between_functions_are_padding(build: Build, lint: Lint) -> None:
@@ -159,7 +163,7 @@ g:      nop
 
 
 def calls(of: Callable[[], Any]) -> int:
-    """Calls of functions, and generators resumed, while something runs: work that is no matter of the clock."""
+    """Calls of functions, and generators resumed, while something runs: work without a clock."""
     count = 0
 
     def seen(frame: FrameType, event: str, argument: Any) -> None:

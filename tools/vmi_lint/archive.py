@@ -19,11 +19,12 @@ _TABLES = ("/", "/SYM64/", "__.SYMDEF", "__.SYMDEF SORTED")
 
 
 _BITCODE = (
-    "no machine code, only LLVM's intermediate code (-flto); compile with -ffat-lto-objects (clang 17), or lint "
-    "the linked file"
+    "no machine code, only LLVM's intermediate code (-flto); compile with -ffat-lto-objects (clang 17), or "
+    "lint the linked file"
 )
 _NOT_ELF = "expected ELF for i386 or x86-64"
-# LLVM Language Reference, "LLVM Bitcode File Format"; Microsoft PE Format; Apple's mach-o/loader.h; WebAssembly.
+# LLVM Language Reference, "LLVM Bitcode File Format"; Microsoft PE Format; Apple's mach-o/loader.h;
+# WebAssembly.
 _OTHERS = {
     b"BC\xc0\xde": _BITCODE,
     b"\xde\xc0\x17\x0b": _BITCODE,

@@ -70,7 +70,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     add(
         "--hints", choices=("auto", "always", "never"), default="auto",
-        help="whether stores are looked for by type (auto: unless there are more than 64 MiB of debug information)",
+        help="whether stores are looked for by type (auto: unless debug information has more than 64 MiB)",
     )  # fmt: skip
     add(
         "--type", action="append", default=[], metavar="KIND=NAME", type=stores.of_option,

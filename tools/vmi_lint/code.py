@@ -6,8 +6,8 @@ entry point, targets of branches and jump tables. Where something only may be co
 addresses in data, what lies inside a function and was not reached) it is decoded on trial first, and left out
 if it does not look like code. Bytes that remain are told by their number: nothing is decoded blindly.
 
-Where the decoder does not know an instruction that is reached, decoding goes on at the next point where one is
-known to begin: a symbol, or a line of the debug information.
+Where the decoder does not know an instruction that is reached, decoding goes on at the next point where one
+is known to begin: a symbol, or a line of the debug information.
 """
 
 from __future__ import annotations

@@ -315,8 +315,8 @@ def _symbols(image: Image, addresses: list[int]) -> dict[int, Symbol | None]:
             if symbol.kind == "label" and (label is None or label.address != symbol.address):
                 label = symbol
             elif symbol.kind == "function" and not (around and around[-1][1].address == symbol.address):
-                # Of several names of one address the first is taken, as everywhere. One without a size ends at
-                # the next function.
+                # Of several names of one address the first is taken, as everywhere. One without a size ends
+                # at the next function.
                 after = bisect.bisect_right(starts, symbol.address)
                 end = symbol.address + symbol.size
                 if not symbol.size:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Instructions that Capstone does not know, or names wrongly.
 
-Capstone 5 knows no instruction that came after about 2019, and passes over a prefix that makes another instruction
-of known bytes (SEAMCALL is ENCLS with a prefix of 66). Here are those that matter to a kernel, with the opcodes of
-the Intel SDM vol. 2 and 3C, the Intel architecture instruction set extensions reference, the FRED and TDX module
-specifications and the AMD64 APM vol. 3. Vector instructions have names by their coding alone (VEX, EVEX): all of
-them may be used in any ring but the two that access model-specific registers.
+Capstone 5 knows no instruction that came after about 2019, and passes over a prefix that makes another
+instruction of known bytes (SEAMCALL is ENCLS with a prefix of 66). Here are those that matter to a kernel,
+with the opcodes of the Intel SDM vol. 2 and 3C, the Intel architecture instruction set extensions reference,
+the FRED and TDX module specifications and the AMD64 APM vol. 3. Vector instructions have names by their
+coding alone (VEX, EVEX): all of them may be used in any ring but the two that access model-specific
+registers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Mandatory prefix (np: none of 66, f2 and f3), opcode, what follows, mnemonic. What follows: `/r` a ModRM byte, `/m`
-# one of memory, `/N` one whose middle field is N, `/Nr` the same with a register; `ib` a byte.
+# Mandatory prefix (np: none of 66, f2 and f3), opcode, what follows, mnemonic. What follows: `/r` a ModRM
+# byte, `/m` one of memory, `/N` one whose middle field is N, `/Nr` the same with a register; `ib` a byte.
 _TABLE = """
     np 0f01e8   -    serialize
     np 0f01fe   -    invlpgb
@@ -86,7 +87,8 @@ VECTOR = "vector"
 """The mnemonic of all that is coded by VEX or EVEX."""
 FORCED = 5
 """Bytes of a forced emulation prefix."""
-# Xen: XEN_EMULATE_PREFIX in public/arch-x86/xen.h; KVM: KVM_EMULATE_PREFIX, handle_ud() in arch/x86/kvm/x86.c.
+# Xen: XEN_EMULATE_PREFIX in public/arch-x86/xen.h; KVM: KVM_EMULATE_PREFIX, handle_ud() in
+# arch/x86/kvm/x86.c.
 _FORCING = (b"\x0f\x0bxen", b"\x0f\x0bkvm")
 
 _PREFIXES = frozenset(b"\x66\x67\xf0\xf2\xf3\x2e\x36\x3e\x26\x64\x65")

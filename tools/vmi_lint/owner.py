@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Whose code is whose in a linked kernel: the kernel's own, or the library's that it is linked with.
 
-All global names of the libraries begin with `vmi_`. Their local functions have any names; the symbol table says from
-which object those come (STT_FILE, System V ABI, "Symbol Table"), and a linker keeps an object's code together. So the
-global symbols around an object's local ones tell whose they are.
+All global names of the libraries begin with `vmi_`. Their local functions have any names; the symbol table
+says from which object those come (STT_FILE, System V ABI, "Symbol Table"), and a linker keeps an object's
+code together. So the global symbols around an object's local ones tell whose they are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class Owners:
         for symbol in image.symbols:
             if symbol.group:
                 members.setdefault(symbol.group, []).append(symbol)
-        between = []
         for group, symbols in members.items():
             if any(name.startswith(_LOCAL) for name in image.locals[group]):
                 self._groups[group] = True
@@ -48,17 +47,5 @@ class Owners:
             last = bisect.bisect_right(places, symbols[-1].address)
             near = public[first:last] or public[max(first - 1, 0) : first + 1]
             answers = {symbol.name.startswith(_GLOBAL) for symbol in near}
-            if len(answers) == 1:
-                self._groups[group] = answers.pop()
-            else:
-                between.append(group)
-        self._by_order(between)
-
-    def _by_order(self, between: list[int]) -> None:
-        """Objects between the kernel's code and the library's: members of an archive are linked in a row."""
-        decided = sorted(self._groups)
-        known = dict(self._groups)
-        for group in between:
-            i = bisect.bisect_left(decided, group)
-            around = [known[near] for near in (*decided[max(i - 1, 0) : i], *decided[i : i + 1])]
-            self._groups[group] = bool(around) and all(around)
+            # In doubt it is the kernel's: better a finding too many than one that is not told.
+            self._groups[group] = answers == {True}

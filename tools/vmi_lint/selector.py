@@ -14,10 +14,10 @@ _SEGMENTS = frozenset(("ds", "es", "fs", "gs", "ss"))
 
 
 def only(name: str, bits: int, code: bytes) -> bool:
-    """Whether an instruction `mov from` or `push` at the start of the bytes has its value only loaded as a selector.
+    """Whether the value of a `mov from` or `push` at the start of the bytes is only loaded as a selector.
 
-    What comes behind is followed in a straight line, to where control may go elsewhere; a value that went into
-    a segment register by then is taken to be for that.
+    What comes behind is followed in a straight line, to where control may go elsewhere; a value that went
+    into a segment register by then is taken to be for that.
     """
     decoder = decode.decoder(bits)
     decoder.detail = True

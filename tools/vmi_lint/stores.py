@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Stores that no instruction shows: to page tables, descriptor tables and the local APIC, found by type.
 
-Debug information says where a function keeps its variables, and what they point to. From there types are followed
-through loads, copies and additions, in straight lines; a store through a pointer, or to a global variable, whose
-type or variable has one of the names below is a hint. It is no more than that: a table that is not in use yet may be
-written directly.
+Debug information says where a function keeps its variables, and what they point to. From there types are
+followed through loads, copies and additions, in straight lines; a store through a pointer, or to a global
+variable, whose type or variable has one of the names below is a hint. It is no more than that: a table that
+is not in use yet may be written directly.
 """
 
 from __future__ import annotations
@@ -30,24 +30,27 @@ from .selector import family
 MANY = 64 << 20
 """Bytes of debug information (`.debug_info`) above which stores are not looked for unasked."""
 
-# By kind: the calls to use, names of types, names of variables; lower case, with shell wildcards. Names are those of
-# Linux, Xen, the BSDs, and what small kernels call theirs.
+# By kind: the calls to use, names of types, names of variables; lower case, with shell wildcards. Names are
+# those of Linux, Xen, the BSDs, and what small kernels call theirs.
 KINDS = {
     "page-table": (
         ("SetPxE", "SetPxELong"),
         """
-        pte_t pmd_t pud_t p4d_t pgd_t pteval_t pmdval_t pudval_t pgdval_t intpte_t l?_pgentry* pt_entry* pd_entry*
-        pdp_entry* pdpt_entry* pml4_entry* pml5_entry* pte pde pdpe pdpte pml4e pml5e *_pte *_pde pte_* page_table*
-        page_directory* page_dir* pagetable* pagedir* page_map_level*
+        pte_t pmd_t pud_t p4d_t pgd_t pteval_t pmdval_t pudval_t pgdval_t intpte_t l?_pgentry*
+        pt_entry* pd_entry* pdp_entry* pdpt_entry* pml4_entry* pml5_entry* pte pde pdpe pdpte pml4e pml5e
+        *_pte *_pde pte_* page_table* page_directory* page_dir* pagetable* pagedir* page_map_level*
         """,
-        "page_table* page_director* page_dir* pagetable* *_pgd swapper_pg_dir *pml4* *pdpt* *_page_table *_page_dir",
+        """
+        page_table* page_director* page_dir* pagetable* *_pgd swapper_pg_dir *pml4* *pdpt* *_page_table
+        *_page_dir
+        """,
     ),
-    "descriptor": (
+    "descriptor-table": (
         ("WriteGDTEntry", "WriteLDTEntry", "WriteIDTEntry"),
         """
-        desc_struct gate_struct* gate_desc ldt_desc tss_desc seg_desc* segment_desc* gate_descriptor* segdesc
-        system_segment_descriptor interrupt_gate* gdt_entry* idt_entry* ldt_entry* gdt_desc* idt_desc* ldt_desc*
-        gdt_table* idt_table* idt_gate* descriptor_table_entry
+        desc_struct gate_struct* gate_desc ldt_desc tss_desc seg_desc* segment_desc* gate_descriptor*
+        segdesc system_segment_descriptor interrupt_gate* gdt_entry* idt_entry* ldt_entry* gdt_desc*
+        idt_desc* ldt_desc* gdt_table* idt_table* idt_gate* descriptor_table_entry
         """,
         "gdt idt ldt *_gdt *_idt *_ldt gdt_table* idt_table* gdt_entries idt_entries",
     ),
@@ -227,7 +230,7 @@ class _Globals:
         self._types: dict[str, Any] = {}
 
     def enter(self, entries: list[Any]) -> None:
-        """Takes the types of a unit's variables; those of the last unit count for names that are not unique."""
+        """Takes the types of a unit's variables; of names that are not unique, the last unit's count."""
         for entry in entries:
             if entry.tag == "DW_TAG_variable":
                 self._types[debug.name(entry)] = _type_of(entry)
@@ -250,7 +253,9 @@ class _Globals:
 class _Unit:
     """Reads the functions of one unit."""
 
-    def __init__(self, image: Image, dwarf: Any, unit: Any, names: Names, globals_: _Globals, frames: _Frames) -> None:
+    def __init__(
+        self, image: Image, dwarf: Any, unit: Any, names: Names, globals_: _Globals, frames: _Frames
+    ) -> None:
         self._image = image
         self._dwarf = dwarf
         self._unit = unit
@@ -314,7 +319,7 @@ class _Unit:
         return known[number] if operation.op_name.startswith("DW_OP_reg") and number < len(known) else ""
 
     def _frame(self, entry: Any) -> str:
-        """What the frame's offsets are counted from: a register, or nothing for the canonical frame address."""
+        """What the frame's offsets are counted from: a register, or "" for the canonical frame address."""
         while entry is not None and entry.tag != "DW_TAG_subprogram":
             entry = entry.get_parent()
         base = entry.attributes.get("DW_AT_frame_base") if entry else None
@@ -379,7 +384,8 @@ class _Unit:
                 if kind:
                     return kind, name
             kind = self._names.kind(place.variable, True)
-            # Without a type it may be the pointer itself that is stored; the local APIC is reached by pointers.
+            # Without a type it may be the pointer itself that is stored; the local APIC is reached by
+            # pointers.
             if kind and not (place.type is None and kind == "local-apic"):
                 return kind, place.variable
         return None
@@ -401,7 +407,7 @@ class _Unit:
             if isinstance(held, _Pointer):
                 return _Pointer(held.type, held.offset + memory.disp, held.variable)
             if isinstance(held, int):
-                return held + memory.disp
+                return held + int(memory.disp)
         if not base or base not in holds:
             mask = (1 << self._image.bits) - 1
             known = self._globals.at(0, memory.disp & mask) if self._image.fixed else None
