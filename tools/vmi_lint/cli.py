@@ -19,7 +19,15 @@ Lists the sensitive instructions that are left in a kernel, and the VMI call to 
 
 Reads ELF objects, archives of them (thin ones too) and executables, for i386 and x86-64. Code is told from
 data by symbols, relocations, unwind information and by following branches; what cannot be told apart is
-counted and not guessed at. Lines come from debug information, where there is some."""
+counted and not guessed at. Bytes of a function that could not be decoded are a finding of their own
+(instruction `unknown`). Lines come from debug information, where there is some. Findings of one instruction on
+one line of the source, inlined into several functions, are told together.
+
+In a linked kernel, the code of the library that it is linked with is told apart (by its symbols, vmi_...): what
+is found there is listed with --all, and does not count.
+
+With debug information, stores to page tables, descriptor tables and the local APIC are found by the types and
+names of variables. They are hints: a table that no hypervisor knows of yet may be written directly."""
 
 EPILOG = """\
 What is looked for, and which call stands for it, comes from the specification (spec/vmi.yaml). Instructions
@@ -33,7 +41,8 @@ An allow-list is YAML:
         file: "*.o"                 # optional: only in this object, archive or member
         reason: runs before the library is there
 
-Exit status: 0 nothing is left, 1 something is, 2 misuse or a file that cannot be read.
+Exit status: 0 nothing is left, 1 something is, 2 misuse or a file that cannot be read, as one without machine
+code. Hints do not count.
 
 Code of 16 bits in the same sections is not told from other code, and not understood: allow it by symbol."""
 
