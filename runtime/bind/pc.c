@@ -46,7 +46,7 @@ static void start(uint32_t protocol, uint32_t magic, uint32_t info)
 
 void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char *reason)
 {
-    /* What is wrong is told by the provider for plain hardware. */
+    /* What is wrong is told by the provider that is at home: no other's console may be there. */
     vmi__bind_named(0);
     vmi__kernel.refuse = reason;
     start(protocol, magic, info);
