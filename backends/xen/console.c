@@ -83,8 +83,9 @@ VMI__ROUTINE int32_t vmi__xen_console_write(const void *from, uint32_t length)
     uint32_t mask, free, sent = 0;
 
     if (!ring)
-        return vmi__xen_hypercall_console_io(CONSOLEIO_write, length, from) < 0 ? VMI_EIO
-                                                                                : (int32_t)length;
+        return vmi__xen_hypercall_console_io(CONSOLEIO_write, length, (void *)(uintptr_t)from) < 0
+                   ? VMI_EIO
+                   : (int32_t)length;
     if (!cpu_ready())
         return write_early(text, length);
     mask = vmi__xen_take(&lock);
