@@ -177,7 +177,7 @@ struct vmi__xen_memory {
     uint32_t m2p_last;   /* highest mfn that may be looked up */
     /* Bit n: the n-th 2 MiB of the top GiB are mapped; m2p has holes where the machine has. */
     uint32_t top_present[VMI__XEN_TABLE_ENTRIES / 32];
-    uint8_t *state;       /* of each frame of the linear region */
+    uint8_t *state; /* of each frame of the linear region */
     uint32_t linear_pages;
     uint32_t boot_cr3;
 };

@@ -234,18 +234,20 @@ static void extend_tables(uint64_t *directory, uint32_t mapped)
 
     if (mapped % VMI__XEN_TABLE_ENTRIES && mapped < vmi__xen_memory.linear_pages)
         vmi__fatal("the domain builder has mapped part of 2 MiB");
-    for (uint32_t page = mapped; page < vmi__xen_memory.linear_pages; page += VMI__XEN_TABLE_ENTRIES) {
+    for (uint32_t page = mapped; page < vmi__xen_memory.linear_pages;
+         page += VMI__XEN_TABLE_ENTRIES) {
         uint64_t *table = take_pages(1);
         uint32_t address = (uint32_t)(uintptr_t)table;
         uint64_t machine = vmi__xen_machine(table);
 
-        for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES && page + i < vmi__xen_memory.linear_pages; i++)
+        for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES && page + i < vmi__xen_memory.linear_pages;
+             i++)
             table[i] = (uint64_t)vmi__xen_mfn(page + i) << VMI__PAGE_SHIFT | ENTRY_FLAGS;
         updates[count].ptr = (directory[address >> 21 & 511] & VMI__PTE_FRAME) +
                              (address >> VMI__PAGE_SHIFT & 511) * 8;
         updates[count++].val = machine | (ENTRY_FLAGS & ~VMI__PTE_WRITE);
-        updates[count].ptr =
-            vmi__xen_machine(&directory[(VMI__LINEAR_BASE >> 21 & 511) + page / VMI__XEN_TABLE_ENTRIES]);
+        updates[count].ptr = vmi__xen_machine(
+            &directory[(VMI__LINEAR_BASE >> 21 & 511) + page / VMI__XEN_TABLE_ENTRIES]);
         updates[count++].val = machine | ENTRY_FLAGS;
         mark(table, VMI_PAGE_PT);
         if (count == sizeof(updates) / sizeof(updates[0]) ||

@@ -37,7 +37,8 @@ __asm__("played_transfer:\\n"
 
 def check(call: dict[str, Any], index: int) -> str:
     """A C function that makes one hypercall with arguments of its own."""
-    given, words = [], []
+    given: list[str] = []
+    words: list[int] = []
     for argument in call.get("arguments", []):
         first = 0x1000 * (index + 1) + len(words)
         if argument["type"] == "u64":
@@ -63,7 +64,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "xen").mkdir()
     for name in ("hypercalls.h", "hypercalls.S"):
         shutil.copy2(BUILD / "generated/xen" / name, folder / "xen")
-    shutil.copy2(FOLDER / "tests/xen_transfer.h", folder)
+    shutil.copy2(FOLDER / "tests/xen_transfer.inc", folder)
     shutil.copy2(ROOT / "tests/backends/played.h", folder)
     return folder
 
@@ -74,13 +75,14 @@ def run(compiler: str, flags: list[str], library: Path, source: str, folder: Pat
     file.write_text(source)
     common = [f"-I{library}", "-m32", "-ffreestanding", "-fno-pic"]
     objects = [folder / "foreign.o", folder / "hypercalls.o"]
-    for command in (
+    commands: tuple[list[str | Path], ...] = (
         [compiler, *common, "-O2", "-Wall", "-Wextra", "-Werror", "-Wcast-qual", "-fno-stack-protector",
          "-mgeneral-regs-only", *flags, "-c", file, "-o", objects[0]],
-        ["gcc", *common, '-DVMI_TRANSFER_OVERRIDE="xen_transfer.h"', "-c", library / "xen/hypercalls.S",
+        ["gcc", *common, '-DVMI_TRANSFER_OVERRIDE="xen_transfer.inc"', "-c", library / "xen/hypercalls.S",
          "-o", objects[1]],
         ["gcc", "-m32", "-no-pie", "-nostdlib", "-static", *objects, "-o", folder / "foreign"],
-    ):  # fmt: skip
+    )  # fmt: skip
+    for command in commands:
         subprocess.run(command, check=True)
     done = subprocess.run([folder / "foreign"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout

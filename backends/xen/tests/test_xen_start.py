@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The Xen library's start in domains that xen_start.c invents: frames anywhere, refusals, hostile builders."""
+"""The Xen library's start in domains that xen_start.c invents: frames anywhere, refusals, bad builders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ci.util import BUILD, ROOT
 from tests.backends import played
 
 SOURCE = Path(__file__).with_name("xen_start.c")
-TRANSFER = SOURCE.with_name("xen_transfer.h")
+TRANSFER = SOURCE.with_name("xen_transfer.inc")
 
 
 @pytest.fixture(scope="module")

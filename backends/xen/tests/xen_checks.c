@@ -430,7 +430,8 @@ int32_t __wrap_vmi__xen_hypercall_event_channel_op(uint32_t command, void *argum
     if (command == EVTCHNOP_bind_vcpu && refuse_vcpu)
         return VMI_EINVAL;
     result = __real_vmi__xen_hypercall_event_channel_op(command, argument);
-    /* The peer is quick, and so is whichever CPU Xen tells: it looks before EventBind has gone on. */
+    /* The peer is quick, and so is whichever CPU Xen tells: it looks before EventBind has gone on.
+     */
     if (command == EVTCHNOP_bind_interdomain && result >= 0 && peer_sends) {
         __real_vmi__xen_hypercall_event_channel_op(EVTCHNOP_send, &send);
         let_events_in(20000000);
@@ -471,7 +472,8 @@ static uint32_t failed_bind_leaves_nothing(void)
 
     EXPECT(port);
     refuse_vcpu = 1;
-    EXPECT(vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | port, VECTOR_LOW) == VMI_EIO);
+    EXPECT(vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | port, VECTOR_LOW) ==
+           VMI_EIO);
     refuse_vcpu = 0;
     /* Had this end been kept, the other would not be free. */
     EXPECT(vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | port, VECTOR_LOW) > 0);

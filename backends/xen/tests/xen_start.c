@@ -27,7 +27,8 @@
 #define MAP_ANONYMOUS 0x20
 #define MAP_NORESERVE 0x4000
 
-/* Xen's compat table for domains of 32 bits (xen/arch/x86: MACH2PHYS_COMPAT_VIRT_START and _END). */
+/* Xen's compat table for domains of 32 bits (xen/arch/x86: MACH2PHYS_COMPAT_VIRT_START and _END).
+ */
 #define M2P_START 0xf5800000u
 #define M2P_END   0xffe00000u
 #define M2P_PARTS ((M2P_END - M2P_START) >> 21)
@@ -267,9 +268,9 @@ static int32_t update(const struct mmu_update *request)
 
 static void frames_are_found(void)
 {
-    uint32_t hole = 0;
+    uint32_t hole = 0, step = domain.pages > 1u << 16 ? 997 : 1;
 
-    for (uint32_t pfn = 0; pfn < domain.pages; pfn += domain.pages > 1u << 16 ? 997 : 1) {
+    for (uint32_t pfn = 0; pfn < domain.pages; pfn += step) {
         uint64_t machine = (uint64_t)domain.mfn(pfn) << VMI__PAGE_SHIFT | 0x67;
         uint64_t physical = (uint64_t)pfn << VMI__PAGE_SHIFT | 0x67;
 
@@ -536,21 +537,17 @@ static void console_elsewhere(void)
 }
 
 static const struct played_check checks[] = {
-    CHECK(frames_at_the_bottom),
-    CHECK(frames_above_2_gib),
-    CHECK(frames_above_64_gib),
-    CHECK(frames_at_the_end_of_the_table),
-    CHECK(frames_everywhere),
-    CHECK(domains_of_4_gib_and_more),
-    CHECK(refusals_are_on_the_console),
-    CHECK(ends_without_a_reader),
+    CHECK(frames_at_the_bottom),        CHECK(frames_above_2_gib),
+    CHECK(frames_above_64_gib),         CHECK(frames_at_the_end_of_the_table),
+    CHECK(frames_everywhere),           CHECK(domains_of_4_gib_and_more),
+    CHECK(refusals_are_on_the_console), CHECK(ends_without_a_reader),
     CHECK(console_elsewhere),
 };
 
 void begin(void)
 {
     call(SYS_MUNMAP, STACK_TOP, 0xffffe000u - STACK_TOP, 0);
-    end = (struct end *)(uintptr_t)mmap(SHARED, sizeof(*end),
-                                        MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED);
+    end =
+        (struct end *)(uintptr_t)mmap(SHARED, sizeof(*end), MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED);
     play(checks, sizeof(checks) / sizeof(checks[0]));
 }
