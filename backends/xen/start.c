@@ -32,6 +32,7 @@ _Static_assert(VMI__XEN_CPUS_MAX == XEN_LEGACY_MAX_VCPUS &&
                    VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS,
                "CPUs");
 _Static_assert(sizeof(struct trap_info) == 8, "i386 layout");
+_Static_assert(VMI__XEN_CPU_SELECTOR == 0xffb, "CurrentCPU in backend.yaml");
 
 /*
  * Each of the domain's frames has an entry of 4 bytes in the builder's list, which lies in the
