@@ -44,8 +44,7 @@ static void __attribute__((noreturn)) stop(void)
     if (!vmi__options() && vmi__boot.debug_exit)
         __asm__ volatile("outb %0, %1"
                          :
-                         : "a"((uint8_t)VMI_STATUS_REFUSED),
-                           "d"((uint16_t)vmi__boot.debug_exit));
+                         : "a"((uint8_t)VMI_STATUS_REFUSED), "d"((uint16_t)vmi__boot.debug_exit));
     vmi__pc_halt(told);
 }
 

@@ -122,7 +122,7 @@ def test_processor_that_cannot_run_the_library_is_told_so() -> None:
 
 @pytest.mark.parametrize("cpu", ["486", "qemu32,-tsc"])
 def test_refusal_that_nobody_reads_is_a_reset(cpu: str) -> None:
-    """Without a UART and a power-off; a halt would be taken for an end that went well, by some hypervisors."""
+    """Without a UART and a power-off: some hypervisors take a halt for an end that went well."""
     for kernel in pc_libraries("hello").values():
         status, console = boot(
             kernel, "-M", "microvm,isa-serial=off,acpi=off", "-cpu", cpu, line="", deadline=20
