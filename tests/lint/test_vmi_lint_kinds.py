@@ -130,6 +130,15 @@ def test_code_of_the_library_does_not_count(backend: str, build: Build, lint: Li
         assert sum(result.get("kind") == "informational" for result in results) > 3
 
 
+def test_linked_kernels_that_speak_only_vmi_are_clean(lint: Lint) -> None:
+    """The sample kernel and the example with every library, the one that binds itself among them."""
+    kernels = [*BUILD.glob("sample_kernel/sample-*.elf"), *BUILD.glob("examples/hello/hello-*.elf")]
+    assert any(kernel.name == "hello-any.elf" for kernel in kernels) and len(kernels) > 6
+    run = lint(*kernels)
+    assert run.status == 0, run.out
+    assert "0 sensitive instructions, " in run.out and " in the library's own code" in run.out
+
+
 def test_the_library_itself_is_listed(lint: Lint) -> None:
     """Nothing is told apart in what is not linked."""
     run = lint(BUILD / f"backends/libvmi-{libraries()[0]}.a", "--format=json")

@@ -20,11 +20,11 @@ Lists the sensitive instructions that are left in a kernel, and the VMI call to 
 Reads ELF objects, archives of them (thin ones too) and executables, for i386 and x86-64. Code is told from
 data by symbols, relocations, unwind information and by following branches; what cannot be told apart is
 counted and not guessed at. Bytes of a function that could not be decoded are a finding of their own
-(instruction `unknown`). Lines come from debug information, where there is some. Findings of one instruction on
-one line of the source, inlined into several functions, are told together.
+(instruction `unknown`). Lines come from debug information, where there is some. Findings of one instruction
+on one line of the source, inlined into several functions, are told together.
 
-In a linked kernel, the code of the library that it is linked with is told apart (by its symbols, vmi_...): what
-is found there is listed with --all, and does not count.
+In a linked kernel, the code of the library that it is linked with is told apart (by its symbols, vmi_...):
+what is found there is listed with --all, and does not count.
 
 With debug information, stores to page tables, descriptor tables and the local APIC are found by the types and
 names of variables. They are hints: a table that no hypervisor knows of yet may be written directly."""
