@@ -29,7 +29,7 @@ static uint32_t raised, raised_irq0;
 /* Xen's time: it stands still, for nanoseconds are cycles times 0. */
 #define xen_time (vmi__xen_shared.vcpu_info[0].time.system_time)
 
-int32_t vmi__xen_hypercall_set_timer_op(uint64_t timeout)
+__attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_set_timer_op(uint64_t timeout)
 {
     timer = timeout;
     if (timeout >> 63 || (timeout > xen_time && timeout - xen_time >= HUGE))
