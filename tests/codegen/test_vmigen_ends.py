@@ -257,7 +257,8 @@ def test_a_template_without_end(
 
 def redirected(command: str) -> subprocess.CompletedProcess[str]:
     """The generator under a shell's redirections."""
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "codegen"), "PY": sys.executable}
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "codegen"), "PYTHONUNBUFFERED": ""}
+    environment["PY"] = sys.executable
     words = ["sh", "-c", f'"$PY" -m vmigen {command}']
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
 
