@@ -110,7 +110,8 @@ def test_misuse(root: Path, words: tuple[str, ...], line: str) -> None:
 def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The front door under a shell's redirections."""
     return subprocess.run(
-        ["sh", "-c", f'"$VMI" {words}'], env={**os.environ, "VMI": str(root / "vmi"), "PYTHONUNBUFFERED": "", **environment},
+        ["sh", "-c", f'"$VMI" {words}'],
+        env={**os.environ, "VMI": str(root / "vmi"), "PYTHONUNBUFFERED": "", **environment},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
