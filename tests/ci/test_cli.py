@@ -107,6 +107,9 @@ def test_misuse(root: Path, words: tuple[str, ...], line: str) -> None:
     assert done.stderr.startswith(line)
 
 
+FULL = "vmi(gen)?: standard output.*: No space left on device; "
+
+
 def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The front door under a shell's redirections."""
     return subprocess.run(
@@ -119,12 +122,12 @@ def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedPro
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        ("> /dev/full", 1, "vmi: standard output: No space left on device; "),
-        ("build --help > /dev/full", 1, "vmi: standard output: No space left on device; "),
-        ("run --help > /dev/full", 1, "vmi: standard output: No space left on device; "),
-        ("--version > /dev/full", 1, "vmi: standard output: No space left on device; "),
-        ("diff --help > /dev/full", 1, "vmi: standard output: No space left on device; "),
-        ("diff HEAD HEAD > /dev/full", 1, "vmi: standard output: No space left on device; "),
+        ("> /dev/full", 1, FULL),
+        ("build --help > /dev/full", 1, FULL),
+        ("run --help > /dev/full", 1, FULL),
+        ("--version > /dev/full", 1, FULL),
+        ("diff --help > /dev/full", 1, FULL),
+        ("diff HEAD HEAD > /dev/full", 1, FULL),
         ("fly 2> /dev/full", 2, ""),
         ("fly 2>&-", 2, ""),
         (">&-", 0, ""),
@@ -134,7 +137,7 @@ def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedPro
 def test_full_and_closed_devices(root: Path, words: str, status: int, said: str) -> None:
     done = shell(root, words)
     assert (done.returncode, done.stdout) == (status, "")
-    assert done.stderr.startswith(said) and done.stderr.count("\n") == (1 if said else 0), done.stderr
+    assert re.match(said, done.stderr) and done.stderr.count("\n") == (1 if said else 0), done.stderr
 
 
 @pytest.mark.parametrize("target", ["/dev/full", "a pipe", "a folder", "/proc/self/report.html"])

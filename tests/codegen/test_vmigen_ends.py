@@ -255,6 +255,9 @@ def test_a_template_without_end(
 # ---- output ----
 
 
+FULL = r"^vmigen: standard output.*: No space left on device; "
+
+
 def redirected(command: str) -> subprocess.CompletedProcess[str]:
     """The generator under a shell's redirections."""
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "codegen"), "PYTHONUNBUFFERED": ""}
@@ -266,8 +269,8 @@ def redirected(command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("command", "status", "said"),
     [
-        (f"list-outputs --spec {SMALL}/vmi.yaml > /dev/full", 1, "standard output: No space left on device"),
-        ("diff --help > /dev/full", 1, "standard output: No space left on device"),
+        (f"list-outputs --spec {SMALL}/vmi.yaml > /dev/full", 1, FULL),
+        ("diff --help > /dev/full", 1, FULL),
         (f"check --spec {SMALL}/none.yaml 2> /dev/full", 1, ""),
         (f"list-outputs --spec {SMALL}/vmi.yaml >&-", 0, ""),
         (f"check --spec {SMALL}/none.yaml 2>&-", 1, ""),
@@ -276,7 +279,7 @@ def redirected(command: str) -> subprocess.CompletedProcess[str]:
 )
 def test_full_and_closed_devices(command: str, status: int, said: str) -> None:
     done = redirected(command)
-    assert said in done.stderr
+    assert re.search(said, done.stderr)
     assert (done.returncode, done.stderr.count("\n")) == (status, 1 if said else 0), done.stderr
 
 
