@@ -92,6 +92,7 @@ LONG = "x" * 100_000
         (("run", "a", "b", "--deadline", "1e9"), f"vmi: argument --deadline: {TIME} '1e9'; ./vmi run --help"),
         (("lab", "a", "b"), "vmi: the following arguments are required: --tftp; ./vmi lab --help"),
         (("new-backend", "any"), "vmi: name 'any' is reserved; choose another"),
+        (("new-backend", "i386"), "vmi: name 'i386' is reserved; choose another"),
         (("new-backend", "toy", "--hypercall", "int:010"), "vmi: --hypercall int:010: expected vmcall, "),
         (("report", "--results", "nowhere"), "vmi: no folder nowhere"),
         (("iso", "--append", "a;b"), "vmi: not for GRUB's command line: 'a;b'"),
@@ -154,6 +155,11 @@ def test_results_go_to_files(root: Path, tmp_path: Path, target: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1].startswith(f"vmi: cannot write {place}: ")
     assert "Traceback" not in done.stderr
+    assert (place.stat().st_mode if place.exists() else None) == before
+    done = vmi(root, "lint", "/usr/bin/true", "--output", str(place))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"vmi lint: {place}: cannot write the file (")
+    assert done.stderr.count("\n") == 1
     assert (place.stat().st_mode if place.exists() else None) == before
 
 
