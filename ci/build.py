@@ -9,11 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from .backends import backends
-from .util import BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed
+from .util import BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
 
 CROSS_FILE = ROOT / "cross/i386-gcc.ini"
 BOUND = "any"
@@ -23,13 +24,21 @@ PAGES = ("support-matrix.md", "reference")
 
 
 def run(command: Sequence[str], what: str) -> None:
-    """Run a tool quietly. If it fails, what the generator has to say of the specification and the backends
-    is shown, or else the tool's output."""
+    """Run a tool quietly. If it fails, that is because of the place or of the specification, which one line
+    says, or else the tool's output is shown."""
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=ROOT, check=False)
     if done.returncode:
+        check_place(BUILD)
         check_specification()
         sys.stderr.write(done.stdout + done.stderr)
         raise UserError(f"{what} failed; messages above")
+
+
+def check_place(folder: Path) -> None:
+    """OSError if nothing can be written there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(1 << 20))
 
 
 def check_specification() -> None:

@@ -11,11 +11,12 @@ import functools
 import json
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from vmigen.program import tell
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -48,7 +49,7 @@ def remembered(path: Path) -> dict[str, Any]:
 
 def progress(message: str) -> None:
     """One line of progress, on stderr so that results stay alone on stdout."""
-    print(f"vmi: {message}", file=sys.stderr, flush=True)
+    tell(f"vmi: {message}")
 
 
 def cache_dir() -> Path:
@@ -70,6 +71,21 @@ def write_if_changed(path: Path, data: bytes | str) -> bool:
     if path.is_file() and path.read_bytes() == new:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        _replace(path, new)
+    return True
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Names the file in errors that the system reports without one, such as a full device."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _replace(path: Path, new: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -80,7 +96,6 @@ def write_if_changed(path: Path, data: bytes | str) -> bool:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    return True
 
 
 PR_SET_PDEATHSIG = 1

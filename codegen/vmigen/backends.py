@@ -23,7 +23,7 @@ RESERVED_NAMES = frozenset(
         # Folders that the build's outputs have beside those of the backends.
         *("generated", "html", "include", "man", "reference", "roms", "vmi"),
         # Libraries, packages and programs that are called as a backend's are.
-        *("kernel", "lint", "runtime"),
+        *("config", "kernel", "lint", "runtime"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("assert", "backend", "bind", "boot", "bound", "builtin", "image", "is", "loader", "memory"),
         *("multiboot", "parse", "pc", "provider", "published", "pvh", "rom", "site", "sites", "slots"),

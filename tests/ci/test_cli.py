@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +93,7 @@ LONG = "x" * 100_000
         (("run", "a", "b", "--deadline", "1e9"), f"vmi: argument --deadline: {TIME} '1e9'; ./vmi run --help"),
         (("lab", "a", "b"), "vmi: the following arguments are required: --tftp; ./vmi lab --help"),
         (("new-backend", "any"), "vmi: name 'any' is reserved; choose another"),
+        (("new-backend", "i386"), "vmi: name 'i386' is reserved; choose another"),
         (("new-backend", "toy", "--hypercall", "int:010"), "vmi: --hypercall int:010: expected vmcall, "),
         (("report", "--results", "nowhere"), "vmi: no folder nowhere"),
         (("iso", "--append", "a;b"), "vmi: not for GRUB's command line: 'a;b'"),
@@ -102,6 +107,91 @@ def test_misuse(root: Path, words: tuple[str, ...], line: str) -> None:
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(line)
+
+
+FULL = "vmi(gen)?: standard output.*: No space left on device; "
+
+
+def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The front door under a shell's redirections."""
+    return subprocess.run(
+        ["sh", "-c", f'"$VMI" {words}'],
+        env={**os.environ, "VMI": str(root / "vmi"), "PYTHONUNBUFFERED": "", **environment},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ("> /dev/full", 1, FULL),
+        ("build --help > /dev/full", 1, FULL),
+        ("run --help > /dev/full", 1, FULL),
+        ("--version > /dev/full", 1, FULL),
+        ("diff --help > /dev/full", 1, FULL),
+        ("diff HEAD HEAD > /dev/full", 1, FULL),
+        ("fly 2> /dev/full", 2, ""),
+        ("fly 2>&-", 2, ""),
+        (">&-", 0, ""),
+        ("| true", 0, ""),
+    ],
+)
+def test_full_and_closed_devices(root: Path, words: str, status: int, said: str) -> None:
+    done = shell(root, words)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert re.match(said, done.stderr) and done.stderr.count("\n") == (1 if said else 0), done.stderr
+
+
+@pytest.mark.parametrize("target", ["a device", "a pipe", "a folder", "/proc/self/report.html"])
+def test_results_go_to_files(root: Path, tmp_path: Path, target: str) -> None:
+    """What is a device or pipe stays one, for root as well."""
+    place = Path(target if target.startswith("/") else tmp_path / target)
+    if target == "a device":
+        try:
+            os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 7))  # as /dev/full
+        except PermissionError:
+            pytest.skip("only root makes devices, and only root could replace one")
+    elif target == "a pipe":
+        os.mkfifo(place)
+    elif target == "a folder":
+        place.mkdir()
+    (tmp_path / "results").mkdir()
+    before = place.stat().st_mode if place.exists() else None
+    done = vmi(root, "report", "--results", str(tmp_path / "results"), "--output", str(place))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith(f"vmi: cannot write {place}: ")
+    assert "Traceback" not in done.stderr
+    assert (place.stat().st_mode if place.exists() else None) == before
+    done = vmi(root, "lint", "/usr/bin/true", "--output", str(place))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"vmi lint: {place}: cannot write the file (")
+    assert done.stderr.count("\n") == 1
+    assert (place.stat().st_mode if place.exists() else None) == before
+
+
+def test_a_locale_without_the_characters(root: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in ("", "diff HEAD HEAD", "lint --help", "boot größe"):
+        plain, done = shell(root, words, LC_ALL="C.UTF-8"), shell(root, words, **ascii_only)
+        assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout)
+        assert done.stderr == plain.stderr
+
+
+def test_ctrl_c_at_any_moment(root: Path) -> None:
+    """Also while Python starts, before it runs any code of ours."""
+    ends = set()
+    for step in range(14):
+        with subprocess.Popen(
+            [root / "vmi", "diff", "HEAD", "HEAD"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        ) as run:  # fmt: skip
+            time.sleep(step * 0.04)
+            os.killpg(run.pid, signal.SIGINT)
+            out, said = run.communicate(timeout=60)
+        ends.add(run.returncode)
+        assert (run.returncode, said) in ((130, "vmi: interrupted\n"), (-signal.SIGINT, ""), (0, ""))
+        assert "Traceback" not in out
+    assert ends & {130, -signal.SIGINT}
 
 
 def test_works_from_another_folder_and_through_a_link(root: Path, tmp_path: Path) -> None:

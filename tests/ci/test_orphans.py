@@ -126,7 +126,7 @@ def test_a_child_whose_parent_has_ended_before_it_could_be_tied_ends() -> None:
 def test_every_machine_is_tied(root: Path) -> None:
     """Whatever starts QEMU by itself does it so that QEMU ends with it."""
     by_itself = re.compile(r'\["qemu-system-|= \[\s*"qemu-system-|command_line = \[')
-    named = ["ci/guest.py", "ci/probe.py"]
+    named = ["ci/guest.py", "ci/probe.py", "ci/testing.py", "ci/bench.py", "tests/mutation/__main__.py"]
     for name in tracked():
         if name.startswith(("tests/", "backends/")) and name.endswith(".py"):
             text = (root / name).read_text()
