@@ -54,21 +54,21 @@ def line(text: str, start: str) -> str:
 WITHOUT = tree()
 del WITHOUT["hyper"]
 ARCHITECTURES = line(BARE, "architectures: ")
-BOTH = ARCHITECTURES.replace("[i386]", "[i386, x86_64]")
+ONE = ARCHITECTURES.replace("[i386, x86_64]", "[i386]")
 NUMBER = re.search(r"number: (\d+)", HYPER)
-assert NUMBER and BOTH != ARCHITECTURES
+assert NUMBER and ONE != ARCHITECTURES
 
 LOST = tree(bare=entry(BARE, "Load", UNSUPPORTED))
 CHILD = "name: child\ntitle: C\nsummary: S.\narchitectures: [i386]\ninherits: bare\ndefaults: inherited\n"
 OTHER = BARE.replace("name: bare", "name: other").replace("vmi__bare", "vmi__other")
 
 CASES = [
-    Case("backend-architecture-added", "bare", tree(bare=BARE.replace(ARCHITECTURES, BOTH))),
+    Case("backend-architecture-added", "hyper", tree(), tree(hyper=HYPER.replace(ARCHITECTURES, ONE))),
     Case(
         "backend-architecture-removed",
-        "bare",
+        "hyper",
+        tree(hyper=HYPER.replace(ARCHITECTURES, ONE)),
         tree(),
-        tree(bare=BARE.replace(ARCHITECTURES, BOTH)),
         Level.BREAKING,
     ),
     Case(

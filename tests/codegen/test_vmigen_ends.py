@@ -48,9 +48,7 @@ def check(vmigen: Vmigen, path: Path, text: str | bytes) -> Run:
         (r"\bordinal: (\d+)", "ordinal", "true"),
     ],
 )
-def test_no_fraction_is_an_integer(
-    found: str, key: str, value: str, vmigen: Vmigen, tmp_path: Path
-) -> None:
+def test_no_fraction_is_an_integer(found: str, key: str, value: str, vmigen: Vmigen, tmp_path: Path) -> None:
     name, _, _ = found.removeprefix(r"\b").partition(":")
     replaced = f"{name}: {{i386: {value}}}" if "{" in found else f"{name}: {value}"
     text, count = re.subn(found, replaced, SPEC, count=1)
