@@ -99,17 +99,20 @@ _JUMP = re.compile(r"\s*j\w+\s+(\d+)f\s*")
 _SAVES = re.compile(r"pushf\w?|push %(\w+)|sub \$\d+, %\w+")
 
 
-def framed(lines: Sequence[str], convention: str, word: int, stack: str, returns: int) -> list[str]:
+def framed(
+    lines: Sequence[str], convention: str, lost: Sequence[str], word: int, stack: str, returns: int
+) -> list[str]:
     """An entry point's instructions with directives for unwinders, which emit no code.
 
-    `word` is in bytes, `stack` is the stack pointer, `returns` the return address's DWARF number. The
-    canonical frame address follows what the lines push and pop. A register that the leading lines save has
-    its value in the stack until it is popped. What was entered by a jump has no caller to go back to.
+    `lost` are registers that C functions keep and this one does not, `word` is in bytes, `stack` is the
+    stack pointer, `returns` the return address's DWARF number. The canonical frame address follows what the
+    lines push and pop. A register that the leading lines save has its value in the stack until it is popped.
+    What was entered by a jump has no caller to go back to.
     """
     if convention == "jump":
         return [".cfi_startproc", f".cfi_undefined {returns}", *lines, ".cfi_endproc"]
     saved = _saved(lines, word, stack)
-    out = [".cfi_startproc"]
+    out = [".cfi_startproc", *(f".cfi_undefined %{register}" for register in lost)]
     depth = 0
     at_labels: dict[str, int] = {}
     ended = False

@@ -233,9 +233,12 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     return [*lines, "ret"]
 
 
-def framed(lines: list[str], convention: str = "c") -> list[str]:
-    """An entry point's instructions with what unwinders need (System V ABI, DWARF register numbers)."""
-    return with_unwinding(lines, convention, _WORD, "esp", 8)
+def framed(lines: list[str], call: Call | None = None) -> list[str]:
+    """The instructions of a call's entry point, or of a C function, with what unwinders need (System V ABI,
+    DWARF register numbers)."""
+    convention = call.convention if call else "c"
+    lost = [register for register in _CALLEE_SAVED if call and register not in call.kept]
+    return with_unwinding(lines, convention, lost, _WORD, "esp", 8)
 
 
 def hypercall_stub(target: Hypercall, table: HypercallTable) -> list[str]:
