@@ -27,8 +27,11 @@ CALL = """
     arguments:
       - {{name: cpu, type: u32, registers: {{i386: [eax]}}, summary: Which.}}
     result: {{type: s32, registers: {{i386: [eax]}}, summary: The temperature., unit: kelvin}}
-    clobbers: {{i386: [ecx, edx, flags]}}
+    clobbers: {{i386: [ecx, edx, flags], x86_64: scratch}}
     memory: false
+    suspend: none
+    stack: 256
+    interruptible: false
     source: a thermometer
 """
 
@@ -46,9 +49,9 @@ def copy(folder: Path) -> Path:
     return project
 
 
-def generate(project: Path, out: Path) -> tuple[int, str]:
+def generate(project: Path, out: Path, arch: str = "i386") -> tuple[int, str]:
     """Runs the copy's own generator."""
-    run = process("generate", *real(project), "--out", out, PYTHONPATH=str(project / "codegen"))
+    run = process("generate", *real(project, arch), "--out", out, PYTHONPATH=str(project / "codegen"))
     return run.status, run.err
 
 
@@ -71,6 +74,9 @@ def test_adding_a_call(category: str, tmp_path: Path) -> None:
             stream.write(f"  TakeTemperature: {{routine: vmi__{name}_take_temperature}}\n")
 
     assert generate(project, tmp_path / "after") == (0, "")
+    assert generate(project, tmp_path / "after64", "x86_64") == (0, "")
+    header = (tmp_path / "after64/include/vmi/vmi.h").read_text()
+    assert "int32_t vmi_take_temperature(uint32_t cpu)" in header
     after = tree(project)
     touched = {path for path in after if before.get(path) != after[path] and "__pycache__" not in path}
     assert touched <= {

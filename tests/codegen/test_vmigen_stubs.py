@@ -132,7 +132,9 @@ def test_an_instruction_costs_itself_and_ret(
         stubs, wanted = code(objects[backend["name"]]), code(alone)
         lengths = counts(objects[backend["name"]])
         for name, way in ways.items():
-            assert stubs[symbols[name]] == wanted[symbols[name]], f"{backend['name']}: {name}"
+            # A jump to another entry point is as long as that is far.
+            if not any(re.search(r"\bvmi_", line) for line in way["instructions"]):
+                assert stubs[symbols[name]] == wanted[symbols[name]], f"{backend['name']}: {name}"
             if not any(line.startswith(".") for line in way["how"].split("; ")):
                 added = 0 if name in jumps else 1
                 wrote = (
@@ -143,9 +145,8 @@ def test_an_instruction_costs_itself_and_ret(
                 assert lengths[symbols[name]] == wrote + added, f"{backend['name']}: {name}"
         bare = [lengths[symbols[n]] for n in ways if n not in jumps]
         single = bare.count(2)
-        summary.append(
-            f"# {arch} {backend['name']}: {len(ways)} calls by instruction, {single} of them one and ret"
-        )
+        what = f"{len(ways)} calls by instruction, {single} of them one and ret"
+        summary.append(f"# {backend['name']} on {arch}: {what}")
     with capfd.disabled():
         print("\n" + "\n".join(summary))
 
@@ -203,7 +204,7 @@ NATIVE = {
 def test_native_entry_points_are_the_instruction_and_ret(
     generated_for: dict[str, Path], tmp_path: Path
 ) -> None:
-    """The machine's code, read by a disassembler: instructions of backend.yaml, one `ret`, and nothing else."""
+    """Read by a disassembler: the instructions of backend.yaml, one `ret`, and nothing else."""
     rendered = generated_for["x86_64"]
     source = f'#include "{rendered / "native/stubs.S"}"\n'
     path = assemble("x86_64", source, tmp_path, "native", f"-I{rendered}", f"-I{rendered}/include")
