@@ -20,6 +20,7 @@
         .balign 16
 vmi_probe:
         .cfi_startproc
+        .cfi_undefined %rbx
         pushf
         .cfi_adjust_cfa_offset 8
         push %rdx
