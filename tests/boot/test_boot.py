@@ -125,10 +125,15 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     )
 
 
-def test_example_kernel(configuration: Place, run: Run) -> None:
-    outcome, _ = run(configuration, kernel="hello", cpus=1)
+@pytest.mark.parametrize("kernel", ["hello", "hello-cpp", "hello-rust"])
+def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
+    """In C, in C++ with a constructor, in Rust. (`ninja -C build languages` builds the latter two, which
+    `./vmi test` does first.)"""
+    outcome, _ = run(configuration, kernel=kernel, cpus=1)
     assert outcome.clean, outcome.end
-    assert outcome.console.strip()
+    (said,) = [line for line in outcome.console.splitlines() if "Hello" in line]
+    assert f"linked with the library for {configuration.backend}" in said
+    assert said.startswith("Hello from a constructor, then from ring ") == (kernel == "hello-cpp")
 
 
 WITNESSES = [place for place in whole_places() if place.rig.witnesses]
