@@ -23,8 +23,7 @@ const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info
  * options and refuses.
  */
 VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info,
-                                    const char *reason)
-    __attribute__((noreturn));
+                                    const char *reason) __attribute__((noreturn));
 
 /* Takes the identity mapping and what lies above vmi__boot.linear_pages out of the boot tables. */
 void vmi__tables_finish(void);

@@ -3,17 +3,8 @@
  * The four functions that compilers call on their own in freestanding code. Weak: a kernel may
  * bring its own. String instructions keep the compiler from recognizing the loops and calling the
  * function from itself.
- *
- * It stands alone: a kernel compiled with another calling convention than the library (-mregparm)
- * compiles it as well, for compilers then call these functions by that convention.
  */
-#include <stddef.h>
-#include <stdint.h>
-
-void *memcpy(void *to, const void *from, size_t size);
-void *memmove(void *to, const void *from, size_t size);
-void *memset(void *to, int byte, size_t size);
-int memcmp(const void *left, const void *right, size_t size);
+#include "runtime.h"
 
 __attribute__((weak)) void *memcpy(void *to, const void *from, size_t size)
 {

@@ -81,7 +81,7 @@ def constant_type(group: Constants) -> str:
 
 
 def doc(text: str, indent: str = "", mark: str = "///", hanging: str = "") -> str:
-    """Text as lines of documentation; paragraphs are kept. What rustdoc would take as a link or a tag is text."""
+    """Text as lines of documentation; paragraphs are kept, and what rustdoc would take as a link is text."""
     lines: list[str] = []
     for paragraph in text.strip().split("\n\n"):
         if lines:
@@ -115,8 +115,8 @@ class Wrapper:
 def wrapper(call: Call) -> Wrapper:
     """The function for a call: one `call` with the contract's registers as operands.
 
-    Words on the stack are pushed from registers, and `lea` drops them again, as it keeps the flags. A register
-    that no operand may name is exchanged for the time of the call.
+    Words on the stack are pushed from registers, and `lea` drops them again, as it keeps the flags. A
+    register that no operand may name is exchanged for the time of the call.
     """
     out = Wrapper(options=["att_syntax"])
     out.parameters = [f"{name(argument.name)}: {type_name(argument.type)}" for argument in call.arguments]

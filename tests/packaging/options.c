@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * A kernel that makes compilers call what they call on their own: copies and comparisons of
- * structures, 64-bit shifts, the stack protector, constructors. test_options.py compiles it with all
- * kinds of options.
+ * structures, 64-bit shifts, the stack protector, constructors. test_options.py compiles it with
+ * all kinds of options.
  */
 #include <vmi/vmi.h>
 

@@ -29,7 +29,7 @@ def test_every_backend_is_there(installed: Path) -> None:
     assert sorted(backend["name"] for backend in model["backends"]) == sorted(NAMES)
     for name in ("vmi.yaml", "vmi.schema.json", "backend.schema.json"):
         assert (installed / "share/vmi/spec" / name).read_bytes() == (ROOT / "spec" / name).read_bytes()
-    for name in ("kernel.ld", "string.c", "rust/vmi/vmi.rs", "rust/vmi/Cargo.toml"):
+    for name in ("kernel.ld", "rust/vmi/vmi.rs", "rust/vmi/Cargo.toml"):
         assert (installed / "share/vmi/i386" / name).is_file()
     calls = model["spec"]["calls"]
     assert len(list((installed / "share/man/man3").glob("vmi_*.3"))) == len(calls)

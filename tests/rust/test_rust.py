@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from vmi_rust.toolchain import RustError, Toolchain, choose, look_at, number
 
 from ci.build import build
 from ci.util import BUILD, ROOT
-from vmi_rust.toolchain import RustError, Toolchain, choose, look_at, number
 
 TOOL = ROOT / "tools/vmi-rust"
 CRATE = BUILD / "include/vmi/vmi.rs"
@@ -45,7 +45,9 @@ def test_registers_are_the_specification_s() -> None:
     for call in CALLS:
         text = function(call["symbol"])
         given = {r for a in call["arguments"] for r in a["registers"]}
-        results = {r for a in ([call["result"]] if call["result"] else call["results"]) for r in a["registers"]}
+        results = {
+            r for a in ([call["result"]] if call["result"] else call["results"]) for r in a["registers"]
+        }
         taken = set(re.findall(r'\b(?:in|inout)\("(\w+)"\)', text))
         named = set(re.findall(r"\b(\w+) = (?:in|inout)\(reg\)", text))
         assert taken | named == given, call["symbol"]
@@ -83,9 +85,11 @@ def test_records_are_those_of_c(tmp_path: Path) -> None:
         name = f"{call['symbol']}_" if f"fn {call['symbol']}_(" in CRATE.read_text() else call["symbol"]
         values = ["core::mem::zeroed()"] * len(call["arguments"])
         rust.append(
-            f"#[no_mangle] pub unsafe extern \"C\" fn call_{call['symbol']}() {{ let _ = vmi::{name}({', '.join(values)}); }}"
+            f'#[no_mangle] pub unsafe extern "C" fn call_{call["symbol"]}() {{ let _ = vmi::{name}({", ".join(values)}); }}'
         )
-        zeros = ["0"] * len(call["arguments"]) + [f"(void *){4096 + 8 * n}" for n in range(len(call["results"]))]
+        zeros = ["0"] * len(call["arguments"]) + [
+            f"(void *){4096 + 8 * n}" for n in range(len(call["results"]))
+        ]
         c.append(f"void call_{call['symbol']}(void) {{ vmi_{call['symbol']}({', '.join(zeros)}); }}")
     (tmp_path / "calls.rs").write_text(
         "#![no_std]\n#![allow(unreachable_code, unused_variables)]\nextern crate vmi;\n" + "\n".join(rust)
@@ -116,7 +120,9 @@ def test_layouts_are_asserted(tmp_path: Path) -> None:
     damaged = text.replace("    pub protocol: u32,", "    pub protocol: u64,")
     assert damaged != text
     (tmp_path / "damaged.rs").write_text(damaged)
-    done = vmi_rust("rustc", "--crate-type=rlib", *flags(), tmp_path / "damaged.rs", "-o", tmp_path / "damaged.rlib")
+    done = vmi_rust(
+        "rustc", "--crate-type=rlib", *flags(), tmp_path / "damaged.rs", "-o", tmp_path / "damaged.rlib"
+    )
     assert done.returncode == 1
     assert "assertion failed" in done.stderr
 
@@ -127,7 +133,9 @@ def flags() -> list[str]:
 
 
 def instructions(path: Path) -> list[str]:
-    done = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
+    )
     return done.stdout.splitlines()
 
 
@@ -160,7 +168,9 @@ def test_no_register_that_a_kernel_must_not_touch(floating: Path) -> None:
     for path in (*kernels, floating):
         text = instructions(path)
         assert len(text) > 50
-        assert [line for line in text if re.search(r"%([xyz]mm\d|mm[0-7]|st\b)|\bf(ld|st|add|mul)", line)] == []
+        assert [
+            line for line in text if re.search(r"%([xyz]mm\d|mm[0-7]|st\b)|\bf(ld|st|add|mul)", line)
+        ] == []
 
 
 def test_no_red_zone(floating: Path) -> None:
@@ -313,8 +323,8 @@ def test_target_is_in_the_compiler_s_own_format(tmp_path: Path) -> None:
         path = tmp_path / f"rustc{len(abi)}"
         path.write_text(
             '#!/bin/sh\ncase "$*" in *none*) '
-            f"echo '{{\"arch\": \"x86_64\"{abi}}}';; "
-            f"*) echo '{{\"arch\": \"x86\", \"data-layout\": \"e\", \"target-pointer-width\": {width}, \"os\": \"linux\"}}';; esac\n"
+            f'echo \'{{"arch": "x86_64"{abi}}}\';; '
+            f'*) echo \'{{"arch": "x86", "data-layout": "e", "target-pointer-width": {width}, "os": "linux"}}\';; esac\n'
         )
         path.chmod(0o755)
         from vmi_rust.target import render

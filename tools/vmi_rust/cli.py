@@ -43,7 +43,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--arch", choices=sorted(TARGETS), default="i386", help="the kernel's architecture")
     parser.add_argument("--rustc", metavar="FILE", help="this compiler and no other")
-    parser.add_argument("--crate", metavar="FILE", type=Path, help="source of the crate vmi; default: the SDK's")
+    parser.add_argument(
+        "--crate", metavar="FILE", type=Path, help="source of the crate vmi; default: the SDK's"
+    )
     parser.add_argument("--cache", metavar="FOLDER", type=Path, help="instead of VMI_CACHE")
     parser.add_argument("--quiet", action="store_true", help="do not say which compiler is used")
     parser.add_argument("command", choices=["rustc", "cargo", "sysroot", "target"])

@@ -14,7 +14,14 @@ from typing import Any
 
 from .toolchain import RustError, ask
 
-KEPT = ("arch", "data-layout", "target-pointer-width", "max-atomic-width", "target-c-int-width", "target-endian")
+KEPT = (
+    "arch",
+    "data-layout",
+    "target-pointer-width",
+    "max-atomic-width",
+    "target-c-int-width",
+    "target-endian",
+)
 """What is taken over from the compiler's own target."""
 
 

@@ -111,4 +111,6 @@ def choose(paths: Iterable[str]) -> tuple[Toolchain, list[str]]:
         if isinstance(found, Toolchain):
             return found, passed
         passed.append(found)
-    raise RustError(f"no Rust compiler with the sources of its core ({'; '.join(passed) or 'no rustc'}); {HOW}")
+    raise RustError(
+        f"no Rust compiler with the sources of its core ({'; '.join(passed) or 'no rustc'}); {HOW}"
+    )
