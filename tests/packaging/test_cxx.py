@@ -56,8 +56,20 @@ def link(
     (folder / "own.ld").write_text(script)
     (folder / "more.S").write_text(source)
     hello = BUILD / "examples/hello/libhello-kernel.a.p/hello.c.o"
-    command = ["gcc", "-m32", "-nostdlib", "-static", "-Wl,--build-id=none", f"-fuse-ld={linker}", "-Wl,-T,own.ld",
-               hello, "more.S", BUILD / "backends/libvmi-native.a", "-o", "own.elf"]  # fmt: skip
+    command = [
+        "gcc",
+        "-m32",
+        "-nostdlib",
+        "-static",
+        "-Wl,--build-id=none",
+        f"-fuse-ld={linker}",
+        "-Wl,-T,own.ld",
+        hello,
+        "more.S",
+        BUILD / "backends/libvmi-native.a",
+        "-o",
+        "own.elf",
+    ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -96,10 +108,28 @@ def test_prototype_is_checked(tmp_path: Path) -> None:
         ):
             (tmp_path / "main.c").write_text(f"#include <vmi/vmi.h>\n{text}\n")
             done = subprocess.run(
-                [compiler, "-x", language, "-m32", "-ffreestanding", "-fno-pic", "-Wall", "-Wextra", "-Werror",
-                 "-Wmissing-declarations", f"-I{BUILD}/include", "-c", "main.c", "-o", "main.o"],
-                cwd=tmp_path, capture_output=True, text=True, check=False,
-            )  # fmt: skip
+                [
+                    compiler,
+                    "-x",
+                    language,
+                    "-m32",
+                    "-ffreestanding",
+                    "-fno-pic",
+                    "-Wall",
+                    "-Wextra",
+                    "-Werror",
+                    "-Wmissing-declarations",
+                    f"-I{BUILD}/include",
+                    "-c",
+                    "main.c",
+                    "-o",
+                    "main.o",
+                ],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             assert (done.returncode == 0) == right, done.stderr
         names = subprocess.run(["nm", tmp_path / "main.o"], capture_output=True, text=True, check=True).stdout
         assert " T kernel_main\n" in names

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Options of compilers that kernels' authors use, in each way to use the SDK: what is built says on a PC that it
-is right (options.c). The library is compiled with the same options where a project has its sources."""
+"""Options of compilers that kernels' authors use, in each way to use the SDK: what is built says on a PC that
+it is right (options.c). The library is compiled with the same options where a project has its sources."""
 
 from __future__ import annotations
 
@@ -25,8 +25,18 @@ FEW = [f"-O0 -fstack-protector-strong {REGPARM}", "-Os -flto"]
 
 def is_right(kernel: Path) -> None:
     """Nothing of a C library or libgcc is missing, no register of SSE or the x87 is used, and it says so."""
-    command = ["qemu-system-i386", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio",
-               "-no-reboot", "-kernel", kernel]  # fmt: skip
+    command = [
+        "qemu-system-i386",
+        "-machine",
+        "pc,vmport=off",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-no-reboot",
+        "-kernel",
+        kernel,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.splitlines()[-1] == "wrong: nothing", done.stdout + done.stderr
     text = subprocess.run(["objdump", "-d", kernel], capture_output=True, text=True, check=True).stdout
@@ -36,9 +46,15 @@ def is_right(kernel: Path) -> None:
 
 def compiled(folder: Path, command: str, **environment: str) -> None:
     done = subprocess.run(
-        ["bash", "-ec", command], cwd=folder, env={**os.environ, **environment}, text=True, timeout=400,
-        check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        ["bash", "-ec", command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        text=True,
+        timeout=400,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
 
 
@@ -97,11 +113,22 @@ def test_libraries(tmp_path: Path, cross: str, options: str) -> None:
     compiled(
         ROOT,
         f"meson setup --cross-file cross/i386-{cross}.ini {tmp_path}/build {options} -Ddocs=disabled "
-        f"-Dbackends=native && ninja -C {tmp_path}/build examples/hello/hello-native.elf examples/hello/hello-any.elf",
+        f"-Dbackends=native && ninja -C {tmp_path}/build "
+        "examples/hello/hello-native.elf examples/hello/hello-any.elf",
     )
     for library in ("native", "any"):
-        command = ["qemu-system-i386", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio",
-                   "-no-reboot", "-kernel", tmp_path / f"build/examples/hello/hello-{library}.elf"]  # fmt: skip
+        command = [
+            "qemu-system-i386",
+            "-machine",
+            "pc,vmport=off",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-no-reboot",
+            "-kernel",
+            tmp_path / f"build/examples/hello/hello-{library}.elf",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert "linked with the library for native" in done.stdout, done.stdout + done.stderr
 
@@ -155,8 +182,11 @@ def test_calls_are_references_that_compilers_see(tmp_path: Path) -> None:
 
 def test_nothing_of_libgcc_is_needed(tmp_path: Path) -> None:
     """What clang -Oz calls in a library is in the library."""
-    source = "typedef unsigned long long u; u left(u a, int b) { return a << b; } " \
-             "u right(u a, int b) { return a >> b; } long long sign(long long a, int b) { return a >> b; }"  # fmt: skip
+    source = (
+        "typedef unsigned long long u; u left(u a, int b) { return a << b; } "
+        "u right(u a, int b) { return a >> b; } "
+        "long long sign(long long a, int b) { return a >> b; }"
+    )
     (tmp_path / "shifts.c").write_text(source)
     compiled(tmp_path, "clang -m32 -Oz -fno-pic -c shifts.c && llvm-nm --undefined-only shifts.o > symbols")
     names = set((tmp_path / "symbols").read_text().split()) - {"U"}

@@ -27,9 +27,13 @@ TYPES = {kind["name"]: kind for kind in MODEL["spec"]["types"]}
 
 def vmi_rust(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [TOOL, *arguments], capture_output=True, text=True, timeout=500, check=False,
+        [TOOL, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
 
 
 def function(name: str) -> str:
@@ -85,7 +89,8 @@ def test_records_are_those_of_c(tmp_path: Path) -> None:
         name = f"{call['symbol']}_" if f"fn {call['symbol']}_(" in CRATE.read_text() else call["symbol"]
         values = ["core::mem::zeroed()"] * len(call["arguments"])
         rust.append(
-            f'#[no_mangle] pub unsafe extern "C" fn call_{call["symbol"]}() {{ let _ = vmi::{name}({", ".join(values)}); }}'
+            f'#[no_mangle] pub unsafe extern "C" fn call_{call["symbol"]}() '
+            f"{{ let _ = vmi::{name}({', '.join(values)}); }}"
         )
         zeros = ["0"] * len(call["arguments"]) + [
             f"(void *){4096 + 8 * n}" for n in range(len(call["results"]))
@@ -100,10 +105,22 @@ def test_records_are_those_of_c(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     subprocess.run(
-        ["gcc", "-m32", "-O2", "-w", "-ffreestanding", "-fno-pic", "-mgeneral-regs-only", f"-I{BUILD}/include",
-         "-c", tmp_path / "calls.c", "-o", tmp_path / "c.o"],
+        [
+            "gcc",
+            "-m32",
+            "-O2",
+            "-w",
+            "-ffreestanding",
+            "-fno-pic",
+            "-mgeneral-regs-only",
+            f"-I{BUILD}/include",
+            "-c",
+            tmp_path / "calls.c",
+            "-o",
+            tmp_path / "c.o",
+        ],
         check=True,
-    )  # fmt: skip
+    )
     assert len(sites(tmp_path / "c.o")) == len(CALLS)
     assert sites(tmp_path / "rust.o") == sites(tmp_path / "c.o")
 
@@ -114,8 +131,16 @@ def test_layouts_are_asserted(tmp_path: Path) -> None:
     for structure in MODEL["spec"]["structures"]:
         for each in structure["fields"]:
             assert re.search(rf"^    {each['name']}_?: {each['offset']},?$", text, re.MULTILINE), each["name"]
-    done = vmi_rust("rustc", "-Dwarnings", "--crate-type=rlib", "--crate-name=again", *flags(), CRATE,
-                    "-o", tmp_path / "again.rlib")  # fmt: skip
+    done = vmi_rust(
+        "rustc",
+        "-Dwarnings",
+        "--crate-type=rlib",
+        "--crate-name=again",
+        *flags(),
+        CRATE,
+        "-o",
+        tmp_path / "again.rlib",
+    )
     assert done.returncode == 0, done.stderr
     damaged = text.replace("    pub protocol: u32,", "    pub protocol: u64,")
     assert damaged != text
@@ -155,8 +180,15 @@ def floating(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         """
     )
-    done = vmi_rust("rustc", "--crate-type=rlib", "--emit=obj", "-Copt-level=3", folder / "floating.rs",
-                    "-o", folder / "floating.o")  # fmt: skip
+    done = vmi_rust(
+        "rustc",
+        "--crate-type=rlib",
+        "--emit=obj",
+        "-Copt-level=3",
+        folder / "floating.rs",
+        "-o",
+        folder / "floating.o",
+    )
     assert done.returncode == 0, done.stderr
     return folder / "floating.o"
 
@@ -192,21 +224,39 @@ def test_cargo(tmp_path: Path) -> None:
         '[package]\nname = "mine"\nversion = "0.1.0"\nedition = "2021"\n\n[lib]\ncrate-type = ["staticlib"]\n'
     )
     done = subprocess.run(
-        [TOOL, "cargo", "build", "--release", "--offline"], cwd=package, capture_output=True, text=True,
-        timeout=500, check=False,
-    )  # fmt: skip
+        [TOOL, "cargo", "build", "--release", "--offline"],
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     (library,) = package.glob("target/*/release/libmine.a")
     kernel = tmp_path / "kernel.elf"
     subprocess.run(
-        ["gcc", "-m32", "-nostdlib", "-static", library, BUILD / "backends/libvmi-native.a", "-Wl,--gc-sections",
-         f"-Wl,-T,{ROOT}/runtime/kernel.ld", "-Wl,--build-id=none", "-o", kernel],
+        [
+            "gcc",
+            "-m32",
+            "-nostdlib",
+            "-static",
+            library,
+            BUILD / "backends/libvmi-native.a",
+            "-Wl,--gc-sections",
+            f"-Wl,-T,{ROOT}/runtime/kernel.ld",
+            "-Wl,--build-id=none",
+            "-o",
+            kernel,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     boot = subprocess.run(
         ["qemu-system-i386", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert "Hello from ring 0 and Rust" in boot.stdout
 
 
@@ -240,14 +290,28 @@ def test_division_is_right(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     kernel = tmp_path / "k.elf"
     subprocess.run(
-        ["gcc", "-m32", "-nostdlib", "-static", tmp_path / "libk.a", BUILD / "backends/libvmi-native.a",
-         "-Wl,--gc-sections", f"-Wl,-T,{ROOT}/runtime/kernel.ld", "-Wl,--build-id=none", "-o", kernel],
+        [
+            "gcc",
+            "-m32",
+            "-nostdlib",
+            "-static",
+            tmp_path / "libk.a",
+            BUILD / "backends/libvmi-native.a",
+            "-Wl,--gc-sections",
+            f"-Wl,-T,{ROOT}/runtime/kernel.ld",
+            "-Wl,--build-id=none",
+            "-o",
+            kernel,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     boot = subprocess.run(
         ["qemu-system-i386", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     lines = [[int(word) for word in line.split()] for line in boot.stdout.splitlines()]
     assert len(lines) == 30
     for a, b, *found in lines:
@@ -307,8 +371,11 @@ def test_choice_is_said_in_one_line(tmp_path: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert re.match(r"vmi-rust: /\S+/rustc \d+\.\d+\.\d+\S* with core from /\S+/library", line)
     assert {path.name for path in Path(done.stdout.strip()).rglob("*.rlib")} == {
-        "libcore.rlib", "liballoc.rlib", "libcompiler_builtins.rlib", "libvmi.rlib",
-    }  # fmt: skip
+        "libcore.rlib",
+        "liballoc.rlib",
+        "libcompiler_builtins.rlib",
+        "libvmi.rlib",
+    }
 
 
 def test_versions() -> None:
@@ -340,8 +407,10 @@ def test_bindgen_declares_nothing_wrong(tmp_path: Path, more: list[str]) -> None
     """Structures, constants and tables as they are; no call, whose registers bindgen would get wrong."""
     done = subprocess.run(
         ["bindgen", "--use-core", *more, BUILD / "include/vmi/vmi.h", "--", "-m32", f"-I{BUILD}/include"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert re.findall(r"pub fn (\w+)", done.stdout) == ["kernel_main", "kernel_main_unpaged"]
     for structure in MODEL["spec"]["structures"]:
