@@ -17,12 +17,12 @@ from .toolchain import RustError, Toolchain, candidates, choose, environment
 HERE = Path(__file__).resolve().parents[2]
 
 DESCRIPTION = """\
-Compiles kernels in Rust: for a target without SSE, x87 and red zone, with core and alloc made from the sources
-that belong to the compiler, and with the crate vmi.
+Compiles kernels in Rust: for a target without SSE, x87 and red zone, with core and alloc made from the
+sources that belong to the compiler, and with the crate vmi.
 
 The compiler is the first rustc in PATH (then /usr/bin/rustc) that has the sources of its own core: Debian's
-package rust-src or rustup's component of that name. One line on standard error says which. What is compiled is
-kept in VMI_CACHE (~/.cache/vmi-sdk)."""
+package rust-src or rustup's component of that name. One line on standard error says which. What is compiled
+is kept in VMI_CACHE (~/.cache/vmi-sdk)."""
 
 EXAMPLES = """\
 commands:
@@ -54,7 +54,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _crate(arch: str) -> Path:
-    """The crate's source: in the installed tree beside the libraries, in this tree where the build puts it."""
+    """The crate's source: in the installed tree beside the libraries, in this tree from the build."""
     places = [HERE / arch / "rust/vmi/vmi.rs", HERE / "build/generated/rust/vmi.rs"]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
