@@ -13,8 +13,6 @@
 
 #include <xen/event_channel.h>
 
-void kernel_main(const struct vmi_boot_info *boot);
-
 #define PAGE_SIZE  4096u
 #define PAGE_SHIFT 12
 #define PRESENT    0x1u
