@@ -20,6 +20,7 @@ void vmi__xen_console_start(void *page, evtchn_port_t port)
 {
     ring = page;
     console_port = port;
+    vmi__xen_port_mask(port);
 }
 
 evtchn_port_t vmi__xen_console_port(void)
