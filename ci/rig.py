@@ -182,6 +182,10 @@ class Rig(abc.ABC):
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
 
+    hypercall_goals: Mapping[str, int] = {}
+    """How many hypercalls a round of a workload of the sample kernel may take at most, by its name, where
+    the backend sets itself a goal."""
+
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend
         self.report = report

@@ -73,6 +73,13 @@ class BackendRig(XlRig):
     session_type = PvSession
 
     witnesses = True
+    hypercall_goals = {
+        "system_call": 0,
+        "page_fault": 1,
+        "context_switch": 1,
+        "process_create_exit": 8,
+        "timer_tick": 1,
+    }
 
     def prepare(self) -> None:
         super().prepare()
