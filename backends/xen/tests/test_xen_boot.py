@@ -52,7 +52,7 @@ def pv() -> Place:
 @pytest.fixture
 def checked(pv: Place, run: Run) -> tuple[Outcome, Report]:
     assert KERNEL, "nothing is built: ./vmi build"
-    return run(pv, kernel=KERNEL, cpus=1)
+    return run(pv, kernel=KERNEL, cpus=2)
 
 
 @pytest.mark.parametrize("check", CHECKS)
