@@ -21,7 +21,9 @@
  */
 #define VMI__XEN_GDT_ENTRIES  512
 #define VMI__XEN_GDT_KERNEL   (VMI__XEN_GDT_ENTRIES - 1)
+#ifndef VMI__XEN_CPU_SELECTOR /* a process that plays Xen has another (tests/xen_steps.h) */
 #define VMI__XEN_CPU_SELECTOR (VMI__XEN_GDT_KERNEL * 8 + 3)
+#endif
 
 /* Offsets in struct vcpu_info and its size (xen/xen.h); start.c asserts them. */
 #define VMI__XEN_VCPU_PENDING 0
