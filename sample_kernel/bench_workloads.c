@@ -26,11 +26,11 @@
 #include "traps.h"
 #include "x86.h"
 
-#define SWITCHES       2000 /* there and back is two */
-#define MAP_ROUNDS     4
-#define PROCESSES      20
-#define TICKS          50
-#define INTERRUPTS     100
+#define SWITCHES   2000 /* there and back is two */
+#define MAP_ROUNDS 4
+#define PROCESSES  20
+#define TICKS      50
+#define INTERRUPTS 100
 
 /* Rounds where hypercalls alone are counted. */
 #define FEW_SWITCHES  20
@@ -64,7 +64,8 @@ static void show(const char *name, struct cost cost)
 }
 
 /*
- * For a log of hypercalls kept outside: where the counting of a workload begins, and ends (report.h).
+ * For a log of hypercalls kept outside: where the counting of a workload begins, and ends
+ * (report.h).
  */
 static void mark(void)
 {
@@ -100,8 +101,8 @@ static struct cost process(uint32_t rounds)
     return cost;
 }
 
-/* What a program measures in ring 3: its status is the ticks. Its hypercalls are those beyond what it
- * takes to start and end one. */
+/* What a program measures in ring 3: its status is the ticks. Its hypercalls are those beyond what
+ * it takes to start and end one. */
 static struct cost measured_by(const struct program *program, uint32_t rounds)
 {
     struct cost cost = {.rounds = rounds};

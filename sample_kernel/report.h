@@ -8,8 +8,8 @@
 #include "ktap.h"
 
 /*
- * Marks for a log of all hypercalls that is kept outside, where SetDR is a hypercall: SetDR(0, mark)
- * is one that carries this number.
+ * Marks for a log of all hypercalls that is kept outside, where SetDR is a hypercall: SetDR(0,
+ * mark) is one that carries this number.
  */
 #define SNAPSHOT_MARK 0x43494d56 /* right after the counts were copied ("VMIC", little endian) */
 #define WORKLOAD_MARK 0x57494d56 /* around each that is counted by itself (bench.h) */

@@ -19,8 +19,8 @@
  * library's own whose limit is the number of the CPU. `lsl` reads it back with no memory access and
  * no privilege.
  */
-#define VMI__XEN_GDT_ENTRIES  512
-#define VMI__XEN_GDT_KERNEL   (VMI__XEN_GDT_ENTRIES - 1)
+#define VMI__XEN_GDT_ENTRIES 512
+#define VMI__XEN_GDT_KERNEL  (VMI__XEN_GDT_ENTRIES - 1)
 #ifndef VMI__XEN_CPU_SELECTOR /* a process that plays Xen has another (tests/xen_steps.h) */
 #define VMI__XEN_CPU_SELECTOR (VMI__XEN_GDT_KERNEL * 8 + 3)
 #endif
@@ -173,8 +173,9 @@ static inline struct vmi__xen_cpu *vmi__xen_self(void)
  * --------------------------------------------------------------------------------------------- */
 
 /* State of a frame of the linear region: kind of table (VMI_PAGE_PT, PD, PDP) and */
-#define VMI__XEN_SHARED      0x10u /* a table that more than one entry may name */
-#define VMI__XEN_UNPINNED    0x20u /* a table that Xen does not have yet: writable, filled by stores */
+#define VMI__XEN_SHARED   0x10u /* a table that more than one entry may name */
+#define VMI__XEN_UNPINNED 0x20u /* a table that Xen does not have yet: writable, filled by stores  \
+                                 */
 #define VMI__XEN_DESCRIPTORS 0x40u /* holds descriptors that Xen uses */
 #define VMI__XEN_PINNED      0x80u /* a root that is pinned */
 #define VMI__XEN_TABLE       (VMI_PAGE_PT | VMI_PAGE_PD | VMI_PAGE_PDP)
@@ -221,8 +222,8 @@ int32_t vmi__xen_pin(uint32_t pfn);
 
 /*
  * Hypercalls that may be kept back in a lazy mode. They are queued with events masked, then carried
- * out in order: one as itself, several as a multicall. Each is reported with its call if Xen refuses
- * it.
+ * out in order: one as itself, several as a multicall. Each is reported with its call if Xen
+ * refuses it.
  */
 void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uint32_t a,
                     uint32_t b, uint32_t c, uint32_t d);

@@ -5,8 +5,8 @@
  * (xen/xen.h, HYPERVISOR_mmu_update): a page is either a page table (or holds descriptors), or it
  * is mapped writable somewhere, never both.
  *
- * A table that is in no tree of Xen's yet is plain memory to Xen: it stays writable and is filled by
- * stores. It is handed over, read-only from then on, with the tree that it is in: when that is
+ * A table that is in no tree of Xen's yet is plain memory to Xen: it stays writable and is filled
+ * by stores. It is handed over, read-only from then on, with the tree that it is in: when that is
  * loaded for the first time, or when it is named by an entry of a table that Xen has. Releasing a
  * root takes back in one piece what no other tree has.
  */
@@ -126,8 +126,8 @@ const char *vmi__xen_adopt(void *page, uint32_t mfn)
  */
 
 /*
- * What comes of page-table updates: Xen stops at the first that it refuses and says how far it came.
- * That one is reported and left out, the others are carried out.
+ * What comes of page-table updates: Xen stops at the first that it refuses and says how far it
+ * came. That one is reported and left out, the others are carried out.
  */
 static void finish_updates(const struct vmi__xen_cpu *cpu, const struct multicall_entry *op)
 {
@@ -138,12 +138,12 @@ static void finish_updates(const struct vmi__xen_cpu *cpu, const struct multical
 
     while (result < 0 && (first += done) < end) {
         update = &cpu->update[first];
-        vmi__xen_report(cpu->update_call[first],
-                        (vmi__xen_pfn((uint32_t)(update->ptr >> VMI__PAGE_SHIFT))
-                             << VMI__PAGE_SHIFT |
-                         ((uint32_t)update->ptr & (VMI__PAGE_SIZE - 1) & ~3u)) +
-                            VMI__LINEAR_BASE,
-                        vmi__xen_machine_to_physical(update->val), result);
+        vmi__xen_report(
+            cpu->update_call[first],
+            (vmi__xen_pfn((uint32_t)(update->ptr >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT |
+             ((uint32_t)update->ptr & (VMI__PAGE_SIZE - 1) & ~3u)) +
+                VMI__LINEAR_BASE,
+            vmi__xen_machine_to_physical(update->val), result);
         if (++first == end)
             return;
         done = 0;
@@ -301,7 +301,8 @@ static int translate(uint64_t *value, uint32_t kind)
     return 1;
 }
 
-/* The frame that a present entry names, if it is one of the linear region; else VMI__XEN_NO_FRAME. */
+/* The frame that a present entry names, if it is one of the linear region; else VMI__XEN_NO_FRAME.
+ */
 static uint32_t named_by(uint64_t entry)
 {
     uint32_t pfn;
@@ -318,7 +319,7 @@ static uint32_t table_below(uint64_t entry, uint32_t kind)
     uint32_t pfn = kind & (VMI_PAGE_PDP | VMI_PAGE_PD) ? named_by(entry) : VMI__XEN_NO_FRAME;
 
     return pfn != VMI__XEN_NO_FRAME && vmi__xen_memory.state[pfn] & kind >> 1 ? pfn
-                                                                             : VMI__XEN_NO_FRAME;
+                                                                              : VMI__XEN_NO_FRAME;
 }
 
 static uint32_t entries_of(uint32_t kind)
@@ -371,18 +372,18 @@ static void protect(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t tree
         if (page >= linear[slot].pages)
             continue;
         for (uint32_t i = 0; i < TREES; i++) {
-            uint64_t *entry = trees[i] == VMI__XEN_NO_FRAME
-                                  ? 0
-                                  : mapping(trees[i],
-                                            linear[slot].address + (page << VMI__PAGE_SHIFT), pfn);
+            uint64_t *entry =
+                trees[i] == VMI__XEN_NO_FRAME
+                    ? 0
+                    : mapping(trees[i], linear[slot].address + (page << VMI__PAGE_SHIFT), pfn);
             struct mmu_update update;
             uint32_t stored;
 
             seen[i] = entry;
             if (!entry || (i > 0 && entry == seen[0]) || (i > 1 && entry == seen[1]))
                 continue;
-            stored = vmi__xen_memory.state[vmi__physical(entry) >> VMI__PAGE_SHIFT] &
-                     VMI__XEN_UNPINNED;
+            stored =
+                vmi__xen_memory.state[vmi__physical(entry) >> VMI__PAGE_SHIFT] & VMI__XEN_UNPINNED;
             update.ptr = vmi__xen_machine(entry) | MMU_NORMAL_PT_UPDATE;
             update.val = writable ? *entry | VMI__PTE_WRITE : *entry & ~(uint64_t)VMI__PTE_WRITE;
             if (stored && pass == PASS_STORES)
@@ -643,8 +644,8 @@ VMI__ROUTINE void vmi__xen_release_page(uint32_t pfn, uint32_t flags)
     }
     if (!(state & VMI__XEN_UNPINNED)) {
         if (state & VMI__XEN_PINNED)
-            vmi__xen_queue_ext(cpu, VMI_ORDINAL_RELEASE_PAGE, MMUEXT_UNPIN_TABLE,
-                               vmi__xen_mfn(pfn), 0);
+            vmi__xen_queue_ext(cpu, VMI_ORDINAL_RELEASE_PAGE, MMUEXT_UNPIN_TABLE, vmi__xen_mfn(pfn),
+                               0);
         take_back(cpu, trees, pfn);
         vmi__xen_queue_ext(cpu, VMI_ORDINAL_RELEASE_PAGE, MMUEXT_TLB_FLUSH_ALL, 0, 0);
         vmi__xen_carry_out(cpu);

@@ -364,7 +364,8 @@ static uint32_t clone_top_directory(void)
     for (uint32_t i = 0; i < 512; i++)
         to[i] = from[i];
     vmi_allocate_page(pfn, VMI_PAGE_PD | VMI_PAGE_PAE | VMI_PAGE_CLONE,
-                      (uint32_t)((const uint8_t *)from - (uint8_t *)linear(0)) >> PAGE_SHIFT, 0, 512);
+                      (uint32_t)((const uint8_t *)from - (uint8_t *)linear(0)) >> PAGE_SHIFT, 0,
+                      512);
     return pfn;
 }
 
@@ -479,7 +480,8 @@ static uint32_t sysexit_reaches_ring_3(void)
     return 0;
 }
 
-/* As hardware has it: the selector is the error code, and the gate says whether events are let in. */
+/* As hardware has it: the selector is the error code, and the gate says whether events are let in.
+ */
 static uint32_t bad_return_is_a_fault(void)
 {
     uint64_t trap = gate(on_protection_fault, TRAP_GATE, 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The entries and returns of events.S, one instruction after the other, in a Linux process that plays
- * Xen: an event comes at each of them in turn, and its handler may go on with the thread on another
- * CPU. Whatever the moment, it is handled once, and what was interrupted finds its registers, its
- * stack and its event mask as they were to be.
+ * The entries and returns of events.S, one instruction after the other, in a Linux process that
+ * plays Xen: an event comes at each of them in turn, and its handler may go on with the thread on
+ * another CPU. Whatever the moment, it is handled once, and what was interrupted finds its
+ * registers, its stack and its event mask as they were to be.
  */
 #include <stdint.h>
 
@@ -61,20 +61,20 @@ struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 
 /* What is tried. */
 static struct {
-    uint32_t at, again;      /* instructions of the library before events come; 0 for none */
-    uint32_t moves;          /* the handler goes on on CPU 1, */
-    uint8_t left;            /* and CPU 0 has its mask so from then on */
-    const char *gone;        /* the pop whose selector names nothing by then */
+    uint32_t at, again; /* instructions of the library before events come; 0 for none */
+    uint32_t moves;     /* the handler goes on on CPU 1, */
+    uint8_t left;       /* and CPU 0 has its mask so from then on */
+    const char *gone;   /* the pop whose selector names nothing by then */
 } plan;
 
 /* What came of it. */
 static struct {
-    uint32_t steps;          /* instructions of the library */
+    uint32_t steps; /* instructions of the library */
     uint32_t came, handled;
-    uint32_t carried;        /* times that what was kept back was carried out */
-    uint32_t unwound;        /* an event came on the way out, where its registers are */
-    uint32_t gone;           /* a descriptor went */
-    uint32_t lost;           /* it did not come to an end */
+    uint32_t carried; /* times that what was kept back was carried out */
+    uint32_t unwound; /* an event came on the way out, where its registers are */
+    uint32_t gone;    /* a descriptor went */
+    uint32_t lost;    /* it did not come to an end */
 } seen;
 
 static void set_cpu(uint32_t number)
@@ -144,7 +144,8 @@ static void on_trap(int signal, const void *info, struct context *at)
                 return;
             }
         }
-        /* IRET: for the processor it is a return to the ring of the process, which is watched on. */
+        /* IRET: for the processor it is a return to the ring of the process, which is watched on.
+         */
         if (*(const uint8_t *)at->eip == 0xcf) {
             if ((stack[1] & 0xffff) == SELECTOR_KERNEL)
                 stack[1] = SELECTOR_USER;
@@ -236,11 +237,11 @@ struct way {
     const void *target;
     uint32_t words[7]; /* on the stack, the last on top */
     uint32_t count;
-    uint32_t popped;        /* how many of them are gone at the end */
-    uint8_t masked;         /* at first, */
-    uint8_t stays;          /* and at the end */
-    uint8_t is_call;        /* eax, ecx, edx and flags may be others */
-    uint8_t kept, waiting;  /* something is kept back; an event is pending from the beginning */
+    uint32_t popped;       /* how many of them are gone at the end */
+    uint8_t masked;        /* at first, */
+    uint8_t stays;         /* and at the end */
+    uint8_t is_call;       /* eax, ecx, edx and flags may be others */
+    uint8_t kept, waiting; /* something is kept back; an event is pending from the beginning */
 };
 
 static void watch(uint32_t signal, const void *handler)
@@ -289,10 +290,8 @@ static uint32_t run(const struct way *way)
         clear(cpus[i].ipi, sizeof(cpus[i].ipi));
         cpus[i].gate[VECTOR] = (struct trap_info){
             .vector = VECTOR, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_vector};
-        cpus[i].gate[VECTOR_FAULT] = (struct trap_info){.vector = VECTOR_FAULT,
-                                                        .flags = 4,
-                                                        .cs = SELECTOR_USER,
-                                                        .address = (uint32_t)on_fault};
+        cpus[i].gate[VECTOR_FAULT] = (struct trap_info){
+            .vector = VECTOR_FAULT, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_fault};
         ports[PORT(i)] = (struct port){PORT_IPI, 0, (uint8_t)i};
     }
     vmi__xen_shared.vcpu_info[0].evtchn_upcall_mask = way->masked;
@@ -352,8 +351,8 @@ static int holds(const struct way *way)
 }
 
 /*
- * An event at each instruction, with all that may come of it. Where it comes on the way out, a second
- * one at each instruction from there on.
+ * An event at each instruction, with all that may come of it. Where it comes on the way out, a
+ * second one at each instruction from there on.
  */
 static void try_all(const struct way *way)
 {
@@ -393,11 +392,17 @@ static void try_all(const struct way *way)
     EXPECT(way->stays || way->is_call || unwound >= 3);
 }
 
-#define RETURN(flags) {FLAGS | (flags), SELECTOR_KERNEL, (uint32_t)landing}
+#define RETURN(flags)                                                                              \
+    {                                                                                              \
+        FLAGS | (flags), SELECTOR_KERNEL, (uint32_t)landing                                        \
+    }
 
 static void return_lets_events_in(void)
 {
-    struct way way = {.target = vmi__xen_iret, .count = 3, .popped = 3, .masked = 1,
+    struct way way = {.target = vmi__xen_iret,
+                      .count = 3,
+                      .popped = 3,
+                      .masked = 1,
                       .words = RETURN(VMI__EFLAGS_IF)};
 
     try_all(&way);
@@ -407,7 +412,11 @@ static void return_lets_events_in(void)
 
 static void return_finds_event_waiting(void)
 {
-    struct way way = {.target = vmi__xen_iret, .count = 3, .popped = 3, .masked = 1, .waiting = 1,
+    struct way way = {.target = vmi__xen_iret,
+                      .count = 3,
+                      .popped = 3,
+                      .masked = 1,
+                      .waiting = 1,
                       .words = RETURN(VMI__EFLAGS_IF)};
 
     try_all(&way);
@@ -415,7 +424,11 @@ static void return_finds_event_waiting(void)
 
 static void return_stays_masked(void)
 {
-    struct way way = {.target = vmi__xen_iret, .count = 3, .popped = 3, .masked = 1, .stays = 1,
+    struct way way = {.target = vmi__xen_iret,
+                      .count = 3,
+                      .popped = 3,
+                      .masked = 1,
+                      .stays = 1,
                       .words = RETURN(0)};
 
     try_all(&way);
@@ -425,7 +438,11 @@ static void return_stays_masked(void)
 
 static void return_carries_out_what_is_kept(void)
 {
-    struct way way = {.target = vmi__xen_iret, .count = 3, .popped = 3, .masked = 1, .kept = 1,
+    struct way way = {.target = vmi__xen_iret,
+                      .count = 3,
+                      .popped = 3,
+                      .masked = 1,
+                      .kept = 1,
                       .words = RETURN(VMI__EFLAGS_IF)};
 
     try_all(&way);
@@ -433,8 +450,12 @@ static void return_carries_out_what_is_kept(void)
 
 static void mask_is_cleared(void)
 {
-    struct way way = {.target = (void *)vmi__xen_enable_interrupts, .count = 1, .popped = 1,
-                      .masked = 1, .is_call = 1, .words = {(uint32_t)landing}};
+    struct way way = {.target = (void *)vmi__xen_enable_interrupts,
+                      .count = 1,
+                      .popped = 1,
+                      .masked = 1,
+                      .is_call = 1,
+                      .words = {(uint32_t)landing}};
 
     try_all(&way);
     way.masked = 0;
@@ -443,16 +464,25 @@ static void mask_is_cleared(void)
 
 static void mask_is_cleared_with_event_waiting(void)
 {
-    struct way way = {.target = (void *)vmi__xen_enable_interrupts, .count = 1, .popped = 1,
-                      .masked = 1, .is_call = 1, .waiting = 1, .words = {(uint32_t)landing}};
+    struct way way = {.target = (void *)vmi__xen_enable_interrupts,
+                      .count = 1,
+                      .popped = 1,
+                      .masked = 1,
+                      .is_call = 1,
+                      .waiting = 1,
+                      .words = {(uint32_t)landing}};
 
     try_all(&way);
 }
 
 static void mask_is_set(void)
 {
-    struct way way = {.target = (void *)vmi__xen_mask, .count = 1, .popped = 1, .stays = 1,
-                      .is_call = 1, .words = {(uint32_t)landing}};
+    struct way way = {.target = (void *)vmi__xen_mask,
+                      .count = 1,
+                      .popped = 1,
+                      .stays = 1,
+                      .is_call = 1,
+                      .words = {(uint32_t)landing}};
 
     try_all(&way);
     EXPECT(landed[0] == 0);
@@ -468,7 +498,10 @@ static void mask_is_set(void)
 /* ds, es, fs, gs as they were to be, of which each in turn is not loaded so. */
 static void segment_that_xen_could_not_load(void)
 {
-    struct way way = {.target = vmi__xen_failsafe_callback, .count = 7, .popped = 7, .masked = 1,
+    struct way way = {.target = vmi__xen_failsafe_callback,
+                      .count = 7,
+                      .popped = 7,
+                      .masked = 1,
                       .words = {FLAGS | VMI__EFLAGS_IF, SELECTOR_KERNEL, (uint32_t)landing, 0,
                                 SELECTOR_GONE, FLAT_KERNEL_DS, FLAT_KERNEL_DS}};
 
@@ -489,9 +522,12 @@ static void segment_that_xen_could_not_load(void)
 /* All segments are loaded: what Xen could not return by is the frame. */
 static void frame_that_xen_could_not_return_by(void)
 {
-    struct way way = {.target = vmi__xen_failsafe_callback, .count = 7, .popped = 7, .masked = 1,
-                      .words = {FLAGS | VMI__EFLAGS_IF, SELECTOR_GONE, 0x1234, 0, 0,
-                                FLAT_KERNEL_DS, FLAT_KERNEL_DS}};
+    struct way way = {.target = vmi__xen_failsafe_callback,
+                      .count = 7,
+                      .popped = 7,
+                      .masked = 1,
+                      .words = {FLAGS | VMI__EFLAGS_IF, SELECTOR_GONE, 0x1234, 0, 0, FLAT_KERNEL_DS,
+                                FLAT_KERNEL_DS}};
 
     fault_error = 0;
     try_all(&way);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What xen_steps.c and xen_steps.S share. Before xen/internal.h, some of whose numbers are others in
- * a process of a 64-bit Linux.
+ * What xen_steps.c and xen_steps.S share. Before xen/internal.h, some of whose numbers are others
+ * in a process of a 64-bit Linux.
  */
 #ifndef XEN_STEPS_H
 #define XEN_STEPS_H
 
 /* A descriptor of the process's own, whose limit is the number of the CPU (set_thread_area). */
-#define CPU_ENTRY 12
+#define CPU_ENTRY             12
 #define VMI__XEN_CPU_SELECTOR (CPU_ENTRY * 8 + 3)
 
 /* __USER32_CS and __USER_DS (arch/x86/include/asm/segment.h). */
