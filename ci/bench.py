@@ -297,6 +297,10 @@ def _by_place(section: Sequence[Mapping[str, Any]], key: str, value: str, title:
     yield from table(title, rows)
 
 
+def _beside_goal(workload: Mapping[str, Any]) -> str:
+    return beside_goal(workload["hypercalls"] / workload["rounds"], workload["goal"])
+
+
 def hypercalls(results: Results) -> Iterator[str]:
     """Hypercalls per round of a workload, beside the goals that backends set themselves."""
     rows = [row for row in results.workloads if any(each["hypercalls"] for each in row["workloads"].values())]
@@ -304,9 +308,8 @@ def hypercalls(results: Results) -> Iterator[str]:
         return
     shown = [["", *(f"{row['configuration']} {row['binding']}" for row in rows)]]
     for name in dict.fromkeys(name for row in rows for name in row["workloads"]):
-        each = [row["workloads"].get(name) for row in rows]
-        shown.append([name, *("-" if one is None else
-                              beside_goal(one["hypercalls"] / one["rounds"], one["goal"]) for one in each)])  # fmt: skip
+        cells = (row["workloads"].get(name) for row in rows)
+        shown.append([name, *("-" if each is None else _beside_goal(each) for each in cells)])
     yield from table("hypercalls per round of a workload", shown)
 
 

@@ -99,9 +99,7 @@ class Row:
             "checks": [vars(test) for test in report.tests],
             "calls": [vars(call) for call in report.calls],
             "hypercalls": [vars(hypercall) for hypercall in report.hypercalls],
-            "workloads": [
-                {**vars(each), "goal": self.goals.get(each.name)} for each in report.workloads
-            ],
+            "workloads": [{**vars(each), "goal": self.goals.get(each.name)} for each in report.workloads],
             **as_dict(self.outcome),
             "console": self.outcome.console,
         }

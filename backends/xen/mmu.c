@@ -120,6 +120,18 @@ const char *vmi__xen_adopt(void *page, uint32_t mfn)
     return 0;
 }
 
+/* The frame that a present entry names, if it is one of the linear region; else VMI__XEN_NO_FRAME.
+ */
+static uint32_t named_by(uint64_t entry)
+{
+    uint32_t pfn;
+
+    if (!(entry & VMI__PTE_PRESENT))
+        return VMI__XEN_NO_FRAME;
+    pfn = vmi__xen_pfn((uint32_t)((entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT));
+    return pfn < vmi__xen_memory.linear_pages ? pfn : VMI__XEN_NO_FRAME;
+}
+
 /* ---- lazy mode
  * -------------------------------------------------------------------------------------------------
  * --
@@ -138,6 +150,9 @@ static void finish_updates(const struct vmi__xen_cpu *cpu, const struct multical
 
     while (result < 0 && (first += done) < end) {
         update = &cpu->update[first];
+        /* The frame that ReleasePage wanted to be writable is a table of Xen's still. */
+        if (cpu->update_call[first] == VMI_ORDINAL_RELEASE_PAGE)
+            vmi__xen_memory.state[named_by(update->val)] &= (uint8_t)~VMI__XEN_UNPINNED;
         vmi__xen_report(
             cpu->update_call[first],
             (vmi__xen_pfn((uint32_t)(update->ptr >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT |
@@ -301,19 +316,8 @@ static int translate(uint64_t *value, uint32_t kind)
     return 1;
 }
 
-/* The frame that a present entry names, if it is one of the linear region; else VMI__XEN_NO_FRAME.
- */
-static uint32_t named_by(uint64_t entry)
-{
-    uint32_t pfn;
-
-    if (!(entry & VMI__PTE_PRESENT))
-        return VMI__XEN_NO_FRAME;
-    pfn = vmi__xen_pfn((uint32_t)((entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT));
-    return pfn < vmi__xen_memory.linear_pages ? pfn : VMI__XEN_NO_FRAME;
-}
-
-/* The same, if it is a table of the kind that entries of a table of `kind` name. */
+/* The frame that an entry names, if it is a table of the kind that entries of a table of `kind`
+ * name. */
 static uint32_t table_below(uint64_t entry, uint32_t kind)
 {
     uint32_t pfn = kind & (VMI_PAGE_PDP | VMI_PAGE_PD) ? named_by(entry) : VMI__XEN_NO_FRAME;
@@ -349,20 +353,14 @@ static uint64_t *mapping(uint32_t root, uint32_t address, uint32_t pfn)
 /* Roots of trees in which the linear mappings are looked at. */
 #define TREES 3
 
-enum pass {
-    /* Mappings in tables that are still filled by stores become read-only, */
-    PASS_STORES,
-    /* then those in tables that Xen has: from here on the tables are Xen's. */
-    PASS_UPDATES,
-};
-
 /*
- * Makes the linear mappings of a frame read-only, or writable again, by one of two ways. The boot
- * tables stay valid for good (a kernel may load them again), so their mapping has to change as well
- * as that of the tables in use and of those that are about to be.
+ * Makes the linear mappings of a frame read-only, or writable again: by updates, in a tree that Xen
+ * does not have by stores. The boot tables stay valid for good (a kernel may load them
+ * again), so their mapping has to change as well as that of the tables in use and of those that are
+ * about to be.
  */
 static void protect(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t trees[TREES],
-                    uint32_t pfn, uint32_t writable, enum pass pass)
+                    uint32_t pfn, uint32_t writable)
 {
     const uint64_t *seen[TREES];
 
@@ -377,71 +375,73 @@ static void protect(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t tree
                     ? 0
                     : mapping(trees[i], linear[slot].address + (page << VMI__PAGE_SHIFT), pfn);
             struct mmu_update update;
-            uint32_t stored;
 
             seen[i] = entry;
             if (!entry || (i > 0 && entry == seen[0]) || (i > 1 && entry == seen[1]))
                 continue;
-            stored =
-                vmi__xen_memory.state[vmi__physical(entry) >> VMI__PAGE_SHIFT] & VMI__XEN_UNPINNED;
             update.ptr = vmi__xen_machine(entry) | MMU_NORMAL_PT_UPDATE;
             update.val = writable ? *entry | VMI__PTE_WRITE : *entry & ~(uint64_t)VMI__PTE_WRITE;
-            if (stored && pass == PASS_STORES)
+            /* The first two trees are Xen's. An update that is kept back may say otherwise than
+             * what stands there. */
+            if (i < 2)
+                queue_update(cpu, call, &update);
+            else if (vmi__xen_memory.state[vmi__physical(entry) >> VMI__PAGE_SHIFT] &
+                     VMI__XEN_UNPINNED)
                 *entry = update.val;
-            /* In a tree that is about to be Xen's the first pass has done it. Elsewhere an update
-             * that is kept back may say otherwise than what stands there. */
-            else if (!stored && pass == PASS_UPDATES && (i < 2 || *entry != update.val))
+            else if (*entry != update.val)
                 queue_update(cpu, call, &update);
         }
     }
 }
 
 /*
- * One pass over a table that Xen does not have, and over all such below it. A table that Xen has
- * already is named once more then: it stays Xen's when one of its trees goes.
+ * Hands over a table that Xen does not have, and all such below it. A table that Xen has already is
+ * named once more then: it stays Xen's when one of its trees goes.
  */
 static void hand_over(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t trees[TREES],
-                      uint32_t pfn, enum pass pass)
+                      uint32_t pfn)
 {
     uint8_t *state = &vmi__xen_memory.state[pfn];
     uint32_t kind = *state & VMI__XEN_TABLE;
     const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
 
-    if (pass == PASS_UPDATES)
-        *state &= (uint8_t)~VMI__XEN_UNPINNED;
     for (uint32_t i = 0; kind != VMI_PAGE_PT && i < entries_of(kind); i++) {
         uint32_t below = table_below(entries[i], kind);
 
         if (below == VMI__XEN_NO_FRAME)
             continue;
         if (vmi__xen_memory.state[below] & VMI__XEN_UNPINNED)
-            hand_over(cpu, call, trees, below, pass);
-        else if (pass == PASS_UPDATES)
+            hand_over(cpu, call, trees, below);
+        else
             vmi__xen_memory.state[below] |= VMI__XEN_SHARED;
     }
-    protect(cpu, call, trees, pfn, 0, pass);
+    protect(cpu, call, trees, pfn, 0);
+    *state &= (uint8_t)~VMI__XEN_UNPINNED;
 }
 
-/* Under the lock of tables. Gives Xen a tree of tables, the root of which may be a root or not. */
+/* Under the lock of tables. Gives Xen a tree of tables, whole or below an entry. */
 static void give_tree(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t pfn)
 {
     uint32_t root = vmi__xen_memory.state[pfn] & VMI_PAGE_PDP ? pfn : VMI__XEN_NO_FRAME;
     const uint32_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
                                    cpu->cr3 >> VMI__PAGE_SHIFT, root};
 
-    if (!(vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED))
-        return;
-    hand_over(cpu, call, trees, pfn, PASS_STORES);
-    hand_over(cpu, call, trees, pfn, PASS_UPDATES);
+    if (vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED)
+        hand_over(cpu, call, trees, pfn);
 }
 
-/* Queues that a table which Xen has, and all below it that no other tree has, become writable. */
+/*
+ * Queues that a table which Xen has, and all below it that no other tree has, become writable.
+ * Those that Xen does not let go are told by finish_updates().
+ */
 static void take_back(struct vmi__xen_cpu *cpu, const uint32_t trees[TREES], uint32_t pfn)
 {
-    uint32_t kind = vmi__xen_memory.state[pfn] & VMI__XEN_TABLE;
+    uint8_t *state = &vmi__xen_memory.state[pfn];
+    uint32_t kind = *state & VMI__XEN_TABLE;
     const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
 
-    protect(cpu, VMI_ORDINAL_RELEASE_PAGE, trees, pfn, 1, PASS_UPDATES);
+    *state = (uint8_t)(kind | VMI__XEN_UNPINNED);
+    protect(cpu, VMI_ORDINAL_RELEASE_PAGE, trees, pfn, 1);
     for (uint32_t i = 0; kind != VMI_PAGE_PT && i < entries_of(kind); i++) {
         uint32_t below = table_below(entries[i], kind);
 
@@ -449,27 +449,6 @@ static void take_back(struct vmi__xen_cpu *cpu, const uint32_t trees[TREES], uin
             !(vmi__xen_memory.state[below] & (VMI__XEN_SHARED | VMI__XEN_UNPINNED)))
             take_back(cpu, trees, below);
     }
-}
-
-/* After that was carried out: those that Xen has let go are filled by stores again. */
-static void note_taken_back(uint32_t root, uint32_t pfn)
-{
-    uint8_t *state = &vmi__xen_memory.state[pfn];
-    uint32_t kind = *state & VMI__XEN_TABLE;
-    const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
-    const uint64_t *entry =
-        mapping(root, (uint32_t)(uintptr_t)vmi__linear(pfn << VMI__PAGE_SHIFT), pfn);
-
-    for (uint32_t i = 0; kind != VMI_PAGE_PT && i < entries_of(kind); i++) {
-        uint32_t below = table_below(entries[i], kind);
-
-        if (below != VMI__XEN_NO_FRAME &&
-            !(vmi__xen_memory.state[below] & (VMI__XEN_SHARED | VMI__XEN_UNPINNED)))
-            note_taken_back(root, below);
-    }
-    *state &= (uint8_t)~VMI__XEN_PINNED;
-    if (!entry || *entry & VMI__PTE_WRITE)
-        *state |= VMI__XEN_UNPINNED;
 }
 
 int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
@@ -480,7 +459,7 @@ int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
                                    cpu->cr3 >> VMI__PAGE_SHIFT, VMI__XEN_NO_FRAME};
     int32_t result;
 
-    protect(cpu, call, trees, pfn, !read_only, PASS_UPDATES);
+    protect(cpu, call, trees, pfn, !read_only);
     result = vmi__xen_carry_out(cpu);
     /* What other CPUs may still hold of a writable page, Xen flushes when its type changes. */
     if (!read_only) {
@@ -649,7 +628,6 @@ VMI__ROUTINE void vmi__xen_release_page(uint32_t pfn, uint32_t flags)
         take_back(cpu, trees, pfn);
         vmi__xen_queue_ext(cpu, VMI_ORDINAL_RELEASE_PAGE, MMUEXT_TLB_FLUSH_ALL, 0, 0);
         vmi__xen_carry_out(cpu);
-        note_taken_back(cpu->cr3 >> VMI__PAGE_SHIFT, pfn);
     }
     /* One that Xen has not let go stays what it is: that was reported. */
     if (vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED)
