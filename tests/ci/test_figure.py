@@ -30,7 +30,7 @@ def test_benchmarks_table() -> None:
     results = Results(workloads=[row("pc", 0, None), row("pv", 4, 1), row("other", 9, 1)])
     assert list(hypercalls(results)) == [
         "\nhypercalls per round of a workload",
-        "               pv static                other static",
-        "timer_tick    1 (goal 1)  2.25 (MISSES its goal of 1)",
+        "             pv static                 other static",
+        "timer_tick  1 (goal 1)  2.25 (MISSES its goal of 1)",
     ]
     assert list(hypercalls(Results(workloads=[row("pc", 0, None)]))) == []

@@ -70,6 +70,15 @@ landing:
     ret
 landing_end:
 
+/* Where C returns to, instead of to its caller: the traps are on again from here. Flags are lost. */
+    .globl from_c
+from_c:
+    push back_from_c
+    pushf
+    orl $FLAG_TRAP, (%esp)
+    popf
+    ret
+
 /* The kernel's handler of VECTOR; on the stack: eip, cs, eflags. */
     .globl on_vector
 on_vector:

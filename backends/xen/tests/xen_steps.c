@@ -41,13 +41,13 @@ struct context {
 /* xen_steps.S */
 void enter(const void *target, const uint32_t *words, uint32_t count) __attribute__((regparm(3)));
 extern const char steps_begin[], steps_end[], landing[], landing_end[], on_vector[], on_fault[],
-    restorer[];
+    from_c[], restorer[];
 extern const char vmi__xen_pop_es[], vmi__xen_pop_ds[], vmi__xen_return_begin[],
     vmi__xen_return_end[];
 __attribute__((regparm(3))) void on_interrupt(uint32_t eip);
 
 uint32_t outer_esp, started_esp, landed[REGISTERS], landed_esp, landed_flags, landed_ds, landed_es;
-uint32_t fault_error;
+uint32_t fault_error, back_from_c;
 const void *target;
 
 struct shared_info vmi__xen_shared;
@@ -120,6 +120,14 @@ static void on_trap(int signal, const void *info, struct context *at)
     (void)signal;
     (void)info;
     if (at->eip >= (uint32_t)landing && at->eip < (uint32_t)landing_end) {
+        at->eflags &= ~FLAG_TRAP;
+        return;
+    }
+    /* C is not watched. */
+    if (at->eip == (uint32_t)vmi__xen_event || at->eip == (uint32_t)vmi__xen_fault ||
+        at->eip == (uint32_t)vmi__xen_carry_out_here || at->eip == (uint32_t)on_interrupt) {
+        back_from_c = *stack;
+        *stack = (uint32_t)from_c;
         at->eflags &= ~FLAG_TRAP;
         return;
     }
@@ -495,6 +503,21 @@ static void mask_is_set(void)
     try_all(&way);
 }
 
+static void mask_is_read(void)
+{
+    struct way way = {.target = (void *)vmi__xen_get_interrupt_mask,
+                      .count = 1,
+                      .popped = 1,
+                      .is_call = 1,
+                      .words = {(uint32_t)landing}};
+
+    try_all(&way);
+    EXPECT(landed[0] == VMI__EFLAGS_IF);
+    way.masked = way.stays = 1;
+    try_all(&way);
+    EXPECT(landed[0] == 0);
+}
+
 /* ds, es, fs, gs as they were to be, of which each in turn is not loaded so. */
 static void segment_that_xen_could_not_load(void)
 {
@@ -542,6 +565,7 @@ static const struct played_check checks[] = {
     CHECK(mask_is_cleared),
     CHECK(mask_is_cleared_with_event_waiting),
     CHECK(mask_is_set),
+    CHECK(mask_is_read),
     CHECK(segment_that_xen_could_not_load),
     CHECK(frame_that_xen_could_not_return_by),
 };
