@@ -15,8 +15,8 @@ void bench_one(void);
 void bench_workloads(void);
 
 /*
- * Without an option: hypercalls of some of these, over few rounds. Counted while no other CPU is up,
- * and with no alarm but those that are counted; said later, among the checks' lines.
+ * Without an option: hypercalls of some of these, over few rounds. Counted while no other CPU is
+ * up, and with no alarm but those that are counted; said later, among the checks' lines.
  */
 void workloads_count(void);
 void workloads_report(void);

@@ -173,9 +173,8 @@ static inline struct vmi__xen_cpu *vmi__xen_self(void)
  * --------------------------------------------------------------------------------------------- */
 
 /* State of a frame of the linear region: kind of table (VMI_PAGE_PT, PD, PDP) and */
-#define VMI__XEN_SHARED   0x10u /* a table that more than one entry may name */
-#define VMI__XEN_UNPINNED 0x20u /* a table that Xen does not have yet: writable, filled by stores  \
-                                 */
+#define VMI__XEN_SHARED      0x10u /* a table that more than one entry may name */
+#define VMI__XEN_UNPINNED    0x20u /* a table that Xen does not have: filled by stores */
 #define VMI__XEN_DESCRIPTORS 0x40u /* holds descriptors that Xen uses */
 #define VMI__XEN_PINNED      0x80u /* a root that is pinned */
 #define VMI__XEN_TABLE       (VMI_PAGE_PT | VMI_PAGE_PD | VMI_PAGE_PDP)
