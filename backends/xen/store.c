@@ -18,7 +18,6 @@ void vmi__xen_store_start(void *page, evtchn_port_t port)
 {
     ring = page;
     store_port = port;
-    vmi__xen_port_mask(port);
 }
 
 /* Moves bytes into the request ring or out of the answer ring; VMI_EIO if the indices are wrong or

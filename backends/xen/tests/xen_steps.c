@@ -227,13 +227,15 @@ void vmi__xen_crash(uint32_t ordinal, uint32_t entry, uint64_t value, int32_t er
     __builtin_unreachable();
 }
 
-int32_t vmi__xen_hypercall_sched_op(uint32_t command, void *argument)
+__attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_sched_op(uint32_t command,
+                                                                       const void *argument)
 {
     (void)command, (void)argument;
     return 0;
 }
 
-int32_t vmi__xen_hypercall_event_channel_op(uint32_t command, void *argument)
+__attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_event_channel_op(uint32_t command,
+                                                                               void *argument)
 {
     (void)command, (void)argument;
     return 0;
@@ -300,7 +302,7 @@ static uint32_t run(const struct way *way)
             .vector = VECTOR, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_vector};
         cpus[i].gate[VECTOR_FAULT] = (struct trap_info){
             .vector = VECTOR_FAULT, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_fault};
-        ports[PORT(i)] = (struct port){PORT_IPI, 0, (uint8_t)i};
+        set_port(PORT(i), PORT_IPI, 0, i);
     }
     vmi__xen_shared.vcpu_info[0].evtchn_upcall_mask = way->masked;
     vmi__xen_kept[0].count = way->kept;
