@@ -117,7 +117,9 @@ struct vmi__xen_cpu {
 
     uint32_t lazy;
     uint32_t ops; /* kept back, in order, and by what calls they were made */
-    struct multicall_entry op[VMI__XEN_OPS];
+    /* Two lists by turns: who sees the same one from outside twice has seen Xen go on with it. */
+    struct multicall_entry lists[2][VMI__XEN_OPS];
+    uint32_t list;
     uint8_t op_call[VMI__XEN_OPS];
     /* What mmu_update among them points at, */
     uint32_t updates;

@@ -193,20 +193,21 @@ static int32_t make(const struct multicall_entry *op)
 
 int32_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu)
 {
+    struct multicall_entry *list = cpu->lists[cpu->list];
     uint32_t count = cpu->ops;
     int32_t result = 0;
 
     if (!count)
         return 0;
     if (count == 1) {
-        cpu->op[0].result = (uint32_t)make(&cpu->op[0]);
+        list[0].result = (uint32_t)make(&list[0]);
     } else {
-        result = vmi__xen_hypercall_multicall(cpu->op, count);
+        result = vmi__xen_hypercall_multicall(list, count);
         if (result < 0)
-            vmi__xen_crash(VMI_ORDINAL_SET_LAZY_MODE, (uint32_t)(uintptr_t)cpu->op, count, result);
+            vmi__xen_crash(VMI_ORDINAL_SET_LAZY_MODE, (uint32_t)(uintptr_t)list, count, result);
     }
     for (uint32_t i = 0; i < count; i++) {
-        const struct multicall_entry *op = &cpu->op[i];
+        const struct multicall_entry *op = &list[i];
 
         result = (int32_t)op->result;
         if (op->op == __HYPERVISOR_mmu_update)
@@ -220,6 +221,7 @@ int32_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu)
     cpu->updates = 0;
     cpu->ops = 0;
     cpu->exts = 0;
+    cpu->list ^= 1;
     vmi__xen_kept[vmi__xen_this()].count = 0;
     return result;
 }
@@ -238,7 +240,8 @@ void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, ui
     if (cpu->ops == VMI__XEN_OPS)
         vmi__xen_carry_out(cpu);
     cpu->op_call[cpu->ops] = (uint8_t)call;
-    cpu->op[cpu->ops++] = (struct multicall_entry){.op = number, .args = {a, b, c, d}};
+    cpu->lists[cpu->list][cpu->ops++] =
+        (struct multicall_entry){.op = number, .args = {a, b, c, d}};
     vmi__xen_kept[vmi__xen_this()].count = cpu->ops;
 }
 
@@ -262,11 +265,11 @@ static void queue_update(struct vmi__xen_cpu *cpu, uint32_t call, const struct m
 {
     if (cpu->updates == VMI__XEN_BATCH || cpu->ops == VMI__XEN_OPS)
         vmi__xen_carry_out(cpu);
-    if (!cpu->ops || cpu->op[cpu->ops - 1].op != __HYPERVISOR_mmu_update)
+    if (!cpu->ops || cpu->lists[cpu->list][cpu->ops - 1].op != __HYPERVISOR_mmu_update)
         vmi__xen_queue(cpu, call, __HYPERVISOR_mmu_update,
                        (uint32_t)(uintptr_t)&cpu->update[cpu->updates], 0,
                        (uint32_t)(uintptr_t)&cpu->op_done[cpu->ops], DOMID_SELF);
-    cpu->op[cpu->ops - 1].args[1]++;
+    cpu->lists[cpu->list][cpu->ops - 1].args[1]++;
     cpu->update_call[cpu->updates] = (uint8_t)call;
     cpu->update[cpu->updates++] = *update;
 }

@@ -170,7 +170,8 @@ static void on_segment_fault(int signal, const void *info, struct context *at)
     if (at->trap != VECTOR_FAULT || at->eip < (uint32_t)steps_begin ||
         at->eip >= (uint32_t)steps_end)
         call(SYS_EXIT, 1, 0, 0);
-    bounce(at, vmi__xen_protection_fault, 1);
+    /* One that is there and not present raises #NP: each other time it is that. */
+    bounce(at, plan.at % 2 ? vmi__xen_segment_not_present : vmi__xen_protection_fault, 1);
     at->eflags |= FLAG_TRAP;
 }
 
