@@ -33,7 +33,7 @@ def test_repetitions_by_xen_are_left_out(rig: ModuleType) -> None:
     assert rig.without_repetitions([update, again, lists, rest]) == [update, lists]
     # Broken off in its first entry, and again later.
     assert rig.without_repetitions([lists, lists, rest]) == [lists]
-    # Another list, the same list after another hypercall, another caller, another processor: all made by the guest.
+    # Another list, another caller, another processor, the same list later: all made by the guest.
     for other in (
         call(13, 0xC0400000, 6),
         replace(rest, address=0xC0100010),
