@@ -340,5 +340,5 @@ void workloads_report(void)
     print("# workloads mark=0x%08x\n", WORKLOAD_MARK);
     for (uint32_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
         print("# workload %s rounds=%u hypercalls=%llu\n", counted[i].name, counted[i].cost.rounds,
-              counted[i].cost.hypercalls);
+              WIDE(counted[i].cost.hypercalls));
 }
