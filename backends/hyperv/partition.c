@@ -31,6 +31,16 @@ void vmi__native_cpu_identified(uint32_t number)
     cpu->ready = true;
 }
 
+void vmi__native_cpu_forgotten(uint32_t number)
+{
+    struct vmi__hyperv_cpu *cpu = &vmi__hyperv_cpus[number];
+
+    cpu->ready = false;
+    cpu->alarm_set = false;
+    cpu->timer_config = 0;
+    cpu->lvtt = VMI__APIC_LVT_MASKED;
+}
+
 void vmi__hyperv_partition_init(void)
 {
     if (vmi__hyperv_uses(HYPERV__HYPERCALL)) {

@@ -36,6 +36,7 @@
 struct alarm {
     bool set;
     bool unheard;            /* the LVT timer entry was masked when it was started */
+    bool whole;              /* the shot that was started lasts until the alarm is due */
     uint64_t expiry, period; /* cycles; no period: once */
 };
 
@@ -172,6 +173,7 @@ static void start(struct alarm *alarm, bool lvtt)
     if (!whole || alarm->period)
         vmi__native_ended_vectors[vector] = true;
     alarm->set = !whole || alarm->period;
+    alarm->whole = whole;
     if (lvtt && vmi__native_published)
         alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
 }
@@ -271,4 +273,20 @@ void vmi__native_alarm_again(uint32_t vector)
     if (vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
         go_on(&by_lvtt[vmi__native_cpu()], true);
     vmi__irq_restore(saved);
+}
+
+void vmi__native_alarm_after_eoi(void)
+{
+    uint32_t saved = vmi__irq_save();
+    struct alarm *alarm = &by_lvtt[vmi__native_cpu()];
+
+    /* A shot that lasts until then has not gone off before. */
+    if (alarm->set && (!alarm->whole || vmi__rdtsc() >= alarm->expiry))
+        go_on(alarm, true);
+    vmi__irq_restore(saved);
+}
+
+void vmi__native_alarm_forget(uint32_t cpu)
+{
+    by_lvtt[cpu] = (struct alarm){.set = false};
 }
