@@ -4,8 +4,8 @@
  * makes the calls that Linux built with CONFIG_VMI makes at boot. Without a ROM it runs by the bare
  * instructions.
  *
- * Words of the command line: `cpus=2` starts a second CPU; `end=shutdown` and `end=reboot` end by
- * that call once every check has passed.
+ * Words of the command line: `cpus=N` (up to 8) starts further CPUs; `end=shutdown` and `end=reboot`
+ * end by that call once every check has passed.
  */
 #include "checks.h"
 
@@ -60,6 +60,9 @@ static const struct named_check checks[] = {
     {"CancelAlarm", check_cancel},
     {"GetWallclockTime WallclockUpdated", check_wallclock},
     {"SetInitialAPState", check_ap},
+    {"SetAlarm LVTT, each CPU its own", check_alarm_cpus},
+    {"SetAlarm LVTT, another CPU writes LVTT", check_alarm_other_lvtt},
+    {"SetInitialAPState again", check_ap_again},
 };
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
@@ -68,22 +71,30 @@ static const struct named_check checks[] = {
 
 #define INFORMATION_COMMAND_LINE 0x4
 
-/* Is a word among those of the command line? */
-static bool has_word(const char *line, const char *word)
+/* What stands behind the `start` of a word of the command line; 0 if no word starts so. */
+static const char *word_behind(const char *line, const char *start)
 {
     const char *at;
 
     while (*line) {
-        for (at = word; *at && *at == *line; at++)
+        for (at = start; *at && *at == *line; at++)
             line++;
-        if (!*at && (*line == ' ' || !*line))
-            return true;
+        if (!*at)
+            return line;
         while (*line && *line != ' ')
             line++;
         while (*line == ' ')
             line++;
     }
-    return false;
+    return 0;
+}
+
+/* Is a word among those of the command line? */
+static bool has_word(const char *line, const char *word)
+{
+    const char *behind = word_behind(line, word);
+
+    return behind && (*behind == ' ' || !*behind);
 }
 
 static bool is_skip(const char *reason)
@@ -95,14 +106,18 @@ void client_main(uint32_t information)
 {
     const uint32_t *words = client_linear(information);
     const char *line = words[0] & INFORMATION_COMMAND_LINE ? client_linear(words[4]) : "";
+    const char *cpus;
     uint32_t i, passed = 0, failed = 0, skipped = 0;
     const struct rom_header *rom;
 
     client_information = words;
     client_console_init();
     client_machine_init();
-    if (has_word(line, "cpus=2"))
-        client_cpus = 2;
+    cpus = word_behind(line, "cpus=");
+    if (cpus)
+        client_cpus = (uint32_t)(*cpus - '0');
+    if (client_cpus < 1 || client_cpus > CLIENT_CPUS_MAX)
+        client_panic("cpus= must be 1 to 8");
     client_print("KTAP version 1\n1..%u\n", (uint32_t)CHECKS);
     client_print("# client %s\n", CLIENT_PAE ? "pae" : "non-pae");
     rom = client_rom_find();

@@ -24,6 +24,9 @@ void vmi__native_cpu_identified(uint32_t number)
 
     if (cpu->ready)
         return;
+    /* A timer that was set before a reset is none of the CPU's any more. */
+    if (vmi__hyperv_uses(HYPERV__DIRECT_TIMER))
+        vmi__wrmsr(HYPERV__MSR_TIMER0_CONFIG, 0);
     if (vmi__hyperv_uses(HYPERV__VP_INDEX))
         cpu->index = (uint32_t)vmi__rdmsr(HYPERV__MSR_VP_INDEX);
     if (vmi__hyperv_uses(HYPERV__VP_ASSIST))
