@@ -100,23 +100,42 @@ void vmi__hyperv_alarm_lvtt(uint32_t lvtt)
     vmi__irq_restore(interrupts);
 }
 
+/* An interrupt has ended that may have been the alarm's; interrupts are masked. */
+static void go_on(struct vmi__hyperv_cpu *cpu)
+{
+    uint64_t now = vmi__hyperv_reference_time();
+
+    if (now >= cpu->alarm_expiry && !cpu->alarm_period) {
+        cpu->alarm_set = false;
+    } else if (now >= cpu->alarm_expiry) {
+        cpu->alarm_expiry += cpu->alarm_period;
+        /* Periods that went by unseen are not made up for. */
+        if (cpu->alarm_expiry <= now)
+            cpu->alarm_expiry = now + cpu->alarm_period;
+        start(cpu);
+    }
+}
+
 void vmi__hyperv_alarm_ended(uint32_t vector)
 {
     uint32_t interrupts = vmi__irq_save();
     struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
-    uint64_t now;
 
-    if (cpu->alarm_set && vector == (cpu->lvtt & VECTOR_MASK)) {
-        now = vmi__hyperv_reference_time();
-        if (now >= cpu->alarm_expiry && !cpu->alarm_period) {
-            cpu->alarm_set = false;
-        } else if (now >= cpu->alarm_expiry) {
-            cpu->alarm_expiry += cpu->alarm_period;
-            /* Periods that went by unseen are not made up for. */
-            if (cpu->alarm_expiry <= now)
-                cpu->alarm_expiry = now + cpu->alarm_period;
-            start(cpu);
-        }
-    }
+    if (cpu->alarm_set && vector == (cpu->lvtt & VECTOR_MASK))
+        go_on(cpu);
+    vmi__irq_restore(interrupts);
+}
+
+void vmi__hyperv_alarm_after_eoi(void)
+{
+    uint32_t interrupts = vmi__irq_save();
+    struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
+
+    /*
+     * Of another vector's interrupt an alarm takes no notice that happens once and has not been
+     * heard of yet.
+     */
+    if (cpu->alarm_set && cpu->alarm_period)
+        go_on(cpu);
     vmi__irq_restore(interrupts);
 }

@@ -66,7 +66,7 @@ _Static_assert(sizeof(struct vmi__hyperv_cpu) == 128, "no input may cross a page
 
 extern struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
 
-/* First words of the CPUs' VP assist pages. */
+/* First words of the CPUs' VP assist pages (assists.S). */
 struct vmi__hyperv_assist {
     volatile uint32_t eoi;
 } __attribute__((aligned(4096)));
@@ -101,13 +101,17 @@ uint64_t vmi__hyperv_reference_time(void);
 /* Prepares the way from reference time to cycles of the TSC, whose frequency is known. */
 void vmi__hyperv_clock_init(void);
 
-/* Cycles of the TSC in so many units, or a few more. */
+/* Cycles of the TSC in so many units, or a few more; and the other way. */
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units);
+uint64_t vmi__hyperv_units(uint64_t tsc_cycles);
 
 /* ---- alarm.c --------------------------------------------------------------------------------- */
 
 /* The kernel has written LVTT, or ended the interrupt with that vector, on this CPU. */
 void vmi__hyperv_alarm_lvtt(uint32_t lvtt);
 void vmi__hyperv_alarm_ended(uint32_t vector);
+
+/* It has ended an interrupt whose vector is not known. */
+void vmi__hyperv_alarm_after_eoi(void);
 
 #endif

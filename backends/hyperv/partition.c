@@ -11,7 +11,6 @@
 extern const char vmi__hyperv_hypercall_page[]; /* hypercall_page.S */
 
 struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
-struct vmi__hyperv_assist vmi__hyperv_assists[VMI_BOOT_INFO_MAX_CPUS];
 
 static void give_page(uint32_t index, const void *page)
 {
