@@ -33,7 +33,8 @@ static void start(struct vmi__hyperv_cpu *cpu)
     uint32_t config =
         HYPERV__TIMER_AUTO_ENABLE | HYPERV__TIMER_DIRECT | vector << HYPERV__TIMER_VECTOR_SHIFT;
 
-    if ((cpu->lvtt & VMI__APIC_LVT_MASKED) || vector < VECTOR_LOW) {
+    cpu->alarm_unheard = (cpu->lvtt & VMI__APIC_LVT_MASKED) || vector < VECTOR_LOW;
+    if (cpu->alarm_unheard) {
         stop(cpu);
         return;
     }
@@ -95,7 +96,8 @@ void vmi__hyperv_alarm_lvtt(uint32_t lvtt)
     struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
 
     cpu->lvtt = lvtt;
-    if (cpu->alarm_set && (cpu->alarm_period || vmi__hyperv_reference_time() < cpu->alarm_expiry))
+    if (cpu->alarm_set && (cpu->alarm_unheard || cpu->alarm_period ||
+                           vmi__hyperv_reference_time() < cpu->alarm_expiry))
         start(cpu);
     vmi__irq_restore(interrupts);
 }
@@ -131,10 +133,7 @@ void vmi__hyperv_alarm_after_eoi(void)
     uint32_t interrupts = vmi__irq_save();
     struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
 
-    /*
-     * Of another vector's interrupt an alarm takes no notice that happens once and has not been
-     * heard of yet.
-     */
+    /* One that happens once may be still to come, and needs nothing if it has. */
     if (cpu->alarm_set && cpu->alarm_period)
         go_on(cpu);
     vmi__irq_restore(interrupts);

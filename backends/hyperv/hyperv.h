@@ -58,7 +58,7 @@ struct vmi__hyperv_cpu {
     volatile uint32_t lvtt;              /* as the kernel has last written it; at first 0 */
     uint32_t spins;                      /* waits since the hypervisor was last told of one */
     volatile uint32_t index;             /* number as the hypervisor has it, once it is ready */
-    bool alarm_set;
+    bool alarm_set, alarm_unheard;       /* the latter: its vector was masked when it was set */
     volatile bool ready;
 } __attribute__((aligned(128)));
 

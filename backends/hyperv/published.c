@@ -51,7 +51,7 @@ static VMI__ROUTINE void set_alarm(uint32_t flags, uint64_t expiry, uint64_t per
         now = get_cycle_counter(flags & VMI_ALARM_COUNTER_MASK);
         expiry = expiry > now ? vmi__hyperv_units(expiry - now) : 0;
         expiry += vmi__hyperv_reference_time();
-        period = vmi__hyperv_units(period);
+        period = period ? vmi__hyperv_units(period) : 0;
     }
     vmi__hyperv_set_alarm(flags, expiry, period);
 }

@@ -34,9 +34,13 @@ def clients(names: list[Path]) -> pytest.MarkDecorator:
 
 
 @clients(CLIENTS)
-@pytest.mark.parametrize("place", SERVING, ids=str)
-def test_every_call_behaves(place: Place, client: Path, run: Run) -> None:
-    outcome, report = run(place, "cpus=2", client, option_rom=rom(place.backend))
+@pytest.mark.parametrize(
+    ("place", "cpus"),
+    [(place, 4) for place in SERVING] + [(SERVING[0], 2)],
+    ids=lambda value: f"{value}cpus" if isinstance(value, int) else str(value),
+)
+def test_every_call_behaves(place: Place, cpus: int, client: Path, run: Run) -> None:
+    outcome, report = run(place, f"cpus={cpus}", client, cpus=cpus, option_rom=rom(place.backend))
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.count("skip") == 0
