@@ -7,7 +7,10 @@
 
 #include "client.h"
 
-/* Maps a page in the client's own tables by calls: `value` is a frame and flags. */
+/* The entry for an address in the client's own tables, those made on the way that are missing. */
+pxe *client_pxe_of(uint32_t address);
+
+/* Maps a page there by calls: `value` is a frame and flags. */
 void client_map(uint32_t address, uint32_t value);
 
 check check_refusals, check_memory, check_relocations;
@@ -23,6 +26,7 @@ check check_frequency, check_counters, check_alarm_irq0, check_alarm_irq0_period
 check check_alarm_lvtt, check_alarm_lvtt_periodic, check_alarm_lvtt_late;
 check check_alarm_past, check_cancel;
 check check_wallclock;
+check check_cost;
 check check_ap, check_alarm_cpus, check_alarm_other_lvtt, check_ap_again;
 
 /* ---- checks_time.c, for others ---- */

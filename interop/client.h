@@ -141,6 +141,9 @@ extern volatile uint32_t client_last_cs, client_last_eflags;
 /* Where to go on after the next exception of this vector, and whether it came. */
 extern volatile uint32_t client_expected_vector, client_expected_resume, client_page_faults;
 
+/* Handles page faults, if there is one; they are then no exceptions that somebody expects. */
+extern void (*volatile client_fault)(void);
+
 /* GDT, TSS, IDT by bare instructions, 8259s masked, local APIC mapped. */
 void client_machine_init(void);
 

@@ -22,9 +22,10 @@ uint32_t client_tss[TSS_SIZE / 4];
 
 volatile uint32_t client_interrupts[256], client_alarms[CLIENT_CPUS_MAX];
 volatile uint32_t client_last_cs, client_last_eflags;
+void (*volatile client_fault)(void);
 volatile uint32_t client_expected_vector, client_expected_resume, client_page_faults;
 
-static uint8_t pages[64][4096] __attribute__((aligned(4096)));
+static uint8_t pages[192][4096] __attribute__((aligned(4096)));
 static uint32_t pages_used;
 
 struct descriptor client_segment(uint32_t base, uint32_t limit, uint32_t access)
@@ -117,6 +118,10 @@ bool client_trap(struct trap_frame *frame)
 
     if (vector == 13 && root_was_marked(frame->eip))
         return false;
+    if (vector == 14 && client_fault) {
+        (*client_fault)();
+        return true;
+    }
     client_last_cs = frame->cs & 0xffff;
     client_last_eflags = frame->eflags;
     __sync_fetch_and_add(&client_interrupts[vector], 1);
