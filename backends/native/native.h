@@ -364,7 +364,6 @@ VMI__ROUTINE uint32_t vmi__native_published_apic_read(uint32_t reg);
 VMI__ROUTINE int32_t vmi__native_published_ap_state(const struct vmi_ap_state *state,
                                                     uint32_t apic_id);
 VMI__ROUTINE void vmi__native_published_shutdown(void);
-void vmi__native_published_set_interrupt_mask(void); /* not to be called from C */
 
 /*
  * Rows of vmi__published_calls (runtime/image/published.h) that every library has which is one of a
@@ -372,7 +371,6 @@ void vmi__native_published_set_interrupt_mask(void); /* not to be called from C 
  */
 #define VMI__NATIVE_PUBLISHED_CALLS                                                                \
     {VMI_ORDINAL_SET_GDT, vmi__native_set_gdt_noted}, {VMI_ORDINAL_SET_TR, vmi__native_set_tr_noted}, \
-        {VMI_ORDINAL_SET_INTERRUPT_MASK, vmi__native_published_set_interrupt_mask},                \
         {VMI_ORDINAL_SHUTDOWN, vmi__native_published_shutdown},                                    \
         {VMI_ORDINAL_SET_INITIAL_AP_STATE, vmi__native_published_ap_state},                        \
         {VMI_ORDINAL_APIC_WRITE, vmi__native_published_apic_write}, {                              \

@@ -292,19 +292,6 @@ VMI__ROUTINE uint32_t vmi__native_published_apic_read(uint32_t reg)
     return reach_register(reg) ? vmi__native_apic_read(reg & REGISTER) : 0;
 }
 
-/*
- * SetInterruptMask as its clients have it: they pass all flags that they were given, and popf is one
- * instruction less than telling the mask from the rest. eax: the flags; all registers are kept.
- */
-__asm__(".text\n"
-        ".globl vmi__native_published_set_interrupt_mask\n"
-        ".type vmi__native_published_set_interrupt_mask, @function\n"
-        "vmi__native_published_set_interrupt_mask:\n"
-        "push %eax\n"
-        "popf\n"
-        "ret\n"
-        ".size vmi__native_published_set_interrupt_mask, . - vmi__native_published_set_interrupt_mask");
-
 VMI__ROUTINE void vmi__native_published_shutdown(void)
 {
     vmi__boot.linear_pages = linear_pages();

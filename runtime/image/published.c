@@ -59,10 +59,11 @@ static bool is_bare(uint32_t ordinal)
  *   call.
  * - With PAE they write an entry in one piece and then announce it, without asking whether that is
  *   a call, if setting an entry is one: so the two go together.
- * - Sites that let interrupts in or mask them are patched if the answer is a call, with the
- *   registers that were saved around it. Left alone, each stays a call through a pointer.
+ * - Where a system call enters by SYSENTER interrupts are let in with registers saved around it, which
+ *   an answer by a call replaces as well.
  * - Anything else that the library does by instructions alone these kernels have in their own code.
- *   For a call they would go through a routine of theirs that sorts the arguments first.
+ *   For a call they would go through a routine of theirs that sorts the arguments first, and pad
+ *   its site with one more instruction.
  */
 static uint32_t kind_for_client(uint32_t ordinal)
 {
@@ -85,9 +86,6 @@ static uint32_t kind_for_client(uint32_t ordinal)
             return VMI__ROM_CALL;
         break;
     case VMI_ORDINAL_ENABLE_INTERRUPTS:
-    case VMI_ORDINAL_DISABLE_INTERRUPTS:
-    case VMI_ORDINAL_GET_INTERRUPT_MASK:
-    case VMI_ORDINAL_SET_INTERRUPT_MASK:
     case VMI_ORDINAL_GET_CYCLE_FREQUENCY:
     case VMI_ORDINAL_GET_CYCLE_COUNTER:
     case VMI_ORDINAL_SET_ALARM:
