@@ -65,6 +65,7 @@ bool vmi__backend_serve(void)
     vmi__hyperv_used &= ~(1u << HYPERV__VP_ASSIST);
     if (vmi__hyperv_uses(HYPERV__FREQUENCIES))
         vmi__native_tsc_hz = vmi__rdmsr(HYPERV__MSR_TSC_FREQUENCY);
+    vmi__native_pit_goes_on = true; /* KVM's, where that has this interface */
     if (!vmi__native_serve())
         return false;
     vmi__hyperv_partition_init();

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from ci.backends import backends
 from ci.build import bound_kernel, rom
 from ci.util import BUILD
 from codegen.vmirom import ROM
@@ -118,6 +119,20 @@ def test_image_of_the_next_minor_version_is_taken(run: Run, tmp_path: Path) -> N
     told = {call.ordinal for call in report.calls}
     assert len(told) > 50
     assert not told & {ordinal, NEWER}
+
+
+def test_kernel_none_of_whose_images_is_whole(run: Run, tmp_path: Path) -> None:
+    """Memory went bad, say: the binder itself tells, for no library can."""
+    content = bytearray(bound_kernel("sample").read_bytes())
+    for name in backends():
+        image = rom(name).read_bytes()
+        assert content.count(image) == 1
+        content[content.find(image) + len(image) - 1] ^= 1
+    kernel = tmp_path / "broken-any.elf"
+    kernel.write_bytes(content)
+    outcome, _ = run(HARDWARE, "checks=boot", kernel)
+    assert "vmi: cannot run: the kernel carries no whole provider for this machine" in outcome.console
+    assert "0x13 (refused)" in outcome.end
 
 
 @pytest.mark.parametrize("image", sorted((BUILD / "backends").glob("*.rom")), ids=lambda path: path.stem)
