@@ -89,9 +89,17 @@ class HostSession(Session):
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=options["append"],
-            extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
-                   *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
-                   *options["arguments"].split()),
+            extra=(
+                "-accel",
+                "kvm",
+                "-smp",
+                str(guest.cpus),
+                "-nodefaults",
+                "-no-user-config",
+                *QEMU_END,
+                *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
+                *options["arguments"].split(),
+            ),
         )
         return run_machine(machine, guest, self.logs, live)
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What the ROM costs a kernel that makes its operations as those of the time did (operations.h): what
- * fork and exit, exec, mmap with munmap, and a page fault do to page tables, with the copying, counting
- * and clearing of pages that belongs to it and nothing else of such a kernel. Where the machine's
- * time-stamp counter counts instructions, so do these.
+ * What the ROM costs a kernel that makes its operations as those of the time did (operations.h):
+ * what fork and exit, exec, mmap with munmap, and a page fault do to page tables, with the copying,
+ * counting and clearing of pages that belongs to it and nothing else of such a kernel. Where the
+ * machine's time-stamp counter counts instructions, so do these.
  */
 #include "checks.h"
 #include "operations.h"

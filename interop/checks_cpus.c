@@ -27,9 +27,9 @@ struct cpu {
     uint32_t tss[TSS_SIZE / 4];
     uint16_t tss_selector;
     struct ap_state state;
-    const char *reason;         /* of a check that it has made */
-    volatile bool runs;         /* it has made it */
-    volatile uint32_t starts;   /* with this one */
+    const char *reason;       /* of a check that it has made */
+    volatile bool runs;       /* it has made it */
+    volatile uint32_t starts; /* with this one */
     volatile enum order order;
     volatile uint32_t asked, answered; /* orders */
 } __attribute__((aligned(4096)));

@@ -168,7 +168,7 @@ static const char *periodic(uint32_t wiring, uint32_t vector)
     uint64_t start = client_now(), period = client_fraction(100);
 
     client_set_alarm(wiring | ALARM_PERIODIC | CYCLES_AVAIL,
-              client_call(CALL_GET_CYCLE_COUNTER, CYCLES_AVAIL, 0, 0), period);
+                     client_call(CALL_GET_CYCLE_COUNTER, CYCLES_AVAIL, 0, 0), period);
     REQUIRE(comes(vector, before + 5), "it does not go on");
     REQUIRE(client_now() - start >= 4 * period - period / 64, "it goes off too often");
     client_call(CALL_CANCEL_ALARM, wiring, 0, 0);
@@ -248,7 +248,8 @@ const char *check_alarm_past(void)
     REQUIRE(comes(VECTOR_LVTT, before + 1), "an alarm of the past does not go off");
     /* Halt waits for an alarm. */
     before = client_interrupts[VECTOR_LVTT];
-    client_set_alarm(ALARM_LVTT | ALARM_ONE_SHOT | CYCLES_REAL, client_now() + client_fraction(100), 0);
+    client_set_alarm(ALARM_LVTT | ALARM_ONE_SHOT | CYCLES_REAL, client_now() + client_fraction(100),
+                     0);
     client_call(CALL_HALT, 0, 0, 0);
     client_call(CALL_DISABLE_INTERRUPTS, 0, 0, 0);
     REQUIRE(client_interrupts[VECTOR_LVTT] > before, "Halt returns before the alarm");
@@ -260,7 +261,8 @@ const char *check_cancel(void)
     uint32_t before = client_interrupts[VECTOR_LVTT];
 
     REQUIRE_CALL(CALL_CANCEL_ALARM);
-    client_set_alarm(ALARM_LVTT | ALARM_ONE_SHOT | CYCLES_REAL, client_now() + client_frequency(), 0);
+    client_set_alarm(ALARM_LVTT | ALARM_ONE_SHOT | CYCLES_REAL, client_now() + client_frequency(),
+                     0);
     client_call(CALL_CANCEL_ALARM, ALARM_LVTT, 0, 0);
     client_pass(client_frequency() + client_fraction(4));
     REQUIRE(client_interrupts[VECTOR_LVTT] == before, "it goes off though it is cancelled");

@@ -4,8 +4,9 @@
  * makes the calls that Linux built with CONFIG_VMI makes at boot. Without a ROM it runs by the bare
  * instructions.
  *
- * Words of the command line: `cpus=N` (up to 8) starts further CPUs; `end=shutdown` and `end=reboot`
- * end by that call once every check has passed; `cost` counts instructions and checks nothing else.
+ * Words of the command line: `cpus=N` (up to 8) starts further CPUs; `end=shutdown` and
+ * `end=reboot` end by that call once every check has passed; `cost` counts instructions and checks
+ * nothing else.
  */
 #include "checks.h"
 

@@ -65,18 +65,15 @@ static void call(const void *const *routine, uint32_t eax, uint32_t edx)
 {
     uint32_t ecx = 0;
 
-    __asm__ volatile("call *%3"
-                     : "+a"(eax), "+d"(edx), "+c"(ecx)
-                     : "m"(*routine)
-                     : "memory", "cc");
+    __asm__ volatile("call *%3" : "+a"(eax), "+d"(edx), "+c"(ecx) : "m"(*routine) : "memory", "cc");
 }
 
 #if CLIENT_PAE
-#define VALUE        uint32_t low, uint32_t high
-#define VALUE_WHOLE  (low | (pxe)high << 32)
+#define VALUE       uint32_t low, uint32_t high
+#define VALUE_WHOLE (low | (pxe)high << 32)
 #else
-#define VALUE        uint32_t low
-#define VALUE_WHOLE  low
+#define VALUE       uint32_t low
+#define VALUE_WHOLE low
 #endif
 
 static REGPARM void set_pte(pxe *entry, VALUE)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Operations as the kernels of the time had them: what is sensitive is called through a table of
- * pointers, and at boot each such call is rewritten. Without a ROM it becomes the instruction, nothing,
- * or a direct call of the kernel's own routine. With a ROM the table is filled from the ROM's
- * answers, and only the calls that let interrupts in or mask them are rewritten.
+ * pointers, and at boot each such call is rewritten. Without a ROM it becomes the instruction,
+ * nothing, or a direct call of the kernel's own routine. With a ROM the table is filled from the
+ * ROM's answers, and only the calls that let interrupts in or mask them are rewritten.
  *
  * Facts: Linux 2.6.21 to 2.6.36, arch/x86/kernel/vmi_32.c, paravirt.c and paravirt_patch_32.c.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The Hyper-V library as a ROM of the published API. Clients take the frequency of the cycle counters
- * for that of the TSC, and time their delays by it. So the counters are the reference counter's
- * still, which goes on evenly when the partition moves to another machine, but in cycles of the TSC
- * as it was at boot.
+ * The Hyper-V library as a ROM of the published API. Clients take the frequency of the cycle
+ * counters for that of the TSC, and time their delays by it. So the counters are the reference
+ * counter's still, which goes on evenly when the partition moves to another machine, but in cycles
+ * of the TSC as it was at boot.
  */
 #include "image/published.h"
 #include "hyperv.h"

@@ -370,10 +370,12 @@ VMI__ROUTINE void vmi__native_published_shutdown(void);
  * PC; those that it does otherwise stand before them.
  */
 #define VMI__NATIVE_PUBLISHED_CALLS                                                                \
-    {VMI_ORDINAL_SET_GDT, vmi__native_set_gdt_noted}, {VMI_ORDINAL_SET_TR, vmi__native_set_tr_noted}, \
+    {VMI_ORDINAL_SET_GDT, vmi__native_set_gdt_noted},                                              \
+        {VMI_ORDINAL_SET_TR, vmi__native_set_tr_noted},                                            \
         {VMI_ORDINAL_SHUTDOWN, vmi__native_published_shutdown},                                    \
         {VMI_ORDINAL_SET_INITIAL_AP_STATE, vmi__native_published_ap_state},                        \
-        {VMI_ORDINAL_APIC_WRITE, vmi__native_published_apic_write}, {                              \
+        {VMI_ORDINAL_APIC_WRITE, vmi__native_published_apic_write},                                \
+    {                                                                                              \
         VMI_ORDINAL_APIC_READ, vmi__native_published_apic_read                                     \
     }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The VMware library as a ROM of the published API. Cycles are those of the TSC, as its clients take
- * them to be, at the frequency that the backdoor tells.
+ * The VMware library as a ROM of the published API. Cycles are those of the TSC, as its clients
+ * take them to be, at the frequency that the backdoor tells.
  */
 #include "image/published.h"
 #include "vmware.h"

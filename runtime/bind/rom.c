@@ -111,7 +111,7 @@ static const char *read_calls(struct vmi__rom *rom)
         if (call.ordinal < next)
             return "its calls are not in order";
         if (call.ordinal >= VMI_ORDINALS && !later)
-            return "one of its calls is not of the version of the interface that it names";
+            return "one of its calls is newer than the version that it names";
         next = call.ordinal + 1;
         if (call.kind > VMI__ROM_NOP)
             return "one of its calls is of an unknown kind";

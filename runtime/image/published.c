@@ -59,8 +59,8 @@ static bool is_bare(uint32_t ordinal)
  *   call.
  * - With PAE they write an entry in one piece and then announce it, without asking whether that is
  *   a call, if setting an entry is one: so the two go together.
- * - Where a system call enters by SYSENTER interrupts are let in with registers saved around it, which
- *   an answer by a call replaces as well.
+ * - Where a system call enters by SYSENTER interrupts are let in with registers saved around it,
+ * which an answer by a call replaces as well.
  * - Anything else that the library does by instructions alone these kernels have in their own code.
  *   For a call they would go through a routine of theirs that sorts the arguments first, and pad
  *   its site with one more instruction.
@@ -80,9 +80,9 @@ static uint32_t kind_for_client(uint32_t ordinal)
         return VMI__ROM_JUMP;
     case VMI_ORDINAL_UPDATE_PXE:
     case VMI_ORDINAL_UPDATE_PXE_LONG:
-        if (kind_for_client(ordinal == VMI_ORDINAL_UPDATE_PXE ? VMI_ORDINAL_SET_PXE
-                                                              : VMI_ORDINAL_SET_PXE_LONG) ==
-            VMI__ROM_CALL)
+        if (kind_for_client(ordinal == VMI_ORDINAL_UPDATE_PXE
+                                ? VMI_ORDINAL_SET_PXE
+                                : VMI_ORDINAL_SET_PXE_LONG) == VMI__ROM_CALL)
             return VMI__ROM_CALL;
         break;
     case VMI_ORDINAL_ENABLE_INTERRUPTS:

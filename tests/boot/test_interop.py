@@ -68,7 +68,9 @@ def test_what_operations_cost(
     """In instructions, against the same kernel without a ROM; exact, as the machine is deterministic."""
 
     def count(image: Path | None) -> dict[str, int]:
-        outcome, report = run(place, "cost", client, cpus=1, options=place.rig.instruction_counter, option_rom=image)
+        outcome, report = run(
+            place, "cost", client, cpus=1, options=place.rig.instruction_counter, option_rom=image
+        )
         assert report.failures() == []
         assert outcome.clean, outcome.end
         return {name: int(number) for line in report.notes["cost"] for name, number in [line.split("=")]}

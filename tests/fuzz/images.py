@@ -268,7 +268,7 @@ BROKEN = (
     Broken("newer calls out of order", "its calls are not in order", now_later(NEWER + 1, NEWER)),
     Broken("newer call twice", "its calls are not in order", now_later(NEWER, NEWER)),
     Broken("newer call outside", "one of its calls is outside its text part", now_later(NEWER, target=False)),
-    Broken("newer call in this version", "one of its calls is not of the version of the interface that it names",
+    Broken("newer call in this version", "one of its calls is newer than the version that it names",
            now_later(NEWER, minor=0)),
     Broken("kind", "one of its calls is of an unknown kind", kind_unknown),
     Broken("call outside", "one of its calls is outside its text part", call_outside),

@@ -194,7 +194,9 @@ def test_provider_may_have_more_calls(provider: Loaded) -> None:
     assert provider.slots({0, 129})[0] == ""
 
 
-@pytest.mark.parametrize("ordinals", [(), (NEWER,), (NEWER, NEWER + 1, 0xFFFF), tuple(range(NEWER, NEWER + 200))])
+@pytest.mark.parametrize(
+    "ordinals", [(), (NEWER,), (NEWER, NEWER + 1, 0xFFFF), tuple(range(NEWER, NEWER + 200))]
+)
 def test_provider_of_a_later_minor_version(binder: CDLL, ordinals: tuple[int, ...]) -> None:
     """Calls that nobody here knows are passed over, however many; the others are found as ever."""
     image = bytes(later(synthetic(CALLS), *ordinals))
