@@ -15,7 +15,7 @@ from .build import build
 from .lava import signal
 from .lint import results as lint_results
 from .rig import discover
-from .util import RESULTS, ROOT, progress
+from .util import RESULTS, ROOT, progress, tied
 
 JUNIT = RESULTS / "junit.xml"
 
@@ -33,7 +33,13 @@ def pytest(arguments: Sequence[str], skip: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pytest", f"--junitxml={JUNIT}", "-o", "junit_logging=all"]
     command += arguments or workers()
     environment = {**os.environ, "VMI_SKIP": " ".join(skip)}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    with subprocess.Popen(command, cwd=ROOT, env=environment, preexec_fn=tied()) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            # pytest has had the signal as well, and ends what it has opened.
+            child.wait()
+            raise
 
 
 def cases() -> list[tuple[str, str]]:

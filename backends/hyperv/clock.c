@@ -7,11 +7,7 @@
 #include <hyperv/routines.h>
 #include <native/routines.h>
 
-#define UNITS_PER_SECOND     10000000u
 #define NANOSECONDS_PER_UNIT 100
-
-/* Times further away than this many units (over a century) are as good as never. */
-#define FAR (1ull << 55)
 
 /* Cycles of the TSC are units times this, shifted right by TSC_SHIFT: for up to 10 GHz. */
 #define TSC_SHIFT 22
@@ -61,21 +57,23 @@ uint64_t vmi__hyperv_reference_time(void)
 
 void vmi__hyperv_clock_init(void)
 {
-    tsc_multiplier = (uint32_t)vmi__div64(vmi__native_tsc_hz << TSC_SHIFT, UNITS_PER_SECOND) + 1;
-    units_multiplier = (uint32_t)vmi__div64((uint64_t)(UNITS_PER_SECOND / 1000) << UNITS_SHIFT,
-                                            (uint32_t)vmi__div64(vmi__native_tsc_hz, 1000)) +
-                       1;
+    tsc_multiplier =
+        (uint32_t)vmi__div64(vmi__native_tsc_hz << TSC_SHIFT, HYPERV__UNITS_PER_SECOND) + 1;
+    units_multiplier =
+        (uint32_t)vmi__div64((uint64_t)(HYPERV__UNITS_PER_SECOND / 1000) << UNITS_SHIFT,
+                             (uint32_t)vmi__div64(vmi__native_tsc_hz, 1000)) +
+        1;
 }
 
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units)
 {
     /* Rounded up: an alarm may be late, but not early. */
-    return vmi__scale(units < FAR ? units : FAR, tsc_multiplier, TSC_SHIFT) + 1;
+    return vmi__add_saturating(vmi__scale_saturating(units, tsc_multiplier, TSC_SHIFT), 1);
 }
 
 uint64_t vmi__hyperv_units(uint64_t tsc_cycles)
 {
-    return vmi__scale(tsc_cycles, units_multiplier, UNITS_SHIFT) + 1;
+    return vmi__add_saturating(vmi__scale_saturating(tsc_cycles, units_multiplier, UNITS_SHIFT), 1);
 }
 
 VMI__ROUTINE uint64_t vmi__hyperv_clock_nanoseconds(void)
@@ -87,7 +85,7 @@ VMI__ROUTINE uint64_t vmi__hyperv_clock_nanoseconds(void)
 
 VMI__ROUTINE uint64_t vmi__hyperv_get_cycle_frequency(void)
 {
-    return vmi__hyperv_uses(HYPERV__REFERENCE_COUNTER) ? UNITS_PER_SECOND
+    return vmi__hyperv_uses(HYPERV__REFERENCE_COUNTER) ? HYPERV__UNITS_PER_SECOND
                                                        : vmi__native_get_cycle_frequency();
 }
 

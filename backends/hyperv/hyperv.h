@@ -54,6 +54,7 @@ void vmi__hyperv_describe(void);
 struct vmi__hyperv_cpu {
     struct hyperv__flush flush;
     uint64_t alarm_expiry, alarm_period; /* of the alarm wired to LVTT */
+    uint64_t alarm_due;                  /* when its timer goes off */
     uint32_t timer_config;               /* as it was last written to the timer */
     volatile uint32_t lvtt;              /* as the kernel has last written it; at first 0 */
     uint32_t spins;                      /* waits since the hypervisor was last told of one */
@@ -93,6 +94,8 @@ bool vmi__hyperv_exist(uint32_t mask, uint32_t base);
 
 /* ---- clock.c --------------------------------------------------------------------------------- */
 
+#define HYPERV__UNITS_PER_SECOND 10000000u
+
 extern struct hyperv__reference_tsc vmi__hyperv_reference_tsc;
 
 /* Units of 100 ns since the partition was made. Only if the reference counter is used. */
@@ -101,7 +104,10 @@ uint64_t vmi__hyperv_reference_time(void);
 /* Prepares the way from reference time to cycles of the TSC, whose frequency is known. */
 void vmi__hyperv_clock_init(void);
 
-/* Cycles of the TSC in so many units, or a few more; and the other way. */
+/*
+ * Cycles of the TSC in so many units, or a few more, and the other way; UINT64_MAX for what has no
+ * room.
+ */
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units);
 uint64_t vmi__hyperv_units(uint64_t tsc_cycles);
 

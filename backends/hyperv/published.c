@@ -50,7 +50,7 @@ static VMI__ROUTINE void set_alarm(uint32_t flags, uint64_t expiry, uint64_t per
         /* Rounded up and counted from a later reading: an alarm may be late, but not early. */
         now = get_cycle_counter(flags & VMI_ALARM_COUNTER_MASK);
         expiry = expiry > now ? vmi__hyperv_units(expiry - now) : 0;
-        expiry += vmi__hyperv_reference_time();
+        expiry = vmi__add_saturating(vmi__hyperv_reference_time(), expiry);
         period = period ? vmi__hyperv_units(period) : 0;
     }
     vmi__hyperv_set_alarm(flags, expiry, period);
@@ -65,7 +65,6 @@ bool vmi__backend_serve(void)
     vmi__hyperv_used &= ~(1u << HYPERV__VP_ASSIST);
     if (vmi__hyperv_uses(HYPERV__FREQUENCIES))
         vmi__native_tsc_hz = vmi__rdmsr(HYPERV__MSR_TSC_FREQUENCY);
-    vmi__native_pit_goes_on = true; /* KVM's, where that has this interface */
     if (!vmi__native_serve())
         return false;
     vmi__hyperv_partition_init();
