@@ -88,7 +88,9 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) 
                 outcome = session.run(guest, live=lambda line: print(line, flush=True))
                 write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
                 report = ktap.parse(outcome.console)
-                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
+                row = figure.Row(
+                    configuration, backend, on, rig.facts(outcome), outcome, report, rig.hypercall_goals
+                )
                 rows.append(row)
                 if row.failures:
                     show_failure(outcome, row.failures)

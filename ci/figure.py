@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class Row:
     """What the rig adds."""
     outcome: Outcome
     report: Report
+    goals: Mapping[str, int] = field(default_factory=dict)
+    """Of hypercalls per round of a workload (ci.rig.Rig.hypercall_goals)."""
 
     @property
     def failures(self) -> list[str]:
@@ -57,6 +60,10 @@ class Row:
         ran += [f"{name} {value}" for name, value in self.facts.items()]
         if self.configuration.limited:
             ran.append(f"only the {self.configuration.kernel} kernel, because {self.configuration.limited}")
+        rounds = [
+            f"{each.name} {beside_goal(each.per_round, self.goals.get(each.name))}"
+            for each in report.workloads
+        ]
         bound = {}
         if self.binding:
             bound = {
@@ -72,6 +79,7 @@ class Row:
             "checks": checks if not self.failures else f"FAILED: {self.failures[0]} ({checks})",
             "calls by kind": ", ".join(f"{kind} {count}" for kind, count in report.by_kind().items()) or "-",
             "hypercalls": ", ".join(hypercalls) or "-",
+            "hypercalls per": ", ".join(rounds) or "-",
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,9 +99,18 @@ class Row:
             "checks": [vars(test) for test in report.tests],
             "calls": [vars(call) for call in report.calls],
             "hypercalls": [vars(hypercall) for hypercall in report.hypercalls],
+            "workloads": [{**vars(each), "goal": self.goals.get(each.name)} for each in report.workloads],
             **as_dict(self.outcome),
             "console": self.outcome.console,
         }
+
+
+def beside_goal(hypercalls: float, goal: int | None) -> str:
+    """Hypercalls per round of a workload as tables have them: with the goal, and whether it is missed."""
+    text = f"{hypercalls:.2f}".rstrip("0").rstrip(".")
+    if goal is None:
+        return text
+    return f"{text} ({f'goal {goal}' if hypercalls <= goal else f'MISSES its goal of {goal}'})"
 
 
 def kernel_objects(kernel: str = "sample") -> dict[str, str]:

@@ -67,6 +67,7 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
         (f"lint.{name}", "pass" if clean else "fail") for name, clean in lint_results().items()
     ]  # fmt: skip
     build()
+    build("languages")
     status = pytest(arguments, skipped)
     done += cases()
     if lava:
