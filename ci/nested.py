@@ -51,6 +51,11 @@ FIRMWARE = {
 }
 PROBE_SECONDS = 5
 
+WITHOUT_VAPIC = "-global kvm-apic.vapic=off"
+"""An argument of QEMU in the rig. Else it reads and writes back the state of a guest that writes its task
+priority, with a TSS for which the emulated SVM ends its machine at the next way into the kernel
+(`fatal: invalid tss type`, QEMU 7.2)."""
+
 UART, VIRTIO = "16550", "virtio"
 CONSOLES = {
     UART: "-serial stdio",
@@ -84,9 +89,17 @@ class HostSession(Session):
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=options["append"],
-            extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
-                   *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
-                   *options["arguments"].split()),
+            extra=(
+                "-accel",
+                "kvm",
+                "-smp",
+                str(guest.cpus),
+                "-nodefaults",
+                "-no-user-config",
+                *QEMU_END,
+                *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
+                *options["arguments"].split(),
+            ),
         )
         return run_machine(machine, guest, self.logs, live)
 
@@ -100,6 +113,7 @@ class NestedSession(ControlSession):
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         options = self.rig.options(guest)
+        options["arguments"] += f" {WITHOUT_VAPIC}"
         if guest.option_rom:
             options["arguments"] += f" -option-rom /guests/{guest.option_rom.name}"
         console = options["console"]

@@ -15,7 +15,6 @@ Parent: Any = rig_class("native")
 class BackendRig(Parent):  # type: ignore[misc]  # known only when it runs
     configurations = (Configuration("vmware", "VMware backdoor"),)
     machine = "pc,vmport=on"
-    option_roms = False
 
     def describe(self) -> dict[str, str]:
         return {
