@@ -48,20 +48,17 @@ def without_repetitions(hypercalls: Sequence[Hypercall]) -> list[Hypercall]:
 class PvSession(XlSession):
     """In the rig, with a witness: the outer QEMU's exception log, on only while the guest runs."""
 
-    def _monitor(self, command: str) -> None:
-        self.strategy.qemu.monitor_command("human-monitor-command", {"command-line": command})
-
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         if not guest.witness:
             return super().run(guest, live)
-        interrupts = self.scratch / "int.log"
+        interrupts = self.control.share / "int.log"
         interrupts.write_bytes(b"")
-        self._monitor(f"logfile {interrupts}")
-        self._monitor("log int")
+        self.control.monitor(f"logfile {interrupts}")
+        self.control.monitor("log int")
         try:
             outcome = super().run(guest, live)
         finally:
-            self._monitor("log none")
+            self.control.monitor("log none")
         outcome.witness = without_repetitions(software_interrupts(interrupts, PV_HYPERCALL))
         rings = Counter(f"cpl {each.privilege} cs {each.selector:#x}" for each in outcome.witness)
         outcome.evidence["int82"] = [f"{ring}: {count}" for ring, count in sorted(rings.items())]
