@@ -140,7 +140,7 @@ def in_rigs(results: Results, chosen: Sequence[tuple[str, Configuration]], rigs:
         counts = rig.count_instructions()
         images = bindings(backend)
         # Where time has no meaning but its own, bindings are told apart by instructions only.
-        with rig.steady_session(list(images.values()), LOGS) as session:
+        with rig.steady_session(LOGS) as session:
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
                 for binding, kernel in images.items():
                     Place(configuration, rig, session, counts, results).measure(binding, kernel)

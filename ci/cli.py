@@ -15,17 +15,21 @@ from .util import ROOT, UserError
 HELP = """\
 VMI SDK: one kernel for hardware and every hypervisor
 
-  ./vmi boot [NAME…] [--append STR] [--json FILE] [--lava]
+  ./vmi boot [NAME…] [--append STR] [--console] [--json FILE] [--lava]
                           boot the sample kernel in every configuration, or in those named, and print
-                          a table of them; --append adds to the kernel's command line
-  ./vmi run NAME KERNEL [--append STR] [--cpus N] [--deadline SECONDS]
-                          run a kernel of yours in a configuration; 0 if it ends itself as passed
+                          a table of them; --append adds to the kernel's command line, --console shows
+                          the consoles
+  ./vmi run NAME KERNEL… [--append STR] [--cpus N] [--memory MIB] [--deadline SECONDS]
+            [--initrd FILE] [--module 'FILE ARGUMENT…']… [--rom FILE] [--stdin FILE|-] [--interactive]
+            [--expect REGEX]… [--fail REGEX]… [--all-lines]
+                          run kernels of yours in a configuration, ELF files or Linux's bzImage; 0 if each
+                          ends itself as passed, or writes what is expected (docs/run.md)
   ./vmi lab PLACE KERNEL --tftp FOLDER [--append STR] [--environment FILE] [--deadline SECONDS]
                           run a kernel on a machine of a lab, by labgrid (docs/lab.md)
   ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
                           lint and all tests, or the tests that pytest's arguments choose; --skip
                           leaves a configuration out; --lava prints results as LAVA signals as well
-  ./vmi conformance [NAME…] [--lava]
+  ./vmi conformance [NAME…] [--console] [--lava]
                           hold libraries to the specification and to what they declare, call by call
   ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
                           begin a backend: a folder that builds and boots as the one it inherits from
@@ -62,23 +66,41 @@ def _boot(words: list[str]) -> int:
     parser.add_argument("--append", default="")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--lava", action="store_true")
+    parser.add_argument("--console", action="store_true")
     options = parser.parse_args(words)
     from .boot import boot
 
-    return boot(options.names, options.append, options.json, options.lava)
+    return boot(options.names, options.append, options.json, options.lava, options.console)
 
 
 def _run(words: list[str]) -> int:
     parser = _Parser(prog="vmi run", add_help=False)
     parser.add_argument("name")
-    parser.add_argument("kernel", type=Path)
+    parser.add_argument("kernels", type=Path, nargs="+")
     parser.add_argument("--append", default="")
     parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=64)
+    parser.add_argument("--module", action="append", default=[])
+    parser.add_argument("--initrd")
+    parser.add_argument("--rom", type=Path)
+    parser.add_argument("--stdin", default="")
+    parser.add_argument("--interactive", action="store_true")
+    parser.add_argument("--expect", action="append", default=[])
+    parser.add_argument("--fail", action="append", default=[])
+    parser.add_argument("--all-lines", action="store_true")
     parser.add_argument("--deadline", type=float, default=90.0)
     options = parser.parse_args(words)
-    from .boot import run
+    from .run import Wanted, file, module, pattern, run
 
-    return run(options.name, options.kernel, options.append, options.cpus, options.deadline)
+    loaded = [(file(Path(options.initrd), "initial RAM disk"), "")] if options.initrd else []
+    loaded += [module(text) for text in options.module]
+    rom = file(options.rom, "ROM") if options.rom else None
+    expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
+    wanted = Wanted(
+        options.append, options.cpus, options.memory, options.deadline, loaded, rom, options.stdin,
+        options.interactive, expect, fail, options.all_lines,
+    )  # fmt: skip
+    return run(options.name, options.kernels, wanted)
 
 
 def _lab(words: list[str]) -> int:
@@ -100,10 +122,11 @@ def _conformance(words: list[str]) -> int:
     parser = _Parser(prog="vmi conformance", add_help=False)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--lava", action="store_true")
+    parser.add_argument("--console", action="store_true")
     options = parser.parse_args(words)
     from .conformance import conformance
 
-    return conformance(options.names, options.lava)
+    return conformance(options.names, options.lava, options.console)
 
 
 def _new_backend(words: list[str]) -> int:

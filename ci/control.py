@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 NUDGE_SECONDS = 3.0
 """After so much silence of a running guest its rig gets an empty line. QEMU's TCG now and then loses an
 interrupt request that comes while it enters or leaves a nested guest, the rig's kernel with it its tick, and
-any further interrupt makes the local APIC ask again; the serial port's is one. A command that is not
-acknowledged is sent again after as much."""
+any further interrupt makes the local APIC ask again; the serial port's is one."""
+
+AGAIN_SECONDS = 1.0
+"""After so much silence a command that is not acknowledged is sent again."""
 
 COMMAND_SECONDS = 90.0
 """After so much without an acknowledgement the rig is lost."""
@@ -97,7 +99,7 @@ class Control:
     def start(self, seconds: float) -> dict[str, list[str]]:
         """Wait until the rig is up; what it said on the way."""
         frames: dict[str, list[str]] = {}
-        for tag, said in self._frames(seconds, None):
+        for tag, said in self._frames(seconds, NUDGE_SECONDS):
             frames.setdefault(tag, []).append(said)
             if tag == "ready":
                 break
@@ -105,33 +107,31 @@ class Control:
 
     def command(self, word: str, argument: str = "-") -> None:
         """Have the rig take a command, however often it has to be sent."""
-        if not argument.isprintable() or " " in argument:
+        if not re.fullmatch(r"[\w./-]+", argument):
             raise UserError(f"not for a rig's command line: {argument!r}", 2)
         self.commands += 1
         line = signed(f"{self.commands} {word} {argument}")
         self._send(line)
-        for tag, said in self._frames(COMMAND_SECONDS, line):
+        for tag, said in self._frames(COMMAND_SECONDS, AGAIN_SECONDS):
             if tag == "ack" and said == str(self.commands):
                 return
-            if tag == "again":
+            if tag in ("", "again"):
                 self._send(line)
 
     def _send(self, line: str) -> None:
         # What may be left of a line that lost its end is ended first.
         self.strategy.qemu.sendline("\n" + line)
 
-    def _frames(self, seconds: float, resend: str | None) -> Iterator[tuple[str, str]]:
-        """The rig's lines as they come; in silence `resend` is sent again, and `("", "")` comes. Without end
-        but by an error: RigSilent after so many seconds."""
+    def _frames(self, seconds: float, silence: float) -> Iterator[tuple[str, str]]:
+        """The rig's lines as they come, as tags and texts; `("", "")` after so much silence. It ends by an error
+        only, RigSilent after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
             try:
-                line = self.strategy.line(max(0.1, min(left, NUDGE_SECONDS)))
+                line = self.strategy.line(max(0.1, min(left, silence)))
             except TimeoutError:
-                if left > NUDGE_SECONDS:
-                    if resend is not None:
-                        self._send(resend)
+                if left > silence:
                     yield "", ""
                     continue
                 self._where()
@@ -227,9 +227,12 @@ class Control:
         stream: socket.socket | None = None
         stopping = False
         self.command(word, folder.name)
-        for tag, said in self._frames(seconds, ""):
+        for tag, said in self._frames(seconds, NUDGE_SECONDS):
+            # The line may be lost; the file is not.
             if (tag == "done" and said == folder.name) or (not tag and done.exists()):
                 break
+            if not tag:
+                self._send("")
             if tag != "console":
                 continue
             if terminal and stream is None:
@@ -238,6 +241,8 @@ class Control:
             if live and live(said) and not stopping:
                 stopping = True
                 self.command("stop")
+                if done.exists():
+                    break
         spent = time.monotonic() - started
         if stream:
             stream.close()

@@ -50,9 +50,9 @@ run_guest() {
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
             -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} -monitor none -no-reboot \
             -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
-            ${opt_modules:+-initrd "$opt_modules"} <&5
+            ${opt_modules:+-initrd "$opt_modules"} <&5 >>"$console" 2>&1
         echo $? >/run/status
-    } >>"$console" 2>&1 7>&- 8>&- &
+    } 2>/dev/null 7>&- 8>&- & # this shell's own word on a QEMU that is killed is nothing of the guest's
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
     # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
     counters=

@@ -16,7 +16,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +151,7 @@ class NestedRig(LinuxRig):
     """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for
     the nested rig alone, `console`: `16550` or `virtio`."""
 
+    own_lines = re.compile(r"qemu(-system-\w+)?: ")
     option_roms = True
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
@@ -262,7 +263,7 @@ class NestedRig(LinuxRig):
         return []
 
     @contextlib.contextmanager
-    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+    def session(self, logs: Path) -> Iterator[Session]:
         if not self.refusal:
             yield HostSession(self, logs)
             return

@@ -117,6 +117,9 @@ class Configuration:
     """Why whole kernels cannot run in this way here; empty if they can. Tests of whole kernels leave a
     limited configuration out."""
 
+    wide_options: Mapping[str, str] | None = None
+    """Options of 64-bit kernels, which are not limited then; None if theirs are the same."""
+
     @property
     def kernel(self) -> str:
         """The kernel of the figure's row."""
@@ -148,16 +151,15 @@ class SteadySession(Session):
     processors have been seen to lose an interrupt of the rig's own kernel. A guest that hangs is another
     matter: the rig ends it and lives on."""
 
-    def __init__(self, rig: Rig, kernels: Sequence[Path], logs: Path) -> None:
+    def __init__(self, rig: Rig, logs: Path) -> None:
         self.rig = rig
-        self.kernels = kernels
         self.logs = logs
         self.stack = contextlib.ExitStack()
         self.session = self._open()
 
     def _open(self) -> Session:
         self.stack.close()
-        return self.stack.enter_context(self.rig.session(self.kernels, self.logs))
+        return self.stack.enter_context(self.rig.session(self.logs))
 
     @property
     def broken(self) -> str:
@@ -188,6 +190,8 @@ class Rig(abc.ABC):
     other_consoles: Mapping[str, int] = {}
     """What else a guest's console can be (its option `console`), and how many KiB that carries in a test's
     time, each way."""
+    own_lines = re.compile("(?!)")
+    """What the hypervisor itself writes on a guest's console, by how such lines begin; nothing if it does not."""
     option_roms = False
     """Whether guests can be given one (`Guest.option_rom`)."""
     witnesses = False
@@ -199,9 +203,9 @@ class Rig(abc.ABC):
         self.report = report
 
     @contextlib.contextmanager
-    def steady_session(self, kernels: Sequence[Path], logs: Path) -> Iterator[SteadySession]:
+    def steady_session(self, logs: Path) -> Iterator[SteadySession]:
         """`session`, opened anew where the rig itself falls silent."""
-        session = SteadySession(self, kernels, logs)
+        session = SteadySession(self, logs)
         try:
             yield session
         finally:
@@ -220,10 +224,8 @@ class Rig(abc.ABC):
         """What guests run on, component by component, with versions; after `prepare`."""
 
     @abc.abstractmethod
-    def session(
-        self, kernels: Sequence[Path], logs: Path
-    ) -> contextlib.AbstractContextManager[Session]:
-        """Open the rig with these kernels at hand; logs go to the folder `logs`."""
+    def session(self, logs: Path) -> contextlib.AbstractContextManager[Session]:
+        """Open the rig; logs go to the folder `logs`."""
 
     def count_instructions(self) -> bool:
         """After `prepare`: whether guests' time-stamp counters count instructions, with `instruction_counter`

@@ -8,6 +8,7 @@ import fcntl
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,9 +27,28 @@ class UserError(Exception):
         self.status = status
 
 
+SCREEN = threading.RLock()
+"""Held by whoever writes on the terminal."""
+
+around: list[tuple[Callable[[], None], Callable[[], None]]] = []
+"""What takes the line away that a terminal shows last, and draws it again (ci/status.py)."""
+
+
+@contextlib.contextmanager
+def above() -> Iterator[None]:
+    """Write lines above that one."""
+    with SCREEN:
+        if around:
+            around[-1][0]()
+        yield
+        if around:
+            around[-1][1]()
+
+
 def progress(message: str) -> None:
     """One line of progress, on stderr so that results stay alone on stdout."""
-    print(f"vmi: {message}", file=sys.stderr, flush=True)
+    with above():
+        print(f"vmi: {message}", file=sys.stderr, flush=True)
 
 
 def cache_dir() -> Path:

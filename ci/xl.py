@@ -224,6 +224,8 @@ class XlRig(LinuxRig):
     modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc")
     module_paths = ("*/drivers/xen/*",)
 
+    own_lines = SHIM_LINE
+
     session_type: type[XlSession] = XlSession
 
     accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
@@ -293,7 +295,7 @@ class XlRig(LinuxRig):
         return {"domain type": said["type"] + (" with pvshim" if shim else "")}
 
     @contextlib.contextmanager
-    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+    def session(self, logs: Path) -> Iterator[Session]:
         if self.host is not None:
             yield HostSession(self, logs)
             return

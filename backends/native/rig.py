@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ci.rig import (
@@ -71,5 +71,5 @@ class BackendRig(Rig):
         return {"machine": "PC (pc, TCG)", "qemu": shown.split()[3]}
 
     @contextlib.contextmanager
-    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+    def session(self, logs: Path) -> Iterator[Session]:
         yield PcSession(self.machine, logs)

@@ -47,5 +47,5 @@ class BackendRig(XlRig):
         if limited:
             options = {"config": "nopae"}
             self.configurations = (
-                Configuration("xen_pvh", "Xen, PVH without PAE", options, limited=limited),
+                Configuration("xen_pvh", "Xen, PVH without PAE", options, limited, {"config": "pvh"}),
             )

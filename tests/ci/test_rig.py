@@ -66,7 +66,7 @@ class SmallRig(rig.LinuxRig):
     def describe(self) -> dict[str, str]:
         return {}
 
-    def session(self, kernels: object, logs: Path) -> object:  # type: ignore[override]
+    def session(self, logs: Path) -> object:  # type: ignore[override]
         raise AssertionError("never opened here")
 
     def inputs(self) -> list[Path]:
@@ -163,7 +163,7 @@ class TiredRig(SmallRig):
         self.closed = 0
 
     @contextlib.contextmanager
-    def session(self, kernels: object, logs: Path) -> Iterator[rig.Session]:  # type: ignore[override]
+    def session(self, logs: Path) -> Iterator[rig.Session]:
         self.opened += 1
         try:
             yield TiredSession(self)
@@ -184,7 +184,7 @@ class TiredSession(rig.Session):
 def test_a_rig_that_stands_still_is_opened_anew_once(tmp_path: Path) -> None:
     guest = rig.Guest(tmp_path / "kernel", "guest")
     tired = TiredRig([0, 1, 0, 1, 1])
-    with tired.steady_session([], tmp_path) as session:
+    with tired.steady_session(tmp_path) as session:
         assert session.run(guest).clean
         assert tired.said == []
         assert session.run(guest).clean

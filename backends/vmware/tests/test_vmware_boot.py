@@ -51,7 +51,7 @@ def test_backdoor_with_frequencies(place: Place, tmp_path: Path) -> None:
     kernel = kernels("sample")[place.backend]
     rig = Nested(place.backend, progress)
     rig.prepare()
-    with rig.session([kernel], tmp_path) as session:
+    with rig.session(tmp_path) as session:
         outcome = session.run(Guest(kernel, "vmware-frequencies", cpus=2, deadline=90))
     assert outcome.clean, outcome.end
     assert ktap.parse(outcome.console).failures() == []

@@ -107,7 +107,7 @@ def overlooking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     xen[found[0].start(1)] &= ~ACCESSED
     (folder / "xen").write_bytes(xen)
     rig.image = Image(folder, rig.image.versions)
-    with rig.session([kernels(kernel)[NAME] for kernel in WHOLE], RESULTS / "test/overlooking") as session:
+    with rig.session(RESULTS / "test/overlooking") as session:
         yield session
 
 
