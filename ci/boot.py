@@ -38,8 +38,8 @@ def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Config
 def show_failure(
     outcome: Outcome, failures: Sequence[str], whole: bool = False, tail: bool = True
 ) -> None:
-    """What a person needs to find out why a guest failed; with the end of its console, all of it, or nothing of
-    it, where it has been seen."""
+    """What a person needs to find out why a guest failed; with the end of its console, or all of it, or
+    nothing where it has been seen."""
     lines = outcome.console.splitlines()
     last = lines if whole else lines[-TAIL:]
     with above():

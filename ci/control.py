@@ -123,8 +123,8 @@ class Control:
         self.strategy.qemu.sendline("\n" + line)
 
     def _frames(self, seconds: float, silence: float) -> Iterator[tuple[str, str]]:
-        """The rig's lines as they come, as tags and texts; `("", "")` after so much silence. It ends by an error
-        only, RigSilent after `seconds`."""
+        """The rig's lines as they come, as tags and texts; `("", "")` after so much silence. It ends by an
+        error only, RigSilent after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()

@@ -148,7 +148,7 @@ def columns(row: Row) -> dict[str, str]:
     }  # fmt: skip
 
 
-TO_THE_LEFT = ("configuration", "bound to", "kernel", "verdict")
+TO_THE_LEFT = ("configuration", "bound to", "kernel", "verdict", "tests")
 
 
 def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:

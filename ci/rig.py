@@ -191,7 +191,7 @@ class Rig(abc.ABC):
     """What else a guest's console can be (its option `console`), and how many KiB that carries in a test's
     time, each way."""
     own_lines = re.compile("(?!)")
-    """What the hypervisor itself writes on a guest's console, by how such lines begin; nothing if it does not."""
+    """How lines begin that the hypervisor itself writes on a guest's console; by default it writes none."""
     option_roms = False
     """Whether guests can be given one (`Guest.option_rom`)."""
     witnesses = False

@@ -108,7 +108,7 @@ def terminal(wanted: Wanted) -> Iterator[Terminal | None]:
     """What is joined to the console of the guests."""
     if wanted.interactive:
         if not sys.stdin.isatty():
-            raise UserError("--interactive joins a terminal, and standard input is none; --stdin FILE types", 2)
+            raise UserError("--interactive needs a terminal as standard input; --stdin FILE does not", 2)
         progress("the console is joined to this terminal; Control-] ends it")
         joined = Joined()
         before = termios.tcgetattr(joined.input)
@@ -156,8 +156,8 @@ class Watch:
         return left or bool(self.found) or bool(self.wanted.expect and not self.missing)
 
     def failures(self, outcome: Outcome) -> list[str]:
-        """Why this kernel has not passed. What is expected decides alone where it is said; else the machine has to
-        have ended as a passing kernel ends it, with no test of a KTAP report failed."""
+        """Why this kernel has not passed. What is expected decides alone where it is said; else the machine has
+        to have ended as a passing kernel ends it, with no test of a KTAP report failed."""
         if self.found:
             return self.found[:1]
         if self.wanted.expect:
@@ -176,7 +176,7 @@ def options_for(configuration: Configuration, kernel: Path) -> tuple[dict[str, s
 
 
 def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
-    """Run kernels one after the other in one configuration; their consoles on standard output. 0 if all passed."""
+    """Run kernels one after the other in one configuration, consoles on standard output; 0 if all passed."""
     rigs = discover(progress)
     chosen = choose(rigs, [name])
     if len(chosen) != 1:
@@ -191,19 +191,20 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
         if limited:
             progress(f"{name} is limited here: only kernels without page tables run, because {limited}")
     failed = 0
-    with rig.steady_session(LOGS) as session, terminal(wanted) as joined:
+    with rig.steady_session(LOGS) as session:
         for kernel in kernels:
             several = len(kernels) > 1
             if several:
                 progress(f"{name}: {kernel.name}")
-            watch = Watch(wanted, rig, joined)
             log = f"{configuration.name}-{kernel.stem}" if several else configuration.name
-            guest = Guest(
-                kernel, log, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
-                options_for(configuration, kernel)[0], terminal=joined, modules=wanted.modules,
-                option_rom=wanted.rom,
-            )  # fmt: skip
-            outcome = session.run(guest, watch.line)
+            with terminal(wanted) as joined:
+                watch = Watch(wanted, rig, joined)
+                guest = Guest(
+                    kernel, log, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
+                    options_for(configuration, kernel)[0], terminal=joined, modules=wanted.modules,
+                    option_rom=wanted.rom,
+                )  # fmt: skip
+                outcome = session.run(guest, watch.line)
             write_if_changed(LOGS / f"{log}.guest.log", outcome.console + "\n")
             failures = watch.failures(outcome)
             if failures:

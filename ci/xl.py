@@ -14,9 +14,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from . import initramfs, packages
 from .console import lines
@@ -31,6 +33,7 @@ from .rig import (
     Machine,
     Outcome,
     Session,
+    Terminal,
 )  # fmt: skip
 from .util import ROOT, UserError
 
@@ -161,7 +164,7 @@ class HostSession(Session):
         log = self.logs / f"{guest.name}.console.log"
         started = time.monotonic()
         frames: dict[str, list[str]] = {}
-        shown = 0
+        shown = passed = 0
         with open(log, "wb") as out, open(self.logs / f"{guest.name}.xl.log", "w+") as said:
             creating = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
             # xl console waits for the domain's console and ends with the domain.
@@ -175,11 +178,18 @@ class HostSession(Session):
                     frames["type"] = [
                         line for line in said_by_xl("list", "-l", name) if re.search('"(type|pvshim)":', line)
                     ]
-                if guest.typed and console and not typist and b"# input ready" in log.read_bytes():
+                written = log.read_bytes()
+                if guest.typed and console and not typist and b"# input ready" in written:
                     typist = subprocess.Popen(["cat", str(guest.typed)], stdout=console.stdin)
+                if guest.terminal and console and console.stdin and written:
+                    if not passed:
+                        threading.Thread(
+                            target=_type, args=(guest.terminal, console.stdin), daemon=True
+                        ).start()
+                    guest.terminal.write(written[passed:])
+                    passed = len(written)
                 # Whole lines as they come; the rest is shown at the end.
-                written = log.read_bytes() if live else b""
-                for line in lines(written[: written.rfind(b"\n") + 1])[shown:]:
+                for line in lines(written[: written.rfind(b"\n") + 1] if live else b"")[shown:]:
                     shown += 1
                     if live and live(line):
                         frames["stopped"] = ["as asked"]
@@ -211,6 +221,14 @@ class HostSession(Session):
             guest, "\n".join(console_lines), clean, end, advice, time.monotonic() - started,
             shlex.join(command), log, frames,
         )  # fmt: skip
+
+
+def _type(terminal: Terminal, console: IO[bytes]) -> None:
+    """What is typed at a terminal, as long as the domain is there."""
+    with contextlib.suppress(OSError, ValueError):
+        while data := terminal.read():
+            console.write(data)
+            console.flush()
 
 
 class XlRig(LinuxRig):
