@@ -57,13 +57,14 @@ def show_failure(
 
 
 def once(report: Progress) -> Progress:
-    """Says each line once: several rigs have the same reasons."""
+    """Says each line once, for several rigs have the same reasons; and not too long ones."""
     said: set[str] = set()
 
     def say(line: str) -> None:
         if line not in said:
             said.add(line)
-            report(line)
+            for part in figure.wrapped(line, "    ", figure.WIDTH - len("vmi: ")):
+                report(part)
 
     return say
 
@@ -84,7 +85,8 @@ def watched(session: Session, guest: Guest, name: str, console: bool) -> Outcome
 
 def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, console: bool = False) -> int:
     """The figure; with the name `any` among others, by the one kernel that binds itself when it starts."""
-    rigs = discover(once(progress))
+    report = once(progress)
+    rigs = discover(report)
     bound = BOUND in names
     chosen = choose(rigs, [name for name in names if name != BOUND])
     if not chosen:
@@ -95,7 +97,7 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, 
         own = [configuration for name, configuration in chosen if name == backend]
         for configuration in own if bound else []:
             if configuration.limited:
-                progress(f"not {configuration.name}, because {configuration.limited}")
+                report(f"not {configuration.name}, because {configuration.limited}")
         own = [configuration for configuration in own if not (bound and configuration.limited)]
         if not own:
             continue
@@ -114,7 +116,7 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, 
                 session = stack.enter_context(rig.steady_session(RESULTS / "boot"))
             for configuration in own:
                 if configuration.limited:
-                    progress(
+                    report(
                         f"{configuration.name}: only the {configuration.kernel} kernel, "
                         f"because {configuration.limited}"
                     )
@@ -127,10 +129,10 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, 
                 )  # fmt: skip
                 outcome = watched(session, guest, configuration.name, console)
                 write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
-                report = ktap.parse(outcome.console)
-                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
+                seen = ktap.parse(outcome.console)
+                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, seen)
                 rows.append(row)
-                checks = f"{report.count('pass')} checks passed" if not row.failures else "FAILED"
+                checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
                 progress(f"{configuration.name}: {checks} in {outcome.seconds:.1f} s")
                 if row.failures:
                     show_failure(outcome, row.failures, whole=True, tail=not console)

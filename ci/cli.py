@@ -43,8 +43,9 @@ VMI SDK: one kernel for hardware and every hypervisor
                           folder of another project; `any` is what lets a kernel bind itself
   ./vmi report [--results DIR] [--output FILE]
                           one HTML page of what the last runs have left in results/
-  ./vmi iso [--append STR] [--output FILE]
-                          a disc and disk image of the kernel that binds itself, for QEMU or a PC
+  ./vmi iso [KERNEL] [--append STR] [--output FILE]
+                          a disc and disk image of the kernel that binds itself, or of one of yours, for
+                          QEMU or a PC
   ./vmi build             build all libraries and kernels into build/
   ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
   ./vmi bench [NAME…] [--quick] [--json FILE]
@@ -161,12 +162,13 @@ def _vendor(words: list[str]) -> int:
 
 def _iso(words: list[str]) -> int:
     parser = _Parser(prog="vmi iso", add_help=False)
+    parser.add_argument("kernel", type=Path, nargs="?")
     parser.add_argument("--append", default="")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(words)
     from .iso import iso
 
-    return iso(options.append, options.output)
+    return iso(options.append, options.output, options.kernel)
 
 
 def _report(words: list[str]) -> int:

@@ -124,9 +124,10 @@ WIDTH = 100
 """Columns that what is printed for people stays within."""
 
 
-def wrapped(text: str, indent: str = "") -> list[str]:
+def wrapped(text: str, indent: str, width: int = WIDTH) -> list[str]:
+    """A text's lines, all but the first with an indentation."""
     return textwrap.wrap(
-        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 

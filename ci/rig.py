@@ -166,6 +166,8 @@ class SteadySession(Session):
         return str(getattr(self.session, "broken", ""))
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        if self.broken:  # by a guest before
+            self.session = self._open()
         try:
             return self.session.run(guest, live)
         except RigSilent as silence:
@@ -355,15 +357,21 @@ STOPPED = (False, "stopped while it ran, as asked", "what was waited for came be
 XLF_KERNEL_64 = 1
 
 
+def is_linux(kernel: bytes) -> bool:
+    """Whether a kernel is a bzImage of Linux (Documentation/arch/x86/boot.rst: `HdrS` at 0x202)."""
+    return kernel[0x202:0x206] == b"HdrS"
+
+
 def is_wide(kernel: Path) -> bool:
-    """Whether a kernel wants a 64-bit processor: an ELF file of that class, or a bzImage that says so
-    (Linux, Documentation/arch/x86/boot.rst: `HdrS` at 0x202, protocol at 0x206, xloadflags at 0x236)."""
+    """Whether a kernel wants a 64-bit processor: an ELF file of that class, or a bzImage that says so (the
+    same: protocol at 0x206, xloadflags at 0x236)."""
     with open(kernel, "rb") as file:
         head = file.read(0x240)
     if head[:4] == b"\x7fELF":
         return head[4:5] == b"\2"
-    modern = head[0x202:0x206] == b"HdrS" and int.from_bytes(head[0x206:0x208], "little") >= 0x20C
-    return modern and bool(head[0x236] & XLF_KERNEL_64)
+    if not is_linux(head) or int.from_bytes(head[0x206:0x208], "little") < 0x20C:
+        return False
+    return bool(head[0x236] & XLF_KERNEL_64)
 
 
 def module_list(modules: Sequence[tuple[str, str]]) -> str:

@@ -156,8 +156,8 @@ class Watch:
         return left or bool(self.found) or bool(self.wanted.expect and not self.missing)
 
     def failures(self, outcome: Outcome) -> list[str]:
-        """Why this kernel has not passed. What is expected decides alone where it is said; else the machine has
-        to have ended as a passing kernel ends it, with no test of a KTAP report failed."""
+        """Why this kernel has not passed. What is expected decides alone where it is said; else the machine
+        has to have ended as a passing kernel ends it, with no test of a KTAP report failed."""
         if self.found:
             return self.found[:1]
         if self.wanted.expect:

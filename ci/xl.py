@@ -10,21 +10,23 @@ ci/packages.py.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from . import initramfs, packages
+from . import initramfs, packages, probe
 from .console import lines
 from .control import Control
 from .rig import (
     COUNTING,
+    QEMU_END,
     STOPPED,
     ControlSession,
     Guest,
@@ -38,6 +40,7 @@ from .rig import (
 from .util import ROOT, UserError
 
 OUTER_QEMU = "qemu-system-x86_64"
+PROBE_SECONDS = 20
 # With SMAP or SMEP dom0 dies at once; with MONITOR Xen's idle loop takes #GP; without nested next-RIP
 # support RDTSCP in xen-shim makes Xen 4.20 end the domain (SVM instruction length); with XSAVE xen-shim
 # now and then finds another state size on a domain's second CPU than on its first (BUG in xstate.c).
@@ -265,6 +268,16 @@ class XlRig(LinuxRig):
         else:
             self.report("Xen rig in an emulated machine, because this machine runs no Xen (xl info fails)")
             super().prepare()
+
+    def probe(self, source: Path, words: Callable[[probe.Done | None], str]) -> str:
+        """What a tiny guest finds out about the emulator (ci/probe.py)."""
+        qemu = shutil.which(OUTER_QEMU)
+        if not qemu:
+            raise UserError(f"{OUTER_QEMU}: not found; ./vmi setup installs it")
+        stat = os.stat(qemu)
+        machine = [OUTER_QEMU, "-accel", "tcg", "-M", "pc", "-m", "32", "-nodefaults", "-no-user-config",
+                   "-display", "none", *QEMU_END]  # fmt: skip
+        return probe.ask(source, machine, PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", words)
 
     def config(self, guest: Guest) -> Path:
         """The .cfg file of a guest."""

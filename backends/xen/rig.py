@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ci.probe import Done
 from ci.rig import Configuration, Guest, Live, Outcome
 from ci.witness import Hypercall, software_interrupts
 from ci.xl import XlRig, XlSession
@@ -45,6 +46,13 @@ def without_repetitions(hypercalls: Sequence[Hypercall]) -> list[Hypercall]:
     return kept
 
 
+def wrong_vectors(done: Done | None) -> str:
+    """What the probe's end means."""
+    if done and done.returncode == 0x10 << 1 | 1:
+        return ""
+    return "programs in this rig can make int 0x80 only: QEMU before 8.0 gives Xen a wrong vector for others"
+
+
 class PvSession(XlSession):
     """In the rig, with a witness: the outer QEMU's exception log, on only while the guest runs."""
 
@@ -74,3 +82,5 @@ class BackendRig(XlRig):
     def prepare(self) -> None:
         super().prepare()
         self.witnesses = self.host is None
+        if self.witnesses and (wrong := self.probe(self.folder / "int-probe.S", wrong_vectors)):
+            self.report(wrong)
