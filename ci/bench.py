@@ -109,7 +109,8 @@ class Place:
     def run(self, binding: str, kernel: Path, option: str, cpus: int = 1) -> Outcome:
         name = f"{option}-{self.configuration.name}-{binding}"
         options = {**self.configuration.options, **(self.rig.instruction_counter if self.counts else {})}
-        guest = Guest(kernel, name, f"bench={option}", cpus=cpus, deadline=DEADLINE, options=options)
+        told = f"bench={option} {self.configuration.bound_append if binding == BOOT else ''}".rstrip()
+        guest = Guest(kernel, name, told, cpus=cpus, deadline=DEADLINE, options=options)
         return self.session.run(guest)
 
     def note(self, section: list[dict[str, Any]], binding: str, **more: Any) -> None:

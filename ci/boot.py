@@ -123,8 +123,9 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, 
                 image = images[configuration.kernel]
                 assert image
                 name = f"{BOUND}-{configuration.name}" if bound else configuration.name
+                told = f"{configuration.bound_append if bound else ''} {append}".strip()
                 guest = Guest(
-                    image, name, append, cpus=CPUS, deadline=DEADLINE,
+                    image, name, told, cpus=CPUS, deadline=DEADLINE,
                     options=configuration.options,
                 )  # fmt: skip
                 outcome = watched(session, guest, configuration.name, console)

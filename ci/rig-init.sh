@@ -21,7 +21,7 @@ stty -F /dev/ttyS1 raw -echo
 exec 3<>/dev/ttyS1
 
 # shellcheck disable=SC2034 # used by the protocol
-share=/share
+share=/share state=/run
 # shellcheck source=/dev/null
 . /rig/protocol.sh
 

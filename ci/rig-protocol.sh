@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-# shellcheck shell=sh disable=SC2154 # share is whoever's that reads this file
+# shellcheck shell=sh disable=SC2154 # share and state are whoever's that reads this file
 #
 # What a rig and its host say to each other; read by ci/rig-init.sh, and by the tests on the build machine. The host's
-# end is ci/control.py. File descriptor 3 is the serial port, $share the folder that both sides see.
+# end is ci/control.py. File descriptor 3 is the serial port, $share the folder that both sides see, $state one in memory.
 #
 # The host sends lines `SUM NUMBER WORD ARGUMENT`. SUM is the first eight digits of the SHA-256 of the rest: a busy
 # machine loses bytes of its serial port. A line that does not fit its SUM is answered by `@again`, any other by
@@ -18,7 +18,7 @@
 # and the line `@done FOLDER` says so. `@error TEXT` is the end of what was asked for.
 
 answers=
-console=/run/console
+console=$state/console
 
 # tell TAG TEXT: a line to the host, now.
 tell() {
@@ -44,13 +44,13 @@ frame() {
 }
 
 # show <output of a guest, to its end: tells it line by line, without carriage returns. Lines `# data …` are too many
-# for the port; the file has them. A line `# input ready` makes the file /run/ready: the guest waits for what is to be
+# for the port; the file has them. A line `# input ready` makes the file $state/ready: the guest waits for what is to be
 # typed.
 show() {
     awk '{ gsub(/\r/, "") }
         /^# data / { next }
         { print "@console " $0; fflush() }
-        /^# input ready/ { print >"/run/ready"; close("/run/ready") }' >&3
+        /^# input ready/ { print >ready; close(ready) }' ready="$state/ready" >&3
 }
 
 checksum() {
@@ -65,20 +65,20 @@ in_folder() {
         tell error "no folder $1 in the channel"
         return
     fi
-    answers=/run/answers
-    rm -f /run/stop /run/ready
-    : >$answers
-    : >$console
+    answers=$state/answers
+    rm -f "$state/stop" "$state/ready"
+    : >"$answers"
+    : >"$console"
     if [ "$2" = run ]; then
         # shellcheck source=/dev/null
         . "$own/options"
         run_guest
     else
-        sh "$own/script" >$console 2>&1 3>&-
+        sh "$own/script" >"$console" 2>&1 3>&-
         say status $?
     fi
-    cp $console "$own/console"
-    cp $answers "$own/answers"
+    cp "$console" "$own/console"
+    cp "$answers" "$own/answers"
     : >"$own/done"
     tell "done" "$1"
 }
@@ -97,7 +97,7 @@ serve() {
         last=$number
         case $word in
             run | script) (in_folder "$argument" "$word") & ;;
-            stop) : >/run/stop ;;
+            stop) : >"$state/stop" ;;
             *) tell error "unknown command: $word" ;;
         esac
     done

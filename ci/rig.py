@@ -120,6 +120,10 @@ class Configuration:
     wide_options: Mapping[str, str] | None = None
     """Options of 64-bit kernels, which are not limited then; None if theirs are the same."""
 
+    bound_append: str = ""
+    """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
+    does so by itself."""
+
     @property
     def kernel(self) -> str:
         """The kernel of the figure's row."""
