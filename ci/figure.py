@@ -168,6 +168,9 @@ def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:
 def as_text(rows: list[Row], objects: dict[str, str]) -> str:
     """The figure for a terminal."""
     lines = as_table([columns(row) for row in rows])
+    for row in rows:
+        if row.failures:
+            lines += ["", *wrapped(f"{row.configuration.name} FAILED: {row.failures[0]}", "    ")]
     lines.append("")
     for row in rows:
         lines += wrapped(f"{row.configuration.name} ran on {row.ran_on}", "    ")

@@ -32,8 +32,8 @@ def counted(binding: dict[str, str]) -> int:
 
 
 def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -> None:
-    """The provider is the configuration's own, found by itself or asked for where it is not; every check passes
-    as it does when linked."""
+    """The provider is the configuration's own, found by itself or asked for where it is not; every check
+    passes as it does when linked."""
     told = configuration.configuration.bound_append
     outcome, report = run(configuration, told, bound_kernel("sample"))
     assert report.failures() == []
