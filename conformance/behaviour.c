@@ -15,6 +15,7 @@
 #include "process.h"
 #include "programs.h"
 #include "smp.h"
+#include "string.h"
 #include "threads.h"
 #include "timer.h"
 #include "traps.h"
@@ -324,6 +325,24 @@ static void start_cpus(void)
     timer_init_cpu();
 }
 
+/* Each CPU knows its number, and the question is neither a hypercall nor CPUID. */
+static void tell_cpu(void *argument)
+{
+    *(uint32_t *)argument = vmi_current_cpu();
+}
+
+static void current_cpu(void)
+{
+    NEEDS_SECOND_CPU();
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
+        uint32_t told = VMI_BOOT_INFO_MAX_CPUS;
+        struct thread *other = thread_create("number", tell_cpu, &told, 1u << cpu);
+        EXPECT(other != NULL);
+        thread_join(other);
+        EXPECT_EQUAL(told, cpu);
+    }
+}
+
 /* A CPU that runs is not started again, however good the state. */
 static void start_twice(void)
 {
@@ -333,6 +352,49 @@ static void start_twice(void)
     struct vmi_ap_state state = smp_first_state(smp_park_if_asked, &stack[60]);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
+}
+
+/* What no CPU can start in is refused, whichever hypervisor would have to start it. */
+static void ap_state_errors(void)
+{
+    static uint32_t stack[64] __attribute__((aligned(16)));
+
+    NEEDS_SECOND_CPU();
+    const struct vmi_ap_state good = smp_first_state(smp_park_if_asked, &stack[60]);
+    const uint32_t id = checks_boot_info->apic_id[1];
+    struct vmi_ap_state state = good;
+    state.cr0 &= ~CR0_PG;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.cs ^= 2;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.ss ^= 2;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.cr4 &= ~CR4_PAE;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.efer |= 1u << 1;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+}
+
+/* A table's entries can be read after it was released. */
+static void content_is_kept(void)
+{
+    uint32_t pfn = frame_allocate_zeroed(), page = frame_allocate();
+
+    EXPECT(pfn != FRAME_NONE && page != FRAME_NONE);
+    vmi_allocate_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
+    uint64_t *entry = (uint64_t *)frame_address(pfn) + 7;
+    uint64_t value = pte_value(page, WINDOW_PAGE);
+    vmi_set_pxe_long((uint32_t)value, (uint32_t)(value >> 32), entry, VMI_PAGE_PT);
+    vmi_release_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE);
+    uint64_t found = pte_read(entry);
+    memset(frame_address(pfn), 0, PAGE_SIZE);
+    frame_release(pfn);
+    frame_release(page);
+    EXPECT_EQUAL(found, value);
 }
 
 /* ---- console ---- */
@@ -444,6 +506,7 @@ const struct check checks_behaviour[] = {
     {"interrupts.pending_at_return", pending_at_return},
     {"processes.sysexit", sysexit},
     {"paging.entry_halves", entry_halves},
+    {"paging.content_is_kept", content_is_kept},
     {"lazy.InvalPage", lazy_inval_page},
     {"lazy.FlushTLB", lazy_flush_tlb},
     {"lazy.SetCR3", lazy_set_cr3},
@@ -454,4 +517,9 @@ const struct check checks_behaviour[] = {
 
 const struct check checks_start[] = {{"cpus.start", start_cpus}, {NULL, NULL}};
 const struct check checks_across[] = {
-    {"cpus.cycle_counter", counter_across}, {"cpus.start_twice", start_twice}, {NULL, NULL}};
+    {"cpus.cycle_counter", counter_across},
+    {"cpus.number", current_cpu},
+    {"errors.SetInitialAPState", ap_state_errors},
+    {"cpus.start_twice", start_twice},
+    {NULL, NULL},
+};

@@ -1020,3 +1020,11 @@ AFTER(event_notify)
 {
     contract_expect("the result", out->eax, VMI_OK);
 }
+
+/* Checks run on the first CPU; on others behaviour.c asks. */
+PLAIN(current_cpu)
+
+AFTER(current_cpu)
+{
+    contract_expect("the number of this CPU", out->eax, 0);
+}

@@ -15,7 +15,7 @@
 #define FLAGS_ARITHMETIC 0x8d5 /* CF, PF, AF, ZF, SF, OF */
 
 struct contract_registers contract_in, contract_out;
-uint32_t contract_changed, contract_esp;
+uint32_t contract_changed, contract_esp, contract_stack;
 
 static const char *const register_names[] = {"eax", "ecx", "edx",   "ebx", "ebp",
                                              "esi", "edi", "flags", "?",   "esp"};
@@ -26,6 +26,10 @@ static struct {
     bool passed;
     uint32_t hypercalls;
 } known[VMI_ORDINALS];
+
+/* The most stack that a call has taken, its return address included. */
+static uint32_t stack_taken;
+static const char *stack_taken_by = "";
 
 static bool may_fault;
 static const char *skipped;
@@ -175,6 +179,15 @@ static bool probe_once(const struct contract *contract, bool open)
         ktap_fail("%s: the interrupt mask is not kept", when);
         return false;
     }
+    /* With interrupts let in, one that came may have been deeper. */
+    if (!open && contract_stack > VMI_STACK_CALL) {
+        ktap_fail("%u bytes of stack taken, more than %u", contract_stack, VMI_STACK_CALL);
+        return false;
+    }
+    if (!open && contract_stack > stack_taken) {
+        stack_taken = contract_stack;
+        stack_taken_by = contract->name;
+    }
     if (unsupported && contract->result_bits != 0 && result_of(contract) != contract->unsupported) {
         ktap_fail("unexpected: declared unsupported, but the result is 0x%llx, not 0x%llx",
                   result_of(contract), contract->unsupported);
@@ -196,6 +209,11 @@ static bool probe_once(const struct contract *contract, bool open)
         return false;
     }
     return true;
+}
+
+void contract_print_stack(void)
+{
+    print("# stack call=%s bytes=%u\n", stack_taken_by, stack_taken);
 }
 
 void contract_check(const struct contract *contract)

@@ -45,7 +45,7 @@ extern const struct check checks_layout[], checks_contract[], checks_matrix[], c
 
 /* Between the assembly of a probe and contract.c. */
 extern struct contract_registers contract_in, contract_out;
-extern uint32_t contract_changed, contract_esp;
+extern uint32_t contract_changed, contract_esp, contract_stack;
 
 /* In arguments_…(): the call may raise an exception on a processor that lacks what it asks for. */
 void contract_may_fault(void);
@@ -66,6 +66,9 @@ void contract_made(uint32_t ordinal, uint32_t hypercalls);
 
 /* VMI_KIND_… that the backend declares. */
 uint32_t contract_declared(uint32_t ordinal);
+
+/* Prints which call took the most stack, and how much: a line `# stack call=NAME bytes=N`. */
+void contract_print_stack(void);
 
 /* What the generated checks are made of. */
 void contract_check(const struct contract *contract);

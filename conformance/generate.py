@@ -24,6 +24,9 @@ from ci.util import write_if_changed
 REGISTERS = ("eax", "ecx", "edx", "ebx", "ebp", "esi", "edi")
 FLAGS = 4 * len(REGISTERS)
 STACK = FLAGS + 4
+STACK_WORDS = 1024
+STACK_FILL = 0x57AC57AC
+"""So many words below the stack pointer are filled with this, to see how much stack a call takes."""
 ARITHMETIC = 0x8D5
 """CF, PF, AF, ZF, SF and OF."""
 
@@ -78,6 +81,14 @@ def probe(call: dict[str, Any]) -> str:
     ]
     lines += [f"    pushl contract_in + {offset(p)}" for p in reversed(places) if p.startswith("stack")]
     lines += ["    movl contract_in + 28, %eax", "    pushl %eax /* flags, for popfl below */"]
+    # What lies below the stack pointer is filled, so that the deepest word that the call wrote can be found.
+    lines += [
+        f"    leal {-4 * STACK_WORDS}(%esp), %edi",
+        f"    movl ${STACK_FILL:#x}, %eax",
+        f"    movl ${STACK_WORDS}, %ecx",
+        "    cld",
+        "    rep stosl",
+    ]
     for register in reversed(REGISTERS):
         source = f"contract_in + {offset(register)}" if register in places else f"${poison(register):#x}"
         lines.append(f"    movl {source}, %{register}")
@@ -89,6 +100,16 @@ def probe(call: dict[str, Any]) -> str:
         "    popl contract_out + 28",
     ]
     lines += [f"    movl %{register}, contract_out + {offset(register)}" for register in REGISTERS]
+    # Between the stack pointer and what was filled lies one word: the flags, and then the return address.
+    lines += [
+        f"    leal {-4 - 4 * STACK_WORDS}(%esp), %edi",
+        f"    movl ${STACK_FILL:#x}, %eax",
+        f"    movl ${STACK_WORDS}, %ecx",
+        "    cld",
+        "    repe scasl",
+        "    leal 8(, %ecx, 4), %ecx /* the first word that differs, those above it, the return address */",
+        "    movl %ecx, contract_stack",
+    ]
     words = sum(p.startswith("stack") for p in places)
     lines += [
         f"    leal {4 * words}(%esp), %eax",

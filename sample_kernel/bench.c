@@ -112,6 +112,7 @@ static void bench_calls(void)
     BENCH(IO_DELAY, "IODelay", vmi_io_delay());
     BENCH(GET_CYCLE_COUNTER, "GetCycleCounter", vmi_get_cycle_counter(VMI_CYCLES_REAL));
     BENCH(CLOCK_NANOSECONDS, "ClockNanoseconds", vmi_clock_nanoseconds());
+    BENCH(CURRENT_CPU, "CurrentCPU", vmi_current_cpu());
     BENCH(YIELD, "Yield", vmi_yield());
     BENCH(STEAL_TIME, "StealTime", vmi_steal_time());
 }

@@ -61,6 +61,11 @@ static void prepare_tables(void)
     pdpt[3] = vmi__physical(vmi__pc_tables.pd) | 1;
 }
 
+VMI__ROUTINE uint32_t vmi__native_current_cpu(void)
+{
+    return vmi__native_cpu();
+}
+
 void vmi__native_smp_init(void)
 {
     if (vmi__boot.cpu_count == 1)

@@ -7,6 +7,11 @@
 #define CR0_PE 0x00000001u
 #define CR0_PG 0x80000000u
 
+#define CR4_PAE 0x00000020u
+
+#define EFER_SCE 0x001u
+#define EFER_NXE 0x800u
+
 /* Errors of Xen's (xen/errno.h) that mean something to the caller. */
 #define XEN_EEXIST (-17)
 
@@ -25,6 +30,7 @@ VMI__ROUTINE int32_t vmi__xen_set_initial_ap_state(const struct vmi_ap_state *st
     int32_t result;
 
     if (apic_id >= vmi__xen_cpu_count || (state->cr0 & (CR0_PE | CR0_PG)) != (CR0_PE | CR0_PG) ||
+        !(state->cr4 & CR4_PAE) || state->efer & ~(uint64_t)(EFER_SCE | EFER_NXE) ||
         root >= vmi__xen_memory.linear_pages || !(vmi__xen_memory.state[root] & VMI_PAGE_PDP) ||
         (state->cs & 3) != vmi__boot.kernel_rpl || (state->ss & 3) != vmi__boot.kernel_rpl)
         return VMI_EINVAL;

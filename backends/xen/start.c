@@ -35,6 +35,7 @@ _Static_assert(VMI__XEN_CPUS_MAX == XEN_LEGACY_MAX_VCPUS &&
                    VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS,
                "CPUs");
 _Static_assert(sizeof(struct trap_info) == 8, "i386 layout");
+_Static_assert(VMI__XEN_CPU_SELECTOR == 0xffb, "CurrentCPU in backend.yaml");
 
 /* Free frames that the builder has mapped: below the image, and behind the builder's own pages. */
 static struct {

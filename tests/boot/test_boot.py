@@ -128,8 +128,9 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     )
 
 
-def test_example_kernel(configuration: Place, run: Run) -> None:
-    outcome, _ = run(configuration, kernel="hello", cpus=1)
+@pytest.mark.parametrize("kernel", ["hello", "address_spaces"])
+def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
+    outcome, _ = run(configuration, kernel=kernel, cpus=1)
     assert outcome.clean, outcome.end
     assert outcome.console.strip()
 

@@ -47,6 +47,27 @@ def test_calls_that_are_named_exist() -> None:
     assert named <= calls
 
 
+def test_code_of_the_pae_guide_is_the_example() -> None:
+    source = (ROOT / "examples/address_spaces/address_spaces.c").read_text()
+    excerpts = re.findall(r"^```c\n(.*?)^```$", (DOCS / "pae.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(excerpts) == 4
+    for excerpt in excerpts:
+        assert excerpt in source
+
+
+def test_code_of_the_porting_guide_compiles(tmp_path: Path) -> None:
+    excerpts = re.findall(
+        r"^```c\n(.*?)^```$", (DOCS / "port-a-kernel.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert excerpts
+    source = tmp_path / "excerpts.c"
+    source.write_text("#include <stdbool.h>\n#include <vmi/vmi.h>\n" + "".join(excerpts))
+    command = ["gcc", "-m32", "-ffreestanding", "-Wall", "-Werror", "-Wno-unused-function",
+               f"-I{BUILD / 'include'}", "-fsyntax-only", source]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 SERVICES = {
     "github": ("github-actions.yml", ["--builtin-schema", "vendor.github-workflows"]),
     "gitlab": ("gitlab-ci.yml", ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
