@@ -389,6 +389,7 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     LOGS.mkdir(parents=True)
     results = Results()
     among = list(dict.fromkeys(backend for backend, _ in chosen))
+    interrupted = None
     try:
         with part(results, "dispatch"):
             dispatch(results, 5 if quick else 31)
@@ -401,7 +402,8 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
             machine(results)
         if not quick:
             counted(results, among)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        interrupted = error
         results.failures.append({"part": "what had not been measured yet", "why": "interrupted"})
     print(as_text(results), end="")
     path = json_file or RESULTS / ("bench-quick.json" if quick else "bench.json")
@@ -410,4 +412,6 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
     progress(f"wrote {path}")
+    if interrupted:
+        raise interrupted
     return 1 if results.failures else 0

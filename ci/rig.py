@@ -617,11 +617,17 @@ class LinuxRig(Rig):
         self, machine: Machine, logs: Path, seconds: float
     ) -> Iterator[tuple[Control, dict[str, list[str]]]]:
         """Boot the rig's machine, with a channel added; its control, and what it said until it was ready."""
+        from labgrid.driver.exception import ExecutionError
+
         self.report(f"booting the {self.backend} rig")
         logs.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="vmi-rig-") as share:
             machine = replace(machine, extra=(*machine.extra, *channel(Path(share))))
-            with boot(machine, f"{self.backend}-rig", logs, 3600) as strategy:
+            with contextlib.ExitStack() as stack:
+                try:
+                    strategy = stack.enter_context(boot(machine, f"{self.backend}-rig", logs, 3600))
+                except ExecutionError as error:
+                    raise UserError(f"the {self.backend} rig's machine: {error.msg}") from None
                 control = Control(strategy, self.backend, Path(share))
                 said = control.start(seconds)
                 yield control, said
