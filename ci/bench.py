@@ -25,7 +25,7 @@ from .backends import backends
 from .boot import choose
 from .build import BOUND, CROSS_FILE, bound_kernel, build, kernels, rom
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
-from .util import BUILD, RESULTS, ROOT, UserError, progress, write_if_changed
+from .util import BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
 
 SCHEMA = 1
 LOGS = RESULTS / "bench"
@@ -188,7 +188,9 @@ def _table(path: Path) -> tuple[list[dict[str, str]], str]:
         junit = Path(folder) / "junit.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={junit}",
                    "-o", "junit_logging=system-out", "-o", "python_files=bench_*.py", str(path)]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=tied()
+        )
         if done.returncode:
             raise UserError(f"{path.name} failed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}")
         text = "".join(node.text or "" for node in ElementTree.parse(junit).getroot().iter("system-out"))

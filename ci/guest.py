@@ -29,6 +29,7 @@ from labgrid.util import PtxExpect
 from labgrid.util.qmp import QMPError, QMPMonitor
 
 from .console import text
+from .util import tied
 
 
 @target_factory.reg_driver
@@ -65,8 +66,9 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
         # QEMU's warnings (TCG names every CPU feature it lacks) are kept for the case that it dies.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
         self._child = subprocess.Popen(
-            self._cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
-        )
+            self._cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            preexec_fn=tied(),
+        )  # fmt: skip
         self._socket.settimeout(0.05)
         deadline = time.monotonic() + self.start_timeout
         while True:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import initramfs, packages
 from .backends import backends
+from .cache import kept
 from .console import lines as console_lines
 from .control import TERMINAL_PORT, Answer, Control, RigSilent, channel
 from .control import options as option_lines
@@ -553,17 +554,18 @@ class LinuxRig(Rig):
         apt, chosen = packages.resolve(selection, self.report, fresh)
         image = self.shared or self.backend
         folder = cache_dir() / "rigs" / f"{image}-{self._key(chosen)}"
+
+        def make(new: Path) -> None:
+            self.report(f"building the {image} rig (once; kept in {folder})")
+            trees = packages.unpack(apt, selection, chosen, self.report)
+            versions = {package.name: package.version for package in chosen}
+            versions |= self._build(new, trees)
+            (new / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
+
         with locked(cache_dir() / f"{image}.lock"):
-            if not (folder / "versions.json").is_file():
-                self.report(f"building the {image} rig (once; kept in {folder})")
-                trees = packages.unpack(apt, selection, chosen, self.report)
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as new:
-                    versions = {package.name: package.version for package in chosen}
-                    versions |= self._build(Path(new), trees)
-                    (Path(new) / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
-                    shutil.rmtree(folder, ignore_errors=True)
-                    shutil.copytree(new, folder)
+            known = folder.is_dir()
+            kept(folder, make, self.report)
+            if not known:
                 # Other checkouts that use this cache have images of their own, which may be running now.
                 for old in folder.parent.glob(f"{image}-*"):
                     if time.time() - old.stat().st_mtime > UNUSED_SECONDS:

@@ -19,7 +19,7 @@ from .lava import signal
 from .lint import results as lint_results
 from .rig import discover
 from .status import Step, at_terminal, shown
-from .util import RESULTS, ROOT, progress
+from .util import RESULTS, ROOT, progress, tied
 
 JUNIT = RESULTS / "junit.xml"
 LOG = RESULTS / "test/pytest.log"
@@ -39,7 +39,9 @@ def pytest(arguments: Sequence[str], skip: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pytest", f"--junitxml={JUNIT}", "-o", "junit_logging=all"]
     environment = {**os.environ, "VMI_SKIP": " ".join(skip)}
     if arguments:
-        return subprocess.run([*command, *arguments], cwd=ROOT, env=environment, check=False).returncode
+        chosen = [*command, *arguments]
+        with subprocess.Popen(chosen, cwd=ROOT, env=environment, text=True, preexec_fn=tied()) as child:
+            return ended(child)
     LOG.parent.mkdir(parents=True, exist_ok=True)
     step = Tests("tests", "collecting")
     with (
@@ -48,16 +50,29 @@ def pytest(arguments: Sequence[str], skip: Sequence[str]) -> int:
         subprocess.Popen(
             [*command, "--verbose", "--color=no", *workers()], cwd=ROOT, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+            preexec_fn=tied(),
         ) as child,
     ):  # fmt: skip
         assert child.stdout
-        for line in child.stdout:
-            log.write(line)
-            log.flush()
-            step.line(line)
+        try:
+            for line in child.stdout:
+                log.write(line)
+                log.flush()
+                step.line(line)
+        finally:
+            ended(child)
     if child.returncode:
         print(failures_of(LOG.read_text(encoding="utf-8")), end="")
     return child.returncode
+
+
+def ended(child: subprocess.Popen[str]) -> int:
+    """Wait for pytest; at Ctrl-C too, which it has had as well, for it ends what it has opened."""
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        child.wait()
+        raise
 
 
 _RESULT = re.compile(r"\b(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")

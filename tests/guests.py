@@ -30,10 +30,13 @@ from xdist.scheduler import LoadScopeScheduling
 from ci import ktap
 from ci.build import kernels
 from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
-from ci.util import RESULTS, ROOT, locked, progress, write_if_changed
+from ci.util import RESULTS, ROOT, die_with, locked, progress, write_if_changed
 
 LOGS = RESULTS / "test" / os.environ.get("PYTEST_XDIST_WORKER", "")
 """Of sessions and guests; each worker may have a session of the same rig."""
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    die_with(os.getppid())
 
 # Tools of the same environment as pytest, however it was started.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -15,7 +15,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from ci.build import bound_kernel, kernels, loaded_by_multiboot, rom
-from ci.util import BUILD
+from ci.util import BUILD, tied
 
 from ..guests import Place, Run, places
 
@@ -144,7 +144,7 @@ def running_text(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         ["qemu-system-i386", "-machine", "pc,vmport=off", "-m", "64", "-nodefaults", "-no-user-config",
          "-display", "none", "-serial", f"file:{console}", "-monitor", "stdio",
          "-kernel", str(bound_kernel("sample")), "-append", "checks=boot test=hang"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=tied(),
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 60

@@ -15,7 +15,7 @@ from ci.build import kernels, loaded_by_multiboot
 from ci.console import text
 from ci.iso import KEYS, OWN, iso, menu, own_menu
 from ci.rig import DEBUG_EXIT, QEMU_END
-from ci.util import UserError
+from ci.util import UserError, tied
 
 APPEND = f"checks=boot {DEBUG_EXIT}"
 DEADLINE = 120
@@ -39,7 +39,7 @@ def boot(disc: Path, medium: str, key: str, serial: bool = True) -> tuple[int, s
         ["qemu-system-i386", "-machine", "pc,vmport=off", "-m", "64", "-smp", "2", "-nodefaults",
          "-no-user-config", "-display", "none", *(("-serial", "stdio") if serial else ()), *QEMU_END,
          option, value.format(disc)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=tied(),
     )  # fmt: skip
     assert machine.stdin and machine.stdout
     stop = threading.Timer(DEADLINE, machine.kill)

@@ -37,7 +37,7 @@ from ruamel.yaml import YAML
 from ci import ktap
 from ci.conformance import console_data, data_received, digest
 from ci.rig import Guest, Outcome, Rig, Session, discover
-from ci.util import RESULTS, ROOT, UserError, progress
+from ci.util import RESULTS, ROOT, UserError, progress, tied
 
 LIST = "mutations.yaml"
 LEAST = 95
@@ -138,7 +138,7 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(
         command, cwd=tree, capture_output=True, text=True, check=False,
-        env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)},
+        env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)}, preexec_fn=tied(),
     )  # fmt: skip
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     if done.returncode and not found:

@@ -28,7 +28,7 @@ from ci.rig import (
     qemu_end,
     rig_class,
 )  # fmt: skip
-from ci.util import RESULTS, progress
+from ci.util import RESULTS, progress, tied
 from tests.guests import Place, Run
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -85,8 +85,9 @@ def test_refused_without_the_hypervisor() -> None:
     command = ["qemu-system-i386", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
                *QEMU_END, "-kernel", str(kernel), "-append", DEBUG_EXIT]  # fmt: skip
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        preexec_fn=tied(),
+    )  # fmt: skip
     assert "vmi: cannot run: there is no Xen below" in done.stdout
     assert qemu_end(done.returncode)[1] == "exit status 0x13 (refused)"
 
