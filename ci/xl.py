@@ -45,9 +45,10 @@ PROBE_SECONDS = 20
 # support RDTSCP in xen-shim makes Xen 4.20 end the domain (SVM instruction length); with XSAVE xen-shim
 # now and then finds another state size on a domain's second CPU than on its first (BUG in xstate.c).
 OUTER_CPU = "EPYC,-smap,-smep,-monitor,-rdtscp,-xsave"
+# Without scrubbing, the emulator's host gives memory only for what is used.
 XEN_COMMAND_LINE = (
     "com1=115200,8n1 console=com1 loglvl=error guest_loglvl=warning noreboot "
-    "dom0_mem=768M dom0_max_vcpus=1 spec-ctrl=no cpuidle=0"
+    "dom0_mem=768M dom0_max_vcpus=1 spec-ctrl=no cpuidle=0 bootscrub=0"
 )
 TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx")
 DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
@@ -252,6 +253,9 @@ class XlRig(LinuxRig):
     accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
     """Of the outer QEMU."""
 
+    memory_mib = 1536
+    """Of the emulated machine: dom0's share is in XEN_COMMAND_LINE, the rest is for guests."""
+
     host: dict[str, str] | None = None
     """`xl info` of this machine's own Xen, if it runs one."""
 
@@ -336,7 +340,7 @@ class XlRig(LinuxRig):
             qemu=OUTER_QEMU,
             machine="pc",
             cpu=OUTER_CPU,
-            memory="1536M",
+            memory=f"{self.memory_mib}M",
             kernel=self.image.folder / "xen",
             append=XEN_COMMAND_LINE,
             extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",

@@ -37,6 +37,7 @@
 #define UART_DATA        0x3f8
 #define UART_STATUS      0x3fd
 #define UART_STATUS_ROOM 0x20
+#define UART_STATUS_ABSENT 0xff
 #define UART_POLLS_MAX   0x100000
 
 #define BOOT_CS 0x08
@@ -190,19 +191,32 @@ no_pae:
     push %edi
     call vmi__pc_refuse
 
-/*
- * No C can run. esi: next byte of the text; ah: that byte, later the transmitter's status in al;
- * ecx: polls left; edx: port. A UART that takes nothing is left alone.
- */
+/* No C can run. */
 too_old:
-    mov $PHYSICAL(too_old_text), %esi
+    mov $PHYSICAL(too_old_text), %eax
+    call vmi__pc_say
+    jmp vmi__pc_halt
+
+/*
+ * uint32_t vmi__pc_say(const char *text). In: eax text. Out: eax 1, or 0 if there is no UART that
+ * takes it; destroyed: ecx, edx, flags.
+ * esi: next byte of the text; ah: that byte; al: the transmitter's status, all ones where there is
+ * none; ecx: polls left; edx: port.
+ */
+    .globl vmi__pc_say
+    .type vmi__pc_say, @function
+vmi__pc_say:
+    push %esi
+    mov %eax, %esi
 4:  mov (%esi), %ah
     inc %esi
     test %ah, %ah
-    jz 6f
+    jz 7f
     mov $UART_POLLS_MAX, %ecx
     mov $UART_STATUS, %edx
 5:  in %dx, %al
+    cmp $UART_STATUS_ABSENT, %al
+    je 6f
     test $UART_STATUS_ROOM, %al
     loopz 5b
     jz 6f
@@ -210,9 +224,32 @@ too_old:
     mov $UART_DATA, %edx
     out %al, %dx
     jmp 4b
-6:  cli
-    hlt
-    jmp 6b
+6:  xor %eax, %eax
+    pop %esi
+    ret
+7:  mov $1, %eax
+    pop %esi
+    ret
+    .size vmi__pc_say, . - vmi__pc_say
+
+/*
+ * void vmi__pc_halt(uint32_t told). In: eax what vmi__pc_say returned. A hypervisor may take a halt
+ * for good for an end that went well: where nobody was told otherwise, an exception with no
+ * descriptor table to handle it resets the machine.
+ */
+    .globl vmi__pc_halt
+    .type vmi__pc_halt, @function
+vmi__pc_halt:
+    cli
+    test %eax, %eax
+    jz 9f
+8:  hlt
+    jmp 8b
+9:  push $0
+    push $0
+    lidt (%esp)
+    ud2
+    .size vmi__pc_halt, . - vmi__pc_halt
 
     .section .rodata.entry, "a"
 too_old_text:

@@ -39,7 +39,8 @@ void vmi__backend_init(struct vmi_boot_info *boot);
 /*
  * Whether what the library is for is there. Asked only where a kernel chooses its library at boot,
  * of each in turn and before anything else of it runs: in ring 0 of a PC with the boot tables
- * loaded, or wherever else the library's own entry leads. Changes nothing. Defined by each backend.
+ * loaded or, where there can be none, with paging off (docs/architecture.md, "Without paging"); or
+ * wherever else the library's own entry leads. Changes nothing. Defined by each backend.
  */
 bool vmi__backend_here(void);
 

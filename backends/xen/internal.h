@@ -57,6 +57,9 @@
 #define VMI__PTE_DIRTY    0x040u
 #define VMI__PTE_FRAME    0x000ffffffffff000ull
 
+/* Entries of a page table or page directory. */
+#define VMI__XEN_TABLE_ENTRIES 512u
+
 #define VMI__EFLAGS_IF 0x200u
 
 static inline void vmi__barrier(void)
@@ -170,10 +173,11 @@ static inline struct vmi__xen_cpu *vmi__xen_self(void)
 struct vmi__xen_memory {
     uint32_t *p2m; /* the domain builder's list, in place */
     uint32_t pages;
-    const uint32_t *m2p;
-    uint32_t m2p_last;    /* highest mfn that may be looked up */
-    uint32_t m2p_present; /* bit n: its n-th 2 MiB are mapped */
-    uint8_t *state;       /* of each frame of the linear region */
+    const uint32_t *m2p; /* Xen's list, somewhere in the top GiB; 4 bytes per machine frame */
+    uint32_t m2p_last;   /* highest mfn that may be looked up */
+    /* Bit n: the n-th 2 MiB of the top GiB are mapped; m2p has holes where the machine has. */
+    uint32_t top_present[VMI__XEN_TABLE_ENTRIES / 32];
+    uint8_t *state; /* of each frame of the linear region */
     uint32_t linear_pages;
     uint32_t boot_cr3;
 };

@@ -39,13 +39,15 @@ static uint32_t adopted_count;
 
 uint32_t vmi__xen_pfn(uint32_t mfn)
 {
-    uint32_t pfn;
+    uint32_t pfn, part;
 
     for (uint32_t i = 0; i < adopted_count; i++)
         if (adopted[i].mfn == mfn)
             return adopted[i].pfn;
-    if (mfn > vmi__xen_memory.m2p_last || mfn >> 19 >= 32 ||
-        !(vmi__xen_memory.m2p_present & 1u << (mfn >> 19)))
+    if (mfn > vmi__xen_memory.m2p_last)
+        return VMI__XEN_NO_FRAME;
+    part = (uint32_t)(uintptr_t)&vmi__xen_memory.m2p[mfn] >> 21 & (VMI__XEN_TABLE_ENTRIES - 1);
+    if (!(vmi__xen_memory.top_present[part / 32] & 1u << part % 32))
         return VMI__XEN_NO_FRAME;
     pfn = vmi__xen_memory.m2p[mfn];
     /* m2p holds whatever owner a frame has: only one that p2m confirms is this domain's. */

@@ -12,6 +12,9 @@ from .rules import c_places, stack_index
 PREDEFINED = "__i386__"
 """Macro by which compilers tell that they compile for this architecture."""
 
+HYPERCALL_CONVENTION = "__attribute__((__cdecl__, __regparm__(0)))"
+"""Of the hypercall library's functions, for callers compiled with another convention (-mregparm=3, -mrtd)."""
+
 _NUMBERS = ("eax", "ecx", "edx", "ebx", "flags", "ebp", "esi", "edi")
 """Registers as instructions number them (Intel SDM vol. 2A, table 2-2); esp, which every call keeps, gives
 its place to the flags."""

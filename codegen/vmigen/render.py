@@ -292,6 +292,8 @@ class Renderer:
             "stub": partial(generator.stub, arch=arch),
             "hypercall_stub": generator.hypercall_stub,
             "hypercall_parameters": _hypercall_parameters,
+            "needs_interface": _needs_interface,
+            "hypercall_convention": generator.HYPERCALL_CONVENTION,
             "dies": _dies,
             "routines": partial(_routines, self._model.spec, generator),
             "declaration": partial(_declaration, generator),
@@ -442,6 +444,12 @@ def _kind(way: Way) -> str:
 
 def _hypercall_parameters(call: Hypercall) -> list[str]:
     return [argument.type.declare(argument.name) for argument in call.arguments]
+
+
+def _needs_interface(backend: Backend) -> bool:
+    """Whether arguments of hypercalls have types that vmi.h declares."""
+    types = [argument.type for table in backend.tables for call in table.calls for argument in call.arguments]
+    return any("struct" in each.c for each in types)
 
 
 def _dies(table: HypercallTable) -> str:

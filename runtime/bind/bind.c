@@ -157,7 +157,7 @@ bool vmi__bind_builtin(void)
 
 bool vmi__bind_named(const char *name)
 {
-    for (uint32_t i = vmi__builtin_count; i-- > 0;) {
+    for (uint32_t i = 0; i < vmi__builtin_count; i++) {
         const struct vmi__builtin *image = &vmi__builtin[i];
         uint32_t length = 0;
 
@@ -166,7 +166,7 @@ bool vmi__bind_named(const char *name)
         while (name && name[length] && name[length] == provider.name[length])
             length++;
         if ((name && (name[length] || provider.name[length])) || vmi__rom_sum(&provider) ||
-            load(&provider))
+            load(&provider) || (!name && !at_home(&provider)))
             continue;
         provider_source = 0;
         provider_address = 0;
@@ -243,8 +243,8 @@ static void __attribute__((noreturn)) stop(void)
         __asm__ volatile("ud2");
 }
 
-/* In place of kernel_main for the provider: binds, then enters the kernel. */
-static void bind(const struct vmi_boot_info *boot)
+/* Binds all calls. Without paging there is nothing that could make code read-only. */
+static void bind_calls(const struct vmi_boot_info *boot)
 {
     const struct vmi__code interface = slots();
     const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
@@ -265,7 +265,7 @@ static void bind(const struct vmi_boot_info *boot)
     __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx", "memory");
     if (!reason)
         reason = take_tables();
-    if (!reason)
+    if (!reason && boot->boot_cr3)
         reason = protect(boot);
     if (reason) {
         note("vmi: cannot run: ");
@@ -284,7 +284,19 @@ static void bind(const struct vmi_boot_info *boot)
     note_count(" nop=", counts.nop);
     note("\r\n");
     vmi_console_write(notes, notes_length);
+}
+
+/* In place of the kernel's entry points for the provider: bind, then enter the kernel. */
+static void bind(const struct vmi_boot_info *boot)
+{
+    bind_calls(boot);
     kernel_main(boot);
+}
+
+static void bind_unpaged(const struct vmi_boot_info *boot)
+{
+    bind_calls(boot);
+    kernel_main_unpaged(boot);
 }
 
 void vmi__bind_start(void)
@@ -293,6 +305,7 @@ void vmi__bind_start(void)
         (void (*)(struct vmi__kernel *))(vmi__provider_text + provider.start);
 
     vmi__kernel.main = bind;
+    vmi__kernel.main_unpaged = kernel_main_unpaged ? bind_unpaged : 0;
     start(&vmi__kernel);
 }
 

@@ -19,13 +19,14 @@ def checks(source: Path) -> list[str]:
     return re.findall(r"^    CHECK\((\w+)\),$", source.read_text(), re.MULTILINE)
 
 
-def results(source: Path, folder: Path) -> dict[str, str]:
-    """What each check said; the program is built in that folder."""
+def results(source: Path, folder: Path, *more: str | Path) -> dict[str, str]:
+    """What each check said; the program is built in that folder, with more arguments and files."""
     program = folder / source.stem
     command = ["gcc", "-m32", "-march=i686", "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
                "-fno-stack-protector", "-mgeneral-regs-only", "-nostdlib", "-static", "-Wall", "-Wextra",
                "-Werror", f"-I{BUILD / 'include'}", f"-I{ROOT / 'backends'}", f"-I{ROOT / 'runtime'}",
-               f"-I{ROOT / 'tests'}", "-o", str(program), str(source)]  # fmt: skip
+               f"-I{ROOT / 'tests'}", "-o", str(program), str(source),
+               *map(str, more)]  # fmt: skip
     subprocess.run(command, check=True)
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ci.backends import backends
 from ci.build import bound_kernel, rom
 from ci.util import BUILD
 from codegen.vmirom import ROM
@@ -92,6 +93,20 @@ def test_good_image_among_broken_ones_is_taken(run: Run, tmp_path: Path) -> None
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.binding["source"].startswith("module@0x")
+
+
+def test_kernel_none_of_whose_images_is_whole(run: Run, tmp_path: Path) -> None:
+    """Memory went bad, say: the binder itself tells, for no library can."""
+    content = bytearray(bound_kernel("sample").read_bytes())
+    for name in backends():
+        image = rom(name).read_bytes()
+        assert content.count(image) == 1
+        content[content.find(image) + len(image) - 1] ^= 1
+    kernel = tmp_path / "broken-any.elf"
+    kernel.write_bytes(content)
+    outcome, _ = run(HARDWARE, "checks=boot", kernel)
+    assert "vmi: cannot run: the kernel carries no whole provider for this machine" in outcome.console
+    assert "0x13 (refused)" in outcome.end
 
 
 @pytest.mark.parametrize("image", sorted((BUILD / "backends").glob("*.rom")), ids=lambda path: path.stem)

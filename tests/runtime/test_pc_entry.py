@@ -121,6 +121,16 @@ def test_processor_that_cannot_run_the_library_is_told_so() -> None:
         assert "vmi: cannot run: the processor is older than the i686" in console
 
 
+@pytest.mark.parametrize("cpu", ["486", "qemu32,-tsc"])
+def test_refusal_that_nobody_reads_is_a_reset(cpu: str) -> None:
+    """Without a UART and a power-off: some hypervisors take a halt for an end that went well."""
+    for kernel in pc_libraries("hello").values():
+        status, console = boot(
+            kernel, "-M", "microvm,isa-serial=off,acpi=off", "-cpu", cpu, line="", deadline=20
+        )
+        assert (status, console) == (0, "")
+
+
 def test_power_off_without_exit_port() -> None:
     for kernel in pc_libraries("hello").values():
         for machine in (["-M", "pc"], ["-M", "q35"], ["-M", "microvm"]):

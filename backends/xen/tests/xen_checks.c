@@ -9,6 +9,10 @@
 
 #include <vmi/vmi.h>
 
+#include <xen/xen.h>
+
+#include <xen/event_channel.h>
+
 void kernel_main(const struct vmi_boot_info *boot);
 
 #define PAGE_SIZE  4096u
@@ -400,6 +404,82 @@ static uint32_t alarm_comes_as_line_0(void)
     return 0;
 }
 
+/* ---- event channels: the linker has the library's hypercall go through here (--wrap) ---- */
+
+int32_t __real_vmi__xen_hypercall_event_channel_op(uint32_t command, void *argument);
+int32_t __wrap_vmi__xen_hypercall_event_channel_op(uint32_t command, void *argument);
+
+static evtchn_port_t peer_sends;
+static uint32_t refuse_vcpu;
+
+static void let_events_in(uint32_t nanoseconds)
+{
+    uint64_t end = vmi_get_cycle_counter(VMI_CYCLES_REAL) + nanoseconds;
+
+    vmi_enable_interrupts();
+    while (vmi_get_cycle_counter(VMI_CYCLES_REAL) < end)
+        ;
+    vmi_disable_interrupts();
+}
+
+int32_t __wrap_vmi__xen_hypercall_event_channel_op(uint32_t command, void *argument)
+{
+    struct evtchn_send send = {.port = peer_sends};
+    int32_t result;
+
+    if (command == EVTCHNOP_bind_vcpu && refuse_vcpu)
+        return VMI_EINVAL;
+    result = __real_vmi__xen_hypercall_event_channel_op(command, argument);
+    /* The peer is quick, and so is whichever CPU Xen tells: it looks before EventBind has gone on.
+     */
+    if (command == EVTCHNOP_bind_interdomain && result >= 0 && peer_sends) {
+        __real_vmi__xen_hypercall_event_channel_op(EVTCHNOP_send, &send);
+        let_events_in(20000000);
+    }
+    return result;
+}
+
+/* A channel to this domain itself. */
+static uint32_t offer(void)
+{
+    struct evtchn_alloc_unbound channel = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+
+    if (__real_vmi__xen_hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &channel) < 0)
+        return 0;
+    return channel.port;
+}
+
+static uint32_t early_event_is_kept(void)
+{
+    uint32_t port = offer();
+    int32_t event;
+
+    EXPECT(port);
+    ordered = 0;
+    peer_sends = port;
+    event = vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | port, VECTOR_LOW);
+    peer_sends = 0;
+    EXPECT(event > 0 && ordered == 0);
+    EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK);
+    let_events_in(20000000);
+    EXPECT(ordered == 1 && order[0] == VECTOR_LOW);
+    return 0;
+}
+
+static uint32_t failed_bind_leaves_nothing(void)
+{
+    uint32_t port = offer();
+
+    EXPECT(port);
+    refuse_vcpu = 1;
+    EXPECT(vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | port, VECTOR_LOW) ==
+           VMI_EIO);
+    refuse_vcpu = 0;
+    /* Had this end been kept, the other would not be free. */
+    EXPECT(vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | port, VECTOR_LOW) > 0);
+    return 0;
+}
+
 static uint32_t arguments_are_checked(void)
 {
     EXPECT(vmi_event_bind(VMI_EVENT_IRQ, 1, VECTOR_LOW) == VMI_EINVAL);
@@ -425,7 +505,7 @@ static uint32_t arguments_are_checked(void)
 void kernel_main(const struct vmi_boot_info *boot)
 {
     boot_info = boot;
-    print("KTAP version 1\r\n1..9\r\n");
+    print("KTAP version 1\r\n1..11\r\n");
     find_frames();
     load_tables();
     check("store.domain_name", domain_is_named());
@@ -436,6 +516,8 @@ void kernel_main(const struct vmi_boot_info *boot)
     check("iret.bad_frame", bad_return_is_a_fault());
     check("events.priorities", vectors_have_priorities());
     check("events.line_0", alarm_comes_as_line_0());
+    check("events.early", early_event_is_kept());
+    check("events.failed_bind", failed_bind_leaves_nothing());
     check("arguments.checked", arguments_are_checked());
     print("# result pass=");
     print_number(checks - failures);

@@ -20,7 +20,8 @@
  * Fixed-width integers: those of <stdint.h> if it was included, which UINT32_MAX tells, else the
  * compiler's own, which are the same.
  */
-#ifndef UINT32_MAX
+#if !defined(UINT32_MAX) && !defined(VMI__INTEGERS)
+#define VMI__INTEGERS
 typedef __INT8_TYPE__ int8_t;
 typedef __UINT8_TYPE__ uint8_t;
 typedef __INT16_TYPE__ int16_t;
