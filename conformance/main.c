@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <vmi/vmi.h>
 
+#include "alarms.h"
 #include "behaviour.h"
 #include "cases.h"
 #include "checks.h"
@@ -92,8 +93,8 @@ void kernel_start(void)
         checks_layout,        checks_contract,  checks_boot,       checks_descriptors,
         checks_processor,     checks_traps,     checks_interrupts, checks_clocks,
         checks_time,          checks_paging,    checks_threads,    checks_processes,
-        checks_other_devices, checks_behaviour, checks_start,      &checks_cpus[1],
-        checks_across,        checks_matrix,
+        checks_other_devices, checks_behaviour, checks_alarms,     checks_start,
+        &checks_cpus[1],      checks_across,    checks_matrix,
     };
     option_value(checks_boot_info->command_line, "checks", pattern, sizeof(pattern));
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);

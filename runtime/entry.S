@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Entry from PC loaders: multiboot 1 (GRUB, QEMU) and PVH (QEMU, Firecracker, Cloud Hypervisor,
- * Xen). Both enter in 32-bit protected mode with flat segments and paging off, at physical
+ * Entry from PC loaders: multiboot 1 (GRUB, QEMU) and PVH (QEMU, Xen). Both enter in 32-bit protected mode with flat segments and paging off, at physical
  * addresses, on no stack of ours.
  *
  * Sources: Multiboot Specification 0.6.96, 3.1 and 3.2; Xen docs/misc/pvh.pandoc; Intel SDM vol.

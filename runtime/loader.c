@@ -13,8 +13,10 @@
 /* The BIOS's area, in which loaders leave things that the memory map need not have. */
 #define LOW_END 0x100000
 
+#define PAGE 4096u
+
 struct span {
-    uint32_t start, end;
+    uint64_t start, end;
 };
 
 static struct vmi_module modules[VMI__MODULES_MAX];
@@ -23,55 +25,196 @@ static uint32_t text_used;
 static struct span spans[SPANS_MAX];
 static uint32_t spans_count;
 
-const void *vmi__loader_table(const struct vmi__loader_view *view, uint64_t address, uint32_t count,
-                              uint32_t size)
-{
-    uint64_t bytes = (uint64_t)count * size;
+/* ---- reading ---- */
 
-    if (bytes > view->size || address > view->size - bytes)
-        return 0;
-    if (address < view->image_end && address + bytes > view->image_start)
-        return 0;
+/* Bytes that are readable until the next call; 0 if they are not. */
+static const unsigned char *reach(const struct vmi__loader_view *view, uint64_t address,
+                                  uint32_t size)
+{
+    if (address < view->size && size <= view->size - address)
+        return view->base + (uint32_t)address;
+    return view->borrow ? view->borrow(address, size) : 0;
+}
+
+bool vmi__loader_has(const struct vmi__loader_view *view, uint64_t address, uint32_t count,
+                     uint32_t size)
+{
+    uint64_t bytes = (uint64_t)count * size, end = address + bytes;
+
+    if (!bytes)
+        return true;
+    if (bytes > VMI__LIST_MAX || end < address || (end > view->size && !view->borrow))
+        return false;
+    if (address < view->image_end && end > view->image_start)
+        return false;
     if (spans_count == SPANS_MAX)
-        return 0;
-    spans[spans_count].start = (uint32_t)address;
-    spans[spans_count].end = (uint32_t)(address + bytes);
+        return false;
+    spans[spans_count].start = address;
+    spans[spans_count].end = end;
     spans_count++;
-    return view->base + (uint32_t)address;
+    return true;
+}
+
+bool vmi__loader_copy(const struct vmi__loader_view *view, uint64_t address, void *to,
+                      uint32_t size)
+{
+    const unsigned char *from = reach(view, address, size);
+
+    if (!from)
+        return false;
+    memcpy(to, from, size);
+    return true;
 }
 
 bool vmi__loader_string(const struct vmi__loader_view *view, uint64_t address, const char **copy)
 {
-    uint32_t length = 0, room = VMI__TEXT_MAX - text_used, end = view->size;
-    const unsigned char *byte;
+    char *to = text + text_used;
+    uint32_t length = 0, room = VMI__TEXT_MAX - text_used, i;
 
     *copy = "";
     if (address == 0)
         return true;
-    /* The string's end is not known yet: it is looked for as far as memory may be read. */
-    if (address < view->image_start)
-        end = view->image_start;
-    if (address >= end || (address >= view->image_start && address < view->image_end))
-        return false;
-    if (room > end - (uint32_t)address)
-        room = end - (uint32_t)address;
-    byte = view->base + (uint32_t)address;
-    while (length < room && byte[length])
-        length++;
-    if (length == room || !vmi__loader_table(view, address, length + 1, 1))
-        return false;
-    memcpy(text + text_used, byte, length + 1);
-    *copy = text + text_used;
-    text_used += length + 1;
-    return true;
+    /* The string's end is not known yet: it is looked for page by page. */
+    while (length < room) {
+        uint64_t at = address + length;
+        uint32_t size = PAGE - ((uint32_t)at & (PAGE - 1));
+        const unsigned char *bytes;
+
+        if (size > room - length)
+            size = room - length;
+        if (at < view->size && size > view->size - at)
+            size = (uint32_t)(view->size - at);
+        if (at < view->image_start && size > view->image_start - at)
+            size = (uint32_t)(view->image_start - at);
+        if (at < address || (at >= view->image_start && at < view->image_end))
+            return false;
+        bytes = reach(view, at, size);
+        if (!bytes)
+            return false;
+        for (i = 0; i < size && bytes[i]; i++)
+            to[length++] = (char)bytes[i];
+        if (i == size)
+            continue;
+        to[length++] = 0;
+        if (!vmi__loader_has(view, address, length, 1))
+            return false;
+        *copy = to;
+        text_used += length;
+        return true;
+    }
+    return false;
 }
 
-const char *vmi__loader_memory(uint64_t base, uint64_t size, uint32_t kind)
+/* ---- the memory map ---- */
+
+static const char *add(const struct vmi__loader_range *range)
 {
+    uint32_t kind = range->kind;
+
     if (kind < VMI_MEMORY_USABLE || kind > VMI_MEMORY_UNUSABLE)
         kind = VMI_MEMORY_RESERVED;
-    return vmi__memory_add(base, size, kind);
+    return vmi__memory_add(range->base, range->size, kind);
 }
+
+static bool overlap(uint64_t start, uint64_t end, uint64_t other, uint64_t size)
+{
+    return size && start <= other + (size - 1) && other < end;
+}
+
+/*
+ * Where something lies that is in the way of a place from start to end; `end` if nothing is. The
+ * map has been gone through once and is sound.
+ */
+static uint64_t obstacle(const struct vmi__loader_view *view, const struct vmi__loader_map *map,
+                         uint64_t start, uint64_t end)
+{
+    struct vmi__loader_range range;
+    uint32_t offset = 0, i;
+
+    if (overlap(start, end, view->image_start, view->image_end - view->image_start))
+        return view->image_start;
+    for (i = 0; i < vmi__boot.module_count; i++)
+        if (overlap(start, end, modules[i].base, modules[i].size))
+            return modules[i].base;
+    for (i = 0; i < spans_count; i++)
+        if (overlap(start, end, spans[i].start, spans[i].end - spans[i].start))
+            return spans[i].start;
+    while (offset < map->length && !map->next(view, map, &offset, &range))
+        if (range.kind != VMI_MEMORY_USABLE && overlap(start, end, range.base, range.size))
+            return range.base;
+    return end;
+}
+
+/* The highest place of a usable range in the linear region that nothing else has; 0 if none. */
+static uint32_t place_in(const struct vmi__loader_view *view, const struct vmi__loader_map *map,
+                         const struct vmi__loader_range *range, uint32_t size)
+{
+    uint64_t end = view->size < VMI__LINEAR_MAX ? view->size : VMI__LINEAR_MAX, found;
+    uint64_t first = range->base < LOW_END ? LOW_END : range->base;
+
+    if (range->base < end && range->size < end - range->base)
+        end = range->base + range->size;
+    for (;;) {
+        uint64_t start;
+
+        end &= ~(uint64_t)(PAGE - 1);
+        if (end < size || end - size < first)
+            return 0;
+        start = end - size;
+        found = obstacle(view, map, start, end);
+        if (found == end)
+            return (uint32_t)start;
+        end = found;
+    }
+}
+
+static const char *make_room(const struct vmi__loader_view *view, const struct vmi__loader_map *map,
+                             uint32_t count)
+{
+    uint64_t room = vmi__memory_room(count);
+    struct vmi__loader_range range;
+    uint32_t size = (uint32_t)((room + PAGE - 1) & ~(uint64_t)(PAGE - 1)), offset = 0, place;
+
+    if (!room)
+        return 0;
+    while (room < VMI__LINEAR_MAX && offset < map->length) {
+        const char *reason = map->next(view, map, &offset, &range);
+
+        if (reason)
+            return reason;
+        if (range.kind != VMI_MEMORY_USABLE || range.size < size)
+            continue;
+        place = place_in(view, map, &range, size);
+        if (!place)
+            continue;
+        vmi__memory_move((void *)(uintptr_t)(view->base + place), count);
+        return vmi__memory_add(place, size, VMI_MEMORY_BOOT);
+    }
+    return "the memory map is too long for the memory there is below 256 MiB";
+}
+
+const char *vmi__loader_memory(const struct vmi__loader_view *view,
+                               const struct vmi__loader_map *map)
+{
+    struct vmi__loader_range range;
+    uint32_t offset, count = 0;
+    const char *reason;
+
+    for (offset = 0; offset < map->length; count++) {
+        reason = map->next(view, map, &offset, &range);
+        if (reason)
+            return reason;
+    }
+    reason = make_room(view, map, count);
+    for (offset = 0; !reason && offset < map->length;) {
+        reason = map->next(view, map, &offset, &range);
+        if (!reason)
+            reason = add(&range);
+    }
+    return reason;
+}
+
+/* ---- modules, and the whole ---- */
 
 const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
                                uint64_t line)
@@ -79,7 +222,7 @@ const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t bas
     struct vmi_module *module = &modules[vmi__boot.module_count];
 
     if (vmi__boot.module_count == VMI__MODULES_MAX)
-        return "more boot modules than the 16 that can be passed on";
+        return "there are more than 16 boot modules, the limit (docs/architecture.md, \"Limits\")";
     if (base + size < base)
         return "a boot module wraps around the end of memory";
     if (base < view->image_end && base + size > view->image_start)
@@ -94,29 +237,40 @@ const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t bas
     return 0;
 }
 
-/* Does the published map list every byte of what was read, if it lies above the BIOS's area? */
+/* Does the published map list every byte, with a kind other than `but`? */
+static bool listed(uint64_t start, uint64_t end, uint32_t but)
+{
+    uint32_t i;
+
+    for (i = 0; i < vmi__boot.memory_count && start < end; i++) {
+        const struct vmi_memory_range *range = &vmi__boot.memory[i];
+
+        if (start < range->base || start - range->base >= range->size)
+            continue;
+        if (range->kind == but)
+            return false;
+        if (end - range->base <= range->size)
+            return true;
+        start = range->base + range->size;
+    }
+    return start >= end;
+}
+
+/* Is there memory wherever something was read, if it lies above the BIOS's area? */
 static bool spans_are_memory(void)
 {
-    uint32_t i, j;
+    uint32_t i;
 
-    for (i = 0; i < spans_count; i++) {
-        uint64_t address = spans[i].start;
-
-        if (address < LOW_END)
-            address = LOW_END;
-        for (j = 0; j < vmi__boot.memory_count && address < spans[i].end; j++) {
-            const struct vmi_memory_range *range = &vmi__boot.memory[j];
-
-            if (address >= range->base && address - range->base < range->size)
-                address = range->base + range->size;
-        }
-        if (address < spans[i].end)
+    for (i = 0; i < spans_count; i++)
+        if (!listed(spans[i].start < LOW_END ? LOW_END : spans[i].start, spans[i].end, 0))
             return false;
-    }
     return true;
 }
 
-/* Modules must be memory that the loader could fill, each its own, before they are claimed. */
+/*
+ * Modules must be memory that the loader could fill, each its own, before they are claimed. A
+ * loader may have marked them as taken.
+ */
 static const char *claim_modules(void)
 {
     const char *reason;
@@ -127,8 +281,8 @@ static const char *claim_modules(void)
 
         if (module->size == 0)
             continue;
-        if (!vmi__memory_is(module->base, module->size, VMI_MEMORY_USABLE))
-            return "a boot module is not in usable memory";
+        if (!listed(module->base, module->base + module->size, VMI_MEMORY_UNUSABLE))
+            return "a boot module lies where there is no memory, or faulty memory";
         for (j = 0; j < i; j++) {
             if (module->base < modules[j].base + modules[j].size &&
                 modules[j].base < module->base + module->size)
@@ -139,48 +293,53 @@ static const char *claim_modules(void)
         uint64_t start = modules[i].base & ~0xfffull;
         uint64_t end = (modules[i].base + modules[i].size + 0xfff) & ~0xfffull;
 
-        reason = vmi__memory_add(start, end - start, VMI_MEMORY_MODULE);
+        reason = modules[i].size ? vmi__memory_add(start, end - start, VMI_MEMORY_MODULE) : 0;
         if (reason)
             return reason;
     }
     return 0;
 }
 
-/* Highest end of usable memory inside the linear region, and how much of it is usable. */
-static void measure(uint64_t *end, uint64_t *room)
+/*
+ * Highest end inside the linear region of memory that the kernel uses, and how much of that is of a
+ * kind.
+ */
+static uint64_t measure(uint64_t *end, uint32_t kind)
 {
+    uint64_t room = 0;
     uint32_t i;
 
     *end = 0;
-    *room = 0;
     for (i = 0; i < vmi__boot.memory_count; i++) {
         const struct vmi_memory_range *range = &vmi__boot.memory[i];
-        uint64_t range_end = range->base + range->size;
+        uint64_t size = range->size;
 
-        if (range->base >= VMI__LINEAR_MAX || range->kind != VMI_MEMORY_USABLE)
+        if (range->base >= VMI__LINEAR_MAX ||
+            (range->kind != VMI_MEMORY_USABLE && range->kind < VMI_MEMORY_IMAGE))
             continue;
-        if (range_end > VMI__LINEAR_MAX)
-            range_end = VMI__LINEAR_MAX;
-        *room += range_end - range->base;
-        *end = range_end;
+        if (size > VMI__LINEAR_MAX - range->base)
+            size = VMI__LINEAR_MAX - range->base;
+        if (range->kind == kind)
+            room += size;
+        *end = range->base + size;
     }
+    return room;
 }
 
 const char *vmi__loader_finish(const struct vmi__loader_view *view)
 {
     uint32_t image_start = view->image_start & ~0xfffu,
              image_end = (view->image_end + 0xfff) & ~0xfffu;
-    uint64_t end, room;
     const char *reason;
+    uint64_t end, room;
 
     reason = vmi__memory_publish();
     if (reason)
         return reason;
-    if (!vmi__memory_is(image_start, image_end - image_start, VMI_MEMORY_USABLE))
-        return "the memory map does not have the memory that the kernel is in";
+    if (!listed(image_start, image_end, VMI_MEMORY_UNUSABLE))
+        return "the memory map does not have the memory that the kernel is in, or has it as faulty";
     if (!spans_are_memory())
         return "the loader's structures lie where there is no memory";
-    measure(&end, &room);
     reason = claim_modules();
     if (reason)
         return reason;
@@ -195,10 +354,13 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
     reason = vmi__memory_publish();
     if (reason)
         return reason;
-    vmi__boot.linear_pages = (uint32_t)(end >> 12);
+    room = measure(&end, VMI_MEMORY_USABLE);
+    vmi__boot.linear_pages = (uint32_t)((end + PAGE - 1) >> 12);
     vmi__boot.virtual_end = VMI__WINDOW_BASE;
-    measure(&end, &room);
-    if (room < ROOM_MIN)
-        return "less than 1 MiB of memory is left beside the kernel";
-    return 0;
+    if (room >= ROOM_MIN)
+        return 0;
+    if (room + measure(&end, VMI_MEMORY_MODULE) >= ROOM_MIN)
+        return "boot modules leave less than 1 MiB of the memory below 256 MiB, which is what is "
+               "mapped";
+    return "less than 1 MiB of memory is left beside the kernel";
 }

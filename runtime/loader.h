@@ -11,22 +11,32 @@
 #define VMI__MODULES_MAX 16   /* modules that are passed on at most */
 #define VMI__TEXT_MAX    8192 /* bytes of all strings together, terminators included */
 
+/* Bytes of a list: a loader that says more says nonsense. */
+#define VMI__LIST_MAX (1u << 24)
+
 /*
  * Guest-physical memory as the reader may use it: `size` bytes from address 0 are readable at
- * `base`, but for what the image occupies.
+ * `base`, but for what the image occupies. What lies above is read through `borrow`, which makes so
+ * many bytes readable until the next call, or returns 0; without it nothing is read there.
  */
 struct vmi__loader_view {
     const unsigned char *base;
     uint32_t size;
     uint32_t image_start, image_end;
+    const void *(*borrow)(uint64_t address, uint32_t size);
 };
 
 /*
- * `count` entries of `size` bytes at a guest-physical address, or 0 if any of it is outside the
- * view or inside the image. Remembers what was read, for vmi__loader_finish.
+ * Whether `count` entries of `size` bytes at a guest-physical address may be read; false if any of
+ * it is outside memory or inside the image. No entries may be anywhere. Remembers them for
+ * vmi__loader_finish.
  */
-const void *vmi__loader_table(const struct vmi__loader_view *view, uint64_t address, uint32_t count,
-                              uint32_t size);
+bool vmi__loader_has(const struct vmi__loader_view *view, uint64_t address, uint32_t count,
+                     uint32_t size);
+
+/* Copies what vmi__loader_has has allowed; false if it cannot be reached. */
+bool vmi__loader_copy(const struct vmi__loader_view *view, uint64_t address, void *to,
+                      uint32_t size);
 
 /*
  * Copies a terminated string into the runtime's text buffer; *copy is "" for address 0. False if it
@@ -34,11 +44,28 @@ const void *vmi__loader_table(const struct vmi__loader_view *view, uint64_t addr
  */
 bool vmi__loader_string(const struct vmi__loader_view *view, uint64_t address, const char **copy);
 
+/* One range of a loader's memory map. */
+struct vmi__loader_range {
+    uint64_t base, size;
+    uint32_t kind;
+};
+
+/* A loader's memory map: bytes at an address, and how its protocol writes an entry. */
+struct vmi__loader_map {
+    uint64_t address;
+    uint32_t length;
+    /* Reads the entry at *offset, which moves on. Returns 0 or the reason to refuse. */
+    const char *(*next)(const struct vmi__loader_view *view, const struct vmi__loader_map *map,
+                        uint32_t *offset, struct vmi__loader_range *range);
+};
+
 /*
- * Takes one range of the loader's memory map; what is not of the BIOS's kinds is reserved. Returns
- * 0 or the reason.
+ * Takes a memory map of any length; kinds that are not of the BIOS's are reserved. After the
+ * modules, for a long map's tables are put into memory that nobody has. Returns 0 or the reason to
+ * refuse.
  */
-const char *vmi__loader_memory(uint64_t base, uint64_t size, uint32_t kind);
+const char *vmi__loader_memory(const struct vmi__loader_view *view,
+                               const struct vmi__loader_map *map);
 
 /* Takes a module; `line` is the address of its command line. Returns 0 or the reason to refuse. */
 const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
@@ -54,8 +81,8 @@ const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t info);
 
 /*
  * After one of them: claims the image, the modules and the firmware's first page, publishes the map
- * and checks that image, modules and room to work are usable memory, and that nothing was read
- * where there is no memory. Returns 0 or the reason to refuse.
+ * and checks that image and modules lie in memory, be it marked as taken, that there is room to
+ * work, and that nothing was read where there is no memory. Returns 0 or the reason to refuse.
  */
 const char *vmi__loader_finish(const struct vmi__loader_view *view);
 

@@ -39,44 +39,56 @@ struct memory_entry {
     uint32_t kind;
 } __attribute__((packed));
 
+static const char map_outside[] = "the multiboot memory map is outside memory or inside the kernel",
+                  modules_outside[] =
+                      "the multiboot module list is outside memory or inside the kernel";
+
+static const char *next_range(const struct vmi__loader_view *view,
+                              const struct vmi__loader_map *map, uint32_t *offset,
+                              struct vmi__loader_range *range)
+{
+    struct memory_entry entry;
+    uint32_t left = map->length - *offset;
+
+    if (left < sizeof(entry))
+        return "the multiboot memory map ends inside an entry";
+    if (!vmi__loader_copy(view, map->address + *offset, &entry, sizeof(entry)))
+        return map_outside;
+    if (entry.size < sizeof(entry) - 4 || entry.size > left - 4)
+        return "the multiboot memory map has an entry of a wrong size";
+    *offset += entry.size + 4;
+    range->base = entry.base;
+    range->size = entry.length;
+    range->kind = entry.kind;
+    return 0;
+}
+
 static const char *read_memory_map(const struct vmi__loader_view *view, const struct info *info)
 {
-    uint32_t length = info->memory_map_length, offset = 0;
-    const unsigned char *map = vmi__loader_table(view, info->memory_map, length, 1);
+    const struct vmi__loader_map map = {
+        .address = info->memory_map, .length = info->memory_map_length, .next = next_range};
 
-    if (!map)
-        return "the multiboot memory map is outside memory or inside the kernel";
-    while (offset < length) {
-        const struct memory_entry *entry = (const void *)(map + offset);
-        const char *reason;
-
-        if (length - offset < sizeof(*entry))
-            return "the multiboot memory map ends inside an entry";
-        if (entry->size < sizeof(*entry) - 4 || entry->size > length - offset - 4)
-            return "the multiboot memory map has an entry of a wrong size";
-        reason = vmi__loader_memory(entry->base, entry->length, entry->kind);
-        if (reason)
-            return reason;
-        offset += entry->size + 4;
-    }
-    return 0;
+    if (!vmi__loader_has(view, map.address, map.length, 1))
+        return map_outside;
+    return vmi__loader_memory(view, &map);
 }
 
 static const char *read_modules(const struct vmi__loader_view *view, const struct info *info)
 {
-    const struct module *module;
+    struct module module;
     uint32_t i;
 
-    module = vmi__loader_table(view, info->modules, info->modules_count, sizeof(*module));
-    if (!module)
-        return "the multiboot module list is outside memory or inside the kernel";
-    for (i = 0; i < info->modules_count; i++, module++) {
+    if (!vmi__loader_has(view, info->modules, info->modules_count, sizeof(module)))
+        return modules_outside;
+    for (i = 0; i < info->modules_count; i++) {
         const char *reason;
 
-        if (module->end < module->start)
+        if (!vmi__loader_copy(view, info->modules + i * sizeof(module), &module, sizeof(module)))
+            return modules_outside;
+        if (module.end < module.start)
             return "a boot module ends before it starts";
-        reason = vmi__loader_module(view, module->start, module->end - module->start,
-                                    module->command_line);
+        reason =
+            vmi__loader_module(view, module.start, module.end - module.start, module.command_line);
         if (reason)
             return reason;
     }
@@ -86,17 +98,15 @@ static const char *read_modules(const struct vmi__loader_view *view, const struc
 const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic,
                                 uint32_t address)
 {
-    const void *in_memory; /* aligned as the loader likes */
     struct info info;
-    const char *reason;
+    const char *reason = 0;
 
     vmi__boot.protocol = VMI_BOOT_MULTIBOOT;
     if (magic != LOADER_MAGIC)
         return "the loader is not a multiboot loader";
-    in_memory = vmi__loader_table(view, address, 1, sizeof(info));
-    if (!in_memory)
+    if (!vmi__loader_has(view, address, 1, sizeof(info)) ||
+        !vmi__loader_copy(view, address, &info, sizeof(info)))
         return "the multiboot information is outside memory or inside the kernel";
-    memcpy(&info, in_memory, sizeof(info));
 
     if ((info.flags & INFO_COMMAND_LINE) &&
         !vmi__loader_string(view, info.command_line, &vmi__boot.command_line))
@@ -105,16 +115,16 @@ const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t ma
         !vmi__loader_string(view, info.loader_name, &vmi__boot.loader))
         return "the loader's name is not terminated inside memory or too long";
 
-    if (info.flags & INFO_MEMORY_MAP) {
-        reason = read_memory_map(view, &info);
-    } else if (info.flags & INFO_MEMORY) {
-        reason = vmi__memory_add(0, (uint64_t)info.memory_lower << 10, VMI_MEMORY_USABLE);
-        if (!reason)
-            reason = vmi__memory_add(1 << 20, (uint64_t)info.memory_upper << 10, VMI_MEMORY_USABLE);
-    } else {
-        reason = "the loader gave no memory map";
-    }
-    if (!reason && (info.flags & INFO_MODULES))
+    if (info.flags & INFO_MODULES)
         reason = read_modules(view, &info);
+    if (reason)
+        return reason;
+    if (info.flags & INFO_MEMORY_MAP)
+        return read_memory_map(view, &info);
+    if (!(info.flags & INFO_MEMORY))
+        return "the loader gave no memory map";
+    reason = vmi__memory_add(0, (uint64_t)info.memory_lower << 10, VMI_MEMORY_USABLE);
+    if (!reason)
+        reason = vmi__memory_add(1 << 20, (uint64_t)info.memory_upper << 10, VMI_MEMORY_USABLE);
     return reason;
 }

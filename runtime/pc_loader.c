@@ -5,18 +5,28 @@
 #include "loader.h"
 #include "pc.h"
 
+#define CR0_PG 0x80000000u
+
 uint64_t vmi__rsdp;
 
 const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info)
 {
-    const struct vmi__loader_view view = {
+    struct vmi__loader_view view = {
         .base = vmi__linear(0),
         .size = VMI__LINEAR_MAX,
         .image_start = vmi__physical(vmi__kernel.image_start),
         .image_end = vmi__physical(vmi__kernel.image_end),
+        .borrow = vmi__window_borrow,
     };
     const char *reason;
+    uint32_t cr0;
 
+    __asm__("mov %%cr0, %0" : "=r"(cr0));
+    if (!(cr0 & CR0_PG)) {
+        /* The segments reach all memory (entry.S), and there is no window. */
+        view.size = UINT32_MAX;
+        view.borrow = 0;
+    }
     if (protocol == VMI_BOOT_MULTIBOOT)
         reason = vmi__multiboot_read(&view, magic, info);
     else

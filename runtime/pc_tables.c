@@ -12,6 +12,9 @@
 #define PTE_CACHE_DISABLE 0x010u
 #define PTE_GLOBAL        0x100u
 
+#define CPUID_EXTENDED      0x80000000u
+#define CPUID_ADDRESS_SIZES 0x80000008u
+
 #define LARGE_SHIFT 21
 #define PAGE_MASK   0xfffull
 
@@ -45,6 +48,22 @@ volatile void *vmi__window_map(uint32_t slot, uint64_t address)
                     PTE_PRESENT | PTE_WRITE | PTE_WRITE_THROUGH | PTE_CACHE_DISABLE | PTE_GLOBAL);
 }
 
+/*
+ * Width of physical addresses: an entry with a bit above would fault (Intel SDM vol. 3A, 4.1.4;
+ * 36 where a processor with PAE does not tell).
+ */
+static uint32_t physical_bits(void)
+{
+    uint32_t eax = CPUID_EXTENDED, ebx, ecx, edx;
+
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    if (eax < CPUID_ADDRESS_SIZES)
+        return 36;
+    eax = CPUID_ADDRESS_SIZES;
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    return eax & 0xff;
+}
+
 const void *vmi__window_borrow(uint64_t address, uint32_t size)
 {
     uint64_t first = address & ~PAGE_MASK;
@@ -57,7 +76,8 @@ const void *vmi__window_borrow(uint64_t address, uint32_t size)
     if (address < (uint64_t)vmi__boot.linear_pages << 12 &&
         size <= ((uint64_t)vmi__boot.linear_pages << 12) - address)
         return vmi__linear((uint32_t)address);
-    if (!vmi__pc_tables.window || address + size < address || address + size > 1ull << 52)
+    if (!vmi__pc_tables.window || address + size < address ||
+        (address + size - 1) >> physical_bits())
         return 0;
     pages = (uint32_t)((address + size - first + PAGE_MASK) >> 12);
     if (pages > VMI__WINDOW_SLOTS - VMI__WINDOW_SCRATCH)

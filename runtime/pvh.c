@@ -31,36 +31,49 @@ struct memory_entry {
     uint32_t kind, reserved;
 } __attribute__((packed));
 
+static const char map_outside[] = "the PVH memory map is outside memory or inside the kernel",
+                  modules_outside[] = "the PVH module list is outside memory or inside the kernel";
+
+static const char *next_range(const struct vmi__loader_view *view,
+                              const struct vmi__loader_map *map, uint32_t *offset,
+                              struct vmi__loader_range *range)
+{
+    struct memory_entry entry;
+
+    if (!vmi__loader_copy(view, map->address + *offset, &entry, sizeof(entry)))
+        return map_outside;
+    *offset += sizeof(entry);
+    range->base = entry.base;
+    range->size = entry.size;
+    range->kind = entry.kind;
+    return 0;
+}
+
 static const char *read_memory_map(const struct vmi__loader_view *view,
                                    const struct start_info *info)
 {
-    const struct memory_entry *entry;
-    uint32_t i;
+    const uint32_t size = sizeof(struct memory_entry);
+    struct vmi__loader_map map = {.address = info->memory_map, .next = next_range};
 
-    entry = vmi__loader_table(view, info->memory_map, info->memory_map_count, sizeof(*entry));
-    if (!entry)
-        return "the PVH memory map is outside memory or inside the kernel";
-    for (i = 0; i < info->memory_map_count; i++, entry++) {
-        const char *reason = vmi__loader_memory(entry->base, entry->size, entry->kind);
-
-        if (reason)
-            return reason;
-    }
-    return 0;
+    if (!vmi__loader_has(view, info->memory_map, info->memory_map_count, size))
+        return map_outside;
+    map.length = info->memory_map_count * size;
+    return vmi__loader_memory(view, &map);
 }
 
 static const char *read_modules(const struct vmi__loader_view *view, const struct start_info *info)
 {
-    const struct module *module;
+    struct module module;
     uint32_t i;
 
-    module = vmi__loader_table(view, info->modules, info->modules_count, sizeof(*module));
-    if (!module)
-        return "the PVH module list is outside memory or inside the kernel";
-    for (i = 0; i < info->modules_count; i++, module++) {
-        const char *reason =
-            vmi__loader_module(view, module->base, module->size, module->command_line);
+    if (!vmi__loader_has(view, info->modules, info->modules_count, sizeof(module)))
+        return modules_outside;
+    for (i = 0; i < info->modules_count; i++) {
+        const char *reason;
 
+        if (!vmi__loader_copy(view, info->modules + i * sizeof(module), &module, sizeof(module)))
+            return modules_outside;
+        reason = vmi__loader_module(view, module.base, module.size, module.command_line);
         if (reason)
             return reason;
     }
@@ -70,29 +83,23 @@ static const char *read_modules(const struct vmi__loader_view *view, const struc
 const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t address)
 {
     const uint32_t head = offsetof(struct start_info, memory_map);
-    const void *in_memory;
     struct start_info info;
     const char *reason;
 
     vmi__boot.protocol = VMI_BOOT_PVH;
-    in_memory = vmi__loader_table(view, address, 1, head);
-    if (!in_memory)
+    if (!vmi__loader_has(view, address, 1, head) || !vmi__loader_copy(view, address, &info, head))
         return "the PVH start information is outside memory or inside the kernel";
-    memcpy(&info, in_memory, head);
     if (info.magic != START_MAGIC)
         return "the PVH start information has a wrong magic number";
     if (!vmi__loader_string(view, info.command_line, &vmi__boot.command_line))
         return "the command line is not terminated inside memory or too long";
     if (info.version == 0)
         return "the loader gave no memory map (PVH start information of version 0)";
-    in_memory = vmi__loader_table(view, address, 1, sizeof(info));
-    if (!in_memory)
+    if (!vmi__loader_has(view, address, 1, sizeof(info)) ||
+        !vmi__loader_copy(view, address, &info, sizeof(info)))
         return "the PVH start information is outside memory or inside the kernel";
-    memcpy(&info, in_memory, sizeof(info));
 
     vmi__rsdp = info.rsdp;
-    reason = read_memory_map(view, &info);
-    if (!reason && info.modules_count)
-        reason = read_modules(view, &info);
-    return reason;
+    reason = read_modules(view, &info);
+    return reason ? reason : read_memory_map(view, &info);
 }

@@ -100,7 +100,17 @@ void vmi__print(const char *text);
  */
 const char *vmi__memory_add(uint64_t base, uint64_t size, uint32_t kind);
 
-/* Recomputes vmi__boot.memory from all ranges added so far. USABLE ranges are cut to whole pages.
+/*
+ * For a loader's map of `count` ranges: how many bytes its tables take, 0 if they fit into the
+ * runtime's own; and moving the tables to such a place, before anything is published. The place is
+ * in the linear region, begins on a page and is claimed by the caller.
+ */
+uint64_t vmi__memory_room(uint32_t count);
+void vmi__memory_move(void *place, uint32_t count);
+
+/*
+ * Recomputes vmi__boot.memory from all ranges added so far. USABLE ranges are cut to whole pages;
+ * neighbours of one kind become one, which loses nothing.
  */
 const char *vmi__memory_publish(void);
 
@@ -166,8 +176,9 @@ volatile void *vmi__window_map(uint32_t slot, uint64_t address);
 
 /*
  * Makes `size` bytes at a guest-physical address readable, by the linear region where it reaches
- * that far, else by the scratch slots, until the next borrow. Only for vmi__backend_init, on the
- * first CPU. Returns 0 if paging is still off or if it does not fit.
+ * that far, else by the scratch slots, until the next borrow. Only until the kernel is entered, on
+ * the first CPU. Returns 0 if paging is still off, if it does not fit, or if the processor has no
+ * such address.
  */
 const void *vmi__window_borrow(uint64_t address, uint32_t size);
 
@@ -209,6 +220,38 @@ static inline uint64_t vmi__scale(uint64_t value, uint32_t multiplier, uint32_t 
 
     return (low >> shift) + (high << (32 - shift));
 }
+
+/* A sum, UINT64_MAX if it has no room: "never" and later stays never. */
+static inline uint64_t vmi__add_saturating(uint64_t left, uint64_t right)
+{
+    return left + right < left ? UINT64_MAX : left + right;
+}
+
+/* As vmi__scale, but UINT64_MAX if the result has no room. */
+static inline uint64_t vmi__scale_saturating(uint64_t value, uint32_t multiplier, uint32_t shift)
+{
+    uint64_t low = (uint64_t)(uint32_t)value * multiplier;
+    uint64_t high = (uint64_t)(uint32_t)(value >> 32) * multiplier;
+
+    if (shift < 32 && high >> (32 + shift))
+        return UINT64_MAX;
+    return vmi__add_saturating(low >> shift, high << (32 - shift));
+}
+
+/* ---- alarms ---- */
+
+/*
+ * How often a periodic alarm goes off at most, in a second: whatever its period is, so much time is
+ * left to the kernel between one and the next. KVM bounds its timers so, too (Linux,
+ * arch/x86/kvm/lapic.c, min_timer_period_us).
+ */
+#define VMI__ALARMS_PER_SECOND 5000
+
+/*
+ * When a periodic alarm that was due at `expiry` is due after `now`, which is not before that. What
+ * went by unseen is left out. UINT64_MAX is never. The period is not 0.
+ */
+uint64_t vmi__alarm_next(uint64_t expiry, uint64_t period, uint64_t now);
 
 /* ---- memory ---- */
 

@@ -12,8 +12,14 @@
 #define VECTOR_MASK 0xffu
 #define VECTOR_LOW  16 /* vectors below are the processor's */
 
-/* As far ahead as a timer is set; some hypervisors count on in nanoseconds. */
-#define AHEAD_MAX (1ull << 55)
+/*
+ * The latest time that a timer is set to, a century after the partition was made: some hypervisors
+ * count on in nanoseconds.
+ */
+#define LATEST (1ull << 55)
+
+/* The least that is left to the kernel between two of a periodic alarm, in units. */
+#define LEAST (HYPERV__UNITS_PER_SECOND / VMI__ALARMS_PER_SECOND)
 
 static bool by_timer(uint32_t flags)
 {
@@ -27,8 +33,10 @@ static void stop(struct vmi__hyperv_cpu *cpu)
         vmi__wrmsr(HYPERV__MSR_TIMER0_COUNT, 0);
 }
 
-static void start(struct vmi__hyperv_cpu *cpu)
+/* Not before `earliest`. */
+static void start(struct vmi__hyperv_cpu *cpu, uint64_t earliest)
 {
+    uint64_t when = cpu->alarm_expiry > earliest ? cpu->alarm_expiry : earliest;
     uint32_t vector = cpu->lvtt & VECTOR_MASK;
     uint32_t config =
         HYPERV__TIMER_AUTO_ENABLE | HYPERV__TIMER_DIRECT | vector << HYPERV__TIMER_VECTOR_SHIFT;
@@ -42,33 +50,34 @@ static void start(struct vmi__hyperv_cpu *cpu)
         vmi__wrmsr(HYPERV__MSR_TIMER0_CONFIG, config);
         cpu->timer_config = config;
     }
-    vmi__wrmsr(HYPERV__MSR_TIMER0_COUNT, cpu->alarm_expiry ? cpu->alarm_expiry : 1);
+    if (when > LATEST)
+        when = LATEST;
+    vmi__wrmsr(HYPERV__MSR_TIMER0_COUNT, when ? when : 1);
 }
 
 VMI__ROUTINE void vmi__hyperv_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
 {
     struct vmi__hyperv_cpu *cpu;
     uint32_t interrupts;
-    uint64_t last;
 
     if (!by_timer(flags)) {
         if (vmi__hyperv_uses(HYPERV__REFERENCE_COUNTER)) {
             uint64_t now = vmi__hyperv_reference_time();
 
             /* Counted from a later reading. */
-            expiry = vmi__rdtsc() + (expiry > now ? vmi__hyperv_tsc_cycles(expiry - now) : 0);
-            period = vmi__hyperv_tsc_cycles(period);
+            expiry = expiry > now ? vmi__hyperv_tsc_cycles(expiry - now) : 0;
+            expiry = vmi__add_saturating(vmi__rdtsc(), expiry);
+            period = period ? vmi__hyperv_tsc_cycles(period) : 0;
         }
         vmi__native_set_alarm(flags, expiry, period);
         return;
     }
     interrupts = vmi__irq_save();
-    last = vmi__hyperv_reference_time() + AHEAD_MAX;
     cpu = vmi__hyperv_this_cpu();
-    cpu->alarm_expiry = expiry < last ? expiry : last;
+    cpu->alarm_expiry = expiry;
     cpu->alarm_period = flags & VMI_ALARM_PERIODIC ? period : 0;
     cpu->alarm_set = true;
-    start(cpu);
+    start(cpu, 0);
     vmi__irq_restore(interrupts);
 }
 
@@ -96,7 +105,7 @@ void vmi__hyperv_alarm_lvtt(uint32_t lvtt)
 
     cpu->lvtt = lvtt;
     if (cpu->alarm_set && (cpu->alarm_period || vmi__hyperv_reference_time() < cpu->alarm_expiry))
-        start(cpu);
+        start(cpu, 0);
     vmi__irq_restore(interrupts);
 }
 
@@ -111,11 +120,8 @@ void vmi__hyperv_alarm_ended(uint32_t vector)
         if (now >= cpu->alarm_expiry && !cpu->alarm_period) {
             cpu->alarm_set = false;
         } else if (now >= cpu->alarm_expiry) {
-            cpu->alarm_expiry += cpu->alarm_period;
-            /* Periods that went by unseen are not made up for. */
-            if (cpu->alarm_expiry <= now)
-                cpu->alarm_expiry = now + cpu->alarm_period;
-            start(cpu);
+            cpu->alarm_expiry = vmi__alarm_next(cpu->alarm_expiry, cpu->alarm_period, now);
+            start(cpu, now + LEAST);
         }
     }
     vmi__irq_restore(interrupts);

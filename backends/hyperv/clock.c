@@ -7,11 +7,7 @@
 #include <hyperv/routines.h>
 #include <native/routines.h>
 
-#define UNITS_PER_SECOND     10000000u
 #define NANOSECONDS_PER_UNIT 100
-
-/* Times further away than this many units (over a century) are as good as never. */
-#define FAR (1ull << 55)
 
 /* Cycles of the TSC are units times this, shifted right by TSC_SHIFT: for up to 10 GHz. */
 #define TSC_SHIFT 22
@@ -57,13 +53,14 @@ uint64_t vmi__hyperv_reference_time(void)
 
 void vmi__hyperv_clock_init(void)
 {
-    tsc_multiplier = (uint32_t)vmi__div64(vmi__native_tsc_hz << TSC_SHIFT, UNITS_PER_SECOND) + 1;
+    tsc_multiplier =
+        (uint32_t)vmi__div64(vmi__native_tsc_hz << TSC_SHIFT, HYPERV__UNITS_PER_SECOND) + 1;
 }
 
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units)
 {
     /* Rounded up: an alarm may be late, but not early. */
-    return vmi__scale(units < FAR ? units : FAR, tsc_multiplier, TSC_SHIFT) + 1;
+    return vmi__add_saturating(vmi__scale_saturating(units, tsc_multiplier, TSC_SHIFT), 1);
 }
 
 VMI__ROUTINE uint64_t vmi__hyperv_clock_nanoseconds(void)
@@ -75,7 +72,7 @@ VMI__ROUTINE uint64_t vmi__hyperv_clock_nanoseconds(void)
 
 VMI__ROUTINE uint64_t vmi__hyperv_get_cycle_frequency(void)
 {
-    return vmi__hyperv_uses(HYPERV__REFERENCE_COUNTER) ? UNITS_PER_SECOND
+    return vmi__hyperv_uses(HYPERV__REFERENCE_COUNTER) ? HYPERV__UNITS_PER_SECOND
                                                        : vmi__native_get_cycle_frequency();
 }
 

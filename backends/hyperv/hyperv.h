@@ -93,6 +93,8 @@ bool vmi__hyperv_exist(uint32_t mask, uint32_t base);
 
 /* ---- clock.c --------------------------------------------------------------------------------- */
 
+#define HYPERV__UNITS_PER_SECOND 10000000u
+
 extern struct hyperv__reference_tsc vmi__hyperv_reference_tsc;
 
 /* Units of 100 ns since the partition was made. Only if the reference counter is used. */
@@ -101,7 +103,7 @@ uint64_t vmi__hyperv_reference_time(void);
 /* Prepares the way from reference time to cycles of the TSC, whose frequency is known. */
 void vmi__hyperv_clock_init(void);
 
-/* Cycles of the TSC in so many units, or a few more. */
+/* Cycles of the TSC in so many units, or a few more; UINT64_MAX for what has no room. */
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units);
 
 /* ---- alarm.c --------------------------------------------------------------------------------- */

@@ -171,13 +171,15 @@ VMI__ROUTINE uint64_t vmi__kvm_get_cycle_frequency(void)
 
 VMI__ROUTINE void vmi__kvm_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
 {
-    uint64_t now;
+    uint64_t now, cycles;
 
     if (vmi__kvm_clock_used()) {
         /* Rounded up and counted from a later reading: an alarm may be late, but not early. */
         now = vmi__kvm_get_cycle_counter(flags & VMI_ALARM_COUNTER_MASK);
         expiry = vmi__rdtsc() + (expiry > now ? vmi__kvm_tsc_cycles(expiry - now) + 1 : 0);
-        period = vmi__kvm_tsc_cycles(period);
+        cycles = vmi__kvm_tsc_cycles(period);
+        /* A period of less than a cycle is still one. */
+        period = period && !cycles ? 1 : cycles;
     }
     vmi__native_set_alarm(flags, expiry, period);
 }

@@ -164,8 +164,6 @@ const char *vmi__kvm_detect(void)
     if (!leaf)
         return 0;
     vmi__kvm_present = true;
-    /* Linux arch/x86/kvm/i8254.c: only a new count ends the one before. */
-    vmi__native_pit_goes_on = true;
     offered = vmi__cpuid(leaf + 1, 0).eax;
     hints = vmi__cpuid(leaf + 1, 0).edx;
 

@@ -21,7 +21,12 @@
 
 #define MADT_ENABLED 0x1u
 
-enum { MADT_LOCAL_APIC = 0, MADT_IO_APIC = 1, MADT_OVERRIDE = 2 };
+enum { MADT_LOCAL_APIC = 0, MADT_IO_APIC = 1, MADT_OVERRIDE = 2, MADT_LOCAL_X2APIC = 9 };
+
+/* The identifier that names all local APICs: of no CPU, and starting it starts this one anew. */
+#define APIC_ID_ALL 0xff
+
+#define SPACE_PORTS 1 /* of a generic address structure */
 
 struct rsdp {
     char signature[8];
@@ -73,7 +78,7 @@ VMI__ASSERT(fadt, sizeof(struct fadt) == 268);
 
 struct vmi__native_acpi vmi__native_acpi;
 
-static bool sums_to_zero(const void *table, uint32_t size)
+bool vmi__native_sums_to_zero(const void *table, uint32_t size)
 {
     const uint8_t *bytes = table;
     uint8_t sum = 0;
@@ -99,7 +104,8 @@ static const struct header *table_at(uint64_t address, const char *signature)
         return 0;
     header = vmi__window_borrow(address, length);
     /* Read again: the mapping is a new one. */
-    return header && header->length == length && sums_to_zero(header, length) ? header : 0;
+    return header && header->length == length && vmi__native_sums_to_zero(header, length) ? header
+                                                                                          : 0;
 }
 
 /* Copies the root pointer if there is one at the address. */
@@ -108,33 +114,38 @@ static bool take_rsdp(uint64_t address, struct rsdp *rsdp)
     const uint32_t old_size = offsetof(struct rsdp, length);
     const struct rsdp *found = vmi__window_borrow(address, old_size);
 
-    if (!found || memcmp(found->signature, "RSD PTR ", 8) != 0 || !sums_to_zero(found, old_size))
+    if (!found || memcmp(found->signature, "RSD PTR ", 8) != 0 ||
+        !vmi__native_sums_to_zero(found, old_size))
         return false;
     memset(rsdp, 0, sizeof(*rsdp));
     memcpy(rsdp, found, old_size);
     if (rsdp->revision < 2)
         return true;
     found = vmi__window_borrow(address, sizeof(*found));
-    if (!found || !sums_to_zero(found, sizeof(*found)))
+    if (!found || !vmi__native_sums_to_zero(found, sizeof(*found)))
         return true; /* the old part stands */
     memcpy(rsdp, found, sizeof(*rsdp));
     return true;
 }
 
+uint32_t vmi__native_ebda(void)
+{
+    uint16_t segment;
+
+    memcpy(&segment, vmi__linear(BIOS_EBDA), sizeof(segment));
+    return segment >= 0x8000 && segment <= BIOS_START >> 4 ? (uint32_t)segment << 4 : 0;
+}
+
 static bool find_rsdp(struct rsdp *rsdp)
 {
     uint32_t ebda, address;
-    uint16_t segment;
 
     if (vmi__rsdp)
         return take_rsdp(vmi__rsdp, rsdp);
-    memcpy(&segment, vmi__linear(BIOS_EBDA), sizeof(segment));
-    ebda = (uint32_t)segment << 4;
-    if (ebda >= 0x80000 && ebda <= BIOS_START) {
-        for (address = ebda; address < ebda + EBDA_SIZE; address += 16) {
-            if (take_rsdp(address, rsdp))
-                return true;
-        }
+    ebda = vmi__native_ebda();
+    for (address = ebda; ebda && address < ebda + EBDA_SIZE; address += 16) {
+        if (take_rsdp(address, rsdp))
+            return true;
     }
     for (address = BIOS_START; address < BIOS_END; address += 16) {
         if (take_rsdp(address, rsdp))
@@ -143,10 +154,12 @@ static bool find_rsdp(struct rsdp *rsdp)
     return false;
 }
 
-static void add_cpu(uint32_t apic_id)
+void vmi__native_add_cpu(uint32_t apic_id)
 {
     uint32_t count = vmi__boot.cpu_count, i;
 
+    if (apic_id >= APIC_ID_ALL)
+        return;
     for (i = 0; i < count; i++) {
         if (vmi__boot.apic_id[i] == apic_id)
             return;
@@ -180,7 +193,11 @@ static void read_madt(const struct header *madt)
             return;
         if (entry[0] == MADT_LOCAL_APIC && size >= 8) {
             if (number_at(entry, 4, 4) & MADT_ENABLED)
-                add_cpu(entry[3]);
+                vmi__native_add_cpu(entry[3]);
+        } else if (entry[0] == MADT_LOCAL_X2APIC && size >= 16) {
+            /* For identifiers that the other kind has no room for; some have all in this one. */
+            if (number_at(entry, 8, 4) & MADT_ENABLED)
+                vmi__native_add_cpu(number_at(entry, 4, 4));
         } else if (entry[0] == MADT_IO_APIC && size >= 12) {
             if (acpi->ioapics_count < VMI__IOAPICS_MAX) {
                 acpi->ioapics[acpi->ioapics_count].address = number_at(entry, 4, 4);
@@ -245,6 +262,16 @@ static bool find_s5(const struct header *dsdt)
     return false;
 }
 
+/* A port of the FADT, which may stand in the extended block alone; 0 if it is in neither. */
+static uint32_t port_of(uint32_t port, const struct vmi__native_register *extended)
+{
+    if (port && port <= UINT16_MAX)
+        return port;
+    return extended->space == SPACE_PORTS && extended->address <= UINT16_MAX
+               ? (uint32_t)extended->address
+               : 0;
+}
+
 static void read_fadt(const struct header *header)
 {
     struct vmi__native_acpi *acpi = &vmi__native_acpi;
@@ -255,10 +282,8 @@ static void read_fadt(const struct header *header)
     memcpy(&fadt, header, header->length < sizeof(fadt) ? header->length : sizeof(fadt));
 
     acpi->century = fadt.century;
-    if (fadt.pm_timer_length == 4 && fadt.pm_timer <= 0xffff) {
-        acpi->pm_timer = fadt.pm_timer;
-        acpi->pm_timer_32 = fadt.flags & FADT_TIMER_32BIT;
-    }
+    acpi->pm_timer = port_of(fadt.pm_timer_length == 4 ? fadt.pm_timer : 0, &fadt.x_pm_timer);
+    acpi->pm_timer_32 = fadt.flags & FADT_TIMER_32BIT;
     if (fadt.flags & FADT_RESET) {
         acpi->reset = fadt.reset;
         acpi->reset_value = fadt.reset_value;
@@ -266,8 +291,8 @@ static void read_fadt(const struct header *header)
     if (fadt.flags & FADT_REDUCED) {
         acpi->sleep = fadt.sleep_control;
     } else {
-        acpi->control_a = fadt.pm1a_control & 0xffff;
-        acpi->control_b = fadt.pm1b_control & 0xffff;
+        acpi->control_a = port_of(fadt.pm1a_control, &fadt.x_pm1a_control);
+        acpi->control_b = port_of(fadt.pm1b_control, &fadt.x_pm1b_control);
         acpi->smi_command = fadt.smi_command & 0xffff;
         acpi->smi_enable = fadt.acpi_enable;
     }
@@ -278,17 +303,17 @@ static void read_fadt(const struct header *header)
         acpi->can_sleep = find_s5(dsdt) && (acpi->control_a || acpi->sleep.address);
 }
 
-void vmi__native_acpi_init(void)
+/* Reads the tables that the root lists; false if none of them is a MADT. */
+static bool read_tables(void)
 {
     uint32_t size, count, offset, i;
     uint64_t root, address;
     const struct header *table;
     struct rsdp rsdp;
+    bool found = false;
 
-    for (i = 0; i < VMI__ISA_LINES; i++)
-        vmi__native_acpi.overrides[i].line = i;
     if (!find_rsdp(&rsdp))
-        return;
+        return false;
     root = rsdp.xsdt;
     size = sizeof(uint64_t);
     table = table_at(root, "XSDT");
@@ -298,23 +323,35 @@ void vmi__native_acpi_init(void)
         table = table_at(root, "RSDT");
     }
     if (!table)
-        return;
+        return false;
     count = (table->length - sizeof(*table)) / size;
     for (i = 0; i < count && i < TABLES_MAX; i++) {
         /* The root again: reading a table may have taken its mapping. */
         offset = sizeof(*table) + i * size;
         table = vmi__window_borrow(root, offset + size);
         if (!table)
-            return;
+            break;
         address = 0;
         memcpy(&address, (const char *)table + offset, size);
         table = table_at(address, "APIC");
         if (table) {
             read_madt(table);
+            found = true;
             continue;
         }
         table = table_at(address, "FACP");
         if (table)
             read_fadt(table);
     }
+    return found;
+}
+
+void vmi__native_acpi_init(void)
+{
+    uint32_t i;
+
+    for (i = 0; i < VMI__ISA_LINES; i++)
+        vmi__native_acpi.overrides[i].line = i;
+    if (!read_tables())
+        vmi__native_mp_read();
 }

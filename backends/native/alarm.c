@@ -13,10 +13,11 @@
 #include "native.h"
 #include <native/routines.h>
 
-#define CPUID_1_ECX_DEADLINE (1u << 24)
-#define MSR_DEADLINE         0x6e0
-#define LVTT_MODE            0x60000u
-#define LVTT_DEADLINE        0x40000u
+#define CPUID_1_ECX_DEADLINE   (1u << 24)
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
+#define MSR_DEADLINE           0x6e0
+#define LVTT_MODE              0x60000u
+#define LVTT_DEADLINE          0x40000u
 
 /*
  * Ticks are cycles * rate >> SHIFT; 24 bits of fraction leave room for a timer 255 times as fast as
@@ -29,9 +30,14 @@
 
 #define MEASUREMENTS_PER_SECOND 100 /* how long one takes */
 #define PIT_TICKS_MAX           0xffffu
-#define PIT_PERIOD_MIN          2 /* Intel 8254 data sheet, mode 2 */
+#define PIT_PERIOD_MIN          (VMI__PIT_HZ / VMI__ALARMS_PER_SECOND)
 #define PIT_PERIOD_MAX          0x10000u
-#define CATCH_UP_MAX            64
+
+/*
+ * As far ahead as a hypervisor is given a deadline, an hour or so. KVM multiplies the difference by
+ * a million in 64 bits (Linux, arch/x86/kvm/lapic.c, start_sw_tscdeadline).
+ */
+#define DEADLINE_AHEAD (1ull << 43)
 
 struct alarm {
     bool set;
@@ -42,6 +48,8 @@ struct alarm {
 static struct alarm by_lvtt[VMI_BOOT_INFO_MAX_CPUS], by_irq0;
 static struct vmi__lock irq0_lock;
 static bool deadline;
+static uint64_t deadline_ahead = UINT64_MAX;
+static uint64_t least; /* cycles that are left to the kernel between two of a periodic alarm */
 static uint32_t apic_rate, pit_rate;
 
 /* Divide configuration for a division by 1, 2, 4 … 128 (Intel SDM vol. 3A, figure 11-10). */
@@ -93,8 +101,13 @@ static bool lvtt_ready(void)
 
 void vmi__native_alarm_init(void)
 {
+    uint32_t features = vmi__cpuid(1, 0).ecx;
+
     pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz);
-    deadline = vmi__cpuid(1, 0).ecx & CPUID_1_ECX_DEADLINE;
+    least = vmi__div64(vmi__native_tsc_hz, VMI__ALARMS_PER_SECOND);
+    deadline = features & CPUID_1_ECX_DEADLINE;
+    if (features & CPUID_1_ECX_HYPERVISOR)
+        deadline_ahead = DEADLINE_AHEAD;
     if (!vmi__native_published && !lvtt_ready())
         vmi__fatal("the timer of the local APIC stands still");
 }
@@ -104,24 +117,27 @@ static uint64_t ticks_until(uint64_t expiry, uint32_t rate)
 {
     uint64_t now = vmi__rdtsc();
 
-    return expiry > now ? vmi__scale(expiry - now, rate, SHIFT) + 1 : 1;
+    if (expiry <= now)
+        return 1;
+    return vmi__add_saturating(vmi__scale_saturating(expiry - now, rate, SHIFT), 1);
 }
 
 /* Starts this CPU's timer; false if it will go off before the alarm is due. */
 static bool start_lvtt(uint64_t expiry)
 {
     uint32_t lvtt = vmi__native_apic_read(VMI_APIC_LVTT) & ~LVTT_MODE, shift = 0;
-    uint64_t ticks;
+    uint64_t ticks, last;
 
     if (deadline) {
+        last = vmi__add_saturating(vmi__rdtsc(), deadline_ahead);
         vmi__native_apic_write(VMI_APIC_LVTT, lvtt | LVTT_DEADLINE);
         /*
          * The mode must be there before the deadline (Intel SDM vol. 3A, 11.5.4.1); a locked access
          * is a fence.
          */
         __sync_synchronize();
-        vmi__wrmsr(MSR_DEADLINE, expiry ? expiry : 1);
-        return true;
+        vmi__wrmsr(MSR_DEADLINE, expiry > last ? last : expiry ? expiry : 1);
+        return expiry <= last;
     }
     ticks = ticks_until(expiry, apic_rate);
     while (ticks >> shift >= UINT32_MAX && shift < DIVIDE_SHIFT_MAX)
@@ -153,7 +169,7 @@ static bool start_irq0(uint64_t expiry)
 /* The PIT by itself, each period from now on, or as often as it can. */
 static void start_irq0_periodic(uint64_t period)
 {
-    uint64_t ticks = vmi__scale(period, pit_rate, SHIFT);
+    uint64_t ticks = vmi__scale_saturating(period, pit_rate, SHIFT);
 
     /* What goes on for ever is not to lag behind by the margin. */
     ticks -= ticks >> MARGIN_SHIFT;
@@ -162,12 +178,16 @@ static void start_irq0_periodic(uint64_t period)
     vmi__native_pit_periodic(ticks > PIT_PERIOD_MAX ? PIT_PERIOD_MAX : (uint32_t)ticks);
 }
 
-/* Starts a timer, and has EndOfInterrupt look after it if one shot is not all. */
-static void start(struct alarm *alarm, bool lvtt)
+/*
+ * Starts a timer, and has EndOfInterrupt look after it if one shot is not all. It is not to go off
+ * before `earliest`.
+ */
+static void start(struct alarm *alarm, bool lvtt, uint64_t earliest)
 {
+    uint64_t due = alarm->expiry > earliest ? alarm->expiry : earliest;
     uint32_t vector =
         lvtt ? vmi__native_apic_read(VMI_APIC_LVTT) & 0xff : vmi__native_event_vector(0);
-    bool whole = lvtt ? start_lvtt(alarm->expiry) : start_irq0(alarm->expiry);
+    bool whole = lvtt ? start_lvtt(due) : start_irq0(due);
 
     if (!whole || alarm->period)
         vmi__native_ended_vectors[vector] = true;
@@ -188,8 +208,10 @@ VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_
     saved = lvtt ? vmi__irq_save() : vmi__lock(&irq0_lock);
     alarm->expiry = expiry;
     alarm->period = flags & VMI_ALARM_PERIODIC ? period : 0;
+    if (!lvtt && !vmi__native_published)
+        vmi__native_event_timer(true);
     if (lvtt || !vmi__native_published)
-        start(alarm, lvtt);
+        start(alarm, lvtt, 0);
     else if (alarm->period)
         start_irq0_periodic(alarm->period);
     else
@@ -215,6 +237,8 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
     } else {
         saved = vmi__lock(&irq0_lock);
         by_irq0.set = false;
+        if (!vmi__native_published)
+            vmi__native_event_timer(false);
         vmi__native_pit_oneshot(0);
         vmi__unlock(&irq0_lock, saved);
     }
@@ -223,23 +247,19 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
 /* Goes on with an alarm whose interrupt has been handled, whether that was early or on time. */
 static void go_on(struct alarm *alarm, bool lvtt)
 {
-    uint64_t now = vmi__rdtsc();
-    uint32_t i;
+    uint64_t now = vmi__rdtsc(), earliest = 0;
 
     if (!alarm->set)
         return;
     if (now >= alarm->expiry) {
-        /* Periods that went by unseen are not made up for. */
-        for (i = 0; i < CATCH_UP_MAX && alarm->expiry <= now; i++)
-            alarm->expiry += alarm->period;
-        if (alarm->expiry <= now)
-            alarm->expiry = now + alarm->period;
         if (!alarm->period) {
             alarm->set = false;
             return;
         }
+        alarm->expiry = vmi__alarm_next(alarm->expiry, alarm->period, now);
+        earliest = now + least;
     }
-    start(alarm, lvtt);
+    start(alarm, lvtt, earliest);
 }
 
 void vmi__native_alarm_write_lvtt(uint32_t value)
@@ -254,7 +274,7 @@ void vmi__native_alarm_write_lvtt(uint32_t value)
         vmi__native_ended_vectors[value & 0xff] = true;
     vmi__native_apic_write(VMI_APIC_LVTT, value);
     if (alarm->unheard)
-        start(alarm, true);
+        start(alarm, true, 0);
     vmi__irq_restore(saved);
 }
 

@@ -6,7 +6,14 @@
 #include "native.h"
 #include <native/routines.h>
 
+#define LINE_TIMER   0
 #define LINE_CASCADE 2
+
+/* Interrupt mode configuration register (MP 1.4, 3.6.2.1). */
+#define IMCR_SELECT  0x22
+#define IMCR_DATA    0x23
+#define IMCR         0x70
+#define IMCR_BY_APIC 0x01
 
 #define LVT_EXTINT       0x700
 #define ICR_FIXED_ASSERT 0x4000
@@ -21,12 +28,17 @@ static struct line {
 bool vmi__native_ended_vectors[256];
 
 static bool by_ioapic;
+static bool timer_on;           /* an alarm is wired to line 0 */
 static uint32_t console_vector; /* if the console's line is to be lowered */
 static struct vmi__lock lock;
 
 void vmi__native_event_init(void)
 {
     by_ioapic = vmi__native_ioapic_has(0);
+    if (vmi__native_acpi.has_imcr) {
+        vmi__outb(IMCR_SELECT, IMCR);
+        vmi__outb(IMCR_DATA, IMCR_BY_APIC);
+    }
     vmi__native_apic_write(VMI__APIC_LVT_LINT0, by_ioapic ? VMI__APIC_LVT_MASKED : LVT_EXTINT);
 }
 
@@ -90,6 +102,37 @@ void vmi__native_vector_ended(uint32_t vector)
     vmi__native_alarm_again(vector);
 }
 
+/* Lets the controller pass on what comes by a line, and what has come. Under the lock. */
+static void open(uint32_t event)
+{
+    if (!by_ioapic) {
+        vmi__native_pic_unmask(event);
+        return;
+    }
+    vmi__native_ioapic_mask(event, false);
+    /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not. */
+    if (!vmi__native_ioapic_level(event) && vmi__native_pic_requested(event))
+        vmi__native_apic_command(lines[event].apic_id, ICR_FIXED_ASSERT | lines[event].vector);
+}
+
+void vmi__native_event_timer(bool on)
+{
+    uint32_t flags = vmi__lock(&lock);
+
+    if (on != timer_on) {
+        timer_on = on;
+        if (on)
+            vmi__native_pic_forget(LINE_TIMER);
+        if (lines[LINE_TIMER].unmasked && on)
+            open(LINE_TIMER);
+        else if (lines[LINE_TIMER].unmasked && by_ioapic)
+            vmi__native_ioapic_mask(LINE_TIMER, true);
+        else if (lines[LINE_TIMER].unmasked)
+            vmi__native_pic_mask(LINE_TIMER);
+    }
+    vmi__unlock(&lock, flags);
+}
+
 VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t event)
 {
     struct line *line = &lines[event];
@@ -100,15 +143,8 @@ VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t event)
     flags = vmi__lock(&lock);
     if (!line->unmasked) {
         line->unmasked = true;
-        if (by_ioapic) {
-            vmi__native_ioapic_unmask(event);
-            /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not.
-             */
-            if (!vmi__native_ioapic_level(event) && vmi__native_pic_requested(event))
-                vmi__native_apic_command(line->apic_id, ICR_FIXED_ASSERT | line->vector);
-        } else {
-            vmi__native_pic_unmask(event);
-        }
+        if (event != LINE_TIMER || timer_on)
+            open(event);
         if (line->console)
             vmi__native_console_interrupts();
     }

@@ -12,6 +12,8 @@
 #define REGISTER_VERSION 0x01
 #define REGISTER_ENTRIES 0x10
 
+#define NOTHING_THERE UINT32_MAX
+
 #define ENTRY_ACTIVE_LOW 0x02000
 #define ENTRY_LEVEL      0x08000
 #define ENTRY_MASKED     0x10000
@@ -40,7 +42,7 @@ static void write(const struct ioapic *ioapic, uint32_t reg, uint32_t value)
 
 void vmi__native_ioapic_init(void)
 {
-    uint32_t i, input;
+    uint32_t i, input, version;
 
     for (i = 0; i < vmi__native_acpi.ioapics_count; i++) {
         const struct vmi__native_ioapic_info *info = &vmi__native_acpi.ioapics[i];
@@ -48,7 +50,9 @@ void vmi__native_ioapic_init(void)
 
         ioapic->registers = vmi__window_map(SLOT + i, info->address);
         ioapic->first_line = info->first_line;
-        ioapic->lines = (read(ioapic, REGISTER_VERSION) >> 16 & 0xff) + 1;
+        version = read(ioapic, REGISTER_VERSION);
+        /* Firmware may list one that the machine does not have. */
+        ioapic->lines = version == NOTHING_THERE ? 0 : (version >> 16 & 0xff) + 1;
         for (input = 0; input < ioapic->lines; input++)
             write(ioapic, REGISTER_ENTRIES + 2 * input, ENTRY_MASKED);
     }
@@ -123,21 +127,23 @@ void vmi__native_ioapic_route(uint32_t line, uint32_t vector, uint32_t apic_id)
     vmi__unlock(&lock, flags);
 }
 
-static void unmask(uint32_t input)
+static void mask(uint32_t input, bool masked)
 {
-    uint32_t reg;
+    uint32_t reg, entry;
     const struct ioapic *ioapic = find(input, &reg);
 
-    if (ioapic)
-        write(ioapic, reg, read(ioapic, reg) & ~ENTRY_MASKED);
+    if (!ioapic)
+        return;
+    entry = read(ioapic, reg) & ~ENTRY_MASKED;
+    write(ioapic, reg, masked ? entry | ENTRY_MASKED : entry);
 }
 
-void vmi__native_ioapic_unmask(uint32_t line)
+void vmi__native_ioapic_mask(uint32_t line, bool masked)
 {
     uint32_t flags = vmi__lock(&lock);
 
-    unmask(input_of(line));
+    mask(input_of(line), masked);
     if (line == 0 && input_of(0) == 0)
-        unmask(SECOND_INPUT_OF_LINE_0);
+        mask(SECOND_INPUT_OF_LINE_0, masked);
     vmi__unlock(&lock, flags);
 }

@@ -126,14 +126,11 @@ void vmi__native_pit_start_counter(void);
 /* Ticks of channel 2 so far, 16 bits. */
 uint32_t vmi__native_pit_counter(void);
 
-/* Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it. */
-void vmi__native_pit_oneshot(uint32_t ticks);
-
 /*
- * An inheriting library says so if its hypervisor's PIT goes on with a count that is silenced, but
- * has no edge where the PIT has one.
+ * Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it, but for one pulse that an
+ * emulated PIT may still have.
  */
-extern bool vmi__native_pit_goes_on;
+void vmi__native_pit_oneshot(uint32_t ticks);
 
 /* Raises it each `ticks` ticks (2 to 65536) until it is silenced. */
 void vmi__native_pit_periodic(uint32_t ticks);
@@ -235,12 +232,26 @@ struct vmi__native_acpi {
     struct vmi__native_ioapic_info ioapics[VMI__IOAPICS_MAX];
     uint32_t ioapics_count;
     struct vmi__native_override overrides[VMI__ISA_LINES];
+    bool has_imcr; /* the 8259s are wired to the processor, not to its APIC (MP 1.4, 3.6.2.1) */
 };
 
 extern struct vmi__native_acpi vmi__native_acpi;
 
-/* Reads the tables, once; fills the CPUs of vmi__boot. */
+/* Reads the tables, or else the MP table, once; fills the CPUs of vmi__boot. */
 void vmi__native_acpi_init(void);
+
+/* For mp.c: where the extended BIOS data area is, 0 if the BIOS does not say. */
+uint32_t vmi__native_ebda(void);
+
+bool vmi__native_sums_to_zero(const void *table, uint32_t size);
+
+/* Lists a CPU once, if it is one and there is room. */
+void vmi__native_add_cpu(uint32_t apic_id);
+
+/* ---- mp.c ---- */
+
+/* Fills vmi__native_acpi and the CPUs of vmi__boot from the MP table, if there is one. */
+void vmi__native_mp_read(void);
 
 /* ---- pic.c ---- */
 
@@ -251,6 +262,10 @@ void vmi__native_pic_init(void);
 bool vmi__native_pic_route(uint32_t line, uint32_t vector);
 
 void vmi__native_pic_unmask(uint32_t line);
+void vmi__native_pic_mask(uint32_t line);
+
+/* Drops a request of the line, which is masked, with interrupts masked. */
+void vmi__native_pic_forget(uint32_t line);
 
 /* Has the line asked while it was masked? */
 bool vmi__native_pic_requested(uint32_t line);
@@ -269,8 +284,8 @@ bool vmi__native_ioapic_has(uint32_t line);
 /* Gives an ISA line a vector on the CPU with that APIC, masked. */
 void vmi__native_ioapic_route(uint32_t line, uint32_t vector, uint32_t apic_id);
 
-/* Unmasks an ISA line. */
-void vmi__native_ioapic_unmask(uint32_t line);
+/* Masks an ISA line, or unmasks it. Edges that find it masked are lost. */
+void vmi__native_ioapic_mask(uint32_t line, bool masked);
 
 /* Is the line level-triggered? */
 bool vmi__native_ioapic_level(uint32_t line);
@@ -282,6 +297,13 @@ void vmi__native_event_init(void);
 
 /* Vector that an ISA line is bound to, 0 if it is not. */
 uint32_t vmi__native_event_vector(uint32_t line);
+
+/*
+ * An alarm is wired to line 0, or no longer. Only meanwhile may the line interrupt: a timer that is
+ * silenced may still raise it. To be told before the timer is started; what came by then is
+ * forgotten.
+ */
+void vmi__native_event_timer(bool on);
 
 /* Vectors whose end may have more to it, and what does that: alarms, the virtio console. */
 extern bool vmi__native_ended_vectors[256];

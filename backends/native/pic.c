@@ -13,6 +13,8 @@
 #define OCW2_END        0x60 /* of the line in bits 0-2 */
 #define OCW3_REQUESTS   0x0a
 #define OCW3_IN_SERVICE 0x0b
+#define OCW3_POLL       0x0c
+#define POLL_REQUEST    0x80 /* in what is read then, with the line in bits 0-2 */
 
 #define CASCADE 2
 
@@ -83,6 +85,25 @@ void vmi__native_pic_unmask(uint32_t line)
 bool vmi__native_pic_requested(uint32_t line)
 {
     return state(&chips[line / 8], OCW3_REQUESTS) >> (line & 7) & 1;
+}
+
+void vmi__native_pic_mask(uint32_t line)
+{
+    struct chip *chip = &chips[line / 8];
+
+    chip->mask |= (uint8_t)(1u << (line & 7));
+    vmi__outb(chip->port + DATA, chip->mask);
+}
+
+void vmi__native_pic_forget(uint32_t line)
+{
+    const struct chip *chip = &chips[line / 8];
+
+    /* With all others masked, a poll acknowledges the line's request, unless it is in service. */
+    vmi__outb(chip->port + DATA, (uint8_t) ~(1u << (line & 7)));
+    if (state(chip, OCW3_POLL) == (POLL_REQUEST | (line & 7)))
+        vmi__outb(chip->port + COMMAND, (uint8_t)(OCW2_END | (line & 7)));
+    vmi__outb(chip->port + DATA, chip->mask);
 }
 
 bool vmi__native_pic_end(uint32_t vector)

@@ -10,25 +10,28 @@
 #define CONTROL   0x43
 #define GATE      0x61
 
-#define CONTROL_0_ONESHOT                                                                          \
-    0x30 /* low and high byte, mode 0: the line rises when the count has run out */
-#define CONTROL_0_RATE 0x34 /* low and high byte, mode 2: a pulse each time */
-#define CONTROL_0_STROBE                                                                           \
-    0x3a /* low and high byte, mode 5: waits for its gate, which never changes */
+/* Control words of channel 0, low and high byte. */
+#define CONTROL_0_ONESHOT 0x30 /* mode 0: the line rises when the count has run out */
+#define CONTROL_0_RATE    0x34 /* mode 2: a pulse each time */
+#define CONTROL_0_STROBE  0x3a /* mode 5: waits for its gate, which never changes */
+#define STATUS_0          0xe2 /* read back its status */
+#define STATUS_NO_COUNT   0x40
+
+/* Counts that a silenced channel is left with: as far away, or as near, as can be. */
+#define COUNT_FAR  0xffff
+#define COUNT_NEAR 2
+
 #define CONTROL_2_RATE  0xb4 /* low and high byte, mode 2: counts down by one, again and again */
 #define CONTROL_2_LATCH 0x80
 
 #define GATE_2  0x01
 #define SPEAKER 0x02
 
-bool vmi__native_pit_goes_on;
-
 static struct vmi__lock lock; /* channel 0 takes its two bytes one after the other */
 
 void vmi__native_pit_init(void)
 {
-    /* Without a count, mode 0 holds the line low. */
-    vmi__outb(CONTROL, CONTROL_0_ONESHOT);
+    vmi__native_pit_oneshot(0);
     vmi__native_pit_start_counter();
 }
 
@@ -50,20 +53,37 @@ uint32_t vmi__native_pit_counter(void)
     return ~(high << 8 | low) & 0xffff;
 }
 
+/*
+ * Without a count, mode 0 stops counting and holds the line low, and the status says that there is
+ * none. Emulators do not say so, and go on with the count before. In mode 5 a count stops KVM's
+ * timer (Linux, arch/x86/kvm/i8254.c); QEMU's raises the line once more when that has run out,
+ * whatever is done (hw/timer/i8254.c). A line that the library masks is masked by then, and a new
+ * alarm's count will mostly come before; a client is to have the interrupt at once, as one that was
+ * pending.
+ */
+static void silence(void)
+{
+    uint32_t count = vmi__native_published ? COUNT_NEAR : COUNT_FAR;
+
+    vmi__outb(CONTROL, CONTROL_0_ONESHOT);
+    vmi__outb(CONTROL, STATUS_0);
+    if (vmi__inb(CHANNEL_0) & STATUS_NO_COUNT)
+        return;
+    vmi__outb(CONTROL, CONTROL_0_STROBE);
+    vmi__outb(CHANNEL_0, (uint8_t)count);
+    vmi__outb(CHANNEL_0, (uint8_t)(count >> 8));
+}
+
 void vmi__native_pit_oneshot(uint32_t ticks)
 {
     uint32_t flags = vmi__lock(&lock);
 
-    /* A count that ends the one before, and for which mode 0 would have a shot. */
-    if (!ticks && vmi__native_pit_goes_on) {
-        vmi__outb(CONTROL, CONTROL_0_STROBE);
-        vmi__outb(CHANNEL_0, 0xff);
-        vmi__outb(CHANNEL_0, 0xff);
-    }
-    vmi__outb(CONTROL, CONTROL_0_ONESHOT);
     if (ticks) {
+        vmi__outb(CONTROL, CONTROL_0_ONESHOT);
         vmi__outb(CHANNEL_0, (uint8_t)ticks);
         vmi__outb(CHANNEL_0, (uint8_t)(ticks >> 8));
+    } else {
+        silence();
     }
     vmi__unlock(&lock, flags);
 }

@@ -36,7 +36,7 @@
 #define ICR_STARTUP  0x600u
 #define ICR_KIND     0xc0700u /* shorthand and delivery mode */
 #define ICR_PAGE     0xffu
-#define APIC_ID_NONE 0x100u
+#define APIC_ID_NONE 0xffu /* names all, and is of none */
 
 #define UP_POLLS 100 /* of 100 us: a client sends a second STARTUP if the first is lost */
 

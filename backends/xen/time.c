@@ -162,37 +162,34 @@ VMI__ROUTINE uint64_t vmi__xen_get_cycle_counter(uint32_t which)
  * -----
  */
 
-/* How far `time` is past the last of the moments `period` apart, by subtraction of its doublings.
- */
-static uint64_t past_period(uint64_t time, uint64_t period)
-{
-    uint64_t step = period;
+/* The least that is left to the kernel between two of a periodic alarm, in nanoseconds. */
+#define ALARM_LEAST (NSEC_PER_SEC / VMI__ALARMS_PER_SECOND)
 
-    while (step <= time >> 1)
-        step <<= 1;
-    for (; step >= period; step >>= 1)
-        if (time >= step)
-            time -= step;
-    return time;
-}
+/*
+ * As far ahead as the timer is set, some days. Xen takes what is further for a mistake, and sends
+ * the event each 100 ms (xen/common/sched/core.c, do_set_timer_op, "huge timeout").
+ */
+#define ALARM_AHEAD (1ull << 49)
 
 void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
 {
     uint32_t mask = vmi__xen_take(&cpu->alarm_lock);
-    uint64_t next = 0, now, left;
+    uint64_t next = 0, now, left, least;
 
     for (uint32_t i = 0; i < 2; i++) {
         struct vmi__xen_alarm *alarm = &cpu->alarm[i];
 
         if (!alarm->active)
             continue;
+        least = 0;
         now = vmi__xen_get_cycle_counter(alarm->flags & VMI_ALARM_COUNTER_MASK);
         if (now >= alarm->expiry) {
-            if (alarm->flags & VMI_ALARM_PERIODIC && alarm->period)
-                alarm->expiry =
-                    now - past_period(now - alarm->expiry, alarm->period) + alarm->period;
-            else
+            if (alarm->flags & VMI_ALARM_PERIODIC && alarm->period) {
+                alarm->expiry = vmi__alarm_next(alarm->expiry, alarm->period, now);
+                least = ALARM_LEAST;
+            } else {
                 alarm->active = 0;
+            }
             if (i == ALARM_IRQ0)
                 vmi__xen_raise_irq0(cpu);
             else if (!(cpu->lvtt & LVTT_MASKED))
@@ -200,6 +197,10 @@ void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
         }
         if (alarm->active) {
             left = alarm->expiry - now;
+            if (left < least)
+                left = least;
+            if (left > ALARM_AHEAD)
+                left = ALARM_AHEAD;
             now = vmi__xen_clock_nanoseconds();
             if (!next || now + left < next)
                 next = now + left;

@@ -244,7 +244,7 @@ static void __attribute__((noreturn)) stop(void)
 }
 
 /* Binds all calls. Without paging there is nothing that could make code read-only. */
-static void bind_calls(const struct vmi_boot_info *boot)
+static void vmi__bind_calls(const struct vmi_boot_info *boot)
 {
     const struct vmi__code interface = slots();
     const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
@@ -289,13 +289,13 @@ static void bind_calls(const struct vmi_boot_info *boot)
 /* In place of the kernel's entry points for the provider: bind, then enter the kernel. */
 static void bind(const struct vmi_boot_info *boot)
 {
-    bind_calls(boot);
+    vmi__bind_calls(boot);
     kernel_main(boot);
 }
 
 static void bind_unpaged(const struct vmi_boot_info *boot)
 {
-    bind_calls(boot);
+    vmi__bind_calls(boot);
     kernel_main_unpaged(boot);
 }
 

@@ -61,6 +61,11 @@ static void put_pieces(const uint8_t *data, size_t size, bool zero)
 
 static void clear(void)
 {
+    if (claims != few_claims)
+        memset(ranges, 0, vmi__memory_room(claims_max - CLAIMS_OWN));
+    claims = few_claims;
+    ranges = few_ranges;
+    claims_max = CLAIMS_FEW;
     claims_count = 0;
     spans_count = 0;
     text_used = 0;
@@ -96,7 +101,9 @@ static void hold_map(void)
     for (uint32_t i = 0; i < vmi__boot.memory_count; i++) {
         const struct vmi_memory_range *range = &vmi__boot.memory[i];
 
-        HOLDS(range->base >= end && range->size && range->base + range->size > range->base);
+        /* The last one may end at 2^64. */
+        HOLDS(range->size && range->base + (range->size - 1) >= range->base);
+        HOLDS(range->base >= end && (end || !i));
         end = range->base + range->size;
         HOLDS(range->kind != VMI_MEMORY_USABLE || !((range->base | range->size) & (PAGE - 1)));
     }
@@ -112,6 +119,10 @@ static void hold_map(void)
             HOLDS(kind_of(module->base + module->size - 1) == VMI_MEMORY_MODULE);
         }
     }
+    /* The map itself, if it is a long one. */
+    if (claims != few_claims)
+        for (uint32_t at = 0; at < vmi__memory_room(claims_max - CLAIMS_OWN); at += PAGE)
+            HOLDS(kind_of((uint64_t)((unsigned char *)ranges - memory) + at) == VMI_MEMORY_BOOT);
     HOLDS(vmi__boot.linear_pages && vmi__boot.linear_pages <= VMI__LINEAR_MAX / PAGE);
 }
 
@@ -133,7 +144,7 @@ static void hold_options(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct vmi__loader_view view = {0, SIZE, IMAGE_START, IMAGE_END};
+    struct vmi__loader_view view = {0, SIZE, IMAGE_START, IMAGE_END, 0};
     const char *reason;
     uint32_t claim;
 

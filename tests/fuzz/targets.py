@@ -71,7 +71,9 @@ def memories() -> Iterator[bytes]:
         yield structures.multiboot(modules=modules).encode()
     kinds = [(3 * mib + kind * 0x1800, 0x2000, kind) for kind in range(20)]
     yield structures.multiboot([*structures.MAP_OF_A_PC, *kinds]).encode()
+    yield structures.multiboot([*structures.MAP_OF_A_PC, *structures.in_holes(300)]).encode()
     yield structures.pvh(modules=[(3 * mib + 1, 4096, 0)]).encode()
+    yield structures.pvh([*structures.MAP_OF_A_PC, *structures.in_holes(200)]).encode()
     for memory, _ in structures.REFUSALS.values():
         yield memory.encode()
 

@@ -5,8 +5,9 @@
  * the runtime and without a C library, so that no 32-bit one has to be installed.
  *
  * Input, in words: protocol, magic number, address of the structure, start and end of the image,
- * size of memory, number of pieces; then of each piece address, size, bytes. Memory that the
- * runtime must not touch is not mapped: a read there ends the process by a signal.
+ * size of memory, number of pieces; then of each piece address, size, bytes. Pieces from FAR on are
+ * in memory above the linear region. Memory that the runtime must not touch is not mapped: a read
+ * there ends the process by a signal.
  */
 #include "loader.h"
 
@@ -22,6 +23,9 @@
 #define MAP_ANONYMOUS 0x22 /* and private */
 
 #define PAGE 4096u
+
+#define FAR      0x20000000u
+#define FAR_SIZE (1u << 20)
 
 void _start(void);
 
@@ -109,6 +113,22 @@ static char *reserve(uint32_t size, uint32_t protection)
     return (char *)result;
 }
 
+static unsigned char *far_memory;
+
+/* What was lent before is gone with the next call. */
+static const void *borrow(uint64_t address, uint32_t size)
+{
+    static unsigned char lent[64 * PAGE];
+    uint32_t i;
+
+    if (address < FAR || address > FAR + FAR_SIZE || size > FAR + FAR_SIZE - address ||
+        size > sizeof(lent))
+        return 0;
+    for (i = 0; i < sizeof(lent); i++)
+        lent[i] = i < size ? far_memory[(uint32_t)address - FAR + i] : 0xff;
+    return lent;
+}
+
 static void report(void)
 {
     const char *value;
@@ -159,9 +179,10 @@ static void __attribute__((used)) run(void)
     whole = (head.size + PAGE - 1) & -PAGE;
     memory = reserve(whole + 2 * PAGE, PROT_NONE) + PAGE;
     call(SYS_MPROTECT, (uint32_t)memory, whole, PROT_READ | PROT_WRITE);
+    far_memory = (unsigned char *)reserve(FAR_SIZE, PROT_READ | PROT_WRITE);
     while (head.pieces--) {
         get(piece, sizeof(piece));
-        get(memory + piece[0], piece[1]);
+        get(piece[0] >= FAR ? (char *)far_memory + (piece[0] - FAR) : memory + piece[0], piece[1]);
     }
     if (head.image_end > head.image_start)
         call(SYS_MPROTECT, (uint32_t)memory + head.image_start, head.image_end - head.image_start,
@@ -171,6 +192,7 @@ static void __attribute__((used)) run(void)
     view.size = head.size;
     view.image_start = head.image_start;
     view.image_end = head.image_end;
+    view.borrow = borrow;
     reason = head.protocol == VMI_BOOT_MULTIBOOT ? vmi__multiboot_read(&view, head.magic, head.info)
                                                  : vmi__pvh_read(&view, head.info);
     if (!reason)

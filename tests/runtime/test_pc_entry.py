@@ -7,6 +7,7 @@ A PC library is one whose image has a multiboot header, so that QEMU loads it by
 from __future__ import annotations
 
 import functools
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -71,7 +72,9 @@ MACHINES = {
     "more memory than the linear region": ["-m", "3G"],
     "little memory": ["-m", "8"],
     "32 CPUs": ["-smp", "32"],
-    "no ACPI, hence 8259s": ["-M", "pc,acpi=off"],
+    "no ACPI, hence the MP table": ["-M", "pc,acpi=off", "-smp", "2,sockets=2"],
+    "no ACPI on a microVM": ["-M", "microvm,acpi=off", "-smp", "2"],
+    "no I/O APIC, hence 8259s": ["-M", "isapc", "-cpu", "qemu32"],
     "every feature that QEMU has": ["-cpu", "max", "-smp", "2"],
     "instructions counted": ["-icount", "shift=0"],
 }
@@ -85,6 +88,114 @@ def test_machine(machine: str) -> None:
             status, console = boot(kernel, *MACHINES[machine])
             assert status == PASS, console
             assert " fail=0 " in console
+            cpus = dict(zip(MACHINES[machine][::2], MACHINES[machine][1::2], strict=True)).get("-smp", "1")
+            assert f" cpus={cpus.partition(',')[0]} " in console
+
+
+@pytest.mark.parametrize("machine", [[], ["-M", "isapc", "-cpu", "qemu32"], ["-M", "microvm,acpi=off"]])
+def test_alarms_of_line_0(machine: list[str]) -> None:
+    """By the I/O APIC and by the 8259s; the rigs' runs of the conformance kernel have the former only."""
+    for name, kernel in pc_libraries("conformance").items():
+        if not backends()[name]:
+            status, console = boot(kernel, *machine, line="vmi.debug_exit=0xf4 checks=alarms.")
+            assert status == PASS, console
+            assert console.count("ok") >= 6 and not re.search(r"alarms\.\S+ # SKIP", console), console
+
+
+LOADER = """
+    .text
+    .long 0x1badb002, 0, -0x1badb002
+    .globl _start
+_start:
+    cld
+    mov $kernel, %esi
+    mov $0x100000, %edi
+    mov $(kernel_end - kernel), %ecx
+    rep movsb
+    mov $left, %esi
+    mov $WHERE, %edi
+    mov $(left_end - left), %ecx
+    rep movsb
+    mov $0x2badb002, %eax
+    mov $WHERE, %ebx
+    mov $ENTRY, %ecx
+    jmp *%ecx
+    .data
+kernel: .incbin "kernel.bin"
+kernel_end:
+left: .incbin "left.bin"
+left_end:
+"""
+WHERE = 512 << 20
+"""Where LOADER puts its structures."""
+
+
+def loaded_by(kernel: Path, left: bytes, folder: Path) -> Path:
+    """A loader that starts the kernel with structures of its own: the multiboot information comes first."""
+    image = kernel.read_bytes()
+    (entry, headers), count = struct.unpack_from("<2I", image, 24), struct.unpack_from("<H", image, 44)[0]
+    memory = bytearray()
+    for number in range(count):
+        kind, offset, _, address, size, whole = struct.unpack_from("<6I", image, headers + 32 * number)
+        if kind == 1 and whole:
+            memory.extend(bytes(max(0, address + whole - (1 << 20) - len(memory))))
+            memory[address - (1 << 20) : address - (1 << 20) + size] = image[offset : offset + size]
+    (folder / "kernel.bin").write_bytes(memory)
+    (folder / "left.bin").write_bytes(left)
+    (folder / "loader.S").write_text(LOADER)
+    command = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", f"-DWHERE={WHERE}",
+               f"-DENTRY={entry - 0xC0000000}", "-Wl,-Ttext=0x4000000,--build-id=none,-z,noexecstack",
+               "-o", "loader.elf", "loader.S"]  # fmt: skip
+    subprocess.run(command, check=True, cwd=folder)
+    return folder / "loader.elf"
+
+
+def test_long_map_above_the_linear_region(tmp_path: Path) -> None:
+    """A thousand ranges, in structures that lie at 512 MiB; with paging on, and where there is none."""
+    mib = 1 << 20
+    ranges = [(0, 0x9F000, 1), (mib, 255 * mib, 1), (WHERE, mib, 2)]
+    ranges += [((1024 + 2 * at) * mib, mib, 4) for at in range(1000)]
+    line = b"kernel vmi.debug_exit=0xf4 checks=boot\0"
+    entries = b"".join(struct.pack("<IQQI", 20, *entry) for entry in ranges)
+    words = [
+        1 << 2 | 1 << 6,
+        0,
+        0,
+        0,
+        WHERE + 0x100,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        len(entries),
+        WHERE + 0x1000,
+        0,
+        0,
+        0,
+        0,
+    ]
+    left = struct.pack("<17I", *words).ljust(0x100, b"\0") + line
+    left = left.ljust(0x1000, b"\0") + entries
+    for name, kernel in pc_libraries("sample").items():
+        loader = loaded_by(kernel, left, tmp_path)
+        status, console = boot(loader, "-m", "600")
+        assert status == PASS, console
+        assert f"# boot backend={name} protocol=multiboot" in console
+        status, console = boot(loader, "-m", "600", "-cpu", "qemu32,-pae")
+        assert status == REFUSED, console
+        assert "vmi: cannot run: the processor has no PAE" in console
+
+
+def test_module_that_fills_the_linear_region(tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    with module.open("wb") as file:
+        file.truncate(258 << 20)
+    for kernel in pc_libraries("hello").values():
+        status, console = boot(kernel, "-m", "600", "-initrd", str(module))
+        assert status == REFUSED, console
+        assert "vmi: cannot run: boot modules leave less than 1 MiB of the memory below 256 MiB" in console
 
 
 REFUSALS = {

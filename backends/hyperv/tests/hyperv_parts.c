@@ -17,6 +17,7 @@ static uint64_t read_msr(uint32_t index);
 #define vmi__irq_save()          0u
 #define vmi__irq_restore(flags)  ((void)(flags))
 
+#include "alarm.c" /* runtime/ */
 #include "hyperv/alarm.c"
 #include "hyperv/clock.c"
 #include "hyperv/interrupts.c"
@@ -141,11 +142,13 @@ VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t
     return VMI_OK;
 }
 
+static uint64_t native_expiry, native_period;
+
 VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
 {
     (void)flags;
-    (void)expiry;
-    (void)period;
+    native_expiry = expiry;
+    native_period = period;
 }
 
 VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
@@ -191,6 +194,99 @@ static void an_alarm_waits_for_its_vector(void)
     EXPECT(timer_count == 0);
 }
 
+static uint64_t state;
+
+/* x <- 6364136223846793005 x + 1442695040888963407 (Knuth, MMIX), the better half twice. */
+static uint64_t any(void)
+{
+    uint64_t value = 0;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        state = state * 6364136223846793005ull + 1442695040888963407ull;
+        value = value << 32 | state >> 32;
+    }
+    return value;
+}
+
+static uint64_t any_size(void)
+{
+    uint64_t value = any();
+
+    return value >> (any() & 63);
+}
+
+#define CENTURY (1ull << 55) /* in units */
+
+/* The timer goes off: whatever is in its count, as KVM counts it down in signed nanoseconds. */
+static bool goes_off(void)
+{
+    if (!timer_count || timer_count >= CENTURY)
+        return false;
+    if (timer_count > reference_counter && (timer_count - reference_counter) < CENTURY)
+        reference_counter = timer_count;
+    timer_count = 0;
+    return true;
+}
+
+/* Expiries and periods from all of 64 bits: none early, none lost, never a storm. */
+static void alarms_of_all_of_64_bits(void)
+{
+    for (uint32_t seed = 1; seed <= 3000; seed++) {
+        bool periodic = seed & 1;
+        uint64_t expiry, period, due, from;
+        uint32_t i;
+
+        begin(USE(REFERENCE_COUNTER) | USE(DIRECT_TIMER));
+        state = seed;
+        reference_counter = any() >> 16;
+        vmi__hyperv_apic_write(VMI_APIC_LVTT, VECTOR);
+        expiry = seed % 3 == 0   ? any_size()
+                 : seed % 3 == 1 ? ~any_size()
+                                 : reference_counter + any_size();
+        period = seed & 2 ? any_size() : ~any_size();
+        due = expiry;
+        from = reference_counter;
+        vmi__hyperv_set_alarm(VMI_ALARM_WIRED_LVTT | (periodic ? VMI_ALARM_PERIODIC : 0), expiry,
+                              period);
+        EXPECT(timer_count && timer_count <= CENTURY);
+        for (i = 0; i < 8 && goes_off(); i++) {
+            EXPECT(reference_counter >= due);
+            EXPECT(due < from || reference_counter - due <= LEAST);
+            reference_counter += any() & 0xfff; /* its handler */
+            from = reference_counter;
+            vmi__hyperv_alarm_ended(VECTOR);
+            if (!periodic || !period)
+                due = ~0ull;
+            else
+                due = vmi__alarm_next(due, period, reference_counter);
+            EXPECT(!timer_count ||
+                   (timer_count - reference_counter >= LEAST && timer_count <= CENTURY));
+        }
+        EXPECT(i == 8 || due >= CENTURY);
+        EXPECT(i <= 1 || (periodic && period));
+        vmi__hyperv_cancel_alarm(VMI_ALARM_WIRED_LVTT);
+        EXPECT(!goes_off());
+    }
+}
+
+/* Counted in cycles of the TSC what is never stays so, and what is once is not periodic. */
+static void alarms_in_cycles_do_not_wrap(void)
+{
+    static const uint64_t hertz[] = {900000000, 2400000000, 9900000000};
+
+    for (uint32_t i = 0; i < 3; i++) {
+        begin(USE(REFERENCE_COUNTER));
+        vmi__native_tsc_hz = hertz[i];
+        vmi__hyperv_clock_init();
+        for (uint32_t shift = 56; shift < 64; shift++) {
+            vmi__hyperv_set_alarm(VMI_ALARM_WIRED_IRQ0, ~0ull >> (63 - shift), 1ull << shift);
+            EXPECT(native_expiry > 1ull << 62 && native_period > 1ull << 62);
+        }
+        vmi__hyperv_set_alarm(VMI_ALARM_WIRED_IRQ0 | VMI_ALARM_PERIODIC, 0, 0);
+        EXPECT(native_period == 0);
+    }
+}
+
 static void a_write_to_eoi_is_an_end(void)
 {
     begin(0);
@@ -217,10 +313,9 @@ static void a_flush_names_its_processors(void)
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct played_check checks[] = {
-    CHECK(products_have_all_their_carries),
-    CHECK(an_alarm_waits_for_its_vector),
-    CHECK(a_write_to_eoi_is_an_end),
-    CHECK(a_flush_names_its_processors),
+    CHECK(products_have_all_their_carries), CHECK(an_alarm_waits_for_its_vector),
+    CHECK(alarms_of_all_of_64_bits),        CHECK(alarms_in_cycles_do_not_wrap),
+    CHECK(a_write_to_eoi_is_an_end),        CHECK(a_flush_names_its_processors),
 };
 
 PLAY(checks)

@@ -312,6 +312,13 @@ static void alarms_are_not_early(void)
     EXPECT(alarm_expiry >= after && alarm_expiry <= vmi__rdtsc());
     vmi__kvm_set_alarm(VMI_ALARM_WIRED_LVTT, UINT64_MAX, 0);
     EXPECT(alarm_expiry > vmi__rdtsc() + (1ull << 58));
+    EXPECT(alarm_period == 0);
+    vmi__kvm_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_ALARM_PERIODIC, 0, UINT64_MAX);
+    EXPECT(alarm_period > 1ull << 58);
+    /* A period of less than a cycle is no alarm that goes off once. */
+    cycles_multiplier = 1;
+    vmi__kvm_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_ALARM_PERIODIC, 0, 1);
+    EXPECT(alarm_period == 1);
 }
 
 static void what_is_stolen_is_not_available(void)
