@@ -7,7 +7,12 @@ from pathlib import Path
 if sys.version_info < (3, 11):  # noqa: UP036  # any Python may come here
     sys.exit("vmi: Python 3.11 or newer is needed, this is " + sys.version.split()[0])
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:1] = [str(ROOT), str(ROOT / "codegen")]
+
+from vmigen.program import prepare  # noqa: E402
+
+prepare()
 
 from ci.cli import main  # noqa: E402
 

@@ -14,7 +14,9 @@ def backends(chosen: Sequence[str] = ()) -> dict[str, str]:
     unless it is empty."""
     parents = {}
     for path in sorted((ROOT / "backends").glob("*/backend.yaml")):
-        found = re.search(r"^inherits:[ \t]*(\w+)", path.read_text(), re.MULTILINE)
+        # What is wrong about a file is for the generator to say.
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        found = re.search(r"^inherits:[ \t]*(\w+)", text, re.MULTILINE)
         parents[path.parent.name] = found[1] if found else ""
     order: dict[str, str] = {}
 

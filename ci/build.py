@@ -9,11 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from .backends import backends
-from .util import BUILD, ROOT, UserError, progress, write_if_changed
+from .util import BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
 
 CROSS_FILE = ROOT / "cross/i386-gcc.ini"
 BOUND = "any"
@@ -23,11 +24,34 @@ PAGES = ("support-matrix.md", "reference")
 
 
 def run(command: Sequence[str], what: str) -> None:
-    """Run a tool quietly; its output is shown if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    """Run a tool quietly. If it fails, that is because of the place or of the specification, which one line
+    says, or else the tool's output is shown."""
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=ROOT, check=False)
     if done.returncode:
+        check_place(BUILD)
+        check_specification()
         sys.stderr.write(done.stdout + done.stderr)
         raise UserError(f"{what} failed; messages above")
+
+
+def check_place(folder: Path) -> None:
+    """OSError if nothing can be written there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(1 << 20))
+
+
+def check_specification() -> None:
+    """UserError with the generator's own lines, if something is wrong in the specification, a backend or a
+    template."""
+    here = Path.cwd() == ROOT
+    inputs = [ROOT / "spec/vmi.yaml", *(ROOT / "backends" / name for name in backends())]
+    spec, *folders = (str(path.relative_to(ROOT) if here else path) for path in inputs)
+    command = [sys.executable, "-m", "vmigen", "check", "--spec", spec, "--backends", *folders]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "codegen")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise Told(done.stderr.strip())
 
 
 def configure() -> None:
@@ -36,9 +60,9 @@ def configure() -> None:
     options reach only a new one."""
     known = BUILD / "configured.json"
     project = hashlib.sha256((ROOT / "meson.build").read_bytes()).hexdigest()
-    now = json.dumps({"project": project, "backends": backends()})
-    before = known.read_text() if known.is_file() else "{}"
-    if (BUILD / "build.ninja").is_file() and json.loads(before).get("project") == project:
+    now = {"project": project, "backends": backends()}
+    before = remembered(known)
+    if (BUILD / "build.ninja").is_file() and before.get("project") == project:
         if before == now:
             return
         progress("configuring the build again: backends have changed")
@@ -47,7 +71,7 @@ def configure() -> None:
         progress("configuring the build")
         shutil.rmtree(BUILD, ignore_errors=True)
         run(["meson", "setup", "--cross-file", str(CROSS_FILE), str(BUILD), str(ROOT)], "meson setup")
-    write_if_changed(known, now)
+    write_if_changed(known, json.dumps(now))
 
 
 def build(*targets: str) -> None:
@@ -78,11 +102,15 @@ def rom(backend: str) -> Path:
     return BUILD / f"backends/{backend}.rom"
 
 
+def has_multiboot_header(kernel: bytes) -> bool:
+    """Whether a PC's loaders (GRUB, QEMU) start a kernel by multiboot: its header is looked for in the first
+    8 KiB (Multiboot Specification 0.6.96, 3.1)."""
+    return MULTIBOOT_MAGIC.to_bytes(4, "little") in kernel[:8192]
+
+
 def loaded_by_multiboot() -> list[str]:
-    """Backends whose kernels a PC's loaders (GRUB, QEMU) start by multiboot: those with its header, which is
-    looked for in the first 8 KiB (Multiboot Specification 0.6.96, 3.1)."""
-    header = MULTIBOOT_MAGIC.to_bytes(4, "little")
-    return [name for name, path in kernels("sample").items() if header in path.read_bytes()[:8192]]
+    """Backends whose kernels are started so."""
+    return [name for name, path in kernels("sample").items() if has_multiboot_header(path.read_bytes())]
 
 
 def bound_kernel(name: str) -> Path:

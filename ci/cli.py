@@ -5,276 +5,497 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
+import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .util import ROOT, UserError
+from vmigen.program import ended, tell
 
-HELP = """\
+from .util import ROOT, Told, UserError
+
+HEAD = """\
 VMI SDK: one kernel for hardware and every hypervisor
 
-  ./vmi boot [NAME…] [--append STR] [--json FILE] [--lava]
-                          boot the sample kernel in every configuration, or in those named, and print
-                          a table of them; --append adds to the kernel's command line
-  ./vmi run NAME KERNEL [--append STR] [--cpus N] [--deadline SECONDS]
-                          run a kernel of yours in a configuration; 0 if it ends itself as passed
-  ./vmi lab PLACE KERNEL --tftp FOLDER [--append STR] [--environment FILE] [--deadline SECONDS]
-                          run a kernel on a machine of a lab, by labgrid (docs/lab.md)
-  ./vmi test [--skip NAME]… [--lava] [PYTEST ARGUMENT…]
-                          lint and all tests, or the tests that pytest's arguments choose; --skip
-                          leaves a configuration out; --lava prints results as LAVA signals as well
-  ./vmi conformance [NAME…] [--lava]
-                          hold libraries to the specification and to what they declare, call by call
-  ./vmi new-backend NAME [--inherit NAME] [--hypercall vmcall|int:0xNN|page|port:0xNNNN]
-                          begin a backend: a folder that builds and boots as the one it inherits from
-  ./vmi check NAME        say of a backend, call by call, what is missing, declared and shown
-  ./vmi lint FILE…        list the sensitive instructions left in objects, archives and kernels, and the
-                          call to use instead; ./vmi lint --help tells of allow-lists, JSON and SARIF
-  ./vmi diff OLD NEW      class what changed between two specifications (files or git revisions):
-                          BREAKING, SOURCE-COMPATIBLE or COMPATIBLE; ./vmi diff --help
-  ./vmi vendor DIR [NAME…]
-                          write the sources of libraries, with lists of them for make and CMake, into a
-                          folder of another project; `any` is what lets a kernel bind itself
-  ./vmi report [--results DIR] [--output FILE]
-                          one HTML page of what the last runs have left in results/
-  ./vmi iso [--append STR] [--output FILE]
-                          a disc and disk image of the kernel that binds itself, for QEMU or a PC
-  ./vmi build             build all libraries and kernels into build/
-  ./vmi regenerate        render everything that comes from spec/vmi.yaml; docs/ is brought up to date
-  ./vmi bench [NAME…] [--quick] [--json FILE]
-                          measure calls, workloads and boot in every configuration, or in those named, by
-                          every binding; dispatch, sizes and builds here; --quick: plain hardware only
-  ./vmi lint-tree         check form: C, shell, Python; that rendered pages are current
-  ./vmi setup             install what is missing (all other words do it too)
 """
+TAIL = """
+  ./vmi WORD --help       what a word does, and its options
+  ./vmi --version         the versions of the SDK and of its interface
+"""
+COLUMN = 26
+"""Where the words' summaries begin."""
+
+
+# Types of options
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A whole number in a range; `39.0`, `1_0` and digits of other scripts are none."""
+
+    def convert(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, found '{text}'")
+        return int(text)
+
+    return convert
+
+
+def seconds(text: str) -> float:
+    """A time limit."""
+    longest = 86400
+    if not re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", text) or not 1 <= float(text) <= longest:
+        raise argparse.ArgumentTypeError(f"expected seconds from 1 to {longest}, found '{text}'")
+    return float(text)
+
+
+def line(text: str) -> str:
+    """What is put on a command line of a kernel or of a loader."""
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected printable characters, found {text!r}")
+    return text
+
+
+def path(text: str) -> Path:
+    """A file or folder, which need not be there."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError("expected a path, found nothing")
+    return Path(text)
+
+
+# Words
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option or argument of a word, as argparse's add_argument takes it."""
+
+    words: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+def option(*words: str, **settings: Any) -> Option:
+    return Option(words, settings)
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of the front door."""
+
+    run: Callable[[Namespace], int]
+    synopsis: str
+    """Its arguments in the overview."""
+    summary: str
+    """What it does, a sentence without its stop; for the overview and its own help."""
+    options: tuple[Option, ...] = ()
+    more: str = ""
+    """What follows the options in its own help."""
+    rest: str = ""
+    """What further arguments are, which go on as they are; empty where there are none."""
+    whole_line: bool = False
+    """Whether all its arguments, --help too, are another program's."""
+
+    def parser(self, name: str) -> argparse.ArgumentParser:
+        parser = _Parser(
+            prog=f"./vmi {name}",
+            description=f"{self.summary[0].upper()}{self.summary[1:]}.",
+            epilog=self.more or None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        for each in self.options:
+            parser.add_argument(*each.words, **each.settings)
+        if self.rest:
+            parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} [{self.rest}…]"
+        return parser
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message}; ./vmi alone prints help", 2)
+        raise UserError(f"{message}; {self.prog} --help", 2)
 
 
-def _boot(words: list[str]) -> int:
-    parser = _Parser(prog="vmi boot", add_help=False)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--append", default="")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--lava", action="store_true")
-    options = parser.parse_args(words)
+NAMES = option("names", nargs="*", metavar="NAME", help="backends or configurations; default: all")
+APPEND = option("--append", default="", type=line, metavar="STR", help="add to the kernel's command line")
+CONSOLE = option("--console", action="store_true", help="show the kernels' whole consoles")
+LAVA = option("--lava", action="store_true", help="print results as LAVA signals as well")
+JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
+
+
+def deadline(default: float) -> Option:
+    return option(
+        "--deadline",
+        type=seconds,
+        default=default,
+        metavar="SECONDS",
+        help=f"stop the kernel then; 1 to 86400, default: {default:g}",
+    )
+
+
+def _boot(options: Namespace) -> int:
     from .boot import boot
 
-    return boot(options.names, options.append, options.json, options.lava)
+    return boot(options.names, options.append, options.json, options.lava, options.console)
 
 
-def _run(words: list[str]) -> int:
-    parser = _Parser(prog="vmi run", add_help=False)
-    parser.add_argument("name")
-    parser.add_argument("kernel", type=Path)
-    parser.add_argument("--append", default="")
-    parser.add_argument("--cpus", type=int, default=1)
-    parser.add_argument("--deadline", type=float, default=90.0)
-    options = parser.parse_args(words)
-    from .boot import run
+def _run(options: Namespace) -> int:
+    from .run import Wanted, file, module, pattern, run
 
-    return run(options.name, options.kernel, options.append, options.cpus, options.deadline)
+    loaded = [(file(options.initrd, "initial RAM disk"), "")] if options.initrd else []
+    loaded += [module(text) for text in options.module]
+    rom = file(options.rom, "ROM") if options.rom else None
+    expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
+    wanted = Wanted(
+        options.append, options.cpus, options.memory, options.deadline, loaded, rom, options.stdin,
+        options.interactive, expect, fail, options.all_lines,
+    )  # fmt: skip
+    return run(options.name, options.kernels, wanted)
 
 
-def _lab(words: list[str]) -> int:
-    parser = _Parser(prog="vmi lab", add_help=False)
-    parser.add_argument("place")
-    parser.add_argument("kernel", type=Path)
-    parser.add_argument("--tftp", type=Path, required=True)
-    parser.add_argument("--append", default="")
-    parser.add_argument("--environment", type=Path)
-    parser.add_argument("--deadline", type=float, default=300.0)
-    options = parser.parse_args(words)
+def _lab(options: Namespace) -> int:
     from .lab import ENVIRONMENT, lab
 
     environment = options.environment or ENVIRONMENT
     return lab(options.place, options.kernel, options.tftp, options.append, environment, options.deadline)
 
 
-def _conformance(words: list[str]) -> int:
-    parser = _Parser(prog="vmi conformance", add_help=False)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--lava", action="store_true")
-    options = parser.parse_args(words)
+def _test(options: Namespace) -> int:
+    from .testing import test
+
+    return test(options.skip, options.lava, options.rest)
+
+
+def _conformance(options: Namespace) -> int:
     from .conformance import conformance
 
-    return conformance(options.names, options.lava)
+    return conformance(options.names, options.lava, options.console)
 
 
-def _new_backend(words: list[str]) -> int:
-    parser = _Parser(prog="vmi new-backend", add_help=False)
-    parser.add_argument("name")
-    parser.add_argument("--inherit", default="native")
-    parser.add_argument("--hypercall", default="")
-    options = parser.parse_args(words)
+def _new_backend(options: Namespace) -> int:
     from .porting import new_backend
 
     return new_backend(options.name, options.inherit, options.hypercall)
 
 
-def _check(words: list[str]) -> int:
-    parser = _Parser(prog="vmi check", add_help=False)
-    parser.add_argument("name")
-    options = parser.parse_args(words)
+def _check(options: Namespace) -> int:
     from .porting import check
 
     return check(options.name)
 
 
-def _vendor(words: list[str]) -> int:
-    parser = _Parser(prog="vmi vendor", add_help=False)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*")
-    options = parser.parse_args(words)
+def _vendor(options: Namespace) -> int:
     from .vendor import vendor
 
     return vendor(options.folder, options.names)
 
 
-def _iso(words: list[str]) -> int:
-    parser = _Parser(prog="vmi iso", add_help=False)
-    parser.add_argument("--append", default="")
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args(words)
-    from .iso import iso
-
-    return iso(options.append, options.output)
-
-
-def _report(words: list[str]) -> int:
-    parser = _Parser(prog="vmi report", add_help=False)
-    parser.add_argument("--results", type=Path)
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args(words)
+def _report(options: Namespace) -> int:
     from .report import report
 
     return report(options.results, options.output)
 
 
-def _test(words: list[str]) -> int:
-    parser = _Parser(prog="vmi test", add_help=False)
-    parser.add_argument("--skip", action="append", default=[])
-    parser.add_argument("--lava", action="store_true")
-    options, rest = parser.parse_known_args(words)
-    from .testing import test
+def _iso(options: Namespace) -> int:
+    from .iso import iso
 
-    return test(options.skip, options.lava, rest)
+    return iso(options.append, options.output, options.kernel)
 
 
-def _plain(run: Callable[[], int]) -> Callable[[list[str]], int]:
-    def word(words: list[str]) -> int:
-        if words:
-            raise UserError(f"unexpected: {words[0]}; ./vmi alone prints help", 2)
-        return run()
-
-    return word
-
-
-def _setup() -> int:
-    from .setup import setup
-
-    setup(force=True, tests=True)
-    return 0
-
-
-def _build() -> int:
+def _build(_: Namespace) -> int:
     from .build import build
 
     build()
     return 0
 
 
-def _regenerate() -> int:
+def _regenerate(_: Namespace) -> int:
     from .build import regenerate
 
     regenerate()
     return 0
 
 
-def _bench(words: list[str]) -> int:
-    parser = _Parser(prog="vmi bench", add_help=False)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args(words)
+def _bench(options: Namespace) -> int:
     from .bench import bench
 
     return bench(options.names, options.quick, options.json)
 
 
-def _lint_tree() -> int:
+def _lint_tree(_: Namespace) -> int:
     from .lint import lint
 
     return lint()
 
 
-def _own_packages() -> None:
-    """The generator and the linter are packages of their own, beside this one."""
-    sys.path[1:1] = [str(ROOT / "codegen"), str(ROOT / "tools")]
+def _setup(_: Namespace) -> int:
+    from .setup import setup
+
+    setup(force=True, tests=True)
+    return 0
 
 
-def _lint(words: list[str]) -> int:
-    _own_packages()
+def _lint(options: Namespace) -> int:
     from vmi_lint.cli import main
 
-    return main(words, "vmi lint")
+    return main(options.rest, "vmi lint")
 
 
-def _diff(words: list[str]) -> int:
-    _own_packages()
+def _diff(options: Namespace) -> int:
     from vmigen.cli import main
 
-    return main(["diff", *words], "vmi")
+    return main(["diff", *options.rest], "vmi")
 
 
-WORDS: dict[str, Callable[[list[str]], int]] = {
-    "setup": _plain(_setup),
-    "build": _plain(_build),
-    "boot": _boot,
-    "run": _run,
-    "lab": _lab,
-    "conformance": _conformance,
-    "new-backend": _new_backend,
-    "check": _check,
-    "vendor": _vendor,
-    "iso": _iso,
-    "report": _report,
-    "test": _test,
-    "bench": _bench,
-    "regenerate": _plain(_regenerate),
-    "lint": _lint,
-    "lint-tree": _plain(_lint_tree),
-    "diff": _diff,
+WORDS: dict[str, Word] = {
+    "boot": Word(
+        _boot,
+        "[NAME…]",
+        "boot the sample kernel in every configuration, or in those named, and print a table of them",
+        (NAMES, APPEND, CONSOLE, JSON, LAVA),
+        "The name `any`, alone or among others, boots the kernel that binds itself when it starts.",
+    ),
+    "run": Word(
+        _run,
+        "NAME KERNEL…",
+        "run kernels of yours in a configuration; 0 if each ends as passed, or writes what is expected",
+        (
+            option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
+            option(
+                "kernels", type=path, nargs="+", metavar="KERNEL", help="an ELF file or a bzImage; one by one"
+            ),
+            APPEND,
+            option("--cpus", type=whole(1, 32), default=1, metavar="N", help="CPUs; 1 to 32, default: 1"),
+            option(
+                "--memory",
+                type=whole(1, 65536),
+                default=64,
+                metavar="MIB",
+                help="memory; 1 to 65536, default: 64",
+            ),
+            option("--initrd", type=path, metavar="FILE", help="an initial RAM disk; the first module"),
+            option(
+                "--module",
+                action="append",
+                default=[],
+                type=line,
+                metavar="'FILE ARGUMENT…'",
+                help="a module with its arguments; may be repeated",
+            ),
+            option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),
+            option("--stdin", default="", metavar="FILE", help="type it on the console; - is standard input"),
+            option("--interactive", action="store_true", help="join the terminal to the console"),
+            option(
+                "--expect",
+                action="append",
+                default=[],
+                metavar="REGEX",
+                help="passed, and stopped, when a line matches; may be repeated",
+            ),
+            option(
+                "--fail",
+                action="append",
+                default=[],
+                metavar="REGEX",
+                help="failed, and stopped, when a line matches; may be repeated",
+            ),
+            option("--all-lines", action="store_true", help="show what the hypervisor itself writes, too"),
+            deadline(90),
+        ),
+        "docs/run.md says more.",
+    ),
+    "lab": Word(
+        _lab,
+        "PLACE KERNEL",
+        "run a kernel on a machine of a lab, by labgrid (docs/lab.md)",
+        (
+            option("place", metavar="PLACE", help="the machine's place in the lab"),
+            option("kernel", type=path, metavar="KERNEL", help="the kernel, an ELF file"),
+            option("--tftp", type=path, required=True, metavar="FOLDER", help="what its loader reads"),
+            APPEND,
+            option("--environment", type=path, metavar="FILE", help="labgrid's description of the machine"),
+            deadline(300),
+        ),
+    ),
+    "test": Word(
+        _test,
+        "[PYTEST ARGUMENT…]",
+        "lint and all tests, or the tests that pytest's arguments choose",
+        (
+            option("--skip", action="append", default=[], metavar="NAME", help="leave a configuration out"),
+            LAVA,
+        ),
+        rest="PYTEST ARGUMENT",
+    ),
+    "conformance": Word(
+        _conformance,
+        "[NAME…]",
+        "hold libraries to the specification and to what they declare, call by call",
+        (NAMES, CONSOLE, LAVA),
+    ),
+    "new-backend": Word(
+        _new_backend,
+        "NAME",
+        "begin a backend: a folder that builds and boots as the one it inherits from",
+        (
+            option("name", metavar="NAME", help="lower-case letters and digits, a letter first"),
+            option("--inherit", default="native", metavar="NAME", help="the parent; default: native"),
+            option(
+                "--hypercall",
+                default="",
+                metavar="HOW",
+                help="how hypercalls are made: vmcall, int:0xNN, page or port:0xNNNN; default: none are",
+            ),
+        ),
+    ),
+    "check": Word(
+        _check,
+        "NAME",
+        "say of a backend, call by call, what is missing, declared and shown",
+        (option("name", metavar="NAME", help="the backend"),),
+    ),
+    "lint": Word(
+        _lint,
+        "FILE…",
+        "list the sensitive instructions left in objects, archives and kernels, and the call to use instead",
+        whole_line=True,
+    ),
+    "diff": Word(
+        _diff,
+        "OLD NEW",
+        "class what changed between two specifications (files or git revisions): BREAKING, "
+        "SOURCE-COMPATIBLE or COMPATIBLE",
+        whole_line=True,
+    ),
+    "vendor": Word(
+        _vendor,
+        "DIR [NAME…]",
+        "write the sources of libraries, with lists for make and CMake, into a folder of another project",
+        (
+            option("folder", type=path, metavar="DIR", help="where to"),
+            option("names", nargs="*", metavar="NAME", help="backends; `any` lets a kernel bind itself"),
+        ),
+    ),
+    "report": Word(
+        _report,
+        "",
+        "make one HTML page of what the last runs have left in results/",
+        (
+            option("--results", type=path, metavar="DIR", help="instead of results/"),
+            option("--output", type=path, metavar="FILE", help="instead of results/report.html"),
+        ),
+    ),
+    "iso": Word(
+        _iso,
+        "[KERNEL]",
+        "make a disc and disk image of the kernel that binds itself, or of one of yours, for QEMU or a PC",
+        (
+            option("kernel", type=path, nargs="?", metavar="KERNEL", help="yours: multiboot, or a bzImage"),
+            APPEND,
+            option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
+        ),
+    ),
+    "build": Word(_build, "", "build all libraries and kernels into build/"),
+    "regenerate": Word(
+        _regenerate, "", "render everything that comes from spec/vmi.yaml, and bring docs/ up to date"
+    ),
+    "bench": Word(
+        _bench,
+        "[NAME…]",
+        "measure calls, workloads and boot in every configuration, or in those named, by every binding; "
+        "dispatch, sizes and builds here",
+        (NAMES, option("--quick", action="store_true", help="plain hardware only"), JSON),
+    ),
+    "lint-tree": Word(_lint_tree, "", "check form: C, shell, Python; that rendered pages are current"),
+    "setup": Word(_setup, "", "install what is missing (all other words do it too)"),
 }
 
 
+def overview() -> str:
+    """All words, each with what it does."""
+    import textwrap
+
+    indent = " " * COLUMN
+    made = HEAD
+    for name, word in WORDS.items():
+        head = f"  ./vmi {name} {word.synopsis}".rstrip()
+        lines = textwrap.wrap(word.summary, 106, initial_indent=indent, subsequent_indent=indent)
+        if len(head) + 2 <= COLUMN:
+            lines[0] = f"{head:{COLUMN}}{lines[0][COLUMN:]}"
+        else:
+            lines.insert(0, head)
+        made += "\n".join(lines) + "\n"
+    return made + TAIL
+
+
+def version() -> str:
+    """The SDK's version, the interface's, and the commit where the tree is git's."""
+
+    def found(file: str, pattern: str) -> str:
+        match = re.search(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+        return ".".join(match.groups()) if match else "unknown"
+
+    sdk = found("meson.build", r"^ +version: '([^']+)'")
+    interface = found("spec/vmi.yaml", r"^api: .*major: (\d+), minor: (\d+)")
+    try:
+        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+        commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        commit = ""
+    return f"vmi {sdk} (VMI API {interface}{f', commit {commit}' if commit else ''})"
+
+
+def _parsed(word: Word, name: str, words: list[str]) -> Namespace:
+    if word.whole_line:
+        return Namespace(rest=words)
+    parser = word.parser(name)
+    if not word.rest:
+        return parser.parse_args(words)
+    options, rest = parser.parse_known_args(words)
+    options.rest = rest
+    return options
+
+
 def main(words: Sequence[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
-        return 0
+    """Runs a word. 0 well, 1 a check failed or something is in the way, 2 misuse, 130 Ctrl-C."""
     # Whoever stops the front door means its guests too: the exception lets every rig end them.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    # Generator, build and tests that this process starts read UTF-8, too.
+    os.environ["PYTHONUTF8"] = "1"
+
+    def run() -> int:
+        try:
+            return _main(list(words))
+        except UserError as error:
+            tell(str(error) if isinstance(error, Told) else f"vmi: {error}")
+            return error.status
+
+    return ended("vmi", run)
+
+
+def _main(words: list[str]) -> int:
+    if words[:1] == ["help"] and len(words) == 2:
+        words = [words[1], "--help"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview(), end="")
+        return 0
+    if words == ["--version"]:
+        print(version())
+        return 0
+    name, *rest = words
+    word = WORDS.get(name)
+    if word is None:
+        raise UserError(f"unknown word: {name}; ./vmi alone prints help", 2)
     try:
-        word = WORDS.get(words[0])
-        if word is None:
-            raise UserError(f"unknown word: {words[0]}; ./vmi alone prints help", 2)
-        if word is not WORDS["setup"]:
-            _enter_venv(words)
-        return word(list(words[1:]))
-    except UserError as error:
-        print(f"vmi: {error}", file=sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader has left (`| head`): nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        options = _parsed(word, name, rest)
+    except SystemExit as ended:  # --help
+        return int(ended.code or 0)
+    if word is not WORDS["setup"]:
+        _enter_venv(words)
+    return word.run(options)
 
 
 def _enter_venv(words: Sequence[str]) -> None:
@@ -284,5 +505,7 @@ def _enter_venv(words: Sequence[str]) -> None:
     setup(tests=words[0] == "test")
     if Path(sys.prefix) != VENV:
         python = VENV / "bin/python"
-        os.execv(python, [str(python), str(ROOT / "ci/__main__.py"), *words])
+        # As `vmi` does it: ci/__main__.py takes the signal again.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        os.execv(python, [str(python), "-X", "utf8", str(ROOT / "ci/__main__.py"), *words])
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

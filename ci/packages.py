@@ -8,24 +8,33 @@ own sources and unpacked into the cache. None of it needs root.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from .util import Progress, UserError, cache_dir, locked, write_if_changed
+from .cache import kept
+from .util import Progress, UserError, cache_dir, locked, remembered, tied, write_if_changed
 
 SYSTEM_LISTS = Path("/var/lib/apt/lists")
 
 
+LISTS_SIZE = 256 << 20
+"""Room for a distribution's package lists, with what apt needs to unpack them."""
+
+
 class DownloadError(UserError):
-    """A package that the lists name cannot be had: they are older than the archive, or there is no
-    network."""
+    """A package that the lists name cannot be had: they are older than the archive or damaged, or there is
+    no network."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,12 @@ class Package:
     version: str
     size: int
     sha256: str
+
+
+def need_room(folder: Path, size: int) -> None:
+    """OSError if there is less room than that."""
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, {size >> 20} MiB are needed", str(folder))
 
 
 def parse_depends(text: str) -> dict[str, list[str]]:
@@ -102,8 +117,9 @@ class Apt:
         program, *arguments = command
         try:
             done = subprocess.run(
-                [program, *self.options, *arguments], cwd=cwd, capture_output=True, text=True, check=False
-            )
+                [program, *self.options, *arguments], cwd=cwd, capture_output=True, text=True, check=False,
+                preexec_fn=tied(),
+            )  # fmt: skip
         except FileNotFoundError:
             raise UserError(f"{program}: not found; the rigs need Debian's or Ubuntu's apt") from None
         if done.returncode:
@@ -122,6 +138,8 @@ class Apt:
             "-o", f"Dir::Cache={state}",
             "-o", "Dir::Etc::SourceParts=/etc/apt/sources.list.d",
         ]  # fmt: skip
+        # Without room apt does not end.
+        need_room(state, LISTS_SIZE)
         self.report("fetching package lists into the cache")
         self._run("apt-get", "update")
 
@@ -139,6 +157,7 @@ class Apt:
 
     def download(self, package: Package, folder: Path) -> Path:
         """Download one .deb into `folder` and check its hash."""
+        need_room(folder, package.size)
         try:
             self._run("apt-get", "download", "-q", f"{package.name}={package.version}", cwd=folder)
         except UserError as error:
@@ -147,7 +166,7 @@ class Apt:
         if len(found) != 1:
             raise UserError(f"apt-get download {package.name}: expected one file, got {len(found)}")
         if hashlib.sha256(found[0].read_bytes()).hexdigest() != package.sha256:
-            raise UserError(f"{package.name}: the downloaded file does not match its package list")
+            raise DownloadError(f"{package.name}: the downloaded file does not match its package list")
         return found[0]
 
 
@@ -185,9 +204,9 @@ def resolve(selection: Selection, report: Progress, fresh: bool = False) -> tupl
     memo = cache_dir() / "resolved" / f"{key}.json"
     stamp = _stamp(SYSTEM_LISTS)
     with locked(cache_dir() / "resolved.lock"):
-        if memo.is_file() and not fresh:
-            known = json.loads(memo.read_text())
-            if known["stamp"] == stamp:
+        known = remembered(memo)
+        if known.get("stamp") == stamp and not fresh:
+            with contextlib.suppress(TypeError, KeyError):  # damaged
                 return apt, [Package(**entry) for entry in known["packages"]]
         if fresh:
             apt.private_lists()
@@ -214,24 +233,26 @@ def unpack(
             patterns = selection.patterns(package.name)
             part = hashlib.sha256("\n".join((package.sha256, *patterns)).encode()).hexdigest()[:12]
             tree = store / f"{package.name}_{package.version}_{part}"
-            trees.append(tree)
-            if tree.is_dir():
-                continue
-            report(f"unpacking {package.name} {package.version} ({package.size / 1e6:.1f} MB)")
-            store.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=store, prefix=".new-") as folder:
-                # Rigs take different parts of the kernel's large package: that file is kept.
-                kept = cache_dir() / "debs" / f"{package.name}_{package.sha256[:12]}.deb"
-                deb = kept if kept.is_file() else apt.download(package, Path(folder))
-                if patterns and deb != kept:
-                    kept.parent.mkdir(exist_ok=True)
-                    shutil.copyfile(deb, kept.with_suffix(".new"))
-                    kept.with_suffix(".new").rename(kept)
-                content = Path(folder) / "content"
-                content.mkdir()
-                _extract(deb, content, patterns)
-                shutil.move(content, tree)
+            trees.append(kept(tree, partial(_unpack, apt, package, patterns, report), report))
     return trees
+
+
+def _unpack(
+    apt: Apt, package: Package, patterns: Sequence[str], report: Progress, content: Path
+) -> None:
+    report(f"unpacking {package.name} {package.version} ({package.size / 1e6:.1f} MB)")
+
+    def download(folder: Path) -> None:
+        apt.download(package, folder)
+
+    with tempfile.TemporaryDirectory(dir=content.parent, prefix=".deb-") as folder:
+        if patterns:
+            # Rigs take different parts of the kernel's large package: that file is kept.
+            store = cache_dir() / "debs" / f"{package.name}_{package.sha256[:12]}"
+            (deb,) = kept(store, download, report).glob("*.deb")
+        else:
+            deb = apt.download(package, Path(folder))
+        _extract(deb, content, patterns)
 
 
 def _extract(deb: Path, target: Path, patterns: Sequence[str]) -> None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmigen.backends import RESERVED_NAMES
+from vmigen.render import architectures
+
 from . import ktap
 from .backends import backends
 from .boot import CPUS
@@ -39,7 +42,7 @@ class Transfer:
 
 def transfer(name: str, kind: str) -> Transfer:
     """What `--hypercall` asks for."""
-    number = r"(0x[0-9a-fA-F]+|[0-9]+)"
+    number = r"(0x[0-9a-fA-F]+|0|[1-9][0-9]*)"
     if kind == "vmcall":
         return Transfer(
             ("vmcall",), "none", "Intel's instruction; a processor of AMD's has vmmcall in its place."
@@ -187,6 +190,8 @@ def new_backend(name: str, parent: str, hypercall: str) -> int:
     known = backends()
     if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
         raise UserError(f"{name}: expected lower-case letters and digits, a letter first", 2)
+    if name in RESERVED_NAMES or name in architectures():
+        raise UserError(f"name '{name}' is reserved; choose another", 2)
     folder = ROOT / "backends" / name
     if folder.exists():
         raise UserError(f"backends/{name} is there already; choose another name, or remove it", 2)
@@ -267,7 +272,7 @@ def _runs(name: str) -> dict[str, ktap.Report]:
     rig.prepare()
     image = kernels("conformance")[name]
     reports = {}
-    with rig.steady_session([image], RESULTS / "check") as session:
+    with rig.steady_session(RESULTS / "check") as session:
         for configuration in own:
             progress(f"conformance of {configuration.name}")
             guest = Guest(

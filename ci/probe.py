@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .util import UserError, cache_dir, locked, write_if_changed
+from .cache import kept
+from .util import UserError, cache_dir, locked, progress, tied
 
 Done = subprocess.CompletedProcess[str]
 
@@ -23,11 +24,14 @@ def ask(
     """
     command = [*machine, "-kernel"]
     key = hashlib.sha256("\0".join([source.read_text(), depends, *command]).encode()).hexdigest()[:16]
-    known = cache_dir() / "probes" / f"{source.stem}-{key}"
-    with locked(known.with_suffix(".lock")):
-        if not known.is_file():
-            write_if_changed(known, _ask(source, command, seconds, known.with_suffix(".elf"), words))
-    return known.read_text()
+    name = f"{source.stem}-{key}"
+
+    def make(folder: Path) -> None:
+        guest = folder.parent / f"{source.stem}.elf"
+        (folder / "answer").write_text(_ask(source, command, seconds, guest, words))
+
+    with locked(cache_dir() / "probes" / f"{name}.lock"):
+        return (kept(cache_dir() / "probes" / f"{name}.answer", make, progress) / "answer").read_text()
 
 
 def _ask(
@@ -43,7 +47,10 @@ def _ask(
         raise UserError(f"cannot build {source.name}: {error}") from None
     # subprocess kills with SIGKILL at the time-out, which ends even a guest that never leaves KVM_RUN.
     try:
-        done = subprocess.run([*command, guest], capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            [*command, guest], capture_output=True, text=True, timeout=seconds, check=False,
+            preexec_fn=tied(),
+        )  # fmt: skip
         return words(done)
     except subprocess.TimeoutExpired:
         return words(None)

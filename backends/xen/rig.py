@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ci.probe import Done
 from ci.rig import Configuration, Guest, Live, Outcome
 from ci.witness import Hypercall, software_interrupts
 from ci.xl import XlRig, XlSession
@@ -45,23 +46,27 @@ def without_repetitions(hypercalls: Sequence[Hypercall]) -> list[Hypercall]:
     return kept
 
 
+def wrong_vectors(done: Done | None) -> str:
+    """What the probe's end means."""
+    if done and done.returncode == 0x10 << 1 | 1:
+        return ""
+    return "programs in this rig can make int 0x80 only: QEMU before 8.0 gives Xen a wrong vector for others"
+
+
 class PvSession(XlSession):
     """In the rig, with a witness: the outer QEMU's exception log, on only while the guest runs."""
-
-    def _monitor(self, command: str) -> None:
-        self.strategy.qemu.monitor_command("human-monitor-command", {"command-line": command})
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         if not guest.witness:
             return super().run(guest, live)
-        interrupts = self.scratch / "int.log"
+        interrupts = self.control.share / "int.log"
         interrupts.write_bytes(b"")
-        self._monitor(f"logfile {interrupts}")
-        self._monitor("log int")
+        self.control.monitor(f"logfile {interrupts}")
+        self.control.monitor("log int")
         try:
             outcome = super().run(guest, live)
         finally:
-            self._monitor("log none")
+            self.control.monitor("log none")
         outcome.witness = without_repetitions(software_interrupts(interrupts, PV_HYPERCALL))
         rings = Counter(f"cpl {each.privilege} cs {each.selector:#x}" for each in outcome.witness)
         outcome.evidence["int82"] = [f"{ring}: {count}" for ring, count in sorted(rings.items())]
@@ -77,3 +82,5 @@ class BackendRig(XlRig):
     def prepare(self) -> None:
         super().prepare()
         self.witnesses = self.host is None
+        if self.witnesses and (wrong := self.probe(self.folder / "int-probe.S", wrong_vectors)):
+            self.report(wrong)

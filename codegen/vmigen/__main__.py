@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """`python -m vmigen`."""
 
-import sys
+from .program import prepare
 
-from .cli import main
+prepare()
+
+import sys  # noqa: E402
+
+from .cli import main  # noqa: E402
 
 sys.exit(main(sys.argv[1:]))

@@ -16,6 +16,23 @@ PRIVATE = "vmi__"
 """What a library's own symbols begin with; `vmi_` alone is the interface's."""
 
 
+RESERVED_NAMES = frozenset(
+    (
+        # Kernels that choose among all backends when they start.
+        "any",
+        # Folders that the build's outputs have beside those of the backends.
+        *("generated", "html", "include", "man", "reference", "roms", "vmi"),
+        # Libraries, packages and programs that are called as a backend's are.
+        *("config", "kernel", "lint", "runtime"),
+        # Symbols and macros of the runtime, `vmi__NAME_…`.
+        *("assert", "backend", "bind", "boot", "bound", "builtin", "image", "is", "loader", "memory"),
+        *("multiboot", "parse", "pc", "provider", "published", "pvh", "rom", "site", "sites", "slots"),
+        *("start", "tables", "text", "window"),
+    )
+)
+"""Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""
+
+
 @dataclass
 class BackendSource:
     """A backend's folder and what was read from it."""
@@ -100,6 +117,13 @@ class BackendRules:
                 f"name '{document['name']}' in folder '{source.folder.name}'",
                 "expected the folder's name",
                 "rename one of the two",
+            )
+        if source.name in RESERVED_NAMES or source.name in self._architectures:
+            self._problems.add(
+                document.place_of("name"),
+                f"name '{source.name}' is reserved",
+                "expected one that no other part of the build, the installed tree or the runtime has",
+                "choose another, for the folder too",
             )
         listed = document.get("architectures")
         if not isinstance(listed, Seq):

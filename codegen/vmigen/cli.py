@@ -10,11 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import diff, output, schema
+from . import diff, files, output, schema
 from . import document as yaml
 from .backends import BackendRules, BackendSource
 from .model import Model
 from .problems import Problems, Stop, reason
+from .program import ended, tell
 from .render import TEMPLATES, Renderer, architectures, outputs
 from .rules import SpecRules, names
 
@@ -28,7 +29,7 @@ DIFF = """\
 Classes every change between two specifications:
 
   BREAKING           a source, in C or assembly, that was right is wrong, or a provider of the published
-                     interface
+                     interface, or a kernel that is linked with a backend
   SOURCE-COMPATIBLE  sources stay right; objects must be compiled again
   COMPATIBLE         objects stay right
 
@@ -52,16 +53,16 @@ class Loaded:
 
 
 def main(arguments: list[str], program: str = "vmigen") -> int:
-    """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse."""
-    try:
-        return _run(_parser(program).parse_args(arguments))
-    except Stop as stop:
-        print(stop.message, file=sys.stderr)
-        return stop.status
-    except BrokenPipeError:
-        # The reader has left (`| head`): nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    """Runs one subcommand; 0 well, 1 problems in the input, 2 misuse, 130 Ctrl-C."""
+
+    def run() -> int:
+        try:
+            return _run(_parser(program).parse_args(arguments))
+        except Stop as stop:
+            tell(stop.message)
+            return stop.status
+
+    return ended(program, run)
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -133,10 +134,18 @@ def _parser(program: str) -> argparse.ArgumentParser:
         epilog=_rules_text(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    between.add_argument("old", metavar="OLD", help="a file, or a git revision: REV, or REV:path")
+    between.add_argument(
+        "old", metavar="OLD", help="a file, a tree's folder, or a git revision: REV, or REV:path"
+    )
     between.add_argument("new", metavar="NEW", help="the same")
     between.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     between.add_argument("--strict", action="store_true", help="fail for SOURCE-COMPATIBLE changes as well")
+    between.add_argument(
+        "--no-backends",
+        action="store_false",
+        dest="backends",
+        help="compare the specifications alone, not the backends of their trees",
+    )
     between.add_argument(
         "--changes",
         type=Path,
@@ -153,7 +162,8 @@ def _rules_text() -> str:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    old, new = (diff.read(argument, SPEC_SCHEMA) for argument in (options.old, options.new))
+    backend_schema = BACKEND_SCHEMA if options.backends else None
+    old, new = (diff.read(each, SPEC_SCHEMA, backend_schema) for each in (options.old, options.new))
     changes = diff.compare(old, new)
     if options.format == "json":
         print(diff.as_json(old, new, changes))
@@ -163,10 +173,9 @@ def _diff(options: argparse.Namespace) -> int:
         failing = {diff.Level.BREAKING, *((diff.Level.SOURCE,) if options.strict else ())}
         return 1 if any(change.level in failing for change in changes) else 0
     try:
-        text = options.changes.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = reason(error) if isinstance(error, OSError) else "not UTF-8"
-        what = f"cannot read '{options.changes}' ({why})"
+        text = files.text(options.changes)
+    except OSError as error:
+        what = f"cannot read '{options.changes}' ({reason(error)})"
         raise Stop(f"vmi diff: error: {what}; expected a CHANGES.md; correct the path", 2) from None
     heading = ".".join(map(str, new.api))
     missing = list(diff.announced(changes, text, heading))
@@ -229,9 +238,11 @@ def _pages(
 
 def _checks(path: Path) -> dict[str, list[str]]:
     try:
-        return {str(symbol): list(names) for symbol, names in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise Stop(f"{path}: error: no table of checks: {error}") from None
+        return {str(symbol): list(names) for symbol, names in json.loads(files.text(path)).items()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        found = f"{path}:1:1: error: no table of checks ({why})"
+        raise Stop(f"{found}; expected JSON; correct the path") from None
 
 
 def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Problems) -> Loaded | None:

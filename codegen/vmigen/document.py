@@ -26,6 +26,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from . import files
 from .problems import Place, Problems, reason
 
 DEPTH = 32
@@ -83,7 +84,7 @@ class _Refused(Exception):
 def load(path: Path, problems: Problems) -> Map | None:
     """The mapping in the file, or None with the problems noted."""
     try:
-        data = path.read_bytes()
+        data = files.read(path)
     except OSError as error:
         problems.add(
             Place(str(path)),
@@ -140,15 +141,8 @@ def _decode(data: bytes, name: str, problems: Problems) -> str | None:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line = before.count(b"\n") + 1
-        column = error.start - (before.rfind(b"\n") + 1) + 1
-        problems.add(
-            Place(name, line, column),
-            f"byte 0x{data[error.start]:02x} is not UTF-8",
-            "expected a text file in UTF-8",
-            "save the file as UTF-8",
-        )
+        place, found = files.not_utf8(name, error)
+        problems.add(place, found, "expected a text file in UTF-8", "save the file as UTF-8")
         return None
     text = text.removeprefix("\ufeff")
     if control := _CONTROL.search(text):

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
+from . import files
 from .problems import Stop, reason
 
 
@@ -27,6 +29,8 @@ def write(folder: Path, texts: dict[str, str]) -> list[str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_dir():
                 raise IsADirectoryError(21, os.strerror(21), str(target))
+            if target.exists() and not target.is_file():
+                raise OSError(errno.EINVAL, "Is a pipe, socket or device", str(target))
             with tempfile.NamedTemporaryFile(
                 dir=target.parent, prefix=f".{target.name}.", delete=False
             ) as stream:
@@ -60,6 +64,6 @@ def remove_others(folder: Path, texts: dict[str, str], below: tuple[str, ...]) -
 
 def _same(target: Path, data: bytes) -> bool:
     try:
-        return target.read_bytes() == data
+        return files.read(target) == data
     except OSError:
         return False

@@ -11,6 +11,7 @@ import argparse
 import importlib
 import itertools
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ import markupsafe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from . import files
 from .model import Call, Model
 from .problems import Problems, Stop, reason
 from .render import TEMPLATES, Output, Renderer, backend_source
@@ -122,10 +124,9 @@ class Pages:
     def _guide(self, path: Path, url: str = "") -> Guide:
         path = path.resolve()
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = reason(error) if isinstance(error, OSError) else "no UTF-8"
-            message = f"{path}:1:1: error: cannot read ({why}); expected Markdown; correct the path"
+            text = files.text(path)
+        except OSError as error:
+            message = f"{path}:1:1: error: cannot read ({reason(error)}); expected Markdown; correct the path"
             raise Stop(message) from None
         tokens = [token for token in self._markdown.parse(text) if token.type != "html_block"]
         title, sections = "", []
@@ -326,17 +327,17 @@ UNIT = "instructions"
 
 def _costs(path: Path | None) -> dict[str, Any]:
     """What was measured; nothing where no measurement is there."""
-    if path is None or not path.is_file():
+    if path is None or not os.path.lexists(path):
         return {"unit": "", "calls": {}}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(files.text(path))
         calls: dict[str, dict[str, float]] = {}
         for row in found["calls"]:
             if row["binding"] == LINKED and row["unit"] == UNIT:
                 for call, cost in row["calls"].items():
                     calls.setdefault(str(call), {})[str(row["backend"])] = float(cost)
         return {"unit": UNIT, "calls": calls}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Stop(
             f"{path}:1:1: error: no costs ({type(error).__name__}: {error}); expected "
             "the lists of docs/benchmarks.md; measure again, or remove the file"

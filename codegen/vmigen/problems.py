@@ -4,7 +4,26 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
+
+SHOWN = 100
+"""So many problems are shown; the rest is counted."""
+
+
+def shortened(text: str, word: int = 1024, whole: int = 4096) -> str:
+    """A message in which a word, or all of it, that is far too long is cut."""
+
+    def cut(long: str) -> str:
+        return f"{long[:60]}... ({len(long)} characters)"
+
+    text = re.sub(rf"\S{{{word + 1},}}", lambda found: cut(found[0]), text)
+    return text if len(text) <= whole else f"{text[:whole]}... ({len(text)} characters)"
+
+
+def one_line(text: str) -> str:
+    """A message as one line of bounded length, without control characters."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(shortened(text).split()))
 
 
 @dataclass(frozen=True, order=True)
@@ -28,8 +47,7 @@ class Problem:
 
     def __str__(self) -> str:
         # One problem is one line, whatever text of a person's it quotes.
-        text = "".join(c if c.isprintable() else " " for c in " ".join(self.text.split()))
-        return f"{self.place}: error: {text}"
+        return one_line(f"{self.place}: error: {self.text}")
 
 
 @dataclass
@@ -40,13 +58,21 @@ class Problems:
 
     def add(self, place: Place, found: str, expected: str, mend: str) -> None:
         """Note a problem in its three parts."""
-        self.found.add(Problem(place, f"{found}; {expected}; {mend}"))
+        self.found.add(Problem(place, f"{shortened(found, 255, 1000)}; {expected}; {mend}"))
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more than are shown, so that hints for further ones are not worth their time."""
+        return len(self.found) > SHOWN
 
     def __bool__(self) -> bool:
         return bool(self.found)
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in sorted(self.found))
+        lines = [str(problem) for problem in sorted(self.found)[:SHOWN]]
+        if self.many:
+            lines.append(f"{len(self.found)} problems; the first {SHOWN} are shown")
+        return "\n".join(lines)
 
 
 class Stop(Exception):

@@ -7,7 +7,11 @@ backend's files. All outputs are rendered before any is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,14 +20,22 @@ from typing import Any
 
 import jinja2
 
-from . import i386
+from . import files, i386
 from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
-from .problems import Place, Problems
+from .problems import Place, Problems, reason
 from .rules import names, slug
 from .text import c_string, cell, comment, entry, hang, in_comment, json_lines, trailing
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 _GENERATORS: dict[str, ModuleType] = {"i386": i386}
+
+# What one template may take; the largest takes some 100 KB and a tenth of a second.
+MOST_TEXT = 16 << 20
+"""Characters."""
+MOST_SECONDS = 20.0
+"""Of the processor's time, so that a busy machine makes no difference."""
+MOST_STEPS = 1_000_000
+"""Numbers of a `range`."""
 
 
 def architectures() -> list[str]:
@@ -40,6 +52,74 @@ BACKEND_OUTPUTS = (
     "rom.S",
     "inline.inc",
 )
+
+
+class _Refused(Exception):
+    """A template that cannot be read, or that does not end."""
+
+    def __init__(self, found: str, place: Place | None = None) -> None:
+        super().__init__(found)
+        self.place = place
+
+
+class _Loader(jinja2.FileSystemLoader):
+    """Says which file it is that cannot be read; no folder or pipe in its place is overlooked."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Any]:
+        parts = jinja2.loaders.split_template_path(template)
+        for folder in self.searchpath:
+            path = Path(folder, *parts)
+            if not os.path.lexists(path):
+                continue
+            try:
+                return files.read(path).decode("utf-8"), str(path), lambda: True
+            except UnicodeDecodeError as error:
+                place, found = files.not_utf8(str(path), error)
+                raise _Refused(found, place) from None
+            except OSError as error:
+                raise _Refused(f"cannot read ({reason(error)})", Place(str(path))) from None
+        raise jinja2.TemplateNotFound(template)
+
+
+@contextlib.contextmanager
+def _bounded() -> Iterator[None]:
+    """Ends, at some line of a template, what takes more than MOST_SECONDS."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(number: int, frame: object) -> None:
+        raise _Refused(f"takes more than {MOST_SECONDS:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, late)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _filled(template: jinja2.Template, context: dict[str, Any]) -> str:
+    """A template's text, unless there is no end to it."""
+    parts: list[str] = []
+    length = 0
+    made: Any = template.generate(context)
+    for part in made:
+        parts.append(part)
+        length += len(part)
+        if length > MOST_TEXT:
+            # Raised where the template stands, for its line.
+            made.throw(_Refused(f"writes more than {MOST_TEXT >> 20} MiB"))
+    return "".join(parts)
+
+
+def _range(*bounds: int) -> range:
+    """`range` of templates. Filters that go through a long one are not to be stopped."""
+    steps = range(*bounds)
+    if len(steps) > MOST_STEPS:
+        raise _Refused(f"a range of more than {MOST_STEPS} numbers")
+    return steps
 
 
 @dataclass(frozen=True)
@@ -131,11 +211,13 @@ class Renderer:
     def _environment(self, backend: Backend | None) -> jinja2.Environment:
         own = self._folders[backend.name] / "templates" if backend else None
         if own is not None and not own.is_dir():
+            if os.path.lexists(own):
+                raise _Refused("is no folder", Place(str(own)))
             own = None
         if own not in self._environments:
             folders = [own, TEMPLATES] if own else [TEMPLATES]
             environment = jinja2.Environment(
-                loader=jinja2.FileSystemLoader(folders),
+                loader=_Loader(folders),
                 undefined=jinja2.StrictUndefined,
                 keep_trailing_newline=True,
                 trim_blocks=True,
@@ -148,7 +230,9 @@ class Renderer:
 
     def _fill(self, output: Output) -> str | None:
         assert output.template is not None
-        environment = self._environment(output.backend)
+        folders = [TEMPLATES]
+        if output.backend:
+            folders.append(self._folders[output.backend.name] / "templates")
         context: dict[str, Any] = {
             "spec": self._model.spec,
             "backends": self._model.backends,
@@ -160,17 +244,20 @@ class Renderer:
             context |= {"category": output.category, "calls": self._model.spec.categories[output.category]}
         context |= output.more
         try:
-            return environment.get_template(output.template).render(context)
+            with _bounded():
+                return _filled(self._environment(output.backend).get_template(output.template), context)
         except jinja2.TemplateSyntaxError as error:
             place = Place(error.filename or error.name or output.template, error.lineno, 1)
             self._problems.add(place, f"template: {error.message}", "expected Jinja2", "correct the template")
         except Exception as error:  # a template can raise anything, and its author must see where
-            found = _template_line(
-                error.__traceback__, [Path(folder) for folder in self._search_path(environment)]
-            )
-            if found is None and not isinstance(error, jinja2.TemplateNotFound):
+            found = error.place if isinstance(error, _Refused) else None
+            found = found or _template_line(error.__traceback__, folders)
+            known = (jinja2.TemplateNotFound, _Refused, RecursionError, MemoryError)
+            if found is None and not isinstance(error, known):
                 raise
-            what = f"no template '{error}'" if isinstance(error, jinja2.TemplateNotFound) else str(error)
+            what = str(error) or type(error).__name__
+            if isinstance(error, jinja2.TemplateNotFound):
+                what = f"no template '{error}'"
             self._problems.add(
                 found or Place(str(TEMPLATES / output.template)),
                 f"template: {what}",
@@ -179,15 +266,11 @@ class Renderer:
             )
         return None
 
-    @staticmethod
-    def _search_path(environment: jinja2.Environment) -> list[str]:
-        loader = environment.loader
-        return list(loader.searchpath) if isinstance(loader, jinja2.FileSystemLoader) else []
-
     def _functions(self) -> dict[str, Any]:
         """What templates may call."""
         arch, generator = self._arch, self._generator
         return {
+            "range": _range,
             "predefined": generator.PREDEFINED,
             "comment": comment,
             "in_comment": in_comment,

@@ -17,6 +17,7 @@ from typing import Any
 
 import jsonschema
 
+from . import files
 from .document import Map, Seq, describe
 from .problems import Place, Problems, Stop, reason
 
@@ -32,7 +33,7 @@ _TYPES = {
 def load_schema(path: Path) -> dict[str, Any]:
     """The schema in the file."""
     try:
-        schema = json.loads(path.read_text(encoding="utf-8"))
+        schema = json.loads(files.text(path))
     except OSError as error:
         raise Stop(
             f"{path}:1:1: error: cannot read the schema ({reason(error)}); expected the spec folder; "
@@ -63,10 +64,27 @@ def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
     return _inline(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions) | parts
 
 
+def _is_integer(_: jsonschema.TypeChecker, value: object) -> bool:
+    """JSON Schema calls 39.0 an integer; for YAML and for this generator it is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _enum(_: Any, listed: list[Any], value: object, schema: object) -> Iterable[jsonschema.ValidationError]:
+    if not any(type(value) is type(each) and value == each for each in listed):
+        yield jsonschema.ValidationError(f"not one of {listed}")
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {"enum": _enum},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
 def check(document: Map, schema: dict[str, Any], problems: Problems) -> list[tuple[str | int, ...]]:
     """Notes every violation; returns the paths of the refused parts."""
     bad: list[tuple[str | int, ...]] = []
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
+    for error in _Validator(schema).iter_errors(document):
         path = tuple(error.absolute_path)
         bad.append(path)
         _explain(document, path, error, problems)
@@ -126,7 +144,7 @@ def _where(document: Map, path: tuple[str | int, ...]) -> str:
 
 
 def _near(word: str, words: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(words), 1)
+    close = difflib.get_close_matches(word, list(words), 1) if len(word) <= 100 else []
     return f"'{close[0]}'" if close else ""
 
 
@@ -156,7 +174,8 @@ def _explain(document: Map, path: tuple[str | int, ...], error: Any, problems: P
             if key in known:
                 continue
             at = node.key_place(key) if isinstance(node, Map) else place
-            near = _near(key, known)
+            # A hint takes its time: only for those that are shown.
+            near = "" if problems.many else _near(key, known)
             problems.add(
                 at,
                 f"unknown key '{key}'{where}",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -93,8 +94,10 @@ def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
     assert "no result line" in report.errors
 
 
-def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run) -> None:
-    outcome, report = run(configuration, kernel="refused", deadline=40.0)
+def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run, tmp_path: Path) -> None:
+    refused = tmp_path / "refused.elf"
+    refused.write_text("not a kernel\n" * 1000)
+    outcome, report = run(configuration, kernel=refused, deadline=40.0)
     assert not outcome.clean
     assert not outcome.end.startswith("hung")
     assert outcome.end and outcome.advice

@@ -15,7 +15,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from ci.build import bound_kernel, kernels, loaded_by_multiboot, rom
-from ci.util import BUILD
+from ci.util import BUILD, tied
 
 from ..guests import Place, Run, places
 
@@ -32,8 +32,10 @@ def counted(binding: dict[str, str]) -> int:
 
 
 def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -> None:
-    """The provider is the configuration's own, found by itself; every check passes as it does when linked."""
-    outcome, report = run(configuration, kernel=bound_kernel("sample"))
+    """The provider is the configuration's own, found by itself or asked for where it is not; every check
+    passes as it does when linked."""
+    told = configuration.configuration.bound_append
+    outcome, report = run(configuration, told, bound_kernel("sample"))
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.binding["provider"] == report.boot["backend"] == configuration.backend
@@ -47,7 +49,8 @@ def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -
 
 def test_conforms_when_bound(configuration: Place, run: Run) -> None:
     """Link-time and boot-time binding pass the same suite."""
-    outcome, report = run(configuration, kernel=bound_kernel("conformance"), deadline=DEADLINE)
+    told = configuration.configuration.bound_append
+    outcome, report = run(configuration, told, bound_kernel("conformance"), deadline=DEADLINE)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.binding["provider"] == configuration.backend
@@ -141,7 +144,7 @@ def running_text(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         ["qemu-system-i386", "-machine", "pc,vmport=off", "-m", "64", "-nodefaults", "-no-user-config",
          "-display", "none", "-serial", f"file:{console}", "-monitor", "stdio",
          "-kernel", str(bound_kernel("sample")), "-append", "checks=boot test=hang"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=tied(),
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 60

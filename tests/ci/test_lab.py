@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from ci.build import kernels
-from ci.util import ROOT
+from ci.util import ROOT, tied
 
 BACKEND = "native"
 BIN = Path(sys.executable).parent
@@ -81,7 +81,7 @@ class Switch(http.server.BaseHTTPRequestHandler):
             kind.child.wait()
             kind.child = None
         if value == "1":
-            kind.child = subprocess.Popen(self.command_line)
+            kind.child = subprocess.Popen(self.command_line, preexec_fn=tied())
         self.send_response(200)
         self.end_headers()
 
@@ -124,7 +124,7 @@ def laboratory(tmp_path: Path) -> Iterator[dict[str, str]]:
             ["labgrid-exporter", "--coordinator", address, "--name", "shelf", "exporter.yaml"],
         ):
             command[0] = str(BIN / command[0])
-            started.append(subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log))
+            started.append(subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, preexec_fn=tied()))
             if len(started) == 1:
                 wait_for(address)
     try:

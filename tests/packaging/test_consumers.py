@@ -13,7 +13,7 @@ import pytest
 from ci.backends import backends
 from ci.build import BOUND
 from ci.lint import tracked
-from ci.util import ROOT
+from ci.util import ROOT, tied
 
 BACKEND = "native"
 CONSUMERS = ROOT / "examples/consumers"
@@ -49,7 +49,9 @@ def says_hello(folder: Path, library: str) -> None:
         "qemu-system-i386", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio", "-no-reboot",
         "-kernel", folder / f"kernel-{library}.elf",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, preexec_fn=tied()
+    )
     assert done.returncode == 0, done.stderr
     *binding, hello = done.stdout.splitlines()
     assert hello.endswith(f", linked with the library for {BACKEND}"), done.stdout

@@ -16,6 +16,7 @@ import pytest
 
 from ci.backends import backends
 from ci.build import build, kernels
+from ci.util import tied
 
 HEADER = struct.pack("<3I", 0x1BADB002, 3, 0x100000000 - 0x1BADB002 - 3)
 DEBUG_EXIT = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
@@ -37,7 +38,7 @@ def boot(
     command = ["qemu-system-i386", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]
     command += ["-no-reboot", "-kernel", str(kernel), "-append", line, *DEBUG_EXIT, *machine]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=tied()
     ) as process:
         try:
             out, err = process.communicate(timeout=deadline)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import tempfile
@@ -141,6 +142,9 @@ def _write(path: Path | None, made: str) -> None:
         print(made, end="", flush=True)
         return
     try:
+        # It would be replaced, if the user may do that.
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "Is a folder, pipe, socket or device")
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:

@@ -15,6 +15,7 @@ from ci import ktap
 from ci.build import build, kernels
 from ci.conformance import console_data, digest, typed_file
 from ci.rig import DEBUG_EXIT, QEMU_END, STATUS
+from ci.util import tied
 
 DEADLINE = 120
 DEVICE = ("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=virtio")
@@ -44,6 +45,7 @@ def boot(
              "-smp", "2", "-m", "64", "-chardev", f"pipe,id=virtio,path={pipe}", *QEMU_END, *machine,
              "-kernel", str(kernels(kernel)["native"]), "-append", f"{DEBUG_EXIT} {line}"],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, check=False,
+            preexec_fn=tied(),
         )  # fmt: skip
         os.set_blocking(ends["out"], False)
         with contextlib.suppress(BlockingIOError):

@@ -28,7 +28,7 @@ from ci.rig import (
     qemu_end,
     rig_class,
 )  # fmt: skip
-from ci.util import RESULTS, progress
+from ci.util import RESULTS, progress, tied
 from tests.guests import Place, Run
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -101,8 +101,9 @@ def test_refused_without_the_hypervisor() -> None:
     command = ["qemu-system-i386", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
                *QEMU_END, "-kernel", str(kernel), "-append", DEBUG_EXIT]  # fmt: skip
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        preexec_fn=tied(),
+    )  # fmt: skip
     assert "vmi: cannot run: there is no Xen below" in done.stdout
     assert qemu_end(done.returncode)[1] == "exit status 0x13 (refused)"
 
@@ -123,8 +124,7 @@ def overlooking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     xen[found[0].start(1)] &= ~ACCESSED
     (folder / "xen").write_bytes(xen)
     rig.image = Image(folder, rig.image.versions)
-    every = [*(kernels(kernel)[NAME] for kernel in WHOLE), bound_kernel("sample"), kernels("hello")["native"]]
-    with rig.session(every, RESULTS / "test/overlooking") as session:
+    with rig.session(RESULTS / "test/overlooking") as session:
         yield session
 
 
