@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ..boot import BOUND_FIGURE, FIGURE
 from ..conformance import DOCUMENT as CONFORMANCE
 from ..testing import JUNIT
 from ..util import BUILD, ROOT
+from ..versions import tools, tree
 
 BENCHMARKS = ("bench.json", "bench-quick.json")
 """docs/benchmarks.md; the quick ones where there are no others."""
@@ -197,25 +197,10 @@ def read_tests(source: Source) -> Tests:
     return tests
 
 
-def _first_line(*command: str) -> str:
-    """What a tool says of its version; empty if it is not there."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else ""
-
-
 def versions() -> dict[str, str]:
     """What the tree is, and the tools that build and run it."""
-    found = {
-        "this tree (git)": _first_line("git", "describe", "--always", "--dirty", "--tags"),
-        "compiler": _first_line("gcc", "--version"),
-        "linker": _first_line("ld", "--version"),
-        "Meson": _first_line("meson", "--version"),
-        "QEMU": _first_line("qemu-system-i386", "--version"),
-    }
-    return {name: version for name, version in found.items() if version}
+    commit = tree()
+    return {**({"this tree (git)": commit} if commit else {}), **tools()}
 
 
 def binaries() -> list[tuple[str, int, str]]:
