@@ -24,6 +24,7 @@ from typing import Any
 from .backends import backends
 from .boot import choose
 from .build import BOUND, CROSS_FILE, bound_kernel, build, kernels, rom
+from .figure import beside_goal
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
 from .util import BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
 
@@ -37,7 +38,9 @@ STATIC, BOOT, INLINE, POINTER = "static", "boot", "inline", "pointer"
 """Bindings: linked with the library; bound when it starts; the assembler's macros in place of calls; a table
 of pointers."""
 
-WORKLOAD = re.compile(r"^# bench (\w+) rounds=(\d+) ticks=(\d+) ", re.MULTILINE)
+WORKLOAD = re.compile(
+    r"^# bench (\w+) rounds=(\d+) ticks=(\d+) ticks_per_round=\S+?(?: hypercalls=(\d+))?\r?$", re.MULTILINE
+)
 CALL = re.compile(r"^# bench (\w+) (\d+\.\d\d)\r?$", re.MULTILINE)
 
 
@@ -124,6 +127,15 @@ class Place:
             }
         )
 
+    def workload(self, name: str, rounds: int, ticks: int, hypercalls: int) -> dict[str, Any]:
+        return {
+            "rounds": rounds,
+            "ticks": ticks,
+            "per_round": ticks / rounds,
+            "hypercalls": hypercalls,
+            "goal": self.rig.hypercall_goals.get(name),
+        }
+
     def measure(self, binding: str, kernel: Path) -> None:
         """All that the kernel measures itself."""
         progress(f"{self.configuration.name}, {binding}: calls, workloads, boot")
@@ -134,8 +146,8 @@ class Place:
     def measure_one(self, binding: str, kernel: Path, option: str, cpus: int) -> None:
         outcome = self.run(binding, kernel, option, cpus)
         workloads = {
-            name: {"rounds": int(rounds), "ticks": int(ticks), "per_round": int(ticks) / int(rounds)}
-            for name, rounds, ticks in WORKLOAD.findall(outcome.console)
+            name: self.workload(name, int(rounds), int(ticks), int(hypercalls or 0))
+            for name, rounds, ticks, hypercalls in WORKLOAD.findall(outcome.console)
         }
         if option == "boot":
             # A hypervisor that enters kernels its own way does not come by where the time is taken.
@@ -307,6 +319,22 @@ def _by_place(section: Sequence[Mapping[str, Any]], key: str, value: str, title:
     yield from table(title, rows)
 
 
+def _beside_goal(workload: Mapping[str, Any]) -> str:
+    return beside_goal(workload["hypercalls"] / workload["rounds"], workload["goal"])
+
+
+def hypercalls(results: Results) -> Iterator[str]:
+    """Hypercalls per round of a workload, beside the goals that backends set themselves."""
+    rows = [row for row in results.workloads if any(each["hypercalls"] for each in row["workloads"].values())]
+    if not rows:
+        return
+    shown = [["", *(f"{row['configuration']} {row['binding']}" for row in rows)]]
+    for name in dict.fromkeys(name for row in rows for name in row["workloads"]):
+        cells = (row["workloads"].get(name) for row in rows)
+        shown.append([name, *("-" if each is None else _beside_goal(each) for each in cells)])
+    yield from table("hypercalls per round of a workload", shown)
+
+
 def excess(results: Results) -> dict[str, dict[str, float]]:
     """What workloads cost bound at boot beyond inline instructions, in parts, by backend and workload;
     `total` is of all together."""
@@ -328,6 +356,7 @@ def as_text(results: Results) -> str:
     lines: list[str] = []
     lines += _by_place(results.calls, "calls", "", "ticks per call, call and return included")
     lines += _by_place(results.workloads, "workloads", "per_round", "ticks per round of a workload")
+    lines += hypercalls(results)
     for backend, parts in excess(results).items():
         rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
         lines += table(f"{backend}: bound at boot, compared with inline instructions", rows)

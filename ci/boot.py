@@ -131,7 +131,9 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, 
                 outcome = watched(session, guest, configuration.name, console)
                 write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
                 seen = ktap.parse(outcome.console)
-                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, seen)
+                row = figure.Row(
+                    configuration, backend, on, rig.facts(outcome), outcome, seen, rig.hypercall_goals
+                )
                 rows.append(row)
                 checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
                 progress(f"{configuration.name}: {checks} in {outcome.seconds:.1f} s")

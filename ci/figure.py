@@ -7,7 +7,7 @@ import hashlib
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Row:
     """What the rig adds."""
     outcome: Outcome
     report: Report
+    goals: Mapping[str, int] = field(default_factory=dict)
+    """Of hypercalls per round of a workload (ci.rig.Rig.hypercall_goals)."""
 
     @property
     def failures(self) -> list[str]:
@@ -50,6 +52,14 @@ class Row:
         """Its components with their versions."""
         return ", ".join(
             f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")
+        )
+
+    @property
+    def per_workload(self) -> str:
+        """Hypercalls per round of each workload; empty if the kernel ran none."""
+        return ", ".join(
+            f"{each.name} {beside_goal(each.per_round, self.goals.get(each.name))}"
+            for each in self.report.workloads
         )
 
     def cells(self) -> dict[str, str]:
@@ -80,6 +90,7 @@ class Row:
             "checks": checks if not self.failures else f"FAILED: {self.failures[0]} ({checks})",
             "calls by kind": ", ".join(f"{kind} {count}" for kind, count in report.by_kind().items()) or "-",
             "hypercalls": ", ".join(hypercalls) or "-",
+            "hypercalls per": self.per_workload or "-",
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,9 +110,18 @@ class Row:
             "checks": [vars(test) for test in report.tests],
             "calls": [vars(call) for call in report.calls],
             "hypercalls": [vars(hypercall) for hypercall in report.hypercalls],
+            "workloads": [{**vars(each), "goal": self.goals.get(each.name)} for each in report.workloads],
             **as_dict(self.outcome),
             "console": self.outcome.console,
         }
+
+
+def beside_goal(hypercalls: float, goal: int | None) -> str:
+    """Hypercalls per round of a workload as tables have them: with the goal, and whether it is missed."""
+    text = f"{hypercalls:.2f}".rstrip("0").rstrip(".")
+    if goal is None:
+        return text
+    return f"{text} ({f'goal {goal}' if hypercalls <= goal else f'MISSES its goal of {goal}'})"
 
 
 def kernel_objects(kernel: str = "sample") -> dict[str, str]:
@@ -177,6 +197,10 @@ def as_text(rows: list[Row], objects: dict[str, str]) -> str:
         if row.configuration.limited:
             limited = row.configuration.limited
             lines += wrapped(f"    only the {row.configuration.kernel} kernel, because {limited}", "    ")
+    goals = [row for row in rows if row.goals and row.per_workload]
+    lines += [""] * bool(goals)
+    for row in goals:
+        lines += wrapped(f"{row.configuration.name}, hypercalls per {row.per_workload}", "    ")
     if rows and rows[0].binding:
         lines += ["", "one kernel for all, sha256", f"    {rows[0].binary}"]
     lines += ["", f"kernel objects: {len(objects)}, the same in every link, sha256 over all of them",

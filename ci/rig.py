@@ -205,6 +205,10 @@ class Rig(abc.ABC):
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
 
+    hypercall_goals: Mapping[str, int] = {}
+    """How many hypercalls a round of a workload of the sample kernel may take at most, by its name, where
+    the backend sets itself a goal."""
+
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend
         self.report = report
@@ -346,13 +350,17 @@ def qemu_end(code: int | None, shutdown: str = "") -> tuple[bool, str, str]:
         return False, "hung: stopped at its deadline", "the last lines show how far it came"
     if code > 1 and code & 1:
         status = code >> 1
-        return status == 0x10, f"exit status {status:#x} ({STATUS.get(status, 'unknown')})", (
-            "" if status == 0x10 else "the console says which check failed or why it stopped"
+        return (
+            status == 0x10,
+            f"exit status {status:#x} ({STATUS.get(status, 'unknown')})",
+            ("" if status == 0x10 else "the console says which check failed or why it stopped"),
         )
     if code == 0:
         how = f" ({shutdown})" if shutdown else ""
-        return False, f"machine reset or powered off without a status{how}", (
-            "a reset is most often a triple fault: a fault before the kernel's own traps are set up"
+        return (
+            False,
+            f"machine reset or powered off without a status{how}",
+            ("a reset is most often a triple fault: a fault before the kernel's own traps are set up"),
         )
     return False, f"QEMU exited with {code}", "QEMU itself failed; its message is in the log"
 

@@ -50,6 +50,10 @@ SYSTEM = {
 
 # What only the tests use.
 FOR_TESTS = {
+    "/usr/bin/rustc": "rustc",
+    "/usr/lib/rustlib/src/rust/library/core/src/lib.rs": "rust-src",
+    "bindgen": "bindgen",
+    "cargo": "cargo",
     "chromium": "chromium",
     "cmake": "cmake",
     "/usr/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a": "libclang-rt-dev",

@@ -159,6 +159,7 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
         for name, clean in lint_results().items()
     ]
     build()
+    build("languages")
     status = pytest(arguments, skipped)
     done += cases()
     if lava:

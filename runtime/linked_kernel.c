@@ -5,7 +5,19 @@
  */
 #include "runtime.h"
 
-extern const char vmi_image_start[], vmi_image_end[]; /* runtime/kernel.ld */
+/* runtime/kernel.ld; a linker script without constructors need not define the weak ones. */
+extern const char vmi_image_start[], vmi_image_end[], vmi_linear_base_is_0xC0000000[];
+typedef void constructor(void);
+extern constructor *const __init_array_start[] __attribute__((weak));
+extern constructor *const __init_array_end[] __attribute__((weak));
+
+void vmi__construct(void)
+{
+    /* Only linker scripts that keep to the libraries' linear base define it: others do not link. */
+    __asm__ volatile("" : : "r"(vmi_linear_base_is_0xC0000000));
+    for (constructor *const *next = __init_array_start; next != __init_array_end; next++)
+        (*next)();
+}
 
 struct vmi__kernel vmi__kernel = {
     .image_start = vmi_image_start,

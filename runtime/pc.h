@@ -7,9 +7,13 @@
 
 #include "runtime.h"
 
+/* For what entry.S calls: its arguments are on the stack, whatever -mregparm says. */
+#define VMI__FROM_ENTRY __attribute__((regparm(0)))
+
 /* Called by entry.S with paging on, on the boot stack. `magic` is eax at the entry, `info` is ebx.
  */
-void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info) __attribute__((noreturn));
+VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
+    __attribute__((noreturn));
 
 /* Takes the loader's structures apart into vmi__boot; returns 0 or the reason to refuse. */
 const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info);
@@ -18,8 +22,8 @@ const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info
  * Called by entry.S where paging is impossible, with segments that stand in for it: reads the
  * options and refuses.
  */
-void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char *reason)
-    __attribute__((noreturn));
+VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info,
+                                    const char *reason) __attribute__((noreturn));
 
 /*
  * Where no library is there to do it: writes a text to the PC's UART, returns 0 if there is none

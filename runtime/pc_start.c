@@ -12,7 +12,8 @@ static void __attribute__((noreturn)) refuse(const char *reason)
     vmi__fatal(reason);
 }
 
-void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char *reason)
+VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info,
+                                    const char *reason)
 {
     const char *wrong = vmi__pc_read_loader(protocol, magic, info);
     uint16_t cs;
@@ -25,7 +26,7 @@ void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char
     refuse(reason);
 }
 
-void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
+VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
 {
     const char *reason = vmi__pc_read_loader(protocol, magic, info);
     uint16_t cs;

@@ -44,8 +44,20 @@ void vmi__backend_init(struct vmi_boot_info *boot);
  */
 bool vmi__backend_here(void);
 
-/* The kernel, with the state of docs/architecture.md. */
-void kernel_main(const struct vmi_boot_info *boot);
+/*
+ * Runs the kernel's constructors (C++'s of global objects, and functions with the attribute) in the
+ * linker's order. Once, before kernel_main or kernel_main_unpaged, and in the state that these are
+ * entered with. Not there in provider images, whose binder does it.
+ */
+void vmi__construct(void) __attribute__((weak));
+
+/*
+ * Calls the kernel's entry function, or what stands in for it. Kernels are compiled with options of
+ * their own: the argument is on the stack and in eax, so that cdecl and regparm both find it
+ * (kernel_call.S).
+ */
+void vmi__kernel_call(const struct vmi_boot_info *boot,
+                      void (*function)(const struct vmi_boot_info *)) __attribute__((regparm(3)));
 
 /*
  * The same without paging, for processors without PAE: enters the kernel if both the library and
@@ -54,7 +66,7 @@ void kernel_main(const struct vmi_boot_info *boot);
  */
 void vmi__start_unpaged(void);
 void vmi__backend_init_unpaged(struct vmi_boot_info *boot) __attribute__((weak));
-void kernel_main_unpaged(const struct vmi_boot_info *boot) __attribute__((weak));
+extern __typeof__(kernel_main_unpaged) kernel_main_unpaged __attribute__((weak));
 
 /*
  * What the library knows of the kernel, and, where they have met at boot only, what it tells about

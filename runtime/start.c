@@ -32,7 +32,9 @@ enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot
     reason = vmi__memory_publish();
     if (reason)
         vmi__fatal(reason);
-    kernel(&vmi__boot);
+    if (vmi__construct)
+        vmi__construct();
+    vmi__kernel_call(&vmi__boot, kernel);
     vmi__print("vmi: the kernel returned\r\n");
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }

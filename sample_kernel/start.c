@@ -13,9 +13,6 @@
 #include "timer.h"
 #include "traps.h"
 
-/* Called by the library, with the state of docs/architecture.md, "Boot contract". */
-void kernel_main(const struct vmi_boot_info *boot);
-
 /* Has a thread's stack, so that traps find a thread from here on. */
 static void bring_up(void)
 {

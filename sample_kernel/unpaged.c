@@ -15,10 +15,6 @@
 #include "string.h"
 #include "x86.h"
 
-/* Called by the library: with paging, and where there is none. */
-void kernel_main(const struct vmi_boot_info *boot);
-void kernel_main_unpaged(const struct vmi_boot_info *boot);
-
 static const struct vmi_boot_info *boot_info;
 
 /* For the report: no other CPU was started. */

@@ -12,6 +12,9 @@ from .rules import c_places, stack_index
 PREDEFINED = "__i386__"
 """Macro by which compilers tell that they compile for this architecture."""
 
+RUST_ARCH = "x86"
+"""What Rust calls the architecture (cfg target_arch)."""
+
 HYPERCALL_CONVENTION = "__attribute__((__cdecl__, __regparm__(0)))"
 """Of the hypercall library's functions, for callers compiled with another convention (-mregparm=3, -mrtd)."""
 
@@ -91,6 +94,7 @@ def wrapper(call: Call) -> Wrapper:
             out.locals.append(f"uint32_t reg_{register};")
             out.outputs.append(f'"={_CONSTRAINTS[register]}"(reg_{register})')
     out.inputs += [f'[{register}] "r"({register})' for register in stack]
+    out.inputs.append(f"VMI__SYMBOLS({call.ordinal}, {call.c_name})")
     out.lines = [f'"push %[{register}]\\n\\t"' for register in reversed(stack)]
     out.lines.append(f'VMI__CALL("{call.ordinal}", "{call.c_name}", "{live(call)}", "{call.site}")')
     if stack:

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <vmi/vmi.h>
 
-void kernel_main(const struct vmi_boot_info *boot);
-
 static void print(const char *text)
 {
     uint32_t length = 0;

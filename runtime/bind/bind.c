@@ -290,19 +290,22 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
 static void bind(const struct vmi_boot_info *boot)
 {
     vmi__bind_calls(boot);
-    kernel_main(boot);
+    vmi__construct();
+    vmi__kernel_call(boot, kernel_main);
 }
 
 static void bind_unpaged(const struct vmi_boot_info *boot)
 {
     vmi__bind_calls(boot);
-    kernel_main_unpaged(boot);
+    vmi__construct();
+    vmi__kernel_call(boot, kernel_main_unpaged);
 }
 
 void vmi__bind_start(void)
 {
-    void (*start)(struct vmi__kernel *) =
-        (void (*)(struct vmi__kernel *))(vmi__provider_text + provider.start);
+    /* vmi__image_start (image/image.h), which may be compiled with other options. */
+    void (*start)(struct vmi__kernel *) __attribute__((regparm(0))) =
+        (__typeof__(start))(vmi__provider_text + provider.start);
 
     vmi__kernel.main = bind;
     vmi__kernel.main_unpaged = kernel_main_unpaged ? bind_unpaged : 0;

@@ -57,7 +57,8 @@ static void start(uint32_t protocol, uint32_t magic, uint32_t info)
     vmi__bind_start();
 }
 
-void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char *reason)
+VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info,
+                                    const char *reason)
 {
     /* What is wrong is told by the provider that is at home: no other's console may be there. */
     if (vmi__bind_named(0)) {
@@ -67,7 +68,7 @@ void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info, const char
     stop();
 }
 
-void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
+VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
 {
     /* A loader that left nonsense is refused by the provider, which reads it all once more; its
      * modules are nothing to take code from. */

@@ -19,13 +19,13 @@ static void tell(void)
 static void enter(const struct vmi_boot_info *boot)
 {
     tell();
-    kernel_entry(boot);
+    vmi__kernel_call(boot, kernel_entry);
 }
 
 static void enter_unpaged(const struct vmi_boot_info *boot)
 {
     tell();
-    kernel_entry_unpaged(boot);
+    vmi__kernel_call(boot, kernel_entry_unpaged);
 }
 
 uint32_t vmi__image_probe(void)
@@ -33,7 +33,7 @@ uint32_t vmi__image_probe(void)
     return vmi__backend_here();
 }
 
-void vmi__image_start(struct vmi__kernel *kernel)
+__attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
 {
     vmi__kernel = *kernel;
     binder_copy = kernel;

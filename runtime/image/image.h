@@ -13,9 +13,10 @@ uint32_t vmi__image_probe(void);
 /*
  * Starts the library for the kernel that `kernel` describes, on the kernel's boot stack, and leaves
  * through kernel->main with the library's tables filled in. Comes back only if the library has no
- * way in for a kernel that was entered by kernel->protocol; then nothing has happened.
+ * way in for a kernel that was entered by kernel->protocol; then nothing has happened. Image and
+ * binder may be compiled with different options.
  */
-void vmi__image_start(struct vmi__kernel *kernel);
+void vmi__image_start(struct vmi__kernel *kernel) __attribute__((regparm(0)));
 
 /*
  * The library's own way in, with vmi__kernel filled: what its entry point does where it is linked

@@ -130,11 +130,17 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     )
 
 
-@pytest.mark.parametrize("kernel", ["hello", "address_spaces"])
+@pytest.mark.parametrize("kernel", ["hello", "address_spaces", "hello-cpp", "hello-rust"])
 def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
+    """In C, in C++ with a constructor, in Rust. (`ninja -C build languages` builds the latter two, which
+    `./vmi test` does first.)"""
     outcome, _ = run(configuration, kernel=kernel, cpus=1)
     assert outcome.clean, outcome.end
     assert outcome.console.strip()
+    if kernel.startswith("hello"):
+        (said,) = [line for line in outcome.console.splitlines() if "Hello" in line]
+        assert f"linked with the library for {configuration.backend}" in said
+        assert ("Hello from a constructor, then from ring " in said) == (kernel == "hello-cpp")
 
 
 WITNESSES = [place for place in whole_places() if place.rig.witnesses]
