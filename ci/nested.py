@@ -55,6 +55,11 @@ FIRMWARE = {
 }
 PROBE_SECONDS = 5
 
+WITHOUT_VAPIC = "-global kvm-apic.vapic=off"
+"""An argument of QEMU in the rig. Else it reads and writes back the state of a guest that writes its task
+priority, with a TSS for which the emulated SVM ends its machine at the next way into the kernel
+(`fatal: invalid tss type`, QEMU 7.2)."""
+
 UART, VIRTIO = "16550", "virtio"
 CONSOLES = {
     UART: "-serial stdio",
@@ -104,6 +109,7 @@ class NestedSession(ControlSession):
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         options = self.rig.options(guest)
+        options["arguments"] += f" {WITHOUT_VAPIC}"
         folder = self.control.folder()
         if guest.option_rom:
             options["arguments"] += f" -option-rom {self.control.put(guest.option_rom, folder)}"

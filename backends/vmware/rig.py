@@ -18,7 +18,6 @@ class BackendRig(Parent):  # type: ignore[misc]  # known only when it runs
         Configuration("vmware", "VMware backdoor", bound_append="vmi.provider=vmware"),
     )
     machine = "pc,vmport=on"
-    option_roms = False
 
     def describe(self) -> dict[str, str]:
         return {
