@@ -15,6 +15,7 @@ from typing import Any
 from .. import ktap
 from ..boot import BOUND_FIGURE, FIGURE
 from ..conformance import DOCUMENT as CONFORMANCE
+from ..long import DOCUMENT as LONG
 from ..testing import JUNIT
 from ..util import BUILD, ROOT
 from ..versions import tools, tree
@@ -223,6 +224,7 @@ class Inputs:
     tests: Tests
     benchmarks: tuple[Source, Any]
     model: tuple[Source, Any]
+    long: tuple[Source, Any]
 
     @property
     def kernels(self) -> list[Figure]:
@@ -235,6 +237,7 @@ class Inputs:
             self.model[0],
             self.benchmarks[0],
             self.tests.source,
+            self.long[0],
         ]
 
 
@@ -244,6 +247,7 @@ def read(results: Path) -> Inputs:
 
     measured = [results / name for name in BENCHMARKS if (results / name).is_file()]
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
+    long = Source("Long tests", results / LONG.name, "./vmi test --long")
     model = Source("Support matrix", BUILD / "generated/model.json", "./vmi build")
     return Inputs(
         figure("Sample kernel, linked with each library", FIGURE, "./vmi boot"),
@@ -252,4 +256,5 @@ def read(results: Path) -> Inputs:
         read_tests(Source("Tests", results / JUNIT.name, "./vmi test")),
         (benchmarks, benchmarks.read()),
         (model, model.read()),
+        (long, long.read()),
     )
