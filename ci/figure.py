@@ -169,7 +169,7 @@ def columns(row: Row) -> dict[str, str]:
     }  # fmt: skip
 
 
-TO_THE_LEFT = ("configuration", "bound to", "kernel", "verdict", "tests")
+TO_THE_LEFT = ("configuration", "bound to", "kernel", "verdict", "tests", "what")
 
 
 def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:
