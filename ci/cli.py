@@ -53,6 +53,13 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def hours(text: str) -> float:
+    """How long something may go on."""
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text) or not 0.01 <= float(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"expected hours from 0.01 to 1000, found '{text}'")
+    return float(text)
+
+
 def line(text: str) -> str:
     """What is put on a command line of a kernel or of a loader."""
     if not text.isprintable():
@@ -165,6 +172,19 @@ def _lab(options: Namespace) -> int:
 
 
 def _test(options: Namespace) -> int:
+    if options.long:
+        from .long import long, show_parts
+
+        for wrong in [word for word in options.rest if word.startswith("-")]:
+            raise UserError(f"unexpected: {wrong}; ./vmi test --help", 2)
+        if options.lava:
+            raise UserError("--lava does not go with --long; results/long.json has its results", 2)
+        if options.list:
+            return show_parts(options.rest)
+        return long(options.rest, options.hours, options.anew, options.skip)
+    for name in ("hours", "anew", "list"):
+        if getattr(options, name):
+            raise UserError(f"--{name} goes with --long; ./vmi test --help", 2)
     from .testing import test
 
     return test(options.skip, options.lava, options.rest)
@@ -323,13 +343,24 @@ WORDS: dict[str, Word] = {
     ),
     "test": Word(
         _test,
-        "[PYTEST ARGUMENT…]",
-        "lint and all tests, or the tests that pytest's arguments choose",
+        "[PYTEST ARGUMENT…] | --long [--hours N] [PART…]",
+        "lint and all tests, or the tests that pytest's arguments choose; --long: those that take hours, "
+        "going on where the last run was stopped",
         (
             option("--skip", action="append", default=[], metavar="NAME", help="leave a configuration out"),
             LAVA,
+            option("--long", action="store_true", help="what takes hours, or the PARTs of it"),
+            option(
+                "--hours",
+                type=hours,
+                metavar="N",
+                help="with --long: begin nothing more then; 0.01 to 1000, default: to the end",
+            ),
+            option("--anew", action="store_true", help="with --long: forget what earlier runs have done"),
+            option("--list", action="store_true", help="with --long: say what parts there are"),
         ),
-        rest="PYTEST ARGUMENT",
+        "docs/testing.md says more.",
+        rest="PYTEST ARGUMENT or PART",
     ),
     "conformance": Word(
         _conformance,

@@ -210,7 +210,7 @@ def columns(row: Row) -> dict[str, str]:
     }  # fmt: skip
 
 
-TO_THE_LEFT = ("configuration", "architecture", "bound to", "kernel", "verdict", "tests")
+TO_THE_LEFT = ("configuration", "architecture", "bound to", "kernel", "verdict", "tests", "what")
 
 
 def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:

@@ -11,6 +11,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import figure
 from .boot import choose
@@ -115,11 +116,11 @@ class Case:
     seconds: float
 
 
-def cases() -> list[Case]:
-    """All tests of the last pytest run."""
+def cases(junit: Path = JUNIT) -> list[Case]:
+    """All tests of the last pytest run, or of the one that has left that file."""
     found = []
-    if JUNIT.is_file():
-        for case in ElementTree.parse(JUNIT).getroot().iter("testcase"):
+    if junit.is_file():
+        for case in ElementTree.parse(junit).getroot().iter("testcase"):
             result = "pass"
             for child in case:
                 if child.tag in ("failure", "error"):

@@ -174,7 +174,7 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
         image = kernels(kernel)[place.backend] if isinstance(kernel, str) else kernel
         options = {**place.configuration.options, **more.pop("options", {})}  # type: ignore[dict-item]
         more.setdefault("cpus", 2)
-        more.setdefault("deadline", 90.0)
+        more.setdefault("deadline", 240.0)
         name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")
         guest = Guest(image, name, append, options=options, **more)  # type: ignore[arg-type]
         outcome = rigs.once(place, guest, again)

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from ..seeds import drawn
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -120,7 +122,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     subprocess.run(compiler, check=True)
 
     def run(memory: Memory) -> Result:
-        done = subprocess.run([out / "harness"], input=memory.encode(), capture_output=True, timeout=20)
+        done = subprocess.run([out / "harness"], input=memory.encode(), capture_output=True, timeout=300)
         assert done.returncode == 0, f"the harness ended with {done.returncode}: {done.stdout!r}"
         return parse(done.stdout.decode())
 
@@ -614,7 +616,7 @@ RANGES = st.lists(
     ),
     max_size=20,
 )
-hostile = settings(max_examples=150, deadline=None, derandomize=True)
+hostile = drawn(max_examples=150)
 
 
 @hostile
@@ -641,7 +643,7 @@ def test_any_ranges(read: Read, ranges: list[tuple[int, int, int]]) -> None:
             assert shown == wanted or (wanted == USABLE and shown == 0)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@drawn(max_examples=20)
 @given(seed=st.integers(0, 1 << 32), count=st.integers(65, 900))
 def test_any_long_map(read: Read, seed: int, count: int) -> None:
     """As above, with more ranges than a strategy likes to make; they touch and overlap."""
