@@ -125,6 +125,7 @@ static bool probe_once(const struct contract *contract, bool open)
     uintptr_t flags;
 
     memset(&contract_in, 0, sizeof(contract_in));
+    contract_stack = 0; /* for probes that do not measure it */
     may_fault = false;
     skipped = NULL;
     complaint[0] = '\0';
@@ -182,6 +183,7 @@ static bool probe_once(const struct contract *contract, bool open)
         return false;
     }
     /* With interrupts let in, one that came may have been deeper. */
+    open |= changes_mask(contract->ordinal);
     if (!open && contract_stack > contract->stack) {
         ktap_fail("%u bytes of stack taken, more than %u", contract_stack, contract->stack);
         return false;

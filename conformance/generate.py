@@ -94,7 +94,7 @@ class Probes:
     def poison(self, register: str) -> int:
         """A value that no call has a reason to leave in a register."""
         first, step = self.arch.poison
-        return first + step * self.registers.index(register)
+        return first + step * self.index(register)
 
     def index(self, place: str) -> int:
         """Where a place is in struct contract_registers, in words."""
@@ -156,7 +156,9 @@ class Probes:
             f"    repe scas{s}",
             f"    lea {2 * word}(, %{count}, {word}), %{count} /* the first word that differs, those above it, the"
             " return address */",
-            "    mov %ecx, contract_stack",
+            "    jne 1f",
+            f"    mov ${word}, %ecx /* nothing but that */",
+            "1:  mov %ecx, contract_stack",
             f"    lea {word * len(pushed)}(%{sp}), %{first}",
             f"    mov contract_sp, %{sp}",
             "    xor %ecx, %ecx /* registers that were changed */",
@@ -198,18 +200,15 @@ class Probes:
         for argument in call["arguments"]:
             kind, places, name = argument["type"], argument["registers"], argument["name"]
             parameters.append(f"{kind['c']} {name}")
-            # What lies above an argument in its register is anything.
-            above = [f" | {self.poison(place) >> 32:#x}ull << 32" if bits == 64 else "" for place in places
-                     if not place.startswith("stack")]  # fmt: skip
+            at = [f"in->stack[{p[5:]}]" if p.startswith("stack") else f"in->{p}" for p in places]
+            # What lies above an argument of 32 bits or less in its register is anything.
+            above = [f" | {self.poison(p) >> 32:#x}ull << 32" if bits == 64 else "" for p in places]
             if len(places) == 2:
-                lines += [f"    in->{places[0]} = (uint32_t){name}{above[0]};",
-                          f"    in->{places[1]} = {name} >> 32{above[1]};"]  # fmt: skip
+                lines += [f"    {at[0]} = (uint32_t){name}{above[0]};", f"    {at[1]} = {name} >> 32{above[1]};"]
             elif kind["bits"] < bits == 64:
-                lines.append(f"    in->{places[0]} = (uint32_t){name}{above[0]};")
-            elif places[0].startswith("stack"):
-                lines.append(f"    in->stack[{places[0][5:]}] = (uintptr_t){name};")
+                lines.append(f"    {at[0]} = (uint32_t){name}{above[0]};")
             else:
-                lines.append(f"    in->{places[0]} = (uintptr_t){name};")
+                lines.append(f"    {at[0]} = (uintptr_t){name};")
         if not lines:
             lines = ["    (void)in;"]
         head = f"static inline void give_{call['symbol']}({', '.join(parameters)})"
