@@ -102,11 +102,15 @@ def rom(backend: str) -> Path:
     return BUILD / f"backends/{backend}.rom"
 
 
+def has_multiboot_header(kernel: bytes) -> bool:
+    """Whether a PC's loaders (GRUB, QEMU) start a kernel by multiboot: its header is looked for in the first
+    8 KiB (Multiboot Specification 0.6.96, 3.1)."""
+    return MULTIBOOT_MAGIC.to_bytes(4, "little") in kernel[:8192]
+
+
 def loaded_by_multiboot() -> list[str]:
-    """Backends whose kernels a PC's loaders (GRUB, QEMU) start by multiboot: those with its header, which is
-    looked for in the first 8 KiB (Multiboot Specification 0.6.96, 3.1)."""
-    header = MULTIBOOT_MAGIC.to_bytes(4, "little")
-    return [name for name, path in kernels("sample").items() if header in path.read_bytes()[:8192]]
+    """Backends whose kernels are started so."""
+    return [name for name, path in kernels("sample").items() if has_multiboot_header(path.read_bytes())]
 
 
 def bound_kernel(name: str) -> Path:

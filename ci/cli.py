@@ -121,6 +121,7 @@ class _Parser(argparse.ArgumentParser):
 
 NAMES = option("names", nargs="*", metavar="NAME", help="backends or configurations; default: all")
 APPEND = option("--append", default="", type=line, metavar="STR", help="add to the kernel's command line")
+CONSOLE = option("--console", action="store_true", help="show the kernels' whole consoles")
 LAVA = option("--lava", action="store_true", help="print results as LAVA signals as well")
 JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
 
@@ -138,13 +139,21 @@ def deadline(default: float) -> Option:
 def _boot(options: Namespace) -> int:
     from .boot import boot
 
-    return boot(options.names, options.append, options.json, options.lava)
+    return boot(options.names, options.append, options.json, options.lava, options.console)
 
 
 def _run(options: Namespace) -> int:
-    from .boot import run
+    from .run import Wanted, file, module, pattern, run
 
-    return run(options.name, options.kernel, options.append, options.cpus, options.deadline)
+    loaded = [(file(options.initrd, "initial RAM disk"), "")] if options.initrd else []
+    loaded += [module(text) for text in options.module]
+    rom = file(options.rom, "ROM") if options.rom else None
+    expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
+    wanted = Wanted(
+        options.append, options.cpus, options.memory, options.deadline, loaded, rom, options.stdin,
+        options.interactive, expect, fail, options.all_lines,
+    )  # fmt: skip
+    return run(options.name, options.kernels, wanted)
 
 
 def _lab(options: Namespace) -> int:
@@ -163,7 +172,7 @@ def _test(options: Namespace) -> int:
 def _conformance(options: Namespace) -> int:
     from .conformance import conformance
 
-    return conformance(options.names, options.lava)
+    return conformance(options.names, options.lava, options.console)
 
 
 def _new_backend(options: Namespace) -> int:
@@ -193,7 +202,7 @@ def _report(options: Namespace) -> int:
 def _iso(options: Namespace) -> int:
     from .iso import iso
 
-    return iso(options.append, options.output)
+    return iso(options.append, options.output, options.kernel)
 
 
 def _build(_: Namespace) -> int:
@@ -246,20 +255,57 @@ WORDS: dict[str, Word] = {
         _boot,
         "[NAME…]",
         "boot the sample kernel in every configuration, or in those named, and print a table of them",
-        (NAMES, APPEND, JSON, LAVA),
+        (NAMES, APPEND, CONSOLE, JSON, LAVA),
         "The name `any`, alone or among others, boots the kernel that binds itself when it starts.",
     ),
     "run": Word(
         _run,
-        "NAME KERNEL",
-        "run a kernel of yours in a configuration; 0 if it ends itself as passed",
+        "NAME KERNEL…",
+        "run kernels of yours in a configuration; 0 if each ends as passed, or writes what is expected",
         (
             option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
-            option("kernel", type=path, metavar="KERNEL", help="the kernel, an ELF file"),
+            option(
+                "kernels", type=path, nargs="+", metavar="KERNEL", help="an ELF file or a bzImage; one by one"
+            ),
             APPEND,
             option("--cpus", type=whole(1, 32), default=1, metavar="N", help="CPUs; 1 to 32, default: 1"),
+            option(
+                "--memory",
+                type=whole(1, 65536),
+                default=64,
+                metavar="MIB",
+                help="memory; 1 to 65536, default: 64",
+            ),
+            option("--initrd", type=path, metavar="FILE", help="an initial RAM disk; the first module"),
+            option(
+                "--module",
+                action="append",
+                default=[],
+                type=line,
+                metavar="'FILE ARGUMENT…'",
+                help="a module with its arguments; may be repeated",
+            ),
+            option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),
+            option("--stdin", default="", metavar="FILE", help="type it on the console; - is standard input"),
+            option("--interactive", action="store_true", help="join the terminal to the console"),
+            option(
+                "--expect",
+                action="append",
+                default=[],
+                metavar="REGEX",
+                help="passed, and stopped, when a line matches; may be repeated",
+            ),
+            option(
+                "--fail",
+                action="append",
+                default=[],
+                metavar="REGEX",
+                help="failed, and stopped, when a line matches; may be repeated",
+            ),
+            option("--all-lines", action="store_true", help="show what the hypervisor itself writes, too"),
             deadline(90),
         ),
+        "docs/run.md says more.",
     ),
     "lab": Word(
         _lab,
@@ -288,7 +334,7 @@ WORDS: dict[str, Word] = {
         _conformance,
         "[NAME…]",
         "hold libraries to the specification and to what they declare, call by call",
-        (NAMES, LAVA),
+        (NAMES, CONSOLE, LAVA),
     ),
     "new-backend": Word(
         _new_backend,
@@ -344,9 +390,13 @@ WORDS: dict[str, Word] = {
     ),
     "iso": Word(
         _iso,
-        "",
-        "make a disc and disk image of the kernel that binds itself, for QEMU or a PC",
-        (APPEND, option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso")),
+        "[KERNEL]",
+        "make a disc and disk image of the kernel that binds itself, or of one of yours, for QEMU or a PC",
+        (
+            option("kernel", type=path, nargs="?", metavar="KERNEL", help="yours: multiboot, or a bzImage"),
+            APPEND,
+            option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
+        ),
     ),
     "build": Word(_build, "", "build all libraries and kernels into build/"),
     "regenerate": Word(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import figure, ktap
-from .boot import CPUS, choose, show_failure
+from .boot import CPUS, choose, once, show_failure, watched
 from .build import build, kernels
 from .lava import signals
 from .rig import Guest, Outcome, discover
@@ -60,19 +60,17 @@ def typed_file(kib: int) -> Path:
 
 
 def digest(lines: Sequence[str]) -> str:
-    """SHA-256 of such lines, as a rig says it that does not carry them."""
+    """SHA-256 of such lines."""
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def data_received(outcome: Outcome) -> str:
     """The digest of those lines as they arrived."""
-    if told := outcome.evidence.get("digest"):
-        return told[0]
     return digest(re.findall(r"^# data .*$", outcome.console.replace("\r", ""), re.MULTILINE))
 
 
-def conformance(names: Sequence[str], lava: bool) -> int:
-    rigs = discover(progress)
+def conformance(names: Sequence[str], lava: bool, console: bool = False) -> int:
+    rigs = discover(once(progress))
     chosen = choose(rigs, names)
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
@@ -90,14 +88,13 @@ def conformance(names: Sequence[str], lava: bool) -> int:
             continue
         rig.prepare()
         on = rig.describe()
-        with rig.steady_session([images[backend]], RESULTS / "conformance") as session:
+        with rig.steady_session(RESULTS / "conformance") as session:
             for configuration in own:
-                progress(f"conformance of {configuration.name}")
                 guest = Guest(
                     images[backend], configuration.name, cpus=CPUS, deadline=DEADLINE,
                     options=configuration.options,
                 )  # fmt: skip
-                outcome = session.run(guest, live=lambda line: print(line, flush=True))
+                outcome = watched(session, guest, configuration.name, console)
                 log = RESULTS / "conformance" / f"{configuration.name}.guest.log"
                 write_if_changed(log, outcome.console + "\n")
                 report = ktap.parse(outcome.console)
@@ -111,7 +108,8 @@ def conformance(names: Sequence[str], lava: bool) -> int:
                     print("\n".join(signals(report, f"conformance-{configuration.name}")))
                 verdicts.append(verdict(configuration.name, failures, report, outcome.clean, outcome.end))
     sys.stdout.flush()
-    print("\n" + "\n".join(verdicts))
+    print("\n" + "\n".join(line for each in verdicts for line in figure.wrapped(each, "    ")))
+    print(f"consoles: {figure.log_path(RESULTS / 'conformance')}/NAME.guest.log")
     if not names:
         write_if_changed(DOCUMENT, figure.as_json(rows, figure.kernel_objects("conformance")))
     return 1 if failed else 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ class Row:
     """What the rig adds."""
     outcome: Outcome
     report: Report
+    goals: Mapping[str, int] = field(default_factory=dict)
+    """Of hypercalls per round of a workload (ci.rig.Rig.hypercall_goals)."""
 
     @property
     def failures(self) -> list[str]:
@@ -43,8 +47,23 @@ class Row:
         """SHA-256 of the kernel's file."""
         return hashlib.sha256(self.outcome.guest.kernel.read_bytes()).hexdigest()
 
+    @property
+    def ran_on(self) -> str:
+        """Its components with their versions."""
+        return ", ".join(
+            f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")
+        )
+
+    @property
+    def per_workload(self) -> str:
+        """Hypercalls per round of each workload; empty if the kernel ran none."""
+        return ", ".join(
+            f"{each.name} {beside_goal(each.per_round, self.goals.get(each.name))}"
+            for each in self.report.workloads
+        )
+
     def cells(self) -> dict[str, str]:
-        """The row as the table shows it."""
+        """The row as the page shows it, with all details."""
         report = self.report
         checks = f"{report.count('pass')} passed"
         if report.count("fail"):
@@ -53,8 +72,7 @@ class Row:
             checks += f", {report.count('skip')} skipped"
         hypercalls = [f"{h.name} {h.count}" for h in report.hypercalls if h.count]
         rpl = report.boot.get("rpl")
-        ran = [f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")]
-        ran += [f"{name} {value}" for name, value in self.facts.items()]
+        ran = [self.ran_on, *(f"{name} {value}" for name, value in self.facts.items())]
         if self.configuration.limited:
             ran.append(f"only the {self.configuration.kernel} kernel, because {self.configuration.limited}")
         bound = {}
@@ -72,6 +90,7 @@ class Row:
             "checks": checks if not self.failures else f"FAILED: {self.failures[0]} ({checks})",
             "calls by kind": ", ".join(f"{kind} {count}" for kind, count in report.by_kind().items()) or "-",
             "hypercalls": ", ".join(hypercalls) or "-",
+            "hypercalls per": self.per_workload or "-",
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,9 +110,18 @@ class Row:
             "checks": [vars(test) for test in report.tests],
             "calls": [vars(call) for call in report.calls],
             "hypercalls": [vars(hypercall) for hypercall in report.hypercalls],
+            "workloads": [{**vars(each), "goal": self.goals.get(each.name)} for each in report.workloads],
             **as_dict(self.outcome),
             "console": self.outcome.console,
         }
+
+
+def beside_goal(hypercalls: float, goal: int | None) -> str:
+    """Hypercalls per round of a workload as tables have them: with the goal, and whether it is missed."""
+    text = f"{hypercalls:.2f}".rstrip("0").rstrip(".")
+    if goal is None:
+        return text
+    return f"{text} ({f'goal {goal}' if hypercalls <= goal else f'MISSES its goal of {goal}'})"
 
 
 def kernel_objects(kernel: str = "sample") -> dict[str, str]:
@@ -112,15 +140,71 @@ def common_hash(objects: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+WIDTH = 100
+"""Columns that what is printed for people stays within."""
+
+
+def wrapped(text: str, indent: str, width: int = WIDTH) -> list[str]:
+    """A text's lines, all but the first with an indentation."""
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def columns(row: Row) -> dict[str, str]:
+    """A row of the table for a terminal, by its heads; `cells` has the details."""
+    report, outcome = row.report, row.outcome
+    bound = {"bound to": row.binding.get("provider", "?")} if row.binding else {}
+    return {
+        "configuration": row.configuration.name,
+        **bound,
+        "kernel": row.configuration.kernel,
+        "ring": report.boot.get("rpl", "?"),
+        **{f"{status}ed" if status != "skip" else "skipped": str(report.count(status))
+           for status in ("pass", "fail", "skip")},
+        "calls": str(sum(call.count for call in report.calls)),
+        "hypercalls": str(sum(each.count for each in report.hypercalls)),
+        "seconds": f"{outcome.seconds:.1f}",
+        "verdict": "FAILED" if row.failures else "limited" if row.configuration.limited else "passed",
+    }  # fmt: skip
+
+
+TO_THE_LEFT = ("configuration", "bound to", "kernel", "verdict", "tests")
+
+
+def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:
+    """Lines of a table, names to the left and numbers to the right."""
+    heads = list(dict.fromkeys(head for row in table for head in row))
+    widths = {head: max(len(head), *(len(row.get(head, "-")) for row in table)) for head in heads}
+    return [
+        "  ".join(
+            cell.ljust(widths[head]) if head in TO_THE_LEFT else cell.rjust(widths[head])
+            for head, cell in ((head, row.get(head, "-")) for head in heads)
+        ).rstrip()
+        for row in ({head: head for head in heads}, *table)
+    ]
+
+
 def as_text(rows: list[Row], objects: dict[str, str]) -> str:
-    """The table for a terminal: a block per row, because rows are wide."""
-    lines = []
+    """The figure for a terminal."""
+    lines = as_table([columns(row) for row in rows])
     for row in rows:
-        cells = row.cells()
-        width = max(len(name) for name in cells)
-        lines += [f"{name:<{width}}  {value}" for name, value in cells.items()]
-        lines.append("")
-    lines.append(f"kernel objects: {len(objects)}, the same in every link, sha256 {common_hash(objects)}")
+        if row.failures:
+            lines += ["", *wrapped(f"{row.configuration.name} FAILED: {row.failures[0]}", "    ")]
+    lines.append("")
+    for row in rows:
+        lines += wrapped(f"{row.configuration.name} ran on {row.ran_on}", "    ")
+        if row.configuration.limited:
+            limited = row.configuration.limited
+            lines += wrapped(f"    only the {row.configuration.kernel} kernel, because {limited}", "    ")
+    goals = [row for row in rows if row.goals and row.per_workload]
+    lines += [""] * bool(goals)
+    for row in goals:
+        lines += wrapped(f"{row.configuration.name}, hypercalls per {row.per_workload}", "    ")
+    if rows and rows[0].binding:
+        lines += ["", "one kernel for all, sha256", f"    {rows[0].binary}"]
+    lines += ["", f"kernel objects: {len(objects)}, the same in every link, sha256 over all of them",
+              f"    {common_hash(objects)}"]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 

@@ -88,4 +88,8 @@ const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t info);
  */
 const char *vmi__loader_finish(const struct vmi__loader_view *view);
 
+/* All of it for one protocol, VMI_BOOT_…. Returns 0 or the reason to refuse. */
+const char *vmi__loader_read(const struct vmi__loader_view *view, uint32_t protocol, uint32_t magic,
+                             uint32_t info);
+
 #endif

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -93,8 +94,10 @@ def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
     assert "no result line" in report.errors
 
 
-def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run) -> None:
-    outcome, report = run(configuration, kernel="refused", deadline=40.0)
+def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run, tmp_path: Path) -> None:
+    refused = tmp_path / "refused.elf"
+    refused.write_text("not a kernel\n" * 1000)
+    outcome, report = run(configuration, kernel=refused, deadline=40.0)
     assert not outcome.clean
     assert not outcome.end.startswith("hung")
     assert outcome.end and outcome.advice
@@ -125,11 +128,17 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     )
 
 
-@pytest.mark.parametrize("kernel", ["hello", "address_spaces"])
+@pytest.mark.parametrize("kernel", ["hello", "address_spaces", "hello-cpp", "hello-rust"])
 def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
+    """In C, in C++ with a constructor, in Rust. (`ninja -C build languages` builds the latter two, which
+    `./vmi test` does first.)"""
     outcome, _ = run(configuration, kernel=kernel, cpus=1)
     assert outcome.clean, outcome.end
     assert outcome.console.strip()
+    if kernel.startswith("hello"):
+        (said,) = [line for line in outcome.console.splitlines() if "Hello" in line]
+        assert f"linked with the library for {configuration.backend}" in said
+        assert ("Hello from a constructor, then from ring " in said) == (kernel == "hello-cpp")
 
 
 WITNESSES = [place for place in whole_places() if place.rig.witnesses]

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import stat
@@ -214,8 +216,8 @@ def test_boot(root: Path, tmp_path: Path, plain: str) -> None:
     figure = tmp_path / "figure.json"
     done = vmi(root, "boot", plain, "--json", str(figure), "--lava")
     assert done.returncode == 0, done.stderr
-    assert "KTAP version 1" in done.stdout, "the guest's console is shown"
-    assert f"configuration  {plain}" in done.stdout
+    head, row = (line.split() for line in done.stdout[done.stdout.index("\nconfig") :].splitlines()[1:3])
+    assert (head[0], head[-1], row[0], row[-1]) == ("configuration", "verdict", plain, "passed")
     assert f"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID={plain}.boot.information RESULT=pass>" in done.stdout
     written = json.loads(figure.read_text())
     assert [row["configuration"] for row in written["rows"]] == [plain]
@@ -229,8 +231,43 @@ def test_boot_of_a_kernel_that_panics(root: Path, plain: str) -> None:
     assert "exit status 0x12 (panic)" in done.stderr
     assert "  command: " in done.stderr and "  advice: " in done.stderr
     assert "  | PANIC: " in done.stderr
-    assert "checks         FAILED: exit status 0x12 (panic)" in done.stdout
+    assert f"{plain} FAILED: exit status 0x12 (panic)" in done.stdout
+    assert "  | KTAP version 1" in done.stderr, "the console of a row that failed is shown whole"
     assert "Traceback" not in done.stderr
+
+
+def test_what_boot_prints_is_for_people(root: Path, plain: str) -> None:
+    """Without a terminal: plain lines that fit a page; consoles only if they are asked for."""
+    done = vmi(root, "boot", plain)
+    printed = (done.stdout + done.stderr).splitlines()
+    assert "KTAP version 1" not in printed
+    assert max(len(line) for line in printed) <= 100
+    assert len(printed) < 30
+    assert "\x1b" not in done.stdout + done.stderr and "\r" not in done.stdout + done.stderr
+    consoles = re.search(r"^consoles: (\S+)/NAME.guest.log", done.stdout, re.MULTILINE)
+    assert consoles and "KTAP version 1" in (root / consoles[1] / f"{plain}.guest.log").read_text()
+    assert "KTAP version 1" in vmi(root, "boot", plain, "--console").stdout.splitlines()
+
+
+def test_at_a_terminal_one_line_says_what_is_done(root: Path, plain: str) -> None:
+    """It counts checks, and is gone at the end."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [root / "vmi", "boot", plain], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    ) as child:  # fmt: skip
+        os.close(theirs)
+        drawn = b""
+        with contextlib.suppress(OSError):  # what a terminal without its other side is read with
+            while piece := os.read(ours, 4096):
+                drawn += piece
+    os.close(ours)
+    assert child.returncode == 0
+    text = drawn.decode()
+    live = [part for part in text.split("\r") if part.startswith("\x1b[K") and "\n" not in part]
+    assert any(re.fullmatch(rf"\x1b\[K{plain}: .*, \d+ s", part) for part in live), text
+    assert "\x1b" not in text.splitlines()[-1].rpartition("\x1b[K")[2]
+    assert text.splitlines()[-1].rpartition("\x1b[K")[2].startswith(f"vmi: {plain}: ")
 
 
 def test_results_that_cannot_be_written(root: Path, tmp_path: Path, plain: str) -> None:

@@ -118,8 +118,8 @@ TARGETS = (
     Target("rom", ("bind/rom.c", "bind/sites.c"), ("bind/rom.c", "bind/sites.c"), images, 8192, 150_000),
     Target(
         "loader",
-        ("multiboot.c", "pvh.c", "options.c"),
-        ("loader.c", "memory_map.c", "multiboot.c", "options.c", "pvh.c"),
+        ("multiboot.c", "multiboot2.c", "protocols.c", "pvh.c", "options.c"),
+        ("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "protocols.c", "options.c", "pvh.c"),
         memories,
         12288,
         200_000,

@@ -149,9 +149,8 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
 class Machine:
     """A backend's rig, opened again for the next guest when one has taken it along."""
 
-    def __init__(self, rig: Rig, images: Sequence[Path]) -> None:
+    def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.images = images
         self.deadline = LONGEST
         self.opened: contextlib.ExitStack | None = None
         self.session: Session | None = None
@@ -167,9 +166,7 @@ class Machine:
             if self.session is None or getattr(self.session, "broken", False):
                 self.close()
                 self.opened = contextlib.ExitStack()
-                self.session = self.opened.enter_context(
-                    self.rig.session(self.images, RESULTS / "mutation")
-                )
+                self.session = self.opened.enter_context(self.rig.session(RESULTS / "mutation"))
             name = f"{image.stem}-{append}".strip("-").replace("=", "-")
             options = self.rig.configurations[0].options
             return self.session.run(
@@ -208,7 +205,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
                     image = images / f"m{number}.elf"
                     shutil.copy(tree / "build" / target, image)
                     built[image] = mutation
-        machine = Machine(rig, [unbroken, *built])
+        machine = Machine(rig)
         try:
             machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
             found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)

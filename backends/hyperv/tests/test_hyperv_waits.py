@@ -55,7 +55,7 @@ def test_long_waits_are_told(place: Place, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     place.rig.prepare()
-    with place.rig.session([image], tmp_path) as session:
+    with place.rig.session(tmp_path) as session:
         outcome = session.run(Guest(image, "waits"))
     assert outcome.clean, outcome.end
     if counters := outcome.evidence.get("counter"):

@@ -193,8 +193,14 @@ static void detection(void)
     CHECK(60, detected(theirs, 0x40000010, 0) == 0 && vmi__vmware_present);
     hz = 1000;
     CHECK(61, detected(theirs, 0x40000010, 0) == 0 && vmi__vmware_present);
+    /* A kernel that binds itself takes it for VMware's by the signature only, and if it answers. */
+    CHECK(64, vmi__vmware_here());
+    leaves.signature = others;
+    CHECK(65, !vmi__vmware_here());
     /* Something else has the port. */
     magic = 0;
+    leaves.signature = theirs;
+    CHECK(66, !vmi__vmware_here());
     CHECK(62, detected(others, 0x40000001, 0) == 0 && !vmi__vmware_present);
     answers = 0;
     CHECK(63, detected(others, 0x40000001, 0) == 0 && !vmi__vmware_present);
