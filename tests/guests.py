@@ -4,7 +4,7 @@ share it.
 
 A test that takes `configuration` runs once per configuration of every rig, those left out that are
 limited (ci.rig.Configuration); with the mark `every_architecture`, for each architecture of its library.
- `run` boots a kernel there; consoles of what a test ran are in its report.
+`run` boots a kernel there; consoles of what a test ran are in its report.
 VMI_SKIP names configurations to leave out (`./vmi test --skip`).
 
 With several workers (pytest-xdist) each rig's tests go to one of them, for a rig is slow to open, and so do
