@@ -272,7 +272,7 @@ def _runs(name: str) -> dict[str, ktap.Report]:
     rig.prepare()
     image = kernels("conformance")[name]
     reports = {}
-    with rig.steady_session([image], RESULTS / "check") as session:
+    with rig.steady_session(RESULTS / "check") as session:
         for configuration in own:
             progress(f"conformance of {configuration.name}")
             guest = Guest(

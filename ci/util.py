@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from vmigen.program import tell
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 RESULTS = ROOT / "results"
+ARCHITECTURES = ("i386", "x86_64")
+"""What is built for, each in a tree of its own; the first one's is what is installed."""
 
 Progress = Callable[[str], None]
 
@@ -31,6 +34,24 @@ class UserError(Exception):
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
+
+
+SCREEN = threading.RLock()
+"""Held by whoever writes on the terminal."""
+
+around: list[tuple[Callable[[], None], Callable[[], None]]] = []
+"""What takes the line away that a terminal shows last, and draws it again (ci/status.py)."""
+
+
+@contextlib.contextmanager
+def above() -> Iterator[None]:
+    """Write lines above that one."""
+    with SCREEN:
+        if around:
+            around[-1][0]()
+        yield
+        if around:
+            around[-1][1]()
 
 
 class Told(UserError):
@@ -49,7 +70,8 @@ def remembered(path: Path) -> dict[str, Any]:
 
 def progress(message: str) -> None:
     """One line of progress, on stderr so that results stay alone on stdout."""
-    tell(f"vmi: {message}")
+    with above():
+        tell(f"vmi: {message}")
 
 
 def cache_dir() -> Path:

@@ -20,8 +20,7 @@ const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info
  * options and refuses.
  */
 VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info,
-                                    const char *reason)
-    __attribute__((noreturn));
+                                    const char *reason) __attribute__((noreturn));
 
 /*
  * Where no library is there to do it: writes a text to the PC's UART, returns 0 if there is none

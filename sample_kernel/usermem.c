@@ -62,8 +62,21 @@ static bool fill(struct process *process, const struct region *region, uintptr_t
         memcpy(frame_address(pfn), program->image + offset, rest < PAGE_SIZE ? rest : PAGE_SIZE);
     }
     pte_write(&process->aspace, entry, page,
-              pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0)));
+              pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0) |
+                                 (region->text ? 0 : pte_no_execute)));
     return true;
+}
+
+/* The same where there is no table yet: both entries may go to a hypervisor in one piece. */
+static bool fill_new_table(struct process *process, const struct region *region, uint32_t page)
+{
+    uint32_t flags = interrupts_mask(); /* a thread in a lazy mode is not to be preempted */
+    vmi_set_lazy_mode(VMI_LAZY_MMU);
+    uint64_t *entry = aspace_entry(&process->aspace, page, true);
+    bool filled = entry != NULL && fill(process, region, page, entry);
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+    interrupts_restore(flags);
+    return filled;
 }
 
 /* A write to a page that is mapped read-only because it is, or was, shared. */
@@ -79,7 +92,7 @@ static bool copy_on_write(struct process *process, uintptr_t page, uint64_t *ent
         memcpy(frame_address(own), frame_address(shared), PAGE_SIZE);
         __atomic_add_fetch(&copied_pages, 1, __ATOMIC_RELAXED);
     }
-    pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE));
+    pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE | pte_no_execute));
     vmi_inval_page(page);
     if (own != shared)
         frame_release(shared);
@@ -93,9 +106,9 @@ bool usermem_fault(struct process *process, uintptr_t address, uint32_t error)
 
     if (process == NULL || region == NULL || (error & FAULT_WRITE && !region->writable))
         return false;
-    uint64_t *entry = aspace_entry(&process->aspace, page, true);
+    uint64_t *entry = aspace_entry(&process->aspace, page, false);
     if (entry == NULL)
-        return false;
+        return fill_new_table(process, region, page);
     if (!(pte_read(entry) & PTE_PRESENT))
         return fill(process, region, page, entry);
     if (error & FAULT_WRITE && error & FAULT_PRESENT)
@@ -111,8 +124,9 @@ struct fork {
 static void share(uintptr_t page, uint64_t *entry, void *context)
 {
     struct fork *fork = context;
-    uint32_t pfn = pte_frame(pte_read(entry));
-    uint64_t value = pte_value(pfn, USER_PAGE);
+    uint64_t whole = pte_read(entry);
+    uint32_t pfn = pte_frame(whole);
+    uint64_t value = pte_value(pfn, USER_PAGE | (whole & PTE_NO_EXECUTE));
     uint64_t *copy = fork->failed ? NULL : aspace_entry(&fork->child->aspace, page, true);
 
     if (copy == NULL) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ci.rig import (
@@ -18,11 +18,14 @@ from ci.rig import (
     Outcome,
     Rig,
     Session,
+    is_wide,
+    qemu_modules,
     run_machine,
 )  # fmt: skip
 from ci.util import UserError
 
 QEMU = "qemu-system-i386"
+WIDE_QEMU = "qemu-system-x86_64"
 
 
 class PcSession(Session):
@@ -33,16 +36,18 @@ class PcSession(Session):
         self.logs = logs
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        wide = is_wide(guest.kernel)
         machine = Machine(
-            qemu=QEMU,
+            qemu=WIDE_QEMU if wide else QEMU,
             machine=guest.options.get("machine", self.machine),
-            cpu=guest.options.get("cpu", "qemu32"),
+            cpu=guest.options.get("cpu", "qemu64" if wide else "qemu32"),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=f"{DEBUG_EXIT} {guest.append}".rstrip(),
             extra=("-accel", guest.options.get("accel", "tcg"), "-smp", str(guest.cpus),
                    "-nodefaults", "-no-user-config", *QEMU_END,
                    *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
+                   *qemu_modules(guest),
                    *guest.options.get("qemu", "").split()),
         )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)
@@ -66,5 +71,5 @@ class BackendRig(Rig):
         return {"machine": "PC (pc, TCG)", "qemu": shown.split()[3]}
 
     @contextlib.contextmanager
-    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+    def session(self, logs: Path) -> Iterator[Session]:
         yield PcSession(self.machine, logs)

@@ -33,6 +33,12 @@ struct frame {
     uint32_t eip, cs, eflags;
 };
 
+/* The same for a fault; until it is known, where it goes to, the vector is in that place. */
+struct fault {
+    uint32_t target_eip, target_cs;
+    uint32_t error, eip, cs, eflags;
+};
+
 struct sequence {
     uint32_t start, end;
 };
@@ -40,7 +46,7 @@ struct sequence {
 extern const struct sequence vmi__xen_restart[], vmi__xen_restart_end[];
 
 VMI__ROUTINE int32_t vmi__xen_event(struct frame *frame);
-VMI__ROUTINE void vmi__xen_failsafe(struct frame *frame);
+VMI__ROUTINE uint32_t vmi__xen_fault(struct fault *fault);
 
 static struct port ports[PORTS]; /* by port_of and set_port */
 static struct vmi__xen_lock lock;
@@ -157,6 +163,7 @@ static void port_came(struct vmi__xen_cpu *cpu, struct port port)
 {
     switch (port.kind) {
     case PORT_TIMER:
+        cpu->timer = 0; /* it has gone off */
         vmi__xen_alarms(cpu);
         break;
     case PORT_IPI:
@@ -243,14 +250,21 @@ VMI__ROUTINE int32_t vmi__xen_event(struct frame *frame)
     return 1;
 }
 
-VMI__ROUTINE void vmi__xen_failsafe(struct frame *frame)
+/*
+ * On to the kernel's own handler of a fault that Xen has told the library; events are masked. They
+ * stay so if the kernel's gate is an interrupt gate.
+ */
+VMI__ROUTINE uint32_t vmi__xen_fault(struct fault *fault)
 {
-    const struct trap_info *gate = &vmi__xen_self()->gate[13]; /* #GP */
+    const struct trap_info *gate = &vmi__xen_self()->gate[fault->target_eip & 0xff];
 
     if (!gate->address)
-        vmi__xen_crash(VMI_ORDINAL_IRET, frame->cs, frame->eip, VMI_EINVAL);
-    frame->target_eip = gate->address;
-    frame->target_cs = gate->cs;
+        vmi__xen_crash(VMI_ORDINAL_SET_IDT, fault->eip, fault->error, VMI_ENOENT);
+    fault->target_eip = gate->address;
+    fault->target_cs = gate->cs;
+    if (!TI_GET_IF(gate) && fault->eflags & VMI__EFLAGS_IF)
+        vmi__xen_enable_interrupts();
+    return 1;
 }
 
 /* ---- interrupt controller
@@ -426,6 +440,13 @@ void vmi__xen_port_clear(evtchn_port_t port)
                            __ATOMIC_SEQ_CST);
 }
 
+void vmi__xen_port_mask(evtchn_port_t port)
+{
+    if (port < PORTS)
+        __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / 32], 1ul << port % 32,
+                          __ATOMIC_SEQ_CST);
+}
+
 void vmi__xen_port_wait(evtchn_port_t port)
 {
     struct sched_poll poll = {.nr_ports = 1, .timeout = vmi__xen_clock_nanoseconds() + 10000000};
@@ -454,7 +475,7 @@ static int32_t give_port(evtchn_port_t port, uint32_t vector)
         return VMI_EBUSY;
     if (vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind) < 0)
         return VMI_EIO;
-    __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / 32], 1ul << port % 32, __ATOMIC_SEQ_CST);
+    vmi__xen_port_mask(port);
     set_port(port, PORT_BOUND, vector, bind.vcpu);
     return (int32_t)port;
 }

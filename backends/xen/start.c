@@ -7,6 +7,7 @@
 #include "internal.h"
 #include "start.h"
 
+#include <xen/callback.h>
 #include <xen/io/console.h>
 #include <xen/io/xs_wire.h>
 #include <xen/memory.h>
@@ -313,6 +314,11 @@ static void start_cpus(void)
 static void start_this_cpu(void)
 {
     struct vcpu_register_runstate_memory_area area;
+    struct callback_register failsafe = {
+        .type = CALLBACKTYPE_failsafe,
+        .flags = CALLBACKF_mask_events,
+        .address = {FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_failsafe_callback},
+    };
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[0];
     xen_pfn_t frame = vmi__xen_mfn(vmi__physical(cpu->gdt_page) >> VMI__PAGE_SHIFT);
     uint16_t cs;
@@ -323,7 +329,8 @@ static void start_this_cpu(void)
     cpu->cr3 = vmi__xen_memory.boot_cr3;
     if (vmi__xen_hypercall_set_callbacks(
             FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_event_callback, FLAT_KERNEL_CS,
-            (uint32_t)(uintptr_t)vmi__xen_failsafe_callback) < 0)
+            (uint32_t)(uintptr_t)vmi__xen_failsafe_callback) < 0 ||
+        vmi__xen_hypercall_callback_op(CALLBACKOP_register, &failsafe) < 0)
         vmi__fatal("Xen refuses an entry point for events");
     /* Of these, none is missed if Xen refuses it: see SetInitialAPState. */
     vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
@@ -506,6 +513,9 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     reason = vmi__xen_adopt(&vmi__xen_shared, (uint32_t)(info->shared_info >> VMI__PAGE_SHIFT));
     if (reason)
         vmi__fatal(reason);
+    /* Both are polled: their upcalls would tell nothing. */
+    vmi__xen_port_mask(info->console.domU.evtchn);
+    vmi__xen_port_mask(info->store_evtchn);
     start_cpus();
     start_this_cpu();
     if (ring_of(info->store_mfn))

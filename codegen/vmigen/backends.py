@@ -23,7 +23,7 @@ RESERVED_NAMES = frozenset(
         # Folders that the build's outputs have beside those of the backends.
         *("generated", "html", "include", "man", "reference", "roms", "vmi"),
         # Libraries, packages and programs that are called as a backend's are.
-        *("config", "kernel", "lint", "runtime"),
+        *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
         *("image", "is", "loader", "memory", "multiboot", "multiboot2", "parse", "pc", "physical"),

@@ -23,6 +23,9 @@ SYNTAX = Syntax(
     relative_c="",
 )
 
+RUST_ARCH = "x86"
+"""What Rust calls the architecture (cfg target_arch)."""
+
 HYPERCALL_CONVENTION = "__attribute__((__cdecl__, __regparm__(0)))"
 """Of the hypercall library's functions, for callers compiled with another convention (-mregparm=3, -mrtd)."""
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import jinja2
 
-from . import files, i386, x86_64
+from . import files, i386, rust, x86_64
 from .common import prototype
 from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
 from .problems import Place, Problems, reason
@@ -145,6 +145,7 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
         Output("include/vmi/constants.h", "constants.h.j2", spec),
         Output("slots.S", "slots.S.j2", spec),
         Output("pointers.S", "pointers.S.j2", spec),
+        Output("rust/vmi.rs", "vmi.rs.j2", spec),
     ]
     for backend in listed:
         own = (spec_source, backend_source(backend.name))
@@ -289,6 +290,8 @@ class Renderer:
             "c_compatible": partial(generator.c_compatible, arch=arch),
             "inline": generator.inline,
             "live": generator.live,
+            "rust": rust,
+            "rust_arch": generator.RUST_ARCH,
             "stub": partial(generator.stub, arch=arch),
             "hypercall_stub": generator.hypercall_stub,
             "framed": generator.framed,
@@ -396,6 +399,8 @@ def banner(output: Output) -> str:
         return "\n".join(f"<!-- {line} -->" for line in lines)
     if output.path.startswith("man/"):
         return "\n".join(f'.\\" {line}' for line in lines)
+    if output.path.endswith(".rs"):
+        return "\n".join(f"// {line}" for line in lines)
     return "\n".join(f"/* {line} */" for line in lines)
 
 

@@ -24,6 +24,9 @@ SYNTAX = Syntax(
     relative_c="(%%rip)",
 )
 
+RUST_ARCH = "x86_64"
+"""What Rust calls the architecture (cfg target_arch)."""
+
 HYPERCALL_CONVENTION = "__attribute__((__sysv_abi__))"
 """What prototypes of hypercall functions say of their convention, whatever the compiler's default is."""
 

@@ -223,15 +223,23 @@ static const char *protect(const struct vmi_boot_info *boot)
     return 0;
 }
 
-static const char *take_tables(void)
+static const char *take_tables(const struct vmi__code *interface)
 {
-    if (vmi__kernel.calls_count > VMI_ORDINALS ||
-        vmi__kernel.hypercalls_count > VMI__HYPERCALLS_MAX)
-        return "the provider has more calls than there are";
-    memcpy(vmi__bound_calls, vmi__kernel.calls, vmi__kernel.calls_count * VMI__CALL_INFO_SIZE);
+    uint32_t taken = 0;
+
+    if (vmi__kernel.hypercalls_count > VMI__HYPERCALLS_MAX)
+        return "the provider has more hypercalls than there is room for";
+    /* A later version's provider describes calls that this kernel does not have as well. */
+    for (uint32_t i = 0; i < vmi__kernel.calls_count; i++) {
+        if (!vmi__slots_have(interface, vmi__kernel.calls[i].ordinal))
+            continue;
+        if (taken == VMI_ORDINALS)
+            return "the provider describes a call twice";
+        vmi__bound_calls[taken++] = vmi__kernel.calls[i];
+    }
     memcpy(vmi__bound_hypercalls, vmi__kernel.hypercalls,
            vmi__kernel.hypercalls_count * VMI__HYPERCALL_INFO_SIZE);
-    vmi__bound_calls_count = vmi__kernel.calls_count;
+    vmi__bound_calls_count = taken;
     vmi__bound_hypercalls_count = vmi__kernel.hypercalls_count;
     return 0;
 }
@@ -264,7 +272,7 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
      * only (Intel SDM vol. 3A, 9.1.3). */
     __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx", "memory");
     if (!reason)
-        reason = take_tables();
+        reason = take_tables(&interface);
     if (!reason && boot->boot_cr3)
         reason = protect(boot);
     if (reason) {

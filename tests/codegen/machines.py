@@ -150,7 +150,7 @@ static void fail(const char *what)
         command = [compiler, *self.options, "-nostdlib", "-static", "-ffreestanding", "-fno-stack-protector"]
         command += ["-mgeneral-regs-only", "-w", *flags, *(f"-I{path}" for path in include)]
         command += [*map(str, files), "-o", str(out / "program")]
-        subprocess.run(command, check=True, timeout=120)
+        subprocess.run(command, check=True, timeout=300)
         return out / "program"
 
     def runs_here(self, folder: Path) -> bool:

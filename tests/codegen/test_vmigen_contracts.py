@@ -193,7 +193,7 @@ def build_and_run(
 ) -> subprocess.CompletedProcess[str]:
     """Links the program with the made-up library and runs it."""
     path = build(machine, compiler, flags, out, source)
-    return subprocess.run([str(path)], capture_output=True, text=True, timeout=20)
+    return subprocess.run([str(path)], capture_output=True, text=True, timeout=300)
 
 
 def calls_of(generated: Path) -> list[dict[str, Any]]:

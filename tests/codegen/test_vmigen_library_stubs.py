@@ -250,7 +250,7 @@ def build(
 
 def run(path: Path) -> subprocess.CompletedProcess[str]:
     """Runs a program of `build`."""
-    return subprocess.run([str(path)], capture_output=True, text=True, timeout=20)
+    return subprocess.run([str(path)], capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ def assemble(arch: str, source: str, folder: Path, name: str, *flags: str) -> Pa
     file = folder / f"{name}.S"
     file.write_text(source)
     command = ["gcc", COMPILE[arch], *flags, "-c", str(file), "-o", str(folder / f"{name}.o")]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=300)
     return folder / f"{name}.o"
 
 

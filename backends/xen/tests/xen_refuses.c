@@ -9,7 +9,6 @@
 
 #define XEN_ENOSYS 38
 
-void kernel_main(const struct vmi_boot_info *boot);
 int32_t __wrap_vmi__xen_hypercall_memory_op(uint32_t command, void *argument);
 int32_t __wrap_vmi__xen_hypercall_set_callbacks(uint32_t event_selector, uint32_t event_address,
                                                 uint32_t failsafe_selector,

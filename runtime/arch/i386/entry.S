@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Entry from PC loaders: multiboot 1 (GRUB, QEMU) and PVH (QEMU, Xen). Both enter in 32-bit protected mode with flat segments and paging off, at physical
+ * Entry from PC loaders: multiboot 1 (GRUB, QEMU), multiboot 2 (GRUB) and PVH (QEMU, Xen). Both enter in 32-bit protected mode with flat segments and paging off, at physical
  * addresses, on no stack of ours.
  *
  * Sources: Multiboot Specification 0.6.96, 3.1 and 3.2; Xen docs/misc/pvh.pandoc; Intel SDM vol.
@@ -14,6 +14,13 @@
 
 #define MULTIBOOT_MAGIC 0x1badb002
 #define MULTIBOOT_FLAGS 0x00000003 /* modules on page boundaries; memory information wanted */
+
+/* Multiboot2 Specification 2.0, 3.1 and 3.3. */
+#define MULTIBOOT2_MAGIC      0xe85250d6
+#define MULTIBOOT2_LOADER     0x36d76289 /* in eax at the entry */
+#define MULTIBOOT2_ENTRY      3          /* tag: physical address of the entry */
+#define MULTIBOOT2_ENTRY_SIZE 12
+#define MULTIBOOT2_END_SIZE   8
 
 #define NOTE_PHYS32_ENTRY 18
 
@@ -45,6 +52,16 @@
 /* A library that no multiboot loader could start a kernel with defines VMI__NO_MULTIBOOT. */
 #ifndef VMI__NO_MULTIBOOT
     .section .multiboot, "a"
+    .balign 8
+multiboot2:
+    .long MULTIBOOT2_MAGIC, 0, multiboot2_end - multiboot2
+    .long -(MULTIBOOT2_MAGIC + (multiboot2_end - multiboot2))
+    .short MULTIBOOT2_ENTRY, 0
+    .long MULTIBOOT2_ENTRY_SIZE, PHYSICAL(vmi_entry)
+    .balign 8
+    .short 0, 0
+    .long MULTIBOOT2_END_SIZE
+multiboot2_end:
     .balign 4
     .long MULTIBOOT_MAGIC
     .long MULTIBOOT_FLAGS
@@ -69,6 +86,9 @@
 vmi_entry:
     mov $VMI_BOOT_MULTIBOOT, %edi
     mov %eax, %esi
+    cmp $MULTIBOOT2_LOADER, %eax
+    jne common
+    mov $VMI_BOOT_MULTIBOOT2, %edi
     jmp common
     .size vmi_entry, . - vmi_entry
 

@@ -82,4 +82,13 @@ vmi__rom_calls:
         .globl vmi__rom_calls_end
 vmi__rom_calls_end:
 
+        /* Calls that are done by instructions alone, longer ones included: ordinals. */
+        .section .rodata.rom_bare, "a"
+        .balign 2
+        .globl vmi__rom_bare, vmi__rom_bare_end
+vmi__rom_bare:
+        .short 4 /* Return */
+        .short 131 /* Gate */
+vmi__rom_bare_end:
+
         .section .note.GNU-stack, "", @progbits

@@ -10,10 +10,6 @@
 #ifndef VMI_VMI_H
 #define VMI_VMI_H
 
-#ifdef __BINDGEN__
-#error "bindgen cannot express the calls' registers: use the Rust crate vmi, which is generated beside this header (docs/rust.md)"
-#endif
-
 #if !defined(__i386__)
 #error "vmi/vmi.h is for i386 only; compile for it (on a PC: -m32)"
 #endif
@@ -124,7 +120,9 @@ __asm__(".ifndef vmi__inline\n\t"
 
 /*
  * A wrapper is always inlined; where its address is taken, that is the library's symbol, which has
- * the register contract of regparm(3) unless the wrapper's comment says otherwise.
+ * the register contract of regparm(3) unless the wrapper's comment says otherwise. bindgen would
+ * declare the symbols without that contract: the mark in the comments hides them from it. Kernels
+ * in Rust have the crate vmi (docs/rust.md).
  */
 #define VMI__WRAPPER                                                                               \
     extern __inline__ __attribute__((__gnu_inline__, __always_inline__, __regparm__(3)))
@@ -201,6 +199,7 @@ extern uint32_t vmi_call_count[VMI_ORDINALS];
  * pointer.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
 {
@@ -226,6 +225,7 @@ VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
  * @pre Interrupts are off.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_load(uint32_t value)
 {
@@ -260,6 +260,7 @@ extern const unsigned char vmi_return[]; /* a jump target in assembly, no functi
  * Keeps ebx, esp, ebp, esi, edi; destroys eax, ecx, edx, flags.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
 {
@@ -291,6 +292,7 @@ VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
  * Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, uint32_t mode)
 {
@@ -318,6 +320,7 @@ VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, ui
  * Keeps ecx, ebx, esp, ebp, esi, edi, flags; destroys nothing.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER uint64_t vmi_clock(void)
 {
@@ -343,6 +346,7 @@ VMI__WRAPPER uint64_t vmi_clock(void)
  * Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
 {
@@ -371,6 +375,7 @@ VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
  * @pre The name stays where it is until the store is done.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_gate(uint32_t table, uint32_t low, uint32_t high)
 {

@@ -10,10 +10,6 @@
 #ifndef VMI_VMI_H
 #define VMI_VMI_H
 
-#ifdef __BINDGEN__
-#error "bindgen cannot express the calls' registers: use the Rust crate vmi, which is generated beside this header (docs/rust.md)"
-#endif
-
 #if !defined(__x86_64__)
 #error "vmi/vmi.h is for x86_64 only; compile for it (on a PC: -m64)"
 #endif
@@ -126,6 +122,8 @@ __asm__(".ifndef vmi__inline\n\t"
 /*
  * A wrapper is always inlined; where its address is taken, that is the library's symbol, which has
  * the register contract of the System V convention unless the wrapper's comment says otherwise.
+ * bindgen would declare the symbols without that contract: the mark in the comments hides them from
+ * it. Kernels in Rust have the crate vmi (docs/rust.md).
  */
 #define VMI__WRAPPER                                                                               \
     extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
@@ -202,6 +200,7 @@ extern uint32_t vmi_call_count[VMI_ORDINALS];
  * pointer.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
 {
@@ -228,6 +227,7 @@ VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
  * @pre Interrupts are off.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_load(uint32_t value)
 {
@@ -264,6 +264,7 @@ extern const unsigned char vmi_return[]; /* a jump target in assembly, no functi
  * flags.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
 {
@@ -289,6 +290,7 @@ VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
  * pointer.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER uint64_t vmi_base(uint32_t number, uint64_t value, uint64_t deep)
 {
@@ -325,6 +327,7 @@ VMI__WRAPPER uint64_t vmi_base(uint32_t number, uint64_t value, uint64_t deep)
  * Keeps rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15; destroys rcx, rdx, flags.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, uint32_t mode)
 {
@@ -354,6 +357,7 @@ VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, ui
  * pointer.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER uint64_t vmi_clock(void)
 {
@@ -379,6 +383,7 @@ VMI__WRAPPER uint64_t vmi_clock(void)
  * Keeps rbx, rsp, rbp, r12, r13, r14, r15; destroys rcx, rdx, rsi, rdi, r8, r9, r10, r11, flags.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
 {
@@ -407,6 +412,7 @@ VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
  * @pre The name stays where it is until the store is done.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_gate(uint64_t table, uint64_t whole)
 {
