@@ -3,7 +3,7 @@
  * Number of this CPU, in a file of its own: where reading the APIC is dear, an inheriting library
  * has a better way.
  */
-#include "native.h"
+#include "../../native.h"
 
 uint32_t vmi__native_cpu(void)
 {
