@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from .guest import GuestStrategy
     from .ktap import Report
 
-QEMU = "qemu-system-i386"
-OUTER_QEMU = "qemu-system-x86_64"
+QEMU = "qemu-system-x86_64"
+"""Of the rig's machine and of its guests, i386 ones included."""
 # MONITOR is off because an idle loop with it makes the emulated machine spin.
 OUTER_CPU = "EPYC,-monitor"
 FIRMWARE = {
@@ -107,7 +107,7 @@ class NestedSession(ControlSession):
         hung = "killed" in frames
         clean, end, advice = qemu_end(None if hung else int(frames["exit"][0]))
         command = shlex.join(
-            ["qemu-system-i386", "-accel", "kvm", "-machine", options["machine"],
+            [QEMU, "-accel", "kvm", "-machine", options["machine"],
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
              "-display", "none", *CONSOLES_ELSEWHERE[console].split(), *QEMU_END,
              *options["arguments"].split(), "-kernel", str(guest.kernel), "-append", options["append"]]
@@ -246,7 +246,7 @@ class NestedRig(LinuxRig):
         name = f"{self.backend}-rig"
         with self.with_guests(kernels) as initrd:
             machine = Machine(
-                qemu=OUTER_QEMU,
+                qemu=QEMU,
                 machine="pc",
                 cpu=OUTER_CPU,
                 memory="1024M",

@@ -308,6 +308,13 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
         target.cleanup()
 
 
+def is_wide(kernel: Path) -> bool:
+    """Whether a kernel wants a 64-bit processor: an ELF file of that class."""
+    with open(kernel, "rb") as file:
+        head = file.read(5)
+    return head == b"\x7fELF\2"
+
+
 STATUS = {0x10: "pass", 0x11: "fail", 0x12: "panic", 0x13: "refused"}
 """What a kernel writes to isa-debug-exit: VMI_STATUS_* of the specification."""
 

@@ -18,11 +18,12 @@ from ci.rig import (
     Outcome,
     Rig,
     Session,
+    is_wide,
     run_machine,
 )  # fmt: skip
 from ci.util import UserError
 
-QEMU = "qemu-system-i386"
+QEMU = "qemu-system-x86_64"
 
 
 class PcSession(Session):
@@ -36,7 +37,7 @@ class PcSession(Session):
         machine = Machine(
             qemu=QEMU,
             machine=guest.options.get("machine", self.machine),
-            cpu=guest.options.get("cpu", "qemu32"),
+            cpu=guest.options.get("cpu", "qemu64" if is_wide(guest.kernel) else "qemu32"),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=f"{DEBUG_EXIT} {guest.append}".rstrip(),

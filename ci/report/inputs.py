@@ -213,7 +213,7 @@ def versions() -> dict[str, str]:
         "compiler": _first_line("gcc", "--version"),
         "linker": _first_line("ld", "--version"),
         "Meson": _first_line("meson", "--version"),
-        "QEMU": _first_line("qemu-system-i386", "--version"),
+        "QEMU": _first_line("qemu-system-x86_64", "--version"),
     }
     return {name: version for name, version in found.items() if version}
 
