@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.backends import played
+from tests.wide import ARCHITECTURES
 
 SOURCE = Path(__file__).with_name("hyperv_parts.c")
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return played.results(SOURCE, tmp_path_factory.mktemp("parts"))
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def results(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, str]:
+    return played.results(SOURCE, tmp_path_factory.mktemp("parts"), arch=request.param)
 
 
 @pytest.mark.parametrize("check", played.checks(SOURCE))
