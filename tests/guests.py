@@ -32,6 +32,7 @@ from ci.build import BOUND, kernels, rom
 from ci.conformance import typed_file
 from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
 from ci.util import BUILD, RESULTS, ROOT, die_with, locked, progress, write_if_changed
+from tests.wide import wide_kernels
 
 LOGS = RESULTS / "test" / os.environ.get("PYTEST_XDIST_WORKER", "")
 """Of sessions and guests; each worker may have a session of the same rig."""
@@ -137,6 +138,7 @@ class Rigs:
         write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
         every = [path for name in (place.backend, BOUND) for path in sorted(BUILD.glob(f"**/*-{name}.elf"))]
+        every += list(wide_kernels("sample").values())
         typed = {POLLED_KIB, place.rig.console_kib, *place.rig.other_consoles.values()}
         every += [typed_file(kib) for kib in sorted(typed)]
         if place.rig.option_roms:

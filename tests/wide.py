@@ -18,7 +18,7 @@ ARCHITECTURES = ("i386", "x86_64")
 @functools.cache
 def wide_build() -> Path:
     """The build directory for x86-64, up to date."""
-    with locked(WIDE.with_suffix(".lock")):
+    with locked(WIDE / "tests.lock"):
         known, now = WIDE / "configured.json", {"backends": backends([], "x86_64")}
         if not (WIDE / "build.ninja").is_file():
             cross = ROOT / "cross/x86_64-gcc.ini"

@@ -7,6 +7,7 @@
 #ifndef VMI_TESTS_PLAYED_H
 #define VMI_TESTS_PLAYED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
