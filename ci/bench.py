@@ -23,9 +23,10 @@ from typing import Any
 
 from .backends import backends
 from .boot import choose
-from .build import BOUND, CROSS_FILE, bound_kernel, build, kernels, rom
+from .build import BOUND, bound_kernel, build, kernels, rom
+from .figure import beside_goal
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
-from .util import BUILD, RESULTS, ROOT, UserError, progress, write_if_changed
+from .util import ARCHITECTURES, BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
 
 SCHEMA = 1
 LOGS = RESULTS / "bench"
@@ -37,7 +38,9 @@ STATIC, BOOT, INLINE, POINTER = "static", "boot", "inline", "pointer"
 """Bindings: linked with the library; bound when it starts; the assembler's macros in place of calls; a table
 of pointers."""
 
-WORKLOAD = re.compile(r"^# bench (\w+) rounds=(\d+) ticks=(\d+) ", re.MULTILINE)
+WORKLOAD = re.compile(
+    r"^# bench (\w+) rounds=(\d+) ticks=(\d+) ticks_per_round=\S+?(?: hypercalls=(\d+))?\r?$", re.MULTILINE
+)
 CALL = re.compile(r"^# bench (\w+) (\d+\.\d\d)\r?$", re.MULTILINE)
 
 
@@ -53,9 +56,22 @@ class Results:
     dispatch: list[dict[str, Any]] = field(default_factory=list)
     sizes: list[dict[str, Any]] = field(default_factory=list)
     times: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    """Parts that could not be measured, and why."""
 
     def as_json(self, quick: bool) -> str:
         return json.dumps({"schema": SCHEMA, "quick": quick, **vars(self)}, indent=1) + "\n"
+
+
+@contextlib.contextmanager
+def part(results: Results, what: str) -> Iterator[None]:
+    """What is measured in here may fail without harm to the rest."""
+    try:
+        yield
+    except Exception as error:  # whatever it is, what was measured is worth more
+        why = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        results.failures.append({"part": what, "why": why})
+        progress(f"{what} FAILED: {why.splitlines()[0]}; the rest is measured")
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -96,7 +112,8 @@ class Place:
     def run(self, binding: str, kernel: Path, option: str, cpus: int = 1) -> Outcome:
         name = f"{option}-{self.configuration.name}-{binding}"
         options = {**self.configuration.options, **(self.rig.instruction_counter if self.counts else {})}
-        guest = Guest(kernel, name, f"bench={option}", cpus=cpus, deadline=DEADLINE, options=options)
+        told = f"bench={option} {self.configuration.bound_append if binding == BOOT else ''}".rstrip()
+        guest = Guest(kernel, name, told, cpus=cpus, deadline=DEADLINE, options=options)
         return self.session.run(guest)
 
     def note(self, section: list[dict[str, Any]], binding: str, **more: Any) -> None:
@@ -110,37 +127,52 @@ class Place:
             }
         )
 
+    def workload(self, name: str, rounds: int, ticks: int, hypercalls: int) -> dict[str, Any]:
+        return {
+            "rounds": rounds,
+            "ticks": ticks,
+            "per_round": ticks / rounds,
+            "hypercalls": hypercalls,
+            "goal": self.rig.hypercall_goals.get(name),
+        }
+
     def measure(self, binding: str, kernel: Path) -> None:
         """All that the kernel measures itself."""
         progress(f"{self.configuration.name}, {binding}: calls, workloads, boot")
         for option, cpus in (("calls", 1), ("workloads", 2), ("boot", 1)):
-            outcome = self.run(binding, kernel, option, cpus)
-            workloads = {
-                name: {"rounds": int(rounds), "ticks": int(ticks), "per_round": int(ticks) / int(rounds)}
-                for name, rounds, ticks in WORKLOAD.findall(outcome.console)
-            }
-            if option == "boot":
-                # A hypervisor that enters kernels its own way does not come by where the time is taken.
-                if "boot" in workloads:
-                    self.note(self.results.boot, binding, ticks=workloads["boot"]["ticks"])
-                continue
-            if not outcome.clean:
-                raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
-            if option == "calls":
-                calls = {name: float(ticks) for name, ticks in CALL.findall(outcome.console)}
-                self.note(self.results.calls, binding, calls=calls)
-            else:
-                self.note(self.results.workloads, binding, workloads=workloads)
+            with part(self.results, f"{self.configuration.name}, {binding}: {option}"):
+                self.measure_one(binding, kernel, option, cpus)
+
+    def measure_one(self, binding: str, kernel: Path, option: str, cpus: int) -> None:
+        outcome = self.run(binding, kernel, option, cpus)
+        workloads = {
+            name: self.workload(name, int(rounds), int(ticks), int(hypercalls or 0))
+            for name, rounds, ticks, hypercalls in WORKLOAD.findall(outcome.console)
+        }
+        if option == "boot":
+            # A hypervisor that enters kernels its own way does not come by where the time is taken.
+            if "boot" in workloads:
+                self.note(self.results.boot, binding, ticks=workloads["boot"]["ticks"])
+            return
+        if not outcome.clean:
+            raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
+        if option == "calls":
+            calls = {name: float(ticks) for name, ticks in CALL.findall(outcome.console)}
+            self.note(self.results.calls, binding, calls=calls)
+        else:
+            self.note(self.results.workloads, binding, workloads=workloads)
 
 
 def in_rigs(results: Results, chosen: Sequence[tuple[str, Configuration]], rigs: Mapping[str, Rig]) -> None:
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         rig = rigs[backend]
-        rig.prepare()
-        counts = rig.count_instructions()
-        images = bindings(backend)
         # Where time has no meaning but its own, bindings are told apart by instructions only.
-        with rig.steady_session(list(images.values()), LOGS) as session:
+        with part(results, f"{backend}'s rig"), contextlib.ExitStack() as stack:
+            rig.prepare()
+            results.machine.setdefault("rigs", {})[backend] = rig.describe()
+            counts = rig.count_instructions()
+            images = bindings(backend)
+            session = stack.enter_context(rig.steady_session(LOGS))
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
                 for binding, kernel in images.items():
                     Place(configuration, rig, session, counts, results).measure(binding, kernel)
@@ -158,8 +190,9 @@ def counted(results: Results, chosen: Sequence[str]) -> None:
         ]
         for path in files:
             progress(f"{backend}: what the hypervisor itself counts ({path.relative_to(ROOT)})")
-            rows, title = _table(path)
-            results.counted.append({"backend": backend, "title": title, "rows": rows})
+            with part(results, str(path.relative_to(ROOT))):
+                rows, title = _table(path)
+                results.counted.append({"backend": backend, "title": title, "rows": rows})
 
 
 def _table(path: Path) -> tuple[list[dict[str, str]], str]:
@@ -167,7 +200,9 @@ def _table(path: Path) -> tuple[list[dict[str, str]], str]:
         junit = Path(folder) / "junit.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={junit}",
                    "-o", "junit_logging=system-out", "-o", "python_files=bench_*.py", str(path)]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=tied()
+        )
         if done.returncode:
             raise UserError(f"{path.name} failed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}")
         text = "".join(node.text or "" for node in ElementTree.parse(junit).getroot().iter("system-out"))
@@ -241,12 +276,12 @@ def times(results: Results, quick: bool) -> None:
         )  # fmt: skip
         seconds("build, nothing to do", results, ["ninja", "-C", BUILD], 1 if quick else 5)
         if not quick:
-            fresh = Path(folder) / "build"
-            seconds("configure", results, ["meson", "setup", "--cross-file", CROSS_FILE, fresh, ROOT], 1)
+            fresh, cross = Path(folder) / "build", ROOT / f"cross/{ARCHITECTURES[0]}-gcc.ini"
+            seconds("configure", results, ["meson", "setup", "--cross-file", cross, fresh, ROOT], 1)
             seconds("build, everything", results, ["ninja", "-C", fresh], 1)
 
 
-def machine(results: Results, rigs: Mapping[str, Rig], chosen: Sequence[str]) -> None:
+def machine(results: Results) -> None:
     """What the numbers were taken on."""
     with contextlib.suppress(OSError):
         found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
@@ -256,7 +291,6 @@ def machine(results: Results, rigs: Mapping[str, Rig], chosen: Sequence[str]) ->
         "processors": os.cpu_count(),
         "linux": platform.release(),
         "compiler": gcc.splitlines()[0],
-        "rigs": {backend: rigs[backend].describe() for backend in chosen},
     }
 
 
@@ -285,6 +319,22 @@ def _by_place(section: Sequence[Mapping[str, Any]], key: str, value: str, title:
     yield from table(title, rows)
 
 
+def _beside_goal(workload: Mapping[str, Any]) -> str:
+    return beside_goal(workload["hypercalls"] / workload["rounds"], workload["goal"])
+
+
+def hypercalls(results: Results) -> Iterator[str]:
+    """Hypercalls per round of a workload, beside the goals that backends set themselves."""
+    rows = [row for row in results.workloads if any(each["hypercalls"] for each in row["workloads"].values())]
+    if not rows:
+        return
+    shown = [["", *(f"{row['configuration']} {row['binding']}" for row in rows)]]
+    for name in dict.fromkeys(name for row in rows for name in row["workloads"]):
+        cells = (row["workloads"].get(name) for row in rows)
+        shown.append([name, *("-" if each is None else _beside_goal(each) for each in cells)])
+    yield from table("hypercalls per round of a workload", shown)
+
+
 def excess(results: Results) -> dict[str, dict[str, float]]:
     """What workloads cost bound at boot beyond inline instructions, in parts, by backend and workload;
     `total` is of all together."""
@@ -294,7 +344,9 @@ def excess(results: Results) -> dict[str, dict[str, float]]:
         bound = by_place.get((backend, BOOT))
         if binding != INLINE or bound is None:
             continue
-        ticks = {name: (bound[name]["ticks"], least[name]["ticks"]) for name in least}
+        ticks = {name: (bound[name]["ticks"], least[name]["ticks"]) for name in least if name in bound}
+        if not ticks:
+            continue
         ticks["total"] = (sum(a for a, _ in ticks.values()), sum(b for _, b in ticks.values()))
         found[backend] = {name: a / b - 1 for name, (a, b) in ticks.items()}
     return found
@@ -304,6 +356,7 @@ def as_text(results: Results) -> str:
     lines: list[str] = []
     lines += _by_place(results.calls, "calls", "", "ticks per call, call and return included")
     lines += _by_place(results.workloads, "workloads", "per_round", "ticks per round of a workload")
+    lines += hypercalls(results)
     for backend, parts in excess(results).items():
         rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
         lines += table(f"{backend}: bound at boot, compared with inline instructions", rows)
@@ -315,24 +368,30 @@ def as_text(results: Results) -> str:
         if row["rows"]:
             heads = list(row["rows"][0])
             lines += table(row["title"], [heads, *(list(each.values()) for each in row["rows"])])
-    rows = [["", "median", "MAD", "least", "runs"]]
-    rows += [
-        [f"{row['call']}, {row['way']}", f"{row['median']:.3f}", f"{row['mad']:.3f}", f"{row['least']:.3f}",
-         str(row["runs"])]
-        for row in results.dispatch
-    ]  # fmt: skip
-    lines += table("nanoseconds per call on this machine's processor, in user mode", rows)
-    rows = [["", "text", "data", "bss", "file"]]
-    rows += [
-        [row["name"], *(str(row.get(name, "-")) for name in ("text", "data", "bss", "file"))]
-        for row in results.sizes
-    ]
-    lines += table("bytes", rows)
-    rows = [["", "median", "MAD", "runs"]]
-    rows += [
-        [row["what"], f"{row['median']:.3f}", f"{row['mad']:.3f}", str(row["runs"])] for row in results.times
-    ]
-    lines += table("seconds", rows)
+    if results.dispatch:
+        rows = [["", "median", "MAD", "least", "runs"]]
+        rows += [
+            [f"{row['call']}, {row['way']}", f"{row['median']:.3f}", f"{row['mad']:.3f}",
+             f"{row['least']:.3f}", str(row["runs"])]
+            for row in results.dispatch
+        ]  # fmt: skip
+        lines += table("nanoseconds per call on this machine's processor, in user mode", rows)
+    if results.sizes:
+        rows = [["", "text", "data", "bss", "file"]]
+        rows += [
+            [row["name"], *(str(row.get(name, "-")) for name in ("text", "data", "bss", "file"))]
+            for row in results.sizes
+        ]
+        lines += table("bytes", rows)
+    if results.times:
+        rows = [["", "median", "MAD", "runs"]]
+        rows += [
+            [row["what"], f"{row['median']:.3f}", f"{row['mad']:.3f}", str(row["runs"])]
+            for row in results.times
+        ]
+        lines += table("seconds", rows)
+    for failure in results.failures:
+        lines.append(f"\nFAILED: {failure['part']}: {failure['why']}")
     return "\n".join(lines) + "\n"
 
 
@@ -361,13 +420,22 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     LOGS.mkdir(parents=True)
     results = Results()
     among = list(dict.fromkeys(backend for backend, _ in chosen))
-    dispatch(results, 5 if quick else 31)
-    sizes(results)
-    times(results, quick)
-    in_rigs(results, chosen, rigs)
-    machine(results, rigs, among)
-    if not quick:
-        counted(results, among)
+    interrupted = None
+    try:
+        with part(results, "dispatch"):
+            dispatch(results, 5 if quick else 31)
+        with part(results, "sizes"):
+            sizes(results)
+        with part(results, "times"):
+            times(results, quick)
+        in_rigs(results, chosen, rigs)
+        with part(results, "machine"):
+            machine(results)
+        if not quick:
+            counted(results, among)
+    except KeyboardInterrupt as error:
+        interrupted = error
+        results.failures.append({"part": "what had not been measured yet", "why": "interrupted"})
     print(as_text(results), end="")
     path = json_file or RESULTS / ("bench-quick.json" if quick else "bench.json")
     try:
@@ -375,4 +443,6 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
     progress(f"wrote {path}")
-    return 0
+    if interrupted:
+        raise interrupted
+    return 1 if results.failures else 0

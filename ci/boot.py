@@ -3,18 +3,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import figure, ktap
-from .build import BOUND, bound_kernel, build, kernels
+from .backends import backends
+from .build import BOUND, bound_kernel, build_all, kernels
 from .lava import signals
-from .rig import Configuration, Guest, Outcome, Rig, discover
-from .util import RESULTS, ROOT, UserError, progress, write_if_changed
+from .rig import (
+    LIMITED_KERNEL,
+    Configuration,
+    Guest,
+    Outcome,
+    Rig,
+    Session,
+    discover,
+    options_for,
+)
+from .status import Checks, Step, shown
+from .util import ARCHITECTURES, RESULTS, ROOT, Progress, UserError, above, progress, write_if_changed
 
 TAIL = 40
 FIGURE = RESULTS / "figure-7-6.json"
+DETAILS = "figure.md"
 BOUND_FIGURE = RESULTS / f"figure-{BOUND}.json"
 DEADLINE = 90.0
 CPUS = 2
@@ -32,73 +45,137 @@ def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Config
     return [(backend, conf) for backend, conf in every if {backend, conf.name} & set(names)]
 
 
-def show_failure(outcome: Outcome, failures: Sequence[str]) -> None:
-    """What a person needs to find out why a guest failed."""
+def show_failure(outcome: Outcome, failures: Sequence[str], whole: bool = False, tail: bool = True) -> None:
+    """What a person needs to find out why a guest failed; with the end of its console, or all of it, or
+    nothing where it has been seen."""
     lines = outcome.console.splitlines()
-    print(f"\n{outcome.guest.name}: FAILED", file=sys.stderr)
-    for failure in failures:
-        print(f"  {failure}", file=sys.stderr)
-    if outcome.advice:
-        print(f"  advice: {outcome.advice}", file=sys.stderr)
-    print(f"  command: {outcome.command}", file=sys.stderr)
-    print(f"  log: {figure.log_path(outcome.log)}", file=sys.stderr)
-    print(f"  last {min(TAIL, len(lines))} of {len(lines)} console lines:", file=sys.stderr)
-    for line in lines[-TAIL:]:
-        print(f"  | {line}", file=sys.stderr)
+    last = lines if whole else lines[-TAIL:]
+    with above():
+        print(f"\n{outcome.guest.name}: FAILED", file=sys.stderr)
+        for failure in failures:
+            print(f"  {failure}", file=sys.stderr)
+        if outcome.advice:
+            print(f"  advice: {outcome.advice}", file=sys.stderr)
+        print(f"  command: {outcome.command}", file=sys.stderr)
+        print(f"  log: {figure.log_path(outcome.log)}", file=sys.stderr)
+        if tail:
+            print(f"  last {len(last)} of {len(lines)} console lines:", file=sys.stderr)
+        for line in last if tail else []:
+            print(f"  | {line}", file=sys.stderr)
 
 
-def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) -> int:
+def once(report: Progress) -> Progress:
+    """Says each line once, for several rigs have the same reasons; and not too long ones."""
+    said: set[str] = set()
+
+    def say(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            for part in figure.wrapped(line, "    ", figure.WIDTH - len("vmi: ")):
+                report(part)
+
+    return say
+
+
+def watched(session: Session, guest: Guest, name: str, console: bool) -> Outcome:
+    """Run a guest that reports checks, with a line of how far it is, or with its console."""
+    step = Checks(name, f"booting {guest.kernel.name}")
+
+    def live(line: str) -> None:
+        step.line(line)
+        if console:
+            with above():
+                print(line, flush=True)
+
+    with shown(step):
+        return session.run(guest, live)
+
+
+def boot(
+    names: Sequence[str], append: str, json_file: Path | None, lava: bool, console: bool = False,
+    architecture: str = "",
+) -> int:  # fmt: skip
     """The figure; with the name `any` among others, by the one kernel that binds itself when it starts."""
-    rigs = discover(progress)
+    report = once(progress)
+    rigs = discover(report)
     bound = BOUND in names
     chosen = choose(rigs, [name for name in names if name != BOUND])
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
-    build()
+    # The kernel that binds itself is for the first architecture only.
+    architectures = [architecture] if architecture else ARCHITECTURES[:1] if bound else ARCHITECTURES
+    if bound and architectures[0] != ARCHITECTURES[0]:
+        raise UserError(f"the kernel that binds itself is for {ARCHITECTURES[0]} only", 2)
+    libraries = {arch: backends(arch=arch) for arch in architectures}
+    build_all(architectures)
     rows = []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
-        own = [configuration for name, configuration in chosen if name == backend]
-        for configuration in own if bound else []:
-            if configuration.limited:
-                progress(f"not {configuration.name}, because {configuration.limited}")
-        own = [configuration for configuration in own if not (bound and configuration.limited)]
-        images = {
-            conf.kernel: bound_kernel(conf.kernel) if bound else kernels(conf.kernel).get(backend)
-            for conf in own
-        }
-        for kernel, image in images.items():
+        own = [
+            (configuration, arch)
+            for name, configuration in chosen
+            for arch in architectures
+            if name == backend and backend in libraries[arch]
+        ]
+        if bound:
+            for configuration, arch in own:
+                if why := figure.limited(configuration, arch):
+                    report(f"not {configuration.name}, because {why}")
+            own = [each for each in own if not figure.limited(*each)]
+        if not own:
+            continue
+        images = {}
+        for configuration, arch in own:
+            kernel = LIMITED_KERNEL if figure.limited(configuration, arch) else "sample"
+            image = bound_kernel(kernel) if bound else kernels(kernel, arch).get(backend)
             if image is None:
-                raise UserError(f"the build has no {kernel} kernel for {backend}")
+                raise UserError(f"the build has no {kernel} kernel for {backend} on {arch}")
+            images[configuration.name, arch] = kernel, image
         rig = rigs[backend]
-        rig.prepare()
-        on = rig.describe()
-        with rig.steady_session([image for image in images.values() if image], RESULTS / "boot") as session:
-            for configuration in own:
-                components = ", ".join(f"{name} {version}" for name, version in on.items())
-                progress(f"booting {configuration.name} on {components}")
-                if configuration.limited:
-                    progress(f"only the {configuration.kernel} kernel, because {configuration.limited}")
-                image = images[configuration.kernel]
-                assert image
-                name = f"{BOUND}-{configuration.name}" if bound else configuration.name
+        with contextlib.ExitStack() as stack:
+            with shown(Step(backend, "making its rig ready")):
+                rig.prepare()
+                on = rig.describe()
+                session = stack.enter_context(rig.steady_session(RESULTS / "boot"))
+            for configuration, arch in own:
+                kernel, image = images[configuration.name, arch]
+                title = figure.named(configuration.name, arch)
+                if why := figure.limited(configuration, arch):
+                    report(f"{title}: only the {kernel} kernel, because {why}")
+                name = f"{BOUND}-{title}" if bound else title
+                told = f"{configuration.bound_append if bound else ''} {append}".strip()
                 guest = Guest(
-                    image, name, append, cpus=CPUS, deadline=DEADLINE,
-                    options=configuration.options,
+                    image, name, told, cpus=CPUS, deadline=DEADLINE,
+                    options=options_for(configuration, image)[0],
                 )  # fmt: skip
-                outcome = session.run(guest, live=lambda line: print(line, flush=True))
+                outcome = watched(session, guest, title, console)
                 write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
-                report = ktap.parse(outcome.console)
-                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
+                seen = ktap.parse(outcome.console)
+                row = figure.Row(
+                    configuration,
+                    backend,
+                    arch,
+                    on,
+                    rig.facts(outcome),
+                    outcome,
+                    seen,
+                    rig.hypercall_goals,
+                )
                 rows.append(row)
+                checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
+                progress(f"{title}: {checks} in {outcome.seconds:.1f} s")
                 if row.failures:
-                    show_failure(outcome, row.failures)
+                    show_failure(outcome, row.failures, whole=True, tail=not console)
     if lava:
         for row in rows:
-            print("\n".join(signals(row.report, row.configuration.name)))
-    objects = figure.kernel_objects()
+            print("\n".join(signals(row.report, row.name)))
+    objects = figure.every_object(rows)
+    page, document = figure.as_markdown(rows, objects), figure.as_json(rows, objects)
+    details = RESULTS / "boot" / DETAILS
+    write_if_changed(details, page)
     print()
     print(figure.as_text(rows, objects), end="")
-    document = figure.as_json(rows, objects)
+    logs = figure.log_path(RESULTS / "boot")
+    print(f"consoles: {logs}/NAME.guest.log; calls and hypercalls by name: {figure.log_path(details)}")
     if json_file:
         try:
             write_if_changed(json_file, document)
@@ -106,35 +183,7 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool) 
             raise UserError(f"cannot write {json_file}: {error.strerror}") from None
     if list(names) == [BOUND] and not append:
         write_if_changed(BOUND_FIGURE, document)
-    if not names and not append:
+    if not names and not append and not architecture:
         write_if_changed(FIGURE, document)
-        write_if_changed(ROOT / "docs/figure-7-6.md", figure.as_markdown(rows, objects))
+        write_if_changed(ROOT / "docs/figure-7-6.md", page)
     return 1 if any(row.failures for row in rows) else 0
-
-
-def run(name: str, kernel: Path, append: str, cpus: int, deadline: float) -> int:
-    """A kernel of anybody's in one configuration: its console on standard output, and whether it passed.
-
-    It passed if the machine ended as a passing kernel ends it, and no test failed if it speaks KTAP.
-    """
-    rigs = discover(progress)
-    chosen = choose(rigs, [name])
-    if len(chosen) != 1:
-        raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
-    if not kernel.is_file():
-        raise UserError(f"no kernel {kernel}", 2)
-    ((backend, configuration),) = chosen
-    rig = rigs[backend]
-    rig.prepare()
-    kernel = kernel.resolve()
-    with rig.steady_session([kernel], RESULTS / "run") as session:
-        guest = Guest(
-            kernel, configuration.name, append, cpus=cpus, deadline=deadline, options=configuration.options
-        )
-        outcome = session.run(guest, live=lambda line: print(line, flush=True))
-    report = ktap.parse(outcome.console) if "KTAP version" in outcome.console else None
-    failures = report.failures() if report else []
-    if failures or not outcome.clean:
-        show_failure(outcome, [*failures, outcome.end])
-        return 1
-    return 0

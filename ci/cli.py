@@ -17,7 +17,7 @@ from typing import Any
 
 from vmigen.program import ended, tell
 
-from .util import ROOT, Told, UserError
+from .util import ARCHITECTURES, ROOT, Told, UserError
 
 HEAD = """\
 VMI SDK: one kernel for hardware and every hypervisor
@@ -50,6 +50,13 @@ def seconds(text: str) -> float:
     longest = 86400
     if not re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", text) or not 1 <= float(text) <= longest:
         raise argparse.ArgumentTypeError(f"expected seconds from 1 to {longest}, found '{text}'")
+    return float(text)
+
+
+def hours(text: str) -> float:
+    """How long something may go on."""
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text) or not 0.01 <= float(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"expected hours from 0.01 to 1000, found '{text}'")
     return float(text)
 
 
@@ -121,6 +128,8 @@ class _Parser(argparse.ArgumentParser):
 
 NAMES = option("names", nargs="*", metavar="NAME", help="backends or configurations; default: all")
 APPEND = option("--append", default="", type=line, metavar="STR", help="add to the kernel's command line")
+CONSOLE = option("--console", action="store_true", help="show the kernels' whole consoles")
+ARCH = option("--arch", choices=ARCHITECTURES, default="", help="of one architecture only")
 LAVA = option("--lava", action="store_true", help="print results as LAVA signals as well")
 JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
 
@@ -138,13 +147,21 @@ def deadline(default: float) -> Option:
 def _boot(options: Namespace) -> int:
     from .boot import boot
 
-    return boot(options.names, options.append, options.json, options.lava)
+    return boot(options.names, options.append, options.json, options.lava, options.console, options.arch)
 
 
 def _run(options: Namespace) -> int:
-    from .boot import run
+    from .run import Wanted, file, module, pattern, run
 
-    return run(options.name, options.kernel, options.append, options.cpus, options.deadline)
+    loaded = [(file(options.initrd, "initial RAM disk"), "")] if options.initrd else []
+    loaded += [module(text) for text in options.module]
+    rom = file(options.rom, "ROM") if options.rom else None
+    expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
+    wanted = Wanted(
+        options.append, options.cpus, options.memory, options.deadline, loaded, rom, options.stdin,
+        options.interactive, expect, fail, options.all_lines,
+    )  # fmt: skip
+    return run(options.name, options.kernels, wanted)
 
 
 def _lab(options: Namespace) -> int:
@@ -155,6 +172,19 @@ def _lab(options: Namespace) -> int:
 
 
 def _test(options: Namespace) -> int:
+    if options.long:
+        from .long import long, show_parts
+
+        for wrong in [word for word in options.rest if word.startswith("-")]:
+            raise UserError(f"unexpected: {wrong}; ./vmi test --help", 2)
+        if options.lava:
+            raise UserError("--lava does not go with --long; results/long.json has its results", 2)
+        if options.list:
+            return show_parts(options.rest)
+        return long(options.rest, options.hours, options.anew, options.skip)
+    for name in ("hours", "anew", "list"):
+        if getattr(options, name):
+            raise UserError(f"--{name} goes with --long; ./vmi test --help", 2)
     from .testing import test
 
     return test(options.skip, options.lava, options.rest)
@@ -163,7 +193,7 @@ def _test(options: Namespace) -> int:
 def _conformance(options: Namespace) -> int:
     from .conformance import conformance
 
-    return conformance(options.names, options.lava)
+    return conformance(options.names, options.lava, options.console, options.arch)
 
 
 def _new_backend(options: Namespace) -> int:
@@ -193,13 +223,13 @@ def _report(options: Namespace) -> int:
 def _iso(options: Namespace) -> int:
     from .iso import iso
 
-    return iso(options.append, options.output)
+    return iso(options.append, options.output, options.kernel)
 
 
 def _build(_: Namespace) -> int:
-    from .build import build
+    from .build import build_all
 
-    build()
+    build_all()
     return 0
 
 
@@ -246,20 +276,57 @@ WORDS: dict[str, Word] = {
         _boot,
         "[NAME…]",
         "boot the sample kernel in every configuration, or in those named, and print a table of them",
-        (NAMES, APPEND, JSON, LAVA),
+        (NAMES, ARCH, APPEND, CONSOLE, JSON, LAVA),
         "The name `any`, alone or among others, boots the kernel that binds itself when it starts.",
     ),
     "run": Word(
         _run,
-        "NAME KERNEL",
-        "run a kernel of yours in a configuration; 0 if it ends itself as passed",
+        "NAME KERNEL…",
+        "run kernels of yours in a configuration; 0 if each ends as passed, or writes what is expected",
         (
             option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
-            option("kernel", type=path, metavar="KERNEL", help="the kernel, an ELF file"),
+            option(
+                "kernels", type=path, nargs="+", metavar="KERNEL", help="an ELF file or a bzImage; one by one"
+            ),
             APPEND,
             option("--cpus", type=whole(1, 32), default=1, metavar="N", help="CPUs; 1 to 32, default: 1"),
+            option(
+                "--memory",
+                type=whole(1, 65536),
+                default=64,
+                metavar="MIB",
+                help="memory; 1 to 65536, default: 64",
+            ),
+            option("--initrd", type=path, metavar="FILE", help="an initial RAM disk; the first module"),
+            option(
+                "--module",
+                action="append",
+                default=[],
+                type=line,
+                metavar="'FILE ARGUMENT…'",
+                help="a module with its arguments; may be repeated",
+            ),
+            option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),
+            option("--stdin", default="", metavar="FILE", help="type it on the console; - is standard input"),
+            option("--interactive", action="store_true", help="join the terminal to the console"),
+            option(
+                "--expect",
+                action="append",
+                default=[],
+                metavar="REGEX",
+                help="passed, and stopped, when a line matches; may be repeated",
+            ),
+            option(
+                "--fail",
+                action="append",
+                default=[],
+                metavar="REGEX",
+                help="failed, and stopped, when a line matches; may be repeated",
+            ),
+            option("--all-lines", action="store_true", help="show what the hypervisor itself writes, too"),
             deadline(90),
         ),
+        "docs/run.md says more.",
     ),
     "lab": Word(
         _lab,
@@ -276,19 +343,30 @@ WORDS: dict[str, Word] = {
     ),
     "test": Word(
         _test,
-        "[PYTEST ARGUMENT…]",
-        "lint and all tests, or the tests that pytest's arguments choose",
+        "[PYTEST ARGUMENT…] | --long [--hours N] [PART…]",
+        "lint and all tests, or the tests that pytest's arguments choose; --long: those that take hours, "
+        "going on where the last run was stopped",
         (
             option("--skip", action="append", default=[], metavar="NAME", help="leave a configuration out"),
             LAVA,
+            option("--long", action="store_true", help="what takes hours, or the PARTs of it"),
+            option(
+                "--hours",
+                type=hours,
+                metavar="N",
+                help="with --long: begin nothing more then; 0.01 to 1000, default: to the end",
+            ),
+            option("--anew", action="store_true", help="with --long: forget what earlier runs have done"),
+            option("--list", action="store_true", help="with --long: say what parts there are"),
         ),
-        rest="PYTEST ARGUMENT",
+        "docs/testing.md says more.",
+        rest="PYTEST ARGUMENT or PART",
     ),
     "conformance": Word(
         _conformance,
         "[NAME…]",
         "hold libraries to the specification and to what they declare, call by call",
-        (NAMES, LAVA),
+        (NAMES, ARCH, CONSOLE, LAVA),
     ),
     "new-backend": Word(
         _new_backend,
@@ -344,11 +422,15 @@ WORDS: dict[str, Word] = {
     ),
     "iso": Word(
         _iso,
-        "",
-        "make a disc and disk image of the kernel that binds itself, for QEMU or a PC",
-        (APPEND, option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso")),
+        "[KERNEL]",
+        "make a disc and disk image of the kernel that binds itself, or of one of yours, for QEMU or a PC",
+        (
+            option("kernel", type=path, nargs="?", metavar="KERNEL", help="yours: multiboot, or a bzImage"),
+            APPEND,
+            option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
+        ),
     ),
-    "build": Word(_build, "", "build all libraries and kernels into build/"),
+    "build": Word(_build, "", "build all libraries and kernels, into build/ (i386) and build-x86_64/"),
     "regenerate": Word(
         _regenerate, "", "render everything that comes from spec/vmi.yaml, and bring docs/ up to date"
     ),

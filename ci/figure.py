@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .build import tree
 from .ktap import Report
-from .rig import Configuration, Outcome, as_dict
-from .util import BUILD, ROOT, UserError
+from .rig import LIMITED_KERNEL, Configuration, Outcome, as_dict
+from .util import ARCHITECTURES, ROOT, UserError
 
 
 @dataclass
@@ -20,12 +23,30 @@ class Row:
 
     configuration: Configuration
     backend: str
+    architecture: str
     on: dict[str, str]
     """What it ran on, component by component."""
     facts: dict[str, str]
     """What the rig adds."""
     outcome: Outcome
     report: Report
+    goals: Mapping[str, int] = field(default_factory=dict)
+    """Of hypercalls per round of a workload (ci.rig.Rig.hypercall_goals)."""
+
+    @property
+    def name(self) -> str:
+        """Of the configuration, and of the architecture unless that is the first."""
+        return named(self.configuration.name, self.architecture)
+
+    @property
+    def limited(self) -> str:
+        """Why whole kernels of this architecture cannot run so; empty if they can."""
+        return limited(self.configuration, self.architecture)
+
+    @property
+    def kernel(self) -> str:
+        """What it ran is called so."""
+        return LIMITED_KERNEL if self.limited else "sample"
 
     @property
     def failures(self) -> list[str]:
@@ -43,8 +64,23 @@ class Row:
         """SHA-256 of the kernel's file."""
         return hashlib.sha256(self.outcome.guest.kernel.read_bytes()).hexdigest()
 
+    @property
+    def ran_on(self) -> str:
+        """Its components with their versions."""
+        return ", ".join(
+            f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")
+        )
+
+    @property
+    def per_workload(self) -> str:
+        """Hypercalls per round of each workload; empty if the kernel ran none."""
+        return ", ".join(
+            f"{each.name} {beside_goal(each.per_round, self.goals.get(each.name))}"
+            for each in self.report.workloads
+        )
+
     def cells(self) -> dict[str, str]:
-        """The row as the table shows it."""
+        """The row as the page shows it, with all details."""
         report = self.report
         checks = f"{report.count('pass')} passed"
         if report.count("fail"):
@@ -53,10 +89,9 @@ class Row:
             checks += f", {report.count('skip')} skipped"
         hypercalls = [f"{h.name} {h.count}" for h in report.hypercalls if h.count]
         rpl = report.boot.get("rpl")
-        ran = [f"{name} {version}" for name, version in self.on.items() if not name.startswith("why")]
-        ran += [f"{name} {value}" for name, value in self.facts.items()]
-        if self.configuration.limited:
-            ran.append(f"only the {self.configuration.kernel} kernel, because {self.configuration.limited}")
+        ran = [self.ran_on, *(f"{name} {value}" for name, value in self.facts.items())]
+        if self.limited:
+            ran.append(f"only the {self.kernel} kernel, because {self.limited}")
         bound = {}
         if self.binding:
             bound = {
@@ -66,23 +101,26 @@ class Row:
             }
         return {
             "configuration": self.configuration.name,
+            "architecture": self.architecture,
             "what ran": ", ".join(ran),
             **bound,
             "kernel ring": rpl or "?",
             "checks": checks if not self.failures else f"FAILED: {self.failures[0]} ({checks})",
             "calls by kind": ", ".join(f"{kind} {count}" for kind, count in report.by_kind().items()) or "-",
             "hypercalls": ", ".join(hypercalls) or "-",
+            "hypercalls per": self.per_workload or "-",
         }
 
     def as_dict(self) -> dict[str, Any]:
         report = self.report
         return {
-            "configuration": self.configuration.name,
+            "configuration": self.name,
             "title": self.configuration.title,
             "backend": self.backend,
+            "architecture": self.architecture,
             "on": self.on,
             "facts": self.facts,
-            "limited": self.configuration.limited,
+            "limited": self.limited,
             "boot": report.boot,
             "binding": self.binding,
             "binary_sha256": self.binary,
@@ -91,18 +129,48 @@ class Row:
             "checks": [vars(test) for test in report.tests],
             "calls": [vars(call) for call in report.calls],
             "hypercalls": [vars(hypercall) for hypercall in report.hypercalls],
+            "workloads": [{**vars(each), "goal": self.goals.get(each.name)} for each in report.workloads],
             **as_dict(self.outcome),
             "console": self.outcome.console,
         }
 
 
-def kernel_objects(kernel: str = "sample") -> dict[str, str]:
-    """The kernel's own objects, the same in every link, with the SHA-256 of each."""
-    folders = sorted(BUILD.glob(f"*/lib{kernel}-kernel.a.p"))
+def beside_goal(hypercalls: float, goal: int | None) -> str:
+    """Hypercalls per round of a workload as tables have them: with the goal, and whether it is missed."""
+    text = f"{hypercalls:.2f}".rstrip("0").rstrip(".")
+    if goal is None:
+        return text
+    return f"{text} ({f'goal {goal}' if hypercalls <= goal else f'MISSES its goal of {goal}'})"
+
+
+def named(name: str, arch: str) -> str:
+    """What belongs to a configuration and an architecture is called by both, or by the configuration alone
+    where that is the first architecture."""
+    return name if arch == ARCHITECTURES[0] else f"{name}-{arch}"
+
+
+def limited(configuration: Configuration, arch: str) -> str:
+    """Why whole kernels of an architecture cannot run in a configuration here; empty if they can."""
+    wide = arch != ARCHITECTURES[0] and configuration.wide_options is not None
+    return "" if wide else configuration.limited
+
+
+def kernel_objects(kernel: str = "sample", arch: str = ARCHITECTURES[0]) -> dict[str, str]:
+    """The kernel's own objects, the same in every link of an architecture, with the SHA-256 of each."""
+    folders = sorted(tree(arch).glob(f"*/lib{kernel}-kernel.a.p"))
     if len(folders) != 1:
         raise UserError(f"the build has no objects of the {kernel} kernel; ./vmi build makes them")
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folders[0].glob("*.o"))
+    }
+
+
+def every_object(rows: Sequence[Row], kernel: str = "sample") -> dict[str, str]:
+    """Those of each architecture that rows are of, by ARCHITECTURE/OBJECT."""
+    return {
+        f"{arch}/{name}": digest
+        for arch in dict.fromkeys(row.architecture for row in rows)
+        for name, digest in kernel_objects(kernel, arch).items()
     }
 
 
@@ -112,15 +180,72 @@ def common_hash(objects: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+WIDTH = 100
+"""Columns that what is printed for people stays within."""
+
+
+def wrapped(text: str, indent: str, width: int = WIDTH) -> list[str]:
+    """A text's lines, all but the first with an indentation."""
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def columns(row: Row) -> dict[str, str]:
+    """A row of the table for a terminal, by its heads; `cells` has the details."""
+    report, outcome = row.report, row.outcome
+    bound = {"bound to": row.binding.get("provider", "?")} if row.binding else {}
+    return {
+        "configuration": row.configuration.name,
+        "architecture": row.architecture,
+        **bound,
+        "kernel": row.kernel,
+        "ring": report.boot.get("rpl", "?"),
+        **{f"{status}ed" if status != "skip" else "skipped": str(report.count(status))
+           for status in ("pass", "fail", "skip")},
+        "calls": str(sum(call.count for call in report.calls)),
+        "hypercalls": str(sum(each.count for each in report.hypercalls)),
+        "seconds": f"{outcome.seconds:.1f}",
+        "verdict": "FAILED" if row.failures else "limited" if row.limited else "passed",
+    }  # fmt: skip
+
+
+TO_THE_LEFT = ("configuration", "architecture", "bound to", "kernel", "verdict", "tests", "what")
+
+
+def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:
+    """Lines of a table, names to the left and numbers to the right."""
+    heads = list(dict.fromkeys(head for row in table for head in row))
+    widths = {head: max(len(head), *(len(row.get(head, "-")) for row in table)) for head in heads}
+    return [
+        "  ".join(
+            cell.ljust(widths[head]) if head in TO_THE_LEFT else cell.rjust(widths[head])
+            for head, cell in ((head, row.get(head, "-")) for head in heads)
+        ).rstrip()
+        for row in ({head: head for head in heads}, *table)
+    ]
+
+
 def as_text(rows: list[Row], objects: dict[str, str]) -> str:
-    """The table for a terminal: a block per row, because rows are wide."""
-    lines = []
+    """The figure for a terminal."""
+    lines = as_table([columns(row) for row in rows])
     for row in rows:
-        cells = row.cells()
-        width = max(len(name) for name in cells)
-        lines += [f"{name:<{width}}  {value}" for name, value in cells.items()]
-        lines.append("")
-    lines.append(f"kernel objects: {len(objects)}, the same in every link, sha256 {common_hash(objects)}")
+        if row.failures:
+            lines += ["", *wrapped(f"{row.name} FAILED: {row.failures[0]}", "    ")]
+    lines.append("")
+    for row in rows:
+        lines += wrapped(f"{row.name} ran on {row.ran_on}", "    ")
+        if row.limited:
+            why = f"    only the {row.kernel} kernel, because {row.limited}"
+            lines += wrapped(why, "    ")
+    goals = [row for row in rows if row.goals and row.per_workload]
+    lines += [""] * bool(goals)
+    for row in goals:
+        lines += wrapped(f"{row.name}, hypercalls per {row.per_workload}", "    ")
+    if rows and rows[0].binding:
+        lines += ["", "one kernel for all, sha256", f"    {rows[0].binary}"]
+    lines += ["", f"kernel objects: {len(objects)}, the same in every link, sha256 over all of them",
+              f"    {common_hash(objects)}"]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
@@ -133,7 +258,8 @@ def as_markdown(rows: list[Row], objects: dict[str, str]) -> str:
         "<!-- Written by ./vmi boot; do not edit. -->",
         "# One kernel in every configuration",
         "",
-        "The sample kernel, compiled once and linked with each library in turn, as `./vmi boot` last ran it.",
+        "The sample kernel, compiled once for an architecture and linked with each library in turn, as "
+        "`./vmi boot` last ran it.",
         "",
         "| " + " | ".join(heads) + " |",
         "|" + " --- |" * len(heads),

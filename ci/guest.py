@@ -168,6 +168,8 @@ class GuestStrategy(Strategy):  # type: ignore[misc]
     limit = attr.ib(default=30.0, converter=float)
     status = attr.ib(default=Status.off, init=False)
     log = attr.ib(default=Path("console.log"), init=False)
+    tap = attr.ib(default=None, init=False)
+    """Gets the console's bytes as they are read."""
 
     @step(args=["to"])  # type: ignore[untyped-decorator]
     def transition(self, to: Status | str) -> None:
@@ -198,11 +200,14 @@ class GuestStrategy(Strategy):  # type: ignore[misc]
             if left <= 0:
                 raise TimeoutError(f"no line in {timeout:g} s")
             try:
-                self._pending += self.qemu.read(size=65536, timeout=left)
+                data = self.qemu.read(size=65536, timeout=left)
             except pexpect.TIMEOUT:
                 raise TimeoutError(f"no line in {timeout:g} s") from None
             except pexpect.EOF:
                 return None
+            self._pending += data
+            if self.tap:
+                self.tap(data)
         line, _, rest = self._pending.partition(b"\n")
         self._pending = rest
         return text(line)

@@ -138,7 +138,8 @@ def plain(path: Path) -> bytes:
 
 
 def modules(tree: Path, names: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Kernel modules by name, in the order given; those built into the kernel are left out."""
+    """Kernel modules by name, in the order given, each after those that it depends on (`depends=` in its
+    .modinfo section); those built into the kernel are left out."""
     builtin = {
         Path(line).stem.replace("_", "-")
         for listing in tree.glob("**/modules.builtin")
@@ -148,10 +149,20 @@ def modules(tree: Path, names: Sequence[str]) -> list[tuple[str, bytes]]:
         re.sub(r"\.ko(\.xz)?$", "", path.name).replace("_", "-"): path
         for path in sorted(tree.glob("**/*.ko*"))
     }
-    result = []
+    result: dict[str, bytes] = {}
+
+    def add(name: str, wanted_by: str) -> None:
+        if name in result or name in builtin:
+            return
+        if name not in files:
+            why = f", which {wanted_by} depends on" if wanted_by else ""
+            raise UserError(f"the rig's kernel has no module {name}{why}")
+        data = plain(files[name])
+        found = re.search(rb"(?:^|\0)depends=([^\0]*)\0", data)
+        for other in found[1].decode().split(",") if found and found[1] else []:
+            add(other.replace("_", "-"), name)
+        result[name] = data
+
     for name in names:
-        if name in files:
-            result.append((name, plain(files[name])))
-        elif name not in builtin:
-            raise UserError(f"the rig's kernel has no module {name}")
-    return result
+        add(name, "")
+    return list(result.items())

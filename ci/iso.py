@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""`./vmi iso`: the kernel that binds itself when it starts, on a disc or stick that a PC boots from.
+"""`./vmi iso`: a kernel, by default the one that binds itself when it starts, on a disc or stick that a PC
+boots from.
 
 GRUB loads it by multiboot. The one file is an ISO 9660 disc with an El Torito boot record and, in the disc's
 unused first sectors, a disk's boot record for the same GRUB, so that it can be written to a stick as it is.
@@ -15,7 +16,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .build import bound_kernel, build, loaded_by_multiboot, rom
+from .build import bound_kernel, build, has_multiboot_header, loaded_by_multiboot, rom
+from .rig import is_linux
 from .setup import provide
 from .util import BUILD, ROOT, UserError, progress, write_if_changed
 
@@ -28,15 +30,17 @@ TOOLS = {
 
 GRUB = Path("/usr/lib/grub/i386-pc")
 MODULES = ("biosdisk", "iso9660", "search", "search_fs_file", "normal", "test", "echo", "serial", "terminal",
-           "multiboot", "reboot", "halt")  # fmt: skip
+           "multiboot", "linux", "reboot", "halt")  # fmt: skip
 KERNEL = "vmi-any.elf"
+OWN = "kernel"
+"""What somebody's own kernel is called on the disc."""
 LABEL = "VMI"
 SECONDS = 3
 KEYS = "0123456789abdfghijklmnoqrstuvwxyz"
 """Of the menu's entries in their order; c and e are GRUB's own."""
 
-FIND = f"""\
-search --no-floppy --file --set=root /boot/{KERNEL}
+FIND = """\
+search --no-floppy --file --set=root /boot/grub/grub.cfg
 set prefix=($root)/boot/grub
 """
 
@@ -50,19 +54,49 @@ set timeout={SECONDS}
 set default=0
 """
 
-ENTRY = f"""
-menuentry '{{title}} ({{key}})' --hotkey={{key}} {{{{
+ENTRY = """
+menuentry '{title} ({key})' --hotkey={key} {{
     echo 'The kernel speaks on the first serial port, at 115200 baud.'
-    multiboot /boot/{KERNEL}{{options}}
-{{modules}}}}}}
+    {command} /boot/{kernel}{options}
+{modules}}}
 """
+
+
+def for_grub(text: str) -> str:
+    """A text that may stand on a command line of GRUB's configuration."""
+    if not text.isprintable() or set(text) & set("'\"\\$;{}|&<>"):
+        raise UserError(f"not for GRUB's command line: {text!r}", 2)
+    return text
+
+
+def loader(kernel: Path) -> str:
+    """GRUB's command that starts a kernel; an error if there is none."""
+    try:
+        head = kernel.read_bytes()
+    except OSError as error:
+        raise UserError(f"kernel {kernel}: {error.strerror}", 2) from None
+    if has_multiboot_header(head):
+        return "multiboot"
+    if is_linux(head):
+        return "linux"
+    raise UserError(
+        f"kernel {kernel}: expected a multiboot header in the first 8 KiB, or Linux's boot header; GRUB "
+        "starts no other kernels on a PC", 2,
+    )  # fmt: skip
+
+
+def own_menu(kernel: Path, append: str) -> str:
+    """GRUB's configuration for somebody's own kernel."""
+    tail = f" {for_grub(append)}" if append else ""
+    return MENU + ENTRY.format(
+        key=KEYS[0], title=for_grub(kernel.name), command=loader(kernel), kernel=OWN, options=tail, modules=""
+    )
 
 
 def menu(append: str) -> str:
     """GRUB's configuration: what the kernel finds by itself, then each provider by name, built in and as a
     module."""
-    if not append.isprintable() or set(append) & set("'\"\\$;{}|&<>"):
-        raise UserError(f"not for GRUB's command line: {append!r}", 2)
+    for_grub(append)
     entries = [("VMI sample kernel", "", "")]
     for name in loaded_by_multiboot():
         chosen = f" vmi.provider={name}"
@@ -72,7 +106,9 @@ def menu(append: str) -> str:
         ]
     tail = f" {append}" if append else ""
     return MENU + "".join(
-        ENTRY.format(key=key, title=title, options=options + tail, modules=modules)
+        ENTRY.format(
+            key=key, title=title, command="multiboot", kernel=KERNEL, options=options + tail, modules=modules
+        )
         for key, (title, options, modules) in zip(KEYS, entries, strict=False)
     )
 
@@ -94,16 +130,16 @@ def epoch() -> int:
     return int(date)
 
 
-def image(configuration: str, date: int) -> bytes:
-    """The disc, with GRUB configured so. The same bytes from the same kernels, GRUB and xorriso."""
+def image(configuration: str, date: int, files: Mapping[str, Path]) -> bytes:
+    """The disc, with GRUB configured so and these files in /boot. The same bytes from the same files, GRUB
+    and xorriso."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix=".iso-") as folder:
         find, tree, disc = (Path(folder) / name for name in ("find.cfg", "tree", "vmi.iso"))
         grub = tree / "boot/grub"
         grub.mkdir(parents=True)
-        shutil.copyfile(bound_kernel("sample"), tree / "boot" / KERNEL)
-        for name in loaded_by_multiboot():
-            shutil.copyfile(rom(name), tree / f"boot/{name}.rom")
+        for name, path in files.items():
+            shutil.copyfile(path, tree / "boot" / name)
         (grub / "grub.cfg").write_text(configuration)
         find.write_text(FIND)
         _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-d", str(GRUB), "-p", "/boot/grub", "-c", str(find),
@@ -119,13 +155,21 @@ def image(configuration: str, date: int) -> bytes:
         return disc.read_bytes()
 
 
-def iso(append: str, output: Path | None) -> int:
+def iso(append: str, output: Path | None, kernel: Path | None = None) -> int:
     """Make the disc and say what to do with it."""
-    configuration, date = menu(append), epoch()
-    provide(TOOLS)
-    build()
-    path = output or BUILD / "vmi.iso"
-    data = image(configuration, date)
+    date = epoch()
+    if kernel:
+        configuration, files = own_menu(kernel, append), {OWN: kernel}
+        provide(TOOLS)
+    else:
+        for_grub(append)
+        provide(TOOLS)
+        build()
+        configuration = menu(append)
+        files = {KERNEL: bound_kernel("sample")}
+        files |= {f"{name}.rom": rom(name) for name in loaded_by_multiboot()}
+    path = output or BUILD / (f"{kernel.stem}.iso" if kernel else "vmi.iso")
+    data = image(configuration, date, files)
     try:
         write_if_changed(path, data)
     except OSError as error:

@@ -44,6 +44,19 @@ class Hypercall:
     count: int
 
 
+@dataclass(frozen=True)
+class Workload:
+    """What a kernel does all day, and the hypercalls of all its rounds."""
+
+    name: str
+    rounds: int
+    hypercalls: int
+
+    @property
+    def per_round(self) -> float:
+        return self.hypercalls / self.rounds
+
+
 @dataclass
 class Report:
     """A console, understood."""
@@ -56,6 +69,7 @@ class Report:
     """What a kernel without a linked library bound itself to; said before its first line."""
     calls: list[Call] = field(default_factory=list)
     hypercalls: list[Hypercall] = field(default_factory=list)
+    workloads: list[Workload] = field(default_factory=list)
     result: dict[str, int] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     """Other comment lines by their first word."""
@@ -142,6 +156,11 @@ def _comment(report: Report, comment: str) -> None:
         values = dict(_PAIR.findall(rest))
         report.hypercalls.append(
             Hypercall(rest.split(" ", 1)[0], int(values["number"], 0), int(values["count"]))
+        )
+    elif word == "workload":
+        values = dict(_PAIR.findall(rest))
+        report.workloads.append(
+            Workload(rest.split(" ", 1)[0], int(values["rounds"]), int(values["hypercalls"]))
         )
     elif word == "result":
         report.result = {key: int(value) for key, value in _PAIR.findall(rest)}

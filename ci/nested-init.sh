@@ -4,7 +4,7 @@
 # The rig's part in the Linux that has KVM: one QEMU per run, and KVM's own counters around it.
 
 start() {
-    load_modules
+    load_modules /rig/modules
     mount -t debugfs debugfs /sys/kernel/debug
     uname -sr
     sed -n 's/^model name.*: /cpu /p' /proc/cpuinfo | head -n 1
@@ -14,34 +14,43 @@ start() {
     [ -c /dev/kvm ] || echo "no /dev/kvm"
 }
 
-# run_guest KERNEL, options: deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine)
-# arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output are
-# its ends) typed (file that is typed on the console).
+# run_guest, options: kernel deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine) modules (QEMU's
+# -initrd) arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output
+# are its ends) typed (file that is typed on the console after the guest's line `# input ready`) terminal (a TCP port
+# that is joined to the console).
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
-# Tags: exit (QEMU's status; 137 if it was killed), killed, counter (KVM's counters of this guest).
+# Answers: exit (QEMU's status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
+# of this guest).
 run_guest() {
     rm -f /run/status
     # Open for both, so that QEMU's standard input does not end when what is typed does.
     [ -p /run/input ] || mkfifo /run/input
     exec 5<>/run/input
     typist=
-    : >/run/console
-    exec 6</run/console
+    exec 6<"$console"
     [ -p /run/output ] || mkfifo /run/output
-    console </run/output &
+    show </run/output &
     exec 7>/run/output
+    if [ -n "$opt_terminal" ]; then
+        [ -p /run/terminal ] || mkfifo /run/terminal
+        exec 8<>/run/terminal
+        nc -l -p "$opt_terminal" </run/terminal >/run/input 7>&- &
+        terminal=$!
+    fi
     {
         # shellcheck disable=SC2086 # one word per argument
         timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
             -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} -monitor none -no-reboot \
-            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "/guests/$1" -append "$opt_append" <&5
+            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
+            ${opt_modules:+-initrd "$opt_modules"} <&5 >>"$console" 2>&1
         echo $? >/run/status
-    } >>/run/console 2>&1 7>&- &
+    } 2>/dev/null 7>&- 8>&- & # this shell's own word on a QEMU that is killed is nothing of the guest's
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
     # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
     counters=
+    stopped=
     while [ ! -f /run/status ]; do
         for folder in /sys/kernel/debug/kvm/*-*; do
             if [ -z "$counters" ] && [ -f "$folder/exits" ]; then
@@ -51,19 +60,33 @@ run_guest() {
         done
         if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
             # By a file descriptor of its own: QEMU makes its standard input one that does not block.
-            cat "/guests/$opt_typed" >/run/input 7>&- &
+            cat "$opt_typed" >/run/input 7>&- &
             typist=$!
         fi
-        cat <&6 >&7
+        if [ -z "$stopped" ] && [ -f /run/stop ]; then
+            stopped=yes
+            killall -KILL qemu
+        fi
+        pass_on
         usleep 20000
     done 2>/dev/null
-    cat <&6 >&7
+    pass_on
     exec 6<&- 7>&-
     [ -z "$typist" ] || kill "$typist" 2>/dev/null
+    if [ -n "$opt_terminal" ]; then
+        # nc has what is left in the pipe, if anybody has come to read it.
+        usleep 200000
+        kill "$terminal" 2>/dev/null
+        exec 8>&-
+    fi
     exec 5>&-
     wait
     status=$(cat /run/status)
-    [ "$status" != 137 ] || say killed "after ${opt_deadline:-60} s"
+    if [ -n "$stopped" ]; then
+        say stopped "as asked"
+    elif [ "$status" = 137 ]; then
+        say killed "after ${opt_deadline:-60} s"
+    fi
     if [ -n "$counters" ]; then
         for counter in "$counters"/*; do
             [ ! -f "$counter" ] || echo "${counter##*/} $(cat "$counter")"
@@ -71,4 +94,13 @@ run_guest() {
         exec 4<&-
     fi
     say exit "$status"
+}
+
+# pass_on: what the guest has written since, to those who look.
+pass_on() {
+    if [ -n "$opt_terminal" ]; then
+        cat <&6 | tee /run/terminal >&7
+    else
+        cat <&6 >&7
+    fi
 }

@@ -15,15 +15,17 @@ import platform
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import initramfs, probe
+from .control import Control
 from .rig import (
     COUNTING,
     DEBUG_EXIT,
     QEMU_END,
+    STOPPED,
     ControlSession,
     Guest,
     LinuxRig,
@@ -31,14 +33,14 @@ from .rig import (
     Machine,
     Outcome,
     Session,
-    boot,
+    module_list,
     qemu_end,
+    qemu_modules,
     run_machine,
 )  # fmt: skip
 from .util import ROOT, UserError
 
 if TYPE_CHECKING:
-    from .guest import GuestStrategy
     from .ktap import Report
 
 QEMU = "qemu-system-x86_64"
@@ -50,6 +52,11 @@ FIRMWARE = {
     "seabios": ("bios-256k.bin", "bios.bin"),
 }
 PROBE_SECONDS = 5
+
+WITHOUT_VAPIC = "-global kvm-apic.vapic=off"
+"""An argument of QEMU in the rig. Else it reads and writes back the state of a guest that writes its task
+priority, with a TSS for which the emulated SVM ends its machine at the next way into the kernel
+(`fatal: invalid tss type`, QEMU 7.2)."""
 
 UART, VIRTIO = "16550", "virtio"
 CONSOLES = {
@@ -86,7 +93,7 @@ class HostSession(Session):
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
                    *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
-                   *options["arguments"].split()),
+                   *qemu_modules(guest), *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
 
@@ -94,34 +101,52 @@ class HostSession(Session):
 class NestedSession(ControlSession):
     """In the nested rig. Evidence: `counter` (KVM's own exit counters of this guest)."""
 
-    def __init__(self, rig: NestedRig, strategy: GuestStrategy) -> None:
-        super().__init__(strategy, rig.backend)
+    def __init__(self, rig: NestedRig, control: Control) -> None:
+        super().__init__(control)
         self.rig = rig
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         options = self.rig.options(guest)
+        options["arguments"] += f" {WITHOUT_VAPIC}"
+        folder = self.control.folder()
         if guest.option_rom:
-            options["arguments"] += f" -option-rom /guests/{guest.option_rom.name}"
+            options["arguments"] += f" -option-rom {self.control.put(guest.option_rom, folder)}"
+        if guest.modules:
+            places = [(self.control.put(path, folder), words) for path, words in guest.modules]
+            options["modules"] = module_list(places)
         console = options["console"]
-        frames, seconds = self.run_kernel(guest, {**options, "console": CONSOLES[console]}, live)
-        hung = "killed" in frames
-        clean, end, advice = qemu_end(None if hung else int(frames["exit"][0]))
+        answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
+        frames = answer.frames
+        if "stopped" in frames:
+            clean, end, advice = STOPPED
+        else:
+            clean, end, advice = qemu_end(None if "killed" in frames else int(frames["exit"][0]))
         command = shlex.join(
             [QEMU, "-accel", "kvm", "-machine", options["machine"],
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
              "-display", "none", *CONSOLES_ELSEWHERE[console].split(), *QEMU_END,
-             *options["arguments"].split(), "-kernel", str(guest.kernel), "-append", options["append"]]
+             *self.rig.options(guest)["arguments"].split(), *qemu_modules(guest),
+             "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(
-            guest, "\n".join(frames.get("console", [])), clean, end, advice, seconds,
-            f"in the nested rig: {command}", self.strategy.log, frames,
+            guest, "\n".join(lines), clean, end, advice, answer.seconds,
+            f"in the nested rig: {command}", self.log, frames,
         )  # fmt: skip
+
+
+def qemu_program(name: str) -> Path:
+    """QEMU's own binary; Debian 12 has a wrapper script in the place of some."""
+    for place in (f"/usr/libexec/{name}", f"/usr/bin/{name}"):
+        if os.path.isfile(place) and Path(place).read_bytes()[:4] == b"\x7fELF":
+            return Path(place)
+    raise UserError(f"{name}: not found; ./vmi setup installs it")
 
 
 class NestedRig(LinuxRig):
     """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for
     the nested rig alone, `console`: `16550` or `virtio`."""
 
+    own_lines = re.compile(r"qemu(-system-\w+)?: ")
     option_roms = True
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
@@ -187,19 +212,13 @@ class NestedRig(LinuxRig):
         ).rstrip()
 
     def _qemu_files(self) -> tuple[Path, list[tuple[str, Path]]]:
-        """QEMU's binary (Debian 12 has a wrapper script in its place) and its firmware."""
-        for place in (f"/usr/libexec/{QEMU}", f"/usr/bin/{QEMU}"):
-            if os.path.isfile(place) and Path(place).read_bytes()[:4] == b"\x7fELF":
-                binary = Path(place)
-                break
-        else:
-            raise UserError(f"{QEMU}: not found; ./vmi setup installs it")
+        """QEMU's binary and its firmware."""
         files = [
             (f"/usr/share/{folder}/{name}", Path(f"/usr/share/{folder}/{name}"))
             for folder, names in FIRMWARE.items()
             for name in names
         ]
-        return binary, [(place, path) for place, path in files if path.is_file()]
+        return qemu_program(QEMU), [(place, path) for place, path in files if path.is_file()]
 
     def inputs(self) -> list[Path]:
         binary, firmware = self._qemu_files()
@@ -239,29 +258,22 @@ class NestedRig(LinuxRig):
         return []
 
     @contextlib.contextmanager
-    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+    def session(self, logs: Path) -> Iterator[Session]:
         if not self.refusal:
             yield HostSession(self, logs)
             return
-        name = f"{self.backend}-rig"
-        with self.with_guests(kernels) as initrd:
-            machine = Machine(
-                qemu=QEMU,
-                machine="pc",
-                cpu=OUTER_CPU,
-                memory="1024M",
-                kernel=self.image.linux,
-                append="console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check",
-                extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
-                       "-serial", f"file:{(logs / f'{name}.kernel.log').absolute()}",
-                       "-initrd", str(initrd)),
-            )  # fmt: skip
-            self.report(f"booting the {self.backend} rig")
-            logs.mkdir(parents=True, exist_ok=True)
-            with boot(machine, name, logs, 3600) as strategy:
-                session = NestedSession(self, strategy)
-                said = session.start(180)
-                if any("no /dev/kvm" in line for line in said.get("start", [])):
-                    raise UserError(f"the nested rig has no /dev/kvm; log: {strategy.log}")
-                yield session
-                session.send("end")
+        kernel_log = logs / f"{self.backend}-rig.kernel.log"
+        machine = Machine(
+            qemu=QEMU,
+            machine="pc",
+            cpu=OUTER_CPU,
+            memory="1024M",
+            kernel=self.image.linux,
+            append="console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check",
+            extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
+                   "-serial", f"file:{kernel_log.absolute()}", "-initrd", str(self.image.initramfs)),
+        )  # fmt: skip
+        with self.control(machine, logs, 180) as (control, said):
+            if any("no /dev/kvm" in line for line in said.get("start", [])):
+                raise UserError(f"the nested rig has no /dev/kvm; log: {control.strategy.log}")
+            yield NestedSession(self, control)

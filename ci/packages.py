@@ -9,9 +9,12 @@ own sources and unpacked into the cache. None of it needs root.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fnmatch
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -20,9 +23,13 @@ from functools import partial
 from pathlib import Path
 
 from .cache import kept
-from .util import Progress, UserError, cache_dir, locked, remembered, write_if_changed
+from .util import Progress, UserError, cache_dir, locked, remembered, tied, write_if_changed
 
 SYSTEM_LISTS = Path("/var/lib/apt/lists")
+
+
+LISTS_SIZE = 256 << 20
+"""Room for a distribution's package lists, with what apt needs to unpack them."""
 
 
 class DownloadError(UserError):
@@ -38,6 +45,12 @@ class Package:
     version: str
     size: int
     sha256: str
+
+
+def need_room(folder: Path, size: int) -> None:
+    """OSError if there is less room than that."""
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, {size >> 20} MiB are needed", str(folder))
 
 
 def parse_depends(text: str) -> dict[str, list[str]]:
@@ -104,8 +117,9 @@ class Apt:
         program, *arguments = command
         try:
             done = subprocess.run(
-                [program, *self.options, *arguments], cwd=cwd, capture_output=True, text=True, check=False
-            )
+                [program, *self.options, *arguments], cwd=cwd, capture_output=True, text=True, check=False,
+                preexec_fn=tied(),
+            )  # fmt: skip
         except FileNotFoundError:
             raise UserError(f"{program}: not found; the rigs need Debian's or Ubuntu's apt") from None
         if done.returncode:
@@ -124,6 +138,8 @@ class Apt:
             "-o", f"Dir::Cache={state}",
             "-o", "Dir::Etc::SourceParts=/etc/apt/sources.list.d",
         ]  # fmt: skip
+        # Without room apt does not end.
+        need_room(state, LISTS_SIZE)
         self.report("fetching package lists into the cache")
         self._run("apt-get", "update")
 
@@ -141,6 +157,7 @@ class Apt:
 
     def download(self, package: Package, folder: Path) -> Path:
         """Download one .deb into `folder` and check its hash."""
+        need_room(folder, package.size)
         try:
             self._run("apt-get", "download", "-q", f"{package.name}={package.version}", cwd=folder)
         except UserError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vmigen.backends import RESERVED_NAMES
+from vmigen.render import architectures
 
 from . import ktap
 from .backends import backends
@@ -189,7 +190,7 @@ def new_backend(name: str, parent: str, hypercall: str) -> int:
     known = backends()
     if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
         raise UserError(f"{name}: expected lower-case letters and digits, a letter first", 2)
-    if name in RESERVED_NAMES:
+    if name in RESERVED_NAMES or name in architectures():
         raise UserError(f"name '{name}' is reserved; choose another", 2)
     folder = ROOT / "backends" / name
     if folder.exists():
@@ -271,7 +272,7 @@ def _runs(name: str) -> dict[str, ktap.Report]:
     rig.prepare()
     image = kernels("conformance")[name]
     reports = {}
-    with rig.steady_session([image], RESULTS / "check") as session:
+    with rig.steady_session(RESULTS / "check") as session:
         for configuration in own:
             progress(f"conformance of {configuration.name}")
             guest = Guest(

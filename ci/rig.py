@@ -23,15 +23,19 @@ import re
 import shlex
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import initramfs, packages
 from .backends import backends
 from .cache import kept
+from .console import lines as console_lines
+from .control import TERMINAL_PORT, Answer, Control, RigSilent, channel
+from .control import options as option_lines
 from .util import ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
@@ -39,15 +43,11 @@ if TYPE_CHECKING:
     from .ktap import Report
     from .witness import Hypercall
 
-Live = Callable[[str], None]
+Live = Callable[[str], object]
+"""Gets a guest's console line by line; the guest is stopped once it returns something true."""
 
 LIMITED_KERNEL = "unpaged"
 """What a limited configuration can still boot."""
-
-NUDGE_SECONDS = 3.0
-"""After so much silence of a running guest its rig gets an empty line. QEMU's TCG now and then loses an
-interrupt request that comes while it enters or leaves a nested guest, the rig's kernel with it its tick, and
-any further interrupt makes the local APIC ask again; the serial port's is one."""
 
 UNUSED_SECONDS = 3 * 86400
 """An image that nobody has wanted for this long goes when a new one is made."""
@@ -72,8 +72,12 @@ class Guest:
     options: Mapping[str, str] = field(default_factory=dict)
     """What only this rig understands, for example another CPU model."""
     typed: Path | None = None
-    """What is typed on the guest's console after its line `# input ready`. The session is opened with this
-    file among its kernels."""
+    """What is typed on the guest's console after its line `# input ready`."""
+    terminal: Terminal | None = None
+    """What is joined to the guest's console from its first line on."""
+    modules: Sequence[tuple[Path, str]] = ()
+    """Files that are loaded with the kernel, each with its arguments; of a Linux kernel the first is its
+    initial RAM disk."""
     option_rom: Path | None = None
     """A ROM that the machine's firmware finds; only where `Rig.option_roms`."""
     witness: bool = False
@@ -114,10 +118,29 @@ class Configuration:
     """Why whole kernels cannot run in this way here; empty if they can. Tests of whole kernels leave a
     limited configuration out."""
 
+    wide_options: Mapping[str, str] | None = None
+    """Options of 64-bit kernels, which are not limited then; None if theirs are the same."""
+
+    bound_append: str = ""
+    """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
+    does so by itself."""
+
     @property
     def kernel(self) -> str:
         """The kernel of the figure's row."""
         return LIMITED_KERNEL if self.limited else "sample"
+
+
+class Terminal(abc.ABC):
+    """The other end of a guest's console."""
+
+    @abc.abstractmethod
+    def read(self) -> bytes:
+        """Waits for what is typed next; nothing at its end."""
+
+    @abc.abstractmethod
+    def write(self, data: bytes) -> None:
+        """Takes what the guest writes, byte for byte."""
 
 
 class Session(abc.ABC):
@@ -128,31 +151,28 @@ class Session(abc.ABC):
         """Run one guest to its end or deadline; `live` gets its console line by line."""
 
 
-class RigSilent(UserError):
-    """A rig's own hypervisor or emulator stands still; nothing is said about the guest."""
-
-
 class SteadySession(Session):
     """A session that is opened anew, and its guest run again, once, if the rig itself falls silent: emulated
     processors have been seen to lose an interrupt of the rig's own kernel. A guest that hangs is another
     matter: the rig ends it and lives on."""
 
-    def __init__(self, rig: Rig, kernels: Sequence[Path], logs: Path) -> None:
+    def __init__(self, rig: Rig, logs: Path) -> None:
         self.rig = rig
-        self.kernels = kernels
         self.logs = logs
         self.stack = contextlib.ExitStack()
         self.session = self._open()
 
     def _open(self) -> Session:
         self.stack.close()
-        return self.stack.enter_context(self.rig.session(self.kernels, self.logs))
+        return self.stack.enter_context(self.rig.session(self.logs))
 
     @property
     def broken(self) -> str:
         return str(getattr(self.session, "broken", ""))
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        if self.broken:  # by a guest before
+            self.session = self._open()
         try:
             return self.session.run(guest, live)
         except RigSilent as silence:
@@ -177,20 +197,26 @@ class Rig(abc.ABC):
     other_consoles: Mapping[str, int] = {}
     """What else a guest's console can be (its option `console`), and how many KiB that carries in a test's
     time, each way."""
+    own_lines = re.compile("(?!)")
+    """How lines begin that the hypervisor itself writes on a guest's console; by default it writes none."""
     option_roms = False
     """Whether guests can be given one (`Guest.option_rom`)."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
 
+    hypercall_goals: Mapping[str, int] = {}
+    """How many hypercalls a round of a workload of the sample kernel may take at most, by its name, where
+    the backend sets itself a goal."""
+
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend
         self.report = report
 
     @contextlib.contextmanager
-    def steady_session(self, kernels: Sequence[Path], logs: Path) -> Iterator[SteadySession]:
+    def steady_session(self, logs: Path) -> Iterator[SteadySession]:
         """`session`, opened anew where the rig itself falls silent."""
-        session = SteadySession(self, kernels, logs)
+        session = SteadySession(self, logs)
         try:
             yield session
         finally:
@@ -209,10 +235,8 @@ class Rig(abc.ABC):
         """What guests run on, component by component, with versions; after `prepare`."""
 
     @abc.abstractmethod
-    def session(
-        self, kernels: Sequence[Path], logs: Path
-    ) -> contextlib.AbstractContextManager[Session]:
-        """Open the rig with these kernels at hand; logs go to the folder `logs`."""
+    def session(self, logs: Path) -> contextlib.AbstractContextManager[Session]:
+        """Open the rig; logs go to the folder `logs`."""
 
     def count_instructions(self) -> bool:
         """After `prepare`: whether guests' time-stamp counters count instructions, with `instruction_counter`
@@ -308,13 +332,6 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
         target.cleanup()
 
 
-def is_wide(kernel: Path) -> bool:
-    """Whether a kernel wants a 64-bit processor: an ELF file of that class."""
-    with open(kernel, "rb") as file:
-        head = file.read(5)
-    return head == b"\x7fELF\2"
-
-
 STATUS = {0x10: "pass", 0x11: "fail", 0x12: "panic", 0x13: "refused"}
 """What a kernel writes to isa-debug-exit: VMI_STATUS_* of the specification."""
 
@@ -333,15 +350,59 @@ def qemu_end(code: int | None, shutdown: str = "") -> tuple[bool, str, str]:
         return False, "hung: stopped at its deadline", "the last lines show how far it came"
     if code > 1 and code & 1:
         status = code >> 1
-        return status == 0x10, f"exit status {status:#x} ({STATUS.get(status, 'unknown')})", (
-            "" if status == 0x10 else "the console says which check failed or why it stopped"
+        return (
+            status == 0x10,
+            f"exit status {status:#x} ({STATUS.get(status, 'unknown')})",
+            ("" if status == 0x10 else "the console says which check failed or why it stopped"),
         )
     if code == 0:
         how = f" ({shutdown})" if shutdown else ""
-        return False, f"machine reset or powered off without a status{how}", (
-            "a reset is most often a triple fault: a fault before the kernel's own traps are set up"
+        return (
+            False,
+            f"machine reset or powered off without a status{how}",
+            ("a reset is most often a triple fault: a fault before the kernel's own traps are set up"),
         )
     return False, f"QEMU exited with {code}", "QEMU itself failed; its message is in the log"
+
+
+STOPPED = (False, "stopped while it ran, as asked", "what was waited for came before its end")
+
+XLF_KERNEL_64 = 1
+
+
+def is_linux(kernel: bytes) -> bool:
+    """Whether a kernel is a bzImage of Linux (Documentation/arch/x86/boot.rst: `HdrS` at 0x202)."""
+    return kernel[0x202:0x206] == b"HdrS"
+
+
+def is_wide(kernel: Path) -> bool:
+    """Whether a kernel wants a 64-bit processor: an ELF file of that class, or a bzImage that says so (the
+    same: protocol at 0x206, xloadflags at 0x236)."""
+    with open(kernel, "rb") as file:
+        head = file.read(0x240)
+    if head[:4] == b"\x7fELF":
+        return head[4:5] == b"\2"
+    if not is_linux(head) or int.from_bytes(head[0x206:0x208], "little") < 0x20C:
+        return False
+    return bool(head[0x236] & XLF_KERNEL_64)
+
+
+def options_for(configuration: Configuration, kernel: Path) -> tuple[dict[str, str], str]:
+    """A kernel's options in a configuration, and why that is limited for it; a 64-bit kernel's may differ."""
+    if is_wide(kernel) and configuration.wide_options is not None:
+        return dict(configuration.wide_options), ""
+    return dict(configuration.options), configuration.limited
+
+
+def module_list(modules: Sequence[tuple[str, str]]) -> str:
+    """QEMU's argument of -initrd: files, each with its words; a comma in a name is doubled."""
+    return ",".join(f"{path} {words}".rstrip().replace(",", ",,") for path, words in modules)
+
+
+def qemu_modules(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest's modules."""
+    files = [(str(path.absolute()), words) for path, words in guest.modules]
+    return ("-initrd", module_list(files)) if files else ()
 
 
 def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -> Outcome:
@@ -353,11 +414,14 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
     log = logs / f"{guest.name}.console.log"
     code: int | None = None
     shutdown = ""
+    stopped = joined = False
     started = time.monotonic()
     try:
         with boot(machine, guest.name, logs, guest.deadline) as strategy:
             command = shlex.join(strategy.qemu.command)
-            while True:
+            if guest.terminal:
+                strategy.tap = guest.terminal.write
+            while not stopped:
                 try:
                     line = strategy.line(strategy.left())
                 except TimeoutError:
@@ -367,104 +431,65 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                     shutdown = strategy.qemu.shutdown_reason()
                     break
                 lines.append(line)
+                if guest.terminal and not joined:
+                    joined = True
+                    threading.Thread(target=_type, args=(guest.terminal, strategy), daemon=True).start()
                 if guest.typed and line.startswith("# input ready"):
                     with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
                         strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
-                if live:
-                    live(line)
+                stopped = bool(live and live(line))
             lines += [rest] if (rest := strategy.rest()) else []
             if code and not code & 1:
                 lines += strategy.qemu.errors().splitlines()
-        clean, end, advice = qemu_end(code, shutdown)
+        clean, end, advice = STOPPED if stopped else qemu_end(code, shutdown)
     except ExecutionError as error:
         clean, end = False, str(error.msg)
-        advice = "QEMU would not run this kernel: is it an i386 multiboot ELF?"
+        advice = "QEMU would not run this kernel: is it an i386 multiboot ELF, or a Linux kernel?"
     return Outcome(guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command, log)
 
 
-def frame(line: str) -> tuple[str, str]:
-    """A line of a rig's second serial port as tag and text; no tag if it is not the rig's (firmware and
-    the kernel's early console may write there too)."""
-    tag, _, text = line.partition(" ")
-    return (tag[1:], text) if tag.startswith("@") else ("", line)
+def _type(terminal: Terminal, strategy: GuestStrategy) -> None:
+    """What is typed at a terminal, as long as the machine takes it."""
+    with contextlib.suppress(OSError, TimeoutError, ValueError):
+        while data := terminal.read():
+            strategy.qemu.feed(data, strategy.left())
 
 
 class ControlSession(Session):
-    """The host's end of ci/rig-init.sh's protocol on the rig's second serial port."""
+    """In a rig that is a machine of its own."""
 
-    def __init__(self, strategy: GuestStrategy, name: str) -> None:
-        self.strategy = strategy
-        self.name = name
-        self.broken = ""
+    def __init__(self, control: Control) -> None:
+        self.control = control
 
-    def start(self, seconds: float) -> dict[str, list[str]]:
-        """Wait until the rig is up; what it said on the way."""
-        return self._collect("ready", seconds, None)
+    @property
+    def broken(self) -> str:
+        return self.control.broken
 
-    def _collect(self, last: str, seconds: float, live: Live | None) -> dict[str, list[str]]:
-        """Frames by tag, up to the frame `last`."""
-        frames: dict[str, list[str]] = {}
-        deadline = time.monotonic() + seconds
-        while True:
-            left = deadline - time.monotonic()
-            silent = False
-            try:
-                line = self.strategy.line(max(0.1, min(left, NUDGE_SECONDS)))
-            except TimeoutError:
-                if left > NUDGE_SECONDS:
-                    if last == "done":
-                        self.send("")
-                    continue
-                line, silent = None, True
-                self.broken = f"the {self.name} rig has not answered for {seconds:g} s"
-                self._where()
-            if line is None:
-                self.broken = self.broken or f"the {self.name} rig has ended by itself"
-                tail = self.strategy.console().splitlines()[-40:]
-                kind = RigSilent if silent else UserError
-                raise kind("\n".join([self.broken, *tail, f"(whole log: {self.strategy.log})"]))
-            tag, text = frame(line)
-            if not tag:
-                continue
-            frames.setdefault(tag, []).append(text)
-            if tag == "console" and live:
-                live(text)
-            if tag == last:
-                return frames
-
-    def _where(self) -> None:
-        """Leave beside the log what the rig's processors are doing, for whoever looks into its silence."""
-        with contextlib.suppress(Exception):  # the machine may be past answering; the silence is reported
-            said = self.strategy.qemu.monitor_command(
-                "human-monitor-command", {"command-line": "info registers -a"}
-            )
-            self.strategy.log.with_suffix(".registers").write_text(str(said))
-
-    def send(self, line: str) -> None:
-        if not line.isprintable():
-            raise UserError(f"not printable, so not for a rig: {line!r}", 2)
-        self.strategy.qemu.sendline(line)
+    @property
+    def log(self) -> Path:
+        return self.control.strategy.log
 
     def run_kernel(
-        self, guest: Guest, options: Mapping[str, str], live: Live | None
-    ) -> tuple[dict[str, list[str]], float]:
-        """Run a guest in the rig; the frames it gave and the seconds it took."""
-        if self.broken:
-            raise UserError(self.broken)
-        for key, value in {
+        self, guest: Guest, folder: Path, options: Mapping[str, str], live: Live | None
+    ) -> tuple[Answer, list[str]]:
+        """Run a guest in the rig, with what it needs in a folder of the channel; the rig's answer and the
+        guest's console."""
+        values = {
+            "kernel": self.control.put(guest.kernel, folder),
             "deadline": f"{guest.deadline:.0f}",
             "append": guest.append,
             "cpus": str(guest.cpus),
             "memory": str(guest.memory_mib),
-            **({"typed": guest.typed.name} if guest.typed else {}),
+            **({"typed": self.control.put(guest.typed, folder)} if guest.typed else {}),
+            **({"terminal": str(TERMINAL_PORT)} if guest.terminal else {}),
             **options,
-        }.items():
-            self.send(f"set {key} {value}")
-        started = time.monotonic()
-        self.send(f"run {guest.kernel.name}")
+        }
+        (folder / "options").write_text(option_lines(values))
         # The rig itself keeps the guest's deadline; if it is late by more than this, it is lost.
-        frames = self._collect("done", guest.deadline * 1.5 + 30, live)
-        return frames, time.monotonic() - started
+        answer = self.control.run("run", folder, guest.deadline * 1.5 + 30, live, guest.terminal)
+        console = console_lines(answer.console)
+        shutil.rmtree(folder)
+        return answer, console
 
 
 @dataclass(frozen=True)
@@ -481,6 +506,16 @@ class Image:
     @property
     def linux(self) -> Path:
         return self.folder / "vmlinuz"
+
+
+SCRIPTS = {"rig-init.sh": "/init", "rig-protocol.sh": "/rig/protocol.sh"}
+"""Of every rig, and where it has them."""
+
+CHANNEL_MODULES = ("virtio-pci", "9pnet-virtio", "9p", "virtio-net")
+CHANNEL_PATHS = (
+    "*/drivers/virtio/*", "*/drivers/net/virtio_net.ko*", "*/drivers/net/net_failover.ko*",
+    "*/net/core/failover.ko*", "*/net/9p/*", "*/fs/9p/*", "*/fs/netfs/*", "*/fs/fscache/*",
+)  # fmt: skip
 
 
 class LinuxRig(Rig):
@@ -507,7 +542,7 @@ class LinuxRig(Rig):
     image: Image
 
     def selection(self) -> packages.Selection:
-        kernel_files = ("./boot/vmlinuz*", "*/modules.builtin", *self.module_paths)
+        kernel_files = ("./boot/vmlinuz*", "*/modules.builtin", *CHANNEL_PATHS, *self.module_paths)
         return packages.Selection(
             roots=(*self.roots, "linux-image-amd64", "busybox-static"),
             follow=(*self.follow, "linux-image-"),
@@ -556,7 +591,7 @@ class LinuxRig(Rig):
     def _key(self, chosen: Sequence[packages.Package]) -> str:
         """A hash of everything that goes into the image."""
         sources = [
-            *(ROOT / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", "rig-init.sh")),
+            *(ROOT / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", *SCRIPTS)),
             self.init or self.folder / "rig-init.sh",
             Path(inspect.getfile(self.fill)),
         ]
@@ -575,12 +610,15 @@ class LinuxRig(Rig):
     def _build(self, folder: Path, trees: list[Path]) -> dict[str, str]:
         kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
         archive = initramfs.Archive()
-        archive.program("/init", ROOT / "ci/rig-init.sh")
+        for script, place in SCRIPTS.items():
+            archive.program(place, ROOT / "ci" / script)
         archive.file("/rig/backend.sh", (self.init or self.folder / "rig-init.sh").read_bytes())
-        for number, (name, data) in enumerate(initramfs.modules(kernel, self.modules)):
-            archive.file(f"/rig/modules/{number}-{name}.ko", data)
-            if name in self.module_parameters:
-                archive.file(f"/rig/modules/{number}-{name}.ko.args", self.module_parameters[name].encode())
+        for part, names in {"channel": CHANNEL_MODULES, "modules": self.modules}.items():
+            for number, (name, data) in enumerate(initramfs.modules(kernel, names)):
+                place = f"/rig/{part}/{number:02}-{name}.ko"
+                archive.file(place, data)
+                if name in self.module_parameters:
+                    archive.file(f"{place}.args", self.module_parameters[name].encode())
         archive.program("/bin/busybox", packages.find(trees, "bin/busybox"))
         archive.link("/bin/sh", "busybox")
         archive.device("/dev/console", 5, 1)
@@ -592,17 +630,24 @@ class LinuxRig(Rig):
         return versions
 
     @contextlib.contextmanager
-    def with_guests(self, kernels: Sequence[Path]) -> Iterator[Path]:
-        """The image's archive followed by one that holds the kernels; gone afterwards."""
-        archive = initramfs.Archive()
-        for kernel in kernels:
-            archive.program(f"/guests/{kernel.name}", kernel)
-        with tempfile.TemporaryDirectory(prefix="vmi-rig-") as folder:
-            path = Path(folder) / "rig.cpio"
-            with open(path, "wb") as file, open(self.image.initramfs, "rb") as base:
-                shutil.copyfileobj(base, file)
-                file.write(archive.finish())
-            yield path
+    def control(
+        self, machine: Machine, logs: Path, seconds: float
+    ) -> Iterator[tuple[Control, dict[str, list[str]]]]:
+        """Boot the rig's machine, with a channel added; its control, and what it said until it was ready."""
+        from labgrid.driver.exception import ExecutionError
+
+        self.report(f"booting the {self.backend} rig")
+        logs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="vmi-rig-") as share:
+            machine = replace(machine, extra=(*machine.extra, *channel(Path(share))))
+            with contextlib.ExitStack() as stack:
+                try:
+                    strategy = stack.enter_context(boot(machine, f"{self.backend}-rig", logs, 3600))
+                except ExecutionError as error:
+                    raise UserError(f"the {self.backend} rig's machine: {error.msg}") from None
+                control = Control(strategy, self.backend, Path(share))
+                said = control.start(seconds)
+                yield control, said
 
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .status import Step, shown
 from .util import ROOT, UserError, locked, progress
 
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
 STAMP = VENV / "vmi-setup"
+LOG = ROOT / "results/setup.log"
 
 # A program in PATH, or a file (a shell pattern), and the package that brings it. No hypervisor and no
 # kernel is among them: rigs unpack those into the cache.
@@ -46,6 +50,10 @@ SYSTEM = {
 
 # What only the tests use.
 FOR_TESTS = {
+    "/usr/bin/rustc": "rustc",
+    "/usr/lib/rustlib/src/rust/library/core/src/lib.rs": "rust-src",
+    "bindgen": "bindgen",
+    "cargo": "cargo",
     "chromium": "chromium",
     "cmake": "cmake",
     "/usr/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a": "libclang-rt-dev",
@@ -77,6 +85,24 @@ def provide(needs: Mapping[str, str]) -> None:
             raise UserError(f"installed, but not found afterwards: {' '.join(still)}")
 
 
+def logged(command: Sequence[str], what: str) -> str:
+    """Run a package manager with all that it says in a log; what it said if it failed, else nothing."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with shown(Step("setup", what)), open(LOG, "a+", encoding="utf-8", errors="replace") as log:
+        log.write(f"$ {shlex.join(command)}\n")
+        log.flush()
+        begin = log.tell()
+        # sudo asks for its password at the terminal itself.
+        status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+        log.seek(begin)
+        return (log.read().strip() or f"exit status {status}") if status else ""
+
+
+def failed(command: str, said: str) -> UserError:
+    """An error of a package manager, with what it said."""
+    return UserError(f"{command} failed:\n{said}\n(everything: {LOG.relative_to(ROOT)})")
+
+
 def install_system(packages: list[str]) -> None:
     """Install Debian packages, as root or through sudo."""
     if not shutil.which("apt-get"):
@@ -84,16 +110,19 @@ def install_system(packages: list[str]) -> None:
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     if sudo and not shutil.which("sudo"):
         raise UserError(f"as root: apt-get install --no-install-recommends {' '.join(packages)}")
-    progress(f"installing system packages{' (sudo asks for it)' if sudo else ''}: {' '.join(packages)}")
+    for line in textwrap.wrap(
+        f"installing system packages{' (sudo asks for it)' if sudo else ''}: {' '.join(packages)}", 94,
+        break_on_hyphens=False,
+    ):  # fmt: skip
+        progress(line)
     install = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
                "--no-install-recommends", *packages]  # fmt: skip
     # Package lists may be missing or older than the archive: refresh them once if it fails.
-    first = subprocess.run(install, stdout=sys.stderr, check=False)
-    if first.returncode:
+    if logged(install, "installing system packages"):
         progress("refreshing apt's package lists")
-        subprocess.run([*sudo, "apt-get", "update", "-qq"], stdout=sys.stderr, check=False)
-        if subprocess.run(install, stdout=sys.stderr, check=False).returncode:
-            raise UserError(f"apt-get install {' '.join(packages)} failed; its messages are above")
+        logged([*sudo, "apt-get", "update", "-qq"], "refreshing apt's package lists")
+        if said := logged(install, "installing system packages"):
+            raise failed(f"apt-get install {' '.join(packages)}", said)
 
 
 def install_python() -> None:
@@ -102,13 +131,13 @@ def install_python() -> None:
     if not pip.exists() or subprocess.run([VENV / "bin/python", "-c", ""], check=False).returncode:
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
         progress(f"making .venv with {python}")
-        if subprocess.run([python, "-m", "venv", "--clear", VENV], check=False).returncode:
-            raise UserError(f"{python} -m venv failed; its message is above")
+        if said := logged([python, "-m", "venv", "--clear", str(VENV)], "making .venv"):
+            raise failed(f"{python} -m venv", said)
     count = sum(1 for line in REQUIREMENTS.read_text().splitlines() if line and line[0] != "#")
     progress(f"installing {count} Python packages into .venv (requirements.txt)")
     command = [str(pip), "install", "--quiet", "--disable-pip-version-check", "-r", str(REQUIREMENTS)]
-    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-        raise UserError("pip install -r requirements.txt failed; its message is above")
+    if said := logged(command, "installing Python packages"):
+        raise failed("pip install -r requirements.txt", said)
 
 
 def key() -> str:

@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from . import figure
 from .boot import choose
-from .build import build
+from .build import build, build_all
 from .lava import signal
 from .lint import results as lint_results
 from .rig import discover
+from .status import Step, at_terminal, shown
 from .util import RESULTS, ROOT, progress, tied
 
 JUNIT = RESULTS / "junit.xml"
+LOG = RESULTS / "test/pytest.log"
 
 
 def workers() -> list[str]:
@@ -27,34 +33,119 @@ def workers() -> list[str]:
 
 
 def pytest(arguments: Sequence[str], skip: Sequence[str]) -> int:
-    """Run pytest as a child, with its own output."""
+    """Run pytest as a child: with its own output where somebody chose tests, else with a line of how far it
+    is and its output in a file, of which failures are shown."""
     RESULTS.mkdir(exist_ok=True)
     JUNIT.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", f"--junitxml={JUNIT}", "-o", "junit_logging=all"]
-    command += arguments or workers()
     environment = {**os.environ, "VMI_SKIP": " ".join(skip)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, preexec_fn=tied()) as child:
+    if arguments:
+        chosen = [*command, *arguments]
+        with subprocess.Popen(chosen, cwd=ROOT, env=environment, text=True, preexec_fn=tied()) as child:
+            return ended(child)
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    step = Tests("tests", "collecting")
+    with (
+        shown(step),
+        open(LOG, "w", encoding="utf-8") as log,
+        subprocess.Popen(
+            [*command, "--verbose", "--color=no", *workers()], cwd=ROOT, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+            preexec_fn=tied(),
+        ) as child,
+    ):  # fmt: skip
+        assert child.stdout
         try:
-            return child.wait()
-        except KeyboardInterrupt:
-            # pytest has had the signal as well, and ends what it has opened.
-            child.wait()
-            raise
+            for line in child.stdout:
+                log.write(line)
+                log.flush()
+                step.line(line)
+        finally:
+            ended(child)
+    if child.returncode:
+        print(failures_of(LOG.read_text(encoding="utf-8")), end="")
+    return child.returncode
 
 
-def cases() -> list[tuple[str, str]]:
-    """Names and results (pass, fail, skip) of the last pytest run."""
+def ended(child: subprocess.Popen[str]) -> int:
+    """Wait for pytest; at Ctrl-C too, which it has had as well, for it ends what it has opened."""
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        child.wait()
+        raise
+
+
+_RESULT = re.compile(r"\b(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")
+_PERCENT = re.compile(r"\[ *(\d+)%\]")
+
+
+class Tests(Step):
+    """How far pytest is, by its verbose lines; without a terminal a line of progress for each tenth."""
+
+    done = failed = told = 0
+
+    def line(self, line: str) -> None:
+        percent = _PERCENT.search(line)
+        if not percent or not (result := _RESULT.search(line)):
+            return
+        self.done += 1
+        self.failed += result[1] in ("FAILED", "ERROR")
+        failed = f", {self.failed} failed" if self.failed else ""
+        self.doing = f"{percent[1]} %, {self.done} done{failed}"
+        if int(percent[1]) // 10 > self.told and not at_terminal():
+            self.told = int(percent[1]) // 10
+            progress(self.text())
+
+
+def failures_of(output: str) -> str:
+    """What pytest says of failures, from there to its end; all of it if it did not come so far."""
+    found = re.search(r"^=+ (ERRORS|FAILURES) =+$", output, re.MULTILINE)
+    return output[found.start() :] if found else output
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test of the last pytest run."""
+
+    group: str
+    """The folder it is in."""
+    name: str
+    result: str
+    """pass, fail or skip."""
+    seconds: float
+
+
+def cases(junit: Path = JUNIT) -> list[Case]:
+    """All tests of the last pytest run, or of the one that has left that file."""
     found = []
-    if JUNIT.is_file():
-        for case in ElementTree.parse(JUNIT).getroot().iter("testcase"):
+    if junit.is_file():
+        for case in ElementTree.parse(junit).getroot().iter("testcase"):
             result = "pass"
             for child in case:
                 if child.tag in ("failure", "error"):
                     result = "fail"
                 elif child.tag == "skipped" and result == "pass":
                     result = "skip"
-            found.append((f"{case.get('classname')}.{case.get('name')}", result))
+            place = case.get("classname", "")
+            found.append(
+                Case("/".join(place.split(".")[:2]), f"{place}.{case.get('name')}", result,
+                     float(case.get("time", 0)))
+            )  # fmt: skip
     return found
+
+
+def as_table(done: Sequence[Case]) -> list[str]:
+    """A row for each folder."""
+    rows = []
+    for group in dict.fromkeys(case.group for case in done):
+        own = [case for case in done if case.group == group]
+        counts = {
+            head: str(sum(case.result == result for case in own))
+            for head, result in (("passed", "pass"), ("failed", "fail"), ("skipped", "skip"))
+        }
+        rows.append({"tests": group, **counts, "seconds": f"{sum(case.seconds for case in own):.0f}"})
+    return figure.as_table(rows) if rows else []
 
 
 def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
@@ -63,16 +154,25 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
     skipped = [configuration.name for _, configuration in choose(discover(progress), skip)] if skip else []
     for name in skipped:
         progress(f"configuration {name} is left out, as asked")
-    done = [] if arguments else [
-        (f"lint.{name}", "pass" if clean else "fail") for name, clean in lint_results().items()
-    ]  # fmt: skip
-    build()
+    done = (
+        []
+        if arguments
+        else [
+            Case("lint", f"lint.{name}", "pass" if clean else "fail", 0.0)
+            for name, clean in lint_results().items()
+        ]
+    )
+    build_all()
+    build("languages")
     status = pytest(arguments, skipped)
     done += cases()
     if lava:
-        for name, result in done:
-            print(signal(name, result))
-    count = {result: sum(each == result for _, each in done) for result in ("pass", "fail", "skip")}
+        for case in done:
+            print(signal(case.name, case.result))
+    if not arguments:
+        print("\n".join(["", *as_table(done), ""]))
+        print(f"pytest's own output: {LOG.relative_to(ROOT)}; consoles: {RESULTS.relative_to(ROOT)}/test/")
+    count = {result: sum(case.result == result for case in done) for result in ("pass", "fail", "skip")}
     line = f"{count['pass']} passed, {count['fail']} failed"
     if count["skip"]:
         line += f", {count['skip']} skipped"

@@ -11,15 +11,19 @@ import functools
 import json
 import os
 import signal
-import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from vmigen.program import tell
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 RESULTS = ROOT / "results"
+ARCHITECTURES = ("i386", "x86_64")
+"""What is built for, each in a tree of its own; the first one's is what is installed."""
 
 Progress = Callable[[str], None]
 
@@ -30,6 +34,24 @@ class UserError(Exception):
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
+
+
+SCREEN = threading.RLock()
+"""Held by whoever writes on the terminal."""
+
+around: list[tuple[Callable[[], None], Callable[[], None]]] = []
+"""What takes the line away that a terminal shows last, and draws it again (ci/status.py)."""
+
+
+@contextlib.contextmanager
+def above() -> Iterator[None]:
+    """Write lines above that one."""
+    with SCREEN:
+        if around:
+            around[-1][0]()
+        yield
+        if around:
+            around[-1][1]()
 
 
 class Told(UserError):
@@ -48,7 +70,8 @@ def remembered(path: Path) -> dict[str, Any]:
 
 def progress(message: str) -> None:
     """One line of progress, on stderr so that results stay alone on stdout."""
-    print(f"vmi: {message}", file=sys.stderr, flush=True)
+    with above():
+        tell(f"vmi: {message}")
 
 
 def cache_dir() -> Path:
@@ -70,6 +93,21 @@ def write_if_changed(path: Path, data: bytes | str) -> bool:
     if path.is_file() and path.read_bytes() == new:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        _replace(path, new)
+    return True
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Names the file in errors that the system reports without one, such as a full device."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _replace(path: Path, new: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -80,7 +118,6 @@ def write_if_changed(path: Path, data: bytes | str) -> bool:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    return True
 
 
 PR_SET_PDEATHSIG = 1

@@ -55,7 +55,7 @@ def link_options() -> list[str]:
     (file,) = BUILD.glob("meson-private/vmi-kernel-*.pc")
     found = re.search(r"^Libs: (.*)$", file.read_text(), re.MULTILINE)
     assert found
-    return [each for each in found[1].split() if not each.startswith("-Wl,-T")]
+    return [each for each in found[1].split() if not each.startswith("-T")]
 
 
 def lists(

@@ -72,3 +72,10 @@ def before_mark(hypercalls: list[Hypercall], mark: int) -> list[Hypercall]:
         if hypercalls[number].arguments[1] == mark:
             return hypercalls[:number]
     return []
+
+
+def between_marks(hypercalls: list[Hypercall], mark: int) -> list[int]:
+    """How many hypercalls a guest made from the first mark to the second, from the third to the fourth, and
+    so on."""
+    marks = [number for number, each in enumerate(hypercalls) if each.arguments[1] == mark]
+    return [end - start - 1 for start, end in zip(marks[::2], marks[1::2], strict=True)]

@@ -8,7 +8,7 @@ export PATH="$toolstack:$PATH"
 
 start() {
     mkdir -p /run/xen /run/xenstored
-    load_modules
+    load_modules /rig/modules
     mount -t xenfs xenfs /proc/xen
     xenstored --pid-file /run/xenstored.pid
     xen-init-dom0
@@ -22,16 +22,25 @@ now() {
     echo "${up%.*}${up#*.}"
 }
 
-# run_guest KERNEL, options: config deadline append cpus memory setting (one more of xl's) typed (file that is typed on the
-# console).
-# Tags: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg (what
-# Xen said meanwhile), killed (the deadline has passed), registers (of a domain that was killed).
+# run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
+# that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console).
+# Answers: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg
+# (what Xen said meanwhile), killed (the deadline has passed), stopped (as the host asked), registers (of a domain that was
+# killed).
 run_guest() {
     log=/var/log/xen/guest-guest.log
     # xenconsoled's log is a pipe. This end is held open until the domain is gone.
     rm -f "$log"
     mkfifo "$log"
-    console <"$log" &
+    if [ -n "$opt_terminal" ]; then
+        [ -p /run/terminal ] || mkfifo /run/terminal /run/input
+        exec 8<>/run/terminal 9<>/run/input
+        nc -l -p "$opt_terminal" </run/terminal >/run/input &
+        terminal=$!
+        tee "$console" <"$log" 8>&- 9>&- | tee /run/terminal 8>&- 9>&- | show &
+    else
+        tee "$console" <"$log" | show &
+    fi
     carrying=$!
     exec 5>"$log"
     listed=
@@ -40,8 +49,9 @@ run_guest() {
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
     # (-p), so that it is there to be listed however short its life is.
-    xl create -F -p "/guests/${opt_config}.cfg" 'name="guest"' "kernel=\"/guests/$1\"" "cmdline=\"$opt_append\"" \
-        "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
+    xl create -F -p "$opt_config" 'name="guest"' "kernel=\"$opt_kernel\"" "cmdline=\"$opt_append\"" \
+        "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" ${opt_ramdisk:+"ramdisk=\"$opt_ramdisk\""} \
+        ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
         if [ -z "$listed" ] && grep -q '^Waiting for domain' /run/xl.log; then
@@ -51,10 +61,15 @@ run_guest() {
             xl unpause guest
         fi
         if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
-            for pty in /dev/pts/[0-9]*; do
-                cat "/guests/$opt_typed" >"$pty" &
-                typist="$typist $!"
-            done
+            type_from "$opt_typed"
+        fi
+        if [ -z "$typist" ] && [ -n "$opt_terminal" ] && [ -n "$listed" ]; then
+            type_from /run/input
+        fi
+        if [ -f /run/stop ]; then
+            say stopped "as asked"
+            xl destroy guest 2>&1 | frame xl
+            break
         fi
         if [ "$(now)" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
@@ -78,6 +93,19 @@ run_guest() {
     [ -z "$typist" ] || kill $typist 2>/dev/null
     exec 5>&-
     wait $carrying
+    if [ -n "$opt_terminal" ]; then
+        usleep 200000
+        kill "$terminal" 2>/dev/null
+        exec 8>&- 9>&-
+    fi
     frame xl </run/xl.log
     xl dmesg 2>&1 | frame dmesg
+}
+
+# type_from FILE: on the domain's console.
+type_from() {
+    for pty in /dev/pts/[0-9]*; do
+        cat "$1" >"$pty" &
+        typist="$typist $!"
+    done
 }

@@ -10,19 +10,24 @@ ci/packages.py.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO
 
-from . import initramfs, packages
-from .console import text
+from . import initramfs, packages, probe
+from .console import lines
+from .control import Control
 from .rig import (
     COUNTING,
+    QEMU_END,
+    STOPPED,
     ControlSession,
     Guest,
     LinuxRig,
@@ -30,21 +35,20 @@ from .rig import (
     Machine,
     Outcome,
     Session,
-    boot,
+    Terminal,
 )  # fmt: skip
 from .util import ROOT, UserError
 
-if TYPE_CHECKING:
-    from .guest import GuestStrategy
-
 OUTER_QEMU = "qemu-system-x86_64"
+PROBE_SECONDS = 20
 # With SMAP or SMEP dom0 dies at once; with MONITOR Xen's idle loop takes #GP; without nested next-RIP
 # support RDTSCP in xen-shim makes Xen 4.20 end the domain (SVM instruction length); with XSAVE xen-shim
 # now and then finds another state size on a domain's second CPU than on its first (BUG in xstate.c).
 OUTER_CPU = "EPYC,-smap,-smep,-monitor,-rdtscp,-xsave"
+# Without scrubbing, the emulator's host gives memory only for what is used.
 XEN_COMMAND_LINE = (
     "com1=115200,8n1 console=com1 loglvl=error guest_loglvl=warning noreboot "
-    "dom0_mem=768M dom0_max_vcpus=1 spec-ctrl=no cpuidle=0"
+    "dom0_mem=768M dom0_max_vcpus=1 spec-ctrl=no cpuidle=0 bootscrub=0"
 )
 TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx")
 DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
@@ -52,12 +56,19 @@ DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
 between the console and its guest and drops what comes while the guest's ring is full
 (xen/drivers/char/consoled.c, consoled_guest_tx); without `pv` the guest has the console's ring itself, and
 the shim's own messages are not seen. Other guests than those of xen-shim ignore it."""
+SHIM_LINE = re.compile(r"\(XEN\) ")
+"""What xen-shim and Xen write before each line of their own."""
 # xen/include/public/sched.h, SHUTDOWN_*
 REASONS = {0: "poweroff", 1: "reboot", 2: "suspend", 3: "crash", 4: "watchdog", 5: "soft reset"}
 
 
-def end_state(said: Sequence[str], killed: bool, console: Sequence[str]) -> tuple[bool, str, str]:
+def end_state(
+    frames: Mapping[str, Sequence[str]], console: Sequence[str]
+) -> tuple[bool, str, str]:
     """What xl, and on the console Xen's shim, said about a domain's end: clean, in words, advice."""
+    said = frames.get("xl", [])
+    if "stopped" in frames:
+        return STOPPED
     for number, line in enumerate(console[:-1]):
         if not line.startswith("(XEN) Panic on CPU"):
             continue
@@ -74,10 +85,15 @@ def end_state(said: Sequence[str], killed: bool, console: Sequence[str]) -> tupl
     if found:
         reason = int(found[1])
         end = f"domain shut down, reason {reason} ({REASONS.get(reason, 'unknown')})"
+        # Xen calls it a power-off too when a domain halts with interrupts masked.
+        if reason == 0 and not any(line.strip() and not SHIM_LINE.match(line) for line in console):
+            return False, f"{end}, without a word on its console", (
+                "nothing shows that the kernel ran: a kernel that halts with interrupts masked ends so too"
+            )
         return reason == 0, end, (
             "" if reason == 0 else "the console (and xl dmesg in the log) says why the kernel stopped"
         )
-    if killed:
+    if "killed" in frames:
         return False, "hung: domain destroyed at its deadline", "the last lines show how far it came"
     errors = [line for line in said if "error" in line.lower() or "failed" in line.lower()]
     return False, f"domain was not started: {(errors or said or ['xl said nothing'])[0].strip()}", (
@@ -85,11 +101,22 @@ def end_state(said: Sequence[str], killed: bool, console: Sequence[str]) -> tupl
     )
 
 
+def ramdisk(guest: Guest) -> Path:
+    """The one file that xl loads with a kernel."""
+    (path, words), *more = guest.modules
+    if more or words:
+        raise UserError("xl loads one module with a kernel, and no arguments for it", 2)
+    return path
+
+
 def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
     """xl's configuration beyond the .cfg file."""
+    if '"' in guest.append or "\\" in guest.append:
+        raise UserError("no quotes or backslashes in a command line for xl", 2)
     return [f'name="{name}"', f'kernel="{kernel}"', f'cmdline="{guest.append}"',
             f"vcpus={guest.cpus}", f"memory={guest.memory_mib}",
-            *([DIRECT_CONSOLE] if guest.typed else [])]  # fmt: skip
+            *([f'ramdisk="{ramdisk(guest).absolute()}"'] if guest.modules else []),
+            *([DIRECT_CONSOLE] if guest.typed or guest.terminal else [])]  # fmt: skip
 
 
 def said_by_xl(*words: str) -> list[str]:
@@ -104,29 +131,25 @@ class XlSession(ControlSession):
     Evidence: `xl` (what it said), `list` and `type` (the domain while it ran), `dmesg` (Xen's log).
     """
 
-    def __init__(self, rig: XlRig, strategy: GuestStrategy, scratch: Path) -> None:
-        super().__init__(strategy, rig.backend)
+    def __init__(self, rig: XlRig, control: Control) -> None:
+        super().__init__(control)
         self.rig = rig
-        self.scratch = scratch
-        """A folder that goes with the session."""
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
-        if '"' in guest.append or "\\" in guest.append:
-            raise UserError("no quotes or backslashes in a command line for xl", 2)
         config = self.rig.config(guest)
-        options = {**guest.options, "config": config.stem}
-        if guest.typed:
+        folder = self.control.folder()
+        options = {**guest.options, "config": self.control.put(config, folder)}
+        if guest.modules:
+            options["ramdisk"] = self.control.put(ramdisk(guest), folder)
+        if guest.typed or guest.terminal:
             options["setting"] = DIRECT_CONSOLE
-        frames, seconds = self.run_kernel(guest, options, live)
-        console = frames.get("console", [])
-        clean, end, advice = end_state(frames.get("xl", []), "killed" in frames, console)
-        command = shlex.join(
-            ["xl", "create", "-F", str(config.relative_to(ROOT)),
-             *arguments(guest, str(guest.kernel), "guest")]
-        )  # fmt: skip
+        words = arguments(guest, str(guest.kernel), "guest")
+        answer, console = self.run_kernel(guest, folder, options, live)
+        clean, end, advice = end_state(answer.frames, console)
+        command = shlex.join(["xl", "create", "-F", str(config.relative_to(ROOT)), *words])
         return Outcome(
-            guest, "\n".join(console), clean, end, advice, seconds,
-            f"in the rig's dom0: {command}", self.strategy.log, frames,
+            guest, "\n".join(console), clean, end, advice, answer.seconds,
+            f"in the rig's dom0: {command}", self.log, answer.frames,
         )  # fmt: skip
 
 
@@ -145,6 +168,7 @@ class HostSession(Session):
         log = self.logs / f"{guest.name}.console.log"
         started = time.monotonic()
         frames: dict[str, list[str]] = {}
+        shown = passed = 0
         with open(log, "wb") as out, open(self.logs / f"{guest.name}.xl.log", "w+") as said:
             creating = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
             # xl console waits for the domain's console and ends with the domain.
@@ -158,11 +182,27 @@ class HostSession(Session):
                     frames["type"] = [
                         line for line in said_by_xl("list", "-l", name) if re.search('"(type|pvshim)":', line)
                     ]
-                if guest.typed and console and not typist and b"# input ready" in log.read_bytes():
+                written = log.read_bytes()
+                if guest.typed and console and not typist and b"# input ready" in written:
                     typist = subprocess.Popen(["cat", str(guest.typed)], stdout=console.stdin)
+                if guest.terminal and console and console.stdin and written:
+                    if not passed:
+                        threading.Thread(
+                            target=_type, args=(guest.terminal, console.stdin), daemon=True
+                        ).start()
+                    guest.terminal.write(written[passed:])
+                    passed = len(written)
+                # Whole lines as they come; the rest is shown at the end.
+                for line in lines(written[: written.rfind(b"\n") + 1] if live else b"")[shown:]:
+                    shown += 1
+                    if live and live(line):
+                        frames["stopped"] = ["as asked"]
+                if "stopped" in frames:
+                    break
                 time.sleep(0.05)
-            killed = creating.poll() is None
-            if killed:
+            if creating.poll() is None:
+                if "stopped" not in frames:
+                    frames["killed"] = [f"after {guest.deadline:g} s"]
                 said_by_xl("destroy", name)
             creating.wait(30)
             if console:
@@ -176,15 +216,23 @@ class HostSession(Session):
             said.seek(0)
             frames["xl"] = said.read().splitlines()
         frames["dmesg"] = said_by_xl("dmesg")[-40:]
-        lines = text(log.read_bytes()).splitlines()
-        for line in lines if live else []:
+        console_lines = lines(log.read_bytes())
+        for line in console_lines[shown:] if live else []:
             assert live
             live(line)
-        clean, end, advice = end_state(frames["xl"], killed, lines)
+        clean, end, advice = end_state(frames, console_lines)
         return Outcome(
-            guest, "\n".join(lines), clean, end, advice, time.monotonic() - started,
+            guest, "\n".join(console_lines), clean, end, advice, time.monotonic() - started,
             shlex.join(command), log, frames,
         )  # fmt: skip
+
+
+def _type(terminal: Terminal, console: IO[bytes]) -> None:
+    """What is typed at a terminal, as long as the domain is there."""
+    with contextlib.suppress(OSError, ValueError):
+        while data := terminal.read():
+            console.write(data)
+            console.flush()
 
 
 class XlRig(LinuxRig):
@@ -198,10 +246,15 @@ class XlRig(LinuxRig):
     modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc")
     module_paths = ("*/drivers/xen/*",)
 
+    own_lines = SHIM_LINE
+
     session_type: type[XlSession] = XlSession
 
     accelerator: tuple[str, ...] = ("-accel", "tcg,thread=multi")
     """Of the outer QEMU."""
+
+    memory_mib = 1536
+    """Of the emulated machine: dom0's share is in XEN_COMMAND_LINE, the rest is for guests."""
 
     host: dict[str, str] | None = None
     """`xl info` of this machine's own Xen, if it runs one."""
@@ -219,6 +272,16 @@ class XlRig(LinuxRig):
         else:
             self.report("Xen rig in an emulated machine, because this machine runs no Xen (xl info fails)")
             super().prepare()
+
+    def probe(self, source: Path, words: Callable[[probe.Done | None], str]) -> str:
+        """What a tiny guest finds out about the emulator (ci/probe.py)."""
+        qemu = shutil.which(OUTER_QEMU)
+        if not qemu:
+            raise UserError(f"{OUTER_QEMU}: not found; ./vmi setup installs it")
+        stat = os.stat(qemu)
+        machine = [OUTER_QEMU, "-accel", "tcg", "-M", "pc", "-m", "32", "-nodefaults", "-no-user-config",
+                   "-display", "none", *QEMU_END]  # fmt: skip
+        return probe.ask(source, machine, PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", words)
 
     def config(self, guest: Guest) -> Path:
         """The .cfg file of a guest."""
@@ -267,33 +330,26 @@ class XlRig(LinuxRig):
         return {"domain type": said["type"] + (" with pvshim" if shim else "")}
 
     @contextlib.contextmanager
-    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+    def session(self, logs: Path) -> Iterator[Session]:
         if self.host is not None:
             yield HostSession(self, logs)
             return
-        name = f"{self.backend}-rig"
-        logs.mkdir(parents=True, exist_ok=True)
-        with self.with_guests([*kernels, *sorted(self.folder.glob("*.cfg"))]) as initrd:
-            linux = f"{self.image.linux} console=hvc0 quiet mitigations=off"
-            machine = Machine(
-                qemu=OUTER_QEMU,
-                machine="pc",
-                cpu=OUTER_CPU,
-                memory="1536M",
-                kernel=self.image.folder / "xen",
-                append=XEN_COMMAND_LINE,
-                extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
-                       "-serial", f"file:{(logs / f'{name}.xen.log').absolute()}",
-                       "-initrd", f"{linux},{initrd}"),
-            )  # fmt: skip
-            self.report(f"booting the {self.backend} rig")
-            with boot(machine, name, logs, 3600) as strategy:
-                session = self.session_type(self, strategy, initrd.parent)
-                said = session.start(240)
-                if not xl_info(said.get("start", [])).get("xen_version"):
-                    raise UserError(f"Xen's toolstack has not come up in the rig; log: {strategy.log}")
-                yield session
-                session.send("end")
+        xen_log = logs / f"{self.backend}-rig.xen.log"
+        linux = f"{self.image.linux} console=hvc0 quiet mitigations=off"
+        machine = Machine(
+            qemu=OUTER_QEMU,
+            machine="pc",
+            cpu=OUTER_CPU,
+            memory=f"{self.memory_mib}M",
+            kernel=self.image.folder / "xen",
+            append=XEN_COMMAND_LINE,
+            extra=(*self.accelerator, "-nodefaults", "-no-user-config", "-no-reboot",
+                   "-serial", f"file:{xen_log.absolute()}", "-initrd", f"{linux},{self.image.initramfs}"),
+        )  # fmt: skip
+        with self.control(machine, logs, 240) as (control, said):
+            if not xl_info(said.get("start", [])).get("xen_version"):
+                raise UserError(f"Xen's toolstack has not come up in the rig; log: {control.strategy.log}")
+            yield self.session_type(self, control)
 
 
 def xl_info(lines: Sequence[str]) -> dict[str, str]:

@@ -184,6 +184,9 @@ static void try(struct findings *found, uint32_t flags, uint64_t expiry, uint64_
                           .start = now()};
     uint32_t awaited = 0;
 
+    /* Where one is lost others will be, and each is waited for. */
+    if (found->lost)
+        return;
     if (expiry <= alarm.start + soon)
         awaited = alarm.period && alarm.period <= soon ? ALARMS : 1;
     taken = 0;

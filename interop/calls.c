@@ -72,8 +72,11 @@ uint64_t client_call_stack(uint32_t ordinal, uint32_t eax, uint32_t edx, uint32_
                                      .ebp = MARK + 6};
     struct registers after = before;
 
-    client_words[0] = word0;
-    client_words[1] = word1;
+    /* Only for sites that take them, which no two CPUs are in at once. */
+    if (site->words) {
+        client_words[0] = word0;
+        client_words[1] = word1;
+    }
     client_invoke(&after, (void (*)(void))(uintptr_t)entry_of(site));
     if (after.esi != before.esi || after.edi != before.edi || after.ebp != before.ebp ||
         (!(free & EBX) && after.ebx != before.ebx) || (!(free & EAX) && after.eax != before.eax) ||

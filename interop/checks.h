@@ -7,7 +7,10 @@
 
 #include "client.h"
 
-/* Maps a page in the client's own tables by calls: `value` is a frame and flags. */
+/* The entry for an address in the client's own tables, those made on the way that are missing. */
+pxe *client_pxe_of(uint32_t address);
+
+/* Maps a page there by calls: `value` is a frame and flags. */
 void client_map(uint32_t address, uint32_t value);
 
 check check_refusals, check_memory, check_relocations;
@@ -22,6 +25,41 @@ check check_apic, check_halt;
 check check_frequency, check_counters, check_alarm_irq0, check_alarm_irq0_periodic;
 check check_alarm_lvtt, check_alarm_lvtt_periodic, check_alarm_lvtt_late;
 check check_alarm_past, check_cancel;
-check check_wallclock, check_ap;
+check check_wallclock;
+check check_cost;
+check check_ap, check_alarm_cpus, check_alarm_other_lvtt, check_ap_again;
+
+/* ---- checks_time.c, for others ---- */
+
+/* Cycles: their frequency, their count by now, so many parts of a second. */
+uint64_t client_frequency(void);
+uint64_t client_now(void);
+uint64_t client_fraction(uint32_t parts);
+
+void client_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period);
+
+/* Waits with interrupts let in until so many have come in all; false if they do not come. */
+bool client_comes(const volatile uint32_t *interrupts, uint32_t count);
+
+/* Lets interrupts in for so many cycles. */
+void client_pass(uint64_t cycles);
+
+/* Seconds until what must come is said not to come: for machines that have other things to do. */
+#define PATIENCE 20
+
+#define APIC_SVR      0x0f0
+#define APIC_ICR_LOW  0x300
+#define APIC_ICR_HIGH 0x310
+#define APIC_LVTT     0x320
+
+#define SVR_ENABLE 0x100
+#define LVT_MASKED 0x10000
+#define ICR_SELF   0x44000 /* fixed, asserted, to this CPU */
+
+#define REQUIRE_CALL(ordinal)                                                                      \
+    do {                                                                                           \
+        if (!client_has(ordinal))                                                                  \
+            return SKIP "no ROM";                                                                  \
+    } while (0)
 
 #endif

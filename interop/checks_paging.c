@@ -55,8 +55,7 @@ static pxe *new_table(pxe *entry, uint32_t kind, pxe flags)
     return table;
 }
 
-/* The entry for an address, in tables made on the way. */
-static pxe *entry_of(uint32_t address)
+pxe *client_pxe_of(uint32_t address)
 {
     pxe *entry;
 
@@ -75,7 +74,7 @@ static pxe *entry_of(uint32_t address)
 
 void client_map(uint32_t address, uint32_t value)
 {
-    set_entry(entry_of(address), value, PAGE_KIND_PT | PXE_CURRENT_AS | address);
+    set_entry(client_pxe_of(address), value, PAGE_KIND_PT | PXE_CURRENT_AS | address);
 }
 
 /* A page that holds a number. */
@@ -92,7 +91,7 @@ static uint32_t *numbered(uint32_t number)
 const char *check_set_pxe(void)
 {
     uint32_t *first = numbered(0x11111111), *second = numbered(0x22222222);
-    pxe *entry = entry_of(PLACE);
+    pxe *entry = client_pxe_of(PLACE);
 
     set_entry(entry, client_physical(first) | PRESENT_WRITE, PAGE_KIND_PT);
     REQUIRE(AT(PLACE) == 0x11111111, "the page is not there");
@@ -128,7 +127,7 @@ static bool readable(uint32_t address)
 
 const char *check_absent(void)
 {
-    pxe *entry = entry_of(PLACE);
+    pxe *entry = client_pxe_of(PLACE);
 
     set_entry(entry, client_physical(numbered(1)) | PRESENT_WRITE, PAGE_KIND_PT);
     client_call(CALL_INVAL_PAGE, PLACE, 0, 0);
@@ -144,7 +143,7 @@ const char *check_absent(void)
 const char *check_update_pxe(void)
 {
     uint32_t *page = numbered(0x44444444);
-    pxe *entry = entry_of(PLACE + 4096);
+    pxe *entry = client_pxe_of(PLACE + 4096);
 
     /* The kernel stores by itself and tells. */
     *(volatile pxe *)entry = client_physical(page) | PRESENT_WRITE;
@@ -157,7 +156,7 @@ const char *check_update_pxe(void)
 const char *check_flush_global(void)
 {
     uint32_t *first = numbered(0x55555555), *second = numbered(0x66666666), cr4;
-    pxe *entry = entry_of(PLACE + 2 * 4096);
+    pxe *entry = client_pxe_of(PLACE + 2 * 4096);
     uint32_t edx = (uint32_t)(client_call(CALL_CPUID, 1, 0, 0) >> 32), seen;
 
     if (!(edx & 1u << 13))
@@ -197,7 +196,7 @@ const char *check_clone(void)
     client_call_stack(CALL_ALLOCATE_PAGE, frame, PAGE_KIND_PD | PAGE_CLONE,
                       client_physical(client_root) >> 12, LINEAR_BASE >> 22, 256);
 #endif
-    (void)entry_of(PLACE);
+    (void)client_pxe_of(PLACE);
     client_call(CALL_SET_CR3, client_physical(root), 0, 0);
     REQUIRE((uint32_t)client_call(CALL_GET_CR3, 0, 0, 0) == client_physical(root),
             "GetCR3 does not tell the new root");

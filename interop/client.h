@@ -40,7 +40,7 @@ void client_user_done(uint32_t result) __attribute__((noreturn));
 
 extern const char client_traps[], client_sysenter[];
 extern const char client_user_code[], client_user_code_sysenter[], client_user_code_end[];
-extern const char client_ap_entry[], client_ap_stack_top[], client_stack_top[];
+extern const char client_ap_entry[], client_stack_top[];
 extern uint32_t client_words[2];
 
 #if CLIENT_PAE
@@ -106,6 +106,8 @@ bool client_has(uint32_t ordinal);
 
 /* ---- machine.c ---- */
 
+#define CLIENT_CPUS_MAX 8
+
 struct descriptor {
     uint32_t low, high;
 };
@@ -124,14 +126,23 @@ struct trap_frame {
 
 extern struct descriptor client_gdt[], client_ldt[], client_idt[];
 extern struct table_register client_gdtr, client_idtr;
-extern uint32_t client_tss[], client_ap_tss[];
+extern uint32_t client_tss[];
 
-/* Interrupts by vector, and the last one's frame. */
-extern volatile uint32_t client_interrupts[256];
+/* A segment descriptor. `access`: bits 40 to 47 and 52 to 55, as they lie in the upper half. */
+struct descriptor client_segment(uint32_t base, uint32_t limit, uint32_t access);
+
+#define TSS_SIZE   104u
+#define ACCESS_TSS 0x8900u
+
+/* Interrupts by vector, those of each CPU's alarm, and the last one's frame. */
+extern volatile uint32_t client_interrupts[256], client_alarms[CLIENT_CPUS_MAX];
 extern volatile uint32_t client_last_cs, client_last_eflags;
 
 /* Where to go on after the next exception of this vector, and whether it came. */
 extern volatile uint32_t client_expected_vector, client_expected_resume, client_page_faults;
+
+/* Handles page faults, if there is one; they are then no exceptions that somebody expects. */
+extern void (*volatile client_fault)(void);
 
 /* GDT, TSS, IDT by bare instructions, 8259s masked, local APIC mapped. */
 void client_machine_init(void);
@@ -139,8 +150,12 @@ void client_machine_init(void);
 /* False if the way back is to be the bare instruction, whatever the site has become. */
 bool client_trap(struct trap_frame *frame);
 
-/* Register of the local APIC that ends an interrupt. */
+/* Registers of the local APIC: its identifier, in the top byte, and what ends an interrupt. */
+#define APIC_ID  0x020
 #define APIC_EOI 0x0b0
+
+/* Number of this CPU, by its APIC: on the machines of the tests they are the same. */
+uint32_t client_this_cpu(void);
 
 /* A free page of memory, zeroed; its frame is its address less LINEAR_BASE >> 12. */
 void *client_page(void);

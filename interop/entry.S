@@ -236,11 +236,11 @@ client_user_code_sysenter:
     sysenter
 client_user_code_end:
 
-/* ---- the second CPU -------------------------------------------------------------------------- */
+/* ---- a further CPU --------------------------------------------------------------------------- */
 
 /*
- * Begins here in the state that SetInitialAPState was given. All registers are written down before
- * anything else is done.
+ * Begins here in the state that SetInitialAPState was given, its stack included. All registers are
+ * written down before anything else is done; CPUs come one at a time.
  */
     .globl client_ap_entry
 client_ap_entry:
@@ -255,7 +255,6 @@ client_ap_entry:
     pop client_ap_seen + 28
     push $0
     popf
-    mov $client_ap_stack_top, %esp
     call client_ap_main
 
     .bss
@@ -267,11 +266,9 @@ client_directory: /* with PAE */
     .skip 4096
 client_apic_table:
     .skip 4096
-    .globl client_stack_top, client_ap_stack_top
+    .globl client_stack_top
     .skip 16384
 client_stack_top:
-    .skip 16384
-client_ap_stack_top:
 user_return:
     .skip 4
 

@@ -18,13 +18,15 @@
 #define USER_CS   0x18 /* these two in the order that SYSEXIT asks for */
 #define USER_DS   0x20
 #define TSS_BSP   0x28
-#define TSS_AP    0x30
+#define TSS_AP    0x30 /* of further CPUs that share the first one's table */
 #define LDT       0x38
 #define SPARE     0x40 /* for checks */
 #define GDT_SLOTS 9
 
 #define VECTOR_IRQ0     0x20 /* eight lines of each 8259 */
 #define VECTOR_LVTT     0xef
+#define VECTOR_WAKE     0xed /* from one CPU to another */
+#define VECTOR_LVTT2    0xee /* another one for the same timer */
 #define VECTOR_SYSCALL  0x80
 #define VECTOR_SPARE    0x81
 #define VECTOR_SPURIOUS 0xff

@@ -18,16 +18,17 @@ struct descriptor client_ldt[512] __attribute__((aligned(4096)));
 struct descriptor client_idt[256] __attribute__((aligned(4096)));
 struct table_register client_gdtr = {sizeof(client_gdt) - 1, 0};
 struct table_register client_idtr = {sizeof(client_idt) - 1, 0};
-uint32_t client_tss[26], client_ap_tss[26];
+uint32_t client_tss[TSS_SIZE / 4];
 
-volatile uint32_t client_interrupts[256];
+volatile uint32_t client_interrupts[256], client_alarms[CLIENT_CPUS_MAX];
 volatile uint32_t client_last_cs, client_last_eflags;
+void (*volatile client_fault)(void);
 volatile uint32_t client_expected_vector, client_expected_resume, client_page_faults;
 
-static uint8_t pages[64][4096] __attribute__((aligned(4096)));
+static uint8_t pages[192][4096] __attribute__((aligned(4096)));
 static uint32_t pages_used;
 
-static struct descriptor segment(uint32_t base, uint32_t limit, uint32_t access)
+struct descriptor client_segment(uint32_t base, uint32_t limit, uint32_t access)
 {
     struct descriptor made = {
         .low = (limit & 0xffff) | base << 16,
@@ -58,18 +59,16 @@ void client_machine_init(void)
 {
     uint32_t i;
 
-    client_gdt[KERNEL_CS / 8] = segment(0, 0xfffff, 0x00c09b00);
-    client_gdt[KERNEL_DS / 8] = segment(0, 0xfffff, 0x00c09300);
-    client_gdt[USER_CS / 8] = segment(0, 0xfffff, 0x00c0fb00);
-    client_gdt[USER_DS / 8] = segment(0, 0xfffff, 0x00c0f300);
+    client_gdt[KERNEL_CS / 8] = client_segment(0, 0xfffff, 0x00c09b00);
+    client_gdt[KERNEL_DS / 8] = client_segment(0, 0xfffff, 0x00c09300);
+    client_gdt[USER_CS / 8] = client_segment(0, 0xfffff, 0x00c0fb00);
+    client_gdt[USER_DS / 8] = client_segment(0, 0xfffff, 0x00c0f300);
     client_gdt[TSS_BSP / 8] =
-        segment((uint32_t)(uintptr_t)client_tss, sizeof(client_tss) - 1, 0x00008900);
-    client_gdt[TSS_AP / 8] =
-        segment((uint32_t)(uintptr_t)client_ap_tss, sizeof(client_ap_tss) - 1, 0x00008900);
+        client_segment((uint32_t)(uintptr_t)client_tss, TSS_SIZE - 1, ACCESS_TSS);
     client_gdt[LDT / 8] =
-        segment((uint32_t)(uintptr_t)client_ldt, sizeof(client_ldt) - 1, 0x00008200);
-    client_tss[2] = client_ap_tss[2] = KERNEL_DS;
-    client_tss[25] = client_ap_tss[25] = sizeof(client_tss) << 16;
+        client_segment((uint32_t)(uintptr_t)client_ldt, sizeof(client_ldt) - 1, 0x00008200);
+    client_tss[2] = KERNEL_DS;
+    client_tss[25] = TSS_SIZE << 16;
     for (i = 0; i < 256; i++)
         client_idt[i] = gate(i);
     client_gdtr.base = (uint32_t)(uintptr_t)client_gdt;
@@ -108,15 +107,24 @@ static bool root_was_marked(uint32_t eip)
     return marked;
 }
 
+uint32_t client_this_cpu(void)
+{
+    return *(volatile uint32_t *)(uintptr_t)(APIC_LINEAR + APIC_ID) >> 24;
+}
+
 bool client_trap(struct trap_frame *frame)
 {
     uint32_t vector = frame->vector, address;
 
     if (vector == 13 && root_was_marked(frame->eip))
         return false;
+    if (vector == 14 && client_fault) {
+        (*client_fault)();
+        return true;
+    }
     client_last_cs = frame->cs & 0xffff;
     client_last_eflags = frame->eflags;
-    client_interrupts[vector]++;
+    __sync_fetch_and_add(&client_interrupts[vector], 1);
     if (vector < 32) {
         if (vector != client_expected_vector || !client_expected_resume) {
             __asm__ volatile("mov %%cr2, %0" : "=r"(address));
@@ -131,7 +139,10 @@ bool client_trap(struct trap_frame *frame)
         client_user_done(frame->eax);
     } else if (vector >= VECTOR_IRQ0 && vector < VECTOR_IRQ0 + 8) {
         client_outb(PIC1, 0x20);
-    } else if (vector == VECTOR_LVTT) {
+    } else if (vector == VECTOR_LVTT || vector == VECTOR_LVTT2) {
+        client_alarms[client_this_cpu()]++;
+        client_call(CALL_APIC_WRITE, APIC_EOI, 0, 0);
+    } else if (vector == VECTOR_WAKE) {
         client_call(CALL_APIC_WRITE, APIC_EOI, 0, 0);
     }
     return true;

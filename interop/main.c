@@ -4,8 +4,9 @@
  * makes the calls that Linux built with CONFIG_VMI makes at boot. Without a ROM it runs by the bare
  * instructions.
  *
- * Words of the command line: `cpus=2` starts a second CPU; `end=shutdown` and `end=reboot` end by
- * that call once every check has passed.
+ * Words of the command line: `cpus=N` (up to 8) starts further CPUs; `end=shutdown` and
+ * `end=reboot` end by that call once every check has passed; `cost` counts instructions and checks
+ * nothing else.
  */
 #include "checks.h"
 
@@ -45,9 +46,9 @@ static const struct named_check checks[] = {
     {"AllocatePage ReleasePage SetCR3", check_clone},
     {"MachineToPhysical PhysicalToMachine", check_translation},
     {"SetLazyMode", check_lazy},
+    {"APICRead APICWrite", check_apic},
     {"IRET to ring 3, UpdateKernelStack", check_user_iret},
     {"SYSEXIT", check_user_sysexit},
-    {"APICRead APICWrite", check_apic},
     {"Halt", check_halt},
     {"GetCycleFrequency", check_frequency},
     {"GetCycleCounter", check_counters},
@@ -60,30 +61,43 @@ static const struct named_check checks[] = {
     {"CancelAlarm", check_cancel},
     {"GetWallclockTime WallclockUpdated", check_wallclock},
     {"SetInitialAPState", check_ap},
+    {"SetAlarm LVTT, each CPU its own", check_alarm_cpus},
+    {"SetAlarm LVTT, another CPU writes LVTT", check_alarm_other_lvtt},
+    {"SetInitialAPState again", check_ap_again},
 };
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
+
+static const struct named_check cost = {"cost", check_cost};
 
 /* ---- command line ---- */
 
 #define INFORMATION_COMMAND_LINE 0x4
 
-/* Is a word among those of the command line? */
-static bool has_word(const char *line, const char *word)
+/* What stands behind the `start` of a word of the command line; 0 if no word starts so. */
+static const char *word_behind(const char *line, const char *start)
 {
     const char *at;
 
     while (*line) {
-        for (at = word; *at && *at == *line; at++)
+        for (at = start; *at && *at == *line; at++)
             line++;
-        if (!*at && (*line == ' ' || !*line))
-            return true;
+        if (!*at)
+            return line;
         while (*line && *line != ' ')
             line++;
         while (*line == ' ')
             line++;
     }
-    return false;
+    return 0;
+}
+
+/* Is a word among those of the command line? */
+static bool has_word(const char *line, const char *word)
+{
+    const char *behind = word_behind(line, word);
+
+    return behind && (*behind == ' ' || !*behind);
 }
 
 static bool is_skip(const char *reason)
@@ -95,33 +109,38 @@ void client_main(uint32_t information)
 {
     const uint32_t *words = client_linear(information);
     const char *line = words[0] & INFORMATION_COMMAND_LINE ? client_linear(words[4]) : "";
-    uint32_t i, passed = 0, failed = 0, skipped = 0;
+    const char *cpus;
+    const struct named_check *first = has_word(line, "cost") ? &cost : checks;
+    uint32_t count = first == &cost ? 1 : CHECKS, i, passed = 0, failed = 0, skipped = 0;
     const struct rom_header *rom;
 
     client_information = words;
     client_console_init();
     client_machine_init();
-    if (has_word(line, "cpus=2"))
-        client_cpus = 2;
-    client_print("KTAP version 1\n1..%u\n", (uint32_t)CHECKS);
+    cpus = word_behind(line, "cpus=");
+    if (cpus)
+        client_cpus = (uint32_t)(*cpus - '0');
+    if (client_cpus < 1 || client_cpus > CLIENT_CPUS_MAX)
+        client_panic("cpus= must be 1 to 8");
+    client_print("KTAP version 1\n1..%u\n", count);
     client_print("# client %s\n", CLIENT_PAE ? "pae" : "non-pae");
     rom = client_rom_find();
     if (!rom)
         client_print("# native reason=no ROM is fit for use\n");
     else if (!client_activate(rom))
         client_print("# native reason=the ROM does not start\n");
-    for (i = 0; i < CHECKS; i++) {
-        const char *reason = checks[i].run();
+    for (i = 0; i < count; i++) {
+        const char *reason = first[i].run();
 
         if (!reason) {
             passed++;
-            client_print("ok %u %s\n", i + 1, checks[i].name);
+            client_print("ok %u %s\n", i + 1, first[i].name);
         } else if (is_skip(reason)) {
             skipped++;
-            client_print("ok %u %s # %s\n", i + 1, checks[i].name, reason);
+            client_print("ok %u %s # %s\n", i + 1, first[i].name, reason);
         } else {
             failed++;
-            client_print("not ok %u %s # %s\n", i + 1, checks[i].name, reason);
+            client_print("not ok %u %s # %s\n", i + 1, first[i].name, reason);
         }
     }
     client_print("# result pass=%u fail=%u skip=%u\n", passed, failed, skipped);

@@ -96,7 +96,7 @@ static const char *read_tag(const struct vmi__loader_view *view, uint32_t kind, 
     case TAG_MEMORY_MAP:
         if (size < sizeof(head) || !vmi__loader_copy(view, at, &head, sizeof(head)) ||
             head.entry_size < sizeof(struct map_entry) || head.entry_size % TAG_ALIGN ||
-            head.entry_size > size)
+            head.entry_size > VMI__LIST_MAX)
             return "the multiboot2 memory map has entries of a wrong size";
         entry_size = head.entry_size;
         map->address = at + sizeof(head);

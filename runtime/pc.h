@@ -20,8 +20,14 @@ const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info
  * options and refuses.
  */
 VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info,
-                                    const char *reason)
-    __attribute__((noreturn));
+                                    const char *reason) __attribute__((noreturn));
+
+/*
+ * Where no library is there to do it: writes a text to the PC's UART, returns 0 if there is none
+ * that takes it; and the end after it (entry.S).
+ */
+uint32_t vmi__pc_say(const char *text) __attribute__((regparm(3)));
+void vmi__pc_halt(uint32_t told) __attribute__((regparm(3), noreturn));
 
 /*
  * Takes the identity mapping out of the boot tables, and makes the linear region what

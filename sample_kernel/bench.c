@@ -18,6 +18,7 @@
 #include "tables.h"
 #include "panic.h"
 #include "print.h"
+#include "report.h"
 #include "smp.h"
 #include "string.h"
 #include "threads.h"
@@ -218,18 +219,10 @@ static void bench_interrupts(void)
     bench_kick();
 }
 
-static uint64_t hypercalls(void)
-{
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < vmi_hypercalls_count; i++)
-        total += *vmi_hypercalls[i].count;
-    return total;
-}
-
 /* Maps all pages of the window, each to the same frame: what is measured is the mapping. */
 static void map_window(const char *name, uint32_t mode, uint32_t pfn)
 {
-    uint64_t calls = hypercalls(), start = vmi_rdtsc();
+    uint64_t calls = hypercalls_made(), start = vmi_rdtsc();
     uint32_t rest;
 
     vmi_set_lazy_mode(mode);
@@ -238,7 +231,7 @@ static void map_window(const char *name, uint32_t mode, uint32_t pfn)
     vmi_set_lazy_mode(VMI_LAZY_NONE);
 
     uint64_t ticks = vmi_rdtsc() - start;
-    calls = hypercalls() - calls;
+    calls = hypercalls_made() - calls;
     print("# bench %s pages=%u hypercalls=%llu ticks_per_page=%llu\n", name, MAP_WINDOW_PAGES,
           WIDE(calls), WIDE(divide_u64(ticks, MAP_WINDOW_PAGES, &rest)));
     for (uintptr_t page = 0; page < MAP_WINDOW_PAGES; page++)

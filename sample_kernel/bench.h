@@ -14,6 +14,13 @@ void bench_one(void);
 /* bench=workloads: what kernels do, whole (bench_workloads.c). */
 void bench_workloads(void);
 
+/*
+ * Without an option: hypercalls of some of these, over few rounds. Counted while no other CPU is
+ * up, and with no alarm but those that are counted; said later, among the checks' lines.
+ */
+void workloads_count(void);
+void workloads_report(void);
+
 /* Starts the other CPUs and silences every alarm. */
 void bench_start_cpus(void);
 

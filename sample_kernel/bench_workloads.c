@@ -2,7 +2,8 @@
 /*
  * What a kernel does all day, measured whole: the interface's calls and everything around them. No
  * alarm is on, and nothing is waited for while time is taken, so under QEMU's `-icount shift=0` the
- * ticks, which are instructions there, are the same in each run.
+ * ticks, which are instructions there, are the same in each run. Hypercalls are counted as well: by
+ * bench=workloads, and in each run of the checks over few rounds.
  */
 #undef VMI_COUNT_CALLS /* the counting would be part of the cost */
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include "print.h"
 #include "process.h"
 #include "programs.h"
+#include "report.h"
 #include "smp.h"
 #include "string.h"
 #include "threads.h"
@@ -24,11 +26,17 @@
 #include "traps.h"
 #include "x86.h"
 
-#define SWITCHES       2000 /* there and back is two */
-#define MAP_ROUNDS     4
-#define PROCESSES      20
-#define TICKS          50
-#define INTERRUPTS     100
+#define SWITCHES   2000 /* there and back is two */
+#define MAP_ROUNDS 4
+#define PROCESSES  20
+#define TICKS      50
+#define INTERRUPTS 100
+
+/* Rounds where hypercalls alone are counted. */
+#define FEW_SWITCHES  20
+#define FEW_PROCESSES 4
+#define FEW_TICKS     4
+
 #define CONSOLE_BYTES  65536
 #define CONSOLE_PIECE  256
 #define CONSOLE_PIECES (CONSOLE_BYTES / CONSOLE_PIECE)
@@ -38,14 +46,30 @@
 #define ALARM_MICROSECONDS 50
 #define SURE_MICROSECONDS  200
 
-static void show(const char *name, uint32_t rounds, uint64_t ticks)
+/* What a workload came to, all rounds together. */
+struct cost {
+    uint32_t rounds;
+    uint64_t ticks;
+    uint64_t hypercalls;
+};
+
+static void show(const char *name, struct cost cost)
 {
     uint32_t hundredths, rest;
-    uint64_t per_round = divide_u64(ticks * 100 + rounds / 2, rounds, &rest);
+    uint64_t per_round = divide_u64(cost.ticks * 100 + cost.rounds / 2, cost.rounds, &rest);
 
     per_round = divide_u64(per_round, 100, &hundredths);
-    print("# bench %s rounds=%u ticks=%llu ticks_per_round=%llu.%02u\n", name, rounds, WIDE(ticks),
-          WIDE(per_round), hundredths);
+    print("# bench %s rounds=%u ticks=%llu ticks_per_round=%llu.%02u hypercalls=%llu\n", name,
+          cost.rounds, WIDE(cost.ticks), WIDE(per_round), hundredths, WIDE(cost.hypercalls));
+}
+
+/*
+ * For a log of hypercalls kept outside: where the counting of a workload begins, and ends
+ * (report.h).
+ */
+static void mark(void)
+{
+    vmi_set_dr(0, WORKLOAD_MARK);
 }
 
 /* Runs a program to its end; its status. */
@@ -61,16 +85,47 @@ static uint32_t run(const struct program *program)
     return (uint32_t)ended.status;
 }
 
-/* From ring 3 and back. The two readings of the time are one more. */
-static void system_call(void)
+/* A process that ends at once, as often as asked for. */
+static struct cost process(uint32_t rounds)
 {
-    show("system_call", PROGRAM_SYSTEM_CALLS + 1, run(&user_syscalls));
+    struct cost cost = {.rounds = rounds};
+
+    mark();
+    cost.hypercalls = hypercalls_made();
+    uint64_t start = vmi_rdtsc();
+    for (uint32_t round = 0; round < rounds; round++)
+        run(&user_nothing);
+    cost.ticks = vmi_rdtsc() - start;
+    cost.hypercalls = hypercalls_made() - cost.hypercalls;
+    mark();
+    return cost;
+}
+
+/* What a program measures in ring 3: its status is the ticks. Its hypercalls are those beyond what
+ * it takes to start and end one. */
+static struct cost measured_by(const struct program *program, uint32_t rounds)
+{
+    struct cost cost = {.rounds = rounds};
+    uint64_t least = process(1).hypercalls;
+
+    mark();
+    cost.hypercalls = hypercalls_made();
+    cost.ticks = run(program);
+    cost.hypercalls = hypercalls_made() - cost.hypercalls - least;
+    mark();
+    return cost;
+}
+
+/* From ring 3 and back. The two readings of the time are one more. */
+static struct cost system_call(void)
+{
+    return measured_by(&user_syscalls, PROGRAM_SYSTEM_CALLS + 1);
 }
 
 /* From the access of a process to a page of zeroes for it. */
-static void page_fault(void)
+static struct cost page_fault(void)
 {
-    show("page_fault", USER_DATA_PAGES, run(&user_touch));
+    return measured_by(&user_touch, USER_DATA_PAGES);
 }
 
 static struct aspace partner_aspace;
@@ -86,21 +141,28 @@ static void yield_again_and_again(void *argument)
 }
 
 /* Two threads in two address spaces. */
-static void context_switch(void)
+static struct cost context_switch(uint32_t rounds)
 {
+    struct cost cost = {.rounds = rounds};
     struct thread *partner;
 
+    partner_stop = 0;
     if (!aspace_create(&partner_aspace) ||
         (partner = thread_create("partner", yield_again_and_again, NULL, 1)) == NULL)
         panic("no memory");
     thread_yield();
+    mark();
+    cost.hypercalls = hypercalls_made();
     uint64_t start = vmi_rdtsc();
-    for (uint32_t round = 0; round < SWITCHES / 2; round++)
+    for (uint32_t round = 0; round < rounds / 2; round++)
         thread_yield();
-    show("context_switch", SWITCHES, vmi_rdtsc() - start);
+    cost.ticks = vmi_rdtsc() - start;
+    cost.hypercalls = hypercalls_made() - cost.hypercalls;
+    mark();
     partner_stop = 1;
     thread_join(partner);
     aspace_destroy(&partner_aspace);
+    return cost;
 }
 
 static void set_window(uint32_t pfn, uint32_t flags)
@@ -112,54 +174,53 @@ static void set_window(uint32_t pfn, uint32_t flags)
 }
 
 /* All pages of the window are mapped to one frame, and unmapped again. */
-static void map_unmap(void)
+static struct cost map_unmap(uint32_t rounds)
 {
+    struct cost cost = {.rounds = rounds};
     uint32_t pfn = frame_allocate_zeroed();
 
     if (pfn == FRAME_NONE)
         panic("no memory");
+    cost.hypercalls = hypercalls_made();
     uint64_t start = vmi_rdtsc();
-    for (uint32_t round = 0; round < MAP_ROUNDS; round++) {
+    for (uint32_t round = 0; round < rounds; round++) {
         set_window(pfn, PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY);
         set_window(0, 0);
         vmi_flush_tlb(VMI_FLUSH_TLB);
     }
-    show("map_unmap_1024", MAP_ROUNDS, vmi_rdtsc() - start);
+    cost.ticks = vmi_rdtsc() - start;
+    cost.hypercalls = hypercalls_made() - cost.hypercalls;
     frame_release(pfn);
-}
-
-static void process(void)
-{
-    uint64_t start = vmi_rdtsc();
-
-    for (uint32_t round = 0; round < PROCESSES; round++)
-        run(&user_nothing);
-    show("process_create_exit", PROCESSES, vmi_rdtsc() - start);
+    return cost;
 }
 
 /* An alarm is set, and taken when it is due; it becomes due while interrupts are masked. */
-static void timer_tick(void)
+static struct cost timer_tick(uint32_t rounds)
 {
     const volatile uint32_t *alarms = timer_alarms(cpu_current());
-    uint64_t ticks = 0;
+    struct cost cost = {.rounds = rounds};
 
-    for (uint32_t round = 0; round < TICKS; round++) {
+    mark();
+    cost.hypercalls = hypercalls_made();
+    for (uint32_t round = 0; round < rounds; round++) {
         uint32_t before = *alarms;
         vmi_disable_interrupts();
         uint64_t sure = vmi_get_cycle_counter(VMI_CYCLES_REAL) + timer_cycles(SURE_MICROSECONDS);
         uint64_t start = vmi_rdtsc();
         timer_one_shot(ALARM_MICROSECONDS);
-        ticks += vmi_rdtsc() - start;
+        cost.ticks += vmi_rdtsc() - start;
         while (vmi_get_cycle_counter(VMI_CYCLES_REAL) < sure)
             __asm__ volatile("pause");
         start = vmi_rdtsc();
         vmi_enable_interrupts();
         while (*alarms == before)
             __asm__ volatile("pause");
-        ticks += vmi_rdtsc() - start;
+        cost.ticks += vmi_rdtsc() - start;
     }
+    cost.hypercalls = hypercalls_made() - cost.hypercalls;
+    mark();
     timer_cancel();
-    show("timer_tick", TICKS, ticks);
+    return cost;
 }
 
 static volatile uint32_t answered;
@@ -174,13 +235,14 @@ static void answer(struct trap_frame *frame)
  * From the request of an interrupt to a CPU that halts until its answer is seen. Ticks that count
  * instructions count those of both CPUs.
  */
-static void ipi_round_trip(void)
+static struct cost ipi_round_trip(void)
 {
-    uint64_t ticks = 0;
+    struct cost cost = {.rounds = INTERRUPTS};
 
     timer_init_cpu(); /* who joins a thread of another CPU finds out by the alarm */
     bench_start_cpus();
     trap_handler_set(VECTOR_CHECK, answer);
+    cost.hypercalls = hypercalls_made();
     for (uint32_t round = 0; round < INTERRUPTS; round++) {
         spin_milliseconds(1); /* until it halts again */
         answered = 0;
@@ -188,17 +250,19 @@ static void ipi_round_trip(void)
         vmi_send_ipi(2, 0, VECTOR_CHECK);
         while (!answered)
             __asm__ volatile("pause");
-        ticks += vmi_rdtsc() - start;
+        cost.ticks += vmi_rdtsc() - start;
     }
-    show("ipi_round_trip", INTERRUPTS, ticks);
+    cost.hypercalls = hypercalls_made() - cost.hypercalls;
+    return cost;
 }
 
 /*
  * In pieces, of which the cheapest counts for all: others may have waited for whoever reads the
  * console.
  */
-static void console(void)
+static struct cost console(void)
 {
+    struct cost cost = {.rounds = 1, .hypercalls = hypercalls_made()};
     char piece[CONSOLE_PIECE];
     uint64_t least = UINT64_MAX;
 
@@ -216,7 +280,9 @@ static void console(void)
         if (ticks < least)
             least = ticks;
     }
-    show("console_64k", 1, least * CONSOLE_PIECES);
+    cost.ticks = least * CONSOLE_PIECES;
+    cost.hypercalls = hypercalls_made() - cost.hypercalls;
+    return cost;
 }
 
 /* Lets frames be searched from a round number on, however large the kernel is. */
@@ -234,13 +300,45 @@ void bench_workloads(void)
 {
     timer_cancel();
     settle_frames();
-    system_call();
-    page_fault();
-    context_switch();
-    map_unmap();
-    process();
-    timer_tick();
-    console();
+    show("system_call", system_call());
+    show("page_fault", page_fault());
+    show("context_switch", context_switch(SWITCHES));
+    show("map_unmap_1024", map_unmap(MAP_ROUNDS));
+    show("process_create_exit", process(PROCESSES));
+    show("timer_tick", timer_tick(TICKS));
+    show("console_64k", console());
     if (smp_cpu_count() > 1)
-        ipi_round_trip();
+        show("ipi_round_trip", ipi_round_trip());
+}
+
+static struct {
+    const char *name;
+    struct cost cost;
+} counted[5];
+
+void workloads_count(void)
+{
+    bool periodic = timer_is_periodic(cpu_current());
+
+    timer_cancel();
+    counted[0].name = "system_call";
+    counted[0].cost = system_call();
+    counted[1].name = "page_fault";
+    counted[1].cost = page_fault();
+    counted[2].name = "context_switch";
+    counted[2].cost = context_switch(FEW_SWITCHES);
+    counted[3].name = "process_create_exit";
+    counted[3].cost = process(FEW_PROCESSES);
+    counted[4].name = "timer_tick";
+    counted[4].cost = timer_tick(FEW_TICKS);
+    if (periodic)
+        timer_init_cpu();
+}
+
+void workloads_report(void)
+{
+    print("# workloads mark=0x%08x\n", WORKLOAD_MARK);
+    for (uint32_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+        print("# workload %s rounds=%u hypercalls=%llu\n", counted[i].name, counted[i].cost.rounds,
+              WIDE(counted[i].cost.hypercalls));
 }

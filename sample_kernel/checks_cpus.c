@@ -107,8 +107,10 @@ static void note_interrupt(struct trap_frame *frame)
 
 static bool wait_until_interrupted(uint32_t wanted)
 {
-    uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
-    while (interrupted != wanted && vmi_clock_nanoseconds() < end)
+    struct patience patience;
+
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
+    while (interrupted != wanted && patience_left(&patience))
         thread_yield();
     return interrupted == wanted;
 }
@@ -211,7 +213,9 @@ static void kick(void)
     kicked = 1;
     /* A kick that comes before the halt is none: it is given again. */
     int32_t result = VMI_OK;
-    for (int i = 0; i < 100 && !woken && result == VMI_OK; i++) {
+    struct patience patience;
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
+    while (!woken && result == VMI_OK && patience_left(&patience)) {
         result = smp_kick(1);
         wait_for(&woken, 20);
     }

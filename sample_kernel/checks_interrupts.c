@@ -92,7 +92,7 @@ static bool rescued;
 static void halt(void)
 {
     uint32_t alarms = *timer_alarms(0);
-    timer_one_shot(1000000);
+    timer_one_shot(PATIENCE_MILLISECONDS * 1000);
     vmi_halt();
     rescued = *timer_alarms(0) != alarms;
     timer_init_cpu();

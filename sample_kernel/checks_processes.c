@@ -105,7 +105,7 @@ static void preempted_and_killed(void)
 
     EXPECT(process != NULL);
     process->thread->cpus = 1; /* beside the thread that waits for it */
-    bool preempted = wait_for_count(&process->thread->preempted, 2, 5000);
+    bool preempted = wait_for_count(&process->thread->preempted, 2, PATIENCE_MILLISECONDS);
     process_kill(process);
     process_reap(process, &ended);
     EXPECT(preempted);

@@ -81,8 +81,10 @@ static bool all_preempted(uint32_t times)
 static void preemption(void)
 {
     bool started = start(count_until_stopped);
-    uint64_t end = vmi_clock_nanoseconds() + 5000000000ull;
-    while (started && !all_preempted(2) && vmi_clock_nanoseconds() < end)
+    struct patience patience;
+
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
+    while (started && !all_preempted(2) && patience_left(&patience))
         thread_yield();
     bool preempted = started && all_preempted(2);
     finish();

@@ -30,8 +30,10 @@ static void run_checks(void)
         checks_clocks,  checks_time,        checks_paging,    checks_threads, checks_processes,
         checks_devices, checks_cpus,        on_purpose,
     };
+    workloads_count();
     struct ktap_result result =
         ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, on_purpose);
+    workloads_report();
     report(checks_boot_info, &result);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);

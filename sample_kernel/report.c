@@ -7,13 +7,6 @@
 #include "smp.h"
 #include "string.h"
 
-/*
- * The snapshot's mark: SetDR(0, SNAPSHOT_MARK) right after the counts were copied. Where SetDR is a
- * hypercall, a log of all hypercalls kept outside can be cut before the one that carries this
- * number. ("VMIC", little endian.)
- */
-#define SNAPSHOT_MARK 0x43494d56
-
 #define HYPERCALLS_MAX 128
 
 static uint32_t calls[VMI_ORDINALS];
@@ -71,6 +64,14 @@ static uint32_t memory_kib(const struct vmi_boot_info *boot)
             boot->memory[i].kind != VMI_MEMORY_UNUSABLE)
             bytes += boot->memory[i].size;
     return (uint32_t)(bytes >> 10);
+}
+
+uint64_t hypercalls_made(void)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < vmi_hypercalls_count; i++)
+        total += *vmi_hypercalls[i].count;
+    return total;
 }
 
 void report(const struct vmi_boot_info *boot, const struct ktap_result *result)

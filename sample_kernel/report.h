@@ -8,6 +8,16 @@
 #include "ktap.h"
 
 /*
+ * Marks for a log of all hypercalls that is kept outside, where SetDR is a hypercall: SetDR(0,
+ * mark) is one that carries this number.
+ */
+#define SNAPSHOT_MARK 0x43494d56 /* right after the counts were copied ("VMIC", little endian) */
+#define WORKLOAD_MARK 0x57494d56 /* around each that is counted by itself (bench.h) */
+
+/* Hypercalls so far, of all CPUs. */
+uint64_t hypercalls_made(void);
+
+/*
  * Takes all counts at one instant and prints them. Parks the other CPUs and leaves interrupts
  * masked, for nothing is to follow but the end.
  */

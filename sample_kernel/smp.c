@@ -102,9 +102,10 @@ int32_t smp_start(uint32_t cpu)
     int32_t result = vmi_set_initial_ap_state(&state, boot_info->apic_id[cpu]);
     if (result != VMI_OK)
         return result;
-    uint64_t end = vmi_clock_nanoseconds() + START_MILLISECONDS * 1000000ull;
+    struct patience patience;
+    patience_begin(&patience, START_MILLISECONDS);
     while (!(online & 1u << cpu)) {
-        if (vmi_clock_nanoseconds() > end)
+        if (!patience_left(&patience))
             return VMI_EIO;
         relax();
     }
@@ -171,8 +172,9 @@ bool smp_park_others(void)
         return true;
     parking = 1;
     vmi_send_ipi(others, 0, VECTOR_RESCHEDULE);
-    uint64_t end = vmi_clock_nanoseconds() + PARK_MILLISECONDS * 1000000ull;
-    while (parked < wanted && vmi_clock_nanoseconds() < end)
+    struct patience patience;
+    patience_begin(&patience, PARK_MILLISECONDS);
+    while (parked < wanted && patience_left(&patience))
         relax();
     return parked == wanted;
 }

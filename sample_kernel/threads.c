@@ -270,9 +270,11 @@ bool wait_for(const volatile uint32_t *flag, uint32_t milliseconds)
 
 bool wait_for_count(const volatile uint32_t *count, uint32_t wanted, uint32_t milliseconds)
 {
-    uint64_t end = vmi_clock_nanoseconds() + (uint64_t)milliseconds * 1000000;
+    struct patience patience;
+
+    patience_begin(&patience, milliseconds);
     while (*count < wanted) {
-        if (vmi_clock_nanoseconds() > end)
+        if (!patience_left(&patience))
             return *count >= wanted;
         /* With nobody else to run, the next turn of the alarm is soon enough to look again. */
         if (!thread_yield() && timer_is_periodic(cpu_current()))

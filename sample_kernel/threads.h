@@ -12,6 +12,7 @@
 
 #include "fpu.h"
 #include "layout.h"
+#include "patience.h"
 
 struct aspace;
 struct attempt;
@@ -110,12 +111,9 @@ void thread_run_idle(void) __attribute__((noreturn));
 /* Lets time pass without giving the CPU away; the interrupt mask stays as it is. */
 void spin_milliseconds(uint32_t milliseconds);
 
-/* How long a check waits for what must come: any machine, however busy, manages it in that time. */
-#define PATIENCE_MILLISECONDS 10000
-
 /*
- * Lets others run, or the CPU rest, until *flag is not 0. False if milliseconds pass before that.
- * Interrupts are let in.
+ * Lets others run, or the CPU rest, until *flag is not 0. False if milliseconds pass before that,
+ * in which this CPU ran (patience.h). Interrupts are let in.
  */
 bool wait_for(const volatile uint32_t *flag, uint32_t milliseconds);
 /* The same for a number that has to be reached. */

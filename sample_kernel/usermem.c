@@ -66,6 +66,18 @@ static bool fill(struct process *process, const struct region *region, uintptr_t
     return true;
 }
 
+/* The same where there is no table yet: both entries may go to a hypervisor in one piece. */
+static bool fill_new_table(struct process *process, const struct region *region, uint32_t page)
+{
+    uint32_t flags = interrupts_mask(); /* a thread in a lazy mode is not to be preempted */
+    vmi_set_lazy_mode(VMI_LAZY_MMU);
+    uint64_t *entry = aspace_entry(&process->aspace, page, true);
+    bool filled = entry != NULL && fill(process, region, page, entry);
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+    interrupts_restore(flags);
+    return filled;
+}
+
 /* A write to a page that is mapped read-only because it is, or was, shared. */
 static bool copy_on_write(struct process *process, uintptr_t page, uint64_t *entry)
 {
@@ -93,9 +105,9 @@ bool usermem_fault(struct process *process, uintptr_t address, uint32_t error)
 
     if (process == NULL || region == NULL || (error & FAULT_WRITE && !region->writable))
         return false;
-    uint64_t *entry = aspace_entry(&process->aspace, page, true);
+    uint64_t *entry = aspace_entry(&process->aspace, page, false);
     if (entry == NULL)
-        return false;
+        return fill_new_table(process, region, page);
     if (!(pte_read(entry) & PTE_PRESENT))
         return fill(process, region, page, entry);
     if (error & FAULT_WRITE && error & FAULT_PRESENT)

@@ -28,11 +28,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from ci import ktap
-from ci.build import BOUND, kernels, rom
-from ci.conformance import typed_file
+from ci.build import kernels
 from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
-from ci.util import BUILD, RESULTS, ROOT, die_with, locked, progress, write_if_changed
-from tests.wide import wide_kernels
+from ci.util import RESULTS, ROOT, die_with, locked, progress, write_if_changed
 
 LOGS = RESULTS / "test" / os.environ.get("PYTEST_XDIST_WORKER", "")
 """Of sessions and guests; each worker may have a session of the same rig."""
@@ -134,16 +132,8 @@ class Rigs:
             return opened[0]
         if opened:
             opened[1].close()
-        # A session takes all its kernels along when it is opened; one of them is none.
-        write_if_changed(BUILD / "refused" / f"refused-{place.backend}.elf", "not a kernel\n" * 1000)
         own = self.stack.enter_context(contextlib.ExitStack())
-        every = [path for name in (place.backend, BOUND) for path in sorted(BUILD.glob(f"**/*-{name}.elf"))]
-        every += list(wide_kernels("sample").values())
-        typed = {POLLED_KIB, place.rig.console_kib, *place.rig.other_consoles.values()}
-        every += [typed_file(kib) for kib in sorted(typed)]
-        if place.rig.option_roms:
-            every += [*sorted(BUILD.glob("interop/*.elf")), rom(place.backend)]
-        session = own.enter_context(place.rig.steady_session(every, LOGS))
+        session = own.enter_context(place.rig.steady_session(LOGS))
         self.sessions[place.backend] = (session, own)
         return session
 
@@ -184,7 +174,7 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
         image = kernels(kernel)[place.backend] if isinstance(kernel, str) else kernel
         options = {**place.configuration.options, **more.pop("options", {})}  # type: ignore[dict-item]
         more.setdefault("cpus", 2)
-        more.setdefault("deadline", 90.0)
+        more.setdefault("deadline", 240.0)
         name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")
         guest = Guest(image, name, append, options=options, **more)  # type: ignore[arg-type]
         outcome = rigs.once(place, guest, again)

@@ -41,7 +41,8 @@ static void start(struct vmi__hyperv_cpu *cpu, uint64_t earliest)
     uint32_t config =
         HYPERV__TIMER_AUTO_ENABLE | HYPERV__TIMER_DIRECT | vector << HYPERV__TIMER_VECTOR_SHIFT;
 
-    if ((cpu->lvtt & VMI__APIC_LVT_MASKED) || vector < VECTOR_LOW) {
+    cpu->alarm_unheard = (cpu->lvtt & VMI__APIC_LVT_MASKED) || vector < VECTOR_LOW;
+    if (cpu->alarm_unheard) {
         stop(cpu);
         return;
     }
@@ -50,6 +51,7 @@ static void start(struct vmi__hyperv_cpu *cpu, uint64_t earliest)
         vmi__wrmsr(HYPERV__MSR_TIMER0_CONFIG, config);
         cpu->timer_config = config;
     }
+    cpu->alarm_due = when;
     if (when > LATEST)
         when = LATEST;
     vmi__wrmsr(HYPERV__MSR_TIMER0_COUNT, when ? when : 1);
@@ -104,25 +106,42 @@ void vmi__hyperv_alarm_lvtt(uint32_t lvtt)
     struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
 
     cpu->lvtt = lvtt;
-    if (cpu->alarm_set && (cpu->alarm_period || vmi__hyperv_reference_time() < cpu->alarm_expiry))
+    if (cpu->alarm_set && (cpu->alarm_unheard || cpu->alarm_period ||
+                           vmi__hyperv_reference_time() < cpu->alarm_expiry))
         start(cpu, 0);
     vmi__irq_restore(interrupts);
+}
+
+/* An interrupt has ended that may have been the alarm's; interrupts are masked. */
+static void go_on(struct vmi__hyperv_cpu *cpu)
+{
+    uint64_t now = vmi__hyperv_reference_time();
+
+    if (now >= cpu->alarm_expiry && !cpu->alarm_period) {
+        cpu->alarm_set = false;
+    } else if (now >= cpu->alarm_expiry) {
+        cpu->alarm_expiry = vmi__alarm_next(cpu->alarm_expiry, cpu->alarm_period, now);
+        start(cpu, now + LEAST);
+    }
 }
 
 void vmi__hyperv_alarm_ended(uint32_t vector)
 {
     uint32_t interrupts = vmi__irq_save();
     struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
-    uint64_t now;
 
-    if (cpu->alarm_set && vector == (cpu->lvtt & VECTOR_MASK)) {
-        now = vmi__hyperv_reference_time();
-        if (now >= cpu->alarm_expiry && !cpu->alarm_period) {
-            cpu->alarm_set = false;
-        } else if (now >= cpu->alarm_expiry) {
-            cpu->alarm_expiry = vmi__alarm_next(cpu->alarm_expiry, cpu->alarm_period, now);
-            start(cpu, now + LEAST);
-        }
-    }
+    if (cpu->alarm_set && vector == (cpu->lvtt & VECTOR_MASK))
+        go_on(cpu);
+    vmi__irq_restore(interrupts);
+}
+
+void vmi__hyperv_alarm_after_eoi(void)
+{
+    uint32_t interrupts = vmi__irq_save();
+    struct vmi__hyperv_cpu *cpu = vmi__hyperv_this_cpu();
+
+    /* One that happens once may be still to come, and needs nothing if it has. */
+    if (cpu->alarm_set && cpu->alarm_period && vmi__hyperv_reference_time() >= cpu->alarm_due)
+        go_on(cpu);
     vmi__irq_restore(interrupts);
 }

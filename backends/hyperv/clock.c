@@ -13,6 +13,10 @@
 #define TSC_SHIFT 22
 static uint32_t tsc_multiplier;
 
+/* Units are cycles of the TSC times this, shifted right by UNITS_SHIFT: for 10 MHz and more. */
+#define UNITS_SHIFT 32
+static uint32_t units_multiplier;
+
 /* It has a page of its own. */
 struct hyperv__reference_tsc vmi__hyperv_reference_tsc __attribute__((aligned(4096)));
 
@@ -46,12 +50,21 @@ void vmi__hyperv_clock_init(void)
 {
     tsc_multiplier =
         (uint32_t)vmi__div64(vmi__native_tsc_hz << TSC_SHIFT, HYPERV__UNITS_PER_SECOND) + 1;
+    units_multiplier =
+        (uint32_t)vmi__div64((uint64_t)(HYPERV__UNITS_PER_SECOND / 1000) << UNITS_SHIFT,
+                             (uint32_t)vmi__div64(vmi__native_tsc_hz, 1000)) +
+        1;
 }
 
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units)
 {
     /* Rounded up: an alarm may be late, but not early. */
     return vmi__add_saturating(vmi__scale_saturating(units, tsc_multiplier, TSC_SHIFT), 1);
+}
+
+uint64_t vmi__hyperv_units(uint64_t tsc_cycles)
+{
+    return vmi__add_saturating(vmi__scale_saturating(tsc_cycles, units_multiplier, UNITS_SHIFT), 1);
 }
 
 VMI__ROUTINE uint64_t vmi__hyperv_clock_nanoseconds(void)

@@ -3,7 +3,7 @@
  * The page that the hypervisor fills with the instructions that enter it. It is part of the text, so
  * that every kernel has it mapped for execution. Until it is filled, to call it is a fault.
  */
-        .text
+        .section .text.pages, "ax", @progbits
         .globl  vmi__hyperv_hypercall_page
         .type   vmi__hyperv_hypercall_page, @function
         .balign 4096, 0xcc

@@ -54,11 +54,12 @@ void vmi__hyperv_describe(void);
 struct vmi__hyperv_cpu {
     struct hyperv__flush flush;
     uint64_t alarm_expiry, alarm_period; /* of the alarm wired to LVTT */
+    uint64_t alarm_due;                  /* when its timer goes off */
     uint32_t timer_config;               /* as it was last written to the timer */
     volatile uint32_t lvtt;              /* as the kernel has last written it; at first 0 */
     uint32_t spins;                      /* waits since the hypervisor was last told of one */
     volatile uint32_t index;             /* number as the hypervisor has it, once it is ready */
-    bool alarm_set;
+    bool alarm_set, alarm_unheard;       /* the latter: its vector was masked when it was set */
     volatile bool ready;
 } __attribute__((aligned(128)));
 
@@ -66,7 +67,7 @@ _Static_assert(sizeof(struct vmi__hyperv_cpu) == 128, "no input may cross a page
 
 extern struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
 
-/* First words of the CPUs' VP assist pages. */
+/* First words of the CPUs' VP assist pages (assists.S). */
 struct vmi__hyperv_assist {
     volatile uint32_t eoi;
 } __attribute__((aligned(4096)));
@@ -103,13 +104,20 @@ uint64_t vmi__hyperv_reference_time(void);
 /* Prepares the way from reference time to cycles of the TSC, whose frequency is known. */
 void vmi__hyperv_clock_init(void);
 
-/* Cycles of the TSC in so many units, or a few more; UINT64_MAX for what has no room. */
+/*
+ * Cycles of the TSC in so many units, or a few more, and the other way; UINT64_MAX for what has no
+ * room.
+ */
 uint64_t vmi__hyperv_tsc_cycles(uint64_t units);
+uint64_t vmi__hyperv_units(uint64_t tsc_cycles);
 
 /* ---- alarm.c --------------------------------------------------------------------------------- */
 
 /* The kernel has written LVTT, or ended the interrupt with that vector, on this CPU. */
 void vmi__hyperv_alarm_lvtt(uint32_t lvtt);
 void vmi__hyperv_alarm_ended(uint32_t vector);
+
+/* It has ended an interrupt whose vector is not known. */
+void vmi__hyperv_alarm_after_eoi(void);
 
 #endif

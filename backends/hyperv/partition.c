@@ -11,7 +11,6 @@
 extern const char vmi__hyperv_hypercall_page[]; /* hypercall_page.S */
 
 struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
-struct vmi__hyperv_assist vmi__hyperv_assists[VMI_BOOT_INFO_MAX_CPUS];
 
 static void give_page(uint32_t index, const void *page)
 {
@@ -24,11 +23,24 @@ void vmi__native_cpu_identified(uint32_t number)
 
     if (cpu->ready)
         return;
+    /* A timer that was set before a reset is none of the CPU's any more. */
+    if (vmi__hyperv_uses(HYPERV__DIRECT_TIMER))
+        vmi__wrmsr(HYPERV__MSR_TIMER0_CONFIG, 0);
     if (vmi__hyperv_uses(HYPERV__VP_INDEX))
         cpu->index = (uint32_t)vmi__rdmsr(HYPERV__MSR_VP_INDEX);
     if (vmi__hyperv_uses(HYPERV__VP_ASSIST))
         give_page(HYPERV__MSR_VP_ASSIST_PAGE, &vmi__hyperv_assists[number]);
     cpu->ready = true;
+}
+
+void vmi__native_cpu_forgotten(uint32_t number)
+{
+    struct vmi__hyperv_cpu *cpu = &vmi__hyperv_cpus[number];
+
+    cpu->ready = false;
+    cpu->alarm_set = false;
+    cpu->timer_config = 0;
+    cpu->lvtt = VMI__APIC_LVT_MASKED;
 }
 
 void vmi__hyperv_partition_init(void)

@@ -29,6 +29,12 @@ void vmi__native_cpu_identified(uint32_t number)
         enable(&vmi__kvm_cpus[number]);
 }
 
+/* A reset takes the addresses away. */
+void vmi__native_cpu_forgotten(uint32_t number)
+{
+    vmi__kvm_cpus[number].ready = false;
+}
+
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void)
 {
     return &vmi__kvm_cpus[vmi__native_cpu()];

@@ -42,6 +42,7 @@
 struct alarm {
     bool set;
     bool unheard;            /* the LVT timer entry was masked when it was started */
+    uint64_t due;            /* when the timer goes off; 0: earlier than that */
     uint64_t expiry, period; /* cycles; no period: once */
 };
 
@@ -192,6 +193,7 @@ static void start(struct alarm *alarm, bool lvtt, uint64_t earliest)
     if (!whole || alarm->period)
         vmi__native_ended_vectors[vector] = true;
     alarm->set = !whole || alarm->period;
+    alarm->due = whole ? due : 0;
     if (lvtt && vmi__native_published)
         alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
 }
@@ -291,4 +293,20 @@ void vmi__native_alarm_again(uint32_t vector)
     if (vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
         go_on(&by_lvtt[vmi__native_cpu()], true);
     vmi__irq_restore(saved);
+}
+
+void vmi__native_alarm_after_eoi(void)
+{
+    uint32_t saved = vmi__irq_save();
+    struct alarm *alarm = &by_lvtt[vmi__native_cpu()];
+
+    /* A timer that has not gone off is let alone. */
+    if (alarm->set && vmi__rdtsc() >= alarm->due)
+        go_on(alarm, true);
+    vmi__irq_restore(saved);
+}
+
+void vmi__native_alarm_forget(uint32_t cpu)
+{
+    by_lvtt[cpu] = (struct alarm){.set = false};
 }

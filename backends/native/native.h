@@ -191,14 +191,21 @@ void vmi__native_cpu_identified(uint32_t cpu);
 /* ---- arch/i386/cpu_by_tss.c ------------------------------------------------------------------ */
 
 /*
- * For inheriting libraries under hypervisors, where reading the APIC leaves the guest: the number
- * of this CPU, by where its TSS descriptor lies. Such a library binds SetGDT and SetTR to the
- * routines below, has a cpu_number.c that returns this, and defines vmi__native_cpu_identified.
+ * For inheriting libraries under hypervisors, where reading the APIC leaves the guest, and for
+ * clients of the ROM: the number of this CPU, by where its TSS descriptor lies. Such a library
+ * binds SetGDT and SetTR to the routines below, has a cpu_number.c that returns this, and defines
+ * vmi__native_cpu_identified and vmi__native_cpu_forgotten.
  */
 uint32_t vmi__native_cpu_by_tss(void);
 
 VMI__ROUTINE void vmi__native_set_tr_noted(uint32_t selector);
 VMI__ROUTINE void vmi__native_set_gdt_noted(const struct vmi_dtr *dtr);
+
+/* Forgets a CPU that is reset and will be identified anew. */
+void vmi__native_cpu_forget(uint32_t cpu);
+
+/* The same, for what the library keeps of that CPU. Another one may be the calling one. */
+void vmi__native_cpu_forgotten(uint32_t cpu);
 
 /* ---- acpi.c ---- */
 
@@ -241,7 +248,7 @@ struct vmi__native_acpi {
 extern struct vmi__native_acpi vmi__native_acpi;
 
 /* Reads the tables, or else the MP table, once; fills the CPUs of vmi__boot. */
-void vmi__native_acpi_init(void);
+VMI__RUN_ONCE void vmi__native_acpi_init(void);
 
 /* For mp.c: where the extended BIOS data area is, 0 if the BIOS does not say. */
 uint32_t vmi__native_ebda(void);
@@ -254,7 +261,7 @@ void vmi__native_add_cpu(uint32_t apic_id);
 /* ---- mp.c ---- */
 
 /* Fills vmi__native_acpi and the CPUs of vmi__boot from the MP table, if there is one. */
-void vmi__native_mp_read(void);
+VMI__RUN_ONCE void vmi__native_mp_read(void);
 
 /* ---- pic.c ---- */
 
@@ -339,6 +346,15 @@ void vmi__native_alarm_write_lvtt(uint32_t value);
 /* Sets an alarm again if the vector whose interrupt has ended is its own. */
 void vmi__native_alarm_again(uint32_t vector);
 
+/*
+ * Sets this CPU's LVTT alarm again behind the end of any interrupt, if it needs that: for a client
+ * of the ROM, of which the vector is not known.
+ */
+void vmi__native_alarm_after_eoi(void);
+
+/* Forgets a CPU's LVTT alarm; its timer has been reset. */
+void vmi__native_alarm_forget(uint32_t cpu);
+
 /* ---- smp.c ---- */
 
 /* Claims and fills the trampoline's page. */
@@ -370,7 +386,7 @@ extern const struct vmi__native_published *vmi__native_published;
 /* What native does of vmi__backend_serve; an inheriting library's own does more. */
 bool vmi__native_serve(void);
 
-/* What is to be done behind a write to the EOI register. */
+/* What is to be done behind an end of interrupt that was no write to the EOI register. */
 void vmi__native_published_ended(void);
 
 VMI__ROUTINE void vmi__native_published_apic_write(uint32_t reg, uint32_t value);
@@ -378,5 +394,19 @@ VMI__ROUTINE uint32_t vmi__native_published_apic_read(uint32_t reg);
 VMI__ROUTINE int32_t vmi__native_published_ap_state(const struct vmi_ap_state *state,
                                                     uint32_t apic_id);
 VMI__ROUTINE void vmi__native_published_shutdown(void);
+
+/*
+ * Rows of vmi__published_calls (runtime/image/published.h) that every library has which is one of a
+ * PC; those that it does otherwise stand before them.
+ */
+#define VMI__NATIVE_PUBLISHED_CALLS                                                                \
+    {VMI_ORDINAL_SET_GDT, vmi__native_set_gdt_noted},                                              \
+        {VMI_ORDINAL_SET_TR, vmi__native_set_tr_noted},                                            \
+        {VMI_ORDINAL_SHUTDOWN, vmi__native_published_shutdown},                                    \
+        {VMI_ORDINAL_SET_INITIAL_AP_STATE, vmi__native_published_ap_state},                        \
+        {VMI_ORDINAL_APIC_WRITE, vmi__native_published_apic_write},                                \
+    {                                                                                              \
+        VMI_ORDINAL_APIC_READ, vmi__native_published_apic_read                                     \
+    }
 
 #endif

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ci.rig import (
@@ -19,6 +19,7 @@ from ci.rig import (
     Rig,
     Session,
     is_wide,
+    qemu_modules,
     run_machine,
 )  # fmt: skip
 from ci.util import UserError
@@ -44,6 +45,7 @@ class PcSession(Session):
             extra=("-accel", guest.options.get("accel", "tcg"), "-smp", str(guest.cpus),
                    "-nodefaults", "-no-user-config", *QEMU_END,
                    *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
+                   *qemu_modules(guest),
                    *guest.options.get("qemu", "").split()),
         )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)
@@ -67,5 +69,5 @@ class BackendRig(Rig):
         return {"machine": "PC (pc, TCG)", "qemu": shown.split()[3]}
 
     @contextlib.contextmanager
-    def session(self, kernels: Sequence[Path], logs: Path) -> Iterator[Session]:
+    def session(self, logs: Path) -> Iterator[Session]:
         yield PcSession(self.machine, logs)

@@ -125,6 +125,12 @@ VMI__ROUTINE void vmi__native_shutdown_reason(uint32_t reason, uint32_t status)
     vmi__native_acpi_init();
     power_off();
     vmi__print("vmi: this machine has no power-off that works; halted\r\n");
+    /*
+     * A hypervisor may take a processor that halts for good for a machine that was switched off,
+     * and so for an end that went well. Where there is no console to say otherwise, a reset does.
+     */
+    if (status != VMI_STATUS_PASS && !vmi__native_console_present())
+        triple_fault();
     vmi__stop();
 }
 

@@ -52,6 +52,11 @@ void vmi__native_cpu_identified(uint32_t number)
         ask_steal_clock(number);
 }
 
+void vmi__native_cpu_forgotten(uint32_t number)
+{
+    cpus[number].asked = cpus[number].counted = false;
+}
+
 void vmi__vmware_time_init(void)
 {
     struct vmi__vmware_answer answer;

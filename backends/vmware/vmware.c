@@ -17,13 +17,26 @@ uint8_t vmi__vmware_form;
 static uint32_t version, product, bus_hz;
 static uint64_t tsc_hz;
 
-static uint8_t find_form(void)
+static bool has_hypervisor(void)
+{
+    return vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR;
+}
+
+/* The last of VMware's CPUID leaves; 0 if there are none. */
+static uint32_t last_leaf(void)
 {
     struct vmi__cpuid id = vmi__cpuid(VMWARE__CPUID_FIRST, 0);
-    uint32_t text[3] = {id.ebx, id.ecx, id.edx}, features;
+    uint32_t text[3] = {id.ebx, id.ecx, id.edx};
+
+    return memcmp(VMWARE__SIGNATURE, text, sizeof(text)) == 0 ? id.eax : 0;
+}
+
+static uint8_t find_form(void)
+{
+    uint32_t features;
 
     /* An emulator's backdoor has no leaves of VMware's, and is entered by its port. */
-    if (memcmp(VMWARE__SIGNATURE, text, sizeof(text)) != 0 || id.eax < VMWARE__CPUID_FEATURES)
+    if (last_leaf() < VMWARE__CPUID_FEATURES)
         return VMWARE__BY_PORT;
     features = vmi__cpuid(VMWARE__CPUID_FEATURES, 0).ecx;
     if (features & VMWARE__FEATURE_VMCALL)
@@ -34,7 +47,7 @@ static uint8_t find_form(void)
 static bool ask_version(struct vmi__vmware_answer *answer)
 {
     /* On a bare machine any device may have the port, so it is let alone. */
-    if (!(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR))
+    if (!has_hypervisor())
         return false;
     vmi__vmware_form = find_form();
     vmi__vmware_get_version(answer);
@@ -45,7 +58,7 @@ bool vmi__vmware_here(void)
 {
     struct vmi__vmware_answer answer;
 
-    return ask_version(&answer);
+    return has_hypervisor() && last_leaf() && ask_version(&answer);
 }
 
 uint64_t vmi__vmware_detect(void)

@@ -52,7 +52,10 @@ VMI__ROUTINE void vmi__vmware_get_time_full(struct vmi__vmware_answer *answer);
 /* Is there a backdoor? Constant after vmi__vmware_detect. */
 extern bool vmi__vmware_present;
 
-/* Does a backdoor answer? */
+/*
+ * Is this a virtual machine of VMware's? Asks CPUID first, as VMware KB 1009458 has it: a backdoor
+ * alone is an emulator's (QEMU's vmport) and tells nothing that plain hardware does not.
+ */
 bool vmi__vmware_here(void);
 
 /* Looks for the backdoor. Returns the TSC's frequency, or 0 if it is not told. */

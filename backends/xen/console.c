@@ -10,6 +10,7 @@
 
 #define REPORTS_MAX     32
 #define DRAIN_WAITS_MAX 100 /* of 10 ms each */
+#define YIELDS_MAX      100000
 
 static struct xencons_interface *ring;
 static evtchn_port_t console_port;
@@ -27,6 +28,15 @@ evtchn_port_t vmi__xen_console_port(void)
     return console_port;
 }
 
+/*
+ * Has this CPU the library's GDT? Until then nothing here may find the CPU's number, so no lock can
+ * be taken and no time read; the domain runs on one CPU, with events masked.
+ */
+static int cpu_ready(void)
+{
+    return vmi__xen_cpus[0] && vmi__xen_cpus[0]->started;
+}
+
 /* Room for output, or more than there can be if the other side's index is wrong. */
 static uint32_t room(void)
 {
@@ -35,14 +45,49 @@ static uint32_t room(void)
     return (uint32_t)sizeof(ring->out) - used;
 }
 
+/* Writes as much as there is room for, tells the other side, and returns how much it was. */
+static uint32_t put(const char *text, uint32_t length, uint32_t free)
+{
+    uint32_t sent = 0;
+
+    while (sent < free && sent < length) {
+        ring->out[MASK_XENCONS_IDX(ring->out_prod, ring->out)] = text[sent++];
+        __atomic_store_n(&ring->out_prod, ring->out_prod + 1, __ATOMIC_RELEASE);
+    }
+    vmi__xen_port_notify(console_port);
+    return sent;
+}
+
+/* Yields until there is that much room for output, a bounded number of times. */
+static uint32_t yield_for_room(uint32_t wanted)
+{
+    for (uint32_t yields = 0; room() < wanted && yields < YIELDS_MAX; yields++)
+        vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
+    return room();
+}
+
+/* For a refusal while the library is still taking the domain over. */
+static int32_t write_early(const char *text, uint32_t length)
+{
+    for (uint32_t sent = 0, free; sent < length; sent += put(text + sent, length - sent, free)) {
+        free = yield_for_room(1);
+        if (!free || free > sizeof(ring->out))
+            return VMI_EIO;
+    }
+    return (int32_t)length;
+}
+
 VMI__ROUTINE int32_t vmi__xen_console_write(const void *from, uint32_t length)
 {
     const char *text = from;
     uint32_t mask, free, sent = 0;
 
     if (!ring)
-        return vmi__xen_hypercall_console_io(CONSOLEIO_write, length, from) < 0 ? VMI_EIO
-                                                                                : (int32_t)length;
+        return vmi__xen_hypercall_console_io(CONSOLEIO_write, length, (void *)(uintptr_t)from) < 0
+                   ? VMI_EIO
+                   : (int32_t)length;
+    if (!cpu_ready())
+        return write_early(text, length);
     mask = vmi__xen_take(&lock);
     while (sent < length) {
         free = room();
@@ -56,11 +101,7 @@ VMI__ROUTINE int32_t vmi__xen_console_write(const void *from, uint32_t length)
                 vmi__xen_port_wait(console_port);
             continue;
         }
-        for (; free && sent < length; free--) {
-            ring->out[MASK_XENCONS_IDX(ring->out_prod, ring->out)] = text[sent++];
-            __atomic_store_n(&ring->out_prod, ring->out_prod + 1, __ATOMIC_RELEASE);
-        }
-        vmi__xen_port_notify(console_port);
+        sent += put(text + sent, length - sent, free);
     }
     vmi__xen_give(&lock, mask);
     return (int32_t)length;
@@ -91,6 +132,10 @@ VMI__ROUTINE int32_t vmi__xen_console_read(void *to, uint32_t length)
 
 void vmi__xen_console_drain(void)
 {
+    if (ring && !cpu_ready()) {
+        yield_for_room(sizeof(ring->out));
+        return;
+    }
     for (uint32_t waits = 0; ring && waits < DRAIN_WAITS_MAX; waits++) {
         if (room() == sizeof(ring->out) || room() > sizeof(ring->out))
             return;

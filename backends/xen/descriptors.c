@@ -21,11 +21,12 @@
 /* IDT vector that is Xen's hypercall gate for 32-bit guests. */
 #define HYPERCALL_VECTOR 0x82
 
+/* Vectors of faults that a load of a segment register raises (Intel SDM vol. 3A, table 6-1). */
+#define VECTOR_NOT_PRESENT 11
+#define VECTOR_PROTECTION  13
+
 /* `lsl` with a requested privilege of 3 reads it from any ring. */
 #define CPU_DESCRIPTOR(number) (0x0000f20000000000ull | (number))
-
-#define TRAP_INTERRUPT                                                                             \
-    4 /* trap_info.flags: events are masked on entry (arch-x86/xen.h, TI_SET_IF) */
 
 static struct vmi__xen_lock lock;
 static struct trap_info
@@ -246,10 +247,29 @@ static struct trap_info gate_of(uint32_t vector, uint32_t low, uint32_t high)
     if (!(high & DESCRIPTOR_PRESENT) || high & DESCRIPTOR_SEGMENT || vector == HYPERCALL_VECTOR ||
         (type != TYPE_INTERRUPT_GATE && type != TYPE_TRAP_GATE))
         return gate;
-    gate.flags =
-        (uint8_t)(DESCRIPTOR_DPL(high) | (type == TYPE_INTERRUPT_GATE ? TRAP_INTERRUPT : 0));
+    TI_SET_DPL(&gate, (uint8_t)DESCRIPTOR_DPL(high));
+    TI_SET_IF(&gate, type == TYPE_INTERRUPT_GATE);
     gate.cs = (uint16_t)(low >> 16);
     gate.address = (high & 0xffff0000u) | (low & 0xffff);
+    return gate;
+}
+
+/*
+ * A gate as Xen is to have it: for faults that the library may cause itself, with the library's
+ * entry point, which goes on to the kernel's. Events are masked there, whatever the kernel's gate
+ * says.
+ */
+static struct trap_info installed(struct trap_info gate)
+{
+    const char *entry = gate.vector == VECTOR_NOT_PRESENT  ? vmi__xen_segment_not_present
+                        : gate.vector == VECTOR_PROTECTION ? vmi__xen_protection_fault
+                                                           : 0;
+
+    if (entry) {
+        TI_SET_IF(&gate, 1);
+        gate.cs = FLAT_KERNEL_CS;
+        gate.address = (uint32_t)(uintptr_t)entry;
+    }
     return gate;
 }
 
@@ -269,8 +289,8 @@ static void set_gates(struct vmi__xen_cpu *cpu, uint32_t call)
     int32_t result;
 
     for (uint32_t i = 0; i < 256; i++)
-        if (cpu->gate[i].address)
-            table[count++] = cpu->gate[i];
+        if (installed(cpu->gate[i]).address)
+            table[count++] = installed(cpu->gate[i]);
     table[count].address = 0;
     result = vmi__xen_hypercall_set_trap_table(0);
     if (result >= 0)
@@ -310,15 +330,16 @@ VMI__ROUTINE void vmi__xen_write_idt_entry(void *idt, uint32_t index, uint32_t l
     uint32_t mask = vmi__xen_mask(), base = (uint32_t)(uintptr_t)idt, self = vmi__xen_this(),
              cleared;
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[self];
-    struct trap_info one[2] = {{0}, {0}};
+    struct trap_info gate, one[2] = {{0}, {0}};
     int32_t result;
 
     ((uint32_t *)idt)[2 * index] = low;
     ((uint32_t *)idt)[2 * index + 1] = high;
     if (base == cpu->idt.base && index < (cpu->idt.limit + 1u) / 8) {
-        one[0] = gate_of(index, low, high);
+        gate = gate_of(index, low, high);
+        one[0] = installed(gate);
         cleared = cpu->gate[index].address && !one[0].address;
-        cpu->gate[index] = one[0];
+        cpu->gate[index] = gate;
         if (cleared) {
             set_gates(cpu, VMI_ORDINAL_WRITE_IDT_ENTRY);
         } else if (one[0].address) {
@@ -411,6 +432,6 @@ int32_t vmi__xen_descriptors_of(struct vmi__xen_cpu *cpu, const struct vmi_ap_st
     cpu->idt.limit = state->idtr_limit;
     read_gates(cpu);
     for (uint32_t i = 0; i < 256; i++)
-        context->trap_ctxt[i] = cpu->gate[i];
+        context->trap_ctxt[i] = installed(cpu->gate[i]);
     return VMI_OK;
 }

@@ -19,16 +19,24 @@
 
 enum port_kind { PORT_NONE, PORT_TIMER, PORT_IPI, PORT_BOUND };
 
+/* A word, so that a CPU that looks while another writes sees one or the other. */
 struct port {
     uint8_t kind;
     uint8_t vector; /* of PORT_BOUND */
     uint8_t cpu;
-};
+    uint8_t unused;
+} __attribute__((aligned(4)));
 
 /* What the assembly entry points leave room for, in front of the frame that Xen made. */
 struct frame {
     uint32_t target_eip, target_cs;
     uint32_t eip, cs, eflags;
+};
+
+/* The same for a fault; until it is known, where it goes to, the vector is in that place. */
+struct fault {
+    uint32_t target_eip, target_cs;
+    uint32_t error, eip, cs, eflags;
 };
 
 struct sequence {
@@ -38,9 +46,9 @@ struct sequence {
 extern const struct sequence vmi__xen_restart[], vmi__xen_restart_end[];
 
 VMI__ROUTINE int32_t vmi__xen_event(struct frame *frame);
-VMI__ROUTINE void vmi__xen_failsafe(struct frame *frame);
+VMI__ROUTINE uint32_t vmi__xen_fault(struct fault *fault);
 
-static struct port ports[PORTS];
+static struct port ports[PORTS]; /* by port_of and set_port */
 static struct vmi__xen_lock lock;
 static struct {
     uint8_t vector; /* 0: not bound */
@@ -136,10 +144,26 @@ void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
  * ------
  */
 
-static void port_came(struct vmi__xen_cpu *cpu, uint32_t port)
+static struct port port_of(uint32_t number)
 {
-    switch (ports[port].kind) {
+    struct port port;
+
+    __atomic_load(&ports[number], &port, __ATOMIC_ACQUIRE);
+    return port;
+}
+
+static void set_port(uint32_t number, enum port_kind kind, uint32_t vector, uint32_t cpu)
+{
+    struct port port = {(uint8_t)kind, (uint8_t)vector, (uint8_t)cpu, 0};
+
+    __atomic_store(&ports[number], &port, __ATOMIC_RELEASE);
+}
+
+static void port_came(struct vmi__xen_cpu *cpu, struct port port)
+{
+    switch (port.kind) {
     case PORT_TIMER:
+        cpu->timer = 0; /* it has gone off */
         vmi__xen_alarms(cpu);
         break;
     case PORT_IPI:
@@ -151,14 +175,18 @@ static void port_came(struct vmi__xen_cpu *cpu, uint32_t port)
             vmi__xen_alarms(cpu);
         break;
     case PORT_BOUND:
-        set_bit(cpu->irr, ports[port].vector);
+        set_bit(cpu->irr, port.vector);
         break;
     default:
-        break; /* one that the library looks at by itself */
+        break;
     }
 }
 
-/* Turns all pending ports of this CPU into requests (event_channel.h, two-level ABI). */
+/*
+ * Turns this CPU's pending ports into requests (event_channel.h, two-level ABI). A port that is
+ * nobody's stays pending: it is polled by the library, or another CPU is about to give it to the
+ * kernel, whose EventUnmask then has Xen deliver it.
+ */
 static void collect(struct vmi__xen_cpu *cpu, uint32_t number)
 {
     struct vcpu_info *info = &vmi__xen_shared.vcpu_info[number];
@@ -172,11 +200,13 @@ static void collect(struct vmi__xen_cpu *cpu, uint32_t number)
             bits = __atomic_load_n(&vmi__xen_shared.evtchn_pending[word], __ATOMIC_SEQ_CST) &
                    ~__atomic_load_n(&vmi__xen_shared.evtchn_mask[word], __ATOMIC_SEQ_CST);
             for (; bits; bits &= bits - 1) {
-                uint32_t port = word * 32 + (uint32_t)__builtin_ctzl(bits);
+                uint32_t bit = (uint32_t)__builtin_ctzl(bits);
+                struct port port = port_of(word * 32 + bit);
 
-                if (ports[port].kind != PORT_NONE && ports[port].cpu != number)
-                    continue; /* another CPU's, in the same word: its own upcall tells it */
-                __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[word], ~(1ul << port % 32),
+                /* Another CPU's, in the same word: its own upcall tells it. */
+                if (port.kind == PORT_NONE || port.cpu != number)
+                    continue;
+                __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[word], ~(1ul << bit),
                                    __ATOMIC_SEQ_CST);
                 port_came(cpu, port);
             }
@@ -220,14 +250,21 @@ VMI__ROUTINE int32_t vmi__xen_event(struct frame *frame)
     return 1;
 }
 
-VMI__ROUTINE void vmi__xen_failsafe(struct frame *frame)
+/*
+ * On to the kernel's own handler of a fault that Xen has told the library; events are masked. They
+ * stay so if the kernel's gate is an interrupt gate.
+ */
+VMI__ROUTINE uint32_t vmi__xen_fault(struct fault *fault)
 {
-    const struct trap_info *gate = &vmi__xen_self()->gate[13]; /* #GP */
+    const struct trap_info *gate = &vmi__xen_self()->gate[fault->target_eip & 0xff];
 
     if (!gate->address)
-        vmi__xen_crash(VMI_ORDINAL_IRET, frame->cs, frame->eip, VMI_EINVAL);
-    frame->target_eip = gate->address;
-    frame->target_cs = gate->cs;
+        vmi__xen_crash(VMI_ORDINAL_SET_IDT, fault->eip, fault->error, VMI_ENOENT);
+    fault->target_eip = gate->address;
+    fault->target_cs = gate->cs;
+    if (!TI_GET_IF(gate) && fault->eflags & VMI__EFLAGS_IF)
+        vmi__xen_enable_interrupts();
+    return 1;
 }
 
 /* ---- interrupt controller
@@ -340,6 +377,26 @@ static int32_t unmask_port(evtchn_port_t port)
     return vmi__xen_hypercall_event_channel_op(EVTCHNOP_unmask, &unmask);
 }
 
+static void close_port(evtchn_port_t port)
+{
+    struct evtchn_close close = {.port = port};
+
+    vmi__xen_hypercall_event_channel_op(EVTCHNOP_close, &close);
+}
+
+/* Lets a new port of the library's in, or closes it. Returns 0 or Xen's error. */
+static int32_t prepare_port(evtchn_port_t port, enum port_kind kind, uint32_t number,
+                            evtchn_port_t *to)
+{
+    if (port >= PORTS) {
+        close_port(port);
+        return VMI_EINVAL;
+    }
+    set_port(port, kind, 0, number);
+    *to = port;
+    return unmask_port(port);
+}
+
 int32_t vmi__xen_events_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
 {
     struct evtchn_bind_virq virq = {.virq = VIRQ_TIMER, .vcpu = number};
@@ -350,19 +407,13 @@ int32_t vmi__xen_events_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
     cpu->svr = 0xff;
     if (!cpu->timer_port) {
         result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_virq, &virq);
-        if (result < 0 || virq.port >= PORTS)
-            return result < 0 ? result : VMI_EINVAL;
-        ports[virq.port] = (struct port){PORT_TIMER, 0, (uint8_t)number};
-        cpu->timer_port = virq.port;
-        result = unmask_port(virq.port);
+        if (result >= 0)
+            result = prepare_port(virq.port, PORT_TIMER, number, &cpu->timer_port);
     }
     if (result >= 0 && !cpu->ipi_port) {
         result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_ipi, &ipi);
-        if (result < 0 || ipi.port >= PORTS)
-            return result < 0 ? result : VMI_EINVAL;
-        ports[ipi.port] = (struct port){PORT_IPI, 0, (uint8_t)number};
-        cpu->ipi_port = ipi.port;
-        result = unmask_port(ipi.port);
+        if (result >= 0)
+            result = prepare_port(ipi.port, PORT_IPI, number, &cpu->ipi_port);
     }
     return result;
 }
@@ -384,16 +435,23 @@ int32_t vmi__xen_prod(uint32_t number)
 void vmi__xen_port_clear(evtchn_port_t port)
 {
     /* The kernel is to hear of its own. */
-    if (port < PORTS && ports[port].kind == PORT_NONE)
+    if (port < PORTS && port_of(port).kind == PORT_NONE)
         __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[port / 32], ~(1ul << port % 32),
                            __ATOMIC_SEQ_CST);
+}
+
+void vmi__xen_port_mask(evtchn_port_t port)
+{
+    if (port < PORTS)
+        __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / 32], 1ul << port % 32,
+                          __ATOMIC_SEQ_CST);
 }
 
 void vmi__xen_port_wait(evtchn_port_t port)
 {
     struct sched_poll poll = {.nr_ports = 1, .timeout = vmi__xen_clock_nanoseconds() + 10000000};
 
-    if (port >= PORTS || ports[port].kind != PORT_NONE) {
+    if (port >= PORTS || port_of(port).kind != PORT_NONE) {
         vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
         return;
     }
@@ -413,19 +471,32 @@ static int32_t give_port(evtchn_port_t port, uint32_t vector)
 
     if (port >= PORTS || !port)
         return VMI_ENOENT;
-    if (ports[port].kind != PORT_NONE)
+    if (port_of(port).kind != PORT_NONE)
         return VMI_EBUSY;
     if (vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind) < 0)
         return VMI_EIO;
-    __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / 32], 1ul << port % 32, __ATOMIC_SEQ_CST);
-    ports[port] = (struct port){PORT_BOUND, (uint8_t)vector, (uint8_t)bind.vcpu};
+    vmi__xen_port_mask(port);
+    set_port(port, PORT_BOUND, vector, bind.vcpu);
     return (int32_t)port;
+}
+
+/* Under the lock. The other domain's port is free again if the kernel cannot be given this end. */
+static int32_t bind_peer(uint32_t number, uint32_t vector)
+{
+    struct evtchn_bind_interdomain peer = {.remote_dom = (domid_t)(number >> 16),
+                                           .remote_port = number & 0xffff};
+    int32_t result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_interdomain, &peer);
+
+    if (result < 0)
+        return result == VMI_EINVAL ? VMI_EINVAL : VMI_EIO;
+    result = give_port(peer.local_port, vector);
+    if (result < 0)
+        close_port(peer.local_port);
+    return result;
 }
 
 VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
-    struct evtchn_bind_interdomain peer = {.remote_dom = (domid_t)(number >> 16),
-                                           .remote_port = number & 0xffff};
     uint32_t mask;
     int32_t result = VMI_EINVAL;
 
@@ -443,10 +514,7 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
             result = EVENT_IRQ0;
         }
     } else if (source == VMI_EVENT_PEER) {
-        result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_interdomain, &peer);
-        result = result >= 0            ? give_port(peer.local_port, vector)
-                 : result == VMI_EINVAL ? VMI_EINVAL
-                                        : VMI_EIO;
+        result = bind_peer(number, vector);
     }
     vmi__xen_give(&lock, mask);
     return result;
@@ -471,7 +539,7 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
         vmi__xen_give(&lock, mask);
         return VMI_OK;
     }
-    if (event < PORTS && ports[event].kind == PORT_BOUND)
+    if (event < PORTS && port_of(event).kind == PORT_BOUND)
         result = unmask_port(event) < 0 ? VMI_EIO : VMI_OK;
     return result;
 }
@@ -480,7 +548,7 @@ VMI__ROUTINE int32_t vmi__xen_event_notify(uint32_t event)
 {
     struct evtchn_send send = {.port = event};
 
-    if (event >= PORTS || ports[event].kind != PORT_BOUND)
+    if (event >= PORTS || port_of(event).kind != PORT_BOUND)
         return VMI_EINVAL;
     return vmi__xen_hypercall_event_channel_op(EVTCHNOP_send, &send) < 0 ? VMI_EIO : VMI_OK;
 }

@@ -19,14 +19,18 @@
  * library's own whose limit is the number of the CPU. `lsl` reads it back with no memory access and
  * no privilege.
  */
-#define VMI__XEN_GDT_ENTRIES  512
-#define VMI__XEN_GDT_KERNEL   (VMI__XEN_GDT_ENTRIES - 1)
+#define VMI__XEN_GDT_ENTRIES 512
+#define VMI__XEN_GDT_KERNEL  (VMI__XEN_GDT_ENTRIES - 1)
+#ifndef VMI__XEN_CPU_SELECTOR /* a process that plays Xen has another (tests/xen_steps.h) */
 #define VMI__XEN_CPU_SELECTOR (VMI__XEN_GDT_KERNEL * 8 + 3)
+#endif
 
 /* Offsets in struct vcpu_info and its size (xen/xen.h); start.c asserts them. */
 #define VMI__XEN_VCPU_PENDING 0
 #define VMI__XEN_VCPU_MASK    1
 #define VMI__XEN_VCPU_SHIFT   6
+
+#define VMI__EFLAGS_IF 0x200
 
 #ifndef __ASSEMBLER__
 
@@ -55,7 +59,8 @@
 #define VMI__PTE_DIRTY    0x040u
 #define VMI__PTE_FRAME    0x000ffffffffff000ull
 
-#define VMI__EFLAGS_IF 0x200u
+/* Entries of a page table or page directory. */
+#define VMI__XEN_TABLE_ENTRIES 512u
 
 static inline void vmi__barrier(void)
 {
@@ -89,7 +94,7 @@ void vmi__xen_give(struct vmi__xen_lock *lock, uint32_t mask);
  */
 
 #define VMI__XEN_BATCH 256 /* page-table updates that are kept back at most */
-#define VMI__XEN_OPS   16  /* other hypercalls that are */
+#define VMI__XEN_OPS   16  /* hypercalls that are; updates next to each other are one */
 
 struct vmi__xen_alarm {
     uint32_t active;
@@ -109,14 +114,19 @@ struct vmi__xen_cpu {
         gates_changed; /* set by another CPU that changed a table which this one uses as well */
 
     uint32_t lazy;
-    uint32_t updates; /* kept back, and by what calls they were made */
-    uint32_t ops;
+    uint32_t ops; /* kept back, in order, and by what calls they were made */
+    /* Two lists by turns: who sees the same one from outside twice has seen Xen go on with it. */
+    struct multicall_entry lists[2][VMI__XEN_OPS];
+    uint32_t list;
+    uint8_t op_call[VMI__XEN_OPS];
+    /* What mmu_update among them points at, */
+    uint32_t updates;
     struct mmu_update update[VMI__XEN_BATCH];
     uint8_t update_call[VMI__XEN_BATCH];
-    struct multicall_entry op[VMI__XEN_OPS + 1]; /* one more for the page-table updates */
-    uint8_t op_call[VMI__XEN_OPS + 1];
-    struct mmuext_op ext[VMI__XEN_OPS]; /* what an mmuext_op among them points at */
+    uint32_t op_done[VMI__XEN_OPS];
+    /* and mmuext_op. */
     uint32_t exts;
+    struct mmuext_op ext[VMI__XEN_OPS];
 
     /* Local interrupt controller: requested, in service, and requests from other CPUs. */
     uint32_t irr[8], isr[8], ipi[8];
@@ -126,6 +136,7 @@ struct vmi__xen_cpu {
     struct vmi__xen_lock alarm_lock;
     struct vmi__xen_alarm alarm[2]; /* by wiring: IRQ0, LVTT */
     uint32_t alarm_changed;         /* set by another CPU */
+    uint64_t timer;                 /* when Xen's timer goes off, 0 if it does not */
     struct vcpu_runstate_info runstate;
     uint64_t available; /* last value given out */
     uint32_t started;
@@ -134,9 +145,14 @@ struct vmi__xen_cpu {
 extern struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX];
 extern uint32_t vmi__xen_cpu_count;
 
-/* Updates and operations that each CPU keeps back; by itself for IRET, which looks before each
- * return. */
-extern uint32_t vmi__xen_kept[VMI__XEN_CPUS_MAX];
+/*
+ * Operations that each CPU keeps back. By itself for IRET, which looks before each return, and as
+ * far apart as the CPUs' vcpu_info, so that one offset serves for both.
+ */
+struct vmi__xen_kept {
+    uint32_t count;
+} __attribute__((aligned(1 << VMI__XEN_VCPU_SHIFT)));
+extern struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 /* MSR IA32_SYSENTER_CS of each CPU, for SYSEXIT. */
 extern uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
 
@@ -160,6 +176,8 @@ static inline struct vmi__xen_cpu *vmi__xen_self(void)
  * --------------------------------------------------------------------------------------------- */
 
 /* State of a frame of the linear region: kind of table (VMI_PAGE_PT, PD, PDP) and */
+#define VMI__XEN_SHARED      0x10u /* a table that more than one entry may name */
+#define VMI__XEN_UNPINNED    0x20u /* a table that Xen does not have: filled by stores */
 #define VMI__XEN_DESCRIPTORS 0x40u /* holds descriptors that Xen uses */
 #define VMI__XEN_PINNED      0x80u /* a root that is pinned */
 #define VMI__XEN_TABLE       (VMI_PAGE_PT | VMI_PAGE_PD | VMI_PAGE_PDP)
@@ -168,10 +186,11 @@ static inline struct vmi__xen_cpu *vmi__xen_self(void)
 struct vmi__xen_memory {
     uint32_t *p2m; /* the domain builder's list, in place */
     uint32_t pages;
-    const uint32_t *m2p;
-    uint32_t m2p_last;    /* highest mfn that may be looked up */
-    uint32_t m2p_present; /* bit n: its n-th 2 MiB are mapped */
-    uint8_t *state;       /* of each frame of the linear region */
+    const uint32_t *m2p; /* Xen's list, somewhere in the top GiB; 4 bytes per machine frame */
+    uint32_t m2p_last;   /* highest mfn that may be looked up */
+    /* Bit n: the n-th 2 MiB of the top GiB are mapped; m2p has holes where the machine has. */
+    uint32_t top_present[VMI__XEN_TABLE_ENTRIES / 32];
+    uint8_t *state; /* of each frame of the linear region */
     uint32_t linear_pages;
     uint32_t boot_cr3;
 };
@@ -201,13 +220,13 @@ const char *vmi__xen_adopt(void *page, uint32_t mfn);
  * again. */
 int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call);
 
-/* Pins a root if it is not; 0 or Xen's error. */
+/* Pins a root, for a CPU that is to start with it, if it is not pinned; 0 or Xen's error. */
 int32_t vmi__xen_pin(uint32_t pfn);
 
 /*
  * Hypercalls that may be kept back in a lazy mode. They are queued with events masked, then carried
- * out in order, after all page-table updates: one as itself, several as a multicall. Each is
- * reported with its call if Xen refuses it.
+ * out in order: one as itself, several as a multicall. Each is reported with its call if Xen
+ * refuses it.
  */
 void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uint32_t a,
                     uint32_t b, uint32_t c, uint32_t d);
@@ -236,6 +255,8 @@ void vmi__xen_gates_again(struct vmi__xen_cpu *cpu);
  * -------------------------------------------------------------------------------- */
 
 extern const char vmi__xen_event_callback[], vmi__xen_failsafe_callback[];
+/* What Xen enters for #NP and #GP. */
+extern const char vmi__xen_segment_not_present[], vmi__xen_protection_fault[];
 
 /* Makes the timer and IPI ports of a CPU, and lets them in. Returns 0 or Xen's error. */
 int32_t vmi__xen_events_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
@@ -256,6 +277,8 @@ int32_t vmi__xen_prod(uint32_t number);
 void vmi__xen_port_wait(evtchn_port_t port);
 void vmi__xen_port_clear(evtchn_port_t port);
 void vmi__xen_port_notify(evtchn_port_t port);
+/* Has a port that is only waited for make no upcalls. */
+void vmi__xen_port_mask(evtchn_port_t port);
 
 /* ---- time (time.c)
  * ---------------------------------------------------------------------------------------------- */

@@ -49,7 +49,7 @@ VMI__ROUTINE int32_t vmi__xen_set_initial_ap_state(const struct vmi_ap_state *st
         vmi__xen_give(&lock, mask);
         return result;
     }
-    context.flags = VGCF_IN_KERNEL;
+    context.flags = VGCF_IN_KERNEL | VGCF_failsafe_disables_events;
     context.user_regs.eax = state->eax;
     context.user_regs.ebx = state->ebx;
     context.user_regs.ecx = state->ecx;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Memory as a paravirtualized guest has it: the kernel speaks guest-physical frames, Xen's tables
- * hold machine frames, and every entry is written by a hypercall that checks it. Xen's rule
+ * hold machine frames, and Xen checks every entry that it works with. Xen's rule
  * (xen/xen.h, HYPERVISOR_mmu_update): a page is either a page table (or holds descriptors), or it
  * is mapped writable somewhere, never both.
+ *
+ * A table that is in no tree of Xen's yet is plain memory to Xen: it stays writable and is filled
+ * by stores. It is handed over, read-only from then on, with the tree that it is in: when that is
+ * loaded for the first time, or when it is named by an entry of a table that Xen has. Releasing a
+ * root takes back in one piece what no other tree has.
  */
 #include "internal.h"
 
@@ -22,7 +27,7 @@ struct linear_mapping {
 };
 
 struct vmi__xen_memory vmi__xen_memory;
-uint32_t vmi__xen_kept[VMI__XEN_CPUS_MAX];
+struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 
 static struct linear_mapping linear[LINEAR_MAPPINGS];
 static struct vmi__xen_lock tables_lock;
@@ -39,13 +44,15 @@ static uint32_t adopted_count;
 
 uint32_t vmi__xen_pfn(uint32_t mfn)
 {
-    uint32_t pfn;
+    uint32_t pfn, part;
 
     for (uint32_t i = 0; i < adopted_count; i++)
         if (adopted[i].mfn == mfn)
             return adopted[i].pfn;
-    if (mfn > vmi__xen_memory.m2p_last || mfn >> 19 >= 32 ||
-        !(vmi__xen_memory.m2p_present & 1u << (mfn >> 19)))
+    if (mfn > vmi__xen_memory.m2p_last)
+        return VMI__XEN_NO_FRAME;
+    part = (uint32_t)(uintptr_t)&vmi__xen_memory.m2p[mfn] >> 21 & (VMI__XEN_TABLE_ENTRIES - 1);
+    if (!(vmi__xen_memory.top_present[part / 32] & 1u << part % 32))
         return VMI__XEN_NO_FRAME;
     pfn = vmi__xen_memory.m2p[mfn];
     /* m2p holds whatever owner a frame has: only one that p2m confirms is this domain's. */
@@ -115,36 +122,49 @@ const char *vmi__xen_adopt(void *page, uint32_t mfn)
     return 0;
 }
 
+/* The frame that a present entry names, if it is one of the linear region; else VMI__XEN_NO_FRAME.
+ */
+static uint32_t named_by(uint64_t entry)
+{
+    uint32_t pfn;
+
+    if (!(entry & VMI__PTE_PRESENT))
+        return VMI__XEN_NO_FRAME;
+    pfn = vmi__xen_pfn((uint32_t)((entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT));
+    return pfn < vmi__xen_memory.linear_pages ? pfn : VMI__XEN_NO_FRAME;
+}
+
 /* ---- lazy mode
  * -------------------------------------------------------------------------------------------------
  * --
  */
 
 /*
- * Carries out page-table updates from `first` on, alone. Xen stops at the first that it refuses and
- * says how far it came: that one is reported and left out.
+ * What comes of page-table updates: Xen stops at the first that it refuses and says how far it
+ * came. That one is reported and left out, the others are carried out.
  */
-static void carry_out_updates(struct vmi__xen_cpu *cpu, uint32_t first, uint32_t done,
-                              int32_t result)
+static void finish_updates(const struct vmi__xen_cpu *cpu, const struct multicall_entry *op)
 {
-    for (;;) {
-        if (result >= 0)
-            return;
-        first += done;
-        if (first >= cpu->updates)
-            return;
-        vmi__xen_report(cpu->update_call[first],
-                        (vmi__xen_pfn((uint32_t)(cpu->update[first].ptr >> VMI__PAGE_SHIFT))
-                             << VMI__PAGE_SHIFT |
-                         ((uint32_t)cpu->update[first].ptr & (VMI__PAGE_SIZE - 1) & ~3u)) +
-                            VMI__LINEAR_BASE,
-                        vmi__xen_machine_to_physical(cpu->update[first].val), result);
-        first++;
-        if (first == cpu->updates)
+    const struct mmu_update *update = (const struct mmu_update *)op->args[0];
+    uint32_t first = (uint32_t)(update - cpu->update), end = first + op->args[1];
+    uint32_t done = *(const uint32_t *)op->args[2];
+    int32_t result = (int32_t)op->result;
+
+    while (result < 0 && (first += done) < end) {
+        update = &cpu->update[first];
+        /* The frame that ReleasePage wanted to be writable is a table of Xen's still. */
+        if (cpu->update_call[first] == VMI_ORDINAL_RELEASE_PAGE)
+            vmi__xen_memory.state[named_by(update->val)] &= (uint8_t)~VMI__XEN_UNPINNED;
+        vmi__xen_report(
+            cpu->update_call[first],
+            (vmi__xen_pfn((uint32_t)(update->ptr >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT |
+             ((uint32_t)update->ptr & (VMI__PAGE_SIZE - 1) & ~3u)) +
+                VMI__LINEAR_BASE,
+            vmi__xen_machine_to_physical(update->val), result);
+        if (++first == end)
             return;
         done = 0;
-        result = vmi__xen_hypercall_mmu_update(&cpu->update[first], cpu->updates - first, &done,
-                                               DOMID_SELF);
+        result = vmi__xen_hypercall_mmu_update(&cpu->update[first], end - first, &done, DOMID_SELF);
     }
 }
 
@@ -171,49 +191,38 @@ static int32_t make(const struct multicall_entry *op)
     }
 }
 
-static void set_op(struct multicall_entry *op, uint32_t number, uint32_t a, uint32_t b, uint32_t c,
-                   uint32_t d)
-{
-    op->op = number;
-    op->args[0] = a;
-    op->args[1] = b;
-    op->args[2] = c;
-    op->args[3] = d;
-}
-
 int32_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu)
 {
-    struct multicall_entry *op = &cpu->op[1];
-    uint32_t done = 0, count = cpu->ops;
+    struct multicall_entry *list = cpu->lists[cpu->list];
+    uint32_t count = cpu->ops;
     int32_t result = 0;
 
-    if (cpu->updates) {
-        op--;
-        count++;
-        set_op(op, __HYPERVISOR_mmu_update, (uint32_t)(uintptr_t)cpu->update, cpu->updates,
-               (uint32_t)(uintptr_t)&done, DOMID_SELF);
-    }
     if (!count)
         return 0;
     if (count == 1) {
-        op->result = (uint32_t)make(op);
+        list[0].result = (uint32_t)make(&list[0]);
     } else {
-        result = vmi__xen_hypercall_multicall(op, count);
+        result = vmi__xen_hypercall_multicall(list, count);
         if (result < 0)
-            vmi__xen_crash(VMI_ORDINAL_SET_LAZY_MODE, (uint32_t)(uintptr_t)op, count, result);
+            vmi__xen_crash(VMI_ORDINAL_SET_LAZY_MODE, (uint32_t)(uintptr_t)list, count, result);
     }
-    result = 0;
-    if (cpu->updates)
-        carry_out_updates(cpu, 0, done, (int32_t)op->result);
-    for (uint32_t i = 1; i <= cpu->ops; i++) {
-        result = (int32_t)cpu->op[i].result;
-        if (result < 0)
-            vmi__xen_report(cpu->op_call[i], cpu->op[i].args[0], cpu->op[i].args[1], result);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct multicall_entry *op = &list[i];
+
+        result = (int32_t)op->result;
+        if (op->op == __HYPERVISOR_mmu_update)
+            finish_updates(cpu, op);
+        else if (result < 0 && cpu->op_call[i] == VMI_ORDINAL_SET_CR3)
+            /* On in the old address space would be on in a wrong one. */
+            vmi__xen_crash(VMI_ORDINAL_SET_CR3, cpu->cr3, 0, result);
+        else if (result < 0)
+            vmi__xen_report(cpu->op_call[i], op->args[0], op->args[1], result);
     }
     cpu->updates = 0;
     cpu->ops = 0;
     cpu->exts = 0;
-    vmi__xen_kept[vmi__xen_this()] = 0;
+    cpu->list ^= 1;
+    vmi__xen_kept[vmi__xen_this()].count = 0;
     return result;
 }
 
@@ -230,10 +239,10 @@ void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, ui
 {
     if (cpu->ops == VMI__XEN_OPS)
         vmi__xen_carry_out(cpu);
-    cpu->ops++;
     cpu->op_call[cpu->ops] = (uint8_t)call;
-    set_op(&cpu->op[cpu->ops], number, a, b, c, d);
-    vmi__xen_kept[vmi__xen_this()] = cpu->updates + cpu->ops;
+    cpu->lists[cpu->list][cpu->ops++] =
+        (struct multicall_entry){.op = number, .args = {a, b, c, d}};
+    vmi__xen_kept[vmi__xen_this()].count = cpu->ops;
 }
 
 void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t command, uint32_t first,
@@ -251,6 +260,20 @@ void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t comman
     vmi__xen_queue(cpu, call, __HYPERVISOR_mmuext_op, (uint32_t)(uintptr_t)ext, 1, 0, DOMID_SELF);
 }
 
+/* Queues a page-table update: into the operation before it, if that is of updates as well. */
+static void queue_update(struct vmi__xen_cpu *cpu, uint32_t call, const struct mmu_update *update)
+{
+    if (cpu->updates == VMI__XEN_BATCH || cpu->ops == VMI__XEN_OPS)
+        vmi__xen_carry_out(cpu);
+    if (!cpu->ops || cpu->lists[cpu->list][cpu->ops - 1].op != __HYPERVISOR_mmu_update)
+        vmi__xen_queue(cpu, call, __HYPERVISOR_mmu_update,
+                       (uint32_t)(uintptr_t)&cpu->update[cpu->updates], 0,
+                       (uint32_t)(uintptr_t)&cpu->op_done[cpu->ops], DOMID_SELF);
+    cpu->lists[cpu->list][cpu->ops - 1].args[1]++;
+    cpu->update_call[cpu->updates] = (uint8_t)call;
+    cpu->update[cpu->updates++] = *update;
+}
+
 VMI__ROUTINE void vmi__xen_set_lazy_mode(uint32_t mode)
 {
     uint32_t mask = vmi__xen_mask();
@@ -264,6 +287,12 @@ VMI__ROUTINE void vmi__xen_set_lazy_mode(uint32_t mode)
 /* ---- page tables
  * -------------------------------------------------------------------------------------------------
  */
+
+/* What Xen does not let be mapped writable. */
+static int is_read_only(uint32_t state)
+{
+    return state & VMI__XEN_READ_ONLY && !(state & VMI__XEN_UNPINNED);
+}
 
 /* The entry as Xen is to have it; returns 0 for one whose frame this domain does not have. */
 static int translate(uint64_t *value, uint32_t kind)
@@ -280,7 +309,7 @@ static int translate(uint64_t *value, uint32_t kind)
     *value = (*value & ~VMI__PTE_FRAME) | (uint64_t)mfn << VMI__PAGE_SHIFT;
     if (kind & VMI_PAGE_PT) {
         *value &= ~PT_DROPPED;
-        if (pfn < vmi__xen_memory.linear_pages && vmi__xen_memory.state[pfn] & VMI__XEN_READ_ONLY)
+        if (pfn < vmi__xen_memory.linear_pages && is_read_only(vmi__xen_memory.state[pfn]))
             *value &= ~(uint64_t)VMI__PTE_WRITE;
     } else if (kind & VMI_PAGE_PD) {
         if (*value & ENTRY_LARGE)
@@ -292,25 +321,229 @@ static int translate(uint64_t *value, uint32_t kind)
     return 1;
 }
 
+/* The frame that an entry names, if it is a table of the kind that entries of a table of `kind`
+ * name. */
+static uint32_t table_below(uint64_t entry, uint32_t kind)
+{
+    uint32_t pfn = kind & (VMI_PAGE_PDP | VMI_PAGE_PD) ? named_by(entry) : VMI__XEN_NO_FRAME;
+
+    return pfn != VMI__XEN_NO_FRAME && vmi__xen_memory.state[pfn] & kind >> 1 ? pfn
+                                                                              : VMI__XEN_NO_FRAME;
+}
+
+static uint32_t entries_of(uint32_t kind)
+{
+    return kind & VMI_PAGE_PDP ? 4 : VMI__XEN_TABLE_ENTRIES;
+}
+
+/* The entry that maps a frame at a linear address in the tree of a root, or 0. */
+static uint64_t *mapping(uint32_t root, uint32_t address, uint32_t pfn)
+{
+    uint64_t *entry = vmi__linear(root << VMI__PAGE_SHIFT);
+
+    entry += address >> 30;
+    for (uint32_t shift = 21; shift >= VMI__PAGE_SHIFT; shift -= 9) {
+        uint32_t table = named_by(*entry);
+
+        if (table == VMI__XEN_NO_FRAME)
+            return 0;
+        entry = vmi__linear(table << VMI__PAGE_SHIFT);
+        entry += address >> shift & 511;
+    }
+    return named_by(*entry) == pfn ? entry : 0;
+}
+
+/* ---- handing tables over ---- */
+
+/* Roots of trees in which the linear mappings are looked at. */
+#define TREES 3
+
+/*
+ * Makes the linear mappings of a frame read-only, or writable again: by updates, in a tree that Xen
+ * does not have by stores. The boot tables stay valid for good (a kernel may load them
+ * again), so their mapping has to change as well as that of the tables in use and of those that are
+ * about to be.
+ */
+static void protect(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t trees[TREES],
+                    uint32_t pfn, uint32_t writable)
+{
+    const uint64_t *seen[TREES];
+
+    for (uint32_t slot = 0; slot < LINEAR_MAPPINGS; slot++) {
+        uint32_t page = pfn - linear[slot].pfn;
+
+        if (page >= linear[slot].pages)
+            continue;
+        for (uint32_t i = 0; i < TREES; i++) {
+            uint64_t *entry =
+                trees[i] == VMI__XEN_NO_FRAME
+                    ? 0
+                    : mapping(trees[i], linear[slot].address + (page << VMI__PAGE_SHIFT), pfn);
+            struct mmu_update update;
+
+            seen[i] = entry;
+            if (!entry || (i > 0 && entry == seen[0]) || (i > 1 && entry == seen[1]))
+                continue;
+            update.ptr = vmi__xen_machine(entry) | MMU_NORMAL_PT_UPDATE;
+            update.val = writable ? *entry | VMI__PTE_WRITE : *entry & ~(uint64_t)VMI__PTE_WRITE;
+            /* The first two trees are Xen's. An update that is kept back may say otherwise than
+             * what stands there. */
+            if (i < 2)
+                queue_update(cpu, call, &update);
+            else if (vmi__xen_memory.state[vmi__physical(entry) >> VMI__PAGE_SHIFT] &
+                     VMI__XEN_UNPINNED)
+                *entry = update.val;
+            else if (*entry != update.val)
+                queue_update(cpu, call, &update);
+        }
+    }
+}
+
+/*
+ * Hands over a table that Xen does not have, and all such below it. A table that Xen has already is
+ * named once more then: it stays Xen's when one of its trees goes.
+ */
+static void hand_over(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t trees[TREES],
+                      uint32_t pfn)
+{
+    uint8_t *state = &vmi__xen_memory.state[pfn];
+    uint32_t kind = *state & VMI__XEN_TABLE;
+    const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
+
+    for (uint32_t i = 0; kind != VMI_PAGE_PT && i < entries_of(kind); i++) {
+        uint32_t below = table_below(entries[i], kind);
+
+        if (below == VMI__XEN_NO_FRAME)
+            continue;
+        if (vmi__xen_memory.state[below] & VMI__XEN_UNPINNED)
+            hand_over(cpu, call, trees, below);
+        else
+            vmi__xen_memory.state[below] |= VMI__XEN_SHARED;
+    }
+    protect(cpu, call, trees, pfn, 0);
+    *state &= (uint8_t)~VMI__XEN_UNPINNED;
+}
+
+/* Under the lock of tables. Gives Xen a tree of tables, whole or below an entry. */
+static void give_tree(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t pfn)
+{
+    uint32_t root = vmi__xen_memory.state[pfn] & VMI_PAGE_PDP ? pfn : VMI__XEN_NO_FRAME;
+    const uint32_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
+                                   cpu->cr3 >> VMI__PAGE_SHIFT, root};
+
+    if (vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED)
+        hand_over(cpu, call, trees, pfn);
+}
+
+/*
+ * Queues that a table which Xen has, and all below it that no other tree has, become writable.
+ * Those that Xen does not let go are told by finish_updates().
+ */
+static void take_back(struct vmi__xen_cpu *cpu, const uint32_t trees[TREES], uint32_t pfn)
+{
+    uint8_t *state = &vmi__xen_memory.state[pfn];
+    uint32_t kind = *state & VMI__XEN_TABLE;
+    const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
+
+    *state = (uint8_t)(kind | VMI__XEN_UNPINNED);
+    protect(cpu, VMI_ORDINAL_RELEASE_PAGE, trees, pfn, 1);
+    for (uint32_t i = 0; kind != VMI_PAGE_PT && i < entries_of(kind); i++) {
+        uint32_t below = table_below(entries[i], kind);
+
+        if (below != VMI__XEN_NO_FRAME &&
+            !(vmi__xen_memory.state[below] & (VMI__XEN_SHARED | VMI__XEN_UNPINNED)))
+            take_back(cpu, trees, below);
+    }
+}
+
+int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
+{
+    uint32_t mask = vmi__xen_mask();
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+    const uint32_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
+                                   cpu->cr3 >> VMI__PAGE_SHIFT, VMI__XEN_NO_FRAME};
+    int32_t result;
+
+    protect(cpu, call, trees, pfn, !read_only);
+    result = vmi__xen_carry_out(cpu);
+    /* What other CPUs may still hold of a writable page, Xen flushes when its type changes. */
+    if (!read_only) {
+        vmi__xen_queue_ext(cpu, call, MMUEXT_TLB_FLUSH_ALL, 0, 0);
+        vmi__xen_carry_out(cpu);
+    }
+    vmi__xen_unmask(mask);
+    return result;
+}
+
+/* ---- calls ---- */
+
+enum stored { STORED, REFUSED, HANDED_OVER };
+
+/*
+ * Writes an entry of a table that Xen does not have, unless it has it by now. Under the lock: no
+ * store may be under way when a table is handed over, nor when one that the entry maps is.
+ */
+static enum stored store(uint64_t *entry, uint64_t value)
+{
+    uint32_t mask = vmi__xen_take(&tables_lock);
+    uint32_t state = vmi__xen_memory.state[vmi__xen_linear_pfn((uint32_t)(uintptr_t)entry)];
+    enum stored result = HANDED_OVER;
+
+    if (state & VMI__XEN_UNPINNED) {
+        result = translate(&value, state & VMI__XEN_TABLE) ? STORED : REFUSED;
+        if (result == STORED)
+            *entry = value;
+    }
+    vmi__xen_give(&tables_lock, mask);
+    return result;
+}
+
+/* Has an entry of a table that Xen has name another table, which is handed over if need be. */
+static void name_table(const struct mmu_update *update, uint32_t below)
+{
+    uint32_t mask = vmi__xen_take(&tables_lock);
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+
+    if (vmi__xen_memory.state[below] & VMI__XEN_UNPINNED)
+        give_tree(cpu, VMI_ORDINAL_SET_PXE_LONG, below);
+    else
+        vmi__xen_memory.state[below] |= VMI__XEN_SHARED;
+    queue_update(cpu, VMI_ORDINAL_SET_PXE_LONG, update);
+    if (!(cpu->lazy & VMI_LAZY_MMU))
+        vmi__xen_carry_out(cpu);
+    vmi__xen_give(&tables_lock, mask);
+}
+
 VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *entry,
                                         uint32_t flags)
 {
     uint64_t value = (uint64_t)high << 32 | low;
-    uint32_t pfn = vmi__xen_linear_pfn((uint32_t)(uintptr_t)entry), kind, mask;
+    uint32_t pfn = vmi__xen_linear_pfn((uint32_t)(uintptr_t)entry), state, kind, below, mask;
+    enum stored stored = HANDED_OVER;
     struct mmu_update update;
     struct vmi__xen_cpu *cpu;
     int32_t result;
 
     (void)flags; /* the kind is known since AllocatePage, and nothing is gained by knowing the
                     linear page */
-    kind = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] & VMI__XEN_TABLE : 0;
-    if (!kind || !translate(&value, kind)) {
+    state = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] : 0;
+    kind = state & VMI__XEN_TABLE;
+    if (state & VMI__XEN_UNPINNED)
+        stored = store(entry, value);
+    if (stored == STORED)
+        return;
+    if (!kind || stored == REFUSED || !translate(&value, kind)) {
         vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry,
                         (uint64_t)high << 32 | low, VMI_EINVAL);
         return;
     }
     update.ptr = vmi__xen_machine(entry) | MMU_NORMAL_PT_UPDATE;
     update.val = value;
+    below = table_below(value, kind);
+    if (below != VMI__XEN_NO_FRAME) {
+        name_table(&update, below);
+        return;
+    }
 
     /* A thread in a lazy mode stays on its CPU: if this reads another CPU's mode, it is not in one.
      */
@@ -318,11 +551,7 @@ VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *e
         mask = vmi__xen_mask();
         cpu = vmi__xen_self();
         if (cpu->lazy & VMI_LAZY_MMU) {
-            if (cpu->updates == VMI__XEN_BATCH)
-                vmi__xen_carry_out(cpu);
-            cpu->update_call[cpu->updates] = VMI_ORDINAL_SET_PXE_LONG;
-            cpu->update[cpu->updates++] = update;
-            vmi__xen_kept[vmi__xen_this()] = cpu->updates + cpu->ops;
+            queue_update(cpu, VMI_ORDINAL_SET_PXE_LONG, &update);
             vmi__xen_unmask(mask);
             return;
         }
@@ -332,43 +561,6 @@ VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *e
     if (result < 0)
         vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry,
                         (uint64_t)high << 32 | low, result);
-}
-
-/*
- * The boot tables stay valid for good (a kernel may load them again), so their mapping of the frame
- * has to change as well as that of the tables in use; where those are the same, the second change
- * is none.
- */
-int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
-{
-    const uint64_t *root = vmi__linear(vmi__xen_memory.boot_cr3), *directory;
-    uint32_t address = VMI__LINEAR_BASE + (pfn << VMI__PAGE_SHIFT), mask, low, high;
-    uint64_t entry = (uint64_t)vmi__xen_mfn(pfn) << VMI__PAGE_SHIFT, place;
-    struct vmi__xen_cpu *cpu;
-    int32_t result;
-
-    entry |=
-        VMI__PTE_PRESENT | VMI__PTE_ACCESSED | VMI__PTE_DIRTY | (read_only ? 0 : VMI__PTE_WRITE);
-    low = (uint32_t)entry;
-    high = (uint32_t)(entry >> 32);
-    mask = vmi__xen_mask();
-    cpu = vmi__xen_self();
-    if (cpu->cr3 != vmi__xen_memory.boot_cr3) {
-        directory =
-            vmi__linear(vmi__xen_pfn((uint32_t)(root[3] >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT);
-        place = (directory[(address >> 21) & 511] & VMI__PTE_FRAME) +
-                ((address >> VMI__PAGE_SHIFT) & 511) * 8;
-        if (cpu->updates == VMI__XEN_BATCH)
-            vmi__xen_carry_out(cpu);
-        cpu->update_call[cpu->updates] = (uint8_t)call;
-        cpu->update[cpu->updates].ptr = place | MMU_NORMAL_PT_UPDATE;
-        cpu->update[cpu->updates++].val = entry;
-    }
-    vmi__xen_queue(cpu, call, __HYPERVISOR_update_va_mapping, address, low, high,
-                   UVMF_INVLPG | UVMF_ALL);
-    result = vmi__xen_carry_out(cpu);
-    vmi__xen_unmask(mask);
-    return result;
 }
 
 VMI__ROUTINE void vmi__xen_allocate_page(uint32_t pfn, uint32_t flags, uint32_t origin,
@@ -393,72 +585,76 @@ VMI__ROUTINE void vmi__xen_allocate_page(uint32_t pfn, uint32_t flags, uint32_t 
             if (entry[i] & VMI__PTE_PRESENT)
                 entry[i] &= PDP_KEPT;
     }
-    vmi__xen_memory.state[pfn] = (uint8_t)kind;
-    if (vmi__xen_protect(pfn, 1, VMI_ORDINAL_ALLOCATE_PAGE) < 0)
-        vmi__xen_memory.state[pfn] = 0;
+    vmi__xen_memory.state[pfn] = (uint8_t)(kind | VMI__XEN_UNPINNED);
+}
+
+/* Under the lock of tables. Queues what pins a root, if it is not pinned. */
+static void queue_pin(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t pfn)
+{
+    if (vmi__xen_memory.state[pfn] & VMI__XEN_PINNED)
+        return;
+    give_tree(cpu, call, pfn);
+    vmi__xen_queue_ext(cpu, call, MMUEXT_PIN_L3_TABLE, vmi__xen_mfn(pfn), 0);
+    vmi__xen_memory.state[pfn] |= VMI__XEN_PINNED;
 }
 
 int32_t vmi__xen_pin(uint32_t pfn)
 {
     uint32_t mask = vmi__xen_take(&tables_lock);
-    struct mmuext_op pin = {.cmd = MMUEXT_PIN_L3_TABLE, .arg1.mfn = vmi__xen_mfn(pfn)};
-    int32_t result = 0;
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+    int32_t result;
 
-    if (!(vmi__xen_memory.state[pfn] & VMI__XEN_PINNED)) {
-        result = vmi__xen_hypercall_mmuext_op(&pin, 1, 0, DOMID_SELF);
-        if (result >= 0)
-            vmi__xen_memory.state[pfn] |= VMI__XEN_PINNED;
-    }
+    vmi__xen_carry_out(cpu);
+    queue_pin(cpu, VMI_ORDINAL_SET_INITIAL_AP_STATE, pfn);
+    result = vmi__xen_carry_out(cpu);
+    if (result < 0)
+        vmi__xen_memory.state[pfn] &= (uint8_t)~VMI__XEN_PINNED;
     vmi__xen_give(&tables_lock, mask);
     return result;
 }
 
 VMI__ROUTINE void vmi__xen_release_page(uint32_t pfn, uint32_t flags)
 {
-    struct mmuext_op unpin = {.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = vmi__xen_mfn(pfn)};
-    uint32_t state = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] : 0, mask;
-    int32_t result;
+    uint32_t mask = vmi__xen_take(&tables_lock);
+    uint32_t state = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] : 0;
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+    const uint32_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
+                                   cpu->cr3 >> VMI__PAGE_SHIFT, VMI__XEN_NO_FRAME};
 
     if (!(state & VMI__XEN_TABLE)) {
+        vmi__xen_give(&tables_lock, mask);
         vmi__xen_report(VMI_ORDINAL_RELEASE_PAGE, pfn, flags, VMI_EINVAL);
         return;
     }
-    vmi__xen_carry_out_here();
-    if (state & VMI__XEN_PINNED) {
-        mask = vmi__xen_take(&tables_lock);
-        result = vmi__xen_hypercall_mmuext_op(&unpin, 1, 0, DOMID_SELF);
-        vmi__xen_memory.state[pfn] &= (uint8_t)~VMI__XEN_PINNED;
-        vmi__xen_give(&tables_lock, mask);
-        if (result < 0)
-            vmi__xen_report(VMI_ORDINAL_RELEASE_PAGE, pfn, flags, result);
+    if (!(state & VMI__XEN_UNPINNED)) {
+        if (state & VMI__XEN_PINNED)
+            vmi__xen_queue_ext(cpu, VMI_ORDINAL_RELEASE_PAGE, MMUEXT_UNPIN_TABLE, vmi__xen_mfn(pfn),
+                               0);
+        take_back(cpu, trees, pfn);
+        vmi__xen_queue_ext(cpu, VMI_ORDINAL_RELEASE_PAGE, MMUEXT_TLB_FLUSH_ALL, 0, 0);
+        vmi__xen_carry_out(cpu);
     }
-    vmi__xen_memory.state[pfn] = 0;
-    if (vmi__xen_protect(pfn, 0, VMI_ORDINAL_RELEASE_PAGE) < 0)
-        vmi__xen_memory.state[pfn] = (uint8_t)state;
+    /* One that Xen has not let go stays what it is: that was reported. */
+    if (vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED)
+        vmi__xen_memory.state[pfn] = 0;
+    vmi__xen_give(&tables_lock, mask);
 }
 
 VMI__ROUTINE void vmi__xen_set_cr3(uint32_t value)
 {
     uint32_t pfn = value >> VMI__PAGE_SHIFT, mask;
     struct vmi__xen_cpu *cpu;
-    int32_t result = VMI_EINVAL;
 
-    if (pfn < vmi__xen_memory.linear_pages && vmi__xen_memory.state[pfn] & VMI_PAGE_PDP) {
-        vmi__xen_carry_out_here();
-        result = vmi__xen_pin(pfn);
-        if (result >= 0) {
-            mask = vmi__xen_mask();
-            cpu = vmi__xen_self();
-            vmi__xen_queue_ext(cpu, VMI_ORDINAL_SET_CR3, MMUEXT_NEW_BASEPTR, vmi__xen_mfn(pfn), 0);
-            result = vmi__xen_carry_out(cpu);
-            if (result >= 0)
-                cpu->cr3 = value;
-            vmi__xen_unmask(mask);
-        }
-    }
-    /* On in the old address space would be on in a wrong one. */
-    if (result < 0)
-        vmi__xen_crash(VMI_ORDINAL_SET_CR3, value, 0, result);
+    if (pfn >= vmi__xen_memory.linear_pages || !(vmi__xen_memory.state[pfn] & VMI_PAGE_PDP))
+        vmi__xen_crash(VMI_ORDINAL_SET_CR3, value, 0, VMI_EINVAL);
+    mask = vmi__xen_take(&tables_lock);
+    cpu = vmi__xen_self();
+    queue_pin(cpu, VMI_ORDINAL_SET_CR3, pfn);
+    vmi__xen_queue_ext(cpu, VMI_ORDINAL_SET_CR3, MMUEXT_NEW_BASEPTR, vmi__xen_mfn(pfn), 0);
+    cpu->cr3 = value;
+    if (!(cpu->lazy & VMI_LAZY_CPU))
+        vmi__xen_carry_out(cpu);
+    vmi__xen_give(&tables_lock, mask);
 }
 
 VMI__ROUTINE uint32_t vmi__xen_get_cr3(void)

@@ -7,6 +7,7 @@
 #include "internal.h"
 #include "start.h"
 
+#include <xen/callback.h>
 #include <xen/io/console.h>
 #include <xen/io/xs_wire.h>
 #include <xen/memory.h>
@@ -19,9 +20,6 @@
 
 #define COMMAND_LINE_MAX 2048
 #define STORE_TEXT_MAX   256
-
-/* The entries that a table has, and the pages below one entry of a directory. */
-#define TABLE_ENTRIES 512u
 
 #define ENTRY_FLAGS (VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY)
 
@@ -37,10 +35,21 @@ _Static_assert(VMI__XEN_CPUS_MAX == XEN_LEGACY_MAX_VCPUS &&
 _Static_assert(sizeof(struct trap_info) == 8, "i386 layout");
 _Static_assert(VMI__XEN_CPU_SELECTOR == 0xffb, "CurrentCPU in backend.yaml");
 
+/*
+ * Each of the domain's frames has an entry of 4 bytes in the builder's list, which lies in the
+ * linear region.
+ */
+#define PAGES_MAX (VMI__LINEAR_MAX / 4)
+
 /* Free frames that the builder has mapped: below the image, and behind the builder's own pages. */
 static struct {
     uint32_t next, end;
 } pool[2];
+
+/* Frames [start, end) that the builder has mapped behind the image and put its own pages in. */
+static struct {
+    uint32_t start, end;
+} builder;
 
 static char command_line[COMMAND_LINE_MAX];
 static char loader[STORE_TEXT_MAX];
@@ -69,7 +78,8 @@ static int behind_image(uint32_t address, uint32_t size)
            address - VMI__LINEAR_BASE <= VMI__LINEAR_MAX - size;
 }
 
-static const char *check(const struct start_info *info)
+/* Of start_info as much as it takes to find the console. Returns 0 or what is wrong. */
+static const char *check_frames(const struct start_info *info)
 {
     uint32_t prefix = sizeof(MAGIC_PREFIX) - 1, suffix = sizeof(MAGIC_SUFFIX), length = 0;
 
@@ -82,13 +92,18 @@ static const char *check(const struct start_info *info)
         memcmp(info->magic, MAGIC_PREFIX, prefix) != 0 ||
         memcmp(info->magic + length + 1 - suffix, MAGIC_SUFFIX, suffix) != 0)
         return "Xen's start_info has another magic than that of an i386 PAE guest";
-    if (info->nr_pages < FIRST_IMAGE_PAGE || info->nr_pages >= 1u << 20)
-        return "Xen's start_info names an impossible number of pages";
+    if (info->nr_pages < FIRST_IMAGE_PAGE || info->nr_pages > PAGES_MAX)
+        return "Xen's start_info names less than 1 MiB of memory or more than 256 GiB";
     if (!behind_image(info->mfn_list, info->nr_pages * sizeof(uint32_t)) || info->mfn_list & 3)
         return "Xen's start_info has no list of frames";
     if (!behind_image(info->pt_base, info->nr_pt_frames << VMI__PAGE_SHIFT) ||
         info->nr_pt_frames < 3 || info->nr_pt_frames > 1024 || info->pt_base & (VMI__PAGE_SIZE - 1))
         return "Xen's start_info has no page tables";
+    return 0;
+}
+
+static const char *check_module(const struct start_info *info)
+{
     if (info->mod_len && !(info->flags & SIF_MOD_START_PFN) &&
         !behind_image(info->mod_start, info->mod_len))
         return "Xen's start_info has a module outside of memory";
@@ -115,37 +130,63 @@ static void *take_pages(uint32_t count)
     vmi__fatal("the domain builder has mapped too little memory");
 }
 
-static void start_translation(const struct start_info *info)
+/* Takes the builder's list, by which frames of its own pages are found. */
+static void start_frames(const struct start_info *info)
 {
-    struct xen_machphys_mapping mapping = {0};
-    struct xen_platform_parameters platform = {0};
-
     vmi__xen_memory.p2m = (uint32_t *)info->mfn_list;
     vmi__xen_memory.pages = info->nr_pages;
     vmi__xen_memory.linear_pages = info->nr_pages < VMI__LINEAR_MAX >> VMI__PAGE_SHIFT
                                        ? info->nr_pages
                                        : VMI__LINEAR_MAX >> VMI__PAGE_SHIFT;
-    if (vmi__xen_hypercall_memory_op(XENMEM_machphys_mapping, &mapping) < 0 ||
-        vmi__xen_hypercall_xen_version(XENVER_platform_parameters, &platform) < 0)
-        vmi__fatal("Xen does not say where its tables are");
-    vmi__xen_memory.m2p = (const uint32_t *)mapping.v_start;
-    vmi__xen_memory.m2p_last = mapping.max_mfn;
-    /* Of the first 2 MiB alone it is known that they are mapped: enough to find the tables that
-     * tell about the rest. */
-    vmi__xen_memory.m2p_present = 1;
-    vmi__boot.virtual_end =
-        platform.virt_start < mapping.v_start ? platform.virt_start : mapping.v_start;
+    builder.start = to_pfn((uint32_t)(uintptr_t)vmi__kernel.image_end);
+    /* The last thing that the builder puts down is its stack, one page behind the tables. */
+    builder.end = to_pfn(info->pt_base) + info->nr_pt_frames + 1;
+    if (builder.end > vmi__xen_memory.linear_pages)
+        builder.end = vmi__xen_memory.linear_pages;
     vmi__xen_set_linear_mapping(0, VMI__LINEAR_BASE, vmi__xen_memory.linear_pages, 0);
 }
 
-/* The table that a present entry of another names; the builder's tables all lie in the linear
- * region. */
+/* pfn of one of the builder's own pages by its machine frame, or VMI__XEN_NO_FRAME. */
+static uint32_t builder_pfn(uint32_t mfn)
+{
+    for (uint32_t pfn = builder.start; pfn < builder.end; pfn++)
+        if (vmi__xen_mfn(pfn) == mfn)
+            return pfn;
+    return VMI__XEN_NO_FRAME;
+}
+
+/*
+ * Finds m2p. Which parts of it are mapped is told by the page tables (read_tables): until then it
+ * gives no frame.
+ */
+static void start_translation(void)
+{
+    struct xen_machphys_mapping mapping = {0};
+    struct xen_platform_parameters platform = {0};
+    uint32_t entries;
+
+    if (vmi__xen_hypercall_memory_op(XENMEM_machphys_mapping, &mapping) < 0 ||
+        vmi__xen_hypercall_xen_version(XENVER_platform_parameters, &platform) < 0)
+        vmi__fatal("Xen does not say where its tables are");
+    if (mapping.v_start < VMI__LINEAR_BASE + VMI__LINEAR_MAX ||
+        platform.virt_start < VMI__LINEAR_BASE + VMI__LINEAR_MAX ||
+        mapping.v_start >= mapping.v_end || mapping.v_start & 3)
+        vmi__fatal("Xen's tables are not above the linear region");
+    entries = (uint32_t)(mapping.v_end - mapping.v_start) / 4;
+    vmi__xen_memory.m2p = (const uint32_t *)mapping.v_start;
+    vmi__xen_memory.m2p_last = mapping.max_mfn < entries ? mapping.max_mfn : entries - 1;
+    vmi__boot.virtual_end =
+        platform.virt_start < mapping.v_start ? platform.virt_start : mapping.v_start;
+}
+
+/* The table that a present entry of the builder's tables names. */
 static uint64_t *table_of(uint64_t entry)
 {
-    uint32_t pfn = vmi__xen_pfn((uint32_t)((entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT));
+    uint64_t frame = (entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT;
+    uint32_t pfn = frame >> 32 ? VMI__XEN_NO_FRAME : builder_pfn((uint32_t)frame);
 
-    if (pfn >= vmi__xen_memory.linear_pages)
-        vmi__fatal("the domain builder's page tables are not in its linear region");
+    if (pfn == VMI__XEN_NO_FRAME)
+        vmi__fatal("the domain builder's page tables are not behind the image");
     return vmi__linear(pfn << VMI__PAGE_SHIFT);
 }
 
@@ -168,21 +209,19 @@ static uint32_t read_tables(uint64_t *root)
             continue;
         directory = table_of(root[i]);
         mark(directory, VMI_PAGE_PD);
-        for (uint32_t j = 0; j < TABLE_ENTRIES; j++) {
+        for (uint32_t j = 0; j < VMI__XEN_TABLE_ENTRIES; j++) {
             uint32_t address = i << 30 | j << 21;
             uint64_t *table;
 
             if (!(directory[j] & VMI__PTE_PRESENT))
                 continue;
             if (address >= vmi__boot.virtual_end) {
-                address -= (uint32_t)(uintptr_t)vmi__xen_memory.m2p;
-                if (address >> 21 < 32)
-                    vmi__xen_memory.m2p_present |= 1u << (address >> 21);
+                vmi__xen_memory.top_present[j / 32] |= 1u << j % 32;
                 continue;
             }
             table = table_of(directory[j]);
             mark(table, VMI_PAGE_PT);
-            for (uint32_t k = 0; k < TABLE_ENTRIES; k++)
+            for (uint32_t k = 0; k < VMI__XEN_TABLE_ENTRIES; k++)
                 if (table[k] & VMI__PTE_PRESENT && mapped == to_pfn(address | k << VMI__PAGE_SHIFT))
                     mapped++;
         }
@@ -195,24 +234,26 @@ static void extend_tables(uint64_t *directory, uint32_t mapped)
 {
     uint32_t count = 0, done = 0;
 
-    if (mapped % TABLE_ENTRIES && mapped < vmi__xen_memory.linear_pages)
+    if (mapped % VMI__XEN_TABLE_ENTRIES && mapped < vmi__xen_memory.linear_pages)
         vmi__fatal("the domain builder has mapped part of 2 MiB");
-    for (uint32_t page = mapped; page < vmi__xen_memory.linear_pages; page += TABLE_ENTRIES) {
+    for (uint32_t page = mapped; page < vmi__xen_memory.linear_pages;
+         page += VMI__XEN_TABLE_ENTRIES) {
         uint64_t *table = take_pages(1);
         uint32_t address = (uint32_t)(uintptr_t)table;
         uint64_t machine = vmi__xen_machine(table);
 
-        for (uint32_t i = 0; i < TABLE_ENTRIES && page + i < vmi__xen_memory.linear_pages; i++)
+        for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES && page + i < vmi__xen_memory.linear_pages;
+             i++)
             table[i] = (uint64_t)vmi__xen_mfn(page + i) << VMI__PAGE_SHIFT | ENTRY_FLAGS;
         updates[count].ptr = (directory[address >> 21 & 511] & VMI__PTE_FRAME) +
                              (address >> VMI__PAGE_SHIFT & 511) * 8;
         updates[count++].val = machine | (ENTRY_FLAGS & ~VMI__PTE_WRITE);
-        updates[count].ptr =
-            vmi__xen_machine(&directory[(VMI__LINEAR_BASE >> 21 & 511) + page / TABLE_ENTRIES]);
+        updates[count].ptr = vmi__xen_machine(
+            &directory[(VMI__LINEAR_BASE >> 21 & 511) + page / VMI__XEN_TABLE_ENTRIES]);
         updates[count++].val = machine | ENTRY_FLAGS;
         mark(table, VMI_PAGE_PT);
         if (count == sizeof(updates) / sizeof(updates[0]) ||
-            page + TABLE_ENTRIES >= vmi__xen_memory.linear_pages) {
+            page + VMI__XEN_TABLE_ENTRIES >= vmi__xen_memory.linear_pages) {
             if (vmi__xen_hypercall_mmu_update(updates, count, &done, DOMID_SELF) < 0)
                 vmi__fatal("Xen refuses page tables for the linear region");
             count = 0;
@@ -220,7 +261,7 @@ static void extend_tables(uint64_t *directory, uint32_t mapped)
     }
 }
 
-static void start_memory(const struct start_info *info, uint32_t builder_end)
+static void start_memory(const struct start_info *info)
 {
     uint64_t *root = (uint64_t *)info->pt_base;
     uint32_t mapped, state_pages;
@@ -231,9 +272,9 @@ static void start_memory(const struct start_info *info, uint32_t builder_end)
     vmi__xen_memory.boot_cr3 = vmi__physical(root);
     vmi__boot.boot_cr3 = vmi__physical(root);
     mapped = read_tables(root);
-    if (mapped < to_pfn(builder_end))
+    if (mapped < builder.end)
         vmi__fatal("the domain builder has not mapped its own pages");
-    pool[1].next = to_pfn(builder_end);
+    pool[1].next = builder.end;
     pool[1].end = mapped < vmi__xen_memory.linear_pages ? mapped : vmi__xen_memory.linear_pages;
     extend_tables(table_of(root[3]), mapped);
 }
@@ -273,6 +314,11 @@ static void start_cpus(void)
 static void start_this_cpu(void)
 {
     struct vcpu_register_runstate_memory_area area;
+    struct callback_register failsafe = {
+        .type = CALLBACKTYPE_failsafe,
+        .flags = CALLBACKF_mask_events,
+        .address = {FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_failsafe_callback},
+    };
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[0];
     xen_pfn_t frame = vmi__xen_mfn(vmi__physical(cpu->gdt_page) >> VMI__PAGE_SHIFT);
     uint16_t cs;
@@ -283,7 +329,8 @@ static void start_this_cpu(void)
     cpu->cr3 = vmi__xen_memory.boot_cr3;
     if (vmi__xen_hypercall_set_callbacks(
             FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_event_callback, FLAT_KERNEL_CS,
-            (uint32_t)(uintptr_t)vmi__xen_failsafe_callback) < 0)
+            (uint32_t)(uintptr_t)vmi__xen_failsafe_callback) < 0 ||
+        vmi__xen_hypercall_callback_op(CALLBACKOP_register, &failsafe) < 0)
         vmi__fatal("Xen refuses an entry point for events");
     /* Of these, none is missed if Xen refuses it: see SetInitialAPState. */
     vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
@@ -302,12 +349,22 @@ static void start_this_cpu(void)
  * ------------------------------------------------------------------------------------- */
 
 /* The page that Xen shares under a machine frame number, or 0: a domain may have no console or no
- * store. */
+ * store. Needs no m2p if the page is one of the builder's. */
 static void *ring_of(uint32_t mfn)
 {
-    uint32_t pfn = mfn ? vmi__xen_pfn(mfn) : VMI__XEN_NO_FRAME;
+    uint32_t pfn = mfn ? builder_pfn(mfn) : VMI__XEN_NO_FRAME;
 
+    if (mfn && pfn == VMI__XEN_NO_FRAME)
+        pfn = vmi__xen_pfn(mfn);
     return pfn < vmi__xen_memory.linear_pages ? vmi__linear(pfn << VMI__PAGE_SHIFT) : 0;
+}
+
+static void start_console(const struct start_info *info)
+{
+    void *ring = ring_of(info->console.domU.mfn);
+
+    if (ring)
+        vmi__xen_console_start(ring, info->console.domU.evtchn);
 }
 
 static void claim(uint64_t base, uint64_t size, uint32_t kind)
@@ -318,19 +375,20 @@ static void claim(uint64_t base, uint64_t size, uint32_t kind)
         vmi__fatal(reason);
 }
 
-static void describe_memory(const struct start_info *info, uint32_t builder_end)
+static void describe_memory(const struct start_info *info)
 {
     uint32_t start = info->mfn_list & ~(VMI__PAGE_SIZE - 1),
-             image = vmi__physical(vmi__kernel.image_start);
+             image = vmi__physical(vmi__kernel.image_start),
+             builder_end = builder.end << VMI__PAGE_SHIFT;
     const void *rings[] = {ring_of(info->console.domU.mfn), ring_of(info->store_mfn)};
 
     claim(0, (uint64_t)info->nr_pages << VMI__PAGE_SHIFT, VMI_MEMORY_USABLE);
     claim(image, vmi__physical(vmi__kernel.image_end) - image, VMI_MEMORY_IMAGE);
-    claim(start - VMI__LINEAR_BASE, builder_end - start, VMI_MEMORY_LIBRARY);
+    start -= VMI__LINEAR_BASE;
+    claim(start, builder_end - start, VMI_MEMORY_LIBRARY);
     claim(0, (uint64_t)pool[0].next << VMI__PAGE_SHIFT, VMI_MEMORY_LIBRARY);
-    if (pool[1].next > to_pfn(builder_end))
-        claim(builder_end - VMI__LINEAR_BASE,
-              (uint64_t)(pool[1].next - to_pfn(builder_end)) << VMI__PAGE_SHIFT,
+    if (pool[1].next > builder.end)
+        claim(builder_end, (uint64_t)(pool[1].next - builder.end) << VMI__PAGE_SHIFT,
               VMI_MEMORY_LIBRARY);
     for (uint32_t i = 0; i < 2; i++)
         if (rings[i])
@@ -431,30 +489,39 @@ static void describe_options(const struct start_info *info)
 
 VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
 {
-    const char *reason = check(info);
-    uint32_t builder_end;
+    const char *reason;
 
-    if (reason)
-        vmi__fatal(reason);
-    /* The last thing that the builder puts down is its stack, one page behind the tables. */
-    builder_end = info->pt_base + ((info->nr_pt_frames + 1) << VMI__PAGE_SHIFT);
     vmi__boot.protocol = VMI_BOOT_PARAVIRTUAL;
     vmi__boot.linear_base = VMI__LINEAR_BASE;
-    start_translation(info);
+    reason = check_frames(info);
+    if (reason)
+        vmi__fatal(reason);
+    start_frames(info);
     vmi__boot.linear_pages = vmi__xen_memory.linear_pages;
-    start_memory(info, builder_end);
+    /*
+     * From here on a refusal is read by whoever reads the domain's console, unless its ring is none
+     * of the builder's pages: then it is found again below, by m2p.
+     */
+    start_console(info);
+    reason = check_module(info);
+    if (reason)
+        vmi__fatal(reason);
+    start_translation();
+    start_memory(info);
+    start_console(info);
 
     reason = vmi__xen_adopt(&vmi__xen_shared, (uint32_t)(info->shared_info >> VMI__PAGE_SHIFT));
     if (reason)
         vmi__fatal(reason);
+    /* Both are polled: their upcalls would tell nothing. */
+    vmi__xen_port_mask(info->console.domU.evtchn);
+    vmi__xen_port_mask(info->store_evtchn);
     start_cpus();
     start_this_cpu();
-    if (ring_of(info->console.domU.mfn))
-        vmi__xen_console_start(ring_of(info->console.domU.mfn), info->console.domU.evtchn);
     if (ring_of(info->store_mfn))
         vmi__xen_store_start(ring_of(info->store_mfn), info->store_evtchn);
     vmi__xen_grants_start();
-    describe_memory(info, builder_end);
+    describe_memory(info);
     describe_options(info);
     describe_loader();
     vmi__start();

@@ -207,7 +207,10 @@ void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
         }
     }
     vmi__xen_give(&cpu->alarm_lock, mask);
-    vmi__xen_hypercall_set_timer_op(next);
+    if (next != cpu->timer) {
+        cpu->timer = next;
+        vmi__xen_hypercall_set_timer_op(next);
+    }
 }
 
 /* The alarm of a wiring: IRQ0's belongs to the first CPU, whoever sets it. */

@@ -13,3 +13,9 @@ void vmi__native_cpu_identified(uint32_t cpu)
 {
     (void)cpu;
 }
+
+/* None is started twice. */
+void vmi__native_cpu_forgotten(uint32_t number)
+{
+    (void)number;
+}

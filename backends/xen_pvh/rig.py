@@ -10,15 +10,13 @@ tables, on a processor without PAE.
 
 from __future__ import annotations
 
-import os
 import shutil
 
-from ci.probe import Done, ask
-from ci.rig import QEMU_END, Configuration
+from ci.probe import Done
+from ci.rig import Configuration
 from ci.util import Progress
 from ci.xl import OUTER_QEMU, XlRig
 
-PROBE_SECONDS = 20
 EMULATOR_WALKS = (
     "this machine's QEMU sets a reserved bit in PAE page tables, on which Xen's own walk of them fails"
 )
@@ -34,18 +32,11 @@ class BackendRig(XlRig):
 
     def __init__(self, backend: str, report: Progress) -> None:
         super().__init__(backend, report)
-        qemu = shutil.which(OUTER_QEMU)
-        if not qemu or self._host_info() is not None:
+        if not shutil.which(OUTER_QEMU) or self._host_info() is not None:
             return
-        stat = os.stat(qemu)
-        limited = ask(
-            self.folder / "pdpte-probe.S",
-            [OUTER_QEMU, "-accel", "tcg", "-M", "pc", "-m", "32", "-nodefaults", "-no-user-config",
-             "-display", "none", *QEMU_END],
-            PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", limitation,
-        )  # fmt: skip
+        limited = self.probe(self.folder / "pdpte-probe.S", limitation)
         if limited:
             options = {"config": "nopae"}
             self.configurations = (
-                Configuration("xen_pvh", "Xen, PVH without PAE", options, limited=limited),
+                Configuration("xen_pvh", "Xen, PVH without PAE", options, limited, {"config": "pvh"}),
             )

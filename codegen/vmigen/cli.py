@@ -29,7 +29,7 @@ DIFF = """\
 Classes every change between two specifications:
 
   BREAKING           a source, in C or assembly, that was right is wrong, or a provider of the published
-                     interface
+                     interface, or a kernel that is linked with a backend
   SOURCE-COMPATIBLE  sources stay right; objects must be compiled again
   COMPATIBLE         objects stay right
 
@@ -134,10 +134,18 @@ def _parser(program: str) -> argparse.ArgumentParser:
         epilog=_rules_text(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    between.add_argument("old", metavar="OLD", help="a file, or a git revision: REV, or REV:path")
+    between.add_argument(
+        "old", metavar="OLD", help="a file, a tree's folder, or a git revision: REV, or REV:path"
+    )
     between.add_argument("new", metavar="NEW", help="the same")
     between.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     between.add_argument("--strict", action="store_true", help="fail for SOURCE-COMPATIBLE changes as well")
+    between.add_argument(
+        "--no-backends",
+        action="store_false",
+        dest="backends",
+        help="compare the specifications alone, not the backends of their trees",
+    )
     between.add_argument(
         "--changes",
         type=Path,
@@ -154,7 +162,8 @@ def _rules_text() -> str:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    old, new = (diff.read(argument, SPEC_SCHEMA) for argument in (options.old, options.new))
+    backend_schema = BACKEND_SCHEMA if options.backends else None
+    old, new = (diff.read(each, SPEC_SCHEMA, backend_schema) for each in (options.old, options.new))
     changes = diff.compare(old, new)
     if options.format == "json":
         print(diff.as_json(old, new, changes))

@@ -3,7 +3,8 @@
 
 BREAKING: a source in C or assembly, or a provider of the published interface that others have built, that was
 right by the old one is wrong by the new one. SOURCE-COMPATIBLE: sources stay right, objects must be compiled
-again. COMPATIBLE: objects stay right. Both specifications are checked first.
+again. COMPATIBLE: objects stay right. Both specifications are checked first, and so are the backends beside
+them, where both sides have some: a kernel that is linked with one relies on what that one does.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from . import diff_backends, files, schema
 from . import document as yaml
-from . import files, schema
 from .document import Map, Seq
 from .model import Argument, Call, Spec
 from .problems import Place, Problems, Stop, reason
 from .rules import SpecRules, names, version
 
 SPECIFICATION = "spec/vmi.yaml"
-"""What a git revision without a path stands for."""
+"""What a git revision without a path, or the folder of a tree, stands for."""
+BACKENDS = "backends"
+BACKEND_FILE = "backend.yaml"
 
 
 class Level(StrEnum):
@@ -125,6 +128,16 @@ RULES: dict[str, tuple[Level, str]] = {
     "instruction-added": (_C, "One more instruction is listed."),
     "instruction-removed": (_C, "An instruction is no longer listed."),
     "instruction-changed": (_C, "What is said of an instruction changed."),
+    "backend-added": (_C, "A new backend."),
+    "backend-removed": (_B, "A backend is gone: no kernel can be linked with it."),
+    "backend-architecture-added": (_C, "A backend is for one more architecture."),
+    "backend-architecture-removed": (_B, "A backend is for one architecture less."),
+    "backend-unsupported": (_B, "A backend no longer does a call that it did; its kernels miss it."),
+    "backend-supported": (_C, "A backend does a call that it did not."),
+    "backend-way": (_C, "A backend does a call in another way."),
+    "backend-inherits": (_C, "A backend builds on another one; what follows is told at its calls."),
+    "backend-priority": (_C, "Where several backends could run, another one may be bound at boot."),
+    "backend-hypercalls": (_C, "A backend's own hypercalls changed; only its library makes them."),
 }
 """Every rule: what a change means, and what it is."""
 
@@ -157,6 +170,8 @@ class Version:
     name: str
     document: Map
     specs: dict[str, Spec]
+    backends: diff_backends.Backends | None = None
+    """None where nothing is said of them."""
 
     @property
     def api(self) -> tuple[int, int]:
@@ -164,50 +179,97 @@ class Version:
         return self.document["api"]["major"], self.document["api"]["minor"]
 
 
-def read(argument: str, schema_path: Path) -> Version:
-    """The specification in a file, or in a git revision (`REV`, `REV:path`)."""
-    name = argument if ":" in argument or Path(argument).is_file() else f"{argument}:{SPECIFICATION}"
-    return checked(name, _content(argument), schema_path)
+def read(argument: str, schema_path: Path, backend_schema: Path | None) -> Version:
+    """What is in a file or a tree's folder, or in a git revision (`REV`, `REV:path`).
+
+    The backends are those of the same tree. They are left aside without a schema for them, and where the
+    specification lies in no tree.
+    """
+    path = Path(argument)
+    if path.is_dir() and (path / SPECIFICATION).exists():
+        path = path / SPECIFICATION
+    beside = None
+    if path.exists():
+        name, data = str(path), _file(path)
+        if backend_schema and path.absolute().match(SPECIFICATION):
+            beside = _backends_on_disk(path)
+    else:
+        name = argument if ":" in argument else f"{argument}:{SPECIFICATION}"
+        data = _git(argument, "show", "--end-of-options", name)
+        within = name.partition(":")[2]
+        # git takes `./` for the working directory's place in the tree.
+        if backend_schema and PurePosixPath(within).match(SPECIFICATION) and not within.startswith("."):
+            beside = _backends_in_git(name)
+    return checked(name, data, schema_path, beside, backend_schema)
 
 
-def checked(name: str, data: bytes, schema_path: Path) -> Version:
-    """The specification in the bytes; `name` is what places call it."""
+def checked(
+    name: str,
+    data: bytes,
+    schema_path: Path,
+    backends: dict[str, bytes] | None = None,
+    backend_schema: Path | None = None,
+) -> Version:
+    """The specification in the bytes, and the backends in others by their paths; `name` is what places call
+    the specification."""
     problems = Problems()
     document = yaml.parse(name, data, problems)
     if document is not None and not schema.check(document, schema.load_schema(schema_path), problems):
-        specs = {}
+        specs: dict[str, tuple[Spec, set[str]]] = {}
         for arch, part in document["architectures"].items():
             if part["status"] == "supported":
-                spec = SpecRules(document, arch, set(), problems).resolve()
+                rules = SpecRules(document, arch, set(), problems)
+                spec = rules.resolve()
                 if spec is not None:
-                    specs[arch] = spec
+                    specs[arch] = spec, rules.call_names
+        beside = None
+        if backends and backend_schema and not problems:
+            known, loaded = set(document["architectures"]), schema.load_schema(backend_schema)
+            beside = diff_backends.read(backends, specs, known, loaded, problems)
         if not problems:
-            return Version(name, document, specs)
+            return Version(name, document, {arch: spec for arch, (spec, _) in specs.items()}, beside)
     raise Stop(str(problems), 2)
 
 
-def _content(argument: str) -> bytes:
-    path = Path(argument)
-    if path.exists():
-        try:
-            return files.read(path)
-        except OSError as error:
-            raise Stop(
-                f"vmi diff: error: cannot read '{argument}' ({reason(error)}); "
-                "expected a specification; correct the path",
-                2,
-            ) from None
-    what = argument if ":" in argument else f"{argument}:{SPECIFICATION}"
+def _file(path: Path) -> bytes:
     try:
-        # A revision that begins with a dash would be taken for an option.
-        done = subprocess.run(["git", "show", "--end-of-options", what], capture_output=True, check=False)
+        return files.read(path)
+    except OSError as error:
+        raise Stop(
+            f"vmi diff: error: cannot read '{path}' ({reason(error)}); "
+            "expected a specification; correct the path",
+            2,
+        ) from None
+
+
+def _backends_on_disk(specification: Path) -> dict[str, bytes]:
+    tree = specification.absolute().parent.parent
+    return {str(path): _file(path) for path in sorted((tree / BACKENDS).glob(f"*/{BACKEND_FILE}"))}
+
+
+def _backends_in_git(name: str) -> dict[str, bytes]:
+    revision, _, path = name.partition(":")
+    folder = PurePosixPath(path).parent.parent / BACKENDS
+    listed = _git(name, "ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, f"{folder}/")
+    found = [each for each in listed.decode("utf-8", "replace").split("\0") if each]
+    return {
+        f"{revision}:{each}": _git(name, "show", "--end-of-options", f"{revision}:{each}")
+        for each in found
+        if PurePosixPath(each).match(f"{BACKENDS}/*/{BACKEND_FILE}")
+    }
+
+
+def _git(argument: str, *words: str) -> bytes:
+    """What git prints. A revision that begins with a dash would be taken for an option."""
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, check=False)
     except OSError as error:
         raise Stop(
             f"vmi diff: error: cannot run git ({reason(error)}); install it, or name files", 2
         ) from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").splitlines()
-        why = (said or ["git show failed"])[0].removeprefix("fatal: ")
+        why = (said or ["git failed"])[0].removeprefix("fatal: ")
         raise Stop(
             f"vmi diff: error: '{argument}' is neither a file nor a git revision ({why}); "
             "expected a path, REV or REV:path; correct it",
@@ -239,7 +301,10 @@ class _Comparison:
         self._constants()
         self._structures()
         self._instructions()
-        self._calls()
+        pairs = self._calls()
+        if self._old.backends is not None and self._new.backends is not None:
+            for change in diff_backends.compare(self._old.backends, self._new.backends, pairs):
+                self._add(*change)
         return list(dict.fromkeys(self._found))
 
     def _add(self, rule: str, subject: str, text: str, place: Place) -> None:
@@ -457,7 +522,8 @@ class _Comparison:
 
     # Calls
 
-    def _calls(self) -> None:
+    def _calls(self) -> dict[str, str]:
+        """Returns the names of those that both sides have, the old one and the new one."""
         old, new = self._sections("calls")
         by_symbol = {part["symbol"]: part for part in new.values()}
         pairs: list[tuple[Map, Map]] = []
@@ -480,6 +546,7 @@ class _Comparison:
                 self._add("call-ordinal-reused", name, text, after.place_of("ordinal"))
         for before, after in pairs:
             self._call(before, after)
+        return {before["name"]: after["name"] for before, after in pairs}
 
     def _call(self, before: Map, after: Map) -> None:
         name = after["name"]

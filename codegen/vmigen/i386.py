@@ -21,6 +21,12 @@ SYNTAX = Syntax(
     relative_c="",
 )
 
+RUST_ARCH = "x86"
+"""What Rust calls the architecture (cfg target_arch)."""
+
+HYPERCALL_CONVENTION = "__attribute__((__cdecl__, __regparm__(0)))"
+"""Of the hypercall library's functions, for callers compiled with another convention (-mregparm=3, -mrtd)."""
+
 _NUMBERS = ("eax", "ecx", "edx", "ebx", "flags", "ebp", "esi", "edi")
 """Registers as instructions number them (Intel SDM vol. 2A, table 2-2); esp, which every call keeps, gives
 its place to the flags."""

@@ -38,9 +38,10 @@ def ended(name: str, run: Callable[[], int]) -> int:
     try:
         if before is signal.SIG_DFL:
             signal.signal(signal.SIGINT, _interrupted)
-        status = run()
-        _flush(sys.stdout)
-        return status
+        try:
+            return run()
+        finally:
+            _flush(sys.stdout, "standard output")
     except KeyboardInterrupt:
         tell(f"{name}: interrupted")
         return INTERRUPTED
@@ -48,14 +49,14 @@ def ended(name: str, run: Callable[[], int]) -> int:
         # The reader has left (`| head`): nobody to tell.
         return 1
     except OSError as error:
-        where = error.filename2 or error.filename or "standard output"
+        where = error.filename2 or error.filename or "standard output or a file"
         tell(f"{name}: {where}: {reason(error)}; mend its place, permissions or space")
         return 1
     finally:
         # What could not be written is not tried again when Python ends, which would say so in its own words.
         for stream in (sys.stdout, sys.stderr):
             try:
-                _flush(stream)
+                _flush(stream, "")
             except OSError:
                 _drop(stream)
         if before is signal.SIG_DFL:
@@ -64,6 +65,8 @@ def ended(name: str, run: Callable[[], int]) -> int:
 
 def tell(message: str) -> None:
     """Prints a message on standard error, if that takes any; no line of it is longer than a person reads."""
+    if sys.stderr is None:
+        return  # closed by whoever started the command
     try:
         print("\n".join(map(shortened, message.splitlines())), file=sys.stderr, flush=True)
     except OSError:
@@ -75,10 +78,13 @@ def _interrupted(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _flush(stream: TextIO | None) -> None:
-    # Python has none where the descriptor was closed.
-    if stream is not None:
+def _flush(stream: TextIO | None, name: str) -> None:
+    if stream is None:
+        return  # closed by whoever started the command
+    try:
         stream.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from None
 
 
 def _drop(stream: TextIO) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import jinja2
 
-from . import files, i386, x86_64
+from . import files, i386, rust, x86_64
 from .common import prototype
 from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
 from .problems import Place, Problems, reason
@@ -145,6 +145,7 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
         Output("include/vmi/constants.h", "constants.h.j2", spec),
         Output("slots.S", "slots.S.j2", spec),
         Output("pointers.S", "pointers.S.j2", spec),
+        Output("rust/vmi.rs", "vmi.rs.j2", spec),
     ]
     for backend in listed:
         own = (spec_source, backend_source(backend.name))
@@ -292,9 +293,13 @@ class Renderer:
             "c_compatible": partial(generator.c_compatible, arch=arch),
             "inline": generator.inline,
             "live": generator.live,
+            "rust": rust,
+            "rust_arch": generator.RUST_ARCH,
             "stub": partial(generator.stub, arch=arch),
             "hypercall_stub": generator.hypercall_stub,
             "hypercall_parameters": _hypercall_parameters,
+            "needs_interface": _needs_interface,
+            "hypercall_convention": generator.HYPERCALL_CONVENTION,
             "dies": _dies,
             "routines": partial(_routines, self._model.spec),
             "declaration": _declaration,
@@ -397,6 +402,8 @@ def banner(output: Output) -> str:
         return "\n".join(f"<!-- {line} -->" for line in lines)
     if output.path.startswith("man/"):
         return "\n".join(f'.\\" {line}' for line in lines)
+    if output.path.endswith(".rs"):
+        return "\n".join(f"// {line}" for line in lines)
     return "\n".join(f"/* {line} */" for line in lines)
 
 
@@ -445,6 +452,12 @@ def _kind(way: Way) -> str:
 
 def _hypercall_parameters(call: Hypercall) -> list[str]:
     return [argument.type.declare(argument.name) for argument in call.arguments]
+
+
+def _needs_interface(backend: Backend) -> bool:
+    """Whether arguments of hypercalls have types that vmi.h declares."""
+    types = [argument.type for table in backend.tables for call in table.calls for argument in call.arguments]
+    return any("struct" in each.c for each in types)
 
 
 def _dies(table: HypercallTable) -> str:

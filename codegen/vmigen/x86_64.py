@@ -23,6 +23,12 @@ SYNTAX = Syntax(
     relative_c="(%%rip)",
 )
 
+RUST_ARCH = "x86_64"
+"""What Rust calls the architecture (cfg target_arch)."""
+
+HYPERCALL_CONVENTION = "__attribute__((__sysv_abi__))"
+"""What prototypes of hypercall functions say of their convention, whatever the compiler's default is."""
+
 _NUMBERS = (
     *("rax", "rcx", "rdx", "rbx", "flags", "rbp", "rsi", "rdi"),
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),

@@ -17,8 +17,6 @@
 #define USER_PAGE  0x00400000u /* where both spaces have a page of their own */
 #define TABLE_BITS (PRESENT | WRITE | USER)
 
-void kernel_main(const struct vmi_boot_info *info);
-
 static const struct vmi_boot_info *boot;
 static uint32_t next, end; /* frames of the largest usable range that are left */
 

@@ -28,7 +28,7 @@ from ci.backends import backends
 from ci.util import UserError, write_if_changed
 from conformance.shown import checks_by_symbol, sources
 
-COMPILED = (".h", ".c", ".S", ".inc", ".json")
+COMPILED = (".h", ".c", ".S", ".inc", ".json", ".rs")
 
 
 def outputs(common: list[str]) -> list[str]:
@@ -42,7 +42,7 @@ def outputs(common: list[str]) -> list[str]:
 
 
 def flat(path: str) -> str:
-    return path.removeprefix("include/vmi/").replace("/", "-")
+    return path.removeprefix("include/vmi/").removeprefix("rust/").replace("/", "-")
 
 
 def main(arguments: list[str]) -> None:

@@ -157,7 +157,7 @@ bool vmi__bind_builtin(void)
 
 bool vmi__bind_named(const char *name)
 {
-    for (uint32_t i = vmi__builtin_count; i-- > 0;) {
+    for (uint32_t i = 0; i < vmi__builtin_count; i++) {
         const struct vmi__builtin *image = &vmi__builtin[i];
         uint32_t length = 0;
 
@@ -166,7 +166,7 @@ bool vmi__bind_named(const char *name)
         while (name && name[length] && name[length] == provider.name[length])
             length++;
         if ((name && (name[length] || provider.name[length])) || vmi__rom_sum(&provider) ||
-            load(&provider))
+            load(&provider) || (!name && !at_home(&provider)))
             continue;
         provider_source = 0;
         provider_address = 0;
@@ -223,15 +223,23 @@ static const char *protect(const struct vmi_boot_info *boot)
     return 0;
 }
 
-static const char *take_tables(void)
+static const char *take_tables(const struct vmi__code *interface)
 {
-    if (vmi__kernel.calls_count > VMI_ORDINALS ||
-        vmi__kernel.hypercalls_count > VMI__HYPERCALLS_MAX)
-        return "the provider has more calls than there are";
-    memcpy(vmi__bound_calls, vmi__kernel.calls, vmi__kernel.calls_count * VMI__CALL_INFO_SIZE);
+    uint32_t taken = 0;
+
+    if (vmi__kernel.hypercalls_count > VMI__HYPERCALLS_MAX)
+        return "the provider has more hypercalls than there is room for";
+    /* A later version's provider describes calls that this kernel does not have as well. */
+    for (uint32_t i = 0; i < vmi__kernel.calls_count; i++) {
+        if (!vmi__slots_have(interface, vmi__kernel.calls[i].ordinal))
+            continue;
+        if (taken == VMI_ORDINALS)
+            return "the provider describes a call twice";
+        vmi__bound_calls[taken++] = vmi__kernel.calls[i];
+    }
     memcpy(vmi__bound_hypercalls, vmi__kernel.hypercalls,
            vmi__kernel.hypercalls_count * VMI__HYPERCALL_INFO_SIZE);
-    vmi__bound_calls_count = vmi__kernel.calls_count;
+    vmi__bound_calls_count = taken;
     vmi__bound_hypercalls_count = vmi__kernel.hypercalls_count;
     return 0;
 }
@@ -243,8 +251,8 @@ static void __attribute__((noreturn)) stop(void)
         __asm__ volatile("ud2");
 }
 
-/* In place of kernel_main for the provider: binds, then enters the kernel. */
-static void bind(const struct vmi_boot_info *boot)
+/* Binds all calls. Without paging there is nothing that could make code read-only. */
+static void vmi__bind_calls(const struct vmi_boot_info *boot)
 {
     const struct vmi__code interface = slots();
     const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
@@ -264,8 +272,8 @@ static void bind(const struct vmi_boot_info *boot)
      * only (Intel SDM vol. 3A, 9.1.3). */
     __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx", "memory");
     if (!reason)
-        reason = take_tables();
-    if (!reason)
+        reason = take_tables(&interface);
+    if (!reason && boot->boot_cr3)
         reason = protect(boot);
     if (reason) {
         note("vmi: cannot run: ");
@@ -284,8 +292,21 @@ static void bind(const struct vmi_boot_info *boot)
     note_count(" nop=", counts.nop);
     note("\r\n");
     vmi_console_write(notes, notes_length);
+}
+
+/* In place of the kernel's entry points for the provider: bind, then enter the kernel. */
+static void bind(const struct vmi_boot_info *boot)
+{
+    vmi__bind_calls(boot);
     vmi__construct();
     vmi__kernel_call(boot, kernel_main);
+}
+
+static void bind_unpaged(const struct vmi_boot_info *boot)
+{
+    vmi__bind_calls(boot);
+    vmi__construct();
+    vmi__kernel_call(boot, kernel_main_unpaged);
 }
 
 void vmi__bind_start(void)
@@ -295,6 +316,7 @@ void vmi__bind_start(void)
         (__typeof__(start))(vmi__provider_text + provider.start);
 
     vmi__kernel.main = bind;
+    vmi__kernel.main_unpaged = kernel_main_unpaged ? bind_unpaged : 0;
     start(&vmi__kernel);
 }
 

@@ -36,8 +36,9 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
 bool vmi__bind_builtin(void);
 
 /*
- * The built-in image of that name, or for 0 the one of the lowest priority, which is for plain
- * hardware; whether or not it finds itself at home. False if there is none.
+ * The built-in image of that name, whether or not it finds itself at home; or for 0 the first, by
+ * falling priority, that does, whatever the options say: its console and its ends are those that
+ * work here. The one for plain hardware always does. False if there is none.
  */
 bool vmi__bind_named(const char *name);
 

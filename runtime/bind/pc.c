@@ -35,6 +35,19 @@ static bool try_roms(void)
     return false;
 }
 
+/* No image that the kernel carries can be used, not even to say so. */
+static void __attribute__((noreturn)) stop(void)
+{
+    uint32_t told = vmi__pc_say(
+        "vmi: cannot run: the kernel carries no whole provider for this machine; halted\r\n");
+
+    if (!vmi__options() && vmi__boot.debug_exit)
+        __asm__ volatile("outb %0, %1"
+                         :
+                         : "a"((uint8_t)VMI_STATUS_REFUSED), "d"((uint16_t)vmi__boot.debug_exit));
+    vmi__pc_halt(told);
+}
+
 static void start(uint32_t protocol, uint32_t magic, uint32_t info)
 {
     vmi__kernel.protocol = protocol;
@@ -47,12 +60,12 @@ static void start(uint32_t protocol, uint32_t magic, uint32_t info)
 VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t info,
                                     const char *reason)
 {
-    /* What is wrong is told by the provider for plain hardware. */
-    vmi__bind_named(0);
-    vmi__kernel.refuse = reason;
-    start(protocol, magic, info);
-    for (;;)
-        __asm__ volatile("ud2");
+    /* What is wrong is told by the provider that is at home: no other's console may be there. */
+    if (vmi__bind_named(0)) {
+        vmi__kernel.refuse = reason;
+        start(protocol, magic, info);
+    }
+    stop();
 }
 
 VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)

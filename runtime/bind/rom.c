@@ -97,16 +97,21 @@ static const char *read_calls(struct vmi__rom *rom)
 {
     uint32_t next = 0;
 
+    /* A later minor version may have calls that this kernel knows nothing of, and never makes. */
+    bool later = rom->bytes[VMI__ROM_API_MINOR] > VMI_API_MINOR;
+
     rom->calls_offset = get32(rom->bytes + VMI__ROM_X_CALLS_OFFSET);
     rom->calls_count = get32(rom->bytes + VMI__ROM_X_CALLS_COUNT);
-    if (rom->calls_count > VMI_ORDINALS ||
+    if (rom->calls_count > rom->size / VMI__ROM_CALL_SIZE ||
         !in_text(rom, rom->calls_offset, rom->calls_count * VMI__ROM_CALL_SIZE))
         return "its table of calls is not in the text part";
     for (uint32_t i = 0; i < rom->calls_count; i++) {
         struct vmi__rom_call call = vmi__rom_call(rom, i);
 
-        if (call.ordinal < next || call.ordinal >= VMI_ORDINALS)
-            return "its calls are unknown or not in order";
+        if (call.ordinal < next)
+            return "its calls are not in order";
+        if (call.ordinal >= VMI_ORDINALS && !later)
+            return "one of its calls is newer than the version that it names";
         next = call.ordinal + 1;
         if (call.kind > VMI__ROM_NOP)
             return "one of its calls is of an unknown kind";

@@ -49,7 +49,8 @@ bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available);
 
 /*
  * Checks an image, but for its checksum, and describes it. Returns 0, or the reason for which it
- * must not be used.
+ * must not be used. An image of a later minor version may have calls above VMI_ORDINALS, which are
+ * held to the same and then passed over.
  */
 const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom);
 

@@ -296,6 +296,11 @@ static bool is_slot(const struct vmi__code *slots, uint32_t offset)
     return slots->bytes[offset] != INT3;
 }
 
+bool vmi__slots_have(const struct vmi__code *slots, uint32_t ordinal)
+{
+    return ordinal < slots->size / VMI__SLOT_SIZE && is_slot(slots, ordinal * VMI__SLOT_SIZE);
+}
+
 const char *vmi__slots_check(const struct vmi__code *slots, const struct vmi__rom *rom)
 {
     for (uint32_t offset = 0; offset < slots->size; offset += VMI__SLOT_SIZE) {

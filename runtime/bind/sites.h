@@ -47,6 +47,9 @@ const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site
  */
 const char *vmi__slots_check(const struct vmi__code *slots, const struct vmi__rom *rom);
 
+/* Has the interface the call of this ordinal, which may be any number? */
+bool vmi__slots_have(const struct vmi__code *slots, uint32_t ordinal);
+
 /* Fills the slots of all calls that the interface and the provider have. */
 void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, uint32_t text);
 

@@ -4,16 +4,28 @@
 struct vmi__kernel vmi__kernel;
 
 static void (*kernel_entry)(const struct vmi_boot_info *boot);
+static void (*kernel_entry_unpaged)(const struct vmi_boot_info *boot);
 static struct vmi__kernel *binder_copy;
 
 /* Tells the binder what the library has for the kernel, once all is ready. */
-static void tell(const struct vmi_boot_info *boot)
+static void tell(void)
 {
     binder_copy->calls = vmi_calls;
     binder_copy->calls_count = vmi_calls_count;
     binder_copy->hypercalls = vmi_hypercalls;
     binder_copy->hypercalls_count = vmi_hypercalls_count;
+}
+
+static void enter(const struct vmi_boot_info *boot)
+{
+    tell();
     vmi__kernel_call(boot, kernel_entry);
+}
+
+static void enter_unpaged(const struct vmi_boot_info *boot)
+{
+    tell();
+    vmi__kernel_call(boot, kernel_entry_unpaged);
 }
 
 uint32_t vmi__image_probe(void)
@@ -26,6 +38,9 @@ __attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
     vmi__kernel = *kernel;
     binder_copy = kernel;
     kernel_entry = kernel->main;
-    vmi__kernel.main = tell;
+    kernel_entry_unpaged = kernel->main_unpaged;
+    vmi__kernel.main = enter;
+    if (kernel->main_unpaged)
+        vmi__kernel.main_unpaged = enter_unpaged;
     vmi__image_enter();
 }

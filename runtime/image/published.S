@@ -47,7 +47,7 @@ vmi__rom_entry16:
     mov %ax, %ds
     movzwl BASE_MEMORY, %ebx
     shl $10, %ebx
-    mov $vmi__rom_memory_end, %ebp
+    mov $vmi__rom_copy_end, %ebp
     add $(CHUNK - 1), %ebp
     and $~(CHUNK - 1), %ebp
     sub %ebp, %ebx
@@ -100,7 +100,7 @@ bootstrap:
     mov VMI__ROM_COPY, %ebx
     shr $4, %ebx
     mov %bx, %es
-    mov $vmi__rom_memory_end, %ebp
+    mov $vmi__rom_copy_end, %ebp
 3:  xor %di, %di
     mov $(CHUNK / 4), %cx
     xor %eax, %eax

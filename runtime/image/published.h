@@ -18,7 +18,8 @@ bool vmi__backend_serve(void);
 
 /*
  * Calls that such a client is to make by a call, and of what: where the way of the table of calls
- * (image/rom.h) does not serve it. Ends with a routine of 0. Defined by the same backends.
+ * (image/rom.h) does not serve it. The first row for an ordinal counts. Ends with a routine of 0.
+ * Defined by the same backends.
  */
 struct vmi__published_call {
     uint32_t ordinal;

@@ -10,6 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where a check that goes through many seeds begins; other runs may have others (tests/seeds.py). */
+#ifndef FIRST_SEED
+#define FIRST_SEED 1u
+#endif
+
 /*
  * Linux, arch/x86/entry/syscalls/syscall_32.tbl: a 64-bit process may make these calls too, with
  * what they point to below 4 GiB.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -81,20 +82,24 @@ def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) 
 
 
 def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
-    # Twice what a good run takes here: the kernel hangs after its checks.
-    deadline = round(run(configuration)[0].seconds * 2 + 8)
-    outcome, report = run(configuration, "test=hang", deadline=float(deadline))
+    # How long it takes until it hangs, on a machine that may be busy, nobody knows.
+    for deadline in (8.0, 16.0, 32.0, 64.0, 128.0, 256.0):
+        outcome, report = run(configuration, "checks=boot test=hang", deadline=deadline)
+        if "# test=hang" in outcome.console:
+            break
     assert not outcome.clean
     assert outcome.end.startswith("hung")
     assert outcome.advice
-    assert deadline <= outcome.seconds < deadline + 30
+    assert outcome.seconds >= deadline
     assert "# test=hang" in outcome.console, "the console up to the hang is kept"
-    assert report.count("pass") >= 20
+    assert report.count("pass") > 0
     assert "no result line" in report.errors
 
 
-def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run) -> None:
-    outcome, report = run(configuration, kernel="refused", deadline=40.0)
+def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run, tmp_path: Path) -> None:
+    refused = tmp_path / "refused.elf"
+    refused.write_text("not a kernel\n" * 1000)
+    outcome, report = run(configuration, kernel=refused, deadline=240.0)
     assert not outcome.clean
     assert not outcome.end.startswith("hung")
     assert outcome.end and outcome.advice
@@ -125,11 +130,17 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     )
 
 
-@pytest.mark.parametrize("kernel", ["hello", "address_spaces"])
+@pytest.mark.parametrize("kernel", ["hello", "address_spaces", "hello-cpp", "hello-rust"])
 def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
+    """In C, in C++ with a constructor, in Rust. (`ninja -C build languages` builds the latter two, which
+    `./vmi test` does first.)"""
     outcome, _ = run(configuration, kernel=kernel, cpus=1)
     assert outcome.clean, outcome.end
     assert outcome.console.strip()
+    if kernel.startswith("hello"):
+        (said,) = [line for line in outcome.console.splitlines() if "Hello" in line]
+        assert f"linked with the library for {configuration.backend}" in said
+        assert ("Hello from a constructor, then from ring " in said) == (kernel == "hello-cpp")
 
 
 WITNESSES = [place for place in whole_places() if place.rig.witnesses]

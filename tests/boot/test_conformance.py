@@ -110,7 +110,7 @@ def test_other_consoles(configuration: Place, run: Run) -> None:
 @pytest.mark.parametrize("how", ["shutdown", "reboot", "reboot_hard", "crash"])
 def test_other_ends(configuration: Place, run: Run, how: str) -> None:
     """Calls that do not come back end the machine, and none of them looks like a pass with a report."""
-    outcome, report = run(configuration, f"end={how}", kernel="conformance", deadline=60.0)
+    outcome, report = run(configuration, f"end={how}", kernel="conformance", deadline=DEADLINE)
     assert not outcome.end.startswith("hung"), outcome.end
     assert "no KTAP on the console" in report.errors
     if how == "crash":

@@ -5,15 +5,18 @@ kernel runs with an image that it carries."""
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
+from ci.backends import backends
 from ci.build import bound_kernel, rom
 from ci.util import BUILD
 from codegen.vmirom import ROM
 
-from ..fuzz.images import BROKEN, Broken, seal
+from ..fuzz.images import BROKEN, NEWER, Broken, later, seal
 from ..guests import Run, places
 
 HARDWARE = places()[0]
@@ -92,6 +95,44 @@ def test_good_image_among_broken_ones_is_taken(run: Run, tmp_path: Path) -> None
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.binding["source"].startswith("module@0x")
+
+
+def test_image_of_the_next_minor_version_is_taken(run: Run, tmp_path: Path) -> None:
+    """A kernel of this version binds itself to it, and is told of the calls that it has itself."""
+    image = later(IMAGE.read_bytes(), NEWER, NEWER + 1)
+    # What the library itself says of its calls: the first one is made one that this kernel does not have.
+    with (BUILD / "backends" / f"{HARDWARE.backend}-image.elf").open("rb") as stream:
+        symbols = ELFFile(stream).get_section_by_name(".symtab")
+        described = symbols.get_symbol_by_name("vmi_calls")[0]["st_value"]
+    name, ordinal = struct.unpack_from("<IH", image, described)
+    struct.pack_into("<IH", image, described, name, NEWER)
+    seal(image)
+    newer = tmp_path / "newer.rom"
+    newer.write_bytes(image)
+    outcome, report = run(
+        HARDWARE, "checks=boot,memory", bound_kernel("sample"), options={"qemu": f"-initrd {newer}"}
+    )
+    assert refusals(outcome.console) == []
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.binding["source"].startswith("module@0x")
+    told = {call.ordinal for call in report.calls}
+    assert len(told) > 50
+    assert not told & {ordinal, NEWER}
+
+
+def test_kernel_none_of_whose_images_is_whole(run: Run, tmp_path: Path) -> None:
+    """Memory went bad, say: the binder itself tells, for no library can."""
+    content = bytearray(bound_kernel("sample").read_bytes())
+    for name in backends():
+        image = rom(name).read_bytes()
+        assert content.count(image) == 1
+        content[content.find(image) + len(image) - 1] ^= 1
+    kernel = tmp_path / "broken-any.elf"
+    kernel.write_bytes(content)
+    outcome, _ = run(HARDWARE, "checks=boot", kernel)
+    assert "vmi: cannot run: the kernel carries no whole provider for this machine" in outcome.console
+    assert "0x13 (refused)" in outcome.end
 
 
 @pytest.mark.parametrize("image", sorted((BUILD / "backends").glob("*.rom")), ids=lambda path: path.stem)

@@ -4,7 +4,9 @@ finds them, binds itself and checks each call."""
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,14 @@ def serves(backend: str) -> bool:
     return bool(struct.unpack_from("<H", rom(backend).read_bytes(), PCI)[0])
 
 
+OWN = (
+    "set_pxe", "set_pxe_long", "flush_tlb", "inval_page", "write_gdt_entry", "write_ldt_entry", "set_cr3",
+)  # fmt: skip
+"""Sites that stay bare, for all that these calls are on a PC is instructions."""
+
+OPERATIONS = 16
+"""Of each kind that are counted together; REPETITIONS of interop/checks_cost.c."""
+
 SERVING = [place for place in places() if place.rig.option_roms and serves(place.backend)]
 FIRST = pytest.mark.parametrize("place", SERVING[:1], ids=str)
 """Where the others inherit from."""
@@ -34,14 +44,46 @@ def clients(names: list[Path]) -> pytest.MarkDecorator:
 
 
 @clients(CLIENTS)
-@pytest.mark.parametrize("place", SERVING, ids=str)
-def test_every_call_behaves(place: Place, client: Path, run: Run) -> None:
-    outcome, report = run(place, "cpus=2", client, option_rom=rom(place.backend))
+@pytest.mark.parametrize(
+    ("place", "cpus"),
+    [(place, 4) for place in SERVING] + [(SERVING[0], 2)],
+    ids=lambda value: f"{value}cpus" if isinstance(value, int) else str(value),
+)
+def test_every_call_behaves(place: Place, cpus: int, client: Path, run: Run) -> None:
+    outcome, report = run(place, f"cpus={cpus}", client, cpus=cpus, option_rom=rom(place.backend))
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.count("skip") == 0
     assert "license=GPL v2" in report.notes["rom_text"][0]
     assert "refused" not in report.notes
+    kinds = dict(re.findall(r"^# site (\w+) .* kind=(\d)", outcome.console, re.MULTILINE))
+    assert {kinds[name] for name in OWN} == {"0"}, "what such kernels have themselves is left to them"
+
+
+@clients(CLIENTS)
+@pytest.mark.parametrize("place", [place for place in SERVING if place.rig.instruction_counter], ids=str)
+def test_what_operations_cost(
+    place: Place, client: Path, run: Run, record_property: Callable[[str, object], None]
+) -> None:
+    """In instructions, against the same kernel without a ROM; exact, as the machine is deterministic."""
+
+    def count(image: Path | None) -> dict[str, int]:
+        outcome, report = run(
+            place, "cost", client, cpus=1, options=place.rig.instruction_counter, option_rom=image
+        )
+        assert report.failures() == []
+        assert outcome.clean, outcome.end
+        return {name: int(number) for line in report.notes["cost"] for name, number in [line.split("=")]}
+
+    bare, bound = count(None), count(rom(place.backend))
+    for name in bare:
+        record_property(name, f"{bound[name]} with the ROM, {bare[name]} without")
+    for name in ("fork", "exec", "mmap", "fault"):
+        assert bound[name] <= bare[name] * 1.012, (name, bound[name], bare[name])
+    for name in ("set_pte", "set_pte_at", "set_pte_atomic", "set_pmd", "flush"):
+        assert bound[name] <= bare[name], (name, bound[name], bare[name])
+    # An operation that is nothing is one no-operation without a ROM; with any, a call and a return.
+    assert bound["pte_update"] == bare["pte_update"] + OPERATIONS
 
 
 @clients(CLIENTS)

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
-from ci.build import loaded_by_multiboot
+from ci.build import kernels, loaded_by_multiboot
 from ci.console import text
-from ci.iso import KEYS, iso, menu
+from ci.iso import KEYS, OWN, iso, menu, own_menu
 from ci.rig import DEBUG_EXIT, QEMU_END
 from ci.util import UserError, tied
 
 APPEND = f"checks=boot {DEBUG_EXIT}"
-DEADLINE = 120
+DEADLINE = 300
 PASSED = 0x10 << 1 | 1
 """QEMU's exit status by isa-debug-exit: VMI_STATUS_PASS."""
 MEDIA = {"disc": ("-cdrom", "{}"), "disk": ("-drive", "file={},format=raw,snapshot=on")}
@@ -114,3 +114,35 @@ def test_what_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UserError, match="SOURCE_DATE_EPOCH is not a number"):
         iso("", tmp_path / "vmi.iso")
     assert not (tmp_path / "vmi.iso").exists()
+
+
+def test_kernel_of_ones_own(tmp_path: Path) -> None:
+    """Alone on its disc, with its command line, and with no menu of ours but for it."""
+    name = loaded_by_multiboot()[0]
+    disc = tmp_path / "own.iso"
+    assert iso(APPEND, disc, kernels("sample")[name]) == 0
+    status, console = boot(disc, "disc", key="")
+    report = ktap.parse(console)
+    assert (status, report.failures(), report.binding) == (PASSED, [], {})
+    assert b"VMI sample kernel" not in disc.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"not a kernel" * 1000, "expected a multiboot header in the first 8 KiB"), (None, "No such file")],
+)
+def test_kernel_that_grub_would_not_start(tmp_path: Path, content: bytes | None, said: str) -> None:
+    """Is refused before anything is made."""
+    kernel = tmp_path / "kernel"
+    if content is not None:
+        kernel.write_bytes(content)
+    with pytest.raises(UserError, match=said) as error:
+        iso("", tmp_path / "own.iso", kernel)
+    assert error.value.status == 2
+    assert not (tmp_path / "own.iso").exists()
+
+
+def test_linux_is_started_by_its_own_command(tmp_path: Path) -> None:
+    kernel = tmp_path / "bzImage"
+    kernel.write_bytes(bytes(0x202) + b"HdrS" + bytes(100))
+    assert f"    linux /boot/{OWN} quiet\n" in own_menu(kernel, "quiet")

@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -143,6 +144,17 @@ def test_a_download_that_is_damaged(cache: Path, archive: object) -> None:
     with pytest.raises(DownloadError, match="does not match its package list"):
         packages.unpack(apt, Selection(("p",), ()), [package], print)
     assert list((cache / "packages").iterdir()) == []
+
+
+def test_a_cache_without_room(cache: Path, archive: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said before apt is started, which would not end."""
+    apt, package = archive  # type: ignore[misc]
+    monkeypatch.setattr(packages.shutil, "disk_usage", lambda _: SimpleNamespace(free=package.size - 1))
+    with pytest.raises(OSError, match="No space left on device, 0 MiB are needed"):
+        packages.unpack(apt, Selection(("p",), ()), [package], print)
+    with pytest.raises(OSError, match="No space left on device, 256 MiB are needed"):
+        apt.private_lists()
+    assert apt.fetched == 0
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[]", '{"stamp": "STAMP", "packages": [{"name": 1}]}'])

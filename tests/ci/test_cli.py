@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
+import signal
+import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +23,7 @@ from ..guests import places
 
 def vmi(root: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [root / "vmi", *words], capture_output=True, text=True, timeout=120, check=False, **more
+        [root / "vmi", *words], capture_output=True, text=True, timeout=300, check=False, **more
     )  # type: ignore[call-overload,no-any-return]
 
 
@@ -89,6 +95,7 @@ LONG = "x" * 100_000
         (("run", "a", "b", "--deadline", "1e9"), f"vmi: argument --deadline: {TIME} '1e9'; ./vmi run --help"),
         (("lab", "a", "b"), "vmi: the following arguments are required: --tftp; ./vmi lab --help"),
         (("new-backend", "any"), "vmi: name 'any' is reserved; choose another"),
+        (("new-backend", "i386"), "vmi: name 'i386' is reserved; choose another"),
         (("new-backend", "toy", "--hypercall", "int:010"), "vmi: --hypercall int:010: expected vmcall, "),
         (("report", "--results", "nowhere"), "vmi: no folder nowhere"),
         (("iso", "--append", "a;b"), "vmi: not for GRUB's command line: 'a;b'"),
@@ -102,6 +109,91 @@ def test_misuse(root: Path, words: tuple[str, ...], line: str) -> None:
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(line)
+
+
+FULL = "vmi(gen)?: standard output.*: No space left on device; "
+
+
+def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The front door under a shell's redirections."""
+    return subprocess.run(
+        ["sh", "-c", f'"$VMI" {words}'],
+        env={**os.environ, "VMI": str(root / "vmi"), "PYTHONUNBUFFERED": "", **environment},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ("> /dev/full", 1, FULL),
+        ("build --help > /dev/full", 1, FULL),
+        ("run --help > /dev/full", 1, FULL),
+        ("--version > /dev/full", 1, FULL),
+        ("diff --help > /dev/full", 1, FULL),
+        ("diff HEAD HEAD > /dev/full", 1, FULL),
+        ("fly 2> /dev/full", 2, ""),
+        ("fly 2>&-", 2, ""),
+        (">&-", 0, ""),
+        ("| true", 0, ""),
+    ],
+)
+def test_full_and_closed_devices(root: Path, words: str, status: int, said: str) -> None:
+    done = shell(root, words)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert re.match(said, done.stderr) and done.stderr.count("\n") == (1 if said else 0), done.stderr
+
+
+@pytest.mark.parametrize("target", ["a device", "a pipe", "a folder", "/proc/self/report.html"])
+def test_results_go_to_files(root: Path, tmp_path: Path, target: str) -> None:
+    """What is a device or pipe stays one, for root as well."""
+    place = Path(target if target.startswith("/") else tmp_path / target)
+    if target == "a device":
+        try:
+            os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 7))  # as /dev/full
+        except PermissionError:
+            pytest.skip("only root makes devices, and only root could replace one")
+    elif target == "a pipe":
+        os.mkfifo(place)
+    elif target == "a folder":
+        place.mkdir()
+    (tmp_path / "results").mkdir()
+    before = place.stat().st_mode if place.exists() else None
+    done = vmi(root, "report", "--results", str(tmp_path / "results"), "--output", str(place))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith(f"vmi: cannot write {place}: ")
+    assert "Traceback" not in done.stderr
+    assert (place.stat().st_mode if place.exists() else None) == before
+    done = vmi(root, "lint", "/usr/bin/true", "--output", str(place))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"vmi lint: {place}: cannot write the file (")
+    assert done.stderr.count("\n") == 1
+    assert (place.stat().st_mode if place.exists() else None) == before
+
+
+def test_a_locale_without_the_characters(root: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in ("", "diff HEAD HEAD", "lint --help", "boot größe"):
+        plain, done = shell(root, words, LC_ALL="C.UTF-8"), shell(root, words, **ascii_only)
+        assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout)
+        assert done.stderr == plain.stderr
+
+
+def test_ctrl_c_at_any_moment(root: Path) -> None:
+    """Also while Python starts, before it runs any code of ours."""
+    ends = set()
+    for step in range(14):
+        with subprocess.Popen(
+            [root / "vmi", "diff", "HEAD", "HEAD"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        ) as run:  # fmt: skip
+            time.sleep(step * 0.04)
+            os.killpg(run.pid, signal.SIGINT)
+            out, said = run.communicate(timeout=300)
+        ends.add(run.returncode)
+        assert (run.returncode, said) in ((130, "vmi: interrupted\n"), (-signal.SIGINT, ""), (0, ""))
+        assert "Traceback" not in out
+    assert ends & {130, -signal.SIGINT}
 
 
 def test_works_from_another_folder_and_through_a_link(root: Path, tmp_path: Path) -> None:
@@ -124,8 +216,8 @@ def test_boot(root: Path, tmp_path: Path, plain: str) -> None:
     figure = tmp_path / "figure.json"
     done = vmi(root, "boot", plain, "--json", str(figure), "--lava")
     assert done.returncode == 0, done.stderr
-    assert "KTAP version 1" in done.stdout, "the guest's console is shown"
-    assert f"configuration  {plain}" in done.stdout
+    head, row = (line.split() for line in done.stdout[done.stdout.index("\nconfig") :].splitlines()[1:3])
+    assert (head[0], head[-1], row[0], row[-1]) == ("configuration", "verdict", plain, "passed")
     assert f"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID={plain}.boot.information RESULT=pass>" in done.stdout
     written = json.loads(figure.read_text())
     assert [row["configuration"] for row in written["rows"]] == [plain]
@@ -139,8 +231,43 @@ def test_boot_of_a_kernel_that_panics(root: Path, plain: str) -> None:
     assert "exit status 0x12 (panic)" in done.stderr
     assert "  command: " in done.stderr and "  advice: " in done.stderr
     assert "  | PANIC: " in done.stderr
-    assert "checks         FAILED: exit status 0x12 (panic)" in done.stdout
+    assert f"{plain} FAILED: exit status 0x12 (panic)" in done.stdout
+    assert "  | KTAP version 1" in done.stderr, "the console of a row that failed is shown whole"
     assert "Traceback" not in done.stderr
+
+
+def test_what_boot_prints_is_for_people(root: Path, plain: str) -> None:
+    """Without a terminal: plain lines that fit a page; consoles only if they are asked for."""
+    done = vmi(root, "boot", plain)
+    printed = (done.stdout + done.stderr).splitlines()
+    assert "KTAP version 1" not in printed
+    assert max(len(line) for line in printed) <= 100
+    assert len(printed) < 30
+    assert "\x1b" not in done.stdout + done.stderr and "\r" not in done.stdout + done.stderr
+    consoles = re.search(r"^consoles: (\S+)/NAME.guest.log", done.stdout, re.MULTILINE)
+    assert consoles and "KTAP version 1" in (root / consoles[1] / f"{plain}.guest.log").read_text()
+    assert "KTAP version 1" in vmi(root, "boot", plain, "--console").stdout.splitlines()
+
+
+def test_at_a_terminal_one_line_says_what_is_done(root: Path, plain: str) -> None:
+    """It counts checks, and is gone at the end."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [root / "vmi", "boot", plain], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    ) as child:  # fmt: skip
+        os.close(theirs)
+        drawn = b""
+        with contextlib.suppress(OSError):  # what a terminal without its other side is read with
+            while piece := os.read(ours, 4096):
+                drawn += piece
+    os.close(ours)
+    assert child.returncode == 0
+    text = drawn.decode()
+    live = [part for part in text.split("\r") if part.startswith("\x1b[K") and "\n" not in part]
+    assert any(re.fullmatch(rf"\x1b\[K{plain}: .*, \d+ s", part) for part in live), text
+    assert "\x1b" not in text.splitlines()[-1].rpartition("\x1b[K")[2]
+    assert text.splitlines()[-1].rpartition("\x1b[K")[2].startswith(f"vmi: {plain}: ")
 
 
 def test_results_that_cannot_be_written(root: Path, tmp_path: Path, plain: str) -> None:

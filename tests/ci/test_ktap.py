@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ci import ktap, lava
 
+from ..seeds import drawn
+
 GOOD = """\
 loader: whatever came before
 KTAP version 1
@@ -22,6 +24,7 @@ ok 3 cpus # SKIP one CPU only
 # call CPUID ordinal=4 kind=routine count=3 how=vmi__x_cpuid
 # call Kick ordinal=134 kind=hypercall conditional=yes count=2 how=kick
 # hypercall mmu_update number=1 count=57
+# workload page_fault rounds=64 hypercalls=96
 # latency mean=5
 # result pass=2 fail=0 skip=1
 """
@@ -39,6 +42,8 @@ def test_everything_is_read() -> None:
     assert report.calls[0] == ktap.Call("SetCR3", 17, "instruction", 57, "mov %eax, %cr3")
     assert report.by_kind() == {"hypercall if needed": 2, "instruction": 57, "routine": 3}
     assert report.hypercalls == [ktap.Hypercall("mmu_update", 1, 57)]
+    assert report.workloads == [ktap.Workload("page_fault", 64, 96)]
+    assert report.workloads[0].per_round == 1.5
     assert report.notes == {"latency": ["mean=5"]}
     assert report.result == {"pass": 2, "fail": 0, "skip": 1}
 
@@ -56,6 +61,7 @@ def test_everything_is_read() -> None:
         ("# result pass=2", "# result pass=3", "the result line says"),
         ("# call SetCR3 ordinal=17", "# call SetCR3 ordinal=x", "malformed line: # call SetCR3"),
         ("# hypercall mmu_update number=1", "# hypercall mmu_update", "malformed line: # hypercall"),
+        ("# workload page_fault rounds=64", "# workload page_fault", "malformed line: # workload"),
         ("ok 3", "KTAP version 1\nok 3", "KTAP starts twice"),
         ("1..3", "1..3\n1..3", "two plans"),
     ],
@@ -72,6 +78,7 @@ def test_cut_anywhere_never_passes() -> None:
         assert ktap.parse(GOOD[:end]).failures()
 
 
+@drawn()
 @given(st.text())
 def test_noise_never_raises(noise: str) -> None:
     ktap.parse(noise)

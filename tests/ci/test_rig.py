@@ -12,6 +12,7 @@ import pytest
 
 from ci import backends, boot, rig
 from ci.build import kernels
+from ci.control import Control
 from ci.packages import Package
 from ci.util import UserError
 
@@ -66,7 +67,7 @@ class SmallRig(rig.LinuxRig):
     def describe(self) -> dict[str, str]:
         return {}
 
-    def session(self, kernels: object, logs: Path) -> object:  # type: ignore[override]
+    def session(self, logs: Path) -> object:  # type: ignore[override]
         raise AssertionError("never opened here")
 
     def inputs(self) -> list[Path]:
@@ -78,7 +79,7 @@ def test_image_is_named_after_everything_in_it(
 ) -> None:
     tree(tmp_path, small="")
     folder = tmp_path / "backends/small"
-    ours = [tmp_path / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", "rig-init.sh")]
+    ours = [tmp_path / "ci" / name for name in ("rig.py", "packages.py", "initramfs.py", *rig.SCRIPTS)]
     sources = [*ours, *(folder / name for name in ("rig-init.sh", "a.cfg", "input"))]
     (tmp_path / "ci").mkdir()
     for path in sources:
@@ -118,11 +119,6 @@ def test_ends_of_qemu(code: int | None, shutdown: str, clean: bool, end: str) ->
     assert bool(advice) != clean
 
 
-class SmallSession(rig.ControlSession):
-    def run(self, guest: rig.Guest, live: rig.Live | None = None) -> rig.Outcome:
-        raise AssertionError("never run here")
-
-
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -139,16 +135,16 @@ def test_silent_rig_is_told_with_its_last_lines(tmp_path: Path, option: str, mes
         ("-nodefaults", "-no-user-config", *rig.QEMU_END),
     )  # fmt: skip
     with rig.boot(machine, "small", tmp_path, 20) as strategy:
-        session = SmallSession(strategy, "small")
+        control = Control(strategy, "small", tmp_path)
         with pytest.raises(UserError) as error:
-            session.start(3)
+            control.start(3)
         console = strategy.console()
     told = str(error.value).splitlines()
     assert told[0] == message
     assert told[1:-1] == console.splitlines()[-40:]
     assert f"{option[5:]}" in console
     assert str(tmp_path / "small.console.log") in told[-1]
-    assert session.broken == message
+    assert control.broken == message
     assert (tmp_path / "small.console.registers").is_file() == (option == "test=hang")
 
 
@@ -163,7 +159,7 @@ class TiredRig(SmallRig):
         self.closed = 0
 
     @contextlib.contextmanager
-    def session(self, kernels: object, logs: Path) -> Iterator[rig.Session]:  # type: ignore[override]
+    def session(self, logs: Path) -> Iterator[rig.Session]:
         self.opened += 1
         try:
             yield TiredSession(self)
@@ -184,7 +180,7 @@ class TiredSession(rig.Session):
 def test_a_rig_that_stands_still_is_opened_anew_once(tmp_path: Path) -> None:
     guest = rig.Guest(tmp_path / "kernel", "guest")
     tired = TiredRig([0, 1, 0, 1, 1])
-    with tired.steady_session([], tmp_path) as session:
+    with tired.steady_session(tmp_path) as session:
         assert session.run(guest).clean
         assert tired.said == []
         assert session.run(guest).clean
@@ -197,25 +193,19 @@ def test_a_rig_that_stands_still_is_opened_anew_once(tmp_path: Path) -> None:
     assert tired.opened == tired.closed == 3
 
 
-@pytest.mark.parametrize(
-    ("line", "tag", "text"),
-    [
-        ("@console a", "console", "a"),
-        ("@console  indented", "console", " indented"),
-        ("@console ", "console", ""),
-        ("@ready", "ready", ""),
-        ("SeaBIOS", "", "SeaBIOS"),
-        ("", "", ""),
-        ("a @console b", "", "a @console b"),
-    ],
-)
-def test_frames(line: str, tag: str, text: str) -> None:
-    assert rig.frame(line) == (tag, text)
+def test_kernels_of_64_bits(tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel"
+    linux = bytearray(0x400)
+    linux[0x202:0x208] = b"HdrS\x0c\x02"
+    for content, wide in (
+        (b"\x7fELF\1", False), (b"\x7fELF\2", True), (b"", False), (bytes(linux), False),
+        (bytes(linux[:0x236] + b"\1" + linux[0x237:]), True),
+        (bytes(linux[:0x206] + b"\x0b\x02" + linux[0x208:0x236] + b"\1" + linux[0x237:]), False),
+    ):  # fmt: skip
+        kernel.write_bytes(content)
+        assert rig.is_wide(kernel) == wide, content[:8]
+        assert rig.is_linux(content) == (len(content) == 0x400)
 
 
-@pytest.mark.parametrize("line", ["set append a\nend", "set append \x1b[2J", "set append a\0"])
-def test_only_printable_text_goes_to_a_rig(tmp_path: Path, line: str) -> None:
-    session = SmallSession(None, "small")  # type: ignore[arg-type]  # refused before anything is sent
-    with pytest.raises(UserError, match="not printable") as error:
-        session.send(line)
-    assert error.value.status == 2
+def test_modules_as_qemu_takes_them(tmp_path: Path) -> None:
+    assert rig.module_list([("/a", ""), ("/b,c", "x=1 y=2")]) == "/a,/b,,c x=1 y=2"

@@ -3,42 +3,149 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from ci.backends import backends
-from ci.build import kernels
+from ci.build import bound_kernel, kernels, rom
+from ci.conformance import typed_file
+from ci.rig import LinuxRig
 from ci.util import ROOT
+
+from ..guests import places
 
 NAME = next(iter(backends()))
 
 
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def vmi_run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [ROOT / "vmi", "run", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def test_kernel_that_passes() -> None:
-    done = run(NAME, kernels("hello")[NAME])
+    done = vmi_run(NAME, kernels("hello")[NAME])
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"Hello from ring 0, linked with the library for {NAME}\n"
 
 
 def test_kernel_that_fails_says_why() -> None:
-    done = run(NAME, kernels("sample")[NAME], "--append", "checks=boot test=fail")
+    done = vmi_run(NAME, kernels("sample")[NAME], "--append", "checks=boot test=fail")
     assert done.returncode == 1
     assert "not ok" in done.stdout
     assert "test.fail" in done.stderr
     assert "exit status 0x11" in done.stderr
 
 
+def test_what_is_expected_decides(tmp_path: Path) -> None:
+    """A kernel that would run for ever is stopped when all of it has come, in any order."""
+    hanging = (NAME, kernels("sample")[NAME], "--append", "checks=boot test=hang", "--deadline", "60")
+    done = vmi_run(*hanging, "--expect", "test=hang", "--expect", r"^ok \d+ boot\.information")
+    assert done.returncode == 0, done.stderr
+    done = vmi_run(*hanging[:-1], "5", "--expect", "boot", "--expect", "never said")
+    assert done.returncode == 1
+    assert "--expect 'never said' is not there" in done.stderr
+    assert "hung" in done.stderr
+
+
+def test_what_must_not_be_there_ends_a_run() -> None:
+    done = vmi_run(NAME, kernels("hello")[NAME], "--fail", "Hello from ring [0-3]")
+    assert done.returncode == 1
+    assert "--fail 'Hello from ring [0-3]' is there: Hello from ring 0" in done.stderr
+
+
+def test_several_kernels() -> None:
+    """Each is judged; one that fails does not keep the others from running."""
+    both = (kernels("hello")[NAME], kernels("sample")[NAME])
+    done = vmi_run(NAME, *both, "--append", "test=fail checks=boot")
+    assert done.returncode == 1
+    assert "Hello from ring 0" in done.stdout and "not ok" in done.stdout
+    assert f"vmi: {NAME}: hello-{NAME}.elf passed in" in done.stderr
+    assert f"vmi: {NAME}: 1 of 2 kernels passed" in done.stderr
+
+
+def test_memory_and_modules(tmp_path: Path) -> None:
+    """What the kernel is given is what it finds: the second module is a provider, and it takes it."""
+    disk = tmp_path / "a,b"
+    disk.write_text("disk" * 100)
+    given = ("--memory", "100", "--initrd", disk, "--module", f"{rom(NAME)} x=1 y=2")
+    done = vmi_run(NAME, bound_kernel("sample"), "--append", "checks=boot", *given)
+    assert done.returncode == 0, done.stderr
+    assert "source=module@" in done.stdout
+    found = re.search(r"memory_kib=(\d+)", done.stdout)
+    assert found and 100_000 < int(found[1]) <= 100 * 1024
+
+
+def test_option_rom() -> None:
+    done = vmi_run(NAME, bound_kernel("sample"), "--append", "checks=boot", "--rom", rom(NAME))
+    assert done.returncode == 0, done.stderr
+    assert "source=rom@" in done.stdout
+
+
+def test_file_that_is_typed(tmp_path: Path) -> None:
+    typed = ("--append", "input=1", "--expect", "input received=1024 wrong=0")
+    done = vmi_run(NAME, kernels("conformance")[NAME], *typed, "--stdin", typed_file(1))
+    assert done.returncode == 0, done.stderr
+
+
+def test_terminal_is_joined_to_the_console() -> None:
+    """Keys go to the guest and its bytes come back, until Control-] ends it."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [ROOT / "vmi", "run", NAME, kernels("conformance")[NAME], "--append", "input=1", "--interactive"],
+        stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+    try:
+        while b"# input ready" not in seen:
+            seen += os.read(ours, 4096)
+        os.write(ours, typed_file(1).read_bytes()[:-1])
+        os.write(ours, b"\x1d")
+        assert child.wait(60) == 1
+        assert child.stderr and "stopped while it ran" in child.stderr.read()
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
+
+
+def test_linux_runs() -> None:
+    """A kernel of a distribution's, for 64 bits and in its own format; rigs have one at hand."""
+    place = next((place for place in places() if isinstance(place.rig, LinuxRig)), None)
+    if place is None:
+        pytest.skip("no rig has a Linux")
+    place.rig.prepare()
+    if not hasattr(place.rig, "image"):
+        pytest.skip("this machine's own hypervisors are used")
+    done = subprocess.run(
+        [ROOT / "vmi", "run", NAME, place.rig.image.linux, "--memory", "256", "--append",
+         "console=ttyS0 earlyprintk=ttyS0 panic=-1", "--expect", "Linux version [0-9]"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("nowhere", "k.elf"), "no configuration nowhere"), ((NAME, "k.elf"), "no kernel k.elf")],
+    [
+        (("nowhere", "k.elf"), "no configuration nowhere"),
+        ((NAME, "k.elf"), "no kernel k.elf"),
+        ((NAME, "k.elf", "--expect", "("), "not a regular expression: '('"),
+        ((NAME, "k.elf", "--module", "gone x=1"), "no module gone"),
+        ((NAME, "k.elf", "--initrd", "gone"), "no initial RAM disk gone"),
+        ((NAME, "k.elf", "--rom", "gone"), "no ROM gone"),
+        ((NAME, kernels("hello")[NAME], "--interactive"), "--interactive needs a terminal"),
+        ((NAME, kernels("hello")[NAME], "--stdin", "gone"), "no file to be typed gone"),
+    ],
 )
-def test_misuse(words: tuple[str, str], said: str) -> None:
-    done = run(*words)
+def test_misuse(words: tuple[str | Path, ...], said: str) -> None:
+    done = vmi_run(*words)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"vmi: {said}")

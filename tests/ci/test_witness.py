@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ci.witness import Hypercall, before_mark, software_interrupts
+import pytest
+
+from ci.witness import Hypercall, before_mark, between_marks, software_interrupts
 
 STATE = """\
 EAX={eax} EBX=00000001 ECX={ecx} EDX=00000003
@@ -49,3 +51,13 @@ def test_only_software_interrupts_of_the_vector(tmp_path: Path) -> None:
     assert before_mark([first, second, first], 0x77) == [first]
     assert before_mark([first, second, first], 2) == [first, second]
     assert before_mark([first, second], 0x78) == []
+
+
+def test_between_marks() -> None:
+    def call(number: int, second: int) -> Hypercall:
+        return Hypercall(number, (0, second, 0, 0, 0), 1, 0xE019, 0xC0100000, 0xC0200000, "0")
+
+    mark, other = call(8, 77), call(1, 5)
+    assert between_marks([other, mark, mark, other, mark, other, other, mark, other], 77) == [0, 2]
+    with pytest.raises(ValueError, match="shorter"):
+        between_marks([mark, other, mark, mark], 77)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ci.rig import Guest
+from ci.rig import STOPPED, Guest
+from ci.util import UserError
 from ci.xl import arguments, end_state
 
 SHIM = ["(XEN) Bootloader: PVH Directboot", "(XEN) Freed 2048kB init memory", "hello"]
@@ -18,6 +19,10 @@ PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
     ("said", "killed", "console", "clean", "end"),
     [
         (["Domain 1 has shut down, reason code 0 0x0"], False, SHIM, True, "reason 0 (poweroff)"),
+        (
+            ["Domain 1 has shut down, reason code 0 0x0"], False, [*SHIM[:2], ""], False,
+            "reason 0 (poweroff), without a word on its console",
+        ),
         (["Domain 1 has shut down, reason code 3 0x3"], False, SHIM, False, "reason 3 (crash)"),
         (["Domain 1 has shut down, reason code 9 0x9"], False, SHIM, False, "reason 9 (unknown)"),
         (["Domain 3 has been destroyed."], True, SHIM, False, "hung: domain destroyed at its deadline"),
@@ -36,10 +41,24 @@ PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
     ],
 )  # fmt: skip
 def test_end_states(said: list[str], killed: bool, console: list[str], clean: bool, end: str) -> None:
-    found, words, advice = end_state(said, killed, console)
+    found, words, advice = end_state({"xl": said, **({"killed": [""]} if killed else {})}, console)
     assert found == clean
     assert words.endswith(end)
     assert bool(advice) != clean
+
+
+def test_a_guest_that_is_stopped_has_not_passed() -> None:
+    assert end_state({"xl": ["Domain 1 has been destroyed."], "stopped": ["as asked"]}, SHIM) == STOPPED
+
+
+def test_modules(tmp_path: Path) -> None:
+    """xl loads one file with a kernel, and has no words for it."""
+    disk = tmp_path / "disk"
+    assert f'ramdisk="{disk}"' in arguments(Guest(tmp_path / "k", "x", modules=[(disk, "")]), "k", "guest")
+    for modules in ([(disk, "words")], [(disk, ""), (disk, "")]):
+        with pytest.raises(UserError, match="one module") as error:
+            arguments(Guest(tmp_path / "k", "x", modules=modules), "k", "guest")
+        assert error.value.status == 2
 
 
 def test_guest_arguments(tmp_path: Path) -> None:

@@ -385,7 +385,8 @@ def version(name: str, text: str) -> Version:
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {case.rule for case in CASES} == set(RULES)
+    """Those of backends are in test_vmigen_diff_backends.py."""
+    assert {case.rule for case in CASES} == {rule for rule in RULES if not rule.startswith("backend-")}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}-{case.subject}")
@@ -568,7 +569,7 @@ def test_changes_since_the_last_release_are_announced(vmigen: Vmigen) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "vmi diff: " in run.stdout

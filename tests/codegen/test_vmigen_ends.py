@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -134,6 +135,15 @@ def test_a_file_without_end(vmigen: Vmigen, tmp_path: Path, monkeypatch: pytest.
 # ---- folders and pipes where files are meant ----
 
 
+def zero(path: Path) -> None:
+    """A device of the test's own, should one be replaced after all."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        path.open("rb").close()
+    except PermissionError:
+        pytest.skip("only root makes devices")
+
+
 @pytest.fixture(params=["folder", "pipe", "device"])
 def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / "odd"
@@ -142,7 +152,7 @@ def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     elif request.param == "pipe":
         os.mkfifo(path)
     else:
-        return Path("/dev/zero")
+        zero(path)
     return path
 
 
@@ -255,18 +265,22 @@ def test_a_template_without_end(
 # ---- output ----
 
 
+FULL = r"^vmigen: standard output.*: No space left on device; "
+
+
 def redirected(command: str) -> subprocess.CompletedProcess[str]:
     """The generator under a shell's redirections."""
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "codegen"), "PY": sys.executable}
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "codegen"), "PYTHONUNBUFFERED": ""}
+    environment["PY"] = sys.executable
     words = ["sh", "-c", f'"$PY" -m vmigen {command}']
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(
     ("command", "status", "said"),
     [
-        (f"list-outputs --spec {SMALL}/vmi.yaml > /dev/full", 1, "standard output: No space left on device"),
-        ("diff --help > /dev/full", 1, "standard output: No space left on device"),
+        (f"list-outputs --spec {SMALL}/vmi.yaml > /dev/full", 1, FULL),
+        ("diff --help > /dev/full", 1, FULL),
         (f"check --spec {SMALL}/none.yaml 2> /dev/full", 1, ""),
         (f"list-outputs --spec {SMALL}/vmi.yaml >&-", 0, ""),
         (f"check --spec {SMALL}/none.yaml 2>&-", 1, ""),
@@ -275,7 +289,7 @@ def redirected(command: str) -> subprocess.CompletedProcess[str]:
 )
 def test_full_and_closed_devices(command: str, status: int, said: str) -> None:
     done = redirected(command)
-    assert said in done.stderr
+    assert re.search(said, done.stderr)
     assert (done.returncode, done.stderr.count("\n")) == (status, 1 if said else 0), done.stderr
 
 
@@ -306,9 +320,9 @@ def test_a_locale_without_the_characters(tmp_path: Path) -> None:
 def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
     """One line or none; the outputs are whole or not there."""
     out = tmp_path / "out"
-    # Python itself answers the signal until the package's first line; what stands before that is Python's.
+    # Until the package's first line Python itself would answer the signal. It is held back so long.
     code = (
-        "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('up', flush=True);"
+        "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}); print('up', flush=True);"
         "import runpy; runpy.run_module('vmigen', run_name='__main__', alter_sys=True)"
     )
     ends = set()
@@ -323,7 +337,7 @@ def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
             assert run.stdout and run.stdout.readline() == "up\n"
             time.sleep(step * 0.1)
             run.send_signal(signal.SIGINT)
-            _, said = run.communicate(timeout=60)
+            _, said = run.communicate(timeout=300)
         ends.add(run.returncode)
         assert (run.returncode, said) in ((130, "vmigen: interrupted\n"), (-signal.SIGINT, ""), (0, ""))
         assert not [name for name in tree(tmp_path) if "/." in name], "temporary files"

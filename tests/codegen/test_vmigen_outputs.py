@@ -93,7 +93,7 @@ def test_unchanged_outputs_are_left_alone(vmigen: Vmigen, tmp_path: Path) -> Non
     )
     assert vmigen(*arguments).status == 0
     changed = {path for path in tree(out) if (out / path).stat().st_mtime != 1}
-    assert changed == {"include/vmi/constants.h", "model.json", "reference/README.md"}
+    assert changed == {"include/vmi/constants.h", "model.json", "reference/README.md", "rust/vmi.rs"}
 
 
 def test_depfile_names_outputs_and_inputs(vmigen: Vmigen, tmp_path: Path) -> None:

@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ci.util import BUILD
 from codegen.vmirom import PAGE, ROM, get, put
+
+VERSION = tuple(
+    int(re.findall(rf"define VMI_API_{part} (\d+)", (BUILD / "include/vmi/constants.h").read_text())[0])
+    for part in ("MAJOR", "MINOR")
+)
+"""Of the interface that was built."""
 
 NONE, CALL, JUMP, NOP = ROM["NONE"], ROM["CALL"], ROM["JUMP"], ROM["NOP"]
 RET = b"\xc3"
@@ -56,7 +64,8 @@ def synthetic(
     relocations = [probe + 1 << 1 | 1, start + 1 << 1, PAGE << 1, PAGE + 4 << 1 | 1]
     put(image, "SIGNATURE", ROM["SIGNATURE_VALUE"], "<H")
     put(image, "VMI_SIGNATURE", ROM["VMI_SIGNATURE_VALUE"])
-    put(image, "API_MAJOR", 3, "B")
+    put(image, "API_MAJOR", VERSION[0], "B")
+    put(image, "API_MINOR", VERSION[1], "B")
     put(image, "X_MAGIC", ROM["X_MAGIC_VALUE"])
     put(image, "X_VERSION", ROM["X_VERSION_VALUE"], "<H")
     put(image, "X_SIZE", ROM["X_END"] - ROM["EXTENSION"], "<H")
@@ -79,6 +88,48 @@ def synthetic(
     put(image, "LENGTH", len(image) // ROM["UNIT"], "B")
     seal(image)
     return bytes(image)
+
+
+# ---- of a later version ----
+
+NEWER = 400
+"""An ordinal that no version of the interface has yet."""
+
+
+def later(image: bytes, *ordinals: int) -> bytearray:
+    """The image as the next minor version might have it: with further calls, of these ordinals, at the end
+    of the table. The table moves behind the text part, and the data part with all that refers to it on."""
+    table, count = get(image, "X_CALLS_OFFSET"), get(image, "X_CALLS_COUNT")
+    text, data = get(image, "X_TEXT_SIZE"), get(image, "X_DATA_OFFSET")
+    relocs, number = get(image, "X_RELOC_OFFSET"), get(image, "X_RELOC_COUNT")
+    routine = text + -text % 4
+    calls = routine + 4
+    entries = image[table : table + count * ROM["CALL_SIZE"]]
+    entries += b"".join(struct.pack("<IHBBI", routine, ordinal, CALL, 0, 0) for ordinal in ordinals)
+    end = calls + len(entries)
+    moved = end + -end % PAGE
+    shift = moved - data
+    grown = bytearray(image[:text].ljust(routine, b"\0") + RET.ljust(4, b"\xcc") + entries)
+    grown = bytearray(grown.ljust(moved, b"\0") + image[data:relocs])
+    for (entry,) in struct.iter_unpack("<I", image[relocs : relocs + 4 * number]):
+        place = (entry >> 1) + (shift if entry >> 1 >= data else 0)
+        if entry & 1:
+            word = struct.unpack_from("<I", grown, place)[0] + shift
+            struct.pack_into("<I", grown, place, word & 0xFFFFFFFF)
+        grown += struct.pack("<I", place << 1 | entry & 1)
+    put(grown, "API_MINOR", image[ROM["API_MINOR"]] + 1, "B")
+    for field, value in (
+        ("TEXT_SIZE", end),
+        ("DATA_OFFSET", moved),
+        ("RELOC_OFFSET", len(grown) - 4 * number),
+        ("CALLS_OFFSET", calls),
+        ("CALLS_COUNT", count + len(ordinals)),
+    ):
+        put(grown, f"X_{field}", value)
+    grown += bytes(-len(grown) % ROM["UNIT"])
+    put(grown, "LENGTH", len(grown) // ROM["UNIT"], "B")
+    seal(grown)
+    return grown
 
 
 # ---- broken on purpose ----
@@ -150,6 +201,19 @@ def calls_exchanged(image: bytearray) -> None:
     image[at : at + 2 * size] = image[at + size : at + 2 * size] + image[at : at + size]
 
 
+def now_later(*ordinals: int, minor: int = 1, target: bool = True) -> Callable[[bytearray], None]:
+    """Makes it one of a later version, or of one so much later, with these calls in that order."""
+
+    def edit(image: bytearray) -> None:
+        image[:] = later(image, *ordinals)
+        image[ROM["API_MINOR"]] += minor - 1
+        if not target:
+            last = get(image, "X_CALLS_OFFSET") + (get(image, "X_CALLS_COUNT") - 1) * ROM["CALL_SIZE"]
+            struct.pack_into("<I", image, last + ROM["CALL_TARGET"], get(image, "X_TEXT_SIZE"))
+
+    return edit
+
+
 def instructions_too_long(image: bytearray) -> None:
     image[entry_of(image, NONE) + ROM["CALL_INLINE_LENGTH"]] = 16
 
@@ -200,7 +264,12 @@ BROKEN = (
     Broken("calls outside", "its table of calls is not in the text part",
            field("X_CALLS_OFFSET", "X_TEXT_SIZE", more=-8)),
     Broken("calls endless", "its table of calls is not in the text part", field("X_CALLS_COUNT", 0x15555556)),
-    Broken("calls out of order", "its calls are unknown or not in order", calls_exchanged),
+    Broken("calls out of order", "its calls are not in order", calls_exchanged),
+    Broken("newer calls out of order", "its calls are not in order", now_later(NEWER + 1, NEWER)),
+    Broken("newer call twice", "its calls are not in order", now_later(NEWER, NEWER)),
+    Broken("newer call outside", "one of its calls is outside its text part", now_later(NEWER, target=False)),
+    Broken("newer call in this version", "one of its calls is newer than the version that it names",
+           now_later(NEWER, minor=0)),
     Broken("kind", "one of its calls is of an unknown kind", kind_unknown),
     Broken("call outside", "one of its calls is outside its text part", call_outside),
     Broken("instructions", "one of its calls has impossible instructions", instructions_too_long),

@@ -37,7 +37,7 @@ static void hold_description(const struct vmi__rom *rom, size_t size)
 {
     uint8_t sum = 0;
     struct vmi__rom_call call;
-    uint32_t found = 0;
+    uint32_t found = 0, newer = 0;
 
     HOLDS(rom->size <= size && rom->text_size >= VMI__ROM_X_END);
     for (uint32_t i = 0; i < rom->size; i++)
@@ -58,14 +58,16 @@ static void hold_description(const struct vmi__rom *rom, size_t size)
         struct vmi__rom_call entry = vmi__rom_call(rom, i);
 
         HOLDS(vmi__rom_find(rom, entry.ordinal, &call) && call.target == entry.target);
+        newer += entry.ordinal >= VMI_ORDINALS;
         HOLDS(within(call.target, 1, VMI__ROM_X_END, rom->text_size));
         HOLDS(call.kind <= VMI__ROM_NOP && call.inline_length <= VMI__ROM_INLINE_MAX);
         HOLDS(!call.inline_length ||
               within(call.inline_offset, call.inline_length, VMI__ROM_X_END, rom->text_size));
     }
-    for (uint32_t ordinal = 0; ordinal < VMI_ORDINALS + 2; ordinal++)
+    HOLDS(!newer || rom->bytes[VMI__ROM_API_MINOR] > VMI_API_MINOR);
+    for (uint32_t ordinal = 0; ordinal < VMI_ORDINALS; ordinal++)
         found += vmi__rom_find(rom, ordinal, &call);
-    HOLDS(found == rom->calls_count);
+    HOLDS(found + newer == rom->calls_count);
 }
 
 /* ---- what was put into place ---- */

@@ -14,7 +14,7 @@ from codegen import vmirom
 from codegen.vmirom import PAGE, ROM, get
 
 from .host import CODE, DATA, SLOT, SLOTS, TEXT, Loaded, Site, binder
-from .images import BROKEN, JUMP, NONE, NOP, Broken, Call, seal, synthetic
+from .images import BROKEN, JUMP, NEWER, NONE, NOP, Broken, Call, later, seal, synthetic
 
 # A pytest worker's other thread waits for its pipe and holds nothing that a child of `apart` takes.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is multi-threaded:DeprecationWarning")
@@ -192,6 +192,26 @@ def test_provider_must_have_every_call(provider: Loaded, missing: int) -> None:
 
 def test_provider_may_have_more_calls(provider: Loaded) -> None:
     assert provider.slots({0, 129})[0] == ""
+
+
+@pytest.mark.parametrize(
+    "ordinals", [(), (NEWER,), (NEWER, NEWER + 1, 0xFFFF), tuple(range(NEWER, NEWER + 200))]
+)
+def test_provider_of_a_later_minor_version(binder: CDLL, ordinals: tuple[int, ...]) -> None:
+    """Calls that nobody here knows are passed over, however many; the others are found as ever."""
+    image = bytes(later(synthetic(CALLS), *ordinals))
+    loaded = Loaded(binder, image)
+    assert loaded.refused == ""
+    assert loaded.rom.calls_count == len(CALLS) + len(ordinals)
+    reason, slots = loaded.slots(ORDINALS)
+    assert reason == ""
+    for ordinal in ORDINALS:
+        wanted = branch(0xE9, SLOTS + ordinal * SLOT, target(image, ordinal))
+        assert slots[ordinal * SLOT :][: len(wanted)] == wanted
+    reason, text, data = loaded.load()
+    assert reason == ""
+    assert struct.unpack_from("<I", text, get(image, "X_PROBE") + 1)[0] == DATA + 8
+    assert struct.unpack_from("<2I", data) == (TEXT + get(image, "X_START"), DATA + loaded.rom.memory_size)
 
 
 # ---- sites ----

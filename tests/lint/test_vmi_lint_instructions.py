@@ -128,12 +128,50 @@ for letter, register in (("b", "al"), ("w", "ax"), ("l", "eax")):
     _add(f"ins{letter}", f"ins{letter}", f"rep ins{letter}")
     _add(f"outs{letter}", f"outs{letter}", f"rep outs{letter}")
 _add("outw", "out %ax, $0x80")
+for plain in "int3 int1 rdpkru wrpkru rdpru monitorx mwaitx hreset tdcall invlpgb tlbsync wrmsrns".split():  # noqa: SIM905
+    _add(plain, {"hreset": "hreset $1", "int1": ".byte 0xf1"}.get(plain, plain))
+_add("into", "into", bits=(32,))
+_add("rdpid", "rdpid %eax", bits=(32,))
+_add("rdpid", "rdpid %rax", bits=(64,))
+for plain in (
+    *("rmpupdate", "rmpadjust", "psmash", "pvalidate", "rdmsrlist", "wrmsrlist"),
+    *("seamcall", "seamops", "seamret"),
+):
+    _add(plain, plain, bits=(64,))
+# Newer than the assembler, or unknown to it in 32 bits.
+for plain, codes in {
+    "rmpquery": "0xf3, 0x0f, 0x01, 0xfd",
+    "rmpread": "0xf2, 0x0f, 0x01, 0xfd",
+    "erets": "0xf2, 0x0f, 0x01, 0xca",
+    "eretu": "0xf3, 0x0f, 0x01, 0xca",
+    "pbndkb": "0x0f, 0x01, 0xc7",
+    "lkgs": "0xf2, 0x0f, 0x00, 0xf0",
+}.items():
+    _add(plain, f".byte {codes}", bits=(64,))
+_add("lkgs", ".byte 0xf2, 0x0f, 0x00, 0x74, 0x88, 0x10", bits=(64,))
+# RDMSR and WRMSRNS with the register's number in the instruction.
+_add("rdmsr", ".byte 0xc4, 0xe7, 0x7b, 0xf6, 0xc0; .long 0x1b", bits=(64,))
+_add("wrmsrns", ".byte 0xc4, 0xe7, 0x7a, 0xf6, 0xc0; .long 0x1b", bits=(64,))
+_add("wruss", "wrussd %eax, (%ecx)", bits=(32,))
+_add("wruss", "wrussd %eax, (%rcx)", "wrussq %rax, 8(%rcx)", bits=(64,))
+for command in ("enqcmd", "enqcmds"):
+    _add(command, f"{command} (%ecx), %eax", f"{command} table, %eax", bits=(32,))
+    _add(command, f"{command} (%rcx), %rax", f"{command} 0x1234(%rcx,%rdx,8), %rax", bits=(64,))
+_add("loadiwkey", "loadiwkey %xmm1, %xmm2")
+for base in ("rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase"):
+    _add(base, f"{base} %eax", f"{base} %rax", bits=(64,))
+# CR8 without REX, as AMD has it.
+_add("mov to cr8", ".byte 0xf0, 0x0f, 0x22, 0xc0")
+_add("mov from cr8", ".byte 0xf0, 0x0f, 0x20, 0xc1")
+# Forced emulation prefixes of Xen and KVM.
+_add("cpuid", 'ud2; .ascii "xen"; cpuid')
+_add("wrmsr", 'ud2; .ascii "kvm"; wrmsr')
+_add("rdpru", 'ud2; .ascii "kvm"; rdpru', 'ud2; .ascii "xen"; rdpru')
 
 INNOCENT = [
     *(
         "nop",
         "pause",
-        "int3",
         "ud2",
         "xgetbv",
         "sahf",
@@ -164,6 +202,15 @@ INNOCENT = [
         "mov $0xa20f, %eax",
     ),
     *("mov $0x310f, %eax", "mov $0xd8220f, %eax", "test $0xfbfafbfa, %edx", "mov $0x10f, %ecx", "jmp 1f; 1:"),
+    # What the decoder does not know, and needs no ring.
+    *("serialize", "xsusldtrk", "xresldtrk", "aesenc128kl (%ecx), %xmm0", "encodekey128 %eax, %eax"),
+    *("ud1 0x40(%ecx), %eax", "ud0 %eax, %ecx", 'ud2; .ascii "kvm"; nop', 'ud2; .ascii "xen"; mov $5, %eax'),
+    *(
+        "vaddph %zmm0, %zmm1, %zmm2",
+        "vaddph 0x1234(%ecx){1to32}, %zmm1, %zmm2",
+        "vcmpph $3, %zmm1, %zmm2, %k1",
+    ),
+    *("vpdpbssd %ymm0, %ymm1, %ymm2", "tpause %ecx", "umonitor %ecx", "movdiri %eax, (%ecx)", "rdsspd %eax"),
     *("lock incl (%esi)", "xchg %al, (%esi)", "rep movsb", "rep stosb", "lodsb", "scasb", "clflush (%esi)"),
     *("ret", "ret $4", "fninit", "fxsave (%esi)"),
     *("xsave (%esi)", "xrstor (%esi)", "xsavec (%esi)", "prefetchnta (%esi)", "movb $0xfa, 0xfb(%esi)"),
@@ -179,14 +226,14 @@ OF_32 = [
     "pusha",
     "popa",
     "daa",
-    "into",
     "arpl %ax, %cx",
     "bound %eax, (%esi)",
     "aam",
 ]
 OF_64 = [
     *("call *%rcx", "call *(%rsi)", "jmp *(%rsi)", "jmp *%rcx"),
-    *("rdfsbase %rax", "wrgsbase %rax", "movabs $0xfafafafafafafafa, %rax", "lea 0xfa(%rip), %rax"),
+    *("uiret", "clui", "stui", "testui", "senduipi %rax", "tilezero %tmm0", "ldtilecfg (%rax)"),
+    *("movabs $0xfafafafafafafafa, %rax", "lea 0xfa(%rip), %rax"),
     *("mov $0xd8220f, %r12", "movslq %ecx, %rax", "xsave64 (%rsi)"),
 ]
 
@@ -204,7 +251,8 @@ def source(cases: list[str], base: str) -> str:
 
 def test_the_corpus_has_what_the_specification_lists() -> None:
     known = set(rules.read(None).by_name)
-    assert set(CORPUS) == known
+    copies = {decode.copied(register) for register in ("cs", "ss")}
+    assert set(CORPUS) | copies == known and not set(CORPUS) & copies
     assert decode.names() == known
 
 
@@ -243,3 +291,55 @@ def test_every_advice_names_a_call_or_says_what_to_do() -> None:
     for rule in known.by_name.values():
         assert bool(rule.calls) != bool(rule.instead), rule
         assert rule.source and rule.kind in rules.CLASSES
+
+
+@pytest.mark.parametrize("bits", BOTH)
+def test_a_selector_that_is_only_passed_on_is_right(bits: int, build: Build, lint: Lint) -> None:
+    wide = "%eax" if bits == 32 else "%rax"
+    passed_on = [
+        "mov %ss, %eax; mov %eax, %ds; mov %eax, %es",
+        "mov %ss, %ecx; nop; mov %ecx, %es; mov $1, %ecx",
+        "mov %cs, %ax; mov %ax, %ds",
+        f"mov %ss, %edx; mov %edx, %fs; push {wide}; call 1f; 1:",
+    ]
+    looked_at = [
+        "mov %ss, %eax",
+        "mov %ss, %eax; and $3, %eax; mov %eax, %ds",
+        "mov %ss, %eax; mov %eax, %ds; test $3, %al",
+        "mov %ss, %eax; mov $0x10, %eax; mov %eax, %ds",
+        "mov %cs, %ecx; mov %ecx, (%esi); mov %ecx, %ds" if bits == 32 else "mov %cs, %ecx; mov %ecx, (%rsi)",
+    ]
+    if bits == 32:
+        passed_on += ["push %ss; pop %es", "push %cs; pop %ds"]
+        looked_at += ["push %ss; pop %eax", "push %cs; push $1f; lret; 1:"]
+    made = build(source([*passed_on, *looked_at], "case"), bits)
+    run = lint(made, "--format=json")
+    by_case = {
+        int(each["symbol"][4:]): each for each in reversed(run.json["findings"]) if each["symbol_offset"] == 0
+    }
+    assert len(by_case) == len(passed_on) + len(looked_at)
+    for i, each in by_case.items():
+        right = i < len(passed_on)
+        assert each["instruction"].startswith("copy from ") == right, (passed_on + looked_at)[i]
+        assert (each["class"], each["level"]) == (("selector", "note") if right else ("sensitive", "error"))
+    assert run.json["counted"] == len(looked_at)
+    assert "right as it is" in lint(made, "--all").out
+
+
+def test_entering_the_kernel_is_right_in_a_user_program(build: Build, lint: Lint) -> None:
+    made = build(source(["int $0x80", "sysenter", "syscall", "int3", "cli"], "case"), 32)
+    run = lint(made)
+    assert "case0, .text+0x0; no call: call the handler; in a user program it is right" in run.out
+    assert "vmi lint: 5 sensitive instructions in 1 object" in run.out
+    run = lint(made, "--user")
+    assert run.status == 1 and "cli (cli) in case4" in run.out and "(int" not in run.out
+    assert "vmi lint: 1 sensitive instruction, 4 right in a user program in 1 object" in run.out
+    assert "int (int $0x80) in case0" in lint(made, "--user", "--all").out
+
+
+def test_texts_of_what_the_decoder_does_not_know(build: Build, lint: Lint) -> None:
+    made = build(source(['ud2; .ascii "xen"; cpuid', ".byte 0xf0, 0x0f, 0x22, 0xc0", "tdcall"], "case"), 32)
+    out = lint(made).out
+    assert 'cpuid (ud2; .ascii "xen"; cpuid) in case0, .text+0x0; use vmi_cpuid (CPUID)' in out
+    assert "mov to cr8 (lock mov %eax, %cr8) in case1" in out
+    assert "tdcall (tdcall) in case2" in out

@@ -37,7 +37,7 @@ from ruamel.yaml import YAML
 from ci import ktap
 from ci.conformance import console_data, data_received, digest
 from ci.rig import Guest, Outcome, Rig, Session, discover
-from ci.util import RESULTS, ROOT, UserError, progress
+from ci.util import RESULTS, ROOT, UserError, progress, tied
 
 LIST = "mutations.yaml"
 LEAST = 95
@@ -102,6 +102,8 @@ Run = Callable[[str], Outcome]
 
 BY = ("conformance kernel", "tests on the build machine", "tests that boot")
 """What catches a mutation, in the order in which it is asked."""
+REFUSED = "compiler"
+"""In place of those."""
 
 
 def caught_by_kernel(rig: Rig, run: Run) -> str:
@@ -138,7 +140,7 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(
         command, cwd=tree, capture_output=True, text=True, check=False,
-        env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)},
+        env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)}, preexec_fn=tied(),
     )  # fmt: skip
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     if done.returncode and not found:
@@ -149,9 +151,8 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
 class Machine:
     """A backend's rig, opened again for the next guest when one has taken it along."""
 
-    def __init__(self, rig: Rig, images: Sequence[Path]) -> None:
+    def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.images = images
         self.deadline = LONGEST
         self.opened: contextlib.ExitStack | None = None
         self.session: Session | None = None
@@ -167,22 +168,34 @@ class Machine:
             if self.session is None or getattr(self.session, "broken", False):
                 self.close()
                 self.opened = contextlib.ExitStack()
-                self.session = self.opened.enter_context(
-                    self.rig.session(self.images, RESULTS / "mutation")
-                )
+                self.session = self.opened.enter_context(self.rig.session(RESULTS / "mutation"))
             name = f"{image.stem}-{append}".strip("-").replace("=", "-")
             options = self.rig.configurations[0].options
-            return self.session.run(
-                Guest(image, name, append, CPUS, deadline=self.deadline, options=options)
-            )
+            return self.session.run(Guest(image, name, append, CPUS, deadline=self.deadline, options=options))
 
         return run
 
 
-def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
-    """How many mutations of one backend are caught, by what; the empty name stands for nothing."""
+@dataclass(frozen=True)
+class Broken:
+    """What became of a mutation."""
+
+    mutation: Mutation
+    by: str
+    """What has caught it: one of BY, or nothing; REFUSED for one that is not built, and so not counted."""
+    found: str
+    """What was noticed."""
+
+    def __str__(self) -> str:
+        if self.by == REFUSED:
+            return f"refused {self.mutation.name}: not built, so not counted"
+        return f"caught  {self.mutation.name}: {self.found}" if self.by else f"MISSED  {self.mutation.name}"
+
+
+def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Iterator[Broken]:
+    """What becomes of mutations of one backend, one by one; those that only tests that boot may notice come
+    last."""
     backend = rig.backend
-    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
         images, tree = Path(name), Path(name) / "vmi"
         copy(tree, backend)
@@ -199,35 +212,30 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
         shutil.copy(tree / "build" / target, unbroken)
-        built: dict[Path, Mutation] = {}
-        for number, mutation in enumerate(chosen):
-            with broken(mutation):
-                if refused := build(tree, target):
-                    print(f"refused {mutation.name}: not built, so not counted", flush=True)
-                else:
-                    image = images / f"m{number}.elf"
-                    shutil.copy(tree / "build" / target, image)
-                    built[image] = mutation
-        machine = Machine(rig, [unbroken, *built])
+        machine = Machine(rig)
+        survivors = []
         try:
             machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
             found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)
             if found:
                 raise UserError(f"the unbroken library does not pass: {found}")
-            survivors = []
-            for image, mutation in built.items():
-                by = BY[0]
-                try:
-                    found = caught_by_kernel(rig, machine.runner(image))
-                except UserError as error:  # the guest has taken the rig along
-                    found = str(error).splitlines()[0]
-                if not found:
-                    by = BY[1]
-                    with broken(mutation):
+            for number, mutation in enumerate(chosen):
+                by, image = BY[0], images / f"m{number}.elf"
+                with broken(mutation):
+                    if build(tree, target):
+                        yield Broken(mutation, REFUSED, "")
+                        continue
+                    shutil.copy(tree / "build" / target, image)
+                    try:
+                        found = caught_by_kernel(rig, machine.runner(image))
+                    except UserError as error:  # the guest has taken the rig along
+                        found = str(error).splitlines()[0]
+                    image.unlink()
+                    if not found:
+                        by = BY[1]
                         found = caught_by_tests(tree, backend, False)
                 if found:
-                    counts[by] += 1
-                    print(f"caught  {mutation.name}: {found}", flush=True)
+                    yield Broken(mutation, by, found)
                 else:
                     survivors.append(mutation)
         finally:
@@ -237,9 +245,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
         for mutation in survivors:
             with broken(mutation):
                 found = caught_by_tests(tree, backend, True)
-            counts[BY[2] if found else ""] += 1
-            print(f"caught  {mutation.name}: {found}" if found else f"MISSED  {mutation.name}", flush=True)
-    return counts
+            yield Broken(mutation, BY[2] if found else "", found)
 
 
 def summary(backend: str, counts: Counter[str]) -> str:
@@ -260,7 +266,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     rigs = discover(progress)
-    results = {}
+    results: dict[str, Counter[str]] = {}
     for backend in options.names or [name for name in rigs if (rigs[name].folder / LIST).is_file()]:
         if backend not in rigs:
             raise UserError(f"no backend {backend} that can be booted", 2)
@@ -269,7 +275,12 @@ def main(arguments: Sequence[str]) -> int:
         limited = rigs[backend].configurations[0].limited
         if limited:
             raise UserError(f"{backend} boots no conformance kernel here: {limited}")
-        results[backend] = break_in_all_ways(rigs[backend], chosen)
+        results[backend] = Counter()
+        with contextlib.closing(break_in_all_ways(rigs[backend], chosen)) as broken:
+            for each in broken:
+                print(each, flush=True)
+                if each.by != REFUSED:
+                    results[backend][each.by] += 1
     for backend, counts in results.items():
         print(summary(backend, counts))
     return 0 if all(percent(counts) >= LEAST for counts in results.values()) else 1

@@ -29,7 +29,8 @@ def test_every_backend_is_there(installed: Path) -> None:
     assert sorted(backend["name"] for backend in model["backends"]) == sorted(NAMES)
     for name in ("vmi.yaml", "vmi.schema.json", "backend.schema.json"):
         assert (installed / "share/vmi/spec" / name).read_bytes() == (ROOT / "spec" / name).read_bytes()
-    assert (installed / "share/vmi/i386/kernel.ld").is_file()
+    for name in ("kernel.ld", "rust/vmi/vmi.rs", "rust/vmi/Cargo.toml"):
+        assert (installed / "share/vmi/i386" / name).is_file()
     calls = model["spec"]["calls"]
     assert len(list((installed / "share/man/man3").glob("vmi_*.3"))) == len(calls)
     assert len(list((installed / "share/doc/vmi/html").glob("vmi_*.html"))) == len(calls)
@@ -65,13 +66,13 @@ def test_pkg_config_names_files_that_are_there(installed: Path, sysroot: bool) -
         needs = ["vmi-kernel-i386", f"vmi-{name}-i386"]
         paths = {}
         for option in pkg_config(installed, "--cflags", "--libs", *needs, **environment):
-            kind, path = re.fullmatch(r"(-I|-L|-Wl,-T,|)(.*)", option).groups()  # type: ignore[union-attr]
+            kind, path = re.fullmatch(r"(-I|-L|-T|)(.*)", option).groups()  # type: ignore[union-attr]
             if kind:
                 paths[kind] = Path(path).resolve()
         assert paths == {
             "-I": installed / "include",
             "-L": installed / "lib/vmi/i386",
-            "-Wl,-T,": installed / "share/vmi/i386/kernel.ld",
+            "-T": installed / "share/vmi/i386/kernel.ld",
         }
     (data,) = pkg_config(installed, "--variable=data", "vmi-kernel-i386", **environment)
     assert Path(data).resolve() == installed / "share/vmi"

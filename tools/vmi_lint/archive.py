@@ -18,9 +18,35 @@ _LONG = re.compile(r"/([0-9]+)(?: |$)")
 _TABLES = ("/", "/SYM64/", "__.SYMDEF", "__.SYMDEF SORTED")
 
 
+_BITCODE = (
+    "no machine code, only LLVM's intermediate code (-flto); compile with -ffat-lto-objects (clang 17), or "
+    "lint the linked file"
+)
+_NOT_ELF = "expected ELF for i386 or x86-64"
+# LLVM Language Reference, "LLVM Bitcode File Format"; Microsoft PE Format; Apple's mach-o/loader.h;
+# WebAssembly.
+_OTHERS = {
+    b"BC\xc0\xde": _BITCODE,
+    b"\xde\xc0\x17\x0b": _BITCODE,
+    b"MZ": f"an image for DOS, Windows or UEFI (PE); {_NOT_ELF}",
+    b"\x4c\x01": f"an object for Windows (COFF); {_NOT_ELF}",
+    b"\x64\x86": f"an object for Windows (COFF); {_NOT_ELF}",
+    b"\xce\xfa\xed\xfe": f"an object for macOS (Mach-O); {_NOT_ELF}",
+    b"\xcf\xfa\xed\xfe": f"an object for macOS (Mach-O); {_NOT_ELF}",
+    b"\0asm": f"WebAssembly; {_NOT_ELF}",
+}
+
+
 def is_archive(data: bytes) -> bool:
     """Whether the bytes begin an archive."""
     return data.startswith((MAGIC, THIN))
+
+
+def other_code(data: bytes) -> str | None:
+    """What there is to say of a file that is code, and not of the linter's kind."""
+    if is_archive(data):
+        return "an archive in an archive; take it apart (ar x), and lint it by itself"
+    return next((text for magic, text in _OTHERS.items() if data.startswith(magic)), None)
 
 
 def members(path: Path, data: bytes) -> Iterator[tuple[str, bytes]]:

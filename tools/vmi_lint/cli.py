@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import allow, report, rules
-from .lint import lint
+from . import allow, report, rules, stores
+from .lint import Options, lint
 from .problems import InputError
 
 DESCRIPTION = """\
@@ -19,7 +20,15 @@ Lists the sensitive instructions that are left in a kernel, and the VMI call to 
 
 Reads ELF objects, archives of them (thin ones too) and executables, for i386 and x86-64. Code is told from
 data by symbols, relocations, unwind information and by following branches; what cannot be told apart is
-counted and not guessed at. Lines come from debug information, where there is some."""
+counted and not guessed at. Bytes of a function that could not be decoded are a finding of their own
+(instruction `unknown`). Lines come from debug information, where there is some. Findings of one instruction
+on one line of the source, inlined into several functions, are told together.
+
+In a linked kernel, the code of the library that it is linked with is told apart (by its symbols, vmi_...):
+what is found there is listed with --all, and does not count.
+
+With debug information, stores to page tables, descriptor tables and the local APIC are found by the types and
+names of variables. They are hints: a table that no hypervisor knows of yet may be written directly."""
 
 EPILOG = """\
 What is looked for, and which call stands for it, comes from the specification (spec/vmi.yaml). Instructions
@@ -33,7 +42,8 @@ An allow-list is YAML:
         file: "*.o"                 # optional: only in this object, archive or member
         reason: runs before the library is there
 
-Exit status: 0 nothing is left, 1 something is, 2 misuse or a file that cannot be read.
+Exit status: 0 nothing is left, 1 something is, 2 misuse or a file that cannot be read, as one without machine
+code. Hints do not count.
 
 Code of 16 bits in the same sections is not told from other code, and not understood: allow it by symbol."""
 
@@ -60,6 +70,23 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add(
         "--all", action="store_true", help="list selector loads, what is allowed and what was not checked too"
     )
+    add(
+        "--user", action="store_true", help="the files are user programs: int, sysenter and syscall are right"
+    )
+    add(
+        "--allow-unknown",
+        action="store_true",
+        help="let pass what the decoder does not know within functions",
+    )
+    add(
+        "--hints", choices=("auto", "always", "never"), default="auto",
+        help="whether stores are looked for by type (auto: unless debug information has more than 64 MiB)",
+    )  # fmt: skip
+    add(
+        "--type", action="append", default=[], metavar="KIND=NAME", type=stores.of_option,
+        help="another name of a type or variable whose stores matter, with shell wildcards; "
+        f"KIND is one of {', '.join(stores.KINDS)}",
+    )  # fmt: skip
     add("--model", type=Path, metavar="JSON", help="model.json of the generator instead of the specification")
     return parser
 
@@ -83,7 +110,8 @@ def _run(options: argparse.Namespace) -> int:
     entries = [entry for path in options.allow for entry in allow.read(path)]
     for entry in entries:
         _known_instruction(entry, known)
-    result = lint(options.files, known, entries)
+    asked = Options(options.user, options.allow_unknown, options.hints, tuple(options.type))
+    result = lint(options.files, known, entries, asked)
     unused = [entry for entry in entries if not entry.used]
     if options.format == "json":
         made = report.as_json(result, unused, known)
@@ -101,7 +129,8 @@ def _known_instruction(entry: allow.Entry, known: rules.Rules) -> None:
     """A misspelt instruction would let nothing pass, and nobody would know why."""
     from fnmatch import filter as matching
 
-    if not matching(known.by_name, entry.instruction):
+    names = [*known.by_name, rules.UNDECODED.name, *(stores.rule(kind, known).name for kind in stores.KINDS)]
+    if not matching(names, entry.instruction):
         raise InputError(
             f"{entry.place}: no instruction '{entry.instruction}'; expected one of the specification's"
         )
@@ -113,6 +142,9 @@ def _write(path: Path | None, made: str) -> None:
         print(made, end="", flush=True)
         return
     try:
+        # It would be replaced, if the user may do that.
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "Is a folder, pipe, socket or device")
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:

@@ -5,6 +5,9 @@ Code is followed from where it is known to begin: functions of the symbol table 
 entry point, targets of branches and jump tables. Where something only may be code (labels without a type,
 addresses in data, what lies inside a function and was not reached) it is decoded on trial first, and left out
 if it does not look like code. Bytes that remain are told by their number: nothing is decoded blindly.
+
+Where the decoder does not know an instruction that is reached, decoding goes on at the next point where one
+is known to begin: a symbol, or a line of the debug information.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ from dataclasses import dataclass
 
 import capstone
 
-from . import decode
+from . import debug, decode, newer
 from .elf import Image, Relocation, Section, Symbol
 
 _START, _INSIDE, _DATA, _PADDING = 1, 2, 3, 4
-_INSTRUCTION = [bytes((_START, *([_INSIDE] * (size - 1)))) for size in range(16)]
-_BATCH = 24
-"""Instructions decoded at a time: some more than a basic block has."""
 _LONGEST = 15
+_INSTRUCTION = [bytes((_START, *([_INSIDE] * (size - 1)))) for size in range(newer.FORCED + _LONGEST + 1)]
+_FIRST_BATCH = 6
+"""Instructions decoded at a time at first: about what is between two jumps; then twice as many each time."""
+_BATCH = 96
+_ROW = 64
+"""Breakpoints that are padding, wherever they stand."""
 _TRIAL = 200
 """Instructions after which a trial is content."""
 _BACK = 12
@@ -41,6 +47,12 @@ _ODD = frozenset(
     aaa aad aam aas arpl bound daa das enter icebp int1 into lds les salc xlatb insb insd insw outsb outsd
     outsw fisttp
     """.split()  # noqa: SIM905
+)
+_BREAKPOINTS = re.compile(rb"\xcc+")
+_UNKNOWN = re.compile(rb"\0+")
+# Zeroes, breakpoints, nops, and the long nops that assemblers write.
+_PLAIN_FILLERS = re.compile(
+    rb"(?:\0+|\xcc+|(?:\x66*\x2e?\x0f\x1f(?:\x00|\x40.|\x44..|\x80.{4}|\x84.{5})|\x66*\x90)+)", re.DOTALL
 )
 _NUMBER = re.compile(r"0x[0-9a-f]+")
 _ABSOLUTE = re.compile(r"\[(?:[a-z]s:)?(?:(?:e|r)[a-z0-9]+\*[48] \+ )?(0x[0-9a-f]+)\]")
@@ -60,10 +72,15 @@ class Hit:
 
 @dataclass(frozen=True)
 class Gap:
-    """Bytes of a code section that could not be told from data."""
+    """Bytes of a code section that were not decoded: not told from data, or `inside` a function.
+
+    Code leads to `undecoded`, where there is an instruction that the decoder does not know.
+    """
 
     address: int
     size: int
+    inside: bool
+    undecoded: int | None
 
 
 @dataclass
@@ -75,9 +92,25 @@ class Function:
     sized: bool
 
 
-def _words(mnemonic: str) -> str:
-    """The mnemonic without prefixes."""
-    return mnemonic.rpartition(" ")[2]
+class _Kind:
+    """What there is to know of a mnemonic: `word` is the mnemonic without prefixes."""
+
+    def __init__(self, mnemonic: str) -> None:
+        self.word = mnemonic.rpartition(" ")[2]
+        self.branch = _is_branch(self.word)
+        self.ends = self.word in _ENDS
+        self.may_end = self.word in _MAY_END
+        self.may_be_named = decode.may_be_named(self.word)
+        self.odd = self.word in _ODD and self.word == mnemonic
+
+
+class _Kinds(dict[str, _Kind]):
+    def __missing__(self, mnemonic: str) -> _Kind:
+        made = self[mnemonic] = _Kind(mnemonic)
+        return made
+
+
+_KINDS = _Kinds()
 
 
 class Walk:
@@ -89,8 +122,11 @@ class Walk:
         self._decoder: capstone.Cs = decode.decoder(image.bits)
         self._marks = {section.address: bytearray(len(section.data)) for section in image.sections}
         self._relocations = [relocation.address for relocation in image.relocations]
+        self._typed = {symbol.address for symbol in image.symbols if symbol.kind == "function"}
+        self._points = sorted({symbol.address for symbol in image.symbols})
         self._functions = self._bounds()
         self._starts = [function.start for function in self._functions]
+        self._undecoded: dict[int, None] = {}
         self._maybe: set[int] = set()
         self._read: set[int] = set()
         self._tried: set[int] = set()
@@ -106,36 +142,52 @@ class Walk:
         """Finds everything."""
         for symbol, end in self._extents("object"):
             # A label of data at the end of some may be where a function begins.
-            if symbol.size or not any(s.kind == "function" for s in self._symbols_at(symbol.address)):
+            if symbol.size or symbol.address not in self._typed:
                 self._mark(symbol.address, end - symbol.address, _DATA)
         pointers = [at for at in self.image.pointers if self._function(at)]
         self._follow([*self._starts, *self.image.entries, *pointers])
         self._try()
-        for section in self.image.sections:
-            self._fill(section)
-        self._try()
+        more = True
+        while more:
+            for section in self.image.sections:
+                self._fill(section)
+            more = self._try()
 
-    def _try(self) -> None:
-        """Follows what looks like code on trial, and what that leads to; what code reads as data is none."""
+    def _try(self) -> bool:
+        """Follows what looks like code on trial, and what that leads to; what code reads as data is none.
+
+        Says whether there was any.
+        """
+        found = False
         while new := [address for address in self._candidates() if address not in self._tried]:
             self._tried.update(new)
             for address in new:
                 if self._unknown(address) and address not in self._read and self._plausible(address):
                     self._follow([address])
+                    found = True
+        return found
 
     def gaps(self) -> Iterator[Gap]:
         """What was not decoded, is no padding, and is not known to be data."""
+        undecoded = sorted(self._undecoded)
         for section in self.image.sections:
             marks = self._marks[section.address]
-            at = marks.find(0)
-            while at >= 0:
-                end = at
-                while end < len(marks) and not marks[end]:
-                    end += 1
-                at = self._skip_fillers(section, at, end)
-                if at < end:
-                    yield Gap(section.address + at, end - at)
-                at = marks.find(0, end)
+            for found in _UNKNOWN.finditer(marks):
+                at = section.address + self._skip_fillers(section, found.start(), found.end())
+                while at < section.address + found.end():
+                    function, end = self._piece(at, section.address + found.end())
+                    i = bisect.bisect_left(undecoded, at)
+                    reached = undecoded[i] if i < len(undecoded) and undecoded[i] < end else None
+                    inside = (function is not None and function.sized) or reached is not None
+                    yield Gap(at, end - at, inside, reached)
+                    at = end
+
+    def _piece(self, start: int, end: int) -> tuple[Function | None, int]:
+        """The function that something lies in, and where that ends."""
+        function = self._function(start)
+        i = bisect.bisect_right(self._starts, start)
+        ends = [end, *self._starts[i : i + 1], *([function.end] if function else ())]
+        return function, min(ends)
 
     def decoded(self) -> int:
         """Bytes that are code."""
@@ -146,16 +198,20 @@ class Walk:
 
     def _extents(self, kind: str) -> Iterator[tuple[Symbol, int]]:
         """Symbols of a kind with their ends: by size, else where the next symbol is."""
-        symbols = self.image.symbols
-        for i, symbol in enumerate(symbols):
+        for symbol in self.image.symbols:
             if symbol.kind != kind:
                 continue
             section = self.image.section(symbol.address)
             assert section
             end = symbol.address + symbol.size
             if not symbol.size:
-                end = next((s.address for s in symbols[i + 1 :] if s.address > symbol.address), section.end)
+                end = self._next_point(symbol.address) or section.end
             yield symbol, min(end, section.end)
+
+    def _next_point(self, address: int) -> int | None:
+        """The next address that has a symbol."""
+        i = bisect.bisect_right(self._points, address)
+        return self._points[i] if i < len(self._points) else None
 
     def _bounds(self) -> list[Function]:
         found: dict[int, Function] = {}
@@ -233,17 +289,44 @@ class Walk:
 
     def _instructions(self, section: Section, address: int) -> Iterator[tuple[int, int, str, str]]:
         """Address, size, mnemonic and operands, until the end of the section or what is no instruction."""
-        while address < section.end:
-            start = address - section.address
-            batch = section.data[start : start + _BATCH * _LONGEST]
+        base, data, end = section.address, section.data, section.end
+        count = _FIRST_BATCH
+        while address < end:
             begin = address
-            for at, size, mnemonic, operands in self._decoder.disasm_lite(batch, address, _BATCH):
-                if section.address + len(section.data) < at + size:
-                    return
-                yield at, size, mnemonic, operands
-                address = at + size
+            batch = data[address - base : address - base + count * _LONGEST]
+            for item in self._decoder.disasm_lite(batch, address, count):
+                if item[2] in newer.MISREAD and self._misread(section, item[0]):
+                    break
+                yield item
+                address = item[0] + item[1]
             if address == begin:
-                return
+                other = self._newer(section, address)
+                if other is None:
+                    return
+                yield other
+                address += other[1]
+            count = min(2 * count, _BATCH)
+
+    def _misread(self, section: Section, address: int) -> bool:
+        start = address - section.address
+        return newer.read(section.data[start : start + _LONGEST], self.image.bits) is not None
+
+    def _newer(self, section: Section, address: int) -> tuple[int, int, str, str] | None:
+        """The instruction at an address, if it is one that Capstone does not know."""
+        start = address - section.address
+        code = section.data[start : start + newer.FORCED + _LONGEST]
+        read = newer.read(code, self.image.bits)
+        if read is None:
+            return None
+        if not read.forced:
+            return address, read.size, read.mnemonic, read.operands
+        begin = address + newer.FORCED
+        for _, size, mnemonic, operands in self._decoder.disasm_lite(code[newer.FORCED :], begin, 1):
+            return address, newer.FORCED + size, mnemonic, operands
+        behind = newer.read(code[newer.FORCED :], self.image.bits)
+        if behind is None or behind.forced:
+            return None
+        return address, newer.FORCED + behind.size, behind.mnemonic, behind.operands
 
     def _block(self, section: Section, start: int, waiting: list[int]) -> None:
         """Decodes until the flow ends or is known already."""
@@ -252,30 +335,52 @@ class Walk:
         function = self._function(start)
         end = function.end if function and function.sized else section.end
         loaded: list[tuple[int, Relocation | None]] = []
-        previous = ""
+        relocated, fixed = bool(self._relocations), self.image.fixed
+        may_end = False
+        behind = start
         for at, size, mnemonic, operands in self._instructions(section, start):
             mark = marks[at - base]
-            if mark in (_START, _DATA) or (at >= end and previous in _MAY_END):
+            if mark in (_START, _DATA) or (may_end and at >= end):
                 return
-            relocation = self._relocation(at, size) if self._relocations else None
+            if mnemonic == "int3" and may_end and self._padding(section, at):
+                return
+            relocation = self._relocation(at, size) if relocated else None
             if relocation and relocation.address == at:
                 # An address instead of an instruction: a table.
                 return
             marks[at - base : at - base + size] = _INSTRUCTION[size]
-            word = _words(mnemonic)
-            name = decode.name(word, operands)
-            if name:
-                self.hits[at] = Hit(at, size, name)
-            if _is_branch(word):
-                if self._branch(at, size, word, operands, relocation, loaded, waiting):
+            behind = at + size
+            kind = _KINDS[mnemonic]
+            if kind.may_be_named:
+                name = decode.name(kind.word, operands)
+                if name:
+                    self.hits[at] = Hit(at, size, name)
+            if kind.branch:
+                if self._branch(at, size, kind.word, operands, relocation, loaded, waiting):
                     return
             elif "[" in operands:
-                self._memory(at, size, operands, relocation, loaded)
-            if relocation or self.image.fixed:
+                self._memory(at, size, kind.word, operands, relocation, loaded)
+            if relocation or (fixed and "0x" in operands):
                 self._immediate(at, size, operands)
-            if word in _ENDS:
+            if kind.ends:
                 return
-            previous = word
+            may_end = kind.may_end
+        if behind < section.end and not marks[behind - base] and not may_end:
+            self._undecoded[behind] = None
+            waiting += self._known_points(section, behind, min(end, section.end))
+
+    def _padding(self, section: Section, address: int) -> bool:
+        """Whether breakpoints fill up what lies before a function, or before an address that is aligned."""
+        start = address - section.address
+        found = _BREAKPOINTS.match(section.data, start, start + _ROW)
+        behind = section.address + (found.end() if found else start)
+        return behind - address == _ROW or behind % 16 == 0 or behind in self._typed or behind >= section.end
+
+    def _known_points(self, section: Section, address: int, end: int) -> list[int]:
+        """Where an instruction is known to begin next, behind one that the decoder does not know."""
+        points = [debug.next_line(self.image.elf, address, end), self._next_point(address)]
+        known = [point for point in points if point is not None and point < end]
+        return [min(known)] if known else []
 
     def _branch(
         self,
@@ -289,7 +394,7 @@ class Walk:
     ) -> bool:
         """Follows a branch; says whether what comes behind it is a text that a call steps over."""
         if "[" in operands:
-            self._memory(at, size, operands, relocation, [])
+            self._memory(at, size, word, operands, relocation, [])
             if word == "jmp":
                 waiting += self._table(at, operands, relocation)
             return False
@@ -318,30 +423,24 @@ class Walk:
         section = self.image.section(target)
         if not section or target - behind > 4096 or self._function(behind) != self._function(target):
             return False
-        if any(symbol.address == target and symbol.kind == "function" for symbol in self._symbols_at(target)):
+        if target in self._typed:
             return False
         first = next(self._instructions(section, target), None)
-        if first is None or _words(first[2]) != "pop":
+        if first is None or _KINDS[first[2]].word != "pop":
             return False
         self._mark(behind, target - behind, _DATA)
         return True
-
-    def _symbols_at(self, address: int) -> Iterator[Symbol]:
-        symbols = self.image.symbols
-        i = bisect.bisect_left(symbols, address, key=lambda symbol: symbol.address)
-        while i < len(symbols) and symbols[i].address == address:
-            yield symbols[i]
-            i += 1
 
     def _memory(
         self,
         at: int,
         size: int,
+        word: str,
         operands: str,
         relocation: Relocation | None,
         loaded: list[tuple[int, Relocation | None]],
     ) -> None:
-        """Notes what an instruction reads or writes, and addresses that it takes for a jump table."""
+        """Notes what an instruction reads or writes, and addresses that it takes: of jump tables, of code."""
         address = None
         if relocation and _of_immediate(relocation, at + size, operands):
             return
@@ -361,7 +460,7 @@ class Walk:
                 self._taken.add(address)
             del loaded[:-_BACK]
         if address is not None and self.image.section(address):
-            self._read.add(address)
+            (self._maybe if word == "lea" else self._read).add(address)
 
     def _immediate(self, at: int, size: int, operands: str) -> None:
         """Notes an address of code that is used as a number: a handler, or a text."""
@@ -463,7 +562,7 @@ class Walk:
         odd = 0
         leads = False
         end = start
-        previous = ""
+        may_end = False
         for count, (at, size, mnemonic, operands) in enumerate(self._instructions(section, start), 1):
             mark = marks[at - section.address]
             if mark == _START:
@@ -473,11 +572,11 @@ class Walk:
             if mark or code == b"\0\0" or (relocation and relocation.address == at):
                 return False
             end = at + size
-            word = _words(mnemonic)
-            odd += word in _ODD and mnemonic == word
+            kind = _KINDS[mnemonic]
+            odd += kind.odd
             if odd * 10 > max(count, 5):
                 return False
-            if _is_branch(word) and operands.startswith("0x"):
+            if kind.branch and operands.startswith("0x"):
                 target = self._target(at, size, operands, relocation)
                 mark_there = self._mark_of(target) if target is not None else None
                 if mark_there in (_INSIDE, _DATA) or (mark_there is None and relocation is None):
@@ -485,11 +584,11 @@ class Walk:
                 leads |= mark_there == _START or (relocation is not None and target is None)
             if count > _TRIAL:
                 return True
-            previous = word
-            if word in _ENDS:
+            may_end = kind.may_end
+            if kind.ends:
                 break
         else:
-            if end < section.end or previous not in _MAY_END:
+            if end < section.end or not may_end:
                 return False
         return (leads or not strict) and not _is_text(
             section.data[start - section.address : end - section.address]
@@ -502,41 +601,40 @@ class Walk:
         """
         marks = self._marks[section.address]
         at = 0
-        while True:
-            at = marks.find(0, at)
-            if at < 0:
-                return
-            stop = at
-            while stop < len(marks) and not marks[stop]:
-                stop += 1
-            at = self._skip_fillers(section, at, stop)
+        while found := _UNKNOWN.search(marks, at):
+            at = self._skip_fillers(section, found.start(), found.end())
             address = section.address + at
-            if at >= stop:
+            if at >= found.end():
                 continue
             strict = self._function(address) is None
             if address not in self._read and self._plausible(address, strict):
                 self._follow([address])
             else:
-                at = stop
+                at = found.end()
 
     def _skip_fillers(self, section: Section, at: int, end: int) -> int:
         """Passes over padding between functions: nops, breakpoints, zeroes."""
         marks = self._marks[section.address]
+        start = at
+        base = section.address
         while at < end:
-            first = next(self._instructions(section, section.address + at), None)
-            size = 0
-            if first and self._relocation(first[0], first[1]) is None:
-                _, length, mnemonic, operands = first
-                word = _words(mnemonic)
-                nothing = word in ("lea", "mov", "xchg") and _is_nothing(word, operands)
-                if (word in _FILLERS or nothing) and at + length <= end:
-                    size = length
-            if not size and section.data[at] == 0 and self._relocation(section.address + at, 1) is None:
-                size = 1
-            if not size:
+            plain = _PLAIN_FILLERS.match(section.data, at, end)
+            if plain:
+                relocation = self._relocation(base + at, plain.end() - at) if self._relocations else None
+                stop = relocation.address - base if relocation else plain.end()
+                if stop > at:
+                    at = stop
+                    continue
+            first = next(self._instructions(section, base + at), None)
+            if first is None or self._relocation(first[0], first[1]) is not None:
                 break
-            marks[at : at + size] = bytes([_PADDING]) * size
-            at += size
+            _, length, mnemonic, operands = first
+            word = _KINDS[mnemonic].word
+            nothing = word in ("lea", "mov", "xchg") and _is_nothing(word, operands)
+            if not ((word in _FILLERS or nothing) and at + length <= end):
+                break
+            at += length
+        marks[start:at] = bytes([_PADDING]) * (at - start)
         return at
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from elftools.dwarf.descriptions import describe_form_class
 from elftools.dwarf.ranges import BaseAddressEntry
 
+_HOLDING_CODE = frozenset(("DW_TAG_subprogram", "DW_TAG_lexical_block", "DW_TAG_inlined_subroutine"))
+
 
 @dataclass(frozen=True)
 class Place:
@@ -59,29 +61,47 @@ def find(elf: Any, addresses: Iterable[int]) -> dict[int, Source]:
     return found
 
 
+def next_line(elf: Any, address: int, end: int) -> int | None:
+    """The first address behind another one, and before an end, at which a line of the source begins."""
+    try:
+        if not elf.has_dwarf_info(strict=True):
+            return None
+        dwarf = elf.get_dwarf_info()
+        starts = (
+            start
+            for unit in dwarf.iter_CUs()
+            if _inside(dwarf, unit, [address])
+            for start, _, _, _ in _rows(dwarf.line_program_for_CU(unit))
+            if address < start < end
+        )
+        return min(starts, default=None)
+    except Exception:  # as above
+        return None
+
+
 def _inside(dwarf: Any, unit: Any, wanted: list[int]) -> list[int]:
     """Those of the addresses that a unit covers."""
     top = unit.get_top_DIE()
     inside: set[int] = set()
-    for start, end in _ranges(dwarf, unit, top):
+    for start, end in ranges(dwarf, unit, top):
         inside.update(wanted[bisect.bisect_left(wanted, start) : bisect.bisect_left(wanted, end)])
     return sorted(inside)
 
 
-def _ranges(dwarf: Any, unit: Any, entry: Any) -> Iterator[tuple[int, int]]:
+def ranges(dwarf: Any, unit: Any, entry: Any) -> Iterator[tuple[int, int]]:
     """Address ranges of an entry of the debug information."""
     low, high = entry.attributes.get("DW_AT_low_pc"), entry.attributes.get("DW_AT_high_pc")
     if low and high:
         relative = describe_form_class(high.form) == "constant"
         yield low.value, high.value + (low.value if relative else 0)
         return
-    ranges = entry.attributes.get("DW_AT_ranges")
-    if not ranges:
+    found = entry.attributes.get("DW_AT_ranges")
+    if not found:
         return
     top = unit.get_top_DIE().attributes.get("DW_AT_low_pc")
     base = top.value if top else 0
     lists = dwarf.range_lists()
-    for item in lists.get_range_list_at_offset(ranges.value, unit) if lists else ():
+    for item in lists.get_range_list_at_offset(found.value, unit) if lists else ():
         if isinstance(item, BaseAddressEntry):
             base = item.base_address
         else:
@@ -91,18 +111,7 @@ def _ranges(dwarf: Any, unit: Any, entry: Any) -> Iterator[tuple[int, int]]:
 
 def _lines(dwarf: Any, unit: Any, wanted: list[int]) -> dict[int, Source]:
     program = dwarf.line_program_for_CU(unit)
-    if program is None:
-        return {}
-    rows: list[tuple[int, int, int, int]] = []
-    last = None
-    for entry in program.get_entries():
-        state = entry.state
-        if state is None:
-            continue
-        if last is not None and last.address < state.address:
-            rows.append((last.address, state.address, last.file, last.line))
-        last = None if state.end_sequence else state
-    rows.sort()
+    rows = _rows(program)
     starts = [row[0] for row in rows]
     frames = _frames(dwarf, unit, program, wanted)
     found = {}
@@ -111,6 +120,20 @@ def _lines(dwarf: Any, unit: Any, wanted: list[int]) -> dict[int, Source]:
         if i >= 0 and address < rows[i][1] and rows[i][3]:
             found[address] = Source(Place(_file(program, rows[i][2]), rows[i][3]), frames.get(address, ()))
     return found
+
+
+def _rows(program: Any) -> list[tuple[int, int, int, int]]:
+    """A line program's rows: first address, the one behind the last, file and line."""
+    rows: list[tuple[int, int, int, int]] = []
+    last = None
+    for entry in program.get_entries() if program else ():
+        state = entry.state
+        if state is None:
+            continue
+        if last is not None and last.address < state.address:
+            rows.append((last.address, state.address, last.file, last.line))
+        last = None if state.end_sequence else state
+    return sorted(rows)
 
 
 def _file(program: Any, number: int) -> str:
@@ -134,25 +157,35 @@ def _text(name: Any) -> str:
 
 def _frames(dwarf: Any, unit: Any, program: Any, wanted: list[int]) -> dict[int, tuple[Frame, ...]]:
     found: dict[int, list[Frame]] = {}
-    for entry in unit.iter_DIEs():
-        if entry.tag != "DW_TAG_inlined_subroutine":
-            continue
-        ranges = list(_ranges(dwarf, unit, entry))
-        for address in wanted:
-            if any(start <= address < end for start, end in ranges):
+    waiting = [unit.get_top_DIE()]
+    while waiting:
+        for entry in waiting.pop().iter_children():
+            if entry.tag not in _HOLDING_CODE:
+                continue
+            inside = [
+                address
+                for start, end in ranges(dwarf, unit, entry)
+                for address in wanted[bisect.bisect_left(wanted, start) : bisect.bisect_left(wanted, end)]
+            ]
+            # What lies elsewhere is passed over, with everything below it.
+            if not inside:
+                continue
+            waiting.append(entry)
+            if entry.tag == "DW_TAG_inlined_subroutine":
                 attributes = entry.attributes
                 line = attributes.get("DW_AT_call_line")
                 file = attributes.get("DW_AT_call_file")
                 called = Place(_file(program, file.value) if file else "?", line.value if line else 0)
-                # Entries come outermost first.
-                found.setdefault(address, []).insert(0, Frame(_name(entry), called))
+                for address in inside:
+                    # Entries come outermost first.
+                    found.setdefault(address, []).insert(0, Frame(name(entry), called))
     return {address: tuple(frames) for address, frames in found.items()}
 
 
-def _name(entry: Any) -> str:
+def name(entry: Any) -> str:
     """The name of a function, which may stand at its declaration."""
     for attribute in ("DW_AT_abstract_origin", "DW_AT_specification"):
         if attribute in entry.attributes and "DW_AT_name" not in entry.attributes:
-            return _name(entry.get_DIE_from_attribute(attribute))
-    name = entry.attributes.get("DW_AT_name")
-    return _text(name.value) if name else "?"
+            return name(entry.get_DIE_from_attribute(attribute))
+    found = entry.attributes.get("DW_AT_name")
+    return _text(found.value) if found else "?"

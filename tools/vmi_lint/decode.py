@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""From what the decoder prints to the names that the specification gives to instructions."""
+"""From what the decoder prints to the names that the specification gives to instructions.
+
+Capstone decodes. What it does not know, or takes for another instruction because it passes over a mandatory
+prefix, is in `newer.py`.
+"""
 
 from __future__ import annotations
 
-import re
-
 import capstone
+
+from . import newer
 
 _PLAIN = tuple(
     """
@@ -14,6 +18,7 @@ _PLAIN = tuple(
     vmptrst vmclear vmread vmwrite vmlaunch vmresume invept invvpid vmrun vmload vmsave stgi clgi skinit
     invlpga cli sti sgdt sidt sldt str smsw lar lsl verr verw int sysenter syscall cpuid rdtsc rdtscp
     rdpmc vmcall vmmcall vmfunc insb insw outsb outsw lds les lfs lgs lss ljmp lcall
+    int3 int1 into rdpid rdpkru wrpkru rdfsbase rdgsbase wrfsbase wrgsbase monitorx mwaitx
     """.split()  # noqa: SIM905
 )
 # Instructions whose name is the mnemonic, which may differ in what it says of the operand's width.
@@ -23,9 +28,11 @@ _SAME = {
     "sysexit": "sysexit", "sysexitq": "sysexit", "sysret": "sysret", "sysretq": "sysret",
     "pushf": "pushf", "pushfd": "pushf", "pushfq": "pushf", "popf": "popf", "popfd": "popf", "popfq": "popf",
     "iret": "iret", "iretd": "iret", "iretq": "iret", "insd": "insl", "outsd": "outsl",
-    "retf": "lret", "retfq": "lret",
+    "retf": "lret", "retfq": "lret", "wrussd": "wruss", "wrussq": "wruss",
+    **{name: name for name in newer.SENSITIVE},
 }  # fmt: skip
-_CONTROL = re.compile(r"(cr[0-9]+|dr)[0-9]*")
+# Mnemonics of which some are sensitive, by their operands.
+_BY_OPERANDS = frozenset(("mov", "push", "pop", "in", "out", "jmp", "call"))
 _SEGMENTS = frozenset(("cs", "ds", "es", "fs", "gs", "ss"))
 # What shows the ring: the others only hold what the kernel itself has loaded.
 _OF_THE_RING = frozenset(("cs", "ss"))
@@ -38,6 +45,25 @@ def decoder(bits: int, att: bool = False) -> capstone.Cs:
     if att:
         made.syntax = capstone.CS_OPT_SYNTAX_ATT
     return made
+
+
+def may_be_named(mnemonic: str) -> bool:
+    """Whether `name` is worth asking."""
+    return mnemonic in _SAME or mnemonic in _BY_OPERANDS
+
+
+def text(printer: capstone.Cs, code: bytes, address: int, bits: int) -> str:
+    """An instruction in AT&T's syntax; `printer` is a decoder for that."""
+    other = newer.read(code, bits)
+    if other and other.forced:
+        prefix = code[2 : newer.FORCED].decode("ascii")
+        return f'ud2; .ascii "{prefix}"; {text(printer, code[newer.FORCED :], address + newer.FORCED, bits)}'
+    if other:
+        to, _, source = other.operands.partition(", ")
+        return f"lock mov %{source}, %{to}" if to else other.mnemonic
+    for _, _, mnemonic, operands in printer.disasm_lite(code, address, 1):
+        return f"{mnemonic} {operands}".strip()
+    return code.hex(" ")
 
 
 def name(mnemonic: str, operands: str) -> str | None:
@@ -71,12 +97,16 @@ def _far(operands: str) -> bool:
 def _move(operands: str) -> str | None:
     to, _, source = operands.rpartition(", ")
     for direction, register in (("to", to), ("from", source)):
-        control = _CONTROL.fullmatch(register)
-        if control:
-            return f"mov {direction} {control.group(1)}"
+        if register[1:2] == "r" and register[0] in "cd":
+            return f"mov {direction} {register if register[0] == 'c' else 'dr'}"
     if to in _SEGMENTS:
         return "mov to segment"
     return f"mov from {source}" if source in _OF_THE_RING else None
+
+
+def copied(register: str) -> str:
+    """The name of `mov from` and `push` where the value only goes into another segment register."""
+    return f"copy from {register}"
 
 
 def names() -> set[str]:
@@ -86,5 +116,6 @@ def names() -> set[str]:
         *(f"mov {direction} cr{n}" for direction in ("to", "from") for n in (0, 2, 3, 4, 8)),
         *("mov to dr", "mov from dr", "mov to segment", "pop segment", "outb to 0x80"),
         *(f"{how} {register}" for how in ("mov from", "push") for register in _OF_THE_RING),
+        *(copied(register) for register in _OF_THE_RING),
         *(f"{way}{width}" for way in ("in", "out") for width in _WIDTHS.values()),
     }

@@ -50,12 +50,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A symbol that lies in code."""
+    """A symbol that lies in code; local ones of one object have the same `group`, global ones 0."""
 
     name: str
     kind: str
     address: int
     size: int
+    group: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Relocation:
     target: int | None
     table: tuple[int, int] | None
     """Section and offset of what is meant, where it is data of this file."""
+    name: str = ""
+    """The symbol's, where it is not in this file."""
 
 
 @dataclass
@@ -83,6 +86,8 @@ class Image:
     """Addresses of code that data points to."""
     tables: dict[int, dict[int, int]]
     """By data section: places of relative relocations, and the sum of symbol and addend there."""
+    locals: dict[int, list[str]]
+    """Names of all local symbols, also of data, by the group of those that are of one object."""
     entries: list[int]
     starts: list[tuple[int, int]]
     """Begin and end of functions, by unwind information."""
@@ -131,6 +136,11 @@ def _load(name: str, data: bytes) -> Image:
         raise InputError(f"{name}: ELF of type {kind}; expected an object, an executable or a shared object")
     _check(name, elf, len(data))
     relocatable = kind == "ET_REL"
+    if relocatable and _only_for_the_linker(elf):
+        raise InputError(
+            f"{name}: no machine code, only GCC's intermediate code (-flto); compile with -ffat-lto-objects, "
+            "or lint the linked file"
+        )
     sections: dict[int, Section] = {}
     address = _BASE
     for index, part in enumerate(elf.iter_sections()):
@@ -157,6 +167,7 @@ def _load(name: str, data: bytes) -> Image:
         relocations=[],
         pointers=[],
         tables={},
+        locals={},
         entries=[elf["e_entry"]] if elf["e_entry"] and not relocatable else [],
         starts=[],
         relocatable=relocatable,
@@ -172,6 +183,16 @@ def _load(name: str, data: bytes) -> Image:
         ]
         image.starts = list(_unwind(elf))
     return image
+
+
+def _only_for_the_linker(elf: Any) -> bool:
+    """Whether GCC has left all code for link time (GCC internals, "LTO file sections")."""
+    later = False
+    for part in elf.iter_sections():
+        later |= part.name.startswith(".gnu.lto_")
+        if part["sh_flags"] & _CODE == _CODE and part["sh_size"]:
+            return False
+    return later
 
 
 def _check(name: str, elf: Any, size: int) -> None:
@@ -207,12 +228,30 @@ def _read_symbols(image: Image, elf: Any, sections: dict[int, Section]) -> None:
     found: set[Symbol] = set()
     for name in (".symtab", ".dynsym"):
         table = elf.get_section_by_name(name)
+        group = 0
         for symbol in table.iter_symbols() if table else ():
-            kind = kinds.get(symbol["st_info"]["type"])
+            info = symbol["st_info"]
+            group += info["type"] == "STT_FILE"
+            if info["bind"] == "STB_LOCAL":
+                image.locals.setdefault(group, []).append(symbol.name)
+            kind = kinds.get(info["type"])
             section = sections.get(symbol["st_shndx"]) if isinstance(symbol["st_shndx"], int) else None
             if kind and section and symbol.name and section.address <= symbol["st_value"] < section.end:
-                found.add(Symbol(symbol.name, kind, symbol["st_value"], symbol["st_size"]))
+                own = group if info["bind"] == "STB_LOCAL" else 0
+                found.add(Symbol(symbol.name, kind, symbol["st_value"], symbol["st_size"], own))
     image.symbols = sorted(found, key=lambda s: (s.address, s.kind != "function", -s.size, s.name))
+
+
+class _Symbols(dict[int, Any]):
+    """Symbols of a table by number; relocations speak of the same ones again and again."""
+
+    def __init__(self, table: Any) -> None:
+        super().__init__()
+        self._table = table
+
+    def __missing__(self, number: int) -> Any:
+        symbol = self[number] = self._table.get_symbol(number)
+        return symbol
 
 
 def _read_relocations(image: Image, elf: Any, sections: dict[int, Section]) -> None:
@@ -224,7 +263,7 @@ def _read_relocations(image: Image, elf: Any, sections: dict[int, Section]) -> N
         code = sections.get(part["sh_info"])
         if not code and (not of["sh_flags"] & SH_FLAGS.SHF_ALLOC or of.name.startswith(".eh_frame")):
             continue
-        symbols = elf.get_section(part["sh_link"])
+        symbols = _Symbols(elf.get_section(part["sh_link"]))
         content = of.data() if of["sh_type"] != "SHT_NOBITS" else b""
         # Addends that stand in the place are of sections that an object has at 0.
         start = code.address if code else 0 if image.relocatable else of["sh_addr"]
@@ -233,7 +272,7 @@ def _read_relocations(image: Image, elf: Any, sections: dict[int, Section]) -> N
             kind = entry["r_info_type"]
             size = absolute.get(kind) or relative.get(kind) or 4
             place = entry["r_offset"] + shift
-            symbol = symbols.get_symbol(entry["r_info_sym"]) if entry["r_info_sym"] else None
+            symbol = symbols[entry["r_info_sym"]] if entry["r_info_sym"] else None
             addend = entry["r_addend"] if entry.is_RELA() else _signed(content, place - start, size)
             target = None
             table = None
@@ -245,7 +284,10 @@ def _read_relocations(image: Image, elf: Any, sections: dict[int, Section]) -> N
                 else:
                     table = (symbol["st_shndx"], value)
             if code:
-                image.relocations.append(Relocation(place, size, kind in relative, target, table))
+                name = (
+                    symbol.name if known and symbol is not None and target is None and table is None else ""
+                )
+                image.relocations.append(Relocation(place, size, kind in relative, target, table, name))
             elif target is not None and kind in relative:
                 image.tables.setdefault(part["sh_info"], {})[place] = target
             elif target is not None and kind in absolute:

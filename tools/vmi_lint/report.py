@@ -6,21 +6,28 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from . import stores
 from .allow import Entry
 from .lint import Finding, Result
-from .rules import CLASSES, Rules
+from .rules import CLASSES, UNDECODED, UNKNOWN, Rules
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
 def text(result: Result, unused: list[Entry], everything: bool) -> str:
     """One line per finding in the manner of a compiler, then a summary."""
-    lines = [_line(finding) for finding in result.left]
+    lines = [_line(group) for group in _groups(result.left)]
+    lines += [_line(group) for group in _groups(_open(result.hints))]
     if everything:
-        lines += [_line(finding) for finding in result.selectors if finding.allowed is None]
+        lines += [_line(group) for group in _groups(_open([*result.selectors, *result.entries]))]
+        lines += [
+            f"{finding.object}: library: {finding.rule.name} ({finding.text}) in {finding.where}"
+            for finding in result.all
+            if finding.library
+        ]
         lines += [
             f"{finding.object}: allowed: {finding.rule.name} in {finding.where}: {finding.allowed.reason}"
-            for finding in (*result.findings, *result.selectors)
+            for finding in result.all
             if finding.allowed
         ]
         lines += [f"{gap.object}: note: {gap.text}" for gap in result.unknown]
@@ -31,16 +38,42 @@ def text(result: Result, unused: list[Entry], everything: bool) -> str:
     return "\n".join([*lines, *_summary(result, everything)]) + "\n"
 
 
-def _line(finding: Finding) -> str:
+def _open(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.allowed is None and not finding.library]
+
+
+def _groups(findings: list[Finding]) -> list[list[Finding]]:
+    """Findings in their order, those of one instruction on one line of the source together."""
+    made: dict[object, list[Finding]] = {}
+    for i, finding in enumerate(findings):
+        same = finding.source is not None and finding.rule.kind != UNKNOWN
+        key = (finding.source.place, finding.rule.name) if same and finding.source else i
+        made.setdefault(key, []).append(finding)
+    return list(made.values())
+
+
+_SHOWN = 3
+"""Places of one group that are named."""
+
+
+def _line(group: list[Finding]) -> str:
+    finding = group[0]
     place = str(finding.source.place) if finding.source else finding.object
+    rule = finding.rule
+    places = [_place(each) for each in group[:_SHOWN]]
+    if len(group) > _SHOWN:
+        places.append(f"{len(group) - _SHOWN} more")
+    times = f" {len(group)} times," if len(group) > 1 else ""
+    return f"{place}: {rule.level}: {rule.name} ({finding.text}){times} in {'; '.join(places)}; {rule.advice}"
+
+
+def _place(finding: Finding) -> str:
     inside = f" of {finding.object}" if finding.source else ""
     frames = "".join(
         f", inlined from {frame.function} at {frame.called}"
         for frame in (finding.source.frames if finding.source else ())
     )
-    rule = finding.rule
-    what = f"{rule.name} ({finding.text}) in {finding.where}{inside}{frames}"
-    return f"{place}: {rule.level}: {what}; {rule.advice}"
+    return f"{finding.where}{inside}{frames}"
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -49,23 +82,41 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 def _summary(result: Result, everything: bool) -> list[str]:
     allowed = sum(finding.allowed is not None for finding in result.findings)
-    parts = [_count(len(result.left), "sensitive instruction")]
+    undecoded = [finding for finding in result.left if finding.rule.kind == UNKNOWN]
+    left = [finding for finding in result.left if finding.rule.kind != UNKNOWN]
+    lines = len(_groups(left))
+    parts = [_count(len(left), "sensitive instruction")]
+    if lines < len(left):
+        parts[0] += f" at {_count(lines, 'place')} of the source"
+    if undecoded:
+        parts.append(f"{_count(len(undecoded), 'place')} in functions that could not be decoded")
+    if result.library:
+        parts.append(f"{len(result.library)} in the library's own code")
     if allowed:
         parts.append(f"{allowed} allowed")
-    if result.selectors and not everything:
-        parts.append(f"{_count(len(result.selectors), 'selector load')} (--all lists them)")
+    selectors = [finding for finding in result.selectors if not finding.library]
+    if selectors and not everything:
+        parts.append(f"{_count(len(selectors), 'selector load')} (--all lists them)")
+    if result.entries:
+        parts.append(f"{len(result.entries)} right in a user program")
+    if hints := _open(result.hints):
+        parts.append(_count(len(hints), "store to look at", "stores to look at"))
     of = f"{_count(result.objects, 'object')}, {result.code} bytes of code"
-    lines = [f"vmi lint: {', '.join(parts)} in {of}"]
+    said = [f"vmi lint: {', '.join(parts)} in {of}"]
     unknown = sum(gap.size for gap in result.unknown)
     if unknown:
         where = "" if everything else "; --all lists them"
-        lines.append(f"vmi lint: not checked, as not told from data: {_count(unknown, 'byte')}{where}")
-    lines += [
+        said.append(f"vmi lint: not checked, as not told from data: {_count(unknown, 'byte')}{where}")
+    said += [
+        f"vmi lint: {name} has very much debug information: stores were not looked for (--hints=always does)"
+        for name in result.no_hints
+    ]
+    said += [
         f"vmi lint: {name} has no symbol table: only what is reached from its entry point and unwind "
         "information was checked; lint the file before it is stripped"
         for name in result.stripped
     ]
-    return lines
+    return said
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -90,6 +141,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "calls": [{"name": name, "symbol": symbol} for name, symbol in finding.rule.calls],
         "instead": finding.rule.instead,
         "allowed": finding.allowed.reason if finding.allowed else None,
+        "library": finding.library,
     }
 
 
@@ -101,9 +153,11 @@ def as_json(result: Result, unused: list[Entry], rules: Rules) -> str:
             "interface": rules.version,
             "objects": result.objects,
             "code_bytes": result.code,
-            "findings": [_finding(finding) for finding in (*result.findings, *result.selectors)],
+            "counted": len(result.left),
+            "findings": [_finding(finding) for finding in result.all],
             "unknown": [vars(gap) for gap in result.unknown],
             "stripped": result.stripped,
+            "no_hints": result.no_hints,
             "unused_allowed": [
                 {"file": entry.place.file, "line": entry.place.line, "symbol": entry.symbol}
                 for entry in unused
@@ -115,7 +169,7 @@ def as_json(result: Result, unused: list[Entry], rules: Rules) -> str:
 
 def sarif(result: Result, unused: list[Entry], rules: Rules) -> str:
     """SARIF 2.1.0 (OASIS), as code scanning services read it."""
-    listed = list(rules.by_name.values())
+    listed = [*rules.by_name.values(), UNDECODED, *(stores.rule(kind, rules) for kind in stores.KINDS)]
     index = {rule.name: i for i, rule in enumerate(listed)}
     notices = [
         *(f"{gap.object}: {gap.text}"
@@ -159,16 +213,26 @@ def sarif(result: Result, unused: list[Entry], rules: Rules) -> str:
                             ],
                         }
                     ],
-                    "results": [
-                        _sarif_result(finding, index) for finding in (*result.findings, *result.selectors)
-                    ],
+                    "results": [_sarif_result(group, index, result) for group in _sarif_groups(result)],
                 }
             ],
         }
     )
 
 
-def _sarif_result(finding: Finding, index: dict[str, int]) -> dict[str, Any]:
+def _sarif_groups(result: Result) -> list[list[Finding]]:
+    """Those that count together, those that do not each by itself; in their order."""
+    counted = {id(group[0]): group for group in _groups(result.left)}
+    grouped = {id(finding) for group in counted.values() for finding in group}
+    return [
+        counted.get(id(finding), [finding])
+        for finding in result.all
+        if id(finding) in counted or id(finding) not in grouped
+    ]
+
+
+def _sarif_result(group: list[Finding], index: dict[str, int], result: Result) -> dict[str, Any]:
+    finding = group[0]
     rule = finding.rule
     place: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.file)}}
     if finding.source:
@@ -202,7 +266,8 @@ def _sarif_result(finding: Finding, index: dict[str, int]) -> dict[str, Any]:
             )
         },
     }
-    if finding.source and finding.source.frames:
+    frames = [frame for each in group if each.source for frame in each.source.frames]
+    if frames:
         made["relatedLocations"] = [
             {
                 "message": {"text": f"{frame.function} is inlined here"},
@@ -211,8 +276,14 @@ def _sarif_result(finding: Finding, index: dict[str, int]) -> dict[str, Any]:
                     **({"region": {"startLine": frame.called.line}} if frame.called.line else {}),
                 },
             }
-            for frame in finding.source.frames
+            for frame in frames
         ]
+    if len(group) > 1:
+        made["occurrenceCount"] = len(group)
+    if finding.library or any(finding is entry for entry in result.entries):
+        made |= {"kind": "informational", "level": "none"}
+    if result.allow_unknown and rule.kind == UNKNOWN:
+        made["suppressions"] = [{"kind": "external", "justification": "--allow-unknown"}]
     if finding.allowed:
         made["suppressions"] = [{"kind": "external", "justification": finding.allowed.reason}]
     return made

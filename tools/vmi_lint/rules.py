@@ -22,11 +22,15 @@ from .problems import InputError
 SPECIFICATION = PROJECT / "spec" / "vmi.yaml"
 # The one class whose instructions are right as they are where the selector is (codegen/README.md).
 SELECTOR = "selector"
+UNKNOWN = "unknown"
+HINT = "hint"
 CLASSES = {
     "privileged": "faults outside ring 0",
     "io": "faults where the ring is above IOPL",
     "sensitive": "does not fault, and shows or depends on what only the hypervisor knows",
     SELECTOR: "is right where the selector is one of the kernel's own ring",
+    UNKNOWN: "was not looked at",
+    HINT: "may be one that a hypervisor must know of",
 }
 
 
@@ -49,14 +53,27 @@ class Rule:
     @property
     def level(self) -> str:
         """How much it matters, in SARIF's words."""
-        return "note" if self.kind == SELECTOR else "error"
+        return {SELECTOR: "note", HINT: "warning"}.get(self.kind, "error")
 
     @property
     def advice(self) -> str:
         """What to use instead: `use vmi_set_cr3 (SetCR3)`."""
         if self.calls:
-            return "use " + " or ".join(f"{symbol} ({name})" for name, symbol in self.calls)
+            when = "if a hypervisor knows of it already, " if self.kind == HINT else ""
+            return when + "use " + " or ".join(f"{symbol} ({name})" for name, symbol in self.calls)
         return f"no call: {self.instead}"
+
+
+UNDECODED = Rule(
+    "unknown",
+    UNKNOWN,
+    "Bytes of a function that were not decoded.",
+    (),
+    "look at them by hand, and allow them ('unknown') if there is nothing",
+    "Capstone and tools/vmi_lint/newer.py",
+)
+ENTERING = frozenset(("int", "int3", "into", "syscall", "sysenter"))
+"""By these a user program enters the kernel: right in the one, wrong in the other."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,8 @@ class Rules:
 
     version: str
     by_name: dict[str, Rule]
+    calls: dict[str, str]
+    """C name by name of the call."""
 
 
 def read(model: Path | None) -> Rules:
@@ -101,4 +120,4 @@ def _rules(version: str, calls: list[tuple[str, str, Any]], instructions: list[d
         name = entry["name"]
         stand_in = tuple((call, symbol) for call, symbol, names in calls if name in names)
         found[name] = Rule(name, entry["kind"], entry["summary"], stand_in, entry["instead"], entry["source"])
-    return Rules(version, found)
+    return Rules(version, found, {call: symbol for call, symbol, _ in calls})

@@ -94,7 +94,7 @@ static int32_t flush_by(uint64_t input)
 }
 
 intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high, uint64_t input,
-                                                           uint64_t output)
+                                                  uint64_t output)
 {
     (void)input_high;
     (void)output;
@@ -102,14 +102,15 @@ intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high, 
 }
 
 intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high, uint64_t input,
-                                                          uint64_t output)
+                                                 uint64_t output)
 {
     (void)input_high;
     (void)output;
     return flush_by(input);
 }
 
-intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high, uint64_t spins)
+intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high,
+                                                                                uint64_t spins)
 {
     (void)input_high;
     (void)spins;
@@ -117,7 +118,7 @@ intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high, uint64
 }
 
 intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t input_high, uint64_t vector,
-                                                          uint64_t processors)
+                                                 uint64_t processors)
 {
     (void)input_high;
     (void)vector;
@@ -232,7 +233,7 @@ static bool goes_off(void)
 /* Expiries and periods from all of 64 bits: none early, none lost, never a storm. */
 static void alarms_of_all_of_64_bits(void)
 {
-    for (uint32_t seed = 1; seed <= 3000; seed++) {
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + 3000; seed++) {
         bool periodic = seed & 1;
         uint64_t expiry, period, due, from;
         uint32_t i;

@@ -10,8 +10,8 @@ import pytest
 
 from ci.build import kernels
 from ci.rig import Outcome
+from ci.util import ARCHITECTURES
 from tests.guests import Place, Run
-from tests.wide import ARCHITECTURES, wide_kernels
 
 EVERYTHING = (
     "hypercall,vp_index,reference_counter,reference_tsc,frequencies,direct_timer,vp_assist,apic_msrs,"
@@ -20,7 +20,7 @@ EVERYTHING = (
 
 
 def sample(arch: str) -> Path:
-    return (kernels("sample") if arch == "i386" else wide_kernels("sample"))["hyperv"]
+    return kernels("sample", arch)["hyperv"]
 
 
 def used(outcome: Outcome) -> str:

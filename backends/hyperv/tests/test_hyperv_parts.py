@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ci.util import ARCHITECTURES
 from tests.backends import played
-from tests.wide import ARCHITECTURES
 
 SOURCE = Path(__file__).with_name("hyperv_parts.c")
 
@@ -18,6 +18,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     return played.results(SOURCE, tmp_path_factory.mktemp("parts"), arch=request.param)
 
 
+@pytest.mark.seeded
 @pytest.mark.parametrize("check", played.checks(SOURCE))
 def test_part(results: dict[str, str], check: str) -> None:
     assert results[check] == ""

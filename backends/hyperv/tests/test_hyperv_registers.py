@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from ci.build import tree
 from tests.backends import played
-from tests.wide import wide_build
 
 SOURCE = Path(__file__).with_name("hyperv_registers.c")
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    stubs = str(wide_build() / "generated/hyperv/hypercalls.S")
+    stubs = str(tree("x86_64") / "generated/hyperv/hypercalls.S")
     return played.results(SOURCE, tmp_path_factory.mktemp("registers"), stubs, arch="x86_64")
 
 

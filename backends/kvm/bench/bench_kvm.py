@@ -57,7 +57,7 @@ def session() -> Iterator[Session]:
         pytest.skip("this machine's own KVM shows neither counters nor instructions")
     rig.accelerator = ("-accel", "tcg", "-icount", "shift=0")
     LOGS.mkdir(parents=True, exist_ok=True)
-    with rig.session([kernels("sample")[BACKEND]], LOGS) as opened:
+    with rig.session(LOGS) as opened:
         yield opened
 
 

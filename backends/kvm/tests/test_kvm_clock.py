@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ci.util import ARCHITECTURES
 from tests.backends import played
-from tests.wide import ARCHITECTURES
 
 SOURCE = Path(__file__).with_name("kvm_clock.c")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ci.build import tree
 from tests.backends import played
-from tests.wide import wide_build
 
 SOURCE = Path(__file__).with_name("kvm_registers.c")
 
@@ -16,7 +16,7 @@ SOURCE = Path(__file__).with_name("kvm_registers.c")
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     override = f'-DVMI_TRANSFER_OVERRIDE="{SOURCE.with_name("kvm_transfer.h")}"'
-    stubs = str(wide_build() / "generated/kvm/hypercalls.S")
+    stubs = str(tree("x86_64") / "generated/kvm/hypercalls.S")
     folder = tmp_path_factory.mktemp("registers")
     return played.results(SOURCE, folder, override, stubs, arch="x86_64")
 

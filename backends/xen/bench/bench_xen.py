@@ -28,7 +28,7 @@ def session() -> Iterator[Session]:
     if not rig.witnesses:
         pytest.skip("this machine's own Xen does not count instructions")
     rig.accelerator = ("-accel", "tcg", "-icount", "shift=0")  # type: ignore[attr-defined]
-    with rig.session([kernels("sample")[BACKEND]], RESULTS / "bench") as opened:
+    with rig.session(RESULTS / "bench") as opened:
         yield opened
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ci import ktap
+from ci.build import kernels
 from ci.ktap import Report
-from ci.rig import Outcome
-from ci.util import BUILD, ROOT, locked
+from ci.rig import Guest, Outcome, Session, rig_class
+from ci.util import BUILD, RESULTS, ROOT, locked, progress
+from ci.witness import between_marks
 from tests.guests import Place, Run, places
 
 PV = [place for place in places() if place.backend == "xen" and place.configuration.options["config"] == "pv"]
@@ -20,6 +24,11 @@ pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
 SOURCE = Path(__file__).with_name("xen_checks.c")
 CHECKS = re.findall(r'^    check\("([\w.]+)"', SOURCE.read_text(), re.MULTILINE)
 REFUSED = "checks-noteless-xen.elf"
+# Hypercalls that xen_refuses.c does not answer, and what the library says then.
+UNANSWERED = {
+    "memory_op": "Xen does not say where its tables are",
+    "set_callbacks": "Xen refuses an entry point for events",
+}
 FLAGS = [
     "-m32", "-march=i686", "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
     "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-mgeneral-regs-only",
@@ -28,16 +37,32 @@ FLAGS = [
 
 
 def build() -> Path:
-    """The kernel of xen_checks.c, where rigs look for kernels when they start."""
+    """The kernels of xen_checks.c and xen_refuses.c, where rigs look for kernels when they start."""
     kernel = BUILD / "tests" / "checks-xen.elf"
     kernel.parent.mkdir(exist_ok=True)
-    command = ["gcc", *FLAGS, f"-I{BUILD / 'include'}", f"-Wl,-T,{ROOT / 'runtime/kernel.ld'}",
-               "-o", str(kernel), str(SOURCE), str(BUILD / "backends/libvmi-xen.a")]  # fmt: skip
-    without = ["objcopy", "--remove-section=.note.Xen", str(kernel), str(kernel.with_name(REFUSED))]
+    version = re.search(
+        r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text()
+    )
+    assert version
+
+    def link(to: Path, source: Path, wrapped: str) -> list[str]:
+        return ["gcc", *FLAGS, f"-I{BUILD / 'include'}", version[0], "-idirafter", "/usr/include",
+                f"-Wl,-T,{ROOT / 'runtime/kernel.ld'}", f"-Wl,--wrap=vmi__xen_hypercall_{wrapped}",
+                "-o", str(to), str(source), str(BUILD / "backends/libvmi-xen.a")]  # fmt: skip
+
     with locked(kernel.with_suffix(".lock")):
-        subprocess.run(command, check=True)
+        subprocess.run(link(kernel, SOURCE, "event_channel_op"), check=True)
+        for wrapped in UNANSWERED:
+            subprocess.run(
+                link(unanswered(kernel, wrapped), SOURCE.with_name("xen_refuses.c"), wrapped), check=True
+            )
+        without = ["objcopy", "--remove-section=.note.Xen", str(kernel), str(kernel.with_name(REFUSED))]
         subprocess.run(without, check=True)
     return kernel
+
+
+def unanswered(kernel: Path, hypercall: str) -> Path:
+    return kernel.with_name(f"checks-no-{hypercall}-xen.elf")
 
 
 # Before any test opens the rig, which takes the kernels along that are there then.
@@ -52,7 +77,7 @@ def pv() -> Place:
 @pytest.fixture
 def checked(pv: Place, run: Run) -> tuple[Outcome, Report]:
     assert KERNEL, "nothing is built: ./vmi build"
-    return run(pv, kernel=KERNEL, cpus=1)
+    return run(pv, kernel=KERNEL, cpus=2)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -84,6 +109,25 @@ def test_lazy_mode_saves_hypercalls(pv: Place, run: Run) -> None:
     assert int(made["map_eager"]) == 1024
 
 
+def test_workloads_keep_to_their_goals(pv: Place, run: Run) -> None:
+    """As the guest counts its hypercalls, and as they are seen from outside."""
+    outcome, report = run(pv, witness=True)
+    made = {each.name: each for each in report.workloads}
+    assert set(made) == set(pv.rig.hypercall_goals)
+    over = {
+        name: each.per_round for name, each in made.items() if each.per_round > pv.rig.hypercall_goals[name]
+    }
+    assert not over
+    if not pv.rig.witnesses:
+        pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
+    assert outcome.witness
+    (mark,) = report.notes["workloads"]
+    process, calls, again, faults, *others = between_marks(outcome.witness, int(mark.partition("=")[2], 16))
+    seen = [calls - process, faults - again, *others]
+    assert seen == [each.hypercalls for each in report.workloads]
+    assert process == again > 0
+
+
 def test_domain_runs_in_ring_1(pv: Place, run: Run) -> None:
     outcome, report = run(pv)
     assert report.boot["rpl"] == "1"
@@ -105,6 +149,39 @@ def test_sample_kernel_with_other_sizes_of_memory(pv: Place, run: Run, memory_mi
     outcome, report = run(pv, cpus=1, memory_mib=memory_mib)
     assert report.failures() == []
     assert outcome.clean, outcome.end
+
+
+@pytest.mark.parametrize("hypercall", UNANSWERED)
+def test_refusal_by_the_library_is_on_the_console(pv: Place, run: Run, hypercall: str) -> None:
+    """Also before the library has a console of its own; the domain ends as crashed."""
+    assert KERNEL, "nothing is built: ./vmi build"
+    outcome, _ = run(pv, kernel=unanswered(KERNEL, hypercall), cpus=1)
+    assert f"vmi: cannot run: {UNANSWERED[hypercall]}" in outcome.console
+    assert outcome.end == "domain shut down, reason 3 (crash)"
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Session]:
+    """A rig of 6 GiB, of which the emulator touches what guests do. It is booted once for all sizes."""
+    rig = rig_class("xen")("xen", progress)
+    rig.memory_mib = 6144
+    rig.prepare()
+    with rig.session(RESULTS / "test/large") as session:
+        yield session
+
+
+@pytest.mark.parametrize("memory_mib", [2500, 4200])
+def test_sample_kernel_in_a_large_domain(large: Session, memory_mib: int) -> None:
+    """What the builder takes for its tables lies above 2 GiB of machine memory; the larger domain has more
+    than 2^20 frames as well."""
+    outcome = large.run(
+        Guest(kernels("sample")["xen"], f"large-{memory_mib}", cpus=1, memory_mib=memory_mib, deadline=240.0,
+              options={"config": "pv"})
+    )  # fmt: skip
+    report = ktap.parse(outcome.console)
+    assert report.failures() == []
+    assert outcome.clean, f"{outcome.end}\n{outcome.console[-1000:]}"
+    assert int(report.boot["memory_kib"]) > (memory_mib - 64) * 1024
 
 
 def test_kernel_that_the_builder_refuses(pv: Place, run: Run) -> None:

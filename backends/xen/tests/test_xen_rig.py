@@ -31,15 +31,17 @@ def test_repetitions_by_xen_are_left_out(rig: ModuleType) -> None:
     lists = call(13, 0xC0300000, 10)
     rest = call(13, 0xC0300000 + 4 * 32, 6)
     assert rig.without_repetitions([update, again, lists, rest]) == [update, lists]
-    # Another list, the same list again, another caller, another processor: all made by the guest.
+    # Broken off in its first entry, and again later.
+    assert rig.without_repetitions([lists, lists, rest]) == [lists]
+    # Another list, another caller, another processor, the same list later: all made by the guest.
     for other in (
         call(13, 0xC0400000, 6),
-        lists,
         replace(rest, address=0xC0100010),
         replace(rest, stack=0xC0200010),
         replace(rest, processor="1"),
     ):
         assert rig.without_repetitions([lists, other]) == [lists, other]
+    assert rig.without_repetitions([lists, update, lists]) == [lists, update, lists]
 
 
 def test_configuration_files_are_the_rigs_own(rig: ModuleType) -> None:

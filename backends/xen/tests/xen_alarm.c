@@ -29,7 +29,7 @@ static uint32_t raised, raised_irq0;
 /* Xen's time: it stands still, for nanoseconds are cycles times 0. */
 #define xen_time (vmi__xen_shared.vcpu_info[0].time.system_time)
 
-int32_t vmi__xen_hypercall_set_timer_op(uint64_t timeout)
+__attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_set_timer_op(uint64_t timeout)
 {
     timer = timeout;
     if (timeout >> 63 || (timeout > xen_time && timeout - xen_time >= HUGE))
@@ -128,7 +128,7 @@ static void begin(uint64_t seed)
 /* An alarm of either wiring: none early, none lost, never a storm, and no event in vain. */
 static void all_of_64_bits(uint32_t wiring, const uint32_t *count)
 {
-    for (uint32_t seed = 1; seed <= 3000; seed++) {
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + 3000; seed++) {
         bool periodic = seed & 1;
         uint64_t expiry, period, due, from;
         uint32_t events, before;

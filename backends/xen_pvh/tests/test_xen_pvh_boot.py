@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
-from ci.build import kernels
+from ci.build import bound_kernel, kernels
 from ci.rig import (
     DEBUG_EXIT,
     LIMITED_KERNEL,
@@ -78,6 +78,22 @@ def test_kernel_with_page_tables_is_refused_there(place: Place, run: Run) -> Non
     assert report.errors == ["no KTAP on the console"]
 
 
+def test_kernel_that_binds_itself_is_refused_there(place: Place, run: Run) -> None:
+    """By the provider that is at home, whose console is the one that there is, and not as a power-off."""
+    outcome, _ = run(place, kernel=bound_kernel("sample"), options={"config": "nopae"})
+    assert "vmi: cannot run: the processor has no PAE" in outcome.console
+    assert outcome.end == "domain shut down, reason 3 (crash)"
+
+
+def test_kernel_that_binds_itself_without_page_tables(place: Place, run: Run) -> None:
+    """It needs none either, and is bound before it is entered."""
+    outcome, report = run(place, kernel=bound_kernel(LIMITED_KERNEL), options={"config": "nopae"})
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert report.binding["provider"] == NAME
+    assert report.notes["paging"] == ["off"]
+
+
 def test_refused_without_the_hypervisor() -> None:
     """A PC's loader is told on the PC's console; multiboot loaders do not take the image at all."""
     kernel = kernels("hello")[NAME]
@@ -85,7 +101,7 @@ def test_refused_without_the_hypervisor() -> None:
     command = ["qemu-system-i386", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
                *QEMU_END, "-kernel", str(kernel), "-append", DEBUG_EXIT]  # fmt: skip
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
         preexec_fn=tied(),
     )  # fmt: skip
     assert "vmi: cannot run: there is no Xen below" in done.stdout
@@ -108,17 +124,20 @@ def overlooking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     xen[found[0].start(1)] &= ~ACCESSED
     (folder / "xen").write_bytes(xen)
     rig.image = Image(folder, rig.image.versions)
-    with rig.session([kernels(kernel)[NAME] for kernel in WHOLE], RESULTS / "test/overlooking") as session:
+    with rig.session(RESULTS / "test/overlooking") as session:
         yield session
 
 
 WHOLE = ("sample", "conformance")
 
 
-def boot(session: Session, kernel: str, append: str = "") -> tuple[Outcome, ktap.Report]:
+def boot(
+    session: Session, kernel: str | Path, append: str = "", config: str = "pvh"
+) -> tuple[Outcome, ktap.Report]:
+    path = kernels(kernel)[NAME] if isinstance(kernel, str) else kernel
     outcome = session.run(
-        Guest(kernels(kernel)[NAME], f"{kernel}-{append}".strip("-"), append, cpus=2, deadline=DEADLINE,
-              options={"config": "pvh"})
+        Guest(path, f"{path.stem}-{append}".strip("-"), append, cpus=2, deadline=DEADLINE,
+              options={"config": config})
     )  # fmt: skip
     return outcome, ktap.parse(outcome.console)
 
@@ -136,3 +155,17 @@ def test_panic_is_a_crash(overlooking: Session) -> None:
     outcome, _ = boot(overlooking, "sample", "test=panic checks=none")
     assert outcome.end == "domain shut down, reason 3 (crash)"
     assert "PANIC" in outcome.console
+
+
+def test_wrong_option_of_a_kernel_that_binds_itself(overlooking: Session) -> None:
+    """Who tells is chosen by what is there, not by the option that is wrong."""
+    outcome, _ = boot(overlooking, bound_kernel("sample"), "vmi.provider=nobody")
+    assert "vmi: cannot run: no provider is of the name in option vmi.provider=" in outcome.console
+    assert outcome.end == "domain shut down, reason 3 (crash)"
+
+
+def test_library_for_hardware_does_not_seem_to_end_well(overlooking: Session) -> None:
+    """It finds neither a console of its own nor a power-off here, and Xen takes a halt for one."""
+    outcome, _ = boot(overlooking, kernels("hello")["native"], config="nopae")
+    assert not outcome.clean
+    assert outcome.end == "domain shut down, reason 1 (reboot)"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Entry from PC loaders: multiboot 1 (GRUB, QEMU) and PVH (QEMU, Xen). Both enter in 32-bit protected mode with flat segments and paging off, at physical
+ * Entry from PC loaders: multiboot 1 (GRUB, QEMU), multiboot 2 (GRUB) and PVH (QEMU, Xen). Both enter in 32-bit protected mode with flat segments and paging off, at physical
  * addresses, on no stack of ours.
  *
  * Sources: Multiboot Specification 0.6.96, 3.1 and 3.2; Xen docs/misc/pvh.pandoc; Intel SDM vol.
@@ -14,6 +14,13 @@
 
 #define MULTIBOOT_MAGIC 0x1badb002
 #define MULTIBOOT_FLAGS 0x00000003 /* modules on page boundaries; memory information wanted */
+
+/* Multiboot2 Specification 2.0, 3.1 and 3.3. */
+#define MULTIBOOT2_MAGIC      0xe85250d6
+#define MULTIBOOT2_LOADER     0x36d76289 /* in eax at the entry */
+#define MULTIBOOT2_ENTRY      3          /* tag: physical address of the entry */
+#define MULTIBOOT2_ENTRY_SIZE 12
+#define MULTIBOOT2_END_SIZE   8
 
 #define NOTE_PHYS32_ENTRY 18
 
@@ -36,6 +43,7 @@
 #define UART_DATA        0x3f8
 #define UART_STATUS      0x3fd
 #define UART_STATUS_ROOM 0x20
+#define UART_STATUS_ABSENT 0xff
 #define UART_POLLS_MAX   0x100000
 
 #define BOOT_CS 0x08
@@ -44,6 +52,16 @@
 /* A library that no multiboot loader could start a kernel with defines VMI__NO_MULTIBOOT. */
 #ifndef VMI__NO_MULTIBOOT
     .section .multiboot, "a"
+    .balign 8
+multiboot2:
+    .long MULTIBOOT2_MAGIC, 0, multiboot2_end - multiboot2
+    .long -(MULTIBOOT2_MAGIC + (multiboot2_end - multiboot2))
+    .short MULTIBOOT2_ENTRY, 0
+    .long MULTIBOOT2_ENTRY_SIZE, PHYSICAL(vmi_entry)
+    .balign 8
+    .short 0, 0
+    .long MULTIBOOT2_END_SIZE
+multiboot2_end:
     .balign 4
     .long MULTIBOOT_MAGIC
     .long MULTIBOOT_FLAGS
@@ -68,6 +86,9 @@
 vmi_entry:
     mov $VMI_BOOT_MULTIBOOT, %edi
     mov %eax, %esi
+    cmp $MULTIBOOT2_LOADER, %eax
+    jne common
+    mov $VMI_BOOT_MULTIBOOT2, %edi
     jmp common
     .size vmi_entry, . - vmi_entry
 
@@ -189,19 +210,32 @@ no_pae:
     push %edi
     call vmi__pc_refuse
 
-/*
- * No C can run. esi: next byte of the text; ah: that byte, later the transmitter's status in al;
- * ecx: polls left; edx: port. A UART that takes nothing is left alone.
- */
+/* No C can run. */
 too_old:
-    mov $PHYSICAL(too_old_text), %esi
+    mov $PHYSICAL(too_old_text), %eax
+    call vmi__pc_say
+    jmp vmi__pc_halt
+
+/*
+ * uint32_t vmi__pc_say(const char *text). In: eax text. Out: eax 1, or 0 if there is no UART that
+ * takes it; destroyed: ecx, edx, flags.
+ * esi: next byte of the text; ah: that byte; al: the transmitter's status, all ones where there is
+ * none; ecx: polls left; edx: port.
+ */
+    .globl vmi__pc_say
+    .type vmi__pc_say, @function
+vmi__pc_say:
+    push %esi
+    mov %eax, %esi
 4:  mov (%esi), %ah
     inc %esi
     test %ah, %ah
-    jz 6f
+    jz 7f
     mov $UART_POLLS_MAX, %ecx
     mov $UART_STATUS, %edx
 5:  in %dx, %al
+    cmp $UART_STATUS_ABSENT, %al
+    je 6f
     test $UART_STATUS_ROOM, %al
     loopz 5b
     jz 6f
@@ -209,9 +243,32 @@ too_old:
     mov $UART_DATA, %edx
     out %al, %dx
     jmp 4b
-6:  cli
-    hlt
-    jmp 6b
+6:  xor %eax, %eax
+    pop %esi
+    ret
+7:  mov $1, %eax
+    pop %esi
+    ret
+    .size vmi__pc_say, . - vmi__pc_say
+
+/*
+ * void vmi__pc_halt(uint32_t told). In: eax what vmi__pc_say returned. A hypervisor may take a halt
+ * for good for an end that went well: where nobody was told otherwise, an exception with no
+ * descriptor table to handle it resets the machine.
+ */
+    .globl vmi__pc_halt
+    .type vmi__pc_halt, @function
+vmi__pc_halt:
+    cli
+    test %eax, %eax
+    jz 9f
+8:  hlt
+    jmp 8b
+9:  push $0
+    push $0
+    lidt (%esp)
+    ud2
+    .size vmi__pc_halt, . - vmi__pc_halt
 
     .section .rodata.entry, "a"
 too_old_text:

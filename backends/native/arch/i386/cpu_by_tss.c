@@ -66,6 +66,12 @@ uint32_t vmi__native_cpu_by_tss(void)
     return identify(tss);
 }
 
+void vmi__native_cpu_forget(uint32_t cpu)
+{
+    tss_of[cpu] = 0;
+    vmi__native_cpu_forgotten(cpu);
+}
+
 VMI__ROUTINE void vmi__native_set_tr_noted(uint32_t selector)
 {
     __asm__ volatile("ltr %w0" : : "r"(selector) : "memory");

@@ -36,9 +36,11 @@
 #define ICR_STARTUP  0x600u
 #define ICR_KIND     0xc0700u /* shorthand and delivery mode */
 #define ICR_PAGE     0xffu
-#define APIC_ID_NONE 0x100u
+#define APIC_ID_NONE 0xffu /* names all, and is of none */
 
-#define UP_POLLS 100 /* of 100 us: a client sends a second STARTUP if the first is lost */
+/* Waiting for a CPU, in 100 us. A client sends a second STARTUP if the first is lost. */
+#define UP_POLLS      1000
+#define UP_POLLS_LAST 10000 /* before the way up is given to another CPU */
 
 /* ---- the client's page tables ---- */
 
@@ -108,7 +110,6 @@ static uint32_t linear_pages(void)
 /* ---- local APIC ---- */
 
 static uint64_t apic_physical;
-static uint8_t lvtt_vector;
 
 static bool leads_to_apic(uint32_t page)
 {
@@ -138,18 +139,29 @@ static bool reach_apic(void)
     return apic_physical && (leads_to_apic((uint32_t)(uintptr_t)vmi__native_apic) || find_apic());
 }
 
+/*
+ * The page is one for all CPUs, as a client's mapping is, and another CPU may be using it: so only
+ * a page that leads to the APIC is ever noted.
+ */
 static bool reach_register(uint32_t reg)
 {
-    if (reg & ~REGISTER)
-        vmi__native_apic = (volatile char *)(uintptr_t)(reg & ~REGISTER);
-    return reach_apic();
+    uint32_t page = reg & ~REGISTER;
+
+    if (!page || !apic_physical || !leads_to_apic(page))
+        return reach_apic();
+    vmi__native_apic = (volatile char *)(uintptr_t)page;
+    return true;
 }
 
 /* ---- further CPUs ---- */
 
-/* What the client wants of a CPU, by its number; the first needs none. */
+/* What the client wants of a CPU, by its number; the first needs none. Has it come up in it? */
 static struct vmi_ap_state states[VMI_BOOT_INFO_MAX_CPUS];
+static bool up[VMI_BOOT_INFO_MAX_CPUS];
 static struct vmi__lock lock;
+
+/* The CPU for which the way up is prepared, and which has not answered yet; 0 if there is none. */
+static uint32_t on_its_way;
 
 /* For the way up, low in memory as the whole copy is: the page of the trampoline, a root, tables.
  */
@@ -201,28 +213,52 @@ VMI__ROUTINE int32_t vmi__native_published_ap_state(const struct vmi_ap_state *s
     }
     if (cpu && cpu < vmi__boot.cpu_count) {
         states[cpu] = *state;
+        up[cpu] = false;
+        if (on_its_way == cpu)
+            on_its_way = 0;
+        /* It is reset: nothing of what it had is left, if this is not its first start. */
+        vmi__native_alarm_forget(cpu);
+        vmi__native_cpu_forget(cpu);
         result = VMI_OK;
     }
     vmi__unlock(&lock, flags);
     return result;
 }
 
-/* Sends the STARTUP interrupt of a CPU whose state is known; false if it is not. */
+/* Prepares the way up for a CPU. The one before it may be on it still, if it was slow. */
+static void give_way(uint32_t cpu)
+{
+    if (on_its_way == cpu)
+        return;
+    if (on_its_way)
+        up[on_its_way] = vmi__native_smp_comes_up(UP_POLLS_LAST);
+    prepare_way(states[cpu].cr4 & CR4_PAE);
+    vmi__native_smp_leave(&states[cpu]);
+    on_its_way = cpu;
+}
+
+/*
+ * Sends the STARTUP interrupt of a CPU whose state is known; false if it is not. A CPU for which
+ * there was no room stays off: its state would be taken for the first one's.
+ */
 static bool start(uint32_t command)
 {
     uint32_t cpu = cpu_of(vmi__native_apic_read(VMI_APIC_ICR_HIGH) >> 24), flags;
-    bool pae;
 
-    if (cpu == 0 || cpu == vmi__boot.cpu_count)
+    if (cpu == vmi__boot.cpu_count)
+        return cpu == VMI_BOOT_INFO_MAX_CPUS;
+    if (cpu == 0)
         return false;
     flags = vmi__lock(&lock);
-    pae = states[cpu].cr4 & CR4_PAE;
-    prepare_way(pae);
-    vmi__native_smp_leave(&states[cpu]);
-    vmi__native_apic_write(VMI_APIC_ICR_LOW,
-                           (command & ~ICR_PAGE) | vmi__physical(page) / PAGE_SIZE);
-    /* The next CPU takes the same way. One that runs already does not answer. */
-    vmi__native_smp_comes_up(UP_POLLS);
+    /* One that runs ignores a second STARTUP. */
+    if (!up[cpu]) {
+        give_way(cpu);
+        vmi__native_apic_write(VMI_APIC_ICR_LOW,
+                               (command & ~ICR_PAGE) | vmi__physical(page) / PAGE_SIZE);
+        up[cpu] = vmi__native_smp_comes_up(UP_POLLS);
+        if (up[cpu])
+            on_its_way = 0;
+    }
     vmi__unlock(&lock, flags);
     return true;
 }
@@ -231,7 +267,8 @@ static bool start(uint32_t command)
 
 void vmi__native_published_ended(void)
 {
-    vmi__native_interrupt_ended(lvtt_vector);
+    if (reach_apic())
+        vmi__native_alarm_after_eoi();
 }
 
 VMI__ROUTINE void vmi__native_published_apic_write(uint32_t reg, uint32_t value)
@@ -242,13 +279,12 @@ VMI__ROUTINE void vmi__native_published_apic_write(uint32_t reg, uint32_t value)
     if (reg == VMI_APIC_ICR_LOW && (value & ICR_KIND) == ICR_STARTUP && start(value))
         return;
     if (reg == VMI_APIC_LVTT) {
-        lvtt_vector = (uint8_t)value;
         vmi__native_alarm_write_lvtt(value);
         return;
     }
     vmi__native_apic_write(reg, value);
     if (reg == VMI_APIC_EOI)
-        vmi__native_published_ended();
+        vmi__native_alarm_after_eoi();
 }
 
 VMI__ROUTINE uint32_t vmi__native_published_apic_read(uint32_t reg)

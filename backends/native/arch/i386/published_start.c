@@ -12,9 +12,6 @@ bool vmi__backend_serve(void)
 }
 
 const struct vmi__published_call vmi__published_calls[] = {
-    {VMI_ORDINAL_SHUTDOWN, vmi__native_published_shutdown},
-    {VMI_ORDINAL_SET_INITIAL_AP_STATE, vmi__native_published_ap_state},
-    {VMI_ORDINAL_APIC_WRITE, vmi__native_published_apic_write},
-    {VMI_ORDINAL_APIC_READ, vmi__native_published_apic_read},
+    VMI__NATIVE_PUBLISHED_CALLS,
     {0, 0},
 };

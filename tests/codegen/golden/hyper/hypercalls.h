@@ -41,7 +41,8 @@ extern "C" {
  *
  * Source: hyper.h.
  */
-int32_t vmi__hyper_call_load(uint32_t value);
+int32_t vmi__hyper_call_load(uint32_t value)
+    __attribute__((__cdecl__, __regparm__(0)));
 /** How often it was made. */
 extern uint32_t vmi__hyper_call_load_count;
 
@@ -54,7 +55,8 @@ extern uint32_t vmi__hyper_call_load_count;
  * @param name (esi)
  * @return what the hypervisor returned (eax)
  */
-int32_t vmi__hyper_call_store(uint32_t mode, uint32_t high, uint32_t low, const char *name);
+int32_t vmi__hyper_call_store(uint32_t mode, uint32_t high, uint32_t low, const char *name)
+    __attribute__((__cdecl__, __regparm__(0)));
 /** How often it was made. */
 extern uint32_t vmi__hyper_call_store_count;
 
@@ -66,7 +68,8 @@ extern uint32_t vmi__hyper_call_store_count;
  * @param limit (edx:ecx)
  * @return what the hypervisor returned (eax)
  */
-int32_t vmi__hyper_call_fetch(struct vmi_state *to, uint64_t limit);
+int32_t vmi__hyper_call_fetch(struct vmi_state *to, uint64_t limit)
+    __attribute__((__cdecl__, __regparm__(0)));
 /** How often it was made. */
 extern uint32_t vmi__hyper_call_fetch_count;
 

@@ -67,4 +67,12 @@ vmi__rom_calls:
         .globl vmi__rom_calls_end
 vmi__rom_calls_end:
 
+        /* Calls that are done by instructions alone, longer ones included: ordinals. */
+        .section .rodata.rom_bare, "a"
+        .balign 2
+        .globl vmi__rom_bare, vmi__rom_bare_end
+vmi__rom_bare:
+        .short 4 /* Return */
+vmi__rom_bare_end:
+
         .section .note.GNU-stack, "", @progbits

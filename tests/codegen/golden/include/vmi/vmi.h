@@ -20,7 +20,8 @@
  * Fixed-width integers: those of <stdint.h> if it was included, which UINT32_MAX tells, else the
  * compiler's own, which are the same.
  */
-#ifndef UINT32_MAX
+#if !defined(UINT32_MAX) && !defined(VMI__INTEGERS)
+#define VMI__INTEGERS
 typedef __INT8_TYPE__ int8_t;
 typedef __UINT8_TYPE__ uint8_t;
 typedef __INT16_TYPE__ int16_t;
@@ -43,13 +44,30 @@ typedef __UINT64_TYPE__ uint64_t;
     VMI__ASSERT(structure##_##field, __builtin_offsetof(struct vmi_##structure, field) == (offset))
 
 /*
+ * Symbols that an asm names are operands of it: what stands in its text alone is unknown to link-time
+ * optimization, which then drops the function or never takes it from its archive. In
+ * position-independent code no address is a constant; there the text has to do.
+ */
+#ifdef __PIC__
+#define VMI__NAMED(name, symbol) [name] "i"(0)
+#define VMI__NAME(operand, text) text
+#else
+#define VMI__NAMED(name, symbol) [name] "i"(symbol)
+#define VMI__NAME(operand, text) operand
+#endif
+
+/*
  * With VMI_COUNT_CALLS each call first counts itself in vmi_call_count. The flags that `lock incl`
  * changes need no clobber: on this architecture compilers take them as changed by every asm.
  */
 #ifdef VMI_COUNT_CALLS
-#define VMI__COUNT(ordinal) "lock incl vmi_call_count+4*" ordinal "\n\t"
+#define VMI__COUNT(ordinal)                                                                        \
+    "lock incl " VMI__NAME("%c[counter]", "vmi_call_count+4*" ordinal) "\n\t"
+#define VMI__SYMBOLS(ordinal, function)                                                            \
+    VMI__NAMED(target, function), VMI__NAMED(counter, &vmi_call_count[ordinal])
 #else
 #define VMI__COUNT(ordinal)
+#define VMI__SYMBOLS(ordinal, function) VMI__NAMED(target, function)
 #endif
 
 /*
@@ -89,7 +107,7 @@ __asm__(".ifndef vmi__inline\n\t"
 #else
 #define VMI__CALL(ordinal, symbol, live, length)                                                   \
     VMI__COUNT(ordinal)                                                                            \
-    "771: call " symbol "\n\t"                                                                     \
+    "771: call " VMI__NAME("%P[target]", symbol) "\n\t"                                            \
     ".if " length " > 5\n\t"                                                                       \
     ".nops " length " - 5\n\t"                                                                     \
     ".endif\n\t"                                                                                   \
@@ -102,7 +120,9 @@ __asm__(".ifndef vmi__inline\n\t"
 
 /*
  * A wrapper is always inlined; where its address is taken, that is the library's symbol, which has
- * the register contract of regparm(3) unless the wrapper's comment says otherwise.
+ * the register contract of regparm(3) unless the wrapper's comment says otherwise. Rust has no such
+ * calling convention, and bindgen would declare the symbols with that of C: the mark in the comments
+ * hides them from it. Kernels in Rust have the crate vmi (docs/rust.md).
  */
 #define VMI__WRAPPER                                                                               \
     extern __inline__ __attribute__((__gnu_inline__, __always_inline__, __regparm__(3)))
@@ -177,6 +197,7 @@ extern uint32_t vmi_call_count[VMI_ORDINALS];
  * pointer.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
 {
@@ -185,7 +206,7 @@ VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
 
     VMI__ASM(VMI__CALL("0", "vmi_probe", "244", "5")
              : "+a"(reg_eax), "=b"(reg_ebx)
-             :
+             : VMI__SYMBOLS(0, vmi_probe)
              : "ecx");
     *low = reg_eax;
     *high = reg_ebx;
@@ -202,6 +223,7 @@ VMI__WRAPPER void vmi_probe(uint32_t leaf, uint32_t *low, uint32_t *high)
  * @pre Interrupts are off.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER void vmi_load(uint32_t value)
 {
@@ -209,7 +231,7 @@ VMI__WRAPPER void vmi_load(uint32_t value)
 
     VMI__ASM(VMI__CALL("1", "vmi_load", "232", "5")
              : "+a"(reg_eax)
-             :
+             : VMI__SYMBOLS(1, vmi_load)
              : "ecx", "edx", "memory", "cc");
 }
 
@@ -236,12 +258,13 @@ extern const unsigned char vmi_return[]; /* a jump target in assembly, no functi
  * Keeps ebx, esp, ebp, esi, edi; destroys eax, ecx, edx, flags.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
 {
     VMI__ASM(VMI__CALL("129", "vmi_stop", "232", "5")
              :
-             :
+             : VMI__SYMBOLS(129, vmi_stop)
              : "eax", "ecx", "edx", "memory", "cc");
     __builtin_unreachable();
 }
@@ -267,6 +290,7 @@ VMI__WRAPPER __attribute__((__noreturn__)) void vmi_stop(void)
  * Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, uint32_t mode)
 {
@@ -279,7 +303,7 @@ VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, ui
              VMI__CALL("2", "vmi_store", "232", "5")
              "lea 4(%%esp), %%esp"
              : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
-             : [stack0] "r"(stack0)
+             : [stack0] "r"(stack0), VMI__SYMBOLS(2, vmi_store)
              : "memory", "cc");
     return (int32_t)reg_eax;
 }
@@ -294,6 +318,7 @@ VMI__WRAPPER int32_t vmi_store(uint32_t low, uint32_t high, const char *name, ui
  * Keeps ecx, ebx, esp, ebp, esi, edi, flags; destroys nothing.
  * @since 3.0
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER uint64_t vmi_clock(void)
 {
@@ -302,7 +327,7 @@ VMI__WRAPPER uint64_t vmi_clock(void)
 
     VMI__ASM(VMI__CALL("3", "vmi_clock", "250", "5")
              : "=a"(reg_eax), "=d"(reg_edx)
-             :
+             : VMI__SYMBOLS(3, vmi_clock)
              :);
     return ((uint64_t)reg_edx << 32) | reg_eax;
 }
@@ -319,6 +344,7 @@ VMI__WRAPPER uint64_t vmi_clock(void)
  * Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags.
  * @since 3.1
  * Source: SDK.
+ * <div rustbindgen hide></div>
  */
 VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
 {
@@ -328,7 +354,7 @@ VMI__WRAPPER uint8_t vmi_fetch(struct vmi_state *to, uint64_t limit)
 
     VMI__ASM(VMI__CALL("128", "vmi_fetch", "232", "5")
              : "+a"(reg_eax), "+d"(reg_edx), "+c"(reg_ecx)
-             :
+             : VMI__SYMBOLS(128, vmi_fetch)
              : "memory", "cc");
     return (uint8_t)reg_eax;
 }

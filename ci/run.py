@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi run`: kernels of anybody's in one configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import ktap
+from .boot import choose, show_failure
+from .rig import Guest, Outcome, Rig, Terminal, discover, options_for
+from .util import RESULTS, UserError, above, progress, write_if_changed
+
+QUIT = b"\x1d"
+"""Control-], which leaves a terminal as it leaves those of xl, virsh and telnet."""
+LOGS = RESULTS / "run"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a kernel is run with, and how it is judged."""
+
+    append: str = ""
+    cpus: int = 1
+    memory_mib: int = 64
+    deadline: float = 90.0
+    modules: Sequence[tuple[Path, str]] = ()
+    rom: Path | None = None
+    stdin: str = ""
+    """A file that is typed on the console; `-` is standard input."""
+    interactive: bool = False
+    expect: Sequence[re.Pattern[str]] = ()
+    fail: Sequence[re.Pattern[str]] = ()
+    all_lines: bool = False
+    """Whether what the hypervisor writes on the console is shown, too."""
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UserError(f"not a regular expression: {text!r}: {error}", 2) from None
+
+
+def file(path: Path, what: str) -> Path:
+    """A file that is there and can be read."""
+    try:
+        with open(path, "rb"):
+            return path.resolve()
+    except FileNotFoundError:
+        raise UserError(f"no {what} {path}", 2) from None
+    except OSError as error:
+        raise UserError(f"{what} {path}: {error.strerror}", 2) from None
+
+
+def module(text: str) -> tuple[Path, str]:
+    """`FILE ARGUMENTS`, as a loader of multiboot modules takes them."""
+    name, _, words = text.partition(" ")
+    return file(Path(name), "module"), words
+
+
+class Typed(Terminal):
+    """What is typed is a file; what the guest writes is shown as lines."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def read(self) -> bytes:
+        return os.read(self.descriptor, 4096)
+
+    def write(self, data: bytes) -> None:
+        pass
+
+
+class Joined(Terminal):
+    """This process's own terminal. Each key goes to the guest, but for the one that ends it."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self.input, self.output = sys.stdin.fileno(), sys.stdout.fileno()
+
+    def read(self) -> bytes:
+        # The thread that reads must see that the guest has ended.
+        while not self.left:
+            if select.select([self.input], [], [], 0.2)[0]:
+                data = os.read(self.input, 4096)
+                if QUIT in data:
+                    self.left = True
+                    data = data[: data.index(QUIT)]
+                return data
+        return b""
+
+    def write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self.output, data) :]
+
+
+@contextlib.contextmanager
+def terminal(wanted: Wanted) -> Iterator[Terminal | None]:
+    """What is joined to the console of the guests."""
+    if wanted.interactive:
+        if not sys.stdin.isatty():
+            raise UserError("--interactive needs a terminal as standard input; --stdin FILE does not", 2)
+        progress("the console is joined to this terminal; Control-] ends it")
+        joined = Joined()
+        before = termios.tcgetattr(joined.input)
+        tty.setraw(joined.input)
+        try:
+            yield joined
+        finally:
+            joined.left = True
+            termios.tcsetattr(joined.input, termios.TCSADRAIN, before)
+    elif wanted.stdin == "-":
+        yield Typed(sys.stdin.fileno())
+    elif wanted.stdin:
+        with open(file(Path(wanted.stdin), "file to be typed"), "rb") as typed:
+            yield Typed(typed.fileno())
+    else:
+        yield None
+
+
+@dataclass
+class Watch:
+    """Looks at a console as it comes: shows it, and says when the guest may be stopped."""
+
+    wanted: Wanted
+    rig: Rig
+    joined: Terminal | None
+    missing: list[re.Pattern[str]] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+    """Lines that must not be there."""
+    hidden: int = 0
+
+    def __post_init__(self) -> None:
+        self.missing = list(self.wanted.expect)
+
+    def line(self, line: str) -> bool:
+        if self.rig.own_lines.match(line) and not self.wanted.all_lines:
+            self.hidden += 1
+        elif not isinstance(self.joined, Joined):
+            with above():
+                print(line, flush=True)
+        self.found += [
+            f"--fail {each.pattern!r} is there: {line}" for each in self.wanted.fail if each.search(line)
+        ]
+        self.missing = [each for each in self.missing if not each.search(line)]
+        left = isinstance(self.joined, Joined) and self.joined.left
+        return left or bool(self.found) or bool(self.wanted.expect and not self.missing)
+
+    def failures(self, outcome: Outcome) -> list[str]:
+        """Why this kernel has not passed. What is expected decides alone where it is said; else the machine
+        has to have ended as a passing kernel ends it, with no test of a KTAP report failed."""
+        if self.found:
+            return self.found[:1]
+        if self.wanted.expect:
+            return [*(f"--expect {each.pattern!r} is not there" for each in self.missing),
+                    *([outcome.end] if self.missing else [])]  # fmt: skip
+        reported = "KTAP version" in outcome.console
+        failed = ktap.parse(outcome.console).failures() if reported else []
+        return [*failed, *([] if outcome.clean else [outcome.end])]
+
+
+def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
+    """Run kernels one after the other in one configuration, consoles on standard output; 0 if all passed."""
+    rigs = discover(progress)
+    chosen = choose(rigs, [name])
+    if len(chosen) != 1:
+        raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
+    kernels = [file(kernel, "kernel") for kernel in kernels]
+    ((backend, configuration),) = chosen
+    rig = rigs[backend]
+    rig.prepare()
+    if wanted.rom and not rig.option_roms:
+        raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
+    for limited in dict.fromkeys(options_for(configuration, kernel)[1] for kernel in kernels):
+        if limited:
+            progress(f"{name} is limited here: only kernels without page tables run, because {limited}")
+    failed = 0
+    with rig.steady_session(LOGS) as session:
+        for kernel in kernels:
+            several = len(kernels) > 1
+            if several:
+                progress(f"{name}: {kernel.name}")
+            log = f"{configuration.name}-{kernel.stem}" if several else configuration.name
+            with terminal(wanted) as joined:
+                watch = Watch(wanted, rig, joined)
+                guest = Guest(
+                    kernel, log, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
+                    options_for(configuration, kernel)[0], terminal=joined, modules=wanted.modules,
+                    option_rom=wanted.rom,
+                )  # fmt: skip
+                outcome = session.run(guest, watch.line)
+            write_if_changed(LOGS / f"{log}.guest.log", outcome.console + "\n")
+            failures = watch.failures(outcome)
+            if failures:
+                failed += 1
+                show_failure(outcome, failures, tail=bool(watch.hidden))
+            elif several:
+                progress(f"{name}: {kernel.name} passed in {outcome.seconds:.1f} s")
+    if len(kernels) > 1:
+        progress(f"{name}: {len(kernels) - failed} of {len(kernels)} kernels passed")
+    return 1 if failed else 0

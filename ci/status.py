@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""What a long command is doing, for whoever waits.
+
+At a terminal the last line of the screen says it, with the seconds so far; lines of progress go above it.
+Where there is no terminal nothing is drawn: then each step's beginning and end are lines of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from . import util
+from .util import progress
+
+TICK_SECONDS = 0.5
+_PLAN = re.compile(r"1\.\.(\d+)$")
+
+
+class Step:
+    """One thing that takes a while: `name: doing, N s`."""
+
+    def __init__(self, name: str, doing: str) -> None:
+        self.name = name
+        self.doing = doing
+        self.started = time.monotonic()
+
+    def text(self) -> str:
+        return f"{self.name}: {self.doing}, {time.monotonic() - self.started:.0f} s"
+
+
+class Checks(Step):
+    """A kernel that reports checks: how many it has done."""
+
+    planned = passed = failed = 0
+
+    def line(self, line: str) -> None:
+        """Takes a line of the kernel's console."""
+        if plan := _PLAN.match(line):
+            self.planned = int(plan[1])
+        elif line.startswith("ok "):
+            self.passed += 1
+        elif line.startswith("not ok "):
+            self.failed += 1
+        if self.planned:
+            failed = f", {self.failed} failed" if self.failed else ""
+            self.doing = f"{self.passed + self.failed} of {self.planned} checks{failed}"
+
+
+def at_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+@contextlib.contextmanager
+def shown(step: Step) -> Iterator[None]:
+    """Keep a step's line on the screen while it is done."""
+    if not at_terminal():
+        progress(f"{step.name}: {step.doing}")
+        yield
+        return
+    ended = threading.Event()
+
+    def draw() -> None:
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write(f"\r\x1b[K{step.text()[:width]}")
+        sys.stderr.flush()
+
+    def erase() -> None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+    def tick() -> None:
+        while not ended.wait(TICK_SECONDS):
+            with util.SCREEN:
+                if not ended.is_set():
+                    draw()
+
+    ticking = threading.Thread(target=tick, daemon=True)
+    with util.SCREEN:
+        util.around.append((erase, draw))
+        draw()
+    ticking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        with util.SCREEN:
+            util.around.pop()
+            erase()
+        ticking.join()

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""How the figure and the benchmarks show hypercalls beside their goals."""
+
+from __future__ import annotations
+
+import pytest
+
+from ci.bench import Results, hypercalls
+from ci.figure import beside_goal
+
+
+@pytest.mark.parametrize(
+    ("made", "goal", "text"),
+    [
+        (0.0, 0, "0 (goal 0)"),
+        (5.0, 8, "5 (goal 8)"),
+        (2.0625, 1, "2.06 (MISSES its goal of 1)"),
+        (1.5, None, "1.5"),
+    ],
+)
+def test_beside_goal(made: float, goal: int | None, text: str) -> None:
+    assert beside_goal(made, goal) == text
+
+
+def test_benchmarks_table() -> None:
+    def row(configuration: str, made: int, goal: int | None) -> dict[str, object]:
+        workload = {"rounds": 4, "ticks": 8, "per_round": 2.0, "hypercalls": made, "goal": goal}
+        return {"configuration": configuration, "binding": "static", "workloads": {"timer_tick": workload}}
+
+    results = Results(workloads=[row("pc", 0, None), row("pv", 4, 1), row("other", 9, 1)])
+    assert list(hypercalls(results)) == [
+        "\nhypercalls per round of a workload",
+        "             pv static                 other static",
+        "timer_tick  1 (goal 1)  2.25 (MISSES its goal of 1)",
+    ]
+    assert list(hypercalls(Results(workloads=[row("pc", 0, None)]))) == []

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Options of compilers that kernels' authors use, in each way to use the SDK: what is built says on a PC that
+it is right (options.c). The library is compiled with the same options where a project has its sources."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ci.lint import tracked
+from ci.util import BUILD, ROOT
+
+from .test_consumers import MESON, project, says_hello  # noqa: F401
+
+KERNEL = Path(__file__).with_name("options.c")
+REGPARM = "-mregparm=3"
+ALL = ["-O0", "-Os", "-O3", "-O2 -flto", f"-O2 {REGPARM}", "-O2 -fstack-protector-strong", "-Og -fPIE"]
+FEW = [f"-O0 -fstack-protector-strong {REGPARM}", "-Os -flto"]
+
+
+def is_right(kernel: Path) -> None:
+    """Nothing of a C library or libgcc is missing, no register of SSE or the x87 is used, and it says so."""
+    command = [
+        "qemu-system-i386",
+        "-machine",
+        "pc,vmport=off",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-no-reboot",
+        "-kernel",
+        kernel,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.splitlines()[-1] == "wrong: nothing", done.stdout + done.stderr
+    text = subprocess.run(["objdump", "-d", kernel], capture_output=True, text=True, check=True).stdout
+    assert len(text.splitlines()) > 500
+    assert not re.search(r"%(xmm|ymm|mm[0-7]|st\b)", text)
+
+
+def compiled(folder: Path, command: str, **environment: str) -> None:
+    done = subprocess.run(
+        ["bash", "-ec", command],
+        cwd=folder,
+        env={**os.environ, **environment},
+        text=True,
+        timeout=400,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("options", [*ALL, "-Oz"])
+def test_make(installed: Path, tmp_path: Path, compiler: str, options: str) -> None:
+    if options == "-Oz" and compiler == "gcc":
+        options = "-Os"
+    shutil.copy(ROOT / "examples/consumers/make/Makefile", tmp_path)
+    kernel = f"KERNEL={KERNEL}"
+    linker = "-fuse-ld=lld" if compiler == "clang" and "-flto" in options else ""
+    if REGPARM in options:
+        # Not what compilers call: those functions are the library's, by its convention (docs/packaging.md).
+        kernel = f"KERNEL={ROOT}/examples/hello/hello.c"
+    command = f"make CC={compiler} CFLAGS='{options}' LDFLAGS={linker} {kernel}"
+    compiled(tmp_path, command, PKG_CONFIG_LIBDIR=str(installed / "share/pkgconfig"))
+    if REGPARM in options:
+        says_hello(tmp_path, "native")
+    else:
+        is_right(tmp_path / "kernel-native.elf")
+
+
+@pytest.mark.parametrize("options", ["-O0 -fstack-protector-strong", "-Os -flto"])
+def test_cmake(project: Path, installed: Path, options: str) -> None:  # noqa: F811
+    compiled(
+        project,
+        f"cmake -B build --toolchain i386.cmake -DCMAKE_PREFIX_PATH='{installed}' -DKERNEL={KERNEL} "
+        f"-DCMAKE_C_FLAGS='{options}' && cmake --build build",
+    )
+    is_right(project / "build/kernel-native.elf")
+
+
+@pytest.mark.parametrize(
+    "options", ["-Dc_args=-fstack-protector-strong -Dbuildtype=debug -Db_pie=true", "-Db_lto=true"]
+)
+def test_meson(project: Path, installed: Path, options: str) -> None:  # noqa: F811
+    compiled(
+        project,
+        f"{' '.join(MESON)} -Dkernel={KERNEL} {options} && ninja -C build",
+        PKG_CONFIG_LIBDIR=str(installed / "share/pkgconfig"),
+    )
+    is_right(project / "build/kernel-native.elf")
+
+
+@pytest.mark.parametrize(
+    ("cross", "options"),
+    [
+        ("gcc", "-Db_lto=true -Db_pie=true"),
+        ("clang", "-Db_lto=true"),
+        ("clang", "-Dc_args=-Oz -Db_pie=true"),
+        ("gcc", f"-Dc_args='{FEW[0]}'"),
+    ],
+)
+def test_libraries(tmp_path: Path, cross: str, options: str) -> None:
+    """The tree's own build with such options: every library, every image, and a kernel of each."""
+    compiled(
+        ROOT,
+        f"meson setup --cross-file cross/i386-{cross}.ini {tmp_path}/build {options} -Ddocs=disabled "
+        f"-Dbackends=native && ninja -C {tmp_path}/build "
+        "examples/hello/hello-native.elf examples/hello/hello-any.elf",
+    )
+    for library in ("native", "any"):
+        command = [
+            "qemu-system-i386",
+            "-machine",
+            "pc,vmport=off",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-no-reboot",
+            "-kernel",
+            tmp_path / f"build/examples/hello/hello-{library}.elf",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert "linked with the library for native" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_vendored(tmp_path: Path, compiler: str) -> None:
+    """The library's sources are compiled with the kernel's options, those of the convention too."""
+    shutil.copy(ROOT / "examples/consumers/vendored/Makefile", tmp_path)
+    subprocess.run([ROOT / "vmi", "vendor", tmp_path / "vmi", "native"], check=True, capture_output=True)
+    options = {
+        "gcc": f"-Os -flto {REGPARM} -fstack-protector-strong",
+        "clang": f"-Oz {REGPARM} -fstack-protector-strong",
+    }
+    compiled(tmp_path, f"make -j2 CC={compiler} AR=gcc-ar KERNEL={KERNEL} CFLAGS='{options[compiler]}'")
+    is_right(tmp_path / "kernel-native.elf")
+
+
+def test_a_space_in_the_prefix(installed: Path, tmp_path: Path) -> None:
+    """By pkg-config with make, by Meson and by CMake."""
+    prefix = tmp_path / "of my own" / "vmi sdk"
+    shutil.copytree(installed, prefix)
+    environment = {"PKG_CONFIG_LIBDIR": str(prefix / "share/pkgconfig")}
+    for path in tracked():
+        if path.startswith("examples/consumers/"):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, tmp_path / path)
+    consumers = tmp_path / "examples/consumers"
+    compiled(consumers / "make", f"make KERNEL={KERNEL}", **environment)
+    is_right(consumers / "make/kernel-native.elf")
+    command = f"{' '.join(MESON)} -Dkernel={KERNEL} && ninja -C build"
+    compiled(consumers / "meson", command, **environment)
+    is_right(consumers / "meson/build/kernel-native.elf")
+    command = f"cmake -B build --toolchain i386.cmake '-DCMAKE_PREFIX_PATH={prefix}' -DKERNEL={KERNEL}"
+    compiled(consumers / "cmake", f"{command} && cmake --build build")
+    is_right(consumers / "cmake/build/kernel-native.elf")
+
+
+def test_calls_are_references_that_compilers_see(tmp_path: Path) -> None:
+    """In an object for link-time optimization a call is a symbol: else an archive's member is not taken, or
+    its function dropped."""
+    for compiler, lister in (("gcc", "gcc-nm"), ("clang", "llvm-nm")):
+        compiled(
+            tmp_path,
+            f"{compiler} -m32 -ffreestanding -fno-pic -O2 -flto -I{BUILD}/include -DVMI_COUNT_CALLS "
+            f"-c {ROOT}/examples/hello/hello.c -o hello.o && {lister} --undefined-only hello.o > symbols",
+        )
+        symbols = (tmp_path / "symbols").read_text()
+        for name in ("vmi_console_write", "vmi_shutdown_reason", "vmi_call_count"):
+            assert re.search(rf"\b{name}\b", symbols), f"{compiler}: {symbols}"
+
+
+def test_nothing_of_libgcc_is_needed(tmp_path: Path) -> None:
+    """What clang -Oz calls in a library is in the library."""
+    source = (
+        "typedef unsigned long long u; u left(u a, int b) { return a << b; } "
+        "u right(u a, int b) { return a >> b; } "
+        "long long sign(long long a, int b) { return a >> b; }"
+    )
+    (tmp_path / "shifts.c").write_text(source)
+    compiled(tmp_path, "clang -m32 -Oz -fno-pic -c shifts.c && llvm-nm --undefined-only shifts.o > symbols")
+    names = set((tmp_path / "symbols").read_text().split()) - {"U"}
+    assert names == {"__ashldi3", "__lshrdi3", "__ashrdi3"}
+    defined = subprocess.run(
+        ["nm", "--defined-only", BUILD / "backends/libvmi-native.a"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert all(re.search(rf" W {name}$", defined, re.MULTILINE) for name in names)
