@@ -43,9 +43,12 @@ static uint32_t failed_line;
             failed_line = __LINE__;                                                                \
     } while (0)
 
+/* HYPERCALL: of a library's hypercalls, where a check defines them in the hypervisor's stead. */
 #ifdef __x86_64__
+#define HYPERCALL
 #define CALL_DESTROYS "r8", "r9", "r10", "r11", "memory"
 #else
+#define HYPERCALL     __attribute__((regparm(0)))
 #define CALL_DESTROYS "memory"
 #endif
 

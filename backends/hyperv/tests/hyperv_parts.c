@@ -93,7 +93,7 @@ static int32_t flush_by(uint64_t input)
     return HYPERV__STATUS_SUCCESS;
 }
 
-intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high, uint64_t input,
+HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high, uint64_t input,
                                                   uint64_t output)
 {
     (void)input_high;
@@ -101,7 +101,7 @@ intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high, 
     return flush_by(input);
 }
 
-intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high, uint64_t input,
+HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high, uint64_t input,
                                                  uint64_t output)
 {
     (void)input_high;
@@ -109,7 +109,7 @@ intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high, u
     return flush_by(input);
 }
 
-intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high,
+HYPERCALL intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high,
                                                                                 uint64_t spins)
 {
     (void)input_high;
@@ -117,7 +117,7 @@ intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high,
     return HYPERV__STATUS_SUCCESS;
 }
 
-intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t input_high, uint64_t vector,
+HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t input_high, uint64_t vector,
                                                  uint64_t processors)
 {
     (void)input_high;

@@ -76,7 +76,7 @@ VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t
 }
 
 /* As Linux's kvm_pv_send_ipi (arch/x86/kvm/lapic.c): two words of the guest's width. */
-intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mask_high, uint32_t base,
+HYPERCALL intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mask_high, uint32_t base,
                                      uint32_t command)
 {
     const uintptr_t masks[2] = {mask_low, mask_high};
@@ -91,21 +91,21 @@ intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mask_high, ui
     return 1;
 }
 
-intptr_t vmi__kvm_hypercall_map_gpa_range(uintptr_t address, uintptr_t pages, uint32_t attributes)
+HYPERCALL intptr_t vmi__kvm_hypercall_map_gpa_range(uintptr_t address, uintptr_t pages, uint32_t attributes)
 {
     (void)attributes;
     mapped = pages == 1 ? address : 0;
     return 0;
 }
 
-intptr_t vmi__kvm_hypercall_kick_cpu(uint32_t flags, uint32_t apic_id)
+HYPERCALL intptr_t vmi__kvm_hypercall_kick_cpu(uint32_t flags, uint32_t apic_id)
 {
     (void)flags;
     (void)apic_id;
     return 0;
 }
 
-intptr_t vmi__kvm_hypercall_sched_yield(uint32_t apic_id)
+HYPERCALL intptr_t vmi__kvm_hypercall_sched_yield(uint32_t apic_id)
 {
     (void)apic_id;
     return 0;
