@@ -40,8 +40,8 @@ static bool ask_steal_clock(uint32_t number)
     uint64_t address = vmi__physical(&cpus[number].time);
 
     cpus[number].asked = true;
-    cpus[number].counted = (uint32_t)vmi__vmware_hypercall_steal_clock(
-                               0, (uint32_t)(address >> 32), (uint32_t)address) ==
+    cpus[number].counted = (uint32_t)vmi__vmware_hypercall_steal_clock(0, (uint32_t)(address >> 32),
+                                                                       (uint32_t)address) ==
                            VMWARE__STEAL_CLOCK_ENABLED;
     return cpus[number].counted;
 }

@@ -396,7 +396,10 @@ class BackendRules:
         if isinstance(entry, Map) and "each" in entry:
             if set(entry) != {"each"}:
                 self._problems.add(
-                    place, f"call '{call.name}' has `each` and more", "expected one of them", "remove the others"
+                    place,
+                    f"call '{call.name}' has `each` and more",
+                    "expected one of them",
+                    "remove the others",
                 )
                 return None
             chosen = self._chosen(entry["each"], call)

@@ -214,20 +214,19 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
 
 def _load(sources: dict[str, str], target: Hypercall) -> list[str]:
     """Moves `destination: source` of a hypercall's arguments. Callers leave anything in the upper halves of
-    narrower ones (System V ABI AMD64, 3.2.3); the hypervisor gets them extended, as it reads whole registers."""
+    narrower ones (System V ABI AMD64, 3.2.3); the hypervisor, which reads whole registers, gets them extended."""
     lines = moves(sources)
     for argument in target.arguments:
         register = argument.registers[0]
         if argument.type.bits > 32 or register not in sources:
             continue
-        low = _LOW[register]
-        extend = "movslq" if argument.type.c.startswith("int") else "mov"
-        to = register if extend == "movslq" else low
-        last = next((i for i, line in enumerate(lines) if line == f"mov %{sources[register]}, %{register}"), None)
-        if last is None:
-            lines.append(f"{extend} %{low}, %{to}")
-        else:
-            lines[last] = f"{extend} %{_LOW[sources[register]]}, %{to}"
+        signed = argument.type.c.startswith("int")
+        extend, to = ("movslq", register) if signed else ("mov", _LOW[register])
+        move = f"mov %{sources[register]}, %{register}"
+        if move in lines:
+            lines[lines.index(move)] = f"{extend} %{_LOW[sources[register]]}, %{to}"
+        else:  # it is there already, or by an exchange
+            lines.append(f"{extend} %{_LOW[register]}, %{to}")
     return lines
 
 
@@ -240,7 +239,8 @@ def hypercall_stub(target: Hypercall, table: HypercallTable) -> list[str]:
     saved = [register for register in _CALLEE_SAVED if register in touched]
     lines = [f"push %{register}" for register in saved]
     lines += _load(dict(zip(loaded, given, strict=False)), target)
-    lines += [f"mov ${target.number}, %{_LOW[abi.number]}", f"lock incl {target.counter}(%rip)", table.transfer]
+    lines += [f"mov ${target.number}, %{_LOW[abi.number]}"]
+    lines += [f"lock incl {target.counter}(%rip)", table.transfer]
     lines += [f"mov %{abi.result}, %rax"] if abi.result != "rax" else []
     lines += [f"pop %{register}" for register in reversed(saved)]
     return [*lines, "ret"]

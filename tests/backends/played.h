@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where a check that goes through many seeds begins; other runs may have others (tests/seeds.py). */
+/* Where a check that goes through many seeds begins; other runs may have others (tests/seeds.py).
+ */
 #ifndef FIRST_SEED
 #define FIRST_SEED 1u
 #endif

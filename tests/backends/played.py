@@ -2,7 +2,8 @@
 """Checks of a library's C that run as a process, against a machine that the same file plays.
 
 Such a file is C of its own without a C library, so that no 32-bit one has to be installed. It can be run as
-code of either architecture. played.h has what they share: a row `CHECK(name),` for each check, of which it prints `ok NAME` or `not ok NAME: line N`.
+code of either architecture. played.h has what they share: a row `CHECK(name),` for each check, of which it
+prints `ok NAME` or `not ok NAME: line N`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
 call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files. TEXT
-chooses the mutations whose names contain it; without a NAME every backend that has a list is broken. Each mutation is
-built in a copy of the tree and booted in the backend's rig. It is caught by
+chooses the mutations whose names contain it; without a NAME every backend that has a list is broken. Each
+mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
 
 1. the conformance kernel, if that reports it, dies, hangs or ends otherwise than it was to, if its console
    data or its other ends are wrong, or if the rig knows better (`Rig.findings`);

@@ -93,32 +93,33 @@ static int32_t flush_by(uint64_t input)
     return HYPERV__STATUS_SUCCESS;
 }
 
-HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high, uint64_t input,
-                                                  uint64_t output)
+HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high,
+                                                                     uint64_t input,
+                                                                     uint64_t output)
 {
     (void)input_high;
     (void)output;
     return flush_by(input);
 }
 
-HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high, uint64_t input,
-                                                 uint64_t output)
+HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high,
+                                                                    uint64_t input, uint64_t output)
 {
     (void)input_high;
     (void)output;
     return flush_by(input);
 }
 
-HYPERCALL intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high,
-                                                                                uint64_t spins)
+HYPERCALL intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high, uint64_t spins)
 {
     (void)input_high;
     (void)spins;
     return HYPERV__STATUS_SUCCESS;
 }
 
-HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t input_high, uint64_t vector,
-                                                 uint64_t processors)
+HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t input_high,
+                                                                    uint64_t vector,
+                                                                    uint64_t processors)
 {
     (void)input_high;
     (void)vector;

@@ -29,14 +29,16 @@ __asm__(".globl vmi__hyperv_hypercall_page\n"
 #define REPEATS 5ull
 
 /* With a whole register, whatever the prototype's width: callers leave anything above that. */
-extern int64_t flush_list(uint64_t input_high, uint64_t input, uint64_t output) __asm__(
-    "vmi__hyperv_hypercall_flush_virtual_address_list");
+extern int64_t
+flush_list(uint64_t input_high, uint64_t input,
+           uint64_t output) __asm__("vmi__hyperv_hypercall_flush_virtual_address_list");
 
 static void the_input_value_is_one_register(void)
 {
     uint32_t before = vmi__hyperv_hypercall_flush_virtual_address_list_count;
 
-    EXPECT(flush_list(0xd1d1d1d100000000 | REPEATS, 0x123456789000, 0xfedcba9876543210) == 0x500000002);
+    EXPECT(flush_list(0xd1d1d1d100000000 | REPEATS, 0x123456789000, 0xfedcba9876543210) ==
+           0x500000002);
     EXPECT(control == (REPEATS << 32 | 3));
     EXPECT(input == 0x123456789000 && output == 0xfedcba9876543210);
     EXPECT(vmi__hyperv_hypercall_flush_virtual_address_list_count == before + 1);

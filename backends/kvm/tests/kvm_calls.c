@@ -19,9 +19,9 @@
 
 #include "backends/played.h"
 
-#define CPUS    8
-#define VECTOR  0x41
-#define WORD    (8 * (uint32_t)sizeof(uintptr_t))
+#define CPUS     8
+#define VECTOR   0x41
+#define WORD     (8 * (uint32_t)sizeof(uintptr_t))
 #define APIC_MAX 256
 
 /* ---- what is below and beside ---------------------------------------------------------------- */
@@ -76,8 +76,8 @@ VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t
 }
 
 /* As Linux's kvm_pv_send_ipi (arch/x86/kvm/lapic.c): two words of the guest's width. */
-HYPERCALL intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mask_high, uint32_t base,
-                                     uint32_t command)
+HYPERCALL intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mask_high,
+                                               uint32_t base, uint32_t command)
 {
     const uintptr_t masks[2] = {mask_low, mask_high};
 
@@ -91,7 +91,8 @@ HYPERCALL intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mas
     return 1;
 }
 
-HYPERCALL intptr_t vmi__kvm_hypercall_map_gpa_range(uintptr_t address, uintptr_t pages, uint32_t attributes)
+HYPERCALL intptr_t vmi__kvm_hypercall_map_gpa_range(uintptr_t address, uintptr_t pages,
+                                                    uint32_t attributes)
 {
     (void)attributes;
     mapped = pages == 1 ? address : 0;
@@ -171,7 +172,8 @@ static void what_is_refused_goes_natively(void)
     EXPECT(hypercalls == 2);
 }
 
-/* A page is told of by its whole address; what the hypercall or a reference cannot say is refused. */
+/* A page is told of by its whole address; what the hypercall or a reference cannot say is refused.
+ */
 static void a_page_has_its_whole_address(void)
 {
     const uintptr_t last = UINTPTR_MAX >> 12 < INT32_MAX ? UINTPTR_MAX >> 12 : INT32_MAX;

@@ -7,7 +7,7 @@
 
 #include "backends/played.h"
 
-/* kvm_transfer.h: registers at the transfer, and what it returns. */
+/* kvm_transfer.inc: registers at the transfer, and what it returns. */
 uint64_t at_transfer[5];
 uint64_t returned;
 
@@ -37,12 +37,10 @@ static void words_go_whole(void)
     uint32_t before = vmi__kvm_hypercall_send_ipi_count;
 
     returned = 0xfedcba9876543210;
-    EXPECT(send_ipi(1ull << 63, DIRT | 2, DIRT | 3, DIRT | 4) ==
-           (int64_t)returned);
+    EXPECT(send_ipi(1ull << 63, DIRT | 2, DIRT | 3, DIRT | 4) == (int64_t)returned);
     EXPECT(entered(10, 1ull << 63, DIRT | 2, 3, 4));
     EXPECT(vmi__kvm_hypercall_send_ipi_count == before + 1);
-    EXPECT(map_gpa_range(DIRT | 0x1000, DIRT | 1, DIRT | 16, 0) ==
-           (int64_t)returned);
+    EXPECT(map_gpa_range(DIRT | 0x1000, DIRT | 1, DIRT | 16, 0) == (int64_t)returned);
     EXPECT(at_transfer[0] == 12 && at_transfer[1] == (DIRT | 0x1000) &&
            at_transfer[2] == (DIRT | 1) && at_transfer[3] == 16);
 }

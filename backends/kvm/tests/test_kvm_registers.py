@@ -15,7 +15,7 @@ SOURCE = Path(__file__).with_name("kvm_registers.c")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    override = f'-DVMI_TRANSFER_OVERRIDE="{SOURCE.with_name("kvm_transfer.h")}"'
+    override = f'-DVMI_TRANSFER_OVERRIDE="{SOURCE.with_name("kvm_transfer.inc")}"'
     stubs = str(tree("x86_64") / "generated/kvm/hypercalls.S")
     folder = tmp_path_factory.mktemp("registers")
     return played.results(SOURCE, folder, override, stubs, arch="x86_64")
