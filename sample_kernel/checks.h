@@ -5,10 +5,10 @@
 
 #include <vmi/vmi.h>
 
+#include "checks_arch.h"
 #include "ktap.h"
 
-extern const struct check checks_boot[], checks_descriptors[], checks_segments[], checks_processor[],
-    checks_traps[],
+extern const struct check checks_boot[], checks_descriptors[], checks_processor[], checks_traps[],
     checks_interrupts[], checks_clocks[], checks_time[], checks_paging[], checks_threads[],
     checks_processes[], checks_cpus[], checks_devices[];
 

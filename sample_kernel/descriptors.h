@@ -43,6 +43,11 @@ struct descriptor descriptor_gate(uintptr_t address, uint32_t dpl);
 uint64_t descriptor_data(uintptr_t base, uint32_t limit);
 /* The per-CPU area of a CPU, which its GS base names. */
 uintptr_t descriptors_area(uint32_t cpu);
+/* Where a CPU's stack for a vector begins, IST_SIZE bytes; 0 for vectors without one. */
+uintptr_t descriptors_stack_of(uint32_t cpu, uint32_t vector);
+#define IST_SIZE 4096
+/* entry.S: what SetSyscallEntry is told. */
+extern const char syscall_entry[];
 /* Turns on what protects the kernel on this CPU. */
 void descriptors_features(void);
 #else

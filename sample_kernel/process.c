@@ -30,7 +30,7 @@ static void enter_user(void *argument)
     const struct trap_frame *initial = argument;
     struct trap_frame frame = *initial; /* on this stack: the way out pops it */
 
-    process_leave_kernel();
+    process_leave_kernel(&frame);
     vmi_disable_interrupts();
     trap_return(&frame);
 }
@@ -79,18 +79,29 @@ static uint32_t publish(struct process *process)
     return id;
 }
 
-struct process *process_start(const struct program *program)
+struct process *process_create(const struct program *program, uintptr_t argument)
 {
-    const struct trap_frame initial = {
+    struct trap_frame initial = {
         .ip = USER_TEXT,
         .cs = user_cs(),
         .flags = EFLAGS_FIXED | EFLAGS_IF,
         .sp = USER_STACK_TOP,
         .ss = user_ss(),
     };
-    struct process *process = create(program, &initial);
+    frame_argument(&initial, argument);
+    return create(program, &initial);
+}
+
+void process_run(struct process *process)
+{
+    publish(process);
+}
+
+struct process *process_start(const struct program *program)
+{
+    struct process *process = process_create(program, 0);
     if (process != NULL)
-        publish(process);
+        process_run(process);
     return process;
 }
 
@@ -104,6 +115,7 @@ int32_t process_fork(const struct trap_frame *frame)
     if (child == NULL)
         return VMI_ENOMEM;
     child->parent = parent;
+    child->thread->fs_base = parent->thread->fs_base;
     if (!usermem_fork(parent, child)) {
         child->kill = 1; /* it ends before its first instruction, and is reaped with its parent */
         publish(child);
@@ -188,8 +200,13 @@ void process_kill(struct process *process)
     process->kill = 1;
 }
 
-void process_leave_kernel(void)
+void process_leave_kernel(struct trap_frame *frame)
 {
     if (thread_current()->process->kill)
         finish(PROCESS_KILLED);
+    if (!frame_returns(frame)) {
+        frame->vector = TRAP_PROTECTION;
+        frame->error = 0;
+        process_fault(frame, frame->ip);
+    }
 }

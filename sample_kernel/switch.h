@@ -24,4 +24,13 @@ void run_on_stack(void (*function)(void), void *top) FROM_ASSEMBLY __attribute__
 uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, void *),
                              thread_function *function, void *argument);
 
+/*
+ * At a switch to the thread of a process, interrupts masked: segment registers and their bases are
+ * this process's, whatever the one before has put there.
+ */
+void switch_segments(const struct thread *next);
+
+/* The base of FS that the running process asks for: 0, or an error of vmi/constants.h. */
+int32_t switch_fs_base(uintptr_t base);
+
 #endif

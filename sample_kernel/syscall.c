@@ -5,6 +5,7 @@
 #include "layout.h"
 #include "print.h"
 #include "process.h"
+#include "switch.h"
 #include "syscall.h"
 #include "threads.h"
 #include "traps.h"
@@ -53,10 +54,15 @@ static int32_t call_ticks(const struct trap_frame *frame)
     return (int32_t)(vmi_rdtsc() & SYSCALL_TICKS_MASK);
 }
 
+static int32_t call_fs_base(const struct trap_frame *frame)
+{
+    return switch_fs_base(frame_first(frame));
+}
+
 static system_call *const calls[SYSCALL_COUNT] = {
     [SYSCALL_EXIT] = call_exit,   [SYSCALL_WRITE] = call_write,  [SYSCALL_GETPID] = call_getpid,
     [SYSCALL_YIELD] = call_yield, [SYSCALL_FORK] = process_fork, [SYSCALL_WAIT] = call_wait,
-    [SYSCALL_TICKS] = call_ticks,
+    [SYSCALL_TICKS] = call_ticks, [SYSCALL_FS_BASE] = call_fs_base,
 };
 
 static void dispatch(struct trap_frame *frame)

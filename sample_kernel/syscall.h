@@ -14,7 +14,8 @@
 #define SYSCALL_FORK   4 /* 0 in the child */
 #define SYSCALL_WAIT   5 /* number of a child: its status */
 #define SYSCALL_TICKS  6 /* the time-stamp counter's low bits */
-#define SYSCALL_COUNT  7
+#define SYSCALL_FS_BASE 7 /* x86-64: address, the new base of FS */
+#define SYSCALL_COUNT  8
 
 /* The bits that SYSCALL_TICKS returns: a result is positive. */
 #define SYSCALL_TICKS_MASK 0x7fffffff

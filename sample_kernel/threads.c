@@ -94,6 +94,8 @@ static bool schedule(void)
         cpus[cpu].aspace = next->aspace;
         aspace_load(next->aspace);
     }
+    if (next->process != NULL)
+        switch_segments(next);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     switch_context(&previous->sp, &next->sp);
     return true;

@@ -42,6 +42,7 @@ struct thread {
     struct process *process; /* null for a kernel thread */
     struct attempt *attempt;
     struct fpu_state fpu;
+    uintptr_t fs_base; /* x86-64: the process's */
     uint32_t magic;
 };
 

@@ -88,7 +88,7 @@ void FROM_ASSEMBLY trap_dispatch(struct trap_frame *frame)
         trap_unhandled(frame, 0);
 
     if (trap_from_user(frame))
-        process_leave_kernel();
+        process_leave_kernel(frame);
 }
 
 void traps_init(void)

@@ -62,7 +62,8 @@ static bool fill(struct process *process, const struct region *region, uintptr_t
         memcpy(frame_address(pfn), program->image + offset, rest < PAGE_SIZE ? rest : PAGE_SIZE);
     }
     pte_write(&process->aspace, entry, page,
-              pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0)));
+              pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0) |
+                                 (region->text ? 0 : pte_no_execute)));
     return true;
 }
 
@@ -91,7 +92,7 @@ static bool copy_on_write(struct process *process, uintptr_t page, uint64_t *ent
         memcpy(frame_address(own), frame_address(shared), PAGE_SIZE);
         __atomic_add_fetch(&copied_pages, 1, __ATOMIC_RELAXED);
     }
-    pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE));
+    pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE | pte_no_execute));
     vmi_inval_page(page);
     if (own != shared)
         frame_release(shared);
@@ -123,8 +124,9 @@ struct fork {
 static void share(uintptr_t page, uint64_t *entry, void *context)
 {
     struct fork *fork = context;
-    uint32_t pfn = pte_frame(pte_read(entry));
-    uint64_t value = pte_value(pfn, USER_PAGE);
+    uint64_t whole = pte_read(entry);
+    uint32_t pfn = pte_frame(whole);
+    uint64_t value = pte_value(pfn, USER_PAGE | (whole & PTE_NO_EXECUTE));
     uint64_t *copy = fork->failed ? NULL : aspace_entry(&fork->child->aspace, page, true);
 
     if (copy == NULL) {

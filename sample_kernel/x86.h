@@ -29,7 +29,9 @@
 
 /* EFLAGS; bit 1 always reads 1. */
 #define EFLAGS_FIXED 0x00000002
+#define EFLAGS_TF    0x00000100
 #define EFLAGS_IF    0x00000200
+#define EFLAGS_RF    0x00010000
 
 /* Entries of page tables. An i386 root entry takes PTE_PRESENT only. */
 #define PTE_PRESENT  0x001
@@ -60,11 +62,13 @@
 #define TRAP_COUNT              256
 
 /* Error code of a page fault. */
+#define FAULT_FETCH   0x10 /* with PTE_NO_EXECUTE or CR4_SMEP in use */
 #define FAULT_PRESENT 0x1
 #define FAULT_WRITE   0x2
 #define FAULT_USER    0x4
 
-/* Debug register 7: local enable of breakpoint 0, which waits for writes of 4 bytes. */
+/* Debug register 7: local enable of breakpoint 0, which waits for an instruction if all else is 0. */
+/* The same: local enable of breakpoint 0, which waits for writes of 4 bytes. */
 #define DR7_LOCAL0   0x00000001
 #define DR7_WRITE0   0x00010000
 #define DR7_LENGTH40 0x000c0000

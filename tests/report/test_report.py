@@ -48,7 +48,8 @@ def test_skipped():
 
 
 def row(place: Place, outcome: object, report: ktap.Report) -> figure.Row:
-    return figure.Row(place.configuration, place.backend, "i386", place.rig.describe(), {}, outcome, report)  # type: ignore[arg-type]
+    on = place.rig.describe()
+    return figure.Row(place.configuration, place.backend, place.arch, on, {}, outcome, report)  # type: ignore[arg-type]
 
 
 def benchmarks() -> dict[str, object]:

@@ -24,7 +24,10 @@ from ..seeds import drawn
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SOURCES = ["loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "options.c", "protocols.c", "pvh.c", "string.c"]
+SOURCES = [
+    *("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "options.c", "protocols.c", "pvh.c"),
+    "string.c",
+]
 
 MULTIBOOT, PVH, MULTIBOOT2 = 1, 2, 4
 MULTIBOOT_MAGIC, MULTIBOOT2_MAGIC, PVH_MAGIC = 0x2BADB002, 0x36D76289, 0x336EC578
@@ -227,7 +230,7 @@ def multiboot2(
     entry: int = 24,
     end: bytes | None = None,
 ) -> Memory:
-    """A multiboot2 information; `tags` come first, `total` and `entry` (the size of the map's) may be lies."""
+    """A multiboot2 information; `tags` come first, `total` and `entry` (size of the map's) may be lies."""
     memory = Memory(protocol=MULTIBOOT2, magic=MULTIBOOT2_MAGIC, info=LONG_MAP)
     ranges = MAP_OF_A_PC if ranges is None else ranges
     entries = b"".join(struct.pack("<QQII", *each, 0) for each in ranges)

@@ -3,10 +3,17 @@
 
     .text
 
+/* FNINIT calls the registers empty and leaves in them what another thread has left. */
     .globl fpu_reset
 fpu_reset:
-    fninit
+    frstor empty
     ret
+
+    .section .rodata
+empty: /* as FNINIT makes it, Intel SDM vol. 1, 8.1.10 */
+    .long 0xffff037f, 0xffff0000, 0xffffffff, 0, 0, 0, 0xffff0000
+    .fill 80
+    .text
 
     .globl fpu_save
 fpu_save:

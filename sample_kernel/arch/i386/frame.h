@@ -57,6 +57,19 @@ static inline uintptr_t frame_second(const struct trap_frame *frame)
     return frame->ecx;
 }
 
+/* What a process begins with in the register of a first argument. */
+static inline void frame_argument(struct trap_frame *frame, uintptr_t value)
+{
+    frame->ebx = value;
+}
+
+/* Whether ring 3 can be entered by a frame: a wrong address faults there, not here. */
+static inline bool frame_returns(const struct trap_frame *frame)
+{
+    (void)frame;
+    return true;
+}
+
 static inline void frame_return(struct trap_frame *frame, int32_t result)
 {
     frame->eax = (uint32_t)result;

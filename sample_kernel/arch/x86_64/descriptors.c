@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "descriptors.h"
 
+#include <stddef.h>
+
 #include "panic.h"
 #include "string.h"
 #include "threads.h"
@@ -19,8 +21,7 @@ struct tss {
 _Static_assert(sizeof(struct tss) == 104, "Intel SDM vol. 3A, figure 7-11");
 
 /* Stacks of vectors that may come at any instruction, by the gate's IST number. */
-enum { IST_NMI = 1, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_STACKS = IST_MACHINE_CHECK };
-#define IST_SIZE 4096
+enum { IST_NMI = 1, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_DEBUG, IST_STACKS = IST_DEBUG };
 
 /*
  * Type and attributes, bits 40-55 of a descriptor. "Accessed" is set, so the processor never
@@ -42,6 +43,7 @@ enum { IST_NMI = 1, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_STACKS = IST_MACHIN
 /* The area that the kernel's GS base names begins with what belongs to the library. */
 struct area {
     uint8_t library[VMI_PERCPU_SIZE];
+    uint64_t kernel_stack;
 } __attribute__((aligned(16)));
 
 /* A page of its own: SetGDT may make it read-only. */
@@ -49,13 +51,13 @@ static uint64_t gdt[PAGE_SIZE / sizeof(uint64_t)] __attribute__((aligned(PAGE_SI
 static struct descriptor idt[TRAP_COUNT] __attribute__((aligned(PAGE_SIZE)));
 static struct tss tss[VMI_BOOT_INFO_MAX_CPUS];
 static struct area areas[VMI_BOOT_INFO_MAX_CPUS];
+_Static_assert(offsetof(struct area, kernel_stack) == AREA_KERNEL_STACK, "entry.S reads it");
 static uint8_t stacks[VMI_BOOT_INFO_MAX_CPUS][IST_STACKS][IST_SIZE] __attribute__((aligned(16)));
 
 static const struct vmi_boot_info *boot_info;
 
 /* entry.S */
 void segments_load(uint32_t cs, uint32_t ss);
-extern const char syscall_entry[];
 
 uint32_t kernel_cs(void)
 {
@@ -121,6 +123,7 @@ uint64_t descriptor_data(uintptr_t base, uint32_t limit)
 void descriptors_kernel_stack(uint32_t cpu, uintptr_t stack)
 {
     tss[cpu].rsp0 = stack;
+    areas[cpu].kernel_stack = stack;
     vmi_update_kernel_stack(stack);
 }
 
@@ -152,9 +155,18 @@ static uint32_t ist_of(uint32_t vector)
         return IST_DOUBLE_FAULT;
     case TRAP_MACHINE_CHECK:
         return IST_MACHINE_CHECK;
+    case TRAP_DEBUG:
+        return IST_DEBUG;
     default:
         return 0;
     }
+}
+
+uintptr_t descriptors_stack_of(uint32_t cpu, uint32_t vector)
+{
+    uint32_t ist = ist_of(vector);
+
+    return ist != 0 ? (uintptr_t)stacks[cpu][ist - 1] : 0;
 }
 
 void descriptors_init(const struct vmi_boot_info *boot)

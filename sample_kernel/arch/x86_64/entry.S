@@ -70,6 +70,8 @@ trap_entries:
     push $vector
     .if vector == TRAP_NMI || vector == TRAP_DOUBLE_FAULT || vector == TRAP_MACHINE_CHECK
     jmp trap_anywhere
+    .elseif vector == TRAP_DEBUG
+    jmp trap_debug
     .else
     jmp trap_common
     .endif
@@ -79,9 +81,10 @@ trap_entries:
 /* The frame is completed to a struct trap_frame. The handler gets it in rdi. */
 trap_common:
     testb $RPL_MASK, ENTRY_CS(%rsp)
-    jz 1f
+    jz trap_on_stack
     VMI_SWAP_GS
-1:  save
+trap_on_stack:
+    save
     cld
     mov %rsp, %rdi
     call trap_dispatch
@@ -94,6 +97,28 @@ trap_return:
     mov %rdi, %rsp
     restore
     VMI_IRET
+
+/*
+ * A debug exception may come at any instruction as well: a breakpoint at the first one of an entry,
+ * or one that MOV SS has held back over SYSCALL. From ring 3 it is like the others, on the thread's
+ * stack, to which the frame is copied: 7 words from the vector on. rax: where to.
+ */
+trap_debug:
+    testb $RPL_MASK, ENTRY_CS(%rsp)
+    jz trap_anywhere
+    VMI_SWAP_GS
+    push %rax
+    mov %gs:AREA_KERNEL_STACK, %rax
+    sub $56, %rax
+    .irp word, 6, 5, 4, 3, 2, 1, 0
+    push 8 + 8 * \word(%rsp)
+    pop 8 * \word(%rax)
+    .endr
+    push (%rsp)
+    pop -8(%rax)
+    lea -8(%rax), %rsp
+    pop %rax
+    jmp trap_on_stack
 
 /*
  * Exceptions that may come at any instruction, on stacks of their own: also in the kernel before

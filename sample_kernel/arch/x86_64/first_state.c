@@ -14,7 +14,7 @@ struct vmi_ap_state smp_first_state(uint32_t cpu, void (*code)(void), const void
         .cr0 = vmi_get_cr0(),
         .cr3 = aspace_cr3(&kernel_aspace),
         .cr4 = vmi_get_cr4(),
-        .efer = EFER_NXE,
+        .efer = pte_no_execute ? EFER_NXE : 0,
         .rip = (uintptr_t)code,
         .rflags = EFLAGS_FIXED,
         .rsp = (uintptr_t)stack,

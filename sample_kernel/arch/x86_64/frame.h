@@ -8,6 +8,8 @@
 
 #include "x86.h"
 
+#define LOWER_HALF_END 0x0000800000000000 /* of linear addresses with 48 bits */
+
 /* Functions that assembly calls, and the other way round: the compiler's own convention. */
 #define FROM_ASSEMBLY
 
@@ -51,6 +53,21 @@ static inline uintptr_t frame_first(const struct trap_frame *frame)
 static inline uintptr_t frame_second(const struct trap_frame *frame)
 {
     return frame->rdx;
+}
+
+/* What a process begins with in the register of a first argument. */
+static inline void frame_argument(struct trap_frame *frame, uintptr_t value)
+{
+    frame->rbx = value;
+}
+
+/*
+ * Whether ring 3 can be entered by a frame: IRET and, on some processors, SYSRET fault in ring 0
+ * for an address that is not canonical, and the other half is the kernel's.
+ */
+static inline bool frame_returns(const struct trap_frame *frame)
+{
+    return frame->ip < LOWER_HALF_END;
 }
 
 static inline void frame_return(struct trap_frame *frame, int32_t result)

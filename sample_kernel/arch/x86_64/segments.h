@@ -14,6 +14,9 @@
 #define GDT_SCRATCH     6
 #define GDT_TSS         8 /* from here on two entries per CPU */
 
+/* In the area that the kernel's GS base names, behind the library's words: the thread's stack. */
+#define AREA_KERNEL_STACK VMI_PERCPU_SIZE
+
 #define SELECTOR(index, rpl) ((index) << 3 | (rpl))
 #define RPL_MASK             3
 #define RPL_USER             3

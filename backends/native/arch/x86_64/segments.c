@@ -11,6 +11,7 @@
 #define MSR_EFER    0xc0000080u
 #define MSR_STAR    0xc0000081u
 #define MSR_LSTAR   0xc0000082u
+#define MSR_CSTAR   0xc0000083u
 #define MSR_FMASK   0xc0000084u
 #define MSR_GS_BASE 0xc0000101u
 
@@ -18,7 +19,7 @@
 #define FMASK    0x47700u /* AC, NT, IOPL, DF, IF, TF: none of the process's reaches the kernel */
 
 /* syscall.S; where it goes on. One entry serves all CPUs. */
-extern const char vmi__native_syscall[];
+extern const char vmi__native_syscall[], vmi__native_syscall32[];
 uintptr_t vmi__native_syscall_entry;
 
 /* The area that the first CPU has until the kernel gives it one. */
@@ -52,6 +53,7 @@ VMI__ROUTINE void vmi__native_set_syscall_entry(uintptr_t entry)
     vmi__native_syscall_entry = entry;
     vmi__wrmsr(MSR_STAR, (uint64_t)VMI__USER_BASE << 48 | (uint64_t)VMI__KERNEL_CS << 32);
     vmi__wrmsr(MSR_LSTAR, (uintptr_t)vmi__native_syscall);
+    vmi__wrmsr(MSR_CSTAR, (uintptr_t)vmi__native_syscall32);
     vmi__wrmsr(MSR_FMASK, FMASK);
     vmi__wrmsr(MSR_EFER, efer | EFER_SCE);
 }

@@ -26,4 +26,15 @@ vmi__native_syscall:
     jmp *vmi__native_syscall_entry
     .size vmi__native_syscall, . - vmi__native_syscall
 
+    .globl vmi__native_syscall32
+    .type vmi__native_syscall32, @function
+/*
+ * The same instruction in 32-bit code, on AMD's processors: there are no such system calls. ecx: the
+ * process's eip, r11: its rflags; the GS base and the stack are the process's.
+ */
+vmi__native_syscall32:
+    mov $VMI_ENOSYS, %eax
+    sysretl
+    .size vmi__native_syscall32, . - vmi__native_syscall32
+
     .section .note.GNU-stack, "", @progbits

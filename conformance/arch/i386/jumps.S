@@ -16,7 +16,7 @@ probe_iret:
     pushl %esi
     pushl %edi
     pushfl
-    movl %esp, contract_esp
+    movl %esp, contract_sp
     pushl contract_in + 28
     pushl %cs
     pushl $1f
@@ -54,10 +54,10 @@ probe_iret:
 1:  cmpl $0x64c6de07, %edi
     je 1f
     orl $0x40, %eax
-1:  cmpl contract_esp, %esp
+1:  cmpl contract_sp, %esp
     je 1f
-    orl $0x200, %eax
-1:  movl contract_esp, %esp
+    orl $0x80000000, %eax
+1:  movl contract_sp, %esp
     movl contract_in + 28, %edx
     xorl contract_out + 28, %edx
     andl $0xcd5, %edx /* DF, OF, SF, ZF, AF, PF, CF */
