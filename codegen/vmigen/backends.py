@@ -393,6 +393,19 @@ class BackendRules:
     ) -> Way | None:
         entry = entries[call.name]
         place = entries.place_of(call.name)
+        if isinstance(entry, Map) and "each" in entry:
+            if set(entry) != {"each"}:
+                self._problems.add(
+                    place,
+                    f"call '{call.name}' has `each` and more",
+                    "expected one of them",
+                    "remove the others",
+                )
+                return None
+            chosen = self._chosen(entry["each"], call)
+            if chosen is None:
+                return None
+            entry = chosen
         if entry == "inherited" or (isinstance(entry, Map) and "inherited" in entry):
             if isinstance(entry, Map) and set(entry) - {"inherited", "note"}:
                 self._problems.add(
@@ -407,16 +420,6 @@ class BackendRules:
             )
         if not isinstance(entry, Map):
             return None
-        if "each" in entry:
-            if set(entry) != {"each"}:
-                self._problems.add(
-                    place, f"call '{call.name}' has `each` and more", "expected one of them", "remove the others"
-                )
-                return None
-            chosen = self._chosen(entry["each"], call)
-            if chosen is None:
-                return None
-            entry = chosen
         given = [key for key in ("instruction", "hypercall", "routine", "unsupported") if key in entry]
         if len(given) != 1 and given != ["hypercall", "routine"]:
             self._problems.add(

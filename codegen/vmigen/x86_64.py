@@ -202,7 +202,7 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     saved = [register for register in call.kept if register in touched and register != "flags"]
     lines = ["pushf"] if "flags" in call.kept else []
     lines += [f"push %{register}" for register in saved]
-    lines += moves(registers)
+    lines += _load(registers, target)
     lines += [f"mov ${number}, %{_LOW[register]}" for register, number in numbers.items()]
     lines += [f"lock incl {target.counter}(%rip)", table.transfer]
     if call.result and call.result.registers[0] != abi.result:
@@ -210,6 +210,24 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     lines += [f"pop %{register}" for register in reversed(saved)]
     lines += ["popf"] if "flags" in call.kept else []
     return [*lines, "ret"]
+
+
+def _load(sources: dict[str, str], target: Hypercall) -> list[str]:
+    """Moves `destination: source` of a hypercall's arguments. Callers leave anything in the upper halves of
+    narrower ones (System V ABI AMD64, 3.2.3); the hypervisor, which reads whole registers, gets them extended."""
+    lines = moves(sources)
+    for argument in target.arguments:
+        register = argument.registers[0]
+        if argument.type.bits > 32 or register not in sources:
+            continue
+        signed = argument.type.c.startswith("int")
+        extend, to = ("movslq", register) if signed else ("mov", _LOW[register])
+        move = f"mov %{sources[register]}, %{register}"
+        if move in lines:
+            lines[lines.index(move)] = f"{extend} %{_LOW[sources[register]]}, %{to}"
+        else:  # it is there already, or by an exchange
+            lines.append(f"{extend} %{_LOW[register]}, %{to}")
+    return lines
 
 
 def hypercall_stub(target: Hypercall, table: HypercallTable) -> list[str]:
@@ -220,8 +238,9 @@ def hypercall_stub(target: Hypercall, table: HypercallTable) -> list[str]:
     touched = {*loaded, abi.number, abi.result, *target.clobbers}
     saved = [register for register in _CALLEE_SAVED if register in touched]
     lines = [f"push %{register}" for register in saved]
-    lines += moves(dict(zip(loaded, given, strict=False)))
-    lines += [f"mov ${target.number}, %{_LOW[abi.number]}", f"lock incl {target.counter}(%rip)", table.transfer]
+    lines += _load(dict(zip(loaded, given, strict=False)), target)
+    lines += [f"mov ${target.number}, %{_LOW[abi.number]}"]
+    lines += [f"lock incl {target.counter}(%rip)", table.transfer]
     lines += [f"mov %{abi.result}, %rax"] if abi.result != "rax" else []
     lines += [f"pop %{register}" for register in reversed(saved)]
     return [*lines, "ret"]
