@@ -327,6 +327,16 @@ static void ap_state_errors(void)
     state = good;
     state.efer |= 1u << 1;
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+#ifdef __x86_64__
+    state = good;
+    state.gs_base = 0;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state.gs_base = good.gs_base + 8;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.cr3 |= 0x800;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+#endif
 }
 
 /* A table's entries can be read after it was released. */

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Breaks backends on purpose, one way at a time, and counts how many the conformance suite notices:
 
-    .venv/bin/python -m tests.mutation [NAME…] [--only TEXT]
+    .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
-call, `file`, `old` and `new` a text that stands once in one of the folder's files. TEXT chooses the
+call, `file`, `old` and `new` a text that stands once in one of the folder's files; `arch` stands with
+those that are of one architecture (`call` and registers). ARCH is i386 if it is not said. TEXT chooses the
 mutations whose names contain it; without a NAME every backend that has a list is broken. Each mutation is
 built in a copy of the tree and booted in the backend's rig. It is caught by
 
@@ -58,6 +59,7 @@ class Mutation:
     file: str = ""
     old: str = ""
     new: str = ""
+    arch: str = ""
 
     def apply(self, folder: Path) -> Path:
         """Break it in a copy of the backend's folder; the file that changed."""
@@ -89,12 +91,12 @@ def build(tree: Path, target: str) -> str:
     return done.stdout if done.returncode else ""
 
 
-def copy(tree: Path, backend: str) -> None:
+def copy(tree: Path, backend: str, arch: str) -> None:
     """The tree with a build of its own."""
-    ignore = shutil.ignore_patterns(".git", ".venv", "build", "results", "__pycache__", ".hypothesis")
+    ignore = shutil.ignore_patterns(".git", ".venv", "build*", "results", "__pycache__", ".hypothesis")
     shutil.copytree(ROOT, tree, ignore=ignore)
     subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # some tests ask it for the tree's files
-    command = ["meson", "setup", "--cross-file", "cross/i386-gcc.ini", "-Dbackends=" + backend, "build"]
+    command = ["meson", "setup", "--cross-file", f"cross/{arch}-gcc.ini", "-Dbackends=" + backend, "build"]
     subprocess.run(command, cwd=tree, check=True, capture_output=True)
 
 
@@ -176,13 +178,13 @@ class Machine:
         return run
 
 
-def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
+def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str) -> Counter[str]:
     """How many mutations of one backend are caught, by what; the empty name stands for nothing."""
     backend = rig.backend
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
         images, tree = Path(name), Path(name) / "vmi"
-        copy(tree, backend)
+        copy(tree, backend, arch)
         folder = tree / "backends" / backend
         target = f"conformance/conformance-{backend}.elf"
 
@@ -190,7 +192,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Counter[str]:
         def broken(mutation: Mutation) -> Iterator[None]:
             changed = mutation.apply(folder)
             yield
-            changed.write_bytes((ROOT / "backends" / backend / changed.name).read_bytes())
+            changed.write_bytes((ROOT / "backends" / backend / changed.relative_to(folder)).read_bytes())
 
         if refused := build(tree, target):
             raise UserError(f"the unbroken library is not built:\n{refused}")
@@ -253,6 +255,7 @@ def percent(counts: Counter[str]) -> int:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--arch", default="i386", choices=("i386", "x86_64"))
     parser.add_argument("--only", default="", metavar="TEXT")
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -261,12 +264,15 @@ def main(arguments: Sequence[str]) -> int:
     for backend in options.names or [name for name in rigs if (rigs[name].folder / LIST).is_file()]:
         if backend not in rigs:
             raise UserError(f"no backend {backend} that can be booted", 2)
-        chosen = [mutation for mutation in mutations(backend) if options.only in mutation.name]
+        chosen = [
+            mutation for mutation in mutations(backend)
+            if options.only in mutation.name and mutation.arch in ("", options.arch)
+        ]  # fmt: skip
         rigs[backend].prepare()
         limited = rigs[backend].configurations[0].limited
         if limited:
             raise UserError(f"{backend} boots no conformance kernel here: {limited}")
-        results[backend] = break_in_all_ways(rigs[backend], chosen)
+        results[backend] = break_in_all_ways(rigs[backend], chosen, options.arch)
     for backend, counts in results.items():
         print(summary(backend, counts))
     return 0 if all(percent(counts) >= LEAST for counts in results.values()) else 1
