@@ -19,9 +19,9 @@
 #include "traps.h"
 #include "x86.h"
 
-#define NO_CPU          31
-#define NO_EVENT        0x7fffffff
-#define WINDOW_PAGE     (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+#define NO_CPU      31
+#define NO_EVENT    0x7fffffff
+#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 
 #define NEEDS_SECOND_CPU()                                                                         \
     do {                                                                                           \

@@ -19,7 +19,7 @@ _PROBE = re.compile(r"^probe_(\w+):", re.MULTILINE)
 
 def sources() -> list[Path]:
     """The files that are read."""
-    kernels = [*(ROOT / "sample_kernel").glob("**/checks_*.c"), *(ROOT / "conformance").glob("*.[cS]")]
+    kernels = [*(ROOT / "sample_kernel").glob("**/checks_*.c"), *(ROOT / "conformance").glob("**/*.[cS]")]
     return sorted(kernels)
 
 

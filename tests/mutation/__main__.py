@@ -171,9 +171,7 @@ class Machine:
                 self.session = self.opened.enter_context(self.rig.session(RESULTS / "mutation"))
             name = f"{image.stem}-{append}".strip("-").replace("=", "-")
             options = self.rig.configurations[0].options
-            return self.session.run(
-                Guest(image, name, append, CPUS, deadline=self.deadline, options=options)
-            )
+            return self.session.run(Guest(image, name, append, CPUS, deadline=self.deadline, options=options))
 
         return run
 

@@ -477,8 +477,8 @@ static void nmi_flood(void)
     patience_begin(&patience, PATIENCE_MILLISECONDS);
     while (passed && arrived < FLOOD && patience_left(&patience)) {
         struct process ended = {0};
-        passed = run_here(&user_ways, 0, &ended) && ended.end == PROCESS_EXITED &&
-                 ended.status == 0;
+        passed =
+            run_here(&user_ways, 0, &ended) && ended.end == PROCESS_EXITED && ended.status == 0;
     }
     flood_over = 1;
     if (other != NULL)
