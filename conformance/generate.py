@@ -236,7 +236,8 @@ class Probes:
         names = ", ".join(f'"{register}"' for register in self.registers)
         stack = [f"    uintptr_t stack[{self.stack_words}];"] if self.stack_words else []
         return "\n".join([
-            f"{BANNER}#ifndef PLACES_H", "#define PLACES_H", "", "#include <vmi/vmi.h>", "",
+            f"{BANNER}#ifndef PLACES_H", "#define PLACES_H", "",
+            "#include <stdint.h>", "#include <vmi/vmi.h>", "",
             "/* Registers before and after a call, in the order in which the probes know them. */",
             "struct contract_registers {",
             f"    uintptr_t {', '.join(self.registers)}, flags;", *stack, "};", "",

@@ -93,7 +93,8 @@ def build(tree: Path, target: str) -> str:
 
 def copy(tree: Path, backend: str, arch: str) -> None:
     """The tree with a build of its own."""
-    ignore = shutil.ignore_patterns(".git", ".venv", "build*", "results", "__pycache__", ".hypothesis")
+    names = (".git", ".venv", "build", "build-*", "results", "__pycache__", ".hypothesis")
+    ignore = shutil.ignore_patterns(*names)
     shutil.copytree(ROOT, tree, ignore=ignore)
     subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # some tests ask it for the tree's files
     command = ["meson", "setup", "--cross-file", f"cross/{arch}-gcc.ini", "-Dbackends=" + backend, "build"]
