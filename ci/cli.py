@@ -17,7 +17,7 @@ from typing import Any
 
 from vmigen.program import ended, tell
 
-from .util import ROOT, Told, UserError
+from .util import ARCHITECTURES, ROOT, Told, UserError
 
 HEAD = """\
 VMI SDK: one kernel for hardware and every hypervisor
@@ -50,6 +50,13 @@ def seconds(text: str) -> float:
     longest = 86400
     if not re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", text) or not 1 <= float(text) <= longest:
         raise argparse.ArgumentTypeError(f"expected seconds from 1 to {longest}, found '{text}'")
+    return float(text)
+
+
+def hours(text: str) -> float:
+    """How long something may go on."""
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text) or not 0.01 <= float(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"expected hours from 0.01 to 1000, found '{text}'")
     return float(text)
 
 
@@ -122,6 +129,7 @@ class _Parser(argparse.ArgumentParser):
 NAMES = option("names", nargs="*", metavar="NAME", help="backends or configurations; default: all")
 APPEND = option("--append", default="", type=line, metavar="STR", help="add to the kernel's command line")
 CONSOLE = option("--console", action="store_true", help="show the kernels' whole consoles")
+ARCH = option("--arch", choices=ARCHITECTURES, default="", help="of one architecture only")
 LAVA = option("--lava", action="store_true", help="print results as LAVA signals as well")
 JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
 
@@ -139,7 +147,7 @@ def deadline(default: float) -> Option:
 def _boot(options: Namespace) -> int:
     from .boot import boot
 
-    return boot(options.names, options.append, options.json, options.lava, options.console)
+    return boot(options.names, options.append, options.json, options.lava, options.console, options.arch)
 
 
 def _run(options: Namespace) -> int:
@@ -164,6 +172,19 @@ def _lab(options: Namespace) -> int:
 
 
 def _test(options: Namespace) -> int:
+    if options.long:
+        from .long import long, show_parts
+
+        for wrong in [word for word in options.rest if word.startswith("-")]:
+            raise UserError(f"unexpected: {wrong}; ./vmi test --help", 2)
+        if options.lava:
+            raise UserError("--lava does not go with --long; results/long.json has its results", 2)
+        if options.list:
+            return show_parts(options.rest)
+        return long(options.rest, options.hours, options.anew, options.skip)
+    for name in ("hours", "anew", "list"):
+        if getattr(options, name):
+            raise UserError(f"--{name} goes with --long; ./vmi test --help", 2)
     from .testing import test
 
     return test(options.skip, options.lava, options.rest)
@@ -172,7 +193,7 @@ def _test(options: Namespace) -> int:
 def _conformance(options: Namespace) -> int:
     from .conformance import conformance
 
-    return conformance(options.names, options.lava, options.console)
+    return conformance(options.names, options.lava, options.console, options.arch)
 
 
 def _new_backend(options: Namespace) -> int:
@@ -206,9 +227,9 @@ def _iso(options: Namespace) -> int:
 
 
 def _build(_: Namespace) -> int:
-    from .build import build
+    from .build import build_all
 
-    build()
+    build_all()
     return 0
 
 
@@ -255,7 +276,7 @@ WORDS: dict[str, Word] = {
         _boot,
         "[NAME…]",
         "boot the sample kernel in every configuration, or in those named, and print a table of them",
-        (NAMES, APPEND, CONSOLE, JSON, LAVA),
+        (NAMES, ARCH, APPEND, CONSOLE, JSON, LAVA),
         "The name `any`, alone or among others, boots the kernel that binds itself when it starts.",
     ),
     "run": Word(
@@ -322,19 +343,30 @@ WORDS: dict[str, Word] = {
     ),
     "test": Word(
         _test,
-        "[PYTEST ARGUMENT…]",
-        "lint and all tests, or the tests that pytest's arguments choose",
+        "[PYTEST ARGUMENT…] | --long [--hours N] [PART…]",
+        "lint and all tests, or the tests that pytest's arguments choose; --long: those that take hours, "
+        "going on where the last run was stopped",
         (
             option("--skip", action="append", default=[], metavar="NAME", help="leave a configuration out"),
             LAVA,
+            option("--long", action="store_true", help="what takes hours, or the PARTs of it"),
+            option(
+                "--hours",
+                type=hours,
+                metavar="N",
+                help="with --long: begin nothing more then; 0.01 to 1000, default: to the end",
+            ),
+            option("--anew", action="store_true", help="with --long: forget what earlier runs have done"),
+            option("--list", action="store_true", help="with --long: say what parts there are"),
         ),
-        rest="PYTEST ARGUMENT",
+        "docs/testing.md says more.",
+        rest="PYTEST ARGUMENT or PART",
     ),
     "conformance": Word(
         _conformance,
         "[NAME…]",
         "hold libraries to the specification and to what they declare, call by call",
-        (NAMES, CONSOLE, LAVA),
+        (NAMES, ARCH, CONSOLE, LAVA),
     ),
     "new-backend": Word(
         _new_backend,
@@ -398,7 +430,7 @@ WORDS: dict[str, Word] = {
             option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
         ),
     ),
-    "build": Word(_build, "", "build all libraries and kernels into build/"),
+    "build": Word(_build, "", "build all libraries and kernels, into build/ (i386) and build-x86_64/"),
     "regenerate": Word(
         _regenerate, "", "render everything that comes from spec/vmi.yaml, and bring docs/ up to date"
     ),

@@ -11,10 +11,11 @@ import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import figure
 from .boot import choose
-from .build import build
+from .build import build, build_all
 from .lava import signal
 from .lint import results as lint_results
 from .rig import discover
@@ -115,11 +116,11 @@ class Case:
     seconds: float
 
 
-def cases() -> list[Case]:
-    """All tests of the last pytest run."""
+def cases(junit: Path = JUNIT) -> list[Case]:
+    """All tests of the last pytest run, or of the one that has left that file."""
     found = []
-    if JUNIT.is_file():
-        for case in ElementTree.parse(JUNIT).getroot().iter("testcase"):
+    if junit.is_file():
+        for case in ElementTree.parse(junit).getroot().iter("testcase"):
             result = "pass"
             for child in case:
                 if child.tag in ("failure", "error"):
@@ -153,11 +154,15 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
     skipped = [configuration.name for _, configuration in choose(discover(progress), skip)] if skip else []
     for name in skipped:
         progress(f"configuration {name} is left out, as asked")
-    done = [] if arguments else [
-        Case("lint", f"lint.{name}", "pass" if clean else "fail", 0.0)
-        for name, clean in lint_results().items()
-    ]
-    build()
+    done = (
+        []
+        if arguments
+        else [
+            Case("lint", f"lint.{name}", "pass" if clean else "fail", 0.0)
+            for name, clean in lint_results().items()
+        ]
+    )
+    build_all()
     build("languages")
     status = pytest(arguments, skipped)
     done += cases()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,8 +15,10 @@ from typing import Any
 from .. import ktap
 from ..boot import BOUND_FIGURE, FIGURE
 from ..conformance import DOCUMENT as CONFORMANCE
+from ..long import DOCUMENT as LONG
 from ..testing import JUNIT
 from ..util import BUILD, ROOT
+from ..versions import tools, tree
 
 BENCHMARKS = ("bench.json", "bench-quick.json")
 """docs/benchmarks.md; the quick ones where there are no others."""
@@ -197,25 +198,10 @@ def read_tests(source: Source) -> Tests:
     return tests
 
 
-def _first_line(*command: str) -> str:
-    """What a tool says of its version; empty if it is not there."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else ""
-
-
 def versions() -> dict[str, str]:
     """What the tree is, and the tools that build and run it."""
-    found = {
-        "this tree (git)": _first_line("git", "describe", "--always", "--dirty", "--tags"),
-        "compiler": _first_line("gcc", "--version"),
-        "linker": _first_line("ld", "--version"),
-        "Meson": _first_line("meson", "--version"),
-        "QEMU": _first_line("qemu-system-i386", "--version"),
-    }
-    return {name: version for name, version in found.items() if version}
+    commit = tree()
+    return {**({"this tree (git)": commit} if commit else {}), **tools()}
 
 
 def binaries() -> list[tuple[str, int, str]]:
@@ -238,6 +224,7 @@ class Inputs:
     tests: Tests
     benchmarks: tuple[Source, Any]
     model: tuple[Source, Any]
+    long: tuple[Source, Any]
 
     @property
     def kernels(self) -> list[Figure]:
@@ -250,6 +237,7 @@ class Inputs:
             self.model[0],
             self.benchmarks[0],
             self.tests.source,
+            self.long[0],
         ]
 
 
@@ -259,6 +247,7 @@ def read(results: Path) -> Inputs:
 
     measured = [results / name for name in BENCHMARKS if (results / name).is_file()]
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
+    long = Source("Long tests", results / LONG.name, "./vmi test --long")
     model = Source("Support matrix", BUILD / "generated/model.json", "./vmi build")
     return Inputs(
         figure("Sample kernel, linked with each library", FIGURE, "./vmi boot"),
@@ -267,4 +256,5 @@ def read(results: Path) -> Inputs:
         read_tests(Source("Tests", results / JUNIT.name, "./vmi test")),
         (benchmarks, benchmarks.read()),
         (model, model.read()),
+        (long, long.read()),
     )

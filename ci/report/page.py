@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,31 @@ def _counts(figure: inputs.Figure) -> list[Markup]:
     return drawn
 
 
+@dataclass(frozen=True)
+class Long:
+    """What `./vmi test --long` has done."""
+
+    commit: str
+    rows: list[list[str]]
+    failures: list[str]
+    on: dict[str, str]
+
+    HEADS = ("part", "pieces done", "of", "failed", "what was done", "hours")
+
+
+def _long(document: Mapping[str, Any]) -> Long:
+    """The table of parts, from results/long.json."""
+    rows, failures, on = [], [], dict(document["tools"])
+    for name, part in document["parts"].items():
+        counts = ", ".join(f"{number:,} {what}" for what, number in part["counts"].items())
+        rows.append([name, f"{part['done']:,}", f"{part['planned']:,}", f"{part['failed']:,}",
+                     counts or part["absent"], f"{part['seconds'] / 3600:.1f}"])  # fmt: skip
+        failures += [inputs.relative(f"{name}: {failure}") for failure in part["failures"]]
+        on |= part["on"]
+    changed = " with changes" if document["changed"] else ""
+    return Long(f"{document['commit'][:12]}{changed}", rows, failures, on)
+
+
 def render(results: Path) -> tuple[str, list[str]]:
     """The page, and what it could not show."""
     read = inputs.read(results)
@@ -98,6 +124,13 @@ def render(results: Path) -> tuple[str, list[str]]:
             groups, machine = plots.groups(benchmarks), plots.machine(benchmarks)
     except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
+    long: Long | None = None
+    source, document = read.long
+    try:
+        if document is not None:
+            long = _long(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -116,6 +149,7 @@ def render(results: Path) -> tuple[str, list[str]]:
         counts=_counts(read.linked),
         matrix=matrix,
         groups=groups,
+        long=long,
         machine=machine,
         versions=inputs.versions(),
         binaries=inputs.binaries(),

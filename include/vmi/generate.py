@@ -26,7 +26,7 @@ from vmigen.cli import main as vmigen
 
 from ci.backends import backends
 from ci.util import UserError, write_if_changed
-from conformance.shown import checks_by_symbol, sources
+from conformance import shown
 
 COMPILED = (".h", ".c", ".S", ".inc", ".json", ".rs")
 
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
     common = ["--arch", arch, "--backends", *arguments[3:]]
     rule = tree / "inputs.d"
     checks = tree / "checks.json"
-    write_if_changed(checks, json.dumps(checks_by_symbol(), indent=1) + "\n")
+    write_if_changed(checks, json.dumps(shown.checks_by_symbol(), indent=1) + "\n")
     status = vmigen(
         ["generate", *common, "--out", str(tree), "--depfile", str(rule), "--checks", str(checks)]
     )
@@ -73,8 +73,8 @@ def main(arguments: list[str]) -> None:
             write_if_changed(outdir.parent / path, forward)
     _, inputs = rule.read_text().rstrip().split(":", 1)
     # The pages name the kernels' checks.
-    kernels = " ".join(str(path) for path in sources())
-    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {kernels} {__file__}\n")
+    kernels = " ".join(str(path) for path in shown.sources())
+    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {kernels} {shown.__file__} {__file__}\n")
 
 
 if __name__ == "__main__":

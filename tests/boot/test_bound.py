@@ -147,10 +147,11 @@ def running_text(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=tied(),
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
-        while not (console.exists() and "ok 81 " in console.read_text()) and time.monotonic() < deadline:
+        deadline = time.monotonic() + DEADLINE
+        while not (console.exists() and "# test=hang" in console.read_text()):
+            assert machine.poll() is None and time.monotonic() < deadline, "the kernel does not come so far"
             time.sleep(0.1)
-        machine.communicate(f'pmemsave 0 0x400000 "{memory}"\nquit\n', timeout=60)
+        machine.communicate(f'pmemsave 0 0x400000 "{memory}"\nquit\n', timeout=DEADLINE)
     finally:
         machine.kill()
     return memory.read_bytes()

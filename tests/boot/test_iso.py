@@ -18,7 +18,7 @@ from ci.rig import DEBUG_EXIT, QEMU_END
 from ci.util import UserError, tied
 
 APPEND = f"checks=boot {DEBUG_EXIT}"
-DEADLINE = 120
+DEADLINE = 300
 PASSED = 0x10 << 1 | 1
 """QEMU's exit status by isa-debug-exit: VMI_STATUS_PASS."""
 MEDIA = {"disc": ("-cdrom", "{}"), "disk": ("-drive", "file={},format=raw,snapshot=on")}

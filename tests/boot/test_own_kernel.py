@@ -61,7 +61,7 @@ def test_a_kernel_that_says_nothing_and_fails_does_not_pass(
 ) -> None:
     """Also where the configuration is limited, so that the kernel never runs."""
     kernel = compiled(SILENT, place.backend if library == "own" else library, tmp_path)
-    outcome, _ = run(place, kernel=kernel, cpus=1, deadline=60.0)
+    outcome, _ = run(place, kernel=kernel, cpus=1, deadline=240.0)
     assert not outcome.clean, outcome.end
     assert outcome.end and outcome.advice
 
@@ -70,7 +70,7 @@ def own(rigs: Rigs, place: Place, kernel: Path, append: str, live: object = None
     """A guest of its own, which is not kept."""
     rigs.prepare(place)
     options = place.configuration.options
-    guest = Guest(kernel, "own", append, options=options, deadline=90.0, **more)  # type: ignore[arg-type]
+    guest = Guest(kernel, "own", append, options=options, deadline=240.0, **more)  # type: ignore[arg-type]
     return rigs.session(place).run(guest, live)  # type: ignore[arg-type]
 
 

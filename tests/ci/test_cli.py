@@ -23,7 +23,7 @@ from ..guests import places
 
 def vmi(root: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [root / "vmi", *words], capture_output=True, text=True, timeout=120, check=False, **more
+        [root / "vmi", *words], capture_output=True, text=True, timeout=300, check=False, **more
     )  # type: ignore[call-overload,no-any-return]
 
 
@@ -119,7 +119,7 @@ def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedPro
     return subprocess.run(
         ["sh", "-c", f'"$VMI" {words}'],
         env={**os.environ, "VMI": str(root / "vmi"), "PYTHONUNBUFFERED": "", **environment},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def test_ctrl_c_at_any_moment(root: Path) -> None:
         ) as run:  # fmt: skip
             time.sleep(step * 0.04)
             os.killpg(run.pid, signal.SIGINT)
-            out, said = run.communicate(timeout=60)
+            out, said = run.communicate(timeout=300)
         ends.add(run.returncode)
         assert (run.returncode, said) in ((130, "vmi: interrupted\n"), (-signal.SIGINT, ""), (0, ""))
         assert "Traceback" not in out

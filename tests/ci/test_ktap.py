@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ci import ktap, lava
 
+from ..seeds import drawn
+
 GOOD = """\
 loader: whatever came before
 KTAP version 1
@@ -76,6 +78,7 @@ def test_cut_anywhere_never_passes() -> None:
         assert ktap.parse(GOOD[:end]).failures()
 
 
+@drawn()
 @given(st.text())
 def test_noise_never_raises(noise: str) -> None:
     ktap.parse(noise)

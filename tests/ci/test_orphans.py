@@ -20,7 +20,7 @@ from ci.lint import tracked
 
 from ..guests import places
 
-BOUND_SECONDS = 60
+BOUND_SECONDS = 300
 """For what happens at once on a machine that is not busy."""
 
 
@@ -119,7 +119,7 @@ def test_a_child_whose_parent_has_ended_before_it_could_be_tied_ends() -> None:
         "die_with(parent); print('alive', flush=True)"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 

@@ -569,7 +569,7 @@ def test_changes_since_the_last_release_are_announced(vmigen: Vmigen) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "vmi diff: " in run.stdout

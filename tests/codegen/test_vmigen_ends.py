@@ -273,7 +273,7 @@ def redirected(command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "codegen"), "PYTHONUNBUFFERED": ""}
     environment["PY"] = sys.executable
     words = ["sh", "-c", f'"$PY" -m vmigen {command}']
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
             assert run.stdout and run.stdout.readline() == "up\n"
             time.sleep(step * 0.1)
             run.send_signal(signal.SIGINT)
-            _, said = run.communicate(timeout=60)
+            _, said = run.communicate(timeout=300)
         ends.add(run.returncode)
         assert (run.returncode, said) in ((130, "vmigen: interrupted\n"), (-signal.SIGINT, ""), (0, ""))
         assert not [name for name in tree(tmp_path) if "/." in name], "temporary files"

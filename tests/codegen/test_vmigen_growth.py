@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from vmigen_runs import PROJECT, Vmigen, folders, process, real, tree
 
+from tests.seeds import numbers
+
 CALL = """
   - name: TakeTemperature
     symbol: take_temperature
@@ -176,7 +178,8 @@ def mutate(text: str, dice: random.Random) -> str:
     return text
 
 
-@pytest.mark.parametrize("seed", [3, 1409])
+@pytest.mark.seeded
+@pytest.mark.parametrize("seed", numbers([3, 1409]))
 def test_damaged_input_is_told_never_a_traceback(
     seed: int, vmigen: Vmigen, generated: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

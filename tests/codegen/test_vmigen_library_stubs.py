@@ -277,8 +277,8 @@ def run(
         "-o",
         str(out / "program"),
     ]
-    subprocess.run(command, check=True, timeout=120)
-    return subprocess.run([str(out / "program")], capture_output=True, text=True, timeout=20)
+    subprocess.run(command, check=True, timeout=300)
+    return subprocess.run([str(out / "program")], capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

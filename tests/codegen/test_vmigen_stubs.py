@@ -18,7 +18,7 @@ def assemble(source: str, folder: Path, name: str, *flags: str) -> Path:
     file = folder / f"{name}.S"
     file.write_text(source)
     subprocess.run(
-        ["gcc", "-m32", *flags, "-c", str(file), "-o", str(folder / f"{name}.o")], check=True, timeout=60
+        ["gcc", "-m32", *flags, "-c", str(file), "-o", str(folder / f"{name}.o")], check=True, timeout=300
     )
     return folder / f"{name}.o"
 

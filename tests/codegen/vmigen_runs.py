@@ -34,7 +34,7 @@ def process(*arguments: object, **environment: str) -> Run:
         env={**os.environ, "PYTHONPATH": str(PROJECT / "codegen"), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return Run(done.returncode, done.stdout, done.stderr)
 

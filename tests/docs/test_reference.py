@@ -125,7 +125,7 @@ def test_every_guide_is_in_it() -> None:
 
 def chromium(*arguments: str) -> str:
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--timeout=20000", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

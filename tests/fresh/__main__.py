@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +34,8 @@ MOUNTS = (
 )
 ADDED = ("ca-certificates", "git", "python3")
 TAIL = 60
+MADE = "root/made"
+"""There if the system is whole."""
 
 
 def commands() -> list[str]:
@@ -49,15 +51,20 @@ def run(*command: str | Path) -> None:
 @contextlib.contextmanager
 def mounted(system: Path) -> Iterator[None]:
     """What programs expect of a machine; `dev` has the loop and KVM devices of this one."""
-    done: list[Path] = []
+    unmount(system)
     try:
         for source, where, kind in MOUNTS:
             run("mount", "-t", kind, source, system / where)
-            done.append(system / where)
         yield
     finally:
-        for path in reversed(done):
-            subprocess.run(["umount", "-l", path], check=False)
+        unmount(system)
+
+
+def unmount(system: Path) -> None:
+    """Also what a run that was killed has left: through it, removing the system would reach this machine."""
+    for _, where, _ in reversed(MOUNTS):
+        while os.path.ismount(system / where):
+            run("umount", "-l", system / where)
 
 
 def make(suite: str, system: Path) -> None:
@@ -74,25 +81,39 @@ def clone(system: Path) -> None:
     run("git", "clone", "--quiet", "--no-local", ROOT, system / HOME)
 
 
-def follow(system: Path, chosen: Sequence[str]) -> bool:
-    good = True
-    for command in chosen:
-        print(f"fresh: {command}", flush=True)
-        started = time.monotonic()
-        log = system / "root" / f"{re.sub(r'[^a-z]+', '-', command).strip('-')}.log"
-        with log.open("w") as stream:
-            # A new user's shell: no setting of this one, and no cache.
-            done = subprocess.run(
-                ["chroot", system, "/usr/bin/env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                 "LANG=C.UTF-8", "TERM=dumb", *registries(), "sh", "-c", f"cd /{HOME} && {command}"],
-                stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
-        seconds = time.monotonic() - started
-        lines = log.read_text(errors="replace").splitlines()
-        print("\n".join(f"  | {line}" for line in lines[-TAIL:]))
-        print(f"fresh: {command}: exit {done.returncode} after {seconds:.0f} s", flush=True)
-        good = good and done.returncode == 0
-    return good
+def follow(system: Path, command: str) -> tuple[int, list[str]]:
+    """Run a command as a new user would; how it ended, and what it wrote."""
+    log = system / "root" / f"{re.sub(r'[^a-z]+', '-', command).strip('-')}.log"
+    with log.open("w") as stream:
+        # A new user's shell: no setting of this one, and no cache.
+        done = subprocess.run(
+            ["chroot", system, "/usr/bin/env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+             "LANG=C.UTF-8", "TERM=dumb", *registries(), "sh", "-c", f"cd /{HOME} && {command}"],
+            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    return done.returncode, log.read_text(errors="replace").splitlines()
+
+
+def absent() -> str:
+    """Why no system can be made here; empty if one can."""
+    if os.geteuid() == 0 and shutil.which("debootstrap"):
+        return ""
+    return "needs root and debootstrap (Debian: debootstrap)"
+
+
+@contextlib.contextmanager
+def fresh(suite: str, system: Path) -> Iterator[None]:
+    """A system in that folder, made if need be, with a new clone and an empty cache."""
+    unmount(system)
+    if not (system / MADE).exists():
+        shutil.rmtree(system, ignore_errors=True)
+        make(suite, system)
+        (system / MADE).touch()
+    shutil.rmtree(system / HOME, ignore_errors=True)
+    shutil.rmtree(system / "root/.cache/vmi-sdk", ignore_errors=True)
+    clone(system)
+    with mounted(system):
+        yield
 
 
 def registries() -> list[str]:
@@ -107,8 +128,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the system is made, and kept")
     parser.add_argument("--only", action="append", help="only this command of the README's; may be repeated")
     arguments = parser.parse_args()
-    if os.geteuid() != 0 or not shutil.which("debootstrap"):
-        print("fresh: needs root and debootstrap (Debian: debootstrap)", file=sys.stderr)
+    if why := absent():
+        print(f"fresh: {why}", file=sys.stderr)
         return 2
     chosen = [command for command in commands() if not arguments.only or command in arguments.only]
     if not chosen:
@@ -119,16 +140,19 @@ def main() -> int:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="vmi-fresh-", ignore_cleanup_errors=True))
         )
         try:
-            if not (system / "usr/bin/git").exists():
-                make(arguments.suite, system)
-            shutil.rmtree(system / HOME, ignore_errors=True)
-            shutil.rmtree(system / "root/.cache/vmi-sdk", ignore_errors=True)
-            clone(system)
-            stack.enter_context(mounted(system))
+            stack.enter_context(fresh(arguments.suite, system))
         except (subprocess.CalledProcessError, OSError) as error:
             print(f"fresh: {error}", file=sys.stderr)
             return 1
-        return 0 if follow(system, chosen) else 1
+        good = True
+        for command in chosen:
+            print(f"fresh: {command}", flush=True)
+            started = time.monotonic()
+            status, lines = follow(system, command)
+            print("\n".join(f"  | {line}" for line in lines[-TAIL:]))
+            print(f"fresh: {command}: exit {status} after {time.monotonic() - started:.0f} s", flush=True)
+            good = good and status == 0
+        return 0 if good else 1
 
 
 if __name__ == "__main__":

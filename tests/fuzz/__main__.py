@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         program = target.build(folder, SANITIZERS)
         corpus = target.plant(folder / "corpus")
         progress(f"fuzzing {name} for {options.seconds} s")
-        result = run(program, corpus, folder / "finds", f"-max_total_time={options.seconds}",
+        result = run(program, corpus, folder / "found", f"-max_total_time={options.seconds}",
                      f"-max_len={target.longest}")  # fmt: skip
         (folder / "log").write_text(result.log)
         if result.finds:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.util import BUILD, ROOT, UserError
+from ci.util import BUILD, ROOT, UserError, tied
 
 from ..runtime import test_boot_structures as structures
 from .images import BROKEN, JUMP, NONE, NOP, Call, synthetic
@@ -146,8 +146,9 @@ def run(program: Path, corpus: Path, finds: Path, *options: str) -> Result:
     # Nothing is allocated but by the targets, who free it; looking for leaks needs ptrace.
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", env=environment, check=False
-    )
+        command, capture_output=True, text=True, errors="replace", env=environment, check=False,
+        preexec_fn=tied(),
+    )  # fmt: skip
     executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     seconds = re.search(r"Done \d+ runs in (\d+) second", done.stderr)
     found = sorted(finds.iterdir())

@@ -16,7 +16,7 @@ PLAIN = ("-ffreestanding", "-fno-asynchronous-unwind-tables", "-fno-stack-protec
 
 def make(command: list[str | Path]) -> None:
     """Runs a tool; its messages are in the failure."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
 
 

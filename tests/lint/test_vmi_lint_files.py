@@ -315,7 +315,7 @@ def test_as_programs(build: Build, tmp_path: Path) -> None:
     outputs = []
     for command in ([ROOT / "vmi", "lint"], [ROOT / "tools/vmi-lint"]):
         done = subprocess.run(
-            [*command, made.name], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+            [*command, made.name], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 1, done.stderr
         outputs.append(done.stdout)

@@ -105,6 +105,8 @@ Run = Callable[[str], Outcome]
 
 BY = ("conformance kernel", "tests on the build machine", "tests that boot")
 """What catches a mutation, in the order in which it is asked."""
+REFUSED = "compiler"
+"""In place of those."""
 
 
 def caught_by_kernel(rig: Rig, run: Run) -> str:
@@ -177,10 +179,26 @@ class Machine:
         return run
 
 
-def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str) -> Counter[str]:
-    """How many mutations of one backend are caught, by what; the empty name stands for nothing."""
+@dataclass(frozen=True)
+class Broken:
+    """What became of a mutation."""
+
+    mutation: Mutation
+    by: str
+    """What has caught it: one of BY, or nothing; REFUSED for one that is not built, and so not counted."""
+    found: str
+    """What was noticed."""
+
+    def __str__(self) -> str:
+        if self.by == REFUSED:
+            return f"refused {self.mutation.name}: not built, so not counted"
+        return f"caught  {self.mutation.name}: {self.found}" if self.by else f"MISSED  {self.mutation.name}"
+
+
+def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = "i386") -> Iterator[Broken]:
+    """What becomes of mutations of one backend, one by one; those that only tests that boot may notice come
+    last."""
     backend = rig.backend
-    counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
         images, tree = Path(name), Path(name) / "vmi"
         copy(tree, backend, arch)
@@ -197,35 +215,30 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str) -> Counte
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
         shutil.copy(tree / "build" / target, unbroken)
-        built: dict[Path, Mutation] = {}
-        for number, mutation in enumerate(chosen):
-            with broken(mutation):
-                if refused := build(tree, target):
-                    print(f"refused {mutation.name}: not built, so not counted", flush=True)
-                else:
-                    image = images / f"m{number}.elf"
-                    shutil.copy(tree / "build" / target, image)
-                    built[image] = mutation
         machine = Machine(rig)
+        survivors = []
         try:
             machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
             found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)
             if found:
                 raise UserError(f"the unbroken library does not pass: {found}")
-            survivors = []
-            for image, mutation in built.items():
-                by = BY[0]
-                try:
-                    found = caught_by_kernel(rig, machine.runner(image))
-                except UserError as error:  # the guest has taken the rig along
-                    found = str(error).splitlines()[0]
-                if not found:
-                    by = BY[1]
-                    with broken(mutation):
+            for number, mutation in enumerate(chosen):
+                by, image = BY[0], images / f"m{number}.elf"
+                with broken(mutation):
+                    if build(tree, target):
+                        yield Broken(mutation, REFUSED, "")
+                        continue
+                    shutil.copy(tree / "build" / target, image)
+                    try:
+                        found = caught_by_kernel(rig, machine.runner(image))
+                    except UserError as error:  # the guest has taken the rig along
+                        found = str(error).splitlines()[0]
+                    image.unlink()
+                    if not found:
+                        by = BY[1]
                         found = caught_by_tests(tree, backend, False)
                 if found:
-                    counts[by] += 1
-                    print(f"caught  {mutation.name}: {found}", flush=True)
+                    yield Broken(mutation, by, found)
                 else:
                     survivors.append(mutation)
         finally:
@@ -235,9 +248,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str) -> Counte
         for mutation in survivors:
             with broken(mutation):
                 found = caught_by_tests(tree, backend, True)
-            counts[BY[2] if found else ""] += 1
-            print(f"caught  {mutation.name}: {found}" if found else f"MISSED  {mutation.name}", flush=True)
-    return counts
+            yield Broken(mutation, BY[2] if found else "", found)
 
 
 def summary(backend: str, counts: Counter[str]) -> str:
@@ -259,7 +270,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     rigs = discover(progress)
-    results = {}
+    results: dict[str, Counter[str]] = {}
     for backend in options.names or [name for name in rigs if (rigs[name].folder / LIST).is_file()]:
         if backend not in rigs:
             raise UserError(f"no backend {backend} that can be booted", 2)
@@ -271,7 +282,12 @@ def main(arguments: Sequence[str]) -> int:
         limited = rigs[backend].configurations[0].limited
         if limited:
             raise UserError(f"{backend} boots no conformance kernel here: {limited}")
-        results[backend] = break_in_all_ways(rigs[backend], chosen, options.arch)
+        results[backend] = Counter()
+        with contextlib.closing(break_in_all_ways(rigs[backend], chosen, options.arch)) as broken:
+            for each in broken:
+                print(each, flush=True)
+                if each.by != REFUSED:
+                    results[backend][each.by] += 1
     for backend, counts in results.items():
         print(summary(backend, counts))
     return 0 if all(percent(counts) >= LEAST for counts in results.values()) else 1

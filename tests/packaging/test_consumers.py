@@ -50,7 +50,7 @@ def says_hello(folder: Path, library: str) -> None:
         "-kernel", folder / f"kernel-{library}.elf",
     ]  # fmt: skip
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, preexec_fn=tied()
+        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
     )
     assert done.returncode == 0, done.stderr
     *binding, hello = done.stdout.splitlines()

@@ -14,7 +14,7 @@ from typing import Any
 
 import websocket
 
-DEADLINE = 60.0
+DEADLINE = 300.0
 
 
 class Browser:

@@ -18,6 +18,8 @@ from ci import figure, ktap
 from ci.boot import BOUND_FIGURE, FIGURE
 from ci.build import bound_kernel
 from ci.conformance import DOCUMENT as CONFORMANCE
+from ci.long import DOCUMENT as LONG
+from ci.long import Kept, Result, Results
 from ci.report import report
 from ci.report.inputs import BENCHMARKS
 from ci.setup import provide
@@ -46,7 +48,8 @@ def test_skipped():
 
 
 def row(place: Place, outcome: object, report: ktap.Report) -> figure.Row:
-    return figure.Row(place.configuration, place.backend, place.rig.describe(), {}, outcome, report)  # type: ignore[arg-type]
+    on = place.rig.describe()
+    return figure.Row(place.configuration, place.backend, place.arch, on, {}, outcome, report)  # type: ignore[arg-type]
 
 
 def benchmarks() -> dict[str, object]:
@@ -77,6 +80,16 @@ def benchmarks() -> dict[str, object]:
     }
 
 
+def long_tests(folder: Path) -> None:
+    """results/long.json, of one part."""
+    identity = {"commit": "0123456789abcdef", "changed": False, "tree": "", "tools": {"compiler": "gcc 12"}}
+    made = Results(folder / LONG.name, {"schema": 1, **identity})
+    part = made.parts["boots"] = Kept("boots", planned=["pc 1", "pc 2", "pc 3"])
+    part.take(Result("pc 1", {"boots": 2500}, on={"Xen": "4.17"}), 3600)
+    part.take(Result("pc 2", {"boots": 500}, "boot 7: <b>hung</b>\nconsole"), 1800)
+    made.save()
+
+
 @pytest.fixture
 def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str, Path]) -> Path:
     """A results folder as runs leave it: guests in every configuration, pytest's XML, benchmarks."""
@@ -84,9 +97,10 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
         folder = tmp_path_factory.mktemp("results")
         for name, kernel in ((FIGURE.name, "sample"), (BOUND_FIGURE.name, bound_kernel("sample"))):
             rows = [row(place, *run(place, kernel=kernel)) for place in whole_places()]
-            (folder / name).write_text(figure.as_json(rows, figure.kernel_objects()))
+            (folder / name).write_text(figure.as_json(rows, figure.every_object(rows)))
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
+        long_tests(folder)
         (folder / "test_kinds.py").write_text(TESTS_OF_EACH_KIND)
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--junitxml={folder / JUNIT.name}",
@@ -348,13 +362,26 @@ def test_failures_are_told(results: Path, tmp_path: Path, chromium: Browser) -> 
     assert chromium.axe(within="#figure") == chromium.axe(within="#checks") == []
 
 
+def test_long_tests_are_told(tmp_path: Path) -> None:
+    long_tests(tmp_path)
+    path = tmp_path / "report.html"
+    report(tmp_path, path)
+    section = path.read_text().partition('<section id="long"')[2].partition("</section>")[0]
+    row = re.search(r'<th scope="row">boots</th>(.*?)</tr>', section)
+    assert row and re.findall(r"<td>(.*?)</td>", row[1]) == ["2", "3", "1", "3,000 boots", "1.5"]
+    assert "<code>0123456789ab</code>" in section
+    assert "boots: pc 2: boot 7: &lt;b&gt;hung&lt;/b&gt;" in section
+    for name, version in (("compiler", "gcc 12"), ("Xen", "4.17")):
+        assert f"<dt>{name}</dt><dd>{version}</dd>" in section
+
+
 def test_what_is_missing_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], chromium: Browser
 ) -> None:
     path = tmp_path / "report.html"
     assert report(tmp_path, path) == 0
     lines = capsys.readouterr().out
-    for word in ("boot", "boot any", "conformance", "bench", "test"):
+    for word in ("boot", "boot any", "conformance", "bench", "test", "test --long"):
         assert f"not run; ./vmi {word} makes it\n" in lines
         assert f"not run; ./vmi {word} makes it." in path.read_text()
     html5lib.HTMLParser(strict=True).parse(path.read_text())
@@ -364,7 +391,7 @@ def test_what_is_missing_is_said(
 
 
 @pytest.mark.parametrize(
-    "name", [FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name]
+    "name", [FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name, LONG.name]
 )
 @pytest.mark.parametrize("content", ["", "[1]", '{"rows": [{}], "calls": [{}]}'])
 def test_what_is_damaged_is_said(tmp_path: Path, name: str, content: str) -> None:

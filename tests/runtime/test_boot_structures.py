@@ -17,12 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from ..seeds import drawn
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SOURCES = ["loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "options.c", "protocols.c", "pvh.c", "string.c"]
+SOURCES = [
+    *("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "options.c", "protocols.c", "pvh.c"),
+    "string.c",
+]
 
 MULTIBOOT, PVH, MULTIBOOT2 = 1, 2, 4
 MULTIBOOT_MAGIC, MULTIBOOT2_MAGIC, PVH_MAGIC = 0x2BADB002, 0x36D76289, 0x336EC578
@@ -120,7 +125,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     subprocess.run(compiler, check=True)
 
     def run(memory: Memory) -> Result:
-        done = subprocess.run([out / "harness"], input=memory.encode(), capture_output=True, timeout=20)
+        done = subprocess.run([out / "harness"], input=memory.encode(), capture_output=True, timeout=300)
         assert done.returncode == 0, f"the harness ended with {done.returncode}: {done.stdout!r}"
         return parse(done.stdout.decode())
 
@@ -225,7 +230,7 @@ def multiboot2(
     entry: int = 24,
     end: bytes | None = None,
 ) -> Memory:
-    """A multiboot2 information; `tags` come first, `total` and `entry` (the size of the map's) may be lies."""
+    """A multiboot2 information; `tags` come first, `total` and `entry` (size of the map's) may be lies."""
     memory = Memory(protocol=MULTIBOOT2, magic=MULTIBOOT2_MAGIC, info=LONG_MAP)
     ranges = MAP_OF_A_PC if ranges is None else ranges
     entries = b"".join(struct.pack("<QQII", *each, 0) for each in ranges)
@@ -614,7 +619,7 @@ RANGES = st.lists(
     ),
     max_size=20,
 )
-hostile = settings(max_examples=150, deadline=None, derandomize=True)
+hostile = drawn(max_examples=150)
 
 
 @hostile
@@ -641,7 +646,7 @@ def test_any_ranges(read: Read, ranges: list[tuple[int, int, int]]) -> None:
             assert shown == wanted or (wanted == USABLE and shown == 0)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@drawn(max_examples=20)
 @given(seed=st.integers(0, 1 << 32), count=st.integers(65, 900))
 def test_any_long_map(read: Read, seed: int, count: int) -> None:
     """As above, with more ranges than a strategy likes to make; they touch and overlap."""

@@ -235,7 +235,7 @@ static bool goes_off(void)
 /* Expiries and periods from all of 64 bits: none early, none lost, never a storm. */
 static void alarms_of_all_of_64_bits(void)
 {
-    for (uint32_t seed = 1; seed <= 3000; seed++) {
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + 3000; seed++) {
         bool periodic = seed & 1;
         uint64_t expiry, period, due, from;
         uint32_t i;

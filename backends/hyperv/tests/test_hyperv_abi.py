@@ -140,7 +140,7 @@ def run_same(assertions: str, headers: Path, folder: Path) -> subprocess.Complet
     command = ["gcc", "-m32", "-O2", "-ffreestanding", f"-I{folder}/shims", f"-I{FOLDER}",
                f"-I{headers}/arch/x86/include", f"-I{headers}/include", "-S", "-o", "/dev/null",
                str(source)]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_every_constant_is_compared() -> None:

@@ -17,6 +17,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return played.results(SOURCE, tmp_path_factory.mktemp("parts"))
 
 
+@pytest.mark.seeded
 @pytest.mark.parametrize("check", played.checks(SOURCE))
 def test_part(results: dict[str, str], check: str) -> None:
     assert results[check] == ""

@@ -52,7 +52,7 @@ def test_long_waits_are_told(place: Place, tmp_path: Path) -> None:
                f"-DTOLD_AFTER={TOLD_AFTER}", f"-I{BUILD}/include", f"-Wl,-T,{ROOT}/runtime/kernel.ld",
                "-Wl,--build-id=none,-z,noexecstack", str(source), str(BUILD / "backends/libvmi-hyperv.a"),
                "-o", str(image)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     place.rig.prepare()
     with place.rig.session(tmp_path) as session:

@@ -77,7 +77,7 @@ def compiles(assertions: str, folder: Path) -> subprocess.CompletedProcess[str]:
     # The kernel's headers for x86 are the same for 32 and 64 bits; Debian keeps them in the latter's folder.
     command = ["gcc", "-m32", "-ffreestanding", "-Wall", "-Werror", f"-I{FOLDER}",
                "-idirafter", "/usr/include/x86_64-linux-gnu", "-fsyntax-only", str(source)]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_hypercall_numbers(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_two_processes() -> None:
                "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", str(kernel),
                "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]  # fmt: skip
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=tied()
+        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
     )
     assert PASSED in done.stdout, done.stdout + done.stderr
     assert done.returncode == PASS

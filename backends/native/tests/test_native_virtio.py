@@ -17,7 +17,7 @@ from ci.conformance import console_data, digest, typed_file
 from ci.rig import DEBUG_EXIT, QEMU_END, STATUS
 from ci.util import tied
 
-DEADLINE = 120
+DEADLINE = 300
 DEVICE = ("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=virtio")
 TYPED_KIB = 1024
 EVENTS_MAX = TYPED_KIB * 2  # QEMU reads at most 4 KiB at once, and a buffer has 1 KiB

@@ -65,7 +65,7 @@ def test_backdoor_with_frequencies(place: Place, tmp_path: Path) -> None:
     rig = Nested(place.backend, progress)
     rig.prepare()
     with rig.session(tmp_path) as session:
-        outcome = session.run(Guest(kernel, "vmware-frequencies", cpus=2, deadline=90))
+        outcome = session.run(Guest(kernel, "vmware-frequencies", cpus=2, deadline=240))
     assert outcome.clean, outcome.end
     assert ktap.parse(outcome.console).failures() == []
     facts = said(outcome)

@@ -24,6 +24,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return played.results(SOURCE, tmp_path_factory.mktemp("alarm"), *arguments)
 
 
+@pytest.mark.seeded
 @pytest.mark.parametrize("check", played.checks(SOURCE))
 def test_alarm(results: dict[str, str], check: str) -> None:
     assert results[check] == ""

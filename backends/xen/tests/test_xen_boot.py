@@ -175,7 +175,7 @@ def test_sample_kernel_in_a_large_domain(large: Session, memory_mib: int) -> Non
     """What the builder takes for its tables lies above 2 GiB of machine memory; the larger domain has more
     than 2^20 frames as well."""
     outcome = large.run(
-        Guest(kernels("sample")["xen"], f"large-{memory_mib}", cpus=1, memory_mib=memory_mib, deadline=120.0,
+        Guest(kernels("sample")["xen"], f"large-{memory_mib}", cpus=1, memory_mib=memory_mib, deadline=240.0,
               options={"config": "pv"})
     )  # fmt: skip
     report = ktap.parse(outcome.console)

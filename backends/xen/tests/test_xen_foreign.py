@@ -84,7 +84,7 @@ def run(compiler: str, flags: list[str], library: Path, source: str, folder: Pat
     )  # fmt: skip
     for command in commands:
         subprocess.run(command, check=True)
-    done = subprocess.run([folder / "foreign"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([folder / "foreign"], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout
     return dict(re.findall(r"^(?:not )?ok (\w+)(?:: )?(.*)$", done.stdout, re.MULTILINE))
 

@@ -25,7 +25,7 @@ def compiles(assertions: str, folder: Path) -> subprocess.CompletedProcess[str]:
     source.write_text(f"#include <stdint.h>\n#include <xen/xen.h>\n{assertions}")
     command = ["gcc", "-m32", "-ffreestanding", "-Wall", "-Werror", f"-D{VERSION[1]}",
                "-idirafter", "/usr/include", "-fsyntax-only", str(source)]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_numbers_are_those_of_the_header(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@
 #define VECTOR_LINE0      0x41
 #define VECTOR_LOW        0x50
 #define VECTOR_HIGH       0x61
+#define PATIENCE          60000000000ull /* ns: longer than any event takes on a busy machine */
 #define VECTOR_SYSTEM     0x80
 
 static const struct vmi_boot_info *boot_info;
@@ -558,6 +559,17 @@ static uint32_t vectors_have_priorities(void)
     return 0;
 }
 
+/* Lets interrupts in until so many have come, or for PATIENCE; with 0 only what is pending. */
+static void wait_for_interrupts(uint32_t wanted)
+{
+    uint64_t end = vmi_get_cycle_counter(VMI_CYCLES_REAL) + PATIENCE;
+
+    vmi_enable_interrupts();
+    while (ordered < wanted && vmi_get_cycle_counter(VMI_CYCLES_REAL) < end)
+        ;
+    vmi_disable_interrupts();
+}
+
 static void load_going(void)
 {
     vmi_write_gdt_entry(gdt, GOING, 0xffff, 0x00cff300);
@@ -683,16 +695,15 @@ static uint32_t alarm_comes_as_line_0(void)
     EXPECT(vmi_event_bind(VMI_EVENT_IRQ, 0, VECTOR_LINE0) == VMI_EBUSY);
     EXPECT(vmi_event_notify((uint32_t)event) == VMI_EINVAL);
     ordered = 0;
+    vmi_apic_write(VMI_APIC_LVTT, VECTOR_HIGH);
     vmi_set_alarm(VMI_ALARM_WIRED_IRQ0 | VMI_CYCLES_REAL, now + 1000000, 0);
-    vmi_enable_interrupts();
-    while (vmi_get_cycle_counter(VMI_CYCLES_REAL) < now + 50000000)
-        ;
-    vmi_disable_interrupts();
-    EXPECT(ordered == 0); /* masked so far */
+    vmi_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL, now + 2000000, 0);
+    /* When the later one comes, the earlier one has gone off, and is masked so far. */
+    wait_for_interrupts(1);
+    EXPECT(ordered == 1 && order[0] == VECTOR_HIGH);
     EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK);
-    vmi_enable_interrupts();
-    EXPECT(ordered == 1 && order[0] == VECTOR_LINE0);
-    vmi_disable_interrupts();
+    wait_for_interrupts(2);
+    EXPECT(ordered == 2 && order[1] == VECTOR_LINE0);
     return 0;
 }
 
@@ -704,16 +715,6 @@ int32_t __wrap_vmi__xen_hypercall_event_channel_op(uint32_t command, void *argum
 static evtchn_port_t peer_sends;
 static uint32_t refuse_vcpu;
 
-static void let_events_in(uint32_t nanoseconds)
-{
-    uint64_t end = vmi_get_cycle_counter(VMI_CYCLES_REAL) + nanoseconds;
-
-    vmi_enable_interrupts();
-    while (vmi_get_cycle_counter(VMI_CYCLES_REAL) < end)
-        ;
-    vmi_disable_interrupts();
-}
-
 int32_t __wrap_vmi__xen_hypercall_event_channel_op(uint32_t command, void *argument)
 {
     struct evtchn_send send = {.port = peer_sends};
@@ -722,11 +723,13 @@ int32_t __wrap_vmi__xen_hypercall_event_channel_op(uint32_t command, void *argum
     if (command == EVTCHNOP_bind_vcpu && refuse_vcpu)
         return VMI_EINVAL;
     result = __real_vmi__xen_hypercall_event_channel_op(command, argument);
-    /* The peer is quick, and so is whichever CPU Xen tells: it looks before EventBind has gone on.
+    /*
+     * The peer is quick, and so is the CPU that Xen tells, this one: it looks before EventBind has
+     * gone on. Xen marks the port before EVTCHNOP_send returns.
      */
     if (command == EVTCHNOP_bind_interdomain && result >= 0 && peer_sends) {
         __real_vmi__xen_hypercall_event_channel_op(EVTCHNOP_send, &send);
-        let_events_in(20000000);
+        wait_for_interrupts(0);
     }
     return result;
 }
@@ -753,7 +756,7 @@ static uint32_t early_event_is_kept(void)
     peer_sends = 0;
     EXPECT(event > 0 && ordered == 0);
     EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK);
-    let_events_in(20000000);
+    wait_for_interrupts(1);
     EXPECT(ordered == 1 && order[0] == VECTOR_LOW);
     return 0;
 }

@@ -101,7 +101,7 @@ def test_refused_without_the_hypervisor() -> None:
     command = ["qemu-system-i386", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
                *QEMU_END, "-kernel", str(kernel), "-append", DEBUG_EXIT]  # fmt: skip
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
         preexec_fn=tied(),
     )  # fmt: skip
     assert "vmi: cannot run: there is no Xen below" in done.stdout

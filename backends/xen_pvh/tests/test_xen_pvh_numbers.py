@@ -25,7 +25,7 @@ def complaints(folder: Path, by: int) -> list[str]:
     ))  # fmt: skip
     command = ["gcc", "-m32", "-ffreestanding", f"-D{version[1]}", "-idirafter", "/usr/include",
                "-fsyntax-only", str(source)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     found = re.findall(r'"differs: (\w+)"\n', done.stderr)
     assert bool(found) == bool(done.returncode), done.stderr
     return found

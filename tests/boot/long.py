@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The same boot again and again: what fails once in a thousand times."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ci import figure, ktap
+from ci.build import kernels
+from ci.long import Part, Result
+from ci.rig import Guest
+from ci.util import write_if_changed
+
+from ..guests import places
+
+TIMES = 1000
+AT_ONCE = 25
+"""Boots of a piece."""
+DEADLINE = 240.0
+
+
+class Boots(Part):
+    name = "boots"
+    summary = f"the sample kernel {TIMES} times in each configuration"
+
+    def pieces(self) -> list[str]:
+        """One configuration after the other, so that a run that is cut short has had some of each."""
+        return [
+            f"{place} {first}-{first + AT_ONCE - 1}"
+            for first in range(1, TIMES, AT_ONCE)
+            for place in places()
+        ]
+
+    def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
+        known = {str(place): place for place in places()}
+        for piece in pieces:
+            name, numbers = piece.split()
+            place = known[name]
+            configuration, rig = place.configuration, place.rig
+            kernel = kernels(configuration.kernel)[place.backend]
+            rig.prepare()
+            failures, on = [], rig.describe()
+            with contextlib.ExitStack() as stack:
+                session = stack.enter_context(rig.steady_session(folder))
+                first, last = map(int, numbers.split("-"))
+                for number in range(first, last + 1):
+                    guest = Guest(
+                        kernel, f"{name}-{number}", cpus=2, deadline=DEADLINE, options=configuration.options
+                    )
+                    outcome = session.run(guest)
+                    row = figure.Row(
+                        configuration, place.backend, on, {}, outcome, ktap.parse(outcome.console)
+                    )
+                    if row.failures:
+                        log = folder / f"{guest.name}.guest.log"
+                        write_if_changed(log, f"{outcome.command}\n{outcome.console}\n")
+                        failures.append(f"boot {number}: {row.failures[0]} ({figure.log_path(log)})")
+            counts = {"boots": last + 1 - first, "boots that failed": len(failures)}
+            yield Result(piece, counts, "; ".join(failures), on=on)
+
+
+PARTS = (Boots(),)

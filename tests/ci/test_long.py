@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The runner of long tests: discovered parts, results that outlive whatever ends a run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ci import cli, long, testing
+from ci.long import Kept, Part, Pieces, Result, Results
+from ci.util import UserError
+
+TOY = """\
+import os, time
+from ci.long import Part, Result
+
+class Toy(Part):
+    name = "toy"
+    summary = "writes down what it does"
+
+    def pieces(self):
+        return [str(number) for number in range(6)]
+
+    def run(self, pieces, folder):
+        for piece in pieces:
+            with open(os.environ["TOY_LOG"], "a") as log:
+                log.write(piece)
+            if piece == os.environ.get("TOY_STOPS_AT"):
+                time.sleep(600)
+            yield Result(piece, {"done": 1}, "it is odd" if piece == os.environ.get("TOY_FAILS_AT") else "")
+
+PARTS = (Toy(),)
+"""
+START = """\
+import sys
+from pathlib import Path
+from ci import cli, long
+from ci.setup import VENV
+root = Path(sys.argv[1])
+long.DOCUMENT, long.LOGS, long.build = root / "long.json", root / "logs", lambda: None
+long.identity = lambda: {"schema": 1, "commit": sys.argv[2], "tree": sys.argv[2], "tools": {}}
+found = long.parts
+long.parts = lambda: found(root)
+cli._enter_venv = lambda words: None
+sys.exit(cli.main(["test", "--long", *sys.argv[3:]]))
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A tree whose backend brings a part of its own."""
+    folder = tmp_path / "backends/toy/tests"
+    folder.mkdir(parents=True)
+    (folder / "long.py").write_text(TOY)
+    return tmp_path
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(toy: Path) -> Iterator[Start]:
+    """`./vmi test --long` in that tree."""
+    with contextlib.ExitStack() as stack:
+
+        def run(*words: str, commit: str = "a", **environment: str) -> subprocess.Popen[str]:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-X", "utf8", "-c", START, str(toy), commit, *words], text=True,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                    env={**os.environ, "TOY_LOG": str(toy / "log"),
+                         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **environment},
+                )
+            )  # fmt: skip
+            stack.callback(process.kill)
+            return process
+
+        yield run
+
+
+def done(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def document(root: Path) -> dict[str, Any]:
+    return json.loads((root / "long.json").read_text())  # type: ignore[no-any-return]
+
+
+def wait_until_it_stops(root: Path, piece: str) -> None:
+    end = time.monotonic() + 300
+    while piece not in ((root / "log").read_text() if (root / "log").exists() else ""):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_goes_on_where_it_was_stopped(toy: Path, start: Start, sent: signal.Signals) -> None:
+    process = start(TOY_STOPS_AT="3")
+    wait_until_it_stops(toy, "3")
+    process.send_signal(sent)
+    status, out, err = done(process)
+    assert status == {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}[sent], err
+    part = document(toy)["parts"]["toy"]
+    assert (part["planned"], part["done"], part["left"]) == (6, 3, ["3", "4", "5"])
+    assert not document(toy)["complete"]
+    if sent != signal.SIGKILL:
+        assert "vmi test --long: 3 of 6 pieces done, 0 failed, 3 left" in out
+    status, out, err = done(start())
+    assert status == 0, err
+    assert (toy / "log").read_text() == "0123" + "345"
+    found = document(toy)
+    assert found["complete"] and found["parts"]["toy"]["counts"] == {"done": 6}
+    assert "vmi test --long: 6 of 6 pieces done, 0 failed, nothing left" in out
+    # Nothing is done twice, unless it is asked for.
+    assert done(start())[0] == 0 and len((toy / "log").read_text()) == 7
+    assert done(start("--anew", "toy"))[0] == 0 and len((toy / "log").read_text()) == 13
+
+
+def test_a_failure_is_not_forgotten(toy: Path, start: Start) -> None:
+    for _ in range(2):
+        status, out, err = done(start(TOY_FAILS_AT="1"))
+        assert status == 1, err
+        assert "toy FAILED: 1: it is odd" in out
+    assert (toy / "log").read_text() == "012345"
+    assert document(toy)["parts"]["toy"]["failures"] == ["1: it is odd"]
+
+
+def test_results_of_another_tree_are_put_aside(toy: Path, start: Start) -> None:
+    assert done(start(TOY_FAILS_AT="1"))[0] == 1
+    status, _, err = done(start(commit="b"))
+    assert status == 0
+    assert "are of other files or tools" in err
+    aside = json.loads((toy / "long-a.json").read_text())
+    assert aside["commit"] == "a" and aside["parts"]["toy"]["failed"] == 1
+    assert document(toy)["commit"] == "b" and (toy / "log").read_text() == "012345" * 2
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1, "tree": "a", "tools": {}, "parts": 3}'])
+def test_a_damaged_document_begins_anew(toy: Path, start: Start, text: str) -> None:
+    (toy / "long.json").write_text(text)
+    status, _, err = done(start())
+    assert status == 0 and "is damaged; all begins anew" in err and "Traceback" not in err
+    assert document(toy)["parts"]["toy"]["done"] == 6
+
+
+def test_one_at_a_time(toy: Path, start: Start) -> None:
+    first = start(TOY_STOPS_AT="0")
+    wait_until_it_stops(toy, "0")
+    assert done(start())[::2] == (1, "vmi: another ./vmi test --long is running in this tree\n")
+    first.kill()
+
+
+def test_without_a_terminal_there_is_a_line_for_each_tenth(start: Start) -> None:
+    lines = done(start())[2].splitlines()
+    assert sum(line.startswith("vmi: long: toy, ") for line in lines) == 7
+    assert lines[-1].startswith("vmi: long: toy, 6 of 6 pieces; 5 done, ")
+
+
+# Parts in this process
+
+
+class Made(Part):
+    """Pieces that a test makes."""
+
+    summary = "made"
+
+    def __init__(self, name: str, results: Sequence[Result], ends: Callable[[], None] = lambda: None) -> None:
+        self.name, self.results, self.ends = name, results, ends
+
+    def pieces(self) -> list[str]:
+        return [each.piece for each in self.results]
+
+    def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
+        for each in self.results:
+            if each.piece in pieces:
+                self.ends()
+                yield each
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Time that goes by only when a test says so."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(long, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def run_all(parts: Sequence[Part], tmp_path: Path, end: float = float("inf")) -> Results:
+    results = Results(tmp_path / "long.json", {"schema": 1, "commit": "a", "tree": "a", "tools": {}})
+    for part in parts:
+        results.parts[part.name] = Kept(part.summary, planned=part.pieces())
+    long.do_all({part.name: part for part in parts}, results, Pieces(), end)
+    return results
+
+
+def test_what_one_part_cannot_do_the_others_can(tmp_path: Path) -> None:
+    def breaks() -> None:
+        raise UserError("no rig\nand why")
+
+    bad = Made("bad", [Result("a")], breaks)
+    good = Made("good", [Result("b", {"n": 2}), Result("c", {"n": 3})])
+    results = run_all([bad, good], tmp_path)
+    assert results.parts["bad"].failures == ["no rig\nand why"]
+    assert results.parts["good"].counts == {"n": 5}
+    kept = json.loads((tmp_path / "long.json").read_text())
+    assert kept["parts"]["bad"]["left"] == ["a"] and not kept["complete"]
+    shown = "\n".join(long.summary({"bad": bad, "good": good}, results))
+    assert "bad FAILED: no rig" in shown and "good: 5 n" in shown and "bad: left: a" in shown
+
+
+def test_time_is_shared_out(tmp_path: Path, clock: SimpleNamespace) -> None:
+    """Three parts in 30 minutes: each begins none after its third; what one leaves over the others get."""
+
+    def minute() -> None:
+        clock.now += 60
+
+    pieces = [Result(str(number)) for number in range(100)]
+    parts = [Made("a", pieces, minute), Made("b", pieces[:4], minute), Made("c", pieces, minute)]
+    results = run_all(parts, tmp_path, 30 * 60)
+    assert [results.parts[name].done for name in "abc"] == [10, 4, 16]
+    assert clock.now == 30 * 60
+    run_all(parts, tmp_path / "none", 0)
+    assert clock.now == 30 * 60, "nothing begins when the time is over"
+
+
+def test_a_part_is_judged_as_a_whole(tmp_path: Path) -> None:
+    class Half(Made):
+        def judge(self, counts: Any) -> list[str]:
+            bad = sum(each["bad"] for each in counts.values())
+            return [f"{bad} of {len(counts)} bad"] if 2 * bad > len(counts) else []
+
+    def results(*bad: int) -> Results:
+        return run_all([Half("half", [Result(str(n), {"bad": b}) for n, b in enumerate(bad)])], tmp_path)
+
+    assert results(1, 0).parts["half"].failures == []
+    assert results(1, 1, 0).parts["half"].failures == ["2 of 3 bad"]
+
+
+# The parts that there are
+
+
+def test_every_part_is_documented(root: Path) -> None:
+    found = long.parts()
+    text = (root / "docs/testing.md").read_text()
+    assert set(found) >= {"boots", "busy", "fresh", "fuzz", "mutations", "seeds"}
+    for name, part in found.items():
+        pieces = part.pieces()
+        assert len(set(pieces)) == len(pieces) > 0
+        assert pieces == part.pieces()
+        assert f"| `{name}` |" in text
+        assert part.summary and "\n" not in part.summary
+
+
+def test_a_name_is_there_once(toy: Path) -> None:
+    other = toy / "tests/toys"
+    other.mkdir(parents=True)
+    (other / "long.py").write_text(TOY)
+    with pytest.raises(UserError, match=r"backends/toy/tests/long\.py: part toy is there already"):
+        long.parts(toy)
+
+
+def test_seeds_are_those_asked_for(root: Path) -> None:
+    """The tests of the mark take other numbers, and all of them are of this tree."""
+    code = (
+        "from tests.seeds import SEED, numbers; from tests.backends.played import SEEDS_APART\n"
+        "print(SEED, numbers([3]), SEEDS_APART)"
+    )
+    for seed, said in (("0", "0 [3] 3000"), ("7", "7 [55436] 3000")):
+        told = subprocess.run(
+            [sys.executable, "-c", code], cwd=root, env={**os.environ, "VMI_SEED": seed},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert told.stdout.strip() == said
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        (("--hours", "3"), "--hours goes with --long; ./vmi test --help"),
+        (("--anew",), "--anew goes with --long; ./vmi test --help"),
+        (("--long", "--hours", "0"), "argument --hours: expected hours from 0.01 to 1000, found '0'"),
+        (("--long", "--hours", "nan"), "argument --hours: expected hours from 0.01 to 1000, found 'nan'"),
+        (("--long", "nothing"), "no part nothing; there are: boots, "),
+        (("--long", "-k", "x"), "unexpected: -k; ./vmi test --help"),
+        (("--long", "--lava"), "--lava does not go with --long"),
+    ],
+)
+def test_misuse(words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch,
+                capfd: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.setattr(cli, "_enter_venv", lambda words: None)
+    assert cli.main(["test", *words]) == 2
+    assert capfd.readouterr().err.startswith(f"vmi: {line}")
+
+
+def test_results_of_pytest_are_read_from_any_file(tmp_path: Path) -> None:
+    junit = tmp_path / "junit.xml"
+    junit.write_text('<testsuites><testcase classname="a.b.c" name="d" time="1.5"/></testsuites>')
+    assert [(case.name, case.result) for case in testing.cases(junit)] == [("a.b.c.d", "pass")]
