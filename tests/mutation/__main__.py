@@ -36,9 +36,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from ci import ktap
+from ci.build import tree as build_folder
 from ci.conformance import console_data, data_received, digest
 from ci.rig import Guest, Outcome, Rig, Session, discover
-from ci.util import RESULTS, ROOT, UserError, progress, tied
+from ci.util import ARCHITECTURES, RESULTS, ROOT, UserError, progress, tied
 
 LIST = "mutations.yaml"
 LEAST = 95
@@ -83,22 +84,29 @@ def mutations(backend: str) -> list[Mutation]:
     return [Mutation(**entry) for entry in YAML(typ="safe").load(path)]
 
 
-def build(tree: Path, target: str) -> str:
+def folder_of(tree: Path, arch: str) -> Path:
+    """The build folder of an architecture, as ci/build.py calls it."""
+    return tree / build_folder(arch).name
+
+
+def build(tree: Path, target: str, arch: str = ARCHITECTURES[0]) -> str:
     """What the build says if it refuses; empty if all is well."""
     done = subprocess.run(
-        ["ninja", "-C", str(tree / "build"), target], capture_output=True, text=True, check=False
+        ["ninja", "-C", str(folder_of(tree, arch)), target], capture_output=True, text=True, check=False
     )
     return done.stdout if done.returncode else ""
 
 
 def copy(tree: Path, backend: str, arch: str) -> None:
-    """The tree with a build of its own."""
+    """The tree with builds of its own."""
     names = (".git", ".venv", "build", "build-*", "results", "__pycache__", ".hypothesis")
     ignore = shutil.ignore_patterns(*names)
     shutil.copytree(ROOT, tree, ignore=ignore)
     subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # some tests ask it for the tree's files
-    command = ["meson", "setup", "--cross-file", f"cross/{arch}-gcc.ini", "-Dbackends=" + backend, "build"]
-    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    # Tests on the build machine have the first architecture's build.
+    for each in dict.fromkeys((ARCHITECTURES[0], arch)):
+        command = ["meson", "setup", "--cross-file", f"cross/{each}-gcc.ini", "-Dbackends=" + backend]
+        subprocess.run([*command, str(folder_of(tree, each))], cwd=tree, check=True, capture_output=True)
 
 
 Run = Callable[[str], Outcome]
@@ -195,7 +203,7 @@ class Broken:
         return f"caught  {self.mutation.name}: {self.found}" if self.by else f"MISSED  {self.mutation.name}"
 
 
-def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = "i386") -> Iterator[Broken]:
+def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITECTURES[0]) -> Iterator[Broken]:
     """What becomes of mutations of one backend, one by one; those that only tests that boot may notice come
     last."""
     backend = rig.backend
@@ -211,10 +219,10 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = "i386") 
             yield
             changed.write_bytes((ROOT / "backends" / backend / changed.relative_to(folder)).read_bytes())
 
-        if refused := build(tree, target):
+        if refused := build(tree, target, arch):
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
-        shutil.copy(tree / "build" / target, unbroken)
+        shutil.copy(folder_of(tree, arch) / target, unbroken)
         machine = Machine(rig)
         survivors = []
         try:
@@ -225,10 +233,10 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = "i386") 
             for number, mutation in enumerate(chosen):
                 by, image = BY[0], images / f"m{number}.elf"
                 with broken(mutation):
-                    if build(tree, target):
+                    if build(tree, target, arch):
                         yield Broken(mutation, REFUSED, "")
                         continue
-                    shutil.copy(tree / "build" / target, image)
+                    shutil.copy(folder_of(tree, arch) / target, image)
                     try:
                         found = caught_by_kernel(rig, machine.runner(image))
                     except UserError as error:  # the guest has taken the rig along
@@ -265,7 +273,7 @@ def percent(counts: Counter[str]) -> int:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--arch", default="i386", choices=("i386", "x86_64"))
+    parser.add_argument("--arch", default=ARCHITECTURES[0], choices=ARCHITECTURES)
     parser.add_argument("--only", default="", metavar="TEXT")
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
