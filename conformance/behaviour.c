@@ -19,9 +19,9 @@
 #include "traps.h"
 #include "x86.h"
 
-#define NO_CPU          31
-#define NO_EVENT        0x7fffffff
-#define WINDOW_PAGE     (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+#define NO_CPU      31
+#define NO_EVENT    0x7fffffff
+#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 
 #define NEEDS_SECOND_CPU()                                                                         \
     do {                                                                                           \
@@ -327,6 +327,16 @@ static void ap_state_errors(void)
     state = good;
     state.efer |= 1u << 1;
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+#ifdef __x86_64__
+    state = good;
+    state.gs_base = 0;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state.gs_base = good.gs_base + 8;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.cr3 |= 0x800;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+#endif
 }
 
 /* A table's entries can be read after it was released. */

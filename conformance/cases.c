@@ -418,7 +418,8 @@ CASE(apic_read)
 
 AFTER(apic_read)
 {
-    contract_expect("this CPU's identifier", result_apic_read(out) >> 24, checks_boot_info->apic_id[0]);
+    contract_expect("this CPU's identifier", result_apic_read(out) >> 24,
+                    checks_boot_info->apic_id[0]);
 }
 
 /* ---- page tables ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What the arguments of the register contracts share with each other and with checks of behaviour. */
+/* What the arguments of the register contracts share with each other and with checks of behaviour.
+ */
 #ifndef CASES_H
 #define CASES_H
 

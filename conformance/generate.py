@@ -51,8 +51,8 @@ ARCHITECTURES = {
         poison=(0x5EC0DE01, 0x01010100),
     ),
     "x86_64": Architecture(
-        word=8, saved=("rbx", "rbp", "r12", "r13", "r14", "r15"), sp="rsp", first="rax", count="rcx", to="rdi",
-        suffix="q", poison=(0x5EC0DE01_5EC0DE01, 0x01010100_01010100),
+        word=8, saved=("rbx", "rbp", "r12", "r13", "r14", "r15"), sp="rsp", first="rax", count="rcx",
+        to="rdi", suffix="q", poison=(0x5EC0DE01_5EC0DE01, 0x01010100_01010100),
     ),
 }  # fmt: skip
 
@@ -106,6 +106,12 @@ class Probes:
         """The memory operand for a place."""
         return f"{block} + {self.arch.word * self.index(place)}"
 
+    def load(self, register: str, places: list[str]) -> str:
+        """An instruction, but for its target, that loads what a register has before the call."""
+        if register in places:
+            return f"mov {self.at('contract_in', register)}"
+        return f"mov{'abs' if self.arch.word == 8 else ''} ${self.poison(register):#x}"
+
     def probe(self, call: dict[str, Any]) -> str:
         """The assembly that makes one call."""
         arch, registers = self.arch, self.registers
@@ -113,11 +119,13 @@ class Probes:
         first, count, to = arch.first, arch.count, arch.to
         places = given(call)
         results = call["results"] or ([call["result"]] if call["result"] else [])
-        told = ", ".join(f"{a['name']} {'+'.join(a['registers'])}" for a in call["arguments"]) or "no arguments"
-        back = ", ".join("+".join(r["registers"]) for r in results) or "nothing"
+        told = ", ".join(f"{a['name']} {'+'.join(a['registers'])}" for a in call["arguments"])
+        back = ", ".join("+".join(r["registers"]) for r in results)
+        dies = " ".join(call["clobbers"])
         lines = [
             "",
-            f"/* {call['name']}: {told}; returns {back}; destroys {' '.join(call['clobbers']) or 'nothing'}. */",
+            f"/* {call['name']}: {told or 'no arguments'}; returns {back or 'nothing'}; destroys"
+            f" {dies or 'nothing'}. */",
             f"    .globl probe_{call['symbol']}",
             f"probe_{call['symbol']}:",
             *(f"    push %{register}" for register in arch.saved),
@@ -126,7 +134,7 @@ class Probes:
         ]
         pushed = [p for p in reversed(places) if p.startswith("stack")]
         lines += [f"    push{s} {self.at('contract_in', place)}" for place in pushed]
-        # What lies below the stack pointer is filled, so that the deepest word that the call wrote can be found.
+        # What lies below the stack pointer is filled: the deepest word that the call wrote can be found.
         lines += [
             f"    push{s} {self.at('contract_in', 'flags')} /* for popf below */",
             f"    lea {-STACK_BYTES}(%{sp}), %{to}",
@@ -136,9 +144,7 @@ class Probes:
             f"    rep stos{s}",
         ]
         for register in reversed(registers):
-            source = self.at("contract_in", register) if register in places else f"${self.poison(register):#x}"
-            wide = "abs" if word == 8 and source.startswith("$") else ""
-            lines.append(f"    mov{wide} {source}, %{register}")
+            lines.append(f"    {self.load(register, places)}, %{register}")
         lines += [
             f"    lock incl vmi_call_count + 4 * VMI_ORDINAL_{call['symbol'].upper()}",
             "    popf",
@@ -154,8 +160,8 @@ class Probes:
             f"    mov ${STACK_BYTES // word}, %{count}",
             "    cld",
             f"    repe scas{s}",
-            f"    lea {2 * word}(, %{count}, {word}), %{count} /* the first word that differs, those above it, the"
-            " return address */",
+            "    /* The first word that differs, those above it, the return address. */",
+            f"    lea {2 * word}(, %{count}, {word}), %{count}",
             "    jne 1f",
             f"    mov ${word}, %ecx /* nothing but that */",
             "1:  mov %ecx, contract_stack",
@@ -170,10 +176,8 @@ class Probes:
         for register in registers:
             if register not in call["kept"]:
                 continue
-            wanted = self.at("contract_in", register) if register in places else f"${self.poison(register):#x}"
-            wide = "abs" if word == 8 and wanted.startswith("$") else ""
             lines += [
-                f"    mov{wide} {wanted}, %{first}",
+                f"    {self.load(register, places)}, %{first}",
                 f"    cmp %{first}, {self.at('contract_out', register)}",
                 "    je 1f",
                 f"    or ${1 << registers.index(register):#x}, %ecx",
@@ -204,7 +208,8 @@ class Probes:
             # What lies above an argument of 32 bits or less in its register is anything.
             above = [f" | {self.poison(p) >> 32:#x}ull << 32" if bits == 64 else "" for p in places]
             if len(places) == 2:
-                lines += [f"    {at[0]} = (uint32_t){name}{above[0]};", f"    {at[1]} = {name} >> 32{above[1]};"]
+                lines.append(f"    {at[0]} = (uint32_t){name}{above[0]};")
+                lines.append(f"    {at[1]} = {name} >> 32{above[1]};")
             elif kind["bits"] < bits == 64:
                 lines.append(f"    {at[0]} = (uint32_t){name}{above[0]};")
             else:
@@ -231,7 +236,8 @@ class Probes:
         names = ", ".join(f'"{register}"' for register in self.registers)
         stack = [f"    uintptr_t stack[{self.stack_words}];"] if self.stack_words else []
         return "\n".join([
-            f"{BANNER}#ifndef PLACES_H", "#define PLACES_H", "", "#include <vmi/vmi.h>", "",
+            f"{BANNER}#ifndef PLACES_H", "#define PLACES_H", "",
+            "#include <stdint.h>", "#include <vmi/vmi.h>", "",
             "/* Registers before and after a call, in the order in which the probes know them. */",
             "struct contract_registers {",
             f"    uintptr_t {', '.join(self.registers)}, flags;", *stack, "};", "",

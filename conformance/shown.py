@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Which checks show a call: those of the kernels' lists (`{"group.name", function}`) whose function makes it,
-itself or by other functions of its file or of an architecture's, and the boots that end by it (option `end=`)."""
+itself or by other functions of its file or of an architecture, and boots that end by it (option `end=`)."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ struct attempt {
 };
 
 /* switch.S: calls function(argument), returns 0; or returns 1 by way of attempt_leave(). */
-uint32_t attempt_enter(uintptr_t *sp, attempt_function *function, void *argument)
-    FROM_ASSEMBLY __attribute__((returns_twice));
+uint32_t attempt_enter(uintptr_t *sp, attempt_function *function, void *argument) FROM_ASSEMBLY
+    __attribute__((returns_twice));
 void attempt_leave(uintptr_t sp) FROM_ASSEMBLY __attribute__((noreturn));
 
 bool attempt(attempt_function *function, void *argument, struct fault *fault)

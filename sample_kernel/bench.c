@@ -82,8 +82,7 @@ static void bench_calls(void)
     BENCH(GET_IDT, "GetIDT", vmi_get_idt(&dtr));
     BENCH(GET_TR, "GetTR", vmi_get_tr());
 #ifdef __x86_64__
-    BENCH(WRITE_GDT_ENTRY, "WriteGDTEntry",
-          vmi_write_gdt_entry((void *)gdt.base, GDT_SCRATCH, 0));
+    BENCH(WRITE_GDT_ENTRY, "WriteGDTEntry", vmi_write_gdt_entry((void *)gdt.base, GDT_SCRATCH, 0));
     BENCH(UPDATE_KERNEL_STACK, "UpdateKernelStack",
           vmi_update_kernel_stack(thread_stack_top(thread_current())));
 #else

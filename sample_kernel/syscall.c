@@ -60,8 +60,8 @@ static int32_t call_fs_base(const struct trap_frame *frame)
 }
 
 static system_call *const calls[SYSCALL_COUNT] = {
-    [SYSCALL_EXIT] = call_exit,   [SYSCALL_WRITE] = call_write,  [SYSCALL_GETPID] = call_getpid,
-    [SYSCALL_YIELD] = call_yield, [SYSCALL_FORK] = process_fork, [SYSCALL_WAIT] = call_wait,
+    [SYSCALL_EXIT] = call_exit,   [SYSCALL_WRITE] = call_write,     [SYSCALL_GETPID] = call_getpid,
+    [SYSCALL_YIELD] = call_yield, [SYSCALL_FORK] = process_fork,    [SYSCALL_WAIT] = call_wait,
     [SYSCALL_TICKS] = call_ticks, [SYSCALL_FS_BASE] = call_fs_base,
 };
 

@@ -92,7 +92,8 @@ static bool copy_on_write(struct process *process, uintptr_t page, uint64_t *ent
         memcpy(frame_address(own), frame_address(shared), PAGE_SIZE);
         __atomic_add_fetch(&copied_pages, 1, __ATOMIC_RELAXED);
     }
-    pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE | pte_no_execute));
+    pte_write(&process->aspace, entry, page,
+              pte_value(own, USER_PAGE | PTE_WRITE | pte_no_execute));
     vmi_inval_page(page);
     if (own != shared)
         frame_release(shared);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * Numbers of i386 and x86-64, for C and assembly. Source: Intel SDM vol. 3A (2.3 EFLAGS, 2.5
- * control registers, 3.4 selectors and descriptors, 4.4 and 4.5 paging, 6.3 vectors, 6.13 error codes),
- * vol. 3B 18.2 (debug registers).
+ * control registers, 3.4 selectors and descriptors, 4.4 and 4.5 paging, 6.3 vectors, 6.13 error
+ * codes), vol. 3B 18.2 (debug registers).
  */
 #ifndef X86_H
 #define X86_H
@@ -20,7 +20,7 @@
 #define CR0_PG 0x80000000
 
 /* Control register 4. */
-#define CR4_PAE  0x00000020
+#define CR4_PAE        0x00000020
 #define CR4_OSFXSR     0x00000200
 #define CR4_OSXMMEXCPT 0x00000400
 #define CR4_SMEP       0x00100000
@@ -34,12 +34,12 @@
 #define EFLAGS_RF    0x00010000
 
 /* Entries of page tables. An i386 root entry takes PTE_PRESENT only. */
-#define PTE_PRESENT  0x001
-#define PTE_WRITE    0x002
-#define PTE_USER     0x004
-#define PTE_ACCESSED 0x020
-#define PTE_DIRTY    0x040
-#define PTE_ENTRIES  512
+#define PTE_PRESENT    0x001
+#define PTE_WRITE      0x002
+#define PTE_USER       0x004
+#define PTE_ACCESSED   0x020
+#define PTE_DIRTY      0x040
+#define PTE_ENTRIES    512
 #define PTE_NO_EXECUTE (1ull << 63) /* where CPUID and EFER have it */
 
 /* Exceptions. */
@@ -67,7 +67,8 @@
 #define FAULT_WRITE   0x2
 #define FAULT_USER    0x4
 
-/* Debug register 7: local enable of breakpoint 0, which waits for an instruction if all else is 0. */
+/* Debug register 7: local enable of breakpoint 0, which waits for an instruction if all else is 0.
+ */
 /* The same: local enable of breakpoint 0, which waits for writes of 4 bytes. */
 #define DR7_LOCAL0   0x00000001
 #define DR7_WRITE0   0x00010000

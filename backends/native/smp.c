@@ -27,7 +27,6 @@
 #define CPUID_EXTENDED_SYSCALL (1u << 11)
 #define CPUID_EXTENDED_NX      (1u << 20)
 
-
 uint32_t vmi__native_cpus_started = 1;
 
 /* What the starting CPU reads (trampoline.S). */

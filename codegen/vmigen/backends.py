@@ -403,9 +403,10 @@ class BackendRules:
                     "move the others into it, or remove them",
                 )
                 return None
-            entry = self._chosen(entry["each"], call)
-            if entry is None:
+            chosen = self._chosen(entry["each"], call)
+            if chosen is None:
                 return None
+            entry = chosen
         if entry == "inherited" or (isinstance(entry, Map) and "inherited" in entry):
             if isinstance(entry, Map) and set(entry) - {"inherited", "note"}:
                 self._problems.add(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The lists of checks of i386 alone, to stand among the others; those that need the other CPUs. */
+/* The lists of checks of i386 alone, to stand among the others. */
 #ifndef CHECKS_ARCH_H
 #define CHECKS_ARCH_H
 
@@ -7,7 +7,6 @@
 
 extern const struct check checks_segments[];
 
-#define CHECKS_ARCH checks_segments,
-#define CHECKS_ARCH_CPUS
+#define CHECKS_ARCH checks_segments
 
 #endif

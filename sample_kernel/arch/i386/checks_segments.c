@@ -78,3 +78,6 @@ const struct check checks_segments[] = {
     {"descriptors.local_table", local_table},
     {NULL, NULL},
 };
+
+/* All ways into this kernel are gates. */
+const struct check checks_entries_cpus[] = {{NULL, NULL}};

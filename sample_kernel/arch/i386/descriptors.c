@@ -126,8 +126,8 @@ void descriptors_add_cpu(uint32_t cpu)
 {
     tss[cpu].io_map = sizeof(struct tss);
     tss[cpu].ss0 = kernel_ss();
-    struct descriptor entry = segment((uintptr_t)&tss[cpu], sizeof(struct tss) - 1,
-                                      ATTRIBUTE_TSS | ATTRIBUTE_PRESENT);
+    struct descriptor entry =
+        segment((uintptr_t)&tss[cpu], sizeof(struct tss) - 1, ATTRIBUTE_TSS | ATTRIBUTE_PRESENT);
     vmi_write_gdt_entry(gdt, GDT_TSS + cpu, entry.low, entry.high);
 }
 

@@ -37,8 +37,7 @@ static inline bool trap_from_user(const struct trap_frame *frame)
 /* The stack pointer before the trap. */
 static inline uintptr_t trap_sp(const struct trap_frame *frame)
 {
-    return trap_from_user(frame) ? frame->sp
-                                 : (uintptr_t)frame + TRAP_FRAME_KERNEL_SIZE;
+    return trap_from_user(frame) ? frame->sp : (uintptr_t)frame + TRAP_FRAME_KERNEL_SIZE;
 }
 
 /* Arguments of a system call and its result (syscall.h). */

@@ -14,13 +14,13 @@
 #include "tables.h"
 #include "x86.h"
 
-#define KERNEL_SLOTS (PTE_ENTRIES / 2) /* from here on */
-#define USER_SLOT    0
+#define KERNEL_SLOTS  (PTE_ENTRIES / 2) /* from here on */
+#define USER_SLOT     0
 #define POINTER_SHIFT 30
 
-#define CPUID_EXTENDED   0x80000000
-#define CPUID_FEATURES   0x80000001
-#define CPUID_NX         (1u << 20)
+#define CPUID_EXTENDED 0x80000000
+#define CPUID_FEATURES 0x80000001
+#define CPUID_NX       (1u << 20)
 
 static bool user_roots;
 

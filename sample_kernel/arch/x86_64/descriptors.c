@@ -9,7 +9,8 @@
 #include "traps.h"
 #include "x86.h"
 
-/* Task-state segment, Intel SDM vol. 3A, 7.7: stacks of entries from ring 3, and of a few vectors. */
+/* Task-state segment, Intel SDM vol. 3A, 7.7: stacks of entries from ring 3, and of a few vectors.
+ */
 struct tss {
     uint32_t reserved;
     uint64_t rsp0, rsp1, rsp2;

@@ -44,8 +44,7 @@ void vmi__native_smp_arch_place(uint32_t at)
            (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
     put(page, vmi__native_trampoline_cr3, (uint32_t)vmi__physical(root));
     put(page, vmi__native_trampoline_cr4, CR4_PAE);
-    put(page, vmi__native_trampoline_efer,
-        EFER_LME | ((uint32_t)vmi__rdmsr(MSR_EFER) & EFER_NXE));
+    put(page, vmi__native_trampoline_efer, EFER_LME | ((uint32_t)vmi__rdmsr(MSR_EFER) & EFER_NXE));
     put(page, vmi__native_trampoline_far,
         at + (uint32_t)(vmi__native_trampoline_long - vmi__native_trampoline));
     put(page, vmi__native_trampoline_gdtr,

@@ -5,7 +5,7 @@
  * one has loaded already (Intel SDM vol. 2A, LTR: it must not be busy), so its linear address tells
  * CPUs apart whether they share a GDT or not.
  */
-#include "native.h"
+#include "../../native.h"
 
 #define SELECTOR_INDEX 0xfff8u
 

@@ -6,7 +6,7 @@
  * of the TSC as it was at boot.
  */
 #include "image/published.h"
-#include "hyperv.h"
+#include "../../hyperv.h"
 #include <hyperv/routines.h>
 #include <native/routines.h>
 

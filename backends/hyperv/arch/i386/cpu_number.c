@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Number of this CPU for the native library's routines, in place of native/cpu_number.c.
+ * Number of this CPU for the native library's routines, in place of native/arch/i386/cpu_number.c.
  */
-#include "hyperv.h"
+#include "../../hyperv.h"
 
 uint32_t vmi__native_cpu(void)
 {

@@ -5,7 +5,7 @@
  * cycles of the TSC.
  */
 #include "image/published.h"
-#include "kvm.h"
+#include "../../kvm.h"
 #include <kvm/routines.h>
 #include <native/routines.h>
 

@@ -6,7 +6,7 @@
  * A client of the ROM is asked on each write to EOI. Its APIC may not be mapped, and it may be a
  * guest of a hypervisor that this library knows nothing of.
  */
-#include "native.h"
+#include "../../native.h"
 
 uint32_t vmi__native_cpu(void)
 {

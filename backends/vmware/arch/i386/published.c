@@ -4,7 +4,7 @@
  * take them to be, at the frequency that the backdoor tells.
  */
 #include "image/published.h"
-#include "vmware.h"
+#include "../../vmware.h"
 
 bool vmi__backend_serve(void)
 {
