@@ -57,6 +57,16 @@ static inline uint64_t vmi__rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
+/*
+ * The TSC, not before what stands before it in the program (Intel SDM vol. 2B, RDTSC). For
+ * processors with SSE2.
+ */
+static inline uint64_t vmi__rdtsc_ordered(void)
+{
+    __asm__ volatile("lfence" : : : "memory");
+    return vmi__rdtsc();
+}
+
 static inline uint64_t vmi__rdmsr(uint32_t index)
 {
     uint32_t low, high;

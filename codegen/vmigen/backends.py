@@ -25,9 +25,10 @@ RESERVED_NAMES = frozenset(
         # Libraries, packages and programs that are called as a backend's are.
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
-        *("add", "alarm", "assert", "backend", "bind", "boot", "bound", "builtin", "image", "is"),
-        *("loader", "memory", "multiboot", "parse", "pc", "provider", "published", "pvh", "rom"),
-        *("scale", "site", "sites", "slots", "start", "tables", "text", "window"),
+        *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
+        *("image", "is", "loader", "memory", "multiboot", "multiboot2", "parse", "pc", "physical"),
+        *("provider", "published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "tables"),
+        *("text", "window"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""
@@ -243,7 +244,7 @@ class BackendRules:
 
     def _abi(self, part: Map) -> HypercallAbi | None:
         arch = self._spec.architecture
-        usable = [r for r in arch.registers if r not in ("esp", "rsp", "flags")]
+        usable = [r for r in arch.registers if r not in (arch.stack_pointer, "flags")]
         good = True
         seen: dict[str, Place] = {}
 
@@ -393,6 +394,19 @@ class BackendRules:
     ) -> Way | None:
         entry = entries[call.name]
         place = entries.place_of(call.name)
+        if isinstance(entry, Map) and "each" in entry:
+            if set(entry) != {"each"}:
+                self._problems.add(
+                    place,
+                    f"call '{call.name}' has `each` and more",
+                    "expected `each` alone",
+                    "move the others into it, or remove them",
+                )
+                return None
+            chosen = self._chosen(entry["each"], call)
+            if chosen is None:
+                return None
+            entry = chosen
         if entry == "inherited" or (isinstance(entry, Map) and "inherited" in entry):
             if isinstance(entry, Map) and set(entry) - {"inherited", "note"}:
                 self._problems.add(
@@ -407,16 +421,6 @@ class BackendRules:
             )
         if not isinstance(entry, Map):
             return None
-        if "each" in entry:
-            if set(entry) != {"each"}:
-                self._problems.add(
-                    place, f"call '{call.name}' has `each` and more", "expected one of them", "remove the others"
-                )
-                return None
-            chosen = self._chosen(entry["each"], call)
-            if chosen is None:
-                return None
-            entry = chosen
         given = [key for key in ("instruction", "hypercall", "routine", "unsupported") if key in entry]
         if len(given) != 1 and given != ["hypercall", "routine"]:
             self._problems.add(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -93,3 +94,81 @@ def live(call: Call, numbers: Sequence[str]) -> int:
     return sum(1 << number for number, register in enumerate(numbers) if register in call.kept)
 
 
+_LABEL = re.compile(r"\s*(\d+):\s*(.*)")
+_JUMP = re.compile(r"\s*j\w+\s+(\d+)f\s*")
+_SAVES = re.compile(r"pushf\w?|push %(\w+)|sub \$\d+, %\w+")
+
+
+def framed(
+    lines: Sequence[str], convention: str, lost: Sequence[str], word: int, stack: str, returns: int
+) -> list[str]:
+    """An entry point's instructions with directives for unwinders, which emit no code.
+
+    `lost` are registers that C functions keep and this one does not, `word` is in bytes, `stack` is the
+    stack pointer, `returns` the return address's DWARF number. The canonical frame address follows what the
+    lines push and pop. A register that the leading lines save has its value in the stack until it is popped.
+    What was entered by a jump has no caller to go back to.
+    """
+    if convention == "jump":
+        return [".cfi_startproc", f".cfi_undefined {returns}", *lines, ".cfi_endproc"]
+    saved = _saved(lines, word, stack)
+    out = [".cfi_startproc", *(f".cfi_undefined %{register}" for register in lost)]
+    depth = 0
+    at_labels: dict[str, int] = {}
+    ended = False
+    for number, line in enumerate(lines):
+        label, instruction = _split(line)
+        if ended and label in at_labels and at_labels[label] != depth:
+            out.append(f".cfi_adjust_cfa_offset {at_labels[label] - depth}")
+            depth = at_labels[label]
+        out.append(line)
+        moved = _moved(instruction, word, stack)
+        if moved:
+            out.append(f".cfi_adjust_cfa_offset {moved}")
+            depth += moved
+        if number in saved:
+            register, pushed = saved[number]
+            out.append(f".cfi_rel_offset %{register}, 0" if pushed else f".cfi_restore %{register}")
+        jump = _JUMP.fullmatch(instruction)
+        if jump:
+            at_labels[jump[1]] = depth
+        ended = instruction.startswith(("ret", "jmp"))
+    return [*out, ".cfi_endproc"]
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Label and instruction of a line."""
+    found = _LABEL.fullmatch(line)
+    return (found[1], found[2]) if found else ("", line.strip())
+
+
+def _moved(instruction: str, word: int, stack: str) -> int:
+    """Bytes that an instruction adds to the stack."""
+    if re.match(r"push", instruction):
+        return word
+    if re.match(r"pop", instruction):
+        return -word
+    found = re.fullmatch(rf"sub \$(\d+), %{stack}", instruction)
+    if found:
+        return int(found[1])
+    found = re.fullmatch(rf"add \$(\d+), %{stack}|lea (\d+)\(%{stack}\), %{stack}", instruction)
+    return -int(found[1] or found[2]) if found else 0
+
+
+def _saved(lines: Sequence[str], word: int, stack: str) -> dict[int, tuple[str, bool]]:
+    """By number of a line the register that it saves (True) or takes back (False)."""
+    found: dict[int, tuple[str, bool]] = {}
+    pushes: list[tuple[int, str, int]] = []
+    depth, leading = 0, True
+    for number, line in enumerate(lines):
+        _, instruction = _split(line)
+        depth += _moved(instruction, word, stack)
+        saves = _SAVES.fullmatch(instruction)
+        leading = leading and saves is not None
+        if leading and saves and saves[1] and saves[1] != stack:
+            pushes.append((number, saves[1], depth))
+        while pushes and pushes[-1][2] > depth:
+            pushed, register, _ = pushes.pop()
+            if instruction == f"pop %{register}":
+                found[pushed], found[number] = (register, True), (register, False)
+    return found

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
+
 from .common import Syntax, Wrapper, moves, prototype
 from .common import c_compatible as c_compatible
+from .common import framed as with_unwinding
 from .common import live as live_bits
 from .model import Architecture, Argument, Call, Hypercall, HypercallTable, Kind, Way
 from .rules import c_places, stack_index
@@ -145,7 +147,9 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
         for register in argument.registers:
             index = stack_index(register)
             words.append(("register", register) if index is None else ("stack", index))
-    words += [("result", index) for index in range(len(call.results))]
+    starts = [sum(len(result.registers) for result in call.results[:i]) for i in range(len(call.results))]
+    result_words = sum(len(result.registers) for result in call.results)
+    words += [("result", index) for index in starts]
     places = [place for group in c_places(arch, widths) for place in group]
     in_registers = [
         (word, place) for word, place in zip(words, places, strict=True) if stack_index(place) is None
@@ -168,8 +172,8 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
         lines.append(f"push %{register}")
         depth += _WORD
     if call.results:
-        lines.append(f"sub ${_WORD * len(call.results)}, %esp")
-        depth += _WORD * len(call.results)
+        lines.append(f"sub ${_WORD * result_words}, %esp")
+        depth += _WORD * result_words
     slots = depth
     pushed = on_stack if in_place else [word for word, _ in in_registers] + on_stack
     for kind, what in reversed(pushed):
@@ -188,7 +192,7 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
     if on_stack:
         lines.append(f"add ${_WORD * len(on_stack)}, %esp")
     if call.results:
-        lines += [f"pop %{result.registers[0]}" for result in call.results]
+        lines += [f"pop %{register}" for result in call.results for register in result.registers]
     elif not result_in_place:
         returned = arch.result[: len(call.result_registers)]
         lines += [f"push %{register}" for register in reversed(returned)]
@@ -230,6 +234,14 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     lines += [f"pop %{register}" for register in reversed(saved)]
     lines += ["popf"] if "flags" in call.kept else []
     return [*lines, "ret"]
+
+
+def framed(lines: list[str], call: Call | None = None) -> list[str]:
+    """The instructions of a call's entry point, or of a C function, with what unwinders need (System V ABI,
+    DWARF register numbers)."""
+    convention = call.convention if call else "c"
+    lost = [register for register in _CALLEE_SAVED if call and register not in call.kept]
+    return with_unwinding(lines, convention, lost, _WORD, "esp", 8)
 
 
 def hypercall_stub(target: Hypercall, table: HypercallTable) -> list[str]:

@@ -149,10 +149,7 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
     ]
     for backend in listed:
         own = (spec_source, backend_source(backend.name))
-        found += [
-            Output(f"{backend.name}/{name}", f"{name}.j2", own, backend)
-            for name in BACKEND_OUTPUTS
-        ]
+        found += [Output(f"{backend.name}/{name}", f"{name}.j2", own, backend) for name in BACKEND_OUTPUTS]
     found += [
         Output("model.json", None, everything),
         Output("support-matrix.md", "support-matrix.md.j2", everything),
@@ -297,6 +294,7 @@ class Renderer:
             "rust_arch": generator.RUST_ARCH,
             "stub": partial(generator.stub, arch=arch),
             "hypercall_stub": generator.hypercall_stub,
+            "framed": generator.framed,
             "hypercall_parameters": _hypercall_parameters,
             "needs_interface": _needs_interface,
             "hypercall_convention": generator.HYPERCALL_CONVENTION,
@@ -326,8 +324,7 @@ class Renderer:
         spec_part = vars(spec) | {
             "architecture": vars(spec.architecture),
             "calls": [
-                vars(call) | {"c_name": call.c_name, "prototype": _declaration(call)}
-                for call in spec.calls
+                vars(call) | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
             ],
         }
         backends = []

@@ -8,7 +8,7 @@ nothing unless no problem was noted at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .document import Map, Seq
@@ -198,17 +198,20 @@ class SpecRules:
                 "correct it, or raise api.minor",
             )
 
-    def _per_architecture(self, part: Map) -> Any:
-        """The entry for this architecture; complains about unknown ones."""
+    def _known_architectures(self, listed: Iterable[str], place: Callable[[str], Place]) -> None:
         known = self._doc.get("architectures", {})
-        for name in part:
+        for name in listed:
             if name not in known and "architectures" not in self._lost:
                 self._problems.add(
-                    part.key_place(name),
+                    place(name),
                     f"unknown architecture '{name}'",
                     f"expected {names(known)}",
                     "correct it, or add it to 'architectures'",
                 )
+
+    def _per_architecture(self, part: Map) -> Any:
+        """The entry for this architecture; complains about unknown ones."""
+        self._known_architectures(part, part.key_place)
         if self._arch_name not in part:
             self._problems.add(
                 part.place,
@@ -224,15 +227,18 @@ class SpecRules:
         listed = part.get("architectures")
         if listed is None:
             return True
+        places = {name: listed.place_of(i) for i, name in enumerate(listed)}
+        self._known_architectures(listed, places.__getitem__)
         known = self._doc.get("architectures", {})
-        for i, name in enumerate(listed):
-            if name not in known and "architectures" not in self._lost:
-                self._problems.add(
-                    listed.place_of(i),
-                    f"unknown architecture '{name}'",
-                    f"expected {names(known)}",
-                    "correct it, or add it to 'architectures'",
-                )
+        for key in ("registers", "clobbers", "site"):
+            for name in part.get(key, ()):
+                if name in known and name not in listed:
+                    self._problems.add(
+                        part[key].key_place(name),
+                        f"{key} for {name}, where '{part['name']}' is not there",
+                        f"expected only {names(listed)}",
+                        "remove the entry, or add the architecture to `architectures`",
+                    )
         return self._arch_name in listed
 
     def _type(self, part: Map, key: str = "type") -> Type | None:
@@ -609,7 +615,7 @@ class SpecRules:
         good_arguments = [a for a in arguments if a]
         good_results = [r for r in results if r]
         self._check_registers(part, listed, good_arguments, result, good_results, clobbers)
-        self._check_shape(part, good_arguments, result)
+        self._check_shape(part, good_arguments, good_results)
         errors = self._errors(part, result)
         unsupported = self._unsupported(part, result, good_results)
         if len(self._problems.found) != before:
@@ -647,8 +653,10 @@ class SpecRules:
 
     def _site(self, part: Map) -> int:
         """Bytes of the call's sites on this architecture."""
-        assert self._arch
-        return int(part["site"].get(self._arch.name, SITE)) if "site" in part else SITE
+        if "site" not in part:
+            return SITE
+        self._known_architectures(part["site"], part["site"].key_place)
+        return int(part["site"].get(self._arch_name, SITE))
 
     def _derived(self, part: Map, arguments: Sequence[Map]) -> list[tuple[str, ...] | None]:
         """Where convention c has these arguments, on architectures that do not list it."""
@@ -670,9 +678,7 @@ class SpecRules:
             return None
         return Argument(part["name"], kind, registers, part["summary"], part.get("unit"))
 
-    def _item_places(
-        self, call: Map, part: Map, derived: tuple[str, ...] | None
-    ) -> tuple[str, ...] | None:
+    def _item_places(self, call: Map, part: Map, derived: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """Registers of an argument or result: those listed, or those that convention c has it in."""
         assert self._arch
         given = part.get("registers")
@@ -859,18 +865,20 @@ class SpecRules:
             return
         words = -(-item.type.bits // self._arch.word_bits)
         # Instructions of 64-bit processors, too, have 64 bits in the low halves of two registers.
-        if halves and item.type.bits == 64 and len(item.registers) == 2:
+        split = halves and item.type.bits == 64 and words == 1
+        if split and len(item.registers) == 2:
             return
         if len(item.registers) != words:
             self._problems.add(
                 place,
                 f"'{item.name}' has {item.type.bits} bits and {len(item.registers)} register(s)",
-                f"expected {words}, low first",
+                f"expected {words}{', or 2 with a half in each' if split else ''}, low first",
                 "correct the registers or the type",
             )
 
-    def _check_shape(self, part: Map, arguments: list[Argument], result: Argument | None) -> None:
-        convention = part["convention"]
+    def _check_shape(self, part: Map, arguments: list[Argument], results: list[Argument]) -> None:
+        assert self._arch
+        arch, convention = self._arch, part["convention"]
         if convention == "jump":
             for key in ("arguments", "result", "results", "errors", "unsupported"):
                 if key in part:
@@ -886,6 +894,13 @@ class SpecRules:
                 "several results under convention c",
                 "C returns one",
                 "use `result`, or convention: registers",
+            )
+        if results and arch.derived and len(arguments) + len(results) > len(arch.arguments):
+            self._problems.add(
+                part.key_place("results"),
+                f"call '{part['name']}' has {len(arguments)} arguments and {len(results)} results",
+                f"convention c carries {len(arch.arguments)} on {arch.name}, pointers to results included",
+                "return a structure through one pointer",
             )
         if "noreturn" in part:
             for key in ("result", "results"):

@@ -7,6 +7,7 @@ import re
 
 from .common import Syntax, Wrapper, moves, prototype
 from .common import c_compatible as c_compatible
+from .common import framed as with_unwinding
 from .common import live as live_bits
 from .model import Architecture, Argument, Call, Hypercall, HypercallTable, Kind, Way
 from .rules import c_places
@@ -150,17 +151,24 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
         return [f"jmp {routine}"]
     places = [group[0] for group in c_places(arch, [1] * (len(call.arguments) + len(call.results)))]
     halves = [argument for argument in call.arguments if len(argument.registers) > 1]
-    wanted = {
-        place: argument.registers[0] for place, argument in zip(places, call.arguments, strict=False)
-    }
+    wanted = {place: argument.registers[0] for place, argument in zip(places, call.arguments, strict=False)}
     result = call.result
     result_in_place = not call.results and (
         result is None or (result.registers == arch.result[:1] and len(result.registers) == 1)
     )
-    kept = [register for register in arch.scratch if register in call.kept and register != "flags"]
+    joined = {register for argument in halves for register in argument.registers}
+    kept = [
+        register
+        for register in (*arch.scratch, *(r for r in arch.registers if r not in arch.scratch and r in joined))
+        if register in call.kept and register != "flags"
+    ]
     keeps_flags = "flags" in call.kept
     in_place = not halves and all(place == source for place, source in wanted.items())
-    if in_place and not call.results and (call.noreturn or (result_in_place and not kept and not keeps_flags)):
+    if (
+        in_place
+        and not call.results
+        and (call.noreturn or (result_in_place and not kept and not keeps_flags))
+    ):
         return [f"jmp {routine}"]
 
     lines = ["pushf"] if keeps_flags else []
@@ -175,11 +183,13 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
         lines.append(f"lea {_WORD * index}(%rsp), %{place}" if index else f"mov %rsp, %{place}")
     lines.append(f"call {routine}")
     for each in call.results:
-        lines += [f"pop %{each.registers[0]}", f"mov %{_LOW[each.registers[0]]}, %{_LOW[each.registers[0]]}"]
+        lines.append(f"pop %{each.registers[0]}")
+        if each.type.bits <= 32:
+            lines.append(f"mov %{_LOW[each.registers[0]]}, %{_LOW[each.registers[0]]}")
+        elif len(each.registers) > 1:
+            lines += _halves(each)
     if result and len(result.registers) > 1:
-        low, high = result.registers
-        lines += [*moves({low: arch.result[0]}), f"mov %{low}, %{high}", f"shr $32, %{high}",
-                  f"mov %{_LOW[low]}, %{_LOW[low]}"]  # fmt: skip
+        lines += [*moves({result.registers[0]: arch.result[0]}), *_halves(result)]
     elif result:
         lines += moves({result.registers[0]: arch.result[0]})
     lines += [f"pop %{register}" for register in reversed(kept)]
@@ -187,23 +197,44 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
     return [*lines, "ret"]
 
 
+def _halves(value: Argument) -> list[str]:
+    """A value from one register into the low halves of two."""
+    low, high = value.registers
+    return [f"mov %{low}, %{high}", f"shr $32, %{high}", f"mov %{_LOW[low]}, %{_LOW[low]}"]
+
+
+def _widened(argument: Argument, register: str) -> list[str]:
+    """Makes a value that C has in the low half of a register fill it: the other half is undefined in C, and
+    a hypervisor reads both. Compilers extend narrower values to 32 bits before a call."""
+    if argument.type.bits == 64:
+        return []
+    low = _LOW[register]
+    return [f"movslq %{low}, %{register}" if argument.type.signed else f"mov %{low}, %{low}"]
+
+
 def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> list[str]:
     abi = table.abi
     arguments = {argument.name: argument for argument in call.arguments}
     registers: dict[str, str] = {}
     numbers: dict[str, int] = {}
+    widened: list[str] = []
     for value, parameter in zip(way.constants, target.arguments, strict=True):
         if isinstance(value, int):
-            numbers[parameter.registers[0]] = value
+            numbers[parameter.registers[0]] = value & 0xFFFFFFFF if parameter.type.bits <= 32 else value
         else:
             registers[parameter.registers[0]] = arguments[value].registers[0]
+            widened += _widened(arguments[value], parameter.registers[0])
     numbers[abi.number] = target.number
     touched = {*registers, *numbers, *target.clobbers, abi.result}
     saved = [register for register in call.kept if register in touched and register != "flags"]
     lines = ["pushf"] if "flags" in call.kept else []
     lines += [f"push %{register}" for register in saved]
-    lines += moves(registers)
-    lines += [f"mov ${number}, %{_LOW[register]}" for register, number in numbers.items()]
+    lines += [*moves(registers), *widened]
+    lines += [
+        # With a sign it fills the register.
+        f"mov ${number}, %{register if number < 0 else _LOW[register]}"
+        for register, number in numbers.items()
+    ]
     lines += [f"lock incl {target.counter}(%rip)", table.transfer]
     if call.result and call.result.registers[0] != abi.result:
         lines.append(f"mov %{abi.result}, %{call.result.registers[0]}")
@@ -212,16 +243,34 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     return [*lines, "ret"]
 
 
+def framed(lines: list[str], call: Call | None = None) -> list[str]:
+    """The instructions of a call's entry point, or of a C function, with what unwinders need (System V ABI,
+    DWARF register numbers)."""
+    convention = call.convention if call else "c"
+    lost = [register for register in _CALLEE_SAVED if call and register not in call.kept]
+    return with_unwinding(lines, convention, lost, _WORD, "rsp", 16)
+
+
 def hypercall_stub(target: Hypercall, table: HypercallTable) -> list[str]:
     """A hypercall as a C function of the System V convention, result in rax."""
     abi = table.abi
     given = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
-    loaded = [register for argument in target.arguments for register in argument.registers]
+    loaded = [argument.registers[0] for argument in target.arguments]
     touched = {*loaded, abi.number, abi.result, *target.clobbers}
     saved = [register for register in _CALLEE_SAVED if register in touched]
     lines = [f"push %{register}" for register in saved]
     lines += moves(dict(zip(loaded, given, strict=False)))
-    lines += [f"mov ${target.number}, %{_LOW[abi.number]}", f"lock incl {target.counter}(%rip)", table.transfer]
+    # The return address is below the arguments that have no register in C.
+    depth = _WORD * (len(saved) + 1)
+    beyond = enumerate(loaded[len(given) :])
+    lines += [f"mov {depth + _WORD * index}(%rsp), %{register}" for index, register in beyond]
+    for argument in target.arguments:
+        lines += _widened(argument, argument.registers[0])
+    lines += [
+        f"mov ${target.number}, %{_LOW[abi.number]}",
+        f"lock incl {target.counter}(%rip)",
+        table.transfer,
+    ]
     lines += [f"mov %{abi.result}, %rax"] if abi.result != "rax" else []
     lines += [f"pop %{register}" for register in reversed(saved)]
     return [*lines, "ret"]

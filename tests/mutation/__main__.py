@@ -4,10 +4,10 @@
     .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
-call, `file`, `old` and `new` a text that stands once in one of the folder's files; `arch` stands with
-those that are of one architecture (`call` and registers). ARCH is i386 if it is not said. TEXT chooses the
-mutations whose names contain it; without a NAME every backend that has a list is broken. Each mutation is
-built in a copy of the tree and booted in the backend's rig. It is caught by
+call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files; `arch`
+stands with those that are of one architecture (`call` and registers). ARCH is i386 if it is not said. TEXT
+chooses the mutations whose names contain it; without a NAME every backend that has a list is broken. Each
+mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
 
 1. the conformance kernel, if that reports it, dies, hangs or ends otherwise than it was to, if its console
    data or its other ends are wrong, or if the rig knows better (`Rig.findings`);
@@ -60,6 +60,7 @@ class Mutation:
     file: str = ""
     old: str = ""
     new: str = ""
+    times: int = 1
     arch: str = ""
 
     def apply(self, folder: Path) -> Path:
@@ -71,7 +72,7 @@ class Mutation:
             new, count = re.subn(entry, lambda _: f"  {self.call}: {self.way}\n", text, flags=re.MULTILINE)
         else:
             new, count = text.replace(self.old, self.new), text.count(self.old)
-        if count != 1:
+        if count != self.times:
             raise UserError(f"mutation {self.name}: what it breaks stands {count} times in {path.name}")
         path.write_text(new)
         return path

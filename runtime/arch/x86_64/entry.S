@@ -138,37 +138,29 @@ common:
     bt $CPUID_EXTENDED_LM, %edx
     jnc no_long_mode
 
-    /* No execute, where the processor has it; edx: its features. */
-    mov %edx, %ebx
-    mov $MSR_EFER, %ecx
-    rdmsr
-    or $EFER_LME, %eax
-    bt $CPUID_EXTENDED_NX, %ebx
-    jnc 1f
-    bts $EFER_NXE_BIT, %eax
-1:  wrmsr
+    mov %edx, %ebx /* the processor's features */
 
     /*
      * The bottom of memory in 2 MiB pages; ecx: number of the page, eax: its entry, whose upper
      * half stays zero.
      */
     xor %ecx, %ecx
-2:  mov %ecx, %eax
+1:  mov %ecx, %eax
     shl $LARGE_SHIFT, %eax
     or $(PTE_PRESENT | PTE_WRITE | PTE_LARGE), %eax
     mov %eax, PHYSICAL(directories)(, %ecx, 8)
     inc %ecx
     cmp $(VMI__LINEAR_BOOT >> LARGE_SHIFT), %ecx
-    jne 2b
+    jne 1b
 
     /* Four directories, in the direct map and for the moment at the bottom. ecx: which. */
     xor %ecx, %ecx
     mov $PHYSICAL(directories) + TABLE, %eax
-3:  mov %eax, PHYSICAL(pointers_linear)(, %ecx, 8)
+2:  mov %eax, PHYSICAL(pointers_linear)(, %ecx, 8)
     add $4096, %eax
     inc %ecx
     cmp $(VMI__LINEAR_BOOT >> 30), %ecx
-    jne 3b
+    jne 2b
     movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root)
     movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__LINEAR_BASE)
 
@@ -184,6 +176,19 @@ common:
     mov %eax, %cr4
     mov $PHYSICAL(vmi__boot_root), %eax
     mov %eax, %cr3
+
+    /*
+     * In the order of Intel SDM vol. 3A, 9.8.5, on which QEMU's emulation of SVM insists: with LME
+     * and without PAE it loses the outer CR0 when a nested guest is left (helper.c,
+     * cpu_x86_update_cr0). No execute, where the processor has it; ebx: its features.
+     */
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or $EFER_LME, %eax
+    bt $CPUID_EXTENDED_NX, %ebx
+    jnc 3f
+    bts $EFER_NXE_BIT, %eax
+3:  wrmsr
     mov $CR0_BITS, %eax
     mov %eax, %cr0
     lgdt PHYSICAL(low_gdtr)

@@ -126,6 +126,12 @@ ap_entry:
     mov STATE(USER_GS_BASE) + 4, %edx
     wrmsr
 
+    /* What the library keeps for this CPU, whose number is edi. A C function: the stack is aligned. */
+    mov STATE(RSP), %rsp
+    and $-16, %rsp
+    mov %gs:VMI_PERCPU_NUMBER, %edi
+    call vmi__native_cpu_identified
+
     /*
      * The frame of the jump, then the general registers, then word to
      * vmi__native_set_initial_ap_state.
