@@ -28,6 +28,7 @@ def drawn(**settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
         test = hypothesis.settings(deadline=None, derandomize=not SEED, database=None, **settings)(test)
-        return pytest.mark.seeded(hypothesis.seed(SEED)(test) if SEED else test)
+        marked: Callable[..., Any] = pytest.mark.seeded(hypothesis.seed(SEED)(test) if SEED else test)
+        return marked
 
     return decorate

@@ -23,11 +23,11 @@ RESERVED_NAMES = frozenset(
         # Folders that the build's outputs have beside those of the backends.
         *("generated", "html", "include", "man", "reference", "roms", "vmi"),
         # Libraries, packages and programs that are called as a backend's are.
-        *("config", "kernel", "lint", "runtime"),
+        *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
-        *("assert", "backend", "bind", "boot", "bound", "builtin", "image", "is", "loader", "memory"),
-        *("multiboot", "parse", "pc", "provider", "published", "pvh", "rom", "site", "sites", "slots"),
-        *("start", "tables", "text", "window"),
+        *("add", "alarm", "assert", "backend", "bind", "boot", "bound", "builtin", "image", "is"),
+        *("loader", "memory", "multiboot", "parse", "pc", "provider", "published", "pvh", "rom"),
+        *("scale", "site", "sites", "slots", "start", "tables", "text", "window"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""

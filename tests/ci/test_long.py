@@ -209,7 +209,8 @@ def test_what_one_part_cannot_do_the_others_can(tmp_path: Path) -> None:
     def breaks() -> None:
         raise UserError("no rig\nand why")
 
-    bad, good = Made("bad", [Result("a")], breaks), Made("good", [Result("b", {"n": 2}), Result("c", {"n": 3})])
+    bad = Made("bad", [Result("a")], breaks)
+    good = Made("good", [Result("b", {"n": 2}), Result("c", {"n": 3})])
     results = run_all([bad, good], tmp_path)
     assert results.parts["bad"].failures == ["no rig\nand why"]
     assert results.parts["good"].counts == {"n": 5}
@@ -266,7 +267,7 @@ def test_a_name_is_there_once(toy: Path) -> None:
     other = toy / "tests/toys"
     other.mkdir(parents=True)
     (other / "long.py").write_text(TOY)
-    with pytest.raises(UserError, match="backends/toy/tests/long.py: part toy is there already"):
+    with pytest.raises(UserError, match=r"backends/toy/tests/long\.py: part toy is there already"):
         long.parts(toy)
 
 
