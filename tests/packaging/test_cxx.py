@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.util import BUILD, ROOT
+from ci.util import BUILD, ROOT, tied
 
 SOURCE = Path(__file__).with_name("constructors.cpp")
 SCRIPT = ROOT / "runtime/kernel.ld"
@@ -28,7 +28,9 @@ def make(installed: Path, folder: Path, library: str, **variables: str) -> Path:
 
 def says(kernel: Path, *options: str) -> str:
     command = [*QEMU, *options, "-kernel", kernel]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
+    )
     return done.stdout.splitlines()[-1]
 
 

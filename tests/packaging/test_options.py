@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ci.lint import tracked
-from ci.util import BUILD, ROOT
+from ci.util import BUILD, ROOT, tied
 
 from .test_consumers import MESON, project, says_hello  # noqa: F401
 
@@ -37,7 +37,9 @@ def is_right(kernel: Path) -> None:
         "-kernel",
         kernel,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
+    )
     assert done.stdout.splitlines()[-1] == "wrong: nothing", done.stdout + done.stderr
     text = subprocess.run(["objdump", "-d", kernel], capture_output=True, text=True, check=True).stdout
     assert len(text.splitlines()) > 500
@@ -129,7 +131,9 @@ def test_libraries(tmp_path: Path, cross: str, options: str) -> None:
             "-kernel",
             tmp_path / f"build/examples/hello/hello-{library}.elf",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
+        )
         assert "linked with the library for native" in done.stdout, done.stdout + done.stderr
 
 

@@ -16,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 from vmi_rust.toolchain import RustError, Toolchain, choose, look_at, number
 
 from ci.build import build
-from ci.util import BUILD, ROOT
+from ci.util import BUILD, ROOT, tied
 
 TOOL = ROOT / "tools/vmi-rust"
 CRATE = BUILD / "include/vmi/vmi.rs"
@@ -254,8 +254,9 @@ def test_cargo(tmp_path: Path) -> None:
         ["qemu-system-i386", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
+        preexec_fn=tied(),
     )
     assert "Hello from ring 0 and Rust" in boot.stdout
 
@@ -309,8 +310,9 @@ def test_division_is_right(tmp_path: Path) -> None:
         ["qemu-system-i386", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
+        preexec_fn=tied(),
     )
     lines = [[int(word) for word in line.split()] for line in boot.stdout.splitlines()]
     assert len(lines) == 30
