@@ -64,26 +64,27 @@ struct vmi__loader_map {
  * modules, for a long map's tables are put into memory that nobody has. Returns 0 or the reason to
  * refuse.
  */
-const char *vmi__loader_memory(const struct vmi__loader_view *view,
-                               const struct vmi__loader_map *map);
+VMI__RUN_ONCE const char *vmi__loader_memory(const struct vmi__loader_view *view,
+                                             const struct vmi__loader_map *map);
 
 /* Takes a module; `line` is the address of its command line. Returns 0 or the reason to refuse. */
-const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
-                               uint64_t line);
+VMI__RUN_ONCE const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base,
+                                             uint64_t size, uint64_t line);
 
 /*
  * Take the structures of one protocol apart into vmi__boot and the memory map (not yet published),
  * the command line first so that its options hold for a refusal as well. Return 0 or the reason to
  * refuse.
  */
-const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic, uint32_t info);
-const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t info);
+VMI__RUN_ONCE const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic,
+                                              uint32_t info);
+VMI__RUN_ONCE const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t info);
 
 /*
  * After one of them: claims the image, the modules and the firmware's first page, publishes the map
  * and checks that image and modules lie in memory, be it marked as taken, that there is room to
  * work, and that nothing was read where there is no memory. Returns 0 or the reason to refuse.
  */
-const char *vmi__loader_finish(const struct vmi__loader_view *view);
+VMI__RUN_ONCE const char *vmi__loader_finish(const struct vmi__loader_view *view);
 
 #endif

@@ -17,6 +17,10 @@
 
 #include "layout.h"
 
+/* Of functions that run once, when the kernel starts: small rather than fast, for images have 64
+ * KiB. */
+#define VMI__RUN_ONCE __attribute__((__cold__))
+
 /* ---- start ---- */
 
 /* What the kernel is told. Filled by the entry path, then by vmi__backend_init. */
@@ -124,7 +128,7 @@ void vmi__memory_move(void *place, uint32_t count);
  * Recomputes vmi__boot.memory from all ranges added so far. USABLE ranges are cut to whole pages;
  * neighbours of one kind become one, which loses nothing.
  */
-const char *vmi__memory_publish(void);
+VMI__RUN_ONCE const char *vmi__memory_publish(void);
 
 /* Is every byte of the range of that kind, as of the last vmi__memory_publish? */
 bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind);

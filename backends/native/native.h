@@ -245,7 +245,7 @@ struct vmi__native_acpi {
 extern struct vmi__native_acpi vmi__native_acpi;
 
 /* Reads the tables, or else the MP table, once; fills the CPUs of vmi__boot. */
-void vmi__native_acpi_init(void);
+VMI__RUN_ONCE void vmi__native_acpi_init(void);
 
 /* For mp.c: where the extended BIOS data area is, 0 if the BIOS does not say. */
 uint32_t vmi__native_ebda(void);
@@ -258,7 +258,7 @@ void vmi__native_add_cpu(uint32_t apic_id);
 /* ---- mp.c ---- */
 
 /* Fills vmi__native_acpi and the CPUs of vmi__boot from the MP table, if there is one. */
-void vmi__native_mp_read(void);
+VMI__RUN_ONCE void vmi__native_mp_read(void);
 
 /* ---- pic.c ---- */
 

@@ -23,24 +23,20 @@ ALL = ["-O0", "-Os", "-O3", "-O2 -flto", f"-O2 {REGPARM}", "-O2 -fstack-protecto
 FEW = [f"-O0 -fstack-protector-strong {REGPARM}", "-Os -flto"]
 
 
+def booted(kernel: Path) -> str:
+    """What a kernel says on a PC, and QEMU if it cannot start it."""
+    command = ["qemu-system-i386", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio"]
+    done = subprocess.run(
+        [*command, "-no-reboot", "-kernel", kernel], text=True, timeout=120, check=False, preexec_fn=tied(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.stdout
+
+
 def is_right(kernel: Path) -> None:
     """Nothing of a C library or libgcc is missing, no register of SSE or the x87 is used, and it says so."""
-    command = [
-        "qemu-system-i386",
-        "-machine",
-        "pc,vmport=off",
-        "-display",
-        "none",
-        "-serial",
-        "stdio",
-        "-no-reboot",
-        "-kernel",
-        kernel,
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
-    )
-    assert done.stdout.splitlines()[-1] == "wrong: nothing", done.stdout + done.stderr
+    said = booted(kernel)
+    assert said.splitlines()[-1] == "wrong: nothing", said
     text = subprocess.run(["objdump", "-d", kernel], capture_output=True, text=True, check=True).stdout
     assert len(text.splitlines()) > 500
     assert not re.search(r"%(xmm|ymm|mm[0-7]|st\b)", text)
@@ -119,22 +115,8 @@ def test_libraries(tmp_path: Path, cross: str, options: str) -> None:
         "examples/hello/hello-native.elf examples/hello/hello-any.elf",
     )
     for library in ("native", "any"):
-        command = [
-            "qemu-system-i386",
-            "-machine",
-            "pc,vmport=off",
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-no-reboot",
-            "-kernel",
-            tmp_path / f"build/examples/hello/hello-{library}.elf",
-        ]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
-        )
-        assert "linked with the library for native" in done.stdout, done.stdout + done.stderr
+        said = booted(tmp_path / f"build/examples/hello/hello-{library}.elf")
+        assert "linked with the library for native" in said, said
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
