@@ -29,11 +29,7 @@ def make(installed: Path, folder: Path, library: str, **variables: str) -> Path:
 def says(kernel: Path, *options: str) -> str:
     command = [*QEMU, *options, "-kernel", kernel]
     done = subprocess.run(
-<<<<<<< HEAD
-        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
-=======
         command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=tied()
->>>>>>> main
     )
     return done.stdout.splitlines()[-1]
 

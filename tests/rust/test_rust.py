@@ -254,7 +254,7 @@ def test_cargo(tmp_path: Path) -> None:
         ["qemu-system-i386", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=60,
         check=False,
         preexec_fn=tied(),
     )
@@ -310,7 +310,7 @@ def test_division_is_right(tmp_path: Path) -> None:
         ["qemu-system-i386", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=60,
         check=False,
         preexec_fn=tied(),
     )
