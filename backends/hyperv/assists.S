@@ -5,7 +5,7 @@
  */
 #include <vmi/constants.h>
 
-    .section .bss.bound_only, "aw", @nobits
+    .section .bss..bound_only, "aw", @nobits
     .balign 4096
     .globl vmi__hyperv_assists
     .type vmi__hyperv_assists, @object
