@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-/* Where a check that goes through many seeds begins; other runs may have others (tests/seeds.py). */
+/* Where a check that goes through many seeds begins; other runs may have others (tests/seeds.py).
+ */
 #ifndef FIRST_SEED
 #define FIRST_SEED 1u
 #endif
