@@ -374,6 +374,22 @@ static void irq0_by_the_data_sheet(void)
     all_of_64_bits(false, true, false, DATA_SHEET);
 }
 
+/* The handler of a step on the way takes until after the expiry: the alarm is still to come. */
+static void falls_due_in_a_handler(void)
+{
+    uint64_t expiry;
+
+    begin(1, false, false, DATA_SHEET);
+    expiry = tsc + reach_of(false) * 2 - reach_of(false) / 2;
+    vmi__native_set_alarm(VMI_ALARM_WIRED_IRQ0, expiry, 0);
+    EXPECT(next_interrupt() == VECTOR_IRQ0 && tsc < expiry);
+    tsc = expiry + 1000;
+    vmi__native_alarm_again(VECTOR_IRQ0);
+    EXPECT(next_interrupt() == VECTOR_IRQ0);
+    vmi__native_alarm_again(VECTOR_IRQ0);
+    EXPECT(!next_interrupt());
+}
+
 static void irq0_of_qemu(void)
 {
     all_of_64_bits(false, true, false, QEMU);
@@ -442,6 +458,7 @@ static const struct played_check checks[] = {
     CHECK(irq0_by_the_data_sheet),
     CHECK(irq0_of_qemu),
     CHECK(irq0_of_kvm),
+    CHECK(falls_due_in_a_handler),
     CHECK(silence_is_silent),
     CHECK(a_clients_period_is_no_storm),
 };
