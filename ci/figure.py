@@ -197,7 +197,7 @@ def columns(row: Row) -> dict[str, str]:
     bound = {"bound to": row.binding.get("provider", "?")} if row.binding else {}
     return {
         "configuration": row.configuration.name,
-        "architecture": row.architecture,
+        "arch": row.architecture,
         **bound,
         "kernel": row.kernel,
         "ring": report.boot.get("rpl", "?"),
@@ -210,7 +210,7 @@ def columns(row: Row) -> dict[str, str]:
     }  # fmt: skip
 
 
-TO_THE_LEFT = ("configuration", "architecture", "bound to", "kernel", "verdict", "tests", "what")
+TO_THE_LEFT = ("configuration", "arch", "bound to", "kernel", "verdict", "tests", "what")
 
 
 def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:
