@@ -15,7 +15,8 @@ import jsonschema
 import pytest
 from lint_runs import Build, Lint, link, make
 
-from ci.util import BUILD, ROOT
+from ci.build import tree
+from ci.util import ARCHITECTURES, BUILD, ROOT
 
 SAMPLE = ".text\n.globl one\n.type one, @function\none: cli\nhlt\nret\n.size one, . - one\n"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lint_runs import Build, Lint, make
 
+from ci.build import tree
 from ci.util import BUILD
 
 SOURCE = 'void one(void);\nvoid one(void) { __asm__ volatile("cli"); }\n'
