@@ -193,9 +193,7 @@ class Results:
             commit = str(old.get("commit", "")) or "unknown"
             aside = self.path.with_name(f"{self.path.stem}-{commit[:12]}.json")
             os.replace(self.path, aside)
-            progress(
-                f"the last results are of other files or tools, and in {figure.log_path(aside)} now"
-            )
+            progress(f"the last results are of other files or tools, and in {figure.log_path(aside)} now")
             return
         try:
             self.begun = str(old["begun"])
@@ -229,8 +227,8 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def identity() -> dict[str, Any]:
-    """What results are of: the commit, all files but documents by a hash, and the tools."""
+def tree() -> str:
+    """All files but documents, as a hash."""
     try:
         names = [name for name in tracked() if not name.endswith(".md")]
     except (OSError, subprocess.CalledProcessError):
@@ -238,12 +236,17 @@ def identity() -> dict[str, Any]:
     digest = hashlib.sha256()
     for name in names:
         digest.update(f"{name}\0{hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def identity() -> dict[str, Any]:
+    """What results are of: the commit, the files, the tools."""
     commit = versions.first_line("git", "rev-parse", "HEAD")
     return {
         "schema": SCHEMA,
         "commit": commit,
         "changed": versions.tree().endswith("-dirty"),
-        "tree": digest.hexdigest(),
+        "tree": tree(),
         "tools": versions.tools(),
     }
 
@@ -279,6 +282,10 @@ class Pieces(Step):
         self.told = tenth
 
 
+class TreeChanged(UserError):
+    """A piece would be of neither tree."""
+
+
 def do(part: Part, kept: Kept, results: Results, step: Pieces, end: float) -> None:
     """Pieces of a part until all are done, or that moment has come."""
     kept.error = ""
@@ -288,6 +295,10 @@ def do(part: Part, kept: Kept, results: Results, step: Pieces, end: float) -> No
         with contextlib.closing(part.run(kept.left, LOGS / part.name)) as pieces:  # type: ignore[type-var]
             for result in pieces:
                 now = time.monotonic()
+                if results.identity["tree"] != tree():
+                    raise TreeChanged(
+                        f"files have changed meanwhile: {part.name} {result.piece} does not count"
+                    )
                 kept.take(result, now - begun)
                 begun = now
                 kept.judged = part.judge({name: each["counts"] for name, each in kept.pieces.items()})
@@ -295,6 +306,8 @@ def do(part: Part, kept: Kept, results: Results, step: Pieces, end: float) -> No
                 step.at(part.name, kept, f"{result.piece} done")
                 if now >= end:
                     break
+    except TreeChanged:
+        raise
     except Exception as error:  # the other parts are worth more
         kept.error = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         progress(f"{part.name} cannot go on: {kept.error.splitlines()[0]}")

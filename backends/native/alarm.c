@@ -25,6 +25,12 @@
  */
 #define SHIFT 24
 
+/*
+ * A shot on the way to an alarm, of a timer that counts so far. With the margin below, a longer one
+ * could end after the alarm is due.
+ */
+#define ON_THE_WAY(most) ((most) - (most) / 1024)
+
 /* Rates are this much (1/2048) too high, for clocks drift and an alarm must not be early. */
 #define MARGIN_SHIFT 11
 
@@ -42,6 +48,7 @@
 struct alarm {
     bool set;
     bool unheard;            /* the LVT timer entry was masked when it was started */
+    bool last;               /* the shot that was started reaches the expiry */
     uint64_t due;            /* when the timer goes off; 0: earlier than that */
     uint64_t expiry, period; /* cycles; no period: once */
 };
@@ -147,7 +154,7 @@ static bool start_lvtt(uint64_t expiry)
     vmi__native_apic_write(VMI_APIC_LVTT, lvtt);
     vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[shift]);
     vmi__native_apic_write(VMI__APIC_TIMER_INITIAL,
-                           ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
+                           ticks > UINT32_MAX ? ON_THE_WAY(UINT32_MAX) : (uint32_t)ticks);
     return ticks <= UINT32_MAX;
 }
 
@@ -163,7 +170,7 @@ static bool start_irq0(uint64_t expiry)
 {
     uint64_t ticks = ticks_until(expiry, pit_rate);
 
-    vmi__native_pit_oneshot(ticks > PIT_TICKS_MAX ? PIT_TICKS_MAX : (uint32_t)ticks);
+    vmi__native_pit_oneshot(ticks > PIT_TICKS_MAX ? ON_THE_WAY(PIT_TICKS_MAX) : (uint32_t)ticks);
     return ticks <= PIT_TICKS_MAX;
 }
 
@@ -193,6 +200,7 @@ static void start(struct alarm *alarm, bool lvtt, uint64_t earliest)
     if (!whole || alarm->period)
         vmi__native_ended_vectors[vector] = true;
     alarm->set = !whole || alarm->period;
+    alarm->last = whole;
     alarm->due = whole ? due : 0;
     if (lvtt && vmi__native_published)
         alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
@@ -246,14 +254,17 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
     }
 }
 
-/* Goes on with an alarm whose interrupt has been handled, whether that was early or on time. */
+/*
+ * Goes on with an alarm whose interrupt has been handled, whether that was early or on time. One
+ * that fell due while a shot on the way was handled has yet to interrupt.
+ */
 static void go_on(struct alarm *alarm, bool lvtt)
 {
     uint64_t now = vmi__rdtsc(), earliest = 0;
 
     if (!alarm->set)
         return;
-    if (now >= alarm->expiry) {
+    if (alarm->last && now >= alarm->expiry) {
         if (!alarm->period) {
             alarm->set = false;
             return;

@@ -91,7 +91,7 @@ def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) 
 
 def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
     # How long it takes until it hangs, on a machine that may be busy, nobody knows.
-    for deadline in (8.0, 16.0, 32.0, 64.0, 128.0, 256.0):
+    for deadline in (4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0):
         outcome, report = run(configuration, "checks=boot test=hang", deadline=deadline)
         if "# test=hang" in outcome.console:
             break

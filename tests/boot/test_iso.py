@@ -81,7 +81,12 @@ def test_provider_built_in_from_a_disk(disc: Path) -> None:
     assert status == PASSED
 
 
-@pytest.mark.parametrize(("name", "key"), list(zip(loaded_by_multiboot(), KEYS[2::2], strict=False)))
+# Named so that no rig is taken to be needed (tests/guests.py): the disc is made once, for one worker.
+@pytest.mark.parametrize(
+    ("name", "key"),
+    list(zip(loaded_by_multiboot(), KEYS[2::2], strict=False)),
+    ids=lambda value: f"disc_{value}",
+)
 def test_provider_from_a_module(disc: Path, name: str, key: str) -> None:
     status, console = boot(disc, "disk", key)
     binding = bound(console)

@@ -37,7 +37,8 @@ class Toy(Part):
             with open(os.environ["TOY_LOG"], "a") as log:
                 log.write(piece)
             if piece == os.environ.get("TOY_STOPS_AT"):
-                time.sleep(600)
+                while not os.path.exists(os.environ["TOY_LOG"].replace("log", "changed")):
+                    time.sleep(0.01)
             yield Result(piece, {"done": 1}, "it is odd" if piece == os.environ.get("TOY_FAILS_AT") else "")
 
 PARTS = (Toy(),)
@@ -49,7 +50,8 @@ from ci import cli, long
 from ci.setup import VENV
 root = Path(sys.argv[1])
 long.DOCUMENT, long.LOGS, long.build = root / "long.json", root / "logs", lambda: None
-long.identity = lambda: {"schema": 1, "commit": sys.argv[2], "tree": sys.argv[2], "tools": {}}
+long.tree = lambda: (root / "changed").read_text() if (root / "changed").exists() else sys.argv[2]
+long.identity = lambda: {"schema": 1, "commit": sys.argv[2], "tree": long.tree(), "tools": {}}
 found = long.parts
 long.parts = lambda: found(root)
 cli._enter_venv = lambda words: None
@@ -147,6 +149,19 @@ def test_results_of_another_tree_are_put_aside(toy: Path, start: Start) -> None:
     assert document(toy)["commit"] == "b" and (toy / "log").read_text() == "012345" * 2
 
 
+def test_files_that_change_meanwhile_end_the_run(toy: Path, start: Start) -> None:
+    process = start(TOY_STOPS_AT="3")
+    wait_until_it_stops(toy, "3")
+    (toy / "changed").write_text("b")
+    status, out, err = done(process)
+    assert status == 1
+    assert err.splitlines()[-1] == "vmi: files have changed meanwhile: toy 3 does not count"
+    assert document(toy)["tree"] == "a" and document(toy)["parts"]["toy"]["done"] == 3
+    # Of what there is now, nothing has been done.
+    assert "1 of 6" not in out and done(start())[0] == 0
+    assert document(toy)["tree"] == "b" and (toy / "log").read_text() == "0123" + "012345"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1, "tree": "a", "tools": {}, "parts": 3}'])
 def test_a_damaged_document_begins_anew(toy: Path, start: Start, text: str) -> None:
     (toy / "long.json").write_text(text)
@@ -195,6 +210,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(long, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
+
+
+@pytest.fixture(autouse=True)
+def the_same_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long, "tree", lambda: "a")
 
 
 def run_all(parts: Sequence[Part], tmp_path: Path, end: float = float("inf")) -> Results:

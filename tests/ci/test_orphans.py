@@ -47,8 +47,11 @@ def below(pid: int) -> dict[int, str]:
     return {each: name for each, name in found.items() if each != pid}
 
 
-def has_machine(pid: int) -> bool:
-    return any(name.startswith("qemu") for name in below(pid).values())
+def with_machine(pid: int) -> set[int]:
+    """What is below a process while there is a machine; nothing before. One look: a QEMU that is only asked
+    for its version is gone at the next."""
+    found = below(pid)
+    return set(found) if any(name.startswith("qemu") for name in found.values()) else set()
 
 
 def wait_until(what: str, true: object) -> None:
@@ -67,8 +70,9 @@ def front_door(*command: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], 
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     ) as process:
         try:
-            wait_until("no QEMU", lambda: has_machine(process.pid))
-            yield process, set(below(process.pid))
+            started: set[int] = set()
+            wait_until("no QEMU", lambda: started.update(with_machine(process.pid)) or started)
+            yield process, started
         finally:
             for pid in below(process.pid):
                 os.kill(pid, signal.SIGKILL)

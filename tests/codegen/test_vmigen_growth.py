@@ -146,7 +146,7 @@ def test_adding_a_backend_folder_and_removing_it(tmp_path: Path) -> None:
     assert tree(tmp_path / "again") == before
 
 
-MUTATIONS = 240
+MUTATIONS = 80
 JUNK = [
     *("", " ", "\t", "\n", "é", "\u2028", *":-[]{}'\"#&*!|>%@`~\\"),
     *("&a", "*a", "null", "yes", "0", "-1", "9" * 20, "1e999", ".inf"),

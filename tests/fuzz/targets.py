@@ -122,7 +122,7 @@ TARGETS = (
         ("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "protocols.c", "options.c", "pvh.c"),
         memories,
         12288,
-        200_000,
+        60_000,
     ),
 )
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ci.build import build
 from ci.long import Part, Result
 from ci.testing import cases, workers
 from ci.util import ROOT, UserError, tied
@@ -84,6 +85,7 @@ class Busy(Part):
         return [f"round {number} {folder}" for number in range(1, ROUNDS + 1) for folder in sorted(found)]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
+        build("languages")  # as ./vmi test does
         for piece in pieces:
             with busy():
                 result = suite(piece, folder, [piece.split()[2], *workers()], {})

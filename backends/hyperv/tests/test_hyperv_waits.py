@@ -7,9 +7,8 @@ import subprocess
 from pathlib import Path
 
 from ci.build import build
-from ci.rig import Guest
 from ci.util import BUILD, ROOT
-from tests.guests import Place
+from tests.guests import Place, Run
 
 WAITS = 20_000
 TOLD_AFTER = 0xFFF  # hv-spinlocks in rig.py
@@ -42,7 +41,7 @@ void kernel_main(const struct vmi_boot_info *boot)
 """
 
 
-def test_long_waits_are_told(place: Place, tmp_path: Path) -> None:
+def test_long_waits_are_told(place: Place, run: Run, tmp_path: Path) -> None:
     build()
     source = tmp_path / "waits.c"
     source.write_text(KERNEL)
@@ -54,9 +53,7 @@ def test_long_waits_are_told(place: Place, tmp_path: Path) -> None:
                "-o", str(image)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    place.rig.prepare()
-    with place.rig.session(tmp_path) as session:
-        outcome = session.run(Guest(image, "waits"))
+    outcome, _ = run(place, kernel=image, cpus=1)
     assert outcome.clean, outcome.end
     if counters := outcome.evidence.get("counter"):
         assert f"hypercalls {WAITS // TOLD_AFTER}" in counters
