@@ -50,7 +50,8 @@ static void count(struct trap_frame *trap)
 /* Nothing of the gate is there before. */
 CASE(write_idt_entry)
 {
-    vmi_write_idt_entry((void *)descriptors_idt().base, VECTOR_UNUSED, 0, 0);
+    memset((struct descriptor *)descriptors_idt().base + VECTOR_UNUSED, 0,
+           sizeof(struct descriptor));
     struct descriptor gate =
         descriptor_gate((uintptr_t)trap_entries + VECTOR_UNUSED * TRAP_ENTRY_SIZE, 0);
     give_write_idt_entry(in, (void *)descriptors_idt().base, VECTOR_UNUSED, gate.low, gate.high);
