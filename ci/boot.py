@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from . import figure, ktap
@@ -43,6 +43,14 @@ def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Config
             known = ", ".join(conf.name for _, conf in every)
             raise UserError(f"no configuration {name}; there are: {known}", 2)
     return [(backend, conf) for backend, conf in every if {backend, conf.name} & set(names)]
+
+
+def having(chosen: Collection[str], architectures: Sequence[str]) -> dict[str, set[str]]:
+    """Which of the chosen backends each architecture has; none of those that have none."""
+    found = {arch: set(chosen) & set(backends(arch=arch)) for arch in architectures}
+    if not any(found.values()):
+        raise UserError(f"no {', '.join(sorted(chosen))} for {', '.join(architectures)}", 2)
+    return {arch: names for arch, names in found.items() if names}
 
 
 def show_failure(outcome: Outcome, failures: Sequence[str], whole: bool = False, tail: bool = True) -> None:
@@ -106,15 +114,15 @@ def boot(
     architectures = [architecture] if architecture else ARCHITECTURES[:1] if bound else ARCHITECTURES
     if bound and architectures[0] != ARCHITECTURES[0]:
         raise UserError(f"the kernel that binds itself is for {ARCHITECTURES[0]} only", 2)
-    libraries = {arch: backends(arch=arch) for arch in architectures}
-    build_all(architectures)
+    libraries = having({backend for backend, _ in chosen}, architectures)
+    build_all(libraries)
     rows = []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         own = [
             (configuration, arch)
             for name, configuration in chosen
-            for arch in architectures
-            if name == backend and backend in libraries[arch]
+            for arch, names in libraries.items()
+            if name == backend and backend in names
         ]
         if bound:
             for configuration, arch in own:

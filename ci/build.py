@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .backends import backends
@@ -91,7 +91,7 @@ def build(*targets: str, arch: str = ARCHITECTURES[0]) -> None:
     run([*ninja, *targets], "the build")
 
 
-def build_all(architectures: Sequence[str] = ARCHITECTURES) -> None:
+def build_all(architectures: Iterable[str] = ARCHITECTURES) -> None:
     """Build all for these architectures."""
     for arch in architectures:
         build(arch=arch)

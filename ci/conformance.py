@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import figure, ktap
-from .boot import CPUS, choose, once, show_failure, watched
+from .boot import CPUS, choose, having, once, show_failure, watched
 from .build import build_all, kernels
 from .lava import signals
 from .rig import Guest, Outcome, discover, options_for
@@ -75,8 +75,9 @@ def conformance(names: Sequence[str], lava: bool, console: bool = False, archite
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     architectures = [architecture] if architecture else ARCHITECTURES
-    build_all(architectures)
-    images = {arch: kernels("conformance", arch) for arch in architectures}
+    libraries = having({backend for backend, _ in chosen}, architectures)
+    build_all(libraries)
+    images = {arch: kernels("conformance", arch) for arch in libraries}
     verdicts: list[str] = []
     rows: list[figure.Row] = []
     failed = False
@@ -85,8 +86,8 @@ def conformance(names: Sequence[str], lava: bool, console: bool = False, archite
         every = [
             (configuration, arch)
             for name, configuration in chosen
-            for arch in architectures
-            if name == backend and backend in images[arch]
+            for arch, names in libraries.items()
+            if name == backend and backend in names
         ]
         own = []
         for each in every:

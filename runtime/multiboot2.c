@@ -42,8 +42,9 @@ struct map_entry {
 /* The memory map's entries may be longer than those that are known. */
 static uint32_t entry_size;
 
-static const char *next_range(const struct vmi__loader_view *view, const struct vmi__loader_map *map,
-                              uint32_t *offset, struct vmi__loader_range *range)
+static const char *next_range(const struct vmi__loader_view *view,
+                              const struct vmi__loader_map *map, uint32_t *offset,
+                              struct vmi__loader_range *range)
 {
     struct map_entry entry;
 
@@ -126,7 +127,8 @@ const char *vmi__multiboot2_read(const struct vmi__loader_view *view, uint32_t m
         !vmi__loader_has(view, address, head.total_size, 1))
         return "the multiboot2 information is outside memory or inside the kernel";
     end = (uint64_t)address + head.total_size;
-    for (at = (uint64_t)address + sizeof(head);; at += (tag.size + TAG_ALIGN - 1) & ~(TAG_ALIGN - 1)) {
+    for (at = (uint64_t)address + sizeof(head);;
+         at += (tag.size + TAG_ALIGN - 1) & ~(TAG_ALIGN - 1)) {
         const char *reason;
 
         if (end - at < sizeof(tag) || at > end)

@@ -46,7 +46,6 @@
 #include "routines.h"
 #include "runtime.h"
 
-
 #define VMI__XEN_NO_FRAME 0xffffffffu
 
 #define VMI__PAGE_SIZE  4096u

@@ -79,8 +79,7 @@ static uint64_t *below(uint64_t *entry)
 /* Maps the image page by page: code, then what is only read, then what is written. */
 static const char *protect_image(uint64_t nx)
 {
-    uintptr_t address = (uintptr_t)vmi__kernel.image_start,
-              end = (uintptr_t)vmi__kernel.image_end;
+    uintptr_t address = (uintptr_t)vmi__kernel.image_start, end = (uintptr_t)vmi__kernel.image_end;
 
     if ((end - 1 - VMI__IMAGE_BASE) >> LARGE_SHIFT >= IMAGE_BLOCKS)
         return "the image ends above 16 MiB, which is what the boot tables have room for";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Selectors that SYSCALL and SYSRET imply (Intel SDM vol. 3A, 5.8.8): a kernel has these descriptors
- * at these places of its GDT (boot_info says so). Shared by C and assembly.
+ * Selectors that SYSCALL and SYSRET imply (Intel SDM vol. 3A, 5.8.8): a kernel has these
+ * descriptors at these places of its GDT (boot_info says so). Shared by C and assembly.
  */
 #ifndef VMI_RUNTIME_ARCH_SELECTORS_H
 #define VMI_RUNTIME_ARCH_SELECTORS_H
