@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Arguments of calls that are x86-64's own, or have arguments of their own there. */
+#include <stddef.h>
 #include <vmi/vmi.h>
 
 #include "cases.h"
@@ -9,6 +10,7 @@
 #include "frames.h"
 #include "layout.h"
 #include "paging.h"
+#include "string.h"
 #include "tables.h"
 #include "threads.h"
 #include "traps.h"
@@ -37,11 +39,35 @@ AFTER(write_gdt_entry)
     vmi_write_gdt_entry((void *)descriptors_gdt().base, GDT_SCRATCH, 0);
 }
 
+static volatile uint32_t taken;
+
+static void count(struct trap_frame *trap)
+{
+    taken++;
+    vmi_end_of_interrupt(trap->vector);
+}
+
+/* Nothing of the gate is there before. */
 CASE(write_idt_entry)
 {
+    memset((struct descriptor *)descriptors_idt().base + VECTOR_UNUSED, 0,
+           sizeof(struct descriptor));
     struct descriptor gate =
         descriptor_gate((uintptr_t)trap_entries + VECTOR_UNUSED * TRAP_ENTRY_SIZE, 0);
     give_write_idt_entry(in, (void *)descriptors_idt().base, VECTOR_UNUSED, gate.low, gate.high);
+}
+
+AFTER(write_idt_entry)
+{
+    (void)out;
+    trap_handler_set(VECTOR_UNUSED, count);
+    taken = 0;
+    vmi_send_ipi(1, 0, VECTOR_UNUSED);
+    vmi_enable_interrupts();
+    wait_for(&taken, PATIENCE_MILLISECONDS);
+    vmi_disable_interrupts();
+    trap_handler_set(VECTOR_UNUSED, NULL);
+    contract_expect("times that the gate was gone through", taken, 1);
 }
 
 CASE(update_kernel_stack)
@@ -111,6 +137,7 @@ static uint64_t area[VMI_PERCPU_SIZE / sizeof(uint64_t)] __attribute__((aligned(
 
 CASE(set_gs_base)
 {
+    memset(area, 0xff, sizeof(area));
     give_set_gs_base(in, (uintptr_t)area);
 }
 
