@@ -355,7 +355,7 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
     if (reason)
         return reason;
     room = measure(&end, VMI_MEMORY_USABLE);
-    vmi__boot.linear_pages = (uint32_t)((end + PAGE - 1) >> 12);
+    vmi__boot.linear_pages = (uintptr_t)((end + PAGE - 1) >> 12);
     vmi__boot.virtual_end = VMI__WINDOW_BASE;
     if (room >= ROOM_MIN)
         return 0;
