@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from .util import ROOT, UserError
 
 
-def backends(chosen: Sequence[str] = ()) -> dict[str, str]:
+def backends(chosen: Sequence[str] = (), arch: str = "") -> dict[str, str]:
     """Backends and the one each inherits from (or ""), parents first; `chosen` and their parents only,
-    unless it is empty."""
+    unless it is empty; those for one architecture only, if it is named."""
     parents = {}
     for path in sorted((ROOT / "backends").glob("*/backend.yaml")):
         # What is wrong about a file is for the generator to say.
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        listed = re.search(r"^architectures:[ \t]*\[(.*)\]", text, re.MULTILINE)
+        if arch and listed and arch not in re.findall(r"\w+", listed[1]):
+            continue
         found = re.search(r"^inherits:[ \t]*(\w+)", text, re.MULTILINE)
         parents[path.parent.name] = found[1] if found else ""
     order: dict[str, str] = {}

@@ -23,10 +23,10 @@ from typing import Any
 
 from .backends import backends
 from .boot import choose
-from .build import BOUND, CROSS_FILE, bound_kernel, build, kernels, rom
+from .build import BOUND, bound_kernel, build, kernels, rom
 from .figure import beside_goal
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
-from .util import BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
+from .util import ARCHITECTURES, BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
 
 SCHEMA = 1
 LOGS = RESULTS / "bench"
@@ -276,8 +276,8 @@ def times(results: Results, quick: bool) -> None:
         )  # fmt: skip
         seconds("build, nothing to do", results, ["ninja", "-C", BUILD], 1 if quick else 5)
         if not quick:
-            fresh = Path(folder) / "build"
-            seconds("configure", results, ["meson", "setup", "--cross-file", CROSS_FILE, fresh, ROOT], 1)
+            fresh, cross = Path(folder) / "build", ROOT / f"cross/{ARCHITECTURES[0]}-gcc.ini"
+            seconds("configure", results, ["meson", "setup", "--cross-file", cross, fresh, ROOT], 1)
             seconds("build, everything", results, ["ninja", "-C", fresh], 1)
 
 

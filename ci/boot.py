@@ -5,15 +5,25 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from . import figure, ktap
-from .build import BOUND, bound_kernel, build, kernels
+from .backends import backends
+from .build import BOUND, bound_kernel, build_all, kernels
 from .lava import signals
-from .rig import Configuration, Guest, Outcome, Rig, Session, discover
+from .rig import (
+    LIMITED_KERNEL,
+    Configuration,
+    Guest,
+    Outcome,
+    Rig,
+    Session,
+    discover,
+    options_for,
+)
 from .status import Checks, Step, shown
-from .util import RESULTS, ROOT, Progress, UserError, above, progress, write_if_changed
+from .util import ARCHITECTURES, RESULTS, ROOT, Progress, UserError, above, progress, write_if_changed
 
 TAIL = 40
 FIGURE = RESULTS / "figure-7-6.json"
@@ -35,9 +45,15 @@ def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Config
     return [(backend, conf) for backend, conf in every if {backend, conf.name} & set(names)]
 
 
-def show_failure(
-    outcome: Outcome, failures: Sequence[str], whole: bool = False, tail: bool = True
-) -> None:
+def having(chosen: Collection[str], architectures: Sequence[str]) -> dict[str, set[str]]:
+    """Which of the chosen backends each architecture has; none of those that have none."""
+    found = {arch: set(chosen) & set(backends(arch=arch)) for arch in architectures}
+    if not any(found.values()):
+        raise UserError(f"no {', '.join(sorted(chosen))} for {', '.join(architectures)}", 2)
+    return {arch: names for arch, names in found.items() if names}
+
+
+def show_failure(outcome: Outcome, failures: Sequence[str], whole: bool = False, tail: bool = True) -> None:
     """What a person needs to find out why a guest failed; with the end of its console, or all of it, or
     nothing where it has been seen."""
     lines = outcome.console.splitlines()
@@ -83,7 +99,10 @@ def watched(session: Session, guest: Guest, name: str, console: bool) -> Outcome
         return session.run(guest, live)
 
 
-def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, console: bool = False) -> int:
+def boot(
+    names: Sequence[str], append: str, json_file: Path | None, lava: bool, console: bool = False,
+    architecture: str = "",
+) -> int:  # fmt: skip
     """The figure; with the name `any` among others, by the one kernel that binds itself when it starts."""
     report = once(progress)
     rigs = discover(report)
@@ -91,58 +110,73 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, 
     chosen = choose(rigs, [name for name in names if name != BOUND])
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
-    build()
+    # The kernel that binds itself is for the first architecture only.
+    architectures = [architecture] if architecture else ARCHITECTURES[:1] if bound else ARCHITECTURES
+    if bound and architectures[0] != ARCHITECTURES[0]:
+        raise UserError(f"the kernel that binds itself is for {ARCHITECTURES[0]} only", 2)
+    libraries = having({backend for backend, _ in chosen}, architectures)
+    build_all(libraries)
     rows = []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
-        own = [configuration for name, configuration in chosen if name == backend]
-        for configuration in own if bound else []:
-            if configuration.limited:
-                report(f"not {configuration.name}, because {configuration.limited}")
-        own = [configuration for configuration in own if not (bound and configuration.limited)]
+        own = [
+            (configuration, arch)
+            for name, configuration in chosen
+            for arch, names in libraries.items()
+            if name == backend and backend in names
+        ]
+        if bound:
+            for configuration, arch in own:
+                if why := figure.limited(configuration, arch):
+                    report(f"not {configuration.name}, because {why}")
+            own = [each for each in own if not figure.limited(*each)]
         if not own:
             continue
-        images = {
-            conf.kernel: bound_kernel(conf.kernel) if bound else kernels(conf.kernel).get(backend)
-            for conf in own
-        }
-        for kernel, image in images.items():
+        images = {}
+        for configuration, arch in own:
+            kernel = LIMITED_KERNEL if figure.limited(configuration, arch) else "sample"
+            image = bound_kernel(kernel) if bound else kernels(kernel, arch).get(backend)
             if image is None:
-                raise UserError(f"the build has no {kernel} kernel for {backend}")
+                raise UserError(f"the build has no {kernel} kernel for {backend} on {arch}")
+            images[configuration.name, arch] = kernel, image
         rig = rigs[backend]
         with contextlib.ExitStack() as stack:
             with shown(Step(backend, "making its rig ready")):
                 rig.prepare()
                 on = rig.describe()
                 session = stack.enter_context(rig.steady_session(RESULTS / "boot"))
-            for configuration in own:
-                if configuration.limited:
-                    report(
-                        f"{configuration.name}: only the {configuration.kernel} kernel, "
-                        f"because {configuration.limited}"
-                    )
-                image = images[configuration.kernel]
-                assert image
-                name = f"{BOUND}-{configuration.name}" if bound else configuration.name
+            for configuration, arch in own:
+                kernel, image = images[configuration.name, arch]
+                title = figure.named(configuration.name, arch)
+                if why := figure.limited(configuration, arch):
+                    report(f"{title}: only the {kernel} kernel, because {why}")
+                name = f"{BOUND}-{title}" if bound else title
                 told = f"{configuration.bound_append if bound else ''} {append}".strip()
                 guest = Guest(
                     image, name, told, cpus=CPUS, deadline=DEADLINE,
-                    options=configuration.options,
+                    options=options_for(configuration, image)[0],
                 )  # fmt: skip
-                outcome = watched(session, guest, configuration.name, console)
+                outcome = watched(session, guest, title, console)
                 write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
                 seen = ktap.parse(outcome.console)
                 row = figure.Row(
-                    configuration, backend, on, rig.facts(outcome), outcome, seen, rig.hypercall_goals
+                    configuration,
+                    backend,
+                    arch,
+                    on,
+                    rig.facts(outcome),
+                    outcome,
+                    seen,
+                    rig.hypercall_goals,
                 )
                 rows.append(row)
                 checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
-                progress(f"{configuration.name}: {checks} in {outcome.seconds:.1f} s")
+                progress(f"{title}: {checks} in {outcome.seconds:.1f} s")
                 if row.failures:
                     show_failure(outcome, row.failures, whole=True, tail=not console)
     if lava:
         for row in rows:
-            print("\n".join(signals(row.report, row.configuration.name)))
-    objects = figure.kernel_objects()
+            print("\n".join(signals(row.report, row.name)))
+    objects = figure.every_object(rows)
     page, document = figure.as_markdown(rows, objects), figure.as_json(rows, objects)
     details = RESULTS / "boot" / DETAILS
     write_if_changed(details, page)
@@ -157,7 +191,7 @@ def boot(names: Sequence[str], append: str, json_file: Path | None, lava: bool, 
             raise UserError(f"cannot write {json_file}: {error.strerror}") from None
     if list(names) == [BOUND] and not append:
         write_if_changed(BOUND_FIGURE, document)
-    if not names and not append:
+    if not names and not append and not architecture:
         write_if_changed(FIGURE, document)
         write_if_changed(ROOT / "docs/figure-7-6.md", page)
     return 1 if any(row.failures for row in rows) else 0

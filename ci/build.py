@@ -10,13 +10,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .backends import backends
-from .util import BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
+from .util import ARCHITECTURES, BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
 
-CROSS_FILE = ROOT / "cross/i386-gcc.ini"
 BOUND = "any"
 """What stands for a backend's name in kernels that choose among all of them when they start."""
 MULTIBOOT_MAGIC = 0x1BADB002
@@ -54,43 +53,57 @@ def check_specification() -> None:
         raise Told(done.stderr.strip())
 
 
-def configure() -> None:
-    """Make the build directory, and again when backend folders have come or gone: Meson sees files
+def tree(arch: str) -> Path:
+    """The build directory of an architecture."""
+    return BUILD if arch == ARCHITECTURES[0] else BUILD.with_name(f"{BUILD.name}-{arch}")
+
+
+def configure(arch: str) -> None:
+    """Make a build directory, and again when backend folders have come or gone: Meson sees files
     that it knows, not folders that are new. It is begun anew when meson.build has changed, whose default
     options reach only a new one."""
-    known = BUILD / "configured.json"
+    folder = tree(arch)
+    known = folder / "configured.json"
     project = hashlib.sha256((ROOT / "meson.build").read_bytes()).hexdigest()
-    now = {"project": project, "backends": backends()}
+    now = {"project": project, "backends": backends(arch=arch)}
     before = remembered(known)
-    if (BUILD / "build.ninja").is_file() and before.get("project") == project:
+    if (folder / "build.ninja").is_file() and before.get("project") == project:
         if before == now:
             return
-        progress("configuring the build again: backends have changed")
-        run(["meson", "setup", "--reconfigure", str(BUILD), str(ROOT)], "meson setup")
+        progress(f"configuring the build for {arch} again: backends have changed")
+        run(["meson", "setup", "--reconfigure", str(folder), str(ROOT)], "meson setup")
     else:
-        progress("configuring the build")
-        shutil.rmtree(BUILD, ignore_errors=True)
-        run(["meson", "setup", "--cross-file", str(CROSS_FILE), str(BUILD), str(ROOT)], "meson setup")
+        progress(f"configuring the build for {arch}")
+        shutil.rmtree(folder, ignore_errors=True)
+        cross = ROOT / f"cross/{arch}-gcc.ini"
+        run(["meson", "setup", "--cross-file", str(cross), str(folder), str(ROOT)], "meson setup")
     write_if_changed(known, json.dumps(now))
 
 
-def build(*targets: str) -> None:
-    """Build all, or these targets; nothing is printed when there is nothing to do."""
-    configure()
-    ninja = ["ninja", "-C", str(BUILD)]
+def build(*targets: str, arch: str = ARCHITECTURES[0]) -> None:
+    """Build all for an architecture, or these targets; nothing is printed when there is nothing to do."""
+    configure(arch)
+    ninja = ["ninja", "-C", str(tree(arch))]
     plan = subprocess.run([*ninja, "-n", *targets], capture_output=True, text=True, check=False)
     if plan.returncode == 0 and "no work to do" in plan.stdout:
         return
-    progress(f"building into {BUILD.relative_to(ROOT)}/")
+    progress(f"building into {tree(arch).relative_to(ROOT)}/")
     run([*ninja, *targets], "the build")
 
 
-def kernels(name: str) -> dict[str, Path]:
-    """Built kernels called `name`, by the backend they are linked with."""
+def build_all(architectures: Iterable[str] = ARCHITECTURES) -> None:
+    """Build all for these architectures."""
+    for arch in architectures:
+        build(arch=arch)
+
+
+def kernels(name: str, arch: str = ARCHITECTURES[0]) -> dict[str, Path]:
+    """Built kernels of an architecture called `name`, by the backend they are linked with."""
     found = {}
+    folder = tree(arch)
     for backend in backends():
-        paths = sorted(BUILD.glob(f"*/{name}-{backend}.elf")) + sorted(
-            BUILD.glob(f"*/*/{name}-{backend}.elf")
+        paths = sorted(folder.glob(f"*/{name}-{backend}.elf")) + sorted(
+            folder.glob(f"*/*/{name}-{backend}.elf")
         )
         if paths:
             found[backend] = paths[0]

@@ -17,7 +17,7 @@ from typing import Any
 
 from vmigen.program import ended, tell
 
-from .util import ROOT, Told, UserError
+from .util import ARCHITECTURES, ROOT, Told, UserError
 
 HEAD = """\
 VMI SDK: one kernel for hardware and every hypervisor
@@ -129,6 +129,7 @@ class _Parser(argparse.ArgumentParser):
 NAMES = option("names", nargs="*", metavar="NAME", help="backends or configurations; default: all")
 APPEND = option("--append", default="", type=line, metavar="STR", help="add to the kernel's command line")
 CONSOLE = option("--console", action="store_true", help="show the kernels' whole consoles")
+ARCH = option("--arch", choices=ARCHITECTURES, default="", help="of one architecture only")
 LAVA = option("--lava", action="store_true", help="print results as LAVA signals as well")
 JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
 
@@ -146,7 +147,7 @@ def deadline(default: float) -> Option:
 def _boot(options: Namespace) -> int:
     from .boot import boot
 
-    return boot(options.names, options.append, options.json, options.lava, options.console)
+    return boot(options.names, options.append, options.json, options.lava, options.console, options.arch)
 
 
 def _run(options: Namespace) -> int:
@@ -192,7 +193,7 @@ def _test(options: Namespace) -> int:
 def _conformance(options: Namespace) -> int:
     from .conformance import conformance
 
-    return conformance(options.names, options.lava, options.console)
+    return conformance(options.names, options.lava, options.console, options.arch)
 
 
 def _new_backend(options: Namespace) -> int:
@@ -226,9 +227,9 @@ def _iso(options: Namespace) -> int:
 
 
 def _build(_: Namespace) -> int:
-    from .build import build
+    from .build import build_all
 
-    build()
+    build_all()
     return 0
 
 
@@ -275,7 +276,7 @@ WORDS: dict[str, Word] = {
         _boot,
         "[NAME…]",
         "boot the sample kernel in every configuration, or in those named, and print a table of them",
-        (NAMES, APPEND, CONSOLE, JSON, LAVA),
+        (NAMES, ARCH, APPEND, CONSOLE, JSON, LAVA),
         "The name `any`, alone or among others, boots the kernel that binds itself when it starts.",
     ),
     "run": Word(
@@ -365,7 +366,7 @@ WORDS: dict[str, Word] = {
         _conformance,
         "[NAME…]",
         "hold libraries to the specification and to what they declare, call by call",
-        (NAMES, CONSOLE, LAVA),
+        (NAMES, ARCH, CONSOLE, LAVA),
     ),
     "new-backend": Word(
         _new_backend,
@@ -429,7 +430,7 @@ WORDS: dict[str, Word] = {
             option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
         ),
     ),
-    "build": Word(_build, "", "build all libraries and kernels into build/"),
+    "build": Word(_build, "", "build all libraries and kernels, into build/ (i386) and build-x86_64/"),
     "regenerate": Word(
         _regenerate, "", "render everything that comes from spec/vmi.yaml, and bring docs/ up to date"
     ),

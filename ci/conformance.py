@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import figure, ktap
-from .boot import CPUS, choose, once, show_failure, watched
-from .build import build, kernels
+from .boot import CPUS, choose, having, once, show_failure, watched
+from .build import build_all, kernels
 from .lava import signals
-from .rig import Guest, Outcome, discover
-from .util import BUILD, RESULTS, UserError, progress, write_if_changed
+from .rig import Guest, Outcome, discover, options_for
+from .util import ARCHITECTURES, BUILD, RESULTS, UserError, progress, write_if_changed
 
 DOCUMENT = RESULTS / "conformance.json"
 DEADLINE = 180.0
@@ -69,47 +69,58 @@ def data_received(outcome: Outcome) -> str:
     return digest(re.findall(r"^# data .*$", outcome.console.replace("\r", ""), re.MULTILINE))
 
 
-def conformance(names: Sequence[str], lava: bool, console: bool = False) -> int:
+def conformance(names: Sequence[str], lava: bool, console: bool = False, architecture: str = "") -> int:
     rigs = discover(once(progress))
     chosen = choose(rigs, names)
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
-    build()
-    images = kernels("conformance")
+    architectures = [architecture] if architecture else ARCHITECTURES
+    libraries = having({backend for backend, _ in chosen}, architectures)
+    build_all(libraries)
+    images = {arch: kernels("conformance", arch) for arch in libraries}
     verdicts: list[str] = []
     rows: list[figure.Row] = []
     failed = False
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         rig = rigs[backend]
-        own = [configuration for name, configuration in chosen if name == backend]
-        verdicts += [f"{conf.name}: not run: {conf.limited}" for conf in own if conf.limited]
-        own = [configuration for configuration in own if not configuration.limited]
+        every = [
+            (configuration, arch)
+            for name, configuration in chosen
+            for arch, names in libraries.items()
+            if name == backend and backend in names
+        ]
+        own = []
+        for each in every:
+            if why := figure.limited(*each):
+                verdicts.append(f"{figure.named(each[0].name, each[1])}: not run: {why}")
+            else:
+                own.append(each)
         if not own:
             continue
         rig.prepare()
         on = rig.describe()
         with rig.steady_session(RESULTS / "conformance") as session:
-            for configuration in own:
+            for configuration, arch in own:
+                name, image = figure.named(configuration.name, arch), images[arch][backend]
                 guest = Guest(
-                    images[backend], configuration.name, cpus=CPUS, deadline=DEADLINE,
-                    options=configuration.options,
-                )  # fmt: skip
-                outcome = watched(session, guest, configuration.name, console)
-                log = RESULTS / "conformance" / f"{configuration.name}.guest.log"
+                    image, name, cpus=CPUS, deadline=DEADLINE, options=options_for(configuration, image)[0]
+                )
+                outcome = watched(session, guest, name, console)
+                log = RESULTS / "conformance" / f"{name}.guest.log"
                 write_if_changed(log, outcome.console + "\n")
                 report = ktap.parse(outcome.console)
-                row = figure.Row(configuration, backend, on, rig.facts(outcome), outcome, report)
+                row = figure.Row(configuration, backend, arch, on, rig.facts(outcome), outcome, report)
                 rows.append(row)
                 failures = report.failures() or rig.findings(outcome, report)
                 if failures or not outcome.clean:
                     failed = True
                     show_failure(outcome, failures)
                 if lava:
-                    print("\n".join(signals(report, f"conformance-{configuration.name}")))
-                verdicts.append(verdict(configuration.name, failures, report, outcome.clean, outcome.end))
+                    print("\n".join(signals(report, f"conformance-{name}")))
+                verdicts.append(verdict(name, failures, report, outcome.clean, outcome.end))
     sys.stdout.flush()
     print("\n" + "\n".join(line for each in verdicts for line in figure.wrapped(each, "    ")))
     print(f"consoles: {figure.log_path(RESULTS / 'conformance')}/NAME.guest.log")
     if not names:
-        write_if_changed(DOCUMENT, figure.as_json(rows, figure.kernel_objects("conformance")))
+        write_if_changed(DOCUMENT, figure.as_json(rows, figure.every_object(rows, "conformance")))
     return 1 if failed else 0

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .build import tree
 from .ktap import Report
-from .rig import Configuration, Outcome, as_dict
-from .util import BUILD, ROOT, UserError
+from .rig import LIMITED_KERNEL, Configuration, Outcome, as_dict
+from .util import ARCHITECTURES, ROOT, UserError
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Row:
 
     configuration: Configuration
     backend: str
+    architecture: str
     on: dict[str, str]
     """What it ran on, component by component."""
     facts: dict[str, str]
@@ -30,6 +32,21 @@ class Row:
     report: Report
     goals: Mapping[str, int] = field(default_factory=dict)
     """Of hypercalls per round of a workload (ci.rig.Rig.hypercall_goals)."""
+
+    @property
+    def name(self) -> str:
+        """Of the configuration, and of the architecture unless that is the first."""
+        return named(self.configuration.name, self.architecture)
+
+    @property
+    def limited(self) -> str:
+        """Why whole kernels of this architecture cannot run so; empty if they can."""
+        return limited(self.configuration, self.architecture)
+
+    @property
+    def kernel(self) -> str:
+        """What it ran is called so."""
+        return LIMITED_KERNEL if self.limited else "sample"
 
     @property
     def failures(self) -> list[str]:
@@ -73,8 +90,8 @@ class Row:
         hypercalls = [f"{h.name} {h.count}" for h in report.hypercalls if h.count]
         rpl = report.boot.get("rpl")
         ran = [self.ran_on, *(f"{name} {value}" for name, value in self.facts.items())]
-        if self.configuration.limited:
-            ran.append(f"only the {self.configuration.kernel} kernel, because {self.configuration.limited}")
+        if self.limited:
+            ran.append(f"only the {self.kernel} kernel, because {self.limited}")
         bound = {}
         if self.binding:
             bound = {
@@ -84,6 +101,7 @@ class Row:
             }
         return {
             "configuration": self.configuration.name,
+            "architecture": self.architecture,
             "what ran": ", ".join(ran),
             **bound,
             "kernel ring": rpl or "?",
@@ -96,12 +114,13 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         report = self.report
         return {
-            "configuration": self.configuration.name,
+            "configuration": self.name,
             "title": self.configuration.title,
             "backend": self.backend,
+            "architecture": self.architecture,
             "on": self.on,
             "facts": self.facts,
-            "limited": self.configuration.limited,
+            "limited": self.limited,
             "boot": report.boot,
             "binding": self.binding,
             "binary_sha256": self.binary,
@@ -124,13 +143,34 @@ def beside_goal(hypercalls: float, goal: int | None) -> str:
     return f"{text} ({f'goal {goal}' if hypercalls <= goal else f'MISSES its goal of {goal}'})"
 
 
-def kernel_objects(kernel: str = "sample") -> dict[str, str]:
-    """The kernel's own objects, the same in every link, with the SHA-256 of each."""
-    folders = sorted(BUILD.glob(f"*/lib{kernel}-kernel.a.p"))
+def named(name: str, arch: str) -> str:
+    """What belongs to a configuration and an architecture is called by both, or by the configuration alone
+    where that is the first architecture."""
+    return name if arch == ARCHITECTURES[0] else f"{name}-{arch}"
+
+
+def limited(configuration: Configuration, arch: str) -> str:
+    """Why whole kernels of an architecture cannot run in a configuration here; empty if they can."""
+    wide = arch != ARCHITECTURES[0] and configuration.wide_options is not None
+    return "" if wide else configuration.limited
+
+
+def kernel_objects(kernel: str = "sample", arch: str = ARCHITECTURES[0]) -> dict[str, str]:
+    """The kernel's own objects, the same in every link of an architecture, with the SHA-256 of each."""
+    folders = sorted(tree(arch).glob(f"*/lib{kernel}-kernel.a.p"))
     if len(folders) != 1:
         raise UserError(f"the build has no objects of the {kernel} kernel; ./vmi build makes them")
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folders[0].glob("*.o"))
+    }
+
+
+def every_object(rows: Sequence[Row], kernel: str = "sample") -> dict[str, str]:
+    """Those of each architecture that rows are of, by ARCHITECTURE/OBJECT."""
+    return {
+        f"{arch}/{name}": digest
+        for arch in dict.fromkeys(row.architecture for row in rows)
+        for name, digest in kernel_objects(kernel, arch).items()
     }
 
 
@@ -157,19 +197,20 @@ def columns(row: Row) -> dict[str, str]:
     bound = {"bound to": row.binding.get("provider", "?")} if row.binding else {}
     return {
         "configuration": row.configuration.name,
+        "arch": row.architecture,
         **bound,
-        "kernel": row.configuration.kernel,
+        "kernel": row.kernel,
         "ring": report.boot.get("rpl", "?"),
         **{f"{status}ed" if status != "skip" else "skipped": str(report.count(status))
            for status in ("pass", "fail", "skip")},
         "calls": str(sum(call.count for call in report.calls)),
         "hypercalls": str(sum(each.count for each in report.hypercalls)),
         "seconds": f"{outcome.seconds:.1f}",
-        "verdict": "FAILED" if row.failures else "limited" if row.configuration.limited else "passed",
+        "verdict": "FAILED" if row.failures else "limited" if row.limited else "passed",
     }  # fmt: skip
 
 
-TO_THE_LEFT = ("configuration", "bound to", "kernel", "verdict", "tests", "what")
+TO_THE_LEFT = ("configuration", "arch", "bound to", "kernel", "verdict", "tests", "what")
 
 
 def as_table(table: Sequence[Mapping[str, str]]) -> list[str]:
@@ -190,17 +231,17 @@ def as_text(rows: list[Row], objects: dict[str, str]) -> str:
     lines = as_table([columns(row) for row in rows])
     for row in rows:
         if row.failures:
-            lines += ["", *wrapped(f"{row.configuration.name} FAILED: {row.failures[0]}", "    ")]
+            lines += ["", *wrapped(f"{row.name} FAILED: {row.failures[0]}", "    ")]
     lines.append("")
     for row in rows:
-        lines += wrapped(f"{row.configuration.name} ran on {row.ran_on}", "    ")
-        if row.configuration.limited:
-            limited = row.configuration.limited
-            lines += wrapped(f"    only the {row.configuration.kernel} kernel, because {limited}", "    ")
+        lines += wrapped(f"{row.name} ran on {row.ran_on}", "    ")
+        if row.limited:
+            why = f"    only the {row.kernel} kernel, because {row.limited}"
+            lines += wrapped(why, "    ")
     goals = [row for row in rows if row.goals and row.per_workload]
     lines += [""] * bool(goals)
     for row in goals:
-        lines += wrapped(f"{row.configuration.name}, hypercalls per {row.per_workload}", "    ")
+        lines += wrapped(f"{row.name}, hypercalls per {row.per_workload}", "    ")
     if rows and rows[0].binding:
         lines += ["", "one kernel for all, sha256", f"    {rows[0].binary}"]
     lines += ["", f"kernel objects: {len(objects)}, the same in every link, sha256 over all of them",
@@ -217,7 +258,8 @@ def as_markdown(rows: list[Row], objects: dict[str, str]) -> str:
         "<!-- Written by ./vmi boot; do not edit. -->",
         "# One kernel in every configuration",
         "",
-        "The sample kernel, compiled once and linked with each library in turn, as `./vmi boot` last ran it.",
+        "The sample kernel, compiled once for an architecture and linked with each library in turn, as "
+        "`./vmi boot` last ran it.",
         "",
         "| " + " | ".join(heads) + " |",
         "|" + " --- |" * len(heads),

@@ -30,7 +30,7 @@ TOOLS = {
 
 GRUB = Path("/usr/lib/grub/i386-pc")
 MODULES = ("biosdisk", "iso9660", "search", "search_fs_file", "normal", "test", "echo", "serial", "terminal",
-           "multiboot", "linux", "reboot", "halt")  # fmt: skip
+           "multiboot", "multiboot2", "linux", "reboot", "halt")  # fmt: skip
 KERNEL = "vmi-any.elf"
 OWN = "kernel"
 """What somebody's own kernel is called on the disc."""

@@ -17,19 +17,13 @@ start() {
 # run_guest, options: kernel deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine) modules (QEMU's
 # -initrd) arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output
 # are its ends) typed (file that is typed on the console after the guest's line `# input ready`) terminal (a TCP port
-# that is joined to the console) qemu (QEMU's program for this guest, if not the rig's own).
+# that is joined to the console).
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
 # Answers: exit (QEMU's status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
 # of this guest).
 run_guest() {
     rm -f /run/status
-    qemu=qemu
-    if [ -n "$opt_qemu" ]; then
-        qemu=/run/${opt_qemu##*/}
-        # By way of memory: programs are mapped, and pages are fetched slowly through the channel.
-        [ -x "$qemu" ] || cp "$opt_qemu" "$qemu"
-    fi
     # Open for both, so that QEMU's standard input does not end when what is typed does.
     [ -p /run/input ] || mkfifo /run/input
     exec 5<>/run/input
@@ -46,7 +40,7 @@ run_guest() {
     fi
     {
         # shellcheck disable=SC2086 # one word per argument
-        timeout -s KILL "${opt_deadline:-60}" "$qemu" -L /usr/share/qemu -L /usr/share/seabios \
+        timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
             -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} -monitor none -no-reboot \
             -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
@@ -71,7 +65,7 @@ run_guest() {
         fi
         if [ -z "$stopped" ] && [ -f /run/stop ]; then
             stopped=yes
-            killall -KILL "${qemu##*/}"
+            killall -KILL qemu
         fi
         pass_on
         usleep 20000

@@ -14,14 +14,13 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import initramfs, probe
-from .control import SHARE, Control
+from .control import Control
 from .rig import (
     COUNTING,
     DEBUG_EXIT,
@@ -34,7 +33,6 @@ from .rig import (
     Machine,
     Outcome,
     Session,
-    is_wide,
     module_list,
     qemu_end,
     qemu_modules,
@@ -45,8 +43,8 @@ from .util import ROOT, UserError
 if TYPE_CHECKING:
     from .ktap import Report
 
-QEMU = "qemu-system-i386"
-OUTER_QEMU = "qemu-system-x86_64"
+QEMU = "qemu-system-x86_64"
+"""Of the rig's machine and of its guests, i386 ones included."""
 # MONITOR is off because an idle loop with it makes the emulated machine spin.
 OUTER_CPU = "EPYC,-monitor"
 FIRMWARE = {
@@ -87,7 +85,7 @@ class HostSession(Session):
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         options = self.rig.options(guest)
         machine = Machine(
-            qemu=OUTER_QEMU if is_wide(guest.kernel) else QEMU,
+            qemu=QEMU,
             machine=options["machine"],
             cpu=options["cpu"],
             memory=f"{guest.memory_mib}M",
@@ -116,8 +114,6 @@ class NestedSession(ControlSession):
         if guest.modules:
             places = [(self.control.put(path, folder), words) for path, words in guest.modules]
             options["modules"] = module_list(places)
-        if is_wide(guest.kernel):
-            options["qemu"] = self._wide_qemu()
         console = options["console"]
         answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
         frames = answer.frames
@@ -126,7 +122,7 @@ class NestedSession(ControlSession):
         else:
             clean, end, advice = qemu_end(None if "killed" in frames else int(frames["exit"][0]))
         command = shlex.join(
-            [OUTER_QEMU if "qemu" in options else QEMU, "-accel", "kvm", "-machine", options["machine"],
+            [QEMU, "-accel", "kvm", "-machine", options["machine"],
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
              "-display", "none", *CONSOLES_ELSEWHERE[console].split(), *QEMU_END,
              *self.rig.options(guest)["arguments"].split(), *qemu_modules(guest),
@@ -136,13 +132,6 @@ class NestedSession(ControlSession):
             guest, "\n".join(lines), clean, end, advice, answer.seconds,
             f"in the nested rig: {command}", self.log, frames,
         )  # fmt: skip
-
-    def _wide_qemu(self) -> str:
-        """QEMU for 64-bit guests, as the rig sees it: few want it, so it comes by the channel. It needs the
-        libraries of the other, which is built from the same source."""
-        if not (self.control.share / OUTER_QEMU).is_file():
-            shutil.copy(qemu_program(OUTER_QEMU), self.control.share)
-        return f"{SHARE}/{OUTER_QEMU}"
 
 
 def qemu_program(name: str) -> Path:
@@ -275,7 +264,7 @@ class NestedRig(LinuxRig):
             return
         kernel_log = logs / f"{self.backend}-rig.kernel.log"
         machine = Machine(
-            qemu=OUTER_QEMU,
+            qemu=QEMU,
             machine="pc",
             cpu=OUTER_CPU,
             memory="1024M",

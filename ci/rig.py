@@ -387,6 +387,13 @@ def is_wide(kernel: Path) -> bool:
     return bool(head[0x236] & XLF_KERNEL_64)
 
 
+def options_for(configuration: Configuration, kernel: Path) -> tuple[dict[str, str], str]:
+    """A kernel's options in a configuration, and why that is limited for it; a 64-bit kernel's may differ."""
+    if is_wide(kernel) and configuration.wide_options is not None:
+        return dict(configuration.wide_options), ""
+    return dict(configuration.options), configuration.limited
+
+
 def module_list(modules: Sequence[tuple[str, str]]) -> str:
     """QEMU's argument of -initrd: files, each with its words; a comma in a name is doubled."""
     return ",".join(f"{path} {words}".rstrip().replace(",", ",,") for path, words in modules)

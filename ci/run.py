@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import ktap
 from .boot import choose, show_failure
-from .rig import Configuration, Guest, Outcome, Rig, Terminal, discover, is_wide
+from .rig import Guest, Outcome, Rig, Terminal, discover, options_for
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
 QUIT = b"\x1d"
@@ -166,13 +166,6 @@ class Watch:
         reported = "KTAP version" in outcome.console
         failed = ktap.parse(outcome.console).failures() if reported else []
         return [*failed, *([] if outcome.clean else [outcome.end])]
-
-
-def options_for(configuration: Configuration, kernel: Path) -> tuple[dict[str, str], str]:
-    """A kernel's options in a configuration, and why that is limited for it; a 64-bit kernel's may differ."""
-    if is_wide(kernel) and configuration.wide_options is not None:
-        return dict(configuration.wide_options), ""
-    return dict(configuration.options), configuration.limited
 
 
 def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:

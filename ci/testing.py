@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import figure
 from .boot import choose
-from .build import build
+from .build import build, build_all
 from .lava import signal
 from .lint import results as lint_results
 from .rig import discover
@@ -154,11 +154,15 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
     skipped = [configuration.name for _, configuration in choose(discover(progress), skip)] if skip else []
     for name in skipped:
         progress(f"configuration {name} is left out, as asked")
-    done = [] if arguments else [
-        Case("lint", f"lint.{name}", "pass" if clean else "fail", 0.0)
-        for name, clean in lint_results().items()
-    ]
-    build()
+    done = (
+        []
+        if arguments
+        else [
+            Case("lint", f"lint.{name}", "pass" if clean else "fail", 0.0)
+            for name, clean in lint_results().items()
+        ]
+    )
+    build_all()
     build("languages")
     status = pytest(arguments, skipped)
     done += cases()

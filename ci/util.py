@@ -22,6 +22,8 @@ from vmigen.program import tell
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 RESULTS = ROOT / "results"
+ARCHITECTURES = ("i386", "x86_64")
+"""What is built for, each in a tree of its own; the first one's is what is installed."""
 
 Progress = Callable[[str], None]
 

@@ -199,7 +199,9 @@ static void try(struct findings *found, uint32_t flags, uint64_t expiry, uint64_
     judge(found, &alarm);
     if (lost || found->early + found->storms != before)
         print("# alarm flags=0x%x start=0x%llx expiry=0x%llx period=0x%llx now=0x%llx taken=%u%s\n",
-              flags, alarm.start, expiry, alarm.period, now(), taken, lost ? " lost" : "");
+              flags, (unsigned long long)alarm.start, (unsigned long long)expiry,
+              (unsigned long long)alarm.period, (unsigned long long)now(), taken,
+              lost ? " lost" : "");
     found->lost += lost;
     taken = 0;
     vmi_cancel_alarm(flags);

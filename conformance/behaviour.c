@@ -6,25 +6,22 @@
 #include "behaviour.h"
 #include "checks.h"
 #include "contract.h"
-#include "descriptors.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
 #include "paging.h"
 #include "print.h"
-#include "process.h"
-#include "programs.h"
 #include "smp.h"
 #include "string.h"
+#include "tables.h"
 #include "threads.h"
 #include "timer.h"
 #include "traps.h"
 #include "x86.h"
 
-#define NO_CPU          31
-#define NO_EVENT        0x7fffffff
-#define WINDOW_PAGE     (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
-#define MSR_SYSENTER_CS 0x174 /* Intel SDM vol. 4, table 2-2 */
+#define NO_CPU      31
+#define NO_EVENT    0x7fffffff
+#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 
 #define NEEDS_SECOND_CPU()                                                                         \
     do {                                                                                           \
@@ -153,53 +150,6 @@ static void pending_at_return(void)
     EXPECT_EQUAL(handler_open, 0);
 }
 
-/* ---- ring 3 ---- */
-
-void sysexit_to(const struct trap_frame *frame) __attribute__((regparm(3), noreturn));
-
-static trap_handler *system_call;
-static uint32_t exits;
-
-static void leave_by_sysexit(struct trap_frame *frame)
-{
-    system_call(frame);
-    exits++;
-    sysexit_to(frame);
-}
-
-static void sysexit(void)
-{
-    struct process ended = {0};
-    uint32_t highest, ignored, features;
-
-    NEEDS(SYSEXIT);
-    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
-    vmi_cpuid(1, 0, &ignored, &ignored, &ignored, &features);
-    if (contract_declared(VMI_ORDINAL_SYSEXIT) == VMI_KIND_INSTRUCTION &&
-        !(features & 1u << 11)) { /* SEP */
-        ktap_skip("this processor has no SYSEXIT");
-        return;
-    }
-    vmi_wrmsr(MSR_SYSENTER_CS, SELECTOR(GDT_KERNEL_CODE, 0));
-    timer_cancel();
-    spin_milliseconds(1);
-    exits = 0;
-    system_call = trap_handler_set(VECTOR_SYSCALL, leave_by_sysexit);
-    uint32_t before = contract_hypercalls();
-    struct process *process = process_start(&user_hello);
-    if (process != NULL)
-        process_reap(process, &ended);
-    contract_made(VMI_ORDINAL_SYSEXIT, contract_declared(VMI_ORDINAL_SYSEXIT) == VMI_KIND_HYPERCALL
-                                           ? contract_hypercalls() - before
-                                           : 0);
-    trap_handler_set(VECTOR_SYSCALL, system_call);
-    timer_init_cpu();
-    EXPECT(process != NULL);
-    EXPECT_EQUAL(ended.end, PROCESS_EXITED);
-    EXPECT_EQUAL(ended.status, (int32_t)ended.id);
-    EXPECT_EQUAL(exits, 3);
-}
-
 /* ---- lazy mode ---- */
 
 /* Maps a page in lazy mode; what observes it comes before the mode is left. */
@@ -244,7 +194,7 @@ static void lazy_flush_tlb(void)
 
 static void set_cr3(void)
 {
-    vmi_set_cr3(aspace_cr3(&kernel_aspace));
+    aspace_load(&kernel_aspace);
 }
 
 static void lazy_set_cr3(void)
@@ -272,9 +222,9 @@ static void entry_halves(void)
         (const uint32_t *)aspace_entry(&kernel_aspace, MAP_WINDOW, false);
     const uint32_t low = 0x55aa0ff0, high = 0x12345678;
 
-    vmi_set_pxe_long(low, high, (uint64_t *)(uintptr_t)entry, VMI_PAGE_PT);
+    entry_write((uint64_t *)(uintptr_t)entry, (uint64_t)high << 32 | low, VMI_PAGE_PT);
     uint32_t found_low = entry[0], found_high = entry[1];
-    vmi_set_pxe_long(0, 0, (uint64_t *)(uintptr_t)entry, VMI_PAGE_PT);
+    entry_write((uint64_t *)(uintptr_t)entry, 0, VMI_PAGE_PT);
     EXPECT_EQUAL(found_low, low);
     EXPECT_EQUAL(found_high, high);
     EXPECT_EQUAL(entry[0], 0);
@@ -346,10 +296,10 @@ static void current_cpu(void)
 /* A CPU that runs is not started again, however good the state. */
 static void start_twice(void)
 {
-    static uint32_t stack[64] __attribute__((aligned(16)));
+    static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    struct vmi_ap_state state = smp_first_state(smp_park_if_asked, &stack[60]);
+    struct vmi_ap_state state = smp_first_state(1, smp_park_if_asked, &stack[60]);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
 }
@@ -357,10 +307,10 @@ static void start_twice(void)
 /* What no CPU can start in is refused, whichever hypervisor would have to start it. */
 static void ap_state_errors(void)
 {
-    static uint32_t stack[64] __attribute__((aligned(16)));
+    static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    const struct vmi_ap_state good = smp_first_state(smp_park_if_asked, &stack[60]);
+    const struct vmi_ap_state good = smp_first_state(1, smp_park_if_asked, &stack[60]);
     const uint32_t id = checks_boot_info->apic_id[1];
     struct vmi_ap_state state = good;
     state.cr0 &= ~CR0_PG;
@@ -377,6 +327,16 @@ static void ap_state_errors(void)
     state = good;
     state.efer |= 1u << 1;
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+#ifdef __x86_64__
+    state = good;
+    state.gs_base = 0;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state.gs_base = good.gs_base + 8;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+    state = good;
+    state.cr3 |= 0x800;
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
+#endif
 }
 
 /* A table's entries can be read after it was released. */
@@ -388,7 +348,7 @@ static void content_is_kept(void)
     vmi_allocate_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
     uint64_t *entry = (uint64_t *)frame_address(pfn) + 7;
     uint64_t value = pte_value(page, WINDOW_PAGE);
-    vmi_set_pxe_long((uint32_t)value, (uint32_t)(value >> 32), entry, VMI_PAGE_PT);
+    entry_write(entry, value, VMI_PAGE_PT);
     vmi_release_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE);
     uint64_t found = pte_read(entry);
     memset(frame_address(pfn), 0, PAGE_SIZE);
@@ -504,7 +464,6 @@ const struct check checks_behaviour[] = {
     {"errors.missing_values", missing_values},
     {"interrupts.none_lost_by_halt", none_lost_by_halt},
     {"interrupts.pending_at_return", pending_at_return},
-    {"processes.sysexit", sysexit},
     {"paging.entry_halves", entry_halves},
     {"paging.content_is_kept", content_is_kept},
     {"lazy.InvalPage", lazy_inval_page},

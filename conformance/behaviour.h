@@ -9,6 +9,8 @@
 
 /* Before and after the sample kernel's own checks of further CPUs. */
 extern const struct check checks_start[], checks_across[];
+/* arch/ARCH/ring3.c: ways to ring 3 and back that an architecture has for itself. */
+extern const struct check checks_ring3[];
 
 /* Writes so much to the console in a form that the host can check. */
 void behaviour_console_data(uint32_t kib);

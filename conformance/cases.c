@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * For each call: arguments with which it does no harm, and what must be true afterwards. Called
- * with interrupts masked; contract.h says how.
+ * with interrupts masked; contract.h says how. Calls that an architecture has for itself, or whose
+ * arguments are its own, are in arch/ARCH/cases.c.
  */
 #include <stddef.h>
 #include <vmi/vmi.h>
@@ -21,33 +22,14 @@
 
 #define MSR_SYSENTER_CS 0x174 /* Intel SDM vol. 4, table 2-2 */
 #define PORT_POST       0x80  /* a PC's firmware shows its progress there; takes anything */
-#define VECTOR_UNUSED   0xf0
 #define WINDOW_PAGE     (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 #define PATTERN         0xa5
 
-#define CASE(symbol)                                                                               \
-    void arguments_##symbol(struct contract_registers *in);                                        \
-    void arguments_##symbol(struct contract_registers *in)
-#define AFTER(symbol)                                                                              \
-    void after_##symbol(const struct contract_registers *out);                                     \
-    void after_##symbol(const struct contract_registers *out)
-/* A call without arguments of which nothing more is to be said. */
-#define PLAIN(symbol)                                                                              \
-    CASE(symbol)                                                                                   \
-    {                                                                                              \
-        (void)in;                                                                                  \
-    }
-
 static uint8_t buffer[64] __attribute__((aligned(64)));
 static struct vmi_dtr dtr;
-static uint32_t saved;
+static uintptr_t saved;
 static uint32_t frame;
 static int32_t event = VMI_ENOENT, reference;
-
-static uint32_t pointer(const void *to)
-{
-    return (uint32_t)(uintptr_t)to;
-}
 
 static void pattern(void)
 {
@@ -92,27 +74,24 @@ static void expect_taken(void)
 
 CASE(cpuid)
 {
-    in->eax = 0;
-    in->ecx = 0;
+    give_cpuid(in, 0, 0);
 }
 
 AFTER(cpuid)
 {
-    contract_expect("whether leaf 1 exists", out->eax >= 1, 1);
+    contract_expect("whether leaf 1 exists", result_cpuid_eax(out) >= 1, 1);
 }
 
 CASE(rdmsr)
 {
     contract_may_fault();
-    in->ecx = MSR_SYSENTER_CS;
+    give_rdmsr(in, MSR_SYSENTER_CS);
 }
 
 CASE(wrmsr)
 {
     contract_may_fault();
-    in->ecx = MSR_SYSENTER_CS;
-    in->eax = SELECTOR(GDT_KERNEL_CODE, 0);
-    in->edx = 0;
+    give_wrmsr(in, MSR_SYSENTER_CS, SELECTOR(GDT_KERNEL_CODE, 0));
 }
 
 AFTER(wrmsr)
@@ -125,7 +104,7 @@ AFTER(wrmsr)
 CASE(rdpmc)
 {
     contract_may_fault();
-    in->ecx = 0;
+    give_rdpmc(in, 0);
 }
 
 PLAIN(wbinvd)
@@ -139,9 +118,8 @@ PLAIN(wbinvd)
 
 static uint64_t stamp;
 
-static void expect_between(const struct contract_registers *out, uint64_t later)
+static void expect_between(uint64_t found, uint64_t later)
 {
-    uint64_t found = (uint64_t)out->edx << 32 | out->eax;
     contract_expect("whether it went back", found < stamp, 0);
     contract_expect("whether it ran ahead", found > later, 0);
     contract_expect("whether it leapt", later - stamp >= LEAP, 0);
@@ -149,13 +127,13 @@ static void expect_between(const struct contract_registers *out, uint64_t later)
 
 CASE(rdtsc)
 {
-    (void)in;
+    give_rdtsc(in);
     stamp = vmi_rdtsc();
 }
 
 AFTER(rdtsc)
 {
-    expect_between(out, vmi_rdtsc());
+    expect_between(result_rdtsc(out), vmi_rdtsc());
 }
 
 /* ---- descriptor tables ---- */
@@ -163,25 +141,20 @@ AFTER(rdtsc)
 CASE(set_gdt)
 {
     dtr = descriptors_gdt();
-    in->eax = pointer(&dtr);
+    give_set_gdt(in, &dtr);
 }
 
 CASE(set_idt)
 {
     dtr = descriptors_idt();
-    in->eax = pointer(&dtr);
-}
-
-CASE(set_ldt)
-{
-    in->eax = 0;
+    give_set_idt(in, &dtr);
 }
 
 /* LTR takes a descriptor that says "available", and makes it "busy". */
 CASE(set_tr)
 {
     descriptors_add_cpu(0);
-    in->eax = tss_selector(0);
+    give_set_tr(in, tss_selector(0));
 }
 
 AFTER(set_tr)
@@ -190,10 +163,10 @@ AFTER(set_tr)
     contract_expect("the task register", vmi_get_tr(), tss_selector(0));
 }
 
-static void table_register(struct contract_registers *in)
+static struct vmi_dtr *table_register(void)
 {
     pattern();
-    in->eax = pointer(buffer);
+    return (struct vmi_dtr *)(void *)buffer;
 }
 
 static void expect_table(struct vmi_dtr wanted)
@@ -207,7 +180,7 @@ static void expect_table(struct vmi_dtr wanted)
 
 CASE(get_gdt)
 {
-    table_register(in);
+    give_get_gdt(in, table_register());
 }
 
 AFTER(get_gdt)
@@ -218,7 +191,7 @@ AFTER(get_gdt)
 
 CASE(get_idt)
 {
-    table_register(in);
+    give_get_idt(in, table_register());
 }
 
 AFTER(get_idt)
@@ -227,74 +200,11 @@ AFTER(get_idt)
     expect_table(descriptors_idt());
 }
 
-PLAIN(get_ldt)
-
-AFTER(get_ldt)
-{
-    contract_expect("the LDT's selector", out->eax, 0);
-}
-
 PLAIN(get_tr)
 
 AFTER(get_tr)
 {
-    contract_expect("the task register", out->eax, tss_selector(0));
-}
-
-CASE(write_gdt_entry)
-{
-    struct descriptor entry = descriptor_data(pointer(buffer), sizeof(buffer) - 1);
-    in->eax = descriptors_gdt().base;
-    in->edx = GDT_SCRATCH;
-    in->ecx = entry.low;
-    in->stack[0] = entry.high;
-}
-
-AFTER(write_gdt_entry)
-{
-    (void)out;
-    vmi_write_gdt_entry((void *)(uintptr_t)descriptors_gdt().base, GDT_SCRATCH, 0, 0);
-}
-
-/* A page of its own: the LDT of a hypervisor's guest is read-only while it is loaded. */
-static struct descriptor ldt[PAGE_SIZE / sizeof(struct descriptor)]
-    __attribute__((aligned(PAGE_SIZE)));
-
-CASE(write_ldt_entry)
-{
-    struct descriptor table = descriptor_ldt(pointer(ldt), 2 * sizeof(ldt[0]) - 1);
-    struct descriptor entry = descriptor_data(pointer(buffer), sizeof(buffer) - 1);
-    vmi_write_gdt_entry((void *)(uintptr_t)descriptors_gdt().base, GDT_LDT, table.low, table.high);
-    vmi_set_ldt(SELECTOR(GDT_LDT, 0));
-    in->eax = pointer(ldt);
-    in->edx = 1;
-    in->ecx = entry.low;
-    in->stack[0] = entry.high;
-}
-
-AFTER(write_ldt_entry)
-{
-    struct descriptor entry = descriptor_data(pointer(buffer), sizeof(buffer) - 1);
-    (void)out;
-    contract_effect("the descriptor's lower half", ldt[1].low, entry.low);
-    contract_expect("the descriptor's upper half", ldt[1].high, entry.high);
-    vmi_set_ldt(0);
-}
-
-CASE(write_idt_entry)
-{
-    struct descriptor gate =
-        descriptor_gate(pointer(trap_entries) + VECTOR_UNUSED * TRAP_ENTRY_SIZE, 0);
-    in->eax = descriptors_idt().base;
-    in->edx = VECTOR_UNUSED;
-    in->ecx = gate.low;
-    in->stack[0] = gate.high;
-}
-
-CASE(update_kernel_stack)
-{
-    in->eax = kernel_ss();
-    in->edx = thread_stack_top(thread_current());
+    contract_expect("the task register", result_get_tr(out), tss_selector(0));
 }
 
 /* ---- control and debug registers ---- */
@@ -302,7 +212,7 @@ CASE(update_kernel_stack)
 CASE(set_cr0)
 {
     saved = vmi_get_cr0();
-    in->eax = saved ^ CR0_TS;
+    give_set_cr0(in, saved ^ CR0_TS);
 }
 
 AFTER(set_cr0)
@@ -314,7 +224,7 @@ AFTER(set_cr0)
 
 CASE(clts)
 {
-    (void)in;
+    give_clts(in);
     saved = vmi_get_cr0();
     vmi_set_cr0(saved | CR0_TS);
     if (!(vmi_get_cr0() & CR0_TS))
@@ -332,12 +242,12 @@ PLAIN(get_cr0)
 
 AFTER(get_cr0)
 {
-    contract_expect("protection and paging", out->eax & 0x80000001, 0x80000001);
+    contract_expect("protection and paging", result_get_cr0(out) & 0x80000001, 0x80000001);
 }
 
 CASE(set_cr2)
 {
-    in->eax = 0x12345678;
+    give_set_cr2(in, 0x12345678);
 }
 
 AFTER(set_cr2)
@@ -348,67 +258,55 @@ AFTER(set_cr2)
 
 CASE(get_cr2)
 {
-    (void)in;
+    give_get_cr2(in);
     vmi_set_cr2(0x87654320);
 }
 
 AFTER(get_cr2)
 {
-    contract_expect("CR2", out->eax, 0x87654320);
-}
-
-CASE(set_cr3)
-{
-    in->eax = aspace_cr3(&kernel_aspace);
-}
-
-AFTER(set_cr3)
-{
-    (void)out;
-    contract_expect("CR3", vmi_get_cr3() & ~0x1fu, aspace_cr3(&kernel_aspace));
+    contract_expect("CR2", result_get_cr2(out), 0x87654320);
 }
 
 PLAIN(get_cr3)
 
 AFTER(get_cr3)
 {
-    contract_expect("CR3", out->eax & ~0x1fu, aspace_cr3(&kernel_aspace));
+    contract_expect("CR3", result_get_cr3(out) & ~(uintptr_t)0x1f, aspace_cr3(&kernel_aspace));
 }
 
 CASE(set_cr4)
 {
-    in->eax = vmi_get_cr4();
+    give_set_cr4(in, vmi_get_cr4());
 }
 
 PLAIN(get_cr4)
 
 AFTER(get_cr4)
 {
-    contract_expect("PAE", out->eax & CR4_PAE, CR4_PAE);
+    contract_expect("PAE", result_get_cr4(out) & CR4_PAE, CR4_PAE);
 }
 
 CASE(set_dr)
 {
-    in->eax = 1;
-    in->edx = pointer(buffer);
+    give_set_dr(in, 1, (uintptr_t)buffer);
 }
 
 AFTER(set_dr)
 {
     (void)out;
-    contract_effect("DR1", vmi_get_dr(1), pointer(buffer));
+    contract_effect("DR1", vmi_get_dr(1), (uintptr_t)buffer);
     vmi_set_dr(1, 0);
 }
 
 CASE(get_dr)
 {
-    vmi_set_dr(2, pointer(buffer) + 4);
-    in->eax = 2;
+    vmi_set_dr(2, (uintptr_t)buffer + 4);
+    give_get_dr(in, 2);
 }
 
 AFTER(get_dr)
 {
-    contract_expect("DR2", out->eax, pointer(buffer) + 4);
+    contract_expect("DR2", result_get_dr(out), (uintptr_t)buffer + 4);
     vmi_set_dr(2, 0);
 }
 
@@ -416,7 +314,7 @@ AFTER(get_dr)
 
 CASE(enable_interrupts)
 {
-    (void)in;
+    give_enable_interrupts(in);
     raise_pending();
 }
 
@@ -447,7 +345,7 @@ PLAIN(get_interrupt_mask)
 
 CASE(set_interrupt_mask)
 {
-    in->eax = EFLAGS_IF;
+    give_set_interrupt_mask(in, EFLAGS_IF);
     raise_pending();
 }
 
@@ -463,7 +361,7 @@ AFTER(set_interrupt_mask)
  */
 CASE(halt)
 {
-    (void)in;
+    give_halt(in);
     raise_pending();
     timer_one_shot(20000);
 }
@@ -482,21 +380,19 @@ CASE(iret)
 
 CASE(end_of_interrupt)
 {
-    in->eax = VECTOR_CHECK;
+    give_end_of_interrupt(in, VECTOR_CHECK);
 }
 
 CASE(send_ipi)
 {
     trap_handler_set(VECTOR_CHECK, count);
     taken = 0;
-    in->eax = 1;
-    in->edx = 0;
-    in->ecx = VECTOR_CHECK;
+    give_send_ipi(in, 1, 0, VECTOR_CHECK);
 }
 
 AFTER(send_ipi)
 {
-    contract_expect("the result", out->eax, VMI_OK);
+    contract_expect("the result", result_send_ipi(out), VMI_OK);
     expect_taken();
 }
 
@@ -506,8 +402,7 @@ CASE(apic_write)
 {
     trap_handler_set(VECTOR_CHECK, count);
     taken = 0;
-    in->eax = VMI_APIC_ICR_LOW;
-    in->edx = 0x00040000 | VECTOR_CHECK;
+    give_apic_write(in, VMI_APIC_ICR_LOW, 0x00040000 | VECTOR_CHECK);
 }
 
 AFTER(apic_write)
@@ -518,21 +413,28 @@ AFTER(apic_write)
 
 CASE(apic_read)
 {
-    in->eax = VMI_APIC_ID;
+    give_apic_read(in, VMI_APIC_ID);
 }
 
 AFTER(apic_read)
 {
-    contract_expect("this CPU's identifier", out->eax >> 24, checks_boot_info->apic_id[0]);
+    contract_expect("this CPU's identifier", result_apic_read(out) >> 24,
+                    checks_boot_info->apic_id[0]);
 }
 
 /* ---- page tables ---- */
 
+uint32_t cases_take_frame(void)
+{
+    uint32_t pfn = frame_allocate_zeroed();
+    if (pfn == FRAME_NONE)
+        contract_skip("memory is short");
+    return pfn;
+}
+
 static bool take_frame(void)
 {
-    frame = frame_allocate_zeroed();
-    if (frame == FRAME_NONE)
-        contract_skip("memory is short");
+    frame = cases_take_frame();
     return frame != FRAME_NONE;
 }
 
@@ -541,55 +443,13 @@ static uint64_t *window_entry(void)
     return aspace_entry(&kernel_aspace, MAP_WINDOW, false);
 }
 
-CASE(set_pxe)
-{
-    if (!take_frame())
-        return;
-    vmi_allocate_page(frame, VMI_PAGE_PT | VMI_PAGE_ZEROED, 0, 0, 0);
-    in->eax = (uint32_t)pte_value(frame, PTE_PRESENT);
-    in->edx = pointer(frame_address(frame));
-    in->ecx = VMI_PAGE_PT;
-}
-
-static void release_table(void)
-{
-    vmi_release_page(frame, VMI_PAGE_PT);
-    frame_release(frame);
-}
-
-AFTER(set_pxe)
-{
-    (void)out;
-    contract_effect("the entry", *(volatile uint32_t *)frame_address(frame),
-                    (uint32_t)pte_value(frame, PTE_PRESENT));
-    release_table();
-}
-
-CASE(update_pxe)
-{
-    if (!take_frame())
-        return;
-    vmi_allocate_page(frame, VMI_PAGE_PT | VMI_PAGE_ZEROED, 0, 0, 0);
-    in->eax = pointer(frame_address(frame));
-    in->edx = VMI_PAGE_PT;
-}
-
-AFTER(update_pxe)
-{
-    (void)out;
-    release_table();
-}
-
 CASE(set_pxe_long)
 {
     if (!take_frame())
         return;
     uint64_t value = pte_value(frame, WINDOW_PAGE);
     *(volatile uint32_t *)frame_address(frame) = 0x600dda7a;
-    in->eax = (uint32_t)value;
-    in->edx = (uint32_t)(value >> 32);
-    in->ecx = pointer(window_entry());
-    in->stack[0] = VMI_PAGE_PT;
+    cases_give_entry(in, value, window_entry());
 }
 
 AFTER(set_pxe_long)
@@ -604,8 +464,7 @@ AFTER(set_pxe_long)
 
 CASE(update_pxe_long)
 {
-    in->eax = pointer(window_entry());
-    in->edx = VMI_PAGE_PT;
+    give_update_pxe_long(in, window_entry(), VMI_PAGE_PT);
 }
 
 static uint64_t entry_of_image(void)
@@ -616,33 +475,30 @@ static uint64_t entry_of_image(void)
 CASE(machine_to_physical)
 {
     uint64_t machine = vmi_physical_to_machine(entry_of_image());
-    in->eax = (uint32_t)machine;
-    in->edx = (uint32_t)(machine >> 32);
+    give_machine_to_physical(in, machine);
 }
 
 AFTER(machine_to_physical)
 {
-    contract_expect("the entry", (uint64_t)out->edx << 32 | out->eax, entry_of_image());
+    contract_expect("the entry", result_machine_to_physical(out), entry_of_image());
 }
 
 CASE(physical_to_machine)
 {
-    in->eax = (uint32_t)entry_of_image();
-    in->edx = (uint32_t)(entry_of_image() >> 32);
+    give_physical_to_machine(in, entry_of_image());
 }
 
 AFTER(physical_to_machine)
 {
     contract_expect("the entry translated back",
-                    vmi_machine_to_physical((uint64_t)out->edx << 32 | out->eax), entry_of_image());
+                    vmi_machine_to_physical(result_physical_to_machine(out)), entry_of_image());
 }
 
 CASE(allocate_page)
 {
     if (!take_frame())
         return;
-    in->eax = frame;
-    in->edx = VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED;
+    give_allocate_page(in, frame, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
 }
 
 AFTER(allocate_page)
@@ -657,8 +513,7 @@ CASE(release_page)
     if (!take_frame())
         return;
     vmi_allocate_page(frame, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
-    in->eax = frame;
-    in->edx = VMI_PAGE_PT | VMI_PAGE_PAE;
+    give_release_page(in, frame, VMI_PAGE_PT | VMI_PAGE_PAE);
 }
 
 AFTER(release_page)
@@ -670,34 +525,29 @@ AFTER(release_page)
 
 CASE(inval_page)
 {
-    in->eax = MAP_WINDOW;
+    give_inval_page(in, MAP_WINDOW);
 }
 
 CASE(flush_tlb)
 {
-    in->eax = VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL;
+    give_flush_tlb(in, VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL);
 }
 
 CASE(flush_remote_tlb)
 {
-    in->eax = 1;
-    in->edx = 0;
-    in->ecx = MAP_WINDOW;
-    in->stack[0] = 1;
+    give_flush_remote_tlb(in, 1, 0, MAP_WINDOW, 1);
 }
 
 AFTER(flush_remote_tlb)
 {
-    contract_expect("whether the result is 0 or ENOSYS",
-                    out->eax == VMI_OK || out->eax == (uint32_t)VMI_ENOSYS, true);
+    int32_t result = result_flush_remote_tlb(out);
+    contract_expect("whether the result is 0 or ENOSYS", result == VMI_OK || result == VMI_ENOSYS,
+                    true);
 }
 
 CASE(set_linear_mapping)
 {
-    in->eax = 3;
-    in->edx = 0;
-    in->ecx = 0;
-    in->stack[0] = 0;
+    give_set_linear_mapping(in, 3, 0, 0, 0);
 }
 
 /* Leaving a mode with an update in store carries it out. */
@@ -708,7 +558,7 @@ CASE(set_lazy_mode)
     *(volatile uint32_t *)frame_address(frame) = 0x1a27;
     vmi_set_lazy_mode(VMI_LAZY_MMU);
     window_map(MAP_WINDOW, frame, WINDOW_PAGE);
-    in->eax = VMI_LAZY_NONE;
+    give_set_lazy_mode(in, VMI_LAZY_NONE);
 }
 
 AFTER(set_lazy_mode)
@@ -725,7 +575,7 @@ AFTER(set_lazy_mode)
 #define PORT_IN(symbol)                                                                            \
     CASE(symbol)                                                                                   \
     {                                                                                              \
-        in->edx = PORT_POST;                                                                       \
+        give_##symbol(in, PORT_POST);                                                              \
     }
 PORT_IN(inb)
 PORT_IN(inw)
@@ -734,8 +584,7 @@ PORT_IN(inl)
 #define PORT_OUT(symbol)                                                                           \
     CASE(symbol)                                                                                   \
     {                                                                                              \
-        in->eax = 0;                                                                               \
-        in->edx = PORT_POST;                                                                       \
+        give_##symbol(in, 0, PORT_POST);                                                           \
     }
 PORT_OUT(outb)
 PORT_OUT(outw)
@@ -745,9 +594,7 @@ PORT_OUT(outl)
     CASE(symbol)                                                                                   \
     {                                                                                              \
         pattern();                                                                                 \
-        in->edx = PORT_POST;                                                                       \
-        in->edi = pointer(buffer);                                                                 \
-        in->ecx = 3;                                                                               \
+        give_##symbol(in, PORT_POST, buffer, 3);                                                   \
     }                                                                                              \
     AFTER(symbol)                                                                                  \
     {                                                                                              \
@@ -761,9 +608,7 @@ PORT_IN_ROW(insl, 4)
 #define PORT_OUT_ROW(symbol)                                                                       \
     CASE(symbol)                                                                                   \
     {                                                                                              \
-        in->edx = PORT_POST;                                                                       \
-        in->esi = pointer(buffer);                                                                 \
-        in->ecx = 3;                                                                               \
+        give_##symbol(in, PORT_POST, buffer, 3);                                                   \
     }
 PORT_OUT_ROW(outsb)
 PORT_OUT_ROW(outsw)
@@ -771,82 +616,74 @@ PORT_OUT_ROW(outsl)
 
 PLAIN(io_delay)
 
-CASE(set_iopl_mask)
-{
-    in->eax = checks_boot_info->kernel_rpl << 12;
-}
-
 /* ---- time ---- */
 
 PLAIN(get_cycle_frequency)
 
 AFTER(get_cycle_frequency)
 {
-    contract_expect("the frequency", (uint64_t)out->edx << 32 | out->eax,
-                    vmi_get_cycle_frequency());
+    contract_expect("the frequency", result_get_cycle_frequency(out), vmi_get_cycle_frequency());
 }
 
 CASE(get_cycle_counter)
 {
     stamp = vmi_get_cycle_counter(VMI_CYCLES_REAL);
-    in->eax = VMI_CYCLES_REAL;
+    give_get_cycle_counter(in, VMI_CYCLES_REAL);
 }
 
 AFTER(get_cycle_counter)
 {
-    expect_between(out, vmi_get_cycle_counter(VMI_CYCLES_REAL));
+    expect_between(result_get_cycle_counter(out), vmi_get_cycle_counter(VMI_CYCLES_REAL));
 }
 
 CASE(clock_nanoseconds)
 {
-    (void)in;
+    give_clock_nanoseconds(in);
     stamp = vmi_clock_nanoseconds();
 }
 
 AFTER(clock_nanoseconds)
 {
-    expect_between(out, vmi_clock_nanoseconds());
+    expect_between(result_clock_nanoseconds(out), vmi_clock_nanoseconds());
 }
 
 CASE(get_wallclock_time)
 {
-    (void)in;
+    give_get_wallclock_time(in);
     stamp = vmi_get_wallclock_time();
 }
 
 AFTER(get_wallclock_time)
 {
-    expect_between(out, vmi_get_wallclock_time());
+    expect_between(result_get_wallclock_time(out), vmi_get_wallclock_time());
 }
 
 CASE(wallclock_updated)
 {
-    (void)in;
+    give_wallclock_updated(in);
     vmi_wallclock_updated();
 }
 
 AFTER(wallclock_updated)
 {
-    contract_expect("the result", out->eax, 0);
+    contract_expect("the result", result_wallclock_updated(out), 0);
 }
 
 CASE(steal_time)
 {
-    (void)in;
+    give_steal_time(in);
     stamp = vmi_steal_time();
 }
 
 AFTER(steal_time)
 {
-    expect_between(out, vmi_steal_time());
+    expect_between(result_steal_time(out), vmi_steal_time());
 }
 
 CASE(set_alarm)
 {
     uint64_t expiry = vmi_get_cycle_counter(VMI_CYCLES_REAL) + timer_cycles(2000000);
-    in->eax = VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL | VMI_ALARM_ONESHOT;
-    in->edx = (uint32_t)expiry;
-    in->ecx = (uint32_t)(expiry >> 32);
+    give_set_alarm(in, VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL | VMI_ALARM_ONESHOT, expiry, 0);
 }
 
 AFTER(set_alarm)
@@ -859,7 +696,7 @@ CASE(cancel_alarm)
 {
     uint64_t expiry = vmi_get_cycle_counter(VMI_CYCLES_REAL) + timer_cycles(2000000);
     vmi_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL | VMI_ALARM_ONESHOT, expiry, 0);
-    in->eax = VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL;
+    give_cancel_alarm(in, VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL);
 }
 
 /* ---- machine ---- */
@@ -868,38 +705,36 @@ CASE(cancel_alarm)
 CASE(set_initial_ap_state)
 {
     static struct vmi_ap_state state;
-    in->eax = pointer(&state);
-    in->edx = 0xfd;
+    give_set_initial_ap_state(in, &state, 0xfd);
 }
 
 AFTER(set_initial_ap_state)
 {
-    contract_expect("the result", out->eax, (uint32_t)VMI_EINVAL);
+    contract_expect("the result", (uint32_t)result_set_initial_ap_state(out), (uint32_t)VMI_EINVAL);
 }
 
 CASE(console_write)
 {
     static const char line[] = "# contract.ConsoleWrite\r\n";
-    in->eax = pointer(line);
-    in->edx = sizeof(line) - 1;
+    give_console_write(in, line, sizeof(line) - 1);
 }
 
 AFTER(console_write)
 {
-    contract_expect("bytes written", out->eax, 25);
+    contract_expect("bytes written", (uint32_t)result_console_write(out), 25);
 }
 
 CASE(console_read)
 {
     pattern();
-    in->eax = pointer(buffer);
-    in->edx = 8;
+    give_console_read(in, buffer, 8);
 }
 
 AFTER(console_read)
 {
-    contract_expect("whether more came than there was room", out->eax > 8, 0);
-    expect_pattern(out->eax & 0xf);
+    uint32_t came = (uint32_t)result_console_read(out);
+    contract_expect("whether more came than there was room", came > 8, 0);
+    expect_pattern(came & 0xf);
 }
 
 /* More rounds than hypervisors want to see before they are told of a wait. */
@@ -910,7 +745,7 @@ CASE(yield)
 {
     uint32_t before = contract_hypercalls();
 
-    (void)in;
+    give_yield(in);
     for (uint32_t round = 0; round < LONG_WAIT; round++)
         vmi_yield();
     contract_made(VMI_ORDINAL_YIELD, contract_hypercalls() - before);
@@ -918,29 +753,29 @@ CASE(yield)
 
 CASE(kick)
 {
-    in->eax = 0;
+    give_kick(in, 0);
 }
 
 AFTER(kick)
 {
-    contract_expect("whether the result is 0 or ENOSYS",
-                    out->eax == VMI_OK || out->eax == (uint32_t)VMI_ENOSYS, true);
+    int32_t result = result_kick(out);
+    contract_expect("whether the result is 0 or ENOSYS", result == VMI_OK || result == VMI_ENOSYS,
+                    true);
 }
 
 CASE(share_page)
 {
     if (!take_frame())
         return;
-    in->eax = frame;
-    in->edx = 0;
-    in->ecx = VMI_SHARE_READ;
+    give_share_page(in, frame, 0, VMI_SHARE_READ);
 }
 
 AFTER(share_page)
 {
-    contract_expect("whether the result is a reference", (int32_t)out->eax >= 0, true);
-    if ((int32_t)out->eax >= 0)
-        contract_expect("taking it back", (uint32_t)vmi_unshare_page(out->eax), VMI_OK);
+    int32_t shared = result_share_page(out);
+    contract_expect("whether the result is a reference", shared >= 0, true);
+    if (shared >= 0)
+        contract_expect("taking it back", (uint32_t)vmi_unshare_page((uint32_t)shared), VMI_OK);
     frame_release(frame);
 }
 
@@ -949,12 +784,12 @@ CASE(unshare_page)
     if (!take_frame())
         return;
     reference = vmi_share_page(frame, 0, VMI_SHARE_READ);
-    in->eax = (uint32_t)reference;
+    give_unshare_page(in, (uint32_t)reference);
 }
 
 AFTER(unshare_page)
 {
-    contract_expect("the result", out->eax, VMI_OK);
+    contract_expect("the result", (uint32_t)result_unshare_page(out), VMI_OK);
     frame_release(frame);
 }
 
@@ -983,42 +818,40 @@ int32_t cases_console_event(void)
 
 CASE(event_bind)
 {
-    in->eax = VMI_EVENT_CONSOLE;
-    in->edx = 0;
-    in->ecx = VECTOR_CONSOLE;
+    give_event_bind(in, VMI_EVENT_CONSOLE, 0, VECTOR_CONSOLE);
 }
 
 AFTER(event_bind)
 {
-    contract_expect("the result for what is bound already", out->eax,
+    contract_expect("the result for what is bound already", (uint32_t)result_event_bind(out),
                     (uint32_t)(event >= 0 ? VMI_EBUSY : event));
 }
 
-static void use_event(struct contract_registers *in)
+static uint32_t use_event(void)
 {
     if (event < 0)
         contract_skip("this console raises no event");
-    in->eax = (uint32_t)event;
+    return (uint32_t)event;
 }
 
 CASE(event_unmask)
 {
-    use_event(in);
+    give_event_unmask(in, use_event());
 }
 
 AFTER(event_unmask)
 {
-    contract_expect("the result", out->eax, VMI_OK);
+    contract_expect("the result", (uint32_t)result_event_unmask(out), VMI_OK);
 }
 
 CASE(event_notify)
 {
-    use_event(in);
+    give_event_notify(in, use_event());
 }
 
 AFTER(event_notify)
 {
-    contract_expect("the result", out->eax, VMI_OK);
+    contract_expect("the result", (uint32_t)result_event_notify(out), VMI_OK);
 }
 
 /* Checks run on the first CPU; on others behaviour.c asks. */
@@ -1026,5 +859,5 @@ PLAIN(current_cpu)
 
 AFTER(current_cpu)
 {
-    contract_expect("the number of this CPU", out->eax, 0);
+    contract_expect("the number of this CPU", result_current_cpu(out), 0);
 }

@@ -15,10 +15,10 @@
 #define FLAGS_ARITHMETIC 0x8d5 /* CF, PF, AF, ZF, SF, OF */
 
 struct contract_registers contract_in, contract_out;
-uint32_t contract_changed, contract_esp, contract_stack;
+uint32_t contract_changed, contract_stack;
+uintptr_t contract_sp;
 
-static const char *const register_names[] = {"eax", "ecx", "edx",   "ebx", "ebp",
-                                             "esi", "edi", "flags", "?",   "esp"};
+static const char *const register_names[] = {CONTRACT_REGISTER_NAMES};
 
 /* What is known of a call once its contract was checked. */
 static struct {
@@ -49,7 +49,8 @@ void contract_skip(const char *reason)
 void contract_expect(const char *what, uint64_t found, uint64_t wanted)
 {
     if (found != wanted && complaint[0] == '\0')
-        format(complaint, sizeof(complaint), "%s is 0x%llx, not 0x%llx", what, found, wanted);
+        format(complaint, sizeof(complaint), "%s is 0x%llx, not 0x%llx", what,
+               (unsigned long long)found, (unsigned long long)wanted);
 }
 
 void contract_effect(const char *what, uint64_t found, uint64_t wanted)
@@ -89,17 +90,17 @@ uint32_t contract_declared(uint32_t ordinal)
 
 static uint64_t result_of(const struct contract *contract)
 {
-    const uint32_t *registers = &contract_out.eax;
+    const uintptr_t *registers = (const uintptr_t *)&contract_out;
     uint64_t value = registers[contract->result[0]];
 
-    if (contract->result_bits == 64)
-        value |= (uint64_t)registers[contract->result[1]] << 32;
-    else if (contract->result_bits < 32)
-        value &= (1u << contract->result_bits) - 1;
+    if (contract->result[0] != contract->result[1])
+        value = (uint64_t)registers[contract->result[1]] << 32 | (uint32_t)value;
+    else if (contract->result_bits < 64)
+        value &= (1ull << contract->result_bits) - 1;
     return value;
 }
 
-static void __attribute__((regparm(3))) make(void *argument)
+static void FROM_ASSEMBLY make(void *argument)
 {
     const struct contract *contract = argument;
     contract->probe();
@@ -121,18 +122,19 @@ static bool probe_once(const struct contract *contract, bool open)
     const struct vmi_call_info *declared = declaration(contract->ordinal);
     bool unsupported = declared->kind == VMI_KIND_UNSUPPORTED;
     struct fault fault;
-    uint32_t flags;
+    uintptr_t flags;
 
     memset(&contract_in, 0, sizeof(contract_in));
+    contract_stack = 0; /* for probes that do not measure it */
     may_fault = false;
     skipped = NULL;
     complaint[0] = '\0';
     effect = NULL;
     vmi_disable_interrupts();
-    __asm__ volatile("pushfl\n\tpopl %0" : "=r"(flags));
+    __asm__ volatile("pushf\n\tpop %0" : "=r"(flags));
     /* The flag itself is the hypervisor's where the kernel is not in ring 0; a frame of IRET takes
      * it. */
-    contract_in.flags = (flags & ~(uint32_t)(FLAGS_ARITHMETIC | EFLAGS_IF)) |
+    contract_in.flags = (flags & ~(uintptr_t)(FLAGS_ARITHMETIC | EFLAGS_IF)) |
                         (open ? FLAGS_ARITHMETIC | EFLAGS_IF : 0);
     contract->arguments(&contract_in);
     if (skipped != NULL) {
@@ -161,18 +163,19 @@ static bool probe_once(const struct contract *contract, bool open)
         return false;
     }
     if (!done) {
-        ktap_fail("%s: exception %u, error 0x%x, at 0x%08x", when, fault.vector, fault.error,
-                  fault.eip);
+        ktap_fail("%s: exception %u, error 0x%x, at 0x%llx", when, fault.vector, fault.error,
+                  (unsigned long long)fault.ip);
         return false;
     }
     for (uint32_t i = 0; i < sizeof(register_names) / sizeof(register_names[0]); i++) {
         if (!(contract_changed & 1u << i))
             continue;
-        if (i < 8)
-            ktap_fail("%s: %s is not kept: 0x%08x", when, register_names[i],
-                      (&contract_out.eax)[i]);
-        else
-            ktap_fail("%s: the stack pointer is not kept", when);
+        ktap_fail("%s: %s is not kept: 0x%llx", when, register_names[i],
+                  (unsigned long long)((const uintptr_t *)&contract_out)[i]);
+        return false;
+    }
+    if (contract_changed & CONTRACT_CHANGED_STACK) {
+        ktap_fail("%s: the stack pointer is not kept", when);
         return false;
     }
     if (!changes_mask(contract->ordinal) && open_after != open) {
@@ -180,8 +183,9 @@ static bool probe_once(const struct contract *contract, bool open)
         return false;
     }
     /* With interrupts let in, one that came may have been deeper. */
-    if (!open && contract_stack > VMI_STACK_CALL) {
-        ktap_fail("%u bytes of stack taken, more than %u", contract_stack, VMI_STACK_CALL);
+    open |= changes_mask(contract->ordinal);
+    if (!open && contract_stack > contract->stack) {
+        ktap_fail("%u bytes of stack taken, more than %u", contract_stack, contract->stack);
         return false;
     }
     if (!open && contract_stack > stack_taken) {
@@ -190,7 +194,8 @@ static bool probe_once(const struct contract *contract, bool open)
     }
     if (unsupported && contract->result_bits != 0 && result_of(contract) != contract->unsupported) {
         ktap_fail("unexpected: declared unsupported, but the result is 0x%llx, not 0x%llx",
-                  result_of(contract), contract->unsupported);
+                  (unsigned long long)result_of(contract),
+                  (unsigned long long)contract->unsupported);
         return false;
     }
     if (unsupported && effect != NULL) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * The register contract of each call, and what the backend declares about it. The table and the
- * probes are generated from the specification (generate.py); what a call is given, and what must be
- * true afterwards, is written by hand (cases.c): functions arguments_SYMBOL() and after_SYMBOL().
+ * probes are generated from the specification (generate.py), and so is where arguments and results
+ * are (places.h); what a call is given, and what must be true afterwards, is written by hand
+ * (cases.c, arch/ARCH/cases.c): functions arguments_SYMBOL() and after_SYMBOL().
  */
 #ifndef CONTRACT_H
 #define CONTRACT_H
@@ -11,12 +12,7 @@
 #include <stdint.h>
 
 #include "ktap.h"
-
-/* Registers before and after a call, in the order that generate.py knows. */
-struct contract_registers {
-    uint32_t eax, ecx, edx, ebx, ebp, esi, edi, flags;
-    uint32_t stack[2];
-};
+#include "places.h"
 
 struct contract {
     const char *name;
@@ -34,8 +30,9 @@ struct contract {
      */
     void (*after)(const struct contract_registers *out);
     uint64_t unsupported; /* result where a backend declares the call unsupported */
+    uint32_t stack;       /* bytes that it may take, the return address included */
     uint32_t result_bits; /* 0: none */
-    uint8_t result[2];    /* its registers, low word first */
+    uint8_t result[2];    /* its registers, low word first; the same twice for one register */
 };
 
 extern const struct contract contracts[];
@@ -45,7 +42,24 @@ extern const struct check checks_layout[], checks_contract[], checks_matrix[], c
 
 /* Between the assembly of a probe and contract.c. */
 extern struct contract_registers contract_in, contract_out;
-extern uint32_t contract_changed, contract_esp, contract_stack;
+extern uint32_t contract_changed, contract_stack;
+extern uintptr_t contract_sp;
+
+/*
+ * What cases are made of: functions arguments_SYMBOL() and after_SYMBOL(), and both at once for a
+ * call without arguments of which nothing more is to be said.
+ */
+#define CASE(symbol)                                                                               \
+    void arguments_##symbol(struct contract_registers *in);                                        \
+    void arguments_##symbol(struct contract_registers *in)
+#define AFTER(symbol)                                                                              \
+    void after_##symbol(const struct contract_registers *out);                                     \
+    void after_##symbol(const struct contract_registers *out)
+#define PLAIN(symbol)                                                                              \
+    CASE(symbol)                                                                                   \
+    {                                                                                              \
+        give_##symbol(in);                                                                         \
+    }
 
 /* In arguments_…(): the call may raise an exception on a processor that lacks what it asks for. */
 void contract_may_fault(void);

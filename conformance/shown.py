@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Which checks show a call: those of the kernels' lists (`{"group.name", function}`) whose function makes it,
-itself or by other functions of its file, and the boots that end by it (option `end=`)."""
+itself or by other functions of its file or of an architecture, and boots that end by it (option `end=`)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ _PROBE = re.compile(r"^probe_(\w+):", re.MULTILINE)
 
 def sources() -> list[Path]:
     """The files that are read."""
-    kernels = [*(ROOT / "sample_kernel").glob("checks_*.c"), *(ROOT / "conformance").glob("*.[cS]")]
+    kernels = [*(ROOT / "sample_kernel").glob("**/checks_*.c"), *(ROOT / "conformance").glob("**/*.[cS]")]
     return sorted(kernels)
+
+
+def _of_architectures() -> dict[str, str]:
+    """Functions that each architecture of the sample kernel has of its own, by name, bodies joined."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "sample_kernel/arch").glob("*/*.[ch]")):
+        for name, body in _FUNCTION.findall(path.read_text()):
+            found[name] = found.get(name, "") + body
+    return found
 
 
 def _made(name: str, bodies: dict[str, str], seen: set[str]) -> Iterator[str]:
@@ -36,11 +45,12 @@ def checks_by_symbol() -> dict[str, list[str]]:
     """Names of checks by the call's symbol; `contract` and `matrix` stand for the generated checks of a call
     whose probe is written by hand."""
     found: dict[str, list[str]] = {}
+    common = _of_architectures()
     for path in sources():
         text = path.read_text()
         pairs = [(symbol, kind) for symbol in _PROBE.findall(text) for kind in ("contract", "matrix")]
         pairs += [(symbol, f"end={end}") for end, symbol in _END.findall(text)]
-        bodies = dict(_FUNCTION.findall(text))
+        bodies = {**common, **dict(_FUNCTION.findall(text))}
         for check, function in _LIST.findall(text):
             pairs += [(symbol, check) for symbol in _made(function, bodies, set())]
         for symbol, check in pairs:

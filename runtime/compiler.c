@@ -11,6 +11,7 @@ static void __attribute__((noreturn)) stop(const char *text, uint32_t length)
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }
 
+#ifndef __x86_64__
 /* ---- 64-bit shifts ---- */
 
 /*
@@ -70,6 +71,8 @@ int64_t __ashrdi3(int64_t value, int count)
 {
     return (int64_t)shift_right((uint64_t)value, count, value < 0 ? ~0u : 0);
 }
+
+#endif
 
 /* ---- stack protector ---- */
 

@@ -6,7 +6,7 @@
 #include "runtime.h"
 
 /* runtime/kernel.ld; a linker script without constructors need not define the weak ones. */
-extern const char vmi_image_start[], vmi_image_end[], vmi_linear_base_is_0xC0000000[];
+extern const char vmi_image_start[], vmi_image_end[], VMI__BASE_SYMBOL[];
 typedef void constructor(void);
 extern constructor *const __init_array_start[] __attribute__((weak));
 extern constructor *const __init_array_end[] __attribute__((weak));
@@ -14,7 +14,7 @@ extern constructor *const __init_array_end[] __attribute__((weak));
 void vmi__construct(void)
 {
     /* Only linker scripts that keep to the libraries' linear base define it: others do not link. */
-    __asm__ volatile("" : : "r"(vmi_linear_base_is_0xC0000000));
+    __asm__ volatile("" : : "r"(VMI__BASE_SYMBOL));
     for (constructor *const *next = __init_array_start; next != __init_array_end; next++)
         (*next)();
 }

@@ -149,7 +149,7 @@ static uint64_t obstacle(const struct vmi__loader_view *view, const struct vmi__
 static uint32_t place_in(const struct vmi__loader_view *view, const struct vmi__loader_map *map,
                          const struct vmi__loader_range *range, uint32_t size)
 {
-    uint64_t end = view->size < VMI__LINEAR_MAX ? view->size : VMI__LINEAR_MAX, found;
+    uint64_t end = view->size < VMI__LINEAR_BOOT ? view->size : VMI__LINEAR_BOOT, found;
     uint64_t first = range->base < LOW_END ? LOW_END : range->base;
 
     if (range->base < end && range->size < end - range->base)
@@ -177,7 +177,7 @@ static const char *make_room(const struct vmi__loader_view *view, const struct v
 
     if (!room)
         return 0;
-    while (room < VMI__LINEAR_MAX && offset < map->length) {
+    while (room < VMI__LINEAR_BOOT && offset < map->length) {
         const char *reason = map->next(view, map, &offset, &range);
 
         if (reason)
@@ -355,7 +355,7 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
     if (reason)
         return reason;
     room = measure(&end, VMI_MEMORY_USABLE);
-    vmi__boot.linear_pages = (uint32_t)((end + PAGE - 1) >> 12);
+    vmi__boot.linear_pages = (uintptr_t)((end + PAGE - 1) >> 12);
     vmi__boot.virtual_end = VMI__WINDOW_BASE;
     if (room >= ROOM_MIN)
         return 0;

@@ -21,7 +21,7 @@
  */
 struct vmi__loader_view {
     const unsigned char *base;
-    uint32_t size;
+    uint64_t size;
     uint32_t image_start, image_end;
     const void *(*borrow)(uint64_t address, uint32_t size);
 };
@@ -78,6 +78,8 @@ VMI__RUN_ONCE const char *vmi__loader_module(const struct vmi__loader_view *view
  */
 VMI__RUN_ONCE const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic,
                                               uint32_t info);
+VMI__RUN_ONCE const char *vmi__multiboot2_read(const struct vmi__loader_view *view, uint32_t magic,
+                                               uint32_t info);
 VMI__RUN_ONCE const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t info);
 
 /*
@@ -86,5 +88,9 @@ VMI__RUN_ONCE const char *vmi__pvh_read(const struct vmi__loader_view *view, uin
  * work, and that nothing was read where there is no memory. Returns 0 or the reason to refuse.
  */
 VMI__RUN_ONCE const char *vmi__loader_finish(const struct vmi__loader_view *view);
+
+/* All of it for one protocol, VMI_BOOT_…. Returns 0 or the reason to refuse. */
+const char *vmi__loader_read(const struct vmi__loader_view *view, uint32_t protocol, uint32_t magic,
+                             uint32_t info);
 
 #endif

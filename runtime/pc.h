@@ -7,9 +7,6 @@
 
 #include "runtime.h"
 
-/* For what entry.S calls: its arguments are on the stack, whatever -mregparm says. */
-#define VMI__FROM_ENTRY __attribute__((regparm(0)))
-
 /* Called by entry.S with paging on, on the boot stack. `magic` is eax at the entry, `info` is ebx.
  */
 VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
@@ -32,7 +29,10 @@ VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t 
 uint32_t vmi__pc_say(const char *text) __attribute__((regparm(3)));
 void vmi__pc_halt(uint32_t told) __attribute__((regparm(3), noreturn));
 
-/* Takes the identity mapping and what lies above vmi__boot.linear_pages out of the boot tables. */
-void vmi__tables_finish(void);
+/*
+ * Takes the identity mapping out of the boot tables, and makes the linear region what
+ * vmi__boot.linear_pages says, as far as it is memory. Returns 0 or the reason to refuse.
+ */
+const char *vmi__tables_finish(void);
 
 #endif

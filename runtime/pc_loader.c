@@ -13,13 +13,12 @@ const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info
 {
     struct vmi__loader_view view = {
         .base = vmi__linear(0),
-        .size = VMI__LINEAR_MAX,
+        .size = VMI__LINEAR_BOOT,
         .image_start = vmi__physical(vmi__kernel.image_start),
         .image_end = vmi__physical(vmi__kernel.image_end),
         .borrow = vmi__window_borrow,
     };
-    const char *reason;
-    uint32_t cr0;
+    uintptr_t cr0;
 
     __asm__("mov %%cr0, %0" : "=r"(cr0));
     if (!(cr0 & CR0_PG)) {
@@ -27,9 +26,5 @@ const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info
         view.size = UINT32_MAX;
         view.borrow = 0;
     }
-    if (protocol == VMI_BOOT_MULTIBOOT)
-        reason = vmi__multiboot_read(&view, magic, info);
-    else
-        reason = vmi__pvh_read(&view, info);
-    return reason ? reason : vmi__loader_finish(&view);
+    return vmi__loader_read(&view, protocol, magic, info);
 }

@@ -35,7 +35,10 @@ VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t i
         refuse(reason);
     __asm__("mov %%cs, %0" : "=rm"(cs));
     vmi__boot.kernel_cs = cs;
-    vmi__boot.boot_cr3 = vmi__physical(vmi__pc_tables.pdpt);
-    vmi__tables_finish();
+    vmi__arch_boot(&vmi__boot);
+    vmi__boot.boot_cr3 = vmi__physical(vmi__pc_tables.root);
+    reason = vmi__tables_finish();
+    if (reason)
+        refuse(reason);
     vmi__start();
 }

@@ -3,8 +3,9 @@
  * What the runtime offers to libraries (backends) and to the runtime's own parts. Kernels never see
  * this header.
  *
- * Two layers: the common part serves every library; the PC part (pc_*.c, entry.S) serves those that
- * are entered with paging off, by multiboot or PVH.
+ * Two layers: the common part serves every library; the PC part (pc_*.c, arch/ARCH/entry.S) serves
+ * those that are entered with paging off, by multiboot or PVH. What an architecture is stands in
+ * arch/ARCH.
  */
 #ifndef VMI_RUNTIME_H
 #define VMI_RUNTIME_H
@@ -15,6 +16,7 @@
 
 #include <vmi/vmi.h>
 
+#include "arch.h"
 #include "layout.h"
 
 /* Of functions that run once, when the kernel starts: small rather than fast, for images have 64
@@ -61,7 +63,7 @@ void vmi__construct(void) __attribute__((weak));
  * (kernel_call.S).
  */
 void vmi__kernel_call(const struct vmi_boot_info *boot,
-                      void (*function)(const struct vmi_boot_info *)) __attribute__((regparm(3)));
+                      void (*function)(const struct vmi_boot_info *)) VMI__ROUTINE;
 
 /*
  * The same without paging, for processors without PAE: enters the kernel if both the library and
@@ -173,14 +175,6 @@ const char *vmi__options(void);
 /* Guest-physical address of the ACPI RSDP if the loader gave one, else 0. */
 extern uint64_t vmi__rsdp;
 
-/*
- * The boot tables: root (PAE, 4 entries), its top directory (512), which maps the linear region and
- * the window, and the page table of the window (VMI__WINDOW_SLOTS).
- */
-struct vmi__pc_tables {
-    uint64_t *pdpt, *pd, *window;
-};
-
 extern struct vmi__pc_tables vmi__pc_tables;
 
 /*
@@ -199,34 +193,18 @@ volatile void *vmi__window_map(uint32_t slot, uint64_t address);
 const void *vmi__window_borrow(uint64_t address, uint32_t size);
 
 /* Linear address of a guest-physical address inside the linear region. */
-static inline void *vmi__linear(uint32_t physical)
+static inline void *vmi__linear(uintptr_t physical)
 {
-    return (void *)(uintptr_t)(physical + vmi__boot.linear_base);
+    return (void *)(physical + vmi__boot.linear_base);
 }
 
-/* Guest-physical address of something in the image. */
-static inline uint32_t vmi__physical(const void *linear)
+/* Guest-physical address of something in the image or the linear region. */
+static inline uintptr_t vmi__physical(const void *linear)
 {
-    return (uint32_t)(uintptr_t)linear - vmi__boot.linear_base;
+    return vmi__physical_of((uintptr_t)linear, vmi__boot.linear_base);
 }
 
 /* ---- arithmetic without libgcc ---- */
-
-/*
- * Quotient of 64 bits by 32, by two divisions of the processor's own (Intel SDM vol. 2A, DIV);
- * divisor is not 0.
- */
-static inline uint64_t vmi__div64(uint64_t dividend, uint32_t divisor)
-{
-    uint32_t high = (uint32_t)(dividend >> 32), low = (uint32_t)dividend;
-    uint32_t quotient_high = high / divisor, remainder = high % divisor, quotient_low;
-
-    __asm__("divl %4"
-            : "=a"(quotient_low), "=d"(remainder)
-            : "0"(low), "1"(remainder), "r"(divisor)
-            : "cc");
-    return (uint64_t)quotient_high << 32 | quotient_low;
-}
 
 /* value * multiplier >> shift with all 96 bits of the product; shift is at most 32. */
 static inline uint64_t vmi__scale(uint64_t value, uint32_t multiplier, uint32_t shift)

@@ -6,16 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct trap_frame;
+#include "frame.h"
 
 /* How an attempt ended early. */
 struct fault {
     uint32_t vector, error;
-    uint32_t address; /* cr2, for page faults */
-    uint32_t eip, cs;
+    uintptr_t address; /* cr2, for page faults */
+    uintptr_t ip;
+    uint32_t cs;
 };
 
-typedef void attempt_function(void *argument) __attribute__((regparm(3)));
+typedef void attempt_function(void *argument) FROM_ASSEMBLY;
 
 /*
  * Calls function(argument). If that raises an exception which no handler resolves, it is given up
@@ -25,10 +26,10 @@ typedef void attempt_function(void *argument) __attribute__((regparm(3)));
 bool attempt(attempt_function *function, void *argument, struct fault *fault);
 
 /* For the trap handler: if the current thread is inside an attempt, ends it and does not return. */
-void attempt_end(const struct trap_frame *frame, uint32_t address);
+void attempt_end(const struct trap_frame *frame, uintptr_t address);
 
 /* Tries to read or write a word. False if that faulted. */
-bool attempt_read(uint32_t address, uint32_t *value, struct fault *fault);
-bool attempt_write(uint32_t address, uint32_t value, struct fault *fault);
+bool attempt_read(uintptr_t address, uint32_t *value, struct fault *fault);
+bool attempt_write(uintptr_t address, uint32_t value, struct fault *fault);
 
 #endif

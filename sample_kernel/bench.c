@@ -15,7 +15,7 @@
 #include "ktap.h"
 #include "layout.h"
 #include "lock.h"
-#include "paging.h"
+#include "tables.h"
 #include "panic.h"
 #include "print.h"
 #include "report.h"
@@ -48,7 +48,7 @@ static void show(const char *name, uint64_t ticks)
     uint64_t net = ticks > empty_loop ? ticks - empty_loop : 0;
     uint64_t per_call = divide_u64(net * 100 + ROUNDS / 2, ROUNDS, &rest);
     per_call = divide_u64(per_call, 100, &hundredths);
-    print("# bench %s %llu.%02u\n", name, per_call, hundredths);
+    print("# bench %s %llu.%02u\n", name, WIDE(per_call), hundredths);
 }
 
 /* One call with its arguments in place, as the compiler emits it; unsupported ones are left out. */
@@ -61,7 +61,8 @@ static void show(const char *name, uint64_t ticks)
 static void bench_calls(void)
 {
     struct vmi_dtr dtr, gdt = descriptors_gdt(), idt = descriptors_idt();
-    uint32_t cr0 = vmi_get_cr0(), cr3 = vmi_get_cr3(), cr4 = vmi_get_cr4(), a, b, c, d;
+    uintptr_t cr0 = vmi_get_cr0(), cr3 = vmi_get_cr3(), cr4 = vmi_get_cr4();
+    uint32_t a, b, c, d;
     uint32_t pfn = frame_allocate_zeroed();
 
     if (pfn == FRAME_NONE)
@@ -79,19 +80,29 @@ static void bench_calls(void)
     BENCH(SET_IDT, "SetIDT", vmi_set_idt(&idt));
     BENCH(GET_GDT, "GetGDT", vmi_get_gdt(&dtr));
     BENCH(GET_IDT, "GetIDT", vmi_get_idt(&dtr));
+    BENCH(GET_TR, "GetTR", vmi_get_tr());
+#ifdef __x86_64__
+    BENCH(WRITE_GDT_ENTRY, "WriteGDTEntry", vmi_write_gdt_entry((void *)gdt.base, GDT_SCRATCH, 0));
+    BENCH(UPDATE_KERNEL_STACK, "UpdateKernelStack",
+          vmi_update_kernel_stack(thread_stack_top(thread_current())));
+#else
     BENCH(SET_LDT, "SetLDT", vmi_set_ldt(0));
     BENCH(GET_LDT, "GetLDT", vmi_get_ldt());
-    BENCH(GET_TR, "GetTR", vmi_get_tr());
     BENCH(WRITE_GDT_ENTRY, "WriteGDTEntry",
-          vmi_write_gdt_entry((void *)(uintptr_t)gdt.base, GDT_SCRATCH, 0, 0));
+          vmi_write_gdt_entry((void *)gdt.base, GDT_SCRATCH, 0, 0));
     BENCH(UPDATE_KERNEL_STACK, "UpdateKernelStack",
           vmi_update_kernel_stack(kernel_ss(), thread_stack_top(thread_current())));
+#endif
     BENCH(SET_CR0, "SetCR0", vmi_set_cr0(cr0));
     BENCH(GET_CR0, "GetCR0", vmi_get_cr0());
     BENCH(CLTS, "CLTS", vmi_clts());
     vmi_set_cr0(cr0);
     BENCH(GET_CR2, "GetCR2", vmi_get_cr2());
+#ifdef __x86_64__
+    BENCH(SET_CR3, "SetCR3", vmi_set_cr3(cr3, 0));
+#else
     BENCH(SET_CR3, "SetCR3", vmi_set_cr3(cr3));
+#endif
     BENCH(GET_CR3, "GetCR3", vmi_get_cr3());
     BENCH(SET_CR4, "SetCR4", vmi_set_cr4(cr4));
     BENCH(GET_CR4, "GetCR4", vmi_get_cr4());
@@ -101,9 +112,8 @@ static void bench_calls(void)
     BENCH(DISABLE_INTERRUPTS, "DisableInterrupts", vmi_disable_interrupts());
     BENCH(GET_INTERRUPT_MASK, "GetInterruptMask", vmi_get_interrupt_mask());
     BENCH(SET_INTERRUPT_MASK, "SetInterruptMask", vmi_set_interrupt_mask(0));
-    BENCH(
-        SET_PXE_LONG, "SetPxELong",
-        vmi_set_pxe_long((uint32_t)value, 0, entry, VMI_PAGE_PT | VMI_PXE_CURRENT_AS | MAP_WINDOW));
+    BENCH(SET_PXE_LONG, "SetPxELong",
+          entry_write(entry, value, VMI_PAGE_PT | VMI_PXE_CURRENT_AS | MAP_WINDOW));
     BENCH(MACHINE_TO_PHYSICAL, "MachineToPhysical", vmi_machine_to_physical(machine));
     BENCH(PHYSICAL_TO_MACHINE, "PhysicalToMachine", vmi_physical_to_machine(value));
     BENCH(INVAL_PAGE, "InvalPage", vmi_inval_page(MAP_WINDOW));
@@ -136,7 +146,7 @@ static void show_rounds(const char *name, uint64_t ticks)
 {
     uint32_t rest;
     print("# bench %s rounds=%u ticks_per_round=%llu\n", name, INTERRUPT_ROUNDS,
-          divide_u64(ticks, INTERRUPT_ROUNDS, &rest));
+          WIDE(divide_u64(ticks, INTERRUPT_ROUNDS, &rest)));
 }
 
 /* An interrupt to a set of CPUs, until all of them have answered. */
@@ -215,15 +225,15 @@ static void map_window(const char *name, uint32_t mode, uint32_t pfn)
     uint32_t rest;
 
     vmi_set_lazy_mode(mode);
-    for (uint32_t page = 0; page < MAP_WINDOW_PAGES; page++)
+    for (uintptr_t page = 0; page < MAP_WINDOW_PAGES; page++)
         window_map(MAP_WINDOW + (page << PAGE_SHIFT), pfn, WINDOW_PAGE);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
 
     uint64_t ticks = vmi_rdtsc() - start;
     calls = hypercalls_made() - calls;
     print("# bench %s pages=%u hypercalls=%llu ticks_per_page=%llu\n", name, MAP_WINDOW_PAGES,
-          calls, divide_u64(ticks, MAP_WINDOW_PAGES, &rest));
-    for (uint32_t page = 0; page < MAP_WINDOW_PAGES; page++)
+          WIDE(calls), WIDE(divide_u64(ticks, MAP_WINDOW_PAGES, &rest)));
+    for (uintptr_t page = 0; page < MAP_WINDOW_PAGES; page++)
         window_map(MAP_WINDOW + (page << PAGE_SHIFT), 0, 0);
     vmi_flush_tlb(VMI_FLUSH_TLB);
 }
@@ -249,8 +259,8 @@ static void bench_boot(void)
 
     if (&bench_entered == NULL || bench_entered == 0)
         panic("bench=boot is for kernels bench-NAME.elf, entered by a loader of PCs");
-    print("# bench boot rounds=1 ticks=%llu ticks_per_round=%llu.00\n", now - bench_entered,
-          now - bench_entered);
+    print("# bench boot rounds=1 ticks=%llu ticks_per_round=%llu.00\n", WIDE(now - bench_entered),
+          WIDE(now - bench_entered));
 }
 
 void bench(const char *word)

@@ -231,7 +231,7 @@ void bench_one(void)
         bench_start_cpus();
         operations[i].run();
         print("# bench %s rounds=%u cpus=%u least=%llu\n", name, rounds, smp_cpu_count(),
-              rounds != 0 ? least : 0);
+              WIDE(rounds != 0 ? least : 0));
         return;
     }
     panic("unknown option op=%s", name);

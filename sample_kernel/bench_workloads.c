@@ -60,7 +60,7 @@ static void show(const char *name, struct cost cost)
 
     per_round = divide_u64(per_round, 100, &hundredths);
     print("# bench %s rounds=%u ticks=%llu ticks_per_round=%llu.%02u hypercalls=%llu\n", name,
-          cost.rounds, cost.ticks, per_round, hundredths, cost.hypercalls);
+          cost.rounds, WIDE(cost.ticks), WIDE(per_round), hundredths, WIDE(cost.hypercalls));
 }
 
 /*
@@ -168,7 +168,7 @@ static struct cost context_switch(uint32_t rounds)
 static void set_window(uint32_t pfn, uint32_t flags)
 {
     vmi_set_lazy_mode(VMI_LAZY_MMU);
-    for (uint32_t page = 0; page < MAP_WINDOW_PAGES; page++)
+    for (uintptr_t page = 0; page < MAP_WINDOW_PAGES; page++)
         window_map(MAP_WINDOW + (page << PAGE_SHIFT), pfn, flags);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
 }
@@ -340,5 +340,5 @@ void workloads_report(void)
     print("# workloads mark=0x%08x\n", WORKLOAD_MARK);
     for (uint32_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
         print("# workload %s rounds=%u hypercalls=%llu\n", counted[i].name, counted[i].cost.rounds,
-              counted[i].cost.hypercalls);
+              WIDE(counted[i].cost.hypercalls));
 }

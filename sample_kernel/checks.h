@@ -5,11 +5,15 @@
 
 #include <vmi/vmi.h>
 
+#include "checks_arch.h"
 #include "ktap.h"
 
 extern const struct check checks_boot[], checks_descriptors[], checks_processor[], checks_traps[],
     checks_interrupts[], checks_clocks[], checks_time[], checks_paging[], checks_threads[],
     checks_processes[], checks_cpus[], checks_devices[];
+
+/* arch/ARCH: those that need the other CPUs, which checks_cpus[0] has started. */
+extern const struct check checks_entries_cpus[];
 
 /* For the checks that compare with it; set before any check runs. */
 extern const struct vmi_boot_info *checks_boot_info;

@@ -20,7 +20,7 @@ static void information(void)
     EXPECT_EQUAL(boot->magic, VMI_BOOT_INFO_MAGIC);
     EXPECT_EQUAL(boot->version, VMI_BOOT_INFO_VERSION);
     EXPECT_EQUAL(boot->size, sizeof(*boot));
-    EXPECT(boot->protocol >= VMI_BOOT_MULTIBOOT && boot->protocol <= VMI_BOOT_PARAVIRTUAL);
+    EXPECT(boot->protocol >= VMI_BOOT_MULTIBOOT && boot->protocol <= VMI_BOOT_MULTIBOOT2);
     EXPECT(boot->backend[0] != '\0');
     EXPECT(boot->kernel_rpl <= 1);
     EXPECT(boot->cpu_count >= 1 && boot->cpu_count <= VMI_BOOT_INFO_MAX_CPUS);
@@ -46,7 +46,7 @@ static void memory_map(void)
     EXPECT(image_found);
 }
 
-static void __attribute__((regparm(3))) raise_invalid_opcode(void *argument)
+static void FROM_ASSEMBLY raise_invalid_opcode(void *argument)
 {
     (void)argument;
     __asm__ volatile("ud2");

@@ -19,7 +19,7 @@ static void wall_clock(void)
     NEEDS(GET_WALLCLOCK_TIME);
     uint64_t now = vmi_get_wallclock_time();
     uint64_t seconds = divide_u64(now, 1000000000, &rest);
-    print("# wall clock %llu.%09u\n", seconds, rest);
+    print("# wall clock %llu.%09u\n", WIDE(seconds), rest);
     EXPECT(seconds >= YEAR_2020 && seconds < YEAR_2100);
     EXPECT(vmi_get_wallclock_time() >= now);
 }

@@ -22,7 +22,7 @@ static void hang(void)
 
 static void fault(void)
 {
-    print("# test=fault: writing to 0x%08x\n", WINDOWS_END);
+    print("# test=fault: writing to 0x%08llx\n", WIDE(WINDOWS_END));
     *(volatile uint32_t *)WINDOWS_END = 1;
 }
 

@@ -16,7 +16,7 @@
 extern const char vmi_image_start[], vmi_rodata_end[];
 
 /* The first word of a page. */
-static volatile uint32_t *word_at(uint32_t address)
+static volatile uint32_t *word_at(uintptr_t address)
 {
     return (volatile uint32_t *)(uintptr_t)address;
 }
@@ -41,11 +41,11 @@ static void text_read_only(void)
     uint32_t value;
     struct fault fault;
 
-    EXPECT(attempt_read((uint32_t)(uintptr_t)vmi_image_start, &value, NULL));
-    EXPECT(!attempt_write((uint32_t)(uintptr_t)vmi_image_start, value, &fault));
+    EXPECT(attempt_read((uintptr_t)vmi_image_start, &value, NULL));
+    EXPECT(!attempt_write((uintptr_t)vmi_image_start, value, &fault));
     EXPECT_EQUAL(fault.vector, TRAP_PAGE_FAULT);
     EXPECT_EQUAL(fault.error & (FAULT_PRESENT | FAULT_WRITE), FAULT_PRESENT | FAULT_WRITE);
-    EXPECT(!attempt_write((uint32_t)(uintptr_t)vmi_rodata_end - 4, 0, &fault));
+    EXPECT(!attempt_write((uintptr_t)vmi_rodata_end - 4, 0, &fault));
     EXPECT_EQUAL(fault.vector, TRAP_PAGE_FAULT);
 }
 
@@ -139,7 +139,7 @@ static void flush_tlb_global(void)
 
 static void reload_root(void)
 {
-    vmi_set_cr3(vmi_get_cr3());
+    aspace_load(&kernel_aspace);
 }
 
 static void set_cr3(void)
@@ -173,7 +173,7 @@ static void protection(void)
 /* Frames that lazy_mode() maps. */
 static uint32_t frames[MAP_WINDOW_PAGES];
 
-static uint32_t page_address(uint32_t page)
+static uintptr_t page_address(uintptr_t page)
 {
     return MAP_WINDOW + (page << PAGE_SHIFT);
 }
@@ -263,7 +263,7 @@ static void release(void)
     EXPECT(pfn != FRAME_NONE);
     vmi_allocate_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
     vmi_release_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE);
-    bool writable = attempt_write((uint32_t)(uintptr_t)frame_address(pfn), 1, NULL);
+    bool writable = attempt_write((uintptr_t)frame_address(pfn), 1, NULL);
     frame_release(pfn);
     EXPECT(writable);
 }

@@ -4,6 +4,7 @@
 
 #include "checks.h"
 #include "frames.h"
+#include "paging.h"
 #include "process.h"
 #include "programs.h"
 #include "threads.h"
@@ -39,13 +40,20 @@ static void misuse(void)
     EXPECT_EQUAL(ended.status, 0);
 }
 
-/* Two at a time, at the same addresses. */
-static void address_spaces(void)
+/* Runs a program twice at a time, in turns on this CPU; both must end with status 0. */
+static void run_two(const struct program *program)
 {
     struct process first_ended, second_ended;
-    struct process *first = process_start(&user_memory);
-    struct process *second = process_start(&user_memory);
+    struct process *first = process_create(program, 0), *second = process_create(program, 0);
 
+    if (first != NULL) {
+        first->thread->cpus = 1;
+        process_run(first);
+    }
+    if (second != NULL) {
+        second->thread->cpus = 1;
+        process_run(second);
+    }
     if (first != NULL)
         process_reap(first, &first_ended);
     if (second != NULL)
@@ -55,6 +63,16 @@ static void address_spaces(void)
     EXPECT_EQUAL(first_ended.status, 0);
     EXPECT_EQUAL(second_ended.end, PROCESS_EXITED);
     EXPECT_EQUAL(second_ended.status, 0);
+}
+
+static void address_spaces(void)
+{
+    run_two(&user_memory);
+}
+
+static void floating_point(void)
+{
+    run_two(&user_float);
 }
 
 /* Of all that fork() shares, one page is written to while it is shared. */
@@ -80,14 +98,33 @@ static void fault_survived(void)
     EXPECT_EQUAL(ended.fault_error & (FAULT_WRITE | FAULT_USER), FAULT_WRITE | FAULT_USER);
 }
 
+/* The image, a stack by the map of all memory, and the kernel's windows. */
 static void kernel_protected(void)
+{
+    const uintptr_t addresses[] = {KERNEL_IMAGE, (uintptr_t)thread_current(), DEMAND_WINDOW,
+                                   MAP_WINDOW};
+
+    *(volatile uint32_t *)DEMAND_WINDOW = 1; /* it is there */
+    for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+        struct process ended, *process = process_create(&user_intruder, addresses[i]);
+        EXPECT(process != NULL);
+        process_run(process);
+        process_reap(process, &ended);
+        EXPECT_EQUAL(ended.end, PROCESS_FAULTED);
+        EXPECT_EQUAL(ended.fault_vector, TRAP_PAGE_FAULT);
+        EXPECT_EQUAL(ended.fault_address, addresses[i]);
+        EXPECT_EQUAL(ended.fault_error & FAULT_USER, FAULT_USER);
+    }
+    paging_kernel_discard(DEMAND_WINDOW);
+}
+
+static void registers_kept(void)
 {
     struct process ended;
 
-    EXPECT(run(&user_intruder, &ended));
-    EXPECT_EQUAL(ended.end, PROCESS_FAULTED);
-    EXPECT_EQUAL(ended.fault_vector, TRAP_PAGE_FAULT);
-    EXPECT_EQUAL(ended.fault_address, 0xc0100000);
+    EXPECT(run(&user_registers, &ended));
+    EXPECT_EQUAL(ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(ended.status, 0);
 }
 
 static void privileged_instruction(void)
@@ -127,7 +164,9 @@ static void release(void)
 const struct check checks_processes[] = {
     {"processes.system_calls", system_calls},
     {"processes.misuse", misuse},
+    {"processes.registers_kept", registers_kept},
     {"processes.address_spaces", address_spaces},
+    {"processes.floating_point", floating_point},
     {"processes.copy_on_write", copy_on_write},
     {"processes.fault_survived", fault_survived},
     {"processes.kernel_protected", kernel_protected},

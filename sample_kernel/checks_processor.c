@@ -41,7 +41,7 @@ static void control_registers(void)
 static void set_cr4(void)
 {
     NEEDS(SET_CR4);
-    uint32_t value = vmi_get_cr4();
+    uintptr_t value = vmi_get_cr4();
     vmi_set_cr4(value);
     EXPECT_EQUAL(vmi_get_cr4(), value);
 }
@@ -51,7 +51,7 @@ static void set_cr2(void)
     NEEDS(SET_CR2);
     uint32_t flags = interrupts_mask(); /* no page fault comes between */
     vmi_set_cr2(0x12345678);
-    uint32_t found = vmi_get_cr2();
+    uintptr_t found = vmi_get_cr2();
     interrupts_restore(flags);
     EXPECT_EQUAL(found, 0x12345678);
 }
@@ -94,9 +94,9 @@ static void debug_registers(void)
     NEEDS(SET_DR);
     NEEDS(GET_DR);
     for (uint32_t i = 0; i < 4; i++)
-        vmi_set_dr(i, (uint32_t)(uintptr_t)&fpu_traps + 4 * i);
+        vmi_set_dr(i, (uintptr_t)&fpu_traps + 4 * i);
     for (uint32_t i = 0; i < 4; i++)
-        EXPECT_EQUAL(vmi_get_dr(i), (uint32_t)(uintptr_t)&fpu_traps + 4 * i);
+        EXPECT_EQUAL(vmi_get_dr(i), (uintptr_t)&fpu_traps + 4 * i);
     for (uint32_t i = 0; i < 4; i++)
         vmi_set_dr(i, 0);
 }
@@ -107,7 +107,7 @@ static void note_debug_trap(struct trap_frame *frame)
 {
     (void)frame;
     watch_hits++;
-    watch_status = vmi_get_dr(6);
+    watch_status = (uint32_t)vmi_get_dr(6);
     vmi_set_dr(6, 0);
 }
 
@@ -116,7 +116,7 @@ static void watchpoint(void)
     NEEDS(SET_DR);
     NEEDS(GET_DR);
     trap_handler *previous = trap_handler_set(TRAP_DEBUG, note_debug_trap);
-    vmi_set_dr(0, (uint32_t)(uintptr_t)&watched);
+    vmi_set_dr(0, (uintptr_t)&watched);
     vmi_set_dr(7, DR7_LOCAL0 | DR7_WRITE0 | DR7_LENGTH40);
     watched = 1;
     uint32_t hits = watch_hits;
@@ -130,7 +130,7 @@ static void watchpoint(void)
     EXPECT(watch_status & DR6_HIT0);
 }
 
-static void __attribute__((regparm(3))) read_efer(void *argument)
+static void FROM_ASSEMBLY read_efer(void *argument)
 {
     *(uint64_t *)argument = vmi_rdmsr(MSR_EFER);
 }
@@ -147,7 +147,7 @@ static void model_specific_registers(void)
     }
 }
 
-static void __attribute__((regparm(3))) read_performance_counter(void *argument)
+static void FROM_ASSEMBLY read_performance_counter(void *argument)
 {
     *(uint64_t *)argument = vmi_rdpmc(0);
 }

@@ -8,7 +8,7 @@
 #include "traps.h"
 #include "x86.h"
 
-static void __attribute__((regparm(3))) divide_by_zero(void *argument)
+static void FROM_ASSEMBLY divide_by_zero(void *argument)
 {
     uint32_t quotient;
     (void)argument;
@@ -23,7 +23,7 @@ static void divide_error(void)
     EXPECT_EQUAL(fault.vector, TRAP_DIVIDE);
 }
 
-static void __attribute__((regparm(3))) load_bad_selector(void *argument)
+static void FROM_ASSEMBLY load_bad_selector(void *argument)
 {
     (void)argument;
     __asm__ volatile("movl %0, %%fs" : : "r"(0xfff8));

@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <vmi/vmi.h>
 
-/* A segment descriptor or gate as it lies in its table. */
+/* A gate of the IDT, and on i386 a segment descriptor, as it lies in its table. */
 struct descriptor {
-    uint32_t low, high;
+    uintptr_t low, high;
 };
 
 /*
@@ -23,11 +23,13 @@ void descriptors_add_cpu(uint32_t cpu);
 void descriptors_start_cpu(uint32_t cpu);
 
 /* Sets the stack that `cpu`, the running one, switches to at an entry from ring 3. */
-void descriptors_kernel_stack(uint32_t cpu, uint32_t esp);
+void descriptors_kernel_stack(uint32_t cpu, uintptr_t stack);
 
 /* Selectors as loaded in the kernel. */
 uint32_t kernel_cs(void);
 uint32_t kernel_ss(void);
+uint32_t user_cs(void);
+uint32_t user_ss(void);
 uint32_t tss_selector(uint32_t cpu);
 
 /* The registers as this kernel loaded them. */
@@ -35,10 +37,24 @@ struct vmi_dtr descriptors_gdt(void);
 struct vmi_dtr descriptors_idt(void);
 
 /* An interrupt gate for code at a linear address. */
-struct descriptor descriptor_gate(uint32_t address, uint32_t dpl);
+struct descriptor descriptor_gate(uintptr_t address, uint32_t dpl);
+#ifdef __x86_64__
 /* A data segment of DPL 3 (base and a limit below 1 MiB in bytes). */
-struct descriptor descriptor_data(uint32_t base, uint32_t limit);
+uint64_t descriptor_data(uintptr_t base, uint32_t limit);
+/* The per-CPU area of a CPU, which its GS base names. */
+uintptr_t descriptors_area(uint32_t cpu);
+/* Where a CPU's stack for a vector begins, IST_SIZE bytes; 0 for vectors without one. */
+uintptr_t descriptors_stack_of(uint32_t cpu, uint32_t vector);
+#define IST_SIZE 4096
+/* entry.S: what SetSyscallEntry is told. */
+extern const char syscall_entry[];
+/* Turns on what protects the kernel on this CPU. */
+void descriptors_features(void);
+#else
+/* A data segment of DPL 3 (base and a limit below 1 MiB in bytes). */
+struct descriptor descriptor_data(uintptr_t base, uint32_t limit);
 /* A local descriptor table. */
-struct descriptor descriptor_ldt(uint32_t base, uint32_t limit);
+struct descriptor descriptor_ldt(uintptr_t base, uint32_t limit);
+#endif
 
 #endif

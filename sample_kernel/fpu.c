@@ -28,7 +28,11 @@ void fpu_init(void)
 
 void fpu_init_cpu(void)
 {
-    vmi_set_cr0((vmi_get_cr0() & ~CR0_EM) | CR0_NE | CR0_MP | CR0_TS);
+#ifdef __x86_64__
+    /* Every processor has SSE. */
+    vmi_set_cr4(vmi_get_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
+#endif
+    vmi_set_cr0((vmi_get_cr0() & ~(uintptr_t)CR0_EM) | CR0_NE | CR0_MP | CR0_TS);
 }
 
 void fpu_leave(struct fpu_state *state)

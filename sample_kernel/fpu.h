@@ -10,10 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What fnsave stores: Intel SDM vol. 1, 8.1.10. */
-struct fpu_registers {
-    uint8_t bytes[108];
-};
+#include "fpu_registers.h"
+#include "frame.h"
 
 struct fpu_state {
     bool used; /* registers hold something */
@@ -28,13 +26,13 @@ void fpu_init(void);
 /* The running thread's turn ends, with interrupts masked. */
 void fpu_leave(struct fpu_state *state);
 
-/* fpu.S: plain floating-point instructions, which trap while TS is set. */
-void fpu_reset(void) __attribute__((regparm(3)));
-void fpu_save(struct fpu_registers *to) __attribute__((regparm(3)));
-void fpu_restore(const struct fpu_registers *from) __attribute__((regparm(3)));
+/* arch/ARCH/fpu.S: plain floating-point instructions, which trap while TS is set. */
+void fpu_reset(void) FROM_ASSEMBLY;
+void fpu_save(struct fpu_registers *to) FROM_ASSEMBLY;
+void fpu_restore(const struct fpu_registers *from) FROM_ASSEMBLY;
 /* Pushes an integer onto the register stack; reads it without popping it; pops it. */
-void fpu_push(int32_t value) __attribute__((regparm(3)));
-int32_t fpu_top(void) __attribute__((regparm(3)));
-void fpu_pop(void) __attribute__((regparm(3)));
+void fpu_push(int32_t value) FROM_ASSEMBLY;
+int32_t fpu_top(void) FROM_ASSEMBLY;
+void fpu_pop(void) FROM_ASSEMBLY;
 
 #endif

@@ -2,28 +2,27 @@
 #include <stdbool.h>
 
 #include "frames.h"
+#include "layout.h"
 #include "lock.h"
 #include "panic.h"
 #include "string.h"
 #include "x86.h"
 
-/* The boot tables map at most 256 MiB (docs/architecture.md, "Boot contract"). */
-#define MAX_FRAMES (256u << (20 - PAGE_SHIFT))
-
 /* References per frame; 0 is free. */
 #define NOT_MEMORY UINT16_MAX
-static uint16_t references[MAX_FRAMES];
+static uint16_t references[FRAMES_MAX];
 
 static struct spinlock lock;
-static uint32_t linear_base, linear_pages;
+static uintptr_t linear_base;
+static uint32_t linear_pages;
 static uint32_t total, free_count;
 static uint32_t hint; /* where the search begins: behind the frame that was handed out last */
 
 void frames_init(const struct vmi_boot_info *boot)
 {
     linear_base = boot->linear_base;
-    linear_pages = boot->linear_pages < MAX_FRAMES ? boot->linear_pages : MAX_FRAMES;
-    for (uint32_t pfn = 0; pfn < MAX_FRAMES; pfn++)
+    linear_pages = (uint32_t)(boot->linear_pages < FRAMES_MAX ? boot->linear_pages : FRAMES_MAX);
+    for (uint32_t pfn = 0; pfn < FRAMES_MAX; pfn++)
         references[pfn] = NOT_MEMORY;
 
     for (uint32_t i = 0; i < boot->memory_count; i++) {
@@ -48,7 +47,7 @@ void frames_init(const struct vmi_boot_info *boot)
 /* Takes `count` neighbouring frames, the first on a multiple of count. The lock is held. */
 static uint32_t take(uint32_t count)
 {
-    uint32_t start = hint - hint % count;
+    uintptr_t start = hint - hint % count;
     for (uint32_t searched = 0; searched < linear_pages; searched += count) {
         uint32_t pfn = start + searched;
         if (pfn >= linear_pages)
@@ -138,10 +137,13 @@ uint32_t frames_total(void)
 
 void *frame_address(uint32_t pfn)
 {
-    return (void *)(uintptr_t)(linear_base + (pfn << PAGE_SHIFT));
+    return (void *)(linear_base + ((uintptr_t)pfn << PAGE_SHIFT));
 }
 
 uint32_t frame_of(const void *address)
 {
-    return ((uint32_t)(uintptr_t)address - linear_base) >> PAGE_SHIFT;
+    uintptr_t linear = (uintptr_t)address;
+
+    /* The image may be mapped a second time. */
+    return (uint32_t)((linear - (linear >= KERNEL_BASE ? KERNEL_BASE : linear_base)) >> PAGE_SHIFT);
 }

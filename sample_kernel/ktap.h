@@ -49,8 +49,8 @@ const char *call_unsupported(uint32_t ordinal);
     do {                                                                                           \
         uint64_t found_ = (uint64_t)(found), wanted_ = (uint64_t)(wanted);                         \
         if (found_ != wanted_) {                                                                   \
-            ktap_fail("line %u: %s is 0x%llx, not 0x%llx", (unsigned)__LINE__, #found, found_,     \
-                      wanted_);                                                                    \
+            ktap_fail("line %u: %s is 0x%llx, not 0x%llx", (unsigned)__LINE__, #found,             \
+                      (unsigned long long)found_, (unsigned long long)wanted_);                    \
             return;                                                                                \
         }                                                                                          \
     } while (0)

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * Where things are in the linear address space, and which vector is whose; for C and assembly.
+ * What belongs to the kernel stands in arch/ARCH/windows.h.
  *
  *   0x00400000  a process: text, copied from the kernel's image when touched
  *   0x00600000  a process: data, zero when touched
  *   0x007fc000  a process: stack, zero when touched, down from 0x00800000
- *   0xc0000000  guest-physical memory in order (boot_info.linear_base), at most 256 MiB
- *   0xe0000000  window for demand-zero pages of the kernel
- *   0xe0200000  window for mappings that come and go
- *   boot_info.virtual_end up: the library's and the hypervisor's
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H
@@ -21,11 +18,7 @@
 #define USER_STACK_PAGES 4
 #define USER_END         0x40000000 /* processes live in the first GiB */
 
-#define DEMAND_WINDOW       0xe0000000
-#define DEMAND_WINDOW_PAGES 512
-#define MAP_WINDOW          0xe0200000
-#define MAP_WINDOW_PAGES    1024
-#define WINDOWS_END         0xe0600000
+#include "windows.h"
 
 /* A thread's stack begins with its struct thread and lies on a boundary of its size. */
 #define STACK_SIZE 8192

@@ -9,7 +9,7 @@
 /* Masks interrupts; returns the mask as it was, for interrupts_restore(). */
 static inline uint32_t interrupts_mask(void)
 {
-    uint32_t flags = vmi_get_interrupt_mask();
+    uint32_t flags = (uint32_t)vmi_get_interrupt_mask();
     vmi_disable_interrupts();
     return flags;
 }

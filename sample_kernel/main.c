@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The sample kernel: the parts of a small i386 kernel, brought up one after the other, and checks
+ * The sample kernel: the parts of a small kernel, brought up one after the other, and checks
  * of each. It speaks only VMI (vmi/vmi.h): no object of it holds a sensitive instruction, so the
- * same objects run in ring 0 of a PC and in ring 1 of a hypervisor.
+ * same objects run in ring 0 of a PC and in an outer ring of a hypervisor.
  */
 #include <stddef.h>
 #include <vmi/vmi.h>
@@ -26,9 +26,9 @@ static void run_checks(void)
         panic("unknown option test=%s", word);
 
     const struct check *const lists[] = {
-        checks_boot,    checks_descriptors, checks_processor, checks_traps,   checks_interrupts,
-        checks_clocks,  checks_time,        checks_paging,    checks_threads, checks_processes,
-        checks_devices, checks_cpus,        on_purpose,
+        checks_boot,       checks_descriptors, CHECKS_ARCH, checks_processor,    checks_traps,
+        checks_interrupts, checks_clocks,      checks_time, checks_paging,       checks_threads,
+        checks_processes,  checks_devices,     checks_cpus, checks_entries_cpus, on_purpose,
     };
     workloads_count();
     struct ktap_result result =

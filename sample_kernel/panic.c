@@ -28,26 +28,26 @@ void panic(const char *text, ...)
     end();
 }
 
-void panic_trap(const struct trap_frame *frame, const char *name, unsigned address)
+void panic_trap(const struct trap_frame *frame, const char *name, uintptr_t address)
 {
     vmi_disable_interrupts();
-    print("PANIC: trap %u (%s), error code 0x%x\n", frame->vector, name, frame->error);
-    print("PANIC: eip 0x%08x cs 0x%04x eflags 0x%08x cr2 0x%08x cr3 0x%08x\n", frame->eip,
-          frame->cs & 0xffff, frame->eflags, address, vmi_get_cr3());
-    print("PANIC: eax 0x%08x ebx 0x%08x ecx 0x%08x edx 0x%08x\n", frame->eax, frame->ebx,
-          frame->ecx, frame->edx);
-    print("PANIC: esi 0x%08x edi 0x%08x ebp 0x%08x esp 0x%08x\n", frame->esi, frame->edi,
-          frame->ebp, trap_esp(frame));
+    print("PANIC: trap %u (%s), error code 0x%x\n", (unsigned)frame->vector, name,
+          (unsigned)frame->error);
+    print("PANIC: ip 0x%08llx cs 0x%04x flags 0x%08llx cr2 0x%08llx cr3 0x%08llx\n",
+          (unsigned long long)frame->ip, (unsigned)frame->cs & 0xffff,
+          (unsigned long long)frame->flags, (unsigned long long)address,
+          (unsigned long long)vmi_get_cr3());
+    frame_print(frame, "PANIC:");
     if (!trap_from_user(frame)) {
         /*
          * The words end where the stack does: a thread's is STACK_SIZE bytes on a boundary of that
          * size.
          */
-        const uint32_t *word = (const uint32_t *)(uintptr_t)trap_esp(frame);
+        const uintptr_t *word = (const uintptr_t *)trap_sp(frame);
         for (unsigned i = 0; i < STACK_WORDS && (uintptr_t)(word + i) % STACK_SIZE != 0; i++) {
             if (i % 8 == 0)
                 print(i == 0 ? "PANIC: stack" : "\nPANIC: stack");
-            print(" %08x", word[i]);
+            print(" %08llx", (unsigned long long)word[i]);
         }
         print("\n");
     }

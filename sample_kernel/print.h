@@ -15,6 +15,9 @@
 size_t format(char *to, size_t size, const char *text, ...) __attribute__((format(printf, 3, 4)));
 size_t format_list(char *to, size_t size, const char *text, va_list arguments);
 
+/* A value as `%ll` takes it, whatever type the compiler makes of 64 bits. */
+#define WIDE(value) ((unsigned long long)(value))
+
 /*
  * Writes one piece of text (at most 400 characters) with \n sent as CR LF. Safe in interrupt
  * handlers, on all CPUs.

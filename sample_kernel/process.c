@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <vmi/vmi.h>
 
+#include "descriptors.h"
 #include "frames.h"
 #include "lock.h"
 #include "process.h"
@@ -29,7 +30,7 @@ static void enter_user(void *argument)
     const struct trap_frame *initial = argument;
     struct trap_frame frame = *initial; /* on this stack: the way out pops it */
 
-    process_leave_kernel();
+    process_leave_kernel(&frame);
     vmi_disable_interrupts();
     trap_return(&frame);
 }
@@ -78,18 +79,29 @@ static uint32_t publish(struct process *process)
     return id;
 }
 
+struct process *process_create(const struct program *program, uintptr_t argument)
+{
+    struct trap_frame initial = {
+        .ip = USER_TEXT,
+        .cs = user_cs(),
+        .flags = EFLAGS_FIXED | EFLAGS_IF,
+        .sp = USER_STACK_TOP,
+        .ss = user_ss(),
+    };
+    frame_argument(&initial, argument);
+    return create(program, &initial);
+}
+
+void process_run(struct process *process)
+{
+    publish(process);
+}
+
 struct process *process_start(const struct program *program)
 {
-    const struct trap_frame initial = {
-        .eip = USER_TEXT,
-        .cs = USER_CS,
-        .eflags = EFLAGS_FIXED | EFLAGS_IF,
-        .user_esp = USER_STACK_TOP,
-        .user_ss = USER_DS,
-    };
-    struct process *process = create(program, &initial);
+    struct process *process = process_create(program, 0);
     if (process != NULL)
-        publish(process);
+        process_run(process);
     return process;
 }
 
@@ -98,11 +110,12 @@ int32_t process_fork(const struct trap_frame *frame)
     struct process *parent = thread_current()->process;
     struct trap_frame initial = *frame;
 
-    initial.eax = 0; /* what fork() returns in the child */
+    frame_return(&initial, 0); /* what fork() returns in the child */
     struct process *child = create(parent->program, &initial);
     if (child == NULL)
         return VMI_ENOMEM;
     child->parent = parent;
+    child->thread->fs_base = parent->thread->fs_base;
     if (!usermem_fork(parent, child)) {
         child->kill = 1; /* it ends before its first instruction, and is reaped with its parent */
         publish(child);
@@ -172,13 +185,13 @@ void process_exit(int32_t status)
     finish(PROCESS_EXITED);
 }
 
-void process_fault(const struct trap_frame *frame, uint32_t address)
+void process_fault(const struct trap_frame *frame, uintptr_t address)
 {
     struct process *process = thread_current()->process;
 
-    process->fault_vector = frame->vector;
+    process->fault_vector = (uint32_t)frame->vector;
     process->fault_address = address;
-    process->fault_error = frame->error;
+    process->fault_error = (uint32_t)frame->error;
     finish(PROCESS_FAULTED);
 }
 
@@ -187,8 +200,13 @@ void process_kill(struct process *process)
     process->kill = 1;
 }
 
-void process_leave_kernel(void)
+void process_leave_kernel(struct trap_frame *frame)
 {
     if (thread_current()->process->kill)
         finish(PROCESS_KILLED);
+    if (!frame_returns(frame)) {
+        frame->vector = TRAP_PROTECTION;
+        frame->error = 0;
+        process_fault(frame, frame->ip);
+    }
 }

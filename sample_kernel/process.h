@@ -34,7 +34,8 @@ struct process {
 
     enum process_end end;
     int32_t status; /* after PROCESS_EXITED */
-    uint32_t fault_vector, fault_address, fault_error;
+    uint32_t fault_vector, fault_error;
+    uintptr_t fault_address;
 
     volatile uint32_t kill;
     uint32_t system_calls; /* how many it has made */
@@ -42,6 +43,12 @@ struct process {
 
 /* Starts a program. Null if memory is short. The caller reaps it. */
 struct process *process_start(const struct program *program);
+/*
+ * The same in two steps: between them the process has its address space and its thread, and waits.
+ * It begins with `argument` in the register of a system call's first argument.
+ */
+struct process *process_create(const struct program *program, uintptr_t argument);
+void process_run(struct process *process);
 /* fork() of the running process, whose registers are in *frame. The child's id, or a VMI error. */
 int32_t process_fork(const struct trap_frame *frame);
 
@@ -55,10 +62,10 @@ int32_t process_wait(uint32_t id);
 
 /* Ends the running process. */
 void process_exit(int32_t status) __attribute__((noreturn));
-void process_fault(const struct trap_frame *frame, uint32_t address) __attribute__((noreturn));
+void process_fault(const struct trap_frame *frame, uintptr_t address) __attribute__((noreturn));
 /* Asks a process to end; it does when it next leaves the kernel. */
 void process_kill(struct process *process);
-/* On each way out of the kernel to ring 3. */
-void process_leave_kernel(void);
+/* On each way out of the kernel to ring 3, which a frame leads to. */
+void process_leave_kernel(struct trap_frame *frame);
 
 #endif

@@ -50,6 +50,8 @@ static const char *protocol_name(uint32_t protocol)
         return "pvh";
     case VMI_BOOT_PARAVIRTUAL:
         return "paravirtual";
+    case VMI_BOOT_MULTIBOOT2:
+        return "multiboot2";
     default:
         return "unknown";
     }

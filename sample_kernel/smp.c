@@ -23,7 +23,8 @@ static volatile uint32_t parking, parked, counted;
 /* The present request of smp_flush_tlb(), one at a time. */
 static struct {
     struct spinlock lock;
-    uint32_t address, pages;
+    uintptr_t address;
+    uint32_t pages;
     volatile uint32_t pending; /* CPUs that have not answered yet */
 } shootdown;
 
@@ -34,12 +35,12 @@ static void reschedule(struct trap_frame *frame)
     thread_preempt();
 }
 
-static void flush(uint32_t address, uint32_t pages)
+static void flush(uintptr_t address, uint32_t pages)
 {
     if (pages == 0)
         vmi_flush_tlb(VMI_FLUSH_TLB);
     for (uint32_t i = 0; i < pages; i++)
-        vmi_inval_page(address + (i << PAGE_SHIFT));
+        vmi_inval_page(address + ((uintptr_t)i << PAGE_SHIFT));
 }
 
 static void flush_requested(struct trap_frame *frame)
@@ -89,35 +90,13 @@ static void __attribute__((noreturn)) begin(void)
     thread_run_idle();
 }
 
-struct vmi_ap_state smp_first_state(void (*code)(void), const void *stack)
-{
-    struct vmi_dtr gdt = descriptors_gdt(), idt = descriptors_idt();
-
-    return (struct vmi_ap_state){
-        .cr0 = vmi_get_cr0(),
-        .cr3 = aspace_cr3(&kernel_aspace),
-        .cr4 = vmi_get_cr4(),
-        .eip = (uint32_t)(uintptr_t)code,
-        .eflags = EFLAGS_FIXED,
-        .esp = (uint32_t)(uintptr_t)stack,
-        .cs = (uint16_t)kernel_cs(),
-        .ss = (uint16_t)kernel_ss(),
-        .ds = USER_DS,
-        .es = USER_DS,
-        .gdtr_limit = gdt.limit,
-        .gdtr_base = gdt.base,
-        .idtr_base = idt.base,
-        .idtr_limit = idt.limit,
-    };
-}
-
 int32_t smp_start(uint32_t cpu)
 {
     struct thread *idle = thread_create_idle(cpu);
     /* The stack begins with the return address of a function that does not return. */
-    uint32_t *stack = (uint32_t *)(uintptr_t)thread_stack_top(idle) - 1;
+    uintptr_t *stack = (uintptr_t *)thread_stack_top(idle) - 1;
     *stack = 0;
-    struct vmi_ap_state state = smp_first_state(begin, stack);
+    struct vmi_ap_state state = smp_first_state(cpu, begin, stack);
 
     descriptors_add_cpu(cpu);
     int32_t result = vmi_set_initial_ap_state(&state, boot_info->apic_id[cpu]);
@@ -146,7 +125,7 @@ int32_t smp_kick(uint32_t cpu)
     return result == VMI_ENOSYS ? vmi_send_ipi(1, cpu, VECTOR_RESCHEDULE) : result;
 }
 
-void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages)
+void smp_flush_tlb(uint32_t cpus, uintptr_t address, uint32_t pages)
 {
     cpus &= online & ~(1u << cpu_current());
     if (cpus == 0 || vmi_flush_remote_tlb(cpus, 0, address, pages) == VMI_OK)

@@ -15,7 +15,7 @@ void smp_init(const struct vmi_boot_info *boot);
 
 /* The state in which a further CPU begins: in `code`, on `stack`, as the kernel has its own CPUs.
  */
-struct vmi_ap_state smp_first_state(void (*code)(void), const void *stack);
+struct vmi_ap_state smp_first_state(uint32_t cpu, void (*code)(void), const void *stack);
 
 /* Starts a CPU and waits until it runs threads. 0, a VMI error, or VMI_EIO if it stays silent. */
 int32_t smp_start(uint32_t cpu);
@@ -43,7 +43,7 @@ int32_t smp_kick(uint32_t cpu);
  * The caller is bound to its CPU, holds no lock and lets interrupts in: another CPU may be waiting
  * for it.
  */
-void smp_flush_tlb(uint32_t cpus, uint32_t address, uint32_t pages);
+void smp_flush_tlb(uint32_t cpus, uintptr_t address, uint32_t pages);
 
 /*
  * Stops all other CPUs for good: they spin with interrupts masked and call nothing. True if all of

@@ -5,6 +5,7 @@
 #include "layout.h"
 #include "print.h"
 #include "process.h"
+#include "switch.h"
 #include "syscall.h"
 #include "threads.h"
 #include "traps.h"
@@ -14,15 +15,15 @@ typedef int32_t system_call(const struct trap_frame *frame);
 
 static int32_t call_exit(const struct trap_frame *frame)
 {
-    process_exit((int32_t)frame->ebx);
+    process_exit((int32_t)frame_first(frame));
 }
 
 static int32_t call_write(const struct trap_frame *frame)
 {
     char text[SYSCALL_WRITE_MAX + 1];
-    uint32_t length = frame->ecx;
+    uint32_t length = (uint32_t)frame_second(frame);
 
-    if (length > SYSCALL_WRITE_MAX || !usermem_read(text, frame->ebx, length))
+    if (length > SYSCALL_WRITE_MAX || !usermem_read(text, frame_first(frame), length))
         return VMI_EINVAL;
     text[length] = '\0';
     print("# process %u: %s\n", thread_current()->process->id, text);
@@ -44,7 +45,7 @@ static int32_t call_yield(const struct trap_frame *frame)
 
 static int32_t call_wait(const struct trap_frame *frame)
 {
-    return process_wait(frame->ebx);
+    return process_wait((uint32_t)frame_first(frame));
 }
 
 static int32_t call_ticks(const struct trap_frame *frame)
@@ -53,19 +54,24 @@ static int32_t call_ticks(const struct trap_frame *frame)
     return (int32_t)(vmi_rdtsc() & SYSCALL_TICKS_MASK);
 }
 
+static int32_t call_fs_base(const struct trap_frame *frame)
+{
+    return switch_fs_base(frame_first(frame));
+}
+
 static system_call *const calls[SYSCALL_COUNT] = {
-    [SYSCALL_EXIT] = call_exit,   [SYSCALL_WRITE] = call_write,  [SYSCALL_GETPID] = call_getpid,
-    [SYSCALL_YIELD] = call_yield, [SYSCALL_FORK] = process_fork, [SYSCALL_WAIT] = call_wait,
-    [SYSCALL_TICKS] = call_ticks,
+    [SYSCALL_EXIT] = call_exit,   [SYSCALL_WRITE] = call_write,     [SYSCALL_GETPID] = call_getpid,
+    [SYSCALL_YIELD] = call_yield, [SYSCALL_FORK] = process_fork,    [SYSCALL_WAIT] = call_wait,
+    [SYSCALL_TICKS] = call_ticks, [SYSCALL_FS_BASE] = call_fs_base,
 };
 
 static void dispatch(struct trap_frame *frame)
 {
-    uint32_t number = frame->eax;
+    uintptr_t number = frame_number(frame);
 
     vmi_enable_interrupts();
     thread_current()->process->system_calls++;
-    frame->eax = number < SYSCALL_COUNT ? (uint32_t)calls[number](frame) : (uint32_t)VMI_ENOSYS;
+    frame_return(frame, number < SYSCALL_COUNT ? calls[number](frame) : VMI_ENOSYS);
     vmi_disable_interrupts();
 }
 

@@ -8,6 +8,7 @@
 #include "panic.h"
 #include "smp.h"
 #include "string.h"
+#include "switch.h"
 #include "threads.h"
 #include "timer.h"
 #include "x86.h"
@@ -15,7 +16,7 @@
 /* What a CPU is about. */
 struct cpu {
     struct thread *idle;
-    uint32_t cr3; /* as loaded */
+    const struct aspace *aspace; /* as loaded */
 };
 
 static struct cpu cpus[VMI_BOOT_INFO_MAX_CPUS];
@@ -28,10 +29,6 @@ static struct spinlock run_lock;
 static struct thread *queue_first, *queue_last;
 
 static uint8_t main_stack[STACK_SIZE] __attribute__((aligned(STACK_SIZE)));
-
-/* switch.S */
-void switch_context(uint32_t *save, const uint32_t *load) __attribute__((regparm(3)));
-void run_on_stack(void (*function)(void), void *top) __attribute__((regparm(3), noreturn));
 
 static void enqueue(struct thread *thread)
 {
@@ -93,12 +90,14 @@ static bool schedule(void)
     /* What changes at a switch may go to a hypervisor in one piece. */
     vmi_set_lazy_mode(VMI_LAZY_CPU);
     descriptors_kernel_stack(cpu, thread_stack_top(next));
-    if (cpus[cpu].cr3 != aspace_cr3(next->aspace)) {
-        cpus[cpu].cr3 = aspace_cr3(next->aspace);
-        vmi_set_cr3(cpus[cpu].cr3);
+    if (cpus[cpu].aspace != next->aspace) {
+        cpus[cpu].aspace = next->aspace;
+        aspace_load(next->aspace);
     }
+    if (next->process != NULL)
+        switch_segments(next);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
-    switch_context(&previous->esp, &next->esp);
+    switch_context(&previous->sp, &next->sp);
     return true;
 }
 
@@ -131,18 +130,7 @@ struct thread *thread_create_waiting(const char *name, thread_function *function
     thread_prepare(thread, name, allowed_cpus);
     thread->state = THREAD_WAITING;
 
-    /*
-     * As if it had called switch_context() from a function that thread_begin() returns to: from the
-     * top down.
-     */
-    uint32_t *stack = (uint32_t *)(uintptr_t)thread_stack_top(thread);
-    *--stack = (uint32_t)(uintptr_t)argument;
-    *--stack = (uint32_t)(uintptr_t)function;
-    *--stack = 0; /* thread_begin() does not return */
-    *--stack = (uint32_t)(uintptr_t)thread_begin;
-    for (int i = 0; i < 4; i++)
-        *--stack = 0; /* ebp, ebx, esi, edi */
-    thread->esp = (uint32_t)(uintptr_t)stack;
+    thread->sp = thread_first_stack(thread_stack_top(thread), thread_begin, function, argument);
     return thread;
 }
 
@@ -217,8 +205,8 @@ void thread_set_aspace(const struct aspace *aspace)
 {
     uint32_t flags = interrupts_mask();
     thread_current()->aspace = aspace;
-    cpus[cpu_current()].cr3 = aspace_cr3(aspace);
-    vmi_set_cr3(aspace_cr3(aspace));
+    cpus[cpu_current()].aspace = aspace;
+    aspace_load(aspace);
     interrupts_restore(flags);
 }
 
@@ -250,7 +238,7 @@ struct thread *thread_create_idle(uint32_t cpu)
         panic("no memory for the idle thread of CPU %u", cpu);
     thread->cpu = cpu;
     cpus[cpu].idle = thread;
-    cpus[cpu].cr3 = aspace_cr3(&kernel_aspace);
+    cpus[cpu].aspace = &kernel_aspace;
     return thread;
 }
 

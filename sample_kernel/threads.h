@@ -30,7 +30,7 @@ enum thread_state {
 
 /* Lies at the low end of the thread's stack. */
 struct thread {
-    uint32_t esp; /* while it does not run: as switch_context() left it */
+    uintptr_t sp; /* while it does not run: as switch_context() left it */
     const char *name;
     enum thread_state state;
     uint32_t cpu;        /* it runs there, or ran there last */
@@ -42,15 +42,16 @@ struct thread {
     struct process *process; /* null for a kernel thread */
     struct attempt *attempt;
     struct fpu_state fpu;
+    uintptr_t fs_base; /* x86-64: the process's */
     uint32_t magic;
 };
 
 /* The thread whose stack is in use. No segment register is spent on this, nor is memory per CPU. */
 static inline struct thread *thread_current(void)
 {
-    uint32_t esp;
-    __asm__("movl %%esp, %0" : "=r"(esp));
-    return (struct thread *)(uintptr_t)(esp & ~(uint32_t)(STACK_SIZE - 1));
+    uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+
+    return (struct thread *)(sp & ~(uintptr_t)(STACK_SIZE - 1));
 }
 
 /*
@@ -63,9 +64,9 @@ static inline uint32_t cpu_current(void)
 }
 
 /* Top of a thread's stack: where it begins in ring 0, and at each entry from ring 3. */
-static inline uint32_t thread_stack_top(const struct thread *thread)
+static inline uintptr_t thread_stack_top(const struct thread *thread)
 {
-    return (uint32_t)(uintptr_t)thread + STACK_SIZE;
+    return (uintptr_t)thread + STACK_SIZE;
 }
 
 typedef void thread_function(void *argument);

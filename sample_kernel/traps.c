@@ -12,6 +12,11 @@
 
 static trap_handler *handlers[TRAP_COUNT];
 
+trap_handler *trap_handler_get(uint32_t vector)
+{
+    return handlers[vector];
+}
+
 trap_handler *trap_handler_set(uint32_t vector, trap_handler *handler)
 {
     trap_handler *previous = handlers[vector];
@@ -47,12 +52,12 @@ const char *trap_name(uint32_t vector)
     }
 }
 
-void trap_unhandled(struct trap_frame *frame, uint32_t address)
+void trap_unhandled(struct trap_frame *frame, uintptr_t address)
 {
     if (trap_from_user(frame))
         process_fault(frame, address);
     attempt_end(frame, address);
-    panic_trap(frame, trap_name(frame->vector), address);
+    panic_trap(frame, trap_name((uint32_t)frame->vector), address);
 }
 
 /* Demand-zero for the kernel's window, everything else below USER_END is the process's. */
@@ -62,20 +67,20 @@ static void page_fault(struct trap_frame *frame)
      * The next page fault, of an interrupt handler even, overwrites CR2: read it before interrupts
      * are let in.
      */
-    uint32_t address = vmi_get_cr2();
-    uint32_t mask = vmi_get_interrupt_mask();
-    vmi_set_interrupt_mask(frame->eflags);
+    uintptr_t address = vmi_get_cr2();
+    uintptr_t mask = vmi_get_interrupt_mask();
+    vmi_set_interrupt_mask(frame->flags);
 
     bool resolved = address < USER_END
-                        ? usermem_fault(thread_current()->process, address, frame->error)
-                        : paging_kernel_fault(address, frame->error);
+                        ? usermem_fault(thread_current()->process, address, (uint32_t)frame->error)
+                        : paging_kernel_fault(address, (uint32_t)frame->error);
 
     vmi_set_interrupt_mask(mask);
     if (!resolved)
         trap_unhandled(frame, address);
 }
 
-void __attribute__((regparm(3))) trap_dispatch(struct trap_frame *frame)
+void FROM_ASSEMBLY trap_dispatch(struct trap_frame *frame)
 {
     if (handlers[frame->vector] != NULL)
         handlers[frame->vector](frame);
@@ -83,7 +88,7 @@ void __attribute__((regparm(3))) trap_dispatch(struct trap_frame *frame)
         trap_unhandled(frame, 0);
 
     if (trap_from_user(frame))
-        process_leave_kernel();
+        process_leave_kernel(frame);
 }
 
 void traps_init(void)

@@ -17,7 +17,7 @@
 
 /* A part of a process's address space. */
 struct region {
-    uint32_t start, end;
+    uintptr_t start, end;
     bool writable;
     bool text; /* filled from the program; else from zeroes */
 };
@@ -35,7 +35,7 @@ uint32_t usermem_copied_pages(void)
     return __atomic_load_n(&copied_pages, __ATOMIC_RELAXED);
 }
 
-static const struct region *region_of(uint32_t address)
+static const struct region *region_of(uintptr_t address)
 {
     for (unsigned i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
         if (address >= regions[i].start && address < regions[i].end)
@@ -44,7 +44,7 @@ static const struct region *region_of(uint32_t address)
 }
 
 /* The first access to a page: a frame of zeroes, or of the program's text. */
-static bool fill(struct process *process, const struct region *region, uint32_t page,
+static bool fill(struct process *process, const struct region *region, uintptr_t page,
                  uint64_t *entry)
 {
     uint32_t pfn = frame_allocate_zeroed();
@@ -53,7 +53,7 @@ static bool fill(struct process *process, const struct region *region, uint32_t 
     if (region->text) {
         const struct program *program = process->program;
         uint32_t size = (uint32_t)(program->image_end - program->image);
-        uint32_t offset = page - region->start;
+        uint32_t offset = (uint32_t)(page - region->start);
         if (offset >= size) {
             frame_release(pfn);
             return false;
@@ -62,7 +62,8 @@ static bool fill(struct process *process, const struct region *region, uint32_t 
         memcpy(frame_address(pfn), program->image + offset, rest < PAGE_SIZE ? rest : PAGE_SIZE);
     }
     pte_write(&process->aspace, entry, page,
-              pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0)));
+              pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0) |
+                                 (region->text ? 0 : pte_no_execute)));
     return true;
 }
 
@@ -79,7 +80,7 @@ static bool fill_new_table(struct process *process, const struct region *region,
 }
 
 /* A write to a page that is mapped read-only because it is, or was, shared. */
-static bool copy_on_write(struct process *process, uint32_t page, uint64_t *entry)
+static bool copy_on_write(struct process *process, uintptr_t page, uint64_t *entry)
 {
     uint32_t shared = pte_frame(pte_read(entry));
     uint32_t own = shared;
@@ -91,17 +92,18 @@ static bool copy_on_write(struct process *process, uint32_t page, uint64_t *entr
         memcpy(frame_address(own), frame_address(shared), PAGE_SIZE);
         __atomic_add_fetch(&copied_pages, 1, __ATOMIC_RELAXED);
     }
-    pte_write(&process->aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE));
+    pte_write(&process->aspace, entry, page,
+              pte_value(own, USER_PAGE | PTE_WRITE | pte_no_execute));
     vmi_inval_page(page);
     if (own != shared)
         frame_release(shared);
     return true;
 }
 
-bool usermem_fault(struct process *process, uint32_t address, uint32_t error)
+bool usermem_fault(struct process *process, uintptr_t address, uint32_t error)
 {
     const struct region *region = region_of(address);
-    uint32_t page = address & ~(uint32_t)(PAGE_SIZE - 1);
+    uintptr_t page = address & ~(uintptr_t)(PAGE_SIZE - 1);
 
     if (process == NULL || region == NULL || (error & FAULT_WRITE && !region->writable))
         return false;
@@ -120,11 +122,12 @@ struct fork {
     bool failed;
 };
 
-static void share(uint32_t page, uint64_t *entry, void *context)
+static void share(uintptr_t page, uint64_t *entry, void *context)
 {
     struct fork *fork = context;
-    uint32_t pfn = pte_frame(pte_read(entry));
-    uint64_t value = pte_value(pfn, USER_PAGE);
+    uint64_t whole = pte_read(entry);
+    uint32_t pfn = pte_frame(whole);
+    uint64_t value = pte_value(pfn, USER_PAGE | (whole & PTE_NO_EXECUTE));
     uint64_t *copy = fork->failed ? NULL : aspace_entry(&fork->child->aspace, page, true);
 
     if (copy == NULL) {
@@ -151,25 +154,25 @@ struct copy {
     uint32_t size;
 };
 
-static void __attribute__((regparm(3))) copy_bytes(void *argument)
+static void FROM_ASSEMBLY copy_bytes(void *argument)
 {
     const struct copy *copy = argument;
     memcpy(copy->to, copy->from, copy->size);
 }
 
 /* A fault on the way is resolved as if the process had made it, or else ends the attempt. */
-static bool copy(void *to, const void *from, uint32_t size, uint32_t user)
+static bool copy(void *to, const void *from, uint32_t size, uintptr_t user)
 {
     struct copy copy = {.to = to, .from = from, .size = size};
     return user < USER_END && size <= USER_END - user && attempt(copy_bytes, &copy, NULL);
 }
 
-bool usermem_read(void *to, uint32_t from, uint32_t size)
+bool usermem_read(void *to, uintptr_t from, uint32_t size)
 {
     return copy(to, (const void *)(uintptr_t)from, size, from);
 }
 
-bool usermem_write(uint32_t to, const void *from, uint32_t size)
+bool usermem_write(uintptr_t to, const void *from, uint32_t size)
 {
     return copy((void *)(uintptr_t)to, from, size, to);
 }

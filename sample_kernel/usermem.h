@@ -10,7 +10,7 @@ struct aspace;
 struct process;
 
 /* Resolves a page fault below USER_END. False if the process has no right to that access. */
-bool usermem_fault(struct process *process, uint32_t address, uint32_t error);
+bool usermem_fault(struct process *process, uintptr_t address, uint32_t error);
 
 /*
  * Lets `child` (a new, empty address space) see what the running process `parent` has: frames are
@@ -22,7 +22,7 @@ bool usermem_fork(struct process *parent, struct process *child);
 uint32_t usermem_copied_pages(void);
 
 /* Copies from or to the memory of the running process. False if it may not access all of it. */
-bool usermem_read(void *to, uint32_t from, uint32_t size);
-bool usermem_write(uint32_t to, const void *from, uint32_t size);
+bool usermem_read(void *to, uintptr_t from, uint32_t size);
+bool usermem_write(uintptr_t to, const void *from, uint32_t size);
 
 #endif

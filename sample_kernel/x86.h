@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Numbers of the i386 architecture, for C and assembly. Source: Intel SDM vol. 3A (2.3 EFLAGS, 2.5
- * control registers, 3.4 selectors and descriptors, 4.4 PAE paging, 6.3 vectors, 6.13 error codes),
- * vol. 3B 18.2 (debug registers).
+ * Numbers of i386 and x86-64, for C and assembly. Source: Intel SDM vol. 3A (2.3 EFLAGS, 2.5
+ * control registers, 3.4 selectors and descriptors, 4.4 and 4.5 paging, 6.3 vectors, 6.13 error
+ * codes), vol. 3B 18.2 (debug registers).
  */
 #ifndef X86_H
 #define X86_H
@@ -20,23 +20,32 @@
 #define CR0_PG 0x80000000
 
 /* Control register 4. */
-#define CR4_PAE 0x00000020
+#define CR4_PAE        0x00000020
+#define CR4_OSFXSR     0x00000200
+#define CR4_OSXMMEXCPT 0x00000400
+#define CR4_SMEP       0x00100000
+
+#define CPUID_7_EBX_SMEP 0x00000080
 
 /* EFLAGS; bit 1 always reads 1. */
 #define EFLAGS_FIXED 0x00000002
+#define EFLAGS_TF    0x00000100
 #define EFLAGS_IF    0x00000200
+#define EFLAGS_RF    0x00010000
 
-/* Entries of page tables. A PAE root entry takes PTE_PRESENT only. */
-#define PTE_PRESENT  0x001
-#define PTE_WRITE    0x002
-#define PTE_USER     0x004
-#define PTE_ACCESSED 0x020
-#define PTE_DIRTY    0x040
-#define PTE_ENTRIES  512
+/* Entries of page tables. An i386 root entry takes PTE_PRESENT only. */
+#define PTE_PRESENT    0x001
+#define PTE_WRITE      0x002
+#define PTE_USER       0x004
+#define PTE_ACCESSED   0x020
+#define PTE_DIRTY      0x040
+#define PTE_ENTRIES    512
+#define PTE_NO_EXECUTE (1ull << 63) /* where CPUID and EFER have it */
 
 /* Exceptions. */
 #define TRAP_DIVIDE             0
 #define TRAP_DEBUG              1
+#define TRAP_NMI                2
 #define TRAP_INVALID_OPCODE     6
 #define TRAP_NO_FPU             7
 #define TRAP_DOUBLE_FAULT       8
@@ -46,42 +55,27 @@
 #define TRAP_PROTECTION         13
 #define TRAP_PAGE_FAULT         14
 #define TRAP_ALIGNMENT          17
+#define TRAP_MACHINE_CHECK      18
 #define TRAP_CONTROL_PROTECTION 21
 #define TRAP_VMM_COMMUNICATION  29
 #define TRAP_SECURITY           30
 #define TRAP_COUNT              256
 
 /* Error code of a page fault. */
+#define FAULT_FETCH   0x10 /* with PTE_NO_EXECUTE or CR4_SMEP in use */
 #define FAULT_PRESENT 0x1
 #define FAULT_WRITE   0x2
 #define FAULT_USER    0x4
 
-/* Debug register 7: local enable of breakpoint 0, which waits for writes of 4 bytes. */
+/* Debug register 7: local enable of breakpoint 0, which waits for an instruction if all else is 0.
+ */
+/* The same: local enable of breakpoint 0, which waits for writes of 4 bytes. */
 #define DR7_LOCAL0   0x00000001
 #define DR7_WRITE0   0x00010000
 #define DR7_LENGTH40 0x000c0000
 /* Debug register 6: breakpoint 0 was met. */
 #define DR6_HIT0 0x1
 
-/* Layout of the GDT. Kernel selectors get boot_info.kernel_rpl or'ed in at run time. */
-#define GDT_KERNEL_CODE 1
-#define GDT_KERNEL_DATA 2
-#define GDT_USER_CODE   3
-#define GDT_USER_DATA   4
-#define GDT_SCRATCH     5
-#define GDT_LDT         6
-#define GDT_TSS         8 /* one per CPU from here on */
-
-#define SELECTOR(index, rpl) ((index) << 3 | (rpl))
-#define SELECTOR_LDT         4 /* the descriptor is in the LDT */
-#define RPL_MASK             3
-#define RPL_USER             3
-
-#define USER_CS SELECTOR(GDT_USER_CODE, RPL_USER)
-/*
- * DS and ES hold this in the kernel as well: a data segment of DPL 3 serves every ring, and a
- * return to ring 3 has nothing to load.
- */
-#define USER_DS SELECTOR(GDT_USER_DATA, RPL_USER)
+#include "segments.h"
 
 #endif

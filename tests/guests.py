@@ -3,7 +3,8 @@
 share it.
 
 A test that takes `configuration` runs once per configuration of every rig, those left out that are
-limited (ci.rig.Configuration). `run` boots a kernel there; consoles of what a test ran are in its report.
+limited (ci.rig.Configuration); with the mark `every_architecture`, for each architecture of its library.
+`run` boots a kernel there; consoles of what a test ran are in its report.
 VMI_SKIP names configurations to leave out (`./vmi test --skip`).
 
 With several workers (pytest-xdist) each rig's tests go to one of them, for a rig is slow to open, and so do
@@ -28,9 +29,11 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from ci import ktap
+from ci.backends import backends
 from ci.build import kernels
-from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
-from ci.util import RESULTS, ROOT, die_with, locked, progress, write_if_changed
+from ci.figure import limited, named
+from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover, options_for
+from ci.util import ARCHITECTURES, RESULTS, ROOT, die_with, locked, progress, write_if_changed
 
 LOGS = RESULTS / "test" / os.environ.get("PYTEST_XDIST_WORKER", "")
 """Of sessions and guests; each worker may have a session of the same rig."""
@@ -44,41 +47,57 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 
 @dataclass(frozen=True)
 class Place:
-    """A configuration and the rig that boots it."""
+    """A configuration, the rig that boots it, and the architecture of what is booted."""
 
     backend: str
     configuration: Configuration
     rig: Rig
+    arch: str
 
     def __str__(self) -> str:
-        return self.configuration.name
+        return named(self.configuration.name, self.arch)
+
+    @property
+    def limited(self) -> str:
+        """Why whole kernels cannot run here; empty if they can."""
+        return limited(self.configuration, self.arch)
 
 
 @functools.cache
-def places() -> list[Place]:
-    """All configurations but those left out; the same rigs for whoever asks."""
+def rigs_here() -> dict[str, Rig]:
+    """The same rigs for whoever asks."""
+    return discover(progress)
+
+
+@functools.cache
+def places(arch: str = ARCHITECTURES[0]) -> list[Place]:
+    """All configurations but those left out, of the libraries that an architecture has."""
     skipped = os.environ.get("VMI_SKIP", "").split()
+    libraries = backends(arch=arch)
     return [
-        Place(backend, configuration, rig)
-        for backend, rig in discover(progress).items()
+        Place(backend, configuration, rig, arch)
+        for backend, rig in rigs_here().items()
         for configuration in rig.configurations
-        if configuration.name not in skipped
+        if configuration.name not in skipped and backend in libraries
     ]
 
 
-def whole_places() -> list[Place]:
+def whole_places(arch: str = ARCHITECTURES[0]) -> list[Place]:
     """The configurations in which every kernel runs."""
-    return [place for place in places() if not place.configuration.limited]
+    return [place for place in places(arch) if not place.limited]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "configuration" in metafunc.fixturenames:
-        limited = [place for place in places() if place.configuration.limited]
+        every = metafunc.definition.get_closest_marker("every_architecture")
+        chosen = [place for arch in (ARCHITECTURES if every else ARCHITECTURES[:1]) for place in places(arch)]
+        whole = [place for place in chosen if not place.limited]
         skipped = [
-            pytest.param(place, marks=pytest.mark.skip(reason=place.configuration.limited))
-            for place in limited
+            pytest.param(place, marks=pytest.mark.skip(reason=place.limited))
+            for place in chosen
+            if place.limited
         ]
-        metafunc.parametrize("configuration", [*whole_places(), *skipped], ids=str, scope="session")
+        metafunc.parametrize("configuration", [*whole, *skipped], ids=str, scope="session")
 
 
 def rig_of(nodeid: str) -> str:
@@ -171,8 +190,8 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
         place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False, **more: object
     ) -> tuple[Outcome, ktap.Report]:
         rigs.prepare(place)
-        image = kernels(kernel)[place.backend] if isinstance(kernel, str) else kernel
-        options = {**place.configuration.options, **more.pop("options", {})}  # type: ignore[dict-item]
+        image = kernels(kernel, place.arch)[place.backend] if isinstance(kernel, str) else kernel
+        options = {**options_for(place.configuration, image)[0], **more.pop("options", {})}  # type: ignore[dict-item]
         more.setdefault("cpus", 2)
         more.setdefault("deadline", 240.0)
         name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")

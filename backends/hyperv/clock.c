@@ -20,15 +20,6 @@ static uint32_t units_multiplier;
 /* It has a page of its own. */
 struct hyperv__reference_tsc vmi__hyperv_reference_tsc __attribute__((aligned(4096)));
 
-/* The TSC, not before what stands before it in the program (Intel SDM vol. 2B, RDTSC). */
-static uint64_t tsc(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("lfence; rdtsc" : "=A"(value) : : "memory");
-    return value;
-}
-
 /* Bits 64 to 127 of a product. */
 static uint64_t multiply_high(uint64_t left, uint64_t right)
 {
@@ -50,7 +41,7 @@ uint64_t vmi__hyperv_reference_time(void)
         sequence = page->sequence;
         if (!sequence) /* the page is not in use, or does not hold for now */
             return vmi__rdmsr(HYPERV__MSR_REFERENCE_COUNTER);
-        time = multiply_high(tsc(), page->scale) + (uint64_t)page->offset;
+        time = multiply_high(vmi__rdtsc_ordered(), page->scale) + (uint64_t)page->offset;
     } while (page->sequence != sequence);
     return time;
 }

@@ -16,7 +16,7 @@ VMI__ROUTINE void vmi__hyperv_shutdown_reason(uint32_t reason, uint32_t status)
         vmi__wrmsr(HYPERV__MSR_CRASH_P0, SIGNATURE);
         vmi__wrmsr(HYPERV__MSR_CRASH_P0 + 1, reason);
         vmi__wrmsr(HYPERV__MSR_CRASH_P0 + 2, status);
-        vmi__wrmsr(HYPERV__MSR_CRASH_P0 + 3, (uint32_t)(uintptr_t)__builtin_return_address(0));
+        vmi__wrmsr(HYPERV__MSR_CRASH_P0 + 3, (uintptr_t)__builtin_return_address(0));
         vmi__wrmsr(HYPERV__MSR_CRASH_P0 + 4, 0);
         vmi__wrmsr(HYPERV__MSR_CRASH_CONTROL, HYPERV__CRASH_NOTIFY);
     }

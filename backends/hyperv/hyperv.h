@@ -77,7 +77,7 @@ extern struct vmi__hyperv_assist vmi__hyperv_assists[VMI_BOOT_INFO_MAX_CPUS];
 /* This CPU's. Stays true only while the caller cannot move to another CPU. */
 static inline struct vmi__hyperv_cpu *vmi__hyperv_this_cpu(void)
 {
-    return &vmi__hyperv_cpus[vmi__native_cpu_by_tss()];
+    return &vmi__hyperv_cpus[vmi__native_cpu()];
 }
 
 /* Gives the hypervisor the partition's pages and the first CPU's. */

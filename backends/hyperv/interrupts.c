@@ -24,7 +24,7 @@ static bool ended_in_memory(void)
     if (!vmi__hyperv_uses(HYPERV__VP_ASSIST))
         return false;
     __asm__ volatile("btrl %2, %1"
-                     : "=@ccc"(was_set), "+m"(vmi__hyperv_assists[vmi__native_cpu_by_tss()].eoi)
+                     : "=@ccc"(was_set), "+m"(vmi__hyperv_assists[vmi__native_cpu()].eoi)
                      : "i"(HYPERV__NO_EOI_BIT)
                      : "memory");
     return was_set;

@@ -8,12 +8,12 @@
 #include "hyperv.h"
 #include <hyperv/routines.h>
 
-VMI__ROUTINE int32_t vmi__hyperv_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address,
+VMI__ROUTINE int32_t vmi__hyperv_flush_remote_tlb(uint32_t mask, uint32_t base, uintptr_t address,
                                                   uint32_t pages)
 {
-    uint32_t known = mask, interrupts, input, result;
+    uint32_t known = mask, interrupts, result;
     struct hyperv__flush *flush;
-    uint64_t processors;
+    uint64_t processors, input;
 
     if (!vmi__hyperv_exist(mask, base))
         return VMI_EINVAL;
@@ -32,7 +32,7 @@ VMI__ROUTINE int32_t vmi__hyperv_flush_remote_tlb(uint32_t mask, uint32_t base, 
     flush->flags = HYPERV__FLUSH_ALL_SPACES | (pages ? 0 : HYPERV__FLUSH_NON_GLOBAL);
     flush->processors = processors;
     if (pages && pages <= HYPERV__FLUSH_RANGE_PAGES) {
-        flush->range = (address & ~0xfffu) | (pages - 1);
+        flush->range = (address & ~(uintptr_t)0xfff) | (pages - 1);
         result = (uint32_t)vmi__hyperv_hypercall_flush_virtual_address_list(1, input, 0);
     } else {
         result = (uint32_t)vmi__hyperv_hypercall_flush_virtual_address_space(0, input, 0);

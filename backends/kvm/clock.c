@@ -35,18 +35,6 @@ bool vmi__kvm_clock_used(void)
 }
 
 /*
- * The TSC, not before what stands before it in the program (Intel SDM vol. 2B, RDTSC). KVM's
- * processors have SSE2.
- */
-static uint64_t tsc(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("lfence; rdtsc" : "=A"(value) : : "memory");
-    return value;
-}
-
-/*
  * Nanoseconds by one CPU's structure; *flags are those of the same moment. KVM writes while that
  * CPU is out of the guest and makes the version odd meanwhile, so another CPU, or this one if it
  * came out between two readings, tries again.
@@ -58,7 +46,7 @@ static uint64_t read_time(const volatile struct kvm__time *time, uint8_t *flags)
 
     do {
         version = time->version;
-        now = tsc();
+        now = vmi__rdtsc_ordered();
         then = time->tsc_timestamp;
         /* A TSC that lags behind the one that KVM read must not look like one far ahead. */
         now = now > then ? now - then : 0;

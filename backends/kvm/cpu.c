@@ -37,7 +37,7 @@ void vmi__native_cpu_forgotten(uint32_t number)
 
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void)
 {
-    return &vmi__kvm_cpus[vmi__native_cpu_by_tss()];
+    return &vmi__kvm_cpus[vmi__native_cpu()];
 }
 
 void vmi__kvm_cpu_init(void)

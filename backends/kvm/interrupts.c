@@ -57,14 +57,19 @@ static bool exist(uint32_t mask, uint32_t base)
     return base < count && (uint64_t)mask << base < 1ull << count;
 }
 
+/* The hypercall's set is two of its words, whose width is the architecture's. */
+#define ROW_WORD (8 * sizeof(uintptr_t))
+#define ROW      (2 * ROW_WORD)
+
 /*
- * Sends to those CPUs of the set whose APIC identifiers lie in one row of 64 from the lowest on,
+ * Sends to those CPUs of the set whose APIC identifiers lie in one row of ROW from the lowest on,
  * and takes them out of the set. One hypercall.
  */
 static void send_row(uint32_t *mask, uint32_t base, uint32_t vector)
 {
     const uint32_t *apic_id = &vmi__boot.apic_id[base];
-    uint32_t row = 0, lowest = ~0u, words[2] = {0, 0};
+    uint32_t row = 0, lowest = ~0u;
+    uintptr_t words[2] = {0, 0};
     uint32_t i;
 
     for (i = 0; i < 32; i++) {
@@ -74,8 +79,8 @@ static void send_row(uint32_t *mask, uint32_t base, uint32_t vector)
     for (i = 0; i < 32; i++) {
         uint32_t bit = *mask & 1u << i ? apic_id[i] - lowest : ~0u;
 
-        if (bit < 64) {
-            words[bit / 32] |= 1u << bit % 32;
+        if (bit < ROW) {
+            words[bit / ROW_WORD] |= (uintptr_t)1 << bit % ROW_WORD;
             row |= 1u << i;
         }
     }
@@ -115,7 +120,7 @@ VMI__ROUTINE int32_t vmi__kvm_kick(uint32_t cpu)
 static bool find_preempted(uint32_t *found)
 {
     uint32_t count = vmi__boot.cpu_count;
-    uint32_t self = vmi__kvm_cpu_number(), i;
+    uint32_t self = vmi__native_cpu(), i;
 
     for (i = 1; i < count; i++) {
         uint32_t number = self + i < count ? self + i : self + i - count;

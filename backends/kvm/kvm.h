@@ -67,12 +67,6 @@ extern struct vmi__kvm_cpu vmi__kvm_cpus[VMI_BOOT_INFO_MAX_CPUS];
  */
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void);
 
-/* Number of this CPU, found in the same way. */
-static inline uint32_t vmi__kvm_cpu_number(void)
-{
-    return (uint32_t)(vmi__kvm_this_cpu() - vmi__kvm_cpus);
-}
-
 /* Gives KVM the addresses of the first CPU's structures. */
 void vmi__kvm_cpu_init(void);
 
@@ -100,36 +94,16 @@ uint64_t vmi__kvm_tsc_cycles(uint64_t nanoseconds);
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 
-/*
- * Puts value at *at if expected is there; returns what was there. Not the compiler's builtin: the
- * i386 ABI aligns 64 bits to 4 bytes, for which it would call a library.
- */
-static inline uint64_t vmi__kvm_exchange64(volatile uint64_t *at, uint64_t expected, uint64_t value)
-{
-    __asm__ volatile("lock cmpxchg8b %0"
-                     : "+m"(*at), "+A"(expected)
-                     : "b"((uint32_t)value), "c"((uint32_t)(value >> 32))
-                     : "cc", "memory");
-    return expected;
-}
-
-/* Atomic read of 64 bits. */
-static inline uint64_t vmi__kvm_read64(volatile uint64_t *from)
-{
-    return vmi__kvm_exchange64(from, 0, 0);
-}
-
 /* Raises *highest to value; returns whichever was greater. */
 static inline uint64_t vmi__kvm_highest(volatile uint64_t *highest, uint64_t value)
 {
-    uint64_t seen = vmi__kvm_read64(highest);
+    uint64_t seen = 0;
 
+    /* Reads it whole: a 0 that is there stays. */
+    vmi__exchange_if(highest, &seen, 0);
     while (seen < value) {
-        uint64_t now = vmi__kvm_exchange64(highest, seen, value);
-
-        if (now == seen)
+        if (vmi__exchange_if(highest, &seen, value))
             return value;
-        seen = now;
     }
     return seen;
 }

@@ -21,7 +21,7 @@ static struct {
 } shared;
 
 /* Where the page stands in the table, or the table's end. The lock is held. */
-static uint32_t find(uint32_t pfn)
+static uint32_t find(uintptr_t pfn)
 {
     uint32_t i;
 
@@ -30,7 +30,7 @@ static uint32_t find(uint32_t pfn)
     return i;
 }
 
-static int32_t set_owner(uint32_t pfn, uint32_t attributes)
+static int32_t set_owner(uintptr_t pfn, uint32_t attributes)
 {
     int32_t result;
 
@@ -42,7 +42,7 @@ static int32_t set_owner(uint32_t pfn, uint32_t attributes)
     return result == 0 ? VMI_OK : VMI_EIO;
 }
 
-VMI__ROUTINE int32_t vmi__kvm_share_page(uint32_t pfn, uint32_t peer, uint32_t flags)
+VMI__ROUTINE int32_t vmi__kvm_share_page(uintptr_t pfn, uint32_t peer, uint32_t flags)
 {
     const uint32_t access = VMI_SHARE_READ | VMI_SHARE_WRITE;
     int32_t result = VMI_OK;
@@ -51,10 +51,13 @@ VMI__ROUTINE int32_t vmi__kvm_share_page(uint32_t pfn, uint32_t peer, uint32_t f
     if (!vmi__kvm_present)
         return VMI_ENOSYS;
     /* There is no other guest to lend to; and the host may always write what it may read. */
-    if (peer != 0 || !flags || flags & ~access || pfn >= 1u << (32 - PAGE_SHIFT) ||
+    if (peer != 0 || !flags || flags & ~access || pfn > UINTPTR_MAX >> PAGE_SHIFT ||
         !(vmi__memory_is((uint64_t)pfn << PAGE_SHIFT, 1u << PAGE_SHIFT, VMI_MEMORY_USABLE) ||
           vmi__memory_is((uint64_t)pfn << PAGE_SHIFT, 1u << PAGE_SHIFT, VMI_MEMORY_IMAGE)))
         return VMI_EINVAL;
+    /* A reference is the page's number, and not negative. */
+    if (pfn > INT32_MAX)
+        return VMI_ENOMEM;
     interrupts = vmi__lock(&shared.lock);
     place = find(pfn);
     if (place == SHARED_MAX)
@@ -62,7 +65,7 @@ VMI__ROUTINE int32_t vmi__kvm_share_page(uint32_t pfn, uint32_t peer, uint32_t f
     else if (place == shared.count)
         result = set_owner(pfn, KVM__MAP_SHARED);
     if (result == VMI_OK && place == shared.count)
-        shared.pages[shared.count++] = pfn;
+        shared.pages[shared.count++] = (uint32_t)pfn;
     vmi__unlock(&shared.lock, interrupts);
     return result == VMI_OK ? (int32_t)pfn : result;
 }

@@ -12,14 +12,14 @@
 #include "kvm.h"
 #include <kvm/routines.h>
 
-#define CR4_PGE 0x80u
+#define CR4_PGE ((uintptr_t)0x80)
 
 /* More pages than this are not worth dropping one by one. */
 #define PAGES_MAX 32
 
 static void flush_all(bool global)
 {
-    uint32_t cr4, cr3;
+    uintptr_t cr4, cr3;
 
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     if (global && (cr4 & CR4_PGE)) {
@@ -33,7 +33,7 @@ static void flush_all(bool global)
     }
 }
 
-static void flush_here(uint32_t address, uint32_t pages)
+static void flush_here(uintptr_t address, uint32_t pages)
 {
     if (pages == 0 || pages > PAGES_MAX) {
         flush_all(pages != 0);
@@ -54,7 +54,7 @@ static bool flush_later(struct vmi__kvm_cpu *cpu)
            __sync_bool_compare_and_swap(state, seen, (uint8_t)(seen | KVM__FLUSH_TLB));
 }
 
-VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address,
+VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uintptr_t address,
                                                uint32_t pages)
 {
     uint32_t count = vmi__boot.cpu_count, interrupts, self, i;
@@ -63,7 +63,7 @@ VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uin
     if (set >> count)
         return VMI_EINVAL;
     interrupts = vmi__irq_save();
-    self = vmi__kvm_cpu_number();
+    self = vmi__native_cpu();
     if (set & 1ull << self) {
         flush_here(address, pages);
         set &= ~(1ull << self);

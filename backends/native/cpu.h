@@ -51,23 +51,36 @@ static inline uint32_t vmi__inl(uint16_t port)
 
 static inline uint64_t vmi__rdtsc(void)
 {
-    uint64_t value;
+    uint32_t low, high;
 
-    __asm__ volatile("rdtsc" : "=A"(value) : : "memory");
-    return value;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+/*
+ * The TSC, not before what stands before it in the program (Intel SDM vol. 2B, RDTSC). For
+ * processors with SSE2.
+ */
+static inline uint64_t vmi__rdtsc_ordered(void)
+{
+    __asm__ volatile("lfence" : : : "memory");
+    return vmi__rdtsc();
 }
 
 static inline uint64_t vmi__rdmsr(uint32_t index)
 {
-    uint64_t value;
+    uint32_t low, high;
 
-    __asm__ volatile("rdmsr" : "=A"(value) : "c"(index) : "memory");
-    return value;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index) : "memory");
+    return (uint64_t)high << 32 | low;
 }
 
 static inline void vmi__wrmsr(uint32_t index, uint64_t value)
 {
-    __asm__ volatile("wrmsr" : : "c"(index), "A"(value) : "memory");
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
 }
 
 struct vmi__cpuid {
@@ -99,10 +112,10 @@ static inline void __attribute__((noreturn)) vmi__stop(void)
 /* Masks interrupts; returns the flags for vmi__irq_restore. */
 static inline uint32_t vmi__irq_save(void)
 {
-    uint32_t flags;
+    uintptr_t flags;
 
     __asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
-    return flags;
+    return (uint32_t)flags;
 }
 
 static inline void vmi__irq_restore(uint32_t flags)

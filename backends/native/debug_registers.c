@@ -5,7 +5,7 @@
 #include "native.h"
 #include <native/routines.h>
 
-VMI__ROUTINE void vmi__native_set_dr(uint32_t index, uint32_t value)
+VMI__ROUTINE void vmi__native_set_dr(uint32_t index, uintptr_t value)
 {
     switch (index) {
     case 0:
@@ -29,9 +29,9 @@ VMI__ROUTINE void vmi__native_set_dr(uint32_t index, uint32_t value)
     }
 }
 
-VMI__ROUTINE uint32_t vmi__native_get_dr(uint32_t index)
+VMI__ROUTINE uintptr_t vmi__native_get_dr(uint32_t index)
 {
-    uint32_t value = 0;
+    uintptr_t value = 0;
 
     switch (index) {
     case 0:

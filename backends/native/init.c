@@ -11,6 +11,9 @@ void vmi__native_init(struct vmi_boot_info *boot)
 {
     uint32_t features = vmi__cpuid(1, 0).edx;
 
+#ifdef __x86_64__
+    vmi__native_segments_init();
+#endif
     vmi__native_console_init();
     if (!(features & CPUID_1_EDX_TSC) || !(features & CPUID_1_EDX_MSR))
         vmi__fatal("the processor has no time-stamp counter or no model-specific registers");

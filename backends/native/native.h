@@ -13,8 +13,6 @@
 
 #include "cpu.h"
 
-#define VMI__ROUTINE __attribute__((regparm(3)))
-
 /* ---- init.c ---- */
 
 /*
@@ -173,12 +171,24 @@ uint32_t vmi__native_cpu_by_apic(void);
  */
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
 
-/* ---- cpu_number.c ---------------------------------------------------------------------------- */
+/* ---- arch/ARCH/cpu_number.c ------------------------------------------------------------------ */
 
-/* Number of this CPU. An inheriting library may have a cpu_number.c of its own. */
+/*
+ * Number of this CPU. On x86-64 a word of its per-CPU area, once vmi__native_init has begun; on
+ * i386 by its APIC, and an inheriting library may have a cpu_number.c of its own.
+ */
 uint32_t vmi__native_cpu(void);
 
-/* ---- cpu_by_tss.c ---------------------------------------------------------------------------- */
+/*
+ * For an inheriting library to define: this CPU's number has become known, and what the library
+ * keeps for it can be set up. Interrupts are masked. Called at least once on each further CPU: on
+ * i386 when it loads its task register (cpu_by_tss.c), on x86-64 before its first instruction of
+ * the kernel's, on the stack and tables of its initial state. Not called on the first CPU while it
+ * is alone.
+ */
+void vmi__native_cpu_identified(uint32_t cpu);
+
+/* ---- arch/i386/cpu_by_tss.c ------------------------------------------------------------------ */
 
 /*
  * For inheriting libraries under hypervisors, where reading the APIC leaves the guest, and for
@@ -190,13 +200,6 @@ uint32_t vmi__native_cpu_by_tss(void);
 
 VMI__ROUTINE void vmi__native_set_tr_noted(uint32_t selector);
 VMI__ROUTINE void vmi__native_set_gdt_noted(const struct vmi_dtr *dtr);
-
-/*
- * A CPU has been identified by its APIC; it is the calling one, with interrupts masked. That
- * happens when it loads its task register, so on each CPU at least once, except the first while it
- * is alone.
- */
-void vmi__native_cpu_identified(uint32_t cpu);
 
 /* Forgets a CPU that is reset and will be identified anew. */
 void vmi__native_cpu_forget(uint32_t cpu);
@@ -360,7 +363,12 @@ void vmi__native_smp_init(void);
 /* CPUs that run, the first included. */
 extern uint32_t vmi__native_cpus_started;
 
-/* ---- published.c ---- */
+/* ---- arch/x86_64/segments.c ---- */
+
+/* Gives the first CPU a per-CPU area, so that the library's words can be reached. */
+void vmi__native_segments_init(void);
+
+/* ---- arch/i386/published.c ---- */
 
 /*
  * Serving a client of the published API, which has found the library as an option ROM. The machine

@@ -24,8 +24,7 @@ from ci.rig import (
 )  # fmt: skip
 from ci.util import UserError
 
-QEMU = "qemu-system-i386"
-WIDE_QEMU = "qemu-system-x86_64"
+QEMU = "qemu-system-x86_64"
 
 
 class PcSession(Session):
@@ -36,11 +35,10 @@ class PcSession(Session):
         self.logs = logs
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
-        wide = is_wide(guest.kernel)
         machine = Machine(
-            qemu=WIDE_QEMU if wide else QEMU,
+            qemu=QEMU,
             machine=guest.options.get("machine", self.machine),
-            cpu=guest.options.get("cpu", "qemu64" if wide else "qemu32"),
+            cpu=guest.options.get("cpu", "qemu64" if is_wide(guest.kernel) else "qemu32"),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=f"{DEBUG_EXIT} {guest.append}".rstrip(),

@@ -27,11 +27,6 @@
 #define CPUID_EXTENDED_SYSCALL (1u << 11)
 #define CPUID_EXTENDED_NX      (1u << 20)
 
-#define EFLAGS_NT 0x00004000u
-#define EFLAGS_VM 0x00020000u
-
-#define PDE_LOW_MEMORY 0x83 /* 2 MiB from 0, present, writable */
-
 uint32_t vmi__native_cpus_started = 1;
 
 /* What the starting CPU reads (trampoline.S). */
@@ -41,30 +36,9 @@ uint32_t vmi__native_ap_sets_efer;
 volatile char *vmi__native_ap_apic;
 volatile uint32_t vmi__native_ap_up;
 
-/* Tables for the way up: the boot tables, and the bottom 2 MiB at their own addresses. */
-static uint64_t pdpt[4] __attribute__((aligned(32)));
-static uint64_t low_pd[512] __attribute__((aligned(4096)));
-
 static uint32_t trampoline; /* physical address, 0 if there is none */
 static bool started[VMI_BOOT_INFO_MAX_CPUS];
 static volatile uint32_t busy;
-
-/*
- * Before each start, for a walk through the tables may have marked the root's entries as accessed
- * (QEMU 7.2 does), and that bit is reserved there when a hypervisor that looks loads them for the
- * next CPU.
- */
-static void prepare_tables(void)
-{
-    low_pd[0] = PDE_LOW_MEMORY;
-    pdpt[0] = vmi__physical(low_pd) | 1;
-    pdpt[3] = vmi__physical(vmi__pc_tables.pd) | 1;
-}
-
-VMI__ROUTINE uint32_t vmi__native_current_cpu(void)
-{
-    return vmi__native_cpu();
-}
 
 void vmi__native_smp_init(void)
 {
@@ -76,17 +50,7 @@ void vmi__native_smp_init(void)
         return;
     }
     vmi__native_ap_apic = vmi__native_apic;
-    vmi__native_smp_place(vmi__linear(trampoline), vmi__physical(pdpt), CR4_PAE);
-}
-
-void vmi__native_smp_place(void *page, uint32_t cr3, uint32_t cr4)
-{
-    char *to = page;
-
-    memcpy(to, vmi__native_trampoline,
-           (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
-    *(uint32_t *)(void *)(to + (vmi__native_trampoline_cr3 - vmi__native_trampoline)) = cr3;
-    *(uint32_t *)(void *)(to + (vmi__native_trampoline_cr4 - vmi__native_trampoline)) = cr4;
+    vmi__native_smp_arch_place(trampoline);
 }
 
 bool vmi__native_smp_acceptable(const struct vmi_ap_state *state)
@@ -99,8 +63,8 @@ bool vmi__native_smp_acceptable(const struct vmi_ap_state *state)
         efer_bits |= features & CPUID_EXTENDED_SYSCALL ? EFER_SCE : 0;
         efer_bits |= features & CPUID_EXTENDED_NX ? EFER_NXE : 0;
     }
-    return (state->cr0 & (CR0_PG | CR0_PE)) == (CR0_PG | CR0_PE) && !(state->cr3 & 0x1f) &&
-           !(state->efer & ~(uint64_t)efer_bits) && !(state->eflags & (EFLAGS_NT | EFLAGS_VM)) &&
+    return (state->cr0 & (CR0_PG | CR0_PE)) == (CR0_PG | CR0_PE) &&
+           !(state->efer & ~(uint64_t)efer_bits) && vmi__native_smp_arch_acceptable(state) &&
            state->cs > 3 && !(state->cs & 3) && state->ss > 3 && !(state->ss & 3);
 }
 
@@ -152,7 +116,7 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
         vmi__pause();
     result = VMI_EBUSY;
     if (cpu != 0 && !started[cpu]) {
-        prepare_tables();
+        vmi__native_smp_arch_prepare(state, cpu);
         vmi__native_smp_leave(state);
         /* Before it runs: from then on the clock must hold for more than one. */
         __sync_fetch_and_add(&vmi__native_cpus_started, 1);

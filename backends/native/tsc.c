@@ -96,10 +96,7 @@ static uint64_t not_before_latest(uint64_t now)
     bool done;
 
     do {
-        __asm__ volatile("lock cmpxchg8b %1; sete %2"
-                         : "+A"(seen), "+m"(latest), "=qm"(done)
-                         : "b"((uint32_t)now), "c"((uint32_t)(now >> 32))
-                         : "cc", "memory");
+        done = vmi__exchange_if(&latest, &seen, now);
     } while (!done && seen < now);
     return done ? now : seen;
 }

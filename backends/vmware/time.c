@@ -37,10 +37,12 @@ VMI__ROUTINE uint64_t vmi__vmware_get_wallclock_time(void)
 /* Each CPU asks once; a later one only if the first was answered. */
 static bool ask_steal_clock(uint32_t number)
 {
+    uint64_t address = vmi__physical(&cpus[number].time);
+
     cpus[number].asked = true;
-    cpus[number].counted =
-        vmi__vmware_hypercall_steal_clock(0, 0, vmi__physical(&cpus[number].time)) ==
-        VMWARE__STEAL_CLOCK_ENABLED;
+    cpus[number].counted = (uint32_t)vmi__vmware_hypercall_steal_clock(0, (uint32_t)(address >> 32),
+                                                                       (uint32_t)address) ==
+                           VMWARE__STEAL_CLOCK_ENABLED;
     return cpus[number].counted;
 }
 
@@ -76,7 +78,7 @@ VMI__ROUTINE uint64_t vmi__vmware_steal_time(void)
     if (!vmi__vmware_counts_stolen_time)
         return 0;
     interrupts = vmi__irq_save();
-    cpu = vmi__native_cpu_by_tss();
+    cpu = vmi__native_cpu();
     if (cpus[cpu].counted)
         /* Read whole, as it is written: a comparison with 0 that replaces it by 0. */
         cycles = __sync_val_compare_and_swap(&cpus[cpu].time.cycles, 0, 0);

@@ -31,7 +31,7 @@ struct vmware__steal_time {
     uint64_t reserved[7];
 } __attribute__((aligned(64)));
 
-/* ---- backdoor.S ------------------------------------------------------------------------------ */
+/* ---- arch/ARCH/backdoor.S -------------------------------------------------------------------- */
 
 /* How the backdoor is entered; the generated hypercalls test it (backend.yaml). */
 enum { VMWARE__BY_PORT, VMWARE__BY_VMCALL, VMWARE__BY_VMMCALL };

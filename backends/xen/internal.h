@@ -46,9 +46,6 @@
 #include "routines.h"
 #include "runtime.h"
 
-/* Routines that stubs and assembly call have this convention, all others the compiler's own. */
-#define VMI__ROUTINE __attribute__((regparm(3)))
-
 #define VMI__XEN_NO_FRAME 0xffffffffu
 
 #define VMI__PAGE_SIZE  4096u

@@ -25,9 +25,10 @@ RESERVED_NAMES = frozenset(
         # Libraries, packages and programs that are called as a backend's are.
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
-        *("add", "alarm", "assert", "backend", "bind", "boot", "bound", "builtin", "image", "is"),
-        *("loader", "memory", "multiboot", "parse", "pc", "provider", "published", "pvh", "rom"),
-        *("scale", "site", "sites", "slots", "start", "tables", "text", "window"),
+        *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
+        *("image", "is", "loader", "memory", "multiboot", "multiboot2", "parse", "pc", "physical"),
+        *("provider", "published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "tables"),
+        *("text", "window"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""
@@ -243,7 +244,7 @@ class BackendRules:
 
     def _abi(self, part: Map) -> HypercallAbi | None:
         arch = self._spec.architecture
-        usable = [r for r in arch.registers if r not in ("esp", "rsp", "flags")]
+        usable = [r for r in arch.registers if r not in (arch.stack_pointer, "flags")]
         good = True
         seen: dict[str, Place] = {}
 
@@ -393,6 +394,19 @@ class BackendRules:
     ) -> Way | None:
         entry = entries[call.name]
         place = entries.place_of(call.name)
+        if isinstance(entry, Map) and "each" in entry:
+            if set(entry) != {"each"}:
+                self._problems.add(
+                    place,
+                    f"call '{call.name}' has `each` and more",
+                    "expected `each` alone",
+                    "move the others into it, or remove them",
+                )
+                return None
+            chosen = self._chosen(entry["each"], call)
+            if chosen is None:
+                return None
+            entry = chosen
         if entry == "inherited" or (isinstance(entry, Map) and "inherited" in entry):
             if isinstance(entry, Map) and set(entry) - {"inherited", "note"}:
                 self._problems.add(
@@ -436,7 +450,12 @@ class BackendRules:
         if "routine" in entry and not self._routine(entry, call):
             return None
         if given == ["instruction"]:
-            if call.convention == "jump" and not entry["instruction"]:
+            lines = entry["instruction"]
+            if isinstance(lines, Map):
+                lines = self._chosen(lines, call)
+                if lines is None:
+                    return None
+            if call.convention == "jump" and not lines:
                 self._problems.add(
                     entry.place_of("instruction"),
                     f"call '{call.name}' is a jump and has no instruction",
@@ -444,12 +463,33 @@ class BackendRules:
                     "add them",
                 )
                 return None
-            return Way(Kind.INSTRUCTION, tuple(entry["instruction"]), note=note, origin=source.name)
+            return Way(Kind.INSTRUCTION, tuple(lines), note=note, origin=source.name)
         if given == ["routine"]:
             return Way(Kind.ROUTINE, routine=entry["routine"], note=note, origin=source.name)
         if given == ["unsupported"]:
             return Way(Kind.UNSUPPORTED, reason=entry["unsupported"], note=note, origin=source.name)
         return self._hypercall_way(source, entry, call, tables, note)
+
+    def _chosen(self, part: Map, call: Call) -> Any:
+        """What is said for this architecture, where it is said for each."""
+        for name in part:
+            if name not in self._architectures and "architectures" not in self._spec_lost:
+                self._problems.add(
+                    part.key_place(name),
+                    f"unknown architecture '{name}'",
+                    f"expected {names(sorted(self._architectures))}",
+                    "correct it",
+                )
+        arch = self._spec.architecture.name
+        if arch not in part:
+            self._problems.add(
+                part.place,
+                f"call '{call.name}' is not said for {arch}",
+                "expected an entry for each architecture of the backend",
+                f"add `{arch}: …`",
+            )
+            return None
+        return part[arch]
 
     def _inherited(
         self, source: BackendSource, place: Place, call: Call, parent: Backend | None, note: str | None

@@ -19,9 +19,9 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import diff_backends, files, schema
+from . import diff_backends, earlier, files, schema
 from . import document as yaml
-from .document import Map, Seq
+from .document import Map
 from .model import Argument, Call, Spec
 from .problems import Place, Problems, Stop, reason
 from .rules import SpecRules, names, version
@@ -81,9 +81,12 @@ RULES: dict[str, tuple[Level, str]] = {
     "field-moved-published": (_B, "A field of the published interface lies elsewhere."),
     "field-type": (_B, "A field has another type in C."),
     "field-meaning": (_B, "A field has the same type in C and stands for something else."),
+    "field-word": (_C, "A field has the same type in C here, and a register's width where that is another."),
     "field-array-grown": (_S, "An array has more elements."),
     "call-added": (_C, "A new call."),
     "call-removed": (_B, "A call is gone."),
+    "call-architecture-added": (_C, "A call is there on one more architecture."),
+    "call-architecture-removed": (_B, "A call is gone on an architecture."),
     "call-renamed": (_B, "A call has another published name, which backends name it by."),
     "call-symbol": (_B, "A call has another symbol."),
     "call-ordinal": (_S, "An extension has another ordinal."),
@@ -102,6 +105,10 @@ RULES: dict[str, tuple[Level, str]] = {
     "argument-type": (_B, "An argument has another type in C."),
     "argument-const": (_C, "A call no longer writes what an argument points to."),
     "argument-meaning": (_B, "An argument has the same type in C and stands for something else."),
+    "argument-word": (
+        _C,
+        "An argument has the same type in C here, and a register's width where that is another.",
+    ),
     "argument-registers": (_B, "An argument is passed elsewhere."),
     "argument-unit": (_B, "An argument has another unit."),
     "result-added": (_S, "A call that returned nothing returns something."),
@@ -110,6 +117,10 @@ RULES: dict[str, tuple[Level, str]] = {
     "result-renamed": (_C, "One of several results has another name."),
     "result-type": (_B, "A result has another type in C."),
     "result-meaning": (_B, "A result has the same type in C and stands for something else."),
+    "result-word": (
+        _C,
+        "A result has the same type in C here, and a register's width where that is another.",
+    ),
     "result-registers": (_B, "A result is returned elsewhere."),
     "result-unit": (_B, "A result has another unit."),
     "register-destroyed": (_B, "A call destroys a register that assembly relied on."),
@@ -118,9 +129,18 @@ RULES: dict[str, tuple[Level, str]] = {
     "memory-added": (_S, "A call may touch memory that the compiler knows of."),
     "memory-removed": (_B, "A call is no barrier for the compiler any more."),
     "site-length": (_C, "A call's sites have another length; objects compiled before keep theirs."),
+    "term-added": (_C, "A new term; the calls that require it are told."),
+    "term-removed": (_C, "A term is gone; the calls that required it are told."),
     "requirement-added": (_B, "The caller must see to more."),
     "requirement-removed": (_C, "The caller must see to less."),
     "requirement-reworded": (_C, "What the caller must see to is worded otherwise."),
+    "promises-added": (_C, "What calls promise of suspend, stack and interrupts is said for the first time."),
+    "suspend-lost": (_B, "What a call did is lost at a suspend: the kernel makes the call again."),
+    "suspend-changed": (_C, "A call's effect is not lost at a suspend, or there is none."),
+    "stack-grown": (_S, "A call may take more stack; VMI_STACK_CALL covers it once compiled again."),
+    "stack-shrunk": (_C, "A call takes less stack."),
+    "interruptible-added": (_B, "Interrupts may come in while a call is made, where none did."),
+    "interruptible-removed": (_C, "No interrupts come in while a call is made."),
     "error-first": (_B, "A call that could not fail can."),
     "error-added": (_C, "A call that could fail can in another way."),
     "error-removed": (_C, "A call fails in one way less."),
@@ -153,6 +173,8 @@ class Change:
     subject: str
     text: str
     place: Place
+    architectures: tuple[str, ...] = ()
+    """Those that it is about; none where it is about all."""
 
     @property
     def level(self) -> Level:
@@ -160,7 +182,8 @@ class Change:
         return RULES[self.rule][0]
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.level} {self.rule}: {self.subject}: {self.text}"
+        where = f" ({names(self.architectures)})" if self.architectures else ""
+        return f"{self.place}: {self.level} {self.rule}: {self.subject}: {self.text}{where}"
 
 
 @dataclass(frozen=True)
@@ -172,6 +195,8 @@ class Version:
     specs: dict[str, Spec]
     backends: diff_backends.Backends | None = None
     """None where nothing is said of them."""
+    earlier: bool = False
+    """Whether it was written before there were terms and promises (`earlier.py`)."""
 
     @property
     def api(self) -> tuple[int, int]:
@@ -214,6 +239,7 @@ def checked(
     the specification."""
     problems = Problems()
     document = yaml.parse(name, data, problems)
+    before = document is not None and earlier.brought_over(document)
     if document is not None and not schema.check(document, schema.load_schema(schema_path), problems):
         specs: dict[str, tuple[Spec, set[str]]] = {}
         for arch, part in document["architectures"].items():
@@ -227,7 +253,8 @@ def checked(
             known, loaded = set(document["architectures"]), schema.load_schema(backend_schema)
             beside = diff_backends.read(backends, specs, known, loaded, problems)
         if not problems:
-            return Version(name, document, {arch: spec for arch, (spec, _) in specs.items()}, beside)
+            resolved = {arch: spec for arch, (spec, _) in specs.items()}
+            return Version(name, document, resolved, beside, before)
     raise Stop(str(problems), 2)
 
 
@@ -290,7 +317,7 @@ def compare(old: Version, new: Version) -> list[Change]:
 class _Comparison:
     def __init__(self, old: Version, new: Version) -> None:
         self._old, self._new = old, new
-        self._found: list[Change] = []
+        self._found: dict[tuple[str, str, str, Place], list[str]] = {}
         # What is supported on one side only is told as a whole.
         self._archs = [arch for arch in old.specs if arch in new.specs]
 
@@ -301,15 +328,19 @@ class _Comparison:
         self._constants()
         self._structures()
         self._instructions()
+        self._terms()
         pairs = self._calls()
         if self._old.backends is not None and self._new.backends is not None:
             for change in diff_backends.compare(self._old.backends, self._new.backends, pairs):
                 self._add(*change)
-        return list(dict.fromkeys(self._found))
+        return [Change(*what, tuple(archs)) for what, archs in self._found.items()]
 
-    def _add(self, rule: str, subject: str, text: str, place: Place) -> None:
+    def _add(self, rule: str, subject: str, text: str, place: Place, arch: str | None = None) -> None:
+        """Notes a change, of one architecture or of all."""
         assert rule in RULES
-        self._found.append(Change(rule, subject, text, place))
+        archs = self._found.setdefault((rule, subject, text, place), [])
+        if arch is not None and arch not in archs:
+            archs.append(arch)
 
     # Helpers
 
@@ -330,7 +361,8 @@ class _Comparison:
             self._add("since-raised" if later else "since-lowered", subject, text, new.place_of("since"))
 
     def _new_thing(self, rule: str, subject: str, part: Map) -> None:
-        self._add(rule, subject, "is new", part.place)
+        for arch in part.get("architectures", (None,)):
+            self._add(rule, subject, "is new", part.place, arch)
         if version(part["since"]) <= self._old.api:
             was = ".".join(map(str, self._old.api))
             text = f"since {part['since']}, but version {was} was there without it; raise api.minor"
@@ -407,7 +439,7 @@ class _Comparison:
                 self._add("type-added", name, "is new", after.place)
                 continue
             before = old[name]
-            for key in ("c", "bits", "pointer"):
+            for key in ("c", "bits", "pointer", "word"):
                 if before.get(key) != after.get(key):
                     text = f"'{key}': {before.get(key)} is now {after.get(key)}"
                     self._add("type-changed", name, text, after.place_of(key))
@@ -465,13 +497,13 @@ class _Comparison:
         old, new = (_named(side.specs[arch].structures, name) for side in (self._old, self._new))
         published = "-published" if self._published(before) else ""
         if old.size != new.size:
-            text = f"{old.size} bytes are now {new.size} ({arch})"
-            self._add(f"structure-size{published}", name, text, after["size"].place_of(arch))
+            text = f"{old.size} bytes are now {new.size}"
+            self._add(f"structure-size{published}", name, text, after["size"].place_of(arch), arch)
         if old.packed != new.packed:
             text = "is now packed" if new.packed else "is no longer packed"
             self._add("structure-packed", name, text, after.place_of("packed"))
-        old_parts = {part["name"]: part for part in before["fields"]}
-        parts = {part["name"]: part for part in after["fields"]}
+        old_parts = {part["name"]: part for part in _there(before, "fields", arch)}
+        parts = {part["name"]: part for part in _there(after, "fields", arch)}
         old_fields = {field.name: field for field in old.fields}
         fields = {field.name: field for field in new.fields}
         for field in old.fields:
@@ -482,29 +514,37 @@ class _Comparison:
             if field.name.startswith("reserved") and heirs:
                 text = f"is now {names(f.name for f in heirs)}"
                 place = parts[heirs[0].name].place
-                self._add("field-reserved-used", f"{name}.{field.name}", text, place)
+                self._add("field-reserved-used", f"{name}.{field.name}", text, place, arch)
             else:
-                self._add("field-removed", f"{name}.{field.name}", "is gone", old_parts[field.name].place)
+                self._add(
+                    "field-removed", f"{name}.{field.name}", "is gone", old_parts[field.name].place, arch
+                )
         for field in new.fields:
             subject, part = f"{name}.{field.name}", parts[field.name]
             if field.name not in old_fields:
-                self._add("field-added", subject, "is new", part.place)
+                self._add("field-added", subject, "is new", part.place, arch)
                 continue
             was = old_fields[field.name]
             if was.offset != field.offset:
-                text = f"offset {was.offset} is now {field.offset} ({arch})"
-                self._add(f"field-moved{published}", subject, text, part.place)
+                text = f"offset {was.offset} is now {field.offset}"
+                self._add(f"field-moved{published}", subject, text, part.place, arch)
             if was.type.c != field.type.c:
                 text = f"{was.type.c} is now {field.type.c}"
-                self._add("field-type", subject, text, part.place_of("type"))
+                self._add("field-type", subject, text, part.place_of("type"), arch)
             elif was.type.name != field.type.name:
                 text = f"type {was.type.name} is now {field.type.name}"
-                self._add("field-meaning", subject, text, part.place_of("type"))
+                self._add(
+                    _meaning("field", was.type.name, field.type.name),
+                    subject,
+                    text,
+                    part.place_of("type"),
+                    arch,
+                )
             if was.count != field.count:
                 grown = was.count is not None and field.count is not None and field.count > was.count
                 text = f"{was.count or 'no'} elements are now {field.count or 'none'}"
                 rule = "field-array-grown" if grown else "field-type"
-                self._add(rule, subject, text, part.place_of("count"))
+                self._add(rule, subject, text, part.place_of("count"), arch)
             self._words(subject, old_parts[field.name], part, ("summary",))
 
     def _instructions(self) -> None:
@@ -520,10 +560,29 @@ class _Comparison:
                 if old[name].get(key) != after.get(key):
                     self._add("instruction-changed", name, f"'{key}' changed", after.place_of(key))
 
+    def _terms(self) -> None:
+        if self._old.earlier != self._new.earlier:
+            return  # what calls require is compared by its words
+        old, new = self._sections("terms")
+        for name, before in old.items():
+            if name not in new:
+                self._add("term-removed", name, "is gone", before.place)
+        for name, after in new.items():
+            if name not in old:
+                self._add("term-added", name, "is new", after.place)
+                continue
+            if old[name]["summary"] != after["summary"]:
+                text = _short(after["summary"])
+                self._add("requirement-reworded", f"term {name}", text, after.place_of("summary"))
+            self._words(f"term {name}", old[name], after, ("source",))
+
     # Calls
 
     def _calls(self) -> dict[str, str]:
         """Returns the names of those that both sides have, the old one and the new one."""
+        if self._old.earlier and not self._new.earlier:
+            text = "calls say `suspend`, `stack` and `interruptible`"
+            self._add("promises-added", "calls", text, self._new.document.key_place("calls"))
         old, new = self._sections("calls")
         by_symbol = {part["symbol"]: part for part in new.values()}
         pairs: list[tuple[Map, Map]] = []
@@ -536,7 +595,8 @@ class _Comparison:
                 gone.append(before)
         known = {after["name"] for _, after in pairs}
         for part in gone:
-            self._add("call-removed", part["name"], "is gone", part.place)
+            for arch in part.get("architectures", (None,)):
+                self._add("call-removed", part["name"], "is gone", part.place, arch)
         free = {part["ordinal"]: part["name"] for part in gone}
         for name, after in new.items():
             if name not in known:
@@ -577,33 +637,68 @@ class _Comparison:
                 self._add("call-returns", name, "returns now", before.place_of("noreturn"))
         self._requirements(name, before, after)
         self._errors(name, before, after)
+        self._promises(name, before, after)
         for arch in self._archs:
+            had, has = (arch in part.get("architectures", (arch,)) for part in (before, after))
+            if had != has:
+                rule, text = ("removed", "is gone") if had else ("added", "is new")
+                place = (after if "architectures" in after else before).place_of("architectures")
+                self._add(f"call-architecture-{rule}", name, f"{text} there", place, arch)
+            if not (had and has):
+                continue
             old, new = (
                 _named(side.specs[arch].calls, part["name"])
                 for side, part in ((self._old, before), (self._new, after))
             )
             if old.site != new.site:
                 text = f"{old.site} bytes are now {new.site}"
-                self._add("site-length", name, text, after.place_of("site"))
+                self._add("site-length", name, text, after.place_of("site"), arch)
             self._arguments(name, arch, old, new, before, after)
             self._results(name, arch, old, new, before, after)
             self._registers(name, arch, old, new, after)
 
     def _requirements(self, name: str, before: Map, after: Map) -> None:
-        old, new = list(before.get("requires", ())), after.get("requires", Seq(after.place))
-        left = [text for text in old if text not in new]
-        for i, text in enumerate(new):
-            if text in old:
+        """Terms, by their names; a name that is new may stand for the words of one that is gone."""
+        old, new = (
+            {
+                term: next(part["summary"] for part in side.document.get("terms", ()) if part["name"] == term)
+                for term in part.get("requires", ())
+            }
+            for side, part in ((self._old, before), (self._new, after))
+        )
+        left = {term: words for term, words in old.items() if term not in new}
+        for i, (term, words) in enumerate(new.items()):
+            if term in old:
                 continue
-            near = max(left, key=lambda other: _likeness(other, text), default=None)
-            if near is not None and _likeness(near, text) >= _SIMILAR:
-                left.remove(near)
-                self._add("requirement-reworded", name, _short(text), new.place_of(i))
-            else:
-                self._add("requirement-added", name, _short(text), new.place_of(i))
-        for text in left:
-            place = before["requires"].place_of(old.index(text))
-            self._add("requirement-removed", name, _short(text), place)
+            place = after["requires"].place_of(i)
+            near = max(left, key=lambda other: _likeness(left[other], words), default=None)
+            if near is None or _likeness(left[near], words) < _SIMILAR:
+                self._add("requirement-added", name, f"{term}: {_short(words)}", place)
+                continue
+            same = left.pop(near) == words
+            if not (same and self._old.earlier):  # which had words in place of names
+                self._add("requirement-reworded", name, f"{term}: {_short(words)}", place)
+        for term, words in left.items():
+            place = before["requires"].place_of(list(old).index(term))
+            said = words if self._old.earlier else f"{term}: {words}"
+            self._add("requirement-removed", name, _short(said), place)
+
+    def _promises(self, name: str, before: Map, after: Map) -> None:
+        """What a call says of suspend, stack and interrupts."""
+        if self._old.earlier or self._new.earlier:
+            return
+        if before["suspend"] != after["suspend"]:
+            rule = "suspend-lost" if after["suspend"] == "lost" else "suspend-changed"
+            text = f"suspend {before['suspend']} is now {after['suspend']}"
+            self._add(rule, name, text, after.place_of("suspend"))
+        if before["stack"] != after["stack"]:
+            rule = "stack-grown" if after["stack"] > before["stack"] else "stack-shrunk"
+            text = f"{before['stack']} bytes are now {after['stack']}"
+            self._add(rule, name, text, after.place_of("stack"))
+        if before["interruptible"] != after["interruptible"]:
+            rule = "interruptible-added" if after["interruptible"] else "interruptible-removed"
+            text = "interrupts may come in now" if after["interruptible"] else "no interrupts come in now"
+            self._add(rule, name, text, after.place_of("interruptible"))
 
     def _errors(self, name: str, before: Map, after: Map) -> None:
         old = {part["value"]: part for part in before.get("errors", ())}
@@ -620,11 +715,10 @@ class _Comparison:
 
     def _arguments(self, name: str, arch: str, old: Call, new: Call, before: Map, after: Map) -> None:
         was, now = [a.name for a in old.arguments], [a.name for a in new.arguments]
-        parts = after.get("arguments", Seq(after.place))
-        old_parts = before.get("arguments", Seq(before.place))
+        parts, old_parts = _there(after, "arguments", arch), _there(before, "arguments", arch)
         if was != now and sorted(was) == sorted(now):
             text = f"{names(was)} is now {names(now)}"
-            self._add("argument-order", name, text, after.place_of("arguments"))
+            self._add("argument-order", name, text, after.place_of("arguments"), arch)
             return
         pairs: list[tuple[int, int]]
         if len(was) == len(now):
@@ -634,15 +728,15 @@ class _Comparison:
             pairs = [(was.index(argument), i) for i, argument in enumerate(now) if argument in was]
             for i, argument in enumerate(was):
                 if argument not in now:
-                    self._add("argument-removed", f"{name}.{argument}", "is gone", old_parts[i].place)
+                    self._add("argument-removed", f"{name}.{argument}", "is gone", old_parts[i].place, arch)
             for i, argument in enumerate(now):
                 if argument not in was:
-                    self._add("argument-added", f"{name}.{argument}", "is new", parts[i].place)
+                    self._add("argument-added", f"{name}.{argument}", "is new", parts[i].place, arch)
         for i, j in pairs:
             subject = f"{name}.{now[j]}"
             if was[i] != now[j]:
                 text = f"name {was[i]} is now {now[j]}"
-                self._add("argument-renamed", subject, text, parts[j].place_of("name"))
+                self._add("argument-renamed", subject, text, parts[j].place_of("name"), arch)
             self._value("argument", subject, arch, old.arguments[i], new.arguments[j], old_parts[i], parts[j])
 
     def _value(
@@ -653,12 +747,16 @@ class _Comparison:
         if old.type.c != new.type.c:
             const = what == "argument" and new.type.c == f"const {old.type.c}"
             rule = "argument-const" if const else f"{what}-type"
-            self._add(rule, subject, f"{old.type.c} is now {new.type.c}", place)
+            self._add(rule, subject, f"{old.type.c} is now {new.type.c}", place, arch)
         elif old.type.name != new.type.name:
-            self._add(f"{what}-meaning", subject, f"type {old.type.name} is now {new.type.name}", place)
+            text = f"type {old.type.name} is now {new.type.name}"
+            self._add(_meaning(what, old.type.name, new.type.name), subject, text, place, arch)
         if old.registers != new.registers:
-            text = f"{names(old.registers)} is now {names(new.registers)} ({arch})"
-            self._add(f"{what}-registers", subject, text, after["registers"].place_of(arch))
+            text = f"{names(old.registers)} is now {names(new.registers)}"
+            listed = after.get("registers", {})
+            # Where they follow from the convention the argument as a whole is their place.
+            at = listed.place_of(arch) if arch in listed else after.place
+            self._add(f"{what}-registers", subject, text, at, arch)
         if old.unit is not None and new.unit is not None and old.unit != new.unit:
             text = f"unit {old.unit} is now {new.unit}"
             self._add(f"{what}-unit", subject, text, after.place_of("unit"))
@@ -669,15 +767,15 @@ class _Comparison:
     def _results(self, name: str, arch: str, old: Call, new: Call, before: Map, after: Map) -> None:
         if not old.all_results and new.all_results:
             place = after.place_of("result" if "result" in after else "results")
-            self._add("result-added", name, f"returns {names(r.type.name for r in new.all_results)}", place)
+            text = f"returns {names(r.type.name for r in new.all_results)}"
+            self._add("result-added", name, text, place, arch)
         elif old.all_results and not new.all_results:
             place = before.place_of("result" if "result" in before else "results")
-            self._add("result-removed", name, "returns nothing", place)
+            self._add("result-removed", name, "returns nothing", place, arch)
         elif len(old.all_results) != len(new.all_results):
             text = f"{len(old.all_results)} values are now {len(new.all_results)}"
-            self._add(
-                "result-several", name, text, after.place_of("result" if "result" in after else "results")
-            )
+            place = after.place_of("result" if "result" in after else "results")
+            self._add("result-several", name, text, place, arch)
         else:
             for i, (was, now) in enumerate(zip(old.all_results, new.all_results, strict=True)):
                 one = "result" in after
@@ -691,7 +789,7 @@ class _Comparison:
             if old.unsupported != new.unsupported:
                 text = f"{old.unsupported:#x} is now {new.unsupported:#x}"
                 key = next((key for key in ("unsupported", "errors") if key in after), "result")
-                self._add("unsupported-value", name, text, after.place_of(key))
+                self._add("unsupported-value", name, text, after.place_of(key), arch)
 
     def _registers(self, name: str, arch: str, old: Call, new: Call, after: Map) -> None:
         """What a call keeps; an argument's register that is not listed as destroyed is kept, too."""
@@ -703,9 +801,20 @@ class _Comparison:
             known = register in self._old.specs[arch].architecture.registers
             if register in old.kept and register not in new.kept:
                 rule = "register-destroyed-c" if new.convention == "c" else "register-destroyed"
-                self._add(rule, name, f"{register} is not kept any more ({arch})", place)
+                self._add(rule, name, f"{register} is not kept any more", place, arch)
             elif register in new.kept and register not in old.kept and known:
-                self._add("register-kept", name, f"{register} is kept now ({arch})", place)
+                self._add("register-kept", name, f"{register} is kept now", place, arch)
+
+
+def _meaning(what: str, old: str, new: str) -> str:
+    """The rule for another type that is the same in C: mere numbers differ in width alone."""
+    plain = all(re.fullmatch(r"[us][0-9]+|word", name) for name in (old, new))
+    return f"{what}-word" if plain else f"{what}-meaning"
+
+
+def _there(part: Map, key: str, arch: str) -> list[Map]:
+    """The arguments or fields that are there on an architecture."""
+    return [item for item in part.get(key, ()) if arch in item.get("architectures", (arch,))]
 
 
 def _named(parts: Iterable[Any], name: str) -> Any:
@@ -758,6 +867,7 @@ def as_json(old: Version, new: Version, changes: list[Change]) -> str:
                     "rule": change.rule,
                     "subject": change.subject,
                     "text": change.text,
+                    "architectures": list(change.architectures),
                     "file": change.place.file,
                     "line": change.place.line,
                     "column": change.place.column,

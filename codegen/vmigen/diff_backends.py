@@ -15,8 +15,8 @@ from .document import Map, Seq
 from .model import Backend, Kind, Spec
 from .problems import Place, Problems
 
-Found = Iterator[tuple[str, str, str, Place]]
-"""Rule, subject, text and place of each change."""
+Found = Iterator[tuple[str, str, str, Place, str | None]]
+"""Rule, subject, text, place and architecture of each change; no architecture where it is about all."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def compare(old: Backends, new: Backends, calls: dict[str, str]) -> Found:
     """All changes; `calls` has the calls that both sides have: the old name and the new one."""
     for name, document in old.documents.items():
         if name not in new.documents:
-            yield "backend-removed", name, "is gone", document.place_of("name")
+            yield "backend-removed", name, "is gone", document.place_of("name"), None
     for name, document in new.documents.items():
         if name not in old.documents:
-            yield "backend-added", name, "is new", document.place_of("name")
+            yield "backend-added", name, "is new", document.place_of("name"), None
         else:
             yield from _document(name, old.documents[name], document)
     for arch in old.resolved:
@@ -82,19 +82,19 @@ def compare(old: Backends, new: Backends, calls: dict[str, str]) -> Found:
 def _document(name: str, old: Map, new: Map) -> Found:
     for key in ("title", "summary"):
         if old[key] != new[key]:
-            yield "documentation", name, f"'{key}' reads differently", new.place_of(key)
+            yield "documentation", name, f"'{key}' reads differently", new.place_of(key), None
     for arch in old["architectures"]:
         if arch not in new["architectures"]:
             text = f"is no longer for {arch}"
-            yield "backend-architecture-removed", name, text, new.place_of("architectures")
+            yield "backend-architecture-removed", name, text, new.place_of("architectures"), None
     for i, arch in enumerate(new["architectures"]):
         if arch not in old["architectures"]:
             place = new["architectures"].place_of(i)
-            yield "backend-architecture-added", name, f"is also for {arch}", place
+            yield "backend-architecture-added", name, f"is also for {arch}", place, None
     for key, rule in (("priority", "backend-priority"), ("inherits", "backend-inherits")):
         if old.get(key) != new.get(key):
             text = f"{key} {old.get(key, 'none')} is now {new.get(key, 'none')}"
-            yield rule, name, text, new.place_of(key)
+            yield rule, name, text, new.place_of(key), None
     yield from _hypercalls(name, old, new)
 
 
@@ -103,16 +103,16 @@ def _hypercalls(name: str, old: Map, new: Map) -> Found:
     before, after = (side.get("hypercalls", Map(side.place)) for side in (old, new))
     for key in dict.fromkeys([*before, *after]):
         if key != "calls" and before.get(key) != after.get(key):
-            yield "backend-hypercalls", name, f"'{key}' changed", after.place_of(key)
+            yield "backend-hypercalls", name, f"'{key}' changed", after.place_of(key), None
     sides = (before.get("calls", Seq(old.place)), after.get("calls", Seq(new.place)))
     known, listed = ({part["name"]: part for part in side} for side in sides)
     for gone in known.keys() - listed.keys():
-        yield "backend-hypercalls", name, f"{gone} is gone", known[gone].place
+        yield "backend-hypercalls", name, f"{gone} is gone", known[gone].place, None
     for call, part in listed.items():
         if call not in known:
-            yield "backend-hypercalls", name, f"{call} is new", part.place
+            yield "backend-hypercalls", name, f"{call} is new", part.place, None
         elif known[call] != part:
-            yield "backend-hypercalls", name, f"{call} changed", part.place
+            yield "backend-hypercalls", name, f"{call} changed", part.place, None
 
 
 def _calls(arch: str, old: Backend, new: Backend, side: Backends, calls: dict[str, str]) -> Found:
@@ -123,17 +123,15 @@ def _calls(arch: str, old: Backend, new: Backend, side: Backends, calls: dict[st
         subject, place = f"{new.name}.{call}", side.place(new, call)
         did, does = (way.kind is not Kind.UNSUPPORTED for way in (before, after))
         if did and not does:
-            yield "backend-unsupported", subject, f"unsupported now: {after.how} ({arch})", place
+            yield "backend-unsupported", subject, f"unsupported now: {after.how}", place, arch
         elif does and not did:
-            yield "backend-supported", subject, f"{after.kind} {after.how} ({arch})", place
+            yield "backend-supported", subject, f"{after.kind} {after.how}", place, arch
         elif did and _manner(before) != _manner(after):
-            text = f"{before.kind} {before.how} is now {after.kind} {after.how} ({arch})"
-            yield "backend-way", subject, text, place
+            text = f"{before.kind} {before.how} is now {after.kind} {after.how}"
+            yield "backend-way", subject, text, place, arch
         elif (before.reason, before.note) != (after.reason, after.note):
-            yield "documentation", subject, "its reason or note reads differently", place
+            yield "documentation", subject, "its reason or note reads differently", place, arch
 
 
 def _manner(way: Any) -> tuple[Any, ...]:
     return (way.kind, way.instructions, way.hypercalls, way.constants, way.routine, way.when)
-
-

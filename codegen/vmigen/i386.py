@@ -4,13 +4,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
+from .common import Syntax, Wrapper, moves, prototype
+from .common import c_compatible as c_compatible
+from .common import framed as with_unwinding
+from .common import live as live_bits
 from .model import Architecture, Argument, Call, Hypercall, HypercallTable, Kind, Way
 from .rules import c_places, stack_index
 
-PREDEFINED = "__i386__"
-"""Macro by which compilers tell that they compile for this architecture."""
+SYNTAX = Syntax(
+    predefined="__i386__",
+    compile="-m32",
+    convention="__regparm__(3)",
+    word=".long",
+    site=".byte length, live",
+    site_address="771b",
+    relative="",
+    relative_c="",
+)
 
 RUST_ARCH = "x86"
 """What Rust calls the architecture (cfg target_arch)."""
@@ -28,40 +39,6 @@ _BOUND_TO_THE_STUB = re.compile(r"\besp\b|:|^\s*(j|ret|call|loop)")
 _CONSTRAINTS = {"eax": "a", "ebx": "b", "ecx": "c", "edx": "d", "esi": "S", "edi": "D"}
 _CALLEE_SAVED = ("ebx", "esi", "edi", "ebp")
 _WORD = 4
-
-
-@dataclass
-class Wrapper:
-    """The parts of one wrapper's body."""
-
-    parameters: list[str] = field(default_factory=list)
-    returns: str = "void"
-    locals: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    inputs: list[str] = field(default_factory=list)
-    clobbers: list[str] = field(default_factory=list)
-    finish: list[str] = field(default_factory=list)
-
-
-def prototype(call: Call) -> tuple[list[str], str]:
-    """Parameters and result type of a call in C; several results are returned through pointers."""
-    parameters = [argument.type.declare(argument.name) for argument in call.arguments]
-    parameters += [f"{result.type.c} *{result.name}" for result in call.results]
-    return parameters, call.result.type.c if call.result else "void"
-
-
-def c_compatible(call: Call, arch: Architecture) -> bool:
-    """Whether the library's symbol can be called as a C function, that is through a pointer as well."""
-    if call.convention == "jump" or call.results:
-        return False
-    places = c_places(arch, [len(argument.registers) for argument in call.arguments])
-    same_result = call.result is None or call.result.registers == arch.result[: len(call.result.registers)]
-    return (
-        [argument.registers for argument in call.arguments] == places
-        and same_result
-        and set(call.clobbers) <= set(arch.scratch)
-    )
 
 
 def wrapper(call: Call) -> Wrapper:
@@ -111,8 +88,8 @@ def wrapper(call: Call) -> Wrapper:
 
 
 def live(call: Call) -> int:
-    """Registers that live on across the call, a bit for each by the processor's number; bit 4: the flags."""
-    return sum(1 << number for number, register in enumerate(_NUMBERS) if register in call.kept)
+    """Registers that live on across the call, a bit for each; bit 4: the flags."""
+    return live_bits(call, _NUMBERS)
 
 
 def inline(call: Call, way: Way) -> tuple[str, ...] | None:
@@ -170,7 +147,9 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
         for register in argument.registers:
             index = stack_index(register)
             words.append(("register", register) if index is None else ("stack", index))
-    words += [("result", index) for index in range(len(call.results))]
+    starts = [sum(len(result.registers) for result in call.results[:i]) for i in range(len(call.results))]
+    result_words = sum(len(result.registers) for result in call.results)
+    words += [("result", index) for index in starts]
     places = [place for group in c_places(arch, widths) for place in group]
     in_registers = [
         (word, place) for word, place in zip(words, places, strict=True) if stack_index(place) is None
@@ -193,8 +172,8 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
         lines.append(f"push %{register}")
         depth += _WORD
     if call.results:
-        lines.append(f"sub ${_WORD * len(call.results)}, %esp")
-        depth += _WORD * len(call.results)
+        lines.append(f"sub ${_WORD * result_words}, %esp")
+        depth += _WORD * result_words
     slots = depth
     pushed = on_stack if in_place else [word for word, _ in in_registers] + on_stack
     for kind, what in reversed(pushed):
@@ -213,7 +192,7 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
     if on_stack:
         lines.append(f"add ${_WORD * len(on_stack)}, %esp")
     if call.results:
-        lines += [f"pop %{result.registers[0]}" for result in call.results]
+        lines += [f"pop %{register}" for result in call.results for register in result.registers]
     elif not result_in_place:
         returned = arch.result[: len(call.result_registers)]
         lines += [f"push %{register}" for register in reversed(returned)]
@@ -221,24 +200,6 @@ def _routine(call: Call, routine: str, arch: Architecture) -> list[str]:
     lines += [f"pop %{register}" for register in reversed(kept)]
     lines += ["popf"] if keeps_flags else []
     return [*lines, "ret"]
-
-
-def _moves(pending: dict[str, str]) -> list[str]:
-    """Register moves `destination: source` that all take place at once."""
-    pending = {to: source for to, source in pending.items() if to != source}
-    lines: list[str] = []
-    while pending:
-        free = next((to for to in pending if to not in pending.values()), None)
-        if free is not None:
-            lines.append(f"mov %{pending.pop(free)}, %{free}")
-            continue
-        # Only cycles are left: a swap settles one register and moves the other's content.
-        to, source = next(iter(pending.items()))
-        lines.append(f"xchg %{source}, %{to}")
-        del pending[to]
-        pending = {other: source if held == to else held for other, held in pending.items()}
-        pending = {other: held for other, held in pending.items() if other != held}
-    return lines
 
 
 def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> list[str]:
@@ -264,7 +225,7 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     lines = ["pushf"] if "flags" in call.kept else []
     lines += [f"push %{register}" for register in saved]
     depth = _WORD * len(lines)
-    lines += _moves(registers)
+    lines += moves(registers)
     lines += [f"mov {depth + _WORD + _WORD * place}(%esp), %{register}" for register, place in stack.items()]
     lines += [f"mov ${number}, %{register}" for register, number in numbers.items()]
     lines += [f"lock incl {target.counter}", table.transfer]
@@ -273,6 +234,14 @@ def _direct(call: Call, way: Way, target: Hypercall, table: HypercallTable) -> l
     lines += [f"pop %{register}" for register in reversed(saved)]
     lines += ["popf"] if "flags" in call.kept else []
     return [*lines, "ret"]
+
+
+def framed(lines: list[str], call: Call | None = None) -> list[str]:
+    """The instructions of a call's entry point, or of a C function, with what unwinders need (System V ABI,
+    DWARF register numbers)."""
+    convention = call.convention if call else "c"
+    lost = [register for register in _CALLEE_SAVED if call and register not in call.kept]
+    return with_unwinding(lines, convention, lost, _WORD, "esp", 8)
 
 
 def hypercall_stub(target: Hypercall, table: HypercallTable) -> list[str]:

@@ -19,6 +19,17 @@ class Architecture:
     result: tuple[str, ...]
     scratch: tuple[str, ...]
     alignment: dict[str, int]
+    derived: bool
+
+    @property
+    def stack_pointer(self) -> str:
+        """The stack pointer's name."""
+        return "esp" if self.word_bits == 32 else "rsp"
+
+    @property
+    def frame_pointer(self) -> str:
+        """The frame pointer's name."""
+        return "ebp" if self.word_bits == 32 else "rbp"
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,15 @@ class Instruction:
 
 
 @dataclass(frozen=True)
+class Term:
+    """What a caller holds, by a name that tools know."""
+
+    name: str
+    summary: str
+    source: str | None
+
+
+@dataclass(frozen=True)
 class Argument:
     """An argument or one of several results."""
 
@@ -148,7 +168,10 @@ class Call:
     kept: tuple[str, ...]
     memory: bool
     noreturn: bool
-    requires: tuple[str, ...]
+    suspend: str
+    stack: int
+    interruptible: bool
+    requires: tuple[Term, ...]
     errors: tuple[Error, ...]
     unsupported: int
     site: int
@@ -183,6 +206,7 @@ class Spec:
     structures: tuple[Structure, ...]
     calls: tuple[Call, ...]
     instructions: tuple[Instruction, ...]
+    terms: tuple[Term, ...]
 
     @property
     def ordinals(self) -> int:

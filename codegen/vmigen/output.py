@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from . import files
@@ -31,12 +31,12 @@ def write(folder: Path, texts: dict[str, str]) -> list[str]:
                 raise IsADirectoryError(21, os.strerror(21), str(target))
             if target.exists() and not target.is_file():
                 raise OSError(errno.EINVAL, "Is a pipe, socket or device", str(target))
-            with tempfile.NamedTemporaryFile(
-                dir=target.parent, prefix=f".{target.name}.", delete=False
-            ) as stream:
-                pending.append((Path(stream.name), target))
+            # Known before it exists: whatever ends the run from here on, it is removed.
+            temporary = target.parent / f".{target.name}.{secrets.token_hex(8)}"
+            pending.append((temporary, target))
+            with temporary.open("xb") as stream:
                 stream.write(data)
-            os.chmod(stream.name, 0o644)
+            temporary.chmod(0o644)
             changed.append(path)
         while pending:
             temporary, target = pending[0]

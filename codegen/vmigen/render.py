@@ -20,14 +20,15 @@ from typing import Any
 
 import jinja2
 
-from . import files, i386, rust
+from . import files, i386, rust, x86_64
+from .common import prototype
 from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
 from .problems import Place, Problems, reason
 from .rules import names, slug
-from .text import c_string, cell, comment, entry, hang, in_comment, json_lines, trailing
+from .text import backslashed, c_string, cell, comment, entry, hang, in_comment, json_lines, trailing
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-_GENERATORS: dict[str, ModuleType] = {"i386": i386}
+_GENERATORS: dict[str, ModuleType] = {"i386": i386, "x86_64": x86_64}
 
 # What one template may take; the largest takes some 100 KB and a tenth of a second.
 MOST_TEXT = 16 << 20
@@ -148,10 +149,7 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
     ]
     for backend in listed:
         own = (spec_source, backend_source(backend.name))
-        found += [
-            Output(f"{backend.name}/{name}", f"{name}.j2", own, backend)
-            for name in BACKEND_OUTPUTS
-        ]
+        found += [Output(f"{backend.name}/{name}", f"{name}.j2", own, backend) for name in BACKEND_OUTPUTS]
     found += [
         Output("model.json", None, everything),
         Output("support-matrix.md", "support-matrix.md.j2", everything),
@@ -272,7 +270,8 @@ class Renderer:
         arch, generator = self._arch, self._generator
         return {
             "range": _range,
-            "predefined": generator.PREDEFINED,
+            "syntax": generator.SYNTAX,
+            "backslashed": backslashed,
             "comment": comment,
             "in_comment": in_comment,
             "trailing": trailing,
@@ -295,12 +294,13 @@ class Renderer:
             "rust_arch": generator.RUST_ARCH,
             "stub": partial(generator.stub, arch=arch),
             "hypercall_stub": generator.hypercall_stub,
+            "framed": generator.framed,
             "hypercall_parameters": _hypercall_parameters,
             "needs_interface": _needs_interface,
             "hypercall_convention": generator.HYPERCALL_CONVENTION,
             "dies": _dies,
-            "routines": partial(_routines, self._model.spec, generator),
-            "declaration": partial(_declaration, generator),
+            "routines": partial(_routines, self._model.spec),
+            "declaration": _declaration,
             "count": _count,
             "inherited": _inherited,
             "checks": self._checks,
@@ -324,8 +324,7 @@ class Renderer:
         spec_part = vars(spec) | {
             "architecture": vars(spec.architecture),
             "calls": [
-                vars(call) | {"c_name": call.c_name, "prototype": _declaration(self._generator, call)}
-                for call in spec.calls
+                vars(call) | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
             ],
         }
         backends = []
@@ -475,7 +474,7 @@ class Routine:
     returns: str
 
 
-def _routines(spec: Spec, generator: ModuleType, backend: Backend) -> list[Routine]:
+def _routines(spec: Spec, backend: Backend) -> list[Routine]:
     by_name: dict[str, list[Call]] = {}
     for call in spec.calls:
         routine = backend.ways[call.name].routine
@@ -483,16 +482,16 @@ def _routines(spec: Spec, generator: ModuleType, backend: Backend) -> list[Routi
             by_name.setdefault(routine, []).append(call)
     found = []
     for name, calls in by_name.items():
-        parameters, returns = generator.prototype(calls[0])
+        parameters, returns = prototype(calls[0])
         hypercalls = tuple(dict.fromkeys(h for call in calls for h in backend.ways[call.name].hypercalls))
         found.append(Routine(name, tuple(calls), hypercalls, parameters, returns))
     return found
 
 
-def _declaration(generator: ModuleType, call: Call) -> str:
+def _declaration(call: Call) -> str:
     if call.convention == "jump":
         return f"jmp {call.c_name}"
-    parameters, returns = generator.prototype(call)
+    parameters, returns = prototype(call)
     space = "" if returns.endswith("*") else " "
     return f"{returns}{space}{call.c_name}({', '.join(parameters) or 'void'});"
 

@@ -8,7 +8,7 @@ nothing unless no problem was noted at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .document import Map, Seq
@@ -24,6 +24,7 @@ from .model import (
     Kind,
     Spec,
     Structure,
+    Term,
     Type,
 )
 from .problems import Place, Problems
@@ -136,6 +137,7 @@ class SpecRules:
         self._problems = problems
         self._types: dict[str, Type] = {}
         self._constants: dict[str, Constants] = {}
+        self._terms: dict[str, Term] = {}
         api = document.get("api")
         self._api = (int(api["major"]), int(api["minor"])) if api else None
         self._arch: Architecture | None = None
@@ -149,6 +151,7 @@ class SpecRules:
         self._resolve_types()
         constants = self._resolve_constants()
         structures = self._resolve_structures()
+        self._resolve_terms()
         calls = self._resolve_calls()
         instructions = self._resolve_instructions()
         api = self._doc.get("api")
@@ -164,6 +167,7 @@ class SpecRules:
             structures,
             calls,
             instructions,
+            tuple(self._terms.values()),
         )
 
     # Helpers
@@ -194,17 +198,20 @@ class SpecRules:
                 "correct it, or raise api.minor",
             )
 
-    def _per_architecture(self, part: Map) -> Any:
-        """The entry for this architecture; complains about unknown ones."""
+    def _known_architectures(self, listed: Iterable[str], place: Callable[[str], Place]) -> None:
         known = self._doc.get("architectures", {})
-        for name in part:
+        for name in listed:
             if name not in known and "architectures" not in self._lost:
                 self._problems.add(
-                    part.key_place(name),
+                    place(name),
                     f"unknown architecture '{name}'",
                     f"expected {names(known)}",
                     "correct it, or add it to 'architectures'",
                 )
+
+    def _per_architecture(self, part: Map) -> Any:
+        """The entry for this architecture; complains about unknown ones."""
+        self._known_architectures(part, part.key_place)
         if self._arch_name not in part:
             self._problems.add(
                 part.place,
@@ -214,6 +221,25 @@ class SpecRules:
             )
             return None
         return part[self._arch_name]
+
+    def _here(self, part: Map) -> bool:
+        """Whether a part of the specification is there on this architecture; complains about unknown ones."""
+        listed = part.get("architectures")
+        if listed is None:
+            return True
+        places = {name: listed.place_of(i) for i, name in enumerate(listed)}
+        self._known_architectures(listed, places.__getitem__)
+        known = self._doc.get("architectures", {})
+        for key in ("registers", "clobbers", "site"):
+            for name in part.get(key, ()):
+                if name in known and name not in listed:
+                    self._problems.add(
+                        part[key].key_place(name),
+                        f"{key} for {name}, where '{part['name']}' is not there",
+                        f"expected only {names(listed)}",
+                        "remove the entry, or add the architecture to `architectures`",
+                    )
+        return self._arch_name in listed
 
     def _type(self, part: Map, key: str = "type") -> Type | None:
         name = part[key]
@@ -269,6 +295,7 @@ class SpecRules:
                     tuple(part["result"]),
                     tuple(part["scratch"]),
                     dict(part.get("alignment", {})),
+                    "derived" in part,
                 )
         return result
 
@@ -290,18 +317,30 @@ class SpecRules:
         for part in self._section("types"):
             if not self._once(seen, part["name"], part.place_of("name"), f"type '{part['name']}'"):
                 continue
-            pointer = "pointer" in part
-            if pointer == ("bits" in part):
+            kinds = [key for key in ("bits", "pointer", "word") if key in part]
+            if len(kinds) != 1:
                 self._problems.add(
                     part.place,
-                    f"type '{part['name']}' has {'both' if pointer else 'neither'} of 'bits' and 'pointer'",
-                    "expected one",
-                    "give `bits: N` for a number, `pointer: true` for a pointer",
+                    f"type '{part['name']}' has "
+                    + (f"{names(kinds)}" if kinds else "neither of 'bits', 'pointer' and 'word'"),
+                    "expected one of them",
+                    "give `bits: N` for a number, `pointer: true` for a pointer, `word: true` for a register",
                 )
                 self._lost.add("types")
                 continue
-            bits = self._arch.word_bits if pointer else part["bits"]
-            c = " ".join(part["c"].split())
+            pointer = "pointer" in part
+            bits = part.get("bits", self._arch.word_bits)
+            if ("c" in part) == ("word" in part):
+                self._problems.add(
+                    part.place,
+                    f"type '{part['name']}' has "
+                    + ("a name in C, though its width differs" if "c" in part else "no name in C"),
+                    "expected `c` just for types that are no word",
+                    "remove it" if "c" in part else "add `c: …`",
+                )
+                self._lost.add("types")
+                continue
+            c = " ".join(part["c"].split()) if "c" in part else f"uint{bits}_t"
             fixed = _FIXED.fullmatch(c)
             if pointer != c.endswith("*"):
                 self._problems.add(
@@ -416,6 +455,8 @@ class SpecRules:
             field_names: dict[Any, Place] = {}
             offset, largest, complete = 0, 1, True
             for item in part["fields"]:
+                if not self._here(item):
+                    continue
                 self._once(field_names, item["name"], item.place_of("name"), f"field '{item['name']}'")
                 self._c_name(item, "field")
                 kind = self._type(item)
@@ -488,6 +529,20 @@ class SpecRules:
                 )
         return tuple(instructions)
 
+    def _resolve_terms(self) -> None:
+        seen: dict[Any, Place] = {}
+        used = {name for call in self._section("calls") for name in call.get("requires", ())}
+        for part in self._section("terms"):
+            self._once(seen, part["name"], part.place_of("name"), f"term '{part['name']}'")
+            if part["name"] not in used and "calls" not in self._lost:
+                self._problems.add(
+                    part.place_of("name"),
+                    f"no call requires '{part['name']}'",
+                    "expected each term to be named by one",
+                    "name it in a call's `requires`, or remove it",
+                )
+            self._terms[part["name"]] = Term(part["name"], part["summary"], part.get("source"))
+
     # Calls
 
     def _resolve_calls(self) -> tuple[Call, ...]:
@@ -525,7 +580,7 @@ class SpecRules:
                     "expected categories that differ in letters or digits",
                     "use one spelling",
                 )
-            call = self._call(part)
+            call = self._call(part) if self._here(part) else None
             if call and fresh:
                 calls.append(call)
         return tuple(sorted(calls, key=lambda call: call.ordinal))
@@ -535,28 +590,36 @@ class SpecRules:
         arch = self._arch
         before = len(self._problems.found)
         local_names: dict[Any, Place] = {}
-        arguments = [self._argument(item, local_names) for item in part.get("arguments", ())]
-        results = [self._argument(item, local_names) for item in part.get("results", ())]
+        listed = [item for item in part.get("arguments", ()) if self._here(item)]
+        derived = self._derived(part, listed)
+        arguments = [
+            self._argument(part, item, local_names, places)
+            for item, places in zip(listed, derived, strict=True)
+        ]
+        results = [self._argument(part, item, local_names, None) for item in part.get("results", ())]
         result: Argument | None = None
         if "result" in part:
-            kind = self._type(part["result"])
-            registers = self._places(part["result"]["registers"])
+            item = part["result"]
+            kind = self._type(item)
+            width = -(-kind.bits // arch.word_bits) if kind else 1
+            registers = self._item_places(part, item, arch.result[:width])
             if kind and registers is not None:
-                result = Argument(
-                    "result", kind, registers, part["result"]["summary"], part["result"].get("unit")
-                )
-        clobbers = self._places(part["clobbers"])
+                result = Argument("result", kind, registers, item["summary"], item.get("unit"))
+        carried = (result.registers if result else ()) + tuple(
+            register for item in results if item for register in item.registers
+        )
+        clobbers = self._clobbers(part["clobbers"], carried)
+        requires = self._requires(part)
         if clobbers is None or None in arguments or None in results or ("result" in part and result is None):
             return None
         good_arguments = [a for a in arguments if a]
         good_results = [r for r in results if r]
-        self._check_registers(part, good_arguments, result, good_results, clobbers)
-        self._check_shape(part, good_arguments, result)
+        self._check_registers(part, listed, good_arguments, result, good_results, clobbers)
+        self._check_shape(part, good_arguments, good_results)
         errors = self._errors(part, result)
         unsupported = self._unsupported(part, result, good_results)
         if len(self._problems.found) != before:
             return None
-        carried = {r for item in [*good_results, *([result] if result else [])] for r in item.registers}
         kept = tuple(r for r in arch.registers if r not in carried and r not in clobbers)
         description = part.get("description")
         return Call(
@@ -578,7 +641,10 @@ class SpecRules:
             kept,
             part["memory"],
             "noreturn" in part or part["convention"] == "jump",
-            tuple(part.get("requires", ())),
+            part["suspend"],
+            part["stack"],
+            part["interruptible"],
+            requires,
             errors,
             unsupported,
             self._site(part),
@@ -587,17 +653,86 @@ class SpecRules:
 
     def _site(self, part: Map) -> int:
         """Bytes of the call's sites on this architecture."""
-        assert self._arch
-        return int(part["site"].get(self._arch.name, SITE)) if "site" in part else SITE
+        if "site" not in part:
+            return SITE
+        self._known_architectures(part["site"], part["site"].key_place)
+        return int(part["site"].get(self._arch_name, SITE))
 
-    def _argument(self, part: Map, seen: dict[Any, Place]) -> Argument | None:
+    def _derived(self, part: Map, arguments: Sequence[Map]) -> list[tuple[str, ...] | None]:
+        """Where convention c has these arguments, on architectures that do not list it."""
+        assert self._arch
+        if not (self._arch.derived and part["convention"] == "c"):
+            return [None] * len(arguments)
+        kinds = [self._types.get(item["type"]) for item in arguments]
+        widths = [-(-kind.bits // self._arch.word_bits) if kind and kind.bits else 1 for kind in kinds]
+        return list(c_places(self._arch, widths))
+
+    def _argument(
+        self, call: Map, part: Map, seen: dict[Any, Place], derived: tuple[str, ...] | None
+    ) -> Argument | None:
         self._once(seen, part["name"], part.place_of("name"), f"name '{part['name']}'")
         self._c_name(part, "name")
         kind = self._type(part)
-        registers = self._places(part["registers"])
+        registers = self._item_places(call, part, derived)
         if kind is None or registers is None:
             return None
         return Argument(part["name"], kind, registers, part["summary"], part.get("unit"))
+
+    def _item_places(self, call: Map, part: Map, derived: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Registers of an argument or result: those listed, or those that convention c has it in."""
+        assert self._arch
+        given = part.get("registers")
+        if self._arch.derived and call["convention"] == "c" and derived is not None:
+            if given is not None and self._arch_name in given:
+                self._problems.add(
+                    given.place_of(self._arch_name),
+                    f"registers on {self._arch_name}, where convention c tells them",
+                    f"expected none for {self._arch_name}",
+                    "remove the entry",
+                )
+                return None
+            for register in derived:
+                index = stack_index(register)
+                if index is not None and index >= self._arch.stack_words:
+                    self._problems.add(
+                        part.place,
+                        f"'{part.get('name', 'result')}': more arguments than "
+                        f"convention c carries on {self._arch_name}",
+                        f"expected at most {len(self._arch.arguments)} words",
+                        "pass a pointer to a structure",
+                    )
+                    return None
+            return derived
+        if given is None:
+            self._problems.add(
+                part.place,
+                f"no registers for {self._arch_name}",
+                "expected the registers that carry it",
+                f"add `registers: {{{self._arch_name}: […]}}`",
+            )
+            return None
+        return self._places(given)
+
+    def _clobbers(self, part: Map, carried: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Registers that may die; `scratch` stands for all that C may destroy but those of the result."""
+        assert self._arch
+        if self._per_architecture(part) == "scratch":
+            return tuple(register for register in self._arch.scratch if register not in carried)
+        return self._places(part)
+
+    def _requires(self, part: Map) -> tuple[Term, ...]:
+        found: list[Term] = []
+        for i, name in enumerate(part.get("requires", ())):
+            if name in self._terms:
+                found.append(self._terms[name])
+            elif "terms" not in self._lost:
+                self._problems.add(
+                    part["requires"].place_of(i),
+                    f"unknown term '{name}'",
+                    f"expected one of {names(self._terms)}",
+                    "correct it, or add it to 'terms'",
+                )
+        return tuple(found)
 
     def _places(self, part: Map) -> tuple[str, ...] | None:
         """Registers for this architecture, each known and named once."""
@@ -626,6 +761,7 @@ class SpecRules:
     def _check_registers(
         self,
         part: Map,
+        listed: Sequence[Map],
         arguments: list[Argument],
         result: Argument | None,
         results: list[Argument],
@@ -634,17 +770,25 @@ class SpecRules:
         assert self._arch
         arch = self._arch
         c_convention = part["convention"] == "c"
-        for items, key in ((arguments, "arguments"), (results, "results")):
+        derived = arch.derived and c_convention
+        halves = part["convention"] == "registers"
+        several = part.get("results", Seq(part.place))
+        for items, sources, key in ((arguments, listed, "arguments"), (results, several, "results")):
             used: dict[Any, Place] = {}
             for i, item in enumerate(items):
-                places = part[key][i]["registers"][self._arch_name]
+                if derived:
+                    self._fits(item, sources[i].place, sources[i].place_of("type"), halves)
+                    continue
+                places = sources[i]["registers"][self._arch_name]
                 for j, register in enumerate(item.registers):
                     self._once(used, register, places.place_of(j), f"register '{register}'")
                     self._general(register, places.place_of(j), key == "arguments" and c_convention)
-                self._fits(item, places.place, part[key][i].place_of("type"))
-        if result:
+                self._fits(item, places.place, sources[i].place_of("type"), halves)
+        if result and derived:
+            self._fits(result, part["result"].place, part["result"].place_of("type"), halves)
+        elif result:
             places = part["result"]["registers"][self._arch_name]
-            self._fits(result, places.place, part["result"].place_of("type"))
+            self._fits(result, places.place, part["result"].place_of("type"), halves)
             for j, register in enumerate(result.registers):
                 self._general(register, places.place_of(j), False)
             if c_convention and result.registers != arch.result[: len(result.registers)]:
@@ -656,7 +800,7 @@ class SpecRules:
                 )
         places = part["clobbers"][self._arch_name]
         carried = {r for item in [*results, *([result] if result else [])] for r in item.registers}
-        for j, register in enumerate(clobbers):
+        for j, register in enumerate(clobbers if isinstance(places, Seq) else ()):
             if register in carried:
                 self._problems.add(
                     places.place_of(j),
@@ -664,7 +808,7 @@ class SpecRules:
                     "expected only registers besides the result's",
                     "remove it from the list",
                 )
-            elif stack_index(register) is not None or register == _stack_pointer(arch):
+            elif stack_index(register) is not None or register == arch.stack_pointer:
                 self._problems.add(
                     places.place_of(j),
                     f"'{register}' cannot be clobbered",
@@ -678,11 +822,11 @@ class SpecRules:
                     f"a C function destroys only {names(arch.scratch)}",
                     "remove it, or convention: registers",
                 )
-        if c_convention:
+        if c_convention and not derived:
             widths = [-(-item.type.bits // arch.word_bits) for item in arguments]
             for i, (item, expected) in enumerate(zip(arguments, c_places(arch, widths), strict=True)):
                 if item.registers != expected and len(item.registers) == widths[i]:
-                    at = part["arguments"][i]["registers"][self._arch_name]
+                    at = listed[i]["registers"][self._arch_name]
                     self._problems.add(
                         at.place,
                         f"argument '{item.name}' in {names(item.registers)}",
@@ -701,7 +845,7 @@ class SpecRules:
                     "only arguments of convention c go on the stack",
                     "choose a register",
                 )
-        elif register in ("flags", _stack_pointer(self._arch), _frame_pointer(self._arch)):
+        elif register in ("flags", self._arch.stack_pointer, self._arch.frame_pointer):
             self._problems.add(
                 place,
                 f"register '{register}' cannot carry a value",
@@ -709,7 +853,7 @@ class SpecRules:
                 "choose another",
             )
 
-    def _fits(self, item: Argument, place: Place, type_place: Place) -> None:
+    def _fits(self, item: Argument, place: Place, type_place: Place, halves: bool) -> None:
         assert self._arch
         if item.type.bits == 0:
             self._problems.add(
@@ -720,16 +864,21 @@ class SpecRules:
             )
             return
         words = -(-item.type.bits // self._arch.word_bits)
+        # Instructions of 64-bit processors, too, have 64 bits in the low halves of two registers.
+        split = halves and item.type.bits == 64 and words == 1
+        if split and len(item.registers) == 2:
+            return
         if len(item.registers) != words:
             self._problems.add(
                 place,
                 f"'{item.name}' has {item.type.bits} bits and {len(item.registers)} register(s)",
-                f"expected {words}, low first",
+                f"expected {words}{', or 2 with a half in each' if split else ''}, low first",
                 "correct the registers or the type",
             )
 
-    def _check_shape(self, part: Map, arguments: list[Argument], result: Argument | None) -> None:
-        convention = part["convention"]
+    def _check_shape(self, part: Map, arguments: list[Argument], results: list[Argument]) -> None:
+        assert self._arch
+        arch, convention = self._arch, part["convention"]
         if convention == "jump":
             for key in ("arguments", "result", "results", "errors", "unsupported"):
                 if key in part:
@@ -745,6 +894,13 @@ class SpecRules:
                 "several results under convention c",
                 "C returns one",
                 "use `result`, or convention: registers",
+            )
+        if results and arch.derived and len(arguments) + len(results) > len(arch.arguments):
+            self._problems.add(
+                part.key_place("results"),
+                f"call '{part['name']}' has {len(arguments)} arguments and {len(results)} results",
+                f"convention c carries {len(arch.arguments)} on {arch.name}, pointers to results included",
+                "return a structure through one pointer",
             )
         if "noreturn" in part:
             for key in ("result", "results"):
@@ -824,11 +980,3 @@ class SpecRules:
                     "add ENOSYS to the constants group `error`",
                 )
         return 0
-
-
-def _stack_pointer(arch: Architecture) -> str:
-    return "esp" if arch.word_bits == 32 else "rsp"
-
-
-def _frame_pointer(arch: Architecture) -> str:
-    return "ebp" if arch.word_bits == 32 else "rbp"

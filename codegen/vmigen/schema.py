@@ -221,6 +221,15 @@ def _explain(document: Map, path: tuple[str | int, ...], error: Any, problems: P
         problems.add(
             place, f"{name} a list of {len(value)}{where}", f"expected at most {wanted}", "remove the rest"
         )
+    elif rule == "uniqueItems":
+        twice = next(each for i, each in enumerate(value) if each in value[:i])
+        where_listed = value.place_of(list(value).index(twice)) if isinstance(value, Seq) else place
+        problems.add(
+            place,
+            f"'{twice}' is named twice{where} (first on line {where_listed.line})",
+            "expected each once",
+            "remove one",
+        )
     elif rule == "not":
         problems.add(
             place,

@@ -108,3 +108,8 @@ def json_lines(value: Any, depth: int = 4) -> str:
         entries = [f"{json.dumps(key)}: {json_lines(item, depth - 1)}" for key, item in value.items()]
         return "{\n" + ",\n".join(entries) + "\n}"
     return "[\n" + ",\n".join(json_lines(item, depth - 1) for item in inside) + "\n]"
+
+
+def backslashed(line: str, width: int = 99) -> str:
+    """A line of a macro's definition that another follows."""
+    return f"{line:{width}}\\"

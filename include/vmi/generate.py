@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Run vmigen for the build:
 
-    generate.py backends [NAME…]                         backends to build and their parents: NAME:PARENT
-    generate.py list FOLDER…                             file names that the build uses
-    generate.py OUTDIR TREE DEPFILE FOLDER…              render
+    generate.py ARCH backends [NAME…]                    backends to build and their parents: NAME:PARENT
+    generate.py ARCH list FOLDER…                        file names that the build uses
+    generate.py ARCH OUTDIR TREE DEPFILE FOLDER…         render
 
 vmigen writes a tree (NAME/stubs.S, include/vmi/vmi.h, …); a Meson step must declare its outputs, and
 all in one folder. So the tree goes to TREE as it is, and what is compiled also goes to OUTDIR under
@@ -26,7 +26,7 @@ from vmigen.cli import main as vmigen
 
 from ci.backends import backends
 from ci.util import UserError, write_if_changed
-from conformance.shown import checks_by_symbol, sources
+from conformance import shown
 
 COMPILED = (".h", ".c", ".S", ".inc", ".json", ".rs")
 
@@ -46,20 +46,21 @@ def flat(path: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    arch, *arguments = arguments
     if arguments[0] == "backends":
         try:
-            print("\n".join(f"{name}:{parent}" for name, parent in backends(arguments[1:]).items()))
+            print("\n".join(f"{name}:{parent}" for name, parent in backends(arguments[1:], arch).items()))
         except UserError as error:
             sys.exit(str(error))
         return
     if arguments[0] == "list":
-        print("\n".join(flat(path) for path in outputs(["--backends", *arguments[1:]])))
+        print("\n".join(flat(path) for path in outputs(["--arch", arch, "--backends", *arguments[1:]])))
         return
     outdir, tree, depfile = (Path(argument) for argument in arguments[:3])
-    common = ["--backends", *arguments[3:]]
+    common = ["--arch", arch, "--backends", *arguments[3:]]
     rule = tree / "inputs.d"
     checks = tree / "checks.json"
-    write_if_changed(checks, json.dumps(checks_by_symbol(), indent=1) + "\n")
+    write_if_changed(checks, json.dumps(shown.checks_by_symbol(), indent=1) + "\n")
     status = vmigen(
         ["generate", *common, "--out", str(tree), "--depfile", str(rule), "--checks", str(checks)]
     )
@@ -72,8 +73,8 @@ def main(arguments: list[str]) -> None:
             write_if_changed(outdir.parent / path, forward)
     _, inputs = rule.read_text().rstrip().split(":", 1)
     # The pages name the kernels' checks.
-    kernels = " ".join(str(path) for path in sources())
-    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {kernels} {__file__}\n")
+    kernels = " ".join(str(path) for path in shown.sources())
+    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {kernels} {shown.__file__} {__file__}\n")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ static const char *read_parts(struct vmi__rom *rom)
     if (rom->data_offset & (PAGE_SIZE - 1) ||
         !inside(rom->data_offset, rom->data_size, rom->text_size, rom->size))
         return "its data part is not in the file, behind the text part and on a page";
-    if (rom->memory_size < rom->data_size || rom->memory_size > VMI__LINEAR_MAX)
+    if (rom->memory_size < rom->data_size || rom->memory_size > INT32_MAX)
         return "its data part has an impossible size";
     if (rom->reloc_count > rom->size / VMI__ROM_RELOC_SIZE ||
         !inside(rom->reloc_offset, rom->reloc_count * VMI__ROM_RELOC_SIZE,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * For checks of a library's C that run as a 32-bit Linux process without a C library (played.py):
+ * For checks of a library's C that run as a Linux process without a C library (played.py):
  * the file that includes this plays the machine, has `checks[]` with a row CHECK(name) for each,
  * and ends with PLAY(checks).
  */
 #ifndef VMI_TESTS_PLAYED_H
 #define VMI_TESTS_PLAYED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Where a check that goes through many seeds begins; other runs may have others (tests/seeds.py).
@@ -15,7 +16,10 @@
 #define FIRST_SEED 1u
 #endif
 
-/* Linux, arch/x86/entry/syscalls/syscall_32.tbl. */
+/*
+ * Linux, arch/x86/entry/syscalls/syscall_32.tbl: a 64-bit process may make these calls too, with
+ * what they point to below 4 GiB.
+ */
 #define SYS_EXIT  1
 #define SYS_WRITE 4
 #define SYS_KILL  37
@@ -40,11 +44,23 @@ static uint32_t failed_line;
             failed_line = __LINE__;                                                                \
     } while (0)
 
+/* HYPERCALL: of a library's hypercalls, where a check defines them in the hypervisor's stead. */
+#ifdef __x86_64__
+#define HYPERCALL
+#define CALL_DESTROYS "r8", "r9", "r10", "r11", "memory"
+#else
+#define HYPERCALL     __attribute__((regparm(0)))
+#define CALL_DESTROYS "memory"
+#endif
+
 static int call(int number, uint32_t a, uint32_t b, uint32_t c)
 {
     int result;
 
-    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "memory");
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "0"(number), "b"(a), "c"(b), "d"(c)
+                     : CALL_DESTROYS);
     return result;
 }
 
@@ -54,15 +70,16 @@ static void put(const char *text)
 
     while (text[length])
         length++;
-    call(SYS_WRITE, 1, (uint32_t)text, length);
+    call(SYS_WRITE, 1, (uint32_t)(uintptr_t)text, length);
 }
 
 static void put_number(uint32_t number)
 {
-    char digits[2] = {(char)('0' + number % 10), 0};
+    static char digits[2];
 
     if (number >= 10)
         put_number(number / 10);
+    digits[0] = (char)('0' + number % 10);
     put(digits);
 }
 

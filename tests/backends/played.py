@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Checks of a library's C that run as a process, against a machine that the same file plays.
 
-Such a file is C of its own without a C library, so that no 32-bit one has to be installed. played.h has
-what they share: a row `CHECK(name),` for each check, of which it prints `ok NAME` or `not ok NAME: line N`.
+Such a file is C of its own without a C library, so that no 32-bit one has to be installed. It can be run as
+code of either architecture. played.h has what they share: a row `CHECK(name),` for each check, of which it
+prints `ok NAME` or `not ok NAME: line N`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import re
 import subprocess
 from pathlib import Path
 
-from ci.util import BUILD, ROOT
+from ci.build import tree
+from ci.util import ROOT
 from tests.seeds import SEED
+
+COMPILE = {"i386": ("-m32", "-march=i686"), "x86_64": ("-m64", "-march=x86-64", "-mno-red-zone")}
 
 SEEDS_APART = 3000
 """So many seeds the checks go through, or fewer."""
@@ -25,12 +29,12 @@ def checks(source: Path) -> list[str]:
     return found
 
 
-def results(source: Path, folder: Path, *more: str | Path) -> dict[str, str]:
+def results(source: Path, folder: Path, *more: str | Path, arch: str = "i386") -> dict[str, str]:
     """What each check said; the program is built in that folder, with more arguments and files."""
     program = folder / source.stem
-    command = ["gcc", "-m32", "-march=i686", "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
+    command = ["gcc", *COMPILE[arch], "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
                "-fno-stack-protector", "-mgeneral-regs-only", "-nostdlib", "-static", "-Wall", "-Wextra",
-               "-Werror", f"-DFIRST_SEED={1 + SEEDS_APART * SEED}u", f"-I{BUILD / 'include'}",
+               "-Werror", f"-DFIRST_SEED={1 + SEEDS_APART * SEED}u", f"-I{tree(arch) / 'include'}",
                f"-I{ROOT / 'backends'}", f"-I{ROOT / 'runtime'}",
                f"-I{ROOT / 'tests'}", "-o", str(program), str(source),
                *map(str, more)]  # fmt: skip

@@ -77,7 +77,7 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Path:
             continue
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / path, tree / path, follow_symlinks=False)
-    python(tree, "-c", "from ci import build; build.build(); build.regenerate()")
+    python(tree, "-c", "from ci import build; build.build_all(); build.regenerate()")
     return tree
 
 

@@ -12,9 +12,15 @@ from ci.boot import show_failure
 from ci.figure import Row
 from ci.lava import signals
 from ci.rig import LIMITED_KERNEL
+from ci.util import ARCHITECTURES
 from ci.witness import before_mark
 
 from ..guests import Place, Run, places, whole_places
+
+pytestmark = pytest.mark.every_architecture
+UNPAGED = "i386"
+"""The architecture with processors that can do without page tables."""
+EVERY = [place for arch in ARCHITECTURES for place in places(arch)]
 
 
 def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
@@ -44,7 +50,7 @@ def test_failure_is_shown_with_console_and_command(
 def test_row(configuration: Place, run: Run) -> None:
     outcome, report = run(configuration)
     row = Row(
-        configuration.configuration, configuration.backend, configuration.rig.describe(),
+        configuration.configuration, configuration.backend, configuration.arch, configuration.rig.describe(),
         configuration.rig.facts(outcome), outcome, report,
     )  # fmt: skip
     cells = row.cells()
@@ -56,8 +62,10 @@ def test_row(configuration: Place, run: Run) -> None:
 
 
 def test_same_checks_everywhere(configuration: Place, run: Run) -> None:
-    """Every configuration reports the same list of checks as the first, in the same order."""
-    first, here = ([test.name for test in run(place)[1].tests] for place in (places()[0], configuration))
+    """Every configuration reports the same list of checks as the first of its architecture, in the same
+    order."""
+    both = (places(configuration.arch)[0], configuration)
+    first, here = ([test.name for test in run(place)[1].tests] for place in both)
     assert len(first) >= 20
     assert here == first
 
@@ -113,7 +121,7 @@ def test_rig_serves_guests_after_bad_ones(configuration: Place, run: Run) -> Non
     assert outcome.clean, outcome.end
 
 
-@pytest.mark.parametrize("place", places(), ids=str)
+@pytest.mark.parametrize("place", [place for place in EVERY if place.arch == UNPAGED], ids=str)
 def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     """It runs everywhere, also where a configuration is limited to it; and then the row says so."""
     outcome, report = run(place, kernel=LIMITED_KERNEL)
@@ -121,9 +129,9 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     assert outcome.clean, outcome.end
     assert report.count("pass") >= 10
     assert report.boot["backend"] == place.backend
-    limited = place.configuration.limited
+    limited = place.limited
     assert report.notes["paging"] == ["off" if limited else "on"]
-    row = Row(place.configuration, place.backend, place.rig.describe(), {}, outcome, report)
+    row = Row(place.configuration, place.backend, place.arch, place.rig.describe(), {}, outcome, report)
     assert not row.failures
     assert row.cells()["what ran"].endswith(f"only the {LIMITED_KERNEL} kernel, because {limited}") == bool(
         limited
@@ -134,6 +142,8 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
 def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
     """In C, in C++ with a constructor, in Rust. (`ninja -C build languages` builds the latter two, which
     `./vmi test` does first.)"""
+    if kernel != "hello" and configuration.arch != ARCHITECTURES[0]:
+        pytest.skip(f"the example is for {ARCHITECTURES[0]} only")
     outcome, _ = run(configuration, kernel=kernel, cpus=1)
     assert outcome.clean, outcome.end
     assert outcome.console.strip()
@@ -143,7 +153,7 @@ def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
         assert ("Hello from a constructor, then from ring " in said) == (kernel == "hello-cpp")
 
 
-WITNESSES = [place for place in whole_places() if place.rig.witnesses]
+WITNESSES = [place for arch in ARCHITECTURES for place in whole_places(arch) if place.rig.witnesses]
 
 
 @pytest.mark.parametrize("place", WITNESSES, ids=str)

@@ -5,21 +5,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from ci.build import tree
 from ci.conformance import console_data, data_received, digest, typed_file, verdict
-from ci.util import BUILD
 
 from ..guests import POLLED_KIB, Place, Run, places
 
 DEADLINE = 240.0
-MODEL = BUILD / "generated/model.json"
+pytestmark = pytest.mark.every_architecture
 
 
-def expected_names() -> Iterator[str]:
+def model(arch: str) -> dict[str, Any]:
+    """The specification and the libraries, as the generator resolved them."""
+    found: dict[str, Any] = json.loads((tree(arch) / "generated/model.json").read_text())
+    return found
+
+
+def expected_names(arch: str) -> Iterator[str]:
     """Names of the generated checks, from the specification itself."""
-    spec = json.loads(MODEL.read_text())["spec"]
+    spec = model(arch)["spec"]
     for structure in spec["structures"]:
         yield f"layout.{structure['name']}"
     for call in spec["calls"]:
@@ -34,7 +41,7 @@ def test_conforms(configuration: Place, run: Run) -> None:
     assert configuration.rig.findings(outcome, report) == []
     names = [test.name for test in report.tests]
     assert len(names) == len(set(names)), "names are stable only if they are unique"
-    assert set(expected_names()) <= set(names)
+    assert set(expected_names(configuration.arch)) <= set(names)
     assert "conforms" in verdict(str(configuration), [], report, outcome.clean, outcome.end)
 
 
@@ -42,7 +49,7 @@ def test_every_call_is_made(configuration: Place, run: Run) -> None:
     """No call that comes back is left out, unless its check says why."""
     _, report = run(configuration, kernel="conformance", deadline=DEADLINE)
     counts = {call.name: call.count for call in report.calls}
-    calls = json.loads(MODEL.read_text())["spec"]["calls"]
+    calls = model(configuration.arch)["spec"]["calls"]
     left_out = {test.name.partition(".")[2] for test in report.tests if test.status == "skip"}
     returning = [call["name"] for call in calls if not call["noreturn"]]
     assert [name for name in returning if not counts[name] and name not in left_out] == []
@@ -51,7 +58,7 @@ def test_every_call_is_made(configuration: Place, run: Run) -> None:
 def test_kinds_are_those_of_the_declaration(configuration: Place, run: Run) -> None:
     """The kernel's table is the backend's file, as the generator resolved it."""
     _, report = run(configuration, kernel="conformance", deadline=DEADLINE)
-    backends = {b["name"]: b["calls"] for b in json.loads(MODEL.read_text())["backends"]}
+    backends = {b["name"]: b["calls"] for b in model(configuration.arch)["backends"]}
     declared = {name: way["kind"] for name, way in backends[configuration.backend].items()}
     assert {call.name: call.kind for call in report.calls} == declared
 
@@ -59,7 +66,7 @@ def test_kinds_are_those_of_the_declaration(configuration: Place, run: Run) -> N
 def test_same_checks_everywhere(configuration: Place, run: Run) -> None:
     first, here = (
         [test.name for test in run(place, kernel="conformance", deadline=DEADLINE)[1].tests]
-        for place in (places()[0], configuration)
+        for place in (places(configuration.arch)[0], configuration)
     )
     assert len(first) > 200
     assert here == first

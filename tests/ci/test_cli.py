@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ci.cli import WORDS
+from ci.util import ARCHITECTURES
 
 from ..guests import places
 
@@ -216,13 +218,28 @@ def test_boot(root: Path, tmp_path: Path, plain: str) -> None:
     figure = tmp_path / "figure.json"
     done = vmi(root, "boot", plain, "--json", str(figure), "--lava")
     assert done.returncode == 0, done.stderr
-    head, row = (line.split() for line in done.stdout[done.stdout.index("\nconfig") :].splitlines()[1:3])
-    assert (head[0], head[-1], row[0], row[-1]) == ("configuration", "verdict", plain, "passed")
+    head, *rows = (line.split() for line in done.stdout[done.stdout.index("\nconfig") :].splitlines()[1:])
+    assert (*head[:2], head[-1]) == ("configuration", "arch", "verdict")
+    shown = list(itertools.takewhile(bool, rows))
+    assert [(*row[:2], row[-1]) for row in shown] == [(plain, arch, "passed") for arch in ARCHITECTURES]
     assert f"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID={plain}.boot.information RESULT=pass>" in done.stdout
     written = json.loads(figure.read_text())
-    assert [row["configuration"] for row in written["rows"]] == [plain]
+    assert [row["configuration"] for row in written["rows"]] == [plain, f"{plain}-{ARCHITECTURES[1]}"]
+    assert [row["architecture"] for row in written["rows"]] == list(ARCHITECTURES)
+    assert {name.partition("/")[0] for name in written["objects"]} == set(ARCHITECTURES)
     assert written["rows"][0]["passed"] is True
     assert written["objects_sha256"] in done.stdout
+
+
+def test_boot_of_one_architecture(root: Path, plain: str) -> None:
+    for arch in ARCHITECTURES:
+        done = vmi(root, "boot", plain, "--arch", arch)
+        assert done.returncode == 0, done.stderr
+        table = done.stdout[done.stdout.index("\nconfig") :].splitlines()[2:]
+        assert [line.split()[1] for line in itertools.takewhile(bool, table)] == [arch]
+    assert vmi(root, "boot", plain, "--arch", "vax").returncode == 2
+    done = vmi(root, "boot", "any", plain, "--arch", ARCHITECTURES[1])
+    assert (done.returncode, done.stderr) == (2, "vmi: the kernel that binds itself is for i386 only\n")
 
 
 def test_boot_of_a_kernel_that_panics(root: Path, plain: str) -> None:
@@ -267,7 +284,7 @@ def test_at_a_terminal_one_line_says_what_is_done(root: Path, plain: str) -> Non
     live = [part for part in text.split("\r") if part.startswith("\x1b[K") and "\n" not in part]
     assert any(re.fullmatch(rf"\x1b\[K{plain}: .*, \d+ s", part) for part in live), text
     assert "\x1b" not in text.splitlines()[-1].rpartition("\x1b[K")[2]
-    assert text.splitlines()[-1].rpartition("\x1b[K")[2].startswith(f"vmi: {plain}: ")
+    assert text.splitlines()[-1].rpartition("\x1b[K")[2].startswith(f"vmi: {plain}")
 
 
 def test_results_that_cannot_be_written(root: Path, tmp_path: Path, plain: str) -> None:

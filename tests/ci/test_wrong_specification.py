@@ -14,7 +14,7 @@ from ci.backends import backends
 from ci.lint import tracked
 
 NAME = next(iter(backends()))
-CONFIGURING = "vmi: configuring the build"
+CONFIGURING = "vmi: configuring the build for i386"
 BUILDING = "vmi: building into build/"
 
 

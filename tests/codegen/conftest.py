@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from vmigen_runs import PROJECT, Run, Vmigen, process, real
+from vmigen_runs import ARCHITECTURES, PROJECT, Run, Vmigen, process, real
 
 sys.path.insert(0, str(PROJECT / "codegen"))
 
@@ -32,9 +32,17 @@ def vmigen(capfd: pytest.CaptureFixture[str]) -> Vmigen:
 
 
 @pytest.fixture(scope="session")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's specification and backends, rendered."""
-    out = tmp_path_factory.mktemp("generated")
-    run = process("generate", *real(), "--out", out)
-    assert run.status == 0, run.err
-    return out
+def generated_for(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The project's specification and backends, rendered for each architecture."""
+    made = {}
+    for arch in ARCHITECTURES:
+        made[arch] = tmp_path_factory.mktemp(f"generated-{arch}")
+        run = process("generate", *real(arch=arch), "--out", made[arch])
+        assert run.status == 0, run.err
+    return made
+
+
+@pytest.fixture(scope="session")
+def generated(generated_for: dict[str, Path]) -> Path:
+    """What is rendered for i386."""
+    return generated_for["i386"]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Register contracts, by running entry points and wrappers as 32-bit code on the build machine.
+"""Register contracts, by running entry points and wrappers as programs of the build machine.
 
 A backend is made up in which every call is done by a C routine that destroys all it may. A harness in
 assembly gives each entry point known registers, flags and stack words and catches what comes back; the
 wrappers are called from C. So what is checked is the specification's contract against the machine, not
 generated text against itself. A second made-up backend does the calls by direct hypercalls, whose transfer
-notes the registers.
+notes the registers; entry points of a third destroy exactly what the specification lets them.
 """
 
 from __future__ import annotations
@@ -18,163 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import FLAGS, MACHINES, Machine
 from vmigen_runs import PROJECT, process
 
-REGISTERS = ("eax", "ecx", "edx", "ebx", "ebp", "esi", "edi")
-FLAGS = 0x8D5
-"""CF, PF, AF, ZF, SF and OF: those that arithmetic changes."""
 
-HARNESS = r"""
-/* Runs target with the registers, flags and stack words of `in`; what comes back is in `out`. */
-        .bss
-        .globl in, out, target
-in:     .skip 4 * 8                     /* eax ecx edx ebx ebp esi edi flags */
-out:    .skip 4 * 8
-target: .skip 4
-stack_words: .skip 4 * 2
-        .globl stack_words
-saved:  .skip 4
-        .text
-        .globl harness
-harness:
-        push %ebx
-        push %ebp
-        push %esi
-        push %edi
-        pushf
-        mov %esp, saved
-        push stack_words + 4
-        push stack_words
-        mov in + 4, %ecx
-        mov in + 8, %edx
-        mov in + 12, %ebx
-        mov in + 16, %ebp
-        mov in + 20, %esi
-        mov in + 24, %edi
-        mov in, %eax
-        push in + 28
-        popf
-        call *target
-        pushf
-        pop out + 28
-        mov %eax, out
-        mov %ecx, out + 4
-        mov %edx, out + 8
-        mov %ebx, out + 12
-        mov %ebp, out + 16
-        mov %esi, out + 20
-        mov %edi, out + 24
-        add $8, %esp
-        cmp %esp, saved
-        jne unbalanced
-        popf
-        pop %edi
-        pop %esi
-        pop %ebp
-        pop %ebx
-        xor %eax, %eax
-        ret
-unbalanced:
-        mov saved, %esp
-        popf
-        pop %edi
-        pop %esi
-        pop %ebp
-        pop %ebx
-        mov $1, %eax
-        ret
-
-/* What a C function may destroy, destroyed. */
-        .globl destroy
-destroy:
-        mov $0xdead0001, %eax
-        mov $0xdead0002, %ecx
-        mov $0xdead0003, %edx
-        cmp $0x7fffffff, %eax
-        stc
-        ret
-
-/* System calls of Linux/i386: 4 write, 1 exit. */
-        .globl _start, finish
-_start: call main
-finish: mov %eax, %ebx
-        mov $1, %eax
-        int $0x80
-        .globl say
-say:    push %ebx
-        mov 8(%esp), %ecx
-        mov 12(%esp), %edx
-        mov $1, %ebx
-        mov $4, %eax
-        int $0x80
-        pop %ebx
-        ret
-        .section .note.GNU-stack, "", @progbits
-"""
-
-PRELUDE = r"""
-#include <vmi/vmi.h>
-#include "test/routines.h"
-
-extern uint32_t in[8], out[8], stack_words[2];
-extern const void *target;
-uint32_t harness(void);
-__attribute__((__regparm__(3))) void destroy(void);
-void say(const char *text, uint32_t length);
-int main(void);
-
-uint32_t vmi_call_count[VMI_ORDINALS];
-/* Volatile, for a call with `memory: false` does not tell the compiler that a routine writes them. */
-static volatile uint64_t seen[8];
-static volatile uint32_t calls_seen;
-static uint32_t failures;
-
-static void fail(const char *what)
-{
-    uint32_t length = 0;
-    while (what[length])
-        length++;
-    say(what, length);
-    say("\n", 1);
-    failures++;
-}
-#define CHECK(condition) do { if (!(condition)) fail(#condition " (" CALL ")"); } while (0)
-"""
-
-
-def pattern(register: str) -> int:
-    """The value that a register holds before a call."""
-    return 0x11110000 + 0x01010101 * (REGISTERS.index(register) + 1)
-
-
-def can_run(folder: Path) -> bool:
-    """Whether this machine runs 32-bit programs."""
-    source = folder / "probe.S"
-    source.write_text(".globl _start\n_start: mov $1, %eax\nmov $42, %ebx\nint $0x80\n")
-    program = folder / "probe"
-    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", str(source), "-o", str(program)], check=True)
-    try:
-        return subprocess.run([str(program)], timeout=300).returncode == 42
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _runs_here(tmp_path_factory: pytest.TempPathFactory) -> None:
-    if not can_run(tmp_path_factory.mktemp("probe")):
-        pytest.skip("this machine's kernel runs no 32-bit programs")
-
-
-def parameters(call: dict[str, Any]) -> list[tuple[str, str]]:
-    """Type and name of each parameter in C."""
-    inside = call["prototype"].partition("(")[2].rpartition(")")[0]
-    if inside == "void":
-        return []
-    return [
-        (match.group(1).strip(), match.group(2))
-        for match in (re.fullmatch(r"(.*?)(\w+)", p) for p in inside.split(", "))
-        if match
-    ]
+@pytest.fixture(scope="module", params=MACHINES, ids=lambda machine: machine.arch)
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """An architecture whose programs this machine runs."""
+    found: Machine = request.param
+    if not found.runs_here(tmp_path_factory.mktemp("probe")):
+        pytest.skip(f"this machine's kernel runs no programs for {found.arch}")
+    return found
 
 
 def argument_value(index: int, bits: int) -> int:
@@ -202,12 +56,12 @@ def result_in_c(index: int, result: dict[str, Any]) -> str:
     return cast(result_value(index, result["type"]["bits"]), result["type"]["c"])
 
 
-def routine(call: dict[str, Any], name: str) -> str:
+def routine(machine: Machine, call: dict[str, Any], name: str) -> str:
     """A routine that notes its arguments, destroys what it may and returns known results."""
     head = re.sub(r"\bvmi_\w+\(", f"{name}(", call["prototype"].rstrip(";"), count=1)
-    lines = [f"__attribute__((__regparm__(3))) {head}", "{", "    calls_seen++;"]
+    lines = [f"{machine.attribute} {head}", "{", "    calls_seen++;"]
     for i, argument in enumerate(call["arguments"]):
-        wide = "" if argument["type"]["bits"] == 64 else "(uint32_t)"
+        wide = "(uint64_t)" if argument["type"]["bits"] == 64 else "(uint32_t)"
         lines.append(f"    seen[{i}] = {wide}{argument['name']};")
     for i, result in enumerate(call["results"]):
         lines.append(f"    *{result['name']} = {result_in_c(i, result)};")
@@ -219,35 +73,51 @@ def routine(call: dict[str, Any], name: str) -> str:
     return "\n".join([*lines, "}"])
 
 
-def entry_check(call: dict[str, Any]) -> list[str]:
-    """Runs the entry point through the harness and compares with the contract."""
-    registers = {register: pattern(register) for register in REGISTERS}
+def parts(machine: Machine, value: int, item: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """Where the words of a value are: register, content, and which bits of it count."""
+    places = item["registers"]
+    width = 32 if len(places) > 1 else min(8 * machine.word, item["type"]["bits"])
+    mask = (1 << width) - 1
+    return [(place, value >> 32 * i & mask, mask) for i, place in enumerate(places)]
+
+
+def loaded(machine: Machine, call: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
+    """Registers and stack words before a call. Callers extend values to 32 bits; what is above is noise."""
+    registers = {register: machine.pattern(register) for register in machine.registers}
     stack = [0, 0]
-    checks = ["CHECK(calls_seen == 1);"]
     for i, argument in enumerate(call["arguments"]):
         value = argument_value(i, argument["type"]["bits"])
-        checks.append(f"CHECK(seen[{i}] == {value:#x}ull);")
-        for word, place in enumerate(argument["registers"]):
-            part = value >> 32 * word & 0xFFFFFFFF
+        for place, part, mask in parts(machine, value, argument):
             if place.startswith("stack"):
                 stack[int(place[5:])] = part
             else:
-                registers[place] = part
+                registers[place] = part | (0x5A5A5A5A00000000 & machine.mask & ~mask)
+    return registers, stack
+
+
+def entry_check(machine: Machine, call: dict[str, Any]) -> list[str]:
+    """Runs the entry point through the harness and compares with the contract."""
+    registers, stack = loaded(machine, call)
+    checks = ["CHECK(calls_seen == 1);"]
+    for i, argument in enumerate(call["arguments"]):
+        checks.append(f"CHECK(seen[{i}] == {argument_value(i, argument['type']['bits']):#x}ull);")
     results = call["results"] or ([call["result"]] if call["result"] else [])
     for i, result in enumerate(results):
-        value = result_value(i, result["type"]["bits"])
-        for word, place in enumerate(result["registers"]):
-            mask = (1 << min(32, result["type"]["bits"])) - 1
-            part = value >> 32 * word & 0xFFFFFFFF
-            checks.append(f"CHECK((out[{REGISTERS.index(place)}] & {mask:#x}u) == {part:#x}u);")
+        for place, part, mask in parts(machine, result_value(i, result["type"]["bits"]), result):
+            number = machine.number
+            checks.append(f"CHECK((out[{machine.place(place)}] & {number(mask)}) == {number(part)});")
     for register in call["kept"]:
         if register == "flags":
-            checks.append(f"CHECK((out[7] & {FLAGS:#x}u) == (in[7] & {FLAGS:#x}u));")
-        elif register != "esp":
-            checks.append(f"CHECK(out[{REGISTERS.index(register)}] == {registers[register]:#x}u);")
-    lines = [f"    in[{i}] = {registers[register]:#x}u;" for i, register in enumerate(REGISTERS)]
-    lines += ["    in[7] = 0x2c4; /* ZF, SF: not what the routine leaves */"]
-    lines += [f"    stack_words[{i}] = {word:#x}u;" for i, word in enumerate(stack)]
+            at = machine.flags
+            checks.append(f"CHECK((out[{at}] & {FLAGS:#x}u) == (in[{at}] & {FLAGS:#x}u));")
+        elif register != machine.stack:
+            checks.append(f"CHECK(out[{machine.place(register)}] == {machine.number(registers[register])});")
+    lines = [
+        f"    in[{i}] = {machine.number(registers[register])};"
+        for i, register in enumerate(machine.registers)
+    ]
+    lines += [f"    in[{machine.flags}] = 0x2c4; /* ZF, SF: not what the routine leaves */"]
+    lines += [f"    stack_words[{i}] = {machine.number(word)};" for i, word in enumerate(stack)]
     lines += [
         f"    target = (const void *)entry_{call['symbol']};",
         "    calls_seen = 0;",
@@ -256,12 +126,13 @@ def entry_check(call: dict[str, Any]) -> list[str]:
     return [*lines, *(f"    {check}" for check in checks)]
 
 
-def wrapper_check(call: dict[str, Any]) -> list[str]:
-    """Calls the wrapper from C, with many values alive around it."""
+def wrapper_check(machine: Machine, call: dict[str, Any], seen: bool = True) -> list[str]:
+    """Calls the wrapper from C, with more values alive around it than there are registers."""
     names, before, after = [], [], []
     for i, argument in enumerate(call["arguments"]):
         names.append(argument_in_c(i, argument))
-        after.append(f"CHECK(seen[{i}] == {argument_value(i, argument['type']['bits']):#x}ull);")
+        if seen:
+            after.append(f"CHECK(seen[{i}] == {argument_value(i, argument['type']['bits']):#x}ull);")
     for i, result in enumerate(call["results"]):
         before.append(f"{result['type']['c']} result_{result['name']} = 0;")
         names.append(f"&result_{result['name']}")
@@ -271,179 +142,245 @@ def wrapper_check(call: dict[str, Any]) -> list[str]:
         kind = call["result"]["type"]
         after.append(f"CHECK(result == {result_in_c(0, call['result'])});")
         invoke = f"{kind['c']} result = {invoke}"
-    live = [f"uint32_t live{i} = in[{i}];" for i in range(6)]
-    alive = [f"CHECK(live{i} == in[{i}]);" for i in range(6)]
+    many = range(len(machine.registers))
+    live = [f"word live{i} = in[{i}];" for i in many]
+    alive = [f"CHECK(live{i} == in[{i}]);" for i in many]
+    once = ["CHECK(calls_seen == 1);"] if seen else []
     return [
         "    calls_seen = 0;",
-        *(
-            f"    {line}"
-            for line in [*live, *before, f"{invoke};", "CHECK(calls_seen == 1);", *after, *alive]
-        ),
+        *(f"    {line}" for line in [*live, *before, f"{invoke};", *once, *after, *alive]),
     ]
 
 
-def program(model: dict[str, Any]) -> str:
+def program(machine: Machine, model: dict[str, Any]) -> str:
     """The C program that checks every call of the model."""
     calls = [call for call in model["spec"]["calls"] if call["convention"] != "jump"]
     routines = {name: way["routine"] for name, way in model["backends"][0]["calls"].items()}
-    lines = [PRELUDE]
+    lines = [machine.prelude("test")]
     lines += [f'extern const char entry_{call["symbol"]}[] __asm__("{call["c_name"]}");' for call in calls]
     bodies = []
     for call in calls:
+        lines.append(routine(machine, call, routines[call["name"]]))
         if call["noreturn"]:
-            lines.append(routine(call, routines[call["name"]]))
             continue
-        lines.append(routine(call, routines[call["name"]]))
         lines += [
             f'#undef CALL\n#define CALL "entry of {call["name"]}"',
             f"static void check_entry_{call['symbol']}(void)",
             "{",
         ]
-        lines += [*entry_check(call), "}", f'#undef CALL\n#define CALL "wrapper of {call["name"]}"']
-        lines += [f"static void check_wrapper_{call['symbol']}(void)", "{", *wrapper_check(call), "}"]
+        lines += [*entry_check(machine, call), "}", f'#undef CALL\n#define CALL "wrapper of {call["name"]}"']
+        lines += [
+            f"static void check_wrapper_{call['symbol']}(void)",
+            "{",
+            *wrapper_check(machine, call),
+            "}",
+        ]
         bodies += [f"    check_entry_{call['symbol']}();", f"    check_wrapper_{call['symbol']}();"]
     lines += ["int main(void)", "{", *bodies, "    return failures ? 1 : 0;", "}"]
     return "\n".join(lines) + "\n"
 
 
+def build(machine: Machine, compiler: str, flags: list[str], out: Path, source: str) -> Path:
+    """Links the program with the made-up library."""
+    for name, text in (("harness.S", machine.harness()), ("main.c", source)):
+        (out / name).write_text(text)
+    files = [out / name for name in ("harness.S", "main.c", "test/stubs.S", "test/hypercalls.S")]
+    return machine.build(compiler, flags, out, [out, out / "include"], files)
+
+
 def build_and_run(
-    compiler: str, flags: list[str], out: Path, source: str
+    machine: Machine, compiler: str, flags: list[str], out: Path, source: str
 ) -> subprocess.CompletedProcess[str]:
     """Links the program with the made-up library and runs it."""
-    for name, text in (("harness.S", HARNESS), ("main.c", source)):
-        (out / name).write_text(text)
-    common = [
-        "-m32",
-        "-nostdlib",
-        "-static",
-        "-ffreestanding",
-        "-fno-stack-protector",
-        "-mgeneral-regs-only",
-        "-w",
-    ]
-    include = [f"-I{out}", f"-I{out}/include"]
-    files = [str(out / name) for name in ("harness.S", "main.c", "test/stubs.S", "test/hypercalls.S")]
-    command = [compiler, *common, *flags, *include, "-Wl,-z,notext", *files, "-o", str(out / "program")]
-    subprocess.run(command, check=True, timeout=300)
-    return subprocess.run([str(out / "program")], capture_output=True, text=True, timeout=300)
+    path = build(machine, compiler, flags, out, source)
+    return subprocess.run([str(path)], capture_output=True, text=True, timeout=300)
 
 
-@pytest.fixture(scope="module")
-def by_routine(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's specification with a backend that does each call by a C routine."""
-    model = json.loads((generated / "model.json").read_text())
-    folder = tmp_path_factory.mktemp("routine")
+def calls_of(generated: Path) -> list[dict[str, Any]]:
+    """The calls of what was rendered."""
+    found: list[dict[str, Any]] = json.loads((generated / "model.json").read_text())["spec"]["calls"]
+    return found
+
+
+def made_up(machine: Machine, folder: Path, lines: list[str]) -> Path:
+    """The project's specification rendered with a backend of these lines."""
     (folder / "test").mkdir()
-    lines = [
-        "name: test",
-        "title: Test",
-        "summary: Every call by a routine.",
-        "architectures: [i386]",
-        "calls:",
-    ]
-    for call in model["spec"]["calls"]:
-        way = (
-            "instruction: [iret]" if call["convention"] == "jump" else f"routine: vmi__test_{call['symbol']}"
-        )
-        lines.append(f"  {call['name']}: {{{way}}}")
-    (folder / "test/backend.yaml").write_text("\n".join(lines) + "\n")
-    run = process(
-        "generate",
-        "--spec",
-        PROJECT / "spec/vmi.yaml",
-        "--backends",
-        folder / "test",
-        "--out",
-        folder / "out",
-    )
+    head = ["name: test", "title: Test", "summary: Made up.", f"architectures: [{machine.arch}]"]
+    (folder / "test/backend.yaml").write_text("\n".join([*head, *lines]) + "\n")
+    options = ("--arch", machine.arch, "--spec", PROJECT / "spec/vmi.yaml")
+    run = process("generate", *options, "--backends", folder / "test", "--out", folder / "out")
     assert run.status == 0, run.err
     return folder / "out"
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [["-O0"], ["-O2"], ["-O0", "-fpic"], ["-O2", "-fpic"], ["-O2", "-DVMI_COUNT_CALLS"]],
-    ids=" ".join,
-)
+@pytest.fixture(scope="module")
+def by_routine(
+    machine: Machine, generated_for: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The project's specification with a backend that does each call by a C routine."""
+    lines = ["calls:"]
+    for call in calls_of(generated_for[machine.arch]):
+        way = (
+            "instruction: [iret]" if call["convention"] == "jump" else f"routine: vmi__test_{call['symbol']}"
+        )
+        lines.append(f"  {call['name']}: {{{way}}}")
+    return made_up(machine, tmp_path_factory.mktemp("routine"), lines)
+
+
+OPTIONS = [
+    *([level] for level in ("-O0", "-O1", "-O2", "-O3", "-Os")),
+    ["-O0", "-fpic"],
+    ["-O2", "-fpic"],
+    ["-O2", "-DVMI_COUNT_CALLS"],
+]
+
+
+@pytest.mark.parametrize("flags", OPTIONS, ids=" ".join)
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_every_call_by_a_routine(compiler: str, flags: list[str], by_routine: Path, tmp_path: Path) -> None:
+def test_every_call_by_a_routine(
+    compiler: str, flags: list[str], machine: Machine, by_routine: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     shutil.copytree(by_routine, out)
     model = json.loads((out / "model.json").read_text())
-    done = build_and_run(compiler, flags, out, program(model))
+    done = build_and_run(machine, compiler, flags, out, program(machine, model))
     assert done.stdout == ""
     assert done.returncode == 0
 
 
-def test_a_contract_that_is_broken_is_noticed(by_routine: Path, tmp_path: Path) -> None:
-    """The check can fail: a stub that does not restore the flags, one that mixes up its arguments."""
-    for old, new in (
-        ("popf", "lea 4(%esp), %esp"),
-        ("push %ecx\n        push %eax\n        pop", "push %eax\n        push %ecx\n        pop"),
-    ):
-        out = tmp_path / old[:4]
+BROKEN = {
+    "i386": (
+        ("popf", "lea 4(%esp), %esp", "CPUID"),
+        ("push %ecx\n        push %eax\n        pop", "push %eax\n        push %ecx\n        pop", "CPUID"),
+    ),
+    "x86_64": (
+        ("popf", "lea 8(%rsp), %rsp", "CPUID"),
+        ("mov %rax, %rdi\n        mov %rcx, %rsi", "mov %rcx, %rdi\n        mov %rax, %rsi", "CPUID"),
+        ("shl $32, %rdx", "shl $31, %rdx", "WRMSR"),
+        ("mov %eax, %eax\n        shl", "shl", "WRMSR"),
+        ("pop %rbx", "pop %rbp", "CPUID"),
+    ),
+}
+"""A stub that does not restore the flags, one that mixes up its arguments, halves put together wrongly, …"""
+
+
+def test_a_contract_that_is_broken_is_noticed(machine: Machine, by_routine: Path, tmp_path: Path) -> None:
+    """The check can fail."""
+    for number, (old, new, call) in enumerate(BROKEN[machine.arch]):
+        out = tmp_path / str(number)
         shutil.copytree(by_routine, out)
         stubs = (out / "test/stubs.S").read_text()
-        assert old in stubs
-        (out / "test/stubs.S").write_text(stubs.replace(old, new))
+        plain = re.sub(r"        \.cfi_.*\n", "", stubs)
+        assert old in plain
+        (out / "test/stubs.S").write_text(plain.replace(old, new))
         model = json.loads((out / "model.json").read_text())
-        done = build_and_run("gcc", ["-O2"], out, program(model))
-        assert "(entry of CPUID)" in done.stdout
+        done = build_and_run(machine, "gcc", ["-O2"], out, program(machine, model))
+        assert f"(entry of {call})" in done.stdout
         assert done.returncode == 1
 
 
-GATE = r"""
-/* The transfer, taken over: notes the registers, destroys those that were used and returns a known value. */
-        .bss
-        .globl gate, gate_used
-gate:   .skip 4 * 6                     /* eax ebx ecx edx esi edi */
-gate_used: .skip 4
-        .text
-        .globl vmi__test_gate
-vmi__test_gate:
-        mov %eax, gate
-        mov %ebx, gate + 4
-        mov %ecx, gate + 8
-        mov %edx, gate + 12
-        mov %esi, gate + 16
-        mov %edi, gate + 20
-        mov gate_used, %eax
-        cmp $1, %eax
-        jb 1f
-        mov $0xdead0001, %ebx
-        cmp $2, %eax
-        jb 1f
-        mov $0xdead0002, %ecx
-        cmp $3, %eax
-        jb 1f
-        mov $0xdead0003, %edx
-        cmp $4, %eax
-        jb 1f
-        mov $0xdead0004, %esi
-        cmp $5, %eax
-        jb 1f
-        mov $0xdead0005, %edi
-1:      mov $0xc0ffee01, %eax
-        stc
-        ret
-"""
+def destroyer(machine: Machine, call: dict[str, Any]) -> str:
+    """An entry point that destroys all that the specification lets it, and returns known results."""
+    lines = [f".globl {call['c_name']}", f"{call['c_name']}:"]
+    lines += [
+        f"mov $0x5ead{i:04x}, %{register}"
+        for i, register in enumerate(call["clobbers"])
+        if register != "flags"
+    ]
+    if "flags" in call["clobbers"]:
+        lines += ["cmp $0x7fffffff, %eax", "stc"]
+    results = call["results"] or ([call["result"]] if call["result"] else [])
+    for i, result in enumerate(results):
+        for place, part, _ in parts(machine, result_value(i, result["type"]["bits"]), result):
+            move = "movabs" if machine.word == 8 else "mov"
+            lines.append(f"{move} ${part:#x}, %{place}")
+    return "\n".join([*lines, "ret"])
 
 
-def words(call: dict[str, Any], order: list[int]) -> list[int]:
+def destruction(machine: Machine, rendered: Path, out: Path) -> str:
+    """A copy of the made-up library whose entry points destroy what they may; returns the C program."""
+    shutil.copytree(rendered, out)
+    calls = [c for c in calls_of(out) if c["convention"] != "jump" and not c["noreturn"]]
+    stubs = "\n".join(destroyer(machine, call) for call in calls)
+    (out / "test/stubs.S").write_text(f'.text\n{stubs}\n.section .note.GNU-stack, "", @progbits\n')
+    lines, bodies = [machine.prelude("test")], []
+    for call in calls:
+        lines += [f'#undef CALL\n#define CALL "wrapper of {call["name"]}"']
+        lines += [f"static void check_{call['symbol']}(void)", "{", *wrapper_check(machine, call, False), "}"]
+        bodies.append(f"    check_{call['symbol']}();")
+    filled = [f"    in[{i}] = {machine.number(machine.pattern(r))};" for i, r in enumerate(machine.registers)]
+    lines += ["int main(void)", "{", *filled, *bodies, "    return failures ? 1 : 0;", "}"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("flags", OPTIONS[:5], ids=" ".join)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_wrappers_know_what_dies(
+    compiler: str, flags: list[str], machine: Machine, by_routine: Path, tmp_path: Path
+) -> None:
+    """What may die is destroyed while more values are alive than there are registers."""
+    source = destruction(machine, by_routine, tmp_path / "out")
+    done = build_and_run(machine, compiler, flags, tmp_path / "out", source)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_wrapper_that_forgets_a_register_is_noticed(
+    machine: Machine, by_routine: Path, tmp_path: Path
+) -> None:
+    """The check can fail."""
+    source = destruction(machine, by_routine, tmp_path / "out")
+    header = tmp_path / "out/include/vmi/vmi.h"
+    forgotten = f'"{machine.scratch[-1]}", "memory"'
+    assert forgotten in header.read_text()
+    header.write_text(header.read_text().replace(forgotten, '"memory"'))
+    done = build_and_run(machine, "gcc", ["-O2"], tmp_path / "out", source)
+    assert done.returncode == 1 and "live" in done.stdout
+
+
+def gate_text(machine: Machine) -> str:
+    """The transfer, taken over: notes the registers, destroys those that were used and returns a known
+    value."""
+    result, *rest = GATE_REGISTERS[machine.arch]
+    word = machine.word
+    lines = [".bss", ".globl gate, gate_used", f"gate: .skip {word * (len(rest) + 1)}", "gate_used: .skip 4"]
+    lines += [".text", ".globl vmi__test_gate", "vmi__test_gate:", f"mov %{result}, gate"]
+    lines += [f"mov %{register}, gate + {word * (i + 1)}" for i, register in enumerate(rest)]
+    for i, register in enumerate(rest):
+        lines += [f"cmpl ${i + 1}, gate_used", "jb 1f", f"mov $0x5ead{i:04x}, %{register}"]
+    lines += [f"1: mov $0x40ffee01, %{result}", "stc", "ret"]
+    return "\n".join(lines) + "\n"
+
+
+GATE_REGISTERS = {
+    "i386": ("eax", "ebx", "ecx", "edx", "esi", "edi"),
+    # Some of them are kept by C functions.
+    "x86_64": ("rax", "rbx", "rsi", "r10", "rdi", "r12", "r9"),
+}
+"""Number and result, then the arguments of the made-up hypervisor."""
+
+
+def words(machine: Machine, call: dict[str, Any], order: list[int]) -> list[int]:
     """The words of a call's arguments, taken in an order."""
     found = []
     for i in order:
         argument = call["arguments"][i]
         value = argument_value(i, argument["type"]["bits"])
-        found += [value >> 32 * word & 0xFFFFFFFF for word in range(len(argument["registers"]))]
+        if machine.word == 8 and argument["type"]["c"] == "int32_t":
+            value = value - (1 << 32) & machine.mask if value >> 31 else value
+        count = -(-argument["type"]["bits"] // (8 * machine.word))
+        found += [value >> 8 * machine.word * word & machine.mask for word in range(count)]
     return found
 
 
 def made_directly(call: dict[str, Any]) -> bool:
     """Whether a call can be one hypercall."""
+    values = [*call["arguments"], *([call["result"]] if call["result"] else [])]
+    # Halves are put together by routines.
+    halves = any(len(v["registers"]) > 1 and v["registers"][0].startswith("r") for v in values)
     return (
         call["convention"] != "jump"
         and not call["results"]
+        and not halves
         and len((call["result"] or {"registers": []})["registers"]) < 2
     )
 
@@ -458,13 +395,12 @@ def orders(call: dict[str, Any]) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def by_hypercall(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def by_hypercall(
+    machine: Machine, generated_for: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The project's specification with a backend that does each call by one hypercall."""
-    model = json.loads((generated / "model.json").read_text())
-    folder = tmp_path_factory.mktemp("hypercall")
-    (folder / "test").mkdir()
     table, ways = [], []
-    for call in model["spec"]["calls"]:
+    for call in calls_of(generated_for[machine.arch]):
         if not made_directly(call):
             ways.append(f"  {call['name']}: {{instruction: [ud2]}}")
             continue
@@ -476,86 +412,76 @@ def by_hypercall(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         )
         values = ", ".join(argument["name"] for argument in given)
         ways.append(f"  {call['name']}: {{hypercall: {call['symbol']}, constants: [{values}]}}")
-    lines = [
-        "name: test",
-        "title: Test",
-        "summary: Every call by a hypercall.",
-        "architectures: [i386]",
-        "hypercalls:",
-    ]
-    lines += [
-        "  prefix: vmi__test_hypercall_",
-        "  i386: {number: eax, arguments: [ebx, ecx, edx, esi, edi], result: eax,",
-    ]
-    lines += ["         clobbers: used, transfer: [ud2]}", "  calls:", *table, "calls:", *ways]
-    (folder / "test/backend.yaml").write_text("\n".join(lines) + "\n")
-    run = process(
-        "generate",
-        "--spec",
-        PROJECT / "spec/vmi.yaml",
-        "--backends",
-        folder / "test",
-        "--out",
-        folder / "out",
-    )
-    assert run.status == 0, run.err
-    return folder / "out"
+    result, *rest = GATE_REGISTERS[machine.arch]
+    abi = f"number: {result}, arguments: [{', '.join(rest)}], result: {result}, clobbers: used"
+    lines = ["hypercalls:", "  prefix: vmi__test_hypercall_", f"  {machine.arch}: {{{abi}, transfer: [ud2]}}"]
+    lines += ["  calls:", *table, "calls:", *ways]
+    return made_up(machine, tmp_path_factory.mktemp("hypercall"), lines)
 
 
-def gate_checks(call: dict[str, Any], count: int) -> list[str]:
+def gate_checks(machine: Machine, call: dict[str, Any], count: int) -> list[str]:
     """What the transfer must have found, and the counter after it."""
-    loaded = words(call, orders(call))
     checks = [f"CHECK(gate[0] == {1000 + call['ordinal']}u);"]
-    checks += [f"CHECK(gate[{i + 1}] == {word:#x}u);" for i, word in enumerate(loaded)]
+    checks += [
+        f"CHECK(gate[{i + 1}] == {machine.number(word)});"
+        for i, word in enumerate(words(machine, call, orders(call)))
+    ]
     return [*checks, f"CHECK(vmi__test_hypercall_{call['symbol']}_count == {count});"]
 
 
-@pytest.mark.parametrize("flags", [["-O0"], ["-O2"]], ids=" ".join)
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_every_call_by_a_hypercall(
-    compiler: str, flags: list[str], by_hypercall: Path, tmp_path: Path
-) -> None:
-    """Entry points and the hypercall library, with the transfer taken over by VMI_TRANSFER_OVERRIDE."""
-    out = tmp_path / "out"
-    shutil.copytree(by_hypercall, out)
-    model = json.loads((out / "model.json").read_text())
-    (out / "override.h").write_text(".macro vmi__test_transfer\ncall vmi__test_gate\n.endm\n")
-    lines = [PRELUDE, '#include "test/hypercalls.h"', "extern uint32_t gate[6], gate_used;"]
+def hypercall_program(machine: Machine, model: dict[str, Any]) -> str:
+    """The C program that makes every call and every hypercall of the made-up hypervisor."""
+    lines = [machine.prelude("test"), '#include "test/hypercalls.h"']
+    lines += [f"extern word gate[{len(GATE_REGISTERS[machine.arch])}]; extern uint32_t gate_used;"]
     bodies = []
     for call in (call for call in model["spec"]["calls"] if made_directly(call)):
-        entry = [line for line in entry_check(call) if "seen[" not in line and "calls_seen" not in line]
+        entry = [
+            line for line in entry_check(machine, call) if "seen[" not in line and "calls_seen" not in line
+        ]
         result = call["result"]
         if result:  # the value is the gate's here
-            entry = [line for line in entry if "out[0] &" not in line]
+            place = machine.place(result["registers"][0])
+            entry = [line for line in entry if f"out[{place}] &" not in line]
             mask = (1 << result["type"]["bits"]) - 1
-            place = REGISTERS.index(result["registers"][0])
-            entry.append(f"    CHECK((out[{place}] & {mask:#x}u) == (0xc0ffee01u & {mask:#x}u));")
+            entry.append(f"    CHECK((out[{place}] & {mask:#x}u) == (0x40ffee01u & {mask:#x}u));")
         names = [argument_in_c(i, call["arguments"][i]) for i in orders(call)]
+        used = len(words(machine, call, orders(call)))
         lines += [f'extern const char entry_{call["symbol"]}[] __asm__("{call["c_name"]}");']
         lines += [
             f'#undef CALL\n#define CALL "{call["name"]}"',
             f"static void check_{call['symbol']}(void)",
             "{",
         ]
-        lines += [f"    gate_used = {len(words(call, orders(call)))};", *entry, *gate_checks(call, 1)]
-        lines += ["    gate[0] = gate[1] = gate[2] = gate[3] = gate[4] = gate[5] = 0;"]
-        lines += [
-            f"    CHECK(vmi__test_hypercall_{call['symbol']}({', '.join(names)}) == (int32_t)0xc0ffee01);"
-        ]
-        lines += [*gate_checks(call, 2), "}"]
+        lines += [f"    gate_used = {used};", *entry, *gate_checks(machine, call, 1)]
+        lines += ["    for (int i = 0; i < (int)(sizeof gate / sizeof *gate); i++)", "        gate[i] = 0;"]
+        lines += [f"    CHECK(vmi__test_hypercall_{call['symbol']}({', '.join(names)}) == 0x40ffee01);"]
+        lines += [*gate_checks(machine, call, 2), "}"]
         bodies.append(f"    check_{call['symbol']}();")
-    lines += [
-        "__attribute__((__regparm__(3))) void unused(void);",
-        "int main(void)",
-        "{",
-        *bodies,
-        "    return failures ? 1 : 0;",
-        "}",
-    ]
-    (out / "test/stubs.S").write_text((out / "test/stubs.S").read_text() + GATE)
-    done = build_and_run(
-        compiler, [*flags, '-DVMI_TRANSFER_OVERRIDE="override.h"'], out, "\n".join(lines) + "\n"
-    )
     assert bodies
+    lines += ["int main(void)", "{", *bodies, "    return failures ? 1 : 0;", "}"]
+    return "\n".join(lines) + "\n"
+
+
+OVERRIDE = '-DVMI_TRANSFER_OVERRIDE="override.h"'
+
+
+def with_gate(machine: Machine, rendered: Path, out: Path) -> dict[str, Any]:
+    """A copy of the made-up library whose transfer is the gate; returns the model."""
+    shutil.copytree(rendered, out)
+    (out / "override.h").write_text(".macro vmi__test_transfer\ncall vmi__test_gate\n.endm\n")
+    (out / "test/stubs.S").write_text((out / "test/stubs.S").read_text() + gate_text(machine))
+    model: dict[str, Any] = json.loads((out / "model.json").read_text())
+    return model
+
+
+@pytest.mark.parametrize("flags", [["-O0"], ["-O2"]], ids=" ".join)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_every_call_by_a_hypercall(
+    compiler: str, flags: list[str], machine: Machine, by_hypercall: Path, tmp_path: Path
+) -> None:
+    """Entry points and the hypercall library, with the transfer taken over by VMI_TRANSFER_OVERRIDE."""
+    out = tmp_path / "out"
+    model = with_gate(machine, by_hypercall, out)
+    done = build_and_run(machine, compiler, [*flags, OVERRIDE], out, hypercall_program(machine, model))
     assert done.stdout == ""
     assert done.returncode == 0

@@ -43,16 +43,14 @@ def check(vmigen: Vmigen, path: Path, text: str | bytes) -> Run:
         (r"\bstack_words: (\d+)", "stack_words", "2.0"),
         (r"\bbits: 32", "bits", "32.0"),
         (r"\bvalue: 0x80000000", "value", "2147483648.0"),
-        (r"size: \{i386: (\d+)\}", "i386", r"\1.0"),
+        (r"size: \{i386: (\d+)", "i386", r"\1.0"),
         (r"\bordinal: (\d+)", "ordinal", "1e2"),
         (r"\bordinal: (\d+)", "ordinal", "true"),
     ],
 )
-def test_no_fraction_is_an_integer(
-    found: str, key: str, value: str, vmigen: Vmigen, tmp_path: Path
-) -> None:
+def test_no_fraction_is_an_integer(found: str, key: str, value: str, vmigen: Vmigen, tmp_path: Path) -> None:
     name, _, _ = found.removeprefix(r"\b").partition(":")
-    replaced = f"{name}: {{i386: {value}}}" if "{" in found else f"{name}: {value}"
+    replaced = f"{name}: {{i386: {value}" if "{" in found else f"{name}: {value}"
     text, count = re.subn(found, replaced, SPEC, count=1)
     assert count == 1
     run = check(vmigen, tmp_path / "vmi.yaml", text)
@@ -95,7 +93,7 @@ def test_a_name_of_a_megabyte_is_shortened(vmigen: Vmigen, tmp_path: Path) -> No
     ):
         run = check(vmigen, path, wrong)
         assert run.status == 1
-        assert len(run.err.splitlines()) < 20
+        assert len(run.err.splitlines()) < 40
         assert all(len(line) < 2000 for line in run.err.splitlines())
 
 
@@ -309,7 +307,7 @@ def test_a_locale_without_the_characters(tmp_path: Path) -> None:
     assert process("generate", *real(), "--out", tmp_path / "ascii", **ASCII).status == 0
     assert tree(tmp_path / "ascii") == tree(tmp_path / "plain")
     text = SPEC.replace("summary: ", "summary: Größe. ", 1)
-    (tmp_path / "new.yaml").write_text(text.replace("requires:", "requires:\n      - Größe…"))
+    (tmp_path / "new.yaml").write_text(text.replace('"Interrupts are off."', '"Größe der Unterbrechung."'))
     run = process("diff", SMALL / "vmi.yaml", tmp_path / "new.yaml", **ASCII)
     assert r"Gr\xf6\xdfe" in run.out and "Traceback" not in run.err
     one_line(process("check", "--spec", tmp_path / "größe.yaml", **ASCII), 1, "No such file")

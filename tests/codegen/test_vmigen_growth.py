@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from vmigen_runs import PROJECT, Vmigen, folders, process, real, tree
+from vmigen_runs import ARCHITECTURES, PROJECT, Vmigen, folders, process, real, tree
 
 from tests.seeds import numbers
 
@@ -29,8 +29,11 @@ CALL = """
     arguments:
       - {{name: cpu, type: u32, registers: {{i386: [eax]}}, summary: Which.}}
     result: {{type: s32, registers: {{i386: [eax]}}, summary: The temperature., unit: kelvin}}
-    clobbers: {{i386: [ecx, edx, flags]}}
+    clobbers: {{i386: [ecx, edx, flags], x86_64: scratch}}
     memory: false
+    suspend: none
+    stack: 256
+    interruptible: false
     source: a thermometer
 """
 
@@ -48,9 +51,9 @@ def copy(folder: Path) -> Path:
     return project
 
 
-def generate(project: Path, out: Path) -> tuple[int, str]:
+def generate(project: Path, out: Path, arch: str = "i386") -> tuple[int, str]:
     """Runs the copy's own generator."""
-    run = process("generate", *real(project), "--out", out, PYTHONPATH=str(project / "codegen"))
+    run = process("generate", *real(project, arch), "--out", out, PYTHONPATH=str(project / "codegen"))
     return run.status, run.err
 
 
@@ -60,7 +63,11 @@ def test_adding_a_call(category: str, tmp_path: Path) -> None:
     assert generate(project, tmp_path / "before") == (0, "")
     before = tree(project)
     model = json.loads((tmp_path / "before/model.json").read_text())
-    ordinal = max(call["ordinal"] for call in model["spec"]["calls"]) + 1
+    # Calls of the other architecture have ordinals, too.
+    specification = (project / "spec/vmi.yaml").read_text()
+    ordinal = (
+        max(int(number) for number in re.findall(r"^    ordinal: (\d+)", specification, re.MULTILINE)) + 1
+    )
 
     with (project / "spec/vmi.yaml").open("a") as stream:
         stream.write(CALL.format(ordinal=ordinal, category=category))
@@ -73,6 +80,9 @@ def test_adding_a_call(category: str, tmp_path: Path) -> None:
             stream.write(f"  TakeTemperature: {{routine: vmi__{name}_take_temperature}}\n")
 
     assert generate(project, tmp_path / "after") == (0, "")
+    assert generate(project, tmp_path / "after64", "x86_64") == (0, "")
+    header = (tmp_path / "after64/include/vmi/vmi.h").read_text()
+    assert "int32_t vmi_take_temperature(uint32_t cpu)" in header
     after = tree(project)
     touched = {path for path in after if before.get(path) != after[path] and "__pycache__" not in path}
     assert touched <= {
@@ -141,6 +151,7 @@ JUNK = [
     *("", " ", "\t", "\n", "é", "\u2028", *":-[]{}'\"#&*!|>%@`~\\"),
     *("&a", "*a", "null", "yes", "0", "-1", "9" * 20, "1e999", ".inf"),
     *("eax", "stack9", "u64", "flags", "inherited"),
+    *("r8", "x86_64", "[x86_64]", "scratch", "word"),
 ]
 
 
@@ -195,7 +206,7 @@ def test_damaged_input_is_told_never_a_traceback(
         path = sources[0] if dice.random() < 0.6 else dice.choice(sources)
         path.write_text(mutate(good[path], dice))
         out = tmp_path / f"out{number}"
-        run = vmigen("generate", *real(project), "--out", out)
+        run = vmigen("generate", *real(project, dice.choice(ARCHITECTURES)), "--out", out)
         ends[run.status] += 1
         if run.status:
             for line in run.err.splitlines():

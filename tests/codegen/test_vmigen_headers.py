@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from vmigen_runs import SMALL, process
+from vmigen_runs import COMPILE, SMALL, process
 
 COMPILERS = ("gcc", "clang")
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wundef", "-Wcast-align", "-Wshadow", "-pedantic", "-Werror")
@@ -21,16 +21,22 @@ DIALECTS = {"c99": "c", "c11": "c", "c23": "c", "c++98": "c++", "c++11": "c++", 
 
 
 def compiles(
-    compiler: str, source: str, folder: Path, include: Path, *flags: str, language: str = "c"
+    compiler: str,
+    source: str,
+    folder: Path,
+    include: Path,
+    *flags: str,
+    language: str = "c",
+    arch: str = "i386",
 ) -> subprocess.CompletedProcess[str]:
-    """Compiles a text for i386, without any header of the system."""
+    """Compiles a text for an architecture, without any header of the system."""
     if shutil.which(compiler) is None:
         pytest.fail(f"{compiler} is needed for this test")
     file = folder / ("source.S" if language == "assembler-with-cpp" else "source.c")
     file.write_text(source)
     command = [
         compiler,
-        "-m32",
+        COMPILE[arch],
         "-nostdinc",
         "-ffreestanding",
         "-x",
@@ -195,6 +201,134 @@ def test_a_wrapper_is_one_call_with_its_record(
             assert record[7] == sum(1 << REGISTERS.index(register) for register in kept)
             called[targets[address + 1]] = int.from_bytes(record[4:6], "little")
     assert called == {call["c_name"]: call["ordinal"] for call in calls}
+
+
+NUMBERS = [
+    *("rax", "rcx", "rdx", "rbx", "flags", "rbp", "rsi", "rdi"),
+    *(f"r{number}" for number in range(8, 16)),
+]
+"""x86-64's by the processor's numbers."""
+
+
+@pytest.fixture(scope="module")
+def model64(generated_for: dict[str, Path]) -> dict[str, Any]:
+    """The resolved model for x86-64."""
+    loaded: dict[str, Any] = json.loads((generated_for["x86_64"] / "model.json").read_text())
+    return loaded
+
+
+KERNEL = ("-mcmodel=kernel", "-fno-pic", "-mno-red-zone", "-O2")
+"""As a kernel at -2 GiB is compiled."""
+
+
+@pytest.mark.parametrize("flags", [KERNEL, ("-fpic", "-mno-red-zone", "-O2")], ids=["kernel", "pic"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_every_wrapper_on_x86_64(
+    compiler: str,
+    dialect: str,
+    flags: tuple[str, ...],
+    model64: dict[str, Any],
+    generated_for: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    language = DIALECTS[dialect]
+    options = [*STRICT, standard(compiler, dialect), *flags]
+    options += ["-Wmissing-prototypes", "-Wstrict-prototypes"] if language == "c" else ["-Wno-long-long"]
+    if dialect == "c++98" and compiler == "clang":
+        options.append("-Wno-c++11-long-long")
+    include = generated_for["x86_64"] / "include"
+    done = compiles(compiler, users(model64), tmp_path, include, *options, language=language, arch="x86_64")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_wrapper_on_x86_64_is_one_call_with_its_record(
+    compiler: str, model64: dict[str, Any], generated_for: dict[str, Path], tmp_path: Path
+) -> None:
+    """A record of 12 bytes: distance, ordinal, registers that live on, length of the site, three of zero."""
+    flags = (*KERNEL, "-fno-asynchronous-unwind-tables")
+    include = generated_for["x86_64"] / "include"
+    done = compiles(compiler, users(model64), tmp_path, include, *flags, arch="x86_64")
+    assert done.returncode == 0, done.stderr
+    calls = {call["c_name"]: call for call in model64["spec"]["calls"] if call["convention"] != "jump"}
+    with (tmp_path / "out.o").open("rb") as stream:
+        elf = ELFFile(stream)
+        symbols = elf.get_section_by_name(".symtab")
+        code = elf.get_section_by_name(".text").data()
+        records = elf.get_section_by_name(".vmi.sites").data()
+        targets = {
+            r["r_offset"]: symbols.get_symbol(r["r_info_sym"]).name
+            for r in elf.get_section_by_name(".rela.text").iter_relocations()
+        }
+        sites = list(elf.get_section_by_name(".rela.vmi.sites").iter_relocations())
+        found = [
+            (relocation, symbols.get_symbol(relocation["r_info_sym"])["st_value"]) for relocation in sites
+        ]
+    assert len(records) == 12 * len(calls) == 12 * len(sites)
+    called = {}
+    for i, (relocation, value) in enumerate(found):
+        assert relocation["r_offset"] == 12 * i
+        address = value + relocation["r_addend"]
+        assert code[address] == 0xE8, "the record names the call instruction"
+        call = calls[targets[address + 1]]
+        _, ordinal, live, length, rest = struct.unpack_from("<IHHB3s", records, 12 * i)
+        kept = [register for register in call["kept"] if register != "rsp"]
+        assert live == sum(1 << NUMBERS.index(register) for register in kept)
+        assert (length, rest) == (call["site"], bytes(3))
+        called[call["c_name"]] = ordinal
+    assert called == {name: call["ordinal"] for name, call in calls.items()}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_other_files_on_x86_64(
+    compiler: str, model64: dict[str, Any], generated_for: dict[str, Path], tmp_path: Path
+) -> None:
+    """Jumps of assembly, tables, and instructions in place of calls."""
+    generated = generated_for["x86_64"]
+    include = generated / "include"
+    jumps = [call for call in model64["spec"]["calls"] if call["convention"] == "jump"]
+    source = "#include <vmi/constants.h>\n" + "".join(f"VMI_{c['symbol'].upper()}\n" for c in jumps)
+    done = compiles(compiler, source, tmp_path, include, language="assembler-with-cpp", arch="x86_64")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out.o").open("rb") as stream:
+        records = ELFFile(stream).get_section_by_name(".vmi.sites").data()
+    ordinals = [struct.unpack_from("<IHHB", record)[1] for (record,) in struct.iter_unpack("12s", records)]
+    assert ordinals == [call["ordinal"] for call in jumps]
+    for backend in model64["backends"]:
+        name = backend["name"]
+        for file, language, flags in (
+            (f"{name}/stubs.S", "assembler-with-cpp", ()),
+            (f"{name}/hypercalls.S", "assembler-with-cpp", ()),
+            ("slots.S", "assembler-with-cpp", ()),
+            ("pointers.S", "assembler-with-cpp", ()),
+            (
+                f"{name}/calls.c",
+                "c",
+                (*STRICT, "-std=gnu11", "-Wno-overlength-strings"),
+            ),
+            (f"{name}/routines.h", "c", (*STRICT, "-std=c99")),
+            (f"{name}/routines.h", "c++", (*STRICT, "-std=c++11")),
+            (f"{name}/hypercalls.h", "c", (*STRICT, "-std=c99")),
+            (f"{name}/hypercalls.h", "c++", (*STRICT, "-std=c++11")),
+        ):
+            source = f'#include "{generated / file}"\n'
+            if file.endswith(".h"):
+                source += "#include <vmi/vmi.h>\n"
+            done = compiles(
+                compiler,
+                source,
+                tmp_path,
+                include,
+                f"-I{generated}",
+                *flags,
+                language=language,
+                arch="x86_64",
+            )
+            assert done.returncode == 0, (file, done.stderr)
+        inline = (f'-DVMI_INLINE="{name}/inline.inc"', f"-Wa,-I{generated}", "-O2", "-mno-red-zone")
+        done = compiles(compiler, users(model64), tmp_path, include, *inline, arch="x86_64")
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -13,27 +13,29 @@ import time
 from pathlib import Path
 
 import pytest
-from vmigen_runs import HERE, PROJECT, SMALL, Vmigen, folders, process, real, small, tree
+from vmigen_runs import ARCHITECTURES, HERE, PROJECT, SMALL, Vmigen, folders, process, real, small, tree
 
 GOLDEN = HERE / "golden"
 
 
-def test_goldens(vmigen: Vmigen, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    run = vmigen("generate", *small("bare", "hyper"), "--out", tmp_path)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_goldens(arch: str, vmigen: Vmigen, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    run = vmigen("generate", "--arch", arch, *small("bare", "hyper"), "--out", tmp_path)
     assert run.status == 0, run.err
     found = tree(tmp_path)
     if request.config.getoption("--update-goldens", default=False):
-        shutil.rmtree(GOLDEN, ignore_errors=True)
-        shutil.copytree(tmp_path, GOLDEN)
-    golden = tree(GOLDEN)
+        shutil.rmtree(GOLDEN / arch, ignore_errors=True)
+        shutil.copytree(tmp_path, GOLDEN / arch)
+    golden = tree(GOLDEN / arch)
     assert sorted(found) == sorted(golden)
     for path, data in found.items():
         assert data.decode() == golden[path].decode(), f"{path} differs; --update-goldens if that is right"
 
 
-def test_same_input_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_same_input_same_bytes(arch: str, tmp_path: Path) -> None:
     for seed in ("0", "1", "4711"):
-        run = process("generate", *real(), "--out", tmp_path / seed, PYTHONHASHSEED=seed)
+        run = process("generate", *real(arch=arch), "--out", tmp_path / seed, PYTHONHASHSEED=seed)
         assert run.status == 0, run.err
     first = tree(tmp_path / "0")
     assert len(first) > 20
@@ -41,24 +43,56 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
     assert tree(tmp_path / "4711") == first
 
 
-def test_no_path_of_the_machine_in_any_output(generated: Path) -> None:
-    for path, data in tree(generated).items():
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_no_path_of_the_machine_in_any_output(arch: str, generated_for: dict[str, Path]) -> None:
+    for path, data in tree(generated_for[arch]).items():
         assert str(PROJECT).encode() not in data, path
-        assert str(generated).encode() not in data, path
+        assert str(generated_for[arch]).encode() not in data, path
 
 
-def test_every_output_says_where_it_is_from(generated: Path) -> None:
-    for path, data in tree(generated).items():
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_output_says_where_it_is_from(arch: str, generated_for: dict[str, Path]) -> None:
+    for path, data in tree(generated_for[arch]).items():
         head = "\n".join(data.decode().splitlines()[:4])
         assert "do not edit" in head, path
         assert "MIT OR GPL-2.0-only" in head, path
         assert "vmi.yaml" in head, path
 
 
-def test_listed_outputs_are_those_written(vmigen: Vmigen, generated: Path) -> None:
-    run = vmigen("list-outputs", *real())
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_listed_outputs_are_those_written(arch: str, vmigen: Vmigen, generated_for: dict[str, Path]) -> None:
+    run = vmigen("list-outputs", *real(arch=arch))
     assert run.status == 0
-    assert sorted(run.out.split()) == sorted(tree(generated))
+    assert sorted(run.out.split()) == sorted(tree(generated_for[arch]))
+
+
+def test_the_architectures_differ_where_they_must(vmigen: Vmigen, tmp_path: Path) -> None:
+    """Calls, arguments and fields of one alone, a word's width, registers that follow from the convention."""
+    model = {}
+    for arch in ARCHITECTURES:
+        run = vmigen("generate", "--arch", arch, *small("bare", "hyper"), "--out", tmp_path / arch)
+        assert run.status == 0, run.err
+        model[arch] = json.loads((tmp_path / arch / "model.json").read_text())
+    calls = {arch: {c["name"]: c for c in made["spec"]["calls"]} for arch, made in model.items()}
+    assert calls["x86_64"].keys() - calls["i386"].keys() == {"Base"}
+    gates = {arch: [(a["name"], a["registers"]) for a in calls[arch]["Gate"]["arguments"]] for arch in calls}
+    assert gates == {
+        "i386": [("table", ["eax"]), ("low", ["edx"]), ("high", ["ecx"])],
+        "x86_64": [("table", ["rdi"]), ("whole", ["rsi"])],
+    }
+    scratch = calls["x86_64"]["Fetch"]["clobbers"]
+    assert scratch == ["rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "flags"]
+    header = {arch: (tmp_path / arch / "include/vmi/vmi.h").read_text() for arch in ARCHITECTURES}
+    assert "uint32_t esp;" in header["i386"] and "rsp;" not in header["i386"]
+    assert "uint64_t rsp;" in header["x86_64"] and "esp;" not in header["x86_64"]
+    ways = {arch: made["backends"][0]["calls"]["Gate"] for arch, made in model.items()}
+    assert (ways["i386"]["kind"], ways["x86_64"]["kind"]) == ("routine", "instruction")
+    for made in model.values():
+        terms = [term["name"] for term in made["spec"]["terms"]]
+        assert terms == ["interrupts_off", "name_stays"]
+        (call,) = (call for call in made["spec"]["calls"] if call["name"] == "Gate")
+        assert [term["name"] for term in call["requires"]] == terms
+        assert (call["suspend"], call["stack"], call["interruptible"]) == ("kept", 256, True)
 
 
 def test_backends_are_listed_parents_first(vmigen: Vmigen) -> None:
@@ -215,14 +249,15 @@ def test_model_names_every_way(generated: Path) -> None:
 def test_print_the_time_for_the_whole_specification(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A benchmark: printed, not asserted on the clock."""
+    """A benchmark of both architectures: printed, not asserted on the clock."""
     times = []
     for _ in range(3):
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        assert process("generate", *real(), "--out", tmp_path).status == 0
+        for arch in ARCHITECTURES:
+            assert process("generate", *real(arch=arch), "--out", tmp_path / arch).status == 0
         elapsed, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append((elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
     elapsed, cpu = min(times)
     with capfd.disabled():
-        what = f"whole specification, {len(folders())} backends"
+        what = ", ".join(f"{arch} with {len(folders(arch=arch))} backends" for arch in ARCHITECTURES)
         print(f"\n# generator, {what}: {elapsed:.2f} s ({cpu:.2f} s CPU)")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,18 +50,33 @@ def small(*backends: str) -> list[str]:
     ]
 
 
-def folders(project: Path = PROJECT) -> list[Path]:
-    """The folders of all backends that there are."""
-    return sorted(path.parent for path in (project / "backends").glob("*/backend.yaml"))
+ARCHITECTURES = ("i386", "x86_64")
+"""Those that code is generated for."""
+
+COMPILE = {"i386": "-m32", "x86_64": "-m64"}
+"""What makes a compiler on a PC compile for one of them."""
 
 
-def real(project: Path = PROJECT) -> list[str]:
-    """Options that name the project's specification and all its backends."""
+def folders(project: Path = PROJECT, arch: str | None = None) -> list[Path]:
+    """The folders of all backends that there are, or of those for an architecture."""
+    files = sorted((project / "backends").glob("*/backend.yaml"))
+    return [file.parent for file in files if arch is None or arch in _architectures(file)]
+
+
+def _architectures(file: Path) -> list[str]:
+    listed = re.search(r"^architectures: \[(.*)\]", file.read_text(), re.MULTILINE)
+    return listed[1].split(", ") if listed else []
+
+
+def real(project: Path = PROJECT, arch: str = "i386") -> list[str]:
+    """Options that name the project's specification and all its backends of an architecture."""
     return [
+        "--arch",
+        arch,
         "--spec",
         str(project / "spec" / "vmi.yaml"),
         "--backends",
-        *(str(folder) for folder in folders(project)),
+        *(str(folder) for folder in folders(project, arch)),
     ]
 
 

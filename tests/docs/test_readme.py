@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -21,9 +23,9 @@ def test_kernel_is_the_one_that_is_built() -> None:
     assert kernel == (ROOT / "examples/hello/hello.c").read_text()
 
 
-def test_kernel_runs_by_the_commands_given(tmp_path: Path) -> None:
-    (commands,) = blocks("sh")
-    for name in ("build", "examples", "runtime"):
+@pytest.mark.parametrize("commands", blocks("sh"), ids=["i386", "x86_64"])
+def test_kernel_runs_by_the_commands_given(tmp_path: Path, commands: str) -> None:
+    for name in ("build", "build-x86_64", "examples", "runtime"):
         (tmp_path / name).symlink_to(ROOT / name)
     done = subprocess.run(
         ["bash", "-e", "-c", commands], cwd=tmp_path, capture_output=True, text=True, timeout=300

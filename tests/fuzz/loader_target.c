@@ -155,12 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     view.base = memory;
     clear();
     put_pieces(data, size, false);
-    if (read_word(data) == VMI_BOOT_MULTIBOOT)
-        reason = vmi__multiboot_read(&view, read_word(data + 4), read_word(data + 8));
-    else
-        reason = vmi__pvh_read(&view, read_word(data + 8));
-    if (!reason)
-        reason = vmi__loader_finish(&view);
+    reason = vmi__loader_read(&view, read_word(data), read_word(data + 4), read_word(data + 8));
     put_pieces(data, size, true);
     hold_string(vmi__boot.command_line);
     hold_string(vmi__boot.loader);

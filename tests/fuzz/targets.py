@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.util import BUILD, ROOT, UserError, tied
+from ci.build import tree
+from ci.util import ROOT, UserError, tied
 
 from ..runtime import test_boot_structures as structures
 from .images import BROKEN, JUMP, NONE, NOP, Call, synthetic
@@ -92,12 +93,15 @@ class Target:
     """Bytes of an input."""
     runs: int
     """Of a bounded run: seconds, not minutes."""
+    arch: str
+    """Whose headers it has: the build machine's own, or i386 with what only that has taken out (host/)."""
 
     def build(self, folder: Path, how: list[str]) -> Path:
         program = folder / self.name
         folder.mkdir(parents=True, exist_ok=True)
         sources = [HERE / f"{self.name}_target.c", *(ROOT / "runtime" / source for source in self.sources)]
-        command = ["clang", *FLAGS, *how, f"-I{HERE / 'host'}", f"-isystem{BUILD / 'include'}",
+        shim = [f"-I{HERE / 'host'}"] if self.arch == "i386" else []
+        command = ["clang", *FLAGS, *how, *shim, f"-isystem{tree(self.arch) / 'include'}",
                    f"-I{ROOT / 'runtime'}", f"-I{HERE}", "-o", str(program), *map(str, sources)]  # fmt: skip
         if not shutil.which(command[0]):
             raise UserError(f"{command[0]}: not found; ./vmi setup installs it")
@@ -115,14 +119,23 @@ class Target:
 
 
 TARGETS = (
-    Target("rom", ("bind/rom.c", "bind/sites.c"), ("bind/rom.c", "bind/sites.c"), images, 8192, 150_000),
+    Target(
+        "rom",
+        ("bind/rom.c", "bind/sites.c"),
+        ("bind/rom.c", "bind/sites.c"),
+        images,
+        8192,
+        150_000,
+        "i386",
+    ),
     Target(
         "loader",
-        ("multiboot.c", "pvh.c", "options.c"),
-        ("loader.c", "memory_map.c", "multiboot.c", "options.c", "pvh.c"),
+        ("multiboot.c", "multiboot2.c", "protocols.c", "pvh.c", "options.c"),
+        ("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "protocols.c", "options.c", "pvh.c"),
         memories,
         12288,
         60_000,
+        "x86_64",
     ),
 )
 

@@ -15,7 +15,8 @@ import jsonschema
 import pytest
 from lint_runs import Build, Lint, link, make
 
-from ci.util import BUILD, ROOT
+from ci.build import tree
+from ci.util import ARCHITECTURES, BUILD, ROOT
 
 SAMPLE = ".text\n.globl one\n.type one, @function\none: cli\nhlt\nret\n.size one, . - one\n"
 
@@ -187,9 +188,11 @@ def test_sarif(build: Build, lint: Lint, tmp_path: Path) -> None:
     assert any("nothing is allowed by this entry" in note for note in notes)
 
 
-def test_sample_kernel_and_examples_are_clean(lint: Lint) -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_sample_kernel_and_examples_are_clean(lint: Lint, arch: str) -> None:
     """The kernels speak only VMI: nothing is left in their objects, and all of their code was looked at."""
-    archives = [BUILD / "sample_kernel/libsample-kernel.a", *BUILD.glob("examples/*/lib*-kernel.a")]
+    folder = tree(arch)
+    archives = [folder / "sample_kernel/libsample-kernel.a", *folder.glob("examples/*/lib*-kernel.a")]
     assert len(archives) >= 2
     run = lint(*archives, "--format=json")
     assert run.status == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lint_runs import Build, Lint, make
 
+from ci.build import tree
 from ci.util import BUILD
 
 SOURCE = 'void one(void);\nvoid one(void) { __asm__ volatile("cli"); }\n'
@@ -132,7 +133,11 @@ def test_code_of_the_library_does_not_count(backend: str, build: Build, lint: Li
 
 def test_linked_kernels_that_speak_only_vmi_are_clean(lint: Lint) -> None:
     """The sample kernel and the example with every library, the one that binds itself among them."""
-    kernels = [*BUILD.glob("sample_kernel/sample-*.elf"), *BUILD.glob("examples/hello/hello-*.elf")]
+    kernels = [
+        *BUILD.glob("sample_kernel/sample-*.elf"),
+        *BUILD.glob("examples/hello/hello-*.elf"),
+        *tree("x86_64").glob("sample_kernel/sample-*.elf"),
+    ]
     assert any(kernel.name == "hello-any.elf" for kernel in kernels) and len(kernels) > 6
     run = lint(*kernels)
     assert run.status == 0, run.out

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Breaks backends on purpose, one way at a time, and counts how many the conformance suite notices:
 
-    .venv/bin/python -m tests.mutation [NAME…] [--only TEXT]
+    .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
-call, `file`, `old` and `new` a text that stands once in one of the folder's files. TEXT chooses the
-mutations whose names contain it; without a NAME every backend that has a list is broken. Each mutation is
-built in a copy of the tree and booted in the backend's rig. It is caught by
+call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files; `arch`
+stands with those that are of one architecture (`call` and registers). ARCH is i386 if it is not said. TEXT
+chooses the mutations whose names contain it; without a NAME every backend that has a list is broken. Each
+mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
 
 1. the conformance kernel, if that reports it, dies, hangs or ends otherwise than it was to, if its console
    data or its other ends are wrong, or if the rig knows better (`Rig.findings`);
@@ -35,9 +36,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from ci import ktap
+from ci.build import tree as build_folder
 from ci.conformance import console_data, data_received, digest
 from ci.rig import Guest, Outcome, Rig, Session, discover
-from ci.util import RESULTS, ROOT, UserError, progress, tied
+from ci.util import ARCHITECTURES, RESULTS, ROOT, UserError, progress, tied
 
 LIST = "mutations.yaml"
 LEAST = 95
@@ -58,6 +60,8 @@ class Mutation:
     file: str = ""
     old: str = ""
     new: str = ""
+    times: int = 1
+    arch: str = ""
 
     def apply(self, folder: Path) -> Path:
         """Break it in a copy of the backend's folder; the file that changed."""
@@ -68,7 +72,7 @@ class Mutation:
             new, count = re.subn(entry, lambda _: f"  {self.call}: {self.way}\n", text, flags=re.MULTILINE)
         else:
             new, count = text.replace(self.old, self.new), text.count(self.old)
-        if count != 1:
+        if count != self.times:
             raise UserError(f"mutation {self.name}: what it breaks stands {count} times in {path.name}")
         path.write_text(new)
         return path
@@ -81,21 +85,29 @@ def mutations(backend: str) -> list[Mutation]:
     return [Mutation(**entry) for entry in YAML(typ="safe").load(path)]
 
 
-def build(tree: Path, target: str) -> str:
+def folder_of(tree: Path, arch: str) -> Path:
+    """The build folder of an architecture, as ci/build.py calls it."""
+    return tree / build_folder(arch).name
+
+
+def build(tree: Path, target: str, arch: str = ARCHITECTURES[0]) -> str:
     """What the build says if it refuses; empty if all is well."""
     done = subprocess.run(
-        ["ninja", "-C", str(tree / "build"), target], capture_output=True, text=True, check=False
+        ["ninja", "-C", str(folder_of(tree, arch)), target], capture_output=True, text=True, check=False
     )
     return done.stdout if done.returncode else ""
 
 
-def copy(tree: Path, backend: str) -> None:
-    """The tree with a build of its own."""
-    ignore = shutil.ignore_patterns(".git", ".venv", "build", "results", "__pycache__", ".hypothesis")
+def copy(tree: Path, backend: str, arch: str) -> None:
+    """The tree with builds of its own."""
+    names = (".git", ".venv", "build", "build-*", "results", "__pycache__", ".hypothesis")
+    ignore = shutil.ignore_patterns(*names)
     shutil.copytree(ROOT, tree, ignore=ignore)
     subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # some tests ask it for the tree's files
-    command = ["meson", "setup", "--cross-file", "cross/i386-gcc.ini", "-Dbackends=" + backend, "build"]
-    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    # Tests on the build machine have the first architecture's build.
+    for each in dict.fromkeys((ARCHITECTURES[0], arch)):
+        command = ["meson", "setup", "--cross-file", f"cross/{each}-gcc.ini", "-Dbackends=" + backend]
+        subprocess.run([*command, str(folder_of(tree, each))], cwd=tree, check=True, capture_output=True)
 
 
 Run = Callable[[str], Outcome]
@@ -192,13 +204,13 @@ class Broken:
         return f"caught  {self.mutation.name}: {self.found}" if self.by else f"MISSED  {self.mutation.name}"
 
 
-def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Iterator[Broken]:
+def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITECTURES[0]) -> Iterator[Broken]:
     """What becomes of mutations of one backend, one by one; those that only tests that boot may notice come
     last."""
     backend = rig.backend
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
         images, tree = Path(name), Path(name) / "vmi"
-        copy(tree, backend)
+        copy(tree, backend, arch)
         folder = tree / "backends" / backend
         target = f"conformance/conformance-{backend}.elf"
 
@@ -206,12 +218,12 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Iterator[Broken]:
         def broken(mutation: Mutation) -> Iterator[None]:
             changed = mutation.apply(folder)
             yield
-            changed.write_bytes((ROOT / "backends" / backend / changed.name).read_bytes())
+            changed.write_bytes((ROOT / "backends" / backend / changed.relative_to(folder)).read_bytes())
 
-        if refused := build(tree, target):
+        if refused := build(tree, target, arch):
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
-        shutil.copy(tree / "build" / target, unbroken)
+        shutil.copy(folder_of(tree, arch) / target, unbroken)
         machine = Machine(rig)
         survivors = []
         try:
@@ -222,10 +234,10 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation]) -> Iterator[Broken]:
             for number, mutation in enumerate(chosen):
                 by, image = BY[0], images / f"m{number}.elf"
                 with broken(mutation):
-                    if build(tree, target):
+                    if build(tree, target, arch):
                         yield Broken(mutation, REFUSED, "")
                         continue
-                    shutil.copy(tree / "build" / target, image)
+                    shutil.copy(folder_of(tree, arch) / target, image)
                     try:
                         found = caught_by_kernel(rig, machine.runner(image))
                     except UserError as error:  # the guest has taken the rig along
@@ -262,6 +274,7 @@ def percent(counts: Counter[str]) -> int:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--arch", default=ARCHITECTURES[0], choices=ARCHITECTURES)
     parser.add_argument("--only", default="", metavar="TEXT")
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -270,13 +283,16 @@ def main(arguments: Sequence[str]) -> int:
     for backend in options.names or [name for name in rigs if (rigs[name].folder / LIST).is_file()]:
         if backend not in rigs:
             raise UserError(f"no backend {backend} that can be booted", 2)
-        chosen = [mutation for mutation in mutations(backend) if options.only in mutation.name]
+        chosen = [
+            mutation for mutation in mutations(backend)
+            if options.only in mutation.name and mutation.arch in ("", options.arch)
+        ]  # fmt: skip
         rigs[backend].prepare()
         limited = rigs[backend].configurations[0].limited
         if limited:
             raise UserError(f"{backend} boots no conformance kernel here: {limited}")
         results[backend] = Counter()
-        with contextlib.closing(break_in_all_ways(rigs[backend], chosen)) as broken:
+        with contextlib.closing(break_in_all_ways(rigs[backend], chosen, options.arch)) as broken:
             for each in broken:
                 print(each, flush=True)
                 if each.by != REFUSED:

@@ -37,11 +37,13 @@ class Mutations(Part):
             rig.prepare()
             on = rig.describe()
             chosen = [each for each in mutations(backend) if f"{backend}: {each.name}" in pieces]
-            with contextlib.closing(break_in_all_ways(rig, chosen)) as broken:
-                for each in broken:
-                    note = each.found or ("missed" if not each.by else "")
-                    piece = f"{backend}: {each.mutation.name}"
-                    yield Result(piece, {COUNTS[each.by]: 1}, note=note, on=on)
+            for arch in dict.fromkeys(each.arch or "i386" for each in chosen):
+                own = [each for each in chosen if (each.arch or "i386") == arch]
+                with contextlib.closing(break_in_all_ways(rig, own, arch)) as broken:
+                    for each in broken:
+                        note = each.found or ("missed" if not each.by else "")
+                        piece = f"{backend}: {each.mutation.name}"
+                        yield Result(piece, {COUNTS[each.by]: 1}, note=note, on=on)
 
     def judge(self, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         found: dict[str, Counter[str]] = {}

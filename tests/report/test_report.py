@@ -48,7 +48,8 @@ def test_skipped():
 
 
 def row(place: Place, outcome: object, report: ktap.Report) -> figure.Row:
-    return figure.Row(place.configuration, place.backend, place.rig.describe(), {}, outcome, report)  # type: ignore[arg-type]
+    on = place.rig.describe()
+    return figure.Row(place.configuration, place.backend, place.arch, on, {}, outcome, report)  # type: ignore[arg-type]
 
 
 def benchmarks() -> dict[str, object]:
@@ -96,7 +97,7 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
         folder = tmp_path_factory.mktemp("results")
         for name, kernel in ((FIGURE.name, "sample"), (BOUND_FIGURE.name, bound_kernel("sample"))):
             rows = [row(place, *run(place, kernel=kernel)) for place in whole_places()]
-            (folder / name).write_text(figure.as_json(rows, figure.kernel_objects()))
+            (folder / name).write_text(figure.as_json(rows, figure.every_object(rows)))
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
         long_tests(folder)

@@ -193,10 +193,7 @@ static void __attribute__((used)) run(void)
     view.image_start = head.image_start;
     view.image_end = head.image_end;
     view.borrow = borrow;
-    reason = head.protocol == VMI_BOOT_MULTIBOOT ? vmi__multiboot_read(&view, head.magic, head.info)
-                                                 : vmi__pvh_read(&view, head.info);
-    if (!reason)
-        reason = vmi__loader_finish(&view);
+    reason = vmi__loader_read(&view, head.protocol, head.magic, head.info);
     put_text("command_line");
     put_string(vmi__boot.command_line);
     put_text("\nloader");

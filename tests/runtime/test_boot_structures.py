@@ -24,10 +24,13 @@ from ..seeds import drawn
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SOURCES = ["loader.c", "memory_map.c", "multiboot.c", "options.c", "pvh.c", "string.c"]
+SOURCES = [
+    *("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "options.c", "protocols.c", "pvh.c"),
+    "string.c",
+]
 
-MULTIBOOT, PVH = 1, 2
-MULTIBOOT_MAGIC, PVH_MAGIC = 0x2BADB002, 0x336EC578
+MULTIBOOT, PVH, MULTIBOOT2 = 1, 2, 4
+MULTIBOOT_MAGIC, MULTIBOOT2_MAGIC, PVH_MAGIC = 0x2BADB002, 0x36D76289, 0x336EC578
 USABLE, RESERVED, ACPI, NVS, UNUSABLE, IMAGE, BOOT, MODULE = 1, 2, 3, 4, 5, 16, 17, 18
 
 MIB = 1 << 20
@@ -212,6 +215,36 @@ def pvh(
     return memory
 
 
+def tag(kind: int, content: bytes, size: int | None = None) -> bytes:
+    """A tag of a multiboot2 information, padded; its size is a lie if it is given."""
+    length = 8 + len(content)
+    return struct.pack("<2I", kind, length if size is None else size) + content + bytes(-length % 8)
+
+
+def multiboot2(
+    ranges: list[tuple[int, int, int]] | None = None,
+    modules: list[tuple[int, int, int]] | None = None,
+    command_line: bytes = b"kernel quiet vmi.debug_exit=0xf4",
+    tags: bytes = b"",
+    total: int | None = None,
+    entry: int = 24,
+    end: bytes | None = None,
+) -> Memory:
+    """A multiboot2 information; `tags` come first, `total` and `entry` (size of the map's) may be lies."""
+    memory = Memory(protocol=MULTIBOOT2, magic=MULTIBOOT2_MAGIC, info=LONG_MAP)
+    ranges = MAP_OF_A_PC if ranges is None else ranges
+    entries = b"".join(struct.pack("<QQII", *each, 0) for each in ranges)
+    content = tags + tag(1, command_line + b"\0") + tag(2, b"tester\0")
+    content += b"".join(
+        tag(3, struct.pack("<2I", start, stop) + b"quiet vmi.debug_exit=0xf4\0")
+        for start, stop, _ in modules or []
+    )
+    content += tag(6, struct.pack("<2I", entry, 0) + entries)
+    content += tag(15, b"RSD PTR " + bytes(28)) + (tag(0, b"") if end is None else end)
+    memory.put(LONG_MAP, struct.pack("<2I", 8 + len(content) if total is None else total, 0) + content)
+    return memory
+
+
 def kind_at(result: Result, address: int) -> int:
     for base, size, kind in result.ranges:
         if base <= address < base + size:
@@ -254,6 +287,46 @@ def test_multiboot(read: Read) -> None:
     assert result.claim == 0x9D000
     assert result.ranges[:3] == [(0, 0x1000, RESERVED), (0x1000, 0x9E000, USABLE), (0x9FC00, 0x400, RESERVED)]
     assert (2 * MIB, 0x1000, MODULE) in result.ranges
+
+
+def test_multiboot2(read: Read) -> None:
+    result = read(multiboot2(modules=[(2 * MIB, 2 * MIB + 5, 0)]))
+    assert not result.refused
+    check_map(result)
+    assert result.command_line == b"kernel quiet vmi.debug_exit=0xf4"
+    assert (result.loader, result.debug_exit, result.quiet) == (b"tester", 0xF4, 0)
+    assert result.modules == [(2 * MIB, 5, b"quiet vmi.debug_exit=0xf4")]
+    assert LONG_MAP < result.rsdp < LONG_MAP + 0x1000
+    assert (2 * MIB, 0x1000, MODULE) in result.ranges
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"total": 4}, "outside memory"),
+        ({"total": 1 << 30}, "outside memory"),
+        ({"total": 64}, "wrong size"),
+        ({"end": b""}, "no end tag"),
+        ({"tags": tag(7, b"", size=4)}, "wrong size"),
+        ({"tags": tag(7, b"", size=1 << 20)}, "wrong size"),
+        ({"tags": tag(3, b"1234")}, "too short"),
+        ({"tags": tag(3, struct.pack("<2I", 3 * MIB, 2 * MIB) + b"\0")}, "ends before it starts"),
+        ({"entry": 0}, "entries of a wrong size"),
+        ({"entry": 20}, "entries of a wrong size"),
+        ({"entry": 1 << 25}, "entries of a wrong size"),
+        ({"entry": 1 << 20}, "no memory map"),
+        ({"ranges": []}, "no memory map"),
+        ({"command_line": b"x" * 9000}, "not terminated"),
+    ],
+)
+def test_wrong_multiboot2(read: Read, wrong: dict[str, object], reason: str) -> None:
+    assert reason in read(multiboot2(**wrong)).refused  # type: ignore[arg-type]
+
+
+def test_multiboot2_needs_its_loader(read: Read) -> None:
+    memory = multiboot2()
+    memory.magic = MULTIBOOT_MAGIC
+    assert "not a multiboot2 loader" in read(memory).refused
 
 
 def test_pvh(read: Read) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from vmigen.cli import PROJECT, load
 from vmigen.model import Spec
 from vmigen.problems import Problems, reason
+from vmigen.render import architectures
 
 from .problems import InputError
 
@@ -61,7 +62,7 @@ class Rule:
         if self.calls:
             when = "if a hypervisor knows of it already, " if self.kind == HINT else ""
             return when + "use " + " or ".join(f"{symbol} ({name})" for name, symbol in self.calls)
-        return f"no call: {self.instead}"
+        return f"no call: {self.instead or 'not on this architecture'}"
 
 
 UNDECODED = Rule(
@@ -104,14 +105,18 @@ def _of_model(path: Path) -> Rules:
 
 @functools.cache
 def _of_specification() -> Rules:
-    problems = Problems()
-    # Instructions and calls are the same for all architectures; any supported one will do.
-    loaded = load(SPECIFICATION, [], "i386", problems)
-    if problems or loaded is None:
-        raise InputError(str(problems))
-    spec: Spec = loaded.model.spec
-    calls = [(call.name, call.c_name, call.instructions) for call in spec.calls]
-    return _rules(f"{spec.major}.{spec.minor}", calls, [vars(entry) for entry in spec.instructions])
+    calls: dict[str, tuple[str, str, Any]] = {}
+    # Instructions are the same for all architectures; some calls are for one of them.
+    for arch in architectures():
+        problems = Problems()
+        loaded = load(SPECIFICATION, [], arch, problems)
+        if problems or loaded is None:
+            raise InputError(str(problems))
+        spec: Spec = loaded.model.spec
+        calls |= {call.name: (call.name, call.c_name, call.instructions) for call in spec.calls}
+    return _rules(
+        f"{spec.major}.{spec.minor}", list(calls.values()), [vars(entry) for entry in spec.instructions]
+    )
 
 
 def _rules(version: str, calls: list[tuple[str, str, Any]], instructions: list[dict[str, Any]]) -> Rules:

@@ -39,7 +39,7 @@ volatile char *vmi__native_apic = (volatile char *)apic;
 
 static uint64_t reference_counter, timer_count, timer_config;
 static uint32_t ends_by_msr;
-static uint64_t flushed; /* processors that the last flush named */
+static uint64_t flushed, flushed_range; /* of the last flush: processors, range */
 
 static void write_msr(uint32_t index, uint64_t value)
 {
@@ -56,7 +56,7 @@ static uint64_t read_msr(uint32_t index)
     return index == HYPERV__MSR_REFERENCE_COUNTER ? reference_counter : 0;
 }
 
-uint32_t vmi__native_cpu_by_tss(void)
+uint32_t vmi__native_cpu(void)
 {
     return 0;
 }
@@ -89,38 +89,37 @@ static int32_t flush_by(uint64_t input)
     const struct hyperv__flush *flush = (const void *)(uintptr_t)input;
 
     flushed = flush->processors;
+    flushed_range = flush->range;
     return HYPERV__STATUS_SUCCESS;
 }
 
-__attribute__((regparm(0))) int32_t
-vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high, uint64_t input,
-                                                  uint64_t output)
+HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high,
+                                                                     uint64_t input,
+                                                                     uint64_t output)
 {
     (void)input_high;
     (void)output;
     return flush_by(input);
 }
 
-__attribute__((regparm(0))) int32_t
-vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high, uint64_t input,
-                                                 uint64_t output)
+HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high,
+                                                                    uint64_t input, uint64_t output)
 {
     (void)input_high;
     (void)output;
     return flush_by(input);
 }
 
-__attribute__((regparm(0))) int32_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high,
-                                                                                uint64_t spins)
+HYPERCALL intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high, uint64_t spins)
 {
     (void)input_high;
     (void)spins;
     return HYPERV__STATUS_SUCCESS;
 }
 
-__attribute__((regparm(0))) int32_t
-vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t input_high, uint64_t vector,
-                                                 uint64_t processors)
+HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t input_high,
+                                                                    uint64_t vector,
+                                                                    uint64_t processors)
 {
     (void)input_high;
     (void)vector;
@@ -314,12 +313,22 @@ static void a_flush_names_its_processors(void)
     EXPECT(vmi__hyperv_flush_remote_tlb(1, 0, 0x1000, 1) == VMI_OK && flushed == 8);
 }
 
+static void a_flush_has_the_whole_address(void)
+{
+    const uintptr_t address = UINTPTR_MAX / 3 * 2;
+
+    begin(USE(REMOTE_FLUSH));
+    EXPECT(vmi__hyperv_flush_remote_tlb(1, 0, address, 3) == VMI_OK);
+    EXPECT(flushed_range == (address >> 12 << 12 | 2));
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct played_check checks[] = {
     CHECK(products_have_all_their_carries), CHECK(an_alarm_waits_for_its_vector),
     CHECK(alarms_of_all_of_64_bits),        CHECK(alarms_in_cycles_do_not_wrap),
     CHECK(a_write_to_eoi_is_an_end),        CHECK(a_flush_names_its_processors),
+    CHECK(a_flush_has_the_whole_address),
 };
 
 PLAY(checks)

@@ -4,16 +4,23 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from ci.build import kernels
 from ci.rig import Outcome
+from ci.util import ARCHITECTURES
 from tests.guests import Place, Run
 
 EVERYTHING = (
     "hypercall,vp_index,reference_counter,reference_tsc,frequencies,direct_timer,vp_assist,apic_msrs,"
     "cluster_ipi,remote_flush,spin_wait,crash"
 )
+
+
+def sample(arch: str) -> Path:
+    return kernels("sample", arch)["hyperv"]
 
 
 def used(outcome: Outcome) -> str:
@@ -23,8 +30,9 @@ def used(outcome: Outcome) -> str:
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
-def test_all_of_it(place: Place, run: Run, cpus: int) -> None:
-    outcome, report = run(place, cpus=cpus)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_all_of_it(place: Place, run: Run, arch: str, cpus: int) -> None:
+    outcome, report = run(place, kernel=sample(arch), cpus=cpus)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert used(outcome) == EVERYTHING
@@ -48,8 +56,9 @@ def test_all_of_it(place: Place, run: Run, cpus: int) -> None:
          "hypercall,vp_index,reference_counter,reference_tsc,vp_assist,apic_msrs"),
     ],
 )  # fmt: skip
-def test_parts_of_it(place: Place, run: Run, cpu: str, says: str | None) -> None:
-    outcome, report = run(place, options={"cpu": cpu})
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_parts_of_it(place: Place, run: Run, arch: str, cpu: str, says: str | None) -> None:
+    outcome, report = run(place, kernel=sample(arch), options={"cpu": cpu})
     assert report.failures() == []
     assert outcome.clean, outcome.end
     if says is None:

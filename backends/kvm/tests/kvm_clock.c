@@ -210,7 +210,7 @@ static void half_written_is_read_again(void)
                      "1:"
                      : "=a"(child)
                      : "0"(SYS_CLONE), "b"(CLONE_VM), "c"(stack + sizeof(stack))
-                     : "memory", "cc");
+                     : "cc", CALL_DESTROYS);
     if (child < 0) {
         EXPECT(false);
         return;

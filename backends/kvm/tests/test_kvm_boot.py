@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from ci.build import kernels
 from ci.ktap import Report
 from ci.rig import Outcome
+from ci.util import ARCHITECTURES
 from tests.guests import Place, Run, places
 
 KVM = [place for place in places() if place.backend == "kvm"]
@@ -36,6 +38,10 @@ DEADLINE = 240.0
 @pytest.fixture
 def kvm() -> Place:
     return KVM[0]
+
+
+def sample(arch: str) -> Path:
+    return kernels("sample", arch)["kvm"]
 
 
 def said(outcome: Outcome) -> dict[str, str]:
@@ -65,8 +71,9 @@ def counters(outcome: Outcome) -> dict[str, int]:
     return {line[0]: int(line[1]) for line in lines if len(line) == 2}
 
 
-def test_features_offered_are_used(kvm: Place, run: Run) -> None:
-    outcome, report = run(kvm)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_features_offered_are_used(kvm: Place, run: Run, arch: str) -> None:
+    outcome, report = run(kvm, kernel=sample(arch))
     passes(outcome, report)
     told = said(outcome)
     offered, used = features(told["offered"]), features(told["used"])
@@ -78,13 +85,32 @@ def test_features_offered_are_used(kvm: Place, run: Run) -> None:
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 4])
-def test_kvm_counted_the_same_hypercalls(kvm: Place, run: Run, cpus: int) -> None:
-    outcome, report = run(kvm, cpus=cpus, deadline=DEADLINE)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kvm_counted_the_same_hypercalls(kvm: Place, run: Run, arch: str, cpus: int) -> None:
+    outcome, report = run(kvm, kernel=sample(arch), cpus=cpus, deadline=DEADLINE)
     passes(outcome, report)
     assert made(report)["send_ipi"] > 0
     assert (made(report)["kick_cpu"] > 0) == (cpus > 1)
     counted = counters(outcome)
     if "hypercalls" in counted:
+        assert counted["hypercalls"] == sum(made(report).values())
+
+
+# The second CPU's APIC identifier is 64: sockets have 33 cores, which take 6 bits of it.
+FAR_APART = (
+    "-smp 1,maxcpus=66,sockets=2,cores=33,threads=1 "
+    "-device host-x86_64-cpu,socket-id=1,core-id=0,thread-id=0"
+)
+
+
+def test_a_word_of_64_bits_reaches_far(kvm: Place, run: Run) -> None:
+    """On x86-64 KVM takes the mask of send_ipi for two words of 64 bits."""
+    outcome, report = run(
+        kvm, kernel=sample("x86_64"), cpus=1, options={"arguments": FAR_APART}, deadline=DEADLINE
+    )
+    passes(outcome, report)
+    assert re.search(r"^ok \d+ cpus\.", outcome.console, re.MULTILINE), "one CPU only"
+    if counted := counters(outcome):
         assert counted["hypercalls"] == sum(made(report).values())
 
 
@@ -100,9 +126,10 @@ def test_kvm_counted_the_same_hypercalls(kvm: Place, run: Run, cpus: int) -> Non
         ("all", set()),
     ],
 )
-def test_each_feature_has_a_fallback(kvm: Place, run: Run, off: str, instead: set[str]) -> None:
-    full = features(said(run(kvm)[0])["used"])
-    outcome, report = run(kvm, f"vmi.off={off}", deadline=DEADLINE)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_each_feature_has_a_fallback(kvm: Place, run: Run, arch: str, off: str, instead: set[str]) -> None:
+    full = features(said(run(kvm, kernel=sample(arch))[0])["used"])
+    outcome, report = run(kvm, f"vmi.off={off}", kernel=sample(arch), deadline=DEADLINE)
     passes(outcome, report)
     used = features(said(outcome)["used"])
     without = full if off == "all" else set(off.split(","))
@@ -137,8 +164,9 @@ def test_kvm_that_refuses_what_it_does_not_offer(kvm: Place, run: Run) -> None:
     assert counters(outcome).get("hypercalls", 0) == 0
 
 
-def test_kvm_that_hides(kvm: Place, run: Run) -> None:
-    outcome, report = run(kvm, options={"cpu": "host,kvm=off"}, deadline=DEADLINE)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kvm_that_hides(kvm: Place, run: Run, arch: str) -> None:
+    outcome, report = run(kvm, kernel=sample(arch), options={"cpu": "host,kvm=off"}, deadline=DEADLINE)
     passes(outcome, report)
     assert said(outcome)["absent"] == "1"
 

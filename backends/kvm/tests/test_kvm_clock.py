@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from ci.util import ARCHITECTURES
 from tests.backends import played
 
 SOURCE = Path(__file__).with_name("kvm_clock.c")
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return played.results(SOURCE, tmp_path_factory.mktemp("clock"))
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def results(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, str]:
+    return played.results(SOURCE, tmp_path_factory.mktemp("clock"), arch=request.param)
 
 
 @pytest.mark.parametrize("check", played.checks(SOURCE))

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import build
-from ci.util import BUILD, ROOT
+from ci.build import build, tree
+from ci.util import ARCHITECTURES, ROOT
+from tests.backends.played import COMPILE
 
 FOLDER = ROOT / "backends/vmware"
 
@@ -48,33 +49,65 @@ static struct vmi__cpuid played_cpuid(uint32_t leaf)
 #define vmi__cpuid(leaf, subleaf) played_cpuid(leaf)
 #include "vmware.c"
 
-/* Linux's system calls and signal frame for i386 (asm/unistd_32.h, asm/sigcontext.h, asm/ucontext.h). */
-#define SYS_exit 1
-#define SYS_write 4
-#define SYS_rt_sigaction 174
+/* Linux's system calls and signal frames (asm/unistd_32.h, _64.h; asm/sigcontext.h, asm/ucontext.h). */
 #define SIGILL 4
 #define SIGSEGV 11
 #define SA_SIGINFO 4
 
-struct action { void *handler; unsigned flags; void *restorer; unsigned mask[2]; };
+typedef uintptr_t word;
+struct action { void *handler; word flags; void *restorer; uint64_t mask; };
+
+#ifdef __x86_64__
+#define SYS_exit 60
+#define SYS_rt_sigaction 13
+#define SA_RESTORER 0x04000000
+
 struct context {
-    unsigned flags, link, stack[3];
-    unsigned gs, fs, es, ds, edi, esi, ebp, esp, ebx, edx, ecx, eax, trap, error, eip;
+    word flags, link, stack[3], r8_r15[8], edi, esi, ebp, ebx, edx, eax, ecx, esp, eip;
 };
 
-static int call(int number, unsigned a, unsigned b, unsigned c, unsigned d)
+/* The memory of a guest is elsewhere, so that addresses have upper halves. */
+#define LINEAR_BASE 0xfffffff000000000
+
+void restorer(void);
+__asm__(".text\nrestorer: mov $15, %eax\n\tsyscall");
+
+static word call(int number, word a, word b, word c, word d)
 {
-    int result;
+    word result;
+    register word fourth __asm__("r10") = d;
+    __asm__ volatile("syscall" : "=a"(result) : "0"((word)number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#else
+#define SYS_exit 1
+#define SYS_rt_sigaction 174
+/* Returning from a handler without a restorer is the vDSO's business. */
+#define SA_RESTORER 0
+#define restorer 0
+
+struct context {
+    word flags, link, stack[3];
+    word gs, fs, es, ds, edi, esi, ebp, esp, ebx, edx, ecx, eax, trap, error, eip;
+};
+
+#define LINEAR_BASE 0xc0000000
+
+static word call(int number, word a, word b, word c, word d)
+{
+    word result;
     __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
     return result;
 }
+#endif
 
 /* ---- what the library wants from others ---- */
-struct vmi_boot_info vmi__boot = {.cpu_count = 2, .linear_base = 0xc0000000};
+struct vmi_boot_info vmi__boot = {.cpu_count = 2, .linear_base = LINEAR_BASE};
 uint64_t vmi__native_tsc_hz = 2000000000;
 uint32_t vmi__native_cpus_started = 1;
 static uint32_t current;
-uint32_t vmi__native_cpu_by_tss(void) { return current; }
+uint32_t vmi__native_cpu(void) { return current; }
 uint64_t vmi__native_get_wallclock_time(void) { return 77; }
 static char printed[200], *print_to = printed;
 void vmi__print(const char *text)
@@ -138,7 +171,17 @@ static void handler(int signal, void *info, struct context *c)
 
 #define CHECK(number, condition) do { if (!(condition)) call(SYS_exit, number, 0, 0, 0); } while (0)
 
-/* Whether a hypercall, or a command, keeps ebx, esi and edi, which the handler destroys. */
+/* Whether a hypercall, or a command, keeps what a function keeps, which the handler destroys in part. */
+#ifdef __x86_64__
+#define KEEPS(function, first) ({ \
+    word kept_, first_ = (word)(first); \
+    __asm__ volatile("mov $0x11, %%ebx; mov $0x22, %%r12d\n\t" \
+                     "call " #function "\n\t" \
+                     "sub $0x11, %%rbx; sub $0x22, %%r12; or %%r12, %%rbx; mov %%rbx, %%rax" \
+                     : "=a"(kept_), "+D"(first_) : : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", \
+                       "r12", "cc", "memory"); \
+    kept_ == 0; })
+#else
 #define KEEPS(function, first) ({ \
     unsigned kept_; \
     __asm__ volatile("push $0; push $0; push $0\n\t" \
@@ -148,6 +191,7 @@ static void handler(int signal, void *info, struct context *c)
                      "or %%esi, %%ebx; or %%edi, %%ebx; mov %%ebx, %%eax" \
                      : "=a"(kept_) : "0"(first) : "ebx", "ecx", "edx", "esi", "edi", "cc", "memory"); \
     kept_ == 0; })
+#endif
 
 /* Asks for the backdoor anew; the frequency that it tells, or 0. */
 static uint64_t detected(const char *signature, uint32_t last, uint32_t features)
@@ -209,13 +253,12 @@ static void detection(void)
 
 void start_c(void)
 {
-    struct action action = {handler, SA_SIGINFO, 0, {0, 0}};
+    struct action action = {handler, SA_SIGINFO | SA_RESTORER, restorer, 0};
     struct vmi__vmware_answer answer;
     uint32_t form;
 
-    /* Returning from a handler without a restorer is the vDSO's business. */
-    call(SYS_rt_sigaction, SIGSEGV, (unsigned)&action, 0, 8);
-    call(SYS_rt_sigaction, SIGILL, (unsigned)&action, 0, 8);
+    call(SYS_rt_sigaction, SIGSEGV, (word)&action, 0, 8);
+    call(SYS_rt_sigaction, SIGILL, (word)&action, 0, 8);
 
     detection();
 
@@ -252,7 +295,7 @@ void start_c(void)
     CHECK(30, faults == 0);
     CHECK(31, steal_addresses[0] && steal_addresses[1] - steal_addresses[0] >= 64);
     CHECK(32, !(steal_addresses[0] & 63) && !(steal_addresses[1] & 63));
-    *(uint64_t *)(uintptr_t)(uint32_t)(steal_addresses[1] + VMI__LINEAR_BASE) = 20000000000ull;
+    *(uint64_t *)(uintptr_t)(steal_addresses[1] + LINEAR_BASE) = 20000000000ull;
     CHECK(33, vmi__vmware_steal_time() - 9999999000ull < 2000);
     current = 0;
     CHECK(34, vmi__vmware_steal_time() == 0);
@@ -262,18 +305,23 @@ void start_c(void)
 
 START = r"""
         .globl  _start
+#ifdef __x86_64__
+_start: and     $-16, %rsp
+#else
 _start: and     $-16, %esp
+#endif
         call    start_c
 """
 
 
 @pytest.mark.parametrize("optimize", ["-O0", "-O2"])
-def test_commands(tmp_path: Path, optimize: str) -> None:
-    build()
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_commands(tmp_path: Path, arch: str, optimize: str) -> None:
+    build(arch=arch)
     program = tmp_path / "backdoor"
     (tmp_path / "main.c").write_text(PROGRAM)
     (tmp_path / "start.S").write_text(START)
-    generated = BUILD / "include"
+    generated = tree(arch) / "include"
     # UD2, and the last byte of the instruction that it stands for.
     header = (generated / "vmi/vmware-hypercalls.h").read_text()
     for instruction, byte in (("771: vmcall", 0xC1), ("772: vmmcall", 0xD9)):
@@ -281,10 +329,10 @@ def test_commands(tmp_path: Path, optimize: str) -> None:
         header = header.replace(instruction, f"{instruction[:4]} .byte 0x0f, 0x0b, {byte}")
     (tmp_path / "vmware").mkdir()
     (tmp_path / "vmware/hypercalls.h").write_text(header)
-    command = ["gcc", "-m32", optimize, "-std=gnu11", "-march=i686", "-mno-sse", "-ffreestanding",
+    command = ["gcc", *COMPILE[arch], optimize, "-std=gnu11", "-mgeneral-regs-only", "-ffreestanding",
                "-nostdlib", "-static", "-no-pie", "-fno-pic", "-fno-stack-protector",
                f"-I{tmp_path}", f"-I{FOLDER}", f"-I{ROOT}/backends", f"-I{ROOT}/runtime", f"-I{generated}",
-               *(str(FOLDER / name) for name in ("backdoor.S", "time.c")),
+               *(str(FOLDER / name) for name in (f"arch/{arch}/backdoor.S", "time.c")),
                str(generated / "vmi/vmware-hypercalls.S"), str(ROOT / "runtime/string.c"),
                str(tmp_path / "main.c"), str(tmp_path / "start.S"), "-o", str(program)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -13,8 +13,12 @@ from ci.backends import backends
 from ci.build import bound_kernel, kernels
 from ci.nested import NestedRig
 from ci.rig import Guest, Outcome
-from ci.util import progress
+from ci.util import ARCHITECTURES, progress
 from tests.guests import Place, Run
+
+
+def sample(arch: str) -> Path:
+    return kernels("sample", arch)["vmware"]
 
 HARDWARE = next(iter(backends()))
 
@@ -26,9 +30,10 @@ def said(outcome: Outcome) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
-def test_backdoor_without_frequencies(place: Place, run: Run, cpus: int) -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_backdoor_without_frequencies(place: Place, run: Run, arch: str, cpus: int) -> None:
     """Under TCG QEMU does not know the TSC's frequency, so it is measured."""
-    outcome, report = run(place, cpus=cpus)
+    outcome, report = run(place, kernel=sample(arch), cpus=cpus)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert said(outcome) == {"version": "6", "product": "2", "by": "port", "tsc_khz": "0", "bus_khz": "0",
@@ -38,8 +43,9 @@ def test_backdoor_without_frequencies(place: Place, run: Run, cpus: int) -> None
     }  # fmt: skip
 
 
-def test_no_backdoor(place: Place, run: Run) -> None:
-    outcome, report = run(place, options={"machine": "pc,vmport=off"})
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_no_backdoor(place: Place, run: Run, arch: str) -> None:
+    outcome, report = run(place, kernel=sample(arch), options={"machine": "pc,vmport=off"})
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert "# vmware absent=1" in outcome.console
@@ -61,13 +67,14 @@ class Nested(NestedRig):
 
 def test_backdoor_with_frequencies(place: Place, tmp_path: Path) -> None:
     """Under KVM QEMU knows them: nothing is measured, and the clocks are as right as ever."""
-    kernel = kernels("sample")[place.backend]
+    images = {arch: sample(arch) for arch in ARCHITECTURES}
     rig = Nested(place.backend, progress)
     rig.prepare()
     with rig.session(tmp_path) as session:
-        outcome = session.run(Guest(kernel, "vmware-frequencies", cpus=2, deadline=240))
-    assert outcome.clean, outcome.end
-    assert ktap.parse(outcome.console).failures() == []
-    facts = said(outcome)
-    assert int(facts["tsc_khz"]) > 100_000
-    assert int(facts["bus_khz"]) == 1_000_000, "KVM's local APIC timer"
+        for arch, kernel in images.items():
+            outcome = session.run(Guest(kernel, f"vmware-frequencies-{arch}", cpus=2, deadline=240))
+            assert outcome.clean, outcome.end
+            assert ktap.parse(outcome.console).failures() == []
+            facts = said(outcome)
+            assert int(facts["tsc_khz"]) > 100_000
+            assert int(facts["bus_khz"]) == 1_000_000, "KVM's local APIC timer"

@@ -226,6 +226,18 @@ static void map_memory(void)
     must("the direct map", hypercall(__HYPERVISOR_mmu_update, (uint64_t)&update, 1, 0, DOMID_SELF));
 }
 
+/* The console's other side sends events, which nobody here waits for. */
+static void mask_events(void)
+{
+    static table page;
+    shared_info_t *shared = (shared_info_t *)page;
+
+    must("the shared page", hypercall(__HYPERVISOR_update_va_mapping, (uint64_t)page,
+                                      start_info->shared_info | PRESENT | WRITE, UVMF_INVLPG, 0));
+    for (uint32_t i = 0; i < sizeof(shared->evtchn_mask) / sizeof(shared->evtchn_mask[0]); i++)
+        shared->evtchn_mask[i] = ~0ul;
+}
+
 void xen_main(const start_info_t *info)
 {
     static struct boot boot = {.user_cs = FLAT_USER_CS,
@@ -239,6 +251,7 @@ void xen_main(const start_info_t *info)
     frames = (const uint64_t *)info->mfn_list;
     console = (void *)(IMAGE_BASE + (machine_to_physical[info->console.domU.mfn] << 12));
     map_memory();
+    mask_events();
     boot.root = info->pt_base - IMAGE_BASE;
     /* Behind what the builder has mapped at the image's base. */
     boot.first_frame =

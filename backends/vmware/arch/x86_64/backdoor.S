@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Commands that answer in more than one register, which the generated hypercalls, with their one
+ * result, leave behind.
+ */
+#include <vmware/hypercalls.h>
+
+        .text
+
+/* In: rdi address of a struct vmi__vmware_answer, kept in rbp. The command's number is in ecx, its
+ * arguments are 0; magic number and port are the transfer's. Out: eax, ebx, ecx, edx, esi go to the
+ * structure in this order; rbx and rbp are kept for the caller. */
+        .macro command name, number, count
+        .globl  vmi__vmware_\name
+        .type   vmi__vmware_\name, @function
+        .balign 16
+vmi__vmware_\name:
+        push    %rbx
+        push    %rbp
+        mov     %rdi, %rbp
+        xor     %ebx, %ebx
+        xor     %esi, %esi
+        xor     %edi, %edi
+        mov     $\number, %ecx
+        lock incl \count(%rip)
+        vmi__vmware_transfer
+        mov     %eax, (%rbp)
+        mov     %ebx, 4(%rbp)
+        mov     %ecx, 8(%rbp)
+        mov     %edx, 12(%rbp)
+        mov     %esi, 16(%rbp)
+        pop     %rbp
+        pop     %rbx
+        ret
+        .size   vmi__vmware_\name, . - vmi__vmware_\name
+        .endm
+
+        command get_version, vmi__vmware_hypercall_get_version_number, vmi__vmware_hypercall_get_version_count
+        command get_hz, vmi__vmware_hypercall_get_hz_number, vmi__vmware_hypercall_get_hz_count
+        command get_time_full, vmi__vmware_hypercall_get_time_full_number, vmi__vmware_hypercall_get_time_full_count
+
+        .section .note.GNU-stack, "", @progbits

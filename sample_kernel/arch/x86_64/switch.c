@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "switch.h"
+
+#include "layout.h"
+
+/* switch.S: moves r12 to r14 to where a function has its arguments and its address. */
+void thread_first(void);
+
+uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, void *),
+                             thread_function *function, void *argument)
+{
+    uint64_t *stack = (uint64_t *)top;
+
+    *--stack = 0; /* begin() does not return; it is entered as by a call */
+    *--stack = (uintptr_t)thread_first;
+    *--stack = 0;                   /* rbp */
+    *--stack = 0;                   /* rbx */
+    *--stack = (uintptr_t)function; /* r12 */
+    *--stack = (uintptr_t)argument; /* r13 */
+    *--stack = (uintptr_t)begin;    /* r14 */
+    *--stack = 0;                   /* r15 */
+    return (uintptr_t)stack;
+}
+
+/* A selector that the process before has loaded goes, as does the base that came with it. */
+void switch_segments(const struct thread *next)
+{
+    uint32_t selector;
+
+    __asm__ volatile("mov %%fs, %0" : "=r"(selector));
+    if (selector != 0)
+        __asm__ volatile("mov %0, %%fs" : : "r"(0));
+    vmi_set_fs_base(next->fs_base);
+    vmi_set_user_gs_base(0);
+}
+
+/* Only what a process can reach: an address that is not canonical would fault in the kernel. */
+int32_t switch_fs_base(uintptr_t base)
+{
+    if (base >= USER_END)
+        return VMI_EINVAL;
+    thread_current()->fs_base = base;
+    vmi_set_fs_base(base);
+    return VMI_OK;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Changes of stack; arch/ARCH/switch.S and switch.c. */
+#ifndef SWITCH_H
+#define SWITCH_H
+
+#include <stdint.h>
+
+#include "frame.h"
+#include "threads.h"
+
+/*
+ * Leaves the present stack, its pointer in *save, and returns on the stack *load to whoever left
+ * that one.
+ */
+void switch_context(uintptr_t *save, const uintptr_t *load) FROM_ASSEMBLY;
+
+/* Goes on in a function on another stack. */
+void run_on_stack(void (*function)(void), void *top) FROM_ASSEMBLY __attribute__((noreturn));
+
+/*
+ * Fills a new stack as if begin(function, argument) had called switch_context() as its first thing;
+ * returns its stack pointer.
+ */
+uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, void *),
+                             thread_function *function, void *argument);
+
+/*
+ * At a switch to the thread of a process, interrupts masked: segment registers and their bases are
+ * this process's, whatever the one before has put there.
+ */
+void switch_segments(const struct thread *next);
+
+/* The base of FS that the running process asks for: 0, or an error of vmi/constants.h. */
+int32_t switch_fs_base(uintptr_t base);
+
+#endif

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Both architectures of the sample kernel on plain hardware: GRUB's ways of loading it, and memory above
+4 GiB."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ci import ktap
+from ci.build import kernels
+from ci.iso import ENTRY, MENU, OWN, image, loader
+from ci.rig import DEBUG_EXIT, QEMU_END
+from ci.util import ARCHITECTURES, tied
+
+from ..guests import Run, places
+
+PASSED = 0x10 << 1 | 1
+
+
+# Named so that no rig is taken to be needed (tests/guests.py).
+@pytest.mark.parametrize("command", ["multiboot", "multiboot2"])
+@pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"grub_{arch}")
+def test_grub_loads_it(tmp_path: Path, arch: str, command: str) -> None:
+    kernel = kernels("sample", arch)[places(arch)[0].backend]
+    assert loader(kernel) == "multiboot"
+    entry = ENTRY.format(
+        key="0", title="sample", command=command, kernel=OWN, modules="",
+        options=f" checks=boot,memory {DEBUG_EXIT}",
+    )  # fmt: skip
+    disc = tmp_path / "disc.iso"
+    disc.write_bytes(image(MENU + entry, 0, {OWN: kernel}))
+    done = subprocess.run(
+        ["qemu-system-x86_64", "-machine", "pc,vmport=off", "-m", "64", "-smp", "2", "-nodefaults",
+         "-no-user-config", "-display", "none", "-serial", "stdio", *QEMU_END, "-cdrom", disc],
+        stdout=subprocess.PIPE, text=True, errors="replace", timeout=240, check=False, preexec_fn=tied(),
+    )  # fmt: skip
+    report = ktap.parse(done.stdout)
+    assert report.failures() == []
+    assert report.boot["protocol"] == command
+    assert done.returncode == PASSED
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_memory_above_4_gib(run: Run, arch: str) -> None:
+    """All of it is memory of the kernel's."""
+    place = places(arch)[0]
+    outcome, report = run(place, memory_mib=6144, options={"machine": "q35", "cpu": "max"})
+    assert report.failures() == []
+    assert outcome.clean, outcome.end
+    assert int(report.boot["memory_kib"]) > 6143 << 10

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Generated from vmi.yaml and hyper/backend.yaml by the template rom.S.j2; do not edit. */
+/*
+ * What a provider image of the library for Hyper says of itself (runtime/image/rom.h): its name,
+ * its priority, and for each call the entry point and the instructions that can stand at a call's
+ * site instead.
+ */
+#include "image/rom.h"
+
+        .globl vmi__rom_priority
+        .set vmi__rom_priority, 0
+
+        .section .rodata.rom_name, "a"
+        .globl vmi__rom_name
+vmi__rom_name:
+        .asciz "hyper"
+
+        .section .rodata.rom_product, "a"
+        .globl vmi__rom_product
+vmi__rom_product:
+        .asciz "VMI library for Hyper"
+
+        .section .rodata.rom_calls, "a"
+        .balign 4
+        .globl vmi__rom_calls
+vmi__rom_calls:
+        /* Probe */
+        .long vmi_probe
+        .short 0
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        /* Load */
+        .long vmi_load
+        .short 1
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        /* Store */
+        .long vmi_store
+        .short 2
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        /* Clock */
+        .long vmi_clock
+        .short 3
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        /* Return */
+        .long vmi_return
+        .short 4
+        .byte VMI__ROM_NONE, 2f - 1f
+        .long 1f
+        .pushsection .rodata.rom_inline, "a"
+1:
+        iret
+2:
+        .popsection
+        /* Fetch */
+        .long vmi_fetch
+        .short 128
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        /* Stop */
+        .long vmi_stop
+        .short 129
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        /* Gate */
+        .long vmi_gate
+        .short 131
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        .globl vmi__rom_calls_end
+vmi__rom_calls_end:
+
+        /* Calls that are done by instructions alone, longer ones included: ordinals. */
+        .section .rodata.rom_bare, "a"
+        .balign 2
+        .globl vmi__rom_bare, vmi__rom_bare_end
+vmi__rom_bare:
+        .short 4 /* Return */
+vmi__rom_bare_end:
+
+        .section .note.GNU-stack, "", @progbits

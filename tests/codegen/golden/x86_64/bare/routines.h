@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Generated from vmi.yaml and bare/backend.yaml by the template routines.h.j2; do not edit. */
+/**
+ * @file
+ * Routines that the entry points of the library for Bare jump to or call. Each has the prototype of
+ * its call in C.
+ */
+#ifndef VMI__BARE_ROUTINES_H
+#define VMI__BARE_ROUTINES_H
+
+#include <vmi/vmi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Probe: Ask for two words.
+ */
+void vmi__bare_probe(uint32_t leaf, uint32_t *low, uint32_t *high);
+
+/**
+ * Store: Store a double word.
+ */
+int32_t vmi__bare_store(uint32_t low, uint32_t high, const char *name, uint32_t mode);
+
+/**
+ * Stop: Stop.
+ */
+__attribute__((__noreturn__))
+void vmi__bare_stop(void);
+
+/**
+ * Base: Write the base and read the old one.
+ */
+uint64_t vmi__bare_base(uint32_t number, uint64_t value, uint64_t deep);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Generated from vmi.yaml and hyper/backend.yaml by the template hypercalls.h.j2; do not edit. */
+/**
+ * @file
+ * Hypercalls of the library for Hyper: numbers, counters and, in C, functions; in assembly, the
+ * macro that enters the hypervisor.
+ */
+#ifndef VMI__HYPER_HYPERCALLS_H
+#define VMI__HYPER_HYPERCALLS_H
+
+/* Numbers. */
+#define vmi__hyper_call_load_number 7    /**< HYPER_load */
+#define vmi__hyper_call_store_number 8   /**< store */
+#define vmi__hyper_call_fetch_number 9   /**< fetch */
+
+#ifdef __ASSEMBLER__
+#ifdef VMI_TRANSFER_OVERRIDE
+/* A header that defines the macros below in its own way. */
+#include VMI_TRANSFER_OVERRIDE
+#else
+/*
+ * Enters the hypervisor: number in rax, arguments in rdi, rsi, rdx, r10 as far as used; result in
+ * rax. Destroys rcx, r11.
+ */
+        .macro vmi__hyper_transfer
+        syscall
+        .endm
+#endif
+#else
+#include <vmi/vmi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * load (7): Load a value.
+ *
+ * @param value The value. (rdi)
+ * @return what the hypervisor returned (rax)
+ *
+ * Source: hyper.h.
+ */
+int64_t vmi__hyper_call_load(uint32_t value)
+    __attribute__((__sysv_abi__));
+/** How often it was made. */
+extern uint32_t vmi__hyper_call_load_count;
+
+/**
+ * store (8): Store.
+ *
+ * @param mode (rdi)
+ * @param high (rsi)
+ * @param low (rdx)
+ * @param name (r10)
+ * @return what the hypervisor returned (rax)
+ */
+int64_t vmi__hyper_call_store(uint32_t mode, uint32_t high, uint32_t low, const char *name)
+    __attribute__((__sysv_abi__));
+/** How often it was made. */
+extern uint32_t vmi__hyper_call_store_count;
+
+/**
+ * fetch (9): Fetch.
+ * Obsolete: use load
+ *
+ * @param to (rdi)
+ * @param limit (rsi)
+ * @return what the hypervisor returned (rax)
+ */
+int64_t vmi__hyper_call_fetch(struct vmi_state *to, uint64_t limit)
+    __attribute__((__sysv_abi__));
+/** How often it was made. */
+extern uint32_t vmi__hyper_call_fetch_count;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+#endif
