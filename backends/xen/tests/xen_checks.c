@@ -614,10 +614,25 @@ static uint32_t stale_segment_is_no_matter(void)
     return 0;
 }
 
+static uint32_t second_cpu_runs;
+
 static void second_cpu(void)
 {
+    __atomic_store_n(&second_cpu_runs, 1, __ATOMIC_RELEASE);
     for (;;)
         vmi_halt();
+}
+
+/* Is the second CPU at rest? Its hypercalls would be counted as those of a later check. */
+static uint32_t second_cpu_rests(uint32_t sched_op_before)
+{
+    for (uint32_t i = 0; i < 1000000000; i++) {
+        if (__atomic_load_n(&second_cpu_runs, __ATOMIC_ACQUIRE) &&
+            hypercalls("sched_op") != sched_op_before)
+            return 1;
+        __asm__ volatile("pause" ::: "memory");
+    }
+    return 0;
 }
 
 /*
@@ -643,18 +658,20 @@ static uint32_t stale_segment_when_xen_comes_back(void)
         .idtr_limit = sizeof(idt) - 1,
         .idtr_base = (uint32_t)(uintptr_t)idt,
     };
-    uint32_t gs;
+    uint32_t gs, sched_op;
 
     EXPECT(boot_info->cpu_count == 2);
     vmi_write_gdt_entry(gdt, GOING, 0xffff, 0x00cff300);
     __asm__ volatile("mov %0, %%gs" ::"r"(GOING_DS));
     vmi_write_gdt_entry(gdt, GOING, 0, 0);
     vmi_enable_interrupts();
+    sched_op = hypercalls("sched_op");
     EXPECT(vmi_set_initial_ap_state(&state, boot_info->apic_id[1]) == VMI_OK);
     EXPECT(vmi_get_interrupt_mask() & EFLAGS_IF);
     vmi_disable_interrupts();
     __asm__ volatile("mov %%gs, %0" : "=r"(gs));
     EXPECT((gs & 0xffff) == 0);
+    EXPECT(second_cpu_rests(sched_op));
     return 0;
 }
 
