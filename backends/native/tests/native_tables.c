@@ -6,6 +6,7 @@
 #include "native/native.h"
 
 #include "native/acpi.c"
+#include "native/firmware.c"
 #include "native/mp.c"
 
 #include "backends/played.h"
