@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from .util import ROOT
+from .util import ROOT, UserError
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
 
@@ -76,9 +76,11 @@ def _symbols(objects: Iterable[Compiled]) -> tuple[dict[Path, set[str]], dict[Pa
     wanted: dict[Path, set[str]] = defaultdict(set)
     listing = subprocess.run(
         ["nm", "--extern-only", "--print-file-name", "--format=posix", *(one.object for one in objects)],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    for line in listing.splitlines():
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listing.returncode:
+        raise UserError(f"{listing.stderr.splitlines()[0]}; ./vmi build makes what is missing")
+    for line in listing.stdout.splitlines():
         name, rest = line.split(": ", 1)
         symbol, kind = rest.split()[:2]
         (wanted if kind in "Uvw" else defined)[Path(name)].add(symbol)
