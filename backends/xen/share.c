@@ -3,7 +3,7 @@
  * Pages lent to other domains by the grant table, version 1 (xen/grant_table.h): one page of
  * entries, shared with Xen.
  */
-#include "internal.h"
+#include "channels.h"
 
 #include <xen/grant_table.h>
 
