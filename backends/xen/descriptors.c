@@ -8,6 +8,8 @@
 
 #include "gates.h"
 
+const char *vmi__xen_trap_entries[VMI__XEN_TRAP_ENTRIES];
+
 static struct vmi__xen_lock lock;
 static struct trap_info
     table[256 + 1]; /* under the lock: what set_trap_table reads, ended by address 0 */

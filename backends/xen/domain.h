@@ -62,7 +62,7 @@ static inline void vmi__barrier(void)
     __asm__ volatile("" : : : "memory");
 }
 
-/* ---- locks (mask.S, domain.c) ---- */
+/* ---- locks (mask.S, base.c) ---- */
 
 /* Masks events on this CPU; returns what the mask was. */
 VMI__ROUTINE uint32_t vmi__xen_mask(void);
@@ -92,7 +92,7 @@ struct vmi__xen_lock {
 uint32_t vmi__xen_take(struct vmi__xen_lock *lock);
 void vmi__xen_give(struct vmi__xen_lock *lock, uint32_t mask);
 
-/* ---- CPUs (domain.c) ---- */
+/* ---- CPUs (base.c) ---- */
 
 #define VMI__XEN_BATCH 256 /* page-table updates that are kept back at most */
 #define VMI__XEN_OPS   16  /* hypercalls that are; updates next to each other are one */
@@ -168,7 +168,7 @@ static inline struct vmi__xen_cpu *vmi__xen_self(void)
  */
 uint64_t vmi__xen_system_time(void);
 
-/* ---- reports (domain.c) ---- */
+/* ---- reports (base.c) ---- */
 
 /* Says that Xen refused something, with the call that it was done for; the first reports only. */
 void vmi__xen_report(uint32_t call, uintptr_t entry, uint64_t value, intptr_t error);
@@ -206,10 +206,10 @@ uintptr_t vmi__xen_mfn(uintptr_t pfn);
 uintptr_t vmi__xen_pfn(uintptr_t mfn);
 
 /*
- * Reads Xen's list, where it has an entry for that machine frame: it has holes where the machine
- * has (arch/ARCH). False if there is none.
+ * Reads an entry of Xen's list, if there is one: it has holes where the machine has (arch/ARCH).
+ * False if there is none.
  */
-bool vmi__xen_m2p_read(uintptr_t mfn, uintptr_t *pfn);
+bool vmi__xen_m2p_read(const xen_pfn_t *at, uintptr_t *pfn);
 
 /* pfn behind a linear address by the linear mappings, or VMI__XEN_NO_FRAME. */
 uintptr_t vmi__xen_linear_pfn(uintptr_t address);

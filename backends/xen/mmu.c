@@ -57,7 +57,7 @@ uintptr_t vmi__xen_pfn(uintptr_t mfn)
     for (uint32_t i = 0; i < adopted_count; i++)
         if (adopted[i].mfn == mfn)
             return adopted[i].pfn;
-    if (mfn > vmi__xen_memory.m2p_last || !vmi__xen_m2p_read(mfn, &pfn))
+    if (mfn > vmi__xen_memory.m2p_last || !vmi__xen_m2p_read(&vmi__xen_memory.m2p[mfn], &pfn))
         return VMI__XEN_NO_FRAME;
     /* m2p holds whatever owner a frame has: only one that p2m confirms is this domain's. */
     return vmi__xen_mfn(pfn) == mfn ? pfn : VMI__XEN_NO_FRAME;

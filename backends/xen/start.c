@@ -26,23 +26,12 @@ _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_mask) == VMI__XEN_VCPU_M
 _Static_assert(sizeof(struct shared_info) <= VMI__PAGE_SIZE, "pages.S reserves one page");
 _Static_assert(VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS, "CPUs");
 
-struct vmi__xen_pool vmi__xen_pools[VMI__XEN_POOLS];
-struct vmi__xen_builder vmi__xen_builder;
-
 static char command_line[COMMAND_LINE_MAX];
 static char loader[STORE_TEXT_MAX];
 static struct vmi_module module;
 
 /* ---- the builder's words
  * ----------------------------------------------------------------------------------------- */
-
-bool vmi__xen_behind_image(uintptr_t address, uintptr_t size)
-{
-    uintptr_t start = (uintptr_t)vmi__kernel.image_end;
-
-    return address >= start && size <= VMI__XEN_BUILDER_MAX &&
-           address - VMI__IMAGE_BASE <= VMI__XEN_BUILDER_MAX - size;
-}
 
 /* Of start_info as much as it takes to find the console. Returns 0 or what is wrong. */
 static const char *check_frames(const struct start_info *info)
@@ -79,22 +68,6 @@ static const char *check_module(const struct start_info *info)
  * -----
  */
 
-void *vmi__xen_take_pages(uintptr_t count)
-{
-    for (uint32_t i = 0; i < VMI__XEN_POOLS; i++) {
-        struct vmi__xen_pool *pool = &vmi__xen_pools[i];
-
-        if (pool->end - pool->next >= count) {
-            void *pages = vmi__linear(pool->next << VMI__PAGE_SHIFT);
-
-            pool->next += count;
-            memset(pages, 0, count << VMI__PAGE_SHIFT);
-            return pages;
-        }
-    }
-    vmi__fatal("the domain builder has mapped too little memory");
-}
-
 /* Where the builder's own pages are. */
 static void start_frames(const struct start_info *info)
 {
@@ -107,14 +80,6 @@ static void start_frames(const struct start_info *info)
     if (vmi__xen_builder.end > vmi__xen_memory.linear_pages)
         vmi__xen_builder.end = vmi__xen_memory.linear_pages;
     vmi__xen_set_linear_mapping(0, VMI__LINEAR_BASE, (uint32_t)vmi__xen_memory.linear_pages, 0);
-}
-
-uintptr_t vmi__xen_builder_pfn(uintptr_t mfn)
-{
-    for (uintptr_t pfn = vmi__xen_builder.start; pfn < vmi__xen_builder.end; pfn++)
-        if (vmi__xen_mfn(pfn) == mfn)
-            return pfn;
-    return VMI__XEN_NO_FRAME;
 }
 
 /* ---- CPUs

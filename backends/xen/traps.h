@@ -16,6 +16,9 @@
 int32_t vmi__xen_descriptors_of(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state,
                                 struct vcpu_guest_context *context);
 
+/* Entry points for traps, which are told to Xen with the gates (arch/ARCH/gates.h says which). */
+extern const char *vmi__xen_trap_entries[];
+
 /* Fills a CPU's own GDT page and returns its machine frame. */
 uintptr_t vmi__xen_gdt_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
 

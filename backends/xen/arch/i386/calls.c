@@ -3,9 +3,13 @@
  * Calls whose arguments are those of i386, and where Xen enters the kernel.
  */
 #include "../../traps.h"
+#include "gates.h"
 
 #include <xen/callback.h>
 #include <xen/physdev.h>
+
+/* What Xen enters for #NP and #GP (events.S). */
+extern const char vmi__xen_segment_not_present[], vmi__xen_protection_fault[];
 
 /* Intel SDM vol. 4, table 2-2. */
 #define MSR_SYSENTER_CS  0x174
@@ -13,9 +17,6 @@
 #define MSR_SYSENTER_EIP 0x176
 
 #define IOPL_SHIFT 12
-
-struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
-uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
 
 /* ESP and EIP have no effect: SYSENTER is not the guest's, Xen would enter by a callback of another
  * form. */
@@ -32,6 +33,8 @@ intptr_t vmi__xen_callbacks_register(void)
         vmi__xen_hypercall_set_callbacks(FLAT_KERNEL_CS, (uintptr_t)vmi__xen_event_callback,
                                          FLAT_KERNEL_CS, (uintptr_t)vmi__xen_failsafe_callback);
 
+    vmi__xen_trap_entries[ENTRY_NOT_PRESENT] = vmi__xen_segment_not_present;
+    vmi__xen_trap_entries[ENTRY_PROTECTION] = vmi__xen_protection_fault;
     vmi__xen_return = (const char *)(uintptr_t)vmi__xen_iret;
     return result < 0 ? result : vmi__xen_hypercall_callback_op(CALLBACKOP_register, &failsafe);
 }

@@ -27,8 +27,8 @@
 /* `lsl` with a requested privilege of 3 reads it from any ring. */
 #define CPU_DESCRIPTOR(number) (0x0000f20000000000ull | (number))
 
-/* What Xen enters for #NP and #GP (events.S). */
-extern const char vmi__xen_segment_not_present[], vmi__xen_protection_fault[];
+/* What Xen enters in place of the kernel's handlers, for #NP and #GP (vmi__xen_trap_entries). */
+enum { ENTRY_NOT_PRESENT, ENTRY_PROTECTION, VMI__XEN_TRAP_ENTRIES };
 
 typedef uint32_t vmi__xen_gate[2];
 
@@ -83,8 +83,8 @@ static inline struct trap_info vmi__xen_gate_of(uint32_t vector, const vmi__xen_
  */
 static inline struct trap_info vmi__xen_installed(struct trap_info gate)
 {
-    const char *entry = gate.vector == VECTOR_NOT_PRESENT  ? vmi__xen_segment_not_present
-                        : gate.vector == VECTOR_PROTECTION ? vmi__xen_protection_fault
+    const char *entry = gate.vector == VECTOR_NOT_PRESENT ? vmi__xen_trap_entries[ENTRY_NOT_PRESENT]
+                        : gate.vector == VECTOR_PROTECTION ? vmi__xen_trap_entries[ENTRY_PROTECTION]
                                                            : 0;
 
     if (entry) {

@@ -3,9 +3,8 @@
 
 uint32_t vmi__xen_top_present[VMI__XEN_TABLE_ENTRIES / 32];
 
-bool vmi__xen_m2p_read(uintptr_t mfn, uintptr_t *pfn)
+bool vmi__xen_m2p_read(const xen_pfn_t *at, uintptr_t *pfn)
 {
-    const xen_pfn_t *at = &vmi__xen_memory.m2p[mfn];
     uint32_t part = (uintptr_t)at >> 21 & (VMI__XEN_TABLE_ENTRIES - 1);
 
     if (!(vmi__xen_top_present[part / 32] & 1u << part % 32))
