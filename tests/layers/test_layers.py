@@ -19,7 +19,7 @@ from ci.build import tree
 from ci.layers import circles, taken
 from ci.util import ARCHITECTURES, ROOT
 
-WAITING = ("backends/xen", "backends/xen_pvh")
+WAITING = ("backends/xen_pvh",)
 
 
 @cache
