@@ -8,6 +8,7 @@
 #include "frames.h"
 #include "paging.h"
 #include "smp.h"
+#include "supervisor.h"
 #include "syscall.h"
 #include "threads.h"
 #include "timer.h"
@@ -22,6 +23,7 @@ static void bring_up(void)
     traps_init();
     fpu_init();
     fpu_init_cpu();
+    supervisor_init_cpu();
     syscall_init();
     smp_init(checks_boot_info);
     timer_init();

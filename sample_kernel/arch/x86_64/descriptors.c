@@ -144,7 +144,6 @@ void descriptors_start_cpu(uint32_t cpu)
 {
     vmi_set_tr(tss_selector(cpu));
     vmi_set_syscall_entry((uintptr_t)syscall_entry);
-    descriptors_features();
 }
 
 static uint32_t ist_of(uint32_t vector)
@@ -195,19 +194,6 @@ void descriptors_init(const struct vmi_boot_info *boot)
 
     descriptors_add_cpu(0);
     descriptors_start_cpu(0);
-}
-
-/* Supervisor-mode execution prevention where the processor has it (Intel SDM vol. 3A, 4.6). */
-void descriptors_features(void)
-{
-    uint32_t highest, ebx, ignored;
-
-    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
-    if (highest < 7)
-        return;
-    vmi_cpuid(7, 0, &ignored, &ebx, &ignored, &ignored);
-    if (ebx & CPUID_7_EBX_SMEP)
-        vmi_set_cr4(vmi_get_cr4() | CR4_SMEP);
 }
 
 /* For what came on a stack of its own, where no thread is to be found: nobody survives it. */
