@@ -37,7 +37,7 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
-        *("image", "is", "loader", "memory", "multiboot", "multiboot2", "parse", "pc", "physical"),
+        *("feature", "form", "forms", "image", "is", "loader", "memory", "multiboot", "multiboot2", "parse", "pc", "physical"),
         *("provider", "published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "tables"),
         *("text", "window"),
     )
@@ -508,7 +508,7 @@ class BackendRules:
                     f"the last form of call '{call.name}' has a feature"
                     if last
                     else f"a form of call '{call.name}' has no feature and is not the last",
-                    "expected each but the last to have one, which is for all other processors",
+                    "expected one on each but the last, which is for all other processors",
                     "remove it" if last else "add `feature: …`",
                 )
                 return None

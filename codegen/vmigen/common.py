@@ -218,6 +218,9 @@ def entry_point(
     ):
         lines = stub(call, each)
         label = f"vmi__form_{call.symbol}_{number}"
+        if len(lines) == 1 and lines[0].startswith("jmp "):
+            forms.append(FormCode(lines[0].removeprefix("jmp "), [], False, feature))
+            continue
         copied = not any(_LEAVES.search(line) or _SAVES.search(line) for line in lines)
         if not copied:
             lines = framed(lines, call)
