@@ -102,8 +102,8 @@ static void try_in_handler(struct trap_frame *frame)
 {
     uint32_t value;
 
-    (void)frame;
     handler_could_read = attempt_read(MAP_WINDOW, &value, NULL);
+    frame->ip += 2; /* over UD2 */
 }
 
 /* A handler does not have the access that the code has which it came between. */
@@ -112,13 +112,13 @@ static void supervisor_access_in_handler(void)
     NEEDS_PREVENTION(CR4_SMAP, "SMAP");
     uint32_t pfn = map_user_page(WORD);
     EXPECT(pfn != FRAME_NONE);
-    trap_handler *previous = trap_handler_set(TRAP_BREAKPOINT, try_in_handler);
+    trap_handler *previous = trap_handler_set(TRAP_INVALID_OPCODE, try_in_handler);
     handler_could_read = true;
     vmi_begin_user_access();
-    __asm__ volatile("int3" : : : "memory");
+    __asm__ volatile("ud2" : : : "memory");
     uint32_t read = *(volatile uint32_t *)MAP_WINDOW;
     vmi_end_user_access();
-    trap_handler_set(TRAP_BREAKPOINT, previous);
+    trap_handler_set(TRAP_INVALID_OPCODE, previous);
     EXPECT(!handler_could_read);
     EXPECT_EQUAL(read, WORD);
     unmap_user_page(pfn);

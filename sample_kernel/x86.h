@@ -57,7 +57,6 @@
 #define TRAP_DIVIDE             0
 #define TRAP_DEBUG              1
 #define TRAP_NMI                2
-#define TRAP_BREAKPOINT         3
 #define TRAP_INVALID_OPCODE     6
 #define TRAP_NO_FPU             7
 #define TRAP_DOUBLE_FAULT       8

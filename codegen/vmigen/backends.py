@@ -37,7 +37,8 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
-        *("feature", "form", "forms", "image", "is", "loader", "memory", "multiboot", "multiboot2", "parse", "pc", "physical"),
+        *("feature", "form", "forms", "image", "is", "loader", "memory", "multiboot", "multiboot2", "parse"),
+        *("pc", "physical"),
         *("provider", "published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "tables"),
         *("text", "window"),
     )
