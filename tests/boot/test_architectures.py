@@ -12,6 +12,7 @@ import pytest
 from ci import ktap
 from ci.build import kernels
 from ci.iso import ENTRY, MENU, OWN, image, loader
+from ci.kernel import look
 from ci.rig import DEBUG_EXIT, QEMU_END
 from ci.util import ARCHITECTURES, tied
 
@@ -25,7 +26,7 @@ PASSED = 0x10 << 1 | 1
 @pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"grub_{arch}")
 def test_grub_loads_it(tmp_path: Path, arch: str, command: str) -> None:
     kernel = kernels("sample", arch)[places(arch)[0].backend]
-    assert loader(kernel) == "multiboot"
+    assert loader(look(kernel)) == "multiboot"
     entry = ENTRY.format(
         key="0", title="sample", command=command, kernel=OWN, modules="",
         options=f" checks=boot,memory {DEBUG_EXIT}",

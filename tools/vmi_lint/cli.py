@@ -94,7 +94,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
     """Runs the linter: 0 clean, 1 findings, 2 misuse or files that cannot be read."""
     try:
-        return _run(_parser(program).parse_args(arguments))
+        return _run(_parser(program).parse_args(arguments), program)
     except InputError as error:
         for line in str(error).splitlines():
             print(f"{program}: {line}", file=sys.stderr)
@@ -105,13 +105,17 @@ def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
         return 2
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, program: str) -> int:
     known = rules.read(options.model)
     entries = [entry for path in options.allow for entry in allow.read(path)]
     for entry in entries:
         _known_instruction(entry, known)
     asked = Options(options.user, options.allow_unknown, options.hints, tuple(options.type))
     result = lint(options.files, known, entries, asked)
+    for problem in result.problems:
+        print(f"{program}: {problem}", file=sys.stderr)
+    if result.problems and not result.objects and options.format == "text":
+        return 2  # nothing was looked at, so there is nothing to sum up
     unused = [entry for entry in entries if not entry.used]
     if options.format == "json":
         made = report.as_json(result, unused, known)
@@ -120,8 +124,6 @@ def _run(options: argparse.Namespace) -> int:
     else:
         made = report.text(result, unused, options.all)
     _write(options.output, made)
-    for problem in result.problems:
-        print(f"vmi-lint: {problem}", file=sys.stderr)
     return 2 if result.problems else 1 if result.left else 0
 
 
