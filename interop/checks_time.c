@@ -185,8 +185,8 @@ static void open_irq0(bool open)
 }
 
 /*
- * What the firmware has left of the timer ends first, however late this machine's emulator is with it: an
- * alarm takes its place, and is waited for.
+ * What the firmware has left of the timer ends first, however late this machine's emulator is with
+ * it: an alarm takes its place, and is waited for.
  */
 static void settle_irq0(void)
 {

@@ -32,8 +32,8 @@
 #define ON_THE_WAY(most) ((most) - (most) / 1024)
 
 /*
- * Rates are this much (1/2048) too high, for clocks drift and an alarm must not be early. That is no
- * allowance for the measuring, whose own bounds are taken.
+ * Rates are this much (1/2048) too high, for clocks drift and an alarm must not be early. That is
+ * no allowance for the measuring, whose own bounds are taken.
  */
 #define MARGIN_SHIFT 11
 

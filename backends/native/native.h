@@ -90,10 +90,10 @@ struct vmi__native_interval {
 };
 
 /*
- * Watches both for at least `ticks` ticks and `cycles` cycles, less than a round of the counter. The
- * true interval is between the two numbers of cycles, and up to a tick longer or shorter than `ticks`.
- * `mask` is the counter's width, all ones; a counter that counts down is read as its complement.
- * Gives up when the counter stands still.
+ * Watches both for at least `ticks` ticks and `cycles` cycles, less than a round of the counter.
+ * The true interval is between the two numbers of cycles, and up to a tick longer or shorter than
+ * `ticks`. `mask` is the counter's width, all ones; a counter that counts down is read as its
+ * complement. Gives up when the counter stands still.
  */
 struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask,
                                                 uint32_t ticks, uint64_t cycles);

@@ -24,13 +24,13 @@ static uint32_t pm_counter(void)
 }
 
 /*
- * TSC frequency by a counter of known frequency; 0 if that stands still. `least` becomes a frequency
- * that is not above the true one, however long this CPU was stopped between readings.
+ * TSC frequency by a counter of known frequency; 0 if that stands still. `least` becomes a
+ * frequency that is not above the true one, however long this CPU was stopped between readings.
  *
  * Each measurement has the true frequency between two bounds; the nearest of all count. But where
- * the CPU was stopped so long that the counter has gone round, both bounds are far too high, by 65536
- * ticks or more where there are some 12000. The lowest upper bound tells such lower bounds: they are
- * above it. One measurement of the three must be without that.
+ * the CPU was stopped so long that the counter has gone round, both bounds are far too high, by
+ * 65536 ticks or more where there are some 12000. The lowest upper bound tells such lower bounds:
+ * they are above it. One measurement of the three must be without that.
  */
 static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t hz, uint64_t *least)
 {

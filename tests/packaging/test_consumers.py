@@ -135,6 +135,11 @@ def test_vendored(project: Path) -> None:
     build(project, *(["make", f"BACKEND={name}", "-j2"] for name in (*backends(), BOUND)))
     says_hello(project, BACKEND)
     says_hello(project, BOUND)
+    done = subprocess.run(
+        ["make", "BACKEND=nowhere"], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.endswith("vmi/vmi.mk has no library nowhere.  Stop.\n")
     build(project, ["make", "--always-make", "CC=clang", f"BACKEND={BACKEND}", "-j2"])
     says_hello(project, BACKEND)
 

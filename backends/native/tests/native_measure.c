@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The native library's measuring of the TSC as a Linux process: this file plays the TSC, the PIT and
- * a machine that stops the CPU at any moment, for any time.
+ * The native library's measuring of the TSC as a Linux process: this file plays the TSC, the PIT
+ * and a machine that stops the CPU at any moment, for any time.
  */
 #include "native/native.h"
 
 static uint64_t read_tsc(void);
-#define vmi__rdtsc() read_tsc()
-#define vmi__pause() ((void)0)
+#define vmi__rdtsc()   read_tsc()
+#define vmi__pause()   ((void)0)
 #define vmi__inl(port) ((void)(port), 0u)
 
 #include "native/measure.c"
@@ -19,11 +19,11 @@ static uint64_t read_tsc(void);
 
 #define PIT_ROUND 65536 /* ticks */
 
-static uint64_t now;            /* cycles since the start of the machine */
-static uint64_t epoch;          /* when the PIT's counter was 0 */
+static uint64_t now;   /* cycles since the start of the machine */
+static uint64_t epoch; /* when the PIT's counter was 0 */
 static uint32_t true_hz;
-static uint32_t longest;        /* of the times for which the CPU is stopped, in microseconds */
-static uint32_t rounds_left;    /* how often it is stopped for a round of the PIT and more */
+static uint32_t longest;     /* of the times for which the CPU is stopped, in microseconds */
+static uint32_t rounds_left; /* how often it is stopped for a round of the PIT and more */
 static uint64_t state;
 
 struct vmi__native_acpi vmi__native_acpi;
