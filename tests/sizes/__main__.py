@@ -4,9 +4,9 @@
     .venv/bin/python -m tests.sizes
 
 A line is one architecture's if its file is named after that or lies in a folder that is (`arch/i386/`,
-`x86_64.py`), if `#ifdef __x86_64__` or its `#else` leaves it to that one, or if in YAML it names that one alone
-or lies under a key that does. All other lines are shared. Lines of comments count, empty ones do not. Left aside
-are tests, and folders without a line that is one architecture's."""
+`x86_64.py`), if `#ifdef __x86_64__` or its `#else` leaves it to that one, or if in YAML it names that one
+alone or lies under a key that does. All other lines are shared. Lines of comments count, empty ones do not.
+Left aside are tests, and folders without a line that is one architecture's."""
 
 from __future__ import annotations
 
