@@ -2,6 +2,7 @@
 #include "bind/bind.h"
 
 #include "bind/sites.h"
+#include "feature.h"
 
 #define PAGE_SIZE  4096u
 #define PAGE_SHIFT 12
@@ -266,6 +267,7 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
         stop();
     bound = true;
     vmi__slots_bind(&interface, &provider, text);
+    vmi__rom_choose(&provider, vmi__feature);
     reason =
         vmi__sites_bind(&code, vmi_sites_start, count, interface.address, &provider, text, &counts);
     /* A processor carries out what it has just been made to run after a serializing instruction

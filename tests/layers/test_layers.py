@@ -21,8 +21,6 @@ from ci.build import tree
 from ci.layers import circles, place, taken, uses
 from ci.util import ARCHITECTURES, ROOT
 
-WAITING = ("backends/xen", "backends/xen_pvh")
-
 
 @cache
 def folders(arch: str) -> dict[str, dict[str, dict[str, str]]]:
@@ -33,8 +31,6 @@ def folders(arch: str) -> dict[str, dict[str, dict[str, str]]]:
 def test_no_circle(arch: str) -> None:
     found = []
     for folder, units in folders(arch).items():
-        if folder in WAITING:
-            continue
         for circle in circles(units):
             found += [
                 f"{folder}/{unit} takes {what} of {other}"

@@ -5,7 +5,7 @@
  * machine. test_xen_start.py builds and runs it. A domain's start is a process of its own, so that
  * each begins with the library as it was linked.
  */
-#include "xen/internal.h"
+#include "xen/domain.h"
 
 #include "backends/played.h"
 
