@@ -43,7 +43,7 @@ def outputs(common: list[str]) -> list[str]:
 
 
 def paths(targets: str) -> list[Path]:
-    """The targets of a rule for make, as vmigen writes it: asking for them anew would read and check all again."""
+    """The targets of a rule for make, as vmigen writes it. To ask for them would be to check anew."""
     words = re.findall(r"(?:\\.|[^\\ ])+", targets)
     return [Path(re.sub(r"\\(.)", r"\1", word.replace("$$", "$"))) for word in words]
 
