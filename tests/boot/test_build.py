@@ -81,7 +81,9 @@ def copy(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("copy") / "vmi"
     shutil.copytree(
         root, tree,
-        ignore=shutil.ignore_patterns(".git", ".venv", "build*", "results", "__pycache__", ".hypothesis"),
+        ignore=shutil.ignore_patterns(
+            ".git", ".venv", "build", "build-*", "results", "__pycache__", ".hypothesis"
+        ),
     )  # fmt: skip
     subprocess.run(
         ["meson", "setup", "--cross-file", tree / "cross/i386-gcc.ini", tree / "build", tree],
