@@ -17,6 +17,7 @@
 
 #include "hypercalls.h"
 #include "internal.h"
+#include "endbr.h"
 
     /* Lists the sequence between the labels 0 and 1 that were defined last. */
     .macro restartable
@@ -162,6 +163,7 @@ vmi__xen_pop_ds:
     .globl vmi__xen_event_callback
     .type vmi__xen_event_callback, @function
 vmi__xen_event_callback:
+    VMI__ENDBR32
     cmpl $vmi__xen_return_begin, (%esp)
     jb 0f
     cmpl $vmi__xen_return_end, (%esp)
@@ -192,6 +194,7 @@ vmi__xen_event_callback:
     .globl vmi__xen_failsafe_callback
     .type vmi__xen_failsafe_callback, @function
 vmi__xen_failsafe_callback:
+    VMI__ENDBR32
     push %eax
     mov %ds, %eax
     cmp %ax, 4(%esp)
@@ -226,6 +229,7 @@ vmi__xen_failsafe_callback:
     .globl \name
     .type \name, @function
 \name:
+    VMI__ENDBR32
     testb $2, 8(%esp)       /* cs of ring 3 */
     jnz 0f
     cmpl $vmi__xen_pop_es, 4(%esp)
