@@ -125,11 +125,26 @@ def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pytest.skip(f"{arch} is not built")
     tracked = tmp_path_factory.mktemp("cet") / arch
     environment = dict(os.environ, PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}")
-    setup = ["meson", "setup", "-Dcet=true", "-Ddocs=disabled", "--cross-file", f"cross/{arch}-gcc.ini", tracked]
+    setup = [
+        "meson",
+        "setup",
+        "-Dcet=true",
+        "-Ddocs=disabled",
+        "--cross-file",
+        f"cross/{arch}-gcc.ini",
+        tracked,
+    ]
     subprocess.run([*setup, "."], cwd=ROOT, env=environment, check=True, capture_output=True)
-    made = subprocess.run(["ninja", "-C", tracked, "-t", "targets", "all"], env=environment, check=True,
-                          capture_output=True, text=True)  # fmt: skip
-    wanted = re.findall(r"^(backends/libvmi-\w+\.a|sample_kernel/libsample-kernel\.a):", made.stdout, re.MULTILINE)
+    made = subprocess.run(
+        ["ninja", "-C", tracked, "-t", "targets", "all"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    wanted = re.findall(
+        r"^(backends/libvmi-\w+\.a|sample_kernel/libsample-kernel\.a):", made.stdout, re.MULTILINE
+    )
     wanted += ["sample_kernel/sample-native.elf"]
     done = subprocess.run(["ninja", "-C", tracked, *wanted], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
