@@ -89,8 +89,8 @@
 
 /*
  * The first instruction of what hardware or an indirect branch leads to, in a build with
- * indirect-branch tracking (vol. 1, 17.3): gates and the entry of system calls. Compilers put it into
- * functions by themselves.
+ * indirect-branch tracking (vol. 1, 17.3): gates and the entry of system calls. Compilers put it
+ * into functions by themselves.
  */
 #if defined(__CET__) && (__CET__ & 1) && defined(__x86_64__)
 #define ENDBR endbr64

@@ -18,7 +18,7 @@
 #define NOTES_MAX      4096
 #define NOTES_REFUSALS (NOTES_MAX - 512)
 
-/* runtime/kernel.ld and the generated slots.S */
+/* runtime/arch/i386/kernel.ld and the generated slots.S */
 extern uint8_t vmi_image_start[], vmi_text_end[], vmi__slots[], vmi__slots_end[];
 extern const char vmi_rodata_end[];
 extern const struct vmi__site vmi_sites_start[], vmi_sites_end[];

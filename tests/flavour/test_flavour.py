@@ -72,7 +72,7 @@ def kernel(arch: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         objects(build, out, arch),
         library,
     )
-    script = ROOT / "runtime" / ("kernel.ld" if arch == "i386" else "arch/x86_64/kernel.ld")
+    script = ROOT / "runtime/arch" / arch / "kernel.ld"
     call(
         "gcc",
         COMPILE[arch][0],
