@@ -212,6 +212,7 @@ vmi__xen_sysexit:
     .globl vmi__xen_iret
     .type vmi__xen_iret, @function
 vmi__xen_iret:
+    VMI__ENDBR32
     push %eax
 0:  mov $VMI__XEN_CPU_SELECTOR, %eax
     lsl %eax, %eax
