@@ -29,7 +29,7 @@ from ci.backends import backends
 from ci.util import UserError, write_if_changed
 from conformance import shown
 
-COMPILED = (".h", ".c", ".S", ".inc", ".json", ".rs")
+COMPILED = (".h", ".c", ".S", ".inc", ".json", ".rs", ".syms")
 
 
 def outputs(common: list[str]) -> list[str]:
