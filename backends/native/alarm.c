@@ -68,7 +68,7 @@ static uint32_t apic_rate, pit_rate;
 static const uint8_t divide[] = {0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa};
 #define DIVIDE_SHIFT_MAX 7
 
-static uint32_t apic_counter(void)
+static VMI__ADDRESS_TAKEN uint32_t apic_counter(void)
 {
     return ~vmi__native_apic_read(VMI__APIC_TIMER_CURRENT);
 }

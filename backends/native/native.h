@@ -126,7 +126,7 @@ void vmi__native_pit_init(void);
 void vmi__native_pit_start_counter(void);
 
 /* Ticks of channel 2 so far, 16 bits. */
-uint32_t vmi__native_pit_counter(void);
+VMI__ADDRESS_TAKEN uint32_t vmi__native_pit_counter(void);
 
 /*
  * Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it, but for one pulse that an

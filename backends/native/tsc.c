@@ -18,7 +18,7 @@ static uint64_t start;             /* TSC at nanosecond 0 */
 static uint32_t multiplier, shift; /* nanoseconds are cycles * multiplier >> shift */
 static uint64_t latest __attribute__((aligned(8)));
 
-static uint32_t pm_counter(void)
+static VMI__ADDRESS_TAKEN uint32_t pm_counter(void)
 {
     return vmi__inl((uint16_t)vmi__native_acpi.pm_timer);
 }
