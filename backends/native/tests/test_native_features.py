@@ -25,10 +25,11 @@ KERNELS = [("i386", "native"), ("i386", "any"), ("x86_64", "native")]
 def boot(arch: str, kernel: str, library: str, cpu: str, checks: str) -> dict[str, str]:
     """Status of each check."""
     build(arch=arch)
+    path = kernels(kernel, arch)["native"].with_name(f"{kernel}-{library}.elf")
     done = subprocess.run(
         ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", "pc,vmport=off", "-nodefaults",
          "-no-user-config", "-display", "none", "-serial", "stdio", "-smp", "1", "-m", "64", *QEMU_END,
-         "-kernel", str(kernels(kernel, arch)["native"].with_name(f"{kernel}-{library}.elf")), "-append", f"{DEBUG_EXIT} checks={checks}"],
+         "-kernel", str(path), "-append", f"{DEBUG_EXIT} checks={checks}"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied(),
     )  # fmt: skip
     report = ktap.parse(done.stdout)
