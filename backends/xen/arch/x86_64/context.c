@@ -14,6 +14,8 @@
 #define EFER_LMA 0x400u
 #define EFER_NXE 0x800u
 
+#define RFLAGS_NT 0x4000u
+
 /* events.S */
 extern const char vmi__xen_syscall_callback[];
 
@@ -59,9 +61,10 @@ bool vmi__xen_state_acceptable(const struct vmi_ap_state *state)
 
     return (state->cr0 & (CR0_PE | CR0_PG)) == (CR0_PE | CR0_PG) && state->cr4 & CR4_PAE &&
            !(state->efer & ~(uint64_t)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) &&
-           state->gs_base && !(state->gs_base & 15) &&
-           (!user || (user < vmi__xen_memory.linear_pages &&
-                      vmi__xen_memory.state[user] & VMI__XEN_ROOT));
+           !((state->cr3 | state->user_cr3) & (VMI__PAGE_SIZE - 1)) &&
+           !(state->rflags & RFLAGS_NT) && state->gs_base && !(state->gs_base & 15) &&
+           (!user ||
+            (user < vmi__xen_memory.linear_pages && vmi__xen_memory.state[user] & VMI__XEN_ROOT));
 }
 
 int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
@@ -75,8 +78,7 @@ int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
         return VMI_EIO;
     cpu->cr3_user = state->user_cr3;
     fill_area(state->gs_base, cpu, number);
-    context->flags =
-        VGCF_IN_KERNEL | VGCF_failsafe_disables_events | VGCF_syscall_disables_events;
+    context->flags = VGCF_IN_KERNEL | VGCF_failsafe_disables_events | VGCF_syscall_disables_events;
     context->user_regs.rax = state->rax;
     context->user_regs.rbx = state->rbx;
     context->user_regs.rcx = state->rcx;

@@ -12,8 +12,8 @@
 #define VMI__XEN_GDT_KERNEL VMI__XEN_GDT_ENTRIES
 
 /*
- * Offsets in a CPU's record (struct vmi__xen_cpu_arch), for assembly: records.c asserts them. A gate
- * is 16 bytes, with the handler's address in the upper half.
+ * Offsets in a CPU's record (struct vmi__xen_cpu_arch), for assembly: records.c asserts them. A
+ * gate is 16 bytes, with the handler's address in the upper half.
  */
 #define VMI__XEN_CPU_GATE_ADDRESS 8
 #define VMI__XEN_CPU_INFO         4096
@@ -22,7 +22,8 @@
 #define VMI__XEN_CPU_SYSCALL      4168
 #define VMI__XEN_CPU_STACK        4176
 
-/* Where the builder maps the list of frames, by a note in entry.S: root slot 511, below the image. */
+/* Where the builder maps the list of frames, by a note in entry.S: root slot 511, below the image.
+ */
 #define VMI__XEN_P2M_BASE 0xffffff8000000000
 
 /* Slots of each root that are Xen's (xen/arch-x86/xen-x86_64.h, __HYPERVISOR_VIRT_START). */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Entries of page tables of four levels, as Xen takes them. The kernel is in ring 3: Xen sets U/S
- * in all entries, and in those of pages that are the kernel's a bit of its own (x86: _PAGE_GUEST_KERNEL
- * in xen/arch/x86/include/asm/x86_64/page.h); those of a process's pages it makes global.
+ * in all entries, and in those of pages that are the kernel's a bit of its own (x86:
+ * _PAGE_GUEST_KERNEL in xen/arch/x86/include/asm/x86_64/page.h); those of a process's pages it
+ * makes global.
  */
 #ifndef VMI_XEN_ARCH_X86_64_ENTRIES_H
 #define VMI_XEN_ARCH_X86_64_ENTRIES_H

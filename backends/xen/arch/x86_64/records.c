@@ -5,7 +5,8 @@
 #include "../../domain.h"
 
 #define AT(field, offset)                                                                          \
-    _Static_assert(offsetof(struct vmi__xen_cpu, arch.field) == (offset), "assembly reads " #field)
+    _Static_assert(offsetof(struct vmi__xen_cpu, arch.field) == (offset), "assembly "              \
+                                                                          "reads " #field)
 
 AT(gate[0].address, VMI__XEN_CPU_GATE_ADDRESS);
 AT(info, VMI__XEN_CPU_INFO);

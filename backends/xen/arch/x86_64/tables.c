@@ -29,8 +29,8 @@ struct range {
 };
 
 /*
- * The map of all memory. Page tables number `near` and the next few are the first hypercall's, those
- * that map the others among them; these lie in frames from `far` on.
+ * The map of all memory. Page tables number `near` and the next few are the first hypercall's,
+ * those that map the others among them; these lie in frames from `far` on.
  */
 static struct {
     uint64_t no_execute;
@@ -154,7 +154,8 @@ static uintptr_t parts(uintptr_t count)
     return (count + VMI__XEN_TABLE_ENTRIES - 1) / VMI__XEN_TABLE_ENTRIES;
 }
 
-/* The list of the second hypercall lies behind the tables that it is about: two updates for each. */
+/* The list of the second hypercall lies behind the tables that it is about: two updates for each.
+ */
 static uintptr_t list_pages(void)
 {
     return vmi__xen_pages_of(2 * map.tables * sizeof(struct mmu_update));
@@ -216,9 +217,9 @@ static uint64_t entry_for(uintptr_t pfn)
 static void read_only_update(struct mmu_update *update, uintptr_t pfn)
 {
     update->ptr = entry_for(pfn);
-    update->val = ((uint64_t)vmi__xen_memory.p2m[pfn] << VMI__PAGE_SHIFT | VMI__XEN_ENTRY |
-                   map.no_execute) &
-                  ~(uint64_t)VMI__PTE_WRITE;
+    update->val =
+        ((uint64_t)vmi__xen_memory.p2m[pfn] << VMI__PAGE_SHIFT | VMI__XEN_ENTRY | map.no_execute) &
+        ~(uint64_t)VMI__PTE_WRITE;
 }
 
 /* All other page tables; returns the first frame behind them. */
@@ -235,8 +236,8 @@ static uintptr_t complete(void)
         table = vmi__linear(at << VMI__PAGE_SHIFT);
         fill(table, number);
         read_only_update(&list[count++], at++);
-        list[count].ptr =
-            entry_in(map.pointers[number / VMI__XEN_TABLE_ENTRIES], number % VMI__XEN_TABLE_ENTRIES);
+        list[count].ptr = entry_in(map.pointers[number / VMI__XEN_TABLE_ENTRIES],
+                                   number % VMI__XEN_TABLE_ENTRIES);
         list[count++].val = naming(table);
     }
     carry_out(list, count);
@@ -273,10 +274,9 @@ static void protect_image(const uint64_t *root)
     for (uintptr_t i = 0; i < blocks; i++)
         directory[i] = naming(tables + i * VMI__XEN_TABLE_ENTRIES);
     for (uintptr_t i = 0; i < 1 + blocks; i++)
-        read_only_update(&updates[count++],
-                         (vmi__physical(directory) >> VMI__PAGE_SHIFT) + i);
-    updates[count].ptr = entry_in(root[INDEX(VMI__IMAGE_BASE, ROOT_SHIFT)],
-                                  INDEX(VMI__IMAGE_BASE, POINTER_SHIFT));
+        read_only_update(&updates[count++], (vmi__physical(directory) >> VMI__PAGE_SHIFT) + i);
+    updates[count].ptr =
+        entry_in(root[INDEX(VMI__IMAGE_BASE, ROOT_SHIFT)], INDEX(VMI__IMAGE_BASE, POINTER_SHIFT));
     updates[count++].val = naming(directory);
     carry_out(updates, count);
     vmi__xen_image_mapping((uintptr_t)vmi__kernel.image_start,
@@ -307,8 +307,7 @@ static uint64_t no_execute(void)
 {
     uint32_t eax = CPUID_EXTENDED_1, ebx, ecx = 0, edx;
 
-    __asm__(XEN_CPUID
-            : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    __asm__(XEN_CPUID : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
     return edx & CPUID_NX ? VMI__PTE_NO_EXECUTE : 0;
 }
 
