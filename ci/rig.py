@@ -222,8 +222,8 @@ class Rig(abc.ABC):
         return self.witnesses
 
     hypercall_goals: Mapping[str, Mapping[str, int]] = {}
-    """How many hypercalls a round of a workload of the sample kernel may take at most, by architecture and its
-    name, where the backend sets itself a goal."""
+    """How many hypercalls a round of a workload of the sample kernel may take at most, by architecture and
+    its name, where the backend sets itself a goal."""
 
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend

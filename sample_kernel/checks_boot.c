@@ -58,7 +58,7 @@ static void privilege(void)
     struct fault fault;
 
     EXPECT(!attempt(raise_invalid_opcode, NULL, &fault));
-    /* What the kernel has loaded. Frames say 0 for a kernel in ring 3, where processes are as well. */
+    /* What the kernel has loaded: of a kernel in ring 3, where processes are, frames say 0. */
     print("# cs 0x%04x rpl %u\n", kernel_cs(), kernel_cs() & RPL_MASK);
     EXPECT_EQUAL(kernel_cs() & RPL_MASK, checks_boot_info->kernel_rpl);
     EXPECT_EQUAL((fault.cs & 0xffff) | checks_boot_info->kernel_rpl, kernel_cs());

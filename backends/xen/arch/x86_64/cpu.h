@@ -64,10 +64,9 @@ static inline uint32_t vmi__xen_this(void)
     return number;
 }
 
-struct vcpu_info *vmi__xen_vcpu(uint32_t number);
-
-/* Notes how many operations this CPU keeps back. */
-void vmi__xen_note_kept(uint32_t count);
+/* For domain.h: where Xen has the words of a CPU, and how many operations it keeps back. */
+#define VMI__XEN_VCPU(number) (&vmi__xen_cpus[number]->arch.info)
+#define VMI__XEN_KEPT(number) (vmi__xen_cpus[number]->arch.kept)
 
 #endif
 #endif

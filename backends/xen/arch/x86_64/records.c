@@ -16,13 +16,3 @@ AT(syscall, VMI__XEN_CPU_SYSCALL);
 AT(stack, VMI__XEN_CPU_STACK);
 _Static_assert(sizeof(struct trap_info) == 16, "assembly finds a gate by its vector");
 _Static_assert(sizeof(struct vcpu_info) == 64, "a vcpu_info lies in one page");
-
-struct vcpu_info *vmi__xen_vcpu(uint32_t number)
-{
-    return &vmi__xen_cpus[number]->arch.info;
-}
-
-void vmi__xen_note_kept(uint32_t count)
-{
-    vmi__xen_self()->arch.kept = count;
-}
