@@ -15,7 +15,7 @@
 #define MAGIC_PREFIX "xen-3."
 #define MAGIC_SUFFIX VMI__XEN_MAGIC
 
-#define FIRST_IMAGE_PAGE (0x100000 >> VMI__PAGE_SHIFT) /* runtime/kernel.ld */
+#define FIRST_IMAGE_PAGE (0x100000 >> VMI__PAGE_SHIFT) /* runtime/arch/i386/kernel.ld */
 
 #define COMMAND_LINE_MAX 2048
 #define STORE_TEXT_MAX   256

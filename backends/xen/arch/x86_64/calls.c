@@ -54,6 +54,13 @@ VMI__ROUTINE void vmi__xen_set_cr3(uintptr_t value, uintptr_t user)
     vmi__xen_load_roots(value, user);
 }
 
+VMI__ROUTINE void vmi__xen_inval_pcid(uintptr_t type, const struct vmi_invpcid *what)
+{
+    (void)type;
+    (void)what;
+    vmi__xen_flush_tlb(VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL);
+}
+
 VMI__ROUTINE void vmi__xen_write_gdt_entry(void *gdt, uint32_t index, uint64_t value)
 {
     vmi__xen_gdt_write(gdt, index, value);
