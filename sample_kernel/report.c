@@ -68,6 +68,14 @@ static uint32_t memory_kib(const struct vmi_boot_info *boot)
     return (uint32_t)(bytes >> 10);
 }
 
+void mark(uint32_t mark)
+{
+    uint32_t ignored;
+
+    vmi_set_dr(0, mark);
+    vmi_cpuid(mark, 0, &ignored, &ignored, &ignored, &ignored);
+}
+
 uint64_t hypercalls_made(void)
 {
     uint64_t total = 0;
@@ -85,7 +93,7 @@ void report(const struct vmi_boot_info *boot, const struct ktap_result *result)
     memcpy(calls, vmi_call_count, sizeof(calls));
     for (uint32_t i = 0; i < hypercall_count; i++)
         hypercalls[i] = *vmi_hypercalls[i].count;
-    vmi_set_dr(0, SNAPSHOT_MARK);
+    mark(SNAPSHOT_MARK);
     smp_parked_may_call();
 
     add("# boot backend=%s protocol=%s rpl=%u cpus=%u memory_kib=%u", boot->backend,

@@ -24,6 +24,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__native_init(boot);
 }
 
+#ifdef __i386__
 /* Only the local APIC is out of reach: console, clocks, sharing and ends are hypercalls and memory.
  */
 void vmi__backend_init_unpaged(struct vmi_boot_info *boot)
@@ -31,3 +32,4 @@ void vmi__backend_init_unpaged(struct vmi_boot_info *boot)
     start(boot);
     vmi__native_tsc_init();
 }
+#endif

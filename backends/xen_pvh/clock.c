@@ -11,8 +11,8 @@
 
 static uint32_t last_version;
 
-/* Xen's time by what it notes for each VCPU (xen/xen.h, struct vcpu_time_info). */
-static uint64_t system_time(void)
+/* By what Xen notes for each VCPU (xen/xen.h, struct vcpu_time_info). */
+uint64_t vmi__xen_pvh_system_time(void)
 {
     const volatile struct vcpu_time_info *info = &vmi__xen_pvh_shared.vcpu_info[0].time;
     uint64_t delta, time;
@@ -40,11 +40,11 @@ VMI__ROUTINE uint64_t vmi__xen_pvh_get_wallclock_time(void)
     do {
         version = shared->wc_version;
         __asm__ volatile("" : : : "memory");
-        seconds = (uint64_t)shared->arch.wc_sec_hi << 32 | shared->wc_sec;
+        seconds = (uint64_t)shared->xen_wc_sec_hi << 32 | shared->wc_sec;
         nanoseconds = shared->wc_nsec;
         __asm__ volatile("" : : : "memory");
     } while ((version & 1) || version != shared->wc_version);
-    return seconds ? seconds * NSEC_PER_SEC + nanoseconds + system_time() : 0;
+    return seconds ? seconds * NSEC_PER_SEC + nanoseconds + vmi__xen_pvh_system_time() : 0;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_wallclock_updated(void)
