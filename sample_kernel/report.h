@@ -3,6 +3,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include <stdbool.h>
 #include <vmi/vmi.h>
 
 #include "ktap.h"
@@ -12,18 +13,21 @@
 #define WORKLOAD_MARK 0x57494d56 /* around each that is counted by itself (bench.h) */
 
 /*
- * Makes a mark: SetDR(0, mark), which is a hypercall where it is one, then CPUID of leaf `mark`,
+ * Makes a mark: SetDR(0, number), which is a hypercall where it is one, then CPUID of that leaf,
  * which a hypervisor with hardware virtualization sees.
  */
-void mark(uint32_t mark);
+void mark(uint32_t number);
 
 /* Hypercalls so far, of all CPUs. */
 uint64_t hypercalls_made(void);
 
 /*
- * Takes all counts at one instant and prints them. Parks the other CPUs and leaves interrupts
- * masked, for nothing is to follow but the end.
+ * Takes all counts at one instant. Interrupts are masked for good and other CPUs parked, so that
+ * nothing moves them.
  */
-void report(const struct vmi_boot_info *boot, const struct ktap_result *result);
+void report_count(void);
+
+/* Prints what report_count() has taken. exact: all other CPUs were parked before. */
+void report(const struct vmi_boot_info *boot, const struct ktap_result *result, bool exact);
 
 #endif

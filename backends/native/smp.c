@@ -6,8 +6,6 @@
 #include "smp.h"
 #include <native/routines.h>
 
-#define UP_MICROSECONDS 100
-
 #define CR0_PE  0x00000001u
 #define CR0_PG  0x80000000u
 #define CR4_PAE 0x00000020u
@@ -18,15 +16,6 @@
 #define CPUID_EXTENDED         0x80000001u
 #define CPUID_EXTENDED_SYSCALL (1u << 11)
 #define CPUID_EXTENDED_NX      (1u << 20)
-
-uint32_t vmi__native_cpus_started = 1;
-
-/* What the starting CPU reads (trampoline.S). */
-struct vmi_ap_state vmi__native_ap_state;
-struct vmi_dtr vmi__native_ap_idtr;
-uint32_t vmi__native_ap_sets_efer;
-volatile char *vmi__native_ap_apic;
-volatile uint32_t vmi__native_ap_up;
 
 static bool started[VMI_BOOT_INFO_MAX_CPUS];
 static volatile uint32_t busy;
@@ -53,13 +42,6 @@ void vmi__native_smp_leave(const struct vmi_ap_state *state)
     vmi__native_ap_idtr.base = state->idtr_base;
     vmi__native_ap_sets_efer = state->efer != 0;
     vmi__native_ap_up = 0;
-}
-
-bool vmi__native_smp_comes_up(uint32_t polls)
-{
-    while (!vmi__native_ap_up && polls--)
-        vmi__native_delay(UP_MICROSECONDS);
-    return vmi__native_ap_up;
 }
 
 VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state *state,

@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Between smp.c, what wakes a CPU (startup.c or an inheriting library's own) and trampoline.S.
+ * Between smp.c, its parts in arch/ARCH, what wakes a CPU (startup.c or an inheriting library's
+ * own) and published.c.
  */
 #ifndef VMI_NATIVE_SMP_H
 #define VMI_NATIVE_SMP_H
 
-#include "native.h"
-
-/* The trampoline, to be copied to a page below 1 MiB, and its variables. */
-extern const char vmi__native_trampoline[], vmi__native_trampoline_end[],
-    vmi__native_trampoline_cr3[], vmi__native_trampoline_cr4[];
-
-extern struct vmi_ap_state vmi__native_ap_state;
-extern struct vmi_dtr vmi__native_ap_idtr;
-extern uint32_t vmi__native_ap_sets_efer;
-extern volatile char *vmi__native_ap_apic;  /* 0: not to be touched */
-extern volatile uint32_t vmi__native_ap_up; /* set once the CPU has taken all of the above */
+#include "trampoline.h"
 
 /*
  * startup.c, or a library's own: wakes a CPU that is to take vmi__native_ap_state, and waits for it
  * to have done so. 0 or an error. vmi__native_smp_init is its preparation.
  */
 int32_t vmi__native_smp_start(uint32_t cpu);
-
-#ifdef __x86_64__
-/*
- * Where a CPU goes on that is in long mode, with its root loaded (vmi__native_ap_state): without a
- * stack, with flat or null data segments.
- */
-extern const char vmi__native_ap_entry[];
-#endif
 
 /* The command that starts a CPU at a page below 1 MiB, whose number is or'ed in. */
 #define VMI__ICR_STARTUP 0x4600 /* asserted */
@@ -51,9 +34,5 @@ bool vmi__native_smp_acceptable(const struct vmi_ap_state *state);
 
 /* Leaves a state for the CPU that is started next. */
 void vmi__native_smp_leave(const struct vmi_ap_state *state);
-
-/* Waits for it to have taken that, so many times 100 us; false if it does not in time. */
-#define VMI__NATIVE_UP_POLLS 10000 /* for one that must come */
-bool vmi__native_smp_comes_up(uint32_t polls);
 
 #endif

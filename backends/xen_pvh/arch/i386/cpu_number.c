@@ -9,9 +9,3 @@ uint32_t vmi__native_cpu(void)
 {
     return vmi__xen_pvh_paged() ? vmi__native_cpu_by_tss() : 0;
 }
-
-/* None is started twice. */
-void vmi__native_cpu_forgotten(uint32_t number)
-{
-    (void)number;
-}
