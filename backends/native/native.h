@@ -377,7 +377,7 @@ void vmi__native_alarm_forget(uint32_t cpu);
 
 /*
  * Claims and fills the trampoline's page. A library that wakes CPUs in a way of its own defines
- * this and vmi__native_smp_start (smp.h).
+ * this and vmi__native_smp_start (startup.h).
  */
 void vmi__native_smp_init(void);
 

@@ -4,6 +4,7 @@
  */
 #include "native.h"
 #include "smp.h"
+#include "startup.h"
 #include <native/routines.h>
 
 #define CR0_PE  0x00000001u

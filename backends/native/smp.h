@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Between smp.c, its parts in arch/ARCH, what wakes a CPU (startup.c or an inheriting library's
- * own) and published.c.
+ * Between smp.c, its parts in arch/ARCH and published.c.
  */
 #ifndef VMI_NATIVE_SMP_H
 #define VMI_NATIVE_SMP_H
@@ -9,25 +8,11 @@
 #include "trampoline.h"
 
 /*
- * startup.c, or a library's own: wakes a CPU that is to take vmi__native_ap_state, and waits for it
- * to have done so. 0 or an error. vmi__native_smp_init is its preparation.
+ * arch/ARCH: makes ready for the start of a CPU; whether one could start in the state, as far as
+ * that is the architecture's.
  */
-int32_t vmi__native_smp_start(uint32_t cpu);
-
-/* The command that starts a CPU at a page below 1 MiB, whose number is or'ed in. */
-#define VMI__ICR_STARTUP 0x4600 /* asserted */
-
-/*
- * Of the architecture: fills the trampoline's page at a guest-physical address below 1 MiB; makes
- * ready for one start; whether a CPU could start in the state, as far as that is the
- * architecture's.
- */
-void vmi__native_smp_arch_place(uint32_t at);
 void vmi__native_smp_arch_prepare(const struct vmi_ap_state *state, uint32_t cpu);
 bool vmi__native_smp_arch_acceptable(const struct vmi_ap_state *state);
-
-/* i386: fills the trampoline's page: tables for the way up, and CR4 for them. */
-void vmi__native_smp_place(void *page, uint32_t cr3, uint32_t cr4);
 
 /* Could a CPU start in this state, but for the kind of its page tables? */
 bool vmi__native_smp_acceptable(const struct vmi_ap_state *state);

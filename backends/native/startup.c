@@ -3,8 +3,7 @@
  * Wakes a CPU by INIT and STARTUP interrupts, which lead it to a trampoline: that brings it to
  * paging and then into the state that the kernel has given. Source: Intel SDM vol. 3A, 9.4.4.
  */
-#include "native.h"
-#include "smp.h"
+#include "startup.h"
 
 #define LOW_MEMORY_END 0xa0000
 
@@ -25,13 +24,14 @@ void vmi__native_smp_init(void)
         return;
     }
     vmi__native_ap_apic = vmi__native_apic;
-    vmi__native_smp_arch_place(trampoline);
+    vmi__native_startup_place(trampoline);
 }
 
 int32_t vmi__native_smp_start(uint32_t cpu)
 {
     uint32_t startup = VMI__ICR_STARTUP | trampoline >> 12, apic_id = vmi__boot.apic_id[cpu];
 
+    vmi__native_startup_tables();
     if (!vmi__native_apic_command(apic_id, ICR_INIT))
         return VMI_EIO;
     vmi__native_delay(INIT_MICROSECONDS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The way of a further CPU from its start to the kernel: arch/ARCH/trampoline.S, which smp.c fills.
+ * The way of a further CPU from its start to the kernel: arch/ARCH/trampoline.S, which startup.c
+ * fills.
  */
 #ifndef VMI_NATIVE_TRAMPOLINE_H
 #define VMI_NATIVE_TRAMPOLINE_H

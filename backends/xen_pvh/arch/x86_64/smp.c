@@ -5,7 +5,7 @@
  * ACPI tables that Xen makes list them.
  */
 #include "../../pvh.h"
-#include "native/smp.h"
+#include "native/startup.h"
 
 #include <xen/hvm/hvm_vcpu.h>
 #include <xen/vcpu.h>
