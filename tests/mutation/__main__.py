@@ -4,8 +4,9 @@
     .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
-call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of those that it shares; `arch`
-stands with those that are of one architecture (`call` and registers). ARCH is i386 if it is not said. TEXT
+call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of
+those that it shares (`../FOLDER/FILE`); `arch` stands with those that are of one architecture (`call` and
+registers). ARCH is i386 if it is not said. TEXT
 chooses the mutations whose names contain it; without a NAME every backend that has a list is broken. Each
 mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
 
