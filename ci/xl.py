@@ -323,6 +323,10 @@ class XlRig(LinuxRig):
         otherwise, or not at all."""
         return 0
 
+    def check_guest(self, guest: Guest, name: str) -> None:
+        super().check_guest(guest, name)
+        arguments(guest, str(guest.kernel), name)
+
     def config(self, guest: Guest) -> Path:
         """The .cfg file of a guest."""
         name = {**self.configurations[0].options, **guest.options}["config"]
