@@ -217,9 +217,13 @@ class Rig(abc.ABC):
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
 
-    hypercall_goals: Mapping[str, int] = {}
-    """How many hypercalls a round of a workload of the sample kernel may take at most, by its name, where
-    the backend sets itself a goal."""
+    def witnessed(self, architecture: str) -> bool:
+        """Whether that is so for kernels of an architecture."""
+        return self.witnesses
+
+    hypercall_goals: Mapping[str, Mapping[str, int]] = {}
+    """How many hypercalls a round of a workload of the sample kernel may take at most, by architecture and
+    its name, where the backend sets itself a goal."""
 
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend

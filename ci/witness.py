@@ -109,3 +109,12 @@ def between_marks(seen: Sequence[Hypercall | Mark], mark: int) -> list[int]:
     return [
         len(hypercalls(seen[start + 1 : end])) for start, end in zip(marks[::2], marks[1::2], strict=True)
     ]
+
+
+def of_workloads(seen: Sequence[Hypercall | Mark], mark: int) -> list[int]:
+    """The hypercalls of each workload, in the order of the guest's lines `# workload` (docs/architecture.md,
+    "Guest output"): those of a process that does nothing are taken off the first two."""
+    process, calls, again, faults, *others = between_marks(seen, mark)
+    if process != again:
+        raise ValueError(f"a process that does nothing makes {process} hypercalls, and {again} the next time")
+    return [calls - process, faults - again, *others]

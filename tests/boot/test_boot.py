@@ -153,7 +153,9 @@ def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
         assert ("Hello from a constructor, then from ring " in said) == (kernel == "hello-cpp")
 
 
-WITNESSES = [place for arch in ARCHITECTURES for place in whole_places(arch) if place.rig.witnesses]
+WITNESSES = [
+    place for arch in ARCHITECTURES for place in whole_places(arch) if place.rig.witnessed(place.arch)
+]
 
 
 @pytest.mark.parametrize("place", WITNESSES, ids=str)
