@@ -566,11 +566,17 @@ CASE(inval_page)
     give_inval_page(in, MAP_WINDOW);
 }
 
-/* With SMAP on, the flag says whether pages of processes may be accessed; else both calls are
- * nothing. */
+/* Where the processor has SMAP, the flag says whether pages of processes may be accessed; else both
+ * calls are nothing. */
 static uintptr_t access_flag(void)
 {
-    return vmi_get_cr4() & CR4_SMAP ? EFLAGS_AC : 0;
+    uint32_t highest, ebx, ignored;
+
+    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
+    if (highest < 7)
+        return 0;
+    vmi_cpuid(7, 0, &ignored, &ebx, &ignored, &ignored);
+    return ebx & CPUID_7_EBX_SMAP ? EFLAGS_AC : 0;
 }
 
 PLAIN(begin_user_access)
