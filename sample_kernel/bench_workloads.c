@@ -10,6 +10,7 @@
 #include <vmi/vmi.h>
 
 #include "bench.h"
+#include "cpus.h"
 #include "divide.h"
 #include "frames.h"
 #include "layout.h"
@@ -247,7 +248,7 @@ static struct cost ipi_round_trip(void)
         spin_milliseconds(1); /* until it halts again */
         answered = 0;
         uint64_t start = vmi_rdtsc();
-        vmi_send_ipi(2, 0, VECTOR_CHECK);
+        cpus_interrupt(2, VECTOR_CHECK);
         while (!answered)
             __asm__ volatile("pause");
         cost.ticks += vmi_rdtsc() - start;

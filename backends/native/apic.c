@@ -16,7 +16,6 @@
 #define SVR_ENABLE       0x100
 #define LVT_NMI          0x400
 #define ICR_PENDING      0x1000
-#define ICR_FIXED_ASSERT 0x4000
 
 /* Polls after which a command that does not leave is given up. */
 #define POLLS_MAX (1u << 20)
@@ -54,16 +53,12 @@ uint32_t vmi__native_apic_id(void)
 
 uint32_t vmi__native_cpu_by_apic(void)
 {
-    uint32_t id, cpu;
+    uint32_t cpu;
 
     if (vmi__native_cpus_started == 1)
         return 0;
-    id = vmi__native_apic_id();
-    for (cpu = vmi__boot.cpu_count - 1; cpu > 0; cpu--) {
-        if (vmi__boot.apic_id[cpu] == id)
-            break;
-    }
-    return cpu;
+    cpu = vmi__cpu_by_apic_id(vmi__native_apic_id());
+    return cpu < vmi__boot.cpu_count ? cpu : 0;
 }
 
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
@@ -83,18 +78,56 @@ bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
     return idle;
 }
 
-VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+/*
+ * One command for all where that names no others: a CPU that has not been started may be in the
+ * firmware's hands.
+ */
+static bool one_for_all(uint32_t bits)
 {
-    uint32_t count = vmi__boot.cpu_count, cpu;
+    return bits >= VMI_CPUS_ALL_BUT_SELF && !vmi__native_cpus_unlisted &&
+           vmi__native_cpus_started == vmi__boot.cpu_count && vmi__native_cpus_started > 1;
+}
 
+/* ALL or ALL_BUT_SELF by shorthands. */
+static bool command_all(uint32_t bits, uint32_t command)
+{
+    bool fixed = (command & ~0xffu) == VMI__ICR_FIXED;
+
+    if (bits == VMI_CPUS_ALL && fixed)
+        return vmi__native_apic_command(0, command | VMI__ICR_ALL);
+    return vmi__native_apic_command(0, command | VMI__ICR_ALL_BUT_SELF) &&
+           (bits != VMI_CPUS_ALL || vmi__native_apic_command(vmi__native_apic_id(), command));
+}
+
+int32_t vmi__native_interrupt(const uint32_t *set, uint32_t bits, uint32_t command)
+{
+    uint32_t flags, self, cpu;
+    bool sent = true;
+
+    if (!vmi__cpu_set_exists(set, bits))
+        return VMI_EINVAL;
+    /* Else the calling CPU might become another one. */
+    flags = vmi__irq_save();
+    if (one_for_all(bits)) {
+        sent = command_all(bits, command);
+    } else {
+        self = bits == VMI_CPUS_ALL_BUT_SELF ? vmi__native_cpu() : 0;
+        for (cpu = 0; (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__boot.cpu_count; cpu++)
+            sent &= !vmi__native_cpu_runs(cpu) ||
+                    vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, command);
+    }
+    vmi__irq_restore(flags);
+    return sent ? VMI_OK : VMI_EIO;
+}
+
+VMI__ROUTINE int32_t vmi__native_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)
+{
     if (vector < 32 || vector > 255)
         return VMI_EINVAL;
-    if (base >= count ? mask != 0 : count - base < 32 && mask >> (count - base))
-        return VMI_EINVAL;
-    for (cpu = base; mask; cpu++, mask >>= 1) {
-        if ((mask & 1) &&
-            !vmi__native_apic_command(vmi__boot.apic_id[cpu], ICR_FIXED_ASSERT | vector))
-            return VMI_EIO;
-    }
-    return VMI_OK;
+    return vmi__native_interrupt(set, bits, VMI__ICR_FIXED | vector);
+}
+
+VMI__ROUTINE int32_t vmi__native_send_nmi(const uint32_t *set, uint32_t bits)
+{
+    return vmi__native_interrupt(set, bits, VMI__ICR_NMI);
 }

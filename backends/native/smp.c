@@ -9,8 +9,6 @@
 
 #define LOW_MEMORY_END 0xa0000
 
-#define ICR_INIT 0x4500 /* asserted */
-
 #define INIT_MICROSECONDS    10000
 #define STARTUP_MICROSECONDS 200
 #define UP_POLLS             10000 /* of 100 us each */
@@ -37,8 +35,13 @@ volatile char *vmi__native_ap_apic;
 volatile uint32_t vmi__native_ap_up;
 
 static uint32_t trampoline; /* physical address, 0 if there is none */
-static bool started[VMI_BOOT_INFO_MAX_CPUS];
+static bool runs[VMI__CPUS_FEW] = {true}, *runs_more;
 static volatile uint32_t busy;
+
+bool vmi__native_cpu_runs(uint32_t cpu)
+{
+    return *VMI__CPU_ROW(runs, runs_more, cpu);
+}
 
 void vmi__native_smp_init(void)
 {
@@ -49,6 +52,7 @@ void vmi__native_smp_init(void)
         vmi__boot.cpu_count = 1;
         return;
     }
+    runs_more = vmi__cpu_rows(sizeof(*runs_more));
     vmi__native_ap_apic = vmi__native_apic;
     vmi__native_smp_arch_place(trampoline);
 }
@@ -88,7 +92,7 @@ static int32_t start(uint32_t apic_id)
 {
     uint32_t startup = VMI__ICR_STARTUP | trampoline >> 12;
 
-    if (!vmi__native_apic_command(apic_id, ICR_INIT))
+    if (!vmi__native_apic_command(apic_id, VMI__ICR_INIT))
         return VMI_EIO;
     vmi__native_delay(INIT_MICROSECONDS);
     if (!vmi__native_apic_command(apic_id, startup))
@@ -104,24 +108,22 @@ static int32_t start(uint32_t apic_id)
 VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state *state,
                                                       uint32_t apic_id)
 {
-    uint32_t cpu = 0;
+    uint32_t cpu = vmi__cpu_by_apic_id(apic_id);
     int32_t result;
 
-    while (cpu < vmi__boot.cpu_count && vmi__boot.apic_id[cpu] != apic_id)
-        cpu++;
     if (cpu == vmi__boot.cpu_count || !(state->cr4 & CR4_PAE) || !vmi__native_smp_acceptable(state))
         return VMI_EINVAL;
 
     while (__sync_lock_test_and_set(&busy, 1))
         vmi__pause();
     result = VMI_EBUSY;
-    if (cpu != 0 && !started[cpu]) {
+    if (!vmi__native_cpu_runs(cpu)) {
         vmi__native_smp_arch_prepare(state, cpu);
         vmi__native_smp_leave(state);
         /* Before it runs: from then on the clock must hold for more than one. */
         __sync_fetch_and_add(&vmi__native_cpus_started, 1);
         result = start(apic_id);
-        started[cpu] = result == VMI_OK;
+        *VMI__CPU_ROW(runs, runs_more, cpu) = result == VMI_OK;
         if (result != VMI_OK)
             __sync_fetch_and_sub(&vmi__native_cpus_started, 1);
     }

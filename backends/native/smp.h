@@ -17,9 +17,6 @@ extern uint32_t vmi__native_ap_sets_efer;
 extern volatile char *vmi__native_ap_apic;  /* 0: not to be touched */
 extern volatile uint32_t vmi__native_ap_up; /* set once the CPU has taken all of the above */
 
-/* The command that starts a CPU at a page below 1 MiB, whose number is or'ed in. */
-#define VMI__ICR_STARTUP 0x4600 /* asserted */
-
 /*
  * Of the architecture: fills the trampoline's page at a guest-physical address below 1 MiB; makes
  * ready for one start; whether a CPU could start in the state, as far as that is the

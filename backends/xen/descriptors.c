@@ -21,6 +21,8 @@
 /* IDT vector that is Xen's hypercall gate for 32-bit guests. */
 #define HYPERCALL_VECTOR 0x82
 
+#define VECTOR_NMI 2
+
 /* Vectors of faults that a load of a segment register raises (Intel SDM vol. 3A, table 6-1). */
 #define VECTOR_NOT_PRESENT 11
 #define VECTOR_PROTECTION  13
@@ -255,14 +257,15 @@ static struct trap_info gate_of(uint32_t vector, uint32_t low, uint32_t high)
 }
 
 /*
- * A gate as Xen is to have it: for faults that the library may cause itself, with the library's
- * entry point, which goes on to the kernel's. Events are masked there, whatever the kernel's gate
+ * A gate as Xen is to have it: for NMIs, whose end is told to Xen, and for faults that the library
+ * may cause itself, with the library's entry point, which goes on to the kernel's. Events are masked there, whatever the kernel's gate
  * says.
  */
 static struct trap_info installed(struct trap_info gate)
 {
     const char *entry = gate.vector == VECTOR_NOT_PRESENT  ? vmi__xen_segment_not_present
                         : gate.vector == VECTOR_PROTECTION ? vmi__xen_protection_fault
+                        : gate.vector == VECTOR_NMI        ? vmi__xen_nmi
                                                            : 0;
 
     if (entry) {

@@ -15,7 +15,10 @@
 #define APIC_VERSION_VALUE 0x00000014u /* integrated APIC, one LVT entry */
 #define APIC_LVT_MASKED    0x00010000u
 #define ICR_MODE(icr)      ((icr) >> 8 & 7)
-#define ICR_SHORTHAND(icr) ((icr) >> 18 & 3)
+#define ICR_SHORTHAND(icr) ((icr) >> 18 & 3) /* 1: self, 2: all, 3: all but self */
+#define APIC_ID_ALL        0xffu
+
+#define VECTOR_NMI 2
 
 enum port_kind { PORT_NONE, PORT_TIMER, PORT_IPI, PORT_BOUND };
 
@@ -45,7 +48,10 @@ struct sequence {
 
 extern const struct sequence vmi__xen_restart[], vmi__xen_restart_end[];
 
+static int32_t send_to(uint32_t number, uint32_t vector);
+
 VMI__ROUTINE int32_t vmi__xen_event(struct frame *frame);
+VMI__ROUTINE uint32_t vmi__xen_nmi_came(struct frame *frame);
 VMI__ROUTINE uint32_t vmi__xen_fault(struct fault *fault);
 
 static struct port ports[PORTS]; /* by port_of and set_port */
@@ -53,6 +59,7 @@ static struct vmi__xen_lock lock;
 static struct {
     uint8_t vector; /* 0: not bound */
     uint8_t unmasked, pending;
+    uint8_t cpu; /* where it arrives */
 } irq0;
 
 uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
@@ -133,10 +140,12 @@ void vmi__xen_raise(struct vmi__xen_cpu *cpu, uint32_t vector)
 
 void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
 {
-    if (irq0.vector && irq0.unmasked)
-        vmi__xen_raise(cpu, irq0.vector);
-    else
+    if (!irq0.vector || !irq0.unmasked)
         irq0.pending = 1;
+    else if (irq0.cpu != vmi__xen_this())
+        send_to(irq0.cpu, irq0.vector);
+    else
+        vmi__xen_raise(cpu, irq0.vector);
 }
 
 /* ---- entry
@@ -267,6 +276,16 @@ VMI__ROUTINE uint32_t vmi__xen_fault(struct fault *fault)
     return 1;
 }
 
+/* On to the kernel's own handler of an NMI; without one it is over. Events are masked. */
+VMI__ROUTINE uint32_t vmi__xen_nmi_came(struct frame *frame)
+{
+    const struct trap_info *gate = &vmi__xen_self()->gate[VECTOR_NMI];
+
+    frame->target_eip = gate->address;
+    frame->target_cs = gate->cs;
+    return gate->address != 0;
+}
+
 /* ---- interrupt controller
  * ---------------------------------------------------------------------------------------- */
 
@@ -280,23 +299,27 @@ VMI__ROUTINE void vmi__xen_end_of_interrupt(uint32_t vector)
     vmi__xen_unmask(mask);
 }
 
-/* CPUs that an interrupt command names, as a mask; 0 if it is no vector's delivery. */
-static uint32_t icr_targets(uint32_t icr, uint32_t high, uint32_t self)
+/* Sends a vector to one CPU; an interrupt to one that waits for its start is lost. */
+static int32_t send_to(uint32_t number, uint32_t vector)
 {
-    uint32_t all = vmi__xen_cpu_count == 32 ? ~0u : (1u << vmi__xen_cpu_count) - 1;
+    if (!vmi__xen_cpus[number]->started)
+        return VMI_OK;
+    __atomic_fetch_or(&vmi__xen_cpus[number]->ipi[vector / 32], 1u << vector % 32,
+                      __ATOMIC_SEQ_CST);
+    return vmi__xen_prod(number) < 0 ? VMI_EIO : VMI_OK;
+}
+
+/* What an interrupt command asks for, if it is a vector's delivery. */
+static void command(uint32_t icr, uint32_t high, uint32_t self)
+{
+    uint32_t vector = icr & 0xff, number = ICR_SHORTHAND(icr) ? self : high >> 24;
 
     if (ICR_MODE(icr) != 0)
-        return 0;
-    switch (ICR_SHORTHAND(icr)) {
-    case 0:
-        return high >> 24 < vmi__xen_cpu_count ? 1u << (high >> 24) : high >> 24 == 0xff ? all : 0;
-    case 1:
-        return 1u << self;
-    case 2:
-        return all;
-    default:
-        return all & ~(1u << self);
-    }
+        return;
+    if (ICR_SHORTHAND(icr) > 1 || number == APIC_ID_ALL)
+        vmi__xen_send_ipi(0, ICR_SHORTHAND(icr) == 3 ? VMI_CPUS_ALL_BUT_SELF : VMI_CPUS_ALL, vector);
+    else if (vector >= 32 && number < vmi__xen_cpu_count)
+        send_to(number, vector);
 }
 
 VMI__ROUTINE void vmi__xen_apic_write(uint32_t reg, uint32_t value)
@@ -326,7 +349,7 @@ VMI__ROUTINE void vmi__xen_apic_write(uint32_t reg, uint32_t value)
         cpu->icr_high = value;
         break;
     case VMI_APIC_ICR_LOW:
-        vmi__xen_send_ipi(icr_targets(value, cpu->icr_high, self), 0, value & 0xff);
+        command(value, cpu->icr_high, self);
         break;
     default:
         break;
@@ -500,6 +523,8 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
     uint32_t mask;
     int32_t result = VMI_EINVAL;
 
+    if (source == VMI_EVENT_GSI || source == VMI_EVENT_MSI)
+        return VMI_ENOSYS;
     if (vector < 32 || vector > 255)
         return VMI_EINVAL;
     mask = vmi__xen_take(&lock);
@@ -511,6 +536,7 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
         } else {
             irq0.vector = (uint8_t)vector;
             irq0.unmasked = 0;
+            irq0.cpu = (uint8_t)vmi__xen_this();
             result = EVENT_IRQ0;
         }
     } else if (source == VMI_EVENT_PEER) {
@@ -529,18 +555,83 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
         mask = vmi__xen_take(&lock);
         irq0.unmasked = 1;
         if (irq0.pending) {
-            /* The line belongs to the first CPU: an alarm that is due at once is looked at there.
-             */
             irq0.pending = 0;
-            __atomic_fetch_or(&vmi__xen_cpus[0]->ipi[irq0.vector / 32], 1u << irq0.vector % 32,
-                              __ATOMIC_SEQ_CST);
-            vmi__xen_prod(0);
+            send_to(irq0.cpu, irq0.vector);
         }
         vmi__xen_give(&lock, mask);
         return VMI_OK;
     }
     if (event < PORTS && port_of(event).kind == PORT_BOUND)
         result = unmask_port(event) < 0 ? VMI_EIO : VMI_OK;
+    return result;
+}
+
+VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
+{
+    uint32_t mask = vmi__xen_take(&lock);
+    int32_t result = VMI_OK;
+
+    if (event == EVENT_IRQ0 && irq0.vector)
+        irq0.unmasked = 0;
+    else if (event < PORTS && port_of(event).kind == PORT_BOUND)
+        vmi__xen_port_mask(event);
+    else
+        result = VMI_EINVAL;
+    vmi__xen_give(&lock, mask);
+    return result;
+}
+
+VMI__ROUTINE int32_t vmi__xen_event_unbind(uint32_t event)
+{
+    uint32_t mask = vmi__xen_take(&lock);
+    int32_t result = VMI_OK;
+
+    if (event == EVENT_IRQ0 && irq0.vector) {
+        irq0.vector = 0;
+    } else if (event < PORTS && port_of(event).kind == PORT_BOUND) {
+        vmi__xen_port_mask(event);
+        set_port(event, PORT_NONE, 0, 0);
+        /* The console's is the toolstack's, and the library waits for it again. */
+        if (event != vmi__xen_console_port())
+            close_port(event);
+    } else {
+        result = VMI_EINVAL;
+    }
+    vmi__xen_give(&lock, mask);
+    return result;
+}
+
+/* Under the lock. What came meanwhile is signalled to the new CPU when the port is let in again. */
+static int32_t move_port(evtchn_port_t port, uint32_t cpu)
+{
+    struct evtchn_bind_vcpu bind = {.port = port, .vcpu = cpu};
+    uint32_t bit = 1u << port % 32;
+    bool masked = __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / 32], bit,
+                                    __ATOMIC_SEQ_CST) & bit;
+    int32_t result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind);
+
+    if (result >= 0)
+        set_port(port, PORT_BOUND, port_of(port).vector, cpu);
+    if (!masked && unmask_port(port) < 0)
+        result = VMI_EIO;
+    return result < 0 ? VMI_EIO : VMI_OK;
+}
+
+VMI__ROUTINE int32_t vmi__xen_event_move(uint32_t event, uint32_t cpu)
+{
+    uint32_t mask;
+    int32_t result = VMI_EINVAL;
+
+    if (cpu >= vmi__xen_cpu_count || !vmi__xen_cpus[cpu]->started)
+        return VMI_EINVAL;
+    mask = vmi__xen_take(&lock);
+    if (event == EVENT_IRQ0 && irq0.vector) {
+        irq0.cpu = (uint8_t)cpu;
+        result = VMI_OK;
+    } else if (event < PORTS && port_of(event).kind == PORT_BOUND) {
+        result = move_port(event, cpu);
+    }
+    vmi__xen_give(&lock, mask);
     return result;
 }
 
@@ -553,28 +644,37 @@ VMI__ROUTINE int32_t vmi__xen_event_notify(uint32_t event)
     return vmi__xen_hypercall_event_channel_op(EVTCHNOP_send, &send) < 0 ? VMI_EIO : VMI_OK;
 }
 
-/* All CPUs from base on that the mask names; a mask with bits beyond the last CPU is refused. */
-static int cpus_exist(uint32_t mask, uint32_t base)
+VMI__ROUTINE int32_t vmi__xen_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)
 {
-    return !mask || (base < vmi__xen_cpu_count &&
-                     31u - (uint32_t)__builtin_clz(mask) < vmi__xen_cpu_count - base);
+    uint32_t mask, self, cpu = 0;
+    int32_t result = VMI_OK;
+
+    if (vector < 32 || vector > 255 || !vmi__cpu_set_exists(set, bits))
+        return VMI_EINVAL;
+    mask = vmi__xen_mask();
+    self = vmi__xen_this();
+    for (; (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__xen_cpu_count; cpu++)
+        if (send_to(cpu, vector) < 0)
+            result = VMI_EIO;
+    vmi__xen_unmask(mask);
+    return result;
 }
 
-VMI__ROUTINE int32_t vmi__xen_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+VMI__ROUTINE int32_t vmi__xen_send_nmi(const uint32_t *set, uint32_t bits)
 {
-    if (vector < 32 || vector > 255 || !cpus_exist(mask, base))
-        return VMI_EINVAL;
-    for (; mask; mask &= mask - 1) {
-        uint32_t number = base + (uint32_t)__builtin_ctz(mask);
+    uint32_t mask, self, cpu = 0;
+    int32_t result = VMI_OK;
 
-        if (!vmi__xen_cpus[number]->started)
-            continue; /* as an interrupt to a CPU that waits for its start is lost */
-        __atomic_fetch_or(&vmi__xen_cpus[number]->ipi[vector / 32], 1u << vector % 32,
-                          __ATOMIC_SEQ_CST);
-        if (vmi__xen_prod(number) < 0)
-            return VMI_EIO;
-    }
-    return VMI_OK;
+    if (!vmi__cpu_set_exists(set, bits))
+        return VMI_EINVAL;
+    mask = vmi__xen_mask();
+    self = vmi__xen_this();
+    for (; (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__xen_cpu_count; cpu++)
+        if (vmi__xen_cpus[cpu]->started &&
+            vmi__xen_hypercall_vcpu_op(VCPUOP_send_nmi, cpu, 0) < 0)
+            result = VMI_EIO;
+    vmi__xen_unmask(mask);
+    return result;
 }
 
 VMI__ROUTINE int32_t vmi__xen_kick(uint32_t cpu)

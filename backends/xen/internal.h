@@ -32,6 +32,9 @@
 
 #define VMI__EFLAGS_IF 0x200
 
+/* In vmi__xen_kept: this CPU handles an NMI, whose end Xen must hear of. */
+#define VMI__XEN_KEPT_NMI 0x80000000
+
 #ifndef __ASSEMBLER__
 
 #include <stdint.h>
@@ -149,7 +152,7 @@ extern uint32_t vmi__xen_cpu_count;
  * far apart as the CPUs' vcpu_info, so that one offset serves for both.
  */
 struct vmi__xen_kept {
-    uint32_t count;
+    uint32_t count; /* or'ed with VMI__XEN_KEPT_NMI */
 } __attribute__((aligned(1 << VMI__XEN_VCPU_SHIFT)));
 extern struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 /* MSR IA32_SYSENTER_CS of each CPU, for SYSEXIT. */
@@ -254,8 +257,8 @@ void vmi__xen_gates_again(struct vmi__xen_cpu *cpu);
  * -------------------------------------------------------------------------------- */
 
 extern const char vmi__xen_event_callback[], vmi__xen_failsafe_callback[];
-/* What Xen enters for #NP and #GP. */
-extern const char vmi__xen_segment_not_present[], vmi__xen_protection_fault[];
+/* What Xen enters for an NMI, #NP and #GP. */
+extern const char vmi__xen_nmi[], vmi__xen_segment_not_present[], vmi__xen_protection_fault[];
 
 /* Makes the timer and IPI ports of a CPU, and lets them in. Returns 0 or Xen's error. */
 int32_t vmi__xen_events_prepare(struct vmi__xen_cpu *cpu, uint32_t number);

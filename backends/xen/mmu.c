@@ -691,22 +691,24 @@ VMI__ROUTINE void vmi__xen_flush_tlb(uint32_t flags)
     flush(VMI_ORDINAL_FLUSH_TLB, MMUEXT_TLB_FLUSH_LOCAL, 0);
 }
 
-VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address,
+VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(const uint32_t *set, uint32_t bits, uint32_t address,
                                                uint32_t pages)
 {
     /* From this many pages on, everything is cheaper. */
     enum { PAGES_MAX = 16 };
-    uint32_t cpus, saved, count;
+    uint32_t cpus = 0, saved, count, cpu = 0;
     struct mmuext_op op[PAGES_MAX];
     int32_t result;
 
-    if (!mask)
+    if (!vmi__cpu_set_exists(set, bits))
+        return VMI_EINVAL;
+    saved = vmi__xen_mask();
+    for (; (cpu = vmi__cpu_set_next(set, bits, vmi__xen_this(), cpu)) < vmi__xen_cpu_count; cpu++)
+        cpus |= 1u << cpu;
+    if (!cpus) {
+        vmi__xen_unmask(saved);
         return VMI_OK;
-    if (base >= vmi__xen_cpu_count || mask << base >> base != mask)
-        return VMI_EINVAL;
-    cpus = mask << base;
-    if (vmi__xen_cpu_count < 32 && cpus >> vmi__xen_cpu_count)
-        return VMI_EINVAL;
+    }
 
     count = pages && pages <= PAGES_MAX ? pages : 1;
     for (uint32_t i = 0; i < count; i++) {
@@ -714,7 +716,6 @@ VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uin
         op[i].arg1.linear_addr = address + (i << VMI__PAGE_SHIFT);
         set_xen_guest_handle(op[i].arg2.vcpumask, &cpus);
     }
-    saved = vmi__xen_mask();
     vmi__xen_carry_out(vmi__xen_self());
     result = vmi__xen_hypercall_mmuext_op(op, count, 0, DOMID_SELF);
     vmi__xen_unmask(saved);

@@ -171,6 +171,7 @@ class Call:
     suspend: str
     stack: int
     interruptible: bool
+    nmi: bool
     requires: tuple[Term, ...]
     errors: tuple[Error, ...]
     unsupported: int

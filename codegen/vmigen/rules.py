@@ -644,6 +644,7 @@ class SpecRules:
             part["suspend"],
             part["stack"],
             part["interruptible"],
+            "nmi" in part,
             requires,
             errors,
             unsupported,

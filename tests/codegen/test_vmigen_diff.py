@@ -147,6 +147,7 @@ ONE = (
     e("SetLazyMode", "    convention:", "    architectures: [i386]\n    convention:"),
     e("SetLazyMode", ", x86_64: scratch}", "}"),
 )
+NMI = (e("SetTR", "interruptible: false", "interruptible: false\n    nmi: true"),)
 FAILS = (e("Kick", "    errors:\n", "    errors:\n      - {value: EIO, when: Ever.}\n"),)
 
 CASES = [
@@ -392,6 +393,8 @@ CASES = [
         (e("CPUID", "interruptible: false", "interruptible: true"),),
         backwards=True,
     ),
+    Case("nmi-added", "SetTR", NMI),
+    Case("nmi-removed", "SetTR", NMI, backwards=True),
     Case("call-architecture-removed", "SetLazyMode", ONE),
     Case("call-architecture-added", "SetLazyMode", ONE, backwards=True),
     Case("argument-word", "SetCR3.value", (e("SetCR3", "type: word", "type: u32"),)),

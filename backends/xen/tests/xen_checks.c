@@ -522,7 +522,7 @@ __attribute__((regparm(3))) void on_interrupt(uint32_t vector)
     if (vector == VECTOR_HIGH && raise_again) {
         /* In service, so that the low one has to wait though interrupts are let in. */
         raise_again = 0;
-        vmi_send_ipi(1, 0, VECTOR_LOW);
+        interrupt(1, VECTOR_LOW);
         vmi_enable_interrupts();
         nested = ordered;
         vmi_disable_interrupts();
@@ -534,20 +534,20 @@ static uint32_t vectors_have_priorities(void)
 {
     vmi_disable_interrupts();
     ordered = 0;
-    vmi_send_ipi(1, 0, VECTOR_LOW);
-    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    interrupt(1, VECTOR_LOW);
+    interrupt(1, VECTOR_HIGH);
     vmi_enable_interrupts();
     EXPECT(ordered == 2 && order[0] == VECTOR_HIGH && order[1] == VECTOR_LOW);
 
     ordered = 0;
     raise_again = 1;
-    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    interrupt(1, VECTOR_HIGH);
     EXPECT(nested == 1);
     EXPECT(ordered == 2 && order[1] == VECTOR_LOW);
 
     ordered = 0;
     vmi_apic_write(VMI_APIC_TPR, 0x50);
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     EXPECT(ordered == 0 && vmi_apic_read(VMI_APIC_TPR) == 0x50);
     vmi_apic_write(VMI_APIC_TPR, 0);
     EXPECT(ordered == 1);
@@ -596,17 +596,17 @@ static uint32_t stale_segment_is_no_matter(void)
     vmi_disable_interrupts();
     ordered = 0;
     load_going();
-    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    interrupt(1, VECTOR_HIGH);
     vmi_enable_interrupts();
     EXPECT(es() == 0);
     load_going();
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     EXPECT(es() == 0);
     /* A lazy mode is left by the library's IRET. */
     load_going();
     vmi_set_lazy_mode(VMI_LAZY_CPU);
     vmi_update_kernel_stack(KERNEL_DS | boot_info->kernel_rpl, 0xc0000000u);
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     vmi_disable_interrupts();
     load_flat();
@@ -666,7 +666,7 @@ static uint32_t stale_segment_when_xen_comes_back(void)
     vmi_write_gdt_entry(gdt, GOING, 0, 0);
     vmi_enable_interrupts();
     sched_op = hypercalls("sched_op");
-    EXPECT(vmi_set_initial_ap_state(&state, boot_info->apic_id[1]) == VMI_OK);
+    EXPECT(vmi_set_initial_ap_state(&state, boot_info->cpus[1].apic_id) == VMI_OK);
     EXPECT(vmi_get_interrupt_mask() & EFLAGS_IF);
     vmi_disable_interrupts();
     __asm__ volatile("mov %%gs, %0" : "=r"(gs));
@@ -696,7 +696,7 @@ static uint32_t interrupt_is_one_hypercall(void)
 
     ordered = 0;
     vmi_disable_interrupts();
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     vmi_enable_interrupts();
     vmi_disable_interrupts();
     EXPECT(ordered == 1 && all_hypercalls() == before + 1);
