@@ -131,12 +131,14 @@ static void ipi(void)
     EXPECT(wait_until_interrupted(smp_online()));
 }
 
+#define SET_WORDS 64 /* for more CPUs than there are anywhere */
+
 /* Sets that need no bits, and one whose bits go on behind the last CPU. */
 static void sets(void)
 {
     NEEDS_SECOND_CPU();
     NEEDS(SEND_IPI);
-    uint32_t all = smp_online(), set[3] = {2, 0, 0};
+    uint32_t all = smp_online(), set[SET_WORDS] = {2};
 
     trap_handler_set(VECTOR_CHECK, note_interrupt);
     interrupted = 0;
@@ -146,16 +148,16 @@ static void sets(void)
     EXPECT_EQUAL(vmi_send_ipi(NULL, VMI_CPUS_ALL, VECTOR_CHECK), VMI_OK);
     EXPECT(wait_until_interrupted(all));
     interrupted = 0;
-    EXPECT_EQUAL(vmi_send_ipi(set, 96, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS, VECTOR_CHECK), VMI_OK);
     EXPECT(wait_until_interrupted(2));
     /* A bit that is not of the set is not looked at. */
     interrupted = 0;
     EXPECT_EQUAL(vmi_send_ipi(set, 1, VECTOR_CHECK), VMI_OK);
     spin_milliseconds(5);
     EXPECT_EQUAL(interrupted, 0);
-    set[2] = 0x80000000;
-    EXPECT_EQUAL(vmi_send_ipi(set, 96, VECTOR_CHECK), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_send_ipi(set, 95, VECTOR_CHECK), VMI_OK);
+    set[SET_WORDS - 1] = 0x80000000;
+    EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS, VECTOR_CHECK), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS - 1, VECTOR_CHECK), VMI_OK);
     EXPECT(wait_until_interrupted(2));
     /* Whoever answers it flushes; the kernel's own way is the other answer. */
     int32_t result = vmi_flush_remote_tlb(NULL, VMI_CPUS_ALL, MAP_WINDOW, 1);
@@ -190,13 +192,13 @@ static void nmi(void)
     NEEDS_SECOND_CPU();
     NEEDS(SEND_NMI);
     trap_handler *previous = trap_handler_set(TRAP_NMI, note_nmi);
-    uint32_t wanted = NMIS, set = 2;
+    uint32_t wanted = NMIS, set[SET_WORDS] = {2};
     nmis[0] = nmis[1] = 0;
     struct thread *thread = thread_create("nmi", wait_for_nmis, &wanted, 2);
     int32_t result = VMI_OK;
     bool all = thread != NULL;
     for (uint32_t i = 1; i <= NMIS && all; i++) {
-        result = vmi_send_nmi(&set, 2);
+        result = vmi_send_nmi(set, 2);
         all = result == VMI_OK && wait_for_count(&nmis[1], i, PATIENCE_MILLISECONDS);
     }
     if (thread != NULL)
@@ -212,9 +214,9 @@ static void nmi(void)
     EXPECT_EQUAL(vmi_send_nmi(NULL, VMI_CPUS_ALL_BUT_SELF), VMI_OK);
     EXPECT(wait_for_count(&nmis[1], NMIS + 2, PATIENCE_MILLISECONDS));
     EXPECT_EQUAL(nmis[0], 1);
-    set = 1u << 31;
-    EXPECT_EQUAL(vmi_send_nmi(&set, 32), VMI_EINVAL);
     trap_handler_set(TRAP_NMI, previous);
+    set[SET_WORDS - 1] = 1;
+    EXPECT_EQUAL(vmi_send_nmi(set, 32 * SET_WORDS), VMI_EINVAL);
 }
 
 /* A thread on another CPU reads a page until it is told to stop, and shows what it reads. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Sources of events: kept back, let go, sent to another CPU; inputs and messages of a PC's devices. */
+/* Sources of events: kept back, let go, sent to another CPU; inputs and messages of a PC's devices.
+ */
 #include <stddef.h>
 
 #include "checks.h"
@@ -230,10 +231,11 @@ static void input(void)
     int32_t events[INPUTS + 1];
     bool bound = true;
     for (uint32_t i = 0; i <= INPUTS; i++) {
-        events[i] = vmi_event_bind(VMI_EVENT_GSI,
-                                   i < INPUTS ? (INPUT_FIRST + i) | VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW
-                                              : isa | VMI_GSI_LEVEL,
-                                   VECTOR_DEVICE);
+        events[i] =
+            vmi_event_bind(VMI_EVENT_GSI,
+                           i < INPUTS ? (INPUT_FIRST + i) | VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW
+                                      : isa | VMI_GSI_LEVEL,
+                           VECTOR_DEVICE);
         bound = bound && events[i] >= 0;
     }
     EXPECT(bound);

@@ -15,7 +15,7 @@
 #define CAPABILITIES_MAX 48
 #define MSI_ADDRESS      4
 #define MSI_DATA_32      8
-#define MSI_DATA_64      12 /* behind the upper half of the address */
+#define MSI_DATA_64      12          /* behind the upper half of the address */
 #define MSI_ENABLE       0x00010000u /* in the capability's first word */
 #define MSI_64           0x00800000u
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Configuration space of PCI's first bus, by the two ports of a PC (PCI Local Bus 3.0, 3.2.2.3.2). */
+/* Configuration space of PCI's first bus, by the two ports of a PC (PCI Local Bus 3.0, 3.2.2.3.2).
+ */
 #ifndef PCI_H
 #define PCI_H
 

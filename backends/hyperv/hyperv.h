@@ -95,9 +95,9 @@ static inline struct vmi__hyperv_cpu *vmi__hyperv_this_cpu(void)
 void vmi__hyperv_partition_init(void);
 
 /*
- * Which virtual processors the CPUs of a set are that run, in banks of 64; the set exists, and `self`
- * is the calling CPU. Returns how many have no place there. The banks behind the first are used only
- * where the hypervisor takes sparse sets.
+ * Which virtual processors the CPUs of a set are that run, in banks of 64; the set exists, and
+ * `self` is the calling CPU. Returns how many have no place there. The banks behind the first are
+ * used only where the hypervisor takes sparse sets.
  */
 uint32_t vmi__hyperv_processors(const uint32_t *set, uint32_t bits, uint32_t self,
                                 uint64_t banks[HYPERV__BANKS]);

@@ -73,8 +73,9 @@ bool vmi__hyperv_has_place(uint32_t number)
 {
     const struct vmi__hyperv_cpu *cpu = vmi__hyperv_cpu(number);
 
-    return cpu->ready && cpu->index < HYPERV__MASK_PROCESSORS *
-                                          (vmi__hyperv_uses(HYPERV__SPARSE_SETS) ? HYPERV__BANKS : 1u);
+    return cpu->ready &&
+           cpu->index < HYPERV__MASK_PROCESSORS *
+                            (vmi__hyperv_uses(HYPERV__SPARSE_SETS) ? HYPERV__BANKS : 1u);
 }
 
 uint32_t vmi__hyperv_processors(const uint32_t *set, uint32_t bits, uint32_t self,

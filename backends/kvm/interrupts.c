@@ -60,8 +60,8 @@ struct targets {
 };
 
 /*
- * The next of them from a number on whose APIC identifier lies in the row that begins at `first`, or
- * anywhere behind; the count of CPUs behind the last.
+ * The next of them from a number on whose APIC identifier lies in the row that begins at `first`,
+ * or anywhere behind; the count of CPUs behind the last.
  */
 static uint32_t next_of(const struct targets *to, uint32_t cpu, bool in_row)
 {
@@ -76,7 +76,8 @@ static uint32_t next_of(const struct targets *to, uint32_t cpu, bool in_row)
     return cpu;
 }
 
-/* Moves on to the row that begins with the lowest identifier from `first` on; false behind the last. */
+/* Moves on to the row that begins with the lowest identifier from `first` on; false behind the
+ * last. */
 static bool find_row(struct targets *to)
 {
     uint32_t count = vmi__boot.cpu_count, lowest = ~0u, cpu;

@@ -76,6 +76,8 @@ VMI__ASSERT(fadt, sizeof(struct fadt) == 268);
 struct vmi__native_acpi vmi__native_acpi;
 bool vmi__native_cpus_unlisted;
 
+static bool tables_read;
+
 bool vmi__native_sums_to_zero(const void *table, uint32_t size)
 {
     const uint8_t *bytes = table;
@@ -362,12 +364,11 @@ static bool read_tables(void)
 
 void vmi__native_acpi_init(void)
 {
-    static bool done;
     uint32_t i;
 
-    if (done)
+    if (tables_read)
         return;
-    done = true;
+    tables_read = true;
     for (i = 0; i < VMI__ISA_LINES; i++)
         vmi__native_acpi.overrides[i].line = i;
     if (!read_tables())

@@ -13,9 +13,9 @@
 #define APIC_BASE_ENABLE  (1u << 11)
 #define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 
-#define SVR_ENABLE       0x100
-#define LVT_NMI          0x400
-#define ICR_PENDING      0x1000
+#define SVR_ENABLE  0x100
+#define LVT_NMI     0x400
+#define ICR_PENDING 0x1000
 
 /* Polls after which a command that does not leave is given up. */
 #define POLLS_MAX (1u << 20)

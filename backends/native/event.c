@@ -39,9 +39,9 @@ static struct event {
 bool vmi__native_ended_vectors[256];
 
 static bool by_ioapic;
-static bool timer_on;           /* an alarm is wired to line 0 */
+static bool timer_on;                         /* an alarm is wired to line 0 */
 static uint32_t line_vectors[VMI__ISA_LINES]; /* 0: not bound */
-static uint32_t console_vector; /* if the console's line is to be lowered */
+static uint32_t console_vector;               /* if the console's line is to be lowered */
 static struct vmi__lock lock;
 
 void vmi__native_event_init(void)

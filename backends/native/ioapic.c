@@ -94,7 +94,8 @@ uint32_t vmi__native_ioapic_line(uint32_t line)
 {
     const struct vmi__native_override *override = &vmi__native_acpi.overrides[line];
 
-    /* Without an override, or where it says "as the bus has it", ISA lines are edges, active high. */
+    /* Without an override, or where it says "as the bus has it", ISA lines are edges, active high.
+     */
     return override->line | ((override->flags >> 2 & 3) == OVERRIDE_LEVEL ? VMI_GSI_LEVEL : 0) |
            ((override->flags & 3) == OVERRIDE_LOW ? VMI_GSI_ACTIVE_LOW : 0);
 }

@@ -166,12 +166,12 @@ uint32_t vmi__native_apic_id(void);
 uint32_t vmi__native_cpu_by_apic(void);
 
 /* Interrupt commands (Intel SDM vol. 3A, 11.6.1): a vector is or'ed with the first. */
-#define VMI__ICR_FIXED         0x04000u /* asserted, as all of these */
-#define VMI__ICR_NMI           0x04400u
-#define VMI__ICR_INIT          0x04500u
-#define VMI__ICR_STARTUP       0x04600u /* the number of a page below 1 MiB is or'ed in */
-#define VMI__ICR_ALL           0x80000u /* shorthands; not of NMI, INIT and STARTUP */
-#define VMI__ICR_ALL_BUT_SELF  0xc0000u
+#define VMI__ICR_FIXED        0x04000u /* asserted, as all of these */
+#define VMI__ICR_NMI          0x04400u
+#define VMI__ICR_INIT         0x04500u
+#define VMI__ICR_STARTUP      0x04600u /* the number of a page below 1 MiB is or'ed in */
+#define VMI__ICR_ALL          0x80000u /* shorthands; not of NMI, INIT and STARTUP */
+#define VMI__ICR_ALL_BUT_SELF 0xc0000u
 
 /*
  * Sends one command to one APIC: waits, for a bounded time, until the one before has left. False if
@@ -183,8 +183,8 @@ bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
 #define VMI__APIC_ID_ALL 0xff
 
 /*
- * Sends a command to each CPU of a set that runs, by as few writes as can be. EINVAL if one does not
- * exist, EIO if a command does not leave.
+ * Sends a command to each CPU of a set that runs, by as few writes as can be. EINVAL if one does
+ * not exist, EIO if a command does not leave.
  */
 int32_t vmi__native_interrupt(const uint32_t *set, uint32_t bits, uint32_t command);
 

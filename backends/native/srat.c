@@ -7,19 +7,19 @@
 
 #define ENTRIES_AT 48 /* behind the header and 12 reserved bytes */
 
-enum { LOCAL_APIC = 0, MEMORY = 1, LOCAL_X2APIC = 2 };
-#define LOCAL_APIC_SIZE   16
-#define MEMORY_SIZE       40
-#define LOCAL_X2APIC_SIZE 24
+enum { LOCAL_APIC = 0, AFFINE_MEMORY = 1, LOCAL_X2APIC = 2 };
+#define LOCAL_APIC_SIZE    16
+#define AFFINE_MEMORY_SIZE 40
+#define LOCAL_X2APIC_SIZE  24
 
 /* Ranges that are taken: far more than there are on any machine, and soon put into order. */
 #define RANGES_MAX 1024
 
-#define ENABLED       0x1u
-#define HOT_PLUGGABLE 0x2u
+#define AFFINE_ENABLED 0x1u
+#define HOT_PLUGGABLE  0x2u
 
 /* A number of up to 8 bytes at an offset of an entry, which is known to be inside it. */
-static uint64_t number_at(const uint8_t *entry, uint32_t offset, uint32_t size)
+static uint64_t field(const uint8_t *entry, uint32_t offset, uint32_t size)
 {
     uint64_t number = 0;
 
@@ -28,8 +28,8 @@ static uint64_t number_at(const uint8_t *entry, uint32_t offset, uint32_t size)
 }
 
 /* The entry at an offset and its size; 0 behind the last, or where it is no entry. */
-static const uint8_t *entry_at(const uint8_t *table, uint32_t size, uint32_t offset,
-                               uint32_t *entry_size)
+static const uint8_t *srat_entry(const uint8_t *table, uint32_t size, uint32_t offset,
+                                 uint32_t *entry_size)
 {
     const uint8_t *entry = table + offset;
 
@@ -41,8 +41,8 @@ static const uint8_t *entry_at(const uint8_t *table, uint32_t size, uint32_t off
 
 static bool is_memory(const uint8_t *entry, uint32_t size)
 {
-    return entry[0] == MEMORY && size >= MEMORY_SIZE && number_at(entry, 28, 4) & ENABLED &&
-           number_at(entry, 16, 8);
+    return entry[0] == AFFINE_MEMORY && size >= AFFINE_MEMORY_SIZE &&
+           field(entry, 28, 4) & AFFINE_ENABLED && field(entry, 16, 8);
 }
 
 /*
@@ -51,10 +51,10 @@ static bool is_memory(const uint8_t *entry, uint32_t size)
  */
 static bool insert(struct vmi_numa_range *ranges, uint32_t count, const uint8_t *entry)
 {
-    struct vmi_numa_range range = {.base = number_at(entry, 8, 8),
-                                   .size = number_at(entry, 16, 8),
-                                   .node = (uint32_t)number_at(entry, 2, 4),
-                                   .hot = number_at(entry, 28, 4) & HOT_PLUGGABLE ? 1 : 0};
+    struct vmi_numa_range range = {.base = field(entry, 8, 8),
+                                   .size = field(entry, 16, 8),
+                                   .node = (uint32_t)field(entry, 2, 4),
+                                   .hot = field(entry, 28, 4) & HOT_PLUGGABLE ? 1 : 0};
 
     if (range.base + (range.size - 1) < range.base)
         return false;
@@ -70,14 +70,14 @@ static void read_memory(const uint8_t *table, uint32_t size)
     struct vmi_numa_range *ranges;
     const uint8_t *entry;
 
-    for (offset = ENTRIES_AT; (entry = entry_at(table, size, offset, &entry_size));
+    for (offset = ENTRIES_AT; (entry = srat_entry(table, size, offset, &entry_size));
          offset += entry_size)
         count += is_memory(entry, entry_size);
     ranges = count <= RANGES_MAX ? vmi__memory_table(count, sizeof(*ranges)) : 0;
     if (!ranges)
         return;
     count = 0;
-    for (offset = ENTRIES_AT; (entry = entry_at(table, size, offset, &entry_size));
+    for (offset = ENTRIES_AT; (entry = srat_entry(table, size, offset, &entry_size));
          offset += entry_size)
         if (is_memory(entry, entry_size) && !insert(ranges, count++, entry))
             return;
@@ -93,15 +93,15 @@ static void read_cpus(const uint8_t *table, uint32_t size)
     uint32_t offset, entry_size;
     const uint8_t *entry;
 
-    for (offset = ENTRIES_AT; (entry = entry_at(table, size, offset, &entry_size));
+    for (offset = ENTRIES_AT; (entry = srat_entry(table, size, offset, &entry_size));
          offset += entry_size) {
         if (entry[0] == LOCAL_APIC && entry_size >= LOCAL_APIC_SIZE &&
-            number_at(entry, 4, 4) & ENABLED)
+            field(entry, 4, 4) & AFFINE_ENABLED)
             /* Bits 0-7 of the domain, and 8-31. */
-            vmi__cpu_is_near(entry[3], entry[2] | (uint32_t)number_at(entry, 9, 3) << 8);
+            vmi__cpu_is_near(entry[3], entry[2] | (uint32_t)field(entry, 9, 3) << 8);
         else if (entry[0] == LOCAL_X2APIC && entry_size >= LOCAL_X2APIC_SIZE &&
-                 number_at(entry, 12, 4) & ENABLED)
-            vmi__cpu_is_near((uint32_t)number_at(entry, 8, 4), (uint32_t)number_at(entry, 4, 4));
+                 field(entry, 12, 4) & AFFINE_ENABLED)
+            vmi__cpu_is_near((uint32_t)field(entry, 8, 4), (uint32_t)field(entry, 4, 4));
     }
 }
 

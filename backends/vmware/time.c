@@ -47,8 +47,8 @@ static bool ask_steal_clock(uint32_t number)
 
     cpu->asked = true;
     cpu->counted = (uint32_t)vmi__vmware_hypercall_steal_clock(0, (uint32_t)(address >> 32),
-                                                                       (uint32_t)address) ==
-                           VMWARE__STEAL_CLOCK_ENABLED;
+                                                               (uint32_t)address) ==
+                   VMWARE__STEAL_CLOCK_ENABLED;
     return cpu->counted;
 }
 

@@ -258,8 +258,8 @@ static struct trap_info gate_of(uint32_t vector, uint32_t low, uint32_t high)
 
 /*
  * A gate as Xen is to have it: for NMIs, whose end is told to Xen, and for faults that the library
- * may cause itself, with the library's entry point, which goes on to the kernel's. Events are masked there, whatever the kernel's gate
- * says.
+ * may cause itself, with the library's entry point, which goes on to the kernel's. Events are
+ * masked there, whatever the kernel's gate says.
  */
 static struct trap_info installed(struct trap_info gate)
 {

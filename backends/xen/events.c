@@ -317,7 +317,8 @@ static void command(uint32_t icr, uint32_t high, uint32_t self)
     if (ICR_MODE(icr) != 0)
         return;
     if (ICR_SHORTHAND(icr) > 1 || number == APIC_ID_ALL)
-        vmi__xen_send_ipi(0, ICR_SHORTHAND(icr) == 3 ? VMI_CPUS_ALL_BUT_SELF : VMI_CPUS_ALL, vector);
+        vmi__xen_send_ipi(0, ICR_SHORTHAND(icr) == 3 ? VMI_CPUS_ALL_BUT_SELF : VMI_CPUS_ALL,
+                          vector);
     else if (vector >= 32 && number < vmi__xen_cpu_count)
         send_to(number, vector);
 }
@@ -606,8 +607,8 @@ static int32_t move_port(evtchn_port_t port, uint32_t cpu)
 {
     struct evtchn_bind_vcpu bind = {.port = port, .vcpu = cpu};
     uint32_t bit = 1u << port % 32;
-    bool masked = __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / 32], bit,
-                                    __ATOMIC_SEQ_CST) & bit;
+    bool masked =
+        __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / 32], bit, __ATOMIC_SEQ_CST) & bit;
     int32_t result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind);
 
     if (result >= 0)
@@ -670,8 +671,7 @@ VMI__ROUTINE int32_t vmi__xen_send_nmi(const uint32_t *set, uint32_t bits)
     mask = vmi__xen_mask();
     self = vmi__xen_this();
     for (; (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__xen_cpu_count; cpu++)
-        if (vmi__xen_cpus[cpu]->started &&
-            vmi__xen_hypercall_vcpu_op(VCPUOP_send_nmi, cpu, 0) < 0)
+        if (vmi__xen_cpus[cpu]->started && vmi__xen_hypercall_vcpu_op(VCPUOP_send_nmi, cpu, 0) < 0)
             result = VMI_EIO;
     vmi__xen_unmask(mask);
     return result;

@@ -513,6 +513,12 @@ static uint32_t bad_return_is_a_fault(void)
     return 0;
 }
 
+/* Interrupts a set of CPUs that a word has room for. */
+static int32_t interrupt(uint32_t set, uint32_t vector)
+{
+    return vmi_send_ipi(&set, 32, vector);
+}
+
 static volatile uint32_t order[8], ordered, nested, raise_again;
 
 __attribute__((regparm(3))) void on_interrupt(uint32_t vector)
@@ -794,18 +800,24 @@ static uint32_t failed_bind_leaves_nothing(void)
 
 static uint32_t arguments_are_checked(void)
 {
+    const uint32_t first = 1, beyond = 1u << boot_info->cpu_count;
+
     EXPECT(vmi_event_bind(VMI_EVENT_IRQ, 1, VECTOR_LOW) == VMI_EINVAL);
     EXPECT(vmi_event_bind(VMI_EVENT_CONSOLE, 0, 31) == VMI_EINVAL);
     EXPECT(vmi_event_bind(99, 0, VECTOR_LOW) == VMI_EINVAL);
     EXPECT(vmi_event_bind(VMI_EVENT_PEER, 0xfff0u << 16 | 1, VECTOR_LOW) < 0);
     EXPECT(vmi_event_unmask(77) == VMI_EINVAL && vmi_event_notify(77) == VMI_EINVAL);
     EXPECT(vmi_event_unmask(~0u) == VMI_EINVAL && vmi_event_notify(~0u) == VMI_EINVAL);
-    EXPECT(vmi_send_ipi(1, 0, 31) == VMI_EINVAL && vmi_send_ipi(1, 0, 256) == VMI_EINVAL);
-    EXPECT(vmi_send_ipi(2, boot_info->cpu_count - 1, VECTOR_LOW) == VMI_EINVAL);
-    EXPECT(vmi_send_ipi(1, ~0u, VECTOR_LOW) == VMI_EINVAL);
-    EXPECT(vmi_flush_remote_tlb(2, boot_info->cpu_count - 1, 0, 0) == VMI_EINVAL);
-    EXPECT(vmi_flush_remote_tlb(1, 32, 0, 0) == VMI_EINVAL);
-    EXPECT(vmi_flush_remote_tlb(1, 0, WINDOW, 100) == VMI_OK);
+    EXPECT(vmi_event_mask(77) == VMI_EINVAL && vmi_event_unbind(~0u) == VMI_EINVAL);
+    EXPECT(vmi_event_move(77, 0) == VMI_EINVAL && vmi_event_move(0, 99) == VMI_EINVAL);
+    EXPECT(vmi_event_bind(VMI_EVENT_MSI, 0, VECTOR_LOW) == VMI_ENOSYS);
+    EXPECT(interrupt(1, 31) == VMI_EINVAL && interrupt(1, 256) == VMI_EINVAL);
+    EXPECT(interrupt(1u << boot_info->cpu_count, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_send_ipi(NULL, ~0u - 2, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(&beyond, 32, 0, 0) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(NULL, ~0u - 2, 0, 0) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(&first, 1, WINDOW, 100) == VMI_OK);
+    EXPECT(vmi_flush_remote_tlb(NULL, VMI_CPUS_ALL_BUT_SELF, WINDOW, 1) == VMI_OK);
     EXPECT(vmi_kick(boot_info->cpu_count) == VMI_EINVAL);
     EXPECT(vmi_share_page(~0u, 0, VMI_SHARE_READ) == VMI_EINVAL);
     EXPECT(vmi_share_page(take_frame(), 0, 0) == VMI_EINVAL);

@@ -32,10 +32,10 @@
 
 #define PDE_WAY_UP 0x83 /* present, writable, large */
 
-#define REGISTER     0xfffu
-#define ICR_STARTUP  0x600u
-#define ICR_KIND     0xc0700u /* shorthand and delivery mode */
-#define ICR_PAGE     0xffu
+#define REGISTER    0xfffu
+#define ICR_STARTUP 0x600u
+#define ICR_KIND    0xc0700u /* shorthand and delivery mode */
+#define ICR_PAGE    0xffu
 
 /* Waiting for a CPU, in 100 us. A client sends a second STARTUP if the first is lost. */
 #define UP_POLLS      1000

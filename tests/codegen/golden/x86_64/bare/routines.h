@@ -27,8 +27,7 @@ int32_t vmi__bare_store(uint32_t low, uint32_t high, const char *name, uint32_t 
 /**
  * Stop: Stop.
  */
-__attribute__((__noreturn__))
-void vmi__bare_stop(void);
+__attribute__((__noreturn__)) void vmi__bare_stop(void);
 
 /**
  * Base: Write the base and read the old one.
