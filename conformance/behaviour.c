@@ -8,6 +8,7 @@
 #include "checks.h"
 #include "contract.h"
 #include "cpus.h"
+#include "first_state.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
@@ -398,7 +399,7 @@ static void start_twice(void)
     static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    struct vmi_ap_state state = smp_first_state(1, smp_park_if_asked, &stack[60]);
+    struct vmi_ap_state state = cpu_first_state(1, smp_park_if_asked, &stack[60]);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->cpus[1].apic_id), VMI_EBUSY);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->cpus[0].apic_id), VMI_EBUSY);
 }
@@ -409,7 +410,7 @@ static void ap_state_errors(void)
     static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    const struct vmi_ap_state good = smp_first_state(1, smp_park_if_asked, &stack[60]);
+    const struct vmi_ap_state good = cpu_first_state(1, smp_park_if_asked, &stack[60]);
     const uint32_t id = checks_boot_info->cpus[1].apic_id;
     struct vmi_ap_state state = good;
     state.cr0 &= ~CR0_PG;

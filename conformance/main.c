@@ -21,8 +21,10 @@
 #include "options.h"
 #include "panic.h"
 #include "report.h"
+#include "smp.h"
 #include "start.h"
 #include "string.h"
+#include "threads.h"
 
 /* The sample kernel's checks of devices, but for the one that binds the console's event, which is
  * bound. */
@@ -80,27 +82,38 @@ static void end_early(void)
         vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }
 
-void kernel_start(void)
+/* The first thread. */
+static void first_thread(void)
 {
     static const struct check nothing[] = {{NULL, NULL}};
     char pattern[64];
 
+    start(checks_boot_info);
     end_early();
     cases_bind_console();
     choose_devices();
 
     const struct check *const lists[] = {
-        checks_layout,    checks_contract,      checks_boot,      checks_descriptors,
-        CHECKS_ARCH,      checks_processor,     checks_traps,     checks_interrupts,
-        checks_clocks,    checks_time,          checks_paging,    checks_threads,
-        checks_processes, checks_other_devices, checks_behaviour, checks_ring3,
-        checks_alarms,    checks_start,         &checks_cpus[1],  checks_entries_cpus,
-        checks_across,    checks_matrix,
+        checks_layout,       checks_contract,  checks_boot,          checks_descriptors,
+        CHECKS_ARCH,         checks_processor, checks_supervisor,    checks_traps,
+        checks_interrupts,   checks_clocks,    checks_time,          checks_paging,
+        checks_threads,      checks_processes, checks_other_devices, checks_behaviour,
+        checks_ring3,        checks_alarms,    checks_start,         &checks_cpus[1],
+        checks_entries_cpus, checks_across,    checks_matrix,
     };
     option_value(checks_boot_info->command_line, "checks", pattern, sizeof(pattern));
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);
     contract_print_stack();
-    report(checks_boot_info, &result);
+    bool exact = smp_park_others();
+    report_count();
+    smp_parked_may_call();
+    report(checks_boot_info, &result, exact);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+}
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    checks_boot_info = boot;
+    threads_start(first_thread);
 }

@@ -5,7 +5,8 @@
  */
 #include "runtime.h"
 
-/* runtime/kernel.ld; a linker script without constructors need not define the weak ones. */
+/* runtime/arch/i386/kernel.ld; a linker script without constructors need not define the weak ones.
+ */
 extern const char vmi_image_start[], vmi_image_end[], VMI__BASE_SYMBOL[];
 typedef void constructor(void);
 extern constructor *const __init_array_start[] __attribute__((weak));

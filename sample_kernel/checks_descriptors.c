@@ -5,6 +5,7 @@
 #include "checks.h"
 #include "cpus.h"
 #include "descriptors.h"
+#include "entry.h"
 #include "layout.h"
 #include "threads.h"
 #include "traps.h"

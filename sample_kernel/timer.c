@@ -2,13 +2,11 @@
 #include <vmi/vmi.h>
 
 #include "cpus.h"
+#include "current.h"
 #include "divide.h"
 #include "layout.h"
 #include "panic.h"
-#include "smp.h"
-#include "threads.h"
 #include "timer.h"
-#include "traps.h"
 
 #define ALARM (VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL)
 
@@ -16,12 +14,9 @@ static volatile uint32_t alarms[CPUS_MAX];
 static volatile bool periodic[CPUS_MAX];
 static uint32_t kilohertz;
 
-static void alarm(struct trap_frame *frame)
+void timer_gone_off(void)
 {
     alarms[cpu_current()]++;
-    vmi_end_of_interrupt(frame->vector);
-    smp_park_if_asked();
-    thread_preempt();
 }
 
 void timer_init(void)
@@ -31,7 +26,6 @@ void timer_init(void)
     kilohertz = (uint32_t)divide_u64(vmi_get_cycle_frequency(), 1000, &remainder);
     if (kilohertz == 0)
         panic("the cycle counter has no frequency");
-    trap_handler_set(VECTOR_ALARM, alarm);
 }
 
 uint64_t timer_cycles(uint32_t microseconds)

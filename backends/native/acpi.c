@@ -76,8 +76,6 @@ VMI__ASSERT(fadt, sizeof(struct fadt) == 268);
 struct vmi__native_acpi vmi__native_acpi;
 bool vmi__native_cpus_unlisted;
 
-static bool tables_read;
-
 bool vmi__native_sums_to_zero(const void *table, uint32_t size)
 {
     const uint8_t *bytes = table;
@@ -362,15 +360,11 @@ static bool read_tables(void)
     return found;
 }
 
-void vmi__native_acpi_init(void)
+bool vmi__native_acpi_read(void)
 {
     uint32_t i;
 
-    if (tables_read)
-        return;
-    tables_read = true;
     for (i = 0; i < VMI__ISA_LINES; i++)
         vmi__native_acpi.overrides[i].line = i;
-    if (!read_tables())
-        vmi__native_mp_read();
+    return read_tables();
 }

@@ -24,6 +24,25 @@ volatile char *vmi__native_apic = (volatile char *)(VMI__WINDOW_BASE + VMI__APIC
 
 const struct vmi__native_published *vmi__native_published;
 
+uint32_t vmi__native_cpus_started = 1;
+
+static bool runs[VMI__CPUS_FEW] = {true}, *runs_more;
+
+void vmi__native_cpus_listed(void)
+{
+    runs_more = vmi__cpu_rows(sizeof(*runs_more));
+}
+
+bool vmi__native_cpu_runs(uint32_t cpu)
+{
+    return *VMI__CPU_ROW(runs, runs_more, cpu);
+}
+
+void vmi__native_cpu_set_runs(uint32_t cpu, bool now)
+{
+    *VMI__CPU_ROW(runs, runs_more, cpu) = now;
+}
+
 void vmi__native_apic_init(void)
 {
     uint64_t base;

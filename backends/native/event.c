@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Events and EndOfInterrupt: interrupt lines and other inputs by the I/O APIC, or lines by the 8259
- * where there is none, and messages to the local APIC. The number of a line's event is that of the
- * line. Source of messages: Intel SDM vol. 3A, 11.11.
+ * Events: interrupt lines and other inputs by the I/O APIC, or lines by the 8259 where there is
+ * none, and messages to the local APIC. The number of a line's event is that of the line. Source of
+ * messages: Intel SDM vol. 3A, 11.11.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -178,11 +178,10 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
     return result;
 }
 
-void vmi__native_vector_ended(uint32_t vector)
+void vmi__native_event_again(uint32_t vector)
 {
     if (vector == console_vector)
         vmi__native_virtio_acknowledge();
-    vmi__native_alarm_again(vector);
 }
 
 /* ---- letting in and keeping back; under the lock ---- */
@@ -330,9 +329,7 @@ VMI__ROUTINE int32_t vmi__native_event_message(uint32_t number, struct vmi_messa
     return event ? VMI_OK : VMI_EINVAL;
 }
 
-VMI__ROUTINE void vmi__native_end_of_interrupt(uint32_t vector)
+bool vmi__native_event_end(uint32_t vector)
 {
-    if (by_ioapic || !vmi__native_pic_end(vector))
-        vmi__native_apic_write(VMI_APIC_EOI, 0);
-    vmi__native_interrupt_ended(vector);
+    return !by_ioapic && vmi__native_pic_end(vector);
 }

@@ -25,23 +25,8 @@
 #define CPUID_EXTENDED_SYSCALL (1u << 11)
 #define CPUID_EXTENDED_NX      (1u << 20)
 
-uint32_t vmi__native_cpus_started = 1;
-
-/* What the starting CPU reads (trampoline.S). */
-struct vmi_ap_state vmi__native_ap_state;
-struct vmi_dtr vmi__native_ap_idtr;
-uint32_t vmi__native_ap_sets_efer;
-volatile char *vmi__native_ap_apic;
-volatile uint32_t vmi__native_ap_up;
-
 static uint32_t trampoline; /* physical address, 0 if there is none */
-static bool runs[VMI__CPUS_FEW] = {true}, *runs_more;
 static volatile uint32_t busy;
-
-bool vmi__native_cpu_runs(uint32_t cpu)
-{
-    return *VMI__CPU_ROW(runs, runs_more, cpu);
-}
 
 void vmi__native_smp_init(void)
 {
@@ -52,7 +37,7 @@ void vmi__native_smp_init(void)
         vmi__boot.cpu_count = 1;
         return;
     }
-    runs_more = vmi__cpu_rows(sizeof(*runs_more));
+    vmi__native_cpus_listed();
     vmi__native_ap_apic = vmi__native_apic;
     vmi__native_smp_arch_place(trampoline);
 }
@@ -123,7 +108,7 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
         /* Before it runs: from then on the clock must hold for more than one. */
         __sync_fetch_and_add(&vmi__native_cpus_started, 1);
         result = start(apic_id);
-        *VMI__CPU_ROW(runs, runs_more, cpu) = result == VMI_OK;
+        vmi__native_cpu_set_runs(cpu, result == VMI_OK);
         if (result != VMI_OK)
             __sync_fetch_and_sub(&vmi__native_cpus_started, 1);
     }

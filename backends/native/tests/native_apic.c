@@ -26,11 +26,11 @@ static void apic_written(uint32_t reg, uint32_t word);
 static struct vmi_cpu listed[CPUS];
 struct vmi_boot_info vmi__boot = {.cpu_count = CPUS, .cpus = listed};
 struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
-uint32_t vmi__native_cpus_started;
 bool vmi__native_cpus_unlisted;
 
 static uint32_t registers[1024];
-static uint32_t high, commands, resting;
+static bool more[CPUS];
+static uint32_t high, commands;
 static uint32_t sent[256]; /* commands by destination; by shorthand in place 255 */
 static uint32_t last;      /* command */
 
@@ -48,11 +48,6 @@ static void apic_written(uint32_t reg, uint32_t word)
 uint32_t vmi__native_cpu(void)
 {
     return SELF;
-}
-
-bool vmi__native_cpu_runs(uint32_t cpu)
-{
-    return cpu != resting;
 }
 
 uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
@@ -81,7 +76,9 @@ static void begin(void)
     vmi__native_apic = (volatile char *)registers;
     vmi__native_cpus_started = CPUS;
     vmi__native_cpus_unlisted = false;
-    resting = CPUS;
+    runs_more = more;
+    for (uint32_t i = 0; i < CPUS; i++)
+        vmi__native_cpu_set_runs(i, true);
     commands = 0;
     memset(sent, 0, sizeof(sent));
     for (uint32_t i = 0; i < CPUS; i++)
@@ -112,7 +109,7 @@ static void all_are_those_that_run(void)
             vmi__native_cpus_unlisted = true;
         } else {
             vmi__native_cpus_started = CPUS - 1;
-            resting = 7;
+            vmi__native_cpu_set_runs(7, false);
         }
         EXPECT(vmi__native_send_ipi(0, VMI_CPUS_ALL_BUT_SELF, VECTOR) == VMI_OK);
         EXPECT(commands == CPUS - 2 + round && !sent[2 * SELF] && sent[14] == round && !sent[255]);

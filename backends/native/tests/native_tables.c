@@ -6,6 +6,7 @@
 #include "native/native.h"
 
 #include "native/acpi.c"
+#include "native/firmware.c"
 #include "native/mp.c"
 #include "native/srat.c"
 
@@ -167,7 +168,7 @@ static void a_timer_in_the_extended_block(void)
     fadt->flags = FADT_REDUCED | FADT_TIMER_32BIT;
     fadt->x_pm_timer = (struct vmi__native_register){SPACE_PORTS, 32, 0, 3, 0x608};
     finish(FADT, "FACP", 276);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__native_acpi.pm_timer == 0x608 && vmi__native_acpi.pm_timer_32);
 }
 
@@ -183,7 +184,7 @@ static void the_extended_blocks_are_not_taken_for_what_they_are_not(void)
         put_root();
         fadt->x_pm_timer = fadt->x_pm1a_control = wrong[i];
         finish(FADT, "FACP", sizeof(*fadt));
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__native_acpi.pm_timer == 0 && vmi__native_acpi.control_a == 0);
     }
 }
@@ -201,7 +202,7 @@ static void control_ports_in_the_extended_blocks(void)
     finish(FADT, "FACP", sizeof(*fadt));
     memcpy(memory + DSDT + sizeof(struct header), s5, sizeof(s5));
     finish(DSDT, "DSDT", sizeof(struct header) + sizeof(s5));
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__native_acpi.control_a == 0x604 && vmi__native_acpi.control_b == 0x704);
     EXPECT(vmi__native_acpi.can_sleep && vmi__native_acpi.sleep_a == 5);
 }
@@ -218,7 +219,7 @@ static void the_old_blocks_come_first(void)
         fadt->pm_timer_length = (uint8_t)length;
         fadt->x_pm_timer = (struct vmi__native_register){SPACE_PORTS, 32, 0, 3, 0x608};
         finish(FADT, "FACP", sizeof(*fadt));
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__native_acpi.pm_timer == (length ? 0x408 : 0x608));
     }
 }
@@ -235,7 +236,7 @@ static void x2apic_entries_of_small_identifiers(void)
     put_local_x2apic(255, 1); /* needs x2APIC mode */
     put_local_x2apic(1000, 1);
     put_local_x2apic(1, 1);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(cpus_are(3, (const uint32_t[]){0, 1, 254}) && vmi__native_cpus_unlisted);
 }
 
@@ -248,7 +249,7 @@ static void identifier_255_is_no_cpu(void)
     put_local_apic(255, 1);
     put_local_apic(2, 1);
     put_local_apic(3, 2); /* may be brought in later */
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(cpus_are(2, (const uint32_t[]){0, 2}) && vmi__native_cpus_unlisted);
 }
 
@@ -262,7 +263,7 @@ static void as_many_cpus_as_there_are(void)
         madt_length = 0;
         for (uint32_t id = 0; id < (round == 2 ? 31 : 255); id++)
             put_local_apic((uint8_t)id, 1);
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__boot.cpu_count == (round == 0 ? 255 : round == 1 ? 32 : 31));
         EXPECT(vmi__native_cpus_unlisted == (round == 1));
         for (uint32_t i = 0; i < vmi__boot.cpu_count; i++)
@@ -341,7 +342,7 @@ static void nodes_of_cpus_and_memory(void)
     put_near_memory(9, 0x500000000, 0x40000000, 0); /* not enabled */
     put_near_memory(9, 0x600000000, 0, 1);          /* nothing */
     put_near_memory(0, 0, 0x80000000, 1);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__boot.cpus[0].node == 0x01020304 && vmi__boot.cpus[1].node == VMI_NODE_UNKNOWN &&
            vmi__boot.cpus[2].node == 7);
     EXPECT(vmi__boot.numa_count == 2);
@@ -360,20 +361,20 @@ static void nodes_that_are_not_believed(void)
         begin_srat();
         put_near_memory(0, 0x1000, 0x1000, 1);
         put_near_memory(1, wrong[i][0], wrong[i][1], 1);
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__boot.numa_count == 0);
     }
     for (uint32_t length = ENTRIES_AT; length < ENTRIES_AT + 40; length++) {
         begin_srat();
         put_near_memory(0, 0x1000, 0x1000, 1);
         finish(SRAT, "SRAT", length);
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__boot.numa_count == 0);
     }
     begin_srat();
     memory_is_short = true;
     put_near_memory(0, 0x1000, 0x1000, 1);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__boot.numa_count == 0 && vmi__boot.cpu_count == 3);
 }
 
@@ -382,7 +383,7 @@ static void the_root_is_told(void)
 {
     begin();
     put_root();
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__boot.acpi_root == RSDP);
     begin();
     put_root();
@@ -390,12 +391,12 @@ static void the_root_is_told(void)
     memset(memory + RSDP, 0, sizeof(struct rsdp));
     vmi__boot.acpi_root = 0x70000;
     finish(FADT, "FACP", sizeof(struct fadt));
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__boot.acpi_root == 0x70000);
     begin();
     put_root();
     vmi__boot.acpi_root = 0x70000;
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__boot.acpi_root == 0);
 }
 
@@ -478,7 +479,7 @@ static void an_mp_table_stands_in_for_acpi(void)
         memory[0x40f] = 0x98; /* EBDA at 0x98000 */
         put_usual_mp();
         put_mp(places[i]);
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(usual_mp_was_read());
     }
 }
@@ -491,7 +492,7 @@ static void a_madt_goes_before_an_mp_table(void)
     put_root();
     madt_length = 0;
     put_local_apic(4, 1);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(cpus_are(2, (const uint32_t[]){0, 4}) && vmi__native_acpi.ioapics_count == 0);
 }
 
@@ -509,7 +510,7 @@ static void an_mp_table_is_not_believed(void)
             ((uint8_t *)pointer)[byte] ^= 0xff;
         else
             ((uint8_t *)table)[byte - sizeof(*pointer)] ^= 0xff;
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__boot.cpu_count == 1 && vmi__native_acpi.ioapics_count == 0);
     }
     for (uint32_t length = 0; length < mp_length; length++) {
@@ -517,7 +518,7 @@ static void an_mp_table_is_not_believed(void)
         put_usual_mp();
         mp_length = length;
         put_mp(0xf0000);
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__boot.cpu_count <= 2);
         if (length < sizeof(*table))
             EXPECT(vmi__boot.cpu_count == 1);
@@ -528,7 +529,7 @@ static void an_mp_table_is_not_believed(void)
     put_mp(0xf0000);
     pointer->table = MEMORY - 8;
     make_sum(pointer, sizeof(*pointer), &pointer->checksum);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__boot.cpu_count == 1);
 }
 

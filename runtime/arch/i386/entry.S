@@ -302,27 +302,4 @@ offset_gdtr:
     .word offset_gdt_end - offset_gdt - 1
     .long PHYSICAL(offset_gdt)
 
-    .section .bss.tables, "aw", @nobits
-    .balign 4096
-    .type vmi__boot_pdpt, @object
-vmi__boot_pdpt:
-    .skip 4096
-    .size vmi__boot_pdpt, 32
-    .type vmi__boot_pd, @object
-vmi__boot_pd:
-    .skip 4096
-    .size vmi__boot_pd, 4096
-    .type vmi__window_table, @object
-vmi__window_table:
-    .skip 4096
-    .size vmi__window_table, 4096
-
-    .section .data
-    .balign 4
-    .globl vmi__pc_tables
-    .type vmi__pc_tables, @object
-vmi__pc_tables: /* struct vmi__pc_tables */
-    .long vmi__boot_pdpt, vmi__boot_pd, vmi__window_table
-    .size vmi__pc_tables, . - vmi__pc_tables
-
     .section .note.GNU-stack, "", @progbits

@@ -148,29 +148,29 @@ common:
 1:  mov %ecx, %eax
     shl $LARGE_SHIFT, %eax
     or $(PTE_PRESENT | PTE_WRITE | PTE_LARGE), %eax
-    mov %eax, PHYSICAL(directories)(, %ecx, 8)
+    mov %eax, PHYSICAL(vmi__boot_directories)(, %ecx, 8)
     inc %ecx
     cmp $(VMI__LINEAR_BOOT >> LARGE_SHIFT), %ecx
     jne 1b
 
     /* Four directories, in the direct map and for the moment at the bottom. ecx: which. */
     xor %ecx, %ecx
-    mov $PHYSICAL(directories) + TABLE, %eax
-2:  mov %eax, PHYSICAL(pointers_linear)(, %ecx, 8)
+    mov $PHYSICAL(vmi__boot_directories) + TABLE, %eax
+2:  mov %eax, PHYSICAL(vmi__boot_pointers_linear)(, %ecx, 8)
     add $4096, %eax
     inc %ecx
     cmp $(VMI__LINEAR_BOOT >> 30), %ecx
     jne 2b
-    movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root)
-    movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__LINEAR_BASE)
+    movl $PHYSICAL(vmi__boot_pointers_linear) + TABLE, PHYSICAL(vmi__boot_root)
+    movl $PHYSICAL(vmi__boot_pointers_linear) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__LINEAR_BASE)
 
     /* The image, for the moment by the first directory, and the device window's page table. */
-    movl $PHYSICAL(pointers_image) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__IMAGE_BASE)
-    movl $PHYSICAL(directories) + TABLE, PHYSICAL(pointers_image) + 8 * POINTER(VMI__IMAGE_BASE)
-    movl $PHYSICAL(directory_window) + TABLE, \
-        PHYSICAL(pointers_image) + 8 * POINTER(VMI__WINDOW_BASE)
+    movl $PHYSICAL(vmi__boot_pointers_image) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__IMAGE_BASE)
+    movl $PHYSICAL(vmi__boot_directories) + TABLE, PHYSICAL(vmi__boot_pointers_image) + 8 * POINTER(VMI__IMAGE_BASE)
+    movl $PHYSICAL(vmi__boot_directory_window) + TABLE, \
+        PHYSICAL(vmi__boot_pointers_image) + 8 * POINTER(VMI__WINDOW_BASE)
     movl $PHYSICAL(vmi__window_table) + TABLE, \
-        PHYSICAL(directory_window) + 8 * DIRECTORY(VMI__WINDOW_BASE)
+        PHYSICAL(vmi__boot_directory_window) + 8 * DIRECTORY(VMI__WINDOW_BASE)
 
     mov $CR4_PAE, %eax
     mov %eax, %cr4
@@ -263,31 +263,5 @@ low_gdtr:
 high_gdtr:
     .word flat_gdt_end - flat_gdt - 1
     .quad flat_gdt
-
-    .section .bss.tables, "aw", @nobits
-    .balign 4096
-    .globl vmi__boot_root
-    .type vmi__boot_root, @object
-vmi__boot_root:
-    .skip 4096
-    .size vmi__boot_root, 4096
-pointers_linear:
-    .skip 4096
-pointers_image:
-    .skip 4096
-directory_window:
-    .skip 4096
-vmi__window_table:
-    .skip 4096
-directories:
-    .skip (VMI__LINEAR_BOOT >> 30) * 4096
-
-    .section .data
-    .balign 8
-    .globl vmi__pc_tables
-    .type vmi__pc_tables, @object
-vmi__pc_tables: /* struct vmi__pc_tables */
-    .quad vmi__boot_root, vmi__window_table, pointers_linear, pointers_image, directories
-    .size vmi__pc_tables, . - vmi__pc_tables
 
     .section .note.GNU-stack, "", @progbits

@@ -123,30 +123,6 @@ static void process_stack(void)
     EXPECT_EQUAL(ended.fault_address, USER_STACK_TOP - 64);
 }
 
-/* A page of ring 3 that can be executed there is none of the kernel's code. */
-static void supervisor_execution(void)
-{
-    uint32_t highest, features = 0, ignored;
-
-    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
-    if (highest >= 7)
-        vmi_cpuid(7, 0, &ignored, &features, &ignored, &ignored);
-    if (!(features & CPUID_7_EBX_SMEP)) {
-        ktap_skip("this processor has no SMEP");
-        return;
-    }
-    EXPECT(vmi_get_cr4() & CR4_SMEP);
-    uint32_t pfn = frame_allocate();
-    EXPECT(pfn != FRAME_NONE);
-    *(volatile uint8_t *)frame_address(pfn) = RETURN;
-    window_map(MAP_WINDOW, pfn, PTE_PRESENT | PTE_USER | PTE_ACCESSED);
-    vmi_inval_page(MAP_WINDOW);
-    expect_fetch_fault((const void *)MAP_WINDOW);
-    window_map(MAP_WINDOW, 0, 0);
-    vmi_inval_page(MAP_WINDOW);
-    frame_release(pfn);
-}
-
 const struct check checks_protection[] = {
     {"protection.kernel_data", kernel_data},
     {"protection.kernel_constants", kernel_constants},
@@ -155,6 +131,5 @@ const struct check checks_protection[] = {
     {"protection.kernel_demand_zero", kernel_demand_zero},
     {"protection.process_data", process_data},
     {"protection.process_stack", process_stack},
-    {"protection.supervisor_execution", supervisor_execution},
     {NULL, NULL},
 };

@@ -29,8 +29,6 @@ static uint64_t root[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t pointers[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t directory[ENTRIES] __attribute__((aligned(4096)));
 
-struct vmi_dtr vmi__native_ap_gdtr;
-
 static void put(char *page, const char *variable, uint32_t value)
 {
     *(uint32_t *)(void *)(page + (variable - vmi__native_trampoline)) = value;

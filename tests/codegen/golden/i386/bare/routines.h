@@ -17,23 +17,32 @@ extern "C" {
 /**
  * Probe: Ask for two words.
  */
-__attribute__((__regparm__(3))) void vmi__bare_probe(uint32_t leaf, uint32_t *low, uint32_t *high);
+__attribute__((__regparm__(3)))
+void vmi__bare_probe(uint32_t leaf, uint32_t *low, uint32_t *high);
+
+/**
+ * Load: Load a value.
+ */
+__attribute__((__regparm__(3)))
+void vmi__bare_load(uint32_t value);
 
 /**
  * Store: Store a double word.
  */
-__attribute__((__regparm__(3))) int32_t vmi__bare_store(uint32_t low, uint32_t high,
-                                                        const char *name, uint32_t mode);
+__attribute__((__regparm__(3)))
+int32_t vmi__bare_store(uint32_t low, uint32_t high, const char *name, uint32_t mode);
 
 /**
  * Stop: Stop.
  */
-__attribute__((__regparm__(3), __noreturn__)) void vmi__bare_stop(void);
+__attribute__((__regparm__(3), __noreturn__))
+void vmi__bare_stop(void);
 
 /**
  * Gate: Write a gate.
  */
-__attribute__((__regparm__(3))) void vmi__bare_gate(uint32_t table, uint32_t low, uint32_t high);
+__attribute__((__regparm__(3)))
+void vmi__bare_gate(uint32_t table, uint32_t low, uint32_t high);
 
 #ifdef __cplusplus
 }

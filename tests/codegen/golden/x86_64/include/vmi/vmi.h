@@ -44,8 +44,8 @@ typedef __UINT64_TYPE__ uint64_t;
     VMI__ASSERT(structure##_##field, __builtin_offsetof(struct vmi_##structure, field) == (offset))
 
 /*
- * Symbols that an asm names are operands of it: what stands in its text alone is unknown to
- * link-time optimization, which then drops the function or never takes it from its archive. In
+ * Symbols that an asm names are operands of it: what stands in its text alone is unknown to link-time
+ * optimization, which then drops the function or never takes it from its archive. In
  * position-independent code no address is a constant; there the text has to do.
  */
 #ifdef __PIC__
@@ -71,8 +71,8 @@ typedef __UINT64_TYPE__ uint64_t;
 #endif
 
 /*
- * Compilers guess from its lines how long an asm is; records are none of the code. Told so, they
- * inline as they would without them. Source: GCC manual, "Size of an asm".
+ * Compilers guess from its lines how long an asm is; records are none of the code. Told so, they inline
+ * as they would without them. Source: GCC manual, "Size of an asm".
  */
 #if defined(__clang__) ? __clang_major__ >= 11 : __GNUC__ >= 9
 #define VMI__ASM __asm__ __inline__ __volatile__
@@ -83,10 +83,10 @@ typedef __UINT64_TYPE__ uint64_t;
 /*
  * The call itself, and its record of 12 bytes in section .vmi.sites: distance of the site from the
  * record, ordinal, the registers that live on across it (a bit for each, by the processor's
- * numbers; bit 4 stands for the flags), and the length of the site. From these records a kernel's
- * calls can be bound when it starts. A site has room for the instructions of plain hardware; what a
- * call leaves of it is one long nop. The record belongs to the code's section group (`?`), so that
- * a linker that drops one of two instances of a C++ inline function drops its records too.
+ * numbers; bit 4 stands for the flags), and the length of the site. From these records a kernel's calls can be bound when it starts. A site has room for
+ * the instructions of plain hardware; what a call leaves of it is one long nop. The record belongs
+ * to the code's section group (`?`), so that a linker that drops one of two instances of a C++
+ * inline function drops its records too.
  *
  * With VMI_INLINE there are no sites: the assembler's macros of NAME-inline.inc stand in the code,
  * which then is for that one backend. With VMI_POINTER there are none either: calls go through the
@@ -108,15 +108,15 @@ __asm__(".ifndef vmi__inline\n\t"
 #define VMI__CALL(ordinal, symbol, live, length)                                                   \
     VMI__COUNT(ordinal)                                                                            \
     "771: call " VMI__NAME("%P[target]", symbol) "\n\t"                                            \
-                                                 ".if " length " > 5\n\t"                          \
-                                                 ".nops " length " - 5\n\t"                        \
-                                                 ".endif\n\t"                                      \
-                                                 ".pushsection .vmi.sites, \"a?\"\n\t"             \
-                                                 ".long 771b - .\n\t"                              \
-                                                 ".short " ordinal "\n\t"                          \
-                                                 ".short " live "\n\t"                             \
-                                                 ".byte " length ", 0, 0, 0\n\t"                   \
-                                                 ".popsection\n\t"
+    ".if " length " > 5\n\t"                                                                       \
+    ".nops " length " - 5\n\t"                                                                     \
+    ".endif\n\t"                                                                                   \
+    ".pushsection .vmi.sites, \"a?\"\n\t"                                                          \
+    ".long 771b - .\n\t"                                                                           \
+    ".short " ordinal "\n\t"                                                                       \
+    ".short " live "\n\t"                                                                          \
+    ".byte " length ", 0, 0, 0\n\t"                                                                \
+    ".popsection\n\t"
 #endif
 
 /*
@@ -125,7 +125,8 @@ __asm__(".ifndef vmi__inline\n\t"
  * bindgen would declare the symbols without that contract: the mark in the comments hides them from
  * it. Kernels in Rust have the crate vmi (docs/rust.md).
  */
-#define VMI__WRAPPER extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
+#define VMI__WRAPPER                                                                               \
+    extern __inline__ __attribute__((__gnu_inline__, __always_inline__))
 
 #ifdef __cplusplus
 extern "C" {
@@ -142,10 +143,10 @@ struct vmi_state;
  * Source: SDK.
  */
 struct vmi_state {
-    uint8_t kind;       /**< Kind. */
-    uint64_t time;      /**< When. */
-    uint32_t values[3]; /**< Values. */
-    uint64_t rsp;       /**< Stack pointer. */
+    uint8_t kind;                        /**< Kind. */
+    uint64_t time;                       /**< When. */
+    uint32_t values[3];                  /**< Values. */
+    uint64_t rsp;                        /**< Stack pointer. */
 };
 
 VMI__ASSERT(state, sizeof(struct vmi_state) == VMI_SIZEOF_STATE);
@@ -162,8 +163,7 @@ struct vmi_call_info {
     uint16_t ordinal; /**< VMI_ORDINAL_… */
     uint16_t kind;    /**< VMI_KIND_… */
     const char *how;  /**< Instructions, hypercalls, routine, or why it is unsupported. */
-    const char
-        *when; /**< When the hypercalls are made at all; null: at every call, or there are none. */
+    const char *when; /**< When the hypercalls are made at all; null: at every call, or there are none. */
 };
 
 /** A hypercall of the library. */
