@@ -191,6 +191,8 @@ bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
 /* The identifier that names all local APICs: of no CPU, and starting it starts this one anew. */
 #define VMI__APIC_ID_ALL 0xff
 
+/* ---- ipi.c ---- */
+
 /*
  * Sends a command to each CPU of a set that runs, by as few writes as can be. EINVAL if one does
  * not exist, EIO if a command does not leave.

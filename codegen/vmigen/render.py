@@ -530,7 +530,8 @@ def _in_short(names: Sequence[str], most: int = 4) -> str:
 def _way_cell(backend: Backend, call: Call) -> str:
     way = backend.ways[call.name]
     text = "".join(
-        f"{_SIGNS[form.way.kind]} {_shortened(form.way)} with {form.feature.name}, else " for form in way.forms
+        f"{_SIGNS[form.way.kind]} {_shortened(form.way)} with {form.feature.name}, else "
+        for form in way.forms
     )
     text += _SIGNS[way.kind]
     if way.kind is Kind.HYPERCALL:

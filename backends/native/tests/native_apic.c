@@ -13,6 +13,7 @@
 static void apic_written(uint32_t reg, uint32_t word);
 
 #include "native/apic.c"
+#include "native/ipi.c"
 
 #include "cpus.c"   /* runtime/ */
 #include "string.c" /* runtime/ */

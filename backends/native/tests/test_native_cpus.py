@@ -19,7 +19,7 @@ FLAGS = {
     "i386": ["-m32", "-march=i686"],
     "x86_64": ["-m64", "-march=x86-64", "-mcmodel=kernel", "-mno-red-zone"],
 }
-SCRIPT = {"i386": "runtime/kernel.ld", "x86_64": "runtime/arch/x86_64/kernel.ld"}
+SCRIPT = {"i386": "runtime/arch/i386/kernel.ld", "x86_64": "runtime/arch/x86_64/kernel.ld"}
 PASS = 0x10 << 1 | 1
 STEPS = ["started", "interrupted", "flushed", "nmis", "ended"]
 
