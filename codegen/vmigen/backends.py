@@ -37,7 +37,7 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "cpu", "cpus"),
-        *("exchange", "feature", "form", "forms", "image", "is", "loader", "memory", "multiboot"),
+        *("exchange", "feature", "flavour", "form", "forms", "image", "is", "loader", "memory", "multiboot"),
         *("multiboot2", "parse", "pc", "physical", "provider", "published", "pvh", "rom", "scale", "site"),
         *("sites", "slots", "start", "tables", "text", "window"),
     )
@@ -433,8 +433,9 @@ class BackendRules:
             )
         if not isinstance(entry, Map):
             return None
-        ways = ("instruction", "forms", "hypercall", "routine", "unsupported")
-        given = [key for key in ways if key in entry]
+        given = [
+            key for key in ("instruction", "forms", "hypercall", "routine", "unsupported") if key in entry
+        ]
         if len(given) != 1 and given != ["hypercall", "routine"]:
             self._problems.add(
                 place,
