@@ -27,10 +27,9 @@ static int32_t on_port(uint32_t command, evtchn_port_t port)
 /* Masks the port; says whether it was already. */
 static bool mask(evtchn_port_t port)
 {
-    uint32_t bit = 1u << port % 32;
-
-    return __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_mask[port / 32], bit, __ATOMIC_SEQ_CST) &
-           bit;
+    return __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_mask[VMI__XEN_PVH_WORD(port)],
+                             VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST) &
+           VMI__XEN_PVH_BIT(port);
 }
 
 /* Has the port, which is masked, raise a vector of a CPU. Under the lock. */
@@ -135,8 +134,7 @@ VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
         port = vmi__xen_pvh_console_port();
         __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
         __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-        __atomic_fetch_and(&vmi__xen_pvh_shared.evtchn_pending[port / 32], ~(1ul << port % 32),
-                           __ATOMIC_SEQ_CST);
+        vmi__xen_pvh_port_clear(port);
         if (vmi__xen_pvh_console_waiting())
             vmi__native_apic_command(vmi__boot.cpus[console_cpu].apic_id,
                                      VMI__ICR_FIXED | console_vector);

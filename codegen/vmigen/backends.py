@@ -37,9 +37,9 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "cpu", "cpus"),
-        *("exchange", "feature", "flavour", "form", "forms", "image", "is", "loader", "memory", "multiboot"),
-        *("multiboot2", "parse", "pc", "physical", "provider", "published", "pvh", "rom", "scale", "site"),
-        *("sites", "slots", "start", "tables", "text", "window"),
+        *("exchange", "feature", "flavour", "form", "forms", "image", "inner", "is", "loader", "memory"),
+        *("multiboot", "multiboot2", "parse", "pc", "physical", "provider", "published", "pvh", "rom"),
+        *("scale", "site", "sites", "slots", "start", "tables", "text", "window"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""
@@ -250,9 +250,24 @@ class BackendRules:
                     "choose another prefix",
                 )
             call = self._hypercall(item, prefix, abi)
-            if call:
+            if call and self._here(item):
                 calls.append(call)
         return (*inherited, HypercallTable(source.name, prefix, abi, tuple(calls)))
+
+    def _here(self, part: Map) -> bool:
+        """Whether a hypercall or an argument of one is there on this architecture."""
+        listed = part.get("architectures")
+        if listed is None:
+            return True
+        for i, name in enumerate(listed):
+            if name not in self._architectures and "architectures" not in self._spec_lost:
+                self._problems.add(
+                    listed.place_of(i),
+                    f"unknown architecture '{name}'",
+                    f"expected {names(sorted(self._architectures))}",
+                    "correct it",
+                )
+        return self._spec.architecture.name in listed
 
     def _abi(self, part: Map) -> HypercallAbi | None:
         arch = self._spec.architecture
@@ -327,6 +342,8 @@ class BackendRules:
                         "correct it, or add it to 'types' of the specification",
                     )
                 good = False
+                continue
+            if not self._here(item):
                 continue
             words = -(-kind.bits // arch.word_bits)
             if words > len(free):
