@@ -208,6 +208,7 @@ struct vmi__xen_memory {
     uint16_t *state;      /* of each frame of the linear region */
     uintptr_t linear_pages;
     uintptr_t boot_cr3;
+    uint64_t no_execute; /* of entries: VMI__PTE_NO_EXECUTE where the processor has it, else 0 */
 };
 extern struct vmi__xen_memory vmi__xen_memory;
 

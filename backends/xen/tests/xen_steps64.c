@@ -325,8 +325,7 @@ static uint32_t run(const struct way *way)
     if (info->evtchn_upcall_mask != way->stays)
         return 5;
     /* Where events are let in, all that came are handled: two may have come as one. */
-    if (!way->stays && !returns &&
-        (info->evtchn_upcall_pending || (seen.came && !seen.handled)))
+    if (!way->stays && !returns && (info->evtchn_upcall_pending || (seen.came && !seen.handled)))
         return 6;
     if (seen.handled > seen.came)
         return 7;
@@ -395,8 +394,7 @@ static uint32_t try_all(const struct way *way)
     return unwound;
 }
 
-#define FRAME(cs, flags)                                                                           \
-    FLAT_KERNEL_SS, (uint64_t)TOP, FLAGS | (flags), (cs), (uint64_t)landing
+#define FRAME(cs, flags) FLAT_KERNEL_SS, (uint64_t)TOP, FLAGS | (flags), (cs), (uint64_t)landing
 
 static void return_lets_events_in(void)
 {
@@ -528,11 +526,11 @@ static void mask_is_read(void)
 /* With rcx and r11 on top, as Xen enters. */
 static void trap_reaches_its_handler(void)
 {
-    struct way way = {.target = vmi__xen_traps + 16 * VECTOR_FAULT,
-                      .count = 8,
-                      .entered = 1,
-                      .words = {FRAME(SELECTOR_KERNEL, VMI__EFLAGS_IF), 0x1234, REGISTER(2),
-                                REGISTER(1)}};
+    struct way way = {
+        .target = vmi__xen_traps + 16 * VECTOR_FAULT,
+        .count = 8,
+        .entered = 1,
+        .words = {FRAME(SELECTOR_KERNEL, VMI__EFLAGS_IF), 0x1234, REGISTER(2), REGISTER(1)}};
 
     fault_error = 0;
     try_all(&way);
