@@ -94,7 +94,7 @@ void vmi__xen_give(struct vmi__xen_lock *lock, uint32_t mask);
 
 /* ---- CPUs (base.c) ---- */
 
-#define VMI__XEN_BATCH 256 /* page-table updates that are kept back at most */
+#define VMI__XEN_BATCH 512 /* page-table updates that are kept back at most */
 #define VMI__XEN_OPS   16  /* hypercalls that are; updates next to each other are one */
 
 struct vmi__xen_alarm {
