@@ -64,15 +64,6 @@ static void show(const char *name, struct cost cost)
           cost.rounds, WIDE(cost.ticks), WIDE(per_round), hundredths, WIDE(cost.hypercalls));
 }
 
-/*
- * For a log of hypercalls kept outside: where the counting of a workload begins, and ends
- * (report.h).
- */
-static void mark(void)
-{
-    vmi_set_dr(0, WORKLOAD_MARK);
-}
-
 /* Runs a program to its end; its status. */
 static uint32_t run(const struct program *program)
 {
@@ -91,14 +82,14 @@ static struct cost process(const struct program *program, uint32_t rounds)
 {
     struct cost cost = {.rounds = rounds};
 
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     uint64_t start = vmi_rdtsc();
     for (uint32_t round = 0; round < rounds; round++)
         run(program);
     cost.ticks = vmi_rdtsc() - start;
     cost.hypercalls = hypercalls_made() - cost.hypercalls;
-    mark();
+    mark(WORKLOAD_MARK);
     return cost;
 }
 
@@ -109,11 +100,11 @@ static struct cost measured_by(const struct program *program, uint32_t rounds)
     struct cost cost = {.rounds = rounds};
     uint64_t least = process(&user_readings, 1).hypercalls;
 
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     cost.ticks = run(program);
     cost.hypercalls = hypercalls_made() - cost.hypercalls - least;
-    mark();
+    mark(WORKLOAD_MARK);
     return cost;
 }
 
@@ -152,14 +143,14 @@ static struct cost context_switch(uint32_t rounds)
         (partner = thread_create("partner", yield_again_and_again, NULL, 1)) == NULL)
         panic("no memory");
     thread_yield();
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     uint64_t start = vmi_rdtsc();
     for (uint32_t round = 0; round < rounds / 2; round++)
         thread_yield();
     cost.ticks = vmi_rdtsc() - start;
     cost.hypercalls = hypercalls_made() - cost.hypercalls;
-    mark();
+    mark(WORKLOAD_MARK);
     partner_stop = 1;
     thread_join(partner);
     aspace_destroy(&partner_aspace);
@@ -201,7 +192,7 @@ static struct cost timer_tick(uint32_t rounds)
     const volatile uint32_t *alarms = timer_alarms(cpu_current());
     struct cost cost = {.rounds = rounds};
 
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     for (uint32_t round = 0; round < rounds; round++) {
         uint32_t before = *alarms;
@@ -219,7 +210,7 @@ static struct cost timer_tick(uint32_t rounds)
         cost.ticks += vmi_rdtsc() - start;
     }
     cost.hypercalls = hypercalls_made() - cost.hypercalls;
-    mark();
+    mark(WORKLOAD_MARK);
     timer_cancel();
     return cost;
 }

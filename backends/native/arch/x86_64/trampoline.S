@@ -85,6 +85,8 @@ ap_entry:
     mov %eax, %es
     mov %eax, %ss
 
+    .globl vmi__native_ap_entry
+vmi__native_ap_entry:
     /*
      * The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. rcx: its
      * registers.
