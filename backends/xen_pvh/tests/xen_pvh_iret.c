@@ -19,8 +19,13 @@ uint8_t to_ring_3;
 uintptr_t kernel_stack;
 uintptr_t saved, landed, got_rax, got_rcx;
 
-/* Stacks: the frame's, the one it leads to, the kernel's. */
-static uint64_t frame_stack[WORDS], target_stack[WORDS], own_stack[WORDS];
+/* Stacks, one above the other: the frame's, the one it leads to, the kernel's. */
+static struct {
+    uint64_t frame[WORDS], target[WORDS], own[WORDS];
+} stacks;
+#define frame_stack  stacks.frame
+#define target_stack stacks.target
+#define own_stack    stacks.own
 
 extern const char landing[], vmi__native_syscall[];
 
@@ -92,6 +97,8 @@ static void frame_moves_to_the_stack_it_leads_to(void)
     go(frame_stack, WORDS - 5, landing, &target_stack[40]);
     EXPECT(frame_below(&target_stack[40], landing));
     EXPECT(target_stack[40] == EMPTY && target_stack[32] == EMPTY);
+    go(own_stack, WORDS - 5, landing, &target_stack[40]);
+    EXPECT(frame_below(&target_stack[40], landing));
 }
 
 /* With and without the word by which the processor aligns the stack. */
