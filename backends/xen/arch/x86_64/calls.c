@@ -120,17 +120,8 @@ static uintptr_t get_base(uint32_t index)
     return (uintptr_t)high << 32 | low;
 }
 
-/*
- * Where a selector is loaded, Xen loads it again whenever it lets this CPU run, and the base with
- * it (load_segments() in xen/arch/x86/domain.c): a base that is to stay has none.
- */
 VMI__ROUTINE void vmi__xen_set_fs_base(uintptr_t base)
 {
-    uint32_t selector;
-
-    __asm__ volatile("mov %%fs, %0" : "=r"(selector));
-    if (selector)
-        __asm__ volatile("mov %0, %%fs" : : "r"(0));
     set_base(VMI_ORDINAL_SET_FS_BASE, SEGBASE_FS, base);
 }
 
@@ -157,12 +148,6 @@ VMI__ROUTINE void vmi__xen_set_gs_base(uintptr_t base)
 
 VMI__ROUTINE void vmi__xen_set_user_gs_base(uintptr_t base)
 {
-    uint32_t selector;
-
-    /* The process's; the kernel itself would lose its own base by a load. */
-    __asm__ volatile("mov %%gs, %0" : "=r"(selector));
-    if (selector)
-        set_base(VMI_ORDINAL_SET_USER_GS_BASE, SEGBASE_GS_USER_SEL, 0);
     set_base(VMI_ORDINAL_SET_USER_GS_BASE, SEGBASE_GS_USER, base);
 }
 
