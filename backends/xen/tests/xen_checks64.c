@@ -184,10 +184,11 @@ static uint32_t holes_are_holes(void)
 
 static uint32_t interrupt_is_one_hypercall(void)
 {
+    const uint32_t first = 1;
     uint32_t before = hypercalls();
 
     came = 0;
-    vmi_send_ipi(1, 0, VECTOR);
+    vmi_send_ipi(&first, 1, VECTOR);
     vmi_enable_interrupts();
     vmi_disable_interrupts();
     EXPECT(came == 1 && hypercalls() == before + 1);

@@ -14,6 +14,9 @@
 #include "xen/events.c"
 #include "xen/ports.c"
 
+#include "cpus.c"   /* runtime/ */
+#include "string.c" /* runtime/ */
+
 #include "backends/played.h"
 
 /* arch/x86/entry/syscalls/syscall_64.tbl; asm/prctl.h. */
@@ -56,8 +59,9 @@ const void *target;
 
 struct shared_info vmi__xen_shared;
 struct vmi_boot_info vmi__boot = {.cpu_count = 2, .kernel_rpl = 3};
-static struct vmi__xen_cpu cpus[2];
-struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&cpus[0], &cpus[1]};
+struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
+static struct vmi__xen_cpu records[2];
+struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&records[0], &records[1]};
 uint32_t vmi__xen_cpu_count = 2;
 const char vmi__xen_m2p_load[1], vmi__xen_m2p_hole[1];
 
@@ -102,7 +106,7 @@ static void set_cpu(uint32_t number)
     uintptr_t area = (uintptr_t)&areas[number];
 
     *(uint32_t *)(area + VMI_PERCPU_NUMBER) = number;
-    *(uintptr_t *)(area + VMI_PERCPU_PRIVATE) = (uintptr_t)&cpus[number];
+    *(uintptr_t *)(area + VMI_PERCPU_PRIVATE) = (uintptr_t)&records[number];
     call64(SYS_ARCH_PRCTL, ARCH_SET_GS, area, 0, 0);
 }
 
@@ -112,7 +116,7 @@ static void event_comes(void)
     struct vcpu_info *info = vmi__xen_vcpu(number);
 
     seen.came++;
-    cpus[number].ipi[VECTOR / 32] |= 1u << VECTOR % 32;
+    records[number].ipi[VECTOR / 32] |= 1u << VECTOR % 32;
     vmi__xen_shared.evtchn_pending[0] |= 1ul << PORT(number);
     info->evtchn_pending_sel = 1;
     info->evtchn_upcall_pending = 1;
@@ -247,6 +251,18 @@ int64_t vmi__xen_hypercall_event_channel_op(uint32_t command, void *argument)
     return 0;
 }
 
+uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
+{
+    (void)size, (void)limit;
+    return 0;
+}
+
+int64_t vmi__xen_hypercall_vcpu_op(uint32_t command, uint32_t vcpu, void *argument)
+{
+    (void)command, (void)vcpu, (void)argument;
+    return 0;
+}
+
 /* ---- runs ---- */
 
 struct way {
@@ -292,18 +308,18 @@ static uint32_t run(const struct way *way)
     clear(&vmi__xen_shared, sizeof(vmi__xen_shared));
     returns = 0;
     for (uint32_t i = 0; i < 2; i++) {
-        clear(&cpus[i].arch.info, sizeof(cpus[i].arch.info));
-        clear(cpus[i].irr, sizeof(cpus[i].irr));
-        clear(cpus[i].isr, sizeof(cpus[i].isr));
-        clear(cpus[i].ipi, sizeof(cpus[i].ipi));
-        cpus[i].arch.kept = 0;
-        cpus[i].arch.syscall = (uintptr_t)landing;
-        cpus[i].arch.gate[VECTOR].address = (uint64_t)on_vector;
-        cpus[i].arch.gate[VECTOR_FAULT].address = (uint64_t)on_fault;
+        clear(&records[i].arch.info, sizeof(records[i].arch.info));
+        clear(records[i].irr, sizeof(records[i].irr));
+        clear(records[i].isr, sizeof(records[i].isr));
+        clear(records[i].ipi, sizeof(records[i].ipi));
+        records[i].arch.kept = 0;
+        records[i].arch.syscall = (uintptr_t)landing;
+        records[i].arch.gate[VECTOR].address = (uint64_t)on_vector;
+        records[i].arch.gate[VECTOR_FAULT].address = (uint64_t)on_fault;
         vmi__xen_port_set(PORT(i), VMI__XEN_PORT_IPI, 0, i);
     }
-    cpus[0].arch.info.evtchn_upcall_mask = way->masked;
-    cpus[0].arch.kept = way->kept;
+    records[0].arch.info.evtchn_upcall_mask = way->masked;
+    records[0].arch.kept = way->kept;
     entry_rcx = way->entered ? 0x7777 : REGISTER(1);
     entry_r11 = way->entered ? 0x7777 : REGISTER(2);
     if (way->waiting)
@@ -335,7 +351,7 @@ static uint32_t run(const struct way *way)
         return 9;
     if (seen.carried != way->kept)
         return 10;
-    if (vmi__xen_highest(cpus[0].isr) >= 0 || vmi__xen_highest(cpus[1].isr) >= 0)
+    if (vmi__xen_highest(records[0].isr) >= 0 || vmi__xen_highest(records[1].isr) >= 0)
         return 11;
     return 0;
 }
@@ -466,13 +482,13 @@ static void return_from_an_nmi(void)
 
     start();
     clear(&plan, sizeof(plan));
-    cpus[0].arch.nmi = 1;
+    records[0].arch.nmi = 1;
     run(&way);
-    EXPECT(returns == 1 && returned == 0 && !cpus[0].arch.nmi);
-    cpus[0].arch.nmi = 1;
+    EXPECT(returns == 1 && returned == 0 && !records[0].arch.nmi);
+    records[0].arch.nmi = 1;
     way.words[3] = FLAT_KERNEL_CS;
     run(&way);
-    EXPECT(returns == 1 && !cpus[0].arch.nmi);
+    EXPECT(returns == 1 && !records[0].arch.nmi);
 }
 
 static void mask_is_cleared(void)
