@@ -123,7 +123,7 @@ static int32_t interrupt(const uint32_t *set, uint32_t bits, uint32_t command)
     if (!vmi__cpu_set_exists(set, bits))
         return VMI_EINVAL;
     flags = vmi__irq_save();
-    to.self = vmi__native_cpu();
+    to.self = bits == VMI_CPUS_ALL_BUT_SELF ? vmi__native_cpu() : 0;
     for (; find_row(&to); to.first += ROW)
         sent &= send_row(&to, command);
     vmi__irq_restore(flags);
