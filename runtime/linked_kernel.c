@@ -6,7 +6,8 @@
 #include "runtime.h"
 
 /* runtime/kernel.ld; a linker script without constructors need not define the weak ones. */
-extern const char vmi_image_start[], vmi_image_end[], VMI__BASE_SYMBOL[];
+extern const char vmi_image_start[], vmi_text_end[], vmi_rodata_end[], vmi_image_end[],
+    VMI__BASE_SYMBOL[];
 typedef void constructor(void);
 extern constructor *const __init_array_start[] __attribute__((weak));
 extern constructor *const __init_array_end[] __attribute__((weak));
@@ -21,6 +22,8 @@ void vmi__construct(void)
 
 struct vmi__kernel vmi__kernel = {
     .image_start = vmi_image_start,
+    .text_end = vmi_text_end,
+    .rodata_end = vmi_rodata_end,
     .image_end = vmi_image_end,
     .main = kernel_main,
     .main_unpaged = kernel_main_unpaged,

@@ -356,7 +356,7 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
         return reason;
     room = measure(&end, VMI_MEMORY_USABLE);
     vmi__boot.linear_pages = (uintptr_t)((end + PAGE - 1) >> 12);
-    vmi__boot.virtual_end = VMI__WINDOW_BASE;
+    vmi__boot.virtual_end = VMI__DEVICE_BASE;
     if (room >= ROOM_MIN)
         return 0;
     if (room + measure(&end, VMI_MEMORY_MODULE) >= ROOM_MIN)

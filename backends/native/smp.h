@@ -9,7 +9,7 @@
 
 /* The trampoline, to be copied to a page below 1 MiB, and its variables. */
 extern const char vmi__native_trampoline[], vmi__native_trampoline_end[],
-    vmi__native_trampoline_cr3[], vmi__native_trampoline_cr4[];
+    vmi__native_trampoline_cr3[], vmi__native_trampoline_cr4[], vmi__native_trampoline_efer[];
 
 extern struct vmi_ap_state vmi__native_ap_state;
 extern struct vmi_dtr vmi__native_ap_idtr;
@@ -21,16 +21,17 @@ extern volatile uint32_t vmi__native_ap_up; /* set once the CPU has taken all of
 #define VMI__ICR_STARTUP 0x4600 /* asserted */
 
 /*
- * Of the architecture: fills the trampoline's page at a guest-physical address below 1 MiB; makes
+ * Of the architecture: fills the trampoline's page at a guest-physical address below 1 MiB, false if
+ * there is no memory for what belongs to it; makes
  * ready for one start; whether a CPU could start in the state, as far as that is the
  * architecture's.
  */
-void vmi__native_smp_arch_place(uint32_t at);
+bool vmi__native_smp_arch_place(uint32_t at);
 void vmi__native_smp_arch_prepare(const struct vmi_ap_state *state, uint32_t cpu);
 bool vmi__native_smp_arch_acceptable(const struct vmi_ap_state *state);
 
-/* i386: fills the trampoline's page: tables for the way up, and CR4 for them. */
-void vmi__native_smp_place(void *page, uint32_t cr3, uint32_t cr4);
+/* i386: fills the trampoline's page: tables for the way up, CR4 and bits of EFER for them. */
+void vmi__native_smp_place(void *page, uint32_t cr3, uint32_t cr4, uint32_t efer);
 
 /* Could a CPU start in this state, but for the kind of its page tables? */
 bool vmi__native_smp_acceptable(const struct vmi_ap_state *state);

@@ -26,6 +26,11 @@
 
 #define CPUID_1_EDX_PAE  6 /* bit numbers; a processor with PAE has 2 MiB pages in it */
 #define CPUID_1_EDX_CMOV 15
+#define CPUID_EXTENDED   0x80000000
+#define CPUID_EXTENDED_1 0x80000001
+#define CPUID_EXTENDED_1_EDX_NX 20
+#define MSR_EFER         0xc0000080
+#define EFER_NXE_BIT     11
 #define EFLAGS_ID        0x00200000
 #define CR4_PAE          0x00000020
 #define CR0_PG           0x80000000
@@ -162,6 +167,20 @@ common:
         PHYSICAL(vmi__boot_pdpt) + 8 * (VMI__LINEAR_BASE >> 30)
     movl $(PHYSICAL(vmi__boot_pd) + PTE_PRESENT), PHYSICAL(vmi__boot_pdpt)
 
+    /* No execute, where the processor has it (Intel SDM vol. 3A, 4.1.4). */
+    mov $CPUID_EXTENDED, %eax
+    cpuid
+    cmp $CPUID_EXTENDED_1, %eax
+    jb 10f
+    mov $CPUID_EXTENDED_1, %eax
+    cpuid
+    bt $CPUID_EXTENDED_1_EDX_NX, %edx
+    jnc 10f
+    mov $MSR_EFER, %ecx
+    rdmsr
+    bts $EFER_NXE_BIT, %eax
+    wrmsr
+10:
     mov $CR4_PAE, %eax
     mov %eax, %cr4
     mov $PHYSICAL(vmi__boot_pdpt), %eax
@@ -316,13 +335,21 @@ vmi__boot_pd:
 vmi__window_table:
     .skip 4096
     .size vmi__window_table, 4096
+    .type vmi__device_tables, @object
+vmi__device_tables:
+    .skip (VMI__DEVICE_SIZE >> LARGE_SHIFT) * 4096
+    .size vmi__device_tables, (VMI__DEVICE_SIZE >> LARGE_SHIFT) * 4096
+    .type vmi__image_tables, @object
+vmi__image_tables:
+    .skip VMI__IMAGE_TABLES * 4096
+    .size vmi__image_tables, VMI__IMAGE_TABLES * 4096
 
     .section .data
     .balign 4
     .globl vmi__pc_tables
     .type vmi__pc_tables, @object
 vmi__pc_tables: /* struct vmi__pc_tables */
-    .long vmi__boot_pdpt, vmi__boot_pd, vmi__window_table
+    .long vmi__boot_pdpt, vmi__boot_pd, vmi__window_table, vmi__device_tables, vmi__image_tables
     .size vmi__pc_tables, . - vmi__pc_tables
 
     .section .note.GNU-stack, "", @progbits

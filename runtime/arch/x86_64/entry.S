@@ -53,7 +53,6 @@
 
 #define SLOT(base)          (((base) >> 39) & 511)
 #define POINTER(base)       (((base) >> 30) & 511)
-#define DIRECTORY(base)     (((base) >> 21) & 511)
 
 /* A library that no multiboot loader could start a kernel with defines VMI__NO_MULTIBOOT. */
 #ifndef VMI__NO_MULTIBOOT
@@ -148,14 +147,14 @@ common:
 1:  mov %ecx, %eax
     shl $LARGE_SHIFT, %eax
     or $(PTE_PRESENT | PTE_WRITE | PTE_LARGE), %eax
-    mov %eax, PHYSICAL(directories)(, %ecx, 8)
+    mov %eax, PHYSICAL(vmi__boot_directories)(, %ecx, 8)
     inc %ecx
     cmp $(VMI__LINEAR_BOOT >> LARGE_SHIFT), %ecx
     jne 1b
 
     /* Four directories, in the direct map and for the moment at the bottom. ecx: which. */
     xor %ecx, %ecx
-    mov $PHYSICAL(directories) + TABLE, %eax
+    mov $PHYSICAL(vmi__boot_directories) + TABLE, %eax
 2:  mov %eax, PHYSICAL(pointers_linear)(, %ecx, 8)
     add $4096, %eax
     inc %ecx
@@ -164,14 +163,9 @@ common:
     movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root)
     movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__LINEAR_BASE)
 
-    /* The image, for the moment by the first directory, and the device window's page table. */
-    movl $PHYSICAL(pointers_image) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__IMAGE_BASE)
-    movl $PHYSICAL(directories) + TABLE, PHYSICAL(pointers_image) + 8 * POINTER(VMI__IMAGE_BASE)
-    movl $PHYSICAL(directory_window) + TABLE, \
-        PHYSICAL(pointers_image) + 8 * POINTER(VMI__WINDOW_BASE)
-    movl $PHYSICAL(vmi__window_table) + TABLE, \
-        PHYSICAL(directory_window) + 8 * DIRECTORY(VMI__WINDOW_BASE)
-
+    /* The image, for the moment by the first directory. */
+    movl $PHYSICAL(vmi__boot_pointers) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__IMAGE_BASE)
+    movl $PHYSICAL(vmi__boot_directories) + TABLE, PHYSICAL(vmi__boot_pointers) + 8 * POINTER(VMI__IMAGE_BASE)
     mov $CR4_PAE, %eax
     mov %eax, %cr4
     mov $PHYSICAL(vmi__boot_root), %eax
@@ -264,30 +258,23 @@ high_gdtr:
     .word flat_gdt_end - flat_gdt - 1
     .quad flat_gdt
 
+/* The boot tables; boot_tables.c goes on with them. */
     .section .bss.tables, "aw", @nobits
     .balign 4096
-    .globl vmi__boot_root
+    .globl vmi__boot_root, vmi__boot_pointers, vmi__boot_directories
     .type vmi__boot_root, @object
 vmi__boot_root:
     .skip 4096
     .size vmi__boot_root, 4096
 pointers_linear:
     .skip 4096
-pointers_image:
+    .type vmi__boot_pointers, @object
+vmi__boot_pointers: /* of the last 512 GiB of linear space, where the image is */
     .skip 4096
-directory_window:
-    .skip 4096
-vmi__window_table:
-    .skip 4096
-directories:
+    .size vmi__boot_pointers, 4096
+    .type vmi__boot_directories, @object
+vmi__boot_directories: /* of the direct map's first VMI__LINEAR_BOOT bytes */
     .skip (VMI__LINEAR_BOOT >> 30) * 4096
-
-    .section .data
-    .balign 8
-    .globl vmi__pc_tables
-    .type vmi__pc_tables, @object
-vmi__pc_tables: /* struct vmi__pc_tables */
-    .quad vmi__boot_root, vmi__window_table, pointers_linear, pointers_image, directories
-    .size vmi__pc_tables, . - vmi__pc_tables
+    .size vmi__boot_directories, (VMI__LINEAR_BOOT >> 30) * 4096
 
     .section .note.GNU-stack, "", @progbits

@@ -20,14 +20,23 @@
 
 #define CS_RPL 3u
 
+#define CR3_FRAME 0x000ffffffffff000ull
+
 /* In the trampoline's page, filled by place(). */
 extern const char vmi__native_trampoline_efer[], vmi__native_trampoline_far[],
-    vmi__native_trampoline_long[], vmi__native_trampoline_gdt[], vmi__native_trampoline_gdtr[];
+    vmi__native_trampoline_long[], vmi__native_trampoline_gdt[], vmi__native_trampoline_gdtr[],
+    vmi__native_trampoline_entry[];
 
-/* A second root: what the boot tables have above, and the bottom 2 MiB. */
-static uint64_t root[ENTRIES] __attribute__((aligned(4096)));
-static uint64_t pointers[ENTRIES] __attribute__((aligned(4096)));
-static uint64_t directory[ENTRIES] __attribute__((aligned(4096)));
+/* trampoline.S */
+extern const char vmi__native_ap_entry[];
+
+/*
+ * Tables for the way up: a root with what the tables in use have above, and the bottom 2 MiB. Below
+ * 4 GiB, for the trampoline loads 32 bits of CR3; an image may lie higher.
+ */
+static struct way_up {
+    uint64_t root[ENTRIES], pointers[ENTRIES], directory[ENTRIES];
+} *way_up;
 
 struct vmi_dtr vmi__native_ap_gdtr;
 
@@ -36,29 +45,43 @@ static void put(char *page, const char *variable, uint32_t value)
     *(uint32_t *)(void *)(page + (variable - vmi__native_trampoline)) = value;
 }
 
-void vmi__native_smp_arch_place(uint32_t at)
+static void put_address(char *page, const char *variable, uint64_t value)
 {
+    *(uint64_t *)(void *)(page + (variable - vmi__native_trampoline)) = value;
+}
+
+bool vmi__native_smp_arch_place(uint32_t at)
+{
+    uint32_t tables = vmi__memory_claim(sizeof(*way_up), UINT32_MAX);
     char *page = vmi__linear(at);
 
+    if (!tables)
+        return false;
+    way_up = vmi__linear(tables);
+    memset(way_up, 0, sizeof(*way_up));
+    way_up->pointers[0] = vmi__physical(way_up->directory) | TABLE;
+    way_up->directory[0] = LARGE;
     memcpy(page, vmi__native_trampoline,
            (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
-    put(page, vmi__native_trampoline_cr3, (uint32_t)vmi__physical(root));
+    put(page, vmi__native_trampoline_cr3, tables);
     put(page, vmi__native_trampoline_cr4, CR4_PAE);
     put(page, vmi__native_trampoline_efer, EFER_LME | ((uint32_t)vmi__rdmsr(MSR_EFER) & EFER_NXE));
     put(page, vmi__native_trampoline_far,
         at + (uint32_t)(vmi__native_trampoline_long - vmi__native_trampoline));
     put(page, vmi__native_trampoline_gdtr,
         at + (uint32_t)(vmi__native_trampoline_gdt - vmi__native_trampoline));
+    put_address(page, vmi__native_trampoline_entry, (uintptr_t)vmi__native_ap_entry);
+    return true;
 }
 
 void vmi__native_smp_arch_prepare(const struct vmi_ap_state *state, uint32_t cpu)
 {
     uint8_t *area = (uint8_t *)state->gs_base;
+    uintptr_t cr3;
 
-    memcpy(root, vmi__pc_tables.root, sizeof(root));
-    root[0] = vmi__physical(pointers) | TABLE;
-    pointers[0] = vmi__physical(directory) | TABLE;
-    directory[0] = LARGE;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+    memcpy(way_up->root, vmi__linear(cr3 & CR3_FRAME), sizeof(way_up->root));
+    way_up->root[0] = vmi__physical(way_up->pointers) | TABLE;
     vmi__native_ap_gdtr.limit = state->gdtr_limit;
     vmi__native_ap_gdtr.base = state->gdtr_base;
     memset(area, 0, VMI_PERCPU_SIZE);
