@@ -23,6 +23,8 @@ extern struct aspace kernel_aspace;
 
 /* PTE_NO_EXECUTE if the kernel uses it, else 0. */
 extern uint64_t pte_no_execute;
+/* Has the kernel use it where the processor has it; the library has turned it on. */
+void paging_use_no_execute(void);
 
 /* Builds the kernel's own tables and leaves the boot tables. */
 void paging_init(const struct vmi_boot_info *boot);

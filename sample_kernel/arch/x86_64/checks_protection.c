@@ -1,126 +1,19 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What may not be executed, and what may not be read from ring 3. */
+/* What the kernel may not do with pages of ring 3. */
 #include <stddef.h>
 
 #include "attempt.h"
 #include "checks.h"
-#include "descriptors.h"
 #include "frames.h"
 #include "layout.h"
 #include "paging.h"
-#include "process.h"
-#include "programs.h"
-#include "string.h"
-#include "threads.h"
 #include "x86.h"
 
 #define RETURN 0xc3 /* the instruction */
 
-PROGRAM(jump);
-PROGRAM(stack);
-
-#define NEEDS_NO_EXECUTE()                                                                         \
-    do {                                                                                           \
-        if (pte_no_execute == 0) {                                                                 \
-            ktap_skip("this processor has no NX");                                                 \
-            return;                                                                                \
-        }                                                                                          \
-    } while (0)
-
-static void execute(void *argument)
+static FROM_ASSEMBLY void execute(void *argument)
 {
     ((void (*)(void))argument)();
-}
-
-/* The fetch must fault, on a page that is there. */
-static void expect_fetch_fault(const void *code)
-{
-    struct fault fault;
-
-    EXPECT(!attempt(execute, (void *)(uintptr_t)code, &fault));
-    EXPECT_EQUAL(fault.vector, TRAP_PAGE_FAULT);
-    EXPECT_EQUAL(fault.address, (uintptr_t)code);
-    EXPECT_EQUAL(fault.error & (FAULT_PRESENT | FAULT_FETCH | FAULT_USER | FAULT_WRITE),
-                 FAULT_PRESENT | FAULT_FETCH);
-}
-
-static void kernel_data(void)
-{
-    static volatile uint8_t data[] = {RETURN};
-
-    NEEDS_NO_EXECUTE();
-    data[0] = RETURN;
-    expect_fetch_fault((const void *)(uintptr_t)data);
-}
-
-static void kernel_constants(void)
-{
-    static const volatile uint8_t constants[] = {RETURN};
-
-    NEEDS_NO_EXECUTE();
-    expect_fetch_fault((const void *)(uintptr_t)constants);
-}
-
-static void kernel_stack(void)
-{
-    volatile uint8_t local[] = {RETURN};
-
-    NEEDS_NO_EXECUTE();
-    expect_fetch_fault((const void *)(uintptr_t)local);
-}
-
-/* By the map of all memory, also what is code by its other address. */
-static void kernel_direct_map(void)
-{
-    uint32_t pfn = frame_allocate();
-
-    NEEDS_NO_EXECUTE();
-    EXPECT(pfn != FRAME_NONE);
-    *(volatile uint8_t *)frame_address(pfn) = RETURN;
-    expect_fetch_fault(frame_address(pfn));
-    frame_release(pfn);
-    expect_fetch_fault(frame_address(frame_of((const void *)(uintptr_t)execute)));
-}
-
-static void kernel_demand_zero(void)
-{
-    NEEDS_NO_EXECUTE();
-    *(volatile uint8_t *)DEMAND_WINDOW = RETURN;
-    expect_fetch_fault((const void *)DEMAND_WINDOW);
-    paging_kernel_discard(DEMAND_WINDOW);
-}
-
-/* Ends a process by a fetch from where it may not, which happens on the first CPU. */
-static void expect_process_fault(const struct program *program, uintptr_t argument,
-                                 struct process *ended)
-{
-    struct process *process = process_create(program, argument);
-
-    EXPECT(process != NULL);
-    process_run(process);
-    process_reap(process, ended);
-    EXPECT_EQUAL(ended->end, PROCESS_FAULTED);
-    EXPECT_EQUAL(ended->fault_vector, TRAP_PAGE_FAULT);
-    EXPECT_EQUAL(ended->fault_error & (FAULT_PRESENT | FAULT_FETCH | FAULT_USER),
-                 FAULT_PRESENT | FAULT_FETCH | FAULT_USER);
-}
-
-static void process_data(void)
-{
-    struct process ended = {0};
-
-    NEEDS_NO_EXECUTE();
-    expect_process_fault(&user_jump, USER_DATA, &ended);
-    EXPECT_EQUAL(ended.fault_address, USER_DATA);
-}
-
-static void process_stack(void)
-{
-    struct process ended = {0};
-
-    NEEDS_NO_EXECUTE();
-    expect_process_fault(&user_stack, 0, &ended);
-    EXPECT_EQUAL(ended.fault_address, USER_STACK_TOP - 64);
 }
 
 /* A page of ring 3 that can be executed there is none of the kernel's code. */
@@ -141,20 +34,17 @@ static void supervisor_execution(void)
     *(volatile uint8_t *)frame_address(pfn) = RETURN;
     window_map(MAP_WINDOW, pfn, PTE_PRESENT | PTE_USER | PTE_ACCESSED);
     vmi_inval_page(MAP_WINDOW);
-    expect_fetch_fault((const void *)MAP_WINDOW);
+    struct fault fault;
+    EXPECT(!attempt(execute, (void *)MAP_WINDOW, &fault));
+    EXPECT_EQUAL(fault.vector, TRAP_PAGE_FAULT);
+    EXPECT_EQUAL(fault.error & (FAULT_PRESENT | FAULT_FETCH | FAULT_USER),
+                 FAULT_PRESENT | FAULT_FETCH);
     window_map(MAP_WINDOW, 0, 0);
     vmi_inval_page(MAP_WINDOW);
     frame_release(pfn);
 }
 
 const struct check checks_protection[] = {
-    {"protection.kernel_data", kernel_data},
-    {"protection.kernel_constants", kernel_constants},
-    {"protection.kernel_stack", kernel_stack},
-    {"protection.kernel_direct_map", kernel_direct_map},
-    {"protection.kernel_demand_zero", kernel_demand_zero},
-    {"protection.process_data", process_data},
-    {"protection.process_stack", process_stack},
     {"protection.supervisor_execution", supervisor_execution},
     {NULL, NULL},
 };
