@@ -38,6 +38,12 @@ void vmi__pc_halt(uint32_t told) __attribute__((regparm(3), noreturn));
 const char *vmi__tables_begin(void);
 const char *vmi__tables_finish(void);
 
+#ifdef __x86_64__
+/* Attach. */
+VMI__ROUTINE int32_t vmi__pc_attach(const struct vmi_attach_info *facts,
+                                    const struct vmi_boot_info **boot);
+#endif
+
 /* Enters the library's own mappings in a root (x86-64). Returns 0 or the reason to refuse. */
 const char *vmi__window_install(uint64_t *root);
 

@@ -35,6 +35,9 @@ extern struct vmi_boot_info vmi__boot;
  */
 void vmi__start(void) __attribute__((noreturn));
 
+/* The same without the kernel, which goes on by itself: for one that has an entry of its own. */
+void vmi__prepare(void);
+
 /*
  * Prepares the library: the console first, so that a refusal can be read. Fills what only the
  * library knows: name, CPUs, kernel_rpl and kernel_cs if they are not 0 and the boot code segment.

@@ -5,9 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Defined by linker scripts whose base is VMI__IMAGE_BASE. */
-#define VMI__BASE_SYMBOL vmi_linear_base_is_0xC0000000
-
 /* Convention of routines that stubs jump to, and of functions that assembly calls. */
 #define VMI__ROUTINE    __attribute__((regparm(3)))
 #define VMI__FROM_ENTRY __attribute__((regparm(0)))

@@ -10,9 +10,6 @@
 #include "layout.h"
 #include "selectors.h"
 
-/* Defined by linker scripts whose base is VMI__IMAGE_BASE. */
-#define VMI__BASE_SYMBOL vmi_image_base_is_right
-
 /* Convention of routines that stubs jump to, and of functions that assembly calls: the compiler's.
  */
 #define VMI__ROUTINE
