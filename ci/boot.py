@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from . import figure, ktap
@@ -19,8 +19,8 @@ from .rig import (
     Outcome,
     Rig,
     Session,
+    complaints,
     discover,
-    options_for,
 )
 from .status import Checks, Step, shown
 from .util import ARCHITECTURES, RESULTS, ROOT, Progress, UserError, above, progress, write_if_changed
@@ -53,6 +53,19 @@ def having(chosen: Collection[str], architectures: Sequence[str]) -> dict[str, s
     return {arch: names for arch, names in found.items() if names}
 
 
+def pairs(
+    backend: str, chosen: Sequence[tuple[str, Configuration]], libraries: Mapping[str, Collection[str]]
+) -> list[tuple[Configuration, str]]:
+    """A backend's configurations among the chosen ones, each with the architectures for which there are
+    libraries of it; `libraries` as `having` finds them."""
+    return [
+        (configuration, arch)
+        for name, configuration in chosen
+        for arch, names in libraries.items()
+        if name == backend and backend in names
+    ]
+
+
 def show_failure(outcome: Outcome, failures: Sequence[str], whole: bool = False, tail: bool = True) -> None:
     """What a person needs to find out why a guest failed; with the end of its console, or all of it, or
     nothing where it has been seen."""
@@ -66,6 +79,8 @@ def show_failure(outcome: Outcome, failures: Sequence[str], whole: bool = False,
             print(f"  advice: {outcome.advice}", file=sys.stderr)
         print(f"  command: {outcome.command}", file=sys.stderr)
         print(f"  log: {figure.log_path(outcome.log)}", file=sys.stderr)
+        for line in complaints(outcome.evidence.get("qemu", []))[-TAIL:]:
+            print(f"  qemu: {line}", file=sys.stderr)
         if tail:
             print(f"  last {len(last)} of {len(lines)} console lines:", file=sys.stderr)
         for line in last if tail else []:
@@ -118,22 +133,17 @@ def boot(
     build_all(libraries)
     rows = []
     for backend in dict.fromkeys(backend for backend, _ in chosen):
-        own = [
-            (configuration, arch)
-            for name, configuration in chosen
-            for arch, names in libraries.items()
-            if name == backend and backend in names
-        ]
+        own = pairs(backend, chosen, libraries)
         if bound:
             for configuration, arch in own:
-                if why := figure.limited(configuration, arch):
+                if why := configuration.given(arch)[1]:
                     report(f"not {configuration.name}, because {why}")
-            own = [each for each in own if not figure.limited(*each)]
+            own = [(configuration, arch) for configuration, arch in own if not configuration.given(arch)[1]]
         if not own:
             continue
         images = {}
         for configuration, arch in own:
-            kernel = LIMITED_KERNEL if figure.limited(configuration, arch) else "sample"
+            kernel = LIMITED_KERNEL if configuration.given(arch)[1] else "sample"
             image = bound_kernel(kernel) if bound else kernels(kernel, arch).get(backend)
             if image is None:
                 raise UserError(f"the build has no {kernel} kernel for {backend} on {arch}")
@@ -147,14 +157,12 @@ def boot(
             for configuration, arch in own:
                 kernel, image = images[configuration.name, arch]
                 title = figure.named(configuration.name, arch)
-                if why := figure.limited(configuration, arch):
+                options, why = configuration.given(arch)
+                if why:
                     report(f"{title}: only the {kernel} kernel, because {why}")
                 name = f"{BOUND}-{title}" if bound else title
                 told = f"{configuration.bound_append if bound else ''} {append}".strip()
-                guest = Guest(
-                    image, name, told, cpus=CPUS, deadline=DEADLINE,
-                    options=options_for(configuration, image)[0],
-                )  # fmt: skip
+                guest = Guest(image, name, told, cpus=CPUS, deadline=DEADLINE, options=options)
                 outcome = watched(session, guest, title, console)
                 write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
                 seen = ktap.parse(outcome.console)

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .backends import backends
+from .kernel import MULTIBOOT, look
 from .util import ARCHITECTURES, BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
 
 BOUND = "any"
 """What stands for a backend's name in kernels that choose among all of them when they start."""
-MULTIBOOT_MAGIC = 0x1BADB002
 PAGES = ("support-matrix.md", "reference")
 
 
@@ -115,15 +115,9 @@ def rom(backend: str) -> Path:
     return BUILD / f"backends/{backend}.rom"
 
 
-def has_multiboot_header(kernel: bytes) -> bool:
-    """Whether a PC's loaders (GRUB, QEMU) start a kernel by multiboot: its header is looked for in the first
-    8 KiB (Multiboot Specification 0.6.96, 3.1)."""
-    return MULTIBOOT_MAGIC.to_bytes(4, "little") in kernel[:8192]
-
-
 def loaded_by_multiboot() -> list[str]:
     """Backends whose kernels are started so."""
-    return [name for name, path in kernels("sample").items() if has_multiboot_header(path.read_bytes())]
+    return [name for name, path in kernels("sample").items() if MULTIBOOT in look(path).ways]
 
 
 def bound_kernel(name: str) -> Path:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import figure, ktap
-from .boot import CPUS, choose, having, once, show_failure, watched
+from .boot import CPUS, choose, having, once, pairs, show_failure, watched
 from .build import build_all, kernels
 from .lava import signals
-from .rig import Guest, Outcome, discover, options_for
+from .rig import Guest, Outcome, discover
 from .util import ARCHITECTURES, BUILD, RESULTS, UserError, progress, write_if_changed
 
 DOCUMENT = RESULTS / "conformance.json"
@@ -83,28 +83,21 @@ def conformance(names: Sequence[str], lava: bool, console: bool = False, archite
     failed = False
     for backend in dict.fromkeys(backend for backend, _ in chosen):
         rig = rigs[backend]
-        every = [
-            (configuration, arch)
-            for name, configuration in chosen
-            for arch, names in libraries.items()
-            if name == backend and backend in names
-        ]
         own = []
-        for each in every:
-            if why := figure.limited(*each):
-                verdicts.append(f"{figure.named(each[0].name, each[1])}: not run: {why}")
+        for configuration, arch in pairs(backend, chosen, libraries):
+            options, why = configuration.given(arch)
+            if why:
+                verdicts.append(f"{figure.named(configuration.name, arch)}: not run: {why}")
             else:
-                own.append(each)
+                own.append((configuration, arch, options))
         if not own:
             continue
         rig.prepare()
         on = rig.describe()
         with rig.steady_session(RESULTS / "conformance") as session:
-            for configuration, arch in own:
+            for configuration, arch, options in own:
                 name, image = figure.named(configuration.name, arch), images[arch][backend]
-                guest = Guest(
-                    image, name, cpus=CPUS, deadline=DEADLINE, options=options_for(configuration, image)[0]
-                )
+                guest = Guest(image, name, cpus=CPUS, deadline=DEADLINE, options=options)
                 outcome = watched(session, guest, name, console)
                 log = RESULTS / "conformance" / f"{name}.guest.log"
                 write_if_changed(log, outcome.console + "\n")

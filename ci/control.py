@@ -218,7 +218,7 @@ class Control:
     # What the rig runs
 
     def run(self, word: str, folder: Path, seconds: float, live: Live | None = None,
-            terminal: Terminal | None = None) -> Answer:  # fmt: skip
+            terminal: Terminal | None = None, prompt: Live | None = None) -> Answer:  # fmt: skip
         """`run` or `script` of a folder of the channel, to its end."""
         if self.broken:
             raise UserError(self.broken)
@@ -233,12 +233,13 @@ class Control:
                 break
             if not tag:
                 self._send("")
-            if tag != "console":
+            if tag not in ("console", "prompt"):
                 continue
             if terminal and stream is None:
                 stream = self.connect(TERMINAL_PORT)
                 threading.Thread(target=_pump, args=(stream, terminal), daemon=True).start()
-            if live and live(said) and not stopping:
+            seen = prompt if tag == "prompt" else live
+            if seen and not stopping and seen(said):
                 stopping = True
                 self.command("stop")
                 if done.exists():

@@ -41,7 +41,7 @@ class Row:
     @property
     def limited(self) -> str:
         """Why whole kernels of this architecture cannot run so; empty if they can."""
-        return limited(self.configuration, self.architecture)
+        return self.configuration.given(self.architecture)[1]
 
     @property
     def kernel(self) -> str:
@@ -147,12 +147,6 @@ def named(name: str, arch: str) -> str:
     """What belongs to a configuration and an architecture is called by both, or by the configuration alone
     where that is the first architecture."""
     return name if arch == ARCHITECTURES[0] else f"{name}-{arch}"
-
-
-def limited(configuration: Configuration, arch: str) -> str:
-    """Why whole kernels of an architecture cannot run in a configuration here; empty if they can."""
-    wide = arch != ARCHITECTURES[0] and configuration.wide_options is not None
-    return "" if wide else configuration.limited
 
 
 def kernel_objects(kernel: str = "sample", arch: str = ARCHITECTURES[0]) -> dict[str, str]:

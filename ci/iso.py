@@ -16,10 +16,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .build import bound_kernel, build, has_multiboot_header, loaded_by_multiboot, rom
-from .rig import is_linux
+from .build import bound_kernel, build, loaded_by_multiboot, rom
+from .kernel import LINUX, MULTIBOOT, Kernel, look
 from .setup import provide
-from .util import BUILD, ROOT, UserError, progress, write_if_changed
+from .util import ARCHITECTURES, BUILD, ROOT, UserError, progress, write_if_changed
 
 TOOLS = {
     "grub-mkimage": "grub-common",
@@ -69,28 +69,19 @@ def for_grub(text: str) -> str:
     return text
 
 
-def loader(kernel: Path) -> str:
+def loader(kernel: Kernel) -> str:
     """GRUB's command that starts a kernel; an error if there is none."""
-    try:
-        head = kernel.read_bytes()
-    except OSError as error:
-        raise UserError(f"kernel {kernel}: {error.strerror}", 2) from None
-    if has_multiboot_header(head):
-        return "multiboot"
-    if is_linux(head):
-        return "linux"
-    raise UserError(
-        f"kernel {kernel}: expected a multiboot header in the first 8 KiB, or Linux's boot header; GRUB "
-        "starts no other kernels on a PC", 2,
-    )  # fmt: skip
+    kernel.check("GRUB on a PC", (MULTIBOOT, LINUX))
+    return "multiboot" if MULTIBOOT in kernel.ways else "linux"
 
 
-def own_menu(kernel: Path, append: str) -> str:
+def own_menu(kernel: Kernel, append: str) -> str:
     """GRUB's configuration for somebody's own kernel."""
     tail = f" {for_grub(append)}" if append else ""
     return MENU + ENTRY.format(
-        key=KEYS[0], title=for_grub(kernel.name), command=loader(kernel), kernel=OWN, options=tail, modules=""
-    )
+        key=KEYS[0], title=for_grub(kernel.path.name), command=loader(kernel), kernel=OWN, options=tail,
+        modules="",
+    )  # fmt: skip
 
 
 def menu(append: str) -> str:
@@ -159,13 +150,15 @@ def iso(append: str, output: Path | None, kernel: Path | None = None) -> int:
     """Make the disc and say what to do with it."""
     date = epoch()
     if kernel:
-        configuration, files = own_menu(kernel, append), {OWN: kernel}
+        own = look(kernel)
+        configuration, files = own_menu(own, append), {OWN: kernel}
+        architecture = own.architecture
         provide(TOOLS)
     else:
         for_grub(append)
         provide(TOOLS)
         build()
-        configuration = menu(append)
+        configuration, architecture = menu(append), ARCHITECTURES[0]
         files = {KERNEL: bound_kernel("sample")}
         files |= {f"{name}.rom": rom(name) for name in loaded_by_multiboot()}
     path = output or BUILD / (f"{kernel.stem}.iso" if kernel else "vmi.iso")
@@ -178,7 +171,7 @@ def iso(append: str, output: Path | None, kernel: Path | None = None) -> int:
     progress(f"wrote {shown}")
     print(f"""\
 {shown}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}
-  in QEMU:      qemu-system-i386 -display none -serial stdio -no-reboot -cdrom {shown}
+  in QEMU:      qemu-system-{architecture} -display none -serial stdio -no-reboot -cdrom {shown}
   on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync
                 (sdX: the whole stick, see lsblk; all that is on it is lost)
   on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on COM1, 115200 baud""")

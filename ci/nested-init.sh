@@ -20,7 +20,7 @@ start() {
 # that is joined to the console).
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
-# Answers: exit (QEMU's status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
+# Answers: qemu (what QEMU itself says), exit (its status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
 # of this guest).
 run_guest() {
     rm -f /run/status
@@ -39,14 +39,16 @@ run_guest() {
         terminal=$!
     fi
     {
+        # The shell says on its own standard error what has killed a program. It is a subshell's here, so that nothing but
+        # the guest's words gets onto the guest's console.
         # shellcheck disable=SC2086 # one word per argument
-        timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
+        (exec timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
             -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} -monitor none -no-reboot \
             -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
-            ${opt_modules:+-initrd "$opt_modules"} <&5 >>"$console" 2>&1
+            ${opt_modules:+-initrd "$opt_modules"} <&5 >>"$console" 2>/run/qemu.log)
         echo $? >/run/status
-    } 2>/dev/null 7>&- 8>&- & # this shell's own word on a QEMU that is killed is nothing of the guest's
+    } 2>/dev/null 7>&- 8>&- &
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
     # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
     counters=
@@ -87,6 +89,7 @@ run_guest() {
     elif [ "$status" = 137 ]; then
         say killed "after ${opt_deadline:-60} s"
     fi
+    frame qemu </run/qemu.log
     if [ -n "$counters" ]; then
         for counter in "$counters"/*; do
             [ ! -f "$counter" ] || echo "${counter##*/} $(cat "$counter")"

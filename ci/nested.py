@@ -34,6 +34,7 @@ from .rig import (
     Outcome,
     Session,
     module_list,
+    option_rom,
     qemu_end,
     qemu_modules,
     run_machine,
@@ -92,8 +93,7 @@ class HostSession(Session):
             kernel=guest.kernel,
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
-                   *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
-                   *qemu_modules(guest), *options["arguments"].split()),
+                   *option_rom(guest), *qemu_modules(guest), *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
 
@@ -120,17 +120,19 @@ class NestedSession(ControlSession):
         if "stopped" in frames:
             clean, end, advice = STOPPED
         else:
-            clean, end, advice = qemu_end(None if "killed" in frames else int(frames["exit"][0]))
+            code = None if "killed" in frames else int(frames["exit"][0])
+            clean, end, advice = qemu_end(code, said=frames.get("qemu", ()))
         command = shlex.join(
             [QEMU, "-accel", "kvm", "-machine", options["machine"],
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
-             "-display", "none", *CONSOLES_ELSEWHERE[console].split(), *QEMU_END,
-             *self.rig.options(guest)["arguments"].split(), *qemu_modules(guest),
+             "-nodefaults", "-no-user-config", "-display", "none", *CONSOLES_ELSEWHERE[console].split(),
+             *QEMU_END, *option_rom(guest), *self.rig.options(guest)["arguments"].split(),
+             *qemu_modules(guest),
              "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(
             guest, "\n".join(lines), clean, end, advice, answer.seconds,
-            f"in the nested rig: {command}", self.log, frames,
+            f"where KVM works: {command}", self.log, frames,
         )  # fmt: skip
 
 
@@ -146,7 +148,6 @@ class NestedRig(LinuxRig):
     """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for
     the nested rig alone, `console`: `16550` or `virtio`."""
 
-    own_lines = re.compile(r"qemu(-system-\w+)?: ")
     option_roms = True
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
@@ -206,10 +207,11 @@ class NestedRig(LinuxRig):
             return f"a hypercall under this machine's /dev/kvm did not return within {PROBE_SECONDS} s"
         if done.returncode == 0x10 << 1 | 1:
             return ""
-        message = (done.stderr.strip().splitlines() or [""])[-1]
+        message = (done.stderr.strip().splitlines() or ["without a message"])[-1]
         return (
-            f"a tiny guest failed under this machine's /dev/kvm (QEMU exited {done.returncode}) {message}"
-        ).rstrip()
+            f"a tiny guest failed under this machine's /dev/kvm; QEMU exited with {done.returncode} "
+            f'("{message}")'
+        )
 
     def _qemu_files(self) -> tuple[Path, list[tuple[str, Path]]]:
         """QEMU's binary and its firmware."""

@@ -13,7 +13,8 @@
 #     script FOLDER    run $share/FOLDER/script by this shell
 #     stop             end the guest that runs
 #
-# While a guest runs `@console TEXT` lines are its console as far as it is written, to be looked at: what counts is
+# While a guest runs `@console TEXT` lines are its console as far as it is written, to be looked at, and `@prompt TEXT` is
+# its last line where it has not ended and nothing more comes: what counts is
 # in files of its folder afterwards, `console` (every byte) and `answers` (lines `@TAG TEXT`); `done` is written last,
 # and the line `@done FOLDER` says so. `@error TEXT` is the end of what was asked for.
 
@@ -53,6 +54,18 @@ show() {
         /^# input ready/ { print >ready; close(ready) }' ready="$state/ready" >&3
 }
 
+# prompts: tells the console's last line again and again while it stands still and has not ended; until it is killed.
+prompts() {
+    before=0
+    while sleep 1; do
+        size=$(wc -c <"$console")
+        if [ "$size" = "$before" ] && [ "$size" -gt 0 ] && [ -n "$(tail -c 1 "$console")" ]; then
+            tell prompt "$(tail -c 1024 "$console" | tail -n 1 | tr -d '\r')"
+        fi
+        before=$size
+    done
+}
+
 checksum() {
     sum=$(printf %s "$1" | sha256sum)
     printf %.8s "$sum"
@@ -72,7 +85,12 @@ in_folder() {
     if [ "$2" = run ]; then
         # shellcheck source=/dev/null
         . "$own/options"
+        (
+            prompts &
+            echo $! >"$state/prompts" # no child of this shell, which may wait for all of its own
+        )
         run_guest
+        kill "$(cat "$state/prompts")"
     else
         sh "$own/script" >"$console" 2>&1 3>&-
         say status $?

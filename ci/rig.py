@@ -36,7 +36,8 @@ from .cache import kept
 from .console import lines as console_lines
 from .control import TERMINAL_PORT, Answer, Control, RigSilent, channel
 from .control import options as option_lines
-from .util import ROOT, Progress, UserError, cache_dir, locked, write_if_changed
+from .kernel import LINUX, MULTIBOOT, PVH, Kernel
+from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
     from .guest import GuestStrategy
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 Live = Callable[[str], object]
 """Gets a guest's console line by line; the guest is stopped once it returns something true."""
+
+PROMPT_SECONDS = 1.0
+"""After so long a line that has not ended is one at which the guest waits."""
 
 LIMITED_KERNEL = "unpaged"
 """What a limited configuration can still boot."""
@@ -78,6 +82,9 @@ class Guest:
     modules: Sequence[tuple[Path, str]] = ()
     """Files that are loaded with the kernel, each with its arguments; of a Linux kernel the first is its
     initial RAM disk."""
+    prompt: Live | None = None
+    """Gets the console's last line where it has not ended and nothing more has come for PROMPT_SECONDS, or
+    some seconds: a prompt. The guest is stopped once it returns something true."""
     option_rom: Path | None = None
     """A ROM that the machine's firmware finds; only where `Rig.option_roms`."""
     witness: bool = False
@@ -98,7 +105,8 @@ class Outcome:
     """What to do about an end that is not clean; empty if it is."""
     seconds: float
     command: str
-    """The command that started the guest, as a person would repeat it."""
+    """A command that does the same, for a person; in a rig that is an emulated machine, with what it needs
+    before it."""
     log: Path
     """The session's console log."""
     evidence: dict[str, list[str]] = field(default_factory=dict)
@@ -119,16 +127,18 @@ class Configuration:
     limited configuration out."""
 
     wide_options: Mapping[str, str] | None = None
-    """Options of 64-bit kernels, which are not limited then; None if theirs are the same."""
+    """Options of 64-bit kernels, which are not limited then; None if theirs are the same. Ask `given`."""
 
     bound_append: str = ""
     """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
     does so by itself."""
 
-    @property
-    def kernel(self) -> str:
-        """The kernel of the figure's row."""
-        return LIMITED_KERNEL if self.limited else "sample"
+    def given(self, architecture: str) -> tuple[dict[str, str], str]:
+        """The options of a kernel of this architecture, and why whole ones cannot run so here; empty if they
+        can."""
+        if architecture != ARCHITECTURES[0] and self.wide_options is not None:
+            return dict(self.wide_options), ""
+        return dict(self.options), self.limited
 
 
 class Terminal(abc.ABC):
@@ -199,6 +209,8 @@ class Rig(abc.ABC):
     time, each way."""
     own_lines = re.compile("(?!)")
     """How lines begin that the hypervisor itself writes on a guest's console; by default it writes none."""
+    takes: tuple[str, ...] = (MULTIBOOT, PVH, LINUX)
+    """By what its loader starts a kernel (ci/kernel.py); by default what QEMU's does."""
     option_roms = False
     """Whether guests can be given one (`Guest.option_rom`)."""
     witnesses = False
@@ -229,6 +241,22 @@ class Rig(abc.ABC):
     def prepare(self) -> None:
         """Make ready whatever a session needs; slow only the first time."""
         return
+
+    def check(self, kernel: Kernel, name: str) -> None:
+        """UserError with status 2 for a kernel that cannot be started in the configuration `name`."""
+        kernel.check(name, self.takes)
+        if LINUX not in kernel.ways and self.backend not in backends(arch=kernel.architecture):
+            having = ", ".join(arch for arch in ARCHITECTURES if self.backend in backends(arch=arch))
+            raise UserError(
+                f"kernel {kernel.path}: expected one for {having}, which {name} is for; "
+                f"the file is for {kernel.architecture}", 2,
+            )  # fmt: skip
+        flat = kernel.addresses or kernel.architecture == ARCHITECTURES[0] or LINUX in kernel.ways
+        if MULTIBOOT in self.takes and MULTIBOOT in kernel.ways and not flat:
+            raise UserError(
+                f"kernel {kernel.path}: its multiboot header has no addresses (flag 16), without which QEMU "
+                "takes no ELF file for 64 bits", 2,
+            )  # fmt: skip
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
@@ -286,6 +314,15 @@ class Machine:
     extra: Sequence[str] = ()
 
 
+def command_of(machine: Machine) -> str:
+    """A machine as a person starts it, its console on standard input and output."""
+    return shlex.join(
+        [machine.qemu, "-machine", machine.machine, "-cpu", machine.cpu, "-m", machine.memory,
+         "-display", "none", "-serial", "stdio", *machine.extra, "-kernel", str(machine.kernel.absolute()),
+         "-append", machine.append]
+    )  # fmt: skip
+
+
 @contextlib.contextmanager
 def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[GuestStrategy]:
     """Start a machine through labgrid; it is switched off at the end, whatever happens."""
@@ -341,10 +378,18 @@ DEBUG_EXIT = "vmi.debug_exit=0xf4"
 QEMU_END = ("-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4")
 
 
-def qemu_end(code: int | None, shutdown: str = "") -> tuple[bool, str, str]:
-    """What QEMU's exit status says about the guest: clean, the end in words, advice.
+def complaints(said: Sequence[str]) -> list[str]:
+    """What QEMU says beyond warnings (TCG names every feature of a processor that it lacks)."""
+    return [line for line in said if line.strip() and "warning:" not in line]
 
-    isa-debug-exit makes it `value << 1 | 1`; None stands for a guest that had to be stopped.
+
+def qemu_end(
+    code: int | None, shutdown: str = "", said: Sequence[str] = ()
+) -> tuple[bool, str, str]:
+    """What QEMU's exit status says about the guest: clean, the end in words, advice. `said` is what QEMU has
+    written on its standard error.
+
+    isa-debug-exit makes the status `value << 1 | 1`; None stands for a guest that had to be stopped.
     """
     if code is None:
         return False, "hung: stopped at its deadline", "the last lines show how far it came"
@@ -362,36 +407,11 @@ def qemu_end(code: int | None, shutdown: str = "") -> tuple[bool, str, str]:
             f"machine reset or powered off without a status{how}",
             ("a reset is most often a triple fault: a fault before the kernel's own traps are set up"),
         )
-    return False, f"QEMU exited with {code}", "QEMU itself failed; its message is in the log"
+    last = complaints(said)[-1:]
+    return False, ": ".join([f"QEMU exited with {code}", *last]), "QEMU itself failed"
 
 
 STOPPED = (False, "stopped while it ran, as asked", "what was waited for came before its end")
-
-XLF_KERNEL_64 = 1
-
-
-def is_linux(kernel: bytes) -> bool:
-    """Whether a kernel is a bzImage of Linux (Documentation/arch/x86/boot.rst: `HdrS` at 0x202)."""
-    return kernel[0x202:0x206] == b"HdrS"
-
-
-def is_wide(kernel: Path) -> bool:
-    """Whether a kernel wants a 64-bit processor: an ELF file of that class, or a bzImage that says so (the
-    same: protocol at 0x206, xloadflags at 0x236)."""
-    with open(kernel, "rb") as file:
-        head = file.read(0x240)
-    if head[:4] == b"\x7fELF":
-        return head[4:5] == b"\2"
-    if not is_linux(head) or int.from_bytes(head[0x206:0x208], "little") < 0x20C:
-        return False
-    return bool(head[0x236] & XLF_KERNEL_64)
-
-
-def options_for(configuration: Configuration, kernel: Path) -> tuple[dict[str, str], str]:
-    """A kernel's options in a configuration, and why that is limited for it; a 64-bit kernel's may differ."""
-    if is_wide(kernel) and configuration.wide_options is not None:
-        return dict(configuration.wide_options), ""
-    return dict(configuration.options), configuration.limited
 
 
 def module_list(modules: Sequence[tuple[str, str]]) -> str:
@@ -405,47 +425,63 @@ def qemu_modules(guest: Guest) -> tuple[str, ...]:
     return ("-initrd", module_list(files)) if files else ()
 
 
+def option_rom(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest's option ROM."""
+    return ("-option-rom", str(guest.option_rom.absolute())) if guest.option_rom else ()
+
+
 def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -> Outcome:
     """Run a guest directly in a QEMU of its own."""
     from labgrid.driver.exception import ExecutionError
 
     lines: list[str] = []
-    command = shlex.join([machine.qemu, *machine.extra, "-kernel", str(machine.kernel)])
     log = logs / f"{guest.name}.console.log"
     code: int | None = None
     shutdown = ""
     stopped = joined = False
+    waiting = ""
+    evidence: dict[str, list[str]] = {}
     started = time.monotonic()
     try:
         with boot(machine, guest.name, logs, guest.deadline) as strategy:
-            command = shlex.join(strategy.qemu.command)
             if guest.terminal:
                 strategy.tap = guest.terminal.write
             while not stopped:
                 try:
-                    line = strategy.line(strategy.left())
+                    line = strategy.line(min(strategy.left(), PROMPT_SECONDS))
                 except TimeoutError:
-                    break
-                if line is None:
-                    code = strategy.qemu.wait(10)
-                    shutdown = strategy.qemu.shutdown_reason()
-                    break
-                lines.append(line)
+                    if not strategy.left():
+                        break
+                    before, waiting = waiting, strategy.rest()
+                    if not waiting or waiting != before:
+                        continue
+                    stopped = bool(guest.prompt and guest.prompt(waiting))
+                else:
+                    if line is None:
+                        code = strategy.qemu.wait(10)
+                        shutdown = strategy.qemu.shutdown_reason()
+                        break
+                    lines.append(line)
+                    if guest.typed and line.startswith("# input ready"):
+                        with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
+                            strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
+                    stopped = bool(live and live(line))
                 if guest.terminal and not joined:
                     joined = True
                     threading.Thread(target=_type, args=(guest.terminal, strategy), daemon=True).start()
-                if guest.typed and line.startswith("# input ready"):
-                    with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
-                        strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
-                stopped = bool(live and live(line))
-            lines += [rest] if (rest := strategy.rest()) else []
-            if code and not code & 1:
-                lines += strategy.qemu.errors().splitlines()
-        clean, end, advice = STOPPED if stopped else qemu_end(code, shutdown)
+            for rest in console_lines(strategy.rest().encode()):
+                lines.append(rest)
+                if live and not stopped:
+                    live(rest)
+            evidence["qemu"] = strategy.qemu.errors().splitlines()
+        clean, end, advice = STOPPED if stopped else qemu_end(code, shutdown, evidence["qemu"])
     except ExecutionError as error:
         clean, end = False, str(error.msg)
-        advice = "QEMU would not run this kernel: is it an i386 multiboot ELF, or a Linux kernel?"
-    return Outcome(guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command, log)
+        advice = f"QEMU would not run this kernel; it takes those with {', '.join(Rig.takes)}"
+    return Outcome(
+        guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command_of(machine), log,
+        evidence,
+    )  # fmt: skip
 
 
 def _type(terminal: Terminal, strategy: GuestStrategy) -> None:
@@ -486,7 +522,8 @@ class ControlSession(Session):
         }
         (folder / "options").write_text(option_lines(values))
         # The rig itself keeps the guest's deadline; if it is late by more than this, it is lost.
-        answer = self.control.run("run", folder, guest.deadline * 1.5 + 30, live, guest.terminal)
+        seconds = guest.deadline * 1.5 + 30
+        answer = self.control.run("run", folder, seconds, live, guest.terminal, guest.prompt)
         console = console_lines(answer.console)
         shutil.rmtree(folder)
         return answer, console

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import ktap
-from .boot import choose, show_failure
-from .rig import Guest, Outcome, Rig, Terminal, discover, options_for
+from .boot import choose, once, show_failure
+from .kernel import look
+from .rig import Guest, Outcome, Rig, Terminal, discover
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
 QUIT = b"\x1d"
@@ -143,11 +144,24 @@ class Watch:
         self.missing = list(self.wanted.expect)
 
     def line(self, line: str) -> bool:
+        self._show(line)
+        return self._look(line)
+
+    def prompt(self, line: str) -> bool:
+        """A last line that has not ended. It is shown when that is sure to be all of it."""
+        stop = self._look(line)
+        if stop:
+            self._show(line)
+        return stop
+
+    def _show(self, line: str) -> None:
         if self.rig.own_lines.match(line) and not self.wanted.all_lines:
             self.hidden += 1
         elif not isinstance(self.joined, Joined):
             with above():
                 print(line, flush=True)
+
+    def _look(self, line: str) -> bool:
         self.found += [
             f"--fail {each.pattern!r} is there: {line}" for each in self.wanted.fail if each.search(line)
         ]
@@ -170,22 +184,25 @@ class Watch:
 
 def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
     """Run kernels one after the other in one configuration, consoles on standard output; 0 if all passed."""
-    rigs = discover(progress)
+    rigs = discover(once(progress))
     chosen = choose(rigs, [name])
     if len(chosen) != 1:
         raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
-    kernels = [file(kernel, "kernel") for kernel in kernels]
     ((backend, configuration),) = chosen
     rig = rigs[backend]
+    images = [look(file(kernel, "kernel")) for kernel in kernels]
+    for image in images:
+        rig.check(image, name)
     rig.prepare()
     if wanted.rom and not rig.option_roms:
         raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
-    for limited in dict.fromkeys(options_for(configuration, kernel)[1] for kernel in kernels):
+    for limited in dict.fromkeys(configuration.given(image.architecture)[1] for image in images):
         if limited:
             progress(f"{name} is limited here: only kernels without page tables run, because {limited}")
     failed = 0
     with rig.steady_session(LOGS) as session:
-        for kernel in kernels:
+        for image in images:
+            kernel = image.path
             several = len(kernels) > 1
             if several:
                 progress(f"{name}: {kernel.name}")
@@ -194,8 +211,8 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
                 watch = Watch(wanted, rig, joined)
                 guest = Guest(
                     kernel, log, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
-                    options_for(configuration, kernel)[0], terminal=joined, modules=wanted.modules,
-                    option_rom=wanted.rom,
+                    configuration.given(image.architecture)[0], terminal=joined, modules=wanted.modules,
+                    option_rom=wanted.rom, prompt=watch.prompt,
                 )  # fmt: skip
                 outcome = session.run(guest, watch.line)
             write_if_changed(LOGS / f"{log}.guest.log", outcome.console + "\n")

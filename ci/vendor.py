@@ -93,8 +93,11 @@ def vendor(folder: Path, names: Sequence[str]) -> int:
     files = {path for found in (common, *chosen.values()) for path in found.sources}
     files |= {BUILD / "include/vmi/vmi.h", BUILD / "include/vmi/constants.h"}
     files |= {SCRIPT, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "LICENSES").iterdir()}
+    below = ROOT / "backends"
+    folders = {path.relative_to(below).parts[0] for path in files if path.is_relative_to(below)} | {*order}
+    files |= {path for folder in folders for path in (below / folder).rglob("*.h")}
     for name in order:
-        files |= {*(ROOT / "backends" / name).rglob("*.h"), *BUILD.glob(f"include/vmi/{name}-*.h")}
+        files |= {*BUILD.glob(f"include/vmi/{name}-*.h")}
         files |= {*BUILD.glob(f"include/{name}/*.h")}
     includes = {name: ["include", f"include/{name}", "runtime", "backends"] for name in wanted}
     if BOUND in wanted:

@@ -26,6 +26,7 @@ from .console import lines
 from .control import Control
 from .rig import (
     COUNTING,
+    PROMPT_SECONDS,
     QEMU_END,
     STOPPED,
     ControlSession,
@@ -85,8 +86,14 @@ def end_state(
     if found:
         reason = int(found[1])
         end = f"domain shut down, reason {reason} ({REASONS.get(reason, 'unknown')})"
+        silent = not any(line.strip() and not SHIM_LINE.match(line) for line in console)
+        if reason == 1:
+            return False, f"{end}{', without a word on its console' if silent else ''}", (
+                "a triple fault; most often the kernel is linked with another library than this "
+                "configuration's"
+            )
         # Xen calls it a power-off too when a domain halts with interrupts masked.
-        if reason == 0 and not any(line.strip() and not SHIM_LINE.match(line) for line in console):
+        if reason == 0 and silent:
             return False, f"{end}, without a word on its console", (
                 "nothing shows that the kernel ran: a kernel that halts with interrupts masked ends so too"
             )
@@ -143,13 +150,13 @@ class XlSession(ControlSession):
             options["ramdisk"] = self.control.put(ramdisk(guest), folder)
         if guest.typed or guest.terminal:
             options["setting"] = DIRECT_CONSOLE
-        words = arguments(guest, str(guest.kernel), "guest")
+        words = arguments(guest, str(guest.kernel.absolute()), "guest")
         answer, console = self.run_kernel(guest, folder, options, live)
         clean, end, advice = end_state(answer.frames, console)
-        command = shlex.join(["xl", "create", "-F", str(config.relative_to(ROOT)), *words])
+        command = shlex.join(["xl", "create", "-F", str(config), *words])
         return Outcome(
             guest, "\n".join(console), clean, end, advice, answer.seconds,
-            f"in the rig's dom0: {command}", self.log, answer.frames,
+            f"in dom0 of a Xen: {command}", self.log, answer.frames,
         )  # fmt: skip
 
 
@@ -168,7 +175,8 @@ class HostSession(Session):
         log = self.logs / f"{guest.name}.console.log"
         started = time.monotonic()
         frames: dict[str, list[str]] = {}
-        shown = passed = 0
+        shown = passed = asked = size = 0
+        grown = started
         with open(log, "wb") as out, open(self.logs / f"{guest.name}.xl.log", "w+") as said:
             creating = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
             # xl console waits for the domain's console and ends with the domain.
@@ -192,6 +200,12 @@ class HostSession(Session):
                         ).start()
                     guest.terminal.write(written[passed:])
                     passed = len(written)
+                if len(written) != size:
+                    size, grown = len(written), time.monotonic()
+                elif asked != size and time.monotonic() - grown >= PROMPT_SECONDS:
+                    asked = size
+                    if guest.prompt and written[-1:] != b"\n" and guest.prompt(lines(written)[-1]):
+                        frames["stopped"] = ["as asked"]
                 # Whole lines as they come; the rest is shown at the end.
                 for line in lines(written[: written.rfind(b"\n") + 1] if live else b"")[shown:]:
                     shown += 1
@@ -217,7 +231,7 @@ class HostSession(Session):
             frames["xl"] = said.read().splitlines()
         frames["dmesg"] = said_by_xl("dmesg")[-40:]
         console_lines = lines(log.read_bytes())
-        for line in console_lines[shown:] if live else []:
+        for line in console_lines[shown:] if live and "stopped" not in frames else []:
             assert live
             live(line)
         clean, end, advice = end_state(frames, console_lines)

@@ -6,6 +6,7 @@
 #include "behaviour.h"
 #include "checks.h"
 #include "contract.h"
+#include "first_state.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
@@ -299,7 +300,7 @@ static void start_twice(void)
     static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    struct vmi_ap_state state = smp_first_state(1, smp_park_if_asked, &stack[60]);
+    struct vmi_ap_state state = cpu_first_state(1, smp_park_if_asked, &stack[60]);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
 }
@@ -310,7 +311,7 @@ static void ap_state_errors(void)
     static uintptr_t stack[64] __attribute__((aligned(16)));
 
     NEEDS_SECOND_CPU();
-    const struct vmi_ap_state good = smp_first_state(1, smp_park_if_asked, &stack[60]);
+    const struct vmi_ap_state good = cpu_first_state(1, smp_park_if_asked, &stack[60]);
     const uint32_t id = checks_boot_info->apic_id[1];
     struct vmi_ap_state state = good;
     state.cr0 &= ~CR0_PG;

@@ -21,8 +21,10 @@
 #include "options.h"
 #include "panic.h"
 #include "report.h"
+#include "smp.h"
 #include "start.h"
 #include "string.h"
+#include "threads.h"
 
 /* The sample kernel's checks of devices, but for the one that binds the console's event, which is
  * bound. */
@@ -80,11 +82,13 @@ static void end_early(void)
         vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }
 
-void kernel_start(void)
+/* The first thread. */
+static void first_thread(void)
 {
     static const struct check nothing[] = {{NULL, NULL}};
     char pattern[64];
 
+    start(checks_boot_info);
     end_early();
     cases_bind_console();
     choose_devices();
@@ -100,7 +104,16 @@ void kernel_start(void)
     option_value(checks_boot_info->command_line, "checks", pattern, sizeof(pattern));
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);
     contract_print_stack();
-    report(checks_boot_info, &result);
+    bool exact = smp_park_others();
+    report_count();
+    smp_parked_may_call();
+    report(checks_boot_info, &result, exact);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+}
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    checks_boot_info = boot;
+    threads_start(first_thread);
 }

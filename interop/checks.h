@@ -29,6 +29,16 @@ check check_wallclock;
 check check_cost;
 check check_ap, check_alarm_cpus, check_alarm_other_lvtt, check_ap_again;
 
+/* ---- checks_rom.c, for main.c ---- */
+
+/* The loader's information, in words (Multiboot Specification 0.6.96, 3.3). */
+extern const uint32_t *client_information;
+
+/* ---- checks_cpus.c, for main.c ---- */
+
+/* Of the command line: processors of the machine. */
+extern uint32_t client_cpus;
+
 /* ---- checks_time.c, for others ---- */
 
 /* Cycles: their frequency, their count by now, so many parts of a second. */

@@ -115,6 +115,8 @@ static void obey(enum order order)
 }
 
 /* Called by entry.S. */
+/* checks_cpus.S */
+extern const char client_ap_entry[];
 void client_ap_main(void) __attribute__((noreturn));
 
 void client_ap_main(void)

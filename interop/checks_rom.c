@@ -7,6 +7,8 @@
 #define BASE_MEMORY 0x413 /* BIOS data area: KiB of memory below 640 KiB that are nobody's */
 #define LOW_END     0x100000u
 
+const uint32_t *client_information;
+
 /* ---- headers that must be refused ---- */
 
 static union {

@@ -28,20 +28,25 @@ void client_end(uint32_t status) __attribute__((noreturn));
 /* Says what cannot be and ends. */
 void client_panic(const char *reason) __attribute__((noreturn));
 
-/* ---- entry.S ---- */
+/* ---- invoke.S ---- */
 
 struct registers {
     uint32_t eax, ebx, ecx, edx, esi, edi, ebp, flags;
 };
 
 void client_invoke(struct registers *registers, void (*site)(void));
+
+/* ---- user.S ---- */
+
 uint32_t client_to_user(uint32_t entry, uint32_t stack, uint32_t by_sysexit);
 void client_user_done(uint32_t result) __attribute__((noreturn));
 
-extern const char client_traps[], client_sysenter[];
+extern const char client_sysenter[];
 extern const char client_user_code[], client_user_code_sysenter[], client_user_code_end[];
-extern const char client_ap_entry[], client_stack_top[];
-extern uint32_t client_words[2];
+
+/* ---- tables.S ---- */
+
+extern const char client_stack_top[];
 
 #if CLIENT_PAE
 typedef uint64_t pxe;
@@ -94,6 +99,10 @@ uint32_t client_kind(uint32_t ordinal);
 /* The ROM in use, or 0. */
 extern const struct rom_header *client_rom;
 
+/* ---- sites.S ---- */
+
+extern uint32_t client_words[2];
+
 /* ---- calls.c ---- */
 
 /* Makes calls; any register that must live on and does not is a panic. */
@@ -104,18 +113,11 @@ uint64_t client_call_stack(uint32_t ordinal, uint32_t eax, uint32_t edx, uint32_
 /* Does the call do anything here: by the ROM, or by the bare instructions? */
 bool client_has(uint32_t ordinal);
 
-/* ---- machine.c ---- */
+/* ---- traps.S, traps.c ---- */
 
 #define CLIENT_CPUS_MAX 8
 
-struct descriptor {
-    uint32_t low, high;
-};
-
-struct table_register {
-    uint16_t limit;
-    uint32_t base;
-} __attribute__((packed));
+extern const char client_traps[];
 
 struct trap_frame {
     uint32_t es, ds;
@@ -123,16 +125,6 @@ struct trap_frame {
     uint32_t vector, error;
     uint32_t eip, cs, eflags, user_esp, user_ss;
 };
-
-extern struct descriptor client_gdt[], client_ldt[], client_idt[];
-extern struct table_register client_gdtr, client_idtr;
-extern uint32_t client_tss[];
-
-/* A segment descriptor. `access`: bits 40 to 47 and 52 to 55, as they lie in the upper half. */
-struct descriptor client_segment(uint32_t base, uint32_t limit, uint32_t access);
-
-#define TSS_SIZE   104u
-#define ACCESS_TSS 0x8900u
 
 /* Interrupts by vector, those of each CPU's alarm, and the last one's frame. */
 extern volatile uint32_t client_interrupts[256], client_alarms[CLIENT_CPUS_MAX];
@@ -144,9 +136,6 @@ extern volatile uint32_t client_expected_vector, client_expected_resume, client_
 /* Handles page faults, if there is one; they are then no exceptions that somebody expects. */
 extern void (*volatile client_fault)(void);
 
-/* GDT, TSS, IDT by bare instructions, 8259s masked, local APIC mapped. */
-void client_machine_init(void);
-
 /* False if the way back is to be the bare instruction, whatever the site has become. */
 bool client_trap(struct trap_frame *frame);
 
@@ -156,6 +145,30 @@ bool client_trap(struct trap_frame *frame);
 
 /* Number of this CPU, by its APIC: on the machines of the tests they are the same. */
 uint32_t client_this_cpu(void);
+
+/* ---- machine.c ---- */
+
+struct descriptor {
+    uint32_t low, high;
+};
+
+struct table_register {
+    uint16_t limit;
+    uint32_t base;
+} __attribute__((packed));
+
+extern struct descriptor client_gdt[], client_ldt[], client_idt[];
+extern struct table_register client_gdtr, client_idtr;
+extern uint32_t client_tss[];
+
+/* A segment descriptor. `access`: bits 40 to 47 and 52 to 55, as they lie in the upper half. */
+struct descriptor client_segment(uint32_t base, uint32_t limit, uint32_t access);
+
+#define TSS_SIZE   104u
+#define ACCESS_TSS 0x8900u
+
+/* GDT, TSS, IDT by bare instructions, 8259s masked, local APIC mapped. */
+void client_machine_init(void);
 
 /* A free page of memory, zeroed; its frame is its address less LINEAR_BASE >> 12. */
 void *client_page(void);
@@ -194,12 +207,6 @@ struct named_check {
     const char *name;
     check *run;
 };
-
-/* The loader's information, in words (Multiboot Specification 0.6.96, 3.3). */
-extern const uint32_t *client_information;
-
-/* Of the command line: processors of the machine. */
-extern uint32_t client_cpus;
 
 #define REQUIRE(condition, reason)                                                                 \
     do {                                                                                           \

@@ -12,8 +12,6 @@
 
 void client_main(uint32_t information) __attribute__((noreturn));
 
-const uint32_t *client_information;
-
 static const struct named_check checks[] = {
     {"rom.refusals", check_refusals},
     {"rom.memory", check_memory},

@@ -19,6 +19,8 @@ struct span {
     uint64_t start, end;
 };
 
+uint64_t vmi__rsdp;
+
 static struct vmi_module modules[VMI__MODULES_MAX];
 static char text[VMI__TEXT_MAX];
 static uint32_t text_used;

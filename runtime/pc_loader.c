@@ -7,8 +7,6 @@
 
 #define CR0_PG 0x80000000u
 
-uint64_t vmi__rsdp;
-
 const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info)
 {
     struct vmi__loader_view view = {

@@ -2,8 +2,7 @@
 #include <vmi/vmi.h>
 
 #include "attempt.h"
-#include "threads.h"
-#include "traps.h"
+#include "current.h"
 
 struct attempt {
     uintptr_t sp; /* where attempt_enter() left the registers */

@@ -9,13 +9,16 @@
 #include <vmi/vmi.h>
 
 #include "bench.h"
+#include "bench_one.h"
+#include "bench_workloads.h"
+#include "cpu_start.h"
 #include "descriptors.h"
 #include "divide.h"
 #include "frames.h"
 #include "ktap.h"
 #include "layout.h"
 #include "lock.h"
-#include "tables.h"
+#include "paging.h"
 #include "panic.h"
 #include "print.h"
 #include "report.h"
@@ -209,7 +212,7 @@ static void bench_interrupts(void)
     trap_handler_set(VECTOR_CHECK, answer);
     bench_ipi("ipi_self", 1);
     for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
-        if (smp_start(cpu) != VMI_OK)
+        if (cpu_start(cpu) != VMI_OK)
             panic("CPU %u does not start", cpu);
     if (smp_cpu_count() == 1)
         return;

@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <vmi/vmi.h>
 
-#include "bench.h"
+#include "bench_one.h"
 #include "checks.h"
+#include "cpu_start.h"
 #include "layout.h"
 #include "options.h"
 #include "panic.h"
@@ -206,7 +207,7 @@ static void cancel_alarm(void *argument)
 void bench_start_cpus(void)
 {
     for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++) {
-        if (smp_start(cpu) != VMI_OK)
+        if (cpu_start(cpu) != VMI_OK)
             panic("CPU %u does not start", cpu);
         struct thread *thread = thread_create("quiet", cancel_alarm, NULL, 1u << cpu);
         if (thread == NULL)

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <vmi/vmi.h>
 
-#include "bench.h"
+#include "bench_one.h"
+#include "bench_workloads.h"
 #include "divide.h"
 #include "frames.h"
 #include "layout.h"

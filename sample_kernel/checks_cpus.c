@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "cpu_start.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
@@ -36,7 +37,7 @@ static void start(void)
     }
     NEEDS(SET_INITIAL_AP_STATE);
     for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
-        EXPECT_EQUAL(smp_start(cpu), VMI_OK);
+        EXPECT_EQUAL(cpu_start(cpu), VMI_OK);
     EXPECT_EQUAL(smp_set_size(smp_online()), smp_cpu_count());
     print("# cpus online 0x%x\n", smp_online());
 }

@@ -4,6 +4,7 @@
 
 #include "checks.h"
 #include "descriptors.h"
+#include "entry.h"
 #include "layout.h"
 #include "threads.h"
 #include "traps.h"

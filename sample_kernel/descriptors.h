@@ -12,10 +12,10 @@ struct descriptor {
 };
 
 /*
- * Builds GDT and IDT, loads them and the TSS of the first CPU. Exceptions reach the kernel from
- * here on.
+ * Builds GDT and IDT, whose gates lead to `entries` (entry.h), loads them and the TSS of the first
+ * CPU. Exceptions reach the kernel from here on.
  */
-void descriptors_init(const struct vmi_boot_info *boot);
+void descriptors_init(const struct vmi_boot_info *boot, const char *entries);
 
 /* Writes the TSS descriptor of a further CPU; called before it is started. */
 void descriptors_add_cpu(uint32_t cpu);
@@ -46,8 +46,6 @@ uintptr_t descriptors_area(uint32_t cpu);
 /* Where a CPU's stack for a vector begins, IST_SIZE bytes; 0 for vectors without one. */
 uintptr_t descriptors_stack_of(uint32_t cpu, uint32_t vector);
 #define IST_SIZE 4096
-/* entry.S: what SetSyscallEntry is told. */
-extern const char syscall_entry[];
 /* Turns on what protects the kernel on this CPU. */
 void descriptors_features(void);
 #else

@@ -2,16 +2,10 @@
 #include <vmi/vmi.h>
 
 #include "fpu.h"
-#include "threads.h"
-#include "traps.h"
 #include "x86.h"
 
-/* Runs with interrupts masked: the turn cannot end between CLTS and `live`. */
-static void no_fpu(struct trap_frame *frame)
+void fpu_take(struct fpu_state *state)
 {
-    (void)frame;
-    struct fpu_state *state = &thread_current()->fpu;
-
     vmi_clts();
     if (state->used)
         fpu_restore(&state->registers);
@@ -19,11 +13,6 @@ static void no_fpu(struct trap_frame *frame)
         fpu_reset();
     state->used = true;
     state->live = true;
-}
-
-void fpu_init(void)
-{
-    trap_handler_set(TRAP_NO_FPU, no_fpu);
 }
 
 void fpu_init_cpu(void)

@@ -21,8 +21,12 @@ struct fpu_state {
 
 /* On each CPU, before its first thread: floating-point instructions trap from here on. */
 void fpu_init_cpu(void);
-void fpu_init(void);
 
+/*
+ * The running thread's first floating-point instruction in its turn: gives it its registers. With
+ * interrupts masked, so the turn cannot end between CLTS and `live`.
+ */
+void fpu_take(struct fpu_state *state);
 /* The running thread's turn ends, with interrupts masked. */
 void fpu_leave(struct fpu_state *state);
 

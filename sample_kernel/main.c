@@ -8,12 +8,15 @@
 #include <vmi/vmi.h>
 
 #include "bench.h"
+#include "bench_workloads.h"
 #include "checks.h"
 #include "ktap.h"
 #include "options.h"
 #include "panic.h"
 #include "report.h"
+#include "smp.h"
 #include "start.h"
+#include "threads.h"
 
 static void run_checks(void)
 {
@@ -35,16 +38,27 @@ static void run_checks(void)
     struct ktap_result result =
         ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, on_purpose);
     workloads_report();
-    report(checks_boot_info, &result);
+    bool exact = smp_park_others();
+    report_count();
+    smp_parked_may_call();
+    report(checks_boot_info, &result, exact);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
 }
 
-void kernel_start(void)
+/* The first thread. */
+static void first_thread(void)
 {
     char word[16];
 
+    start(checks_boot_info);
     if (option_value(checks_boot_info->command_line, "bench", word, sizeof(word)))
         bench(word);
     run_checks();
+}
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    checks_boot_info = boot;
+    threads_start(first_thread);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <stddef.h>
 
+#include "current.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
-#include "tables.h"
-#include "string.h"
-#include "threads.h"
+#include "paging.h"
 #include "x86.h"
 
 /* Addresses that a page table covers. */
@@ -17,22 +16,6 @@ struct aspace kernel_aspace;
 /* Guards the entries of the demand-zero window. */
 static struct spinlock window_lock;
 
-uint64_t pte_value(uint32_t pfn, uint64_t flags)
-{
-    return (uint64_t)pfn << PAGE_SHIFT | flags;
-}
-
-uint32_t pte_frame(uint64_t pte)
-{
-    return (uint32_t)((pte & PTE_FRAME) >> PAGE_SHIFT);
-}
-
-uint64_t pte_read(const uint64_t *entry)
-{
-    uint64_t machine = *(const volatile uint64_t *)entry;
-    return machine & PTE_PRESENT ? vmi_machine_to_physical(machine) : 0;
-}
-
 void pte_write(const struct aspace *aspace, uint64_t *entry, uintptr_t address, uint64_t value)
 {
     uintptr_t flags = VMI_PAGE_PT;
@@ -40,31 +23,6 @@ void pte_write(const struct aspace *aspace, uint64_t *entry, uintptr_t address, 
     if (aspace == &kernel_aspace || aspace == thread_current()->aspace)
         flags |= VMI_PXE_CURRENT_AS | (address & ~(uintptr_t)(PAGE_SIZE - 1));
     entry_write(entry, value, flags);
-}
-
-/* Makes a frame, zeroed or otherwise filled, a table. */
-uint32_t new_table(uint32_t kind)
-{
-    uint32_t pfn = frame_allocate_zeroed();
-    if (pfn != FRAME_NONE)
-        vmi_allocate_page(pfn, kind | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
-    return pfn;
-}
-
-void release_table(uint32_t pfn, uint32_t kind)
-{
-    vmi_release_page(pfn, kind | VMI_PAGE_PAE);
-    frame_release(pfn);
-}
-
-uint32_t index_of(uintptr_t address, uint32_t shift)
-{
-    return (uint32_t)(address >> shift) & (PTE_ENTRIES - 1);
-}
-
-uint64_t *table_entry(uint32_t pfn, uint32_t index)
-{
-    return (uint64_t *)frame_address(pfn) + index;
 }
 
 /* From the root's entry down to the one that maps an address, through tables that are there. */
@@ -138,20 +96,4 @@ void paging_kernel_discard(uintptr_t address)
     lock_release(&window_lock, flags);
     vmi_inval_page(address);
     frame_release(pte_frame(page));
-}
-
-void aspace_release_tables(uint32_t directory)
-{
-    for (uint32_t i = 0; i < PTE_ENTRIES; i++) {
-        uint64_t table = pte_read(table_entry(directory, i));
-        if (!(table & PTE_PRESENT))
-            continue;
-        vmi_release_page(pte_frame(table), VMI_PAGE_PT | VMI_PAGE_PAE);
-        for (uint32_t j = 0; j < PTE_ENTRIES; j++) {
-            uint64_t page = pte_read(table_entry(pte_frame(table), j));
-            if (page & PTE_PRESENT)
-                frame_release(pte_frame(page));
-        }
-        frame_release(pte_frame(table));
-    }
 }

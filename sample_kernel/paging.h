@@ -13,6 +13,13 @@
 #include <stdint.h>
 #include <vmi/vmi.h>
 
+#include "tables.h"
+
+/* PTE_NO_EXECUTE if the kernel uses it, else 0. */
+extern uint64_t pte_no_execute;
+/* Has the kernel use it where the processor has it; the library has turned it on. */
+void paging_use_no_execute(void);
+
 struct aspace {
     uint32_t root; /* frame of the root table */
     uint32_t user; /* x86-64: frame of the process's own root, 0 for none */
@@ -20,11 +27,6 @@ struct aspace {
 
 /* The address space of threads that have no process. */
 extern struct aspace kernel_aspace;
-
-/* PTE_NO_EXECUTE if the kernel uses it, else 0. */
-extern uint64_t pte_no_execute;
-/* Has the kernel use it where the processor has it; the library has turned it on. */
-void paging_use_no_execute(void);
 
 /* Builds the kernel's own tables and leaves the boot tables. */
 void paging_init(const struct vmi_boot_info *boot);
@@ -46,12 +48,6 @@ void aspace_destroy(struct aspace *aspace);
  */
 uint64_t *aspace_entry(const struct aspace *aspace, uintptr_t address, bool create);
 
-/* Reads an entry; the frame is guest-physical. */
-uint64_t pte_read(const uint64_t *entry);
-/* Frame of an entry that pte_read() returned. */
-uint32_t pte_frame(uint64_t pte);
-/* An entry's value for a frame. */
-uint64_t pte_value(uint32_t pfn, uint64_t flags);
 /*
  * Writes the entry that maps `address`; `aspace` tells the library whether that is in the address
  * space in use. The caller flushes the TLB where the old value may be in it.

@@ -2,9 +2,10 @@
 #include <stdarg.h>
 #include <vmi/vmi.h>
 
+#include "frame.h"
+#include "layout.h"
 #include "panic.h"
 #include "print.h"
-#include "traps.h"
 #include "x86.h"
 
 /* How many words of the stack a trap shows. */

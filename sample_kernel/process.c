@@ -7,6 +7,7 @@
 #include "lock.h"
 #include "process.h"
 #include "string.h"
+#include "switch.h"
 #include "threads.h"
 #include "usermem.h"
 #include "x86.h"
@@ -116,7 +117,7 @@ int32_t process_fork(const struct trap_frame *frame)
         return VMI_ENOMEM;
     child->parent = parent;
     child->thread->fs_base = parent->thread->fs_base;
-    if (!usermem_fork(parent, child)) {
+    if (!usermem_fork(&parent->aspace, &child->aspace)) {
         child->kill = 1; /* it ends before its first instruction, and is reaped with its parent */
         publish(child);
         return VMI_ENOMEM;

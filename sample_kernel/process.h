@@ -6,16 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frame.h"
 #include "paging.h"
-#include "traps.h"
+#include "programs.h"
 
 struct thread;
-
-/* A program, which lies in the kernel's image as data. */
-struct program {
-    const char *name;
-    const unsigned char *image, *image_end;
-};
 
 enum process_end {
     PROCESS_RUNNING,

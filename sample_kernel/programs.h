@@ -10,7 +10,11 @@
 #define PROGRAM_STEPS 8
 
 #ifndef __ASSEMBLER__
-#include "process.h"
+/* A program, which lies in the kernel's image as data. */
+struct program {
+    const char *name;
+    const unsigned char *image, *image_end;
+};
 
 /* user/NAME.S defines program_NAME and program_NAME_end. */
 #define PROGRAM(id)                                                                                \

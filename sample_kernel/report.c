@@ -4,7 +4,6 @@
 
 #include "print.h"
 #include "report.h"
-#include "smp.h"
 #include "string.h"
 
 #define HYPERCALLS_MAX 128
@@ -76,27 +75,30 @@ uint64_t hypercalls_made(void)
     return total;
 }
 
-void report(const struct vmi_boot_info *boot, const struct ktap_result *result)
+static uint32_t hypercall_count(void)
 {
-    uint32_t hypercall_count =
-        vmi_hypercalls_count < HYPERCALLS_MAX ? vmi_hypercalls_count : HYPERCALLS_MAX;
+    return vmi_hypercalls_count < HYPERCALLS_MAX ? vmi_hypercalls_count : HYPERCALLS_MAX;
+}
 
-    bool parked = smp_park_others();
+void report_count(void)
+{
     memcpy(calls, vmi_call_count, sizeof(calls));
-    for (uint32_t i = 0; i < hypercall_count; i++)
+    for (uint32_t i = 0; i < hypercall_count(); i++)
         hypercalls[i] = *vmi_hypercalls[i].count;
     vmi_set_dr(0, SNAPSHOT_MARK);
-    smp_parked_may_call();
+}
 
+void report(const struct vmi_boot_info *boot, const struct ktap_result *result, bool exact)
+{
     add("# boot backend=%s protocol=%s rpl=%u cpus=%u memory_kib=%u", boot->backend,
         protocol_name(boot->protocol), boot->kernel_rpl, boot->cpu_count, memory_kib(boot));
-    add("# snapshot mark=0x%08x exact=%s", SNAPSHOT_MARK, parked ? "yes" : "no");
+    add("# snapshot mark=0x%08x exact=%s", SNAPSHOT_MARK, exact ? "yes" : "no");
     for (uint32_t i = 0; i < vmi_calls_count; i++)
         add("# call %s ordinal=%u kind=%s%s count=%u how=%s", vmi_calls[i].name,
             vmi_calls[i].ordinal, kind_name(vmi_calls[i].kind),
             vmi_calls[i].when != NULL ? " conditional=yes" : "", calls[vmi_calls[i].ordinal],
             vmi_calls[i].how);
-    for (uint32_t i = 0; i < hypercall_count; i++)
+    for (uint32_t i = 0; i < hypercall_count(); i++)
         add("# hypercall %s number=%u count=%u", vmi_hypercalls[i].name, vmi_hypercalls[i].number,
             hypercalls[i]);
     add("# result pass=%u fail=%u skip=%u", result->passed, result->failed, result->skipped);

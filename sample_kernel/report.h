@@ -3,6 +3,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include <stdbool.h>
 #include <vmi/vmi.h>
 
 #include "ktap.h"
@@ -18,9 +19,12 @@
 uint64_t hypercalls_made(void);
 
 /*
- * Takes all counts at one instant and prints them. Parks the other CPUs and leaves interrupts
- * masked, for nothing is to follow but the end.
+ * Takes all counts at one instant. Interrupts are masked for good and other CPUs parked, so that
+ * nothing moves them.
  */
-void report(const struct vmi_boot_info *boot, const struct ktap_result *result);
+void report_count(void);
+
+/* Prints what report_count() has taken. exact: all other CPUs were parked before. */
+void report(const struct vmi_boot_info *boot, const struct ktap_result *result, bool exact);
 
 #endif

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <stddef.h>
 
-#include "descriptors.h"
-#include "fpu.h"
+#include "current.h"
 #include "layout.h"
 #include "lock.h"
-#include "paging.h"
+#include "patience.h"
 #include "smp.h"
-#include "threads.h"
-#include "timer.h"
 #include "traps.h"
 #include "x86.h"
 
@@ -28,13 +25,6 @@ static struct {
     volatile uint32_t pending; /* CPUs that have not answered yet */
 } shootdown;
 
-static void reschedule(struct trap_frame *frame)
-{
-    vmi_end_of_interrupt(frame->vector);
-    smp_park_if_asked();
-    thread_preempt();
-}
-
 static void flush(uintptr_t address, uint32_t pages)
 {
     if (pages == 0)
@@ -53,7 +43,6 @@ static void flush_requested(struct trap_frame *frame)
 void smp_init(const struct vmi_boot_info *boot)
 {
     boot_info = boot;
-    trap_handler_set(VECTOR_RESCHEDULE, reschedule);
     trap_handler_set(VECTOR_TLB, flush_requested);
 }
 
@@ -75,31 +64,14 @@ uint32_t smp_set_size(uint32_t cpus)
     return size;
 }
 
-/*
- * Where a further CPU begins: on the stack of its idle thread, with the kernel's tables, interrupts
- * masked.
- */
-static void __attribute__((noreturn)) begin(void)
+void smp_is_online(uint32_t cpu)
 {
-    uint32_t cpu = cpu_current();
-
-    descriptors_start_cpu(cpu);
-    fpu_init_cpu();
-    timer_init_cpu();
     __atomic_or_fetch(&online, 1u << cpu, __ATOMIC_RELEASE);
-    thread_run_idle();
 }
 
-int32_t smp_start(uint32_t cpu)
+int32_t smp_launch(uint32_t cpu, const struct vmi_ap_state *state)
 {
-    struct thread *idle = thread_create_idle(cpu);
-    /* The stack begins with the return address of a function that does not return. */
-    uintptr_t *stack = (uintptr_t *)thread_stack_top(idle) - 1;
-    *stack = 0;
-    struct vmi_ap_state state = smp_first_state(cpu, begin, stack);
-
-    descriptors_add_cpu(cpu);
-    int32_t result = vmi_set_initial_ap_state(&state, boot_info->apic_id[cpu]);
+    int32_t result = vmi_set_initial_ap_state(state, boot_info->apic_id[cpu]);
     if (result != VMI_OK)
         return result;
     struct patience patience;

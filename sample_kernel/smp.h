@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Further CPUs. */
+/* The CPUs that run, and interrupts between them; further ones are started by cpu_start.h. */
 #ifndef SMP_H
 #define SMP_H
 
@@ -8,17 +8,16 @@
 #include <vmi/vmi.h>
 
 /*
- * Remembers the CPUs of the boot information and the handlers of interrupts between them. Starts
- * none.
+ * Remembers the CPUs of the boot information and sets the handler of VECTOR_TLB. Starts none.
  */
 void smp_init(const struct vmi_boot_info *boot);
 
-/* The state in which a further CPU begins: in `code`, on `stack`, as the kernel has its own CPUs.
+/*
+ * Has a CPU begin in a state and waits until it has called smp_is_online(). 0, a VMI error, or
+ * VMI_EIO if it stays silent.
  */
-struct vmi_ap_state smp_first_state(uint32_t cpu, void (*code)(void), const void *stack);
-
-/* Starts a CPU and waits until it runs threads. 0, a VMI error, or VMI_EIO if it stays silent. */
-int32_t smp_start(uint32_t cpu);
+int32_t smp_launch(uint32_t cpu, const struct vmi_ap_state *state);
+void smp_is_online(uint32_t cpu);
 
 uint32_t smp_cpu_count(void);
 /* Set of the CPUs that run threads. */

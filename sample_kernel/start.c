@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* From the library to a kernel's first thread. */
+/* The parts of a kernel, brought up one after the other. */
 #include "start.h"
 
-#include "checks.h"
 #include "descriptors.h"
+#include "dispatch.h"
+#include "entry.h"
 #include "fpu.h"
 #include "frames.h"
 #include "paging.h"
@@ -11,29 +12,21 @@
 #include "syscall.h"
 #include "threads.h"
 #include "timer.h"
-#include "traps.h"
 
-/* Has a thread's stack, so that traps find a thread from here on. */
-static void bring_up(void)
+void start(const struct vmi_boot_info *boot)
 {
-    frames_init(checks_boot_info);
-    paging_init(checks_boot_info);
-    descriptors_init(checks_boot_info);
-    traps_init();
-    fpu_init();
+    frames_init(boot);
+    paging_init(boot);
+    descriptors_init(boot, trap_entries);
+    dispatch_init();
+    threads_init();
     fpu_init_cpu();
     syscall_init();
-    smp_init(checks_boot_info);
+    syscall_init_cpu();
+    smp_init(boot);
     timer_init();
 
     thread_create_idle(0);
     vmi_enable_interrupts();
     timer_init_cpu();
-    kernel_start();
-}
-
-void kernel_main(const struct vmi_boot_info *boot)
-{
-    checks_boot_info = boot;
-    threads_start(bring_up);
 }

@@ -2,10 +2,12 @@
 #ifndef START_H
 #define START_H
 
+#include <vmi/vmi.h>
+
 /*
- * The first thread of a kernel that is made of these parts: all of them are up, interrupts are let
- * in. Defined by each such kernel.
+ * Brings all parts up and lets interrupts in. The caller is the first thread (threads_start()): it
+ * has a thread's stack, so that traps find a thread from here on.
  */
-void kernel_start(void);
+void start(const struct vmi_boot_info *boot);
 
 #endif

@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 #include "frame.h"
-#include "threads.h"
+
+typedef void thread_function(void *argument);
 
 /*
  * Leaves the present stack, its pointer in *save, and returns on the stack *load to whoever left
@@ -26,11 +27,17 @@ uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, voi
 
 /*
  * At a switch to the thread of a process, interrupts masked: segment registers and their bases are
- * this process's, whatever the one before has put there.
+ * this process's, whatever the one before has put there. On x86-64 fs_base is its base of FS.
  */
-void switch_segments(const struct thread *next);
+void switch_segments(uintptr_t fs_base);
 
-/* The base of FS that the running process asks for: 0, or an error of vmi/constants.h. */
+/*
+ * Sets the base of FS that the running process asks for: 0, or an error of vmi/constants.h. The
+ * caller keeps it for switch_segments().
+ */
 int32_t switch_fs_base(uintptr_t base);
+
+/* Leaves the kernel by way of the frame that the stack pointer is set to. */
+void trap_return(struct trap_frame *frame) FROM_ASSEMBLY __attribute__((noreturn));
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <vmi/vmi.h>
 
+#include "entry.h"
 #include "layout.h"
 #include "print.h"
 #include "process.h"
@@ -56,7 +57,11 @@ static int32_t call_ticks(const struct trap_frame *frame)
 
 static int32_t call_fs_base(const struct trap_frame *frame)
 {
-    return switch_fs_base(frame_first(frame));
+    int32_t result = switch_fs_base(frame_first(frame));
+
+    if (result == VMI_OK)
+        thread_current()->fs_base = frame_first(frame);
+    return result;
 }
 
 static system_call *const calls[SYSCALL_COUNT] = {
@@ -78,4 +83,11 @@ static void dispatch(struct trap_frame *frame)
 void syscall_init(void)
 {
     trap_handler_set(VECTOR_SYSCALL, dispatch);
+}
+
+void syscall_init_cpu(void)
+{
+#ifdef __x86_64__
+    vmi_set_syscall_entry((uintptr_t)syscall_entry);
+#endif
 }

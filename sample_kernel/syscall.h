@@ -25,6 +25,8 @@
 
 #ifndef __ASSEMBLER__
 void syscall_init(void);
+/* On each CPU: where SYSCALL leads. */
+void syscall_init_cpu(void);
 #endif
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Page tables as such, between paging.c and arch/ARCH/aspace.c. */
+/* Page tables as such: their entries, and frames that become tables. */
 #ifndef TABLES_H
 #define TABLES_H
 
-#include "paging.h"
+#include <stdint.h>
+#include <vmi/vmi.h>
+
 #include "tables_arch.h"
 
 /* Bits of an address that one level resolves; what an entry of a page directory covers. */
@@ -26,6 +28,12 @@ static inline void entry_write(uint64_t *entry, uint64_t value, uintptr_t flags)
 #endif
 }
 
+/* Reads an entry; the frame is guest-physical. */
+uint64_t pte_read(const uint64_t *entry);
+/* Frame of an entry that pte_read() returned. */
+uint32_t pte_frame(uint64_t pte);
+/* An entry's value for a frame. */
+uint64_t pte_value(uint32_t pfn, uint64_t flags);
 /* Makes a zeroed frame a table; FRAME_NONE if memory is short. And the way back. */
 uint32_t new_table(uint32_t kind);
 void release_table(uint32_t pfn, uint32_t kind);

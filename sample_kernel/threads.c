@@ -11,6 +11,7 @@
 #include "switch.h"
 #include "threads.h"
 #include "timer.h"
+#include "traps.h"
 #include "x86.h"
 
 /* What a CPU is about. */
@@ -95,7 +96,7 @@ static bool schedule(void)
         aspace_load(next->aspace);
     }
     if (next->process != NULL)
-        switch_segments(next);
+        switch_segments(next->fs_base);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     switch_context(&previous->sp, &next->sp);
     return true;
@@ -189,7 +190,10 @@ bool thread_yield(void)
     return others;
 }
 
-void thread_preempt(void)
+/*
+ * The end of an interrupt handler, interrupts masked: the turn of the interrupted thread is over.
+ */
+static void preempt(void)
 {
     struct thread *thread = thread_current();
 
@@ -199,6 +203,32 @@ void thread_preempt(void)
     if (schedule())
         thread->preempted++;
     lock_release_masked(&run_lock);
+}
+
+static void reschedule(struct trap_frame *frame)
+{
+    vmi_end_of_interrupt(frame->vector);
+    smp_park_if_asked();
+    preempt();
+}
+
+static void alarm(struct trap_frame *frame)
+{
+    timer_gone_off();
+    reschedule(frame);
+}
+
+static void no_fpu(struct trap_frame *frame)
+{
+    (void)frame;
+    fpu_take(&thread_current()->fpu);
+}
+
+void threads_init(void)
+{
+    trap_handler_set(VECTOR_ALARM, alarm);
+    trap_handler_set(VECTOR_RESCHEDULE, reschedule);
+    trap_handler_set(TRAP_NO_FPU, no_fpu);
 }
 
 void thread_set_aspace(const struct aspace *aspace)

@@ -10,72 +10,19 @@
 #include <stdint.h>
 #include <vmi/vmi.h>
 
-#include "fpu.h"
-#include "layout.h"
+#include "current.h"
 #include "patience.h"
-
-struct aspace;
-struct attempt;
-struct process;
-
-enum thread_state {
-    THREAD_READY,   /* in the queue of runnable threads */
-    THREAD_RUNNING, /* on a CPU */
-    THREAD_WAITING, /* until somebody wakes it */
-    THREAD_ENDED,
-};
-
-#define THREAD_MAGIC 0x4d494854 /* changed by a stack that grew too far */
-#define CPUS_ALL     UINT32_MAX
-
-/* Lies at the low end of the thread's stack. */
-struct thread {
-    uintptr_t sp; /* while it does not run: as switch_context() left it */
-    const char *name;
-    enum thread_state state;
-    uint32_t cpu;        /* it runs there, or ran there last */
-    uint32_t cpus;       /* set of CPUs that it may run on */
-    uint32_t preempted;  /* how often the alarm took the CPU from it */
-    struct thread *next; /* in the queue */
-    struct thread *joiner;
-    const struct aspace *aspace;
-    struct process *process; /* null for a kernel thread */
-    struct attempt *attempt;
-    struct fpu_state fpu;
-    uintptr_t fs_base; /* x86-64: the process's */
-    uint32_t magic;
-};
-
-/* The thread whose stack is in use. No segment register is spent on this, nor is memory per CPU. */
-static inline struct thread *thread_current(void)
-{
-    uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-
-    return (struct thread *)(sp & ~(uintptr_t)(STACK_SIZE - 1));
-}
-
-/*
- * The CPU that runs the caller: stays true only while interrupts are masked or the thread is bound
- * to it.
- */
-static inline uint32_t cpu_current(void)
-{
-    return thread_current()->cpu;
-}
-
-/* Top of a thread's stack: where it begins in ring 0, and at each entry from ring 3. */
-static inline uintptr_t thread_stack_top(const struct thread *thread)
-{
-    return (uintptr_t)thread + STACK_SIZE;
-}
-
-typedef void thread_function(void *argument);
+#include "switch.h"
 
 /*
  * Turns the boot stack's flow into the first thread, which runs `function` on a stack of its own,
  * bound to the first CPU. Interrupts stay masked.
  */
 void threads_start(void (*function)(void)) __attribute__((noreturn));
+
+/* Has the alarm and other CPUs end turns, and gives a thread the floating-point registers on
+ * demand. */
+void threads_init(void);
 
 /*
  * A new thread that may run on the CPUs of a set. Null if memory is short. Ends when `function`
@@ -97,13 +44,7 @@ void thread_wake(struct thread *thread);
 void thread_set_aspace(const struct aspace *aspace);
 
 /*
- * The end of an interrupt handler: the turn of the interrupted thread is over. Interrupts are
- * masked.
- */
-void thread_preempt(void);
-
-/*
- * For smp.c: the idle thread of a CPU, and its life, on the CPU and stack in question with
+ * For cpu_start.c: the idle thread of a CPU, and its life, on the CPU and stack in question with
  * interrupts masked.
  */
 struct thread *thread_create_idle(uint32_t cpu);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <vmi/vmi.h>
 
+#include "current.h"
 #include "divide.h"
 #include "layout.h"
 #include "panic.h"
-#include "smp.h"
-#include "threads.h"
 #include "timer.h"
-#include "traps.h"
 
 #define ALARM (VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL)
 
@@ -15,12 +13,9 @@ static volatile uint32_t alarms[VMI_BOOT_INFO_MAX_CPUS];
 static volatile bool periodic[VMI_BOOT_INFO_MAX_CPUS];
 static uint32_t kilohertz;
 
-static void alarm(struct trap_frame *frame)
+void timer_gone_off(void)
 {
     alarms[cpu_current()]++;
-    vmi_end_of_interrupt(frame->vector);
-    smp_park_if_asked();
-    thread_preempt();
 }
 
 void timer_init(void)
@@ -30,7 +25,6 @@ void timer_init(void)
     kilohertz = (uint32_t)divide_u64(vmi_get_cycle_frequency(), 1000, &remainder);
     if (kilohertz == 0)
         panic("the cycle counter has no frequency");
-    trap_handler_set(VECTOR_ALARM, alarm);
 }
 
 uint64_t timer_cycles(uint32_t microseconds)

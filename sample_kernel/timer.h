@@ -23,6 +23,8 @@ void timer_cancel(void);
 /* Whether the periodic alarm of a CPU is on. */
 bool timer_is_periodic(uint32_t cpu);
 
+/* In the handler of VECTOR_ALARM: counts an alarm of this CPU. */
+void timer_gone_off(void);
 /* How often the alarm of a CPU has gone off. */
 const volatile uint32_t *timer_alarms(uint32_t cpu);
 

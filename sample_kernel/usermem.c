@@ -7,9 +7,8 @@
 #include "layout.h"
 #include "lock.h"
 #include "paging.h"
-#include "process.h"
+#include "programs.h"
 #include "string.h"
-#include "threads.h"
 #include "usermem.h"
 #include "x86.h"
 
@@ -44,14 +43,13 @@ static const struct region *region_of(uintptr_t address)
 }
 
 /* The first access to a page: a frame of zeroes, or of the program's text. */
-static bool fill(struct process *process, const struct region *region, uintptr_t page,
-                 uint64_t *entry)
+static bool fill(const struct aspace *aspace, const struct program *program,
+                 const struct region *region, uintptr_t page, uint64_t *entry)
 {
     uint32_t pfn = frame_allocate_zeroed();
     if (pfn == FRAME_NONE)
         return false;
     if (region->text) {
-        const struct program *program = process->program;
         uint32_t size = (uint32_t)(program->image_end - program->image);
         uint32_t offset = (uint32_t)(page - region->start);
         if (offset >= size) {
@@ -61,26 +59,27 @@ static bool fill(struct process *process, const struct region *region, uintptr_t
         uint32_t rest = size - offset;
         memcpy(frame_address(pfn), program->image + offset, rest < PAGE_SIZE ? rest : PAGE_SIZE);
     }
-    pte_write(&process->aspace, entry, page,
+    pte_write(aspace, entry, page,
               pte_value(pfn, USER_PAGE | (region->writable ? PTE_WRITE : 0) |
                                  (region->text ? 0 : pte_no_execute)));
     return true;
 }
 
 /* The same where there is no table yet: both entries may go to a hypervisor in one piece. */
-static bool fill_new_table(struct process *process, const struct region *region, uint32_t page)
+static bool fill_new_table(const struct aspace *aspace, const struct program *program,
+                           const struct region *region, uintptr_t page)
 {
     uint32_t flags = interrupts_mask(); /* a thread in a lazy mode is not to be preempted */
     vmi_set_lazy_mode(VMI_LAZY_MMU);
-    uint64_t *entry = aspace_entry(&process->aspace, page, true);
-    bool filled = entry != NULL && fill(process, region, page, entry);
+    uint64_t *entry = aspace_entry(aspace, page, true);
+    bool filled = entry != NULL && fill(aspace, program, region, page, entry);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     interrupts_restore(flags);
     return filled;
 }
 
 /* A write to a page that is mapped read-only because it is, or was, shared. */
-static bool copy_on_write(struct process *process, uintptr_t page, uint64_t *entry)
+static bool copy_on_write(const struct aspace *aspace, uintptr_t page, uint64_t *entry)
 {
     uint32_t shared = pte_frame(pte_read(entry));
     uint32_t own = shared;
@@ -92,33 +91,33 @@ static bool copy_on_write(struct process *process, uintptr_t page, uint64_t *ent
         memcpy(frame_address(own), frame_address(shared), PAGE_SIZE);
         __atomic_add_fetch(&copied_pages, 1, __ATOMIC_RELAXED);
     }
-    pte_write(&process->aspace, entry, page,
-              pte_value(own, USER_PAGE | PTE_WRITE | pte_no_execute));
+    pte_write(aspace, entry, page, pte_value(own, USER_PAGE | PTE_WRITE | pte_no_execute));
     vmi_inval_page(page);
     if (own != shared)
         frame_release(shared);
     return true;
 }
 
-bool usermem_fault(struct process *process, uintptr_t address, uint32_t error)
+bool usermem_fault(const struct aspace *aspace, const struct program *program, uintptr_t address,
+                   uint32_t error)
 {
     const struct region *region = region_of(address);
     uintptr_t page = address & ~(uintptr_t)(PAGE_SIZE - 1);
 
-    if (process == NULL || region == NULL || (error & FAULT_WRITE && !region->writable))
+    if (region == NULL || (error & FAULT_WRITE && !region->writable))
         return false;
-    uint64_t *entry = aspace_entry(&process->aspace, page, false);
+    uint64_t *entry = aspace_entry(aspace, page, false);
     if (entry == NULL)
-        return fill_new_table(process, region, page);
+        return fill_new_table(aspace, program, region, page);
     if (!(pte_read(entry) & PTE_PRESENT))
-        return fill(process, region, page, entry);
+        return fill(aspace, program, region, page, entry);
     if (error & FAULT_WRITE && error & FAULT_PRESENT)
-        return copy_on_write(process, page, entry);
+        return copy_on_write(aspace, page, entry);
     return false;
 }
 
 struct fork {
-    struct process *parent, *child;
+    const struct aspace *parent, *child;
     bool failed;
 };
 
@@ -128,22 +127,22 @@ static void share(uintptr_t page, uint64_t *entry, void *context)
     uint64_t whole = pte_read(entry);
     uint32_t pfn = pte_frame(whole);
     uint64_t value = pte_value(pfn, USER_PAGE | (whole & PTE_NO_EXECUTE));
-    uint64_t *copy = fork->failed ? NULL : aspace_entry(&fork->child->aspace, page, true);
+    uint64_t *copy = fork->failed ? NULL : aspace_entry(fork->child, page, true);
 
     if (copy == NULL) {
         fork->failed = true;
         return;
     }
     frame_share(pfn);
-    pte_write(&fork->parent->aspace, entry, page, value);
-    pte_write(&fork->child->aspace, copy, page, value);
+    pte_write(fork->parent, entry, page, value);
+    pte_write(fork->child, copy, page, value);
 }
 
-bool usermem_fork(struct process *parent, struct process *child)
+bool usermem_fork(const struct aspace *parent, const struct aspace *child)
 {
     struct fork fork = {.parent = parent, .child = child};
 
-    aspace_visit(&parent->aspace, share, &fork);
+    aspace_visit(parent, share, &fork);
     vmi_flush_tlb(VMI_FLUSH_TLB);
     return !fork.failed;
 }

@@ -19,6 +19,7 @@ import hashlib
 import os
 import pickle
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ from xdist.scheduler import LoadScopeScheduling
 from ci import ktap
 from ci.backends import backends
 from ci.build import kernels
-from ci.figure import limited, named
-from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover, options_for
+from ci.figure import named
+from ci.kernel import architecture
+from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
 from ci.util import ARCHITECTURES, RESULTS, ROOT, die_with, locked, progress, write_if_changed
 
 LOGS = RESULTS / "test" / os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -60,7 +62,7 @@ class Place:
     @property
     def limited(self) -> str:
         """Why whole kernels cannot run here; empty if they can."""
-        return limited(self.configuration, self.arch)
+        return self.configuration.given(self.arch)[1]
 
 
 @functools.cache
@@ -85,6 +87,13 @@ def places(arch: str = ARCHITECTURES[0]) -> list[Place]:
 def whole_places(arch: str = ARCHITECTURES[0]) -> list[Place]:
     """The configurations in which every kernel runs."""
     return [place for place in places(arch) if not place.limited]
+
+
+def pytest_configure() -> None:
+    """Tests send Ctrl-C to what they start, which would not hear it if whoever started the tests ignores it,
+    as a shell does for what it runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -191,7 +200,7 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
     ) -> tuple[Outcome, ktap.Report]:
         rigs.prepare(place)
         image = kernels(kernel, place.arch)[place.backend] if isinstance(kernel, str) else kernel
-        options = {**options_for(place.configuration, image)[0], **more.pop("options", {})}  # type: ignore[dict-item]
+        options = {**place.configuration.given(architecture(image))[0], **more.pop("options", {})}  # type: ignore[dict-item]
         more.setdefault("cpus", 2)
         more.setdefault("deadline", 240.0)
         name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")

@@ -348,12 +348,11 @@ static bool read_tables(void)
     return found;
 }
 
-void vmi__native_acpi_init(void)
+bool vmi__native_acpi_read(void)
 {
     uint32_t i;
 
     for (i = 0; i < VMI__ISA_LINES; i++)
         vmi__native_acpi.overrides[i].line = i;
-    if (!read_tables())
-        vmi__native_mp_read();
+    return read_tables();
 }

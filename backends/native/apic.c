@@ -25,6 +25,8 @@ volatile char *vmi__native_apic = (volatile char *)(VMI__WINDOW_BASE + VMI__APIC
 
 const struct vmi__native_published *vmi__native_published;
 
+uint32_t vmi__native_cpus_started = 1;
+
 void vmi__native_apic_init(void)
 {
     uint64_t base;

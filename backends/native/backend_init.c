@@ -9,17 +9,6 @@ bool vmi__backend_here(void)
     return true;
 }
 
-/* Nobody keeps anything of this library's CPUs. */
-void vmi__native_cpu_identified(uint32_t cpu)
-{
-    (void)cpu;
-}
-
-void vmi__native_cpu_forgotten(uint32_t cpu)
-{
-    (void)cpu;
-}
-
 void vmi__backend_init(struct vmi_boot_info *boot)
 {
     boot->backend = "native";

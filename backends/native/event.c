@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * EventBind, EventUnmask and EndOfInterrupt: interrupt lines by the I/O APIC, or by the 8259 where
- * there is none. The number of an event is that of its line.
+ * EventBind and EventUnmask: interrupt lines by the I/O APIC, or by the 8259 where there is none.
+ * The number of an event is that of its line.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -95,11 +95,10 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
     return result;
 }
 
-void vmi__native_vector_ended(uint32_t vector)
+void vmi__native_event_again(uint32_t vector)
 {
     if (vector == console_vector)
         vmi__native_virtio_acknowledge();
-    vmi__native_alarm_again(vector);
 }
 
 /* Lets the controller pass on what comes by a line, and what has come. Under the lock. */
@@ -152,9 +151,7 @@ VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t event)
     return VMI_OK;
 }
 
-VMI__ROUTINE void vmi__native_end_of_interrupt(uint32_t vector)
+bool vmi__native_event_end(uint32_t vector)
 {
-    if (by_ioapic || !vmi__native_pic_end(vector))
-        vmi__native_apic_write(VMI_APIC_EOI, 0);
-    vmi__native_interrupt_ended(vector);
+    return !by_ioapic && vmi__native_pic_end(vector);
 }

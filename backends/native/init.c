@@ -23,7 +23,7 @@ void vmi__native_init(struct vmi_boot_info *boot)
     vmi__native_pic_init();
     vmi__native_apic_init();
     boot->apic_id[0] = vmi__native_apic_id();
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     vmi__native_ioapic_init();
     vmi__native_event_init();
     vmi__native_tsc_init();

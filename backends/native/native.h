@@ -176,6 +176,9 @@ void vmi__native_apic_init(void);
 uint32_t vmi__native_apic_id(void);
 uint32_t vmi__native_cpu_by_apic(void);
 
+/* CPUs that run, the first included. */
+extern uint32_t vmi__native_cpus_started;
+
 /*
  * Sends one command to one APIC: waits, for a bounded time, until the one before has left. False if
  * it has not.
@@ -258,8 +261,8 @@ struct vmi__native_acpi {
 
 extern struct vmi__native_acpi vmi__native_acpi;
 
-/* Reads the tables, or else the MP table, once; fills the CPUs of vmi__boot. */
-VMI__RUN_ONCE void vmi__native_acpi_init(void);
+/* Reads the tables, once; fills the CPUs of vmi__boot. False if they do not tell of any. */
+VMI__RUN_ONCE bool vmi__native_acpi_read(void);
 
 /* For mp.c: where the extended BIOS data area is, 0 if the BIOS does not say. */
 uint32_t vmi__native_ebda(void);
@@ -273,6 +276,11 @@ void vmi__native_add_cpu(uint32_t apic_id);
 
 /* Fills vmi__native_acpi and the CPUs of vmi__boot from the MP table, if there is one. */
 VMI__RUN_ONCE void vmi__native_mp_read(void);
+
+/* ---- firmware.c ---- */
+
+/* Fills vmi__native_acpi and the CPUs of vmi__boot, once, by whichever tables there are. */
+VMI__RUN_ONCE void vmi__native_firmware_init(void);
 
 /* ---- pic.c ---- */
 
@@ -326,8 +334,18 @@ uint32_t vmi__native_event_vector(uint32_t line);
  */
 void vmi__native_event_timer(bool on);
 
-/* Vectors whose end may have more to it, and what does that: alarms, the virtio console. */
+/* Tells the 8259 that the interrupt of a vector has ended; false if it is for the APIC to know. */
+bool vmi__native_event_end(uint32_t vector);
+
+/* Goes on with the console's line if the vector whose interrupt has ended is its own. */
+void vmi__native_event_again(uint32_t vector);
+
+/* Vectors whose end may have more to it: of alarms, of the virtio console. */
 extern bool vmi__native_ended_vectors[256];
+
+/* ---- end_of_interrupt.c ---- */
+
+/* What there is to the end of such a vector. */
 void vmi__native_vector_ended(uint32_t vector);
 
 /*
@@ -370,9 +388,6 @@ void vmi__native_alarm_forget(uint32_t cpu);
 
 /* Claims and fills the trampoline's page. */
 void vmi__native_smp_init(void);
-
-/* CPUs that run, the first included. */
-extern uint32_t vmi__native_cpus_started;
 
 /* ---- arch/x86_64/segments.c ---- */
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from ci.kernel import architecture
 from ci.rig import (
     DEBUG_EXIT,
     QEMU_END,
@@ -18,13 +19,14 @@ from ci.rig import (
     Outcome,
     Rig,
     Session,
-    is_wide,
+    option_rom,
     qemu_modules,
     run_machine,
 )  # fmt: skip
 from ci.util import UserError
 
 QEMU = "qemu-system-x86_64"
+CPUS = {"i386": "qemu32", "x86_64": "qemu64"}
 
 
 class PcSession(Session):
@@ -38,13 +40,13 @@ class PcSession(Session):
         machine = Machine(
             qemu=QEMU,
             machine=guest.options.get("machine", self.machine),
-            cpu=guest.options.get("cpu", "qemu64" if is_wide(guest.kernel) else "qemu32"),
+            cpu=guest.options.get("cpu", CPUS[architecture(guest.kernel)]),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=f"{DEBUG_EXIT} {guest.append}".rstrip(),
             extra=("-accel", guest.options.get("accel", "tcg"), "-smp", str(guest.cpus),
                    "-nodefaults", "-no-user-config", *QEMU_END,
-                   *(("-option-rom", str(guest.option_rom)) if guest.option_rom else ()),
+                   *option_rom(guest),
                    *qemu_modules(guest),
                    *guest.options.get("qemu", "").split()),
         )  # fmt: skip

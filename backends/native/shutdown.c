@@ -122,7 +122,7 @@ VMI__ROUTINE void vmi__native_shutdown_reason(uint32_t reason, uint32_t status)
     if (reason == VMI_SHUTDOWN_REBOOT)
         vmi__native_reboot(VMI_REBOOT_SOFT);
     /* Also when the library refuses to run, before its init has come this far. */
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     power_off();
     vmi__print("vmi: this machine has no power-off that works; halted\r\n");
     /*

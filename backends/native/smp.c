@@ -27,15 +27,6 @@
 #define CPUID_EXTENDED_SYSCALL (1u << 11)
 #define CPUID_EXTENDED_NX      (1u << 20)
 
-uint32_t vmi__native_cpus_started = 1;
-
-/* What the starting CPU reads (trampoline.S). */
-struct vmi_ap_state vmi__native_ap_state;
-struct vmi_dtr vmi__native_ap_idtr;
-uint32_t vmi__native_ap_sets_efer;
-volatile char *vmi__native_ap_apic;
-volatile uint32_t vmi__native_ap_up;
-
 static uint32_t trampoline; /* physical address, 0 if there is none */
 static bool started[VMI_BOOT_INFO_MAX_CPUS];
 static volatile uint32_t busy;

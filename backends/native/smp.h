@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Between smp.c and trampoline.S.
+ * Between smp.c, its parts in arch/ARCH and published.c.
  */
 #ifndef VMI_NATIVE_SMP_H
 #define VMI_NATIVE_SMP_H
 
-#include "native.h"
-
-/* The trampoline, to be copied to a page below 1 MiB, and its variables. */
-extern const char vmi__native_trampoline[], vmi__native_trampoline_end[],
-    vmi__native_trampoline_cr3[], vmi__native_trampoline_cr4[], vmi__native_trampoline_efer[];
-
-extern struct vmi_ap_state vmi__native_ap_state;
-extern struct vmi_dtr vmi__native_ap_idtr;
-extern uint32_t vmi__native_ap_sets_efer;
-extern volatile char *vmi__native_ap_apic;  /* 0: not to be touched */
-extern volatile uint32_t vmi__native_ap_up; /* set once the CPU has taken all of the above */
+#include "trampoline.h"
 
 /* The command that starts a CPU at a page below 1 MiB, whose number is or'ed in. */
 #define VMI__ICR_STARTUP 0x4600 /* asserted */

@@ -16,8 +16,6 @@
 
 static uint32_t multiplier;
 
-bool vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
-
 static struct {
     struct vmware__steal_time time;
     bool asked, counted;

@@ -11,8 +11,7 @@
 #define HZ_LEAST                                                                                   \
     16000000 /* slower than any processor with these instructions; see SHIFT in time.c */
 
-bool vmi__vmware_present;
-uint8_t vmi__vmware_form;
+bool vmi__vmware_present, vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
 
 static uint32_t version, product, bus_hz;
 static uint64_t tsc_hz;

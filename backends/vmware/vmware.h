@@ -52,6 +52,9 @@ VMI__ROUTINE void vmi__vmware_get_time_full(struct vmi__vmware_answer *answer);
 /* Is there a backdoor? Constant after vmi__vmware_detect. */
 extern bool vmi__vmware_present;
 
+/* What of its time it answers; constant after vmi__vmware_time_init. */
+extern bool vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
+
 /*
  * Is this a virtual machine of VMware's? Asks CPUID first, as VMware KB 1009458 has it: a backdoor
  * alone is an emulator's (QEMU's vmport) and tells nothing that plain hardware does not.
@@ -67,12 +70,9 @@ void vmi__vmware_describe(void);
 /* ---- time.c ---------------------------------------------------------------------------------- */
 
 /*
- * Finds out which of these are answered, and has stolen time counted on the first CPU. The TSC's
+ * Finds out what of the time is answered, and has stolen time counted on the first CPU. The TSC's
  * frequency is known.
  */
 void vmi__vmware_time_init(void);
-
-/* Constant after vmi__vmware_time_init. */
-extern bool vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
 
 #endif

@@ -6,9 +6,10 @@
 
 #include "start.h"
 
-void vmi__image_enter(void)
+__attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
 {
-    if (vmi__kernel.protocol != VMI_BOOT_PARAVIRTUAL)
+    if (kernel->protocol != VMI_BOOT_PARAVIRTUAL)
         return;
-    vmi__xen_start((const struct start_info *)(uintptr_t)vmi__kernel.info);
+    vmi__image_take(kernel);
+    vmi__xen_start((const struct start_info *)(uintptr_t)kernel->info);
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from ci.kernel import LINUX, XEN_PV
 from ci.probe import Done
 from ci.rig import Configuration, Guest, Live, Outcome
 from ci.witness import Hypercall, software_interrupts
@@ -77,6 +78,7 @@ class PvSession(XlSession):
 class BackendRig(XlRig):
     configurations = (Configuration("xen", "Xen, PV", {"config": "pv"}),)
     session_type = PvSession
+    takes = (XEN_PV, LINUX)
 
     witnesses = True
     hypercall_goals = {

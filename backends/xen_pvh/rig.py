@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 
+from ci.kernel import LINUX, PVH
 from ci.probe import Done
 from ci.rig import Configuration
 from ci.util import Progress
@@ -29,6 +30,7 @@ def limitation(done: Done | None) -> str:
 
 class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
+    takes = (PVH, LINUX)
 
     def __init__(self, backend: str, report: Progress) -> None:
         super().__init__(backend, report)

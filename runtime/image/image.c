@@ -33,7 +33,7 @@ uint32_t vmi__image_probe(void)
     return vmi__backend_here();
 }
 
-__attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
+void vmi__image_take(struct vmi__kernel *kernel)
 {
     vmi__kernel = *kernel;
     binder_copy = kernel;
@@ -42,5 +42,4 @@ __attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
     vmi__kernel.main = enter;
     if (kernel->main_unpaged)
         vmi__kernel.main_unpaged = enter_unpaged;
-    vmi__image_enter();
 }

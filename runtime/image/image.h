@@ -10,19 +10,16 @@
 /* Whether the image's hypervisor is there; vmi__backend_here. */
 uint32_t vmi__image_probe(void);
 
-/*
- * Starts the library for the kernel that `kernel` describes, on the kernel's boot stack, and leaves
- * through kernel->main with the library's tables filled in. Comes back only if the library has no
- * way in for a kernel that was entered by kernel->protocol; then nothing has happened. Image and
- * binder may be compiled with different options.
- */
-void vmi__image_start(struct vmi__kernel *kernel) __attribute__((regparm(0)));
+/* Fills vmi__kernel for the kernel that `kernel` describes. */
+void vmi__image_take(struct vmi__kernel *kernel);
 
 /*
- * The library's own way in, with vmi__kernel filled: what its entry point does where it is linked
- * with a kernel. Comes back as vmi__image_start does. Defined once for the PC libraries, and by
- * each other one.
+ * Starts the library for the kernel that `kernel` describes, on the kernel's boot stack, and leaves
+ * through kernel->main with the library's tables filled in: takes the kernel, then does what the
+ * library's entry point does where it is linked with one. Comes back only if the library has no way
+ * in for a kernel that was entered by kernel->protocol; then nothing has happened. Image and binder
+ * may be compiled with different options. Defined once for the PC libraries, and by each other one.
  */
-void vmi__image_enter(void);
+void vmi__image_start(struct vmi__kernel *kernel) __attribute__((regparm(0)));
 
 #endif

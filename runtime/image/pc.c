@@ -7,10 +7,9 @@
 
 struct vmi__pc_tables vmi__pc_tables;
 
-void vmi__image_enter(void)
+__attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
 {
-    const struct vmi__kernel *kernel = &vmi__kernel;
-
+    vmi__image_take(kernel);
     vmi__pc_tables = *kernel->tables;
     if (kernel->refuse)
         vmi__pc_refuse(kernel->protocol, kernel->magic, kernel->info, kernel->refuse);

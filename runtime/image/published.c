@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct entry) == VMI__ROM_CALL_SIZE &&
                    offsetof(struct entry, kind) == VMI__ROM_CALL_KIND,
                "layout of image/rom.h");
 
-extern const char vmi__rom_header[];                              /* header.S */
+extern const char vmi__rom_start[];                               /* image.ld */
 extern const struct entry vmi__rom_calls[], vmi__rom_calls_end[]; /* generated */
 extern const uint16_t vmi__rom_bare[], vmi__rom_bare_end[];       /* generated */
 
@@ -115,5 +115,5 @@ VMI__ENTERED uint64_t vmi__published_relocation(uint32_t ordinal)
 
     if (kind == VMI__ROM_NONE)
         return answer(0, kind);
-    return answer(routine ? routine : vmi__rom_header + entry_of(ordinal)->target, kind);
+    return answer(routine ? routine : vmi__rom_start + entry_of(ordinal)->target, kind);
 }

@@ -53,8 +53,8 @@ def speak_of(name: str) -> list[str]:
 def test_nothing_else_refers_to_it(name: str) -> None:
     """No folder, symbol, built file or choice of it by its name."""
     own = re.escape(name)
-    # Names that begin with this one are others' own.
-    others = (other for other in backends() if other.startswith(f"{name}_"))
+    # Names that begin with this one are other folders' own.
+    others = (path.name for path in (ROOT / "backends").glob(f"{name}_*/"))
     longer = "|".join(re.escape(other[len(name) + 1 :]) for other in others)
     no_longer = f"(?!({longer})_)" if longer else ""
     headers = {"routines.h", "hypercalls.h", *(path.name for path in (ROOT / "backends" / name).glob("*.h"))}

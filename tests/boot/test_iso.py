@@ -14,8 +14,9 @@ from ci import ktap
 from ci.build import kernels, loaded_by_multiboot
 from ci.console import text
 from ci.iso import KEYS, OWN, iso, menu, own_menu
+from ci.kernel import look
 from ci.rig import DEBUG_EXIT, QEMU_END
-from ci.util import UserError, tied
+from ci.util import ARCHITECTURES, UserError, tied
 
 APPEND = f"checks=boot {DEBUG_EXIT}"
 DEADLINE = 300
@@ -121,11 +122,17 @@ def test_what_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not (tmp_path / "vmi.iso").exists()
 
 
-def test_kernel_of_ones_own(tmp_path: Path) -> None:
-    """Alone on its disc, with its command line, and with no menu of ours but for it."""
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kernel_of_ones_own(tmp_path: Path, arch: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone on its disc, with its command line, and with no menu of ours but for it; it is said which machine
+    boots it."""
     name = loaded_by_multiboot()[0]
     disc = tmp_path / "own.iso"
-    assert iso(APPEND, disc, kernels("sample")[name]) == 0
+    capsys.readouterr()
+    assert iso(APPEND, disc, kernels("sample", arch)[name]) == 0
+    assert f"qemu-system-{arch} -display none" in capsys.readouterr().out
+    if arch != ARCHITECTURES[0]:
+        return  # tests/boot/test_architectures.py boots such a disc
     status, console = boot(disc, "disc", key="")
     report = ktap.parse(console)
     assert (status, report.failures(), report.binding) == (PASSED, [], {})
@@ -134,7 +141,11 @@ def test_kernel_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"not a kernel" * 1000, "expected a multiboot header in the first 8 KiB"), (None, "No such file")],
+    [
+        (b"not a kernel" * 1000, "expected an ELF file or a bzImage of Linux, found a text"),
+        (Path("/bin/true").read_bytes(), "expected a multiboot header or Linux's boot header, which GRUB"),
+        (None, "No such file"),
+    ],
 )
 def test_kernel_that_grub_would_not_start(tmp_path: Path, content: bytes | None, said: str) -> None:
     """Is refused before anything is made."""
@@ -150,4 +161,4 @@ def test_kernel_that_grub_would_not_start(tmp_path: Path, content: bytes | None,
 def test_linux_is_started_by_its_own_command(tmp_path: Path) -> None:
     kernel = tmp_path / "bzImage"
     kernel.write_bytes(bytes(0x202) + b"HdrS" + bytes(100))
-    assert f"    linux /boot/{OWN} quiet\n" in own_menu(kernel, "quiet")
+    assert f"    linux /boot/{OWN} quiet\n" in own_menu(look(kernel), "quiet")

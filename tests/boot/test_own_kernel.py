@@ -96,6 +96,33 @@ class Keys(Terminal):
         self.seen += data
 
 
+PROMPT = """
+#include <vmi/vmi.h>
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    (void)boot;
+    vmi_console_write("first\\r\\nlogin: ", 14);
+    for (;;)
+        vmi_yield();
+}
+"""
+
+
+def test_a_prompt_is_the_guests_last_word(configuration: Place, rigs: Rigs, tmp_path: Path) -> None:
+    """A line that has not ended is seen while its guest waits at it, and nobody else's words are in it."""
+    seen: list[str] = []
+
+    def prompt(line: str) -> bool:
+        seen.append(line)
+        return line == "login: "
+
+    kernel = compiled(PROMPT, configuration.backend, tmp_path)
+    outcome = own(rigs, configuration, kernel, "", prompt=prompt)
+    assert outcome.end == "stopped while it ran, as asked"
+    assert seen[-1] == "login: "
+    assert outcome.console.splitlines()[-2:] == ["first", "login: "]
+
+
 def test_a_terminal_is_joined_to_the_console(configuration: Place, rigs: Rigs) -> None:
     """Both ways, byte for byte, by the console that the configuration has."""
     keys = Keys(typed_file(1))

@@ -13,8 +13,9 @@ import pytest
 from ci import backends, boot, rig
 from ci.build import kernels
 from ci.control import Control
+from ci.kernel import architecture, is_linux
 from ci.packages import Package
-from ci.util import UserError
+from ci.util import ARCHITECTURES, UserError
 
 
 def tree(folder: Path, **parents: str) -> None:
@@ -203,8 +204,8 @@ def test_kernels_of_64_bits(tmp_path: Path) -> None:
         (bytes(linux[:0x206] + b"\x0b\x02" + linux[0x208:0x236] + b"\1" + linux[0x237:]), False),
     ):  # fmt: skip
         kernel.write_bytes(content)
-        assert rig.is_wide(kernel) == wide, content[:8]
-        assert rig.is_linux(content) == (len(content) == 0x400)
+        assert architecture(kernel) == ARCHITECTURES[wide], content[:8]
+        assert is_linux(content) == (len(content) == 0x400)
 
 
 def test_modules_as_qemu_takes_them(tmp_path: Path) -> None:

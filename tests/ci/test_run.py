@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import struct
 import subprocess
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pytest
 from ci.backends import backends
 from ci.build import bound_kernel, kernels, rom
 from ci.conformance import typed_file
+from ci.kernel import look
 from ci.rig import LinuxRig
-from ci.util import ROOT
+from ci.util import ARCHITECTURES, ROOT, UserError
 
+from ..boot.test_own_kernel import compiled
 from ..guests import places
 
 NAME = next(iter(backends()))
@@ -58,6 +61,107 @@ def test_what_must_not_be_there_ends_a_run() -> None:
     done = vmi_run(NAME, kernels("hello")[NAME], "--fail", "Hello from ring [0-3]")
     assert done.returncode == 1
     assert "--fail 'Hello from ring [0-3]' is there: Hello from ring 0" in done.stderr
+
+
+ENDS = """
+#include <vmi/vmi.h>
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    vmi_console_write("one\\r\\nlogin: ", 12);
+    while (boot->command_line[0] != 0 && boot->module_count == 0)
+        vmi_yield();
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
+}
+"""
+"""Waits at its prompt, or ends there where it has a module."""
+
+
+def test_last_line_without_its_end(tmp_path: Path) -> None:
+    """It is shown, and looked at: of a kernel that ends, and of one that waits there."""
+    kernel = compiled(ENDS, NAME, tmp_path)
+    for words, status in (
+        (("--initrd", kernel), 0),
+        (("--initrd", kernel, "--expect", "^login: $"), 0),
+        (("--initrd", kernel, "--fail", "login"), 1),
+        (("--expect", "^login: $", "--deadline", "60"), 0),
+        (("--fail", "login", "--expect", "never", "--deadline", "60"), 1),
+    ):
+        done = vmi_run(NAME, kernel, *words)
+        assert done.returncode == status, (words, done.stderr)
+        assert done.stdout == "one\nlogin: \n", words
+        assert "hung" not in done.stderr
+
+
+def test_command_of_a_kernel_that_failed_can_be_repeated() -> None:
+    """As it is printed, by a shell: the same console, the same end."""
+    told = ("--append", "checks=boot test=fail", "--cpus", "2")
+    done = vmi_run(NAME, kernels("sample")[NAME], *told)
+    (command,) = re.findall(r"^  command: (.*)$", done.stderr, re.MULTILINE)
+    again = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0x11 << 1 | 1, again.stderr
+
+    def checks(console: str) -> list[str]:
+        return re.findall(r"^(?:not )?ok .*|^# boot .*|^# result.*", console.replace("\r", ""), re.MULTILINE)
+
+    assert checks(again.stdout) == checks(done.stdout) != []
+
+
+def elf(machine: int, kind: int, segments: int = 1) -> bytes:
+    """The header of an ELF file, with one program header behind it."""
+    head = b"\x7fELF\1\1\1" + bytes(9)
+    head += struct.pack("<HHIIIIIHHHHHH", kind, machine, 1, 0x100000, 52, 0, 0, 52, 32, segments, 40, 0, 0)
+    return head + struct.pack("<8I", 1, 0, 0x100000, 0x100000, 84, 84, 5, 4096)
+
+
+EM_386, EM_ARM, ET_REL, ET_EXEC = 3, 40, 1, 2
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "found an empty file"),
+        (b"# A text\n" * 1000, "found a text"),
+        (b"!<arch>\n" + bytes(60), "found an archive (link a kernel with it)"),
+        (b"\x1f\x8b\x08\x00" + bytes(60), "found a compressed file (gzip)"),
+        (b"\xca\xfe\xba\xbe" + bytes(60), "found other data (it begins with ca fe ba be)"),
+        (elf(EM_386, ET_REL, 0), "found an object that is not linked"),
+        (elf(EM_ARM, ET_EXEC), "found one for ARM"),
+        (elf(EM_386, ET_EXEC), "the file has nothing by which a loader starts it"),
+        (elf(EM_386, ET_EXEC)[:60], "the ELF file is damaged or cut off"),
+    ],
+)
+def test_what_is_no_kernel_is_refused_before_anything_boots(
+    tmp_path: Path, content: bytes, found: str
+) -> None:
+    """In any configuration, whose rig may be slow to boot."""
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    for place in (places()[0], places()[-1]):
+        done = vmi_run(place.configuration.name, file)
+        assert done.returncode == 2, done.stderr
+        *_, line = done.stderr.splitlines()
+        assert line.startswith(f"vmi: kernel {file}: ") and line.endswith(found)
+        assert "booting" not in done.stderr and "FAILED" not in done.stderr
+
+
+def test_kernels_that_a_configuration_does_not_start() -> None:
+    """Those with nothing that its loader takes, and those of an architecture that its library lacks."""
+    tried = 0
+    for place in places():
+        for arch in ARCHITECTURES:
+            for library, kernel in kernels("hello", arch).items():
+                image = look(kernel)
+                fits = image.ways & set(place.rig.takes) and place.backend in backends(arch=arch)
+                if fits:
+                    place.rig.check(image, str(place))
+                    continue
+                tried += 1
+                refusal = f"^kernel {re.escape(str(kernel))}: expected "
+                with pytest.raises(UserError, match=refusal) as refused:
+                    place.rig.check(image, str(place))
+                assert refused.value.status == 2 and "\n" not in str(refused.value)
+                assert library != place.backend
+    assert tried > 0
 
 
 def test_several_kernels() -> None:

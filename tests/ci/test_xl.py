@@ -24,6 +24,10 @@ PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
             "reason 0 (poweroff), without a word on its console",
         ),
         (["Domain 1 has shut down, reason code 3 0x3"], False, SHIM, False, "reason 3 (crash)"),
+        (
+            ["Domain 1 has shut down, reason code 1 0x1"], False, SHIM[:2], False,
+            "reason 1 (reboot), without a word on its console",
+        ),
         (["Domain 1 has shut down, reason code 9 0x9"], False, SHIM, False, "reason 9 (unknown)"),
         (["Domain 3 has been destroyed."], True, SHIM, False, "hung: domain destroyed at its deadline"),
         (["libxl: error: cannot"], False, [], False, "domain was not started: libxl: error: cannot"),
@@ -45,6 +49,7 @@ def test_end_states(said: list[str], killed: bool, console: list[str], clean: bo
     assert found == clean
     assert words.endswith(end)
     assert bool(advice) != clean
+    assert ("linked with another library" in advice) == ("(reboot)" in words)
 
 
 def test_a_guest_that_is_stopped_has_not_passed() -> None:

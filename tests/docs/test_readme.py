@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from porting_walk import walk
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -51,6 +55,21 @@ def test_mistake_is_reported_as_shown(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.strip() == shown.strip()
+
+
+def test_commands_say_what_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "vmi").symlink_to(ROOT / "vmi")
+    assert "```console" in README
+    assert walk(README, tmp_path) == README
+
+
+def test_diff_that_is_given_as_an_example_works() -> None:
+    """Its revisions are there in every clone."""
+    (words,) = re.findall(r"trees or files: \./vmi (diff .*)", README)
+    command = [ROOT / "vmi", *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert done.stdout.splitlines()[-1].startswith("vmi diff: ")
 
 
 def test_links_lead_somewhere() -> None:

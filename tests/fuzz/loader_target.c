@@ -23,7 +23,6 @@
 #define HEAD_WORDS 7
 
 struct vmi_boot_info vmi__boot;
-uint64_t vmi__rsdp;
 
 static unsigned char *memory;
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -69,16 +68,6 @@ def test_lines_and_inlined_functions(bits: int, version: str, cc: str, build: Bu
     text = lint(made).out
     assert "made.c:3: error: cli (cli) in outer" in text
     assert ", inlined from quiet at " in text
-
-
-def test_the_example_of_the_readme(lint: Lint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (ROOT / "README.md").read_text()
-    (source,) = re.findall(r"`(void .*)` in `early.c`", readme)
-    (shown,) = re.findall(r"^    (early.c:.*)$", readme, re.MULTILINE)
-    monkeypatch.chdir(tmp_path)
-    Path("early.c").write_text(f"void start(void);\n{source}\n")
-    make(["gcc", "-m32", "-ffreestanding", "-fno-pic", "-fcf-protection=none", "-O2", "-g", "-c", "early.c"])
-    assert lint("early.o").out.splitlines()[0] == shown
 
 
 def test_lines_of_assembly(build: Build, lint: Lint) -> None:
@@ -256,11 +245,27 @@ def test_misuse(arguments: tuple[str, ...], message: str, lint: Lint) -> None:
     assert run.status == 2
     assert message in run.err
     assert run.err.count("\n") == 1
+    assert run.out == ""
+
+
+def test_what_could_not_be_read_is_in_the_summary(build: Build, lint: Lint) -> None:
+    run = lint(build(SAMPLE, 32), "/nowhere.o")
+    assert run.status == 2
+    assert run.err.count("\n") == 1
+    assert run.out.splitlines()[-1].endswith("; 1 file not read")
 
 
 def test_output_that_cannot_be_written(build: Build, lint: Lint, tmp_path: Path) -> None:
     run = lint(build(SAMPLE, 32), "--output", tmp_path / "no" / "where")
     assert run.status == 2 and "cannot write the file" in run.err and run.err.count("\n") == 1
+
+
+def test_help_on_a_full_device() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [ROOT / "vmi", "lint", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "vmi lint: standard output: No space left on device\n")
 
 
 def test_other_machines_and_kinds(build: Build, lint: Lint, tmp_path: Path) -> None:

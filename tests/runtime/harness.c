@@ -30,7 +30,6 @@
 void _start(void);
 
 struct vmi_boot_info vmi__boot = {.loader = "", .command_line = ""};
-uint64_t vmi__rsdp;
 
 static int call(int number, uint32_t a, uint32_t b, uint32_t c)
 {

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import allow, report, rules, stores
 from .lint import Options, lint
@@ -48,11 +49,19 @@ code. Hints do not count.
 Code of 16 bits in the same sections is not told from other code, and not understood: allow it by symbol."""
 
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+
 class _Parser(argparse.ArgumentParser):
     """One line for misuse, and exit status 2."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise InputError(f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """argparse itself says nothing of a device that is full."""
+        (file or sys.stdout).write(self.format_help())
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -94,7 +103,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
     """Runs the linter: 0 clean, 1 findings, 2 misuse or files that cannot be read."""
     try:
-        return _run(_parser(program).parse_args(arguments))
+        return _run(_parser(program).parse_args(arguments), program)
     except InputError as error:
         for line in str(error).splitlines():
             print(f"{program}: {line}", file=sys.stderr)
@@ -103,15 +112,23 @@ def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
         # The reader has left (`| head`): nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
+    except OSError as error:
+        print(f"{program}: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, program: str) -> int:
     known = rules.read(options.model)
     entries = [entry for path in options.allow for entry in allow.read(path)]
     for entry in entries:
         _known_instruction(entry, known)
     asked = Options(options.user, options.allow_unknown, options.hints, tuple(options.type))
     result = lint(options.files, known, entries, asked)
+    for problem in result.problems:
+        print(f"{program}: {problem}", file=sys.stderr)
+    if result.problems and not result.objects and options.format == "text":
+        return 2  # nothing was looked at, so there is nothing to sum up
     unused = [entry for entry in entries if not entry.used]
     if options.format == "json":
         made = report.as_json(result, unused, known)
@@ -120,8 +137,6 @@ def _run(options: argparse.Namespace) -> int:
     else:
         made = report.text(result, unused, options.all)
     _write(options.output, made)
-    for problem in result.problems:
-        print(f"vmi-lint: {problem}", file=sys.stderr)
     return 2 if result.problems else 1 if result.left else 0
 
 

@@ -102,6 +102,8 @@ def _summary(result: Result, everything: bool) -> list[str]:
     if hints := _open(result.hints):
         parts.append(_count(len(hints), "store to look at", "stores to look at"))
     of = f"{_count(result.objects, 'object')}, {result.code} bytes of code"
+    if result.problems:
+        of += f"; {_count(len(result.problems), 'file')} not read"
     said = [f"vmi lint: {', '.join(parts)} in {of}"]
     unknown = sum(gap.size for gap in result.unknown)
     if unknown:

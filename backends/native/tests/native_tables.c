@@ -6,6 +6,7 @@
 #include "native/native.h"
 
 #include "native/acpi.c"
+#include "native/firmware.c"
 #include "native/mp.c"
 
 #include "backends/played.h"
@@ -150,7 +151,7 @@ static void a_timer_in_the_extended_block(void)
     fadt->flags = FADT_REDUCED | FADT_TIMER_32BIT;
     fadt->x_pm_timer = (struct vmi__native_register){SPACE_PORTS, 32, 0, 3, 0x608};
     finish(FADT, "FACP", 276);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__native_acpi.pm_timer == 0x608 && vmi__native_acpi.pm_timer_32);
 }
 
@@ -166,7 +167,7 @@ static void the_extended_blocks_are_not_taken_for_what_they_are_not(void)
         put_root();
         fadt->x_pm_timer = fadt->x_pm1a_control = wrong[i];
         finish(FADT, "FACP", sizeof(*fadt));
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__native_acpi.pm_timer == 0 && vmi__native_acpi.control_a == 0);
     }
 }
@@ -184,7 +185,7 @@ static void control_ports_in_the_extended_blocks(void)
     finish(FADT, "FACP", sizeof(*fadt));
     memcpy(memory + DSDT + sizeof(struct header), s5, sizeof(s5));
     finish(DSDT, "DSDT", sizeof(struct header) + sizeof(s5));
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__native_acpi.control_a == 0x604 && vmi__native_acpi.control_b == 0x704);
     EXPECT(vmi__native_acpi.can_sleep && vmi__native_acpi.sleep_a == 5);
 }
@@ -201,7 +202,7 @@ static void the_old_blocks_come_first(void)
         fadt->pm_timer_length = (uint8_t)length;
         fadt->x_pm_timer = (struct vmi__native_register){SPACE_PORTS, 32, 0, 3, 0x608};
         finish(FADT, "FACP", sizeof(*fadt));
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__native_acpi.pm_timer == (length ? 0x408 : 0x608));
     }
 }
@@ -218,7 +219,7 @@ static void x2apic_entries_of_small_identifiers(void)
     put_local_x2apic(255, 1); /* needs x2APIC mode */
     put_local_x2apic(1000, 1);
     put_local_x2apic(1, 1);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(cpus_are(3, (const uint32_t[]){0, 1, 254}));
 }
 
@@ -231,7 +232,7 @@ static void identifier_255_is_no_cpu(void)
     put_local_apic(255, 1);
     put_local_apic(2, 1);
     put_local_apic(3, 2); /* may be brought in later */
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(cpus_are(2, (const uint32_t[]){0, 2}));
 }
 
@@ -314,7 +315,7 @@ static void an_mp_table_stands_in_for_acpi(void)
         memory[0x40f] = 0x98; /* EBDA at 0x98000 */
         put_usual_mp();
         put_mp(places[i]);
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(usual_mp_was_read());
     }
 }
@@ -327,7 +328,7 @@ static void a_madt_goes_before_an_mp_table(void)
     put_root();
     madt_length = 0;
     put_local_apic(4, 1);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(cpus_are(2, (const uint32_t[]){0, 4}) && vmi__native_acpi.ioapics_count == 0);
 }
 
@@ -345,7 +346,7 @@ static void an_mp_table_is_not_believed(void)
             ((uint8_t *)pointer)[byte] ^= 0xff;
         else
             ((uint8_t *)table)[byte - sizeof(*pointer)] ^= 0xff;
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__boot.cpu_count == 1 && vmi__native_acpi.ioapics_count == 0);
     }
     for (uint32_t length = 0; length < mp_length; length++) {
@@ -353,7 +354,7 @@ static void an_mp_table_is_not_believed(void)
         put_usual_mp();
         mp_length = length;
         put_mp(0xf0000);
-        vmi__native_acpi_init();
+        vmi__native_firmware_init();
         EXPECT(vmi__boot.cpu_count <= 2);
         if (length < sizeof(*table))
             EXPECT(vmi__boot.cpu_count == 1);
@@ -364,7 +365,7 @@ static void an_mp_table_is_not_believed(void)
     put_mp(0xf0000);
     pointer->table = MEMORY - 8;
     make_sum(pointer, sizeof(*pointer), &pointer->checksum);
-    vmi__native_acpi_init();
+    vmi__native_firmware_init();
     EXPECT(vmi__boot.cpu_count == 1);
 }
 

@@ -6,6 +6,7 @@
 #include "checks.h"
 #include "contract.h"
 #include "descriptors.h"
+#include "entry.h"
 #include "frames.h"
 #include "layout.h"
 #include "paging.h"
@@ -110,7 +111,7 @@ static bool take_table(void)
     return frame != FRAME_NONE;
 }
 
-static void release_table(void)
+static void give_table_back(void)
 {
     vmi_release_page(frame, VMI_PAGE_PT);
     frame_release(frame);
@@ -128,7 +129,7 @@ AFTER(set_pxe)
     (void)out;
     contract_effect("the entry", *(volatile uint32_t *)frame_address(frame),
                     (uint32_t)pte_value(frame, PTE_PRESENT));
-    release_table();
+    give_table_back();
 }
 
 CASE(update_pxe)
@@ -140,7 +141,7 @@ CASE(update_pxe)
 AFTER(update_pxe)
 {
     (void)out;
-    release_table();
+    give_table_back();
 }
 
 /* ---- ports ---- */

@@ -7,6 +7,7 @@
 #include "checks.h"
 #include "contract.h"
 #include "descriptors.h"
+#include "entry.h"
 #include "frames.h"
 #include "layout.h"
 #include "paging.h"

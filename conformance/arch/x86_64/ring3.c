@@ -7,6 +7,7 @@
 #include "checks.h"
 #include "contract.h"
 #include "descriptors.h"
+#include "entry.h"
 #include "layout.h"
 #include "lock.h"
 #include "process.h"

@@ -324,35 +324,4 @@ offset_gdtr:
     .word offset_gdt_end - offset_gdt - 1
     .long PHYSICAL(offset_gdt)
 
-    .section .bss.tables, "aw", @nobits
-    .balign 4096
-    .type vmi__boot_pdpt, @object
-vmi__boot_pdpt:
-    .skip 4096
-    .size vmi__boot_pdpt, 32
-    .type vmi__boot_pd, @object
-vmi__boot_pd:
-    .skip 4096
-    .size vmi__boot_pd, 4096
-    .type vmi__window_table, @object
-vmi__window_table:
-    .skip 4096
-    .size vmi__window_table, 4096
-    .type vmi__device_tables, @object
-vmi__device_tables:
-    .skip (VMI__DEVICE_SIZE >> LARGE_SHIFT) * 4096
-    .size vmi__device_tables, (VMI__DEVICE_SIZE >> LARGE_SHIFT) * 4096
-    .type vmi__image_tables, @object
-vmi__image_tables:
-    .skip VMI__IMAGE_TABLES * 4096
-    .size vmi__image_tables, VMI__IMAGE_TABLES * 4096
-
-    .section .data
-    .balign 4
-    .globl vmi__pc_tables
-    .type vmi__pc_tables, @object
-vmi__pc_tables: /* struct vmi__pc_tables */
-    .long vmi__boot_pdpt, vmi__boot_pd, vmi__window_table, vmi__device_tables, vmi__image_tables
-    .size vmi__pc_tables, . - vmi__pc_tables
-
     .section .note.GNU-stack, "", @progbits

@@ -164,7 +164,10 @@ VMI__ROUTINE int32_t vmi__pc_attach(const struct vmi_attach_info *facts,
         return VMI_EBUSY;
     reason = attach(facts);
     if (reason) {
-        /* As much of the command line as is known says whom to tell. */
+        /* The command line, in the kernel's own memory still, says whom to tell. */
+        if (facts->magic == VMI_ATTACH_MAGIC && facts->version == VMI_ATTACH_VERSION &&
+            facts->command_line)
+            vmi__boot.command_line = facts->command_line;
         vmi__options();
         vmi__fatal(reason);
     }

@@ -10,8 +10,8 @@
 
 #define TABLES_LIMIT VMI__LINEAR_BOOT /* page tables are written through the first map */
 
-/* entry.S */
-extern uint64_t vmi__boot_root[], vmi__boot_pointers[], vmi__boot_directories[];
+/* pc_tables.S */
+extern uint64_t vmi__boot_root[], vmi__boot_pointers_image[], vmi__boot_directories[];
 
 /*
  * The image is mapped by large pages where all of one has the same protection: there are tables for
@@ -69,7 +69,7 @@ const char *vmi__tables_begin(void)
     map_image(nx);
     for (uint32_t i = 0; i < VMI__LINEAR_BOOT >> LARGE_SHIFT; i++)
         vmi__boot_directories[i] |= nx;
-    vmi__boot_pointers[INDEX(VMI__IMAGE_BASE, POINTER_SHIFT)] =
+    vmi__boot_pointers_image[INDEX(VMI__IMAGE_BASE, POINTER_SHIFT)] =
         vmi__physical(image_directory) | TABLE;
     vmi__boot_root[0] = 0;
     __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__boot_root)) : "memory");

@@ -155,17 +155,18 @@ common:
     /* Four directories, in the direct map and for the moment at the bottom. ecx: which. */
     xor %ecx, %ecx
     mov $PHYSICAL(vmi__boot_directories) + TABLE, %eax
-2:  mov %eax, PHYSICAL(pointers_linear)(, %ecx, 8)
+2:  mov %eax, PHYSICAL(vmi__boot_pointers_linear)(, %ecx, 8)
     add $4096, %eax
     inc %ecx
     cmp $(VMI__LINEAR_BOOT >> 30), %ecx
     jne 2b
-    movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root)
-    movl $PHYSICAL(pointers_linear) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__LINEAR_BASE)
+    movl $PHYSICAL(vmi__boot_pointers_linear) + TABLE, PHYSICAL(vmi__boot_root)
+    movl $PHYSICAL(vmi__boot_pointers_linear) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__LINEAR_BASE)
 
     /* The image, for the moment by the first directory. */
-    movl $PHYSICAL(vmi__boot_pointers) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__IMAGE_BASE)
-    movl $PHYSICAL(vmi__boot_directories) + TABLE, PHYSICAL(vmi__boot_pointers) + 8 * POINTER(VMI__IMAGE_BASE)
+    movl $PHYSICAL(vmi__boot_pointers_image) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__IMAGE_BASE)
+    movl $PHYSICAL(vmi__boot_directories) + TABLE, PHYSICAL(vmi__boot_pointers_image) + 8 * POINTER(VMI__IMAGE_BASE)
+
     mov $CR4_PAE, %eax
     mov %eax, %cr4
     mov $PHYSICAL(vmi__boot_root), %eax
@@ -260,24 +261,5 @@ low_gdtr:
 high_gdtr:
     .word flat_gdt_end - flat_gdt - 1
     .quad flat_gdt
-
-/* The boot tables; boot_tables.c goes on with them. */
-    .section .bss.tables, "aw", @nobits
-    .balign 4096
-    .globl vmi__boot_root, vmi__boot_pointers, vmi__boot_directories
-    .type vmi__boot_root, @object
-vmi__boot_root:
-    .skip 4096
-    .size vmi__boot_root, 4096
-pointers_linear:
-    .skip 4096
-    .type vmi__boot_pointers, @object
-vmi__boot_pointers: /* of the last 512 GiB of linear space, where the image is */
-    .skip 4096
-    .size vmi__boot_pointers, 4096
-    .type vmi__boot_directories, @object
-vmi__boot_directories: /* of the direct map's first VMI__LINEAR_BOOT bytes */
-    .skip (VMI__LINEAR_BOOT >> 30) * 4096
-    .size vmi__boot_directories, (VMI__LINEAR_BOOT >> 30) * 4096
 
     .section .note.GNU-stack, "", @progbits

@@ -9,9 +9,9 @@
 
 #include "frames.h"
 #include "layout.h"
+#include "paging.h"
 #include "panic.h"
 #include "string.h"
-#include "tables.h"
 #include "x86.h"
 
 #define KERNEL_SLOT 3 /* of the root */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "descriptors.h"
+
+#include "frame.h"
+#include "layout.h"
 #include "traps.h"
 #include "x86.h"
 
@@ -41,7 +44,7 @@ static struct tss tss[VMI_BOOT_INFO_MAX_CPUS];
 
 static uint32_t rpl;
 
-/* entry.S */
+/* descriptors.S */
 void segments_load(uint32_t cs, uint32_t ss) FROM_ASSEMBLY;
 
 uint32_t kernel_cs(void)
@@ -137,7 +140,7 @@ void descriptors_start_cpu(uint32_t cpu)
     vmi_set_tr(tss_selector(cpu));
 }
 
-void descriptors_init(const struct vmi_boot_info *boot)
+void descriptors_init(const struct vmi_boot_info *boot, const char *entries)
 {
     rpl = boot->kernel_rpl;
 
@@ -150,7 +153,7 @@ void descriptors_init(const struct vmi_boot_info *boot)
     segments_load(kernel_cs(), kernel_ss());
 
     for (uint32_t vector = 0; vector < TRAP_COUNT; vector++)
-        idt[vector] = descriptor_gate((uintptr_t)trap_entries + vector * TRAP_ENTRY_SIZE,
+        idt[vector] = descriptor_gate((uintptr_t)entries + vector * TRAP_ENTRY_SIZE,
                                       vector == VECTOR_SYSCALL ? RPL_USER : 0);
     struct vmi_dtr idt_register = descriptors_idt();
     vmi_set_idt(&idt_register);

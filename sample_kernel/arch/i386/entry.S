@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Where the gates of the IDT lead, and the way back. */
+/* Where the gates of the IDT lead. */
 
 #include <vmi/constants.h>
 
 #include "layout.h"
 #include "x86.h"
-
-/* Offset of the code selector in struct trap_frame. */
-#define FRAME_CS 44
 
     .text
 
@@ -45,43 +42,6 @@ trap_common:
     movl %esp, %eax
     call trap_dispatch
     movl %esp, %eax
-    /* falls through */
-
-/*
- * void trap_return(struct trap_frame *frame), frame in eax: restores the registers and leaves. On
- * the way to ring 3 FS and GS are emptied, for the kernel does not keep them per process.
- */
-    .globl trap_return
-trap_return:
-    movl %eax, %esp
-    movl FRAME_CS(%esp), %eax
-    andl $RPL_MASK, %eax
-    cmpl $RPL_USER, %eax
-    jne 1f
-    xorl %eax, %eax
-    movl %eax, %fs
-    movl %eax, %gs
-1:
-    popal
-    addl $8, %esp /* vector and error code */
-    VMI_IRET
-
-/*
- * void segments_load(uint32_t cs, uint32_t ss), selectors in eax and edx: loads all segment
- * registers from the present GDT. Uses ecx.
- */
-    .globl segments_load
-segments_load:
-    movl %edx, %ss
-    movl $USER_DS, %ecx
-    movl %ecx, %ds
-    movl %ecx, %es
-    xorl %ecx, %ecx
-    movl %ecx, %fs
-    movl %ecx, %gs
-    pushl %eax
-    pushl $1f
-    lret
-1:  ret
+    jmp trap_return
 
     .section .note.GNU-stack, "", @progbits

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "first_state.h"
+
 #include "descriptors.h"
 #include "paging.h"
-#include "smp.h"
 #include "x86.h"
 
-struct vmi_ap_state smp_first_state(uint32_t cpu, void (*code)(void), const void *stack)
+struct vmi_ap_state cpu_first_state(uint32_t cpu, void (*code)(void), const void *stack)
 {
     struct vmi_dtr gdt = descriptors_gdt(), idt = descriptors_idt();
 

@@ -4,6 +4,13 @@
  * stack that is left.
  */
 
+#include <vmi/constants.h>
+
+#include "segments.h"
+
+/* Offset of the code selector in struct trap_frame. */
+#define FRAME_CS 44
+
     .text
 
 /*
@@ -61,5 +68,24 @@ attempt_leave:
     popl %ebx
     popl %ebp
     ret
+
+/*
+ * void trap_return(struct trap_frame *frame), frame in eax: restores the registers and leaves. On
+ * the way to ring 3 FS and GS are emptied, for the kernel does not keep them per process.
+ */
+    .globl trap_return
+trap_return:
+    movl %eax, %esp
+    movl FRAME_CS(%esp), %eax
+    andl $RPL_MASK, %eax
+    cmpl $RPL_USER, %eax
+    jne 1f
+    xorl %eax, %eax
+    movl %eax, %fs
+    movl %eax, %gs
+1:
+    popal
+    addl $8, %esp /* vector and error code */
+    VMI_IRET
 
     .section .note.GNU-stack, "", @progbits

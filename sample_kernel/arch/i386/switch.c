@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "switch.h"
 
+#include <vmi/vmi.h>
+
 uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, void *),
                              thread_function *function, void *argument)
 {
@@ -17,9 +19,9 @@ uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, voi
 }
 
 /* The way to ring 3 empties FS and GS; DS and ES are reset on the way in. */
-void switch_segments(const struct thread *next)
+void switch_segments(uintptr_t fs_base)
 {
-    (void)next;
+    (void)fs_base;
 }
 
 int32_t switch_fs_base(uintptr_t base)

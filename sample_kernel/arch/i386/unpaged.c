@@ -11,22 +11,10 @@
 #include "lock.h"
 #include "print.h"
 #include "report.h"
-#include "smp.h"
 #include "string.h"
 #include "x86.h"
 
 static const struct vmi_boot_info *boot_info;
-
-/* For the report: no other CPU was started. */
-bool smp_park_others(void)
-{
-    vmi_disable_interrupts();
-    return true;
-}
-
-void smp_parked_may_call(void)
-{
-}
 
 static void information(void)
 {
@@ -130,7 +118,10 @@ void kernel_main_unpaged(const struct vmi_boot_info *boot)
     const struct check *const lists[] = {checks_unpaged, checks_clocks};
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), "", NULL);
     print("# paging %s\n", boot->boot_cr3 != 0 ? "on" : "off");
-    report(boot, &result);
+    /* No other CPU was started. */
+    vmi_disable_interrupts();
+    report_count();
+    report(boot, &result, true);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
 }

@@ -9,9 +9,9 @@
 
 #include "frames.h"
 #include "layout.h"
+#include "paging.h"
 #include "panic.h"
 #include "string.h"
-#include "tables.h"
 #include "x86.h"
 
 #define KERNEL_SLOTS  (PTE_ENTRIES / 2) /* from here on */

@@ -3,9 +3,7 @@
 
 #include <stddef.h>
 
-#include "panic.h"
-#include "string.h"
-#include "threads.h"
+#include "layout.h"
 #include "traps.h"
 #include "x86.h"
 
@@ -57,7 +55,7 @@ static uint8_t stacks[VMI_BOOT_INFO_MAX_CPUS][IST_STACKS][IST_SIZE] __attribute_
 
 static const struct vmi_boot_info *boot_info;
 
-/* entry.S */
+/* descriptors.S */
 void segments_load(uint32_t cs, uint32_t ss);
 
 uint32_t kernel_cs(void)
@@ -143,7 +141,6 @@ void descriptors_add_cpu(uint32_t cpu)
 void descriptors_start_cpu(uint32_t cpu)
 {
     vmi_set_tr(tss_selector(cpu));
-    vmi_set_syscall_entry((uintptr_t)syscall_entry);
     descriptors_features();
 }
 
@@ -170,7 +167,7 @@ uintptr_t descriptors_stack_of(uint32_t cpu, uint32_t vector)
     return ist != 0 ? (uintptr_t)stacks[cpu][ist - 1] : 0;
 }
 
-void descriptors_init(const struct vmi_boot_info *boot)
+void descriptors_init(const struct vmi_boot_info *boot, const char *entries)
 {
     const uint64_t flat = LIMIT_ALL | ATTRIBUTE_PRESENT | ATTRIBUTE_4KIB_UNITS;
 
@@ -186,7 +183,7 @@ void descriptors_init(const struct vmi_boot_info *boot)
     segments_load(kernel_cs(), kernel_ss());
 
     for (uint32_t vector = 0; vector < TRAP_COUNT; vector++) {
-        idt[vector] = descriptor_gate((uintptr_t)trap_entries + vector * TRAP_ENTRY_SIZE,
+        idt[vector] = descriptor_gate((uintptr_t)entries + vector * TRAP_ENTRY_SIZE,
                                       vector == VECTOR_SYSCALL ? RPL_USER : 0);
         idt[vector].low |= (uint64_t)ist_of(vector) << 32;
     }
@@ -208,15 +205,4 @@ void descriptors_features(void)
     vmi_cpuid(7, 0, &ignored, &ebx, &ignored, &ignored);
     if (ebx & CPUID_7_EBX_SMEP)
         vmi_set_cr4(vmi_get_cr4() | CR4_SMEP);
-}
-
-/* For what came on a stack of its own, where no thread is to be found: nobody survives it. */
-void trap_dispatch_anywhere(struct trap_frame *frame)
-{
-    trap_handler *handler = trap_handler_get((uint32_t)frame->vector);
-
-    if (handler)
-        handler(frame);
-    else
-        panic_trap(frame, trap_name((uint32_t)frame->vector), 0);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Where the gates of the IDT and system calls lead, and the way back. */
+/* Where the gates of the IDT and system calls lead. */
 
 #include <vmi/constants.h>
 
+#include "frame_registers.inc"
 #include "layout.h"
 #include "x86.h"
 
@@ -11,43 +12,6 @@
 
 /* The same of the code selector before the registers are saved: above vector, error code and rip. */
 #define ENTRY_CS 24
-
-    .macro save
-    push %rax
-    push %rbx
-    push %rcx
-    push %rdx
-    push %rsi
-    push %rdi
-    push %rbp
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-    .endm
-
-    .macro restore
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rbp
-    pop %rdi
-    pop %rsi
-    pop %rdx
-    pop %rcx
-    pop %rbx
-    pop %rax
-    add $16, %rsp /* vector and error code */
-    .endm
 
     .text
 
@@ -89,14 +53,7 @@ trap_on_stack:
     mov %rsp, %rdi
     call trap_dispatch
     mov %rsp, %rdi
-    /* falls through */
-
-/* void trap_return(struct trap_frame *frame), frame in rdi: restores the registers and leaves. */
-    .globl trap_return
-trap_return:
-    mov %rdi, %rsp
-    restore
-    VMI_IRET
+    jmp trap_return
 
 /*
  * A debug exception may come at any instruction as well: a breakpoint at the first one of an entry,
@@ -159,21 +116,5 @@ syscall_entry:
     call trap_dispatch
     restore
     VMI_SYSRET
-
-/*
- * void segments_load(uint32_t cs, uint32_t ss), selectors in edi and esi: loads all segment
- * registers from the present GDT; FS and GS keep their bases. Uses rax.
- */
-    .globl segments_load
-segments_load:
-    mov %esi, %ss
-    mov $USER_DS, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %edi, %edi
-    push %rdi
-    push $4f
-    lretq
-4:  ret
 
     .section .note.GNU-stack, "", @progbits

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+
+#include <vmi/constants.h>
+
+#include "frame_registers.inc"
 /*
  * Changes of stack. The registers that C expects a call to keep (rbx, rbp, r12 to r15) lie on the
  * stack that is left.
@@ -70,5 +74,12 @@ attempt_leave:
     mov $1, %eax
 1:  take_registers
     ret
+
+/* void trap_return(struct trap_frame *frame), frame in rdi: restores the registers and leaves. */
+    .globl trap_return
+trap_return:
+    mov %rdi, %rsp
+    restore
+    VMI_IRET
 
     .section .note.GNU-stack, "", @progbits

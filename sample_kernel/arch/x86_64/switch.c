@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "switch.h"
 
+#include <vmi/vmi.h>
+
 #include "layout.h"
 
 /* switch.S: moves r12 to r14 to where a function has its arguments and its address. */
@@ -23,14 +25,14 @@ uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, voi
 }
 
 /* A selector that the process before has loaded goes, as does the base that came with it. */
-void switch_segments(const struct thread *next)
+void switch_segments(uintptr_t fs_base)
 {
     uint32_t selector;
 
     __asm__ volatile("mov %%fs, %0" : "=r"(selector));
     if (selector != 0)
         __asm__ volatile("mov %0, %%fs" : : "r"(0));
-    vmi_set_fs_base(next->fs_base);
+    vmi_set_fs_base(fs_base);
     vmi_set_user_gs_base(0);
 }
 
@@ -39,7 +41,6 @@ int32_t switch_fs_base(uintptr_t base)
 {
     if (base >= USER_END)
         return VMI_EINVAL;
-    thread_current()->fs_base = base;
     vmi_set_fs_base(base);
     return VMI_OK;
 }

@@ -20,7 +20,7 @@
 
 /* syscall.S; where it goes on. One entry serves all CPUs. */
 extern const char vmi__native_syscall[], vmi__native_syscall32[];
-uintptr_t vmi__native_syscall_entry;
+extern uintptr_t vmi__native_syscall_entry;
 
 /* The area that the first CPU has until the kernel gives it one. */
 static uint8_t boot_area[VMI_PERCPU_SIZE] __attribute__((aligned(16)));

@@ -38,8 +38,6 @@ static struct way_up {
     uint64_t root[ENTRIES], pointers[ENTRIES], directory[ENTRIES];
 } *way_up;
 
-struct vmi_dtr vmi__native_ap_gdtr;
-
 static void put(char *page, const char *variable, uint32_t value)
 {
     *(uint32_t *)(void *)(page + (variable - vmi__native_trampoline)) = value;

@@ -37,4 +37,13 @@ vmi__native_syscall32:
     sysretl
     .size vmi__native_syscall32, . - vmi__native_syscall32
 
+    .bss
+    .balign 8
+    .globl vmi__native_syscall_entry
+    .type vmi__native_syscall_entry, @object
+/* Where the kernel goes on. */
+vmi__native_syscall_entry:
+    .skip 8
+    .size vmi__native_syscall_entry, 8
+
     .section .note.GNU-stack, "", @progbits

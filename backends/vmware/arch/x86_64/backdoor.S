@@ -5,6 +5,14 @@
  */
 #include <vmware/hypercalls.h>
 
+        .bss
+        .globl  vmi__vmware_form
+        .type   vmi__vmware_form, @object
+        .size   vmi__vmware_form, 1
+/* How the backdoor is entered (vmware.h). */
+vmi__vmware_form:
+        .skip   1
+
         .text
 
 /* In: rdi address of a struct vmi__vmware_answer, kept in rbp. The command's number is in ecx, its

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""No files of a folder lead to each other, by includes or by symbols; the sample kernel's layers are as its
+README draws them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ci.backends import backends
+from ci.build import tree
+from ci.layers import circles, taken
+from ci.util import ARCHITECTURES, ROOT
+
+WAITING = ("backends/xen", "backends/xen_pvh")
+
+
+@cache
+def folders(arch: str) -> dict[str, dict[str, dict[str, str]]]:
+    return taken(tree(arch))
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_no_circle(arch: str) -> None:
+    found = []
+    for folder, units in folders(arch).items():
+        if folder in WAITING:
+            continue
+        for circle in circles(units):
+            found += [
+                f"{folder}/{unit} takes {what} of {other}"
+                for unit in circle
+                for other, what in units[unit].items()
+                if other in circle
+            ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_folders_are_seen(arch: str) -> None:
+    """All that is compiled for a guest, with what its files take of each other."""
+    seen = folders(arch)
+    expected = {"runtime", "sample_kernel", "sample_kernel/user", "conformance", "examples/hello"}
+    expected |= {f"backends/{name}" for name in backends(arch=arch) if name != "any"}
+    if arch == "i386":
+        expected |= {"runtime/bind", "runtime/image", "interop"}
+    assert expected <= set(seen)
+    assert seen["sample_kernel"]["threads"]["switch"] in ("header", "switch_context")
+    assert "frames" in seen["sample_kernel"]["aspace"]
+    assert seen["runtime"]["pc_loader"]
+
+
+def by_symbols(folder: Path) -> None:
+    (folder / "one.c").write_text("int two(void); int one(void); int one(void) { return two(); }\n")
+    (folder / "arch/x/two.c").write_text("int one(void); int two(void); int two(void) { return one(); }\n")
+
+
+def by_headers(folder: Path) -> None:
+    (folder / "one.h").write_text('#include "two.h"\n')
+    (folder / "arch/x/two.h").write_text('#pragma once\n  #  include "one.h"\n')
+    (folder / "one.c").write_text('#include "one.h"\nint one;\n')
+    (folder / "arch/x/two.c").write_text("int two;\n")
+
+
+def by_both(folder: Path) -> None:
+    (folder / "one.h").write_text("extern int one;\n")
+    (folder / "one.c").write_text("int two(void); int one(void); int one(void) { return two(); }\n")
+    (folder / "arch/x/two.c").write_text('#include "../../one.h"\nint two(void) { return 0; }\n')
+
+
+def none(folder: Path) -> None:
+    (folder / "one.c").write_text("int two(void); int one(void); int one(void) { return two(); }\n")
+    (folder / "arch/x/two.c").write_text("int two(void) { return 0; }\n")
+
+
+@pytest.mark.parametrize("write", [by_symbols, by_headers, by_both, none])
+def test_a_circle_is_found(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    folder, build = tmp_path / "folder", tmp_path / "build"
+    (folder / "arch/x").mkdir(parents=True)
+    build.mkdir()
+    write(folder)
+    commands = []
+    for source in (folder / "one.c", folder / "arch/x/two.c"):
+        output = f"{source.stem}.o"
+        command = f"gcc -I{folder} -I{folder}/arch/x -c {source} -o {output}"
+        subprocess.run(command.split(), cwd=build, check=True)
+        commands.append({"file": str(source), "output": output, "command": command})
+    (build / "compile_commands.json").write_text(json.dumps(commands))
+    expected = [] if write is none else [["one", "two"]]
+    assert circles(taken(build, tmp_path)["folder"]) == expected
+
+
+def test_circles_are_told_apart() -> None:
+    units = {
+        "a": {"b": ""},
+        "b": {"c": ""},
+        "c": {"b": "", "d": ""},
+        "d": {"e": ""},
+        "e": {"f": ""},
+        "f": {"d": ""},
+    }
+    assert circles(units) == [["d", "e", "f"], ["b", "c"]]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_layers_of_the_sample_kernel(arch: str) -> None:
+    """Each file is in one layer of the README's, and takes nothing of a layer above."""
+    rows = re.findall(
+        r"^\| (\w+) \| [^|]+ \| ((?:`[\w*]+` ?)+)\|$", (ROOT / "sample_kernel/README.md").read_text(), re.M
+    )
+    assert [name for name, _ in rows] == ["checks", "processes", "threads", "memory", "machine"]
+    layers = [re.findall(r"`([\w*]+)`", files) for _, files in rows]
+
+    def layer(unit: str) -> int:
+        at = [i for i, names in enumerate(layers) if any(fnmatchcase(unit, name) for name in names)]
+        assert len(at) == 1, f"{unit} is in {len(at)} layers of sample_kernel/README.md"
+        return at[0]
+
+    up = [
+        f"{unit} takes {what} of {other}"
+        for unit, others in folders(arch)["sample_kernel"].items()
+        for other, what in others.items()
+        if layer(other) < layer(unit)
+    ]
+    assert not up, "\n".join(up)
