@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .backends import backends
+from .house import PICTURE, picture
 from .kernel import MULTIBOOT, look
 from .util import ARCHITECTURES, BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
 
@@ -148,6 +149,10 @@ def stale_pages(docs: Path = ROOT / "docs") -> dict[Path, bytes | None]:
         for path in shown.rglob("*"):
             if path.is_file() and path not in wanted:
                 stale[path] = None
+    drawn = docs / PICTURE.name
+    data = picture().encode()
+    if not drawn.is_file() or drawn.read_bytes() != data:
+        stale[drawn] = data
     return stale
 
 

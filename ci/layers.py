@@ -87,29 +87,20 @@ def _symbols(objects: Iterable[Compiled]) -> tuple[dict[Path, set[str]], dict[Pa
     return defined, wanted
 
 
-def taken(build: Path, root: Path = ROOT) -> dict[str, dict[str, dict[str, str]]]:
-    """Of each folder its units, as they are compiled in a build directory of the tree at `root`."""
+def uses(build: Path, root: Path = ROOT) -> Iterator[tuple[Path, set[Path], str]]:
+    """What each file of the tree at `root` takes of others: the file, who gives it (several, if programs have
+    it of different files), and what it is: a symbol, or `"header"`."""
     objects = compiled(build, root)
     defined, wanted = _symbols(objects)
-    folders: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
-
-    def take(user: Path, used: Path, what: str) -> None:
-        folder, unit = place(user, root)
-        other, giver = place(used, root)
-        folders[folder][unit]
-        if other == folder and giver != unit:
-            folders[folder][unit].setdefault(giver, what)
-
-    givers: dict[tuple[str, str], set[Path]] = defaultdict(set)
+    givers: dict[str, set[Path]] = defaultdict(set)
     for one in objects:
         for symbol in defined[one.object]:
-            givers[place(one.source, root)[0], symbol].add(one.source)
+            givers[symbol].add(one.source)
     seen: set[tuple[Path, tuple[Path, ...]]] = set()
     for one in objects:
-        take(one.source, one.source, "")
         for symbol in wanted[one.object]:
-            for giver in givers.get((place(one.source, root)[0], symbol), ()):
-                take(one.source, giver, symbol)
+            if symbol in givers:
+                yield one.source, givers[symbol], symbol
         left = [one.source]
         while left:
             file = left.pop()
@@ -118,8 +109,21 @@ def taken(build: Path, root: Path = ROOT) -> dict[str, dict[str, dict[str, str]]
             seen.add((file, one.searched))
             for header in headers(file, one.searched):
                 if header.is_relative_to(root) and not header.is_relative_to(build):
-                    take(file, header, "header")
+                    yield file, {header}, "header"
                     left.append(header)
+
+
+def taken(build: Path, root: Path = ROOT) -> dict[str, dict[str, dict[str, str]]]:
+    """Of each folder its units, as they are compiled in a build directory of the tree at `root`."""
+    folders: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for one in compiled(build, root):
+        folder, unit = place(one.source, root)
+        folders[folder][unit] = {}
+    for user, givers, what in uses(build, root):
+        folder, unit = place(user, root)
+        for other, giver in (place(file, root) for file in givers):
+            if other == folder and giver != unit:
+                folders[folder][unit].setdefault(giver, what)
     return {folder: {unit: dict(of) for unit, of in units.items()} for folder, units in folders.items()}
 
 

@@ -22,7 +22,7 @@ from .util import BUILD, ROOT, UserError, progress
 
 BANNER = "SPDX-License-Identifier: MIT OR GPL-2.0-only\n#\n# Written by ./vmi vendor; do not edit."
 LISTS = "vmi.mk"
-SCRIPT = ROOT / "runtime/kernel.ld"
+SCRIPT = ROOT / "runtime/arch/i386/kernel.ld"
 # Options that are the build's own or the reader's choice: warnings, optimization, folders.
 LEFT_OUT = re.compile(r"-(W|I|O|g$|fdiagnostics|D_FILE_OFFSET_BITS)")
 

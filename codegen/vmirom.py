@@ -62,12 +62,13 @@ def allocated(elf: ELFFile) -> bytearray:
 
 def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, bool]]:
     """Places of absolute addresses, and whether each is one of the data part. What holds offsets instead
-    of addresses (the header and the table of calls) is left out."""
+    of addresses (the header and the tables of calls and forms) is left out."""
     data = get(image, "X_DATA_OFFSET")
-    calls = get(image, "X_CALLS_OFFSET")
+    calls, forms = get(image, "X_CALLS_OFFSET"), get(image, "X_FORMS_OFFSET")
     offsets = [
         range(ROM["X_END"]),
         range(calls, calls + get(image, "X_CALLS_COUNT") * ROM["CALL_SIZE"]),
+        range(forms, forms + get(image, "X_FORMS_COUNT") * ROM["FORM_SIZE"]),
     ]
     for section in elf.iter_sections():
         if not isinstance(section, RelocationSection):

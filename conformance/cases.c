@@ -101,6 +101,44 @@ AFTER(wrmsr)
                     SELECTOR(GDT_KERNEL_CODE, 0));
 }
 
+/* Bits 0 and 1, x87 and SSE, can be enabled wherever there is XSAVE; else the value is not taken.
+ */
+static bool xsave_on(void)
+{
+    uint32_t ecx, ignored;
+
+    vmi_cpuid(1, 0, &ignored, &ignored, &ecx, &ignored);
+    if (!(ecx & CPUID_1_ECX_XSAVE))
+        return false;
+    saved = vmi_get_cr4();
+    vmi_set_cr4(saved | CR4_OSXSAVE);
+    vmi_cpuid(1, 0, &ignored, &ignored, &ecx, &ignored);
+    return ecx & CPUID_1_ECX_OSXSAVE;
+}
+
+static uint32_t xcr0(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+CASE(xsetbv)
+{
+    if (!xsave_on())
+        contract_skip("this processor has no XSAVE, or CR4.OSXSAVE cannot be turned on");
+    give_xsetbv(in, 0, XCR0_X87 | XCR0_SSE);
+}
+
+AFTER(xsetbv)
+{
+    (void)out;
+    contract_effect("XCR0", xcr0(), XCR0_X87 | XCR0_SSE);
+    vmi_xsetbv(0, XCR0_X87);
+    vmi_set_cr4(saved);
+}
+
 CASE(rdpmc)
 {
     contract_may_fault();
@@ -526,6 +564,31 @@ AFTER(release_page)
 CASE(inval_page)
 {
     give_inval_page(in, MAP_WINDOW);
+}
+
+/* With SMAP on, the flag says whether pages of processes may be accessed; else both calls are
+ * nothing. */
+static uintptr_t access_flag(void)
+{
+    return vmi_get_cr4() & CR4_SMAP ? EFLAGS_AC : 0;
+}
+
+PLAIN(begin_user_access)
+
+AFTER(begin_user_access)
+{
+    contract_expect("EFLAGS.AC", out->flags & EFLAGS_AC, access_flag());
+}
+
+CASE(end_user_access)
+{
+    in->flags |= access_flag();
+    give_end_user_access(in);
+}
+
+AFTER(end_user_access)
+{
+    contract_expect("EFLAGS.AC", out->flags & EFLAGS_AC, 0);
 }
 
 CASE(flush_tlb)

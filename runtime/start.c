@@ -2,6 +2,7 @@
  *
  * The way from an entry path to the kernel, and out again when the library cannot run.
  */
+#include "forms.h"
 #include "runtime.h"
 
 void vmi__print(const char *text)
@@ -23,8 +24,10 @@ void vmi__fatal(const char *reason)
 
 static void prepare(void (*init)(struct vmi_boot_info *))
 {
-    const char *reason = vmi__options();
+    const char *reason;
 
+    vmi__forms_choose();
+    reason = vmi__options();
     if (reason)
         vmi__fatal(reason);
     init(&vmi__boot);

@@ -46,8 +46,6 @@ uintptr_t descriptors_area(uint32_t cpu);
 /* Where a CPU's stack for a vector begins, IST_SIZE bytes; 0 for vectors without one. */
 uintptr_t descriptors_stack_of(uint32_t cpu, uint32_t vector);
 #define IST_SIZE 4096
-/* Turns on what protects the kernel on this CPU. */
-void descriptors_features(void);
 #else
 /* A data segment of DPL 3 (base and a limit below 1 MiB in bytes). */
 struct descriptor descriptor_data(uintptr_t base, uint32_t limit);

@@ -9,6 +9,7 @@
 #include "frames.h"
 #include "paging.h"
 #include "smp.h"
+#include "supervisor.h"
 #include "syscall.h"
 #include "threads.h"
 #include "timer.h"
@@ -21,6 +22,7 @@ void start(const struct vmi_boot_info *boot)
     dispatch_init();
     threads_init();
     fpu_init_cpu();
+    supervisor_init_cpu();
     syscall_init();
     syscall_init_cpu();
     smp_init(boot);

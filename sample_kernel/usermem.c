@@ -153,10 +153,13 @@ struct copy {
     uint32_t size;
 };
 
+/* A fault in between ends the access with it: trap handlers begin without (entry.S). */
 static void FROM_ASSEMBLY copy_bytes(void *argument)
 {
     const struct copy *copy = argument;
+    vmi_begin_user_access();
     memcpy(copy->to, copy->from, copy->size);
+    vmi_end_user_access();
 }
 
 /* A fault on the way is resolved as if the process had made it, or else ends the attempt. */

@@ -23,15 +23,26 @@
 #define CR4_PAE        0x00000020
 #define CR4_OSFXSR     0x00000200
 #define CR4_OSXMMEXCPT 0x00000400
+#define CR4_OSXSAVE    0x00040000
 #define CR4_SMEP       0x00100000
+#define CR4_SMAP       0x00200000
+
+#define CPUID_1_ECX_XSAVE   0x04000000
+#define CPUID_1_ECX_OSXSAVE 0x08000000
+
+/* Extended control register 0 (vol. 1, 13.3). */
+#define XCR0_X87 0x1
+#define XCR0_SSE 0x2
 
 #define CPUID_7_EBX_SMEP 0x00000080
+#define CPUID_7_EBX_SMAP 0x00100000
 
 /* EFLAGS; bit 1 always reads 1. */
 #define EFLAGS_FIXED 0x00000002
 #define EFLAGS_TF    0x00000100
 #define EFLAGS_IF    0x00000200
 #define EFLAGS_RF    0x00010000
+#define EFLAGS_AC    0x00040000
 
 /* Entries of page tables. An i386 root entry takes PTE_PRESENT only. */
 #define PTE_PRESENT    0x001

@@ -10,31 +10,31 @@
  * loaded for the first time, or when it is named by an entry of a table that Xen has. Releasing a
  * root takes back in one piece what no other tree has.
  */
-#include "internal.h"
+#include "domain.h"
 
-/* Entry bits that Xen refuses or sets itself, dropped silently: they are hints that have no meaning
- * here. */
-#define PT_DROPPED                                                                                 \
-    0x7ff0000000000098ull /* PWT, PCD, PAT: caching of RAM is not the guest's; bits 52-62 */
-#define PD_DROPPED  0x7ff0000000000118ull /* PWT, PCD, G */
-#define PDP_KEPT    0x000ffffffffffe01ull /* the frame, the kernel's own bits, P */
-#define ENTRY_LARGE 0x80u                 /* PS in a directory entry */
+#include "entries.h"
 
+#define ENTRY_LARGE 0x80u /* PS in an entry that names a table */
+
+/* Slots of SetLinearMapping, and the image's mapping. */
 #define LINEAR_MAPPINGS 4
+#define IMAGE_MAPPING   LINEAR_MAPPINGS
 
 struct linear_mapping {
-    uint32_t address, pages, pfn;
+    uintptr_t address, pages, pfn;
 };
 
 struct vmi__xen_memory vmi__xen_memory;
-struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 
-static struct linear_mapping linear[LINEAR_MAPPINGS];
+static struct linear_mapping linear[LINEAR_MAPPINGS + 1];
 static struct vmi__xen_lock tables_lock;
 
-/* Frames of Xen's that have been put into the image: they have no entry in m2p. */
+/*
+ * Frames of Xen's that have been put into the image. They have no entry in m2p, and in p2m the
+ * frames of the domain's own stay, which lie below them.
+ */
 static struct {
-    uint32_t mfn, pfn;
+    uintptr_t mfn, pfn;
 } adopted[2];
 static uint32_t adopted_count;
 
@@ -42,27 +42,31 @@ static uint32_t adopted_count;
  * -------------------------------------------------------------------------------------------------
  */
 
-uint32_t vmi__xen_pfn(uint32_t mfn)
+uintptr_t vmi__xen_mfn(uintptr_t pfn)
 {
-    uint32_t pfn, part;
+    for (uint32_t i = 0; i < adopted_count; i++)
+        if (adopted[i].pfn == pfn)
+            return adopted[i].mfn;
+    return pfn < vmi__xen_memory.pages ? vmi__xen_memory.p2m[pfn] : VMI__XEN_NO_FRAME;
+}
+
+uintptr_t vmi__xen_pfn(uintptr_t mfn)
+{
+    uintptr_t pfn;
 
     for (uint32_t i = 0; i < adopted_count; i++)
         if (adopted[i].mfn == mfn)
             return adopted[i].pfn;
-    if (mfn > vmi__xen_memory.m2p_last)
+    if (mfn > vmi__xen_memory.m2p_last || !vmi__xen_m2p_read(&vmi__xen_memory.m2p[mfn], &pfn))
         return VMI__XEN_NO_FRAME;
-    part = (uint32_t)(uintptr_t)&vmi__xen_memory.m2p[mfn] >> 21 & (VMI__XEN_TABLE_ENTRIES - 1);
-    if (!(vmi__xen_memory.top_present[part / 32] & 1u << part % 32))
-        return VMI__XEN_NO_FRAME;
-    pfn = vmi__xen_memory.m2p[mfn];
     /* m2p holds whatever owner a frame has: only one that p2m confirms is this domain's. */
     return vmi__xen_mfn(pfn) == mfn ? pfn : VMI__XEN_NO_FRAME;
 }
 
-uint32_t vmi__xen_linear_pfn(uint32_t address)
+uintptr_t vmi__xen_linear_pfn(uintptr_t address)
 {
-    for (uint32_t i = 0; i < LINEAR_MAPPINGS; i++) {
-        uint32_t page = (address - linear[i].address) >> VMI__PAGE_SHIFT;
+    for (uint32_t i = 0; i < sizeof(linear) / sizeof(linear[0]); i++) {
+        uintptr_t page = (address - linear[i].address) >> VMI__PAGE_SHIFT;
 
         if (page < linear[i].pages)
             return linear[i].pfn + page;
@@ -72,33 +76,40 @@ uint32_t vmi__xen_linear_pfn(uint32_t address)
 
 uint64_t vmi__xen_machine(const void *address)
 {
-    uint32_t mfn = vmi__xen_mfn(vmi__xen_linear_pfn((uint32_t)(uintptr_t)address));
+    uint64_t mfn = vmi__xen_mfn(vmi__xen_linear_pfn((uintptr_t)address));
 
-    return (uint64_t)mfn << VMI__PAGE_SHIFT | ((uint32_t)(uintptr_t)address & (VMI__PAGE_SIZE - 1));
+    return mfn << VMI__PAGE_SHIFT | ((uintptr_t)address & (VMI__PAGE_SIZE - 1));
+}
+
+/* A frame number of 64 bits as one that there may be. */
+static uintptr_t frame_of(uint64_t value)
+{
+    uint64_t frame = (value & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT;
+
+    return frame > UINTPTR_MAX ? VMI__XEN_NO_FRAME : (uintptr_t)frame;
 }
 
 VMI__ROUTINE uint64_t vmi__xen_machine_to_physical(uint64_t machine)
 {
-    uint64_t frame = (machine & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT;
-    uint32_t pfn = frame >> 32 ? VMI__XEN_NO_FRAME : vmi__xen_pfn((uint32_t)frame);
+    uintptr_t pfn = vmi__xen_pfn(frame_of(machine));
 
     if (pfn == VMI__XEN_NO_FRAME)
         return machine & ~(VMI__PTE_FRAME | VMI__PTE_PRESENT);
+    machine = vmi__xen_entry_shown(machine);
     return (machine & ~VMI__PTE_FRAME) | (uint64_t)pfn << VMI__PAGE_SHIFT;
 }
 
 VMI__ROUTINE uint64_t vmi__xen_physical_to_machine(uint64_t physical)
 {
-    uint64_t frame = (physical & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT;
-    uint32_t mfn = frame >> 32 ? VMI__XEN_NO_FRAME : vmi__xen_mfn((uint32_t)frame);
+    uintptr_t mfn = vmi__xen_mfn(frame_of(physical));
 
     if (mfn == VMI__XEN_NO_FRAME)
         return physical & ~(VMI__PTE_FRAME | VMI__PTE_PRESENT);
     return (physical & ~VMI__PTE_FRAME) | (uint64_t)mfn << VMI__PAGE_SHIFT;
 }
 
-VMI__ROUTINE void vmi__xen_set_linear_mapping(uint32_t slot, uint32_t address, uint32_t pages,
-                                              uint32_t pfn)
+VMI__ROUTINE void vmi__xen_set_linear_mapping(uint32_t slot, uintptr_t address, uint32_t pages,
+                                              uintptr_t pfn)
 {
     if (slot >= LINEAR_MAPPINGS) {
         vmi__xen_report(VMI_ORDINAL_SET_LINEAR_MAPPING, slot, pages, VMI_EINVAL);
@@ -107,30 +118,40 @@ VMI__ROUTINE void vmi__xen_set_linear_mapping(uint32_t slot, uint32_t address, u
     linear[slot] = (struct linear_mapping){address, pages, pfn};
 }
 
-const char *vmi__xen_adopt(void *page, uint32_t mfn)
+void vmi__xen_image_mapping(uintptr_t address, uintptr_t pages, uintptr_t pfn)
 {
-    uint32_t pfn = vmi__physical(page) >> VMI__PAGE_SHIFT;
+    linear[IMAGE_MAPPING] = (struct linear_mapping){address, pages, pfn};
+}
+
+const char *vmi__xen_adopt(void *page, uintptr_t mfn)
+{
+    uintptr_t pfn = vmi__physical(page) >> VMI__PAGE_SHIFT;
     uint64_t entry = (uint64_t)mfn << VMI__PAGE_SHIFT;
+    uint32_t at = 0;
 
     entry |= VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY;
-    if (adopted_count == sizeof(adopted) / sizeof(adopted[0]) ||
-        vmi__xen_hypercall_update_va_mapping((uint32_t)(uintptr_t)page, entry, UVMF_INVLPG) < 0)
+    /* A page that has been put there before, by another frame now, after the domain was saved. */
+    while (at < adopted_count && adopted[at].pfn != pfn)
+        at++;
+    if (at == sizeof(adopted) / sizeof(adopted[0]) ||
+        vmi__xen_hypercall_update_va_mapping((uintptr_t)page, entry, UVMF_INVLPG) < 0)
         return "Xen does not let its shared page be mapped";
-    adopted[adopted_count].mfn = mfn;
-    adopted[adopted_count++].pfn = pfn;
-    vmi__xen_memory.p2m[pfn] = mfn;
+    adopted[at].mfn = mfn;
+    adopted[at].pfn = pfn;
+    if (at == adopted_count)
+        adopted_count++;
     return 0;
 }
 
 /* The frame that a present entry names, if it is one of the linear region; else VMI__XEN_NO_FRAME.
  */
-static uint32_t named_by(uint64_t entry)
+static uintptr_t named_by(uint64_t entry)
 {
-    uint32_t pfn;
+    uintptr_t pfn;
 
     if (!(entry & VMI__PTE_PRESENT))
         return VMI__XEN_NO_FRAME;
-    pfn = vmi__xen_pfn((uint32_t)((entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT));
+    pfn = vmi__xen_pfn(frame_of(entry));
     return pfn < vmi__xen_memory.linear_pages ? pfn : VMI__XEN_NO_FRAME;
 }
 
@@ -146,21 +167,20 @@ static uint32_t named_by(uint64_t entry)
 static void finish_updates(const struct vmi__xen_cpu *cpu, const struct multicall_entry *op)
 {
     const struct mmu_update *update = (const struct mmu_update *)op->args[0];
-    uint32_t first = (uint32_t)(update - cpu->update), end = first + op->args[1];
+    uint32_t first = (uint32_t)(update - cpu->update), end = first + (uint32_t)op->args[1];
     uint32_t done = *(const uint32_t *)op->args[2];
-    int32_t result = (int32_t)op->result;
+    intptr_t result = (intptr_t)op->result;
 
     while (result < 0 && (first += done) < end) {
         update = &cpu->update[first];
         /* The frame that ReleasePage wanted to be writable is a table of Xen's still. */
         if (cpu->update_call[first] == VMI_ORDINAL_RELEASE_PAGE)
-            vmi__xen_memory.state[named_by(update->val)] &= (uint8_t)~VMI__XEN_UNPINNED;
-        vmi__xen_report(
-            cpu->update_call[first],
-            (vmi__xen_pfn((uint32_t)(update->ptr >> VMI__PAGE_SHIFT)) << VMI__PAGE_SHIFT |
-             ((uint32_t)update->ptr & (VMI__PAGE_SIZE - 1) & ~3u)) +
-                VMI__LINEAR_BASE,
-            vmi__xen_machine_to_physical(update->val), result);
+            vmi__xen_memory.state[named_by(update->val)] &= (uint16_t)~VMI__XEN_UNPINNED;
+        vmi__xen_report(cpu->update_call[first],
+                        (vmi__xen_pfn(frame_of(update->ptr)) << VMI__PAGE_SHIFT |
+                         ((uintptr_t)update->ptr & (VMI__PAGE_SIZE - 1) & ~(uintptr_t)3)) +
+                            VMI__LINEAR_BASE,
+                        vmi__xen_machine_to_physical(update->val), result);
         if (++first == end)
             return;
         done = 0;
@@ -169,47 +189,46 @@ static void finish_updates(const struct vmi__xen_cpu *cpu, const struct multical
 }
 
 /* One operation as a hypercall of its own. */
-static int32_t make(const struct multicall_entry *op)
+static intptr_t make(const struct multicall_entry *op)
 {
     switch (op->op) {
     case __HYPERVISOR_stack_switch:
-        return vmi__xen_hypercall_stack_switch(op->args[0], op->args[1]);
+        return vmi__xen_hypercall_stack_switch((uint32_t)op->args[0], op->args[1]);
     case __HYPERVISOR_fpu_taskswitch:
-        return vmi__xen_hypercall_fpu_taskswitch(op->args[0]);
+        return vmi__xen_hypercall_fpu_taskswitch((uint32_t)op->args[0]);
     case __HYPERVISOR_update_descriptor:
-        return vmi__xen_hypercall_update_descriptor((uint64_t)op->args[1] << 32 | op->args[0],
-                                                    (uint64_t)op->args[3] << 32 | op->args[2]);
-    case __HYPERVISOR_update_va_mapping:
-        return vmi__xen_hypercall_update_va_mapping(
-            op->args[0], (uint64_t)op->args[2] << 32 | op->args[1], op->args[3]);
+        return vmi__xen_hypercall_update_descriptor(VMI__XEN_LONG(op->args, 0),
+                                                    VMI__XEN_LONG(op->args, 1));
     case __HYPERVISOR_mmu_update:
-        return vmi__xen_hypercall_mmu_update((const void *)op->args[0], op->args[1],
-                                             (void *)op->args[2], op->args[3]);
+        return vmi__xen_hypercall_mmu_update((const void *)op->args[0], (uint32_t)op->args[1],
+                                             (void *)op->args[2], (uint32_t)op->args[3]);
+    case __HYPERVISOR_mmuext_op:
+        return vmi__xen_hypercall_mmuext_op((void *)op->args[0], (uint32_t)op->args[1],
+                                            (void *)op->args[2], (uint32_t)op->args[3]);
     default:
-        return vmi__xen_hypercall_mmuext_op((void *)op->args[0], op->args[1], (void *)op->args[2],
-                                            op->args[3]);
+        return vmi__xen_make_arch(op);
     }
 }
 
-int32_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu)
+intptr_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu)
 {
     struct multicall_entry *list = cpu->lists[cpu->list];
     uint32_t count = cpu->ops;
-    int32_t result = 0;
+    intptr_t result = 0;
 
     if (!count)
         return 0;
     if (count == 1) {
-        list[0].result = (uint32_t)make(&list[0]);
+        list[0].result = (uintptr_t)make(&list[0]);
     } else {
         result = vmi__xen_hypercall_multicall(list, count);
         if (result < 0)
-            vmi__xen_crash(VMI_ORDINAL_SET_LAZY_MODE, (uint32_t)(uintptr_t)list, count, result);
+            vmi__xen_crash(VMI_ORDINAL_SET_LAZY_MODE, (uintptr_t)list, count, result);
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct multicall_entry *op = &list[i];
 
-        result = (int32_t)op->result;
+        result = (intptr_t)op->result;
         if (op->op == __HYPERVISOR_mmu_update)
             finish_updates(cpu, op);
         else if (result < 0 && cpu->op_call[i] == VMI_ORDINAL_SET_CR3)
@@ -222,8 +241,14 @@ int32_t vmi__xen_carry_out(struct vmi__xen_cpu *cpu)
     cpu->ops = 0;
     cpu->exts = 0;
     cpu->list ^= 1;
-    vmi__xen_kept[vmi__xen_this()].count = 0;
+    vmi__xen_note_kept(0);
     return result;
+}
+
+void vmi__xen_carry_out_unless_lazy(struct vmi__xen_cpu *cpu)
+{
+    if (!(cpu->lazy & VMI_LAZY_CPU))
+        vmi__xen_carry_out(cpu);
 }
 
 VMI__ROUTINE void vmi__xen_carry_out_here(void)
@@ -234,18 +259,18 @@ VMI__ROUTINE void vmi__xen_carry_out_here(void)
     vmi__xen_unmask(mask);
 }
 
-void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uint32_t a,
-                    uint32_t b, uint32_t c, uint32_t d)
+void vmi__xen_queue(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t number, uintptr_t a,
+                    uintptr_t b, uintptr_t c, uintptr_t d)
 {
     if (cpu->ops == VMI__XEN_OPS)
         vmi__xen_carry_out(cpu);
     cpu->op_call[cpu->ops] = (uint8_t)call;
     cpu->lists[cpu->list][cpu->ops++] =
         (struct multicall_entry){.op = number, .args = {a, b, c, d}};
-    vmi__xen_kept[vmi__xen_this()].count = cpu->ops;
+    vmi__xen_note_kept(cpu->ops);
 }
 
-void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t command, uint32_t first,
+void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t command, uintptr_t first,
                         uint32_t second)
 {
     struct mmuext_op *ext;
@@ -257,7 +282,7 @@ void vmi__xen_queue_ext(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t comman
     ext->cmd = command;
     ext->arg1.linear_addr = first;
     ext->arg2.nr_ents = second;
-    vmi__xen_queue(cpu, call, __HYPERVISOR_mmuext_op, (uint32_t)(uintptr_t)ext, 1, 0, DOMID_SELF);
+    vmi__xen_queue(cpu, call, __HYPERVISOR_mmuext_op, (uintptr_t)ext, 1, 0, DOMID_SELF);
 }
 
 /* Queues a page-table update: into the operation before it, if that is of updates as well. */
@@ -266,9 +291,8 @@ static void queue_update(struct vmi__xen_cpu *cpu, uint32_t call, const struct m
     if (cpu->updates == VMI__XEN_BATCH || cpu->ops == VMI__XEN_OPS)
         vmi__xen_carry_out(cpu);
     if (!cpu->ops || cpu->lists[cpu->list][cpu->ops - 1].op != __HYPERVISOR_mmu_update)
-        vmi__xen_queue(cpu, call, __HYPERVISOR_mmu_update,
-                       (uint32_t)(uintptr_t)&cpu->update[cpu->updates], 0,
-                       (uint32_t)(uintptr_t)&cpu->op_done[cpu->ops], DOMID_SELF);
+        vmi__xen_queue(cpu, call, __HYPERVISOR_mmu_update, (uintptr_t)&cpu->update[cpu->updates], 0,
+                       (uintptr_t)&cpu->op_done[cpu->ops], DOMID_SELF);
     cpu->lists[cpu->list][cpu->ops - 1].args[1]++;
     cpu->update_call[cpu->updates] = (uint8_t)call;
     cpu->update[cpu->updates++] = *update;
@@ -297,35 +321,34 @@ static int is_read_only(uint32_t state)
 /* The entry as Xen is to have it; returns 0 for one whose frame this domain does not have. */
 static int translate(uint64_t *value, uint32_t kind)
 {
-    uint64_t frame = (*value & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT;
-    uint32_t pfn = (uint32_t)frame, mfn;
+    uintptr_t pfn = frame_of(*value), mfn;
 
     /* What is not present is the kernel's to choose, all of it. */
     if (!(*value & VMI__PTE_PRESENT))
         return 1;
-    mfn = frame >> 32 ? VMI__XEN_NO_FRAME : vmi__xen_mfn(pfn);
+    mfn = vmi__xen_mfn(pfn);
     if (mfn == VMI__XEN_NO_FRAME)
         return 0;
     *value = (*value & ~VMI__PTE_FRAME) | (uint64_t)mfn << VMI__PAGE_SHIFT;
     if (kind & VMI_PAGE_PT) {
-        *value &= ~PT_DROPPED;
+        *value &= ~VMI__XEN_PT_DROPPED;
         if (pfn < vmi__xen_memory.linear_pages && is_read_only(vmi__xen_memory.state[pfn]))
             *value &= ~(uint64_t)VMI__PTE_WRITE;
-    } else if (kind & VMI_PAGE_PD) {
+    } else if (kind & VMI__XEN_ROOT) {
+        *value &= VMI__XEN_ROOT_KEPT;
+    } else {
         if (*value & ENTRY_LARGE)
             return 0;
-        *value &= ~PD_DROPPED;
-    } else {
-        *value &= PDP_KEPT;
+        *value &= ~VMI__XEN_TABLE_DROPPED;
     }
     return 1;
 }
 
 /* The frame that an entry names, if it is a table of the kind that entries of a table of `kind`
  * name. */
-static uint32_t table_below(uint64_t entry, uint32_t kind)
+static uintptr_t table_below(uint64_t entry, uint32_t kind)
 {
-    uint32_t pfn = kind & (VMI_PAGE_PDP | VMI_PAGE_PD) ? named_by(entry) : VMI__XEN_NO_FRAME;
+    uintptr_t pfn = kind & VMI_PAGE_PT ? VMI__XEN_NO_FRAME : named_by(entry);
 
     return pfn != VMI__XEN_NO_FRAME && vmi__xen_memory.state[pfn] & kind >> 1 ? pfn
                                                                               : VMI__XEN_NO_FRAME;
@@ -333,22 +356,23 @@ static uint32_t table_below(uint64_t entry, uint32_t kind)
 
 static uint32_t entries_of(uint32_t kind)
 {
-    return kind & VMI_PAGE_PDP ? 4 : VMI__XEN_TABLE_ENTRIES;
+    return kind & VMI__XEN_ROOT ? VMI__XEN_ROOT_ENTRIES : VMI__XEN_TABLE_ENTRIES;
 }
 
 /* The entry that maps a frame at a linear address in the tree of a root, or 0. */
-static uint64_t *mapping(uint32_t root, uint32_t address, uint32_t pfn)
+static uint64_t *mapping(uintptr_t root, uintptr_t address, uintptr_t pfn)
 {
     uint64_t *entry = vmi__linear(root << VMI__PAGE_SHIFT);
 
-    entry += address >> 30;
-    for (uint32_t shift = 21; shift >= VMI__PAGE_SHIFT; shift -= 9) {
-        uint32_t table = named_by(*entry);
+    entry += address >> VMI__XEN_ROOT_SHIFT & (VMI__XEN_ROOT_ENTRIES - 1);
+    for (uint32_t shift = VMI__XEN_ROOT_SHIFT; shift > VMI__PAGE_SHIFT;) {
+        uintptr_t table = named_by(*entry);
 
         if (table == VMI__XEN_NO_FRAME)
             return 0;
+        shift -= VMI__XEN_TABLE_BITS;
         entry = vmi__linear(table << VMI__PAGE_SHIFT);
-        entry += address >> shift & 511;
+        entry += address >> shift & (VMI__XEN_TABLE_ENTRIES - 1);
     }
     return named_by(*entry) == pfn ? entry : 0;
 }
@@ -364,13 +388,13 @@ static uint64_t *mapping(uint32_t root, uint32_t address, uint32_t pfn)
  * again), so their mapping has to change as well as that of the tables in use and of those that are
  * about to be.
  */
-static void protect(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t trees[TREES],
-                    uint32_t pfn, uint32_t writable)
+static void protect(struct vmi__xen_cpu *cpu, uint32_t call, const uintptr_t trees[TREES],
+                    uintptr_t pfn, uint32_t writable)
 {
     const uint64_t *seen[TREES];
 
-    for (uint32_t slot = 0; slot < LINEAR_MAPPINGS; slot++) {
-        uint32_t page = pfn - linear[slot].pfn;
+    for (uint32_t slot = 0; slot < sizeof(linear) / sizeof(linear[0]); slot++) {
+        uintptr_t page = pfn - linear[slot].pfn;
 
         if (page >= linear[slot].pages)
             continue;
@@ -400,36 +424,46 @@ static void protect(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t tree
 }
 
 /*
- * Hands over a table that Xen does not have, and all such below it. A table that Xen has already is
- * named once more then: it stays Xen's when one of its trees goes.
+ * One more entry, of a table of `kind`, names a table that Xen has already: it stays Xen's when one
+ * of its trees goes. A process's two roots name the same tables, and go together: what both name,
+ * and no other, goes with the second.
  */
-static void hand_over(struct vmi__xen_cpu *cpu, uint32_t call, const uint32_t trees[TREES],
-                      uint32_t pfn)
+static void name_again(uintptr_t pfn, uint32_t kind)
 {
-    uint8_t *state = &vmi__xen_memory.state[pfn];
+    uint16_t *state = &vmi__xen_memory.state[pfn];
+
+    *state |= kind & VMI_PAGE_PML4 && !(*state & VMI__XEN_TWICE) ? VMI__XEN_TWICE : VMI__XEN_SHARED;
+}
+
+/* Hands over a table that Xen does not have, and all such below it. */
+static void hand_over(struct vmi__xen_cpu *cpu, uint32_t call, const uintptr_t trees[TREES],
+                      uintptr_t pfn)
+{
+    uint16_t *state = &vmi__xen_memory.state[pfn];
     uint32_t kind = *state & VMI__XEN_TABLE;
     const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
 
     for (uint32_t i = 0; kind != VMI_PAGE_PT && i < entries_of(kind); i++) {
-        uint32_t below = table_below(entries[i], kind);
+        uintptr_t below =
+            vmi__xen_is_xens(kind, i) ? VMI__XEN_NO_FRAME : table_below(entries[i], kind);
 
         if (below == VMI__XEN_NO_FRAME)
             continue;
         if (vmi__xen_memory.state[below] & VMI__XEN_UNPINNED)
             hand_over(cpu, call, trees, below);
         else
-            vmi__xen_memory.state[below] |= VMI__XEN_SHARED;
+            name_again(below, kind);
     }
     protect(cpu, call, trees, pfn, 0);
-    *state &= (uint8_t)~VMI__XEN_UNPINNED;
+    *state &= (uint16_t)~VMI__XEN_UNPINNED;
 }
 
 /* Under the lock of tables. Gives Xen a tree of tables, whole or below an entry. */
-static void give_tree(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t pfn)
+static void give_tree(struct vmi__xen_cpu *cpu, uint32_t call, uintptr_t pfn)
 {
-    uint32_t root = vmi__xen_memory.state[pfn] & VMI_PAGE_PDP ? pfn : VMI__XEN_NO_FRAME;
-    const uint32_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
-                                   cpu->cr3 >> VMI__PAGE_SHIFT, root};
+    uintptr_t root = vmi__xen_memory.state[pfn] & VMI__XEN_ROOT ? pfn : VMI__XEN_NO_FRAME;
+    const uintptr_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
+                                    cpu->cr3 >> VMI__PAGE_SHIFT, root};
 
     if (vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED)
         hand_over(cpu, call, trees, pfn);
@@ -439,30 +473,35 @@ static void give_tree(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t pfn)
  * Queues that a table which Xen has, and all below it that no other tree has, become writable.
  * Those that Xen does not let go are told by finish_updates().
  */
-static void take_back(struct vmi__xen_cpu *cpu, const uint32_t trees[TREES], uint32_t pfn)
+static void take_back(struct vmi__xen_cpu *cpu, const uintptr_t trees[TREES], uintptr_t pfn)
 {
-    uint8_t *state = &vmi__xen_memory.state[pfn];
+    uint16_t *state = &vmi__xen_memory.state[pfn];
     uint32_t kind = *state & VMI__XEN_TABLE;
     const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
 
-    *state = (uint8_t)(kind | VMI__XEN_UNPINNED);
+    *state = (uint16_t)(kind | VMI__XEN_UNPINNED);
     protect(cpu, VMI_ORDINAL_RELEASE_PAGE, trees, pfn, 1);
     for (uint32_t i = 0; kind != VMI_PAGE_PT && i < entries_of(kind); i++) {
-        uint32_t below = table_below(entries[i], kind);
+        uintptr_t below =
+            vmi__xen_is_xens(kind, i) ? VMI__XEN_NO_FRAME : table_below(entries[i], kind);
 
-        if (below != VMI__XEN_NO_FRAME &&
-            !(vmi__xen_memory.state[below] & (VMI__XEN_SHARED | VMI__XEN_UNPINNED)))
+        if (below == VMI__XEN_NO_FRAME ||
+            vmi__xen_memory.state[below] & (VMI__XEN_SHARED | VMI__XEN_UNPINNED))
+            continue;
+        if (vmi__xen_memory.state[below] & VMI__XEN_TWICE)
+            vmi__xen_memory.state[below] &= (uint16_t)~VMI__XEN_TWICE;
+        else
             take_back(cpu, trees, below);
     }
 }
 
-int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
+int32_t vmi__xen_protect(uintptr_t pfn, uint32_t read_only, uint32_t call)
 {
     uint32_t mask = vmi__xen_mask();
     struct vmi__xen_cpu *cpu = vmi__xen_self();
-    const uint32_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
-                                   cpu->cr3 >> VMI__PAGE_SHIFT, VMI__XEN_NO_FRAME};
-    int32_t result;
+    const uintptr_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
+                                    cpu->cr3 >> VMI__PAGE_SHIFT, VMI__XEN_NO_FRAME};
+    intptr_t result;
 
     protect(cpu, call, trees, pfn, !read_only);
     result = vmi__xen_carry_out(cpu);
@@ -472,7 +511,7 @@ int32_t vmi__xen_protect(uint32_t pfn, uint32_t read_only, uint32_t call)
         vmi__xen_carry_out(cpu);
     }
     vmi__xen_unmask(mask);
-    return result;
+    return (int32_t)result;
 }
 
 /* ---- calls ---- */
@@ -486,7 +525,7 @@ enum stored { STORED, REFUSED, HANDED_OVER };
 static enum stored store(uint64_t *entry, uint64_t value)
 {
     uint32_t mask = vmi__xen_take(&tables_lock);
-    uint32_t state = vmi__xen_memory.state[vmi__xen_linear_pfn((uint32_t)(uintptr_t)entry)];
+    uint32_t state = vmi__xen_memory.state[vmi__xen_linear_pfn((uintptr_t)entry)];
     enum stored result = HANDED_OVER;
 
     if (state & VMI__XEN_UNPINNED) {
@@ -499,7 +538,7 @@ static enum stored store(uint64_t *entry, uint64_t value)
 }
 
 /* Has an entry of a table that Xen has name another table, which is handed over if need be. */
-static void name_table(const struct mmu_update *update, uint32_t below)
+static void name_table(const struct mmu_update *update, uintptr_t below, uint32_t kind)
 {
     uint32_t mask = vmi__xen_take(&tables_lock);
     struct vmi__xen_cpu *cpu = vmi__xen_self();
@@ -507,25 +546,24 @@ static void name_table(const struct mmu_update *update, uint32_t below)
     if (vmi__xen_memory.state[below] & VMI__XEN_UNPINNED)
         give_tree(cpu, VMI_ORDINAL_SET_PXE_LONG, below);
     else
-        vmi__xen_memory.state[below] |= VMI__XEN_SHARED;
+        name_again(below, kind);
     queue_update(cpu, VMI_ORDINAL_SET_PXE_LONG, update);
     if (!(cpu->lazy & VMI_LAZY_MMU))
         vmi__xen_carry_out(cpu);
     vmi__xen_give(&tables_lock, mask);
 }
 
-VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *entry,
-                                        uint32_t flags)
+void vmi__xen_write_entry(uint64_t value, uint64_t *entry)
 {
-    uint64_t value = (uint64_t)high << 32 | low;
-    uint32_t pfn = vmi__xen_linear_pfn((uint32_t)(uintptr_t)entry), state, kind, below, mask;
+    const uint64_t given = value;
+    uintptr_t pfn = vmi__xen_linear_pfn((uintptr_t)entry), below;
+    uint32_t state, kind, mask;
     enum stored stored = HANDED_OVER;
     struct mmu_update update;
     struct vmi__xen_cpu *cpu;
-    int32_t result;
+    intptr_t result;
 
-    (void)flags; /* the kind is known since AllocatePage, and nothing is gained by knowing the
-                    linear page */
+    /* The kind is known since AllocatePage, and nothing is gained by knowing the linear page. */
     state = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] : 0;
     kind = state & VMI__XEN_TABLE;
     if (state & VMI__XEN_UNPINNED)
@@ -533,15 +571,14 @@ VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *e
     if (stored == STORED)
         return;
     if (!kind || stored == REFUSED || !translate(&value, kind)) {
-        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry,
-                        (uint64_t)high << 32 | low, VMI_EINVAL);
+        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uintptr_t)entry, given, VMI_EINVAL);
         return;
     }
     update.ptr = vmi__xen_machine(entry) | MMU_NORMAL_PT_UPDATE;
     update.val = value;
     below = table_below(value, kind);
     if (below != VMI__XEN_NO_FRAME) {
-        name_table(&update, below);
+        name_table(&update, below, kind);
         return;
     }
 
@@ -559,11 +596,10 @@ VMI__ROUTINE void vmi__xen_set_pxe_long(uint32_t low, uint32_t high, uint64_t *e
     }
     result = vmi__xen_hypercall_mmu_update(&update, 1, 0, DOMID_SELF);
     if (result < 0)
-        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uint32_t)(uintptr_t)entry,
-                        (uint64_t)high << 32 | low, result);
+        vmi__xen_report(VMI_ORDINAL_SET_PXE_LONG, (uintptr_t)entry, given, result);
 }
 
-VMI__ROUTINE void vmi__xen_allocate_page(uint32_t pfn, uint32_t flags, uint32_t origin,
+VMI__ROUTINE void vmi__xen_allocate_page(uintptr_t pfn, uint32_t flags, uintptr_t origin,
                                          uint32_t first, uint32_t count)
 {
     uint32_t kind = flags & VMI__XEN_TABLE;
@@ -571,55 +607,47 @@ VMI__ROUTINE void vmi__xen_allocate_page(uint32_t pfn, uint32_t flags, uint32_t 
     (void)origin; /* a clone holds machine frames already */
     (void)first;
     (void)count;
-    if (pfn >= vmi__xen_memory.linear_pages || !kind || kind & (kind - 1) ||
+    if (pfn >= vmi__xen_memory.linear_pages || !kind || kind & (kind - 1) || kind > VMI__XEN_ROOT ||
         vmi__xen_memory.state[pfn]) {
         vmi__xen_report(VMI_ORDINAL_ALLOCATE_PAGE, pfn, flags, VMI_EINVAL);
         return;
     }
-    if (kind == VMI_PAGE_PDP) {
-        /* Xen shows R/W and U/S set in the entries of a root in use and refuses them in one that is
-         * new. */
-        uint64_t *entry = vmi__linear(pfn << VMI__PAGE_SHIFT);
-
-        for (uint32_t i = 0; i < 4; i++)
-            if (entry[i] & VMI__PTE_PRESENT)
-                entry[i] &= PDP_KEPT;
-    }
-    vmi__xen_memory.state[pfn] = (uint8_t)(kind | VMI__XEN_UNPINNED);
+    vmi__xen_filled(vmi__linear(pfn << VMI__PAGE_SHIFT), flags);
+    vmi__xen_memory.state[pfn] = (uint16_t)(kind | VMI__XEN_UNPINNED);
 }
 
 /* Under the lock of tables. Queues what pins a root, if it is not pinned. */
-static void queue_pin(struct vmi__xen_cpu *cpu, uint32_t call, uint32_t pfn)
+static void queue_pin(struct vmi__xen_cpu *cpu, uint32_t call, uintptr_t pfn)
 {
     if (vmi__xen_memory.state[pfn] & VMI__XEN_PINNED)
         return;
     give_tree(cpu, call, pfn);
-    vmi__xen_queue_ext(cpu, call, MMUEXT_PIN_L3_TABLE, vmi__xen_mfn(pfn), 0);
+    vmi__xen_queue_ext(cpu, call, VMI__XEN_PIN_ROOT, vmi__xen_mfn(pfn), 0);
     vmi__xen_memory.state[pfn] |= VMI__XEN_PINNED;
 }
 
-int32_t vmi__xen_pin(uint32_t pfn)
+intptr_t vmi__xen_pin(uintptr_t pfn)
 {
     uint32_t mask = vmi__xen_take(&tables_lock);
     struct vmi__xen_cpu *cpu = vmi__xen_self();
-    int32_t result;
+    intptr_t result;
 
     vmi__xen_carry_out(cpu);
     queue_pin(cpu, VMI_ORDINAL_SET_INITIAL_AP_STATE, pfn);
     result = vmi__xen_carry_out(cpu);
     if (result < 0)
-        vmi__xen_memory.state[pfn] &= (uint8_t)~VMI__XEN_PINNED;
+        vmi__xen_memory.state[pfn] &= (uint16_t)~VMI__XEN_PINNED;
     vmi__xen_give(&tables_lock, mask);
     return result;
 }
 
-VMI__ROUTINE void vmi__xen_release_page(uint32_t pfn, uint32_t flags)
+VMI__ROUTINE void vmi__xen_release_page(uintptr_t pfn, uint32_t flags)
 {
     uint32_t mask = vmi__xen_take(&tables_lock);
     uint32_t state = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] : 0;
     struct vmi__xen_cpu *cpu = vmi__xen_self();
-    const uint32_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
-                                   cpu->cr3 >> VMI__PAGE_SHIFT, VMI__XEN_NO_FRAME};
+    const uintptr_t trees[TREES] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
+                                    cpu->cr3 >> VMI__PAGE_SHIFT, VMI__XEN_NO_FRAME};
 
     if (!(state & VMI__XEN_TABLE)) {
         vmi__xen_give(&tables_lock, mask);
@@ -640,26 +668,40 @@ VMI__ROUTINE void vmi__xen_release_page(uint32_t pfn, uint32_t flags)
     vmi__xen_give(&tables_lock, mask);
 }
 
-VMI__ROUTINE void vmi__xen_set_cr3(uint32_t value)
+static int is_root(uintptr_t value)
 {
-    uint32_t pfn = value >> VMI__PAGE_SHIFT, mask;
+    uintptr_t pfn = value >> VMI__PAGE_SHIFT;
+
+    return pfn < vmi__xen_memory.linear_pages && vmi__xen_memory.state[pfn] & VMI__XEN_ROOT;
+}
+
+void vmi__xen_load_roots(uintptr_t root, uintptr_t user)
+{
+    uint32_t mask;
     struct vmi__xen_cpu *cpu;
 
-    if (pfn >= vmi__xen_memory.linear_pages || !(vmi__xen_memory.state[pfn] & VMI_PAGE_PDP))
-        vmi__xen_crash(VMI_ORDINAL_SET_CR3, value, 0, VMI_EINVAL);
+    if (!is_root(root) || (user && !is_root(user)))
+        vmi__xen_crash(VMI_ORDINAL_SET_CR3, root, user, VMI_EINVAL);
     mask = vmi__xen_take(&tables_lock);
     cpu = vmi__xen_self();
-    queue_pin(cpu, VMI_ORDINAL_SET_CR3, pfn);
-    vmi__xen_queue_ext(cpu, VMI_ORDINAL_SET_CR3, MMUEXT_NEW_BASEPTR, vmi__xen_mfn(pfn), 0);
-    cpu->cr3 = value;
-    if (!(cpu->lazy & VMI_LAZY_CPU))
-        vmi__xen_carry_out(cpu);
+    queue_pin(cpu, VMI_ORDINAL_SET_CR3, root >> VMI__PAGE_SHIFT);
+    if (user)
+        queue_pin(cpu, VMI_ORDINAL_SET_CR3, user >> VMI__PAGE_SHIFT);
+    vmi__xen_queue_ext(cpu, VMI_ORDINAL_SET_CR3, MMUEXT_NEW_BASEPTR,
+                       vmi__xen_mfn(root >> VMI__PAGE_SHIFT), 0);
+    if (user != cpu->cr3_user)
+        vmi__xen_queue_ext(cpu, VMI_ORDINAL_SET_CR3, MMUEXT_NEW_USER_BASEPTR,
+                           user ? vmi__xen_mfn(user >> VMI__PAGE_SHIFT) : 0, 0);
+    cpu->cr3 = root;
+    cpu->cr3_user = user;
+    vmi__xen_carry_out_unless_lazy(cpu);
     vmi__xen_give(&tables_lock, mask);
 }
 
-VMI__ROUTINE uint32_t vmi__xen_get_cr3(void)
+VMI__ROUTINE uintptr_t vmi__xen_get_cr3(void)
 {
-    uint32_t mask = vmi__xen_mask(), value = vmi__xen_self()->cr3;
+    uint32_t mask = vmi__xen_mask();
+    uintptr_t value = vmi__xen_self()->cr3;
 
     vmi__xen_unmask(mask);
     return value;
@@ -670,7 +712,7 @@ VMI__ROUTINE uint32_t vmi__xen_get_cr3(void)
  * --------
  */
 
-static void flush(uint32_t call, uint32_t command, uint32_t address)
+static void flush(uint32_t call, uint32_t command, uintptr_t address)
 {
     uint32_t mask = vmi__xen_mask();
     struct vmi__xen_cpu *cpu = vmi__xen_self();
@@ -680,7 +722,7 @@ static void flush(uint32_t call, uint32_t command, uint32_t address)
     vmi__xen_unmask(mask);
 }
 
-VMI__ROUTINE void vmi__xen_inval_page(uint32_t address)
+VMI__ROUTINE void vmi__xen_inval_page(uintptr_t address)
 {
     flush(VMI_ORDINAL_INVAL_PAGE, MMUEXT_INVLPG_LOCAL, address);
 }
@@ -691,27 +733,28 @@ VMI__ROUTINE void vmi__xen_flush_tlb(uint32_t flags)
     flush(VMI_ORDINAL_FLUSH_TLB, MMUEXT_TLB_FLUSH_LOCAL, 0);
 }
 
-VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uint32_t address,
+VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uintptr_t address,
                                                uint32_t pages)
 {
     /* From this many pages on, everything is cheaper. */
     enum { PAGES_MAX = 16 };
-    uint32_t cpus, saved, count;
+    uintptr_t cpus;
+    uint32_t saved, count;
     struct mmuext_op op[PAGES_MAX];
-    int32_t result;
+    intptr_t result;
 
     if (!mask)
         return VMI_OK;
     if (base >= vmi__xen_cpu_count || mask << base >> base != mask)
         return VMI_EINVAL;
-    cpus = mask << base;
+    cpus = (uintptr_t)(mask << base);
     if (vmi__xen_cpu_count < 32 && cpus >> vmi__xen_cpu_count)
         return VMI_EINVAL;
 
     count = pages && pages <= PAGES_MAX ? pages : 1;
     for (uint32_t i = 0; i < count; i++) {
         op[i].cmd = pages && pages <= PAGES_MAX ? MMUEXT_INVLPG_MULTI : MMUEXT_TLB_FLUSH_MULTI;
-        op[i].arg1.linear_addr = address + (i << VMI__PAGE_SHIFT);
+        op[i].arg1.linear_addr = address + ((uintptr_t)i << VMI__PAGE_SHIFT);
         set_xen_guest_handle(op[i].arg2.vcpumask, &cpus);
     }
     saved = vmi__xen_mask();

@@ -3,7 +3,7 @@
  * The grant table's page, and the frames that it names (backends/xen_common/grants.c does the
  * rest).
  */
-#include "internal.h"
+#include "channels.h"
 #include "xen_common/grants.h"
 
 #include <xen/grant_table.h>
@@ -23,9 +23,10 @@ void vmi__xen_grants_start(void)
         vmi__xen_common_grants_use(vmi__xen_grant_table);
 }
 
+/* An entry of version 1 has a frame number of 32 bits. */
 uint32_t vmi__xen_common_frame(uintptr_t pfn)
 {
-    uint32_t mfn = vmi__xen_mfn(pfn);
+    uintptr_t mfn = vmi__xen_mfn(pfn);
 
-    return mfn == VMI__XEN_NO_FRAME ? VMI__XEN_COMMON_NO_FRAME : mfn;
+    return mfn >= VMI__XEN_COMMON_NO_FRAME ? VMI__XEN_COMMON_NO_FRAME : (uint32_t)mfn;
 }

@@ -4,108 +4,61 @@
  * vmi__start: takes the builder's tables over, maps the rest of the linear region, meets the
  * console and the other shared pages.
  */
-#include "internal.h"
 #include "start.h"
 
-#include <xen/callback.h>
+#include "builder.h"
+
 #include <xen/io/console.h>
 #include <xen/io/xs_wire.h>
-#include <xen/memory.h>
 #include <xen/version.h>
 
 #define MAGIC_PREFIX "xen-3."
-#define MAGIC_SUFFIX "-x86_32p"
+#define MAGIC_SUFFIX VMI__XEN_MAGIC
 
-#define FIRST_IMAGE_PAGE (0x100000 >> VMI__PAGE_SHIFT) /* runtime/kernel.ld */
+#define FIRST_IMAGE_PAGE (0x100000 >> VMI__PAGE_SHIFT) /* runtime/arch/i386/kernel.ld */
 
 #define COMMAND_LINE_MAX 2048
 #define STORE_TEXT_MAX   256
 
-#define ENTRY_FLAGS (VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY)
-
-_Static_assert(sizeof(struct vcpu_info) == 1 << VMI__XEN_VCPU_SHIFT,
-               "events.S finds vcpu_info by a shift");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == VMI__XEN_VCPU_PENDING,
                "events.S");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_mask) == VMI__XEN_VCPU_MASK, "events.S");
-_Static_assert(sizeof(struct shared_info) <= VMI__PAGE_SIZE, "entry.S reserves one page");
-_Static_assert(VMI__XEN_CPUS_MAX == XEN_LEGACY_MAX_VCPUS &&
-                   VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS,
-               "CPUs");
-_Static_assert(sizeof(struct trap_info) == 8, "i386 layout");
-_Static_assert(VMI__XEN_CPU_SELECTOR == 0xffb, "CurrentCPU in backend.yaml");
-
-/*
- * Each of the domain's frames has an entry of 4 bytes in the builder's list, which lies in the
- * linear region.
- */
-#define PAGES_MAX (VMI__LINEAR_MAX / 4)
-
-/* Free frames that the builder has mapped: below the image, and behind the builder's own pages. */
-static struct {
-    uint32_t next, end;
-} pool[2];
-
-/* Frames [start, end) that the builder has mapped behind the image and put its own pages in. */
-static struct {
-    uint32_t start, end;
-} builder;
+_Static_assert(sizeof(struct shared_info) <= VMI__PAGE_SIZE, "pages.S reserves one page");
+_Static_assert(VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS, "CPUs");
 
 static char command_line[COMMAND_LINE_MAX];
 static char loader[STORE_TEXT_MAX];
 static struct vmi_module module;
-static struct mmu_update updates[2 * 64];
 
 /* ---- the builder's words
  * ----------------------------------------------------------------------------------------- */
-
-static uint32_t to_pfn(uint32_t address)
-{
-    return (address - VMI__LINEAR_BASE) >> VMI__PAGE_SHIFT;
-}
-
-static uint32_t page_up(uint32_t address)
-{
-    return (address + VMI__PAGE_SIZE - 1) & ~(VMI__PAGE_SIZE - 1);
-}
-
-/* Is [address, address + size) in the linear region and behind the image? */
-static int behind_image(uint32_t address, uint32_t size)
-{
-    uint32_t start = (uint32_t)(uintptr_t)vmi__kernel.image_end;
-
-    return address >= start && size <= VMI__LINEAR_MAX &&
-           address - VMI__LINEAR_BASE <= VMI__LINEAR_MAX - size;
-}
 
 /* Of start_info as much as it takes to find the console. Returns 0 or what is wrong. */
 static const char *check_frames(const struct start_info *info)
 {
     uint32_t prefix = sizeof(MAGIC_PREFIX) - 1, suffix = sizeof(MAGIC_SUFFIX), length = 0;
 
-    if (((uint32_t)(uintptr_t)info & (VMI__PAGE_SIZE - 1)) ||
-        !behind_image((uint32_t)(uintptr_t)info, sizeof(struct start_info)))
+    if (((uintptr_t)info & (VMI__PAGE_SIZE - 1)) ||
+        !vmi__xen_behind_image((uintptr_t)info, sizeof(struct start_info)))
         return "Xen's start_info is not where a domain builder puts it";
     while (length < sizeof(info->magic) && info->magic[length])
         length++;
     if (length == sizeof(info->magic) || length < prefix + suffix ||
         memcmp(info->magic, MAGIC_PREFIX, prefix) != 0 ||
         memcmp(info->magic + length + 1 - suffix, MAGIC_SUFFIX, suffix) != 0)
-        return "Xen's start_info has another magic than that of an i386 PAE guest";
-    if (info->nr_pages < FIRST_IMAGE_PAGE || info->nr_pages > PAGES_MAX)
-        return "Xen's start_info names less than 1 MiB of memory or more than 256 GiB";
-    if (!behind_image(info->mfn_list, info->nr_pages * sizeof(uint32_t)) || info->mfn_list & 3)
-        return "Xen's start_info has no list of frames";
-    if (!behind_image(info->pt_base, info->nr_pt_frames << VMI__PAGE_SHIFT) ||
+        return VMI__XEN_OTHER_MAGIC;
+    if (info->nr_pages < FIRST_IMAGE_PAGE || info->nr_pages > VMI__XEN_PAGES_MAX)
+        return VMI__XEN_OTHER_SIZE;
+    if (!vmi__xen_behind_image(info->pt_base, info->nr_pt_frames << VMI__PAGE_SHIFT) ||
         info->nr_pt_frames < 3 || info->nr_pt_frames > 1024 || info->pt_base & (VMI__PAGE_SIZE - 1))
         return "Xen's start_info has no page tables";
-    return 0;
+    return vmi__xen_take_list(info);
 }
 
 static const char *check_module(const struct start_info *info)
 {
     if (info->mod_len && !(info->flags & SIF_MOD_START_PFN) &&
-        !behind_image(info->mod_start, info->mod_len))
+        !vmi__xen_behind_image(info->mod_start, info->mod_len))
         return "Xen's start_info has a module outside of memory";
     return 0;
 }
@@ -115,168 +68,18 @@ static const char *check_module(const struct start_info *info)
  * -----
  */
 
-/* Frames next to each other, zeroed. */
-static void *take_pages(uint32_t count)
-{
-    for (uint32_t i = 0; i < 2; i++) {
-        if (pool[i].end - pool[i].next >= count) {
-            void *pages = vmi__linear(pool[i].next << VMI__PAGE_SHIFT);
-
-            pool[i].next += count;
-            memset(pages, 0, count << VMI__PAGE_SHIFT);
-            return pages;
-        }
-    }
-    vmi__fatal("the domain builder has mapped too little memory");
-}
-
-/* Takes the builder's list, by which frames of its own pages are found. */
+/* Where the builder's own pages are. */
 static void start_frames(const struct start_info *info)
 {
-    vmi__xen_memory.p2m = (uint32_t *)info->mfn_list;
-    vmi__xen_memory.pages = info->nr_pages;
     vmi__xen_memory.linear_pages = info->nr_pages < VMI__LINEAR_MAX >> VMI__PAGE_SHIFT
                                        ? info->nr_pages
                                        : VMI__LINEAR_MAX >> VMI__PAGE_SHIFT;
-    builder.start = to_pfn((uint32_t)(uintptr_t)vmi__kernel.image_end);
+    vmi__xen_builder.start = vmi__xen_builders((uintptr_t)vmi__kernel.image_end);
     /* The last thing that the builder puts down is its stack, one page behind the tables. */
-    builder.end = to_pfn(info->pt_base) + info->nr_pt_frames + 1;
-    if (builder.end > vmi__xen_memory.linear_pages)
-        builder.end = vmi__xen_memory.linear_pages;
-    vmi__xen_set_linear_mapping(0, VMI__LINEAR_BASE, vmi__xen_memory.linear_pages, 0);
-}
-
-/* pfn of one of the builder's own pages by its machine frame, or VMI__XEN_NO_FRAME. */
-static uint32_t builder_pfn(uint32_t mfn)
-{
-    for (uint32_t pfn = builder.start; pfn < builder.end; pfn++)
-        if (vmi__xen_mfn(pfn) == mfn)
-            return pfn;
-    return VMI__XEN_NO_FRAME;
-}
-
-/*
- * Finds m2p. Which parts of it are mapped is told by the page tables (read_tables): until then it
- * gives no frame.
- */
-static void start_translation(void)
-{
-    struct xen_machphys_mapping mapping = {0};
-    struct xen_platform_parameters platform = {0};
-    uint32_t entries;
-
-    if (vmi__xen_hypercall_memory_op(XENMEM_machphys_mapping, &mapping) < 0 ||
-        vmi__xen_hypercall_xen_version(XENVER_platform_parameters, &platform) < 0)
-        vmi__fatal("Xen does not say where its tables are");
-    if (mapping.v_start < VMI__LINEAR_BASE + VMI__LINEAR_MAX ||
-        platform.virt_start < VMI__LINEAR_BASE + VMI__LINEAR_MAX ||
-        mapping.v_start >= mapping.v_end || mapping.v_start & 3)
-        vmi__fatal("Xen's tables are not above the linear region");
-    entries = (uint32_t)(mapping.v_end - mapping.v_start) / 4;
-    vmi__xen_memory.m2p = (const uint32_t *)mapping.v_start;
-    vmi__xen_memory.m2p_last = mapping.max_mfn < entries ? mapping.max_mfn : entries - 1;
-    vmi__boot.virtual_end =
-        platform.virt_start < mapping.v_start ? platform.virt_start : mapping.v_start;
-}
-
-/* The table that a present entry of the builder's tables names. */
-static uint64_t *table_of(uint64_t entry)
-{
-    uint64_t frame = (entry & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT;
-    uint32_t pfn = frame >> 32 ? VMI__XEN_NO_FRAME : builder_pfn((uint32_t)frame);
-
-    if (pfn == VMI__XEN_NO_FRAME)
-        vmi__fatal("the domain builder's page tables are not behind the image");
-    return vmi__linear(pfn << VMI__PAGE_SHIFT);
-}
-
-static void mark(const void *table, uint32_t kind)
-{
-    vmi__xen_memory.state[vmi__physical(table) >> VMI__PAGE_SHIFT] = (uint8_t)kind;
-}
-
-/* Notes what kind of table each page of the builder's tables is; returns how many pages of the
- * linear region they map. */
-static uint32_t read_tables(uint64_t *root)
-{
-    uint32_t mapped = 0;
-
-    mark(root, VMI_PAGE_PDP | VMI__XEN_PINNED);
-    for (uint32_t i = 0; i < 4; i++) {
-        uint64_t *directory;
-
-        if (!(root[i] & VMI__PTE_PRESENT))
-            continue;
-        directory = table_of(root[i]);
-        mark(directory, VMI_PAGE_PD);
-        for (uint32_t j = 0; j < VMI__XEN_TABLE_ENTRIES; j++) {
-            uint32_t address = i << 30 | j << 21;
-            uint64_t *table;
-
-            if (!(directory[j] & VMI__PTE_PRESENT))
-                continue;
-            if (address >= vmi__boot.virtual_end) {
-                vmi__xen_memory.top_present[j / 32] |= 1u << j % 32;
-                continue;
-            }
-            table = table_of(directory[j]);
-            mark(table, VMI_PAGE_PT);
-            for (uint32_t k = 0; k < VMI__XEN_TABLE_ENTRIES; k++)
-                if (table[k] & VMI__PTE_PRESENT && mapped == to_pfn(address | k << VMI__PAGE_SHIFT))
-                    mapped++;
-        }
-    }
-    return mapped;
-}
-
-/* Maps the rest of the linear region by new tables, each made read-only and then hung in. */
-static void extend_tables(uint64_t *directory, uint32_t mapped)
-{
-    uint32_t count = 0, done = 0;
-
-    if (mapped % VMI__XEN_TABLE_ENTRIES && mapped < vmi__xen_memory.linear_pages)
-        vmi__fatal("the domain builder has mapped part of 2 MiB");
-    for (uint32_t page = mapped; page < vmi__xen_memory.linear_pages;
-         page += VMI__XEN_TABLE_ENTRIES) {
-        uint64_t *table = take_pages(1);
-        uint32_t address = (uint32_t)(uintptr_t)table;
-        uint64_t machine = vmi__xen_machine(table);
-
-        for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES && page + i < vmi__xen_memory.linear_pages;
-             i++)
-            table[i] = (uint64_t)vmi__xen_mfn(page + i) << VMI__PAGE_SHIFT | ENTRY_FLAGS;
-        updates[count].ptr = (directory[address >> 21 & 511] & VMI__PTE_FRAME) +
-                             (address >> VMI__PAGE_SHIFT & 511) * 8;
-        updates[count++].val = machine | (ENTRY_FLAGS & ~VMI__PTE_WRITE);
-        updates[count].ptr = vmi__xen_machine(
-            &directory[(VMI__LINEAR_BASE >> 21 & 511) + page / VMI__XEN_TABLE_ENTRIES]);
-        updates[count++].val = machine | ENTRY_FLAGS;
-        mark(table, VMI_PAGE_PT);
-        if (count == sizeof(updates) / sizeof(updates[0]) ||
-            page + VMI__XEN_TABLE_ENTRIES >= vmi__xen_memory.linear_pages) {
-            if (vmi__xen_hypercall_mmu_update(updates, count, &done, DOMID_SELF) < 0)
-                vmi__fatal("Xen refuses page tables for the linear region");
-            count = 0;
-        }
-    }
-}
-
-static void start_memory(const struct start_info *info)
-{
-    uint64_t *root = (uint64_t *)info->pt_base;
-    uint32_t mapped, state_pages;
-
-    pool[0].end = FIRST_IMAGE_PAGE;
-    state_pages = page_up(vmi__xen_memory.linear_pages) >> VMI__PAGE_SHIFT;
-    vmi__xen_memory.state = take_pages(state_pages);
-    vmi__xen_memory.boot_cr3 = vmi__physical(root);
-    vmi__boot.boot_cr3 = vmi__physical(root);
-    mapped = read_tables(root);
-    if (mapped < builder.end)
-        vmi__fatal("the domain builder has not mapped its own pages");
-    pool[1].next = builder.end;
-    pool[1].end = mapped < vmi__xen_memory.linear_pages ? mapped : vmi__xen_memory.linear_pages;
-    extend_tables(table_of(root[3]), mapped);
+    vmi__xen_builder.end = vmi__xen_builders(info->pt_base) + info->nr_pt_frames + 1;
+    if (vmi__xen_builder.end > vmi__xen_memory.linear_pages)
+        vmi__xen_builder.end = vmi__xen_memory.linear_pages;
+    vmi__xen_set_linear_mapping(0, VMI__LINEAR_BASE, (uint32_t)vmi__xen_memory.linear_pages, 0);
 }
 
 /* ---- CPUs
@@ -287,7 +90,8 @@ static void start_memory(const struct start_info *info)
 /* Memory and a GDT page for each CPU that there is. */
 static void start_cpus(void)
 {
-    uint32_t pages = page_up(sizeof(struct vmi__xen_cpu)) >> VMI__PAGE_SHIFT, number, pfn;
+    uintptr_t pages = vmi__xen_pages_of(sizeof(struct vmi__xen_cpu));
+    uint32_t number;
     uint64_t entry;
 
     for (number = 0; number < VMI__XEN_CPUS_MAX; number++) {
@@ -295,14 +99,12 @@ static void start_cpus(void)
 
         if (number && vmi__xen_hypercall_vcpu_op(VCPUOP_is_up, number, 0) < 0)
             break;
-        cpu = take_pages(pages);
-        cpu->gdt_page = take_pages(1);
+        cpu = vmi__xen_take_pages(pages);
+        cpu->gdt_page = vmi__xen_take_pages(1);
         entry = (uint64_t)vmi__xen_gdt_prepare(cpu, number) << VMI__PAGE_SHIFT |
-                (ENTRY_FLAGS & ~VMI__PTE_WRITE);
-        pfn = vmi__physical(cpu->gdt_page) >> VMI__PAGE_SHIFT;
-        vmi__xen_memory.state[pfn] = VMI__XEN_DESCRIPTORS;
-        if (vmi__xen_hypercall_update_va_mapping((uint32_t)(uintptr_t)cpu->gdt_page, entry,
-                                                 UVMF_INVLPG) < 0)
+                (VMI__XEN_ENTRY & ~VMI__PTE_WRITE);
+        vmi__xen_mark(cpu->gdt_page, VMI__XEN_DESCRIPTORS);
+        if (vmi__xen_hypercall_update_va_mapping((uintptr_t)cpu->gdt_page, entry, UVMF_INVLPG) < 0)
             vmi__fatal("Xen refuses a read-only mapping");
         vmi__xen_cpus[number] = cpu;
         vmi__boot.apic_id[number] = number;
@@ -313,32 +115,22 @@ static void start_cpus(void)
 
 static void start_this_cpu(void)
 {
-    struct vcpu_register_runstate_memory_area area;
-    struct callback_register failsafe = {
-        .type = CALLBACKTYPE_failsafe,
-        .flags = CALLBACKF_mask_events,
-        .address = {FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_failsafe_callback},
-    };
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[0];
     xen_pfn_t frame = vmi__xen_mfn(vmi__physical(cpu->gdt_page) >> VMI__PAGE_SHIFT);
     uint16_t cs;
 
     if (vmi__xen_hypercall_set_gdt(&frame, VMI__XEN_GDT_ENTRIES) < 0)
         vmi__fatal("Xen refuses a GDT");
-    cpu->started = 1;
     cpu->cr3 = vmi__xen_memory.boot_cr3;
-    if (vmi__xen_hypercall_set_callbacks(
-            FLAT_KERNEL_CS, (uint32_t)(uintptr_t)vmi__xen_event_callback, FLAT_KERNEL_CS,
-            (uint32_t)(uintptr_t)vmi__xen_failsafe_callback) < 0 ||
-        vmi__xen_hypercall_callback_op(CALLBACKOP_register, &failsafe) < 0)
+    vmi__xen_start_cpu(cpu);
+    cpu->started = 1;
+    if (vmi__xen_callbacks_register() < 0)
         vmi__fatal("Xen refuses an entry point for events");
-    /* Of these, none is missed if Xen refuses it: see SetInitialAPState. */
+    /* Neither is missed if Xen refuses it. */
     vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
     vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_pae_extended_cr3);
-    area.addr.v = &cpu->runstate;
-    vmi__xen_hypercall_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &area);
-    vmi__xen_hypercall_vcpu_op(VCPUOP_stop_periodic_timer, 0, 0);
-    if (vmi__xen_events_prepare(cpu, 0) < 0)
+    vmi__xen_areas_register(cpu, 0);
+    if (vmi__xen_ports_prepare(cpu, 0) < 0)
         vmi__fatal("Xen refuses event channels");
     __asm__("mov %%cs, %0" : "=rm"(cs));
     vmi__boot.kernel_cs = cs;
@@ -350,18 +142,24 @@ static void start_this_cpu(void)
 
 /* The page that Xen shares under a machine frame number, or 0: a domain may have no console or no
  * store. Needs no m2p if the page is one of the builder's. */
-static void *ring_of(uint32_t mfn)
+static void *ring_of(uintptr_t mfn)
 {
-    uint32_t pfn = mfn ? builder_pfn(mfn) : VMI__XEN_NO_FRAME;
+    uintptr_t pfn = mfn ? vmi__xen_builder_pfn(mfn) : VMI__XEN_NO_FRAME;
 
     if (mfn && pfn == VMI__XEN_NO_FRAME)
         pfn = vmi__xen_pfn(mfn);
     return pfn < vmi__xen_memory.linear_pages ? vmi__linear(pfn << VMI__PAGE_SHIFT) : 0;
 }
 
+/* The control domain writes to the hypervisor's console. */
+static void *console_ring(const struct start_info *info)
+{
+    return info->flags & SIF_INITDOMAIN ? 0 : ring_of(info->console.domU.mfn);
+}
+
 static void start_console(const struct start_info *info)
 {
-    void *ring = ring_of(info->console.domU.mfn);
+    void *ring = console_ring(info);
 
     if (ring)
         vmi__xen_console_start(ring, info->console.domU.evtchn);
@@ -377,25 +175,30 @@ static void claim(uint64_t base, uint64_t size, uint32_t kind)
 
 static void describe_memory(const struct start_info *info)
 {
-    uint32_t start = info->mfn_list & ~(VMI__PAGE_SIZE - 1),
-             image = vmi__physical(vmi__kernel.image_start),
-             builder_end = builder.end << VMI__PAGE_SHIFT;
-    const void *rings[] = {ring_of(info->console.domU.mfn), ring_of(info->store_mfn)};
+    uintptr_t image = vmi__physical(vmi__kernel.image_start),
+              start = vmi__physical(info) >> VMI__PAGE_SHIFT;
+    const void *rings[] = {console_ring(info), ring_of(info->store_mfn)};
 
+    /* The builder puts its pages next to each other, the list of frames first if it is there. */
+    if (vmi__xen_behind_image(info->mfn_list, 0))
+        start = vmi__xen_builders(info->mfn_list);
     claim(0, (uint64_t)info->nr_pages << VMI__PAGE_SHIFT, VMI_MEMORY_USABLE);
     claim(image, vmi__physical(vmi__kernel.image_end) - image, VMI_MEMORY_IMAGE);
-    start -= VMI__LINEAR_BASE;
-    claim(start, builder_end - start, VMI_MEMORY_LIBRARY);
-    claim(0, (uint64_t)pool[0].next << VMI__PAGE_SHIFT, VMI_MEMORY_LIBRARY);
-    if (pool[1].next > builder.end)
-        claim(builder_end, (uint64_t)(pool[1].next - builder.end) << VMI__PAGE_SHIFT,
-              VMI_MEMORY_LIBRARY);
+    claim((uint64_t)start << VMI__PAGE_SHIFT,
+          (uint64_t)(vmi__xen_builder.end - start) << VMI__PAGE_SHIFT, VMI_MEMORY_LIBRARY);
+    for (uint32_t i = 0; i < VMI__XEN_POOLS; i++) {
+        const struct vmi__xen_pool *pool = &vmi__xen_pools[i];
+
+        if (pool->next > pool->start)
+            claim((uint64_t)pool->start << VMI__PAGE_SHIFT,
+                  (uint64_t)(pool->next - pool->start) << VMI__PAGE_SHIFT, VMI_MEMORY_LIBRARY);
+    }
     for (uint32_t i = 0; i < 2; i++)
         if (rings[i])
             claim(vmi__physical(rings[i]), VMI__PAGE_SIZE, VMI_MEMORY_LIBRARY);
     if (info->mod_len) {
         module.base = info->flags & SIF_MOD_START_PFN ? (uint64_t)info->mod_start << VMI__PAGE_SHIFT
-                                                      : info->mod_start - VMI__LINEAR_BASE;
+                                                      : info->mod_start - VMI__IMAGE_BASE;
         module.size = info->mod_len;
         module.command_line = "";
         claim(module.base, module.size, VMI_MEMORY_MODULE);
@@ -427,12 +230,12 @@ static uint32_t append_number(char *to, uint32_t length, uint32_t size, uint32_t
 /* "Xen 4.17.7 domain NAME", as far as it can be learnt. */
 static void describe_loader(void)
 {
-    int32_t version = vmi__xen_hypercall_xen_version(XENVER_version, 0);
+    uint32_t version = (uint32_t)vmi__xen_hypercall_xen_version(XENVER_version, 0);
     xen_extraversion_t extra = "";
     char name[64];
     uint32_t length = append(loader, 0, sizeof(loader), "Xen ");
 
-    length = append_number(loader, length, sizeof(loader), (uint32_t)version >> 16);
+    length = append_number(loader, length, sizeof(loader), version >> 16);
     length = append(loader, length, sizeof(loader), ".");
     length = append_number(loader, length, sizeof(loader), version & 0xffff);
     if (vmi__xen_hypercall_xen_version(XENVER_extraversion, extra) >= 0) {
@@ -487,12 +290,40 @@ static void describe_options(const struct start_info *info)
  * ------
  */
 
+/* The page that Xen shares, and in it where the list of frames is, for who saves the domain. */
+static void start_shared(const struct start_info *info)
+{
+    const char *reason =
+        vmi__xen_adopt(&vmi__xen_shared, (uintptr_t)(info->shared_info >> VMI__PAGE_SHIFT));
+
+    if (reason)
+        vmi__fatal(reason);
+    vmi__xen_shared.arch.max_pfn = vmi__xen_memory.pages;
+    vmi__xen_shared.arch.p2m_vaddr = (uintptr_t)vmi__xen_memory.p2m;
+    vmi__xen_shared.arch.p2m_cr3 =
+        xen_pfn_to_cr3(vmi__xen_mfn(vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT));
+    /* Both are polled: their upcalls would tell nothing. */
+    vmi__xen_port_mask(info->console.domU.evtchn);
+    vmi__xen_port_mask(info->store_evtchn);
+}
+
+/* What takes a CPU that can be asked for its number: locks, waits. */
+static void start_services(const struct start_info *info)
+{
+    void *store = ring_of(info->store_mfn);
+
+    if (store)
+        vmi__xen_store_start(store, info->store_evtchn);
+    vmi__xen_grants_start();
+}
+
 VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
 {
     const char *reason;
 
     vmi__boot.protocol = VMI_BOOT_PARAVIRTUAL;
-    vmi__boot.linear_base = VMI__LINEAR_BASE;
+    /* What there is until all memory is mapped: what the builder has mapped with the image. */
+    vmi__boot.linear_base = VMI__IMAGE_BASE;
     reason = check_frames(info);
     if (reason)
         vmi__fatal(reason);
@@ -506,21 +337,14 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     reason = check_module(info);
     if (reason)
         vmi__fatal(reason);
-    start_translation();
-    start_memory(info);
+    vmi__xen_start_translation();
+    vmi__xen_start_tables(info);
+    info = vmi__linear(vmi__physical(info));
     start_console(info);
-
-    reason = vmi__xen_adopt(&vmi__xen_shared, (uint32_t)(info->shared_info >> VMI__PAGE_SHIFT));
-    if (reason)
-        vmi__fatal(reason);
-    /* Both are polled: their upcalls would tell nothing. */
-    vmi__xen_port_mask(info->console.domU.evtchn);
-    vmi__xen_port_mask(info->store_evtchn);
+    start_shared(info);
     start_cpus();
     start_this_cpu();
-    if (ring_of(info->store_mfn))
-        vmi__xen_store_start(ring_of(info->store_mfn), info->store_evtchn);
-    vmi__xen_grants_start();
+    start_services(info);
     describe_memory(info);
     describe_options(info);
     describe_loader();

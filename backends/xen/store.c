@@ -3,7 +3,7 @@
  * Xenstore by its ring (xen/io/xs_wire.h): one request at a time, answers checked before use. The
  * other side is given a bounded time, so that a domain without a store goes on without it.
  */
-#include "internal.h"
+#include "channels.h"
 
 #include <xen/io/xs_wire.h>
 

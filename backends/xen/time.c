@@ -4,7 +4,7 @@
  * the TSC (xen/xen.h, struct vcpu_time_info); alarms are its per-VCPU timer. The cycle counters
  * count nanoseconds of that time.
  */
-#include "internal.h"
+#include "services.h"
 
 #define NSEC_PER_SEC 1000000000u
 
@@ -13,77 +13,25 @@
 #define LVTT_MASKED 0x10000u
 
 static uint64_t last_time; /* the latest that any CPU was told */
+static uint64_t offset;    /* of the clock, from Xen's system time */
 static uint32_t last_wallclock_version;
-
-static uint64_t read_tsc(void)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
-}
-
-static uint64_t load_u64(const uint64_t *from)
-{
-    uint64_t value = 0;
-
-    /* Compares with 0 and, if it is 0, writes 0: a load of all 64 bits. */
-    __asm__ volatile("lock cmpxchg8b %1"
-                     : "+A"(value)
-                     : "m"(*from), "b"(0), "c"(0)
-                     : "cc", "memory");
-    return value;
-}
-
-static int replace_u64(uint64_t *at, uint64_t old, uint64_t value)
-{
-    uint8_t done;
-
-    __asm__ volatile("lock cmpxchg8b %1; sete %0"
-                     : "=q"(done), "+m"(*at), "+A"(old)
-                     : "b"((uint32_t)value), "c"((uint32_t)(value >> 32))
-                     : "cc", "memory");
-    return done;
-}
-
-/* System time by this CPU's parameters; an interrupt in between may have moved the thread to
- * another CPU. */
-static uint64_t system_time(void)
-{
-    const volatile struct vcpu_time_info *info;
-    uint64_t tsc, delta, time;
-    uint32_t version, cpu;
-
-    do {
-        cpu = vmi__xen_this();
-        info = &vmi__xen_shared.vcpu_info[cpu].time;
-        version = info->version;
-        vmi__barrier();
-        tsc = read_tsc();
-        /*
-         * As a signed difference: where Xen counts cycles from a domain's birth, what it noted
-         * before that is negative.
-         */
-        delta = tsc - info->tsc_timestamp;
-        if (delta >> 63)
-            delta = 0;
-        delta = info->tsc_shift >= 0 ? delta << info->tsc_shift : delta >> -info->tsc_shift;
-        time = info->system_time + vmi__scale(delta, info->tsc_to_system_mul, 32);
-        vmi__barrier();
-    } while ((version & 1) || version != info->version || cpu != vmi__xen_this());
-    return time;
-}
 
 VMI__ROUTINE uint64_t vmi__xen_clock_nanoseconds(void)
 {
-    uint64_t now = system_time(), last;
+    uint64_t now = vmi__xen_system_time() + offset, seen = last_time, value;
+    bool done;
 
+    /* Of a first look the halves may not belong together: then the exchange says so. */
     do {
-        last = load_u64(&last_time);
-        if (now <= last)
-            return last;
-    } while (!replace_u64(&last_time, last, now));
-    return now;
+        value = now > seen ? now : seen;
+        done = vmi__exchange_if(&last_time, &seen, value);
+    } while (!done);
+    return value;
+}
+
+void vmi__xen_clock_continue(void)
+{
+    offset = last_time - vmi__xen_system_time();
 }
 
 /* ---- counters
@@ -209,7 +157,7 @@ void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
     vmi__xen_give(&cpu->alarm_lock, mask);
     if (next != cpu->timer) {
         cpu->timer = next;
-        vmi__xen_hypercall_set_timer_op(next);
+        vmi__xen_hypercall_set_timer_op(next ? next - offset : 0);
     }
 }
 
@@ -263,13 +211,13 @@ VMI__ROUTINE uint64_t vmi__xen_get_wallclock_time(void)
     do {
         version = shared->wc_version;
         vmi__barrier();
-        seconds = (uint64_t)shared->arch.wc_sec_hi << 32 | shared->wc_sec;
+        seconds = (uint64_t)shared->xen_wc_sec_hi << 32 | shared->wc_sec;
         nanoseconds = shared->wc_nsec;
         vmi__barrier();
     } while ((version & 1) || version != shared->wc_version);
     if (!seconds)
         return 0;
-    return seconds * NSEC_PER_SEC + nanoseconds + vmi__xen_clock_nanoseconds();
+    return seconds * NSEC_PER_SEC + nanoseconds + vmi__xen_clock_nanoseconds() - offset;
 }
 
 VMI__ROUTINE int32_t vmi__xen_wallclock_updated(void)

@@ -3,12 +3,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .document import Map, Seq, describe
-from .model import Argument, Backend, Call, Hypercall, HypercallAbi, HypercallTable, Kind, Spec, Way
+from .model import (
+    Argument,
+    Backend,
+    Call,
+    Form,
+    Hypercall,
+    HypercallAbi,
+    HypercallTable,
+    Kind,
+    Spec,
+    Way,
+)
 from .problems import Place, Problems
 from .rules import KEYWORDS, OWN_NAMES, names
 
@@ -26,7 +37,8 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
-        *("image", "is", "loader", "memory", "multiboot", "multiboot2", "parse", "pc", "physical"),
+        *("feature", "form", "forms", "image", "is", "loader", "memory", "multiboot", "multiboot2", "parse"),
+        *("pc", "physical"),
         *("provider", "published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "tables"),
         *("text", "window"),
     )
@@ -68,6 +80,7 @@ class BackendRules:
         self._spec_lost = spec_lost
         self._architectures = architectures
         self._types = {kind.name: kind for kind in spec.types}
+        self._features = {feature.name: feature for feature in spec.features}
         self._problems = problems
         self._by_name: dict[str, BackendSource] = {}
         self._done: dict[str, Backend] = {}
@@ -421,12 +434,12 @@ class BackendRules:
             )
         if not isinstance(entry, Map):
             return None
-        given = [key for key in ("instruction", "hypercall", "routine", "unsupported") if key in entry]
+        given = [key for key in ("instruction", "forms", "hypercall", "routine", "unsupported") if key in entry]
         if len(given) != 1 and given != ["hypercall", "routine"]:
             self._problems.add(
                 place,
                 f"call '{call.name}' is done by {names(given)}",
-                "expected instruction, hypercall, routine or unsupported (or hypercall and routine together)",
+                "expected instruction, forms, hypercall, routine or unsupported (or hypercall and routine together)",
                 "keep one way" if given else "add one",
             )
             return None
@@ -449,26 +462,88 @@ class BackendRules:
         note = entry.get("note")
         if "routine" in entry and not self._routine(entry, call):
             return None
+        if given == ["forms"]:
+            return self._formed(source, entry, call, note)
         if given == ["instruction"]:
-            lines = entry["instruction"]
-            if isinstance(lines, Map):
-                lines = self._chosen(lines, call)
-                if lines is None:
-                    return None
-            if call.convention == "jump" and not lines:
-                self._problems.add(
-                    entry.place_of("instruction"),
-                    f"call '{call.name}' is a jump and has no instruction",
-                    "expected lines that leave",
-                    "add them",
-                )
-                return None
-            return Way(Kind.INSTRUCTION, tuple(lines), note=note, origin=source.name)
+            return self._instruction(source, entry, call, note)
         if given == ["routine"]:
             return Way(Kind.ROUTINE, routine=entry["routine"], note=note, origin=source.name)
         if given == ["unsupported"]:
             return Way(Kind.UNSUPPORTED, reason=entry["unsupported"], note=note, origin=source.name)
         return self._hypercall_way(source, entry, call, tables, note)
+
+    def _instruction(self, source: BackendSource, entry: Map, call: Call, note: str | None) -> Way | None:
+        lines = entry["instruction"]
+        if isinstance(lines, Map):
+            lines = self._chosen(lines, call)
+            if lines is None:
+                return None
+        if call.convention == "jump" and not lines:
+            self._problems.add(
+                entry.place_of("instruction"),
+                f"call '{call.name}' is a jump and has no instruction",
+                "expected lines that leave",
+                "add them",
+            )
+            return None
+        return Way(Kind.INSTRUCTION, tuple(lines), note=note, origin=source.name)
+
+    def _formed(self, source: BackendSource, entry: Map, call: Call, note: str | None) -> Way | None:
+        """A way of several forms: the last, with the others before it."""
+        parts, forms = entry["forms"], list[Form]()
+        seen: dict[str, Place] = {}
+        for i, part in enumerate(parts):
+            last = i == len(parts) - 1
+            given = [key for key in ("instruction", "routine") if key in part]
+            if len(given) != 1:
+                self._problems.add(
+                    part.place,
+                    f"a form of call '{call.name}' is done by {names(given)}",
+                    "expected instruction or routine",
+                    "keep one" if given else "add one",
+                )
+                return None
+            if last != ("feature" not in part):
+                self._problems.add(
+                    part.place,
+                    f"the last form of call '{call.name}' has a feature"
+                    if last
+                    else f"a form of call '{call.name}' has no feature and is not the last",
+                    "expected one on each but the last, which is for all other processors",
+                    "remove it" if last else "add `feature: …`",
+                )
+                return None
+            if given == ["instruction"]:
+                way = self._instruction(source, part, call, note)
+                if way is None:
+                    return None
+            elif self._routine(part, call):
+                way = Way(Kind.ROUTINE, routine=part["routine"], note=note, origin=source.name)
+            else:
+                return None
+            if last:
+                return replace(way, forms=tuple(forms))
+            name = part["feature"]
+            if name not in self._features:
+                if "features" not in self._spec_lost:
+                    self._problems.add(
+                        part.place_of("feature"),
+                        f"unknown feature '{name}'",
+                        f"expected one of {names(self._features)}",
+                        "correct it, or add it to 'features' of the specification",
+                    )
+                return None
+            if name in seen:
+                self._problems.add(
+                    part.place_of("feature"),
+                    f"feature '{name}' is taken (line {seen[name].line})",
+                    "expected each once",
+                    "remove one",
+                )
+                return None
+            seen[name] = part.place_of("feature")
+            forms.append(Form(self._features[name], way))
+        return None
 
     def _chosen(self, part: Map, call: Call) -> Any:
         """What is said for this architecture, where it is said for each."""
@@ -504,19 +579,7 @@ class BackendRules:
             return None
         way = parent.ways.get(call.name) if parent else None
         if way and note:
-            return Way(
-                way.kind,
-                way.instructions,
-                way.hypercalls,
-                way.direct,
-                way.table,
-                way.constants,
-                way.routine,
-                way.reason,
-                note,
-                way.origin,
-                way.when,
-            )
+            return replace(way, note=note)
         return way
 
     def _routine(self, entry: Map, call: Call) -> bool:

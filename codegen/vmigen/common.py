@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .model import Architecture, Call
+from .model import Architecture, Call, Feature, Way
 from .rules import c_places
 
 
@@ -172,3 +172,60 @@ def _saved(lines: Sequence[str], word: int, stack: str) -> dict[int, tuple[str, 
             if instruction == f"pop %{register}":
                 found[pushed], found[number] = (register, True), (register, False)
     return found
+
+
+FORM_ROOM = 32
+"""Bytes of an entry point whose call has several forms, and of what is copied there (runtime/forms.h)."""
+
+_LEAVES = re.compile(r"\b(j\w+|call\w*)\s+(?!\d+f\b)|\(%rip\)|\bvmi_")
+"""What makes lines right at one place only: they name something that is not among them."""
+
+
+@dataclass(frozen=True)
+class FormCode:
+    """The code of one of a call's forms; `copied` to the entry point, or else jumped to from there."""
+
+    label: str
+    lines: list[str]
+    copied: bool
+    feature: Feature | None
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """The code of a call's entry point: the lines there, and its forms, the best first."""
+
+    lines: list[str]
+    forms: tuple[FormCode, ...] = ()
+
+
+def entry_point(
+    call: Call,
+    way: Way,
+    stub: Callable[[Call, Way], list[str]],
+    framed: Callable[[list[str], Call], list[str]],
+) -> EntryPoint:
+    """A call's entry point as it is linked: the form for processors that have no feature of the others.
+
+    At the start of the library another form is copied over it, or a jump to that. What is said to
+    unwinders stays, so that a form which moves the stack has a place, and a frame, of its own.
+    """
+    if not way.forms:
+        return EntryPoint(framed(stub(call, way), call))
+    forms: list[FormCode] = []
+    for number, (feature, each) in enumerate(
+        [*((form.feature, form.way) for form in way.forms), (None, way)]
+    ):
+        lines = stub(call, each)
+        label = f"vmi__form_{call.symbol}_{number}"
+        if len(lines) == 1 and lines[0].startswith("jmp "):
+            forms.append(FormCode(lines[0].removeprefix("jmp "), [], False, feature))
+            continue
+        copied = not any(_LEAVES.search(line) or _SAVES.search(line) for line in lines)
+        if not copied:
+            lines = framed(lines, call)
+        forms.append(FormCode(label, lines, copied, feature))
+    last = forms.pop()
+    lines = last.lines if last.copied else [f"jmp {last.label}"]
+    room = f".org {call.c_name} + {FORM_ROOM}, 0xcc"
+    return EntryPoint(framed([*lines, room], call), tuple(forms if last.copied else [*forms, last]))

@@ -145,6 +145,9 @@ RULES: dict[str, tuple[Level, str]] = {
     "error-added": (_C, "A call that could fail can in another way."),
     "error-removed": (_C, "A call fails in one way less."),
     "unsupported-value": (_B, "A call that is unsupported returns something else."),
+    "feature-added": (_C, "One more feature of processors is described; forms of calls may be for it."),
+    "feature-removed": (_C, "A feature of processors is no longer described."),
+    "feature-changed": (_C, "What is said of a feature of processors changed."),
     "instruction-added": (_C, "One more instruction is listed."),
     "instruction-removed": (_C, "An instruction is no longer listed."),
     "instruction-changed": (_C, "What is said of an instruction changed."),
@@ -328,6 +331,7 @@ class _Comparison:
         self._constants()
         self._structures()
         self._instructions()
+        self._features()
         self._terms()
         pairs = self._calls()
         if self._old.backends is not None and self._new.backends is not None:
@@ -559,6 +563,19 @@ class _Comparison:
             for key in ("class", "summary", "instead", "source"):
                 if old[name].get(key) != after.get(key):
                     self._add("instruction-changed", name, f"'{key}' changed", after.place_of(key))
+
+    def _features(self) -> None:
+        old, new = self._sections("features")
+        for name, before in old.items():
+            if name not in new:
+                self._add("feature-removed", name, "is gone", before.place)
+        for name, after in new.items():
+            if name not in old:
+                self._add("feature-added", name, "is new", after.place)
+                continue
+            for key in ("cpuid", "cr4", "summary", "source"):
+                if old[name].get(key) != after.get(key):
+                    self._add("feature-changed", name, f"'{key}' changed", after.place_of(key))
 
     def _terms(self) -> None:
         if self._old.earlier != self._new.earlier:

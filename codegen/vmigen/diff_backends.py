@@ -134,4 +134,4 @@ def _calls(arch: str, old: Backend, new: Backend, side: Backends, calls: dict[st
 
 
 def _manner(way: Any) -> tuple[Any, ...]:
-    return (way.kind, way.instructions, way.hypercalls, way.constants, way.routine, way.when)
+    return (way.kind, way.instructions, way.hypercalls, way.constants, way.routine, way.when, way.forms)

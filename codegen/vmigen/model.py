@@ -119,6 +119,20 @@ class Instruction:
 
 
 @dataclass(frozen=True)
+class Feature:
+    """A feature of processors, and the bit of CPUID's result that tells of it."""
+
+    name: str
+    leaf: int
+    subleaf: int
+    register: str
+    bit: int
+    cr4: int | None
+    summary: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Term:
     """What a caller holds, by a name that tools know."""
 
@@ -206,6 +220,7 @@ class Spec:
     structures: tuple[Structure, ...]
     calls: tuple[Call, ...]
     instructions: tuple[Instruction, ...]
+    features: tuple[Feature, ...]
     terms: tuple[Term, ...]
 
     @property
@@ -279,7 +294,10 @@ class HypercallTable:
 
 @dataclass(frozen=True)
 class Way:
-    """How one backend does one call, after inheritance; `origin` is the backend that said so."""
+    """How one backend does one call, after inheritance; `origin` is the backend that said so.
+
+    With `forms` it is what a processor gets that has none of their features.
+    """
 
     kind: Kind
     instructions: tuple[str, ...] = ()
@@ -292,10 +310,17 @@ class Way:
     note: str | None = None
     origin: str = ""
     when: str | None = None
+    forms: tuple[Form, ...] = ()
 
     @property
     def how(self) -> str:
-        """One line that says how: the instructions, the hypercalls, the routine or the reason."""
+        """One line that says how: the instructions, the hypercalls, the routine or the reason; of several
+        forms each, the best first."""
+        forms = [f"{form.way.how} with {form.feature.name}" for form in self.forms]
+        return ", else ".join([*forms, self._how])
+
+    @property
+    def _how(self) -> str:
         if self.kind is Kind.INSTRUCTION:
             return "; ".join(self.instructions) or "nothing"
         if self.kind is Kind.HYPERCALL:
@@ -303,6 +328,14 @@ class Way:
         if self.kind is Kind.ROUTINE:
             return self.routine or ""
         return self.reason or ""
+
+
+@dataclass(frozen=True)
+class Form:
+    """The way of a call on processors that have a feature."""
+
+    feature: Feature
+    way: Way
 
 
 @dataclass(frozen=True)

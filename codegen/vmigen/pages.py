@@ -84,13 +84,18 @@ class Pages:
         self._costs_file = costs
         self._checks = checks
         self._costs = _costs(costs)
-        self._markdown = MarkdownIt("commonmark").enable("table")
+        self._markdown = MarkdownIt("commonmark", {"xhtmlOut": False}).enable("table")
         self._guides = [self._guide(path) for path in guides]
         readmes = {name: folder / "README.md" for name, folder in folders.items()}
         self._readmes = {
             name: self._guide(path, backend_url(name)) for name, path in readmes.items() if path.is_file()
         }
         self._urls = {guide.path: guide.url for guide in (*self._guides, *self._readmes.values())}
+        self._pictures = {
+            picture.name: picture
+            for guide in (*self._guides, *self._readmes.values())
+            for picture in self._pictures_of(guide)
+        }
         self._names = self._known_names()
 
     # Names and addresses
@@ -160,6 +165,12 @@ class Pages:
         html = html.replace("<table>", _SCROLL + "<table>").replace("</table>", "</table></div>")
         return markupsafe.Markup(html.replace("<pre>", '<pre tabindex="0">'))
 
+    @staticmethod
+    def _pictures_of(guide: Guide) -> list[Path]:
+        """Files that a guide shows, which lie on the site beside its page."""
+        children = (child for token in guide.tokens for child in token.children or [])
+        return [guide.path.parent / str(child.attrGet("src")) for child in children if child.type == "image"]
+
     def _links(self, guide: Guide, tokens: list[Token]) -> list[Token]:
         kept: list[Token] = []
         dropped = 0
@@ -215,6 +226,8 @@ class Pages:
         texts = renderer.render([*self._html(), *self._man(tools)])
         for name in ASSETS:
             texts[f"html/{name}"] = (TEMPLATES / name).read_text(encoding="utf-8")
+        for name, picture in self._pictures.items():
+            texts[f"html/{name}"] = picture.read_text(encoding="utf-8")
         texts["html/search-index.js"] = self._index()
         return texts
 
@@ -224,6 +237,7 @@ class Pages:
             *sorted(TEMPLATES.iterdir()),
             *sorted(Path(__file__).resolve().parent.glob("*.py")),
             *(guide.path for guide in (*self._guides, *self._readmes.values())),
+            *self._pictures.values(),
             *([self._costs_file] if self._costs_file and self._costs_file.is_file() else []),
         ]
 

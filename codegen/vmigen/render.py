@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -21,7 +21,7 @@ from typing import Any
 import jinja2
 
 from . import files, i386, rust, x86_64
-from .common import prototype
+from .common import FORM_ROOM, entry_point, prototype
 from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
 from .problems import Place, Problems, reason
 from .rules import names, slug
@@ -293,6 +293,10 @@ class Renderer:
             "rust": rust,
             "rust_arch": generator.RUST_ARCH,
             "stub": partial(generator.stub, arch=arch),
+            "entry_point": partial(
+                entry_point, stub=partial(generator.stub, arch=arch), framed=generator.framed
+            ),
+            "form_room": FORM_ROOM,
             "hypercall_stub": generator.hypercall_stub,
             "framed": generator.framed,
             "hypercall_parameters": _hypercall_parameters,
@@ -386,6 +390,16 @@ class Renderer:
             "when": way.when,
             "note": way.note,
             "instructions": self._generator.stub(call, way, self._arch),
+            "forms": [
+                {
+                    "feature": form.feature.name,
+                    "kind": str(form.way.kind),
+                    "how": form.way.how,
+                    "routine": form.way.routine,
+                    "instructions": self._generator.stub(call, form.way, self._arch),
+                }
+                for form in way.forms
+            ],
         }
 
 
@@ -477,9 +491,10 @@ class Routine:
 def _routines(spec: Spec, backend: Backend) -> list[Routine]:
     by_name: dict[str, list[Call]] = {}
     for call in spec.calls:
-        routine = backend.ways[call.name].routine
-        if routine:
-            by_name.setdefault(routine, []).append(call)
+        way = backend.ways[call.name]
+        for routine in dict.fromkeys([way.routine, *(form.way.routine for form in way.forms)]):
+            if routine:
+                by_name.setdefault(routine, []).append(call)
     found = []
     for name, calls in by_name.items():
         parameters, returns = prototype(calls[0])
@@ -514,19 +529,27 @@ def _in_short(names: Sequence[str], most: int = 4) -> str:
 
 def _way_cell(backend: Backend, call: Call) -> str:
     way = backend.ways[call.name]
-    text = _SIGNS[way.kind]
+    text = "".join(
+        f"{_SIGNS[form.way.kind]} {_shortened(form.way)} with {form.feature.name}, else " for form in way.forms
+    )
+    text += _SIGNS[way.kind]
     if way.kind is Kind.HYPERCALL:
         text += f" {', '.join(way.hypercalls)}"
         if way.when:
             text += f", {way.when}"
     elif way.kind is Kind.UNSUPPORTED:
         text += f" {way.reason}"
-    elif way.kind is Kind.INSTRUCTION:
-        # The reference pages have the long ones.
-        text += f" {way.how if len(way.how) <= 32 else f'{len(way.instructions)} lines'}"
+    elif way.kind is Kind.INSTRUCTION or way.forms:
+        text += f" {_shortened(way)}"
     if way.origin != backend.name:
         text += f" ↑ {way.origin}"
     return text + (f" ({way.note})" if way.note else "")
+
+
+def _shortened(way: Way) -> str:
+    """How, without its forms; the reference pages have the long ones."""
+    how = replace(way, forms=()).how
+    return how if way.kind is not Kind.INSTRUCTION or len(how) <= 32 else f"{len(way.instructions)} lines"
 
 
 def _way_text(backend: Backend, way: Way) -> str:

@@ -19,6 +19,7 @@ from .model import (
     Constant,
     Constants,
     Error,
+    Feature,
     Field,
     Instruction,
     Kind,
@@ -152,6 +153,7 @@ class SpecRules:
         constants = self._resolve_constants()
         structures = self._resolve_structures()
         self._resolve_terms()
+        features = self._resolve_features()
         calls = self._resolve_calls()
         instructions = self._resolve_instructions()
         api = self._doc.get("api")
@@ -167,6 +169,7 @@ class SpecRules:
             structures,
             calls,
             instructions,
+            features,
             tuple(self._terms.values()),
         )
 
@@ -542,6 +545,21 @@ class SpecRules:
                     "name it in a call's `requires`, or remove it",
                 )
             self._terms[part["name"]] = Term(part["name"], part["summary"], part.get("source"))
+
+    def _resolve_features(self) -> tuple[Feature, ...]:
+        seen: dict[Any, Place] = {}
+        bits: dict[Any, Place] = {}
+        found: list[Feature] = []
+        for part in self._section("features"):
+            told = part["cpuid"]
+            where = (told["leaf"], told.get("subleaf", 0), told["register"], told["bit"])
+            if self._once(
+                seen, part["name"], part.place_of("name"), f"feature '{part['name']}'"
+            ) and self._once(bits, where, part.place_of("cpuid"), "this bit of CPUID"):
+                found.append(
+                    Feature(part["name"], *where, part.get("cr4"), part["summary"], part["source"])
+                )
+        return tuple(found)
 
     # Calls
 

@@ -88,7 +88,8 @@ def live(call: Call) -> int:
 
 
 def inline(call: Call, way: Way) -> tuple[str, ...] | None:
-    """The instructions that can stand at a call's site as they are; None if only a call can."""
+    """The instructions that can stand at a call's site as they are; None if only a call can. Of several
+    forms these are the last one's."""
     if way.kind is not Kind.INSTRUCTION or any(_BOUND_TO_THE_STUB.search(line) for line in way.instructions):
         return None
     return way.instructions

@@ -2,6 +2,7 @@
 #include "bind/bind.h"
 
 #include "bind/sites.h"
+#include "feature.h"
 
 #define PAGE_SIZE  4096u
 #define PAGE_SHIFT 12
@@ -17,7 +18,7 @@
 #define NOTES_MAX      4096
 #define NOTES_REFUSALS (NOTES_MAX - 512)
 
-/* runtime/kernel.ld and the generated slots.S */
+/* runtime/arch/i386/kernel.ld and the generated slots.S */
 extern uint8_t vmi_image_start[], vmi_text_end[], vmi__slots[], vmi__slots_end[];
 extern const char vmi_rodata_end[];
 extern const struct vmi__site vmi_sites_start[], vmi_sites_end[];
@@ -266,6 +267,7 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
         stop();
     bound = true;
     vmi__slots_bind(&interface, &provider, text);
+    vmi__rom_choose(&provider, vmi__feature);
     reason =
         vmi__sites_bind(&code, vmi_sites_start, count, interface.address, &provider, text, &counts);
     /* A processor carries out what it has just been made to run after a serializing instruction

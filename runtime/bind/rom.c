@@ -93,6 +93,14 @@ static const char *read_parts(struct vmi__rom *rom)
     return 0;
 }
 
+/* Are the instructions of a call those that its kind has, and in the text part? */
+static bool has_instructions(const struct vmi__rom *rom, const struct vmi__rom_call *call)
+{
+    return call->inline_length <= VMI__ROM_INLINE_MAX &&
+           (!call->inline_length || in_text(rom, call->inline_offset, call->inline_length)) &&
+           (call->kind == VMI__ROM_NONE) == (call->inline_length != 0);
+}
+
 static const char *read_calls(struct vmi__rom *rom)
 {
     uint32_t next = 0;
@@ -117,12 +125,70 @@ static const char *read_calls(struct vmi__rom *rom)
             return "one of its calls is of an unknown kind";
         if (!in_text(rom, call.target, 1))
             return "one of its calls is outside its text part";
-        if (call.inline_length > VMI__ROM_INLINE_MAX ||
-            (call.inline_length && !in_text(rom, call.inline_offset, call.inline_length)) ||
-            (call.kind == VMI__ROM_NONE) != (call.inline_length != 0))
+        if (!has_instructions(rom, &call))
             return "one of its calls has impossible instructions";
     }
     return 0;
+}
+
+/* An entry of the table of forms; it has no target. */
+static struct vmi__rom_call form_of(const struct vmi__rom *rom, uint32_t index)
+{
+    const uint8_t *entry = rom->bytes + rom->forms_offset + index * VMI__ROM_FORM_SIZE;
+
+    return (struct vmi__rom_call){
+        .ordinal = get16(entry + VMI__ROM_FORM_ORDINAL),
+        .kind = entry[VMI__ROM_FORM_KIND],
+        .inline_length = entry[VMI__ROM_FORM_INLINE_LENGTH],
+        .inline_offset = get32(entry + VMI__ROM_FORM_INLINE),
+    };
+}
+
+static const char *read_forms(struct vmi__rom *rom)
+{
+    uint32_t least = 0;
+
+    rom->chosen = 0;
+    rom->forms_offset = get32(rom->bytes + VMI__ROM_X_FORMS_OFFSET);
+    rom->forms_count = get32(rom->bytes + VMI__ROM_X_FORMS_COUNT);
+    if (rom->forms_count > VMI__ROM_FORMS_MAX ||
+        !in_text(rom, rom->forms_offset, rom->forms_count * VMI__ROM_FORM_SIZE))
+        return "its table of forms is not in the text part, or too long";
+    for (uint32_t i = 0; i < rom->forms_count; i++) {
+        const uint8_t *entry = rom->bytes + rom->forms_offset + i * VMI__ROM_FORM_SIZE;
+        struct vmi__rom_call form = form_of(rom, i), call;
+
+        if (form.ordinal < least)
+            return "its forms are not in order";
+        least = form.ordinal;
+        if (!vmi__rom_find(rom, form.ordinal, &call))
+            return "one of its forms is of a call that it does not have";
+        if (form.kind > VMI__ROM_NOP || entry[VMI__ROM_FORM_REGISTER] > 3 ||
+            entry[VMI__ROM_FORM_BIT] > 31)
+            return "one of its forms is of an unknown kind or feature";
+        if (!has_instructions(rom, &form))
+            return "one of its forms has impossible instructions";
+    }
+    return 0;
+}
+
+void vmi__rom_choose(struct vmi__rom *rom,
+                     bool (*has)(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit))
+{
+    uint32_t done = UINT32_MAX;
+
+    rom->chosen = 0;
+    for (uint32_t i = 0; i < rom->forms_count; i++) {
+        const uint8_t *entry = rom->bytes + rom->forms_offset + i * VMI__ROM_FORM_SIZE;
+        uint32_t ordinal = get16(entry + VMI__ROM_FORM_ORDINAL);
+
+        if (ordinal == done ||
+            !has(get32(entry + VMI__ROM_FORM_LEAF), get32(entry + VMI__ROM_FORM_SUBLEAF),
+                 entry[VMI__ROM_FORM_REGISTER], entry[VMI__ROM_FORM_BIT]))
+            continue;
+        rom->chosen |= (uint64_t)1 << i;
+        done = ordinal;
+    }
 }
 
 static const char *read_rest(struct vmi__rom *rom)
@@ -165,6 +231,8 @@ const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__
         reason = read_parts(rom);
     if (!reason)
         reason = read_calls(rom);
+    if (!reason)
+        reason = read_forms(rom);
     return reason ? reason : read_rest(rom);
 }
 
@@ -181,6 +249,22 @@ struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index)
     };
 }
 
+/* The form that was chosen for a call, if one was, in place of what processors have without it. */
+static void take_form(const struct vmi__rom *rom, struct vmi__rom_call *call)
+{
+    for (uint32_t i = 0; rom->chosen >> i; i++) {
+        struct vmi__rom_call form = form_of(rom, i);
+
+        if (rom->chosen >> i & 1 && form.ordinal == call->ordinal) {
+            form.target = call->target;
+            *call = form;
+            return;
+        }
+        if (i == VMI__ROM_FORMS_MAX - 1)
+            return;
+    }
+}
+
 bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call)
 {
     uint32_t low = 0, high = rom->calls_count;
@@ -189,8 +273,10 @@ bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom
         uint32_t middle = (low + high) / 2;
 
         *call = vmi__rom_call(rom, middle);
-        if (call->ordinal == ordinal)
+        if (call->ordinal == ordinal) {
+            take_form(rom, call);
             return true;
+        }
         if (call->ordinal < ordinal)
             low = middle + 1;
         else
@@ -232,8 +318,9 @@ static bool is_relocated(const struct vmi__rom *rom, uint32_t offset, uint32_t s
 /* Instructions are copied from the file to call sites, where nothing of them is relocated. */
 static bool inlines_are_fixed(const struct vmi__rom *rom)
 {
-    for (uint32_t i = 0; i < rom->calls_count; i++) {
-        struct vmi__rom_call call = vmi__rom_call(rom, i);
+    for (uint32_t i = 0; i < rom->calls_count + rom->forms_count; i++) {
+        struct vmi__rom_call call =
+            i < rom->calls_count ? vmi__rom_call(rom, i) : form_of(rom, i - rom->calls_count);
 
         if (call.inline_length && is_relocated(rom, call.inline_offset, call.inline_length))
             return false;

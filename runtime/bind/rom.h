@@ -13,6 +13,7 @@
 
 #define VMI__ROM_NAME_MAX   31 /* characters of a provider's name */
 #define VMI__ROM_INLINE_MAX 15 /* bytes of a call's inline form: no instruction is longer */
+#define VMI__ROM_FORMS_MAX  64 /* entries of the table of forms */
 
 /* An image that was read. Offsets are into `bytes`. */
 struct vmi__rom {
@@ -22,12 +23,14 @@ struct vmi__rom {
     uint32_t data_offset, data_size, memory_size;
     uint32_t reloc_offset, reloc_count;
     uint32_t calls_offset, calls_count;
+    uint32_t forms_offset, forms_count;
+    uint64_t chosen; /* of the forms, a bit for each, by vmi__rom_choose */
     uint32_t priority;
     uint32_t probe, start;
     char name[VMI__ROM_NAME_MAX + 1];
 };
 
-/* An entry of the table of calls. */
+/* A call: an entry of the table of calls, with the form that was chosen. */
 struct vmi__rom_call {
     uint32_t ordinal;
     uint32_t kind;   /* VMI__ROM_… */
@@ -57,10 +60,17 @@ const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__
 /* Checks that the bytes of an image that was read add up. Returns 0, or the reason to refuse. */
 const char *vmi__rom_sum(const struct vmi__rom *rom);
 
-/* Entry `index` of the table of calls. */
+/*
+ * Chooses the forms of an image that was read: `has` says whether the processor has a feature
+ * (vmi__feature). Before, vmi__rom_find gives calls as processors do them that have none.
+ */
+void vmi__rom_choose(struct vmi__rom *rom,
+                     bool (*has)(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit));
+
+/* Entry `index` of the table of calls, without regard to forms. */
 struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index);
 
-/* The entry for an ordinal; false if there is none. */
+/* The call of an ordinal, in the form that was chosen; false if there is none. */
 bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call);
 
 /*

@@ -40,6 +40,8 @@ vmi__rom_header:
     .long vmi__rom_priority
     .long vmi__image_probe
     .long vmi__image_start
+    .long vmi__rom_forms
+    .long vmi__rom_forms_count
     .org VMI__ROM_X_END
 
 license:

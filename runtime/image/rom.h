@@ -79,10 +79,12 @@
 #define VMI__ROM_X_PRIORITY     188 /* the highest of several that could run is bound */
 #define VMI__ROM_X_PROBE        192 /* offset of vmi__image_probe */
 #define VMI__ROM_X_START        196 /* offset of vmi__image_start */
-#define VMI__ROM_X_END          200
+#define VMI__ROM_X_FORMS_OFFSET 200 /* table of forms in the text part, by rising ordinal */
+#define VMI__ROM_X_FORMS_COUNT  204
+#define VMI__ROM_X_END          208
 
 #define VMI__ROM_X_MAGIC_VALUE   0x58494d56
-#define VMI__ROM_X_VERSION_VALUE 1
+#define VMI__ROM_X_VERSION_VALUE 2
 
 /*
  * A relocation is a word: twice the offset of the place, plus 1 if the place refers to the data
@@ -101,5 +103,23 @@
 #define VMI__ROM_CALL_INLINE_LENGTH 7
 #define VMI__ROM_CALL_INLINE        8
 #define VMI__ROM_CALL_SIZE          12
+
+/*
+ * An entry of the table of forms, for a call that is done otherwise on processors with a feature:
+ * 16 bits ordinal, 8 bits kind, 8 bits length of the inline form, word its offset, then the
+ * feature: words leaf and subleaf of CPUID, 8 bits register (0 to 3: eax, ebx, ecx, edx), 8 bits
+ * bit of it, 16 bits 0. Kind and inline form of the first entry whose feature is there take the
+ * place of those in the table of calls. The target there serves every form once the library has
+ * started.
+ */
+#define VMI__ROM_FORM_ORDINAL       0
+#define VMI__ROM_FORM_KIND          2
+#define VMI__ROM_FORM_INLINE_LENGTH 3
+#define VMI__ROM_FORM_INLINE        4
+#define VMI__ROM_FORM_LEAF          8
+#define VMI__ROM_FORM_SUBLEAF       12
+#define VMI__ROM_FORM_REGISTER      16
+#define VMI__ROM_FORM_BIT           17
+#define VMI__ROM_FORM_SIZE          20
 
 #endif

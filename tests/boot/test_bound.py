@@ -23,7 +23,7 @@ HARDWARE = places()[0]
 """The first backend, which others build on: its rig takes QEMU's own options."""
 DEADLINE = 240.0
 LINEAR_BASE = 0xC0000000
-"""runtime/kernel.ld"""
+"""runtime/arch/i386/kernel.ld"""
 KINDS = ("instruction", "call", "nop")
 
 

@@ -47,7 +47,7 @@ def compiled(text: str, library: str, folder: Path) -> Path:
     subprocess.run(
         ["gcc", "-m32", "-march=i686", "-ffreestanding", "-fno-pic", "-fno-stack-protector",
          "-mgeneral-regs-only", "-O2", "-nostdlib", "-static", f"-I{BUILD}/include",
-         f"-Wl,-T,{ROOT}/runtime/kernel.ld", "-Wl,--build-id=none", "-o", kernel, source,
+         f"-Wl,-T,{ROOT}/runtime/arch/i386/kernel.ld", "-Wl,--build-id=none", "-o", kernel, source,
          BUILD / f"backends/libvmi-{library}.a"],
         check=True,
     )  # fmt: skip

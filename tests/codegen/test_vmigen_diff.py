@@ -136,6 +136,13 @@ MORE = (e("SetTR", "    clobbers:", ARGUMENT + "    clobbers:"),)
 RETURNS = "    result: {type: u32, registers: {i386: [eax]}, summary: R.}\n"
 RESULT = (e("SetTR", "    clobbers: {i386: [eax,", RETURNS + "    clobbers: {i386: ["),)
 LISTED = "instructions:\n  - {name: halt, class: io, summary: H., instead: wait, source: SDM}\n"
+FEATURE = (
+    e(
+        "",
+        "features:\n",
+        "features:\n  - {name: quick, cpuid: {leaf: 1, register: ecx, bit: 3}, summary: Quick., source: SDM}\n",
+    ),
+)
 HALT = (e("", "instructions:\n", LISTED),)
 ODD = (e("", "types:\n", "types:\n  - {name: odd, c: uint32_t, bits: 32, summary: Odd.}\n"),)
 REQUIRES = (e("SetLazyMode", "    requires:\n", "    requires:\n      - register_exists\n"),)
@@ -410,6 +417,9 @@ CASES = [
     Case("error-added", "Kick", FAILS),
     Case("error-removed", "Kick", FAILS, backwards=True),
     Case("unsupported-value", "GetDR", (e("GetDR", "    source:", "    unsupported: 7\n    source:"),)),
+    Case("feature-added", "quick", FEATURE),
+    Case("feature-removed", "quick", FEATURE, backwards=True),
+    Case("feature-changed", "smap", (e("", "register: ebx, bit: 20}", "register: ebx, bit: 21}"),)),
     Case("instruction-added", "halt", HALT),
     Case("instruction-removed", "halt", HALT, backwards=True),
     Case(

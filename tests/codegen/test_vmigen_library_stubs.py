@@ -5,7 +5,7 @@ The library's generated assembly is linked with a recorder in place of what it l
 the hypervisor (VMI_TRANSFER_OVERRIDE) becomes a call that notes the registers, destroys those that the
 hypervisor may destroy and returns a known value; a routine is one that notes its arguments, destroys what a
 C function may and returns known results; an instruction that only a kernel may execute becomes a call that
-counts. Then the registers are compared with the specification.
+counts. Then the registers are compared with the specification. Where a call has forms by processor feature, each is run.
 """
 
 from __future__ import annotations
@@ -90,10 +90,23 @@ def destroyed(machine: Machine, hypercall: dict[str, Any]) -> int:
     return sum(1 << machine.place(register) for register in clobbers)
 
 
+def forms_of(call: dict[str, Any], way: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The code of a call's other forms, by its symbol, and each as a way of its own."""
+    found = []
+    for number, form in enumerate(way["forms"]):
+        label = form["routine"] or f"vmi__form_{call['symbol']}_{number}"
+        found.append((label, {**way, **form, "forms": []}))
+    return found
+
+
 def entry_lines(
-    machine: Machine, call: dict[str, Any], way: dict[str, Any], hypercalls: dict[str, Any]
+    machine: Machine,
+    call: dict[str, Any],
+    way: dict[str, Any],
+    hypercalls: dict[str, Any],
+    entry: str | None = None,
 ) -> list[str]:
-    """Run one entry point and compare."""
+    """Run one entry point, or what is named, and compare."""
     registers = {register: machine.number(machine.pattern(register)) for register in machine.registers}
     stack = ["0", "0"]
     after = ["CHECK(harness() == 0);"]
@@ -137,7 +150,7 @@ def entry_lines(
     lines += [f"stack_words[{i}] = {word};" for i, word in enumerate(stack)]
     if way["direct"]:
         lines.append(f"gate_destroys = {destroyed(machine, hypercalls[way['hypercalls'][0]])};")
-    lines += [f"target = (const void *)entry_{call['symbol']};", "calls_seen = gate_seen = 0;"]
+    lines += [f"target = (const void *)entry_{entry or call['symbol']};", "calls_seen = gate_seen = 0;"]
     return [*lines, *after]
 
 
@@ -179,9 +192,10 @@ def program(machine: Machine, model: dict[str, Any], backend: dict[str, Any]) ->
     bodies = []
     for call in model["spec"]["calls"]:
         way = backend["calls"][call["name"]]
-        if way["routine"] and way["routine"] not in written and call["convention"] != "jump":
-            written.add(way["routine"])
-            lines.append(routine(machine, call, way["routine"]))
+        for each in dict.fromkeys([way["routine"], *(form["routine"] for form in way["forms"])]):
+            if each and each not in written and call["convention"] != "jump":
+                written.add(each)
+                lines.append(routine(machine, call, each))
     types = {kind["name"]: kind for kind in model["spec"]["types"]}
     for call in calls:
         way = backend["calls"][call["name"]]
@@ -195,6 +209,16 @@ def program(machine: Machine, model: dict[str, Any], backend: dict[str, Any]) ->
             lines.append(f"    uint32_t made = {hypercalls[way['hypercalls'][0]]['counter']};")
         lines += [f"    {line}" for line in entry_lines(machine, call, way, hypercalls)] + ["}"]
         bodies.append(f"    check_{call['symbol']}();")
+        for label, form in forms_of(call, way):
+            lines += [
+                f'extern const char entry_{label}[] __asm__("{label}");',
+                f'#undef CALL\n#define CALL "form {label}"',
+                f"static void check_{label}(void)",
+                "{",
+                *(f"    {line}" for line in entry_lines(machine, call, form, hypercalls, label)),
+                "}",
+            ]
+            bodies.append(f"    check_{label}();")
     for hypercall in hypercalls.values():
         for i, argument in enumerate(hypercall["arguments"]):
             c_type = types[argument["type"]]["c"]
@@ -229,6 +253,9 @@ def build(
     if damage:
         assert damage[0] in stubs, damage
         stubs = stubs.replace(damage[0], damage[1])
+    # What is copied to entry points can be run where it lies.
+    stubs = stubs.replace('.section .data.rel.ro.forms, "aw"', ".text")
+    stubs = re.sub(r"^(vmi__form_\w+):$", r"        .globl \1\n\1:", stubs, flags=re.MULTILINE)
     stubs = SENSITIVE.sub(lambda found: f"{found[1] or ''}call vmi__test_sensitive", stubs)
     jumps = {
         backend["calls"][c["name"]]["routine"] for c in model["spec"]["calls"] if c["convention"] == "jump"

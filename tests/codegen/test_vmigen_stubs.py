@@ -134,7 +134,12 @@ def test_an_instruction_costs_itself_and_ret(
         for name, way in ways.items():
             # A jump to another entry point is as long as that is far.
             if not any(re.search(r"\bvmi_", line) for line in way["instructions"]):
-                assert stubs[symbols[name]] == wanted[symbols[name]], f"{backend['name']}: {name}"
+                own = stubs[symbols[name]]
+                if way["forms"]:
+                    own = own.rstrip(b"\xcc")
+                assert own == wanted[symbols[name]], f"{backend['name']}: {name}"
+            if way["forms"]:
+                continue  # the rest of its room is filled
             if not any(line.startswith(".") for line in way["how"].split("; ")):
                 added = 0 if name in jumps else 1
                 wrote = (
@@ -153,7 +158,8 @@ def test_an_instruction_costs_itself_and_ret(
 
 def listed_lines(way: dict[str, Any], jump: bool) -> list[str]:
     """The instructions as backend.yaml lists them, with the `ret` that the generator owes them."""
-    lines = [] if way["how"] == "nothing" else way["how"].split("; ")
+    how = way["how"].split(", else ")[-1]  # of several forms the last is linked
+    lines = [] if how == "nothing" else how.split("; ")
     return lines if jump else [*lines, "ret"]
 
 
@@ -228,6 +234,8 @@ def test_native_entry_points_are_the_instruction_and_ret(
         if way["kind"] != "instruction" or call["convention"] == "jump":
             continue
         body = read[call["c_name"]]
+        if way["forms"]:
+            body = body[: body.index("int3")]
         assert body[-1].startswith("ret")
         given = [line for line in way["instructions"] if not line.endswith(":") and line[0] != "."]
         assert len(body) == len(given), call["name"]

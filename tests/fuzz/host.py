@@ -28,9 +28,15 @@ class Rom(Structure):
         ("bytes", ctypes.c_void_p),
         *((name, c_uint32) for name in (
             "size", "text_size", "data_offset", "data_size", "memory_size", "reloc_offset", "reloc_count",
-            "calls_offset", "calls_count", "priority", "probe", "start")),
+            "calls_offset", "calls_count", "forms_offset", "forms_count")),
+        ("chosen", ctypes.c_uint64),
+        *((name, c_uint32) for name in ("priority", "probe", "start")),
         ("name", c_char * 32),
     ]  # fmt: skip
+
+
+HAS = ctypes.CFUNCTYPE(ctypes.c_bool, c_uint32, c_uint32, c_uint32, c_uint32)
+"""Whether a processor has a feature: leaf, subleaf, register and bit."""
 
 
 class Place(Structure):
@@ -108,6 +114,11 @@ class Loaded:
                 parts[1].raw,
             )
         )
+
+    def choose(self, *features: tuple[int, int, int, int]) -> None:
+        """Chooses the forms for a processor with these features."""
+        has = HAS(lambda *feature: feature in features)
+        self.library.vmi__rom_choose(byref(self.rom), has)
 
     def slots(self, ordinals: set[int]) -> tuple[str, bytes]:
         """What is said of an interface with these calls, and its slots after binding."""

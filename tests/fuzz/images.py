@@ -37,10 +37,24 @@ class Call:
     inline: bytes = b""
 
 
+@dataclass(frozen=True)
+class Form:
+    """Another form of a call, for processors with a feature: leaf, subleaf, register and bit of CPUID."""
+
+    ordinal: int
+    feature: tuple[int, int, int, int]
+    kind: int = CALL
+    inline: bytes = b""
+
+
 def synthetic(
-    calls: Sequence[Call], name: bytes = b"synthetic", data: bytes = bytes(range(64)), memory: int = 256
+    calls: Sequence[Call],
+    name: bytes = b"synthetic",
+    data: bytes = bytes(range(64)),
+    memory: int = 256,
+    forms: Sequence[Form] = (),
 ) -> bytes:
-    """An image with these calls. Its probe holds an address of the data part, its start one of the text
+    """An image with these calls and forms. Its probe holds an address of the data part, its start one of the text
     part, and its data begins with one of each."""
     text = bytearray(ROM["X_END"])
 
@@ -59,6 +73,13 @@ def synthetic(
         entry = (inline, call.ordinal, call.kind, length, inline if length else 0)
         entries.append(struct.pack("<IHBBI", *entry))
     calls_at = append(b"".join(entries))
+    entries = []
+    for form in forms:
+        inline = append(form.inline) if form.inline else 0
+        entries.append(
+            struct.pack("<HBBIIIBBH", form.ordinal, form.kind, len(form.inline), inline, *form.feature, 0)
+        )
+    forms_at = append(b"".join(entries))
     image = bytearray(text.ljust(PAGE, b"\0") + struct.pack("<2I", start, PAGE + memory) + data)
     data_size = len(image) - PAGE
     relocations = [probe + 1 << 1 | 1, start + 1 << 1, PAGE << 1, PAGE + 4 << 1 | 1]
@@ -78,6 +99,8 @@ def synthetic(
         ("RELOC_COUNT", len(relocations)),
         ("CALLS_OFFSET", calls_at),
         ("CALLS_COUNT", len(calls)),
+        ("FORMS_OFFSET", forms_at),
+        ("FORMS_COUNT", len(forms)),
         ("NAME_OFFSET", name_at),
         ("PROBE", probe),
         ("START", start),
@@ -237,13 +260,24 @@ def last_byte(image: bytearray) -> None:
     image[-1] ^= 0x10
 
 
+def formed(*forms: Form) -> Callable[[bytearray], None]:
+    """Makes it one that has the two calls that are formed, and these forms."""
+
+    def edit(image: bytearray) -> None:
+        image[:] = synthetic([Call(0, NONE, b"\x90"), Call(17)], forms=forms)
+
+    return edit
+
+
+FAST = (7, 0, 1, 3)
+
 BROKEN = (
     Broken("signature", "it has not the signature of an option ROM", field("SIGNATURE", 0x55AA, "<H")),
     Broken("length", "it is longer than the memory that it lies in", field("LENGTH", 255, "B")),
     Broken("checksum", "its checksum is wrong", last_byte, sealed=False),
     Broken("major", "it is for another major version of the interface", field("API_MAJOR", 4, "B")),
     Broken("no extension", "it has no extension, so that it cannot serve this kernel", field("X_MAGIC", 0)),
-    Broken("extension version", "its extension is of another version", field("X_VERSION", 2, "<H")),
+    Broken("extension version", "its extension is of another version", field("X_VERSION", 1, "<H")),
     Broken("extension size", "its extension is of another version", field("X_SIZE", 52, "<H")),
     Broken("text outside", "its text part is not in the file", field("X_TEXT_SIZE", 0x20000)),
     Broken("data off its page", "its data part is not in the file, behind the text part and on a page",
@@ -277,6 +311,23 @@ BROKEN = (
            instructions_relocated),
     Broken("call missing", "it lacks a call of the interface",
            field("X_CALLS_COUNT", "X_CALLS_COUNT", more=-1)),
+    Broken("forms outside", "its table of forms is not in the text part, or too long",
+           field("X_FORMS_OFFSET", "X_TEXT_SIZE", more=4)),
+    Broken("forms endless", "its table of forms is not in the text part, or too long",
+           field("X_FORMS_COUNT", 0x0CCCCCCE)),
+    Broken("forms too many", "its table of forms is not in the text part, or too long",
+           formed(*[Form(17, FAST)] * 65)),
+    Broken("forms out of order", "its forms are not in order", formed(Form(17, FAST), Form(0, FAST))),
+    Broken("form of no call", "one of its forms is of a call that it does not have", formed(Form(3, FAST))),
+    Broken("form of unknown kind", "one of its forms is of an unknown kind or feature",
+           formed(Form(0, FAST, NOP + 1))),
+    Broken("form of unknown register", "one of its forms is of an unknown kind or feature",
+           formed(Form(0, (7, 0, 4, 3)))),
+    Broken("form of unknown bit", "one of its forms is of an unknown kind or feature",
+           formed(Form(0, (7, 0, 1, 32)))),
+    Broken("form's instructions", "one of its forms has impossible instructions", formed(Form(0, FAST, NONE))),
+    Broken("form's instructions too long", "one of its forms has impossible instructions",
+           formed(Form(0, FAST, NONE, bytes(16)))),
     Broken("entry outside", "its entry points are outside its text part", field("X_START", "X_TEXT_SIZE")),
     Broken("probe in the header", "its entry points are outside its text part", field("X_PROBE", 128)),
     Broken("name unprintable", "its name cannot be printed", name_to(b"\x1b")),

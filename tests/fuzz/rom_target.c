@@ -64,6 +64,9 @@ static void hold_description(const struct vmi__rom *rom, size_t size)
         HOLDS(!call.inline_length ||
               within(call.inline_offset, call.inline_length, VMI__ROM_X_END, rom->text_size));
     }
+    HOLDS(rom->forms_count <= VMI__ROM_FORMS_MAX && !rom->chosen);
+    HOLDS(within(rom->forms_offset, (uint64_t)rom->forms_count * VMI__ROM_FORM_SIZE, VMI__ROM_X_END,
+                 rom->text_size));
     HOLDS(!newer || rom->bytes[VMI__ROM_API_MINOR] > VMI_API_MINOR);
     for (uint32_t ordinal = 0; ordinal < VMI_ORDINALS; ordinal++)
         found += vmi__rom_find(rom, ordinal, &call);
@@ -272,6 +275,29 @@ static void bind_sites(const struct vmi__rom *rom, const uint8_t *records, size_
     free(bytes);
 }
 
+/* A processor that has about half of all features. */
+static bool has(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit)
+{
+    HOLDS(number < 4 && bit < 32);
+    return (leaf ^ subleaf ^ number ^ bit) & 1;
+}
+
+/* What was chosen is as good as what the table of calls says. */
+static void hold_forms(struct vmi__rom *rom)
+{
+    vmi__rom_choose(rom, has);
+    HOLDS(!(rom->chosen >> rom->forms_count % 64) || rom->forms_count == VMI__ROM_FORMS_MAX);
+    for (uint32_t i = 0; i < rom->calls_count; i++) {
+        struct vmi__rom_call entry = vmi__rom_call(rom, i), call;
+
+        HOLDS(vmi__rom_find(rom, entry.ordinal, &call) && call.ordinal == entry.ordinal &&
+              call.target == entry.target);
+        HOLDS(call.kind <= VMI__ROM_NOP && call.inline_length <= VMI__ROM_INLINE_MAX);
+        HOLDS(!call.inline_length ||
+              within(call.inline_offset, call.inline_length, VMI__ROM_X_END, rom->text_size));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct memory memory;
@@ -285,6 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memory.data = reserve(rom.memory_size, VMI__PROVIDER_DATA_SIZE, DATA_ADDRESS);
     if (!vmi__rom_load(&rom, &memory.text, &memory.data)) {
         hold_memory(&rom, &memory);
+        hold_forms(&rom);
         if (bind_slots(&rom))
             bind_sites(&rom, data + rom.size, size - rom.size);
     }
@@ -299,7 +326,8 @@ static const uint16_t fields[] = {
     VMI__ROM_X_TEXT_SIZE,    VMI__ROM_X_DATA_OFFSET,  VMI__ROM_X_DATA_SIZE,
     VMI__ROM_X_MEMORY_SIZE,  VMI__ROM_X_RELOC_OFFSET, VMI__ROM_X_RELOC_COUNT,
     VMI__ROM_X_CALLS_COUNT,  VMI__ROM_X_NAME_OFFSET,  VMI__ROM_X_PROBE,
-    VMI__ROM_X_CALLS_OFFSET, VMI__ROM_X_START,
+    VMI__ROM_X_CALLS_OFFSET, VMI__ROM_X_START,        VMI__ROM_X_FORMS_OFFSET,
+    VMI__ROM_X_FORMS_COUNT,
 };
 
 static void mutate_word(uint8_t *data, size_t size, uint64_t offset, uint32_t *state)
@@ -384,6 +412,11 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned
                 mutate_word(data, size, (uint64_t)start + below(&state, count) * 4ull, &state);
         } else if (choice < 14) {
             size = mutate_sites(data, size, room, &state);
+        } else if (choice == 14 && below(&state, 2)) {
+            start = read_word(data + VMI__ROM_X_FORMS_OFFSET);
+            count = read_word(data + VMI__ROM_X_FORMS_COUNT) * (VMI__ROM_FORM_SIZE / 4);
+            if (count)
+                mutate_word(data, size, (uint64_t)start + below(&state, count) * 4, &state);
         } else if (choice == 14) {
             mutate_word(data, size, below(&state, (uint32_t)size), &state);
         } else {

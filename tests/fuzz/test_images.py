@@ -14,7 +14,7 @@ from codegen import vmirom
 from codegen.vmirom import PAGE, ROM, get
 
 from .host import CODE, DATA, SLOT, SLOTS, TEXT, Loaded, Site, binder
-from .images import BROKEN, JUMP, NEWER, NONE, NOP, Broken, Call, later, seal, synthetic
+from .images import BROKEN, JUMP, NEWER, NONE, NOP, Broken, Call, Form, later, seal, synthetic
 
 # A pytest worker's other thread waits for its pipe and holds nothing that a child of `apart` takes.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is multi-threaded:DeprecationWarning")
@@ -254,6 +254,34 @@ def test_instructions_that_do_not_fit_are_called(binder: CDLL) -> None:
     reason, code, counts = provider.bind(*kernel((0, 0, 5)))
     assert (reason, counts) == ("", (0, 1, 0))
     assert code[:5] == branch(0xE8, CODE, target(provider.image.raw, 0))
+
+
+def test_form_of_the_processor_is_bound(binder: CDLL) -> None:
+    """The first whose feature is there; on processors with none of them what the table of calls says."""
+    fast, wide = (7, 0, 1, 3), (0x80000001, 2, 3, 31)
+    calls = [Call(0, NONE, CPUID), Call(17, NONE, SET_CR3), Call(129)]
+    forms = [
+        Form(0, fast, NONE, b"\x0f\x01\xcb"),
+        Form(0, wide, NOP),
+        Form(17, wide),
+        Form(129, wide, NONE, b"\x0f\x01\xca"),
+    ]
+    image = synthetic(calls, forms=forms)
+
+    def bound(*features: tuple[int, int, int, int]) -> list[bytes]:
+        provider = Loaded(binder, image)
+        provider.choose(*features)
+        reason, code, _ = provider.bind(*kernel((0, 0, 5), (5, 17, 5), (10, 129, 5)))
+        assert reason == ""
+        return [code[0:5], code[5:10], code[10:15]]
+
+    calls_of = [branch(0xE8, CODE + at, target(image, n)) for at, n in ((0, 0), (5, 17), (10, 129))]
+    plain = [b"\x3e\x3e\x3e" + CPUID, b"\x3e\x3e" + SET_CR3, calls_of[2]]
+    assert bound() == plain
+    assert bound(fast) == [b"\x3e\x3e\x0f\x01\xcb", *plain[1:]]
+    assert bound(fast, wide) == [b"\x3e\x3e\x0f\x01\xcb", calls_of[1], b"\x3e\x3e\x0f\x01\xca"]
+    assert bound(wide) == [b"\x2e" * 5, calls_of[1], b"\x3e\x3e\x0f\x01\xca"]
+    assert bound((7, 0, 1, 2), (7, 1, 1, 3)) == plain
 
 
 @pytest.mark.parametrize("length", range(5, 16))

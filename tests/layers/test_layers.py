@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""No files of a folder lead to each other, by includes or by symbols; the sample kernel's layers are as its
-README draws them."""
+"""No files of a folder lead to each other, by includes or by symbols; folders and the sample kernel's layers
+stand on each other as docs/architecture.md and the README draw them."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import cache
@@ -14,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from ci import house
 from ci.backends import backends
 from ci.build import tree
-from ci.layers import circles, taken
+from ci.layers import circles, place, taken, uses
 from ci.util import ARCHITECTURES, ROOT
-
-WAITING = ("backends/xen", "backends/xen_pvh")
 
 
 @cache
@@ -31,8 +31,6 @@ def folders(arch: str) -> dict[str, dict[str, dict[str, str]]]:
 def test_no_circle(arch: str) -> None:
     found = []
     for folder, units in folders(arch).items():
-        if folder in WAITING:
-            continue
         for circle in circles(units):
             found += [
                 f"{folder}/{unit} takes {what} of {other}"
@@ -112,14 +110,17 @@ def test_circles_are_told_apart() -> None:
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_layers_of_the_sample_kernel(arch: str) -> None:
     """Each file is in one layer of the README's, and takes nothing of a layer above."""
-    rows = re.findall(
-        r"^\| (\w+) \| [^|]+ \| ((?:`[\w*]+` ?)+)\|$", (ROOT / "sample_kernel/README.md").read_text(), re.M
-    )
-    assert [name for name, _ in rows] == ["checks", "processes", "threads", "memory", "machine"]
-    layers = [re.findall(r"`([\w*]+)`", files) for _, files in rows]
+    rows = house.layers()
+    assert [row.names for row in rows] == [
+        ("checks",),
+        ("processes",),
+        ("threads",),
+        ("memory",),
+        ("machine",),
+    ]
 
     def layer(unit: str) -> int:
-        at = [i for i, names in enumerate(layers) if any(fnmatchcase(unit, name) for name in names)]
+        at = [i for i, row in enumerate(rows) if any(fnmatchcase(unit, name) for name in row.files)]
         assert len(at) == 1, f"{unit} is in {len(at)} layers of sample_kernel/README.md"
         return at[0]
 
@@ -130,3 +131,58 @@ def test_layers_of_the_sample_kernel(arch: str) -> None:
         if layer(other) < layer(unit)
     ]
     assert not up, "\n".join(up)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_folders_of_the_house(arch: str) -> None:
+    """Each takes what it needs of its own row or one above, but for the names that are left open."""
+    rows = house.house()
+    left_open: set[str] = set()
+    wrong = []
+
+    def row(file: Path) -> int | None:
+        folder = file.relative_to(ROOT).parts[0]
+        return next((i for i, one in enumerate(rows) if folder in one.names), None)
+
+    for user, givers, what in uses(tree(arch)):
+        at, found = row(user), [row(giver) for giver in givers]
+        if at is None or any(other is None for other in found):
+            # Whoever stands aside takes and gives nothing, but has C's own functions for itself.
+            if {place(user)[0]} != {place(giver)[0] for giver in givers if row(giver) == at}:
+                wrong.append(f"{user} takes {what} of {givers}")
+        elif min(other for other in found if other is not None) > at:
+            left_open.add(what)
+            if what not in rows[at].files:
+                wrong.append(f"{user} takes {what} of {', '.join(str(giver) for giver in givers)}")
+    assert not wrong, "\n".join(wrong)
+    if arch == ARCHITECTURES[0]:
+        assert left_open == {name for one in rows for name in one.files}
+
+
+def test_python_keeps_to_the_house() -> None:
+    """The generator takes nothing of the rest, the tools take the generator alone."""
+    own = {"ci", "tests", "tools", "backends", "vmigen", "vmi_lint", "vmi_rust"}
+    for folder, allowed in (
+        ("codegen/vmigen", set()),
+        ("tools/vmi_lint", {"vmigen"}),
+        ("tools/vmi_rust", set()),
+    ):
+        for path in (ROOT / folder).rglob("*.py"):
+            names = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE))
+            assert names & own <= allowed | {path.parent.name}, path
+
+
+def test_the_picture() -> None:
+    """It has every folder and layer, fits a phone, follows the reader's theme and has no line too long."""
+    drawn = ElementTree.fromstring(house.picture())
+    assert house.PICTURE.read_text() == house.picture()
+    texts = drawn.findall("{*}text")
+    said = " ".join(text.text or "" for text in texts)
+    for row in (*house.house(), *house.layers()):
+        assert all(name in said for name in row.names)
+    assert float(drawn.get("width", "")) <= 400
+    assert all(len(text.text or "") <= house.LETTERS for text in texts)
+    assert "prefers-color-scheme: dark" in house.picture()
+    page = ROOT / "build/docs/html"
+    assert (page / "house.svg").read_text() == house.picture()
+    assert 'src="house.svg"' in (page / "guide-architecture.html").read_text()

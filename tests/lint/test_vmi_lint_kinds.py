@@ -113,7 +113,7 @@ def test_code_of_the_library_does_not_count(backend: str, build: Build, lint: Li
             KERNEL.replace("EXTRA", extra), 32, "-O2", "-march=i686", "-mgeneral-regs-only",
             f"-I{BUILD / 'include'}", suffix=".c",
         )  # fmt: skip
-        script = BUILD.parent / "runtime/kernel.ld"
+        script = BUILD.parent / "runtime/arch/i386/kernel.ld"
         make(
             ["gcc", "-m32", "-nostdlib", "-static", f"-Wl,-T,{script}", "-Wl,--build-id=none", made,
              BUILD / f"backends/libvmi-{backend}.a", "-o", kernel]

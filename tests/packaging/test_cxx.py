@@ -13,7 +13,7 @@ import pytest
 from ci.util import BUILD, ROOT, tied
 
 SOURCE = Path(__file__).with_name("constructors.cpp")
-SCRIPT = ROOT / "runtime/kernel.ld"
+SCRIPT = ROOT / "runtime/arch/i386/kernel.ld"
 QEMU = ["qemu-system-i386", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio", "-no-reboot"]
 
 

@@ -48,7 +48,8 @@ def test_long_waits_are_told(place: Place, run: Run, tmp_path: Path) -> None:
     image = tmp_path / "waits-hyperv.elf"
     command = ["gcc", "-m32", "-march=i686", "-mno-sse", "-O2", "-std=gnu11", "-ffreestanding", "-fno-pic",
                "-fno-stack-protector", "-nostdlib", "-static", "-no-pie", f"-DWAITS={WAITS}",
-               f"-DTOLD_AFTER={TOLD_AFTER}", f"-I{BUILD}/include", f"-Wl,-T,{ROOT}/runtime/kernel.ld",
+               f"-DTOLD_AFTER={TOLD_AFTER}", f"-I{BUILD}/include",
+               f"-Wl,-T,{ROOT}/runtime/arch/i386/kernel.ld",
                "-Wl,--build-id=none,-z,noexecstack", str(source), str(BUILD / "backends/libvmi-hyperv.a"),
                "-o", str(image)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -3,7 +3,7 @@
  * The Xen library's alarms as a Linux process: this file plays Xen's clock and per-VCPU timer, for
  * expiries and periods from all of 64 bits.
  */
-#include "xen/internal.h"
+#include "xen/services.h"
 
 /* What a process may not do: it has no descriptor that holds the number of the CPU. */
 #define vmi__xen_this() 0u
@@ -26,8 +26,7 @@ struct shared_info vmi__xen_shared;
 static uint64_t timer; /* 0: not set */
 static uint32_t raised, raised_irq0;
 
-/* Xen's time: it stands still, for nanoseconds are cycles times 0. */
-#define xen_time (vmi__xen_shared.vcpu_info[0].time.system_time)
+static uint64_t xen_time;
 
 __attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_set_timer_op(uint64_t timeout)
 {
@@ -35,6 +34,11 @@ __attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_set_timer_op(uint6
     if (timeout >> 63 || (timeout > xen_time && timeout - xen_time >= HUGE))
         timer = xen_time + 100000000;
     return 0;
+}
+
+uint64_t vmi__xen_system_time(void)
+{
+    return xen_time;
 }
 
 VMI__ROUTINE uint32_t vmi__xen_mask(void)
@@ -71,7 +75,7 @@ void vmi__xen_raise_irq0(struct vmi__xen_cpu *on)
     raised_irq0++;
 }
 
-int32_t vmi__xen_prod(uint32_t number)
+intptr_t vmi__xen_prod(uint32_t number)
 {
     (void)number;
     return 0;

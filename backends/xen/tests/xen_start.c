@@ -5,7 +5,7 @@
  * machine. test_xen_start.py builds and runs it. A domain's start is a process of its own, so that
  * each begins with the library as it was linked.
  */
-#include "xen/internal.h"
+#include "xen/domain.h"
 
 #include "backends/played.h"
 
@@ -47,7 +47,7 @@
 #define XEN_ENOENT 2
 #define XEN_ENOSYS 38
 
-/* Pages of the image that Xen's are put over, and what runtime/kernel.ld defines. */
+/* Pages of the image that Xen's are put over, and what runtime/arch/i386/kernel.ld defines. */
 __asm__("    .globl vmi__xen_shared, vmi__xen_grant_table\n"
         "    .set vmi__xen_shared, 0xc0110000\n"
         "    .set vmi__xen_grant_table, 0xc0111000\n"

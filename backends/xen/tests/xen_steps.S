@@ -5,12 +5,13 @@
  */
 #define __ASSEMBLY__
 #include "xen/tests/xen_steps.h"
-#include "xen/internal.h"
+#include "xen/domain.h"
 
     .text
     .globl steps_begin, steps_end
 steps_begin:
-#include "xen/events.S"
+#include "xen/arch/i386/mask.S"
+#include "xen/arch/i386/events.S"
     .text
 steps_end:
 

@@ -8,9 +8,11 @@
 #include <stdint.h>
 
 #include "xen/tests/xen_steps.h"
-#include "xen/internal.h"
+#include "xen/domain.h"
 
+#include "xen/arch/i386/faults.c"
 #include "xen/events.c"
+#include "xen/ports.c"
 
 #include "backends/played.h"
 
@@ -42,8 +44,8 @@ struct context {
 void enter(const void *target, const uint32_t *words, uint32_t count) __attribute__((regparm(3)));
 extern const char steps_begin[], steps_end[], landing[], landing_end[], on_vector[], on_fault[],
     from_c[], restorer[];
-extern const char vmi__xen_pop_es[], vmi__xen_pop_ds[], vmi__xen_return_begin[],
-    vmi__xen_return_end[];
+extern const char vmi__xen_segment_not_present[], vmi__xen_protection_fault[], vmi__xen_pop_es[],
+    vmi__xen_pop_ds[], vmi__xen_return_begin[], vmi__xen_return_end[];
 __attribute__((regparm(3))) void on_interrupt(uint32_t eip);
 
 uint32_t outer_esp, started_esp, landed[REGISTERS], landed_esp, landed_flags, landed_ds, landed_es;
@@ -56,6 +58,7 @@ static struct vmi__xen_cpu cpus[2];
 struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&cpus[0], &cpus[1]};
 uint32_t vmi__xen_cpu_count = 2;
 struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
+uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
 
 /* ---- how a run goes on ---------------------------------------------------------------------- */
 
@@ -205,9 +208,21 @@ void vmi__xen_gates_again(struct vmi__xen_cpu *cpu)
     (void)cpu;
 }
 
-VMI__ROUTINE uint64_t vmi__xen_clock_nanoseconds(void)
+uint64_t vmi__xen_system_time(void)
 {
     return 0;
+}
+
+uint32_t vmi__xen_take(struct vmi__xen_lock *lock_taken)
+{
+    (void)lock_taken;
+    return vmi__xen_mask();
+}
+
+void vmi__xen_give(struct vmi__xen_lock *lock_taken, uint32_t mask)
+{
+    (void)lock_taken;
+    vmi__xen_unmask(mask);
 }
 
 evtchn_port_t vmi__xen_console_port(void)
@@ -215,13 +230,13 @@ evtchn_port_t vmi__xen_console_port(void)
     return 0;
 }
 
-void vmi__xen_report(uint32_t ordinal, uint32_t entry, uint64_t value, int32_t error)
+void vmi__xen_report(uint32_t ordinal, uintptr_t entry, uint64_t value, intptr_t error)
 {
     (void)ordinal, (void)entry, (void)value, (void)error;
     seen.lost = 1;
 }
 
-void vmi__xen_crash(uint32_t ordinal, uint32_t entry, uint64_t value, int32_t error)
+void vmi__xen_crash(uint32_t ordinal, uintptr_t entry, uint64_t value, intptr_t error)
 {
     (void)ordinal, (void)entry, (void)value, (void)error;
     call(SYS_EXIT, 2, 0, 0);
@@ -274,6 +289,7 @@ static void start(void)
     const uint32_t alternate[3] = {(uint32_t)stack, 0, sizeof(stack)};
 
     call(SYS_SIGALTSTACK, (uint32_t)alternate, 0, 0);
+    vmi__xen_return = (const char *)vmi__xen_iret;
     watch(SIGTRAP, on_trap);
     watch(SIGSEGV, on_segment_fault);
 }
@@ -299,11 +315,11 @@ static uint32_t run(const struct way *way)
         clear(cpus[i].irr, sizeof(cpus[i].irr));
         clear(cpus[i].isr, sizeof(cpus[i].isr));
         clear(cpus[i].ipi, sizeof(cpus[i].ipi));
-        cpus[i].gate[VECTOR] = (struct trap_info){
+        cpus[i].arch.gate[VECTOR] = (struct trap_info){
             .vector = VECTOR, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_vector};
-        cpus[i].gate[VECTOR_FAULT] = (struct trap_info){
+        cpus[i].arch.gate[VECTOR_FAULT] = (struct trap_info){
             .vector = VECTOR_FAULT, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_fault};
-        set_port(PORT(i), PORT_IPI, 0, i);
+        vmi__xen_port_set(PORT(i), VMI__XEN_PORT_IPI, 0, i);
     }
     vmi__xen_shared.vcpu_info[0].evtchn_upcall_mask = way->masked;
     vmi__xen_kept[0].count = way->kept;
@@ -336,7 +352,7 @@ static uint32_t run(const struct way *way)
         return 9;
     if (seen.carried != way->kept)
         return 10;
-    if (highest(cpus[0].isr) >= 0 || highest(cpus[1].isr) >= 0)
+    if (vmi__xen_highest(cpus[0].isr) >= 0 || vmi__xen_highest(cpus[1].isr) >= 0)
         return 11;
     if (landed_es != (seen.gone && plan.gone == vmi__xen_pop_es ? 0 : FLAT_KERNEL_DS) ||
         landed_ds != (seen.gone && plan.gone == vmi__xen_pop_ds ? 0 : FLAT_KERNEL_DS))

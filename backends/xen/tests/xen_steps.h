@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What xen_steps.c and xen_steps.S share. Before xen/internal.h, some of whose numbers are others
+ * What xen_steps.c and xen_steps.S share. Before xen/domain.h, some of whose numbers are others
  * in a process of a 64-bit Linux.
  */
 #ifndef XEN_STEPS_H

@@ -197,6 +197,35 @@ AFTER(swap_gs)
     vmi_set_user_gs_base(0);
 }
 
+/* ---- translations ---- */
+
+static const struct vmi_invpcid of_window = {.pcid = 0, .address = MAP_WINDOW};
+static uint32_t other_frame, frame;
+
+/* A page is in the TLB, and its entry names another frame. */
+CASE(inval_pcid)
+{
+    frame = frame_allocate();
+    other_frame = frame_allocate();
+    *(volatile uint32_t *)frame_address(frame) = 1;
+    *(volatile uint32_t *)frame_address(other_frame) = 2;
+    window_map(MAP_WINDOW, frame, PTE_PRESENT | PTE_ACCESSED);
+    vmi_inval_page(MAP_WINDOW);
+    (void)*(volatile uint32_t *)MAP_WINDOW;
+    window_map(MAP_WINDOW, other_frame, PTE_PRESENT | PTE_ACCESSED);
+    give_inval_pcid(in, VMI_INVPCID_ADDRESS, &of_window);
+}
+
+AFTER(inval_pcid)
+{
+    (void)out;
+    contract_effect("what is read from the page", *(volatile uint32_t *)MAP_WINDOW, 2);
+    window_map(MAP_WINDOW, 0, 0);
+    vmi_inval_page(MAP_WINDOW);
+    frame_release(frame);
+    frame_release(other_frame);
+}
+
 /* ---- system calls ---- */
 
 CASE(set_syscall_entry)

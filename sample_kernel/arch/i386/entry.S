@@ -39,6 +39,7 @@ trap_common:
     movl $USER_DS, %eax
     movl %eax, %ds
     movl %eax, %es
+    VMI_END_USER_ACCESS /* it may have come between, or from a process that has set AC */
     movl %esp, %eax
     call trap_dispatch
     movl %esp, %eax

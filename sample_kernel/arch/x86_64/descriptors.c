@@ -141,7 +141,6 @@ void descriptors_add_cpu(uint32_t cpu)
 void descriptors_start_cpu(uint32_t cpu)
 {
     vmi_set_tr(tss_selector(cpu));
-    descriptors_features();
 }
 
 static uint32_t ist_of(uint32_t vector)
@@ -192,17 +191,4 @@ void descriptors_init(const struct vmi_boot_info *boot, const char *entries)
 
     descriptors_add_cpu(0);
     descriptors_start_cpu(0);
-}
-
-/* Supervisor-mode execution prevention where the processor has it (Intel SDM vol. 3A, 4.6). */
-void descriptors_features(void)
-{
-    uint32_t highest, ebx, ignored;
-
-    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
-    if (highest < 7)
-        return;
-    vmi_cpuid(7, 0, &ignored, &ebx, &ignored, &ignored);
-    if (ebx & CPUID_7_EBX_SMEP)
-        vmi_set_cr4(vmi_get_cr4() | CR4_SMEP);
 }

@@ -50,6 +50,7 @@ trap_common:
 trap_on_stack:
     save
     cld
+    VMI_END_USER_ACCESS /* it may have come between, or from a process that has set AC */
     mov %rsp, %rdi
     call trap_dispatch
     mov %rsp, %rdi
@@ -86,6 +87,7 @@ trap_debug:
 trap_anywhere:
     save
     cld
+    VMI_END_USER_ACCESS
     xor %r12d, %r12d
     call vmi_get_gs_base
     test %rax, %rax

@@ -36,7 +36,9 @@ vmi__rom_calls:
         .long 1f
         .pushsection .rodata.rom_inline, "a"
 1:
-        mov %eax, %cr3
+        push %eax
+        mov %eax, %cr2
+        pop %eax
 2:
         .popsection
         /* Store */
@@ -81,6 +83,30 @@ vmi__rom_calls:
         .long 0
         .globl vmi__rom_calls_end
 vmi__rom_calls_end:
+
+        /* Calls with a form for a feature of the processor; the first whose feature is there holds. */
+        .section .rodata.rom_forms, "a"
+        .balign 4
+        .globl vmi__rom_forms, vmi__rom_forms_end
+vmi__rom_forms:
+        /* Load: fast */
+        .short 1
+        .byte VMI__ROM_NONE, 2f - 1f
+        .long 1f
+        .pushsection .rodata.rom_inline, "a"
+1:
+        mov %eax, %cr3
+2:
+        .popsection
+        .long 0x7, 0
+        .byte 1, 3, 0, 0
+        /* Load: wide */
+        .short 1
+        .byte VMI__ROM_CALL, 0
+        .long 0
+        .long 0x80000001, 2
+        .byte 3, 31, 0, 0
+vmi__rom_forms_end:
 
         /* Calls that are done by instructions alone, longer ones included: ordinals. */
         .section .rodata.rom_bare, "a"

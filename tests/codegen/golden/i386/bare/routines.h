@@ -21,6 +21,12 @@ __attribute__((__regparm__(3)))
 void vmi__bare_probe(uint32_t leaf, uint32_t *low, uint32_t *high);
 
 /**
+ * Load: Load a value.
+ */
+__attribute__((__regparm__(3)))
+void vmi__bare_load(uint32_t value);
+
+/**
  * Store: Store a double word.
  */
 __attribute__((__regparm__(3)))

@@ -59,16 +59,35 @@ vmi_probe:
 /*
  * Load (1), instruction: Load a value.
  * In: eax value; out: nothing; destroyed: eax, ecx, edx, flags.
+ * Chosen when the library starts: mov %eax, %cr3 with fast, else vmi__bare_load with wide, else
+ * push %eax; mov %eax, %cr2; pop %eax.
  */
         .globl vmi_load
         .type vmi_load, @function
         .balign 16
 vmi_load:
         .cfi_startproc
-        mov %eax, %cr3
-        ret
+        jmp vmi__form_load_2
+        .org vmi_load + 32, 0xcc
         .cfi_endproc
         .size vmi_load, . - vmi_load
+        .balign 16
+vmi__form_load_1:
+        .cfi_startproc
+        jmp vmi__bare_load
+        .cfi_endproc
+        .balign 16
+vmi__form_load_2:
+        .cfi_startproc
+        push %eax
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %eax, 0
+        mov %eax, %cr2
+        pop %eax
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %eax
+        ret
+        .cfi_endproc
 
 /*
  * Return (4), instruction: Return from an interrupt.
@@ -153,5 +172,29 @@ vmi_gate:
         jmp vmi__bare_gate
         .cfi_endproc
         .size vmi_gate, . - vmi_gate
+
+/* ---- forms by processor feature (runtime/forms.h) ---- */
+
+        .section .rodata.forms, "a"
+
+vmi__form_load_0:
+        mov %eax, %cr3
+        ret
+        .org vmi__form_load_0 + 32, 0xcc
+
+        .balign 8
+        .globl vmi__forms, vmi__forms_end
+vmi__forms:
+        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
+        .long vmi_load, vmi__form_load_0
+        .long 0x7, 0
+        .byte 1, 3, 1, 9
+        .balign 4
+        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
+        .long vmi_load, vmi__form_load_1
+        .long 0x80000001, 2
+        .byte 3, 31, 0, 255
+        .balign 4
+vmi__forms_end:
 
         .section .note.GNU-stack, "", @progbits

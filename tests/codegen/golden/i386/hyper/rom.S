@@ -72,6 +72,13 @@ vmi__rom_calls:
         .globl vmi__rom_calls_end
 vmi__rom_calls_end:
 
+        /* Calls with a form for a feature of the processor; the first whose feature is there holds. */
+        .section .rodata.rom_forms, "a"
+        .balign 4
+        .globl vmi__rom_forms, vmi__rom_forms_end
+vmi__rom_forms:
+vmi__rom_forms_end:
+
         /* Calls that are done by instructions alone, longer ones included: ordinals. */
         .section .rodata.rom_bare, "a"
         .balign 2

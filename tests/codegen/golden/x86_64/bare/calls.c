@@ -10,7 +10,8 @@
 
 const struct vmi_call_info vmi_calls[] = {
     {"Probe", VMI_ORDINAL_PROBE, VMI_KIND_ROUTINE, "vmi__bare_probe", 0},
-    {"Load", VMI_ORDINAL_LOAD, VMI_KIND_INSTRUCTION, "mov %rdi, %cr3", 0},
+    {"Load", VMI_ORDINAL_LOAD, VMI_KIND_INSTRUCTION,
+     "mov %rdi, %cr3 with fast, else vmi__bare_load with wide, else mov %rdi, %cr2", 0},
     {"Store", VMI_ORDINAL_STORE, VMI_KIND_ROUTINE, "vmi__bare_store", 0},
     {"Clock", VMI_ORDINAL_CLOCK, VMI_KIND_INSTRUCTION, "rdtsc", 0},
     {"Return", VMI_ORDINAL_RETURN, VMI_KIND_INSTRUCTION, "iretq", 0},

@@ -20,6 +20,11 @@ extern "C" {
 void vmi__bare_probe(uint32_t leaf, uint32_t *low, uint32_t *high);
 
 /**
+ * Load: Load a value.
+ */
+void vmi__bare_load(uint32_t value);
+
+/**
  * Store: Store a double word.
  */
 int32_t vmi__bare_store(uint32_t low, uint32_t high, const char *name, uint32_t mode);

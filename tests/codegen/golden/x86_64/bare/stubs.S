@@ -86,16 +86,24 @@ vmi_probe:
 /*
  * Load (1), instruction: Load a value.
  * In: rdi value; out: nothing; destroyed: rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11, flags.
+ * Chosen when the library starts: mov %rdi, %cr3 with fast, else vmi__bare_load with wide, else mov
+ * %rdi, %cr2.
  */
         .globl vmi_load
         .type vmi_load, @function
         .balign 16
 vmi_load:
         .cfi_startproc
-        mov %rdi, %cr3
+        mov %rdi, %cr2
         ret
+        .org vmi_load + 32, 0xcc
         .cfi_endproc
         .size vmi_load, . - vmi_load
+        .balign 16
+vmi__form_load_1:
+        .cfi_startproc
+        jmp vmi__bare_load
+        .cfi_endproc
 
 /*
  * Return (4), instruction: Return from an interrupt.
@@ -281,5 +289,29 @@ vmi_gate:
         ret
         .cfi_endproc
         .size vmi_gate, . - vmi_gate
+
+/* ---- forms by processor feature (runtime/forms.h) ---- */
+
+        .section .rodata.forms, "a"
+
+vmi__form_load_0:
+        mov %rdi, %cr3
+        ret
+        .org vmi__form_load_0 + 32, 0xcc
+
+        .balign 8
+        .globl vmi__forms, vmi__forms_end
+vmi__forms:
+        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
+        .quad vmi_load, vmi__form_load_0
+        .long 0x7, 0
+        .byte 1, 3, 1, 9
+        .balign 8
+        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
+        .quad vmi_load, vmi__form_load_1
+        .long 0x80000001, 2
+        .byte 3, 31, 0, 255
+        .balign 8
+vmi__forms_end:
 
         .section .note.GNU-stack, "", @progbits

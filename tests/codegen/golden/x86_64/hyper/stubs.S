@@ -332,4 +332,13 @@ vmi_gate:
         .cfi_endproc
         .size vmi_gate, . - vmi_gate
 
+/* ---- forms by processor feature (runtime/forms.h) ---- */
+
+        .section .rodata.forms, "a"
+
+        .balign 8
+        .globl vmi__forms, vmi__forms_end
+vmi__forms:
+vmi__forms_end:
+
         .section .note.GNU-stack, "", @progbits

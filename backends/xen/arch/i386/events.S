@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The event mask, the entry points that Xen calls, and the ways back.
- *
- * The mask is a byte of this CPU's vcpu_info, and no instruction both finds the CPU and writes the
- * byte: between the two an event may be handled and the kernel may go on with the thread elsewhere.
- * So these sequences are restartable: each is listed in vmi__xen_restart, does nothing lasting
- * before its last instruction, and begins with the `lsl` that finds the CPU. vmi__xen_event sets a
- * return address inside of one back to its beginning.
+ * The entry points that Xen calls, and the ways back. Sequences that find the CPU and touch its
+ * event mask are restartable, as those of mask.S are.
  *
  * A return that lets events in clears the mask, looks for what is pending and only then does IRET:
  * an upcall in between finds registers of the way out. vmi__xen_event_callback takes such an upcall
@@ -16,14 +11,9 @@
 #include <xen/xen.h>
 
 #include "hypercalls.h"
-#include "internal.h"
 
-    /* Lists the sequence between the labels 0 and 1 that were defined last. */
-    .macro restartable
-    .pushsection .rodata.restart, "a", @progbits
-    .long 0b, 1b
-    .popsection
-    .endm
+#include "../../domain.h"
+#include "../../restart.inc"
 
     .section .rodata.restart, "a", @progbits
     .balign 4
@@ -31,84 +21,6 @@
 vmi__xen_restart:
 
     .text
-
-/* DisableInterrupts. In: nothing. Out: nothing; destroyed: eax, ecx, flags. */
-    .globl vmi__xen_disable_interrupts
-    .type vmi__xen_disable_interrupts, @function
-vmi__xen_disable_interrupts:
-    mov $VMI__XEN_CPU_SELECTOR, %ecx
-0:  lsl %ecx, %eax
-    shl $VMI__XEN_VCPU_SHIFT, %eax
-    movb $1, vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
-1:  restartable
-    ret
-    .size vmi__xen_disable_interrupts, . - vmi__xen_disable_interrupts
-
-/*
- * uint32_t vmi__xen_mask(void). In: nothing. Out: eax what the mask was; destroyed: ecx, edx,
- * flags.
- */
-    .globl vmi__xen_mask
-    .type vmi__xen_mask, @function
-vmi__xen_mask:
-    mov $VMI__XEN_CPU_SELECTOR, %ecx
-0:  lsl %ecx, %eax
-    shl $VMI__XEN_VCPU_SHIFT, %eax
-    mov $1, %edx
-    xchg %dl, vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
-1:  restartable
-    mov %edx, %eax
-    ret
-    .size vmi__xen_mask, . - vmi__xen_mask
-
-/*
- * GetInterruptMask. In: nothing. Out: eax, bit 9 set if events are let in; destroyed: ecx, flags.
- */
-    .globl vmi__xen_get_interrupt_mask
-    .type vmi__xen_get_interrupt_mask, @function
-vmi__xen_get_interrupt_mask:
-    mov $VMI__XEN_CPU_SELECTOR, %ecx
-0:  lsl %ecx, %eax
-    shl $VMI__XEN_VCPU_SHIFT, %eax
-    movzbl vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax), %eax
-1:  restartable
-    dec %eax
-    and $0x200, %eax
-    ret
-    .size vmi__xen_get_interrupt_mask, . - vmi__xen_get_interrupt_mask
-
-/* SetInterruptMask. In: eax, bit 9. Out: nothing; destroyed: eax, ecx, edx, flags. */
-    .globl vmi__xen_set_interrupt_mask
-    .type vmi__xen_set_interrupt_mask, @function
-vmi__xen_set_interrupt_mask:
-    test $0x200, %eax
-    jz vmi__xen_disable_interrupts
-    /* On into the next. */
-    .size vmi__xen_set_interrupt_mask, . - vmi__xen_set_interrupt_mask
-
-/*
- * EnableInterrupts. In: nothing. Out: nothing; destroyed: eax, ecx, edx, flags. An event that came
- * while the mask was set left its pending byte set and no upcall: it is taken on the way back to
- * the caller, as at any return that lets events in.
- */
-    .globl vmi__xen_enable_interrupts
-    .type vmi__xen_enable_interrupts, @function
-vmi__xen_enable_interrupts:
-    mov $VMI__XEN_CPU_SELECTOR, %ecx
-0:  lsl %ecx, %eax
-    shl $VMI__XEN_VCPU_SHIFT, %eax
-    movb $0, vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
-1:  restartable
-    cmpb $0, vmi__xen_shared + VMI__XEN_VCPU_PENDING(%eax)
-    jne 2f
-    ret
-2:  pop %ecx                /* the caller's address */
-    pushf
-    orl $VMI__EFLAGS_IF, (%esp)
-    push %cs
-    push %ecx
-    jmp vmi__xen_iret
-    .size vmi__xen_enable_interrupts, . - vmi__xen_enable_interrupts
 
 /* ---- entries and returns that call C ---- */
 
@@ -273,7 +185,7 @@ vmi__xen_sysexit:
 0:  mov $VMI__XEN_CPU_SELECTOR, %eax
     lsl %eax, %eax
     mov %ss:vmi__xen_sysenter_cs(, %eax, 4), %eax
-1:  restartable
+1:  restartable .rodata.restart
     mov %edx, 4(%esp)       /* eip */
     add $16 + 3, %eax
     mov %eax, 8(%esp)       /* cs */
@@ -301,7 +213,7 @@ vmi__xen_iret:
     lsl %eax, %eax
     shl $VMI__XEN_VCPU_SHIFT, %eax
     movb $1, %ss:vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
-1:  restartable
+1:  restartable .rodata.restart
     /* Events are masked: this stays the CPU, whose number times 64 is in eax. */
     cmpl $0, %ss:vmi__xen_kept(%eax)
     jne 4f

@@ -7,7 +7,7 @@
 #include <xen/elfnote.h>
 #include <xen/xen.h>
 
-#include "internal.h"
+#include "../../domain.h"
 
     .macro note_text type, text
     .balign 4

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What a CPU of the domain is on i386: for C and assembly.
+ */
+#ifndef VMI_XEN_ARCH_I386_CPU_H
+#define VMI_XEN_ARCH_I386_CPU_H
+
+/*
+ * The kernel's descriptors, then, last in the page of each CPU, one of the library's own whose
+ * limit is the number of the CPU. `lsl` reads it back with no memory access and no privilege.
+ */
+#define VMI__XEN_GDT_KERNEL (VMI__XEN_GDT_ENTRIES - 1)
+#ifndef VMI__XEN_CPU_SELECTOR /* a process that plays Xen has another (tests/xen_steps.h) */
+#define VMI__XEN_CPU_SELECTOR (VMI__XEN_GDT_KERNEL * 8 + 3)
+#endif
+
+/* Size of struct vcpu_info, as a shift; start.c asserts it. */
+#define VMI__XEN_VCPU_SHIFT 6
+
+#ifndef __ASSEMBLER__
+
+/* VCPUs whose vcpu_info lies in the shared page are as many as there can be (xen/arch-x86/xen.h).
+ */
+_Static_assert(VMI__XEN_CPUS_MAX <= XEN_LEGACY_MAX_VCPUS, "vcpu_info");
+
+/* The builder's words: its magic, how far behind the image it puts things, how much memory there
+ * may be: each frame has an entry of 4 bytes in its list, which lies in the linear region. */
+#define VMI__XEN_MAGIC       "-x86_32p"
+#define VMI__XEN_OTHER_MAGIC "Xen's start_info has another magic than that of an i386 PAE guest"
+#define VMI__XEN_BUILDER_MAX VMI__LINEAR_MAX
+#define VMI__XEN_PAGES_MAX   (VMI__LINEAR_MAX / 4)
+#define VMI__XEN_OTHER_SIZE  "Xen's start_info names less than 1 MiB of memory or more than 256 GiB"
+
+/* The kind of table that a root is, and the address bit from which its entries are chosen. */
+#define VMI__XEN_ROOT         VMI_PAGE_PDP
+#define VMI__XEN_ROOT_SHIFT   30
+#define VMI__XEN_ROOT_ENTRIES 4
+#define VMI__XEN_PIN_ROOT     MMUEXT_PIN_L3_TABLE
+
+struct vmi__xen_cpu_arch {
+    /* Trap gates as the kernel set them; where `address` is 0 there is none. */
+    struct trap_info gate[256];
+    uint32_t ldt; /* selector */
+    uint32_t ldt_base, ldt_pages;
+};
+
+/*
+ * Operations that each CPU keeps back. By itself for IRET, which looks before each return, and as
+ * far apart as the CPUs' vcpu_info, so that one offset serves for both.
+ */
+struct vmi__xen_kept {
+    uint32_t count;
+} __attribute__((aligned(1 << VMI__XEN_VCPU_SHIFT)));
+extern struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
+/* MSR IA32_SYSENTER_CS of each CPU, for SYSEXIT. */
+extern uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
+
+extern struct shared_info vmi__xen_shared;
+
+static inline uint32_t vmi__xen_this(void)
+{
+    uint32_t cpu;
+
+    __asm__ volatile("lsl %1, %0" : "=r"(cpu) : "r"(VMI__XEN_CPU_SELECTOR) : "cc");
+    return cpu;
+}
+
+static inline struct vcpu_info *vmi__xen_vcpu(uint32_t number)
+{
+    return &vmi__xen_shared.vcpu_info[number];
+}
+
+/* Notes how many operations this CPU keeps back. */
+static inline void vmi__xen_note_kept(uint32_t count)
+{
+    vmi__xen_kept[vmi__xen_this()].count = count;
+}
+
+#endif
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The second layer: event ports and the vectors that they request, grants, xenstore.
+ */
+#ifndef VMI_XEN_CHANNELS_H
+#define VMI_XEN_CHANNELS_H
+
+#include "domain.h"
+
+/* ---- ports (ports.c) ---- */
+
+/* Those of the two-level ABI (event_channel.h, EVTCHN_2L_NR_CHANNELS): a bit for each in as many
+ * words as a word has bits. */
+#define VMI__XEN_WORD_BITS (8 * (uint32_t)sizeof(xen_ulong_t))
+#define VMI__XEN_PORTS     (VMI__XEN_WORD_BITS * VMI__XEN_WORD_BITS)
+
+enum vmi__xen_port_kind {
+    VMI__XEN_PORT_NONE,
+    VMI__XEN_PORT_TIMER,
+    VMI__XEN_PORT_IPI,
+    VMI__XEN_PORT_BOUND
+};
+
+/* A word, so that a CPU that looks while another writes sees one or the other. */
+struct vmi__xen_port {
+    uint8_t kind;
+    uint8_t vector; /* of PORT_BOUND */
+    uint8_t cpu;
+    uint8_t unused;
+} __attribute__((aligned(4)));
+
+struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number);
+void vmi__xen_port_set(evtchn_port_t number, enum vmi__xen_port_kind kind, uint32_t vector,
+                       uint32_t cpu);
+
+/*
+ * Makes the timer and IPI ports of a CPU, and lets them in. Returns 0 or Xen's error. Those that
+ * are there stay; after vmi__xen_ports_forget there are none.
+ */
+intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
+
+/* Lets a port's events in, now also the one that is pending; closes one. */
+intptr_t vmi__xen_port_unmask(evtchn_port_t port);
+void vmi__xen_port_close(evtchn_port_t port);
+
+intptr_t vmi__xen_port_notify(evtchn_port_t port);
+/* Has a port that is only waited for make no upcalls. */
+void vmi__xen_port_mask(evtchn_port_t port);
+/*
+ * Waits until `port`, which is no event of the kernel's, may have been signalled, for 10 ms at
+ * most. The caller has called vmi__xen_port_clear and looked again before.
+ */
+void vmi__xen_port_wait(evtchn_port_t port);
+void vmi__xen_port_clear(evtchn_port_t port);
+
+/* Has another CPU look at what it is asked for; 0 or Xen's error. */
+intptr_t vmi__xen_prod(uint32_t number);
+
+/* ---- vectors (ports.c): the requests of a CPU's local interrupt controller ---- */
+
+static inline void vmi__xen_set_bit(uint32_t *words, uint32_t bit)
+{
+    words[bit / 32] |= 1u << bit % 32;
+}
+
+static inline void vmi__xen_clear_bit(uint32_t *words, uint32_t bit)
+{
+    words[bit / 32] &= ~(1u << bit % 32);
+}
+
+/* The highest bit that is set, or -1. */
+int32_t vmi__xen_highest(const uint32_t words[8]);
+
+/* The vector to deliver now, or -1. */
+int32_t vmi__xen_deliverable(const struct vmi__xen_cpu *cpu);
+
+/* Has Xen call in as soon as events are let in, if there is something to deliver. */
+void vmi__xen_announce(const struct vmi__xen_cpu *cpu);
+
+/* Requests a vector on this CPU; events are masked. */
+void vmi__xen_raise(struct vmi__xen_cpu *cpu, uint32_t vector);
+
+/* Requests a vector on any CPU; 0 or Xen's error. */
+intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector);
+
+/* Interrupt line 0, which no port has: its vector (0: not bound), and whether it is let in. */
+struct vmi__xen_irq0 {
+    uint8_t vector, unmasked, pending;
+};
+extern struct vmi__xen_irq0 vmi__xen_irq0;
+
+/* Requests the vector of that line, on CPU 0, with events masked. */
+void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu);
+
+/* ---- grants (share.c) ---- */
+
+void vmi__xen_grants_start(void);
+
+/* ---- xenstore (store.c) ---- */
+
+void vmi__xen_store_start(void *ring, evtchn_port_t port);
+/*
+ * Reads a node of xenstore into a buffer, terminated; paths that do not begin with / are relative
+ * to the domain's own directory. Returns its length, or a VMI error.
+ */
+int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size);
+/* Names of a node's children, each terminated, one behind the other. Returns the length of all, or
+ * a VMI error. */
+int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size);
+int32_t vmi__xen_store_write(const char *path, const char *value);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Event ports by the two-level ABI (event_channel.h), and the vectors that are requested of each
+ * CPU's local interrupt controller, which is the library's: it has the priorities of a local APIC
+ * (Intel SDM vol. 3A, 11.8).
+ */
+#include "channels.h"
+
+#define WAIT_NANOSECONDS 10000000
+
+#define APIC_LVT_MASKED 0x00010000u
+
+static struct vmi__xen_port ports[VMI__XEN_PORTS];
+
+struct vmi__xen_irq0 vmi__xen_irq0;
+
+struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number)
+{
+    struct vmi__xen_port port;
+
+    __atomic_load(&ports[number], &port, __ATOMIC_ACQUIRE);
+    return port;
+}
+
+void vmi__xen_port_set(evtchn_port_t number, enum vmi__xen_port_kind kind, uint32_t vector,
+                       uint32_t cpu)
+{
+    struct vmi__xen_port port = {(uint8_t)kind, (uint8_t)vector, (uint8_t)cpu, 0};
+
+    __atomic_store(&ports[number], &port, __ATOMIC_RELEASE);
+}
+
+/* ---- vectors ---- */
+
+int32_t vmi__xen_highest(const uint32_t words[8])
+{
+    for (int32_t i = 7; i >= 0; i--)
+        if (words[i])
+            return i * 32 + 31 - __builtin_clz(words[i]);
+    return -1;
+}
+
+int32_t vmi__xen_deliverable(const struct vmi__xen_cpu *cpu)
+{
+    int32_t vector = vmi__xen_highest(cpu->irr), service = vmi__xen_highest(cpu->isr);
+
+    if (vector < 0 || vector >> 4 <= (int32_t)(cpu->tpr >> 4 & 0xf) ||
+        (service >= 0 && vector >> 4 <= service >> 4))
+        return -1;
+    return vector;
+}
+
+void vmi__xen_announce(const struct vmi__xen_cpu *cpu)
+{
+    if (vmi__xen_deliverable(cpu) >= 0) {
+        vmi__xen_vcpu(vmi__xen_this())->evtchn_upcall_pending = 1;
+        vmi__barrier();
+    }
+}
+
+void vmi__xen_raise(struct vmi__xen_cpu *cpu, uint32_t vector)
+{
+    vmi__xen_set_bit(cpu->irr, vector);
+    vmi__xen_announce(cpu);
+}
+
+intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector)
+{
+    __atomic_fetch_or(&vmi__xen_cpus[number]->ipi[vector / 32], 1u << vector % 32,
+                      __ATOMIC_SEQ_CST);
+    return vmi__xen_prod(number);
+}
+
+void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
+{
+    if (vmi__xen_irq0.vector && vmi__xen_irq0.unmasked)
+        vmi__xen_raise(cpu, vmi__xen_irq0.vector);
+    else
+        vmi__xen_irq0.pending = 1;
+}
+
+/* ---- ports ---- */
+
+intptr_t vmi__xen_port_unmask(evtchn_port_t port)
+{
+    struct evtchn_unmask unmask = {.port = port};
+
+    return vmi__xen_hypercall_event_channel_op(EVTCHNOP_unmask, &unmask);
+}
+
+void vmi__xen_port_close(evtchn_port_t port)
+{
+    struct evtchn_close close = {.port = port};
+
+    vmi__xen_hypercall_event_channel_op(EVTCHNOP_close, &close);
+}
+
+/* Lets a new port of the library's in, or closes it. Returns 0 or Xen's error. */
+static intptr_t prepare(evtchn_port_t port, enum vmi__xen_port_kind kind, uint32_t number,
+                        evtchn_port_t *to)
+{
+    if (port >= VMI__XEN_PORTS) {
+        vmi__xen_port_close(port);
+        return VMI_EINVAL;
+    }
+    vmi__xen_port_set(port, kind, 0, number);
+    *to = port;
+    return vmi__xen_port_unmask(port);
+}
+
+intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
+{
+    struct evtchn_bind_virq virq = {.virq = VIRQ_TIMER, .vcpu = number};
+    struct evtchn_bind_ipi ipi = {.vcpu = number};
+    intptr_t result = 0;
+
+    cpu->lvtt = APIC_LVT_MASKED;
+    cpu->svr = 0xff;
+    if (!cpu->timer_port) {
+        result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_virq, &virq);
+        if (result >= 0)
+            result = prepare(virq.port, VMI__XEN_PORT_TIMER, number, &cpu->timer_port);
+    }
+    if (result >= 0 && !cpu->ipi_port) {
+        result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_ipi, &ipi);
+        if (result >= 0)
+            result = prepare(ipi.port, VMI__XEN_PORT_IPI, number, &cpu->ipi_port);
+    }
+    return result;
+}
+
+intptr_t vmi__xen_port_notify(evtchn_port_t port)
+{
+    struct evtchn_send send = {.port = port};
+
+    return vmi__xen_hypercall_event_channel_op(EVTCHNOP_send, &send);
+}
+
+intptr_t vmi__xen_prod(uint32_t number)
+{
+    return vmi__xen_port_notify(vmi__xen_cpus[number]->ipi_port);
+}
+
+void vmi__xen_port_clear(evtchn_port_t port)
+{
+    /* The kernel is to hear of its own. */
+    if (port < VMI__XEN_PORTS && vmi__xen_port_of(port).kind == VMI__XEN_PORT_NONE)
+        __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[port / VMI__XEN_WORD_BITS],
+                           ~((xen_ulong_t)1 << port % VMI__XEN_WORD_BITS), __ATOMIC_SEQ_CST);
+}
+
+void vmi__xen_port_mask(evtchn_port_t port)
+{
+    if (port < VMI__XEN_PORTS)
+        __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / VMI__XEN_WORD_BITS],
+                          (xen_ulong_t)1 << port % VMI__XEN_WORD_BITS, __ATOMIC_SEQ_CST);
+}
+
+void vmi__xen_port_wait(evtchn_port_t port)
+{
+    struct sched_poll poll = {.nr_ports = 1, .timeout = vmi__xen_system_time() + WAIT_NANOSECONDS};
+
+    if (port >= VMI__XEN_PORTS || vmi__xen_port_of(port).kind != VMI__XEN_PORT_NONE) {
+        vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
+        return;
+    }
+    set_xen_guest_handle(poll.ports, &port);
+    vmi__xen_hypercall_sched_op(SCHEDOP_poll, &poll);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The fourth layer: descriptor tables, entries from Xen and the ways back, what there is of control
+ * and debug registers.
+ */
+#ifndef VMI_XEN_TRAPS_H
+#define VMI_XEN_TRAPS_H
+
+#include "services.h"
+
+/* ---- descriptors (descriptors.c) ---- */
+
+/*
+ * The part of a started CPU's context that comes from descriptor tables. Returns 0 or a VMI error.
+ */
+int32_t vmi__xen_descriptors_of(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state,
+                                struct vcpu_guest_context *context);
+
+/* Entry points for traps, which are told to Xen with the gates (arch/ARCH/gates.h says which). */
+extern const char *vmi__xen_trap_entries[];
+
+/* Fills a CPU's own GDT page and returns its machine frame. */
+uintptr_t vmi__xen_gdt_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
+
+/* Reads this CPU's trap table again. */
+void vmi__xen_gates_again(struct vmi__xen_cpu *cpu);
+
+/* The calls WriteGDTEntry and WriteIDTEntry, behind their arguments on each architecture: the
+ * latter, once the gate stands in the table. */
+void vmi__xen_gdt_write(void *gdt, uint32_t index, uint64_t descriptor);
+void vmi__xen_gate_written(const void *idt, uint32_t index);
+
+/* ---- entries (arch/ARCH/events.S, events.c) ---- */
+
+extern const char vmi__xen_event_callback[], vmi__xen_failsafe_callback[];
+
+/*
+ * Tells Xen where it enters the kernel, on this CPU; on the first also before there is a CPU's
+ * record. Returns 0 or Xen's error.
+ */
+intptr_t vmi__xen_callbacks_register(void);
+
+#endif
