@@ -69,8 +69,8 @@ VMI__RUN_ONCE const char *vmi__loader_memory(const struct vmi__loader_view *view
                                              const struct vmi__loader_map *map);
 
 /*
- * Takes a module; `line` is the address of its command line, or that line as it was copied. Return 0
- * or the reason to refuse.
+ * Takes a module; `line` is the address of its command line, or that line as it was copied. Return
+ * 0 or the reason to refuse.
  */
 VMI__RUN_ONCE const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base,
                                              uint64_t size, uint64_t line);

@@ -30,10 +30,10 @@ uint32_t vmi__pc_say(const char *text) __attribute__((regparm(3)));
 void vmi__pc_halt(uint32_t told) __attribute__((regparm(3), noreturn));
 
 /*
- * Makes of entry.S's tables what the library works with, before anything that a loader left is read:
- * the identity mapping goes, the image gets its protections, the library's own mappings are entered.
- * Then, with the memory map read, the linear region becomes what vmi__boot.linear_pages says, on
- * x86-64 as far as it is memory. Return 0 or the reason to refuse.
+ * Makes of entry.S's tables what the library works with, before anything that a loader left is
+ * read: the identity mapping goes, the image gets its protections, the library's own mappings are
+ * entered. Then, with the memory map read, the linear region becomes what vmi__boot.linear_pages
+ * says, on x86-64 as far as it is memory. Return 0 or the reason to refuse.
  */
 const char *vmi__tables_begin(void);
 const char *vmi__tables_finish(void);

@@ -207,7 +207,8 @@ const void *vmi__window_borrow(uint64_t address, uint32_t size);
  * The linear addresses from VMI__DEVICE_BASE on, kept by every address space of the kernel as well:
  * MapDevice's. What is mapped is whole pages and no memory; attributes are VMI__CACHE_…. Nothing of
  * the addresses is mapped already, or all of them. Unmapping drops translations on this CPU. The
- * caller lets nobody else in meanwhile. False if no page table is left: then nothing has been mapped.
+ * caller lets nobody else in meanwhile. False if no page table is left: then nothing has been
+ * mapped.
  */
 bool vmi__devices_map(uintptr_t linear, uint64_t physical, uintptr_t pages, uint64_t attributes);
 void vmi__devices_unmap(uintptr_t linear, uintptr_t pages);

@@ -24,7 +24,7 @@
 
 #define LARGE_PAGE 0x200000u
 
-#define MSR_PAT 0x277 /* Intel SDM vol. 3A, 11.12.2 */
+#define MSR_PAT         0x277 /* Intel SDM vol. 3A, 11.12.2 */
 #define CPUID_1_EDX_PAT 0x10000
 
 /* Entries of a page table, and its large pages', that choose an entry of the PAT (4.9.2). */
@@ -207,8 +207,7 @@ static void refused(void)
     NEEDS(MAP_DEVICE);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         void *address = untouched;
-        int32_t result =
-            vmi_map_device(cases[i].base, cases[i].size, cases[i].cache, &address);
+        int32_t result = vmi_map_device(cases[i].base, cases[i].size, cases[i].cache, &address);
 
         if (result != cases[i].result || address != untouched) {
             ktap_fail("case %u: %d, not %d", i, result, cases[i].result);

@@ -91,8 +91,8 @@ static void kernel_read_only(void)
 
     for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         uintptr_t address = (uintptr_t)places[i] & ~(uintptr_t)3;
-        uintptr_t other = (uintptr_t)frame_address(frame_of((const void *)address)) +
-                          (address & (PAGE_SIZE - 1));
+        uintptr_t other =
+            (uintptr_t)frame_address(frame_of((const void *)address)) + (address & (PAGE_SIZE - 1));
 
         EXPECT(!attempt_write(address, 0, &fault));
         EXPECT_EQUAL(fault.vector, TRAP_PAGE_FAULT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * MapDevice and UnmapDevice: which part of the device window is whose. Page tables of the window are
- * the runtime's (runtime/arch/ARCH/window.c).
+ * MapDevice and UnmapDevice: which part of the device window is whose. Page tables of the window
+ * are the runtime's (runtime/arch/ARCH/window.c).
  */
 #include "native.h"
 #include <native/routines.h>
@@ -62,8 +62,8 @@ static int32_t check(uint64_t first, uint64_t last, uint32_t cache)
     for (uint32_t i = 0; i < MAPPINGS_MAX; i++) {
         const struct mapping *mapping = &mappings[i];
 
-        if (mapping->cache != cache && overlap(first, last, mapping->physical,
-                                               (uint64_t)mapping->pages << PAGE_SHIFT))
+        if (mapping->cache != cache &&
+            overlap(first, last, mapping->physical, (uint64_t)mapping->pages << PAGE_SHIFT))
             return VMI_EBUSY;
     }
     return cache != VMI_CACHE_UNCACHED && vmi__window_has(first, last) ? VMI_EBUSY : VMI_OK;

@@ -34,8 +34,8 @@ void vmi__native_pat_init(void)
         return;
     vmi__native_pat = LAYOUT;
     /*
-     * Nothing is mapped by the entries that change, so there is nothing in caches to be written back
-     * before, and no translation to drop.
+     * Nothing is mapped by the entries that change, so there is nothing in caches to be written
+     * back before, and no translation to drop.
      */
     if (vmi__rdmsr(MSR_PAT) != LAYOUT)
         vmi__wrmsr(MSR_PAT, LAYOUT);

@@ -11,10 +11,9 @@
 #define VMI__ICR_STARTUP 0x4600 /* asserted */
 
 /*
- * Of the architecture: fills the trampoline's page at a guest-physical address below 1 MiB, false if
- * there is no memory for what belongs to it; makes
- * ready for one start; whether a CPU could start in the state, as far as that is the
- * architecture's.
+ * Of the architecture: fills the trampoline's page at a guest-physical address below 1 MiB, false
+ * if there is no memory for what belongs to it; makes ready for one start; whether a CPU could
+ * start in the state, as far as that is the architecture's.
  */
 bool vmi__native_smp_arch_place(uint32_t at);
 void vmi__native_smp_arch_prepare(const struct vmi_ap_state *state, uint32_t cpu);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * A kernel with its own entry, linker script and direct map: it is loaded by Limine, anywhere, and takes
- * a VMI library along by one call, Attach. What follows is what any kernel does: memory, an interrupt, a
- * device, another CPU. docs/own-entry.md goes through it.
+ * A kernel with its own entry, linker script and direct map: it is loaded by Limine, anywhere, and
+ * takes a VMI library along by one call, Attach. What follows is what any kernel does: memory, an
+ * interrupt, a device, another CPU. docs/own-entry.md goes through it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,12 +37,12 @@ void start(void);
     static struct limine_request name                                                              \
         __attribute__((section(".requests"), used, aligned(8))) = {.id = number}
 
-static const uint64_t requests_start[] __attribute__((section(".requests.start"), used)) = {
-    LIMINE_START};
+static const uint64_t requests_start[]
+    __attribute__((section(".requests.start"), used)) = {LIMINE_START};
 static const uint64_t requests_end[] __attribute__((section(".requests.end"), used)) = {LIMINE_END};
 /* The last word becomes 0 if the loader knows that revision. */
-static volatile uint64_t base_revision[] __attribute__((section(".requests"), used)) = {
-    LIMINE_BASE_REVISION, 3};
+static volatile uint64_t base_revision[]
+    __attribute__((section(".requests"), used)) = {LIMINE_BASE_REVISION, 3};
 
 #define ID(...) __VA_ARGS__
 REQUEST(loader_request, ID(LIMINE_LOADER));
@@ -183,9 +183,7 @@ static void take_an_alarm(const struct vmi_boot_info *boot)
     set_gate(VECTOR_ALARM, interrupt_entry, boot->kernel_cs);
     vmi_apic_write(VMI_APIC_LVTT, VECTOR_ALARM);
     vmi_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_ALARM_ONESHOT | VMI_CYCLES_REAL,
-                  vmi_get_cycle_counter(VMI_CYCLES_REAL) +
-                      vmi_get_cycle_frequency() / 100,
-                  0);
+                  vmi_get_cycle_counter(VMI_CYCLES_REAL) + vmi_get_cycle_frequency() / 100, 0);
     while (!alarms)
         vmi_halt();
     vmi_disable_interrupts();

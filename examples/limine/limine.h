@@ -13,12 +13,30 @@
 #define LIMINE_START         0xf6b8f4b39de7d1ae, 0xfab91a6940fcb9cf, 0x785c6ed015d3e316, 0x181e920a7852b9d9
 #define LIMINE_END           0xadc0e0531bb10d03, 0x9572709f31764c62
 
-#define LIMINE_LOADER       {LIMINE_MAGIC, 0xf55038d8e2a1202f, 0x279426fcf5f59740}
-#define LIMINE_COMMAND_LINE {LIMINE_MAGIC, 0x4b161536e598651e, 0xb390ad4a2f1f303a}
-#define LIMINE_DIRECT_MAP   {LIMINE_MAGIC, 0x48dcf1cb8ad2b852, 0x63984e959a98244b}
-#define LIMINE_MEMORY_MAP   {LIMINE_MAGIC, 0x67cf3d9d378a806f, 0xe304acdfc50c3c62}
-#define LIMINE_ADDRESS      {LIMINE_MAGIC, 0x71ba76863cc55f63, 0xb2644a48c516a487}
-#define LIMINE_RSDP         {LIMINE_MAGIC, 0xc5e77b6b397e7b43, 0x27637845accdcf3c}
+#define LIMINE_LOADER                                                                              \
+    {                                                                                              \
+        LIMINE_MAGIC, 0xf55038d8e2a1202f, 0x279426fcf5f59740                                       \
+    }
+#define LIMINE_COMMAND_LINE                                                                        \
+    {                                                                                              \
+        LIMINE_MAGIC, 0x4b161536e598651e, 0xb390ad4a2f1f303a                                       \
+    }
+#define LIMINE_DIRECT_MAP                                                                          \
+    {                                                                                              \
+        LIMINE_MAGIC, 0x48dcf1cb8ad2b852, 0x63984e959a98244b                                       \
+    }
+#define LIMINE_MEMORY_MAP                                                                          \
+    {                                                                                              \
+        LIMINE_MAGIC, 0x67cf3d9d378a806f, 0xe304acdfc50c3c62                                       \
+    }
+#define LIMINE_ADDRESS                                                                             \
+    {                                                                                              \
+        LIMINE_MAGIC, 0x71ba76863cc55f63, 0xb2644a48c516a487                                       \
+    }
+#define LIMINE_RSDP                                                                                \
+    {                                                                                              \
+        LIMINE_MAGIC, 0xc5e77b6b397e7b43, 0x27637845accdcf3c                                       \
+    }
 
 /* A request; the loader stores where its answer is, or leaves 0. */
 struct limine_request {

@@ -41,7 +41,9 @@ def test_it_attaches_wherever_it_was_loaded(place: Place, run: Run, tmp_path: Pa
     assert "all went well" in outcome.console
 
 
-@pytest.mark.parametrize(("line", "memory_mib"), [("seed=1", 64), ("seed=123456789", 256), ("seed=77 high", 6144)])
+@pytest.mark.parametrize(
+    ("line", "memory_mib"), [("seed=1", 64), ("seed=123456789", 256), ("seed=77 high", 6144)]
+)
 def test_bases_differ(line: str, memory_mib: int, run: Run, tmp_path: Path) -> None:
     """Image, memory and direct map are somewhere else each time; at last the image lies above 4 GiB."""
     outcome, _ = run(HARDWARE, line, loaded(HARDWARE.backend, tmp_path), memory_mib=memory_mib)
@@ -54,31 +56,35 @@ def test_bases_differ(line: str, memory_mib: int, run: Run, tmp_path: Path) -> N
     assert found["memory"] % 0x200000 != found["image"] % 0x200000
 
 
+ROOT_ENTRY = "((uint64_t *)((vmi_get_cr3() & ~0xfffull) + direct_map->offset))"
+"""Of a slot, in C, where the facts are filled."""
+
+FIRST = "    facts.linear_base = "
+IMAGE, MEMORY = "facts.image = address->linear;", "facts.image_base = address->physical;"
+SIZE = "facts.image_size = (uintptr_t)(image_end - image_start);"
+KIND = "ranges[i].kind = kind_of(range->kind);"
+
 WRONG = {
     "magic": (".magic = VMI_ATTACH_MAGIC", ".magic = 1", "facts.magic is not VMI_ATTACH_MAGIC"),
     "version": (".version = VMI_ATTACH_VERSION", ".version = 2", "of another version of the library"),
     "size": (".size = sizeof(facts)", ".size = 8", "of another version of the library"),
     "direct map": ("= direct_map->offset;", "= direct_map->offset + 8;", "not on a page of the upper half"),
-    "lower half": ("facts.image = address->linear;", "facts.image = 0x100000;", "not on a page of the upper half"),
-    "image": ("facts.image = address->linear;", "facts.image = address->linear + 0x10000000;",
-              "the library is not in the image at facts.image"),
-    "image's memory": ("= address->physical;", "= address->physical + 4096;", "that is not mapped to"),
-    "no physical address": ("= address->physical;", "= 1ull << 52;", "image_size or image_base cannot be right"),
-    "no size": ("= (uintptr_t)(image_end - image_start);", "= 0;", "image_size or image_base cannot be right"),
-    "too large": ("= (uintptr_t)(image_end - image_start);", "= ~0ull;", "image_size or image_base cannot be right"),
+    "lower half": (IMAGE, "facts.image = 0x100000;", "not on a page of the upper half"),
+    "image": (IMAGE, IMAGE.replace(";", " + 0x10000000;"), "the library is not in the image at facts.image"),
+    "image's memory": (MEMORY, MEMORY.replace(";", " + 4096;"), "that is not mapped to"),
+    "no such memory": (MEMORY, "facts.image_base = 1ull << 52;", "image_size or image_base cannot be right"),
+    "no size": (SIZE, "facts.image_size = 0;", "image_size or image_base cannot be right"),
+    "too large": (SIZE, "facts.image_size = ~0ull;", "image_size or image_base cannot be right"),
     "no map": ("facts.memory_count++;", ";", "facts.memory has no range"),
-    "map without the image": ("ranges[i].kind = kind_of(range->kind);",
-                              "ranges[i].kind = range->kind == LIMINE_IMAGE ? 5 : kind_of(range->kind);",
-                              "the memory that the kernel is in"),
+    "faulty image": (KIND, f"{KIND} if (range->kind == LIMINE_IMAGE) ranges[i].kind = VMI_MEMORY_UNUSABLE;",
+                     "the memory that the kernel is in"),
     "map that wraps": ("ranges[i].size = range->size;", "ranges[i].size = i ? range->size : ~0ull;",
                        "wraps around the end of memory"),
-    "slot in use": ("    facts.linear_base = ",
-                    "    ((uint64_t *)((vmi_get_cr3() & ~0xfffull) + direct_map->offset))[510] = 1;\n"
-                    "    facts.linear_base = ", "root slot 510, which is for devices, is in use"),
-    "last GiB in use": ("    facts.linear_base = ",
-                        "    uint64_t *root = (uint64_t *)((vmi_get_cr3() & ~0xfffull) + direct_map->offset);\n"
-                        "    ((uint64_t *)((root[511] & 0xffffffffff000) + direct_map->offset))[511] = 1;\n"
-                        "    facts.linear_base = ", "the last GiB of linear space"),
+    "slot in use": (FIRST, f"    {ROOT_ENTRY}[510] = 1;\n{FIRST}",
+                    "root slot 510, which is for devices, is in use"),
+    "last GiB in use": (FIRST, f"    uint64_t last = {ROOT_ENTRY}[511] & 0xffffffffff000;\n"
+                        f"    ((uint64_t *)(last + direct_map->offset))[511] = 1;\n{FIRST}",
+                        "the last GiB of linear space"),
 }  # fmt: skip
 """What of the example becomes what, and what is said then."""
 

@@ -11,8 +11,8 @@
 
 /*
  * The boot tables: root (PAE, 4 entries), its top directory (512), which maps the linear region and
- * what the library has above it; the page tables of that: of the device window, side by side, and of
- * the library's registers (VMI__WINDOW_SLOTS); and VMI__IMAGE_TABLES for parts of the image.
+ * what the library has above it; the page tables of that: of the device window, side by side, and
+ * of the library's registers (VMI__WINDOW_SLOTS); and VMI__IMAGE_TABLES for parts of the image.
  */
 struct vmi__pc_tables {
     uint64_t *root, *pd, *window, *devices, *image;

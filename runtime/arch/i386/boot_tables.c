@@ -38,7 +38,8 @@ const char *vmi__tables_begin(void)
             continue;
         }
         for (j = 0; j < ENTRIES; j++)
-            table[j] = vmi__physical((void *)(block + j * PAGE)) | attributes_of(block + j * PAGE, nx);
+            table[j] =
+                vmi__physical((void *)(block + j * PAGE)) | attributes_of(block + j * PAGE, nx);
         vmi__pc_tables.pd[i] = vmi__physical(table) | TABLE;
         table += ENTRIES;
     }

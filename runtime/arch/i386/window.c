@@ -79,8 +79,8 @@ const void *vmi__window_borrow(uint64_t address, uint32_t size)
     if (pages > VMI__WINDOW_SLOTS - VMI__WINDOW_SCRATCH)
         return 0;
     for (i = 0; i < pages; i++) {
-        char *page = set_slot(VMI__WINDOW_SCRATCH + i, first + ((uint64_t)i << PAGE_SHIFT),
-                              PTE_PRESENT);
+        char *page =
+            set_slot(VMI__WINDOW_SCRATCH + i, first + ((uint64_t)i << PAGE_SHIFT), PTE_PRESENT);
 
         if (i == 0)
             linear = page;

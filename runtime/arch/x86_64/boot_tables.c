@@ -148,8 +148,8 @@ static bool is_memory(const struct vmi_memory_range *range)
 }
 
 /*
- * The first stretch of memory, whatever its kinds, that ends above an address, in whole pages; false
- * if there is none. Looked for in the map as it is now, for tables are claimed from it.
+ * The first stretch of memory, whatever its kinds, that ends above an address, in whole pages;
+ * false if there is none. Looked for in the map as it is now, for tables are claimed from it.
  */
 static bool next_memory(uint64_t from, uint64_t *start, uint64_t *end)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What the library maps in every address space of the kernel, whoever made the tables that it finds:
- * its own registers in the last 4 MiB, and a root slot for what MapDevice maps.
+ * What the library maps in every address space of the kernel, whoever made the tables that it
+ * finds: its own registers in the last 4 MiB, and a root slot for what MapDevice maps.
  */
 #include "pc.h"
 #include "tables.h"

@@ -7,18 +7,16 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WARNINGS = ["-Wall", "-Wextra", "-Wmissing-prototypes", "-Werror"]
+OPTIONS = ["-O2", "-ffreestanding", "-fno-pic", "-no-pie", "-nostdlib", "-static", "-mgeneral-regs-only",
+           "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables",
+           "-Wall", "-Wextra", "-Wmissing-prototypes", "-Werror", "-Wl,--build-id=none", "-Wl,-z,noexecstack"]  # fmt: skip
+LOADERS = {"limine": ["-m64", "-mno-red-zone", "-Wl,--no-warn-rwx-segments"], "above": ["-m32", "-march=i686"]}
 
 
-def carry(name: str, kernel: Path, folder: Path, *more: str) -> Path:
+def carry(name: str, kernel: Path, folder: Path) -> Path:
     """The loader NAME with a kernel in it, as QEMU's -kernel takes it."""
     built = folder / f"{name}-{kernel.name}"
-    subprocess.run(
-        ["gcc", "-m64" if name == "limine" else "-m32", "-O2", "-ffreestanding", "-fno-pic", "-no-pie", "-nostdlib", "-static",
-         "-mno-red-zone" if name == "limine" else "-march=i686", "-mgeneral-regs-only", "-fno-stack-protector", "-fcf-protection=none",
-         "-fno-asynchronous-unwind-tables", *WARNINGS, *more, f'-DKERNEL="{kernel}"', "-Wl,--build-id=none",
-         "-Wl,-z,noexecstack", "-Wl,-T," + str(HERE / f"{name}.ld"), "-o", built,
-         HERE / f"{name}.S", HERE / f"{name}.c"],
-        check=True,
-    )  # fmt: skip
+    files = [HERE / f"{name}.S", HERE / f"{name}.c"]
+    command = ["gcc", *LOADERS[name], *OPTIONS, f'-DKERNEL="{kernel}"', f"-Wl,-T,{HERE}/{name}.ld"]
+    subprocess.run([*command, "-o", built, *files], check=True)
     return built

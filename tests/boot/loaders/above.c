@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Loads the x86-64 kernel that it carries as multiboot does, but tells it of other memory: the first
- * `LOW` bytes, and what lies above 4 GiB. All between them is said to be reserved. A kernel that cuts an
- * address to 32 bits then ends up where it has no memory.
+ * Loads the x86-64 kernel that it carries as multiboot does, but tells it of other memory: the
+ * first `LOW` bytes, and what lies above 4 GiB. All between them is said to be reserved. A kernel
+ * that cuts an address to 32 bits then ends up where it has no memory.
  */
 #include <stddef.h>
 #include <stdint.h>

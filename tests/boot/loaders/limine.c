@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Plays the loader of the Limine boot protocol, base revision 3 (limine-protocol, PROTOCOL.md): loads the
- * ELF64 that it carries at a base of its own choosing, answers the requests that it finds in the image,
- * and enters it in the state that the protocol promises. `seed=N` on the command line chooses the places;
- * with `high` the image lies above 4 GiB. What it does is said on the first serial port.
+ * Plays the loader of the Limine boot protocol, base revision 3 (limine-protocol, PROTOCOL.md):
+ * loads the ELF64 that it carries at a base of its own choosing, answers the requests that it finds
+ * in the image, and enters it in the state that the protocol promises. `seed=N` on the command line
+ * chooses the places; with `high` the image lies above 4 GiB. What it does is said on the first
+ * serial port.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -66,7 +67,8 @@ struct rela {
 enum { RELATIVE = 8 };
 
 void load(const struct start_info *info);
-void leave(uint64_t root, uint64_t offset, uint64_t stack, uint64_t entry) __attribute__((noreturn));
+void leave(uint64_t root, uint64_t offset, uint64_t stack, uint64_t entry)
+    __attribute__((noreturn));
 
 extern const uint8_t kernel[], kernel_end[];
 extern char loader_start[], loader_end[];
@@ -205,7 +207,8 @@ static void sort(void)
     }
 }
 
-/* The last place of so many bytes in a usable range on one side of 4 GiB, a few pages off its end. */
+/* The last place of so many bytes in a usable range on one side of 4 GiB, a few pages off its end.
+ */
 static uint64_t place(uint64_t size, int high, uint64_t seed)
 {
     uint64_t off = (1 + seed % 61) * PAGE, found = 0;

@@ -36,7 +36,7 @@ extern const char vmi__native_ap_entry[];
  */
 static struct way_up {
     uint64_t root[ENTRIES], pointers[ENTRIES], directory[ENTRIES];
-} *way_up;
+} * way_up;
 
 static void put(char *page, const char *variable, uint32_t value)
 {

@@ -72,11 +72,6 @@ vmi_load:
         .cfi_endproc
         .size vmi_load, . - vmi_load
         .balign 16
-vmi__form_load_1:
-        .cfi_startproc
-        jmp vmi__bare_load
-        .cfi_endproc
-        .balign 16
 vmi__form_load_2:
         .cfi_startproc
         push %eax
@@ -175,7 +170,7 @@ vmi_gate:
 
 /* ---- forms by processor feature (runtime/forms.h) ---- */
 
-        .section .rodata.forms, "a"
+        .section .data.rel.ro.forms, "aw"
 
 vmi__form_load_0:
         mov %eax, %cr3
@@ -191,7 +186,7 @@ vmi__forms:
         .byte 1, 3, 1, 9
         .balign 4
         /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
-        .long vmi_load, vmi__form_load_1
+        .long vmi_load, vmi__bare_load
         .long 0x80000001, 2
         .byte 3, 31, 0, 255
         .balign 4

@@ -99,11 +99,6 @@ vmi_load:
         .org vmi_load + 32, 0xcc
         .cfi_endproc
         .size vmi_load, . - vmi_load
-        .balign 16
-vmi__form_load_1:
-        .cfi_startproc
-        jmp vmi__bare_load
-        .cfi_endproc
 
 /*
  * Return (4), instruction: Return from an interrupt.
@@ -292,7 +287,7 @@ vmi_gate:
 
 /* ---- forms by processor feature (runtime/forms.h) ---- */
 
-        .section .rodata.forms, "a"
+        .section .data.rel.ro.forms, "aw"
 
 vmi__form_load_0:
         mov %rdi, %cr3
@@ -308,7 +303,7 @@ vmi__forms:
         .byte 1, 3, 1, 9
         .balign 8
         /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
-        .quad vmi_load, vmi__form_load_1
+        .quad vmi_load, vmi__bare_load
         .long 0x80000001, 2
         .byte 3, 31, 0, 255
         .balign 8
