@@ -149,6 +149,46 @@ static void cache_types(void)
     }
 }
 
+struct reading {
+    uintptr_t address;
+    bool done;
+};
+
+static void read_there(void *argument)
+{
+    struct reading *reading = argument;
+    uint32_t value;
+
+    reading->done = attempt_read(reading->address, &value, NULL);
+}
+
+/* Each CPU reads what is mapped, and none what was: translations are dropped everywhere. */
+static void unmapped_everywhere(void)
+{
+    void *address;
+    uint32_t could = 0, can = 0;
+
+    NEEDS(MAP_DEVICE);
+    EXPECT_EQUAL(vmi_map_device(APIC_BASE, PAGE_SIZE, VMI_CACHE_UNCACHED, &address), VMI_OK);
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
+            struct reading reading = {.address = (uintptr_t)address};
+
+            if (!(smp_online() & 1u << cpu))
+                continue;
+            struct thread *thread = thread_create("read", read_there, &reading, 1u << cpu);
+            EXPECT(thread != NULL);
+            thread_join(thread);
+            could += round == 0 && reading.done;
+            can += round == 1 && reading.done;
+        }
+        if (round == 0)
+            EXPECT_EQUAL(unmap(address, 1), VMI_OK);
+    }
+    EXPECT_EQUAL(could, smp_set_size(smp_online()));
+    EXPECT_EQUAL(can, 0);
+}
+
 static FROM_ASSEMBLY void execute(void *argument)
 {
     ((void (*)(void))argument)();
@@ -255,6 +295,7 @@ static void many(void)
 const struct check checks_device_memory[] = {
     {"device_memory.registers", registers},
     {"device_memory.cache_types", cache_types},
+    {"device_memory.unmapped_everywhere", unmapped_everywhere},
     {"device_memory.not_executable", not_executable},
     {"device_memory.refused", refused},
     {"device_memory.many", many},

@@ -7,10 +7,15 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OPTIONS = ["-O2", "-ffreestanding", "-fno-pic", "-no-pie", "-nostdlib", "-static", "-mgeneral-regs-only",
-           "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables",
-           "-Wall", "-Wextra", "-Wmissing-prototypes", "-Werror", "-Wl,--build-id=none", "-Wl,-z,noexecstack"]  # fmt: skip
-LOADERS = {"limine": ["-m64", "-mno-red-zone", "-Wl,--no-warn-rwx-segments"], "above": ["-m32", "-march=i686"]}
+OPTIONS = [
+    *("-O2", "-ffreestanding", "-fno-pic", "-no-pie", "-nostdlib", "-static", "-mgeneral-regs-only"),
+    *("-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables"),
+    *("-Wall", "-Wextra", "-Wmissing-prototypes", "-Werror", "-Wl,--build-id=none", "-Wl,-z,noexecstack"),
+]
+LOADERS = {
+    "limine": ["-m64", "-mno-red-zone", "-Wl,--no-warn-rwx-segments"],
+    "above": ["-m32", "-march=i686"],
+}
 
 
 def carry(name: str, kernel: Path, folder: Path) -> Path:
