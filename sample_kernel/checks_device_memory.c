@@ -259,6 +259,30 @@ static void refused(void)
     EXPECT_EQUAL(vmi_unmap_device(checks_boot_info->virtual_end), VMI_EINVAL);
 }
 
+/* Mappings of other sizes, made and unmade out of order, keep a page's distance. */
+static void places(void)
+{
+    static const uint8_t sizes[] = {1, 1, 2, 1, 1, 3}; /* pages */
+    enum { COUNT = sizeof(sizes) };
+    void *at[COUNT];
+
+    NEEDS(MAP_DEVICE);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        /* The first one leaves room for a page. */
+        if (i == 2)
+            EXPECT_EQUAL(unmap(at[0], 1), VMI_OK);
+        EXPECT_EQUAL(vmi_map_device(HOLE + i * LARGE_PAGE, (uintptr_t)sizes[i] * PAGE_SIZE,
+                                    VMI_CACHE_UNCACHED, &at[i]),
+                     VMI_OK);
+    }
+    for (uint32_t i = 1; i < COUNT; i++)
+        for (uint32_t j = 1; j < COUNT; j++)
+            EXPECT(i == j || at[i] > at[j] ||
+                   (uintptr_t)at[i] + (sizes[i] + 1u) * PAGE_SIZE <= (uintptr_t)at[j]);
+    for (uint32_t i = 1; i < COUNT; i++)
+        EXPECT_EQUAL(unmap(at[i], sizes[i]), VMI_OK);
+}
+
 /* Until the library has no room left, then all back: nothing is lost, whatever the order. */
 static void many(void)
 {
@@ -298,6 +322,7 @@ const struct check checks_device_memory[] = {
     {"device_memory.unmapped_everywhere", unmapped_everywhere},
     {"device_memory.not_executable", not_executable},
     {"device_memory.refused", refused},
+    {"device_memory.places", places},
     {"device_memory.many", many},
     {NULL, NULL},
 };
