@@ -22,6 +22,7 @@ from labgrid.remote.client import Error as ClientError
 
 from . import ktap
 from .console import text
+from .kernel import LINUX, MULTIBOOT, look
 from .util import RESULTS, ROOT, UserError, progress, write_if_changed
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def listen(console: ConsoleProtocol, deadline: float) -> tuple[str, bool]:
 
 def lab(place: str, kernel: Path, folder: Path, append: str, environment: Path, deadline: float) -> int:
     """Boot the kernel on the place's machine; 0 if all its tests passed."""
+    look(kernel).check("iPXE", (MULTIBOOT, LINUX))
     stage(kernel, folder, append)
     os.environ["LG_PLACE"] = place
     try:

@@ -258,6 +258,11 @@ class Rig(abc.ABC):
                 "takes no ELF file for 64 bits", 2,
             )  # fmt: skip
 
+    def check_guest(self, guest: Guest, name: str) -> None:
+        """UserError with status 2 for what guests of the configuration `name` cannot be given."""
+        if guest.option_rom and not self.option_roms:
+            raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
+
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
         """What guests run on, component by component, with versions; after `prepare`."""

@@ -11,7 +11,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import ktap
@@ -104,12 +104,18 @@ class Joined(Terminal):
             data = data[os.write(self.output, data) :]
 
 
+def check_terminal(wanted: Wanted) -> None:
+    """UserError if there is nothing to be joined to the console as it is wanted."""
+    if wanted.interactive and not sys.stdin.isatty():
+        raise UserError("--interactive needs a terminal as standard input; --stdin FILE does not", 2)
+    if wanted.stdin not in ("", "-"):
+        file(Path(wanted.stdin), "file to be typed")
+
+
 @contextlib.contextmanager
 def terminal(wanted: Wanted) -> Iterator[Terminal | None]:
     """What is joined to the console of the guests."""
     if wanted.interactive:
-        if not sys.stdin.isatty():
-            raise UserError("--interactive needs a terminal as standard input; --stdin FILE does not", 2)
         progress("the console is joined to this terminal; Control-] ends it")
         joined = Joined()
         before = termios.tcgetattr(joined.input)
@@ -122,7 +128,7 @@ def terminal(wanted: Wanted) -> Iterator[Terminal | None]:
     elif wanted.stdin == "-":
         yield Typed(sys.stdin.fileno())
     elif wanted.stdin:
-        with open(file(Path(wanted.stdin), "file to be typed"), "rb") as typed:
+        with open(wanted.stdin, "rb") as typed:
             yield Typed(typed.fileno())
     else:
         yield None
@@ -191,37 +197,37 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
     ((backend, configuration),) = chosen
     rig = rigs[backend]
     images = [look(file(kernel, "kernel")) for kernel in kernels]
+    check_terminal(wanted)
+    several = len(images) > 1
+    guests = []
     for image in images:
+        guest = Guest(
+            image.path, f"{configuration.name}-{image.path.stem}" if several else configuration.name,
+            wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
+            configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
+        )  # fmt: skip
         rig.check(image, name)
+        rig.check_guest(guest, name)
+        guests.append(guest)
     rig.prepare()
-    if wanted.rom and not rig.option_roms:
-        raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
     for limited in dict.fromkeys(configuration.given(image.architecture)[1] for image in images):
         if limited:
             progress(f"{name} is limited here: only kernels without page tables run, because {limited}")
     failed = 0
     with rig.steady_session(LOGS) as session:
-        for image in images:
-            kernel = image.path
-            several = len(kernels) > 1
+        for guest in guests:
             if several:
-                progress(f"{name}: {kernel.name}")
-            log = f"{configuration.name}-{kernel.stem}" if several else configuration.name
+                progress(f"{name}: {guest.kernel.name}")
             with terminal(wanted) as joined:
                 watch = Watch(wanted, rig, joined)
-                guest = Guest(
-                    kernel, log, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
-                    configuration.given(image.architecture)[0], terminal=joined, modules=wanted.modules,
-                    option_rom=wanted.rom, prompt=watch.prompt,
-                )  # fmt: skip
-                outcome = session.run(guest, watch.line)
-            write_if_changed(LOGS / f"{log}.guest.log", outcome.console + "\n")
+                outcome = session.run(replace(guest, terminal=joined, prompt=watch.prompt), watch.line)
+            write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
             failures = watch.failures(outcome)
             if failures:
                 failed += 1
                 show_failure(outcome, failures, tail=bool(watch.hidden))
             elif several:
-                progress(f"{name}: {kernel.name} passed in {outcome.seconds:.1f} s")
-    if len(kernels) > 1:
-        progress(f"{name}: {len(kernels) - failed} of {len(kernels)} kernels passed")
+                progress(f"{name}: {guest.kernel.name} passed in {outcome.seconds:.1f} s")
+    if several:
+        progress(f"{name}: {len(guests) - failed} of {len(guests)} kernels passed")
     return 1 if failed else 0

@@ -20,7 +20,7 @@ from .lava import signal
 from .lint import results as lint_results
 from .rig import discover
 from .status import Step, at_terminal, shown
-from .util import RESULTS, ROOT, progress, tied
+from .util import ARCHITECTURES, RESULTS, ROOT, progress, tied
 
 JUNIT = RESULTS / "junit.xml"
 LOG = RESULTS / "test/pytest.log"
@@ -163,7 +163,8 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
         ]
     )
     build_all()
-    build("languages")
+    for arch in ARCHITECTURES:
+        build("languages", arch=arch)
     status = pytest(arguments, skipped)
     done += cases()
     if lava:

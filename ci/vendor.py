@@ -22,6 +22,8 @@ from .util import BUILD, ROOT, UserError, progress
 
 BANNER = "SPDX-License-Identifier: MIT OR GPL-2.0-only\n#\n# Written by ./vmi vendor; do not edit."
 LISTS = "vmi.mk"
+INCLUDED = ("*.h", "*.inc")
+"""Files that others include."""
 SCRIPT = ROOT / "runtime/arch/i386/kernel.ld"
 # Options that are the build's own or the reader's choice: warnings, optimization, folders.
 LEFT_OUT = re.compile(r"-(W|I|O|g$|fdiagnostics|D_FILE_OFFSET_BITS)")
@@ -95,7 +97,7 @@ def vendor(folder: Path, names: Sequence[str]) -> int:
     files |= {SCRIPT, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "LICENSES").iterdir()}
     below = ROOT / "backends"
     folders = {path.relative_to(below).parts[0] for path in files if path.is_relative_to(below)} | {*order}
-    files |= {path for folder in folders for path in (below / folder).rglob("*.h")}
+    files |= {path for folder in folders for kind in INCLUDED for path in (below / folder).rglob(kind)}
     for name in order:
         files |= {*BUILD.glob(f"include/vmi/{name}-*.h")}
         files |= {*BUILD.glob(f"include/{name}/*.h")}

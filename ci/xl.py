@@ -297,6 +297,10 @@ class XlRig(LinuxRig):
                    "-display", "none", *QEMU_END]  # fmt: skip
         return probe.ask(source, machine, PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", words)
 
+    def check_guest(self, guest: Guest, name: str) -> None:
+        super().check_guest(guest, name)
+        arguments(guest, str(guest.kernel), name)
+
     def config(self, guest: Guest) -> Path:
         """The .cfg file of a guest."""
         name = {**self.configurations[0].options, **guest.options}["config"]

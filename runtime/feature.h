@@ -10,13 +10,16 @@
 
 #include <vmi/vmi.h>
 
+#include "endbr.h"
+
 /*
  * Whether bit `bit` of register `number` (0 to 3: eax, ebx, ecx, edx) of a CPUID leaf is set, and
  * the leaf exists: a processor answers a leaf above its last one as if it were that (Intel SDM vol.
  * 2A, CPUID). Asks by the interface's own call, for a hypervisor may hide what the instruction
- * would show.
+ * would show. The binder hands it on by its address.
  */
-static inline bool vmi__feature(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit)
+static inline VMI__ADDRESS_TAKEN bool vmi__feature(uint32_t leaf, uint32_t subleaf, uint32_t number,
+                                                   uint32_t bit)
 {
     uint32_t registers[4];
 

@@ -43,9 +43,9 @@ static const char map_outside[] = "the multiboot memory map is outside memory or
                   modules_outside[] =
                       "the multiboot module list is outside memory or inside the kernel";
 
-static const char *next_range(const struct vmi__loader_view *view,
-                              const struct vmi__loader_map *map, uint32_t *offset,
-                              struct vmi__loader_range *range)
+static VMI__ADDRESS_TAKEN const char *next_range(const struct vmi__loader_view *view,
+                                                 const struct vmi__loader_map *map,
+                                                 uint32_t *offset, struct vmi__loader_range *range)
 {
     struct memory_entry entry;
     uint32_t left = map->length - *offset;

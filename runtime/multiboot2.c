@@ -42,9 +42,9 @@ struct map_entry {
 /* The memory map's entries may be longer than those that are known. */
 static uint32_t entry_size;
 
-static const char *next_range(const struct vmi__loader_view *view,
-                              const struct vmi__loader_map *map, uint32_t *offset,
-                              struct vmi__loader_range *range)
+static VMI__ADDRESS_TAKEN const char *next_range(const struct vmi__loader_view *view,
+                                                 const struct vmi__loader_map *map,
+                                                 uint32_t *offset, struct vmi__loader_range *range)
 {
     struct map_entry entry;
 

@@ -34,9 +34,9 @@ struct memory_entry {
 static const char map_outside[] = "the PVH memory map is outside memory or inside the kernel",
                   modules_outside[] = "the PVH module list is outside memory or inside the kernel";
 
-static const char *next_range(const struct vmi__loader_view *view,
-                              const struct vmi__loader_map *map, uint32_t *offset,
-                              struct vmi__loader_range *range)
+static VMI__ADDRESS_TAKEN const char *next_range(const struct vmi__loader_view *view,
+                                                 const struct vmi__loader_map *map,
+                                                 uint32_t *offset, struct vmi__loader_range *range)
 {
     struct memory_entry entry;
 

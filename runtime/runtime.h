@@ -17,6 +17,7 @@
 #include <vmi/vmi.h>
 
 #include "arch.h"
+#include "endbr.h"
 #include "layout.h"
 
 /* Of functions that run once, when the kernel starts: small rather than fast, for images have 64
@@ -43,7 +44,7 @@ void vmi__prepare(void);
  * library knows: name, CPUs, kernel_rpl and kernel_cs if they are not 0 and the boot code segment.
  * Defined by each backend.
  */
-void vmi__backend_init(struct vmi_boot_info *boot);
+VMI__ADDRESS_TAKEN void vmi__backend_init(struct vmi_boot_info *boot);
 
 /*
  * Whether what the library is for is there. Asked only where a kernel chooses its library at boot,
@@ -58,7 +59,7 @@ bool vmi__backend_here(void);
  * linker's order. Once, before kernel_main or kernel_main_unpaged, and in the state that these are
  * entered with. Not there in provider images, whose binder does it.
  */
-void vmi__construct(void) __attribute__((weak));
+VMI__ADDRESS_TAKEN void vmi__construct(void) __attribute__((weak));
 
 /*
  * Calls the kernel's entry function, or what stands in for it. Kernels are compiled with options of
@@ -74,7 +75,7 @@ void vmi__kernel_call(const struct vmi_boot_info *boot,
  * the state is that of docs/architecture.md, "Without paging".
  */
 void vmi__start_unpaged(void);
-void vmi__backend_init_unpaged(struct vmi_boot_info *boot) __attribute__((weak));
+VMI__ADDRESS_TAKEN void vmi__backend_init_unpaged(struct vmi_boot_info *boot) __attribute__((weak));
 extern __typeof__(kernel_main_unpaged) kernel_main_unpaged __attribute__((weak));
 
 /*
@@ -201,7 +202,7 @@ uint32_t vmi__physical_bits(void);
  * the first CPU. Returns 0 if paging is still off, if it does not fit, or if the processor has no
  * such address.
  */
-const void *vmi__window_borrow(uint64_t address, uint32_t size);
+VMI__ADDRESS_TAKEN const void *vmi__window_borrow(uint64_t address, uint32_t size);
 
 /*
  * The linear addresses from VMI__DEVICE_BASE on, kept by every address space of the kernel as well:

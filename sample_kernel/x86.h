@@ -87,6 +87,19 @@
 /* Debug register 6: breakpoint 0 was met. */
 #define DR6_HIT0 0x1
 
+/*
+ * The first instruction of what hardware or an indirect branch leads to, in a build with
+ * indirect-branch tracking (vol. 1, 17.3): gates and the entry of system calls. Compilers put it
+ * into functions by themselves.
+ */
+#if defined(__CET__) && (__CET__ & 1) && defined(__x86_64__)
+#define ENDBR endbr64
+#elif defined(__CET__) && (__CET__ & 1)
+#define ENDBR endbr32
+#else
+#define ENDBR
+#endif
+
 #include "segments.h"
 
 #endif

@@ -31,10 +31,14 @@
  */
 #define ON_THE_WAY(most) ((most) - (most) / 1024)
 
-/* Rates are this much (1/2048) too high, for clocks drift and an alarm must not be early. */
+/*
+ * Rates are this much (1/2048) too high, for clocks drift and an alarm must not be early. That is
+ * no allowance for the measuring, whose own bounds are taken.
+ */
 #define MARGIN_SHIFT 11
 
 #define MEASUREMENTS_PER_SECOND 100 /* how long one takes */
+#define TRIES                   3
 #define PIT_TICKS_MAX           0xffffu
 #define PIT_PERIOD_MIN          (VMI__PIT_HZ / VMI__ALARMS_PER_SECOND)
 #define PIT_PERIOD_MAX          0x10000u
@@ -64,7 +68,7 @@ static uint32_t apic_rate, pit_rate;
 static const uint8_t divide[] = {0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa};
 #define DIVIDE_SHIFT_MAX 7
 
-static uint32_t apic_counter(void)
+static VMI__ADDRESS_TAKEN uint32_t apic_counter(void)
 {
     return ~vmi__native_apic_read(VMI__APIC_TIMER_CURRENT);
 }
@@ -88,11 +92,17 @@ static bool measure_apic(void)
 {
     uint64_t cycles = vmi__div64(vmi__native_tsc_hz, MEASUREMENTS_PER_SECOND);
     struct vmi__native_interval interval;
+    uint32_t tries = 0;
+    bool ended;
 
     vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[0]);
-    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, UINT32_MAX);
-    interval = vmi__native_measure(apic_counter, UINT32_MAX, 1, cycles);
-    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
+    do {
+        vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, UINT32_MAX);
+        interval = vmi__native_measure(apic_counter, UINT32_MAX, 1, cycles);
+        /* It counts down once: after seconds without the CPU it stands at 0. */
+        ended = interval.ticks && !vmi__native_apic_read(VMI__APIC_TIMER_CURRENT);
+        vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
+    } while (ended && ++tries < TRIES);
     if (!interval.ticks)
         return false;
     apic_rate = rate_of(interval.ticks + 1, interval.cycles_at_least);
@@ -111,7 +121,7 @@ void vmi__native_alarm_init(void)
 {
     uint32_t features = vmi__cpuid(1, 0).ecx;
 
-    pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz);
+    pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz_least);
     least = vmi__div64(vmi__native_tsc_hz, VMI__ALARMS_PER_SECOND);
     deadline = features & CPUID_1_ECX_DEADLINE;
     if (features & CPUID_1_ECX_HYPERVISOR)

@@ -36,20 +36,25 @@ struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint3
                                                 uint32_t ticks, uint64_t cycles)
 {
     struct vmi__native_interval interval = {.ticks = 0};
-    struct reading first = take(read), last;
-    uint32_t still = 0, count, previous = first.count;
+    struct reading first, last;
+    uint32_t still, count, previous;
 
     do {
-        count = read();
-        still = count == previous ? still + 1 : 0;
-        if (still == STILL_LIMIT)
-            return interval;
-        previous = count;
-    } while (((count - first.count) & mask) < ticks || vmi__rdtsc() - first.after < cycles);
-    last = take(read);
+        first = take(read);
+        still = 0;
+        previous = first.count;
+        do {
+            count = read();
+            still = count == previous ? still + 1 : 0;
+            if (still == STILL_LIMIT)
+                return interval;
+            previous = count;
+        } while (((count - first.count) & mask) < ticks || vmi__rdtsc() - first.after < cycles);
+        last = take(read);
+        interval.ticks = (last.count - first.count) & mask;
+    } while (interval.ticks < ticks); /* it has gone round meanwhile */
 
-    interval.ticks = (last.count - first.count) & mask;
-    interval.cycles = ((last.before + last.after) - (first.before + first.after)) / 2;
     interval.cycles_at_least = last.before - first.after;
+    interval.cycles_at_most = last.after - first.before;
     return interval;
 }

@@ -85,14 +85,15 @@ typedef uint32_t vmi__native_counter(void);
 /* How a counter and the TSC moved over the same interval. */
 struct vmi__native_interval {
     uint32_t ticks;           /* of the counter; 0 if it stands still */
-    uint64_t cycles;          /* of the TSC, as near as could be measured */
     uint64_t cycles_at_least; /* of the TSC, whatever came between the readings */
+    uint64_t cycles_at_most;
 };
 
 /*
  * Watches both for at least `ticks` ticks and `cycles` cycles, less than a round of the counter.
- * `mask` is the counter's width, all ones; a counter that counts down is read as its complement.
- * Gives up when the counter stands still.
+ * The true interval is between the two numbers of cycles, and up to a tick longer or shorter than
+ * `ticks`. `mask` is the counter's width, all ones; a counter that counts down is read as its
+ * complement. Gives up when the counter stands still.
  */
 struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask,
                                                 uint32_t ticks, uint64_t cycles);
@@ -101,6 +102,9 @@ struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint3
 
 /* Frequency of the TSC; 0 until vmi__native_tsc_init unless an inheriting library sets it. */
 extern uint64_t vmi__native_tsc_hz;
+
+/* No more than the true frequency, for what must not be early: the lower bound of the measuring. */
+extern uint64_t vmi__native_tsc_hz_least;
 
 /* Finds the frequency, or refuses to run. Needs ACPI where there is no PIT. */
 void vmi__native_tsc_init(void);
@@ -122,7 +126,7 @@ void vmi__native_pit_init(void);
 void vmi__native_pit_start_counter(void);
 
 /* Ticks of channel 2 so far, 16 bits. */
-uint32_t vmi__native_pit_counter(void);
+VMI__ADDRESS_TAKEN uint32_t vmi__native_pit_counter(void);
 
 /*
  * Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it, but for one pulse that an

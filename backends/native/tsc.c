@@ -8,26 +8,34 @@
 /* ACPI 6.5, 4.8.2.1. */
 #define PM_TIMER_HZ 3579545u
 
-/* How long one measurement takes (1/100 s) and how many there are; the middle one counts. */
+/* How long one measurement takes (1/100 s) and how many there are. */
 #define INTERVALS_PER_SECOND 100
 #define MEASUREMENTS         3
 
-uint64_t vmi__native_tsc_hz;
+uint64_t vmi__native_tsc_hz, vmi__native_tsc_hz_least;
 
 static uint64_t start;             /* TSC at nanosecond 0 */
 static uint32_t multiplier, shift; /* nanoseconds are cycles * multiplier >> shift */
 static uint64_t latest __attribute__((aligned(8)));
 
-static uint32_t pm_counter(void)
+static VMI__ADDRESS_TAKEN uint32_t pm_counter(void)
 {
     return vmi__inl((uint16_t)vmi__native_acpi.pm_timer);
 }
 
-/* TSC frequency by a counter of known frequency; 0 if that stands still. */
-static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t hz)
+/*
+ * TSC frequency by a counter of known frequency; 0 if that stands still. `least` becomes a
+ * frequency that is not above the true one, however long this CPU was stopped between readings.
+ *
+ * Each measurement has the true frequency between two bounds; the nearest of all count. But where
+ * the CPU was stopped so long that the counter has gone round, both bounds are far too high, by
+ * 65536 ticks or more where there are some 12000. The lowest upper bound tells such lower bounds:
+ * they are above it. One measurement of the three must be without that.
+ */
+static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t hz, uint64_t *least)
 {
-    uint64_t results[MEASUREMENTS], result;
-    uint32_t i, j;
+    uint64_t lower[MEASUREMENTS], most = UINT64_MAX, upper;
+    uint32_t i;
 
     for (i = 0; i < MEASUREMENTS; i++) {
         struct vmi__native_interval interval =
@@ -35,27 +43,32 @@ static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t 
 
         if (!interval.ticks)
             return 0;
-        result = vmi__div64(interval.cycles * hz, interval.ticks);
-        for (j = i; j > 0 && results[j - 1] > result; j--)
-            results[j] = results[j - 1];
-        results[j] = result;
+        lower[i] = vmi__div64(interval.cycles_at_least * hz, interval.ticks + 1);
+        upper = vmi__div64(interval.cycles_at_most * hz, interval.ticks - 1) + 1;
+        if (upper < most)
+            most = upper;
     }
-    return results[MEASUREMENTS / 2];
+    *least = 0;
+    for (i = 0; i < MEASUREMENTS; i++)
+        if (lower[i] <= most && lower[i] > *least)
+            *least = lower[i];
+    return *least + (most - *least) / 2;
 }
 
 bool vmi__native_tsc_find(void)
 {
-    uint64_t hz = vmi__native_tsc_hz, scaled;
+    uint64_t hz = vmi__native_tsc_hz, least = hz, scaled;
     uint32_t khz;
 
     if (!hz)
-        hz = frequency_by(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ);
+        hz = frequency_by(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ, &least);
     if (!hz && vmi__native_acpi.pm_timer)
         hz = frequency_by(pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff,
-                          PM_TIMER_HZ);
+                          PM_TIMER_HZ, &least);
     if (hz < 1000000)
         return false;
     vmi__native_tsc_hz = hz;
+    vmi__native_tsc_hz_least = least;
 
     khz = (uint32_t)vmi__div64(hz, 1000);
     shift = 32;

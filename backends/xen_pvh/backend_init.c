@@ -11,6 +11,7 @@ static void start(struct vmi_boot_info *boot)
     boot->backend = "xen_pvh";
     if (reason)
         vmi__fatal(reason);
+    vmi__xen_pvh_grants_start();
 }
 
 bool vmi__backend_here(void)

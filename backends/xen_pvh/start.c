@@ -84,6 +84,5 @@ const char *vmi__xen_pvh_start(void)
     if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_param, vmi__xen_pvh_argument(&no_callback)) < 0)
         return "Xen takes no callback";
     vmi__native_tsc_hz = (uint64_t)vmi__cpuid(base + LEAF_TIME, 0).ecx * 1000;
-    vmi__xen_pvh_grants_start();
     return 0;
 }

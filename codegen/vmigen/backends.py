@@ -37,7 +37,19 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
-        *("feature", "form", "forms", "image", "is", "loader", "memory", "multiboot", "multiboot2", "parse"),
+        *(
+            "feature",
+            "flavour",
+            "form",
+            "forms",
+            "image",
+            "is",
+            "loader",
+            "memory",
+            "multiboot",
+            "multiboot2",
+            "parse",
+        ),
         *("pc", "physical"),
         *("provider", "published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "tables"),
         *("text", "window"),
@@ -434,12 +446,15 @@ class BackendRules:
             )
         if not isinstance(entry, Map):
             return None
-        given = [key for key in ("instruction", "forms", "hypercall", "routine", "unsupported") if key in entry]
+        given = [
+            key for key in ("instruction", "forms", "hypercall", "routine", "unsupported") if key in entry
+        ]
         if len(given) != 1 and given != ["hypercall", "routine"]:
             self._problems.add(
                 place,
                 f"call '{call.name}' is done by {names(given)}",
-                "expected instruction, forms, hypercall, routine or unsupported (or hypercall and routine together)",
+                "expected instruction, forms, hypercall, routine or unsupported "
+                "(or hypercall and routine together)",
                 "keep one way" if given else "add one",
             )
             return None

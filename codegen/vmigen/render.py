@@ -145,6 +145,8 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
         Output("include/vmi/constants.h", "constants.h.j2", spec),
         Output("slots.S", "slots.S.j2", spec),
         Output("pointers.S", "pointers.S.j2", spec),
+        Output("flavour.S", "flavour.S.j2", spec),
+        Output("flavour.syms", "flavour.syms.j2", spec),
         Output("rust/vmi.rs", "vmi.rs.j2", spec),
     ]
     for backend in listed:
@@ -413,6 +415,8 @@ def banner(output: Output) -> str:
         return "\n".join(f"<!-- {line} -->" for line in lines)
     if output.path.startswith("man/"):
         return "\n".join(f'.\\" {line}' for line in lines)
+    if output.path.endswith(".syms"):
+        return "\n".join(f"# {line}" for line in lines)
     if output.path.endswith(".rs"):
         return "\n".join(f"// {line}" for line in lines)
     return "\n".join(f"/* {line} */" for line in lines)
@@ -530,7 +534,8 @@ def _in_short(names: Sequence[str], most: int = 4) -> str:
 def _way_cell(backend: Backend, call: Call) -> str:
     way = backend.ways[call.name]
     text = "".join(
-        f"{_SIGNS[form.way.kind]} {_shortened(form.way)} with {form.feature.name}, else " for form in way.forms
+        f"{_SIGNS[form.way.kind]} {_shortened(form.way)} with {form.feature.name}, else "
+        for form in way.forms
     )
     text += _SIGNS[way.kind]
     if way.kind is Kind.HYPERCALL:

@@ -7,7 +7,7 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 
-from .model import Argument, Call, Constant, Constants, Field, Type
+from .model import Architecture, Argument, Call, Constant, Constants, Field, Type
 from .rules import stack_index
 from .text import COLUMNS
 
@@ -112,16 +112,28 @@ class Wrapper:
     finish: str = ""
 
 
-def wrapper(call: Call) -> Wrapper:
+def record(site: str, **values: str) -> str:
+    """The end of a site's record (Syntax.site) with these words in place of their names, as parts of a
+    `concat!` where a value begins with `$`."""
+
+    def value(found: re.Match[str]) -> str:
+        text = values.get(found[0], found[0])
+        return f'", {text}, "' if text.startswith("$") else text
+
+    return re.sub(r"\b[a-z]+\b", value, site)
+
+
+def wrapper(call: Call, arch: Architecture) -> Wrapper:
     """The function for a call: one `call` with the contract's registers as operands.
 
     Words on the stack are pushed from registers, and `lea` drops them again, as it keeps the flags. A
     register that no operand may name is exchanged for the time of the call.
     """
     out = Wrapper(options=["att_syntax"])
+    word = f"u{arch.word_bits}"
     out.parameters = [f"{name(argument.name)}: {type_name(argument.type)}" for argument in call.arguments]
     values = {
-        register: _word(argument, index)
+        register: _word(argument, index, arch.word_bits)
         for argument in call.arguments
         for index, register in enumerate(argument.registers)
     }
@@ -146,9 +158,16 @@ def wrapper(call: Call) -> Wrapper:
             out.operands.append(f"{label}in({operand}) {value}")
     out.before += [f"push {{{register}}}" for register in reversed(stack)]
     if stack:
-        out.after.insert(0, f"lea {4 * len(stack)}(%esp), %esp")
-    out.locals = [f"let reg_{register}: u32;" for register in results]
-    out.operands += [f'out("{register}") reg_{register}' for register in results if register not in values]
+        pointer = f"%{arch.stack_pointer}"
+        out.after.insert(0, f"lea {arch.word_bits // 8 * len(stack)}({pointer}), {pointer}")
+    out.locals = [f"let reg_{register}: {word};" for register in results]
+    for register in results:
+        if register in _KEPT_BY_LLVM and register not in values:
+            out.operands.append(f"{register} = out(reg) reg_{register}")
+            out.before.append(f"mov %{register}, {{{register}}}")
+            out.after.insert(0, f"xchg {{{register}}}, %{register}")
+        elif register not in values:
+            out.operands.append(f'out("{register}") reg_{register}')
     if call.noreturn:
         # No operand of such an asm may be an output: nothing is left to be destroyed.
         out.operands = [re.sub(r"inout\((.*?)\) (.*) => _", r"in(\1) \2", each) for each in out.operands]
@@ -166,25 +185,30 @@ def wrapper(call: Call) -> Wrapper:
         out.returns = "!"
     elif call.result:
         out.returns = type_name(call.result.type)
-        out.finish = _value(call.result)
+        out.finish = _value(call.result, word)
     elif call.results:
-        kinds, words = zip(*((type_name(each.type), _value(each)) for each in call.results), strict=True)
+        pairs = [(type_name(each.type), _value(each, word)) for each in call.results]
+        kinds, words = zip(*pairs, strict=True)
         out.returns = f"({', '.join(kinds)})"
         out.finish = f"({', '.join(words)})"
     return out
 
 
-def _word(argument: Argument, index: int) -> str:
+def _word(argument: Argument, index: int, bits: int) -> str:
+    """What a register is loaded with, as wide as it is."""
     value = name(argument.name)
+    wider = "" if bits == 32 else f" as u{bits}"
     if len(argument.registers) > 1:
-        return f"({value} >> 32) as u32" if index else f"{value} as u32"
-    return value if argument.type.pointer or argument.type.bits == 32 else f"{value} as u32"
+        return f"({value} >> 32) as u32{wider}" if index else f"{value} as u32{wider}"
+    return value if argument.type.pointer or argument.type.bits == bits else f"{value} as u{bits}"
 
 
-def _value(result: Argument) -> str:
+def _value(result: Argument, word: str) -> str:
     low = f"reg_{result.registers[0]}"
     kind = type_name(result.type)
     if len(result.registers) > 1:
-        value = f"(reg_{result.registers[1]} as u64) << 32 | {low} as u64"
+        # Halves are 32 bits, whatever else is in their registers.
+        half = low if word == "u32" else f"{low} as u32"
+        value = f"(reg_{result.registers[1]} as u64) << 32 | {half} as u64"
         return value if kind == "u64" else f"({value}) as {kind}"
-    return low if kind == "u32" else f"{low} as {kind}"
+    return low if kind == word else f"{low} as {kind}"

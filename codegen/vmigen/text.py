@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from functools import cache
 from typing import Any
 
 COLUMNS = 100
@@ -15,8 +16,9 @@ def in_comment(text: str) -> str:
     return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")
 
 
+@cache
 def comment(text: str, indent: str = "") -> str:
-    """Text as lines of a block comment; paragraphs are kept."""
+    """Text as lines of a block comment; paragraphs are kept. Each library's stubs have the same ones."""
     lines: list[str] = []
     for paragraph in text.strip().split("\n\n"):
         if lines:

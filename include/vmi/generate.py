@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from ci.backends import backends
 from ci.util import UserError, write_if_changed
 from conformance import shown
 
-COMPILED = (".h", ".c", ".S", ".inc", ".json", ".rs")
+COMPILED = (".h", ".c", ".S", ".inc", ".json", ".rs", ".syms")
 
 
 def outputs(common: list[str]) -> list[str]:
@@ -39,6 +40,12 @@ def outputs(common: list[str]) -> list[str]:
     if status:
         sys.exit(status)
     return [path for path in listing.getvalue().split() if path.endswith(COMPILED)]
+
+
+def paths(targets: str) -> list[Path]:
+    """The targets of a rule for make, as vmigen writes it. To ask for them would be to check anew."""
+    words = re.findall(r"(?:\\.|[^\\ ])+", targets)
+    return [Path(re.sub(r"\\(.)", r"\1", word.replace("$$", "$"))) for word in words]
 
 
 def flat(path: str) -> str:
@@ -66,15 +73,17 @@ def main(arguments: list[str]) -> None:
     )
     if status:
         sys.exit(status)
-    for path in outputs(common):
+    targets, inputs = rule.read_text().rstrip().split(": ", 1)
+    for path in (str(target.relative_to(tree)) for target in paths(targets)):
+        if not path.endswith(COMPILED):
+            continue
         write_if_changed(outdir / flat(path), (tree / path).read_bytes())
         if path.endswith(".h") and not path.startswith("include/"):
             forward = f"/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n#include <vmi/{flat(path)}>\n"
             write_if_changed(outdir.parent / path, forward)
-    _, inputs = rule.read_text().rstrip().split(":", 1)
     # The pages name the kernels' checks.
     kernels = " ".join(str(path) for path in shown.sources())
-    depfile.write_text(f"{outdir / 'vmi.h'}:{inputs} {kernels} {shown.__file__} {__file__}\n")
+    depfile.write_text(f"{outdir / 'vmi.h'}: {inputs} {kernels} {shown.__file__} {__file__}\n")
 
 
 if __name__ == "__main__":

@@ -297,14 +297,14 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
 }
 
 /* In place of the kernel's entry points for the provider: bind, then enter the kernel. */
-static void bind(const struct vmi_boot_info *boot)
+static VMI__ADDRESS_TAKEN void bind(const struct vmi_boot_info *boot)
 {
     vmi__bind_calls(boot);
     vmi__construct();
     vmi__kernel_call(boot, kernel_main);
 }
 
-static void bind_unpaged(const struct vmi_boot_info *boot)
+static VMI__ADDRESS_TAKEN void bind_unpaged(const struct vmi_boot_info *boot)
 {
     vmi__bind_calls(boot);
     vmi__construct();

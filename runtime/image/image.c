@@ -16,13 +16,13 @@ static void tell(void)
     binder_copy->hypercalls_count = vmi_hypercalls_count;
 }
 
-static void enter(const struct vmi_boot_info *boot)
+static VMI__ADDRESS_TAKEN void enter(const struct vmi_boot_info *boot)
 {
     tell();
     vmi__kernel_call(boot, kernel_entry);
 }
 
-static void enter_unpaged(const struct vmi_boot_info *boot)
+static VMI__ADDRESS_TAKEN void enter_unpaged(const struct vmi_boot_info *boot)
 {
     tell();
     vmi__kernel_call(boot, kernel_entry_unpaged);

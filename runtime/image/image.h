@@ -8,7 +8,7 @@
 #include "runtime.h"
 
 /* Whether the image's hypervisor is there; vmi__backend_here. */
-uint32_t vmi__image_probe(void);
+VMI__ADDRESS_TAKEN uint32_t vmi__image_probe(void);
 
 /* Fills vmi__kernel for the kernel that `kernel` describes. */
 void vmi__image_take(struct vmi__kernel *kernel);
@@ -20,6 +20,6 @@ void vmi__image_take(struct vmi__kernel *kernel);
  * in for a kernel that was entered by kernel->protocol; then nothing has happened. Image and binder
  * may be compiled with different options. Defined once for the PC libraries, and by each other one.
  */
-void vmi__image_start(struct vmi__kernel *kernel) __attribute__((regparm(0)));
+VMI__ADDRESS_TAKEN void vmi__image_start(struct vmi__kernel *kernel) __attribute__((regparm(0)));
 
 #endif

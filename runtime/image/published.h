@@ -33,9 +33,9 @@ extern const struct vmi__published_call vmi__published_calls[];
 #define VMI__ENTERED __attribute__((regparm(3)))
 
 /* vmi_init: 0 if the library runs. */
-VMI__ENTERED uint32_t vmi__published_init(uint32_t linear_base);
+VMI__ADDRESS_TAKEN VMI__ENTERED uint32_t vmi__published_init(uint32_t linear_base);
 
 /* get_reloc: the target in the lower half, the kind in the upper one. */
-VMI__ENTERED uint64_t vmi__published_relocation(uint32_t ordinal);
+VMI__ADDRESS_TAKEN VMI__ENTERED uint64_t vmi__published_relocation(uint32_t ordinal);
 
 #endif

@@ -184,3 +184,10 @@ def test_no_coordinator(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("vmi: ")
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_kernel_is_not_put_on_a_machine(tmp_path: Path) -> None:
+    done = run(ROOT / "vmi", "lab", "pc-1", ROOT / "README.md", "--tftp", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("found a text")
+    assert not list(tmp_path.iterdir())

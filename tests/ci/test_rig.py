@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import backends, boot, rig
+from ci import backends, boot, nested, probe, rig
 from ci.build import kernels
 from ci.control import Control
 from ci.kernel import architecture, is_linux
@@ -210,3 +210,12 @@ def test_kernels_of_64_bits(tmp_path: Path) -> None:
 
 def test_modules_as_qemu_takes_them(tmp_path: Path) -> None:
     assert rig.module_list([("/a", ""), ("/b,c", "x=1 y=2")]) == "/a,/b,,c x=1 y=2"
+
+
+def test_reasons_of_the_nested_rig_are_one_message() -> None:
+    """What QEMU says is quoted, and does not run on from what the rig says."""
+    done = probe.Done([], -6, "", "qemu-system-x86_64: first\nqemu-system-x86_64: kvm.c:3183: failed.\n")
+    assert nested.NestedRig._refusal(done) == (
+        "a tiny guest failed under this machine's /dev/kvm; QEMU exited with -6 "
+        '("qemu-system-x86_64: kvm.c:3183: failed.")'
+    )

@@ -164,6 +164,24 @@ def test_kernels_that_a_configuration_does_not_start() -> None:
     assert tried > 0
 
 
+def test_what_a_guest_cannot_be_given_is_refused_before_anything_boots(tmp_path: Path) -> None:
+    """Where a rig cannot do it."""
+    file = tmp_path / "file"
+    file.touch()
+    tried = 0
+    for place in places():
+        kernel = kernels("hello")[place.backend]
+        words = [("--stdin", tmp_path / "gone"), ("--interactive",)]
+        words += [] if place.rig.option_roms else [("--rom", file)]
+        words += [("--module", f"{file} x=1")] if place.backend != NAME and not place.rig.option_roms else []
+        for more in words:
+            tried += 1
+            done = vmi_run(place.configuration.name, kernel, *more)
+            assert done.returncode == 2, more
+            assert "booting" not in done.stderr
+    assert tried > 2 * len(places())
+
+
 def test_several_kernels() -> None:
     """Each is judged; one that fails does not keep the others from running."""
     both = (kernels("hello")[NAME], kernels("sample")[NAME])

@@ -140,7 +140,7 @@ FEATURE = (
     e(
         "",
         "features:\n",
-        "features:\n  - {name: quick, cpuid: {leaf: 1, register: ecx, bit: 3}, summary: Quick., source: SDM}\n",
+        "features:\n  - {name: quick, cpuid: {leaf: 1, register: ecx, bit: 3}, summary: Q, source: SDM}\n",
     ),
 )
 HALT = (e("", "instructions:\n", LISTED),)

@@ -5,7 +5,8 @@ The library's generated assembly is linked with a recorder in place of what it l
 the hypervisor (VMI_TRANSFER_OVERRIDE) becomes a call that notes the registers, destroys those that the
 hypervisor may destroy and returns a known value; a routine is one that notes its arguments, destroys what a
 C function may and returns known results; an instruction that only a kernel may execute becomes a call that
-counts. Then the registers are compared with the specification. Where a call has forms by processor feature, each is run.
+counts. Then the registers are compared with the specification. Where a call has forms by processor
+feature, each is run.
 """
 
 from __future__ import annotations

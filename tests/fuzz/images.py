@@ -54,8 +54,8 @@ def synthetic(
     memory: int = 256,
     forms: Sequence[Form] = (),
 ) -> bytes:
-    """An image with these calls and forms. Its probe holds an address of the data part, its start one of the text
-    part, and its data begins with one of each."""
+    """An image with these calls and forms. Its probe holds an address of the data part, its start one of the
+    text part, and its data begins with one of each."""
     text = bytearray(ROM["X_END"])
 
     def append(content: bytes) -> int:
@@ -325,7 +325,8 @@ BROKEN = (
            formed(Form(0, (7, 0, 4, 3)))),
     Broken("form of unknown bit", "one of its forms is of an unknown kind or feature",
            formed(Form(0, (7, 0, 1, 32)))),
-    Broken("form's instructions", "one of its forms has impossible instructions", formed(Form(0, FAST, NONE))),
+    Broken("form's instructions", "one of its forms has impossible instructions",
+           formed(Form(0, FAST, NONE))),
     Broken("form's instructions too long", "one of its forms has impossible instructions",
            formed(Form(0, FAST, NONE, bytes(16)))),
     Broken("entry outside", "its entry points are outside its text part", field("X_START", "X_TEXT_SIZE")),

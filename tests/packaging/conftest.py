@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from ci.util import BUILD
+from ci.build import tree
+from ci.util import ARCHITECTURES
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The prefix of an installed tree that was moved after it was installed."""
+    """The prefix of an installed tree of all architectures that was moved after it was installed."""
     folder = tmp_path_factory.mktemp("installed")
-    command = ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", folder / "first"]
-    subprocess.run(command, check=True, capture_output=True)
+    for arch in ARCHITECTURES:
+        command = ["meson", "install", "-C", tree(arch), "--no-rebuild", "--quiet"]
+        subprocess.run([*command, "--destdir", folder / "first"], check=True, capture_output=True)
     (prefix,) = (path.parent.parent for path in (folder / "first").rglob("bin/vmigen"))
     return prefix.rename(folder / "elsewhere")

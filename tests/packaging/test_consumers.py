@@ -13,12 +13,15 @@ import pytest
 from ci.backends import backends
 from ci.build import BOUND
 from ci.lint import tracked
-from ci.util import ROOT, tied
+from ci.util import ARCHITECTURES, ROOT, tied
 
 BACKEND = "native"
 CONSUMERS = ROOT / "examples/consumers"
-# A kernel is linked with a library, or with what lets it bind itself.
-linked = pytest.mark.parametrize("library", [BACKEND, BOUND])
+# A kernel is linked with a library, or with what lets it bind itself;
+# for the second architecture there is no such thing.
+built_for = pytest.mark.parametrize(
+    ("library", "arch"), [(BACKEND, ARCHITECTURES[0]), (BOUND, ARCHITECTURES[0]), (BACKEND, ARCHITECTURES[1])]
+)
 
 
 @pytest.fixture
@@ -43,11 +46,11 @@ def build(project: Path, *commands: list[str | Path], **environment: str) -> Non
         assert "warning" not in done.stdout.lower(), done.stdout
 
 
-def says_hello(folder: Path, library: str) -> None:
+def says_hello(folder: Path, library: str, arch: str = ARCHITECTURES[0]) -> None:
     """The kernel for `library`, on a PC without anything of a hypervisor that QEMU has by default."""
     command = [
-        "qemu-system-i386", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio", "-no-reboot",
-        "-kernel", folder / f"kernel-{library}.elf",
+        f"qemu-system-{arch}", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio",
+        "-no-reboot", "-kernel", folder / f"kernel-{library}.elf",
     ]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
@@ -60,17 +63,30 @@ def says_hello(folder: Path, library: str) -> None:
     )
 
 
-@linked
-def test_make(project: Path, installed: Path, library: str) -> None:
-    build(project, ["make", f"BACKEND={library}"], PKG_CONFIG_LIBDIR=str(installed / "share/pkgconfig"))
-    says_hello(project, library)
+@built_for
+def test_make(project: Path, installed: Path, library: str, arch: str) -> None:
+    where = str(installed / "share/pkgconfig")
+    build(project, ["make", f"BACKEND={library}", f"ARCH={arch}"], PKG_CONFIG_LIBDIR=where)
+    says_hello(project, library, arch)
 
 
-@linked
-def test_cmake(project: Path, installed: Path, library: str) -> None:
-    configure = ["cmake", "-B", "build", "--toolchain", "i386.cmake", f"-DCMAKE_PREFIX_PATH={installed}"]
+@pytest.mark.parametrize("words", [["BACKEND=nowhere"], ["ARCH=m68k"]])
+def test_make_ends_where_a_package_is_not_found(project: Path, installed: Path, words: list[str]) -> None:
+    """With what pkg-config says, and nothing is compiled."""
+    where = {**os.environ, "PKG_CONFIG_LIBDIR": str(installed / "share/pkgconfig")}
+    command = ["make", *words]
+    done = subprocess.run(command, cwd=project, env=where, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "was not found in the pkg-config search path" in done.stderr
+    assert "pkg-config has not found vmi-kernel-" in done.stderr
+    assert not done.stdout and not list(project.glob("*.o")) and "fatal error" not in done.stderr
+
+
+@built_for
+def test_cmake(project: Path, installed: Path, library: str, arch: str) -> None:
+    configure = ["cmake", "-B", "build", "--toolchain", f"{arch}.cmake", f"-DCMAKE_PREFIX_PATH={installed}"]
     build(project, [*configure, f"-DBACKEND={library}"], ["cmake", "--build", "build"])
-    says_hello(project / "build", library)
+    says_hello(project / "build", library, arch)
 
 
 def test_cmake_says_what_there_is(project: Path, installed: Path) -> None:
@@ -80,31 +96,37 @@ def test_cmake_says_what_there_is(project: Path, installed: Path) -> None:
         cwd=project, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "there is no backend nowhere; there are: " in done.stderr
+    assert "there is no backend nowhere-i386; there are: " in done.stderr
 
 
-MESON = ["meson", "setup", "--cross-file", "i386.ini", "build"]
+def meson(arch: str) -> list[str]:
+    return ["meson", "setup", "--cross-file", f"{arch}.ini", "build"]
 
 
-@linked
-def test_meson_with_the_installed_libraries(project: Path, installed: Path, library: str) -> None:
-    setup = [*MESON, f"-Dlibrary={library}"]
+MESON = meson(ARCHITECTURES[0])
+
+
+@built_for
+def test_meson_with_the_installed_libraries(
+    project: Path, installed: Path, library: str, arch: str
+) -> None:
+    setup = [*meson(arch), f"-Dlibrary={library}"]
     build(project, setup, ["ninja", "-C", "build"], PKG_CONFIG_LIBDIR=str(installed / "share/pkgconfig"))
     assert not (project / "build/subprojects").exists()
-    says_hello(project / "build", library)
+    says_hello(project / "build", library, arch)
 
 
-@linked
-def test_meson_with_a_subproject(project: Path, library: str) -> None:
+@built_for
+def test_meson_with_a_subproject(project: Path, library: str, arch: str) -> None:
     """The wrap file provides the dependencies by what lies in subprojects/."""
     for path in tracked():
         target = project / "subprojects/vmi" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, target)
-    setup = [*MESON, f"-Dlibrary={library}", f"-Dvmi:backends={BACKEND}"]
+    setup = [*meson(arch), f"-Dlibrary={library}", f"-Dvmi:backends={BACKEND}"]
     build(project, setup, ["ninja", "-C", "build"], PKG_CONFIG_LIBDIR=str(project))
     assert (project / f"build/subprojects/vmi/backends/libvmi-{library}.a").is_file()
-    says_hello(project / "build", library)
+    says_hello(project / "build", library, arch)
 
 
 def test_vendored(project: Path) -> None:
@@ -113,6 +135,11 @@ def test_vendored(project: Path) -> None:
     build(project, *(["make", f"BACKEND={name}", "-j2"] for name in (*backends(), BOUND)))
     says_hello(project, BACKEND)
     says_hello(project, BOUND)
+    done = subprocess.run(
+        ["make", "BACKEND=nowhere"], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.endswith("vmi/vmi.mk has no library nowhere.  Stop.\n")
     build(project, ["make", "--always-make", "CC=clang", f"BACKEND={BACKEND}", "-j2"])
     says_hello(project, BACKEND)
 

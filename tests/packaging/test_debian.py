@@ -17,7 +17,7 @@ import pytest
 from ci.lint import tracked
 from ci.util import ROOT
 
-from .test_consumers import linked, says_hello
+from .test_consumers import built_for, says_hello
 
 SOURCE = ROOT / "debian"
 
@@ -49,18 +49,21 @@ def test_packages_hold_everything_that_is_installed(packages: list[Path], instal
     assert {f"./usr/{p.relative_to(installed)}" for p in installed.rglob("*") if p.is_file()} <= set(held)
 
 
-@linked
-def test_kernel_is_built_from_the_packages(packages: list[Path], tmp_path: Path, library: str) -> None:
+@built_for
+def test_kernel_is_built_from_the_packages(
+    packages: list[Path], tmp_path: Path, library: str, arch: str
+) -> None:
     root = tmp_path / "root"
     for package in packages:
         subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
     shutil.copy(ROOT / "examples/hello/hello.c", tmp_path)
     subprocess.run(
-        ["make", "-f", ROOT / "examples/consumers/make/Makefile", f"BACKEND={library}", "KERNEL=hello.c"],
+        ["make", "-f", ROOT / "examples/consumers/make/Makefile", f"BACKEND={library}", f"ARCH={arch}",
+         "KERNEL=hello.c"],
         cwd=tmp_path, check=True, capture_output=True,
         env={**os.environ, "PKG_CONFIG_LIBDIR": str(root / "usr/share/pkgconfig")},
     )  # fmt: skip
-    says_hello(tmp_path, library)
+    says_hello(tmp_path, library, arch)
 
 
 def test_version_is_the_project_s() -> None:

@@ -6,37 +6,78 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from ci.backends import backends
-from ci.build import BOUND, rom
-from ci.util import BUILD, ROOT
+from ci.build import BOUND, rom, tree
+from ci.util import ARCHITECTURES, BUILD, ROOT
 
 NAMES = list(backends())
-LIBRARIES = [*NAMES, BOUND]
+FIRST = ARCHITECTURES[0]
+BOUND_ON = (FIRST,)
+"""What kernels that bind themselves are for."""
 
 
-def test_every_backend_is_there(installed: Path) -> None:
-    for name in LIBRARIES:
-        assert (installed / f"lib/vmi/i386/libvmi-{name}.a").read_bytes().startswith(b"!<arch>\n")
-        assert (installed / f"share/pkgconfig/vmi-{name}-i386.pc").is_file()
+def libraries(arch: str) -> list[str]:
+    return [*backends(arch=arch), *([BOUND] if arch in BOUND_ON else [])]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_backend_is_there(installed: Path, arch: str) -> None:
+    for name in libraries(arch):
+        assert (installed / f"lib/vmi/{arch}/libvmi-{name}.a").read_bytes().startswith(b"!<arch>\n")
+        assert (installed / f"share/pkgconfig/vmi-{name}-{arch}.pc").is_file()
     for name in NAMES:
         assert (installed / f"share/vmi/backends/{name}/backend.yaml").is_file()
-    model = json.loads((installed / "share/vmi/model.json").read_text())
-    assert sorted(backend["name"] for backend in model["backends"]) == sorted(NAMES)
+    own = installed / "share/vmi" / arch
+    model = json.loads((own / "model.json").read_text())
+    assert sorted(backend["name"] for backend in model["backends"]) == sorted(backends(arch=arch))
     for name in ("vmi.yaml", "vmi.schema.json", "backend.schema.json"):
         assert (installed / "share/vmi/spec" / name).read_bytes() == (ROOT / "spec" / name).read_bytes()
     for name in ("kernel.ld", "rust/vmi/vmi.rs", "rust/vmi/Cargo.toml"):
-        assert (installed / "share/vmi/i386" / name).is_file()
+        assert (own / name).is_file()
     calls = model["spec"]["calls"]
-    assert len(list((installed / "share/man/man3").glob("vmi_*.3"))) == len(calls)
-    assert len(list((installed / "share/doc/vmi/html").glob("vmi_*.html"))) == len(calls)
+    pages = installed / "share/man" if arch == FIRST else own / "man"
+    site = installed / "share/doc/vmi" / ("html" if arch == FIRST else f"{arch}/html")
+    assert len(list((pages / "man3").glob("vmi_*.3"))) == len(calls)
+    assert len(list(site.glob("vmi_*.html"))) == len(calls)
     for tool in (installed / "bin").iterdir():
         assert (installed / f"share/man/man1/{tool.name}.1").is_file()
-    assert {path.name for path in (installed / "include/vmi").iterdir()} == {"vmi.h", "constants.h"}
+    for name in ("vmi.h", "constants.h"):
+        assert (installed / "include/vmi" / arch / name).read_bytes() == (
+            tree(arch) / "include/vmi" / name
+        ).read_bytes()
+    there = {path.name for path in (installed / "include/vmi").iterdir()}
+    assert there == {"vmi.h", "constants.h", *ARCHITECTURES}
+
+
+def test_no_architecture_overwrites_another(tmp_path: Path) -> None:
+    """What two of them install under one name has the same bytes."""
+    for arch in ARCHITECTURES:
+        command = ["meson", "install", "-C", tree(arch), "--no-rebuild", "--quiet", "--destdir"]
+        subprocess.run([*command, tmp_path / arch], check=True, capture_output=True)
+    first, *others = (
+        {path.relative_to(tmp_path / arch): path for path in (tmp_path / arch).rglob("*") if path.is_file()}
+        for arch in ARCHITECTURES
+    )
+    for other in others:
+        common = first.keys() & other.keys()
+        assert len(common) > 50
+        assert [name for name in common if first[name].read_bytes() != other[name].read_bytes()] == []
+
+
+def test_architecture_that_is_not_installed_is_said(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "vmi").mkdir()
+    shutil.copy(installed / "include/vmi/vmi.h", tmp_path / "vmi")
+    for option, arch in (("-m32", "i386"), ("-m64", "x86_64")):
+        command = ["gcc", option, "-ffreestanding", f"-I{tmp_path}", "-fsyntax-only", "-include", "vmi/vmi.h"]
+        done = subprocess.run([*command, "-xc", "/dev/null"], capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert f"the VMI SDK is not installed for {arch}" in done.stderr
 
 
 def test_no_path_of_the_build_machine(installed: Path) -> None:
@@ -59,11 +100,12 @@ def pkg_config(installed: Path, *arguments: str, **environment: str) -> list[str
     return done.stdout.split()
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("sysroot", [False, True], ids=["moved", "sysroot"])
-def test_pkg_config_names_files_that_are_there(installed: Path, sysroot: bool) -> None:
+def test_pkg_config_names_files_that_are_there(installed: Path, sysroot: bool, arch: str) -> None:
     environment = {"PKG_CONFIG_SYSROOT_DIR": str(installed)} if sysroot else {}
-    for name in LIBRARIES:
-        needs = ["vmi-kernel-i386", f"vmi-{name}-i386"]
+    for name in libraries(arch):
+        needs = [f"vmi-kernel-{arch}", f"vmi-{name}-{arch}"]
         paths = {}
         for option in pkg_config(installed, "--cflags", "--libs", *needs, **environment):
             kind, path = re.fullmatch(r"(-I|-L|-T|)(.*)", option).groups()  # type: ignore[union-attr]
@@ -71,12 +113,14 @@ def test_pkg_config_names_files_that_are_there(installed: Path, sysroot: bool) -
                 paths[kind] = Path(path).resolve()
         assert paths == {
             "-I": installed / "include",
-            "-L": installed / "lib/vmi/i386",
-            "-T": installed / "share/vmi/i386/kernel.ld",
+            "-L": installed / "lib/vmi" / arch,
+            "-T": installed / "share/vmi" / arch / "kernel.ld",
         }
-    (data,) = pkg_config(installed, "--variable=data", "vmi-kernel-i386", **environment)
+    (data,) = pkg_config(installed, "--variable=data", f"vmi-kernel-{arch}", **environment)
     assert Path(data).resolve() == installed / "share/vmi"
-    (roms,) = pkg_config(installed, "--variable=roms", f"vmi-{BOUND}-i386", **environment)
+    if arch not in BOUND_ON:
+        return
+    (roms,) = pkg_config(installed, "--variable=roms", f"vmi-{BOUND}-{arch}", **environment)
     for name in NAMES:
         assert (Path(roms) / f"{name}.rom").read_bytes() == rom(name).read_bytes()
 

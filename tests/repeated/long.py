@@ -14,7 +14,7 @@ from pathlib import Path
 from ci.build import build
 from ci.long import Part, Result
 from ci.testing import cases, workers
-from ci.util import ROOT, UserError, tied
+from ci.util import ARCHITECTURES, ROOT, UserError, tied
 
 SEEDS = 500
 ROUNDS = 5
@@ -85,7 +85,8 @@ class Busy(Part):
         return [f"round {number} {folder}" for number in range(1, ROUNDS + 1) for folder in sorted(found)]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
-        build("languages")  # as ./vmi test does
+        for arch in ARCHITECTURES:
+            build("languages", arch=arch)  # as ./vmi test does
         for piece in pieces:
             with busy():
                 result = suite(piece, folder, [piece.split()[2], *workers()], {})

@@ -17,12 +17,29 @@ BEST, NEXT, FAR, ABOVE = "7,0,1,14", "80000001,0,3,1f", "7,1,0,0", "7,0,1,14"
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """runtime/forms.c with a table of the test's own (forms.S). There is no C library for i386 to do it with."""
+    """runtime/forms.c with a table of the test's own (forms.S); i386 has no C library to do it with."""
     out = tmp_path_factory.mktemp("forms") / "forms"
     here = Path(__file__).resolve().parent
-    command = ["gcc", "-m64", "-static", "-no-pie", "-fno-pie", "-O1", "-fcf-protection=none", "-Wall", "-Wextra",
-               "-Werror", f"-I{INCLUDE}", f"-I{ROOT / 'runtime'}", f"-I{ROOT / 'runtime/arch/x86_64'}", "-o", str(out),
-               str(here / "forms.c"), str(here / "forms.S"), str(ROOT / "runtime/forms.c")]  # fmt: skip
+    command = [
+        "gcc",
+        "-m64",
+        "-static",
+        "-no-pie",
+        "-fno-pie",
+        "-O1",
+        "-fcf-protection=none",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-I{INCLUDE}",
+        f"-I{ROOT / 'runtime'}",
+        f"-I{ROOT / 'runtime/arch/x86_64'}",
+        "-o",
+        str(out),
+        str(here / "forms.c"),
+        str(here / "forms.S"),
+        str(ROOT / "runtime/forms.c"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out

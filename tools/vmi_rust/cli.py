@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .sysroot import Sysroot, cache, configuration, sysroot
 from .target import TARGETS, render
-from .toolchain import RustError, Toolchain, candidates, choose, environment
+from .toolchain import Misuse, RustError, Toolchain, candidates, choose, environment
 
 HERE = Path(__file__).resolve().parents[2]
 
@@ -33,11 +33,20 @@ commands:
 
 example:
   vmi-rust rustc --crate-type=staticlib -O kernel.rs -o libkernel.a
-  cc libkernel.a $(pkg-config --libs vmi-kernel-i386 vmi-native-i386) -Wl,--gc-sections -o kernel.elf"""
+  cc libkernel.a $(pkg-config --libs vmi-kernel-i386 vmi-native-i386) -Wl,--gc-sections -o kernel.elf
+
+For x86-64: vmi-rust --arch x86_64 rustc …, and the packages vmi-kernel-x86_64 and vmi-native-x86_64."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for misuse, and exit status 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise Misuse(f"{message}; see {self.prog} --help")
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=program, description=DESCRIPTION, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -55,7 +64,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 def _crate(arch: str) -> Path:
     """The crate's source: in the installed tree beside the libraries, in this tree from the build."""
-    places = [HERE / arch / "rust/vmi/vmi.rs", HERE / "build/generated/rust/vmi.rs"]
+    build = "build" if arch == "i386" else f"build-{arch}"
+    places = [HERE / arch / "rust/vmi/vmi.rs", HERE / build / "generated/rust/vmi.rs"]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise RustError(f"the crate vmi is not at {places[0]} nor {places[1]}: ./vmi build renders it")
@@ -96,7 +106,7 @@ def _cargo(toolchain: Toolchain, made: Sysroot, arguments: Sequence[str]) -> int
 def _run(options: argparse.Namespace) -> int:
     toolchain, passed = choose([options.rustc] if options.rustc else candidates())
     if options.command in ("sysroot", "target") and options.arguments:
-        raise RustError(f"{options.command} takes no arguments; found {options.arguments[0]}")
+        raise Misuse(f"{options.command} takes no arguments; found {options.arguments[0]}")
     if options.command == "target":
         print(render(toolchain.rustc, options.arch), end="")
         return 0
@@ -118,4 +128,4 @@ def main(arguments: Sequence[str], program: str = "vmi-rust") -> int:
         return _run(_parser(program).parse_args(arguments))
     except RustError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return 1
+        return error.status

@@ -38,6 +38,14 @@ class Target:
 
 TARGETS = {
     "i386": Target("i686-vmi", "i686-unknown-linux-gnu", "i686-unknown-none-elf", "i686"),
+    # Kernels are linked at -2 GiB, where addresses are 32 bits with a sign.
+    "x86_64": Target(
+        "x86_64-vmi",
+        "x86_64-unknown-linux-gnu",
+        "x86_64-unknown-none-elf",
+        "x86-64",
+        {"code-model": "kernel"},
+    ),
 }
 """By the specification's names of architectures; another one is a line here."""
 

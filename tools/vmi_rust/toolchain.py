@@ -24,6 +24,14 @@ HOW = "on Debian: apt install rustc rust-src; with rustup: rustup component add 
 class RustError(Exception):
     """Something a person can mend, in one line."""
 
+    status = 1
+
+
+class Misuse(RustError):
+    """A command line that is wrong."""
+
+    status = 2
+
 
 @dataclass(frozen=True)
 class Toolchain:

@@ -63,7 +63,7 @@ static struct {
 } machine;
 
 struct vmi_boot_info vmi__boot = {.cpu_count = 1};
-uint64_t vmi__native_tsc_hz;
+uint64_t vmi__native_tsc_hz, vmi__native_tsc_hz_least;
 bool vmi__native_ended_vectors[256];
 const struct vmi__native_published *vmi__native_published;
 
@@ -131,8 +131,8 @@ struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint3
     (void)ticks;
     return (struct vmi__native_interval){
         .ticks = (uint32_t)ratio(cycles, machine.bus_hz, machine.tsc_hz),
-        .cycles = cycles,
-        .cycles_at_least = cycles};
+        .cycles_at_least = cycles,
+        .cycles_at_most = cycles};
 }
 
 static struct vmi__cpuid cpuid(void)
@@ -143,7 +143,7 @@ static struct vmi__cpuid cpuid(void)
 
 static uint32_t apic_read(uint32_t reg)
 {
-    return reg == VMI_APIC_LVTT ? machine.lvtt : 0;
+    return reg == VMI_APIC_LVTT ? machine.lvtt : 1;
 }
 
 static void apic_write(uint32_t reg, uint32_t value)
@@ -264,7 +264,8 @@ static void begin(uint64_t seed, bool offers_deadline, bool in_guest, enum pit p
     machine.offers_deadline = offers_deadline;
     machine.in_guest = in_guest;
     machine.pit = pit;
-    machine.tsc_hz = vmi__native_tsc_hz = mhz[any() & 3] * 1000000ull;
+    machine.tsc_hz = mhz[any() & 3] * 1000000ull;
+    vmi__native_tsc_hz = vmi__native_tsc_hz_least = machine.tsc_hz;
     machine.bus_hz = bus_mhz[any() & 3] * 1000000ull;
     machine.lvtt = VECTOR_LVTT;
     machine.apic_due = machine.pit_due = NEVER;

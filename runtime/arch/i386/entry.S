@@ -9,6 +9,7 @@
 #include <vmi/constants.h>
 
 #include "layout.h"
+#include "endbr.h"
 
 #define PHYSICAL(symbol) ((symbol) - VMI__LINEAR_BASE)
 
@@ -89,6 +90,7 @@ multiboot2_end:
     .globl vmi_entry
     .type vmi_entry, @function
 vmi_entry:
+    VMI__ENDBR32
     mov $VMI_BOOT_MULTIBOOT, %edi
     mov %eax, %esi
     cmp $MULTIBOOT2_LOADER, %eax
@@ -101,6 +103,7 @@ vmi_entry:
     .globl vmi_pvh_entry
     .type vmi_pvh_entry, @function
 vmi_pvh_entry:
+    VMI__ENDBR32
     mov $VMI_BOOT_PVH, %edi
     xor %esi, %esi
     .size vmi_pvh_entry, . - vmi_pvh_entry

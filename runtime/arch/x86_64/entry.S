@@ -10,6 +10,7 @@
 #include <vmi/constants.h>
 
 #include "layout.h"
+#include "endbr.h"
 
 #define PHYSICAL(symbol) ((symbol) - VMI__IMAGE_BASE)
 
@@ -91,6 +92,7 @@ multiboot:
     .globl vmi_entry
     .type vmi_entry, @function
 vmi_entry:
+    VMI__ENDBR32
     mov $VMI_BOOT_MULTIBOOT, %edi
     mov %eax, %esi
     cmp $MULTIBOOT2_LOADER, %eax
@@ -103,6 +105,7 @@ vmi_entry:
     .globl vmi_pvh_entry
     .type vmi_pvh_entry, @function
 vmi_pvh_entry:
+    VMI__ENDBR32
     mov $VMI_BOOT_PVH, %edi
     xor %esi, %esi
     .size vmi_pvh_entry, . - vmi_pvh_entry

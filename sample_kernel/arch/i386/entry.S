@@ -19,6 +19,7 @@ trap_entries:
     .set vector, 0
     .rept TRAP_COUNT
     .balign 16
+    ENDBR
     .if vector != TRAP_DOUBLE_FAULT && (vector < TRAP_INVALID_TSS || vector > TRAP_PAGE_FAULT) && \
         vector != TRAP_ALIGNMENT && vector != TRAP_CONTROL_PROTECTION && \
         vector != TRAP_VMM_COMMUNICATION && vector != TRAP_SECURITY

@@ -26,6 +26,7 @@ trap_entries:
     .set vector, 0
     .rept TRAP_COUNT
     .balign 16
+    ENDBR
     .if vector != TRAP_DOUBLE_FAULT && (vector < TRAP_INVALID_TSS || vector > TRAP_PAGE_FAULT) && \
         vector != TRAP_ALIGNMENT && vector != TRAP_CONTROL_PROTECTION && \
         vector != TRAP_VMM_COMMUNICATION && vector != TRAP_SECURITY
@@ -110,6 +111,7 @@ trap_anywhere:
  */
     .globl syscall_entry
 syscall_entry:
+    ENDBR
     push $0
     push $VECTOR_SYSCALL
     save

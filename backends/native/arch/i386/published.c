@@ -134,7 +134,7 @@ static bool find_apic(void)
 }
 
 /* The page last used is looked at again: a client may move its mappings. */
-static bool reach_apic(void)
+static VMI__ADDRESS_TAKEN bool reach_apic(void)
 {
     return apic_physical && (leads_to_apic((uint32_t)(uintptr_t)vmi__native_apic) || find_apic());
 }

@@ -6,6 +6,7 @@
 #include <vmi/constants.h>
 
 #include "arch/x86_64/selectors.h"
+#include "endbr.h"
 
     .text
     .globl vmi__native_syscall
@@ -15,6 +16,7 @@
  * masked (FMASK). On leaving, rsp: rip, cs, rflags, rsp, ss.
  */
 vmi__native_syscall:
+    VMI__ENDBR64
     swapgs
     mov %rsp, %gs:VMI_PERCPU_SCRATCH
     mov %gs:VMI_PERCPU_KERNEL_STACK, %rsp
@@ -33,6 +35,7 @@ vmi__native_syscall:
  * process's eip, r11: its rflags; the GS base and the stack are the process's.
  */
 vmi__native_syscall32:
+    VMI__ENDBR64
     mov $VMI_ENOSYS, %eax
     sysretl
     .size vmi__native_syscall32, . - vmi__native_syscall32

@@ -6,6 +6,7 @@
 #include <vmi/constants.h>
 
 #include "layout.h"
+#include "endbr.h"
 
 #define CR0 0x80010033 /* PG, WP, NE, ET, MP, PE */
 
@@ -84,6 +85,7 @@ vmi__native_trampoline_end:
     .type vmi__native_ap_entry, @function
 /* On the way-up tables, without a stack. rax, rcx and rdx are scratch. */
 vmi__native_ap_entry:
+    VMI__ENDBR64
     mov $DS, %eax
     mov %eax, %ds
     mov %eax, %es

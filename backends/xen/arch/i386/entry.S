@@ -8,6 +8,7 @@
 #include <xen/xen.h>
 
 #include "../../domain.h"
+#include "endbr.h"
 
     .macro note_text type, text
     .balign 4
@@ -47,6 +48,7 @@
     .type vmi__xen_entry, @function
 vmi_entry:
 vmi__xen_entry:
+    VMI__ENDBR32
     cld
     mov $vmi_stack_top, %esp
     xor %ebp, %ebp

@@ -10,6 +10,7 @@
 #define __ASSEMBLY__
 #include <xen/xen.h>
 
+#include "endbr.h"
 #include "hypercalls.h"
 
 #include "../../domain.h"
@@ -74,6 +75,7 @@ vmi__xen_pop_ds:
     .globl vmi__xen_event_callback
     .type vmi__xen_event_callback, @function
 vmi__xen_event_callback:
+    VMI__ENDBR32
     cmpl $vmi__xen_return_begin, (%esp)
     jb 0f
     cmpl $vmi__xen_return_end, (%esp)
@@ -104,6 +106,7 @@ vmi__xen_event_callback:
     .globl vmi__xen_failsafe_callback
     .type vmi__xen_failsafe_callback, @function
 vmi__xen_failsafe_callback:
+    VMI__ENDBR32
     push %eax
     mov %ds, %eax
     cmp %ax, 4(%esp)
@@ -138,6 +141,7 @@ vmi__xen_failsafe_callback:
     .globl \name
     .type \name, @function
 \name:
+    VMI__ENDBR32
     testb $2, 8(%esp)       /* cs of ring 3 */
     jnz 0f
     cmpl $vmi__xen_pop_es, 4(%esp)
@@ -208,6 +212,7 @@ vmi__xen_sysexit:
     .globl vmi__xen_iret
     .type vmi__xen_iret, @function
 vmi__xen_iret:
+    VMI__ENDBR32
     push %eax
 0:  mov $VMI__XEN_CPU_SELECTOR, %eax
     lsl %eax, %eax

@@ -169,8 +169,9 @@ pub fn hypercalls() -> &'static [HypercallInfo] {
 }
 
 /*
- * The call itself, and its record in section .vmi.sites: address, ordinal, length of the site, and the
- * registers that live on across it (a bit for each, by the processor's numbers; bit 4 stands for the flags).
+ * The call itself, and its record in section .vmi.sites, as C has it (vmi/vmi.h): address, ordinal, length of
+ * the site, and the registers that live on across it (a bit for each, by the processor's numbers; bit 4 stands
+ * for the flags).
  * What a longer site has left is one long nop. The record belongs to the code's section group (`?`).
  */
 macro_rules! site {

@@ -171,8 +171,9 @@ pub fn hypercalls() -> &'static [HypercallInfo] {
 }
 
 /*
- * The call itself, and its record in section .vmi.sites: address, ordinal, length of the site, and the
- * registers that live on across it (a bit for each, by the processor's numbers; bit 4 stands for the flags).
+ * The call itself, and its record in section .vmi.sites, as C has it (vmi/vmi.h): address, ordinal, length of
+ * the site, and the registers that live on across it (a bit for each, by the processor's numbers; bit 4 stands
+ * for the flags).
  * What a longer site has left is one long nop. The record belongs to the code's section group (`?`).
  */
 macro_rules! site {
@@ -181,7 +182,7 @@ macro_rules! site {
             "771: ", $instruction, " ", $symbol, "\n",
             ".if ", $length, " > 5\n.nops ", $length, " - 5\n.endif\n",
             ".pushsection .vmi.sites, \"a?\"\n",
-            ".long 771b\n.short ", $ordinal, "\n.byte ", $length, ", ", $live, "\n",
+            ".long 771b - .\n.short ", $ordinal, "\n.short ", $live, "; .byte ", $length, ", 0, 0, 0\n",
             ".popsection"
         )
     };
@@ -205,16 +206,18 @@ macro_rules! site {
 /// What holds for the instruction or the operation that it stands for.
 #[inline(always)]
 pub unsafe fn probe(leaf: u32) -> (u32, u32) {
-    let reg_rax: u32;
-    let reg_rbx: u32;
+    let reg_rax: u64;
+    let reg_rbx: u64;
     asm!(
+        "mov %rbx, {rbx}",
         site!("call", "vmi_probe", "0", "5", "65524"),
-        inout("rax") leaf => reg_rax,
-        out("rbx") reg_rbx,
+        "xchg {rbx}, %rbx",
+        rbx = out(reg) reg_rbx,
+        inout("rax") leaf as u64 => reg_rax,
         out("rcx") _,
         options(att_syntax, preserves_flags, nomem)
     );
-    (reg_rax, reg_rbx)
+    (reg_rax as u32, reg_rbx as u32)
 }
 
 /// Load (1): Load a value.
@@ -233,7 +236,7 @@ pub unsafe fn probe(leaf: u32) -> (u32, u32) {
 pub unsafe fn load(value: u32) {
     asm!(
         site!("call", "vmi_load", "1", "5", "61480"),
-        inout("rdi") value => _,
+        inout("rdi") value as u64 => _,
         out("rax") _,
         out("rcx") _,
         out("rdx") _,
@@ -258,7 +261,7 @@ macro_rules! return__jump {
     () => {
         concat!(
             "771: jmp vmi_return\n.pushsection .vmi.sites, \"a\"\n",
-            ".long 771b\n.short 4\n.byte 5, 0\n.popsection"
+            ".long 771b - .\n.short 4\n.short 0; .byte 5, 0, 0, 0\n.popsection"
         )
     };
 }
@@ -298,18 +301,18 @@ pub unsafe fn stop() -> ! {
 /// What holds for the instruction or the operation that it stands for.
 #[inline(always)]
 pub unsafe fn base(number: u32, value: u64, deep: u64) -> u64 {
-    let reg_rax: u32;
-    let reg_rdx: u32;
+    let reg_rax: u64;
+    let reg_rdx: u64;
     asm!(
         site!("call", "vmi_base", "130", "5", "64506"),
-        in("rcx") number,
-        inout("rax") value as u32 => reg_rax,
-        inout("rdx") (value >> 32) as u32 => reg_rdx,
-        in("r8") deep as u32,
+        in("rcx") number as u64,
+        inout("rax") value as u32 as u64 => reg_rax,
+        inout("rdx") (value >> 32) as u32 as u64 => reg_rdx,
+        in("r8") deep,
         out("r10") _,
         options(att_syntax, preserves_flags)
     );
-    (reg_rdx as u64) << 32 | reg_rax as u64
+    (reg_rdx as u64) << 32 | reg_rax as u32 as u64
 }
 
 // ---- memory ----
@@ -337,13 +340,13 @@ pub unsafe fn base(number: u32, value: u64, deep: u64) -> u64 {
 /// What holds for the instruction or the operation that it stands for.
 #[inline(always)]
 pub unsafe fn store(low: u32, high: u32, name: *const u8, mode: u32) -> i32 {
-    let reg_rax: u32;
+    let reg_rax: u64;
     asm!(
         site!("call", "vmi_store", "2", "5", "65512"),
-        in("rdi") low,
-        in("rsi") high,
+        in("rdi") low as u64,
+        in("rsi") high as u64,
         inout("rdx") name => _,
-        inout("rcx") mode => _,
+        inout("rcx") mode as u64 => _,
         out("rax") reg_rax,
         options(att_syntax)
     );
@@ -364,15 +367,15 @@ pub unsafe fn store(low: u32, high: u32, name: *const u8, mode: u32) -> i32 {
 /// What holds for the instruction or the operation that it stands for.
 #[inline(always)]
 pub unsafe fn clock() -> u64 {
-    let reg_rax: u32;
-    let reg_rdx: u32;
+    let reg_rax: u64;
+    let reg_rdx: u64;
     asm!(
         site!("call", "vmi_clock", "3", "5", "65530"),
         out("rax") reg_rax,
         out("rdx") reg_rdx,
         options(att_syntax, preserves_flags, nomem)
     );
-    (reg_rdx as u64) << 32 | reg_rax as u64
+    (reg_rdx as u64) << 32 | reg_rax as u32 as u64
 }
 
 /// Fetch (128): Fetch the state.
@@ -391,11 +394,11 @@ pub unsafe fn clock() -> u64 {
 /// What holds for the instruction or the operation that it stands for.
 #[inline(always)]
 pub unsafe fn fetch(to: *mut State, limit: u64) -> u8 {
-    let reg_rax: u32;
+    let reg_rax: u64;
     asm!(
         site!("call", "vmi_fetch", "128", "5", "61480"),
         inout("rdi") to => _,
-        inout("rsi") limit as u32 => _,
+        inout("rsi") limit => _,
         out("rax") reg_rax,
         out("rcx") _,
         out("rdx") _,
@@ -427,8 +430,8 @@ pub unsafe fn fetch(to: *mut State, limit: u64) -> u8 {
 pub unsafe fn gate(table: u64, whole: u64) {
     asm!(
         site!("call", "vmi_gate", "131", "5", "65518"),
-        in("rdi") table as u32,
-        in("rsi") whole as u32,
+        in("rdi") table,
+        in("rsi") whole,
         out("rax") _,
         options(att_syntax)
     );

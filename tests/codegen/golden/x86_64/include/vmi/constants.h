@@ -76,9 +76,14 @@
     VMI__COUNT_JUMP(ordinal);                                                                      \
     inline_##symbol
 #elif defined(VMI_POINTER)
+#if defined(__CET__) && (__CET__ & 1)
+#define VMI__UNTRACKED notrack
+#else
+#define VMI__UNTRACKED
+#endif
 #define VMI__JUMP(ordinal, symbol, length)                                                         \
     VMI__COUNT_JUMP(ordinal);                                                                      \
-    jmp *vmi__pointers + 8 * ordinal(%rip)
+    VMI__UNTRACKED jmp *vmi__pointers + 8 * ordinal(%rip)
 #else
 #define VMI__JUMP(ordinal, symbol, length)                                                         \
     VMI__COUNT_JUMP(ordinal);                                                                      \

@@ -101,9 +101,15 @@ __asm__(".ifndef vmi__inline\n\t"
     VMI__COUNT(ordinal)                                                                            \
     "inline_" symbol "\n\t"
 #elif defined(VMI_POINTER)
+/* Entry points have no ENDBR. */
+#if defined(__CET__) && (__CET__ & 1)
+#define VMI__UNTRACKED "notrack "
+#else
+#define VMI__UNTRACKED
+#endif
 #define VMI__CALL(ordinal, symbol, live, length)                                                   \
     VMI__COUNT(ordinal)                                                                            \
-    "call *vmi__pointers+8*" ordinal "(%%rip)\n\t"
+    VMI__UNTRACKED "call *vmi__pointers+8*" ordinal "(%%rip)\n\t"
 #else
 #define VMI__CALL(ordinal, symbol, live, length)                                                   \
     VMI__COUNT(ordinal)                                                                            \

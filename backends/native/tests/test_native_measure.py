@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The native library's measuring of the TSC on a machine that native_measure.c plays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.backends import played
+
+SOURCE = Path(__file__).with_name("native_measure.c")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return played.results(SOURCE, tmp_path_factory.mktemp("measure"))
+
+
+@pytest.mark.seeded
+@pytest.mark.parametrize("check", played.checks(SOURCE))
+def test_measure(results: dict[str, str], check: str) -> None:
+    assert results[check] == ""

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The build for indirect-branch tracking: ENDBR where an address is taken or hardware enters, and in the
+libraries nowhere else."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILDS = {"i386": "build", "x86_64": "build-x86_64"}
+ENDBR = {"i386": b"\xf3\x0f\x1e\xfb", "x86_64": b"\xf3\x0f\x1e\xfa"}
+PC_RELATIVE = {2, 4}
+"""R_386_PC32, R_386_PLT32, R_X86_64_PC32, R_X86_64_PLT32: the numbers are the same."""
+WRITTEN_LATER = 0xCC
+"""What fills code that a hypervisor writes."""
+TABLES = (".rodata.forms", ".rodata.rom_calls", ".vmi.sites")
+"""Tables of addresses that are branched to directly (runtime/forms.h, image/rom.h, vmi/vmi.h)."""
+
+
+@dataclass
+class Tree:
+    """Build trees of an architecture: as ever, and with the option."""
+
+    arch: str
+    plain: Path
+    tracked: Path
+
+
+@dataclass
+class Functions:
+    """Functions of objects by name, those of one file alone with the file's: how each begins; and those whose
+    address is taken."""
+
+    begins: dict[str, bytes] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def add(self, name: str, data: bytes) -> None:
+        elf = ELFFile(io.BytesIO(data))
+        symbols = elf.get_section_by_name(".symtab")
+        if symbols is None:
+            return
+        at: dict[tuple[int, int], str] = {}
+        for symbol in symbols.iter_symbols():
+            section = symbol["st_shndx"]
+            if symbol["st_info"]["type"] != "STT_FUNC" or isinstance(section, str):
+                continue
+            local = symbol["st_info"]["bind"] == "STB_LOCAL"
+            key = f"{name}: {symbol.name}" if local else symbol.name
+            at[section, symbol["st_value"]] = key
+            code = elf.get_section(section).data()[symbol["st_value"] :]
+            if code[0] != WRITTEN_LATER:
+                self.begins[key] = code[:4]
+        for section in elf.iter_sections():
+            if not isinstance(section, RelocationSection):
+                continue
+            target = elf.get_section(section["sh_info"])
+            if not target["sh_flags"] & 2 or target.name.startswith(TABLES) or target.name == ".eh_frame":
+                continue
+            code = target.data()
+            for relocation in section.iter_relocations():
+                offset = relocation["r_offset"]
+                relative = relocation["r_info_type"] in PC_RELATIVE
+                if relative and is_branch(code, offset):
+                    continue
+                symbol = symbols.get_symbol(relocation["r_info_sym"])
+                if symbol["st_info"]["type"] == "STT_SECTION":
+                    more = relocation["r_addend"] if relocation.is_RELA() else word(code, offset)
+                    place = (symbol["st_shndx"], more + 4 * relative)
+                elif symbol["st_shndx"] == "SHN_UNDEF" or symbol["st_info"]["bind"] != "STB_LOCAL":
+                    self.taken.add(symbol.name)
+                    continue
+                else:
+                    place = (symbol["st_shndx"], symbol["st_value"])
+                if place in at:
+                    self.taken.add(at[place])
+
+
+def word(code: bytes, offset: int) -> int:
+    return int(struct.unpack_from("<i", code, offset)[0])
+
+
+def is_branch(code: bytes, offset: int) -> bool:
+    """Whether the word there is the distance of a CALL, JMP or Jcc."""
+    return code[offset - 1] in (0xE8, 0xE9) or (code[offset - 2] == 0x0F and code[offset - 1] & 0xF0 == 0x80)
+
+
+def members(archive: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Objects of an archive, which may be a thin one."""
+    if archive.read_bytes()[:7] == b"!<thin>":
+        listed = subprocess.run(["ar", "t", archive], capture_output=True, text=True, check=True).stdout
+        for name in listed.split():
+            path = archive.parent / name if (archive.parent / name).exists() else Path(name)
+            yield path.name, path.read_bytes()
+        return
+    out = folder / archive.stem
+    out.mkdir()
+    subprocess.run(["ar", "x", archive.resolve()], cwd=out, check=True)
+    yield from ((path.name, path.read_bytes()) for path in sorted(out.iterdir()))
+
+
+def functions(archives: list[Path], folder: Path) -> Functions:
+    found = Functions()
+    for archive in archives:
+        for name, data in members(archive, folder):
+            found.add(f"{archive.stem}/{name}", data)
+    return found
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    arch = request.param
+    plain = ROOT / BUILDS[arch]
+    if not (plain / "backends").is_dir():
+        pytest.skip(f"{arch} is not built")
+    tracked = tmp_path_factory.mktemp("cet") / arch
+    environment = dict(os.environ, PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}")
+    setup = [
+        "meson",
+        "setup",
+        "-Dcet=true",
+        "-Ddocs=disabled",
+        "--cross-file",
+        f"cross/{arch}-gcc.ini",
+        tracked,
+    ]
+    subprocess.run([*setup, "."], cwd=ROOT, env=environment, check=True, capture_output=True)
+    made = subprocess.run(
+        ["ninja", "-C", tracked, "-t", "targets", "all"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    wanted = re.findall(
+        r"^(backends/libvmi-\w+\.a|sample_kernel/libsample-kernel\.a):", made.stdout, re.MULTILINE
+    )
+    wanted += ["sample_kernel/sample-native.elf"]
+    done = subprocess.run(["ninja", "-C", tracked, *wanted], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return Tree(arch, plain, tracked)
+
+
+def libraries(build: Path) -> list[Path]:
+    return sorted((build / "backends").glob("libvmi-*.a"))
+
+
+def test_libraries_have_it_where_an_address_is_taken_and_nowhere_else(tree: Tree, tmp_path: Path) -> None:
+    """What one of them takes the address of is the same object in all. Loaders enter 32-bit code."""
+    assert len(libraries(tree.tracked)) > 3
+    found = functions(libraries(tree.tracked), tmp_path)
+    have = {name for name, code in found.begins.items() if code in ENDBR.values()}
+    assert len(have) > 10
+    assert have == found.taken & found.begins.keys()
+
+
+def test_kernels_have_it_where_an_address_is_taken(tree: Tree, tmp_path: Path) -> None:
+    found = functions([tree.tracked / "sample_kernel/libsample-kernel.a"], tmp_path)
+    taken = found.taken & found.begins.keys()
+    assert len(taken) > 100
+    assert {name for name in taken if found.begins[name] != ENDBR[tree.arch]} == set()
+
+
+def symbol_at(elf: ELFFile, name: str) -> bytes:
+    """Code from a symbol of a linked kernel on."""
+    (symbol,) = elf.get_section_by_name(".symtab").get_symbol_by_name(name)
+    section = elf.get_section(symbol["st_shndx"])
+    code: bytes = section.data()[symbol["st_value"] - section["sh_addr"] :]
+    return code
+
+
+def test_gates_and_entries(tree: Tree) -> None:
+    """Every vector's entry, and where system calls and loaders enter."""
+    with (tree.tracked / "sample_kernel/sample-native.elf").open("rb") as stream:
+        elf = ELFFile(stream)
+        gates = symbol_at(elf, "trap_entries")
+        assert [n for n in range(256) if gates[16 * n :][:4] != ENDBR[tree.arch]] == []
+        names = ["vmi_entry", "vmi_pvh_entry", "kernel_main"]
+        names += ["syscall_entry", "vmi__native_syscall"] if tree.arch == "x86_64" else []
+        # Loaders enter with 32-bit code.
+        for name in names:
+            loaded = name in ("vmi_entry", "vmi_pvh_entry")
+            assert symbol_at(elf, name)[:4] == ENDBR["i386" if loaded else tree.arch], name
+
+
+def sites(build: Path, arch: str) -> dict[int, set[int]]:
+    """Lengths of the sample kernel's call sites, by ordinal; each begins with a direct branch."""
+    found: dict[int, set[int]] = {}
+    with (build / "sample_kernel/sample-native.elf").open("rb") as stream:
+        elf = ELFFile(stream)
+        symbols = elf.get_section_by_name(".symtab")
+        (start,), (end,) = (symbols.get_symbol_by_name(f"vmi_sites_{edge}") for edge in ("start", "end"))
+        text, records = elf.get_section_by_name(".text"), elf.get_section(start["st_shndx"])
+        base, size = start["st_value"], 8 if arch == "i386" else 12
+        for at in range(base, end["st_value"], size):
+            record = records.data()[at - records["sh_addr"] :][:size]
+            if arch == "i386":
+                address, ordinal, length, _ = struct.unpack("<IHBB", record)
+            else:
+                distance, ordinal, _, length = struct.unpack("<iHHBxxx", record)
+                address = at + distance
+            assert text.data()[address - text["sh_addr"]] in (0xE8, 0xE9)
+            found.setdefault(ordinal, set()).add(length)
+    return found
+
+
+def test_sites_and_entry_points_are_the_same_in_both_builds(tree: Tree, tmp_path: Path) -> None:
+    """Sites have the same sizes, and an entry point is the instruction and `ret` here, too."""
+    assert sites(tree.tracked, tree.arch) == sites(tree.plain, tree.arch)
+    compared = 0
+    for archive in libraries(tree.plain):
+        codes = []
+        for build in (tree.plain, tree.tracked):
+            (tmp_path / build.name).mkdir(exist_ok=True)
+            objects = dict(members(build / "backends" / archive.name, tmp_path / build.name))
+            codes += [
+                ELFFile(io.BytesIO(data)).get_section_by_name(".text").data()
+                for name, data in objects.items()
+                if name.endswith("stubs.S.o")
+            ]
+        if codes:
+            assert codes[0] == codes[1], archive.name
+            compared += 1
+    assert compared > 3

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Generated from vmi.yaml by the template flavour.S.j2; do not edit. */
+/*
+ * Entry points of a flavour: those of a library, with a function called before each call and
+ * another after it (runtime/flavour.h). The library's own are vmi__inner_NAME there
+ * (codegen/vmiflavour.py). All registers and flags are what the contract makes of them.
+ */
+        .cfi_sections .debug_frame
+
+        /* Calls a hook with all registers saved. Keeps them all, and the flags. */
+        .macro vmi__hook name, ordinal
+        pushf
+        .cfi_adjust_cfa_offset 4
+        push %edi
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %edi, 0
+        push %esi
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %esi, 0
+        push %ebp
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %ebp, 0
+        push %ebx
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %ebx, 0
+        push %edx
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %edx, 0
+        push %ecx
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %ecx, 0
+        push %eax
+        .cfi_adjust_cfa_offset 4
+        .cfi_rel_offset %eax, 0
+        cld
+        mov %esp, %edx
+        mov $\ordinal, %eax
+        mov %esp, %ebx
+        .cfi_def_cfa_register %ebx
+        and $-16, %esp
+        call \name
+        mov %ebx, %esp
+        .cfi_def_cfa_register %esp
+        pop %eax
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %eax
+        pop %ecx
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %ecx
+        pop %edx
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %edx
+        pop %ebx
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %ebx
+        pop %ebp
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %ebp
+        pop %esi
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %esi
+        pop %edi
+        .cfi_adjust_cfa_offset -4
+        .cfi_restore %edi
+        popf
+        .cfi_adjust_cfa_offset -4
+        .endm
+
+        .text
+
+/* Probe (0) */
+        .globl vmi_probe
+        .type vmi_probe, @function
+        .balign 16
+vmi_probe:
+        .cfi_startproc
+        vmi__hook vmi__flavour_enter, 0
+        call vmi__inner_probe
+        vmi__hook vmi__flavour_leave, 0
+        ret
+        .cfi_endproc
+        .size vmi_probe, . - vmi_probe
+
+/* Load (1) */
+        .globl vmi_load
+        .type vmi_load, @function
+        .balign 16
+vmi_load:
+        .cfi_startproc
+        vmi__hook vmi__flavour_enter, 1
+        call vmi__inner_load
+        vmi__hook vmi__flavour_leave, 1
+        ret
+        .cfi_endproc
+        .size vmi_load, . - vmi_load
+
+/* Store (2) */
+        .globl vmi_store
+        .type vmi_store, @function
+        .balign 16
+vmi_store:
+        .cfi_startproc
+        vmi__hook vmi__flavour_enter, 2
+        push 4(%esp)
+        .cfi_adjust_cfa_offset 4
+        call vmi__inner_store
+        lea 4(%esp), %esp
+        .cfi_adjust_cfa_offset -4
+        vmi__hook vmi__flavour_leave, 2
+        ret
+        .cfi_endproc
+        .size vmi_store, . - vmi_store
+
+/* Clock (3) */
+        .globl vmi_clock
+        .type vmi_clock, @function
+        .balign 16
+vmi_clock:
+        .cfi_startproc
+        vmi__hook vmi__flavour_enter, 3
+        call vmi__inner_clock
+        vmi__hook vmi__flavour_leave, 3
+        ret
+        .cfi_endproc
+        .size vmi_clock, . - vmi_clock
+
+/* Return (4) */
+        .globl vmi_return
+        .type vmi_return, @function
+        .balign 16
+vmi_return:
+        .cfi_startproc
+        .cfi_undefined 8
+        vmi__hook vmi__flavour_enter, 4
+        jmp vmi__inner_return
+        .cfi_endproc
+        .size vmi_return, . - vmi_return
+
+/* Fetch (128) */
+        .globl vmi_fetch
+        .type vmi_fetch, @function
+        .balign 16
+vmi_fetch:
+        .cfi_startproc
+        vmi__hook vmi__flavour_enter, 128
+        call vmi__inner_fetch
+        vmi__hook vmi__flavour_leave, 128
+        ret
+        .cfi_endproc
+        .size vmi_fetch, . - vmi_fetch
+
+/* Stop (129) */
+        .globl vmi_stop
+        .type vmi_stop, @function
+        .balign 16
+vmi_stop:
+        .cfi_startproc
+        vmi__hook vmi__flavour_enter, 129
+        call vmi__inner_stop
+        vmi__hook vmi__flavour_leave, 129
+        ret
+        .cfi_endproc
+        .size vmi_stop, . - vmi_stop
+
+/* Gate (131) */
+        .globl vmi_gate
+        .type vmi_gate, @function
+        .balign 16
+vmi_gate:
+        .cfi_startproc
+        vmi__hook vmi__flavour_enter, 131
+        call vmi__inner_gate
+        vmi__hook vmi__flavour_leave, 131
+        ret
+        .cfi_endproc
+        .size vmi_gate, . - vmi_gate
+
+        .section .note.GNU-stack, "", @progbits
