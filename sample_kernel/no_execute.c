@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Pages that hold no code, on processors that can tell. */
-#include "paging.h"
+#include "no_execute.h"
+
 #include "x86.h"
 
 #define CPUID_EXTENDED 0x80000000

@@ -13,12 +13,8 @@
 #include <stdint.h>
 #include <vmi/vmi.h>
 
+#include "no_execute.h"
 #include "tables.h"
-
-/* PTE_NO_EXECUTE if the kernel uses it, else 0. */
-extern uint64_t pte_no_execute;
-/* Has the kernel use it where the processor has it; the library has turned it on. */
-void paging_use_no_execute(void);
 
 struct aspace {
     uint32_t root; /* frame of the root table */

@@ -8,11 +8,10 @@
 #include <stddef.h>
 #include <vmi/vmi.h>
 
+#include "interrupts.h"
 #include "limine.h"
 
 #define PAGE_SIZE 4096u
-
-#define VECTOR_ALARM 0x40
 
 /* The local APIC, as after a reset (Intel SDM vol. 3A, 11.4.1). */
 #define APIC_BASE 0xfee00000u
@@ -24,10 +23,6 @@
 
 /* limine.ld */
 extern char image_start[], image_end[];
-
-/* entry.S */
-void interrupt_entry(void);
-void on_interrupt(void);
 
 void start(void);
 
@@ -157,13 +152,6 @@ static const struct vmi_boot_info *attach(void)
 
 static uint64_t gdt[3] __attribute__((aligned(4096))) = {0, 0x00af9b000000ffff, 0x00cf93000000ffff};
 static uint64_t idt[2 * 256] __attribute__((aligned(4096)));
-static volatile uint32_t alarms;
-
-void on_interrupt(void)
-{
-    alarms++;
-    vmi_end_of_interrupt(VECTOR_ALARM);
-}
 
 /* A gate of 16 bytes (Intel SDM vol. 3A, 6.14.1). */
 static void set_gate(uint32_t vector, void (*entry)(void), uint32_t selector)

@@ -101,7 +101,7 @@ def test_wrong_facts_are_refused_with_the_reason(name: str, run: Run, tmp_path: 
          "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables", "-nostdlib",
          f"-I{BUILD}/include", f"-I{EXAMPLE}", f"-Wl,-T,{EXAMPLE}/limine.ld", "-Wl,--no-dynamic-linker",
          "-Wl,-z,text", "-Wl,-z,noexecstack", "-Wl,--build-id=none", "-o", kernel, tmp_path / "kernel.c",
-         EXAMPLE / "entry.S", BUILD / f"backends/libvmi-{HARDWARE.backend}.a"],
+         EXAMPLE / "entry.S", EXAMPLE / "interrupts.c", BUILD / f"backends/libvmi-{HARDWARE.backend}.a"],
         check=True,
     )  # fmt: skip
     outcome, _ = run(HARDWARE, "seed=9", carry("limine", kernel, tmp_path), cpus=1)

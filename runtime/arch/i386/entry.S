@@ -293,8 +293,8 @@ vmi__pc_halt:
     .size vmi__pc_halt, . - vmi__pc_halt
 
     .section .rodata.entry, "a"
-/* A kernel with this entry has these, or does not link; other linker scripts may have another base. */
-    .long kernel_main, vmi_linear_base_is_0xC0000000
+/* A kernel with this entry has it, or does not link: other linker scripts may have another base. */
+    .long vmi_linear_base_is_0xC0000000
 
 too_old_text:
     .asciz "vmi: cannot run: the processor is older than the i686 (no CPUID or no CMOV); halted\r\n"

@@ -245,8 +245,8 @@ no_long_mode:
     jmp 8b
 
     .section .rodata.entry, "a"
-/* A kernel with this entry has these, or does not link; other linker scripts may have another base. */
-    .quad kernel_main, vmi_image_base_is_right
+/* A kernel with this entry has it, or does not link: other linker scripts may have another base. */
+    .quad vmi_image_base_is_right
 
 no_long_mode_text:
     .asciz "vmi: cannot run: the processor has no long mode, and this kernel is for x86-64; halted\r\n"
