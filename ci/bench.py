@@ -133,7 +133,7 @@ class Place:
             "ticks": ticks,
             "per_round": ticks / rounds,
             "hypercalls": hypercalls,
-            "goal": self.rig.hypercall_goals.get(name),
+            "goal": self.rig.hypercall_goals.get(ARCHITECTURES[0], {}).get(name),
         }
 
     def measure(self, binding: str, kernel: Path) -> None:

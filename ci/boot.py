@@ -187,7 +187,7 @@ def boot(
                     rig.facts(outcome),
                     outcome,
                     seen,
-                    rig.hypercall_goals,
+                    rig.hypercall_goals.get(arch, {}),
                 )
                 rows.append(row)
                 checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"

@@ -42,7 +42,7 @@ from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, w
 if TYPE_CHECKING:
     from .guest import GuestStrategy
     from .ktap import Report
-    from .witness import Hypercall
+    from .witness import Hypercall, Mark
 
 Live = Callable[[str], object]
 """Gets a guest's console line by line; the guest is stopped once it returns something true."""
@@ -111,7 +111,7 @@ class Outcome:
     """The session's console log."""
     evidence: dict[str, list[str]] = field(default_factory=dict)
     """What the rig saw from outside, by kind of evidence."""
-    witness: list[Hypercall] | None = None
+    witness: Sequence[Hypercall | Mark] | None = None
     """The guest's hypercalls in order, as seen from outside the guest; if asked for."""
 
 
@@ -217,9 +217,13 @@ class Rig(abc.ABC):
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
 
-    hypercall_goals: Mapping[str, int] = {}
-    """How many hypercalls a round of a workload of the sample kernel may take at most, by its name, where
-    the backend sets itself a goal."""
+    def witnessed(self, architecture: str) -> bool:
+        """Whether that is so for kernels of an architecture."""
+        return self.witnesses
+
+    hypercall_goals: Mapping[str, Mapping[str, int]] = {}
+    """How many hypercalls a round of a workload of the sample kernel may take at most, by architecture and
+    its name, where the backend sets itself a goal."""
 
     def __init__(self, backend: str, report: Progress) -> None:
         self.backend = backend

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Hypercalls as QEMU's own exception log sees them: a witness that does not depend on the guest.
+"""Hypercalls as they are seen from outside: a witness that does not depend on the guest.
 
-With `-d int` QEMU under TCG logs every interrupt and exception of the machine that it emulates, with
-the processor's state. A guest of a hypervisor that is entered by a software interrupt leaves
+One is QEMU's own exception log; ci/xentrace.py is another. With `-d int` QEMU under TCG logs every interrupt
+and exception of the machine that it emulates, with the processor's state. A guest of a hypervisor that is
+entered by a software interrupt leaves
 
     12: v=82 e=0000 i=1 cpl=1 IP=e019:c0102256 pc=… SP=e021:… env->regs[R_EAX]=000000000000000c
     EAX=0000000c EBX=… ECX=… EDX=…
@@ -17,10 +18,12 @@ task register, on which of the hypervisor's processors.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _ENTRY = re.compile(rb"^ *\d+: v=(\w\w) e=\w+ i=1 cpl=(\d) IP=(\w+):\w+ ")
+UNSEEN = -1
 _REGISTER = re.compile(rb"\b(E[A-Z]{2})=(\w{8})\b")
 
 
@@ -30,13 +33,23 @@ class Hypercall:
 
     number: int
     arguments: tuple[int, ...]
-    """By i386 argument registers: ebx, ecx, edx, esi, edi."""
-    privilege: int
-    selector: int
-    address: int
-    stack: int
-    processor: str
-    """The task state segment's base, which is each processor's own."""
+    """In the order of the argument registers; UNSEEN where the witness does not see one, as below."""
+    privilege: int = UNSEEN
+    selector: int = UNSEEN
+    address: int = UNSEEN
+    stack: int = UNSEEN
+    processor: str = ""
+    """Which of the hypervisor's, or of the guest's, as the witness tells them apart."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An instant that the guest has marked (docs/architecture.md, "Guest output")."""
+
+    value: int | None
+    """None if the witness sees that it is a mark, and not which."""
+    made_by: Hypercall | None = None
+    """If it is a hypercall as well."""
 
 
 def software_interrupts(log: Path, vector: int) -> list[Hypercall]:
@@ -65,17 +78,43 @@ def software_interrupts(log: Path, vector: int) -> list[Hypercall]:
     return found
 
 
-def before_mark(hypercalls: list[Hypercall], mark: int) -> list[Hypercall]:
+def _marks(seen: Sequence[Hypercall | Mark], mark: int) -> list[int]:
+    """Where the marks of a value stand; those of unknown value are taken for it."""
+    return [
+        number
+        for number, each in enumerate(seen)
+        if (each.value in (None, mark) if isinstance(each, Mark) else each.arguments[1] == mark)
+    ]
+
+
+def hypercalls(seen: Sequence[Hypercall | Mark]) -> list[Hypercall]:
+    """The hypercalls alone, those that are marks included."""
+    made = (each.made_by if isinstance(each, Mark) else each for each in seen)
+    return [each for each in made if each]
+
+
+def before_mark(seen: Sequence[Hypercall | Mark], mark: int) -> list[Hypercall]:
     """What the guest made before it marked the instant of its counts (docs/architecture.md, "Guest
-    output"): the mark is the last hypercall whose second argument is `mark`."""
-    for number in range(len(hypercalls) - 1, -1, -1):
-        if hypercalls[number].arguments[1] == mark:
-            return hypercalls[:number]
-    return []
+    output"), which is its last mark."""
+    marks = _marks(seen, mark)
+    return hypercalls(seen[: marks[-1]]) if marks else []
 
 
-def between_marks(hypercalls: list[Hypercall], mark: int) -> list[int]:
+def between_marks(seen: Sequence[Hypercall | Mark], mark: int) -> list[int]:
     """How many hypercalls a guest made from the first mark to the second, from the third to the fourth, and
     so on."""
-    marks = [number for number, each in enumerate(hypercalls) if each.arguments[1] == mark]
-    return [end - start - 1 for start, end in zip(marks[::2], marks[1::2], strict=True)]
+    marks = _marks(seen, mark)
+    if marks and isinstance(last := seen[marks[-1]], Mark) and last.value is None:
+        marks.pop()  # of unknown value, as all of them: the last is that of all counts
+    return [
+        len(hypercalls(seen[start + 1 : end])) for start, end in zip(marks[::2], marks[1::2], strict=True)
+    ]
+
+
+def of_workloads(seen: Sequence[Hypercall | Mark], mark: int) -> list[int]:
+    """The hypercalls of each workload, in the order of the guest's lines `# workload` (docs/architecture.md,
+    "Guest output"): those of a process that does nothing are taken off the first two."""
+    process, calls, again, faults, *others = between_marks(seen, mark)
+    if process != again:
+        raise ValueError(f"a process that does nothing makes {process} hypercalls, and {again} the next time")
+    return [calls - process, faults - again, *others]

@@ -23,7 +23,8 @@ now() {
 }
 
 # run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
-# that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console).
+# that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
+# trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace).
 # Answers: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg
 # (what Xen said meanwhile), killed (the deadline has passed), stopped (as the host asked), registers (of a domain that was
 # killed).
@@ -46,6 +47,7 @@ run_guest() {
     listed=
     typist=
     xl dmesg -c >/dev/null 2>&1
+    [ -z "$opt_trace" ] || start_trace
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
     # (-p), so that it is there to be listed however short its life is.
@@ -58,6 +60,7 @@ run_guest() {
             listed=yes
             xl list 2>&1 | frame list
             xl list -l guest | grep -E '"(type|pvshim)":' | frame type
+            [ -z "$opt_trace" ] || wait_for_trace
             xl unpause guest
         fi
         if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
@@ -89,6 +92,7 @@ run_guest() {
     done
     wait $xl
     say xl "exit status $?"
+    [ -z "$opt_trace" ] || end_trace
     # shellcheck disable=SC2086 # a list
     [ -z "$typist" ] || kill $typist 2>/dev/null
     exec 5>&-
@@ -100,6 +104,32 @@ run_guest() {
     fi
     frame xl </run/xl.log
     xl dmesg 2>&1 | frame dmesg
+}
+
+# Xen's trace buffers have room for 4 MiB, which xentrace empties ten times a second; it says on standard error
+# what it cannot do.
+start_trace() {
+    rm -f /run/trace "$share/trace"
+    xentrace -D -S 1024 -e "$opt_trace" /run/trace >/run/trace.log 2>&1 &
+    tracing=$!
+}
+
+# Once dom0's own doings are in the trace, the domain's will be.
+wait_for_trace() {
+    for _ in $(seq 100); do
+        [ ! -s /run/trace ] || return
+        usleep 100000
+    done
+}
+
+# Told to end, xentrace writes what is left in the buffers, and has Xen note nothing any more.
+end_trace() {
+    kill -INT "$tracing"
+    wait "$tracing"
+    say trace "xentrace: exit status $?"
+    frame trace </run/trace.log
+    cp /run/trace "$share/trace"
+    rm -f /run/trace
 }
 
 # type_from FILE: on the domain's console.

@@ -39,6 +39,7 @@ from .rig import (
     Terminal,
 )  # fmt: skip
 from .util import ROOT, UserError
+from .xentrace import read
 
 OUTER_QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 20
@@ -51,7 +52,8 @@ XEN_COMMAND_LINE = (
     "com1=115200,8n1 console=com1 loglvl=error guest_loglvl=warning noreboot "
     "dom0_mem=768M dom0_max_vcpus=1 spec-ctrl=no cpuidle=0 bootscrub=0"
 )
-TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx")
+TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx",
+         "xentrace")  # fmt: skip
 DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
 """For guests on whose console something is typed. With xl's own value, `console=xen,pv`, xen-shim stands
 between the console and its guest and drops what comes while the guest's ring is full
@@ -133,9 +135,10 @@ def said_by_xl(*words: str) -> list[str]:
 
 
 class XlSession(ControlSession):
-    """In the rig.
+    """In the rig, with a witness: Xen's own trace, which is kept only while a guest runs that asks for it.
 
-    Evidence: `xl` (what it said), `list` and `type` (the domain while it ran), `dmesg` (Xen's log).
+    Evidence: `xl` (what it said), `list` and `type` (the domain while it ran), `dmesg` (Xen's log), `trace`
+    (what xentrace said, and how much there was).
     """
 
     def __init__(self, rig: XlRig, control: Control) -> None:
@@ -150,14 +153,32 @@ class XlSession(ControlSession):
             options["ramdisk"] = self.control.put(ramdisk(guest), folder)
         if guest.typed or guest.terminal:
             options["setting"] = DIRECT_CONSOLE
+        traced = self.rig.trace_events(guest) if guest.witness else 0
+        if traced:
+            options["trace"] = f"{traced:#x}"
         words = arguments(guest, str(guest.kernel.absolute()), "guest")
         answer, console = self.run_kernel(guest, folder, options, live)
         clean, end, advice = end_state(answer.frames, console)
         command = shlex.join(["xl", "create", "-F", str(config), *words])
-        return Outcome(
+        outcome = Outcome(
             guest, "\n".join(console), clean, end, advice, answer.seconds,
             f"in dom0 of a Xen: {command}", self.log, answer.frames,
         )  # fmt: skip
+        if traced:
+            self._witness(outcome)
+        return outcome
+
+    def _witness(self, outcome: Outcome) -> None:
+        """What Xen's trace says of the guest's domain. Nothing, if it is not whole."""
+        file = self.control.share / "trace"
+        data = file.read_bytes() if file.is_file() else b""
+        file.unlink(missing_ok=True)
+        trace = read(data)
+        said = outcome.evidence.setdefault("trace", [])
+        said.append(f"{trace.records} records, {len(data)} bytes, {trace.lost} records lost")
+        found = re.search(r"^guest +(\d+) ", "\n".join(outcome.evidence.get("list", [])), re.MULTILINE)
+        if found and not trace.lost:
+            outcome.witness = trace.domains.get(int(found[1]))
 
 
 class HostSession(Session):
@@ -296,6 +317,11 @@ class XlRig(LinuxRig):
         machine = [OUTER_QEMU, "-accel", "tcg", "-M", "pc", "-m", "32", "-nodefaults", "-no-user-config",
                    "-display", "none", *QEMU_END]  # fmt: skip
         return probe.ask(source, machine, PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", words)
+
+    def trace_events(self, guest: Guest) -> int:
+        """What Xen is to note of a guest for a witness (ci/xentrace.py, `mask`); 0 if its hypercalls are seen
+        otherwise, or not at all."""
+        return 0
 
     def check_guest(self, guest: Guest, name: str) -> None:
         super().check_guest(guest, name)

@@ -9,8 +9,6 @@
 #define JUMP        0xe9
 #define JUMP_LENGTH 5
 
-uintptr_t vmi__forms_cr4;
-
 static void put(const struct vmi__form *form)
 {
     if (form->copied) {
@@ -22,8 +20,6 @@ static void put(const struct vmi__form *form)
         form->entry[0] = JUMP;
         memcpy(form->entry + 1, &distance, sizeof(distance));
     }
-    if (form->cr4 != VMI__FORM_NO_CR4)
-        vmi__forms_cr4 |= (uintptr_t)1 << form->cr4;
 }
 
 VMI__RUN_ONCE void vmi__forms_choose(void)
@@ -50,6 +46,4 @@ VMI__RUN_ONCE void vmi__forms_choose(void)
     /* A processor carries out code that it has just changed after a serializing instruction only
      * (Intel SDM vol. 3A, 9.1.3). */
     vmi_cpuid(0, 0, &ignored, &ignored, &ignored, &ignored);
-    if (vmi__forms_cr4)
-        vmi_set_cr4(vmi_get_cr4() | vmi__forms_cr4);
 }

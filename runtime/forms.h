@@ -10,28 +10,21 @@
 
 #define VMI__FORM_ROOM 32 /* bytes of such an entry point; as in codegen/vmigen/common.py */
 
-#define VMI__FORM_NO_CR4 255
-
 /* A form, in the generated stubs.S; those of a call follow each other, the best first. */
 struct vmi__form {
     uint8_t *entry;      /* the call's entry point */
     const uint8_t *code; /* VMI__FORM_ROOM bytes to copy there, or where to jump from there */
     uint32_t leaf, subleaf;
     uint8_t number, bit; /* of the feature, as in feature.h */
-    uint8_t copied;
-    uint8_t cr4; /* bit that the feature needs on in CR4, or VMI__FORM_NO_CR4 */
+    uint8_t copied, reserved;
 };
 
 extern const struct vmi__form vmi__forms[], vmi__forms_end[]; /* generated */
 
 /*
- * Makes each entry point the first of its forms whose feature the processor has, and turns on the
- * bits of CR4 that these need. On the first CPU, before any other has started and before code is
- * write-protected for good.
+ * Makes each entry point the first of its forms whose feature the processor has. On the first CPU,
+ * before any other has started and before code is write-protected for good.
  */
 void vmi__forms_choose(void);
-
-/* Bits of CR4 that chosen forms need on every CPU; 0 before vmi__forms_choose. */
-extern uintptr_t vmi__forms_cr4;
 
 #endif

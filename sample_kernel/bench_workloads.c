@@ -64,15 +64,6 @@ static void show(const char *name, struct cost cost)
           cost.rounds, WIDE(cost.ticks), WIDE(per_round), hundredths, WIDE(cost.hypercalls));
 }
 
-/*
- * For a log of hypercalls kept outside: where the counting of a workload begins, and ends
- * (report.h).
- */
-static void mark(void)
-{
-    vmi_set_dr(0, WORKLOAD_MARK);
-}
-
 /* Runs a program to its end; its status. */
 static uint32_t run(const struct program *program)
 {
@@ -86,34 +77,34 @@ static uint32_t run(const struct program *program)
     return (uint32_t)ended.status;
 }
 
-/* A process that ends at once, as often as asked for. */
-static struct cost process(uint32_t rounds)
+/* A process that does next to nothing, as often as asked for. */
+static struct cost process(const struct program *program, uint32_t rounds)
 {
     struct cost cost = {.rounds = rounds};
 
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     uint64_t start = vmi_rdtsc();
     for (uint32_t round = 0; round < rounds; round++)
-        run(&user_nothing);
+        run(program);
     cost.ticks = vmi_rdtsc() - start;
     cost.hypercalls = hypercalls_made() - cost.hypercalls;
-    mark();
+    mark(WORKLOAD_MARK);
     return cost;
 }
 
 /* What a program measures in ring 3: its status is the ticks. Its hypercalls are those beyond what
- * it takes to start and end one. */
+ * it takes to start and end one, and to read the time in it. */
 static struct cost measured_by(const struct program *program, uint32_t rounds)
 {
     struct cost cost = {.rounds = rounds};
-    uint64_t least = process(1).hypercalls;
+    uint64_t least = process(&user_readings, 1).hypercalls;
 
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     cost.ticks = run(program);
     cost.hypercalls = hypercalls_made() - cost.hypercalls - least;
-    mark();
+    mark(WORKLOAD_MARK);
     return cost;
 }
 
@@ -152,14 +143,14 @@ static struct cost context_switch(uint32_t rounds)
         (partner = thread_create("partner", yield_again_and_again, NULL, 1)) == NULL)
         panic("no memory");
     thread_yield();
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     uint64_t start = vmi_rdtsc();
     for (uint32_t round = 0; round < rounds / 2; round++)
         thread_yield();
     cost.ticks = vmi_rdtsc() - start;
     cost.hypercalls = hypercalls_made() - cost.hypercalls;
-    mark();
+    mark(WORKLOAD_MARK);
     partner_stop = 1;
     thread_join(partner);
     aspace_destroy(&partner_aspace);
@@ -201,7 +192,7 @@ static struct cost timer_tick(uint32_t rounds)
     const volatile uint32_t *alarms = timer_alarms(cpu_current());
     struct cost cost = {.rounds = rounds};
 
-    mark();
+    mark(WORKLOAD_MARK);
     cost.hypercalls = hypercalls_made();
     for (uint32_t round = 0; round < rounds; round++) {
         uint32_t before = *alarms;
@@ -219,7 +210,7 @@ static struct cost timer_tick(uint32_t rounds)
         cost.ticks += vmi_rdtsc() - start;
     }
     cost.hypercalls = hypercalls_made() - cost.hypercalls;
-    mark();
+    mark(WORKLOAD_MARK);
     timer_cancel();
     return cost;
 }
@@ -305,7 +296,7 @@ void bench_workloads(void)
     show("page_fault", page_fault());
     show("context_switch", context_switch(SWITCHES));
     show("map_unmap_1024", map_unmap(MAP_ROUNDS));
-    show("process_create_exit", process(PROCESSES));
+    show("process_create_exit", process(&user_nothing, PROCESSES));
     show("timer_tick", timer_tick(TICKS));
     show("console_64k", console());
     if (smp_cpu_count() > 1)
@@ -329,7 +320,7 @@ void workloads_count(void)
     counted[2].name = "context_switch";
     counted[2].cost = context_switch(FEW_SWITCHES);
     counted[3].name = "process_create_exit";
-    counted[3].cost = process(FEW_PROCESSES);
+    counted[3].cost = process(&user_nothing, FEW_PROCESSES);
     counted[4].name = "timer_tick";
     counted[4].cost = timer_tick(FEW_TICKS);
     if (periodic)

@@ -5,6 +5,7 @@
 
 #include "attempt.h"
 #include "checks.h"
+#include "descriptors.h"
 #include "frames.h"
 #include "print.h"
 #include "x86.h"
@@ -22,7 +23,7 @@ static void information(void)
     EXPECT_EQUAL(boot->size, sizeof(*boot));
     EXPECT(boot->protocol >= VMI_BOOT_MULTIBOOT && boot->protocol <= VMI_BOOT_MULTIBOOT2);
     EXPECT(boot->backend[0] != '\0');
-    EXPECT(boot->kernel_rpl <= 1);
+    EXPECT(boot->kernel_rpl <= 3);
     EXPECT(boot->cpu_count >= 1 && boot->cpu_count <= VMI_BOOT_INFO_MAX_CPUS);
 }
 
@@ -57,8 +58,11 @@ static void privilege(void)
     struct fault fault;
 
     EXPECT(!attempt(raise_invalid_opcode, NULL, &fault));
-    print("# cs 0x%04x rpl %u\n", fault.cs, fault.cs & RPL_MASK);
-    EXPECT_EQUAL(fault.cs & RPL_MASK, checks_boot_info->kernel_rpl);
+    /* What the kernel has loaded: of a kernel in ring 3, where processes are, frames say 0. */
+    print("# cs 0x%04x rpl %u\n", kernel_cs(), kernel_cs() & RPL_MASK);
+    EXPECT_EQUAL(kernel_cs() & RPL_MASK, checks_boot_info->kernel_rpl);
+    EXPECT_EQUAL((fault.cs & 0xffff) | checks_boot_info->kernel_rpl, kernel_cs());
+    EXPECT((fault.cs & RPL_MASK) != RPL_USER);
 }
 
 const struct check checks_boot[] = {

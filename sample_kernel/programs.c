@@ -10,6 +10,7 @@ PROGRAM(privileged);
 PROGRAM(spin);
 PROGRAM(misuse);
 PROGRAM(nothing);
+PROGRAM(readings);
 PROGRAM(syscalls);
 PROGRAM(touch);
 PROGRAM(registers);

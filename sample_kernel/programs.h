@@ -23,7 +23,7 @@ struct program {
         .name = #id, .image = program_##id, .image_end = program_##id##_end}
 
 extern const struct program user_hello, user_memory, user_fork, user_fault, user_intruder,
-    user_privileged, user_spin, user_misuse, user_nothing, user_syscalls, user_touch,
+    user_privileged, user_spin, user_misuse, user_nothing, user_readings, user_syscalls, user_touch,
     user_registers, user_float;
 #endif
 

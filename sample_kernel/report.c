@@ -67,6 +67,14 @@ static uint32_t memory_kib(const struct vmi_boot_info *boot)
     return (uint32_t)(bytes >> 10);
 }
 
+void mark(uint32_t number)
+{
+    uint32_t ignored;
+
+    vmi_set_dr(0, number);
+    vmi_cpuid(number, 0, &ignored, &ignored, &ignored, &ignored);
+}
+
 uint64_t hypercalls_made(void)
 {
     uint64_t total = 0;
@@ -85,7 +93,7 @@ void report_count(void)
     memcpy(calls, vmi_call_count, sizeof(calls));
     for (uint32_t i = 0; i < hypercall_count(); i++)
         hypercalls[i] = *vmi_hypercalls[i].count;
-    vmi_set_dr(0, SNAPSHOT_MARK);
+    mark(SNAPSHOT_MARK);
 }
 
 void report(const struct vmi_boot_info *boot, const struct ktap_result *result, bool exact)

@@ -8,12 +8,15 @@
 
 #include "ktap.h"
 
-/*
- * Marks for a log of all hypercalls that is kept outside, where SetDR is a hypercall: SetDR(0,
- * mark) is one that carries this number.
- */
+/* Marks for a log of all hypercalls that is kept outside. */
 #define SNAPSHOT_MARK 0x43494d56 /* right after the counts were copied ("VMIC", little endian) */
 #define WORKLOAD_MARK 0x57494d56 /* around each that is counted by itself (bench.h) */
+
+/*
+ * Makes a mark: SetDR(0, number), which is a hypercall where it is one, then CPUID of that leaf,
+ * which a hypervisor with hardware virtualization sees.
+ */
+void mark(uint32_t number);
 
 /* Hypercalls so far, of all CPUs. */
 uint64_t hypercalls_made(void);

@@ -388,9 +388,12 @@ void vmi__native_alarm_after_eoi(void);
 /* Forgets a CPU's LVTT alarm; its timer has been reset. */
 void vmi__native_alarm_forget(uint32_t cpu);
 
-/* ---- smp.c ---- */
+/* ---- startup.c ---- */
 
-/* Claims and fills the trampoline's page. */
+/*
+ * Claims and fills the trampoline's page. A library that wakes CPUs in a way of its own defines
+ * this and vmi__native_smp_start (startup.h).
+ */
 void vmi__native_smp_init(void);
 
 /* ---- arch/x86_64/segments.c ---- */

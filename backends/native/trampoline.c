@@ -4,6 +4,8 @@
  */
 #include "trampoline.h"
 
+#define UP_MICROSECONDS 100
+
 struct vmi_ap_state vmi__native_ap_state;
 #ifdef __x86_64__
 struct vmi_dtr vmi__native_ap_gdtr;
@@ -12,3 +14,10 @@ struct vmi_dtr vmi__native_ap_idtr;
 uint32_t vmi__native_ap_sets_efer;
 volatile char *vmi__native_ap_apic;
 volatile uint32_t vmi__native_ap_up;
+
+bool vmi__native_smp_comes_up(uint32_t polls)
+{
+    while (!vmi__native_ap_up && polls--)
+        vmi__native_delay(UP_MICROSECONDS);
+    return vmi__native_ap_up;
+}

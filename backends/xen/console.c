@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The console ring (xen/io/console.h), shared with whoever serves it: what stands there is checked
- * before it is used. Before the ring is known, the hypervisor's own console.
+ * The console: a ring that is shared with whoever serves it (backends/xen_common/console_ring.h).
+ * Before the ring is known, the hypervisor's own console.
  */
 #include "services.h"
-
-#include <xen/io/console.h>
+#include "xen_common/console_ring.h"
 
 #define DRAIN_WAITS_MAX 100 /* of 10 ms each */
 #define YIELDS_MAX      100000
@@ -34,23 +33,11 @@ static int cpu_ready(void)
     return vmi__xen_cpus[0] && vmi__xen_cpus[0]->started;
 }
 
-/* Room for output, or more than there can be if the other side's index is wrong. */
-static uint32_t room(void)
-{
-    uint32_t used = ring->out_prod - __atomic_load_n(&ring->out_cons, __ATOMIC_ACQUIRE);
-
-    return (uint32_t)sizeof(ring->out) - used;
-}
-
 /* Writes as much as there is room for, tells the other side, and returns how much it was. */
 static uint32_t put(const char *text, uint32_t length, uint32_t free)
 {
-    uint32_t sent = 0;
+    uint32_t sent = vmi__console_ring_put(ring, text, length, free);
 
-    while (sent < free && sent < length) {
-        ring->out[MASK_XENCONS_IDX(ring->out_prod, ring->out)] = text[sent++];
-        __atomic_store_n(&ring->out_prod, ring->out_prod + 1, __ATOMIC_RELEASE);
-    }
     vmi__xen_port_notify(console_port);
     return sent;
 }
@@ -58,9 +45,10 @@ static uint32_t put(const char *text, uint32_t length, uint32_t free)
 /* Yields until there is that much room for output, a bounded number of times. */
 static uint32_t yield_for_room(uint32_t wanted)
 {
-    for (uint32_t yields = 0; room() < wanted && yields < YIELDS_MAX; yields++)
+    for (uint32_t yields = 0; vmi__console_ring_room(ring) < wanted && yields < YIELDS_MAX;
+         yields++)
         vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
-    return room();
+    return vmi__console_ring_room(ring);
 }
 
 /* For a refusal while the library is still taking the domain over. */
@@ -68,7 +56,7 @@ static int32_t write_early(const char *text, uint32_t length)
 {
     for (uint32_t sent = 0, free; sent < length; sent += put(text + sent, length - sent, free)) {
         free = yield_for_room(1);
-        if (!free || free > sizeof(ring->out))
+        if (!free || vmi__console_ring_is_wrong(free))
             return VMI_EIO;
     }
     return (int32_t)length;
@@ -87,14 +75,14 @@ VMI__ROUTINE int32_t vmi__xen_console_write(const void *from, uint32_t length)
         return write_early(text, length);
     mask = vmi__xen_take(&lock);
     while (sent < length) {
-        free = room();
-        if (free > sizeof(ring->out)) {
+        free = vmi__console_ring_room(ring);
+        if (vmi__console_ring_is_wrong(free)) {
             vmi__xen_give(&lock, mask);
             return VMI_EIO;
         }
         if (!free) {
             vmi__xen_port_clear(console_port);
-            if (!room())
+            if (!vmi__console_ring_room(ring))
                 vmi__xen_port_wait(console_port);
             continue;
         }
@@ -106,25 +94,17 @@ VMI__ROUTINE int32_t vmi__xen_console_write(const void *from, uint32_t length)
 
 VMI__ROUTINE int32_t vmi__xen_console_read(void *to, uint32_t length)
 {
-    char *text = to;
-    uint32_t mask, there, count = 0;
+    uint32_t mask;
+    int32_t count;
 
     if (!ring)
         return VMI_EIO;
     mask = vmi__xen_take(&lock);
-    there = __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE) - ring->in_cons;
-    if (there > sizeof(ring->in)) {
-        vmi__xen_give(&lock, mask);
-        return VMI_EIO;
-    }
-    for (; count < length && count < there; count++)
-        text[count] = ring->in[MASK_XENCONS_IDX(ring->in_cons + count, ring->in)];
-    if (count) {
-        __atomic_store_n(&ring->in_cons, ring->in_cons + count, __ATOMIC_RELEASE);
+    count = vmi__console_ring_take(ring, to, length);
+    if (count > 0)
         vmi__xen_port_notify(console_port);
-    }
     vmi__xen_give(&lock, mask);
-    return (int32_t)count;
+    return count < 0 ? VMI_EIO : count;
 }
 
 void vmi__xen_console_drain(void)
@@ -134,10 +114,10 @@ void vmi__xen_console_drain(void)
         return;
     }
     for (uint32_t waits = 0; ring && waits < DRAIN_WAITS_MAX; waits++) {
-        if (room() == sizeof(ring->out) || room() > sizeof(ring->out))
+        if (vmi__console_ring_is_drained(ring))
             return;
         vmi__xen_port_clear(console_port);
-        if (room() != sizeof(ring->out))
+        if (!vmi__console_ring_is_drained(ring))
             vmi__xen_port_wait(console_port);
     }
 }

@@ -159,6 +159,18 @@ extern uint32_t vmi__xen_cpu_count;
 /* The page that is shared with Xen. */
 extern struct shared_info vmi__xen_shared;
 
+/* What Xen tells a CPU, and is told by it. */
+static inline struct vcpu_info *vmi__xen_vcpu(uint32_t number)
+{
+    return VMI__XEN_VCPU(number);
+}
+
+/* Notes how many operations this CPU keeps back. */
+static inline void vmi__xen_note_kept(uint32_t count)
+{
+    VMI__XEN_KEPT(vmi__xen_this()) = count;
+}
+
 static inline struct vmi__xen_cpu *vmi__xen_self(void)
 {
     return vmi__xen_cpus[vmi__xen_this()];

@@ -5,6 +5,7 @@
  * count nanoseconds of that time.
  */
 #include "services.h"
+#include "xen_common/wall_clock.h"
 
 #define NSEC_PER_SEC 1000000000u
 
@@ -202,22 +203,9 @@ VMI__ROUTINE void vmi__xen_cancel_alarm(uint32_t flags)
 
 VMI__ROUTINE uint64_t vmi__xen_get_wallclock_time(void)
 {
-    const volatile struct shared_info *shared = &vmi__xen_shared;
-    uint32_t version, nanoseconds;
-    uint64_t seconds;
+    uint64_t zero = vmi__wall_clock_at_zero(&vmi__xen_shared);
 
-    /* The time at system time 0 (xen/xen.h, struct shared_info), by the same protocol as
-     * vcpu_time_info. */
-    do {
-        version = shared->wc_version;
-        vmi__barrier();
-        seconds = (uint64_t)shared->xen_wc_sec_hi << 32 | shared->wc_sec;
-        nanoseconds = shared->wc_nsec;
-        vmi__barrier();
-    } while ((version & 1) || version != shared->wc_version);
-    if (!seconds)
-        return 0;
-    return seconds * NSEC_PER_SEC + nanoseconds + vmi__xen_clock_nanoseconds() - offset;
+    return zero ? zero + vmi__xen_clock_nanoseconds() - offset : 0;
 }
 
 VMI__ROUTINE int32_t vmi__xen_wallclock_updated(void)

@@ -25,6 +25,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__native_init(boot);
 }
 
+#ifdef __i386__
 /* Only the local APIC is out of reach: console, clocks, sharing and ends are hypercalls and memory.
  */
 void vmi__backend_init_unpaged(struct vmi_boot_info *boot)
@@ -32,3 +33,4 @@ void vmi__backend_init_unpaged(struct vmi_boot_info *boot)
     start(boot);
     vmi__native_tsc_init();
 }
+#endif

@@ -4,15 +4,14 @@
  * tells.
  */
 #include "pvh.h"
+#include "xen_common/wall_clock.h"
 
 #include <xen/vcpu.h>
 
-#define NSEC_PER_SEC 1000000000u
-
 static uint32_t last_version;
 
-/* Xen's time by what it notes for each VCPU (xen/xen.h, struct vcpu_time_info). */
-static uint64_t system_time(void)
+/* By what Xen notes for each VCPU (xen/xen.h, struct vcpu_time_info). */
+uint64_t vmi__xen_pvh_system_time(void)
 {
     const volatile struct vcpu_time_info *info = &vmi__xen_pvh_shared.vcpu_info[0].time;
     uint64_t delta, time;
@@ -33,18 +32,9 @@ static uint64_t system_time(void)
 
 VMI__ROUTINE uint64_t vmi__xen_pvh_get_wallclock_time(void)
 {
-    const volatile struct shared_info *shared = &vmi__xen_pvh_shared;
-    uint32_t version, nanoseconds;
-    uint64_t seconds;
+    uint64_t zero = vmi__wall_clock_at_zero(&vmi__xen_pvh_shared);
 
-    do {
-        version = shared->wc_version;
-        __asm__ volatile("" : : : "memory");
-        seconds = (uint64_t)shared->arch.wc_sec_hi << 32 | shared->wc_sec;
-        nanoseconds = shared->wc_nsec;
-        __asm__ volatile("" : : : "memory");
-    } while ((version & 1) || version != shared->wc_version);
-    return seconds ? seconds * NSEC_PER_SEC + nanoseconds + system_time() : 0;
+    return zero ? zero + vmi__xen_pvh_system_time() : 0;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_wallclock_updated(void)

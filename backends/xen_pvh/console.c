@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The console ring (xen/io/console.h) of a PVH domain, whose place and port are parameters. What
- * the other side writes is checked before it is used.
+ * The console of a PVH domain: a ring whose place and port are parameters of the domain.
  */
 #include "pvh.h"
+#include "xen_common/console_ring.h"
 #include <native/routines.h>
 
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
-#include <xen/io/console.h>
+#include <xen/sched.h>
 
-static volatile struct xencons_interface *ring;
+#define DRAIN_WAITS_MAX  100
+#define WAIT_NANOSECONDS 10000000u
+
+static struct xencons_interface *ring;
 static evtchn_port_t port;
 static bool looked_for;
 static struct vmi__lock lock;
@@ -25,7 +28,7 @@ static uint64_t parameter(uint32_t index)
 }
 
 /* Finds the ring when it is first needed, which may be for a refusal before anything was begun. */
-static volatile struct xencons_interface *find(void)
+static struct xencons_interface *find(void)
 {
     uint64_t pfn;
 
@@ -34,8 +37,9 @@ static volatile struct xencons_interface *find(void)
         pfn = vmi__xen_pvh_present() ? parameter(HVM_PARAM_CONSOLE_PFN) : 0;
         port = pfn ? (evtchn_port_t)parameter(HVM_PARAM_CONSOLE_EVTCHN) : 0;
         if (pfn && pfn < 1u << 20)
-            ring = vmi__xen_pvh_paged() ? vmi__window_map(VMI__XEN_PVH_CONSOLE_SLOT, pfn << 12)
-                                        : vmi__linear((uint32_t)(pfn << 12));
+            ring = vmi__xen_pvh_paged()
+                       ? (void *)(uintptr_t)vmi__window_map(VMI__XEN_PVH_CONSOLE_SLOT, pfn << 12)
+                       : vmi__linear((uint32_t)(pfn << 12));
     }
     return ring;
 }
@@ -49,42 +53,34 @@ static void notify(void)
 
 VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t length)
 {
-    volatile struct xencons_interface *out = find();
     const char *text = from;
-    uint32_t flags, used, sent = 0;
+    uint32_t flags, room, sent = 0;
 
     /* Where there is no Xen, the reason for which the library does not run is for a PC's console.
      */
-    if (!out && !vmi__xen_pvh_present())
-        return vmi__native_console_write(from, length);
-    if (!out)
-        return VMI_EIO;
+    if (!find())
+        return vmi__xen_pvh_present() ? VMI_EIO : vmi__native_console_write(from, length);
     flags = vmi__lock(&lock);
     while (sent < length) {
-        used = out->out_prod - out->out_cons;
-        if (used > sizeof(out->out)) {
+        room = vmi__console_ring_room(ring);
+        if (vmi__console_ring_is_wrong(room)) {
             vmi__unlock(&lock, flags);
             return VMI_EIO;
         }
-        if (used == sizeof(out->out)) {
-            notify();
+        if (!room) {
             vmi_yield();
             continue;
         }
-        for (; used < sizeof(out->out) && sent < length; used++) {
-            out->out[MASK_XENCONS_IDX(out->out_prod, out->out)] = text[sent++];
-            __asm__ volatile("" : : : "memory");
-            out->out_prod = out->out_prod + 1;
-        }
+        sent += vmi__console_ring_put(ring, text + sent, length - sent, room);
+        notify();
     }
-    notify();
     vmi__unlock(&lock, flags);
     return (int32_t)length;
 }
 
 bool vmi__xen_pvh_console_waiting(void)
 {
-    return ring && ring->in_prod != ring->in_cons;
+    return ring && vmi__console_ring_has_input(ring);
 }
 
 evtchn_port_t vmi__xen_pvh_console_port(void)
@@ -92,27 +88,34 @@ evtchn_port_t vmi__xen_pvh_console_port(void)
     return find() ? port : 0;
 }
 
+void vmi__xen_pvh_console_drain(void)
+{
+    struct sched_poll poll = {.nr_ports = 1};
+    uint32_t waits;
+
+    set_xen_guest_handle(poll.ports, vmi__xen_pvh_argument(&port));
+    for (waits = 0; find() && waits < DRAIN_WAITS_MAX; waits++) {
+        if (vmi__console_ring_is_drained(ring))
+            return;
+        vmi__xen_pvh_port_clear(port);
+        if (vmi__console_ring_is_drained(ring))
+            return;
+        poll.timeout = vmi__xen_pvh_system_time() + WAIT_NANOSECONDS;
+        vmi__xen_pvh_hypercall_sched_op(SCHEDOP_poll, vmi__xen_pvh_argument(&poll));
+    }
+}
+
 VMI__ROUTINE int32_t vmi__xen_pvh_console_read(void *to, uint32_t length)
 {
-    volatile struct xencons_interface *in = find();
-    char *text = to;
-    uint32_t flags, there, count = 0;
+    uint32_t flags;
+    int32_t count;
 
-    if (!in)
+    if (!find())
         return VMI_EIO;
     flags = vmi__lock(&lock);
-    there = in->in_prod - in->in_cons;
-    if (there > sizeof(in->in)) {
-        vmi__unlock(&lock, flags);
-        return VMI_EIO;
-    }
-    for (; count < length && count < there; count++)
-        text[count] = in->in[MASK_XENCONS_IDX(in->in_cons + count, in->in)];
-    if (count) {
-        __asm__ volatile("" : : : "memory");
-        in->in_cons = in->in_cons + count;
+    count = vmi__console_ring_take(ring, to, length);
+    if (count > 0)
         notify();
-    }
     vmi__unlock(&lock, flags);
-    return (int32_t)count;
+    return count < 0 ? VMI_EIO : count;
 }

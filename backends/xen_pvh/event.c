@@ -42,8 +42,8 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, u
         return VMI_EINVAL;
     flags = vmi__lock(&lock);
     if (!console_vector) {
-        __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_mask[port / 32], 1ul << port % 32,
-                          __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_mask[VMI__XEN_PVH_WORD(port)],
+                          VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST);
         result = VMI_EIO;
         if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector,
                                           vmi__xen_pvh_argument(&upcall)) >= 0 &&
@@ -82,8 +82,7 @@ VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
         port = vmi__xen_pvh_console_port();
         __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
         __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-        __atomic_fetch_and(&vmi__xen_pvh_shared.evtchn_pending[port / 32], ~(1ul << port % 32),
-                           __ATOMIC_SEQ_CST);
+        vmi__xen_pvh_port_clear(port);
         if (vmi__xen_pvh_console_waiting())
             vmi__native_apic_command(console_apic, ICR_FIXED_ASSERT | console_vector);
     }

@@ -14,8 +14,9 @@ import shutil
 
 from ci.kernel import LINUX, PVH
 from ci.probe import Done
-from ci.rig import Configuration
+from ci.rig import Configuration, Guest
 from ci.util import Progress
+from ci.xentrace import HVM, mask
 from ci.xl import OUTER_QEMU, XlRig
 
 EMULATOR_WALKS = (
@@ -31,6 +32,7 @@ def limitation(done: Done | None) -> str:
 class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
     takes = (PVH, LINUX)
+    witnesses = True
 
     def __init__(self, backend: str, report: Progress) -> None:
         super().__init__(backend, report)
@@ -42,3 +44,10 @@ class BackendRig(XlRig):
             self.configurations = (
                 Configuration("xen_pvh", "Xen, PVH without PAE", options, limited, {"config": "pvh"}),
             )
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.witnesses = self.host is None
+
+    def trace_events(self, guest: Guest) -> int:
+        return mask(HVM)

@@ -45,7 +45,7 @@ bool vmi__xen_pvh_present(void)
 
 bool vmi__xen_pvh_paged(void)
 {
-    uint32_t cr0;
+    uintptr_t cr0;
 
     __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
     return cr0 & CR0_PG;
@@ -78,8 +78,9 @@ const char *vmi__xen_pvh_start(void)
     if (vmi__xen_pvh_adopt(&vmi__xen_pvh_shared, XENMAPSPACE_shared_info, 0) < 0)
         return "Xen does not share its page";
     /*
-     * Xen lays the page out for 32 bits, and puts the wall clock in, when it has seen the width of
-     * a guest that names its callback (xen/hvm/params.h, HVM_PARAM_CALLBACK_IRQ; 0 is none).
+     * Xen lays the page out for the guest's width, and puts the wall clock in, when it has seen the
+     * width of a guest that names its callback (xen/hvm/params.h, HVM_PARAM_CALLBACK_IRQ; 0 is
+     * none).
      */
     if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_param, vmi__xen_pvh_argument(&no_callback)) < 0)
         return "Xen takes no callback";

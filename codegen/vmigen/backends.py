@@ -263,9 +263,24 @@ class BackendRules:
                     "choose another prefix",
                 )
             call = self._hypercall(item, prefix, abi)
-            if call:
+            if call and self._here(item):
                 calls.append(call)
         return (*inherited, HypercallTable(source.name, prefix, abi, tuple(calls)))
+
+    def _here(self, part: Map) -> bool:
+        """Whether a hypercall or an argument of one is there on this architecture."""
+        listed = part.get("architectures")
+        if listed is None:
+            return True
+        for i, name in enumerate(listed):
+            if name not in self._architectures and "architectures" not in self._spec_lost:
+                self._problems.add(
+                    listed.place_of(i),
+                    f"unknown architecture '{name}'",
+                    f"expected {names(sorted(self._architectures))}",
+                    "correct it",
+                )
+        return self._spec.architecture.name in listed
 
     def _abi(self, part: Map) -> HypercallAbi | None:
         arch = self._spec.architecture
@@ -340,6 +355,8 @@ class BackendRules:
                         "correct it, or add it to 'types' of the specification",
                     )
                 good = False
+                continue
+            if not self._here(item):
                 continue
             words = -(-kind.bits // arch.word_bits)
             if words > len(free):

@@ -573,7 +573,7 @@ class _Comparison:
             if name not in old:
                 self._add("feature-added", name, "is new", after.place)
                 continue
-            for key in ("cpuid", "cr4", "summary", "source"):
+            for key in ("cpuid", "summary", "source"):
                 if old[name].get(key) != after.get(key):
                     self._add("feature-changed", name, f"'{key}' changed", after.place_of(key))
 

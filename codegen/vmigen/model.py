@@ -127,7 +127,6 @@ class Feature:
     subleaf: int
     register: str
     bit: int
-    cr4: int | None
     summary: str
     source: str
 

@@ -556,7 +556,7 @@ class SpecRules:
             if self._once(
                 seen, part["name"], part.place_of("name"), f"feature '{part['name']}'"
             ) and self._once(bits, where, part.place_of("cpuid"), "this bit of CPUID"):
-                found.append(Feature(part["name"], *where, part.get("cr4"), part["summary"], part["source"]))
+                found.append(Feature(part["name"], *where, part["summary"], part["source"]))
         return tuple(found)
 
     # Calls

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import kernels, tree
+from ci.build import kernels, loaded_by_multiboot, tree
 from ci.util import ROOT
 
 from ..guests import Place, Run, places
@@ -18,6 +18,8 @@ from .loaders import carry
 BUILD = tree("x86_64")
 HARDWARE = places("x86_64")[0]
 EXAMPLE = ROOT / "examples/limine"
+PCS = [place for place in places("x86_64") if place.backend in loaded_by_multiboot()]
+"""Limine is a loader of PCs."""
 
 
 def loaded(library: str, folder: Path) -> Path:
@@ -31,7 +33,7 @@ def places_of(console: str) -> dict[str, int]:
     return {"image": int(words[3], 16), "memory": int(words[5], 16), "direct": int(words[8], 16)}
 
 
-@pytest.mark.parametrize("place", places("x86_64"), ids=str)
+@pytest.mark.parametrize("place", PCS, ids=str)
 def test_it_attaches_wherever_it_was_loaded(place: Place, run: Run, tmp_path: Path) -> None:
     """Memory, an alarm, a device, a second CPU; all of it is the example's to check."""
     outcome, _ = run(place, "seed=7", loaded(place.backend, tmp_path), memory_mib=128)

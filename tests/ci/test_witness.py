@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ci.witness import Hypercall, before_mark, between_marks, software_interrupts
+from ci.witness import Hypercall, before_mark, between_marks, of_workloads, software_interrupts
 
 STATE = """\
 EAX={eax} EBX=00000001 ECX={ecx} EDX=00000003
@@ -61,3 +61,17 @@ def test_between_marks() -> None:
     assert between_marks([other, mark, mark, other, mark, other, other, mark, other], 77) == [0, 2]
     with pytest.raises(ValueError, match="shorter"):
         between_marks([mark, other, mark, mark], 77)
+
+
+def test_workloads_are_without_their_process() -> None:
+    def call(second: int) -> Hypercall:
+        return Hypercall(8, (0, second, 0, 0, 0))
+
+    def between(count: int) -> list[Hypercall]:
+        return [call(77), *[call(5)] * count, call(77)]
+
+    assert of_workloads([*between(10), *between(1010), *between(10), *between(138), *between(20)], 77) == [
+        1000, 128, 20,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="makes 10 hypercalls, and 11 the next time"):
+        of_workloads([*between(10), *between(1010), *between(11), *between(138)], 77)

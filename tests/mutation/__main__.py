@@ -4,8 +4,9 @@
     .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
-call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files; `arch`
-stands with those that are of one architecture (`call` and registers). ARCH is i386 if it is not said. TEXT
+call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of
+those that it shares (`../FOLDER/FILE`); `arch` stands with those that are of one architecture (`call` and
+registers). ARCH is i386 if it is not said. TEXT
 chooses the mutations whose names contain it; without a NAME every backend that has a list is broken. Each
 mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
 
@@ -163,8 +164,9 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
 class Machine:
     """A backend's rig, opened again for the next guest when one has taken it along."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, arch: str) -> None:
         self.rig = rig
+        self.arch = arch
         self.deadline = LONGEST
         self.opened: contextlib.ExitStack | None = None
         self.session: Session | None = None
@@ -182,7 +184,7 @@ class Machine:
                 self.opened = contextlib.ExitStack()
                 self.session = self.opened.enter_context(self.rig.session(RESULTS / "mutation"))
             name = f"{image.stem}-{append}".strip("-").replace("=", "-")
-            options = self.rig.configurations[0].options
+            options = self.rig.configurations[0].given(self.arch)[0]
             return self.session.run(Guest(image, name, append, CPUS, deadline=self.deadline, options=options))
 
         return run
@@ -224,7 +226,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
         shutil.copy(folder_of(tree, arch) / target, unbroken)
-        machine = Machine(rig)
+        machine = Machine(rig, arch)
         survivors = []
         try:
             machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
@@ -288,9 +290,8 @@ def main(arguments: Sequence[str]) -> int:
             if options.only in mutation.name and mutation.arch in ("", options.arch)
         ]  # fmt: skip
         rigs[backend].prepare()
-        limited = rigs[backend].configurations[0].limited
-        if limited:
-            raise UserError(f"{backend} boots no conformance kernel here: {limited}")
+        if why := rigs[backend].configurations[0].given(options.arch)[1]:
+            raise UserError(f"{backend} boots no conformance kernel here: {why}")
         results[backend] = Counter()
         with contextlib.closing(break_in_all_ways(rigs[backend], chosen, options.arch)) as broken:
             for each in broken:

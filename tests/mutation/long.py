@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ci.long import Part, Result
-from ci.util import ROOT
+from ci.util import ARCHITECTURES, ROOT
 
 from ..guests import places
 from .__main__ import BY, LEAST, LIST, REFUSED, break_in_all_ways, mutations, percent
@@ -22,12 +22,13 @@ class Mutations(Part):
     summary = f"backends broken in all ways of their {LIST}; {LEAST} % must be noticed"
 
     def pieces(self) -> list[str]:
-        backends = dict.fromkeys(place.backend for place in places() if not place.configuration.limited)
+        first = {place.backend: place.configuration for place in reversed(places())}
         return [
             f"{name}: {mutation.name}"
-            for name in backends
+            for name, configuration in reversed(first.items())
             if (ROOT / "backends" / name / LIST).is_file()
             for mutation in mutations(name)
+            if not configuration.given(mutation.arch or ARCHITECTURES[0])[1]
         ]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:

@@ -8,10 +8,10 @@
     ret
     .endm
 
-    .macro form entry, code, leaf, subleaf, register, bit, copied, cr4
+    .macro form entry, code, leaf, subleaf, register, bit, copied
     .quad \entry, \code
     .long \leaf, \subleaf
-    .byte \register, \bit, \copied, \cr4
+    .byte \register, \bit, \copied, 0
     .balign 8
     .endm
 
@@ -65,15 +65,9 @@ vmi_cpuid:
     pop %rdi
     ret
 
-    .globl vmi_get_cr0, vmi_set_cr0, vmi_get_cr4, vmi_set_cr4
+    .globl vmi_get_cr0, vmi_set_cr0
 vmi_get_cr0:
     mov test_cr0(%rip), %rax
-    ret
-vmi_get_cr4:
-    mov test_cr4(%rip), %rax
-    ret
-vmi_set_cr4:
-    mov %rdi, test_cr4(%rip)
     ret
 /* Only rax and the flags may die on x86-64. */
 vmi_set_cr0:
@@ -109,10 +103,10 @@ copy_next:
     .balign 8
     .globl vmi__forms, vmi__forms_end
 vmi__forms:
-    form copied, copy_best, 7, 0, 1, 20, 1, 255
-    form copied, copy_next, 0x80000001, 0, 3, 31, 1, 16
-    form jumped, far_form, 7, 1, 0, 0, 0, 18
-    form alone, copy_best, 8, 0, 1, 20, 1, 255
+    form copied, copy_best, 7, 0, 1, 20, 1
+    form copied, copy_next, 0x80000001, 0, 3, 31, 1
+    form jumped, far_form, 7, 1, 0, 0, 0
+    form alone, copy_best, 8, 0, 1, 20, 1
 vmi__forms_end:
 
     .section .note.GNU-stack, "", @progbits

@@ -3,7 +3,7 @@
  * runtime/forms.c as a process, with entry points and a table of its own (forms.S), a processor
  * that is played, and control registers that are variables. Arguments: leaf, subleaf, register and
  * bit of each feature that the processor has, in hexadecimal and joined by commas. Prints the entry
- * points' bytes, what they return, and what became of CR4.
+ * points' bytes, what they return, and what became of CR0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 extern uint8_t entries[], entries_end[];
 extern uint32_t copied(void), jumped(void), alone(void);
 
-uintptr_t test_cr0 = 0x80010033, test_cr4 = 0x20;
+uintptr_t test_cr0 = 0x80010033;
 uint32_t test_writable; /* stores to CR0 with WP off */
 
 static char **features;
@@ -74,6 +74,6 @@ int main(int count, char **arguments)
         printf("\n");
     }
     printf("%u %u %u\n", copied(), jumped(), alone());
-    printf("%#lx %#lx %u\n", (unsigned long)test_cr0, (unsigned long)test_cr4, test_writable);
+    printf("%#lx %u\n", (unsigned long)test_cr0, test_writable);
     return 0;
 }

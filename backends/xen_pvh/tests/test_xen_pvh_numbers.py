@@ -8,13 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
+
+from tests.backends.played import COMPILE
 
 FOLDER = Path(__file__).resolve().parents[1]
 CALLS: list[dict[str, Any]] = YAML(typ="safe").load(FOLDER / "backend.yaml")["hypercalls"]["calls"]
 
 
-def complaints(folder: Path, by: int) -> list[str]:
+def complaints(folder: Path, by: int, arch: str) -> list[str]:
     """The hypercalls whose number plus `by` is not the header's."""
     version = re.search(r"-D(__XEN_INTERFACE_VERSION__=\w+)", (FOLDER / "meson.build").read_text())
     assert version
@@ -23,7 +26,7 @@ def complaints(folder: Path, by: int) -> list[str]:
         f'_Static_assert({call["macro"]} == {call["number"] + by}, "differs: {call["name"]}");\n'
         for call in CALLS
     ))  # fmt: skip
-    command = ["gcc", "-m32", "-ffreestanding", f"-D{version[1]}", "-idirafter", "/usr/include",
+    command = ["gcc", *COMPILE[arch], "-ffreestanding", f"-D{version[1]}", "-idirafter", "/usr/include",
                "-fsyntax-only", str(source)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     found = re.findall(r'"differs: (\w+)"\n', done.stderr)
@@ -31,9 +34,11 @@ def complaints(folder: Path, by: int) -> list[str]:
     return found
 
 
-def test_numbers_are_those_of_the_header(tmp_path: Path) -> None:
-    assert complaints(tmp_path, 0) == []
+@pytest.mark.parametrize("arch", COMPILE)
+def test_numbers_are_those_of_the_header(tmp_path: Path, arch: str) -> None:
+    assert complaints(tmp_path, 0, arch) == []
 
 
-def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
-    assert complaints(tmp_path, 1) == [call["name"] for call in CALLS]
+@pytest.mark.parametrize("arch", COMPILE)
+def test_a_wrong_number_is_noticed(tmp_path: Path, arch: str) -> None:
+    assert complaints(tmp_path, 1, arch) == [call["name"] for call in CALLS]

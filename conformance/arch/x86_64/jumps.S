@@ -56,6 +56,7 @@ probe_iret:
     push %rax
     push contract_in + 8 * 15
     mov %cs, %ecx
+    and $~3, %ecx /* RPL 0 is the kernel's in frames, whatever its ring */
     push %rcx
     push $returned
     fill 0, rax

@@ -10,6 +10,7 @@
  */
 #include "../../native.h"
 #include "../../smp.h"
+#include "../../startup.h"
 
 #define CPUID_1_EDX_PSE  (1u << 3)
 #define CPUID_1_EDX_TSC  (1u << 4)
@@ -182,8 +183,8 @@ static void prepare_way(bool pae)
     directory[pae ? (linear >> 21 & 511) * 2 : linear >> 22] = PDE_WAY_UP;
     memset(pdpt, 0, sizeof(pdpt));
     pdpt[0] = pdpt[linear >> 30] = vmi__physical(directory) | PXE_PRESENT;
-    vmi__native_smp_place(page, vmi__physical(pae ? (const void *)pdpt : directory),
-                          pae ? CR4_PAE : CR4_PSE, 0);
+    vmi__native_startup_fill(page, vmi__physical(pae ? (const void *)pdpt : directory),
+                             pae ? CR4_PAE : CR4_PSE, 0);
 }
 
 static uint32_t cpu_of(uint32_t apic_id)

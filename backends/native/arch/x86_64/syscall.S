@@ -40,6 +40,10 @@ vmi__native_syscall32:
     sysretl
     .size vmi__native_syscall32, . - vmi__native_syscall32
 
+    .globl vmi__native_syscall_end
+/* From vmi__native_syscall to here the stack pointer may be a process's. */
+vmi__native_syscall_end:
+
     .bss
     .balign 8
     .globl vmi__native_syscall_entry

@@ -65,7 +65,7 @@ vmi__native_trampoline_far: /* the address of vmi__native_trampoline_long in the
     .long 0
     .word CS
     .balign 8
-vmi__native_trampoline_entry: /* vmi__native_ap_entry */
+vmi__native_trampoline_entry: /* vmi__native_ap_long */
     .quad 0
 gdt:
     .quad 0
@@ -81,16 +81,18 @@ vmi__native_trampoline_gdtr: /* the address of vmi__native_trampoline_gdt in the
 vmi__native_trampoline_end:
 
     .text
-    .globl vmi__native_ap_entry
-    .type vmi__native_ap_entry, @function
+    .globl vmi__native_ap_long
+    .type vmi__native_ap_long, @function
 /* On the way-up tables, without a stack. rax, rcx and rdx are scratch. */
-vmi__native_ap_entry:
+vmi__native_ap_long:
     VMI__ENDBR64
     mov $DS, %eax
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
 
+    .globl vmi__native_ap_entry
+vmi__native_ap_entry:
     /*
      * The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. rcx: its
      * registers.
@@ -175,6 +177,6 @@ vmi__native_ap_entry:
     mov STATE(R15), %r15
     movl $1, vmi__native_ap_up(%rip)
     iretq
-    .size vmi__native_ap_entry, . - vmi__native_ap_entry
+    .size vmi__native_ap_long, . - vmi__native_ap_long
 
     .section .note.GNU-stack, "", @progbits

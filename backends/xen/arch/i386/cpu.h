@@ -65,16 +65,9 @@ static inline uint32_t vmi__xen_this(void)
     return cpu;
 }
 
-static inline struct vcpu_info *vmi__xen_vcpu(uint32_t number)
-{
-    return &vmi__xen_shared.vcpu_info[number];
-}
-
-/* Notes how many operations this CPU keeps back. */
-static inline void vmi__xen_note_kept(uint32_t count)
-{
-    vmi__xen_kept[vmi__xen_this()].count = count;
-}
+/* For domain.h: where Xen has the words of a CPU, and how many operations it keeps back. */
+#define VMI__XEN_VCPU(number) (&vmi__xen_shared.vcpu_info[number])
+#define VMI__XEN_KEPT(number) (vmi__xen_kept[number].count)
 
 #endif
 #endif

@@ -297,15 +297,15 @@ vmi__form_load_0:
         .balign 8
         .globl vmi__forms, vmi__forms_end
 vmi__forms:
-        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
+        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied */
         .quad vmi_load, vmi__form_load_0
         .long 0x7, 0
-        .byte 1, 3, 1, 9
+        .byte 1, 3, 1, 0
         .balign 8
-        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied, bit of CR4 */
+        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied */
         .quad vmi_load, vmi__bare_load
         .long 0x80000001, 2
-        .byte 3, 31, 0, 255
+        .byte 3, 31, 0, 0
         .balign 8
 vmi__forms_end:
 

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The Xen library on x86-64 in real domains: kernel and processes in ring 3, memory and CPUs of all sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from ci import ktap
+from ci.build import kernels
+from ci.rig import Guest, Outcome, Session, rig_class
+from ci.util import RESULTS, progress
+from ci.witness import of_workloads
+from tests.guests import Place, Run, places
+
+ARCH = "x86_64"
+PV = [place for place in places(ARCH) if place.backend == "xen"]
+pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
+
+
+@pytest.fixture
+def pv() -> Place:
+    return PV[0]
+
+
+def passed(outcome: Outcome) -> ktap.Report:
+    report = ktap.parse(outcome.console)
+    assert report.failures() == []
+    assert outcome.clean, f"{outcome.end}\n{outcome.console[-1000:]}"
+    return report
+
+
+def test_domain_runs_in_ring_3_without_a_shim(pv: Place, run: Run) -> None:
+    outcome, report = run(pv)
+    assert report.boot["rpl"] == "3"
+    assert report.boot["protocol"] == "paravirtual"
+    assert re.search(r"^# cs 0xe033 rpl 3\s*$", outcome.console, re.MULTILINE)
+    assert pv.rig.facts(outcome) == {"domain type": "pv"}
+
+
+def test_lazy_mode_saves_hypercalls(pv: Place, run: Run) -> None:
+    outcome, _ = run(pv, "bench=map", cpus=1)
+    made = dict(re.findall(r"# bench (\w+) pages=1024 hypercalls=(\d+)", outcome.console))
+    assert int(made["map_lazy"]) <= 8
+    assert int(made["map_eager"]) == 1024
+
+
+def test_workloads_keep_to_their_goals(pv: Place, run: Run) -> None:
+    """As the guest counts its hypercalls, and as Xen's trace has them."""
+    outcome, report = run(pv, witness=True)
+    goals = pv.rig.hypercall_goals[ARCH]
+    made = {each.name: each.per_round for each in report.workloads}
+    assert set(made) == set(goals)
+    assert not {name: count for name, count in made.items() if count > goals[name]}
+    if not pv.rig.witnesses:
+        pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
+    assert outcome.witness, outcome.evidence["trace"]
+    (mark,) = report.notes["workloads"]
+    seen = of_workloads(outcome.witness, int(mark.partition("=")[2], 16))
+    assert seen == [each.hypercalls for each in report.workloads]
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_sample_kernel_with_other_numbers_of_cpus(pv: Place, run: Run, cpus: int) -> None:
+    outcome, report = run(pv, cpus=cpus)
+    passed(outcome)
+    assert report.boot["cpus"] == str(cpus)
+
+
+@pytest.mark.parametrize("memory_mib", [48, 320])
+def test_sample_kernel_with_other_sizes_of_memory(pv: Place, run: Run, memory_mib: int) -> None:
+    outcome, _ = run(pv, cpus=1, memory_mib=memory_mib)
+    report = passed(outcome)
+    assert int(report.boot["memory_kib"]) > (memory_mib - 16) * 1024
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Session]:
+    """A rig of 6 GiB, of which the emulator touches what guests do. It is booted once for all sizes."""
+    rig = rig_class("xen")("xen", progress)
+    rig.memory_mib = 6144
+    rig.prepare()
+    with rig.session(RESULTS / "test/large64") as session:
+        yield session
+
+
+@pytest.mark.parametrize("memory_mib", [600, 4200])
+def test_sample_kernel_in_a_large_domain(large: Session, memory_mib: int) -> None:
+    """The list of frames does not fit behind the image; a directory does not reach to the end."""
+    guest = Guest(kernels("sample", ARCH)["xen"], f"large64-{memory_mib}", "checks=boot", cpus=1,
+                  memory_mib=memory_mib, deadline=240.0, options={"config": "pv64"})  # fmt: skip
+    report = passed(large.run(guest))
+    assert int(report.boot["memory_kib"]) > (memory_mib - 64) * 1024
