@@ -94,10 +94,12 @@ static void kernel_read_only(void)
         uintptr_t other =
             (uintptr_t)frame_address(frame_of((const void *)address)) + (address & (PAGE_SIZE - 1));
 
-        EXPECT(!attempt_write(address, 0, &fault));
+        /* What is there already, in case it can be written. */
+        uint32_t value = *(const volatile uint32_t *)address;
+        EXPECT(!attempt_write(address, value, &fault));
         EXPECT_EQUAL(fault.vector, TRAP_PAGE_FAULT);
         EXPECT_EQUAL(fault.error & (FAULT_PRESENT | FAULT_WRITE), FAULT_PRESENT | FAULT_WRITE);
-        EXPECT(!attempt_write(other, 0, &fault));
+        EXPECT(!attempt_write(other, value, &fault));
         EXPECT_EQUAL(fault.address, other);
     }
 }
