@@ -77,6 +77,16 @@ VMI__RUN_ONCE const char *vmi__loader_module(const struct vmi__loader_view *view
 VMI__RUN_ONCE const char *vmi__loader_take_module(const struct vmi__loader_view *view,
                                                   uint64_t base, uint64_t size, const char *line);
 
+/* Lowest bit and number of bits of red, green and blue, as both versions of multiboot have them. */
+#define VMI__COLORS 6
+
+/*
+ * Takes what a loader says of the screen, `color` being its kind as multiboot numbers them; what is
+ * not sound, or is of a kind that VMI_COLOR_ does not name, is as if it were not said.
+ */
+VMI__RUN_ONCE void vmi__loader_framebuffer(const struct vmi_framebuffer *found,
+                                           const uint8_t colors[VMI__COLORS]);
+
 /*
  * Take the structures of one protocol apart into vmi__boot and the memory map (not yet published),
  * the command line first so that its options hold for a refusal as well. Return 0 or the reason to
@@ -91,7 +101,8 @@ VMI__RUN_ONCE const char *vmi__pvh_read(const struct vmi__loader_view *view, uin
 /*
  * After one of them: claims the image, the modules and the firmware's first page, publishes the map
  * and checks that image and modules lie in memory, be it marked as taken, that there is room to
- * work, and that nothing was read where there is no memory. Returns 0 or the reason to refuse.
+ * work, and that nothing was read where there is no memory. Forgets a screen that would lie in
+ * memory, and a system table of UEFI that is none. Returns 0 or the reason to refuse.
  */
 VMI__RUN_ONCE const char *vmi__loader_finish(const struct vmi__loader_view *view);
 

@@ -147,6 +147,58 @@ bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind);
  */
 uint32_t vmi__memory_claim(uint32_t size, uint32_t limit);
 
+/*
+ * A table of `count` rows of `size` bytes, zeroed, in memory that is claimed for good and begins on
+ * a page. 0 if there is no such memory, or nothing is asked for. Until the memory map is published
+ * for the kernel.
+ */
+void *vmi__memory_table(uint32_t count, uint32_t size);
+
+/* ---- CPUs ---- */
+
+/*
+ * Tables with a row for each CPU have this many in the image; those of further CPUs lie in memory
+ * that is claimed when their number is known, so that an image need not have room for the largest
+ * machine. A client of the published API has no more than these.
+ */
+#define VMI__CPUS_FEW 32
+
+/*
+ * The rows of such a table for CPUs from VMI__CPUS_FEW on, zeroed; 0 if there are no such CPUs. If
+ * there is no memory for them, there are none from then on: vmi__boot.cpu_count is lowered. Called
+ * once for each table, when all CPUs are listed and before a further one is started.
+ */
+void *vmi__cpu_rows(uint32_t size);
+
+/* The row of a CPU in a table whose first rows are `few` and the others `more`. */
+#define VMI__CPU_ROW(few, more, cpu)                                                               \
+    ((cpu) < VMI__CPUS_FEW ? &(few)[cpu] : &(more)[(cpu)-VMI__CPUS_FEW])
+
+/* Where vmi__boot.cpus leads at first. */
+extern struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
+
+/* Says how many CPUs will be listed in all, at most; before any but the first is. */
+void vmi__cpus_expect(uint32_t count);
+
+/* Names the first CPU's APIC identifier; lists another CPU once, while there is room. */
+void vmi__cpu_first(uint32_t apic_id);
+void vmi__cpu_add(uint32_t apic_id);
+
+/* Notes to what node of memory a CPU is near, if it is listed. */
+void vmi__cpu_is_near(uint32_t apic_id, uint32_t node);
+
+/* Number of the CPU with an APIC identifier; vmi__boot.cpu_count if none has it. */
+uint32_t vmi__cpu_by_apic_id(uint32_t apic_id);
+
+/*
+ * Sets of CPUs as calls have them (VMI_CPUS_…). Are there that few bits, and does every CPU of the
+ * set exist? And the first CPU of a set from a number on, vmi__boot.cpu_count if there is none;
+ * `self` is the calling CPU and matters to ALL_BUT_SELF alone. A set that another CPU is changing
+ * meanwhile still leads to CPUs that exist.
+ */
+bool vmi__cpu_set_exists(const uint32_t *set, uint32_t bits);
+uint32_t vmi__cpu_set_next(const uint32_t *set, uint32_t bits, uint32_t self, uint32_t from);
+
 /* ---- options ---- */
 
 /*
@@ -177,9 +229,6 @@ bool vmi__parse_u32(const char *text, uint32_t length, uint32_t *number);
 const char *vmi__options(void);
 
 /* ---- PC libraries ---- */
-
-/* Guest-physical address of the ACPI RSDP if the loader gave one, else 0. */
-extern uint64_t vmi__rsdp;
 
 extern struct vmi__pc_tables vmi__pc_tables;
 

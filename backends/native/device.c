@@ -11,9 +11,6 @@
 
 #define MAPPINGS_MAX 128
 
-/* CPUs of a mask of FlushRemoteTLB. */
-#define MASK_CPUS 32
-
 struct mapping {
     uint64_t physical;
     uintptr_t linear, pages; /* no pages: this is free */
@@ -148,20 +145,9 @@ VMI__ROUTINE int32_t vmi__native_map_device(uint64_t base, uintptr_t size, uint3
 /* Has the other CPUs drop translations; false if the library cannot. */
 static bool flush_others(uintptr_t linear, uintptr_t pages)
 {
-    uint32_t self = vmi__native_cpu(), base, cpu;
-
-    if (vmi__native_cpus_started == 1)
-        return true;
-    for (base = 0; base < vmi__boot.cpu_count; base += MASK_CPUS) {
-        uint32_t mask = 0;
-
-        for (cpu = base; cpu < vmi__boot.cpu_count && cpu - base < MASK_CPUS; cpu++)
-            mask |= cpu == self ? 0 : 1u << (cpu - base);
-        if (vmi_flush_remote_tlb(mask, base, linear, pages > UINT32_MAX ? 0 : (uint32_t)pages) !=
-            VMI_OK)
-            return false;
-    }
-    return true;
+    return vmi__native_cpus_started == 1 ||
+           vmi_flush_remote_tlb(0, VMI_CPUS_ALL_BUT_SELF, linear,
+                                pages > UINT32_MAX ? 0 : (uint32_t)pages) == VMI_OK;
 }
 
 static int32_t unmap(struct mapping *mapping)

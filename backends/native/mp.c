@@ -92,7 +92,11 @@ static void read_parts(const struct table *table, uint8_t ids[VMI__IOAPICS_MAX],
     struct vmi__native_acpi *acpi = &vmi__native_acpi;
     uint32_t offset, size;
     const uint8_t *entry;
+    uint32_t count = 1;
 
+    for (offset = sizeof(*table); (entry = entry_at(table, offset, &size)); offset += size)
+        count += entry[0] == PROCESSOR;
+    vmi__cpus_expect(count < VMI__APIC_ID_ALL ? count : VMI__APIC_ID_ALL);
     for (offset = sizeof(*table); (entry = entry_at(table, offset, &size)); offset += size) {
         if (entry[0] == PROCESSOR && entry[3] & ENABLED) {
             vmi__native_add_cpu(entry[1]);

@@ -14,9 +14,6 @@
  */
 int32_t vmi__native_smp_start(uint32_t cpu);
 
-/* The command that starts a CPU at a page below 1 MiB, whose number is or'ed in. */
-#define VMI__ICR_STARTUP 0x4600 /* asserted */
-
 /*
  * arch/ARCH: fills the trampoline's page at a guest-physical address below 1 MiB; false if there is
  * no memory for what belongs to it.

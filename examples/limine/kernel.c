@@ -257,7 +257,7 @@ static void start_another_cpu(const struct vmi_boot_info *boot)
         print("there is one CPU\r\n");
         return;
     }
-    EXPECT(vmi_set_initial_ap_state(&state, boot->apic_id[1]) == VMI_OK);
+    EXPECT(vmi_set_initial_ap_state(&state, boot->cpus[1].apic_id) == VMI_OK);
     while (!second_number)
         EXPECT(vmi_clock_nanoseconds() - started < 60000000000ull);
     EXPECT(second_number == 1);

@@ -100,6 +100,15 @@ static const char *take_modules(const struct vmi__loader_view *strings,
     return reason;
 }
 
+/* One that cannot be right is not passed on. */
+static void take_framebuffer(const struct vmi_framebuffer *found)
+{
+    const uint8_t colors[VMI__COLORS] = {found->red_shift,  found->red_bits,   found->green_shift,
+                                         found->green_bits, found->blue_shift, found->blue_bits};
+
+    vmi__loader_framebuffer(found, colors);
+}
+
 static const char *take(const struct vmi_attach_info *facts)
 {
     struct vmi__loader_view view = {
@@ -124,7 +133,11 @@ static const char *take(const struct vmi_attach_info *facts)
         !take_string(&strings, facts->loader, &vmi__boot.loader))
         return "Attach: facts.command_line or loader is not terminated or too long";
     vmi__boot.protocol = VMI_BOOT_ATTACHED;
-    vmi__rsdp = facts->acpi_root;
+    vmi__boot.acpi_root = facts->acpi_root;
+    vmi__boot.efi_system_table = facts->efi_system_table;
+    vmi__boot.efi_bits = facts->efi_bits;
+    if (facts->framebuffer)
+        take_framebuffer(facts->framebuffer);
     reason = take_modules(&strings, &view, facts);
     if (!reason)
         reason = vmi__loader_memory(&view, &map);
