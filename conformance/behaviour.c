@@ -579,8 +579,8 @@ const struct check checks_start[] = {{"cpus.start", start_cpus}, {NULL, NULL}};
 const struct check checks_across[] = {
     {"cpus.cycle_counter", counter_across},
     {"cpus.number", current_cpu},
-    {"cpus.sets", sets_across},
-    {"cpus.nmi", nmi_across},
+    {"cpus.every_set", sets_across},
+    {"cpus.nmi_arrives", nmi_across},
     {"errors.SetInitialAPState", ap_state_errors},
     {"cpus.start_twice", start_twice},
     {NULL, NULL},

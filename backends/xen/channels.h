@@ -33,11 +33,12 @@ struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number);
 void vmi__xen_port_set(evtchn_port_t number, enum vmi__xen_port_kind kind, uint32_t vector,
                        uint32_t cpu);
 
-/*
- * Makes the timer and IPI ports of a CPU, and lets them in. Returns 0 or Xen's error. Those that
- * are there stay; after vmi__xen_ports_forget there are none.
- */
+/* Makes the timer and IPI ports of a CPU, if there are none, and lets them in. Returns 0 or Xen's
+ * error. */
 intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
+
+/* They are not there any more: Xen has none of a domain that was saved. */
+void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu);
 
 /* Lets a port's events in, now also the one that is pending; closes one. */
 intptr_t vmi__xen_port_unmask(evtchn_port_t port);

@@ -129,7 +129,8 @@ const char *vmi__xen_adopt(void *page, uintptr_t mfn)
     uint64_t entry = (uint64_t)mfn << VMI__PAGE_SHIFT;
     uint32_t at = 0;
 
-    entry |= VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY;
+    entry |= VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY |
+             vmi__xen_memory.no_execute;
     /* A page that has been put there before, by another frame now, after the domain was saved. */
     while (at < adopted_count && adopted[at].pfn != pfn)
         at++;

@@ -131,6 +131,13 @@ intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
     return result;
 }
 
+void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu)
+{
+    vmi__xen_port_set(cpu->timer_port, VMI__XEN_PORT_NONE, 0, 0);
+    vmi__xen_port_set(cpu->ipi_port, VMI__XEN_PORT_NONE, 0, 0);
+    cpu->timer_port = cpu->ipi_port = 0;
+}
+
 intptr_t vmi__xen_port_notify(evtchn_port_t port)
 {
     struct evtchn_send send = {.port = port};

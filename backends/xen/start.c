@@ -102,7 +102,7 @@ static void start_cpus(void)
         cpu = vmi__xen_take_pages(pages);
         cpu->gdt_page = vmi__xen_take_pages(1);
         entry = (uint64_t)vmi__xen_gdt_prepare(cpu, number) << VMI__PAGE_SHIFT |
-                (VMI__XEN_ENTRY & ~VMI__PTE_WRITE);
+                (VMI__XEN_ENTRY & ~VMI__PTE_WRITE) | vmi__xen_memory.no_execute;
         vmi__xen_mark(cpu->gdt_page, VMI__XEN_DESCRIPTORS);
         if (vmi__xen_hypercall_update_va_mapping((uintptr_t)cpu->gdt_page, entry, UVMF_INVLPG) < 0)
             vmi__fatal("Xen refuses a read-only mapping");

@@ -10,8 +10,8 @@
 
 static uint32_t last_version;
 
-/* By what Xen notes for each VCPU (xen/xen.h, struct vcpu_time_info). */
-uint64_t vmi__xen_pvh_system_time(void)
+/* Xen's time in nanoseconds, by what it notes for each VCPU (xen/xen.h, struct vcpu_time_info). */
+static uint64_t system_time(void)
 {
     const volatile struct vcpu_time_info *info = &vmi__xen_pvh_shared.vcpu_info[0].time;
     uint64_t delta, time;
@@ -34,7 +34,7 @@ VMI__ROUTINE uint64_t vmi__xen_pvh_get_wallclock_time(void)
 {
     uint64_t zero = vmi__wall_clock_at_zero(&vmi__xen_pvh_shared);
 
-    return zero ? zero + vmi__xen_pvh_system_time() : 0;
+    return zero ? zero + system_time() : 0;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_wallclock_updated(void)

@@ -8,10 +8,6 @@
 
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
-#include <xen/sched.h>
-
-#define DRAIN_WAITS_MAX  100
-#define WAIT_NANOSECONDS 10000000u
 
 static struct xencons_interface *ring;
 static evtchn_port_t port;
@@ -86,23 +82,6 @@ bool vmi__xen_pvh_console_waiting(void)
 evtchn_port_t vmi__xen_pvh_console_port(void)
 {
     return find() ? port : 0;
-}
-
-void vmi__xen_pvh_console_drain(void)
-{
-    struct sched_poll poll = {.nr_ports = 1};
-    uint32_t waits;
-
-    set_xen_guest_handle(poll.ports, vmi__xen_pvh_argument(&port));
-    for (waits = 0; find() && waits < DRAIN_WAITS_MAX; waits++) {
-        if (vmi__console_ring_is_drained(ring))
-            return;
-        vmi__xen_pvh_port_clear(port);
-        if (vmi__console_ring_is_drained(ring))
-            return;
-        poll.timeout = vmi__xen_pvh_system_time() + WAIT_NANOSECONDS;
-        vmi__xen_pvh_hypercall_sched_op(SCHEDOP_poll, vmi__xen_pvh_argument(&poll));
-    }
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_console_read(void *to, uint32_t length)

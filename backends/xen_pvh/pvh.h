@@ -51,19 +51,12 @@ bool vmi__xen_pvh_paged(void);
 evtchn_port_t vmi__xen_pvh_console_port(void);
 bool vmi__xen_pvh_console_waiting(void);
 
-/* Gives the other side a bounded time, about a second, to take what was written. Takes a signal of
- * the console's channel away, so only where no kernel waits for it any more. */
-void vmi__xen_pvh_console_drain(void);
-
 /* Takes away what a channel has pending. */
 static inline void vmi__xen_pvh_port_clear(evtchn_port_t port)
 {
     __atomic_fetch_and(&vmi__xen_pvh_shared.evtchn_pending[VMI__XEN_PVH_WORD(port)],
                        ~VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST);
 }
-
-/* Xen's time in nanoseconds, by the first CPU's notes on the shared page. */
-uint64_t vmi__xen_pvh_system_time(void);
 
 void vmi__xen_pvh_grants_start(void);
 
