@@ -876,6 +876,38 @@ AFTER(unshare_page)
     frame_release(frame);
 }
 
+/* Where a PC has no memory and, in the rigs, no device. */
+#define HOLE 0xe0000000u
+
+static void *device;
+
+CASE(map_device)
+{
+    device = NULL;
+    give_map_device(in, HOLE, PAGE_SIZE, VMI_CACHE_WRITE_COMBINING, &device);
+}
+
+AFTER(map_device)
+{
+    contract_expect("the result", (uint32_t)result_map_device(out), VMI_OK);
+    contract_expect("whether the address is on a page", (uintptr_t)device % PAGE_SIZE, 0);
+    contract_expect("unmapping it", (uint32_t)vmi_unmap_device((uintptr_t)device), VMI_OK);
+}
+
+CASE(unmap_device)
+{
+    device = NULL;
+    vmi_map_device(HOLE, PAGE_SIZE, VMI_CACHE_WRITE_COMBINING, &device);
+    give_unmap_device(in, (uintptr_t)device);
+}
+
+AFTER(unmap_device)
+{
+    contract_expect("the result", (uint32_t)result_unmap_device(out), VMI_OK);
+    contract_expect("unmapping it again", (uint32_t)vmi_unmap_device((uintptr_t)device),
+                    (uint32_t)VMI_EINVAL);
+}
+
 /* The console's event, where it has one. Taken before the checks that bind it for good. */
 static void note_console(struct trap_frame *trap)
 {

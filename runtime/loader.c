@@ -19,8 +19,6 @@ struct span {
     uint64_t start, end;
 };
 
-uint64_t vmi__rsdp;
-
 static struct vmi_module modules[VMI__MODULES_MAX];
 static char text[VMI__TEXT_MAX];
 static uint32_t text_used;
@@ -109,11 +107,12 @@ bool vmi__loader_string(const struct vmi__loader_view *view, uint64_t address, c
 
 /* ---- the memory map ---- */
 
-static const char *add(const struct vmi__loader_range *range)
+static const char *add(const struct vmi__loader_range *range, bool own)
 {
     uint32_t kind = range->kind;
 
-    if (kind < VMI_MEMORY_USABLE || kind > VMI_MEMORY_UNUSABLE)
+    if ((kind < VMI_MEMORY_USABLE || kind > VMI_MEMORY_UNUSABLE) &&
+        !(own && kind == VMI_MEMORY_BOOT))
         kind = VMI_MEMORY_RESERVED;
     return vmi__memory_add(range->base, range->size, kind);
 }
@@ -211,15 +210,15 @@ const char *vmi__loader_memory(const struct vmi__loader_view *view,
     for (offset = 0; !reason && offset < map->length;) {
         reason = map->next(view, map, &offset, &range);
         if (!reason)
-            reason = add(&range);
+            reason = add(&range, map->own);
     }
     return reason;
 }
 
 /* ---- modules ---- */
 
-const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
-                               uint64_t line)
+const char *vmi__loader_take_module(const struct vmi__loader_view *view, uint64_t base,
+                                    uint64_t size, const char *line)
 {
     struct vmi_module *module = &modules[vmi__boot.module_count];
 
@@ -229,14 +228,23 @@ const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t bas
         return "a boot module wraps around the end of memory";
     if (base < view->image_end && base + size > view->image_start)
         return "a boot module overlaps the kernel";
-    if (!vmi__loader_string(view, line, &module->command_line))
-        return "the command line of a boot module is not terminated inside memory or too long";
+    module->command_line = line;
     module->base = base;
     module->size = size;
     module->reserved = 0;
     vmi__boot.modules = modules;
     vmi__boot.module_count++;
     return 0;
+}
+
+const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
+                               uint64_t line)
+{
+    const char *copy;
+
+    if (!vmi__loader_string(view, line, &copy))
+        return "the command line of a boot module is not terminated inside memory or too long";
+    return vmi__loader_take_module(view, base, size, copy);
 }
 
 /* ---- screen and firmware ---- */
@@ -404,8 +412,8 @@ static uint64_t measure(uint64_t *end, uint32_t kind)
 
 const char *vmi__loader_finish(const struct vmi__loader_view *view)
 {
-    uint32_t image_start = view->image_start & ~0xfffu,
-             image_end = (view->image_end + 0xfff) & ~0xfffu;
+    uint64_t image_start = view->image_start & ~0xfffull,
+             image_end = (view->image_end + 0xfff) & ~0xfffull;
     const char *reason;
     uint64_t end, room;
 
@@ -434,7 +442,7 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
     check_efi(view);
     room = measure(&end, VMI_MEMORY_USABLE);
     vmi__boot.linear_pages = (uintptr_t)((end + PAGE - 1) >> 12);
-    vmi__boot.virtual_end = VMI__WINDOW_BASE;
+    vmi__boot.virtual_end = VMI__DEVICE_BASE;
     if (room >= ROOM_MIN)
         return 0;
     if (room + measure(&end, VMI_MEMORY_MODULE) >= ROOM_MIN)

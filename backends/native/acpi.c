@@ -128,9 +128,11 @@ static bool take_rsdp(uint64_t address, struct rsdp *rsdp)
 
 uint32_t vmi__native_ebda(void)
 {
-    uint16_t segment;
+    const void *found = vmi__window_borrow(BIOS_EBDA, sizeof(uint16_t));
+    uint16_t segment = 0;
 
-    memcpy(&segment, vmi__linear(BIOS_EBDA), sizeof(segment));
+    if (found)
+        memcpy(&segment, found, sizeof(segment));
     return segment >= 0x8000 && segment <= BIOS_START >> 4 ? (uint32_t)segment << 4 : 0;
 }
 

@@ -137,6 +137,17 @@ void vmi__native_pit_oneshot(uint32_t ticks);
 /* Raises it each `ticks` ticks (2 to 65536) until it is silenced. */
 void vmi__native_pit_periodic(uint32_t ticks);
 
+/* ---- pat.c ---- */
+
+/*
+ * Value of the PAT on every CPU, 0 where the processor has none: the cache types that an entry of a
+ * page table can choose by PAT, PCD and PWT. device.c and trampoline.S know this.
+ */
+extern uint64_t vmi__native_pat;
+
+/* Sets the first CPU's. */
+void vmi__native_pat_init(void);
+
 /* ---- apic.c ---- */
 
 #define VMI__APIC_SLOT          0 /* in the device window: APICRead and APICWrite know this */

@@ -17,12 +17,11 @@ void vmi__native_smp_init(void)
     if (vmi__boot.cpu_count == 1)
         return;
     trampoline = vmi__memory_claim(4096, LOW_MEMORY_END);
-    if (!trampoline) {
+    if (!trampoline || !vmi__native_startup_place(trampoline)) {
         vmi__boot.cpu_count = 1;
         return;
     }
     vmi__native_ap_apic = vmi__native_apic;
-    vmi__native_startup_place(trampoline);
 }
 
 int32_t vmi__native_smp_start(uint32_t cpu)

@@ -233,3 +233,17 @@ CASE(set_syscall_entry)
 {
     give_set_syscall_entry(in, (uintptr_t)syscall_entry);
 }
+
+/* This kernel has the SDK's entry: the library has been started. */
+CASE(attach)
+{
+    static struct vmi_attach_info facts;
+    static const struct vmi_boot_info *told;
+
+    give_attach(in, &facts, &told);
+}
+
+AFTER(attach)
+{
+    contract_expect("the result", (uint32_t)result_attach(out), (uint32_t)VMI_EBUSY);
+}

@@ -183,7 +183,7 @@ static void prepare_way(bool pae)
     memset(pdpt, 0, sizeof(pdpt));
     pdpt[0] = pdpt[linear >> 30] = vmi__physical(directory) | PXE_PRESENT;
     vmi__native_startup_fill(page, vmi__physical(pae ? (const void *)pdpt : directory),
-                             pae ? CR4_PAE : CR4_PSE);
+                             pae ? CR4_PAE : CR4_PSE, 0);
 }
 
 VMI__ROUTINE int32_t vmi__native_published_ap_state(const struct vmi_ap_state *state,

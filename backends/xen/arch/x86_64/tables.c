@@ -35,7 +35,8 @@ struct range {
 static struct {
     uint64_t *pointers, *directories, *near;
     uintptr_t tables, near_first, near_count, far;
-    struct range read_only[3]; /* the builder's tables, the list of frames, the tables below */
+    /* The builder's tables, the list of frames, the tables below; code and constants. */
+    struct range read_only[4];
 } map;
 
 static struct mmu_update updates[VMI__XEN_TABLE_ENTRIES];
@@ -326,6 +327,8 @@ void vmi__xen_start_tables(const struct start_info *info)
     pools[VMI__XEN_POOL_BUILDER] =
         (struct vmi__xen_pool){vmi__xen_builder.end, vmi__xen_builder.end, mapped};
     vmi__xen_memory.no_execute = no_execute();
+    map.read_only[3].start = vmi__physical(vmi__kernel.image_start) >> VMI__PAGE_SHIFT;
+    map.read_only[3].end = vmi__physical(vmi__kernel.rodata_end) >> VMI__PAGE_SHIFT;
     map.read_only[0].start = vmi__xen_builders(info->pt_base);
     map.read_only[0].end = map.read_only[0].start + info->nr_pt_frames;
     map.far = mapped;
