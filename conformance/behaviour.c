@@ -4,8 +4,10 @@
 #include <vmi/vmi.h>
 
 #include "behaviour.h"
+#include "cases.h"
 #include "checks.h"
 #include "contract.h"
+#include "cpus.h"
 #include "first_state.h"
 #include "frames.h"
 #include "layout.h"
@@ -20,7 +22,7 @@
 #include "traps.h"
 #include "x86.h"
 
-#define NO_CPU      31
+#define NO_CPU      40 /* it does not exist, */
 #define NO_EVENT    0x7fffffff
 #define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 
@@ -34,24 +36,43 @@
 
 /* ---- wrong arguments ---- */
 
+/* and this is the set of it. */
+static const uint32_t no_cpu[VMI_CPUS_LIMIT / 32 + 1] = {0, 1u << (NO_CPU - 32)};
+
 static void send_ipi_errors(void)
 {
     NEEDS(SEND_IPI);
-    EXPECT_EQUAL(vmi_send_ipi(1, 0, 31), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_send_ipi(1, 0, 256), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_send_ipi(1, NO_CPU, VECTOR_CHECK), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_send_ipi(1u << NO_CPU, 0, VECTOR_CHECK), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_send_ipi(1, UINT32_MAX, VECTOR_CHECK), VMI_EINVAL);
+    const uint32_t self = 1, nobody = 0;
+
+    EXPECT_EQUAL(vmi_send_ipi(&self, 1, 31), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(&self, 1, 256), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(NULL, VMI_CPUS_ALL, 31), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(no_cpu, NO_CPU, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(vmi_send_ipi(no_cpu, NO_CPU + 1, VECTOR_CHECK), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(no_cpu, VMI_CPUS_LIMIT + 1, VECTOR_CHECK), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(no_cpu, VMI_CPUS_ALL_BUT_SELF - 1, VECTOR_CHECK), VMI_EINVAL);
     /* Nobody is nothing wrong. */
-    EXPECT_EQUAL(vmi_send_ipi(0, 0, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(vmi_send_ipi(&nobody, 32, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(vmi_send_ipi(&self, 0, VECTOR_CHECK), VMI_OK);
+}
+
+static void send_nmi_errors(void)
+{
+    NEEDS(SEND_NMI);
+    EXPECT_EQUAL(vmi_send_nmi(no_cpu, NO_CPU), VMI_OK);
+    EXPECT_EQUAL(vmi_send_nmi(no_cpu, NO_CPU + 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_nmi(no_cpu, VMI_CPUS_LIMIT + 1), VMI_EINVAL);
 }
 
 static void flush_remote_tlb_errors(void)
 {
     NEEDS(FLUSH_REMOTE_TLB);
-    int32_t result = vmi_flush_remote_tlb(1u << NO_CPU, 0, 0, 0);
-    if (contract_declared(VMI_ORDINAL_FLUSH_REMOTE_TLB) == VMI_KIND_HYPERCALL)
+    int32_t result = vmi_flush_remote_tlb(no_cpu, NO_CPU + 1, 0, 0);
+    if (contract_declared(VMI_ORDINAL_FLUSH_REMOTE_TLB) == VMI_KIND_HYPERCALL) {
         EXPECT_EQUAL(result, VMI_EINVAL);
+        EXPECT_EQUAL(vmi_flush_remote_tlb(no_cpu, VMI_CPUS_LIMIT + 1, 0, 0), VMI_EINVAL);
+        EXPECT_EQUAL(vmi_flush_remote_tlb(no_cpu, NO_CPU, 0, 0), VMI_OK);
+    }
     EXPECT(result == VMI_EINVAL || result == VMI_ENOSYS);
 }
 
@@ -78,6 +99,21 @@ static void event_errors(void)
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_CONSOLE, 0, 31), VMI_EINVAL);
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_CONSOLE, 0, 256), VMI_EINVAL);
     EXPECT_EQUAL(vmi_event_unmask(NO_EVENT), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_event_mask(NO_EVENT), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_event_unbind(NO_EVENT), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_event_move(NO_EVENT, 0), VMI_EINVAL);
+    /* A source that the library has not is another matter than one that nobody has. */
+    int32_t result = vmi_event_bind(VMI_EVENT_PEER, 0xfff0u << 16 | 1, VECTOR_CHECK);
+    EXPECT(result == VMI_EINVAL || result == VMI_EIO || result == VMI_ENOSYS);
+    result = vmi_event_bind(VMI_EVENT_GSI, 0xffffff, VECTOR_CHECK);
+    EXPECT(result == VMI_EINVAL || result == VMI_ENOSYS);
+    if (call_unsupported(VMI_ORDINAL_EVENT_MESSAGE) == NULL) {
+        struct vmi_message message;
+        EXPECT_EQUAL(vmi_event_message(NO_EVENT, &message), VMI_EINVAL);
+        result = cases_console_event();
+        if (result >= 0)
+            EXPECT_EQUAL(vmi_event_message((uint32_t)result, &message), VMI_EINVAL);
+    }
     if (call_unsupported(VMI_ORDINAL_EVENT_NOTIFY) == NULL)
         EXPECT_EQUAL(vmi_event_notify(NO_EVENT), VMI_EINVAL);
 }
@@ -117,7 +153,7 @@ static void none_lost_by_halt(void)
     for (uint32_t round = 0; round < rounds; round++) {
         vmi_disable_interrupts();
         const uint32_t before = taken;
-        vmi_send_ipi(1, 0, VECTOR_CHECK);
+        cpus_interrupt(1, VECTOR_CHECK);
         vmi_halt();
         lost += taken == before;
         vmi_enable_interrupts();
@@ -133,7 +169,7 @@ static void raise_in_handler(struct trap_frame *frame)
 {
     vmi_end_of_interrupt(frame->vector);
     if (taken++ == 0)
-        vmi_send_ipi(1, 0, VECTOR_CHECK);
+        cpus_interrupt(1, VECTOR_CHECK);
     seen_in_handler = taken;
     handler_open |= vmi_get_interrupt_mask() & EFLAGS_IF;
 }
@@ -143,7 +179,7 @@ static void pending_at_return(void)
     NEEDS(SEND_IPI);
     trap_handler_set(VECTOR_CHECK, raise_in_handler);
     taken = seen_in_handler = handler_open = 0;
-    EXPECT_EQUAL(vmi_send_ipi(1, 0, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(cpus_interrupt(1, VECTOR_CHECK), VMI_OK);
     bool both = wait_for_count(&taken, 2, PATIENCE_MILLISECONDS);
     trap_handler_set(VECTOR_CHECK, count);
     EXPECT(both);
@@ -286,11 +322,74 @@ static void current_cpu(void)
 {
     NEEDS_SECOND_CPU();
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
-        uint32_t told = VMI_BOOT_INFO_MAX_CPUS;
+        uint32_t told = CPUS_MAX;
         struct thread *other = thread_create("number", tell_cpu, &told, 1u << cpu);
         EXPECT(other != NULL);
         thread_join(other);
         EXPECT_EQUAL(told, cpu);
+    }
+}
+
+/* An NMI of each call's, and the hypercalls of these calls. */
+static volatile uint32_t nmis;
+
+static void note_nmi(struct trap_frame *frame)
+{
+    (void)frame;
+    __atomic_add_fetch(&nmis, 1, __ATOMIC_RELAXED);
+}
+
+static void nmi_across(void)
+{
+    const uint32_t second = 2, all = 1 + smp_set_size(smp_online() & ~1u);
+
+    NEEDS_SECOND_CPU();
+    NEEDS(SEND_NMI);
+    trap_handler *previous = trap_handler_set(TRAP_NMI, note_nmi);
+    nmis = 0;
+    uint32_t before = contract_hypercalls();
+    int32_t result = vmi_send_nmi(&second, 2);
+    contract_made(VMI_ORDINAL_SEND_NMI, contract_hypercalls() - before);
+    bool came = result == VMI_OK && wait_for(&nmis, PATIENCE_MILLISECONDS);
+    result = vmi_send_nmi(NULL, VMI_CPUS_ALL_BUT_SELF);
+    came = came && result == VMI_OK && wait_for_count(&nmis, all, PATIENCE_MILLISECONDS);
+    spin_milliseconds(1);
+    trap_handler_set(TRAP_NMI, previous);
+    EXPECT_EQUAL(result, VMI_OK);
+    EXPECT(came);
+    EXPECT_EQUAL(nmis, all);
+}
+
+static void note_set(struct trap_frame *frame)
+{
+    __atomic_or_fetch(&taken, 1u << vmi_current_cpu(), __ATOMIC_RELAXED);
+    vmi_end_of_interrupt(frame->vector);
+}
+
+/* Just the CPUs of a set, whichever way it is told. */
+static void sets_across(void)
+{
+    const uint32_t second = 2, behind[2] = {2, 0};
+    const struct {
+        const uint32_t *set;
+        uint32_t bits, wanted;
+    } sets[] = {{&second, 2, 2},
+                {behind, 64, 2},
+                {NULL, VMI_CPUS_ALL_BUT_SELF, smp_online() & ~1u},
+                {NULL, VMI_CPUS_ALL, smp_online()}};
+
+    NEEDS_SECOND_CPU();
+    NEEDS(SEND_IPI);
+    trap_handler_set(VECTOR_CHECK, note_set);
+    for (uint32_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        taken = 0;
+        EXPECT_EQUAL(vmi_send_ipi(sets[i].set, sets[i].bits, VECTOR_CHECK), VMI_OK);
+        struct patience patience;
+        patience_begin(&patience, PATIENCE_MILLISECONDS);
+        while (taken != sets[i].wanted && patience_left(&patience))
+            thread_yield();
+        spin_milliseconds(1);
+        EXPECT_EQUAL(taken, sets[i].wanted);
     }
 }
 
@@ -301,8 +400,8 @@ static void start_twice(void)
 
     NEEDS_SECOND_CPU();
     struct vmi_ap_state state = cpu_first_state(1, smp_park_if_asked, &stack[60]);
-    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]), VMI_EBUSY);
-    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[0]), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->cpus[1].apic_id), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_set_initial_ap_state(&state, checks_boot_info->cpus[0].apic_id), VMI_EBUSY);
 }
 
 /* What no CPU can start in is refused, whichever hypervisor would have to start it. */
@@ -312,7 +411,7 @@ static void ap_state_errors(void)
 
     NEEDS_SECOND_CPU();
     const struct vmi_ap_state good = cpu_first_state(1, smp_park_if_asked, &stack[60]);
-    const uint32_t id = checks_boot_info->apic_id[1];
+    const uint32_t id = checks_boot_info->cpus[1].apic_id;
     struct vmi_ap_state state = good;
     state.cr0 &= ~CR0_PG;
     EXPECT_EQUAL(vmi_set_initial_ap_state(&state, id), VMI_EINVAL);
@@ -458,6 +557,7 @@ bool behaviour_console_input(uint32_t kib, bool by_event)
 
 const struct check checks_behaviour[] = {
     {"errors.SendIPI", send_ipi_errors},
+    {"errors.SendNMI", send_nmi_errors},
     {"errors.FlushRemoteTLB", flush_remote_tlb_errors},
     {"errors.Kick", kick_errors},
     {"errors.SharePage", share_page_errors},
@@ -479,6 +579,8 @@ const struct check checks_start[] = {{"cpus.start", start_cpus}, {NULL, NULL}};
 const struct check checks_across[] = {
     {"cpus.cycle_counter", counter_across},
     {"cpus.number", current_cpu},
+    {"cpus.every_set", sets_across},
+    {"cpus.nmi_arrives", nmi_across},
     {"errors.SetInitialAPState", ap_state_errors},
     {"cpus.start_twice", start_twice},
     {NULL, NULL},

@@ -10,6 +10,7 @@
 #include "cases.h"
 #include "checks.h"
 #include "contract.h"
+#include "cpus.h"
 #include "descriptors.h"
 #include "frames.h"
 #include "layout.h"
@@ -30,6 +31,7 @@ static struct vmi_dtr dtr;
 static uintptr_t saved;
 static uint32_t frame;
 static int32_t event = VMI_ENOENT, reference;
+static const uint32_t first_cpu = 1; /* a set */
 
 static void pattern(void)
 {
@@ -58,7 +60,7 @@ static void raise_pending(void)
 {
     trap_handler_set(VECTOR_CHECK, count);
     taken = 0;
-    vmi_send_ipi(1, 0, VECTOR_CHECK);
+    cpus_interrupt(1, VECTOR_CHECK);
 }
 
 /* Lets a pending interrupt in and says whether it came once; leaves interrupts masked. */
@@ -421,11 +423,23 @@ CASE(end_of_interrupt)
     give_end_of_interrupt(in, VECTOR_CHECK);
 }
 
+/* To nobody: an NMI would come in the middle of the probe. behaviour.c sends some. */
+CASE(send_nmi)
+{
+    static const uint32_t nobody;
+    give_send_nmi(in, &nobody, 1);
+}
+
+AFTER(send_nmi)
+{
+    contract_expect("the result", (uint32_t)result_send_nmi(out), VMI_OK);
+}
+
 CASE(send_ipi)
 {
     trap_handler_set(VECTOR_CHECK, count);
     taken = 0;
-    give_send_ipi(in, 1, 0, VECTOR_CHECK);
+    give_send_ipi(in, &first_cpu, 1, VECTOR_CHECK);
 }
 
 AFTER(send_ipi)
@@ -457,7 +471,7 @@ CASE(apic_read)
 AFTER(apic_read)
 {
     contract_expect("this CPU's identifier", result_apic_read(out) >> 24,
-                    checks_boot_info->apic_id[0]);
+                    checks_boot_info->cpus[0].apic_id);
 }
 
 /* ---- page tables ---- */
@@ -566,11 +580,17 @@ CASE(inval_page)
     give_inval_page(in, MAP_WINDOW);
 }
 
-/* With SMAP on, the flag says whether pages of processes may be accessed; else both calls are
- * nothing. */
+/* Where the processor has SMAP, the flag says whether pages of processes may be accessed; else both
+ * calls are nothing. */
 static uintptr_t access_flag(void)
 {
-    return vmi_get_cr4() & CR4_SMAP ? EFLAGS_AC : 0;
+    uint32_t highest, ebx, ignored;
+
+    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
+    if (highest < 7)
+        return 0;
+    vmi_cpuid(7, 0, &ignored, &ebx, &ignored, &ignored);
+    return ebx & CPUID_7_EBX_SMAP ? EFLAGS_AC : 0;
 }
 
 PLAIN(begin_user_access)
@@ -598,7 +618,7 @@ CASE(flush_tlb)
 
 CASE(flush_remote_tlb)
 {
-    give_flush_remote_tlb(in, 1, 0, MAP_WINDOW, 1);
+    give_flush_remote_tlb(in, &first_cpu, 1, MAP_WINDOW, 1);
 }
 
 AFTER(flush_remote_tlb)
@@ -856,6 +876,38 @@ AFTER(unshare_page)
     frame_release(frame);
 }
 
+/* Where a PC has no memory and, in the rigs, no device. */
+#define HOLE 0xe0000000u
+
+static void *device;
+
+CASE(map_device)
+{
+    device = NULL;
+    give_map_device(in, HOLE, PAGE_SIZE, VMI_CACHE_WRITE_COMBINING, &device);
+}
+
+AFTER(map_device)
+{
+    contract_expect("the result", (uint32_t)result_map_device(out), VMI_OK);
+    contract_expect("whether the address is on a page", (uintptr_t)device % PAGE_SIZE, 0);
+    contract_expect("unmapping it", (uint32_t)vmi_unmap_device((uintptr_t)device), VMI_OK);
+}
+
+CASE(unmap_device)
+{
+    device = NULL;
+    vmi_map_device(HOLE, PAGE_SIZE, VMI_CACHE_WRITE_COMBINING, &device);
+    give_unmap_device(in, (uintptr_t)device);
+}
+
+AFTER(unmap_device)
+{
+    contract_expect("the result", (uint32_t)result_unmap_device(out), VMI_OK);
+    contract_expect("unmapping it again", (uint32_t)vmi_unmap_device((uintptr_t)device),
+                    (uint32_t)VMI_EINVAL);
+}
+
 /* The console's event, where it has one. Taken before the checks that bind it for good. */
 static void note_console(struct trap_frame *trap)
 {
@@ -905,6 +957,65 @@ CASE(event_unmask)
 AFTER(event_unmask)
 {
     contract_expect("the result", (uint32_t)result_event_unmask(out), VMI_OK);
+}
+
+CASE(event_mask)
+{
+    give_event_mask(in, use_event());
+}
+
+AFTER(event_mask)
+{
+    contract_expect("the result", (uint32_t)result_event_mask(out), VMI_OK);
+    vmi_event_unmask((uint32_t)event);
+}
+
+CASE(event_unbind)
+{
+    give_event_unbind(in, use_event());
+}
+
+AFTER(event_unbind)
+{
+    contract_expect("the result", (uint32_t)result_event_unbind(out), VMI_OK);
+    contract_expect("masking it then", (uint32_t)vmi_event_mask((uint32_t)event),
+                    (uint32_t)VMI_EINVAL);
+    cases_bind_console();
+    contract_expect("whether it can be bound again", event >= 0, true);
+    vmi_event_unmask((uint32_t)event);
+}
+
+CASE(event_move)
+{
+    give_event_move(in, use_event(), 0);
+}
+
+AFTER(event_move)
+{
+    contract_expect("the result", (uint32_t)result_event_move(out), VMI_OK);
+}
+
+static int32_t message_event;
+
+CASE(event_message)
+{
+    pattern();
+    message_event = vmi_event_bind(VMI_EVENT_MSI, 0, VECTOR_CHECK);
+    give_event_message(in, (uint32_t)message_event, (struct vmi_message *)(void *)buffer);
+}
+
+AFTER(event_message)
+{
+    struct vmi_message message;
+
+    memcpy(&message, buffer, sizeof(message));
+    contract_expect("the result", (uint32_t)result_event_message(out), VMI_OK);
+    /* The range of the local APICs, and this CPU's (Intel SDM vol. 3A, 11.11). */
+    contract_expect("the address", message.address,
+                    0xfee00000 | checks_boot_info->cpus[0].apic_id << 12);
+    contract_expect("the data", message.data, VECTOR_CHECK);
+    expect_pattern(sizeof(message));
+    vmi_event_unbind((uint32_t)message_event);
 }
 
 CASE(event_notify)

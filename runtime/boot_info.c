@@ -4,6 +4,8 @@
  */
 #include "runtime.h"
 
+struct vmi_cpu vmi__cpus[VMI__CPUS_FEW] = {{.node = VMI_NODE_UNKNOWN}};
+
 struct vmi_boot_info vmi__boot = {
     .magic = VMI_BOOT_INFO_MAGIC,
     .version = VMI_BOOT_INFO_VERSION,
@@ -13,4 +15,5 @@ struct vmi_boot_info vmi__boot = {
     .command_line = "",
     .linear_base = VMI__LINEAR_BASE,
     .cpu_count = 1,
+    .cpus = vmi__cpus,
 };

@@ -19,8 +19,6 @@ struct span {
     uint64_t start, end;
 };
 
-uint64_t vmi__rsdp;
-
 static struct vmi_module modules[VMI__MODULES_MAX];
 static char text[VMI__TEXT_MAX];
 static uint32_t text_used;
@@ -109,11 +107,12 @@ bool vmi__loader_string(const struct vmi__loader_view *view, uint64_t address, c
 
 /* ---- the memory map ---- */
 
-static const char *add(const struct vmi__loader_range *range)
+static const char *add(const struct vmi__loader_range *range, bool own)
 {
     uint32_t kind = range->kind;
 
-    if (kind < VMI_MEMORY_USABLE || kind > VMI_MEMORY_UNUSABLE)
+    if ((kind < VMI_MEMORY_USABLE || kind > VMI_MEMORY_UNUSABLE) &&
+        !(own && kind == VMI_MEMORY_BOOT))
         kind = VMI_MEMORY_RESERVED;
     return vmi__memory_add(range->base, range->size, kind);
 }
@@ -211,15 +210,15 @@ const char *vmi__loader_memory(const struct vmi__loader_view *view,
     for (offset = 0; !reason && offset < map->length;) {
         reason = map->next(view, map, &offset, &range);
         if (!reason)
-            reason = add(&range);
+            reason = add(&range, map->own);
     }
     return reason;
 }
 
-/* ---- modules, and the whole ---- */
+/* ---- modules ---- */
 
-const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
-                               uint64_t line)
+const char *vmi__loader_take_module(const struct vmi__loader_view *view, uint64_t base,
+                                    uint64_t size, const char *line)
 {
     struct vmi_module *module = &modules[vmi__boot.module_count];
 
@@ -229,14 +228,79 @@ const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t bas
         return "a boot module wraps around the end of memory";
     if (base < view->image_end && base + size > view->image_start)
         return "a boot module overlaps the kernel";
-    if (!vmi__loader_string(view, line, &module->command_line))
-        return "the command line of a boot module is not terminated inside memory or too long";
+    module->command_line = line;
     module->base = base;
     module->size = size;
     module->reserved = 0;
     vmi__boot.modules = modules;
     vmi__boot.module_count++;
     return 0;
+}
+
+const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base, uint64_t size,
+                               uint64_t line)
+{
+    const char *copy;
+
+    if (!vmi__loader_string(view, line, &copy))
+        return "the command line of a boot module is not terminated inside memory or too long";
+    return vmi__loader_take_module(view, base, size, copy);
+}
+
+/* ---- screen and firmware ---- */
+
+static struct vmi_framebuffer framebuffer;
+
+/* A colour's lowest bit and how many, inside a pixel. */
+static bool color_fits(uint32_t shift, uint32_t count, uint32_t bits)
+{
+    return count && shift + count <= bits;
+}
+
+void vmi__loader_framebuffer(const struct vmi_framebuffer *found, const uint8_t colors[VMI__COLORS])
+{
+    uint32_t bytes = (found->bits + 7u) / 8;
+    uint64_t end;
+
+    vmi__boot.framebuffer = 0;
+    framebuffer = *found;
+    if (found->color == VMI_COLOR_TEXT) {
+        bytes = 2;
+        framebuffer.bits = 16;
+    } else if (found->color != VMI_COLOR_RGB || found->bits < 8 || found->bits > 64 ||
+               !color_fits(colors[0], colors[1], found->bits) ||
+               !color_fits(colors[2], colors[3], found->bits) ||
+               !color_fits(colors[4], colors[5], found->bits)) {
+        return;
+    } else {
+        framebuffer.red_shift = colors[0];
+        framebuffer.red_bits = colors[1];
+        framebuffer.green_shift = colors[2];
+        framebuffer.green_bits = colors[3];
+        framebuffer.blue_shift = colors[4];
+        framebuffer.blue_bits = colors[5];
+    }
+    /* A product of 32-bit numbers, for the whole must end in 64 bits. */
+    end = found->base + (uint64_t)found->pitch * found->height;
+    if (!found->base || !found->width || !found->height ||
+        (uint64_t)found->width * bytes > found->pitch || end <= found->base)
+        return;
+    vmi__boot.framebuffer = &framebuffer;
+}
+
+/* A screen is no memory that the kernel is given. */
+static void check_framebuffer(void)
+{
+    uint64_t size = (uint64_t)framebuffer.pitch * framebuffer.height;
+    uint32_t i;
+
+    for (i = 0; vmi__boot.framebuffer && i < vmi__boot.memory_count; i++) {
+        const struct vmi_memory_range *range = &vmi__boot.memory[i];
+
+        if ((range->kind == VMI_MEMORY_USABLE || range->kind >= VMI_MEMORY_IMAGE) &&
+            overlap(framebuffer.base, framebuffer.base + size, range->base, range->size))
+            vmi__boot.framebuffer = 0;
+    }
 }
 
 /* Does the published map list every byte, with a kind other than `but`? */
@@ -257,6 +321,24 @@ static bool listed(uint64_t start, uint64_t end, uint32_t but)
     }
     return start >= end;
 }
+
+/* UEFI's system table begins with a signature (UEFI 2.10, 4.3). */
+static void check_efi(const struct vmi__loader_view *view)
+{
+    static const char signature[8] = "IBI SYST";
+    char found[sizeof(signature)];
+    uint64_t at = vmi__boot.efi_system_table, end = at + sizeof(found);
+
+    if (at && at < end && listed(at, end, 0) &&
+        !overlap(at, end, view->image_start, view->image_end - view->image_start) &&
+        vmi__loader_copy(view, at, found, sizeof(found)) &&
+        memcmp(found, signature, sizeof(found)) == 0)
+        return;
+    vmi__boot.efi_system_table = 0;
+    vmi__boot.efi_bits = 0;
+}
+
+/* ---- the whole ---- */
 
 /* Is there memory wherever something was read, if it lies above the BIOS's area? */
 static bool spans_are_memory(void)
@@ -330,8 +412,8 @@ static uint64_t measure(uint64_t *end, uint32_t kind)
 
 const char *vmi__loader_finish(const struct vmi__loader_view *view)
 {
-    uint32_t image_start = view->image_start & ~0xfffu,
-             image_end = (view->image_end + 0xfff) & ~0xfffu;
+    uint64_t image_start = view->image_start & ~0xfffull,
+             image_end = (view->image_end + 0xfff) & ~0xfffull;
     const char *reason;
     uint64_t end, room;
 
@@ -356,9 +438,11 @@ const char *vmi__loader_finish(const struct vmi__loader_view *view)
     reason = vmi__memory_publish();
     if (reason)
         return reason;
+    check_framebuffer();
+    check_efi(view);
     room = measure(&end, VMI_MEMORY_USABLE);
     vmi__boot.linear_pages = (uintptr_t)((end + PAGE - 1) >> 12);
-    vmi__boot.virtual_end = VMI__WINDOW_BASE;
+    vmi__boot.virtual_end = VMI__DEVICE_BASE;
     if (room >= ROOM_MIN)
         return 0;
     if (room + measure(&end, VMI_MEMORY_MODULE) >= ROOM_MIN)

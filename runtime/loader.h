@@ -22,7 +22,7 @@
 struct vmi__loader_view {
     const unsigned char *base;
     uint64_t size;
-    uint32_t image_start, image_end;
+    uint64_t image_start, image_end;
     const void *(*borrow)(uint64_t address, uint32_t size);
 };
 
@@ -54,6 +54,7 @@ struct vmi__loader_range {
 struct vmi__loader_map {
     uint64_t address;
     uint32_t length;
+    bool own; /* kinds are VMI_MEMORY_…, for it is the kernel's */
     /* Reads the entry at *offset, which moves on. Returns 0 or the reason to refuse. */
     const char *(*next)(const struct vmi__loader_view *view, const struct vmi__loader_map *map,
                         uint32_t *offset, struct vmi__loader_range *range);
@@ -67,9 +68,24 @@ struct vmi__loader_map {
 VMI__RUN_ONCE const char *vmi__loader_memory(const struct vmi__loader_view *view,
                                              const struct vmi__loader_map *map);
 
-/* Takes a module; `line` is the address of its command line. Returns 0 or the reason to refuse. */
+/*
+ * Takes a module; `line` is the address of its command line, or that line as it was copied. Return
+ * 0 or the reason to refuse.
+ */
 VMI__RUN_ONCE const char *vmi__loader_module(const struct vmi__loader_view *view, uint64_t base,
                                              uint64_t size, uint64_t line);
+VMI__RUN_ONCE const char *vmi__loader_take_module(const struct vmi__loader_view *view,
+                                                  uint64_t base, uint64_t size, const char *line);
+
+/* Lowest bit and number of bits of red, green and blue, as both versions of multiboot have them. */
+#define VMI__COLORS 6
+
+/*
+ * Takes what a loader says of the screen, `color` being its kind as multiboot numbers them; what is
+ * not sound, or is of a kind that VMI_COLOR_ does not name, is as if it were not said.
+ */
+VMI__RUN_ONCE void vmi__loader_framebuffer(const struct vmi_framebuffer *found,
+                                           const uint8_t colors[VMI__COLORS]);
 
 /*
  * Take the structures of one protocol apart into vmi__boot and the memory map (not yet published),
@@ -85,7 +101,8 @@ VMI__RUN_ONCE const char *vmi__pvh_read(const struct vmi__loader_view *view, uin
 /*
  * After one of them: claims the image, the modules and the firmware's first page, publishes the map
  * and checks that image and modules lie in memory, be it marked as taken, that there is room to
- * work, and that nothing was read where there is no memory. Returns 0 or the reason to refuse.
+ * work, and that nothing was read where there is no memory. Forgets a screen that would lie in
+ * memory, and a system table of UEFI that is none. Returns 0 or the reason to refuse.
  */
 VMI__RUN_ONCE const char *vmi__loader_finish(const struct vmi__loader_view *view);
 

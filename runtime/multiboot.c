@@ -12,6 +12,7 @@ enum {
     INFO_MODULES = 1u << 3,
     INFO_MEMORY_MAP = 1u << 6,
     INFO_LOADER_NAME = 1u << 9,
+    INFO_FRAMEBUFFER = 1u << 12,
 };
 
 struct info {
@@ -26,6 +27,15 @@ struct info {
     uint32_t config_table;
     uint32_t loader_name;
 };
+
+/* Behind that, if INFO_FRAMEBUFFER says so, at an offset in the same structure. */
+#define FRAMEBUFFER_AT 88
+struct framebuffer {
+    uint64_t base;
+    uint32_t pitch, width, height;
+    uint8_t bits, kind;
+    uint8_t colors[VMI__COLORS];
+} __attribute__((packed));
 
 /* Entries of lists are packed: a loader may put a list at any address. */
 struct module {
@@ -95,6 +105,22 @@ static const char *read_modules(const struct vmi__loader_view *view, const struc
     return 0;
 }
 
+static void read_framebuffer(const struct vmi__loader_view *view, uint64_t at)
+{
+    struct framebuffer from;
+
+    if (!vmi__loader_has(view, at, 1, sizeof(from)) ||
+        !vmi__loader_copy(view, at, &from, sizeof(from)))
+        return;
+    vmi__loader_framebuffer(&(struct vmi_framebuffer){.base = from.base,
+                                                      .pitch = from.pitch,
+                                                      .width = from.width,
+                                                      .height = from.height,
+                                                      .bits = from.bits,
+                                                      .color = from.kind},
+                            from.colors);
+}
+
 const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t magic,
                                 uint32_t address)
 {
@@ -115,6 +141,8 @@ const char *vmi__multiboot_read(const struct vmi__loader_view *view, uint32_t ma
         !vmi__loader_string(view, info.loader_name, &vmi__boot.loader))
         return "the loader's name is not terminated inside memory or too long";
 
+    if (info.flags & INFO_FRAMEBUFFER)
+        read_framebuffer(view, (uint64_t)address + FRAMEBUFFER_AT);
     if (info.flags & INFO_MODULES)
         reason = read_modules(view, &info);
     if (reason)

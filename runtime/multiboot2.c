@@ -14,6 +14,9 @@ enum {
     TAG_LOADER_NAME = 2,
     TAG_MODULE = 3,
     TAG_MEMORY_MAP = 6,
+    TAG_FRAMEBUFFER = 8,
+    TAG_EFI_32 = 11, /* addresses of UEFI's system table */
+    TAG_EFI_64 = 12,
     TAG_ACPI_OLD = 14, /* a copy of the RSDP of ACPI 1.0 */
     TAG_ACPI_NEW = 15,
 };
@@ -29,6 +32,14 @@ struct tag {
 struct module {
     uint32_t start, end;
 };
+
+/* Followed by what the colour's kind needs. */
+struct framebuffer {
+    uint64_t base;
+    uint32_t pitch, width, height;
+    uint8_t bits, kind;
+    uint16_t reserved;
+} __attribute__((packed));
 
 struct map_head {
     uint32_t entry_size, entry_version;
@@ -70,6 +81,37 @@ static const char *read_module(const struct vmi__loader_view *view, uint64_t at,
     return vmi__loader_module(view, module.start, module.end - module.start, at + sizeof(module));
 }
 
+static void read_framebuffer(const struct vmi__loader_view *view, uint64_t at, uint32_t size)
+{
+    struct framebuffer from;
+    uint8_t colors[VMI__COLORS] = {0};
+
+    if (size < sizeof(from) || !vmi__loader_copy(view, at, &from, sizeof(from)))
+        return;
+    if (from.kind == VMI_COLOR_RGB &&
+        (size < sizeof(from) + sizeof(colors) ||
+         !vmi__loader_copy(view, at + sizeof(from), colors, sizeof(colors))))
+        return;
+    vmi__loader_framebuffer(&(struct vmi_framebuffer){.base = from.base,
+                                                      .pitch = from.pitch,
+                                                      .width = from.width,
+                                                      .height = from.height,
+                                                      .bits = from.bits,
+                                                      .color = from.kind},
+                            colors);
+}
+
+/* Takes the address of UEFI's system table, of so many bits. */
+static void read_efi(const struct vmi__loader_view *view, uint64_t at, uint32_t size, uint32_t bits)
+{
+    uint64_t address = 0;
+
+    if (size < bits / 8 || !vmi__loader_copy(view, at, &address, bits / 8))
+        return;
+    vmi__boot.efi_system_table = address;
+    vmi__boot.efi_bits = bits;
+}
+
 /* What one tag's content, at an address, says. The memory map is left for the end. */
 static const char *read_tag(const struct vmi__loader_view *view, uint32_t kind, uint64_t at,
                             uint32_t size, struct vmi__loader_map *map)
@@ -88,11 +130,20 @@ static const char *read_tag(const struct vmi__loader_view *view, uint32_t kind, 
     case TAG_MODULE:
         return read_module(view, at, size);
     case TAG_ACPI_OLD:
-        if (!vmi__rsdp)
-            vmi__rsdp = at;
+        if (!vmi__boot.acpi_root)
+            vmi__boot.acpi_root = at;
         return 0;
     case TAG_ACPI_NEW:
-        vmi__rsdp = at;
+        vmi__boot.acpi_root = at;
+        return 0;
+    case TAG_FRAMEBUFFER:
+        read_framebuffer(view, at, size);
+        return 0;
+    case TAG_EFI_32:
+        read_efi(view, at, size, 32);
+        return 0;
+    case TAG_EFI_64:
+        read_efi(view, at, size, 64);
         return 0;
     case TAG_MEMORY_MAP:
         if (size < sizeof(head) || !vmi__loader_copy(view, at, &head, sizeof(head)) ||

@@ -30,9 +30,21 @@ uint32_t vmi__pc_say(const char *text) __attribute__((regparm(3)));
 void vmi__pc_halt(uint32_t told) __attribute__((regparm(3), noreturn));
 
 /*
- * Takes the identity mapping out of the boot tables, and makes the linear region what
- * vmi__boot.linear_pages says, as far as it is memory. Returns 0 or the reason to refuse.
+ * Makes of entry.S's tables what the library works with, before anything that a loader left is
+ * read: the identity mapping goes, the image gets its protections, the library's own mappings are
+ * entered. Then, with the memory map read, the linear region becomes what vmi__boot.linear_pages
+ * says, on x86-64 as far as it is memory. Return 0 or the reason to refuse.
  */
+const char *vmi__tables_begin(void);
 const char *vmi__tables_finish(void);
+
+#ifdef __x86_64__
+/* Attach. */
+VMI__ROUTINE int32_t vmi__pc_attach(const struct vmi_attach_info *facts,
+                                    const struct vmi_boot_info **boot);
+#endif
+
+/* Enters the library's own mappings in a root (x86-64). Returns 0 or the reason to refuse. */
+const char *vmi__window_install(uint64_t *root);
 
 #endif

@@ -28,9 +28,11 @@ VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t 
 
 VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t info)
 {
-    const char *reason = vmi__pc_read_loader(protocol, magic, info);
+    const char *reason = vmi__tables_begin();
     uint16_t cs;
 
+    if (!reason)
+        reason = vmi__pc_read_loader(protocol, magic, info);
     if (reason)
         refuse(reason);
     __asm__("mov %%cs, %0" : "=rm"(cs));

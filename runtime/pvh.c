@@ -99,7 +99,7 @@ const char *vmi__pvh_read(const struct vmi__loader_view *view, uint32_t address)
         !vmi__loader_copy(view, address, &info, sizeof(info)))
         return "the PVH start information is outside memory or inside the kernel";
 
-    vmi__rsdp = info.rsdp;
+    vmi__boot.acpi_root = info.rsdp;
     reason = read_modules(view, &info);
     return reason ? reason : read_memory_map(view, &info);
 }

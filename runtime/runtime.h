@@ -36,6 +36,9 @@ extern struct vmi_boot_info vmi__boot;
  */
 void vmi__start(void) __attribute__((noreturn));
 
+/* The same without the kernel, which goes on by itself: for one that has an entry of its own. */
+void vmi__prepare(void);
+
 /*
  * Prepares the library: the console first, so that a refusal can be read. Fills what only the
  * library knows: name, CPUs, kernel_rpl and kernel_cs if they are not 0 and the boot code segment.
@@ -81,7 +84,9 @@ extern __typeof__(kernel_main_unpaged) kernel_main_unpaged __attribute__((weak))
  * binder's.
  */
 struct vmi__kernel {
-    const char *image_start, *image_end; /* the whole kernel in memory */
+    /* The whole kernel in memory, and where code and constants end in it. */
+    const char *image_start, *text_end, *rodata_end, *image_end;
+    bool unbound; /* code is still to be written */
     void (*main)(const struct vmi_boot_info *boot);
     void (*main_unpaged)(const struct vmi_boot_info *boot); /* or 0 */
 
@@ -142,6 +147,58 @@ bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind);
  */
 uint32_t vmi__memory_claim(uint32_t size, uint32_t limit);
 
+/*
+ * A table of `count` rows of `size` bytes, zeroed, in memory that is claimed for good and begins on
+ * a page. 0 if there is no such memory, or nothing is asked for. Until the memory map is published
+ * for the kernel.
+ */
+void *vmi__memory_table(uint32_t count, uint32_t size);
+
+/* ---- CPUs ---- */
+
+/*
+ * Tables with a row for each CPU have this many in the image; those of further CPUs lie in memory
+ * that is claimed when their number is known, so that an image need not have room for the largest
+ * machine. A client of the published API has no more than these.
+ */
+#define VMI__CPUS_FEW 32
+
+/*
+ * The rows of such a table for CPUs from VMI__CPUS_FEW on, zeroed; 0 if there are no such CPUs. If
+ * there is no memory for them, there are none from then on: vmi__boot.cpu_count is lowered. Called
+ * once for each table, when all CPUs are listed and before a further one is started.
+ */
+void *vmi__cpu_rows(uint32_t size);
+
+/* The row of a CPU in a table whose first rows are `few` and the others `more`. */
+#define VMI__CPU_ROW(few, more, cpu)                                                               \
+    ((cpu) < VMI__CPUS_FEW ? &(few)[cpu] : &(more)[(cpu)-VMI__CPUS_FEW])
+
+/* Where vmi__boot.cpus leads at first. */
+extern struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
+
+/* Says how many CPUs will be listed in all, at most; before any but the first is. */
+void vmi__cpus_expect(uint32_t count);
+
+/* Names the first CPU's APIC identifier; lists another CPU once, while there is room. */
+void vmi__cpu_first(uint32_t apic_id);
+void vmi__cpu_add(uint32_t apic_id);
+
+/* Notes to what node of memory a CPU is near, if it is listed. */
+void vmi__cpu_is_near(uint32_t apic_id, uint32_t node);
+
+/* Number of the CPU with an APIC identifier; vmi__boot.cpu_count if none has it. */
+uint32_t vmi__cpu_by_apic_id(uint32_t apic_id);
+
+/*
+ * Sets of CPUs as calls have them (VMI_CPUS_…). Are there that few bits, and does every CPU of the
+ * set exist? And the first CPU of a set from a number on, vmi__boot.cpu_count if there is none;
+ * `self` is the calling CPU and matters to ALL_BUT_SELF alone. A set that another CPU is changing
+ * meanwhile still leads to CPUs that exist.
+ */
+bool vmi__cpu_set_exists(const uint32_t *set, uint32_t bits);
+uint32_t vmi__cpu_set_next(const uint32_t *set, uint32_t bits, uint32_t self, uint32_t from);
+
 /* ---- options ---- */
 
 /*
@@ -173,9 +230,6 @@ const char *vmi__options(void);
 
 /* ---- PC libraries ---- */
 
-/* Guest-physical address of the ACPI RSDP if the loader gave one, else 0. */
-extern uint64_t vmi__rsdp;
-
 extern struct vmi__pc_tables vmi__pc_tables;
 
 /*
@@ -185,6 +239,12 @@ extern struct vmi__pc_tables vmi__pc_tables;
  */
 volatile void *vmi__window_map(uint32_t slot, uint64_t address);
 
+/* Is there anything of a range of guest-physical addresses among those for good? */
+bool vmi__window_has(uint64_t first, uint64_t last);
+
+/* Width of physical addresses: an entry with a bit above would fault (Intel SDM vol. 3A, 4.1.4). */
+uint32_t vmi__physical_bits(void);
+
 /*
  * Makes `size` bytes at a guest-physical address readable, by the linear region where it reaches
  * that far, else by the scratch slots, until the next borrow. Only until the kernel is entered, on
@@ -192,6 +252,30 @@ volatile void *vmi__window_map(uint32_t slot, uint64_t address);
  * such address.
  */
 VMI__ADDRESS_TAKEN const void *vmi__window_borrow(uint64_t address, uint32_t size);
+
+/*
+ * The linear addresses from VMI__DEVICE_BASE on, kept by every address space of the kernel as well:
+ * MapDevice's. What is mapped is whole pages and no memory; attributes are VMI__CACHE_…. Nothing of
+ * the addresses is mapped already, or all of them. Unmapping drops translations on this CPU. The
+ * caller lets nobody else in meanwhile. False if no page table is left: then nothing has been
+ * mapped.
+ */
+bool vmi__devices_map(uintptr_t linear, uint64_t physical, uintptr_t pages, uint64_t attributes);
+void vmi__devices_unmap(uintptr_t linear, uintptr_t pages);
+
+/* Whether there is such a window: not without page tables, nor for clients of the published API. */
+bool vmi__devices_present(void);
+
+/*
+ * The largest page that serves a range of so many: with that alignment in common, linear and
+ * guest-physical address need the fewest tables.
+ */
+uint32_t vmi__devices_shift(uintptr_t pages);
+
+/* Bits of a page's entry that choose one of the PAT's (Intel SDM vol. 3A, 11.12.3). */
+#define VMI__CACHE_PWT 0x08u
+#define VMI__CACHE_PCD 0x10u
+#define VMI__CACHE_PAT 0x80u
 
 /* Linear address of a guest-physical address inside the linear region. */
 static inline void *vmi__linear(uintptr_t physical)

@@ -22,8 +22,7 @@ void vmi__fatal(const char *reason)
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_REFUSED);
 }
 
-static void __attribute__((noreturn))
-enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot_info *))
+static void prepare(void (*init)(struct vmi_boot_info *))
 {
     const char *reason;
 
@@ -35,6 +34,17 @@ enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot
     reason = vmi__memory_publish();
     if (reason)
         vmi__fatal(reason);
+}
+
+void vmi__prepare(void)
+{
+    prepare(vmi__backend_init);
+}
+
+static void __attribute__((noreturn))
+enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot_info *))
+{
+    prepare(init);
     if (vmi__construct)
         vmi__construct();
     vmi__kernel_call(&vmi__boot, kernel);

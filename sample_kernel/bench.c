@@ -12,6 +12,7 @@
 #include "bench_one.h"
 #include "bench_workloads.h"
 #include "cpu_start.h"
+#include "cpus.h"
 #include "descriptors.h"
 #include "divide.h"
 #include "frames.h"
@@ -158,7 +159,7 @@ static void bench_ipi(const char *name, uint32_t cpus)
     uint64_t start = vmi_rdtsc();
     for (uint32_t round = 0; round < INTERRUPT_ROUNDS; round++) {
         answered = 0;
-        if (vmi_send_ipi(cpus, 0, VECTOR_CHECK) != VMI_OK)
+        if (cpus_interrupt(cpus, VECTOR_CHECK) != VMI_OK)
             return;
         while (answered < smp_set_size(cpus))
             __asm__ volatile("pause");

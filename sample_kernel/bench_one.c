@@ -11,6 +11,7 @@
 #include "bench_one.h"
 #include "checks.h"
 #include "cpu_start.h"
+#include "cpus.h"
 #include "layout.h"
 #include "options.h"
 #include "panic.h"
@@ -86,7 +87,7 @@ static void end_of_interrupt(void)
     trap_handler_set(VECTOR_CHECK, answer_timed);
     for (uint32_t round = 0; round < rounds; round++) {
         answers = 0;
-        vmi_send_ipi(1, 0, VECTOR_CHECK);
+        cpus_interrupt(1, VECTOR_CHECK);
         spin_until(&answers, 1);
     }
 }
@@ -100,7 +101,7 @@ static void interrupt_others(void)
     for (uint32_t round = 0; round < rounds; round++) {
         answers = 0;
         uint64_t start = vmi_rdtsc();
-        vmi_send_ipi(others, 0, VECTOR_CHECK);
+        cpus_interrupt(others, VECTOR_CHECK);
         note(start);
         spin_until(&answers, smp_set_size(others));
     }
@@ -153,7 +154,7 @@ static void spin(void *argument)
  */
 static void flush_remote(void)
 {
-    struct thread *threads[VMI_BOOT_INFO_MAX_CPUS];
+    struct thread *threads[CPUS_MAX];
 
     for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++)
         if ((threads[cpu] = thread_create("spin", spin, NULL, 1u << cpu)) == NULL)

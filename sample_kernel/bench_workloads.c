@@ -11,6 +11,7 @@
 
 #include "bench_one.h"
 #include "bench_workloads.h"
+#include "cpus.h"
 #include "divide.h"
 #include "frames.h"
 #include "layout.h"
@@ -239,7 +240,7 @@ static struct cost ipi_round_trip(void)
         spin_milliseconds(1); /* until it halts again */
         answered = 0;
         uint64_t start = vmi_rdtsc();
-        vmi_send_ipi(2, 0, VECTOR_CHECK);
+        cpus_interrupt(2, VECTOR_CHECK);
         while (!answered)
             __asm__ volatile("pause");
         cost.ticks += vmi_rdtsc() - start;

@@ -4,6 +4,7 @@
 
 #include "checks.h"
 #include "cpu_start.h"
+#include "cpus.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
@@ -46,7 +47,7 @@ static void start_again(void)
 {
     NEEDS_SECOND_CPU();
     struct vmi_ap_state state = {0};
-    int32_t result = vmi_set_initial_ap_state(&state, checks_boot_info->apic_id[1]);
+    int32_t result = vmi_set_initial_ap_state(&state, checks_boot_info->cpus[1].apic_id);
     EXPECT(result == VMI_EBUSY || result == VMI_EINVAL);
 }
 
@@ -87,7 +88,7 @@ static void count_shared(void *argument)
 /* All CPUs at once, on one counter. */
 static void lock(void)
 {
-    struct thread *all[VMI_BOOT_INFO_MAX_CPUS];
+    struct thread *all[CPUS_MAX];
 
     NEEDS_SECOND_CPU();
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
@@ -124,15 +125,99 @@ static void ipi(void)
     uint32_t others = smp_online() & ~1u;
 
     interrupted = 0;
-    EXPECT_EQUAL(vmi_send_ipi(others, 0, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_until_interrupted(others));
-    /* The same CPUs counted from the second one, and this one with them. */
-    interrupted = 0;
-    EXPECT_EQUAL(vmi_send_ipi(others >> 1, 1, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(cpus_interrupt(others, VECTOR_CHECK), VMI_OK);
     EXPECT(wait_until_interrupted(others));
     interrupted = 0;
-    EXPECT_EQUAL(vmi_send_ipi(smp_online(), 0, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(cpus_interrupt(smp_online(), VECTOR_CHECK), VMI_OK);
     EXPECT(wait_until_interrupted(smp_online()));
+}
+
+#define SET_WORDS 64 /* for more CPUs than there are anywhere */
+
+/* Sets that need no bits, and one whose bits go on behind the last CPU. */
+static void sets(void)
+{
+    NEEDS_SECOND_CPU();
+    NEEDS(SEND_IPI);
+    uint32_t all = smp_online(), set[SET_WORDS] = {2};
+
+    trap_handler_set(VECTOR_CHECK, note_interrupt);
+    interrupted = 0;
+    EXPECT_EQUAL(vmi_send_ipi(NULL, VMI_CPUS_ALL_BUT_SELF, VECTOR_CHECK), VMI_OK);
+    EXPECT(wait_until_interrupted(all & ~1u));
+    interrupted = 0;
+    EXPECT_EQUAL(vmi_send_ipi(NULL, VMI_CPUS_ALL, VECTOR_CHECK), VMI_OK);
+    EXPECT(wait_until_interrupted(all));
+    interrupted = 0;
+    EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS, VECTOR_CHECK), VMI_OK);
+    EXPECT(wait_until_interrupted(2));
+    /* A bit that is not of the set is not looked at. */
+    interrupted = 0;
+    EXPECT_EQUAL(vmi_send_ipi(set, 1, VECTOR_CHECK), VMI_OK);
+    spin_milliseconds(5);
+    EXPECT_EQUAL(interrupted, 0);
+    set[SET_WORDS - 1] = 0x80000000;
+    EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS, VECTOR_CHECK), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS - 1, VECTOR_CHECK), VMI_OK);
+    EXPECT(wait_until_interrupted(2));
+    /* Whoever answers it flushes; the kernel's own way is the other answer. */
+    int32_t result = vmi_flush_remote_tlb(NULL, VMI_CPUS_ALL, MAP_WINDOW, 1);
+    EXPECT(result == VMI_OK || result == VMI_ENOSYS);
+}
+
+static volatile uint32_t nmis[CPUS_MAX];
+
+static void note_nmi(struct trap_frame *frame)
+{
+    (void)frame;
+    nmis[vmi_current_cpu()]++;
+}
+
+/* With interrupts masked there, for that is what an NMI is for. */
+static void wait_for_nmis(void *argument)
+{
+    const uint32_t wanted = *(const uint32_t *)argument;
+    uint32_t cpu = cpu_current();
+
+    vmi_disable_interrupts();
+    for (uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
+         nmis[cpu] < wanted && vmi_clock_nanoseconds() < end;)
+        __asm__ volatile("pause");
+    vmi_enable_interrupts();
+}
+
+#define NMIS 20
+
+static void nmi(void)
+{
+    NEEDS_SECOND_CPU();
+    NEEDS(SEND_NMI);
+    trap_handler *previous = trap_handler_set(TRAP_NMI, note_nmi);
+    uint32_t wanted = NMIS, set[SET_WORDS] = {2};
+    nmis[0] = nmis[1] = 0;
+    struct thread *thread = thread_create("nmi", wait_for_nmis, &wanted, 2);
+    int32_t result = VMI_OK;
+    bool all = thread != NULL;
+    for (uint32_t i = 1; i <= NMIS && all; i++) {
+        result = vmi_send_nmi(set, 2);
+        all = result == VMI_OK && wait_for_count(&nmis[1], i, PATIENCE_MILLISECONDS);
+    }
+    if (thread != NULL)
+        thread_join(thread);
+    EXPECT_EQUAL(result, VMI_OK);
+    EXPECT(all);
+    EXPECT_EQUAL(nmis[1], NMIS);
+    EXPECT_EQUAL(nmis[0], 0);
+    /* To this CPU, and by the sets that need no bits. */
+    EXPECT_EQUAL(vmi_send_nmi(NULL, VMI_CPUS_ALL), VMI_OK);
+    EXPECT(wait_for(&nmis[0], PATIENCE_MILLISECONDS));
+    EXPECT(wait_for_count(&nmis[1], NMIS + 1, PATIENCE_MILLISECONDS));
+    EXPECT_EQUAL(vmi_send_nmi(NULL, VMI_CPUS_ALL_BUT_SELF), VMI_OK);
+    EXPECT(wait_for_count(&nmis[1], NMIS + 2, PATIENCE_MILLISECONDS));
+    EXPECT_EQUAL(nmis[0], 1);
+    trap_handler_set(TRAP_NMI, previous);
+    set[SET_WORDS - 1] = 1;
+    EXPECT_EQUAL(vmi_send_nmi(set, 32 * SET_WORDS), VMI_EINVAL);
 }
 
 /* A thread on another CPU reads a page until it is told to stop, and shows what it reads. */
@@ -251,7 +336,7 @@ static void compare_clock(void *argument)
 
 static void clock_across(void)
 {
-    struct thread *all[VMI_BOOT_INFO_MAX_CPUS];
+    struct thread *all[CPUS_MAX];
 
     NEEDS_SECOND_CPU();
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
@@ -268,6 +353,8 @@ const struct check checks_cpus[] = {
     {"cpus.threads", threads},
     {"cpus.lock", lock},
     {"cpus.ipi", ipi},
+    {"cpus.sets", sets},
+    {"cpus.nmi", nmi},
     {"cpus.remote_tlb", remote_tlb},
     {"cpus.kick", kick},
     {"cpus.clock", clock_across},

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "cpus.h"
 #include "descriptors.h"
 #include "entry.h"
 #include "layout.h"
@@ -62,13 +63,13 @@ static void write_idt_entry(void)
     trap_handler_set(other, note_vector);
 
     vmi_write_idt_entry((void *)idt.base, VECTOR_CHECK, detour.low, detour.high);
-    EXPECT_EQUAL(vmi_send_ipi(1, 0, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(cpus_interrupt(1, VECTOR_CHECK), VMI_OK);
     EXPECT(wait_for(&taken_as, PATIENCE_MILLISECONDS));
     EXPECT_EQUAL(taken_as, other);
 
     taken_as = 0;
     vmi_write_idt_entry((void *)idt.base, VECTOR_CHECK, straight.low, straight.high);
-    EXPECT_EQUAL(vmi_send_ipi(1, 0, VECTOR_CHECK), VMI_OK);
+    EXPECT_EQUAL(cpus_interrupt(1, VECTOR_CHECK), VMI_OK);
     EXPECT(wait_for(&taken_as, PATIENCE_MILLISECONDS));
     EXPECT_EQUAL(taken_as, VECTOR_CHECK);
 }

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "cpus.h"
 #include "layout.h"
 #include "threads.h"
 #include "timer.h"
@@ -50,7 +51,7 @@ static void kept_until(void (*open)(void))
     trap_handler_set(VECTOR_CHECK, count);
     taken = 0;
     vmi_disable_interrupts();
-    int32_t result = vmi_send_ipi(1, 0, VECTOR_CHECK);
+    int32_t result = cpus_interrupt(1, VECTOR_CHECK);
     spin_milliseconds(2);
     uint32_t early = taken;
     open();
@@ -121,7 +122,7 @@ static void none_lost(void)
     taken = 0;
     for (uint32_t round = 1; round <= rounds; round++) {
         vmi_disable_interrupts();
-        vmi_send_ipi(1, 0, VECTOR_CHECK);
+        cpus_interrupt(1, VECTOR_CHECK);
         vmi_enable_interrupts();
         EXPECT(wait_for_count(&taken, round, PATIENCE_MILLISECONDS));
     }

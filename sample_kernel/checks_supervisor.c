@@ -18,7 +18,7 @@
 #define NEEDS_PREVENTION(bit, name)                                                                \
     do {                                                                                           \
         if (!(supervisor_prevention() & (bit))) {                                                  \
-            ktap_skip("this processor has no " name);                                              \
+            ktap_skip(name " is off: the processor has none, or this is i386");                    \
             return;                                                                                \
         }                                                                                          \
         EXPECT(vmi_get_cr4() & (bit));                                                             \

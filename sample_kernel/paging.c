@@ -13,8 +13,6 @@
 
 struct aspace kernel_aspace;
 
-uint64_t pte_no_execute;
-
 /* Guards the entries of the demand-zero window. */
 static struct spinlock window_lock;
 

@@ -13,10 +13,8 @@
 #include <stdint.h>
 #include <vmi/vmi.h>
 
+#include "no_execute.h"
 #include "tables.h"
-
-/* PTE_NO_EXECUTE if the kernel uses it, else 0. */
-extern uint64_t pte_no_execute;
 
 struct aspace {
     uint32_t root; /* frame of the root table */

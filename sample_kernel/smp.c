@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <stddef.h>
 
+#include "cpus.h"
 #include "current.h"
 #include "layout.h"
 #include "lock.h"
@@ -48,7 +49,7 @@ void smp_init(const struct vmi_boot_info *boot)
 
 uint32_t smp_cpu_count(void)
 {
-    return boot_info->cpu_count;
+    return cpus_known(boot_info);
 }
 
 uint32_t smp_online(void)
@@ -71,7 +72,7 @@ void smp_is_online(uint32_t cpu)
 
 int32_t smp_launch(uint32_t cpu, const struct vmi_ap_state *state)
 {
-    int32_t result = vmi_set_initial_ap_state(state, boot_info->apic_id[cpu]);
+    int32_t result = vmi_set_initial_ap_state(state, boot_info->cpus[cpu].apic_id);
     if (result != VMI_OK)
         return result;
     struct patience patience;
@@ -88,19 +89,19 @@ void smp_reschedule(uint32_t cpus)
 {
     cpus &= online;
     if (cpus != 0)
-        vmi_send_ipi(cpus, 0, VECTOR_RESCHEDULE);
+        cpus_interrupt(cpus, VECTOR_RESCHEDULE);
 }
 
 int32_t smp_kick(uint32_t cpu)
 {
     int32_t result = vmi_kick(cpu);
-    return result == VMI_ENOSYS ? vmi_send_ipi(1, cpu, VECTOR_RESCHEDULE) : result;
+    return result == VMI_ENOSYS ? cpus_interrupt(1u << cpu, VECTOR_RESCHEDULE) : result;
 }
 
 void smp_flush_tlb(uint32_t cpus, uintptr_t address, uint32_t pages)
 {
     cpus &= online & ~(1u << cpu_current());
-    if (cpus == 0 || vmi_flush_remote_tlb(cpus, 0, address, pages) == VMI_OK)
+    if (cpus == 0 || cpus_flush_tlb(cpus, address, pages) == VMI_OK)
         return;
 
     /* Interrupts stay as they are while this waits: another CPU may be waiting for this one. */
@@ -109,7 +110,7 @@ void smp_flush_tlb(uint32_t cpus, uintptr_t address, uint32_t pages)
     shootdown.address = address;
     shootdown.pages = pages;
     __atomic_store_n(&shootdown.pending, cpus, __ATOMIC_RELEASE);
-    vmi_send_ipi(cpus, 0, VECTOR_TLB);
+    cpus_interrupt(cpus, VECTOR_TLB);
     while (__atomic_load_n(&shootdown.pending, __ATOMIC_ACQUIRE) != 0)
         relax();
     lock_release_masked(&shootdown.lock);
@@ -143,7 +144,7 @@ bool smp_park_others(void)
     if (others == 0)
         return true;
     parking = 1;
-    vmi_send_ipi(others, 0, VECTOR_RESCHEDULE);
+    cpus_interrupt(others, VECTOR_RESCHEDULE);
     struct patience patience;
     patience_begin(&patience, PARK_MILLISECONDS);
     while (parked < wanted && patience_left(&patience))

@@ -9,6 +9,13 @@ uintptr_t supervisor_prevention(void)
     uint32_t highest, ebx, ignored;
     uintptr_t bits = 0;
 
+#ifndef __x86_64__
+    /*
+     * A change of CR4.SMEP makes the processor load the four entries of PAE's root again, in which
+     * accessed bits are reserved. QEMU sets them there, and KVM below it then refuses the change.
+     */
+    return 0;
+#endif
     vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
     if (highest < 7)
         return 0;

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* Bits of CR4 that this processor has of CR4_SMEP and CR4_SMAP. */
+/* Those of CR4_SMEP and CR4_SMAP that this kernel turns on: all that an x86-64 processor has. */
 uintptr_t supervisor_prevention(void);
 
 /* Turns them on, on this CPU. Further CPUs start with the first one's CR4. */

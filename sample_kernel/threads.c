@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <stddef.h>
 
+#include "cpus.h"
 #include "descriptors.h"
 #include "frames.h"
 #include "lock.h"
@@ -20,7 +21,7 @@ struct cpu {
     const struct aspace *aspace; /* as loaded */
 };
 
-static struct cpu cpus[VMI_BOOT_INFO_MAX_CPUS];
+static struct cpu cpus[CPUS_MAX];
 
 /*
  * Guards the queue and all thread states. It is held across switch_context(): who is switched to

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <vmi/vmi.h>
 
+#include "cpus.h"
 #include "current.h"
 #include "divide.h"
 #include "layout.h"
@@ -9,8 +10,8 @@
 
 #define ALARM (VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL)
 
-static volatile uint32_t alarms[VMI_BOOT_INFO_MAX_CPUS];
-static volatile bool periodic[VMI_BOOT_INFO_MAX_CPUS];
+static volatile uint32_t alarms[CPUS_MAX];
+static volatile bool periodic[CPUS_MAX];
 static uint32_t kilohertz;
 
 void timer_gone_off(void)

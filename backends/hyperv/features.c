@@ -29,6 +29,8 @@ static const struct {
                              1u << HYPERV__HYPERCALL | 1u << HYPERV__VP_INDEX},
     [HYPERV__REMOTE_FLUSH] = {"remote_flush", 0, 0, HYPERV__RECOMMENDS_REMOTE_FLUSH,
                               1u << HYPERV__HYPERCALL | 1u << HYPERV__VP_INDEX},
+    [HYPERV__SPARSE_SETS] = {"sparse_sets", 0, 0, HYPERV__RECOMMENDS_SETS,
+                             1u << HYPERV__HYPERCALL | 1u << HYPERV__VP_INDEX},
     [HYPERV__SPIN_WAIT] = {"spin_wait", 0, 0, 0, 1u << HYPERV__HYPERCALL},
     [HYPERV__CRASH] = {"crash", 0, HYPERV__HAS_CRASH, 0, 0},
 };

@@ -23,6 +23,7 @@ enum vmi__hyperv_feature {
     HYPERV__APIC_MSRS,
     HYPERV__CLUSTER_IPI,
     HYPERV__REMOTE_FLUSH,
+    HYPERV__SPARSE_SETS,
     HYPERV__SPIN_WAIT,
     HYPERV__CRASH,
     HYPERV__FEATURES
@@ -52,7 +53,12 @@ void vmi__hyperv_describe(void);
 
 /* What is kept per CPU. The input of hypercalls must not cross a page. */
 struct vmi__hyperv_cpu {
-    struct hyperv__flush flush;
+    union { /* one hypercall's at a time */
+        struct hyperv__flush flush;
+        struct hyperv__flush_set flush_set;
+        struct hyperv__ipi_set ipi_set;
+    } input;
+    struct vmi__hyperv_assist *assist;
     uint64_t alarm_expiry, alarm_period; /* of the alarm wired to LVTT */
     uint64_t alarm_due;                  /* when its timer goes off */
     uint32_t timer_config;               /* as it was last written to the timer */
@@ -61,36 +67,52 @@ struct vmi__hyperv_cpu {
     volatile uint32_t index;             /* number as the hypervisor has it, once it is ready */
     bool alarm_set, alarm_unheard;       /* the latter: its vector was masked when it was set */
     volatile bool ready;
-} __attribute__((aligned(128)));
+} __attribute__((aligned(256)));
 
-_Static_assert(sizeof(struct vmi__hyperv_cpu) == 128, "no input may cross a page");
+_Static_assert(sizeof(struct vmi__hyperv_cpu) == 256, "no input may cross a page");
 
-extern struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
+extern struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI__CPUS_FEW], *vmi__hyperv_cpus_more;
 
-/* First words of the CPUs' VP assist pages (assists.S). */
+/* A CPU's VP assist page; those of all but the first CPU are claimed. */
 struct vmi__hyperv_assist {
     volatile uint32_t eoi;
 } __attribute__((aligned(4096)));
 
-extern struct vmi__hyperv_assist vmi__hyperv_assists[VMI_BOOT_INFO_MAX_CPUS];
+extern struct vmi__hyperv_assist vmi__hyperv_first_assist; /* assists.S */
+
+static inline struct vmi__hyperv_cpu *vmi__hyperv_cpu(uint32_t number)
+{
+    return VMI__CPU_ROW(vmi__hyperv_cpus, vmi__hyperv_cpus_more, number);
+}
 
 /* This CPU's. Stays true only while the caller cannot move to another CPU. */
 static inline struct vmi__hyperv_cpu *vmi__hyperv_this_cpu(void)
 {
-    return &vmi__hyperv_cpus[vmi__native_cpu()];
+    return vmi__hyperv_cpu(vmi__native_cpu());
 }
 
 /* Gives the hypervisor the partition's pages and the first CPU's. */
 void vmi__hyperv_partition_init(void);
 
 /*
- * Which virtual processors a set of CPUs is, as a mask for hypercalls. Takes those CPUs out of
- * *mask that have no place in it.
+ * Which virtual processors the CPUs of a set are that run, in banks of 64; the set exists, and
+ * `self` is the calling CPU. Returns how many have no place there. The banks behind the first are
+ * used only where the hypervisor takes sparse sets.
  */
-uint64_t vmi__hyperv_processors(uint32_t *mask, uint32_t base);
+uint32_t vmi__hyperv_processors(const uint32_t *set, uint32_t bits, uint32_t self,
+                                uint64_t banks[HYPERV__BANKS]);
 
-/* Does every CPU of the set exist? */
-bool vmi__hyperv_exist(uint32_t mask, uint32_t base);
+/* Has a CPU a place there? */
+bool vmi__hyperv_has_place(uint32_t cpu);
+
+/* Fills a sparse set. */
+void vmi__hyperv_fill_set(struct hyperv__set *set, const uint64_t banks[HYPERV__BANKS]);
+
+/* Are there virtual processors in the banks behind the first? */
+static inline bool vmi__hyperv_needs_set(const uint64_t banks[HYPERV__BANKS])
+{
+    return banks[1] | banks[2] | banks[3];
+}
 
 /* ---- clock.c --------------------------------------------------------------------------------- */
 

@@ -19,12 +19,14 @@
  */
 static bool ended_in_memory(void)
 {
+    struct vmi__hyperv_assist *assist;
     bool was_set;
 
-    if (!vmi__hyperv_uses(HYPERV__VP_ASSIST))
+    assist = vmi__hyperv_this_cpu()->assist;
+    if (!assist)
         return false;
     __asm__ volatile("btrl %2, %1"
-                     : "=@ccc"(was_set), "+m"(vmi__hyperv_assists[vmi__native_cpu()].eoi)
+                     : "=@ccc"(was_set), "+m"(assist->eoi)
                      : "i"(HYPERV__NO_EOI_BIT)
                      : "memory");
     return was_set;
@@ -62,22 +64,50 @@ VMI__ROUTINE void vmi__hyperv_apic_write(uint32_t reg, uint32_t value)
 
 /* ---- to other CPUs --------------------------------------------------------------------------- */
 
-VMI__ROUTINE int32_t vmi__hyperv_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+/* Interrupts the virtual processors of the banks by one hypercall; false if that is refused. */
+static bool send(const uint64_t banks[HYPERV__BANKS], uint32_t vector)
 {
-    uint32_t told = mask;
-    uint64_t processors;
+    struct hyperv__ipi_set *input;
+    uint32_t result;
+
+    if (!vmi__hyperv_needs_set(banks)) {
+        result = banks[0] ? (uint32_t)vmi__hyperv_hypercall_send_synthetic_cluster_ipi(0, vector,
+                                                                                       banks[0])
+                          : HYPERV__STATUS_SUCCESS;
+    } else {
+        input = &vmi__hyperv_this_cpu()->input.ipi_set;
+        input->vector = vector;
+        input->reserved = 0;
+        vmi__hyperv_fill_set(&input->processors, banks);
+        result = (uint32_t)vmi__hyperv_hypercall_send_synthetic_cluster_ipi_ex(
+            0, vmi__physical(input), 0);
+    }
+    return (result & HYPERV__STATUS_MASK) == HYPERV__STATUS_SUCCESS;
+}
+
+VMI__ROUTINE int32_t vmi__hyperv_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)
+{
+    uint32_t flags, self, without, cpu = 0;
+    uint64_t banks[HYPERV__BANKS];
+    bool sent, done = true;
 
     if (!vmi__hyperv_uses(HYPERV__CLUSTER_IPI))
-        return vmi__native_send_ipi(mask, base, vector);
-    if (vector < VECTOR_FIRST || vector > VECTOR_LAST || !vmi__hyperv_exist(mask, base))
+        return vmi__native_send_ipi(set, bits, vector);
+    if (vector < VECTOR_FIRST || vector > VECTOR_LAST || !vmi__cpu_set_exists(set, bits))
         return VMI_EINVAL;
-    processors = vmi__hyperv_processors(&told, base);
-    if (processors &&
-        ((uint32_t)vmi__hyperv_hypercall_send_synthetic_cluster_ipi(0, vector, processors) &
-         HYPERV__STATUS_MASK) == HYPERV__STATUS_SUCCESS)
-        mask &= ~told;
-    /* Those that the hypercall has no name for. */
-    return vmi__native_send_ipi(mask, base, vector);
+    flags = vmi__irq_save();
+    self = vmi__native_cpu();
+    without = vmi__hyperv_processors(set, bits, self, banks);
+    sent = send(banks, vector);
+    /* Those that the hypercall has no name for, or all. */
+    for (; (!sent || without) &&
+           (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__boot.cpu_count;
+         cpu++) {
+        if (vmi__native_cpu_runs(cpu) && !(sent && vmi__hyperv_has_place(cpu)))
+            done &= vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, VMI__ICR_FIXED | vector);
+    }
+    vmi__irq_restore(flags);
+    return done ? VMI_OK : VMI_EIO;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 
 extern const char vmi__hyperv_hypercall_page[]; /* hypercall_page.S */
 
-struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
+struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI__CPUS_FEW], *vmi__hyperv_cpus_more;
 
 static void give_page(uint32_t index, const void *page)
 {
@@ -19,7 +19,7 @@ static void give_page(uint32_t index, const void *page)
 
 void vmi__native_cpu_identified(uint32_t number)
 {
-    struct vmi__hyperv_cpu *cpu = &vmi__hyperv_cpus[number];
+    struct vmi__hyperv_cpu *cpu = vmi__hyperv_cpu(number);
 
     if (cpu->ready)
         return;
@@ -28,14 +28,14 @@ void vmi__native_cpu_identified(uint32_t number)
         vmi__wrmsr(HYPERV__MSR_TIMER0_CONFIG, 0);
     if (vmi__hyperv_uses(HYPERV__VP_INDEX))
         cpu->index = (uint32_t)vmi__rdmsr(HYPERV__MSR_VP_INDEX);
-    if (vmi__hyperv_uses(HYPERV__VP_ASSIST))
-        give_page(HYPERV__MSR_VP_ASSIST_PAGE, &vmi__hyperv_assists[number]);
+    if (cpu->assist)
+        give_page(HYPERV__MSR_VP_ASSIST_PAGE, cpu->assist);
     cpu->ready = true;
 }
 
 void vmi__native_cpu_forgotten(uint32_t number)
 {
-    struct vmi__hyperv_cpu *cpu = &vmi__hyperv_cpus[number];
+    struct vmi__hyperv_cpu *cpu = vmi__hyperv_cpu(number);
 
     cpu->ready = false;
     cpu->alarm_set = false;
@@ -43,8 +43,23 @@ void vmi__native_cpu_forgotten(uint32_t number)
     cpu->lvtt = VMI__APIC_LVT_MASKED;
 }
 
+/* A page for each CPU. Without, a CPU's interrupts end as they do on a PC. */
+static void place_assists(void)
+{
+    struct vmi__hyperv_assist *more =
+        vmi__memory_table(vmi__boot.cpu_count - 1, sizeof(struct vmi__hyperv_assist));
+    uint32_t i;
+
+    vmi__hyperv_cpu(0)->assist = &vmi__hyperv_first_assist;
+    for (i = 1; more && i < vmi__boot.cpu_count; i++)
+        vmi__hyperv_cpu(i)->assist = &more[i - 1];
+}
+
 void vmi__hyperv_partition_init(void)
 {
+    vmi__hyperv_cpus_more = vmi__cpu_rows(sizeof(*vmi__hyperv_cpus_more));
+    if (vmi__hyperv_uses(HYPERV__VP_ASSIST))
+        place_assists();
     if (vmi__hyperv_uses(HYPERV__HYPERCALL)) {
         vmi__wrmsr(HYPERV__MSR_GUEST_OS_ID, OS_ID);
         give_page(HYPERV__MSR_HYPERCALL, vmi__hyperv_hypercall_page);
@@ -54,29 +69,37 @@ void vmi__hyperv_partition_init(void)
     vmi__native_cpu_identified(0);
 }
 
-uint64_t vmi__hyperv_processors(uint32_t *mask, uint32_t base)
+bool vmi__hyperv_has_place(uint32_t number)
 {
-    uint64_t processors = 0;
-    uint32_t i;
+    const struct vmi__hyperv_cpu *cpu = vmi__hyperv_cpu(number);
 
-    for (i = 0; i < 32 && *mask >> i; i++) {
-        const struct vmi__hyperv_cpu *cpu = &vmi__hyperv_cpus[base + i];
-
-        if (!(*mask & 1u << i))
-            continue;
-        if (cpu->ready && cpu->index < HYPERV__MASK_PROCESSORS)
-            processors |= 1ull << cpu->index;
-        else
-            *mask &= ~(1u << i);
-    }
-    return processors;
+    return cpu->ready &&
+           cpu->index < HYPERV__MASK_PROCESSORS *
+                            (vmi__hyperv_uses(HYPERV__SPARSE_SETS) ? HYPERV__BANKS : 1u);
 }
 
-bool vmi__hyperv_exist(uint32_t mask, uint32_t base)
+uint32_t vmi__hyperv_processors(const uint32_t *set, uint32_t bits, uint32_t self,
+                                uint64_t banks[HYPERV__BANKS])
 {
-    uint32_t count = vmi__boot.cpu_count;
+    uint32_t cpu, index, without = 0;
 
-    if (!mask)
-        return true;
-    return base < count && (uint64_t)mask << base < 1ull << count;
+    memset(banks, 0, HYPERV__BANKS * sizeof(*banks));
+    for (cpu = 0; (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__boot.cpu_count; cpu++) {
+        if (!vmi__native_cpu_runs(cpu))
+            continue;
+        if (!vmi__hyperv_has_place(cpu)) {
+            without++;
+            continue;
+        }
+        index = vmi__hyperv_cpu(cpu)->index;
+        banks[index / HYPERV__MASK_PROCESSORS] |= 1ull << index % HYPERV__MASK_PROCESSORS;
+    }
+    return without;
+}
+
+void vmi__hyperv_fill_set(struct hyperv__set *set, const uint64_t banks[HYPERV__BANKS])
+{
+    set->format = 0;
+    set->banks_valid = HYPERV__BANKS_VALID;
+    memcpy(set->banks, banks, sizeof(set->banks));
 }

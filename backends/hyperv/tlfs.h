@@ -42,6 +42,7 @@
 #define HYPERV__RECOMMENDS_REMOTE_FLUSH (1u << 2)
 #define HYPERV__RECOMMENDS_APIC         (1u << 3)
 #define HYPERV__RECOMMENDS_CLUSTER_IPI  (1u << 10)
+#define HYPERV__RECOMMENDS_SETS         (1u << 11) /* hypercalls that take sparse sets */
 
 /* ebx of CPUID_ENLIGHTMENTS: tries before a long wait is told; or never to tell it. */
 #define HYPERV__SPINS_NEVER 0xffffffffu
@@ -99,6 +100,33 @@ struct hyperv__flush {
     uint64_t range;      /* page's address; in bits 0-11 how many more pages */
 };
 
+/*
+ * A sparse set of virtual processors (TLFS, HV_VP_SET): of banks of 64 those that `banks_valid` has
+ * bits for follow. The library's has these always; input values say how many (the variable header).
+ */
+#define HYPERV__BANKS 4
+struct hyperv__set {
+    uint64_t format; /* 0: sparse */
+    uint64_t banks_valid;
+    uint64_t banks[HYPERV__BANKS];
+};
+
+#define HYPERV__BANKS_VALID ((1u << HYPERV__BANKS) - 1)
+
+/* The same with a sparse set. */
+struct hyperv__flush_set {
+    uint64_t address_space;
+    uint64_t flags;
+    struct hyperv__set processors;
+    uint64_t range;
+};
+
+/* Input of the hypercall that interrupts a sparse set. */
+struct hyperv__ipi_set {
+    uint32_t vector, reserved;
+    struct hyperv__set processors;
+};
+
 #define HYPERV__FLUSH_ALL_SPACES  (1u << 1)
 #define HYPERV__FLUSH_NON_GLOBAL  (1u << 2)
 #define HYPERV__FLUSH_RANGE_PAGES 4096 /* in one range at most */
@@ -108,7 +136,7 @@ struct hyperv__flush {
 #define HYPERV__STATUS_MASK    0xffffu /* of a result value */
 #define HYPERV__STATUS_SUCCESS 0
 
-/* Virtual processors that a mask of 64 bits has room for. */
+/* Virtual processors that a mask of 64 bits has room for, as each bank of a set. */
 #define HYPERV__MASK_PROCESSORS 64
 
 #endif

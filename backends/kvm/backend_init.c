@@ -20,5 +20,6 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__kvm_cpu_init();
     vmi__kvm_clock_init();
     vmi__native_init(boot);
+    vmi__kvm_cpus_init();
     vmi__kvm_describe();
 }

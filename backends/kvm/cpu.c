@@ -4,7 +4,7 @@
  */
 #include "kvm.h"
 
-struct vmi__kvm_cpu vmi__kvm_cpus[VMI_BOOT_INFO_MAX_CPUS];
+struct vmi__kvm_cpu vmi__kvm_cpus[VMI__CPUS_FEW], *vmi__kvm_cpus_more;
 
 /* Gives KVM the addresses of this CPU's structures. */
 static void enable(struct vmi__kvm_cpu *cpu)
@@ -25,19 +25,26 @@ static void enable(struct vmi__kvm_cpu *cpu)
 /* A CPU that is identified for the first time gets its structures. */
 void vmi__native_cpu_identified(uint32_t number)
 {
-    if (!vmi__kvm_cpus[number].ready)
-        enable(&vmi__kvm_cpus[number]);
+    struct vmi__kvm_cpu *cpu = vmi__kvm_cpu(number);
+
+    if (!cpu->ready)
+        enable(cpu);
 }
 
 /* A reset takes the addresses away. */
 void vmi__native_cpu_forgotten(uint32_t number)
 {
-    vmi__kvm_cpus[number].ready = false;
+    vmi__kvm_cpu(number)->ready = false;
 }
 
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void)
 {
-    return &vmi__kvm_cpus[vmi__native_cpu()];
+    return vmi__kvm_cpu(vmi__native_cpu());
+}
+
+void vmi__kvm_cpus_init(void)
+{
+    vmi__kvm_cpus_more = vmi__cpu_rows(sizeof(*vmi__kvm_cpus_more));
 }
 
 void vmi__kvm_cpu_init(void)

@@ -47,57 +47,99 @@ VMI__ROUTINE void vmi__kvm_apic_write(uint32_t reg, uint32_t value)
 
 /* ---- to other CPUs --------------------------------------------------------------------------- */
 
-/* Does every CPU of the set exist? */
-static bool exist(uint32_t mask, uint32_t base)
-{
-    uint32_t count = vmi__boot.cpu_count;
-
-    if (!mask)
-        return true;
-    return base < count && (uint64_t)mask << base < 1ull << count;
-}
-
 /* The hypercall's set is two of its words, whose width is the architecture's. */
 #define ROW_WORD (8 * sizeof(uintptr_t))
 #define ROW      (2 * ROW_WORD)
 
+/* The CPUs of a set that run, by rows of APIC identifiers. */
+struct targets {
+    const uint32_t *set;
+    uint32_t bits, self;
+    uint32_t first; /* identifier that the row begins with */
+    uintptr_t words[2];
+};
+
 /*
- * Sends to those CPUs of the set whose APIC identifiers lie in one row of ROW from the lowest on,
- * and takes them out of the set. One hypercall.
+ * The next of them from a number on whose APIC identifier lies in the row that begins at `first`,
+ * or anywhere behind; the count of CPUs behind the last.
  */
-static void send_row(uint32_t *mask, uint32_t base, uint32_t vector)
+static uint32_t next_of(const struct targets *to, uint32_t cpu, bool in_row)
 {
-    const uint32_t *apic_id = &vmi__boot.apic_id[base];
-    uint32_t row = 0, lowest = ~0u;
-    uintptr_t words[2] = {0, 0};
-    uint32_t i;
+    uint32_t count = vmi__boot.cpu_count;
 
-    for (i = 0; i < 32; i++) {
-        if (*mask & 1u << i && apic_id[i] < lowest)
-            lowest = apic_id[i];
-    }
-    for (i = 0; i < 32; i++) {
-        uint32_t bit = *mask & 1u << i ? apic_id[i] - lowest : ~0u;
+    for (; (cpu = vmi__cpu_set_next(to->set, to->bits, to->self, cpu)) < count; cpu++) {
+        uint32_t id = vmi__boot.cpus[cpu].apic_id;
 
-        if (bit < ROW) {
-            words[bit / ROW_WORD] |= (uintptr_t)1 << bit % ROW_WORD;
-            row |= 1u << i;
-        }
+        if (vmi__native_cpu_runs(cpu) && id >= to->first && (!in_row || id - to->first < ROW))
+            break;
     }
-    *mask &= ~row;
-    if (vmi__kvm_hypercall_send_ipi(words[0], words[1], lowest, vector) < 0)
-        vmi__native_send_ipi(row, base, vector);
+    return cpu;
 }
 
-VMI__ROUTINE int32_t vmi__kvm_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+/* Moves on to the row that begins with the lowest identifier from `first` on; false behind the
+ * last. */
+static bool find_row(struct targets *to)
 {
+    uint32_t count = vmi__boot.cpu_count, lowest = ~0u, cpu;
+
+    for (cpu = 0; (cpu = next_of(to, cpu, false)) < count; cpu++) {
+        if (vmi__boot.cpus[cpu].apic_id < lowest)
+            lowest = vmi__boot.cpus[cpu].apic_id;
+    }
+    if (lowest == ~0u)
+        return false;
+    to->first = lowest;
+    to->words[0] = to->words[1] = 0;
+    for (cpu = 0; (cpu = next_of(to, cpu, true)) < count; cpu++) {
+        uint32_t bit = vmi__boot.cpus[cpu].apic_id - lowest;
+
+        to->words[bit / ROW_WORD] |= (uintptr_t)1 << bit % ROW_WORD;
+    }
+    return true;
+}
+
+/* One command for a row. */
+static bool send_row(const struct targets *to, uint32_t command)
+{
+    uint32_t cpu;
+    bool sent = true;
+
+    if (vmi__kvm_hypercall_send_ipi(to->words[0], to->words[1], to->first, command) >= 0)
+        return true;
+    for (cpu = 0; (cpu = next_of(to, cpu, true)) < vmi__boot.cpu_count; cpu++)
+        sent &= vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, command);
+    return sent;
+}
+
+/* A command of the APIC, to each CPU of a set that runs. */
+static int32_t interrupt(const uint32_t *set, uint32_t bits, uint32_t command)
+{
+    struct targets to = {.set = set, .bits = bits};
+    uint32_t flags;
+    bool sent = true;
+
     if (!vmi__kvm_uses(KVM__FEATURE_PV_SEND_IPI))
-        return vmi__native_send_ipi(mask, base, vector);
-    if (vector < VECTOR_FIRST || vector > VECTOR_LAST || !exist(mask, base))
+        return vmi__native_interrupt(set, bits, command);
+    if (!vmi__cpu_set_exists(set, bits))
         return VMI_EINVAL;
-    while (mask)
-        send_row(&mask, base, vector);
-    return VMI_OK;
+    flags = vmi__irq_save();
+    to.self = bits == VMI_CPUS_ALL_BUT_SELF ? vmi__native_cpu() : 0;
+    for (; find_row(&to); to.first += ROW)
+        sent &= send_row(&to, command);
+    vmi__irq_restore(flags);
+    return sent ? VMI_OK : VMI_EIO;
+}
+
+VMI__ROUTINE int32_t vmi__kvm_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)
+{
+    if (vector < VECTOR_FIRST || vector > VECTOR_LAST)
+        return VMI_EINVAL;
+    return interrupt(set, bits, VMI__ICR_FIXED | vector);
+}
+
+VMI__ROUTINE int32_t vmi__kvm_send_nmi(const uint32_t *set, uint32_t bits)
+{
+    return interrupt(set, bits, VMI__ICR_NMI);
 }
 
 /* A kick of a CPU that is not halted yet ends its next HLT at once: KVM remembers it. */
@@ -107,7 +149,7 @@ VMI__ROUTINE int32_t vmi__kvm_kick(uint32_t cpu)
         return VMI_EINVAL;
     if (!vmi__kvm_uses(KVM__FEATURE_PV_UNHALT))
         return VMI_ENOSYS;
-    return vmi__kvm_hypercall_kick_cpu(0, vmi__boot.apic_id[cpu]) == 0 ? VMI_OK : VMI_EIO;
+    return vmi__kvm_hypercall_kick_cpu(0, vmi__boot.cpus[cpu].apic_id) == 0 ? VMI_OK : VMI_EIO;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -124,7 +166,7 @@ static bool find_preempted(uint32_t *found)
 
     for (i = 1; i < count; i++) {
         uint32_t number = self + i < count ? self + i : self + i - count;
-        struct vmi__kvm_cpu *cpu = &vmi__kvm_cpus[number];
+        struct vmi__kvm_cpu *cpu = vmi__kvm_cpu(number);
         uint32_t version = *(volatile uint32_t *)&cpu->steal.version;
 
         if (!(*(volatile uint8_t *)&cpu->steal.preempted & KVM__PREEMPTED) ||
@@ -142,7 +184,7 @@ VMI__ROUTINE void vmi__kvm_yield(void)
     uint32_t cpu;
 
     if (vmi__kvm_uses(KVM__FEATURE_PV_SCHED_YIELD) && find_preempted(&cpu))
-        vmi__kvm_hypercall_sched_yield(vmi__boot.apic_id[cpu]);
+        vmi__kvm_hypercall_sched_yield(vmi__boot.cpus[cpu].apic_id);
     else
         vmi__pause();
 }

@@ -59,7 +59,12 @@ struct vmi__kvm_cpu {
 
 _Static_assert(sizeof(struct vmi__kvm_cpu) == 256, "no part may cross a page");
 
-extern struct vmi__kvm_cpu vmi__kvm_cpus[VMI_BOOT_INFO_MAX_CPUS];
+extern struct vmi__kvm_cpu vmi__kvm_cpus[VMI__CPUS_FEW], *vmi__kvm_cpus_more;
+
+static inline struct vmi__kvm_cpu *vmi__kvm_cpu(uint32_t number)
+{
+    return VMI__CPU_ROW(vmi__kvm_cpus, vmi__kvm_cpus_more, number);
+}
 
 /*
  * This CPU's, without leaving the guest as a rule. Stays true only while the caller cannot move to
@@ -69,6 +74,9 @@ struct vmi__kvm_cpu *vmi__kvm_this_cpu(void);
 
 /* Gives KVM the addresses of the first CPU's structures. */
 void vmi__kvm_cpu_init(void);
+
+/* Makes room for those of all CPUs that are listed. */
+void vmi__kvm_cpus_init(void);
 
 /* ---- interrupts.c ---------------------------------------------------------------------------- */
 

@@ -54,31 +54,57 @@ static bool flush_later(struct vmi__kvm_cpu *cpu)
            __sync_bool_compare_and_swap(state, seen, (uint8_t)(seen | KVM__FLUSH_TLB));
 }
 
-VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(uint32_t mask, uint32_t base, uintptr_t address,
-                                               uint32_t pages)
-{
-    uint32_t count = vmi__boot.cpu_count, interrupts, self, i;
-    uint64_t set = base < count ? (uint64_t)mask << base : mask ? ~0ull : 0;
+/* The CPUs of a set that run, but this one. */
+struct others {
+    const uint32_t *set;
+    uint32_t bits, self;
+};
 
-    if (set >> count)
+/* The next of them from a number on; 0 behind the last. */
+static struct vmi__kvm_cpu *next_other(const struct others *others, uint32_t *number)
+{
+    uint32_t cpu = *number;
+
+    for (; (cpu = vmi__cpu_set_next(others->set, others->bits, others->self, cpu)) <
+           vmi__boot.cpu_count;
+         cpu++) {
+        if (cpu == others->self || !vmi__native_cpu_runs(cpu))
+            continue;
+        *number = cpu + 1;
+        return vmi__kvm_cpu(cpu);
+    }
+    return 0;
+}
+
+static bool preempted(const struct vmi__kvm_cpu *cpu)
+{
+    return *(const volatile uint8_t *)&cpu->steal.preempted & KVM__PREEMPTED;
+}
+
+VMI__ROUTINE int32_t vmi__kvm_flush_remote_tlb(const uint32_t *set, uint32_t bits,
+                                               uintptr_t address, uint32_t pages)
+{
+    struct others others = {set, bits, 0};
+    struct vmi__kvm_cpu *cpu;
+    uint32_t interrupts, next;
+
+    if (!vmi__cpu_set_exists(set, bits))
         return VMI_EINVAL;
     interrupts = vmi__irq_save();
-    self = vmi__native_cpu();
-    if (set & 1ull << self) {
+    others.self = vmi__native_cpu();
+    if (vmi__cpu_set_next(set, bits, others.self, others.self) == others.self)
         flush_here(address, pages);
-        set &= ~(1ull << self);
-    }
     vmi__irq_restore(interrupts);
-    if (set && !vmi__kvm_uses(KVM__FEATURE_PV_TLB_FLUSH))
-        return VMI_ENOSYS;
+    next = 0;
+    if (!vmi__kvm_uses(KVM__FEATURE_PV_TLB_FLUSH))
+        return next_other(&others, &next) ? VMI_ENOSYS : VMI_OK;
     /* Nobody is asked in vain: if one is running, the kernel interrupts them all. */
-    for (i = 0; i < count; i++) {
-        if (set & 1ull << i &&
-            !(*(volatile uint8_t *)&vmi__kvm_cpus[i].steal.preempted & KVM__PREEMPTED))
+    while ((cpu = next_other(&others, &next))) {
+        if (!preempted(cpu))
             return VMI_ENOSYS;
     }
-    for (i = 0; i < count; i++) {
-        if (set & 1ull << i && !flush_later(&vmi__kvm_cpus[i]))
+    for (next = 0; (cpu = next_other(&others, &next));) {
+        if (!flush_later(cpu))
             return VMI_ENOSYS;
     }
     return VMI_OK;

@@ -23,9 +23,6 @@
 
 enum { MADT_LOCAL_APIC = 0, MADT_IO_APIC = 1, MADT_OVERRIDE = 2, MADT_LOCAL_X2APIC = 9 };
 
-/* The identifier that names all local APICs: of no CPU, and starting it starts this one anew. */
-#define APIC_ID_ALL 0xff
-
 #define SPACE_PORTS 1 /* of a generic address structure */
 
 struct rsdp {
@@ -77,6 +74,7 @@ struct fadt {
 VMI__ASSERT(fadt, sizeof(struct fadt) == 268);
 
 struct vmi__native_acpi vmi__native_acpi;
+bool vmi__native_cpus_unlisted;
 
 bool vmi__native_sums_to_zero(const void *table, uint32_t size)
 {
@@ -130,9 +128,11 @@ static bool take_rsdp(uint64_t address, struct rsdp *rsdp)
 
 uint32_t vmi__native_ebda(void)
 {
-    uint16_t segment;
+    const void *found = vmi__window_borrow(BIOS_EBDA, sizeof(uint16_t));
+    uint16_t segment = 0;
 
-    memcpy(&segment, vmi__linear(BIOS_EBDA), sizeof(segment));
+    if (found)
+        memcpy(&segment, found, sizeof(segment));
     return segment >= 0x8000 && segment <= BIOS_START >> 4 ? (uint32_t)segment << 4 : 0;
 }
 
@@ -140,34 +140,34 @@ static bool find_rsdp(struct rsdp *rsdp)
 {
     uint32_t ebda, address;
 
-    if (vmi__rsdp)
-        return take_rsdp(vmi__rsdp, rsdp);
+    if (vmi__boot.acpi_root) {
+        if (take_rsdp(vmi__boot.acpi_root, rsdp))
+            return true;
+        vmi__boot.acpi_root = 0; /* the loader was wrong */
+        return false;
+    }
     ebda = vmi__native_ebda();
     for (address = ebda; ebda && address < ebda + EBDA_SIZE; address += 16) {
-        if (take_rsdp(address, rsdp))
+        if (take_rsdp(address, rsdp)) {
+            vmi__boot.acpi_root = address;
             return true;
+        }
     }
     for (address = BIOS_START; address < BIOS_END; address += 16) {
-        if (take_rsdp(address, rsdp))
+        if (take_rsdp(address, rsdp)) {
+            vmi__boot.acpi_root = address;
             return true;
+        }
     }
     return false;
 }
 
 void vmi__native_add_cpu(uint32_t apic_id)
 {
-    uint32_t count = vmi__boot.cpu_count, i;
-
-    if (apic_id >= APIC_ID_ALL)
-        return;
-    for (i = 0; i < count; i++) {
-        if (vmi__boot.apic_id[i] == apic_id)
-            return;
-    }
-    if (count == VMI_BOOT_INFO_MAX_CPUS)
-        return;
-    vmi__boot.apic_id[count] = apic_id;
-    vmi__boot.cpu_count++;
+    if (apic_id < VMI__APIC_ID_ALL)
+        vmi__cpu_add(apic_id);
+    if (vmi__cpu_by_apic_id(apic_id) == vmi__boot.cpu_count)
+        vmi__native_cpus_unlisted = true;
 }
 
 /* An entry's number of `size` bytes at an offset, which is known to be inside the entry. */
@@ -179,18 +179,29 @@ static uint32_t number_at(const uint8_t *entry, uint32_t offset, uint32_t size)
     return number;
 }
 
+/* The MADT's entry at an offset and its size; 0 behind the last. */
+static const uint8_t *madt_entry(const struct header *madt, uint32_t offset, uint32_t *size)
+{
+    const uint8_t *entry = (const uint8_t *)madt + offset;
+
+    if (offset + 2 > madt->length)
+        return 0;
+    *size = entry[1];
+    return *size >= 2 && *size <= madt->length - offset ? entry : 0;
+}
+
+#define MADT_ENTRIES (sizeof(struct header) + 8)
+
 static void read_madt(const struct header *madt)
 {
-    const uint8_t *bytes = (const uint8_t *)madt;
-    uint32_t offset = sizeof(*madt) + 8;
+    uint32_t offset, size, count = 1;
     struct vmi__native_acpi *acpi = &vmi__native_acpi;
+    const uint8_t *entry;
 
-    while (offset + 2 <= madt->length) {
-        const uint8_t *entry = bytes + offset;
-        uint32_t size = entry[1];
-
-        if (size < 2 || size > madt->length - offset)
-            return;
+    for (offset = MADT_ENTRIES; (entry = madt_entry(madt, offset, &size)); offset += size)
+        count += entry[0] == MADT_LOCAL_APIC || entry[0] == MADT_LOCAL_X2APIC;
+    vmi__cpus_expect(count < VMI__APIC_ID_ALL ? count : VMI__APIC_ID_ALL);
+    for (offset = MADT_ENTRIES; (entry = madt_entry(madt, offset, &size)); offset += size) {
         if (entry[0] == MADT_LOCAL_APIC && size >= 8) {
             if (number_at(entry, 4, 4) & MADT_ENABLED)
                 vmi__native_add_cpu(entry[3]);
@@ -210,7 +221,6 @@ static void read_madt(const struct header *madt)
                 acpi->overrides[entry[3]].flags = (uint16_t)number_at(entry, 8, 2);
             }
         }
-        offset += size;
     }
 }
 
@@ -307,7 +317,7 @@ static void read_fadt(const struct header *header)
 static bool read_tables(void)
 {
     uint32_t size, count, offset, i;
-    uint64_t root, address;
+    uint64_t root, address, srat = 0;
     const struct header *table;
     struct rsdp rsdp;
     bool found = false;
@@ -339,10 +349,16 @@ static bool read_tables(void)
             found = true;
             continue;
         }
+        if (table_at(address, "SRAT"))
+            srat = address;
         table = table_at(address, "FACP");
         if (table)
             read_fadt(table);
     }
+    /* It is about CPUs, which are listed now. */
+    table = table_at(srat, "SRAT");
+    if (table)
+        vmi__native_srat_read(table, table->length);
     return found;
 }
 

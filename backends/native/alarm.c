@@ -57,7 +57,7 @@ struct alarm {
     uint64_t expiry, period; /* cycles; no period: once */
 };
 
-static struct alarm by_lvtt[VMI_BOOT_INFO_MAX_CPUS], by_irq0;
+static struct alarm by_lvtt[VMI__CPUS_FEW], *by_lvtt_more, by_irq0;
 static struct vmi__lock irq0_lock;
 static bool deadline;
 static uint64_t deadline_ahead = UINT64_MAX;
@@ -67,6 +67,12 @@ static uint32_t apic_rate, pit_rate;
 /* Divide configuration for a division by 1, 2, 4 … 128 (Intel SDM vol. 3A, figure 11-10). */
 static const uint8_t divide[] = {0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa};
 #define DIVIDE_SHIFT_MAX 7
+
+/* The alarm of a CPU that is wired to LVTT. */
+static struct alarm *lvtt_of(uint32_t cpu)
+{
+    return VMI__CPU_ROW(by_lvtt, by_lvtt_more, cpu);
+}
 
 static VMI__ADDRESS_TAKEN uint32_t apic_counter(void)
 {
@@ -121,6 +127,7 @@ void vmi__native_alarm_init(void)
 {
     uint32_t features = vmi__cpuid(1, 0).ecx;
 
+    by_lvtt_more = vmi__cpu_rows(sizeof(*by_lvtt_more));
     pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz_least);
     least = vmi__div64(vmi__native_tsc_hz, VMI__ALARMS_PER_SECOND);
     deadline = features & CPUID_1_ECX_DEADLINE;
@@ -224,7 +231,7 @@ VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_
 
     if (lvtt && !lvtt_ready())
         return;
-    alarm = lvtt ? &by_lvtt[vmi__native_cpu()] : &by_irq0;
+    alarm = lvtt ? lvtt_of(vmi__native_cpu()) : &by_irq0;
     saved = lvtt ? vmi__irq_save() : vmi__lock(&irq0_lock);
     alarm->expiry = expiry;
     alarm->period = flags & VMI_ALARM_PERIODIC ? period : 0;
@@ -250,9 +257,9 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
         if (!lvtt_ready())
             return;
         saved = vmi__irq_save();
-        by_lvtt[vmi__native_cpu()].set = false;
+        lvtt_of(vmi__native_cpu())->set = false;
         stop_lvtt();
-        by_lvtt[vmi__native_cpu()].unheard = false;
+        lvtt_of(vmi__native_cpu())->unheard = false;
         vmi__irq_restore(saved);
     } else {
         saved = vmi__lock(&irq0_lock);
@@ -288,7 +295,7 @@ static void go_on(struct alarm *alarm, bool lvtt)
 void vmi__native_alarm_write_lvtt(uint32_t value)
 {
     uint32_t saved = vmi__irq_save(), before = vmi__native_apic_read(VMI_APIC_LVTT);
-    struct alarm *alarm = &by_lvtt[vmi__native_cpu()];
+    struct alarm *alarm = lvtt_of(vmi__native_cpu());
 
     /* In another mode the timer would forget its deadline. */
     if (deadline && (before & LVTT_MODE) == LVTT_DEADLINE && !(value & LVTT_MODE))
@@ -312,14 +319,14 @@ void vmi__native_alarm_again(uint32_t vector)
     }
     saved = vmi__irq_save();
     if (vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
-        go_on(&by_lvtt[vmi__native_cpu()], true);
+        go_on(lvtt_of(vmi__native_cpu()), true);
     vmi__irq_restore(saved);
 }
 
 void vmi__native_alarm_after_eoi(void)
 {
     uint32_t saved = vmi__irq_save();
-    struct alarm *alarm = &by_lvtt[vmi__native_cpu()];
+    struct alarm *alarm = lvtt_of(vmi__native_cpu());
 
     /* A timer that has not gone off is let alone. */
     if (alarm->set && vmi__rdtsc() >= alarm->due)
@@ -329,5 +336,5 @@ void vmi__native_alarm_after_eoi(void)
 
 void vmi__native_alarm_forget(uint32_t cpu)
 {
-    by_lvtt[cpu] = (struct alarm){.set = false};
+    *lvtt_of(cpu) = (struct alarm){.set = false};
 }

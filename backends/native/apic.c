@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The local APIC and interrupts between CPUs. Source: Intel SDM vol. 3A, 11.4 to 11.6.
+ * The local APIC. Source: Intel SDM vol. 3A, 11.4 to 11.6.
  */
 #include "native.h"
-#include <native/routines.h>
 
 #define CPUID_1_EDX_APIC       (1u << 9)
 #define CPUID_1_EBX_APIC_SHIFT 24 /* the identifier that the APIC had at reset */
@@ -13,10 +12,9 @@
 #define APIC_BASE_ENABLE  (1u << 11)
 #define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 
-#define SVR_ENABLE       0x100
-#define LVT_NMI          0x400
-#define ICR_PENDING      0x1000
-#define ICR_FIXED_ASSERT 0x4000
+#define SVR_ENABLE  0x100
+#define LVT_NMI     0x400
+#define ICR_PENDING 0x1000
 
 /* Polls after which a command that does not leave is given up. */
 #define POLLS_MAX (1u << 20)
@@ -26,6 +24,23 @@ volatile char *vmi__native_apic = (volatile char *)(VMI__WINDOW_BASE + VMI__APIC
 const struct vmi__native_published *vmi__native_published;
 
 uint32_t vmi__native_cpus_started = 1;
+
+static bool runs[VMI__CPUS_FEW] = {true}, *runs_more;
+
+void vmi__native_cpus_listed(void)
+{
+    runs_more = vmi__cpu_rows(sizeof(*runs_more));
+}
+
+bool vmi__native_cpu_runs(uint32_t cpu)
+{
+    return *VMI__CPU_ROW(runs, runs_more, cpu);
+}
+
+void vmi__native_cpu_set_runs(uint32_t cpu, bool now)
+{
+    *VMI__CPU_ROW(runs, runs_more, cpu) = now;
+}
 
 void vmi__native_apic_init(void)
 {
@@ -56,16 +71,12 @@ uint32_t vmi__native_apic_id(void)
 
 uint32_t vmi__native_cpu_by_apic(void)
 {
-    uint32_t id, cpu;
+    uint32_t cpu;
 
     if (vmi__native_cpus_started == 1)
         return 0;
-    id = vmi__native_apic_id();
-    for (cpu = vmi__boot.cpu_count - 1; cpu > 0; cpu--) {
-        if (vmi__boot.apic_id[cpu] == id)
-            break;
-    }
-    return cpu;
+    cpu = vmi__cpu_by_apic_id(vmi__native_apic_id());
+    return cpu < vmi__boot.cpu_count ? cpu : 0;
 }
 
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
@@ -83,20 +94,4 @@ bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
     }
     vmi__irq_restore(flags);
     return idle;
-}
-
-VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
-{
-    uint32_t count = vmi__boot.cpu_count, cpu;
-
-    if (vector < 32 || vector > 255)
-        return VMI_EINVAL;
-    if (base >= count ? mask != 0 : count - base < 32 && mask >> (count - base))
-        return VMI_EINVAL;
-    for (cpu = base; mask; cpu++, mask >>= 1) {
-        if ((mask & 1) &&
-            !vmi__native_apic_command(vmi__boot.apic_id[cpu], ICR_FIXED_ASSERT | vector))
-            return VMI_EIO;
-    }
-    return VMI_OK;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * EventBind and EventUnmask: interrupt lines by the I/O APIC, or by the 8259 where there is none.
- * The number of an event is that of its line.
+ * Events: interrupt lines and other inputs by the I/O APIC, or lines by the 8259 where there is
+ * none, and messages to the local APIC. The number of a line's event is that of the line. Source of
+ * messages: Intel SDM vol. 3A, 11.11.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -15,26 +16,37 @@
 #define IMCR         0x70
 #define IMCR_BY_APIC 0x01
 
-#define LVT_EXTINT       0x700
-#define ICR_FIXED_ASSERT 0x4000
+#define LVT_EXTINT 0x700
 
-static struct line {
-    uint8_t vector; /* 0: not bound */
-    uint8_t apic_id;
-    bool console;
-    bool unmasked;
-} lines[VMI__ISA_LINES];
+#define MESSAGE_ADDRESS    0xfee00000u
+#define MESSAGE_APIC_SHIFT 12
+
+/* Events in all; those of lines come first. */
+#define EVENTS 1024
+
+enum kind { FREE, LINE, INPUT, MESSAGE };
+
+/* Images have it where clients of the published API, who bind no events, have no memory for it. */
+static struct event {
+    uint8_t kind;
+    uint8_t vector;
+    uint8_t unmasked;
+    uint8_t console;
+    uint32_t cpu;
+    uint32_t input; /* of the I/O APICs, or'ed with VMI_GSI_…; of a LINE without them, the line */
+} events[EVENTS] __attribute__((section(".bss..bound_only")));
 
 bool vmi__native_ended_vectors[256];
 
 static bool by_ioapic;
-static bool timer_on;           /* an alarm is wired to line 0 */
-static uint32_t console_vector; /* if the console's line is to be lowered */
+static bool timer_on;                         /* an alarm is wired to line 0 */
+static uint32_t line_vectors[VMI__ISA_LINES]; /* 0: not bound */
+static uint32_t console_vector;               /* if the console's line is to be lowered */
 static struct vmi__lock lock;
 
 void vmi__native_event_init(void)
 {
-    by_ioapic = vmi__native_ioapic_has(0);
+    by_ioapic = vmi__native_ioapic_has(vmi__native_ioapic_line(LINE_TIMER));
     if (vmi__native_acpi.has_imcr) {
         vmi__outb(IMCR_SELECT, IMCR);
         vmi__outb(IMCR_DATA, IMCR_BY_APIC);
@@ -44,7 +56,18 @@ void vmi__native_event_init(void)
 
 uint32_t vmi__native_event_vector(uint32_t line)
 {
-    return lines[line].vector;
+    return line_vectors[line];
+}
+
+static uint32_t apic_id(const struct event *event)
+{
+    return vmi__boot.cpus[event->cpu].apic_id;
+}
+
+/* The event of a number that a kernel gave, 0 if nothing is bound there. Under the lock. */
+static struct event *bound(uint32_t number)
+{
+    return number < EVENTS && events[number].kind != FREE ? &events[number] : 0;
 }
 
 /*
@@ -53,44 +76,104 @@ uint32_t vmi__native_event_vector(uint32_t line)
  */
 static bool has_level(uint32_t line)
 {
-    return line && line < VMI__ISA_LINES && (!by_ioapic || vmi__native_ioapic_level(line));
+    return line && line < VMI__ISA_LINES &&
+           (!by_ioapic || vmi__native_ioapic_line(line) & VMI_GSI_LEVEL);
+}
+
+/* Has an event the same input of the I/O APICs? Under the lock. */
+static bool input_taken(uint32_t input)
+{
+    const uint32_t how = VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW;
+    uint32_t i;
+
+    for (i = 0; i < EVENTS; i++)
+        if ((events[i].kind == LINE || events[i].kind == INPUT) &&
+            !((events[i].input ^ input) & ~how))
+            return true;
+    return false;
+}
+
+/* ---- binding; under the lock ---- */
+
+static int32_t bind(uint32_t number, enum kind kind, uint32_t input, uint32_t vector)
+{
+    events[number] = (struct event){
+        .kind = (uint8_t)kind, .vector = (uint8_t)vector, .cpu = vmi__native_cpu(), .input = input};
+    return (int32_t)number;
+}
+
+static int32_t bind_line(uint32_t line, bool console, uint32_t vector)
+{
+    uint32_t input = by_ioapic ? vmi__native_ioapic_line(line) : line;
+
+    if (line >= VMI__ISA_LINES || line == LINE_CASCADE)
+        return VMI_EINVAL;
+    if (input_taken(input))
+        return VMI_EBUSY;
+    if (by_ioapic ? !vmi__native_ioapic_has(input) : !vmi__native_pic_route(line, vector))
+        return VMI_EINVAL;
+    bind(line, LINE, input, vector);
+    events[line].console = console;
+    line_vectors[line] = vector;
+    if (by_ioapic)
+        vmi__native_ioapic_route(input, vector, apic_id(&events[line]));
+    /* An alarm may have been wired to line 0 before the line had a vector. */
+    if (line == LINE_TIMER)
+        vmi__native_ended_vectors[vector] = true;
+    if (console && vmi__native_virtio) {
+        console_vector = vector;
+        vmi__native_ended_vectors[vector] = true;
+    }
+    return (int32_t)line;
+}
+
+/* A number for an event that is none of a line. */
+static int32_t bind_free(enum kind kind, uint32_t input, uint32_t vector)
+{
+    uint32_t i;
+
+    for (i = VMI__ISA_LINES; i < EVENTS; i++)
+        if (events[i].kind == FREE)
+            return bind(i, kind, input, vector);
+    return VMI_ENOMEM;
+}
+
+static int32_t bind_input(uint32_t input, uint32_t vector)
+{
+    int32_t number;
+
+    if (!by_ioapic)
+        return VMI_ENOSYS;
+    if (!vmi__native_ioapic_has(input))
+        return VMI_EINVAL;
+    if (input_taken(input))
+        return VMI_EBUSY;
+    number = bind_free(INPUT, input, vector);
+    if (number >= 0)
+        vmi__native_ioapic_route(input, vector, apic_id(&events[number]));
+    return number;
 }
 
 VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
     bool console = source == VMI_EVENT_CONSOLE;
-    uint32_t number_of_line, flags;
-    int32_t result = VMI_EINVAL;
+    uint32_t line = console ? vmi__native_console_line() : number, flags;
+    int32_t result;
 
-    if (console ? number != 0 || !vmi__native_console_present() : source != VMI_EVENT_IRQ)
-        return VMI_EINVAL;
-    number_of_line = console ? vmi__native_console_line() : number;
-    if (vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS)
-        return VMI_EINVAL;
-    if (console && vmi__native_virtio && !has_level(number_of_line))
+    if (source == VMI_EVENT_PEER)
         return VMI_ENOSYS;
-    if (number_of_line >= VMI__ISA_LINES || number_of_line == LINE_CASCADE)
+    if (source > VMI_EVENT_MSI || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
+        (console && (number || !vmi__native_console_present())))
         return VMI_EINVAL;
-
+    if (console && vmi__native_virtio && !has_level(line))
+        return VMI_ENOSYS;
     flags = vmi__lock(&lock);
-    if (lines[number_of_line].vector) {
-        result = VMI_EBUSY;
-    } else if (by_ioapic ? vmi__native_ioapic_has(number_of_line)
-                         : vmi__native_pic_route(number_of_line, vector)) {
-        lines[number_of_line].vector = (uint8_t)vector;
-        lines[number_of_line].apic_id = (uint8_t)vmi__native_apic_id();
-        lines[number_of_line].console = console;
-        if (by_ioapic)
-            vmi__native_ioapic_route(number_of_line, vector, lines[number_of_line].apic_id);
-        /* An alarm may have been wired to line 0 before the line had a vector. */
-        if (number_of_line == 0)
-            vmi__native_ended_vectors[vector] = true;
-        if (console && vmi__native_virtio) {
-            console_vector = vector;
-            vmi__native_ended_vectors[vector] = true;
-        }
-        result = (int32_t)number_of_line;
-    }
+    if (source == VMI_EVENT_MSI)
+        result = bind_free(MESSAGE, 0, vector);
+    else if (source == VMI_EVENT_GSI)
+        result = bind_input(number, vector);
+    else
+        result = bind_line(line, console, vector);
     vmi__unlock(&lock, flags);
     return result;
 }
@@ -101,17 +184,35 @@ void vmi__native_event_again(uint32_t vector)
         vmi__native_virtio_acknowledge();
 }
 
-/* Lets the controller pass on what comes by a line, and what has come. Under the lock. */
-static void open(uint32_t event)
+/* ---- letting in and keeping back; under the lock ---- */
+
+/* Lets the controller pass on what comes by a line or input, and what has come. */
+static void open(uint32_t number)
 {
+    const struct event *event = &events[number];
+
     if (!by_ioapic) {
-        vmi__native_pic_unmask(event);
+        vmi__native_pic_unmask(number);
         return;
     }
-    vmi__native_ioapic_mask(event, false);
+    vmi__native_ioapic_mask(event->input, false);
     /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not. */
-    if (!vmi__native_ioapic_level(event) && vmi__native_pic_requested(event))
-        vmi__native_apic_command(lines[event].apic_id, ICR_FIXED_ASSERT | lines[event].vector);
+    if (event->kind == LINE && !(event->input & VMI_GSI_LEVEL) && vmi__native_pic_requested(number))
+        vmi__native_apic_command(apic_id(event), VMI__ICR_FIXED | event->vector);
+}
+
+static void close(uint32_t number)
+{
+    const struct event *event = &events[number];
+
+    if (!by_ioapic) {
+        vmi__native_pic_mask(number);
+        return;
+    }
+    /* The 8259 has remembered edges that have arrived. Before, so that none is lost in between. */
+    if (event->kind == LINE)
+        vmi__native_pic_forget(number);
+    vmi__native_ioapic_mask(event->input, true);
 }
 
 void vmi__native_event_timer(bool on)
@@ -122,33 +223,110 @@ void vmi__native_event_timer(bool on)
         timer_on = on;
         if (on)
             vmi__native_pic_forget(LINE_TIMER);
-        if (lines[LINE_TIMER].unmasked && on)
+        if (events[LINE_TIMER].unmasked && on)
             open(LINE_TIMER);
-        else if (lines[LINE_TIMER].unmasked && by_ioapic)
-            vmi__native_ioapic_mask(LINE_TIMER, true);
-        else if (lines[LINE_TIMER].unmasked)
+        else if (events[LINE_TIMER].unmasked && by_ioapic)
+            vmi__native_ioapic_mask(events[LINE_TIMER].input, true);
+        else if (events[LINE_TIMER].unmasked)
             vmi__native_pic_mask(LINE_TIMER);
     }
     vmi__unlock(&lock, flags);
 }
 
-VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t event)
+/* Line 0 is open only while an alarm is wired to it, and a message's gate is at its device. */
+static void let_in(uint32_t number, bool in)
 {
-    struct line *line = &lines[event];
-    uint32_t flags;
+    struct event *event = &events[number];
 
-    if (event >= VMI__ISA_LINES || !line->vector)
-        return VMI_EINVAL;
-    flags = vmi__lock(&lock);
-    if (!line->unmasked) {
-        line->unmasked = true;
-        if (event != LINE_TIMER || timer_on)
-            open(event);
-        if (line->console)
-            vmi__native_console_interrupts();
+    if (event->unmasked == in)
+        return;
+    event->unmasked = in;
+    if (event->kind == MESSAGE || (number == LINE_TIMER && !timer_on))
+        return;
+    if (in)
+        open(number);
+    else
+        close(number);
+}
+
+/* ---- calls ---- */
+
+VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t number)
+{
+    uint32_t flags = vmi__lock(&lock);
+    struct event *event = bound(number);
+
+    if (event)
+        let_in(number, true);
+    if (event && event->console)
+        vmi__native_console_interrupts();
+    vmi__unlock(&lock, flags);
+    return event ? VMI_OK : VMI_EINVAL;
+}
+
+VMI__ROUTINE int32_t vmi__native_event_mask(uint32_t number)
+{
+    uint32_t flags = vmi__lock(&lock);
+    struct event *event = bound(number);
+    int32_t result = !event ? VMI_EINVAL : event->kind == MESSAGE ? VMI_ENOSYS : VMI_OK;
+
+    if (result == VMI_OK)
+        let_in(number, false);
+    vmi__unlock(&lock, flags);
+    return result;
+}
+
+VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
+{
+    uint32_t flags = vmi__lock(&lock);
+    struct event *event = bound(number);
+
+    if (event) {
+        let_in(number, false);
+        if (event->console)
+            console_vector = 0;
+        if (event->kind == LINE) {
+            line_vectors[number] = 0;
+            vmi__native_pic_unroute(number);
+        }
+        event->kind = FREE;
     }
     vmi__unlock(&lock, flags);
-    return VMI_OK;
+    return event ? VMI_OK : VMI_EINVAL;
+}
+
+VMI__ROUTINE int32_t vmi__native_event_move(uint32_t number, uint32_t cpu)
+{
+    uint32_t flags = vmi__lock(&lock);
+    struct event *event = bound(number);
+    int32_t result = VMI_OK;
+
+    if (!event || cpu >= vmi__boot.cpu_count || !vmi__native_cpu_runs(cpu))
+        result = VMI_EINVAL;
+    else if (event->kind == LINE && !by_ioapic && cpu != event->cpu)
+        result = VMI_ENOSYS;
+    else
+        event->cpu = cpu;
+    if (result == VMI_OK && event->kind != MESSAGE && by_ioapic)
+        vmi__native_ioapic_send_to(event->input, apic_id(event));
+    vmi__unlock(&lock, flags);
+    return result;
+}
+
+VMI__ROUTINE int32_t vmi__native_event_message(uint32_t number, struct vmi_message *message)
+{
+    uint32_t flags = vmi__lock(&lock);
+    struct event *event = bound(number);
+
+    if (event && event->kind != MESSAGE)
+        event = 0;
+    if (event)
+        *message = (struct vmi_message){
+            .address = MESSAGE_ADDRESS | apic_id(event) << MESSAGE_APIC_SHIFT,
+            .data = event->vector,
+        };
+    vmi__unlock(&lock, flags);
+    return event ? VMI_OK : VMI_EINVAL;
 }
 
 bool vmi__native_event_end(uint32_t vector)

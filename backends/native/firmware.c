@@ -4,8 +4,13 @@
  */
 #include "native.h"
 
+static bool tables_read;
+
 void vmi__native_firmware_init(void)
 {
+    if (tables_read)
+        return;
+    tables_read = true;
     if (!vmi__native_acpi_read())
         vmi__native_mp_read();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * I/O APICs, for the ISA lines. Source: Intel 82093AA data sheet, 3; ACPI 6.5, 5.2.12.5.
+ * I/O APICs. Source: Intel 82093AA data sheet, 3; ACPI 6.5, 5.2.12.5.
  */
 #include "native.h"
 
@@ -82,23 +82,29 @@ static const struct ioapic *find(uint32_t input, uint32_t *reg)
     return 0;
 }
 
-static uint32_t input_of(uint32_t line)
+#define INPUT(gsi) ((gsi) & ~(uint32_t)(VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW))
+
+/* Is this the input of line 0, with the other one beside it? */
+static bool has_second(uint32_t input)
 {
-    return vmi__native_acpi.overrides[line].line;
+    return input == 0 && vmi__native_acpi.overrides[0].line == 0;
 }
 
-bool vmi__native_ioapic_has(uint32_t line)
+uint32_t vmi__native_ioapic_line(uint32_t line)
+{
+    const struct vmi__native_override *override = &vmi__native_acpi.overrides[line];
+
+    /* Without an override, or where it says "as the bus has it", ISA lines are edges, active high.
+     */
+    return override->line | ((override->flags >> 2 & 3) == OVERRIDE_LEVEL ? VMI_GSI_LEVEL : 0) |
+           ((override->flags & 3) == OVERRIDE_LOW ? VMI_GSI_ACTIVE_LOW : 0);
+}
+
+bool vmi__native_ioapic_has(uint32_t input)
 {
     uint32_t reg;
 
-    return find(input_of(line), &reg) != 0;
-}
-
-bool vmi__native_ioapic_level(uint32_t line)
-{
-    /* Without an override, or where it says "as the bus has it", ISA lines are edges, active high.
-     */
-    return (vmi__native_acpi.overrides[line].flags >> 2 & 3) == OVERRIDE_LEVEL;
+    return find(INPUT(input), &reg) != 0;
 }
 
 static void route(uint32_t input, uint32_t entry, uint32_t apic_id)
@@ -112,18 +118,40 @@ static void route(uint32_t input, uint32_t entry, uint32_t apic_id)
     write(ioapic, reg + 1, apic_id << 24);
 }
 
-void vmi__native_ioapic_route(uint32_t line, uint32_t vector, uint32_t apic_id)
+void vmi__native_ioapic_route(uint32_t input, uint32_t vector, uint32_t apic_id)
 {
     uint32_t entry = ENTRY_MASKED | vector, flags;
 
-    if (vmi__native_ioapic_level(line))
+    if (input & VMI_GSI_LEVEL)
         entry |= ENTRY_LEVEL;
-    if ((vmi__native_acpi.overrides[line].flags & 3) == OVERRIDE_LOW)
+    if (input & VMI_GSI_ACTIVE_LOW)
         entry |= ENTRY_ACTIVE_LOW;
+    input = INPUT(input);
     flags = vmi__lock(&lock);
-    route(input_of(line), entry, apic_id);
-    if (line == 0 && input_of(0) == 0)
+    route(input, entry, apic_id);
+    if (has_second(input))
         route(SECOND_INPUT_OF_LINE_0, entry, apic_id);
+    vmi__unlock(&lock, flags);
+}
+
+static void send_to(uint32_t input, uint32_t apic_id)
+{
+    uint32_t reg;
+    const struct ioapic *ioapic = find(input, &reg);
+
+    if (ioapic)
+        write(ioapic, reg + 1, apic_id << 24);
+}
+
+/* By one write, so that an edge finds either CPU. */
+void vmi__native_ioapic_send_to(uint32_t input, uint32_t apic_id)
+{
+    uint32_t flags = vmi__lock(&lock);
+
+    input = INPUT(input);
+    send_to(input, apic_id);
+    if (has_second(input))
+        send_to(SECOND_INPUT_OF_LINE_0, apic_id);
     vmi__unlock(&lock, flags);
 }
 
@@ -138,12 +166,13 @@ static void mask(uint32_t input, bool masked)
     write(ioapic, reg, masked ? entry | ENTRY_MASKED : entry);
 }
 
-void vmi__native_ioapic_mask(uint32_t line, bool masked)
+void vmi__native_ioapic_mask(uint32_t input, bool masked)
 {
     uint32_t flags = vmi__lock(&lock);
 
-    mask(input_of(line), masked);
-    if (line == 0 && input_of(0) == 0)
+    input = INPUT(input);
+    mask(input, masked);
+    if (has_second(input))
         mask(SECOND_INPUT_OF_LINE_0, masked);
     vmi__unlock(&lock, flags);
 }

@@ -50,29 +50,29 @@ struct table {
 VMI__ASSERT(pointer, sizeof(struct pointer) == POINTER_UNIT);
 VMI__ASSERT(table, sizeof(struct table) == 44);
 
-static const struct pointer *find_in(uint32_t start, uint32_t size)
+static bool find_in(uint32_t start, uint32_t size, struct pointer *pointer)
 {
     uint32_t address;
 
     for (address = start; address < start + size; address += POINTER_UNIT) {
-        const struct pointer *found = vmi__linear(address);
+        const struct pointer *found = vmi__window_borrow(address, sizeof(*found));
 
-        if (memcmp(found->signature, "_MP_", 4) == 0 && found->length == 1 && found->table &&
-            vmi__native_sums_to_zero(found, sizeof(*found)))
-            return found;
+        if (!found || memcmp(found->signature, "_MP_", 4) != 0 || found->length != 1 ||
+            !found->table || !vmi__native_sums_to_zero(found, sizeof(*found)))
+            continue;
+        *pointer = *found;
+        return true;
     }
-    return 0;
+    return false;
 }
 
 /* Where the specification says; a machine without a BIOS may not say where its EBDA is. */
-static const struct pointer *find(void)
+static bool find(struct pointer *pointer)
 {
     uint32_t ebda = vmi__native_ebda();
-    const struct pointer *found = ebda ? find_in(ebda, KIB) : 0;
 
-    if (!found)
-        found = find_in(BASE_MEMORY_LAST, KIB);
-    return found ? found : find_in(ROM_START, ROM_END - ROM_START);
+    return (ebda && find_in(ebda, KIB, pointer)) || find_in(BASE_MEMORY_LAST, KIB, pointer) ||
+           find_in(ROM_START, ROM_END - ROM_START, pointer);
 }
 
 /* The entry at an offset, and its size; 0 behind the last. */
@@ -92,7 +92,11 @@ static void read_parts(const struct table *table, uint8_t ids[VMI__IOAPICS_MAX],
     struct vmi__native_acpi *acpi = &vmi__native_acpi;
     uint32_t offset, size;
     const uint8_t *entry;
+    uint32_t count = 1;
 
+    for (offset = sizeof(*table); (entry = entry_at(table, offset, &size)); offset += size)
+        count += entry[0] == PROCESSOR;
+    vmi__cpus_expect(count < VMI__APIC_ID_ALL ? count : VMI__APIC_ID_ALL);
     for (offset = sizeof(*table); (entry = entry_at(table, offset, &size)); offset += size) {
         if (entry[0] == PROCESSOR && entry[3] & ENABLED) {
             vmi__native_add_cpu(entry[1]);
@@ -133,24 +137,24 @@ static void read_lines(const struct table *table, const uint8_t ids[VMI__IOAPICS
 
 void vmi__native_mp_read(void)
 {
-    const struct pointer *pointer = find();
     const struct table *table;
+    struct pointer pointer;
     uint8_t ids[VMI__IOAPICS_MAX];
     bool isa[BUSES];
     uint32_t length;
 
-    if (!pointer)
+    if (!find(&pointer))
         return;
-    table = vmi__window_borrow(pointer->table, sizeof(*table));
+    table = vmi__window_borrow(pointer.table, sizeof(*table));
     if (!table || memcmp(table->signature, "PCMP", 4) != 0 || table->length < sizeof(*table))
         return;
     length = table->length;
-    table = vmi__window_borrow(pointer->table, length);
+    table = vmi__window_borrow(pointer.table, length);
     /* Read again: the mapping is a new one. */
     if (!table || table->length != length || !vmi__native_sums_to_zero(table, length))
         return;
     memset(isa, 0, sizeof(isa));
     read_parts(table, ids, isa);
     read_lines(table, ids, isa);
-    vmi__native_acpi.has_imcr = pointer->features[1] & FEATURE_IMCR;
+    vmi__native_acpi.has_imcr = pointer.features[1] & FEATURE_IMCR;
 }

@@ -137,6 +137,17 @@ void vmi__native_pit_oneshot(uint32_t ticks);
 /* Raises it each `ticks` ticks (2 to 65536) until it is silenced. */
 void vmi__native_pit_periodic(uint32_t ticks);
 
+/* ---- pat.c ---- */
+
+/*
+ * Value of the PAT on every CPU, 0 where the processor has none: the cache types that an entry of a
+ * page table can choose by PAT, PCD and PWT. device.c and trampoline.S know this.
+ */
+extern uint64_t vmi__native_pat;
+
+/* Sets the first CPU's. */
+void vmi__native_pat_init(void);
+
 /* ---- apic.c ---- */
 
 #define VMI__APIC_SLOT          0 /* in the device window: APICRead and APICWrite know this */
@@ -165,18 +176,43 @@ static inline void vmi__native_apic_write(uint32_t reg, uint32_t value)
 /* Maps and enables the local APIC of the first CPU. */
 void vmi__native_apic_init(void);
 
-/* APIC identifier and number (index into boot_info.apic_id) of this CPU. */
+/* APIC identifier and number (index into boot_info.cpus) of this CPU. */
 uint32_t vmi__native_apic_id(void);
 uint32_t vmi__native_cpu_by_apic(void);
 
-/* CPUs that run, the first included. */
+/* Interrupt commands (Intel SDM vol. 3A, 11.6.1): a vector is or'ed with the first. */
+#define VMI__ICR_FIXED        0x04000u /* asserted, as all of these */
+#define VMI__ICR_NMI          0x04400u
+#define VMI__ICR_INIT         0x04500u
+#define VMI__ICR_STARTUP      0x04600u /* the number of a page below 1 MiB is or'ed in */
+#define VMI__ICR_ALL          0x80000u /* shorthands; not of NMI, INIT and STARTUP */
+#define VMI__ICR_ALL_BUT_SELF 0xc0000u
+
+/* CPUs that run, the first included; whether one does, and that it does from now on, or does not.
+ */
 extern uint32_t vmi__native_cpus_started;
+bool vmi__native_cpu_runs(uint32_t cpu);
+void vmi__native_cpu_set_runs(uint32_t cpu, bool now);
+
+/* All CPUs are listed: makes room for that. */
+void vmi__native_cpus_listed(void);
 
 /*
  * Sends one command to one APIC: waits, for a bounded time, until the one before has left. False if
  * it has not.
  */
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
+
+/* The identifier that names all local APICs: of no CPU, and starting it starts this one anew. */
+#define VMI__APIC_ID_ALL 0xff
+
+/* ---- ipi.c ---- */
+
+/*
+ * Sends a command to each CPU of a set that runs, by as few writes as can be. EINVAL if one does
+ * not exist, EIO if a command does not leave.
+ */
+int32_t vmi__native_interrupt(const uint32_t *set, uint32_t bits, uint32_t command);
 
 /* ---- arch/ARCH/cpu_number.c ------------------------------------------------------------------ */
 
@@ -207,6 +243,9 @@ uint32_t vmi__native_cpu_by_tss(void);
 
 VMI__ROUTINE void vmi__native_set_tr_noted(uint32_t selector);
 VMI__ROUTINE void vmi__native_set_gdt_noted(const struct vmi_dtr *dtr);
+
+/* Makes room for all CPUs that are listed. */
+void vmi__native_cpu_by_tss_init(void);
 
 /* Forgets a CPU that is reset and will be identified anew. */
 void vmi__native_cpu_forget(uint32_t cpu);
@@ -262,8 +301,19 @@ uint32_t vmi__native_ebda(void);
 
 bool vmi__native_sums_to_zero(const void *table, uint32_t size);
 
-/* Lists a CPU once, if it is one and there is room. */
+/* Lists a CPU once, if it is one that this mode of the APIC has a name for and there is room. */
 void vmi__native_add_cpu(uint32_t apic_id);
+
+/* There are CPUs that are not listed: what names all of them must not be used. */
+extern bool vmi__native_cpus_unlisted;
+
+/* ---- srat.c ---- */
+
+/*
+ * Takes ACPI's affinity table, of so many bytes and sound as a whole, into vmi__boot: which memory
+ * and which CPUs belong to which node. The CPUs are listed.
+ */
+VMI__RUN_ONCE void vmi__native_srat_read(const void *table, uint32_t size);
 
 /* ---- mp.c ---- */
 
@@ -283,6 +333,9 @@ void vmi__native_pic_init(void);
 /* Gives a line the vector; false if the 8259 cannot, for its vectors come in rows of eight. */
 bool vmi__native_pic_route(uint32_t line, uint32_t vector);
 
+/* Takes the vector back. The line is masked. */
+void vmi__native_pic_unroute(uint32_t line);
+
 void vmi__native_pic_unmask(uint32_t line);
 void vmi__native_pic_mask(uint32_t line);
 
@@ -300,17 +353,20 @@ bool vmi__native_pic_end(uint32_t vector);
 /* Maps the I/O APICs and masks all their inputs. */
 void vmi__native_ioapic_init(void);
 
-/* Does an I/O APIC have this ISA line? */
-bool vmi__native_ioapic_has(uint32_t line);
+/* The input that an ISA line is wired to, or'ed with VMI_GSI_… */
+uint32_t vmi__native_ioapic_line(uint32_t line);
 
-/* Gives an ISA line a vector on the CPU with that APIC, masked. */
-void vmi__native_ioapic_route(uint32_t line, uint32_t vector, uint32_t apic_id);
+/* For an input, which may have VMI_GSI_… with it: does an I/O APIC have it? */
+bool vmi__native_ioapic_has(uint32_t input);
 
-/* Masks an ISA line, or unmasks it. Edges that find it masked are lost. */
-void vmi__native_ioapic_mask(uint32_t line, bool masked);
+/* Gives an input, or'ed with VMI_GSI_…, a vector on the CPU with that APIC, masked. */
+void vmi__native_ioapic_route(uint32_t input, uint32_t vector, uint32_t apic_id);
 
-/* Is the line level-triggered? */
-bool vmi__native_ioapic_level(uint32_t line);
+/* Another CPU for it. */
+void vmi__native_ioapic_send_to(uint32_t input, uint32_t apic_id);
+
+/* Masks an input, or unmasks it. Edges that find it masked are lost. */
+void vmi__native_ioapic_mask(uint32_t input, bool masked);
 
 /* ---- event.c ---- */
 

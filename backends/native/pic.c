@@ -70,6 +70,11 @@ bool vmi__native_pic_route(uint32_t line, uint32_t vector)
     return true;
 }
 
+void vmi__native_pic_unroute(uint32_t line)
+{
+    chips[line / 8].routed &= (uint8_t) ~(1u << (line & 7));
+}
+
 void vmi__native_pic_unmask(uint32_t line)
 {
     struct chip *chip = &chips[line / 8];

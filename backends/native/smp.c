@@ -18,7 +18,6 @@
 #define CPUID_EXTENDED_SYSCALL (1u << 11)
 #define CPUID_EXTENDED_NX      (1u << 20)
 
-static bool started[VMI_BOOT_INFO_MAX_CPUS];
 static volatile uint32_t busy;
 
 bool vmi__native_smp_acceptable(const struct vmi_ap_state *state)
@@ -48,24 +47,22 @@ void vmi__native_smp_leave(const struct vmi_ap_state *state)
 VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state *state,
                                                       uint32_t apic_id)
 {
-    uint32_t cpu = 0;
+    uint32_t cpu = vmi__cpu_by_apic_id(apic_id);
     int32_t result;
 
-    while (cpu < vmi__boot.cpu_count && vmi__boot.apic_id[cpu] != apic_id)
-        cpu++;
     if (cpu == vmi__boot.cpu_count || !(state->cr4 & CR4_PAE) || !vmi__native_smp_acceptable(state))
         return VMI_EINVAL;
 
     while (__sync_lock_test_and_set(&busy, 1))
         vmi__pause();
     result = VMI_EBUSY;
-    if (cpu != 0 && !started[cpu]) {
+    if (!vmi__native_cpu_runs(cpu)) {
         vmi__native_smp_arch_prepare(state, cpu);
         vmi__native_smp_leave(state);
         /* Before it runs: from then on the clock must hold for more than one. */
         __sync_fetch_and_add(&vmi__native_cpus_started, 1);
         result = vmi__native_smp_start(cpu);
-        started[cpu] = result == VMI_OK;
+        vmi__native_cpu_set_runs(cpu, result == VMI_OK);
         if (result != VMI_OK)
             __sync_fetch_and_sub(&vmi__native_cpus_started, 1);
     }

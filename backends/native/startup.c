@@ -7,8 +7,6 @@
 
 #define LOW_MEMORY_END 0xa0000
 
-#define ICR_INIT 0x4500 /* asserted */
-
 #define INIT_MICROSECONDS 10000
 #define STARTUP_POLLS     2 /* of 100 us each */
 
@@ -19,20 +17,19 @@ void vmi__native_smp_init(void)
     if (vmi__boot.cpu_count == 1)
         return;
     trampoline = vmi__memory_claim(4096, LOW_MEMORY_END);
-    if (!trampoline) {
+    if (!trampoline || !vmi__native_startup_place(trampoline)) {
         vmi__boot.cpu_count = 1;
         return;
     }
     vmi__native_ap_apic = vmi__native_apic;
-    vmi__native_startup_place(trampoline);
 }
 
 int32_t vmi__native_smp_start(uint32_t cpu)
 {
-    uint32_t startup = VMI__ICR_STARTUP | trampoline >> 12, apic_id = vmi__boot.apic_id[cpu];
+    uint32_t startup = VMI__ICR_STARTUP | trampoline >> 12, apic_id = vmi__boot.cpus[cpu].apic_id;
 
     vmi__native_startup_tables();
-    if (!vmi__native_apic_command(apic_id, ICR_INIT))
+    if (!vmi__native_apic_command(apic_id, VMI__ICR_INIT))
         return VMI_EIO;
     vmi__native_delay(INIT_MICROSECONDS);
     if (!vmi__native_apic_command(apic_id, startup))

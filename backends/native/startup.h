@@ -14,16 +14,16 @@
  */
 int32_t vmi__native_smp_start(uint32_t cpu);
 
-/* The command that starts a CPU at a page below 1 MiB, whose number is or'ed in. */
-#define VMI__ICR_STARTUP 0x4600 /* asserted */
-
-/* arch/ARCH: fills the trampoline's page at a guest-physical address below 1 MiB. */
-void vmi__native_startup_place(uint32_t at);
+/*
+ * arch/ARCH: fills the trampoline's page at a guest-physical address below 1 MiB; false if there is
+ * no memory for what belongs to it.
+ */
+bool vmi__native_startup_place(uint32_t at);
 
 /* arch/ARCH: fills the tables for the way up, before each start. */
 void vmi__native_startup_tables(void);
 
-/* i386: fills the trampoline's page: tables for the way up, and CR4 for them. */
-void vmi__native_startup_fill(void *page, uint32_t cr3, uint32_t cr4);
+/* i386: fills the trampoline's page: tables for the way up, CR4 and bits of EFER for them. */
+void vmi__native_startup_fill(void *page, uint32_t cr3, uint32_t cr4, uint32_t efer);
 
 #endif

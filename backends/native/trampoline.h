@@ -10,7 +10,7 @@
 
 /* The trampoline, to be copied to a page below 1 MiB, and its variables. */
 extern const char vmi__native_trampoline[], vmi__native_trampoline_end[],
-    vmi__native_trampoline_cr3[], vmi__native_trampoline_cr4[];
+    vmi__native_trampoline_cr3[], vmi__native_trampoline_cr4[], vmi__native_trampoline_efer[];
 
 extern struct vmi_ap_state vmi__native_ap_state;
 #ifdef __x86_64__

@@ -33,19 +33,20 @@ struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number);
 void vmi__xen_port_set(evtchn_port_t number, enum vmi__xen_port_kind kind, uint32_t vector,
                        uint32_t cpu);
 
-/*
- * Makes the timer and IPI ports of a CPU, and lets them in. Returns 0 or Xen's error. Those that
- * are there stay; after vmi__xen_ports_forget there are none.
- */
+/* Makes the timer and IPI ports of a CPU, if there are none, and lets them in. Returns 0 or Xen's
+ * error. */
 intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
+
+/* They are not there any more: Xen has none of a domain that was saved. */
+void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu);
 
 /* Lets a port's events in, now also the one that is pending; closes one. */
 intptr_t vmi__xen_port_unmask(evtchn_port_t port);
 void vmi__xen_port_close(evtchn_port_t port);
 
 intptr_t vmi__xen_port_notify(evtchn_port_t port);
-/* Has a port that is only waited for make no upcalls. */
-void vmi__xen_port_mask(evtchn_port_t port);
+/* Has a port make no upcalls; says whether it made none already. */
+bool vmi__xen_port_mask(evtchn_port_t port);
 /*
  * Waits until `port`, which is no event of the kernel's, may have been signalled, for 10 ms at
  * most. The caller has called vmi__xen_port_clear and looked again before.
@@ -83,9 +84,10 @@ void vmi__xen_raise(struct vmi__xen_cpu *cpu, uint32_t vector);
 /* Requests a vector on any CPU; 0 or Xen's error. */
 intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector);
 
-/* Interrupt line 0, which no port has: its vector (0: not bound), and whether it is let in. */
+/* Interrupt line 0, which no port has: its vector (0: not bound), whether it is let in, and the CPU
+ * that it arrives at. */
 struct vmi__xen_irq0 {
-    uint8_t vector, unmasked, pending;
+    uint8_t vector, unmasked, pending, cpu;
 };
 extern struct vmi__xen_irq0 vmi__xen_irq0;
 

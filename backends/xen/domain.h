@@ -94,7 +94,7 @@ void vmi__xen_give(struct vmi__xen_lock *lock, uint32_t mask);
 
 /* ---- CPUs (base.c) ---- */
 
-#define VMI__XEN_BATCH 256 /* page-table updates that are kept back at most */
+#define VMI__XEN_BATCH 512 /* page-table updates that are kept back at most */
 #define VMI__XEN_OPS   16  /* hypercalls that are; updates next to each other are one */
 
 struct vmi__xen_alarm {
@@ -208,6 +208,7 @@ struct vmi__xen_memory {
     uint16_t *state;      /* of each frame of the linear region */
     uintptr_t linear_pages;
     uintptr_t boot_cr3;
+    uint64_t no_execute; /* of entries: VMI__PTE_NO_EXECUTE where the processor has it, else 0 */
 };
 extern struct vmi__xen_memory vmi__xen_memory;
 

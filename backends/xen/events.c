@@ -14,7 +14,8 @@
 
 #define APIC_VERSION_VALUE 0x00000014u /* integrated APIC, one LVT entry */
 #define ICR_MODE(icr)      ((icr) >> 8 & 7)
-#define ICR_SHORTHAND(icr) ((icr) >> 18 & 3)
+#define ICR_SHORTHAND(icr) ((icr) >> 18 & 3) /* 1: self, 2: all, 3: all but self */
+#define APIC_ID_ALL        0xffu
 
 extern const struct vmi__xen_sequence vmi__xen_restart[], vmi__xen_restart_end[];
 
@@ -135,23 +136,24 @@ VMI__ROUTINE void vmi__xen_end_of_interrupt(uint32_t vector)
     vmi__xen_unmask(mask);
 }
 
-/* CPUs that an interrupt command names, as a mask; 0 if it is no vector's delivery. */
-static uint32_t icr_targets(uint32_t icr, uint32_t high, uint32_t self)
+/* Sends a vector to one CPU; an interrupt to one that waits for its start is lost. */
+static intptr_t send_to(uint32_t number, uint32_t vector)
 {
-    uint32_t all = vmi__xen_cpu_count == 32 ? ~0u : (1u << vmi__xen_cpu_count) - 1;
+    return vmi__xen_cpus[number]->started ? vmi__xen_raise_on(number, vector) : 0;
+}
+
+/* What an interrupt command asks for, if it is a vector's delivery. */
+static void command(uint32_t icr, uint32_t high, uint32_t self)
+{
+    uint32_t vector = icr & 0xff, number = ICR_SHORTHAND(icr) ? self : high >> 24;
 
     if (ICR_MODE(icr) != 0)
-        return 0;
-    switch (ICR_SHORTHAND(icr)) {
-    case 0:
-        return high >> 24 < vmi__xen_cpu_count ? 1u << (high >> 24) : high >> 24 == 0xff ? all : 0;
-    case 1:
-        return 1u << self;
-    case 2:
-        return all;
-    default:
-        return all & ~(1u << self);
-    }
+        return;
+    if (ICR_SHORTHAND(icr) > 1 || number == APIC_ID_ALL)
+        vmi__xen_send_ipi(0, ICR_SHORTHAND(icr) == 3 ? VMI_CPUS_ALL_BUT_SELF : VMI_CPUS_ALL,
+                          vector);
+    else if (vector >= 32 && number < vmi__xen_cpu_count)
+        send_to(number, vector);
 }
 
 VMI__ROUTINE void vmi__xen_apic_write(uint32_t reg, uint32_t value)
@@ -181,7 +183,7 @@ VMI__ROUTINE void vmi__xen_apic_write(uint32_t reg, uint32_t value)
         cpu->icr_high = value;
         break;
     case VMI_APIC_ICR_LOW:
-        vmi__xen_send_ipi(icr_targets(value, cpu->icr_high, self), 0, value & 0xff);
+        command(value, cpu->icr_high, self);
         break;
     default:
         break;
@@ -262,6 +264,8 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
     uint32_t mask;
     int32_t result = VMI_EINVAL;
 
+    if (source == VMI_EVENT_GSI || source == VMI_EVENT_MSI)
+        return VMI_ENOSYS;
     if (vector < 32 || vector > 255)
         return VMI_EINVAL;
     mask = vmi__xen_take(&lock);
@@ -273,6 +277,7 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
         } else {
             vmi__xen_irq0.vector = (uint8_t)vector;
             vmi__xen_irq0.unmasked = 0;
+            vmi__xen_irq0.cpu = (uint8_t)vmi__xen_this();
             result = EVENT_IRQ0;
         }
     } else if (source == VMI_EVENT_PEER) {
@@ -291,16 +296,86 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
         mask = vmi__xen_take(&lock);
         vmi__xen_irq0.unmasked = 1;
         if (vmi__xen_irq0.pending) {
-            /* The line belongs to the first CPU: an alarm that is due at once is looked at there.
-             */
             vmi__xen_irq0.pending = 0;
-            vmi__xen_raise_on(0, vmi__xen_irq0.vector);
+            vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
         }
         vmi__xen_give(&lock, mask);
         return VMI_OK;
     }
     if (event < VMI__XEN_PORTS && vmi__xen_port_of(event).kind == VMI__XEN_PORT_BOUND)
         result = vmi__xen_port_unmask(event) < 0 ? VMI_EIO : VMI_OK;
+    return result;
+}
+
+static bool is_bound(uint32_t event)
+{
+    return event < VMI__XEN_PORTS && vmi__xen_port_of(event).kind == VMI__XEN_PORT_BOUND;
+}
+
+VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
+{
+    uint32_t mask = vmi__xen_take(&lock);
+    int32_t result = VMI_OK;
+
+    if (event == EVENT_IRQ0 && vmi__xen_irq0.vector)
+        vmi__xen_irq0.unmasked = 0;
+    else if (is_bound(event))
+        vmi__xen_port_mask(event);
+    else
+        result = VMI_EINVAL;
+    vmi__xen_give(&lock, mask);
+    return result;
+}
+
+VMI__ROUTINE int32_t vmi__xen_event_unbind(uint32_t event)
+{
+    uint32_t mask = vmi__xen_take(&lock);
+    int32_t result = VMI_OK;
+
+    if (event == EVENT_IRQ0 && vmi__xen_irq0.vector) {
+        vmi__xen_irq0.vector = 0;
+    } else if (is_bound(event)) {
+        vmi__xen_port_mask(event);
+        vmi__xen_port_set(event, VMI__XEN_PORT_NONE, 0, 0);
+        /* The console's is the toolstack's, and the library waits for it again. */
+        if (event != vmi__xen_console_port())
+            vmi__xen_port_close(event);
+    } else {
+        result = VMI_EINVAL;
+    }
+    vmi__xen_give(&lock, mask);
+    return result;
+}
+
+/* Under the lock. What came meanwhile is signalled to the new CPU when the port is let in again. */
+static int32_t move_port(evtchn_port_t port, uint32_t cpu)
+{
+    struct evtchn_bind_vcpu bind = {.port = port, .vcpu = cpu};
+    bool masked = vmi__xen_port_mask(port);
+    intptr_t result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind);
+
+    if (result >= 0)
+        vmi__xen_port_set(port, VMI__XEN_PORT_BOUND, vmi__xen_port_of(port).vector, cpu);
+    if (!masked && vmi__xen_port_unmask(port) < 0)
+        return VMI_EIO;
+    return result < 0 ? VMI_EIO : VMI_OK;
+}
+
+VMI__ROUTINE int32_t vmi__xen_event_move(uint32_t event, uint32_t cpu)
+{
+    uint32_t mask;
+    int32_t result = VMI_EINVAL;
+
+    if (cpu >= vmi__xen_cpu_count || !vmi__xen_cpus[cpu]->started)
+        return VMI_EINVAL;
+    mask = vmi__xen_take(&lock);
+    if (event == EVENT_IRQ0 && vmi__xen_irq0.vector) {
+        vmi__xen_irq0.cpu = (uint8_t)cpu;
+        result = VMI_OK;
+    } else if (is_bound(event)) {
+        result = move_port(event, cpu);
+    }
+    vmi__xen_give(&lock, mask);
     return result;
 }
 
@@ -311,26 +386,36 @@ VMI__ROUTINE int32_t vmi__xen_event_notify(uint32_t event)
     return vmi__xen_port_notify(event) < 0 ? VMI_EIO : VMI_OK;
 }
 
-/* All CPUs from base on that the mask names; a mask with bits beyond the last CPU is refused. */
-static int cpus_exist(uint32_t mask, uint32_t base)
+VMI__ROUTINE int32_t vmi__xen_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)
 {
-    return !mask || (base < vmi__xen_cpu_count &&
-                     31u - (uint32_t)__builtin_clz(mask) < vmi__xen_cpu_count - base);
+    uint32_t mask, self, cpu = 0;
+    int32_t result = VMI_OK;
+
+    if (vector < 32 || vector > 255 || !vmi__cpu_set_exists(set, bits))
+        return VMI_EINVAL;
+    mask = vmi__xen_mask();
+    self = vmi__xen_this();
+    for (; (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__xen_cpu_count; cpu++)
+        if (send_to(cpu, vector) < 0)
+            result = VMI_EIO;
+    vmi__xen_unmask(mask);
+    return result;
 }
 
-VMI__ROUTINE int32_t vmi__xen_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+VMI__ROUTINE int32_t vmi__xen_send_nmi(const uint32_t *set, uint32_t bits)
 {
-    if (vector < 32 || vector > 255 || !cpus_exist(mask, base))
-        return VMI_EINVAL;
-    for (; mask; mask &= mask - 1) {
-        uint32_t number = base + (uint32_t)__builtin_ctz(mask);
+    uint32_t mask, self, cpu = 0;
+    int32_t result = VMI_OK;
 
-        if (!vmi__xen_cpus[number]->started)
-            continue; /* as an interrupt to a CPU that waits for its start is lost */
-        if (vmi__xen_raise_on(number, vector) < 0)
-            return VMI_EIO;
-    }
-    return VMI_OK;
+    if (!vmi__cpu_set_exists(set, bits))
+        return VMI_EINVAL;
+    mask = vmi__xen_mask();
+    self = vmi__xen_this();
+    for (; (cpu = vmi__cpu_set_next(set, bits, self, cpu)) < vmi__xen_cpu_count; cpu++)
+        if (vmi__xen_cpus[cpu]->started && vmi__xen_hypercall_vcpu_op(VCPUOP_send_nmi, cpu, 0) < 0)
+            result = VMI_EIO;
+    vmi__xen_unmask(mask);
+    return result;
 }
 
 VMI__ROUTINE int32_t vmi__xen_kick(uint32_t cpu)

@@ -129,7 +129,8 @@ const char *vmi__xen_adopt(void *page, uintptr_t mfn)
     uint64_t entry = (uint64_t)mfn << VMI__PAGE_SHIFT;
     uint32_t at = 0;
 
-    entry |= VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY;
+    entry |= VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY |
+             vmi__xen_memory.no_execute;
     /* A page that has been put there before, by another frame now, after the domain was saved. */
     while (at < adopted_count && adopted[at].pfn != pfn)
         at++;
@@ -733,23 +734,25 @@ VMI__ROUTINE void vmi__xen_flush_tlb(uint32_t flags)
     flush(VMI_ORDINAL_FLUSH_TLB, MMUEXT_TLB_FLUSH_LOCAL, 0);
 }
 
-VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uintptr_t address,
-                                               uint32_t pages)
+VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(const uint32_t *set, uint32_t bits,
+                                               uintptr_t address, uint32_t pages)
 {
     /* From this many pages on, everything is cheaper. */
     enum { PAGES_MAX = 16 };
-    uintptr_t cpus;
-    uint32_t saved, count;
+    uintptr_t cpus = 0;
+    uint32_t saved, count, cpu = 0;
     struct mmuext_op op[PAGES_MAX];
     intptr_t result;
 
-    if (!mask)
+    if (!vmi__cpu_set_exists(set, bits))
+        return VMI_EINVAL;
+    saved = vmi__xen_mask();
+    for (; (cpu = vmi__cpu_set_next(set, bits, vmi__xen_this(), cpu)) < vmi__xen_cpu_count; cpu++)
+        cpus |= (uintptr_t)1 << cpu;
+    if (!cpus) {
+        vmi__xen_unmask(saved);
         return VMI_OK;
-    if (base >= vmi__xen_cpu_count || mask << base >> base != mask)
-        return VMI_EINVAL;
-    cpus = (uintptr_t)(mask << base);
-    if (vmi__xen_cpu_count < 32 && cpus >> vmi__xen_cpu_count)
-        return VMI_EINVAL;
+    }
 
     count = pages && pages <= PAGES_MAX ? pages : 1;
     for (uint32_t i = 0; i < count; i++) {
@@ -757,7 +760,6 @@ VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(uint32_t mask, uint32_t base, uin
         op[i].arg1.linear_addr = address + ((uintptr_t)i << VMI__PAGE_SHIFT);
         set_xen_guest_handle(op[i].arg2.vcpumask, &cpus);
     }
-    saved = vmi__xen_mask();
     vmi__xen_carry_out(vmi__xen_self());
     result = vmi__xen_hypercall_mmuext_op(op, count, 0, DOMID_SELF);
     vmi__xen_unmask(saved);

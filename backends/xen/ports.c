@@ -73,10 +73,12 @@ intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector)
 
 void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
 {
-    if (vmi__xen_irq0.vector && vmi__xen_irq0.unmasked)
-        vmi__xen_raise(cpu, vmi__xen_irq0.vector);
-    else
+    if (!vmi__xen_irq0.vector || !vmi__xen_irq0.unmasked)
         vmi__xen_irq0.pending = 1;
+    else if (vmi__xen_irq0.cpu != vmi__xen_this())
+        vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
+    else
+        vmi__xen_raise(cpu, vmi__xen_irq0.vector);
 }
 
 /* ---- ports ---- */
@@ -129,6 +131,13 @@ intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
     return result;
 }
 
+void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu)
+{
+    vmi__xen_port_set(cpu->timer_port, VMI__XEN_PORT_NONE, 0, 0);
+    vmi__xen_port_set(cpu->ipi_port, VMI__XEN_PORT_NONE, 0, 0);
+    cpu->timer_port = cpu->ipi_port = 0;
+}
+
 intptr_t vmi__xen_port_notify(evtchn_port_t port)
 {
     struct evtchn_send send = {.port = port};
@@ -149,11 +158,14 @@ void vmi__xen_port_clear(evtchn_port_t port)
                            ~((xen_ulong_t)1 << port % VMI__XEN_WORD_BITS), __ATOMIC_SEQ_CST);
 }
 
-void vmi__xen_port_mask(evtchn_port_t port)
+bool vmi__xen_port_mask(evtchn_port_t port)
 {
-    if (port < VMI__XEN_PORTS)
-        __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / VMI__XEN_WORD_BITS],
-                          (xen_ulong_t)1 << port % VMI__XEN_WORD_BITS, __ATOMIC_SEQ_CST);
+    xen_ulong_t bit = (xen_ulong_t)1 << port % VMI__XEN_WORD_BITS;
+
+    return port >= VMI__XEN_PORTS ||
+           __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / VMI__XEN_WORD_BITS], bit,
+                             __ATOMIC_SEQ_CST) &
+               bit;
 }
 
 void vmi__xen_port_wait(evtchn_port_t port)

@@ -24,7 +24,7 @@ _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == VMI__XEN_VCP
                "events.S");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_mask) == VMI__XEN_VCPU_MASK, "events.S");
 _Static_assert(sizeof(struct shared_info) <= VMI__PAGE_SIZE, "pages.S reserves one page");
-_Static_assert(VMI__XEN_CPUS_MAX == VMI_BOOT_INFO_MAX_CPUS, "CPUs");
+_Static_assert(VMI__XEN_CPUS_MAX <= VMI__CPUS_FEW, "CPUs");
 
 static char command_line[COMMAND_LINE_MAX];
 static char loader[STORE_TEXT_MAX];
@@ -102,15 +102,15 @@ static void start_cpus(void)
         cpu = vmi__xen_take_pages(pages);
         cpu->gdt_page = vmi__xen_take_pages(1);
         entry = (uint64_t)vmi__xen_gdt_prepare(cpu, number) << VMI__PAGE_SHIFT |
-                (VMI__XEN_ENTRY & ~VMI__PTE_WRITE);
+                (VMI__XEN_ENTRY & ~VMI__PTE_WRITE) | vmi__xen_memory.no_execute;
         vmi__xen_mark(cpu->gdt_page, VMI__XEN_DESCRIPTORS);
         if (vmi__xen_hypercall_update_va_mapping((uintptr_t)cpu->gdt_page, entry, UVMF_INVLPG) < 0)
             vmi__fatal("Xen refuses a read-only mapping");
         vmi__xen_cpus[number] = cpu;
-        vmi__boot.apic_id[number] = number;
+        if (number)
+            vmi__cpu_add(number);
     }
     vmi__xen_cpu_count = number;
-    vmi__boot.cpu_count = number;
 }
 
 static void start_this_cpu(void)

@@ -36,23 +36,10 @@ RESERVED_NAMES = frozenset(
         # Libraries, packages and programs that are called as a backend's are.
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
-        *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "exchange"),
-        *(
-            "feature",
-            "flavour",
-            "form",
-            "forms",
-            "image",
-            "is",
-            "loader",
-            "memory",
-            "multiboot",
-            "multiboot2",
-            "parse",
-        ),
-        *("pc", "physical"),
-        *("provider", "published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "tables"),
-        *("text", "window"),
+        *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "cpu", "cpus"),
+        *("exchange", "feature", "flavour", "form", "forms", "image", "inner", "is", "loader", "memory"),
+        *("multiboot", "multiboot2", "parse", "pc", "physical", "provider", "published", "pvh", "rom"),
+        *("scale", "site", "sites", "slots", "start", "tables", "text", "window"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""

@@ -141,6 +141,8 @@ RULES: dict[str, tuple[Level, str]] = {
     "stack-shrunk": (_C, "A call takes less stack."),
     "interruptible-added": (_B, "Interrupts may come in while a call is made, where none did."),
     "interruptible-removed": (_C, "No interrupts come in while a call is made."),
+    "nmi-added": (_C, "The handler of an NMI may make a call."),
+    "nmi-removed": (_B, "The handler of an NMI must not make a call that it could."),
     "error-first": (_B, "A call that could not fail can."),
     "error-added": (_C, "A call that could fail can in another way."),
     "error-removed": (_C, "A call fails in one way less."),
@@ -716,6 +718,13 @@ class _Comparison:
             rule = "interruptible-added" if after["interruptible"] else "interruptible-removed"
             text = "interrupts may come in now" if after["interruptible"] else "no interrupts come in now"
             self._add(rule, name, text, after.place_of("interruptible"))
+        if ("nmi" in before) != ("nmi" in after):
+            rule, said, text = (
+                ("nmi-added", after, "an NMI handler may make it now")
+                if "nmi" in after
+                else ("nmi-removed", before, "an NMI handler must not make it any more")
+            )
+            self._add(rule, name, text, said.place_of("nmi"))
 
     def _errors(self, name: str, before: Map, after: Map) -> None:
         old = {part["value"]: part for part in before.get("errors", ())}

@@ -184,6 +184,7 @@ class Call:
     suspend: str
     stack: int
     interruptible: bool
+    nmi: bool
     requires: tuple[Term, ...]
     errors: tuple[Error, ...]
     unsupported: int

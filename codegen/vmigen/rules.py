@@ -660,6 +660,7 @@ class SpecRules:
             part["suspend"],
             part["stack"],
             part["interruptible"],
+            "nmi" in part,
             requires,
             errors,
             unsupported,

@@ -26,7 +26,7 @@ Console console("Hello from a constructor, ");
 /* Entry point. The library calls it with paging enabled and interrupts masked. */
 void kernel_main(const struct vmi_boot_info *boot)
 {
-    console << "then from ring " << (boot->kernel_rpl == 0 ? "0" : "1");
+    console << "then from ring " << (boot->kernel_rpl == 0 ? "0" : boot->kernel_rpl == 1 ? "1" : "3");
     console << ", linked with the library for " << boot->backend << "\r\n";
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
 }

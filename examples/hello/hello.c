@@ -14,7 +14,7 @@ static void print(const char *text)
 void kernel_main(const struct vmi_boot_info *boot)
 {
     print("Hello from ring ");
-    print(boot->kernel_rpl == 0 ? "0" : "1");
+    print(boot->kernel_rpl == 0 ? "0" : boot->kernel_rpl == 1 ? "1" : "3");
     print(", linked with the library for ");
     print(boot->backend);
     print("\r\n");

@@ -54,6 +54,7 @@ static void start(uint32_t protocol, uint32_t magic, uint32_t info)
     vmi__kernel.magic = magic;
     vmi__kernel.info = info;
     vmi__kernel.tables = &vmi__pc_tables;
+    vmi__kernel.unbound = true;
     vmi__bind_start();
 }
 

@@ -154,6 +154,7 @@ ONE = (
     e("SetLazyMode", "    convention:", "    architectures: [i386]\n    convention:"),
     e("SetLazyMode", ", x86_64: scratch}", "}"),
 )
+NMI = (e("SetTR", "interruptible: false", "interruptible: false\n    nmi: true"),)
 FAILS = (e("Kick", "    errors:\n", "    errors:\n      - {value: EIO, when: Ever.}\n"),)
 
 CASES = [
@@ -266,7 +267,6 @@ CASES = [
         "field-type",
         "boot_info.cpu_count",
         (
-            e("boot_info", "x86_64: 280", "x86_64: 272"),
             e("boot_info", "type: u32, count: 3,", "type: u32, count: 2,"),
             e("boot_info", "name: cpu_count, type: u32", "name: cpu_count, type: u32, count: 2"),
         ),
@@ -279,7 +279,10 @@ CASES = [
     Case(
         "field-array-grown",
         "boot_info.reserved",
-        (e("boot_info", "count: 3,", "count: 4,"), e("boot_info", "size: {i386: 216,", "size: {i386: 220,")),
+        (
+            e("boot_info", "count: 3,", "count: 4,"),
+            e("boot_info", "size: {i386: 124, x86_64: 200}", "size: {i386: 128, x86_64: 208}"),
+        ),
     ),
     Case("call-added", "Another", (MINOR, ADD)),
     Case("call-removed", "Another", (ADD,), (MINOR,), backwards=True),
@@ -399,6 +402,8 @@ CASES = [
         (e("CPUID", "interruptible: false", "interruptible: true"),),
         backwards=True,
     ),
+    Case("nmi-added", "SetTR", NMI),
+    Case("nmi-removed", "SetTR", NMI, backwards=True),
     Case("call-architecture-removed", "SetLazyMode", ONE),
     Case("call-architecture-added", "SetLazyMode", ONE, backwards=True),
     Case("argument-word", "SetCR3.value", (e("SetCR3", "type: word", "type: u32"),)),

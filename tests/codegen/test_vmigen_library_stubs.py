@@ -255,7 +255,7 @@ def build(
         assert damage[0] in stubs, damage
         stubs = stubs.replace(damage[0], damage[1])
     # What is copied to entry points can be run where it lies.
-    stubs = stubs.replace('.section .rodata.forms, "a"', ".text")
+    stubs = stubs.replace('.section .data.rel.ro.forms, "aw"', ".text")
     stubs = re.sub(r"^(vmi__form_\w+):$", r"        .globl \1\n\1:", stubs, flags=re.MULTILINE)
     stubs = SENSITIVE.sub(lambda found: f"{found[1] or ''}call vmi__test_sensitive", stubs)
     jumps = {

@@ -93,6 +93,7 @@ def test_the_architectures_differ_where_they_must(vmigen: Vmigen, tmp_path: Path
         (call,) = (call for call in made["spec"]["calls"] if call["name"] == "Gate")
         assert [term["name"] for term in call["requires"]] == terms
         assert (call["suspend"], call["stack"], call["interruptible"]) == ("kept", 256, True)
+        assert [call["name"] for call in made["spec"]["calls"] if call["nmi"]] == ["Fetch"]
 
 
 def test_backends_are_listed_parents_first(vmigen: Vmigen) -> None:

@@ -70,7 +70,6 @@ static void clear(void)
     text_used = 0;
     memset(&vmi__boot, 0, sizeof(vmi__boot));
     vmi__boot.loader = vmi__boot.command_line = "";
-    vmi__rsdp = 0;
 }
 
 /* A string is empty, or in the runtime's own buffer. */
@@ -122,6 +121,16 @@ static void hold_map(void)
     if (claims != few_claims)
         for (uint32_t at = 0; at < vmi__memory_room(claims_max - CLAIMS_OWN); at += PAGE)
             HOLDS(kind_of((uint64_t)((unsigned char *)ranges - memory) + at) == VMI_MEMORY_BOOT);
+    if (vmi__boot.framebuffer) {
+        const struct vmi_framebuffer *screen = vmi__boot.framebuffer;
+        uint64_t end = screen->base + (uint64_t)screen->pitch * screen->height;
+
+        HOLDS(screen->base && end > screen->base && screen->width && screen->height);
+        HOLDS((uint64_t)screen->width * screen->bits <= (uint64_t)screen->pitch * 8);
+        HOLDS(screen->color == VMI_COLOR_TEXT || screen->color == VMI_COLOR_RGB);
+        HOLDS(kind_of(screen->base) != VMI_MEMORY_USABLE && kind_of(end - 1) != VMI_MEMORY_USABLE);
+    }
+    HOLDS(!vmi__boot.efi_system_table == !vmi__boot.efi_bits);
     HOLDS(vmi__boot.linear_pages && vmi__boot.linear_pages <= VMI__LINEAR_MAX / PAGE);
 }
 

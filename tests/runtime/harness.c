@@ -151,7 +151,26 @@ static void report(void)
     put_text("linear_pages");
     put_number(vmi__boot.linear_pages);
     put_text("\nrsdp");
-    put_number(vmi__rsdp);
+    put_number(vmi__boot.acpi_root);
+    put_text("\n");
+    if (vmi__boot.framebuffer) {
+        const struct vmi_framebuffer *screen = vmi__boot.framebuffer;
+
+        put_text("screen");
+        put_number(screen->base);
+        put_number(screen->pitch);
+        put_number(screen->width);
+        put_number(screen->height);
+        put_number(screen->bits);
+        put_number(screen->color);
+        put_number(screen->red_shift | (uint32_t)screen->red_bits << 8 |
+                   (uint32_t)screen->green_shift << 16 | (uint32_t)screen->green_bits << 24);
+        put_number(screen->blue_shift | (uint32_t)screen->blue_bits << 8);
+        put_text("\n");
+    }
+    put_text("efi");
+    put_number(vmi__boot.efi_system_table);
+    put_number(vmi__boot.efi_bits);
     put_text("\n");
     if (vmi__option("quiet", &value, &length)) {
         put_text("quiet");

@@ -93,6 +93,8 @@ class Result:
     modules: list[tuple[int, int, bytes]] = field(default_factory=list)
     linear_pages: int = 0
     rsdp: int = 0
+    screen: tuple[int, ...] | None = None
+    efi: tuple[int, ...] = (0, 0)
     quiet: int | None = None
     claim: int = 0
 
@@ -141,6 +143,8 @@ def parse(text: str) -> Result:
             result.refused = rest
         elif word in ("command_line", "loader"):
             setattr(result, word, values[0])
+        elif word in ("screen", "efi"):
+            setattr(result, word, tuple(int(str(value), 16) for value in values))
         elif word == "range":
             base, size, kind = (int(str(value), 16) for value in values)
             result.ranges.append((base, size, kind))
@@ -321,6 +325,64 @@ def test_multiboot2(read: Read) -> None:
 )
 def test_wrong_multiboot2(read: Read, wrong: dict[str, object], reason: str) -> None:
     assert reason in read(multiboot2(**wrong)).refused  # type: ignore[arg-type]
+
+
+SCREEN = (0xE0000000, 4096, 1024, 768, 32, 1)
+COLORS = (16, 8, 8, 8, 0, 8)
+SHOWN = (*SCREEN, 16 | 8 << 8 | 8 << 16 | 8 << 24, 0 | 8 << 8)
+
+
+def screen_tag(screen: tuple[int, ...] = SCREEN, colors: tuple[int, ...] = COLORS) -> bytes:
+    return tag(8, struct.pack("<Q3I2BH", *screen, 0) + bytes(colors))
+
+
+def test_screen(read: Read) -> None:
+    """By both versions of multiboot; in kinds that the kernel knows."""
+    assert read(multiboot2(tags=screen_tag())).screen == SHOWN
+    memory = multiboot(words_to={"flags": 1 << 6 | 1 << 12})
+    memory.put(INFO + 88, struct.pack("<Q3I2B", *SCREEN) + bytes(COLORS))
+    assert read(memory).screen == SHOWN
+    text = (0xB8000, 160, 80, 25, 0, 2)
+    assert read(multiboot2(tags=screen_tag(text, ()))).screen == (*text[:4], 16, 2, 0, 0)
+    assert read(multiboot2()).screen is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        screen_tag(colors=(25, 8, 8, 8, 0, 8)),
+        screen_tag(colors=(16, 0, 8, 8, 0, 8)),
+        screen_tag(colors=(16, 8, 8, 8)),
+        screen_tag((0, *SCREEN[1:])),
+        screen_tag((*SCREEN[:1], 4095, *SCREEN[2:])),
+        screen_tag((*SCREEN[:2], 0, *SCREEN[3:])),
+        screen_tag((2**64 - 4096, *SCREEN[1:])),
+        screen_tag((*SCREEN[:4], 7, 1)),
+        screen_tag((*SCREEN[:5], 0)),
+        screen_tag((*SCREEN[:5], 9)),
+        screen_tag((8 * MIB, *SCREEN[1:])),
+        screen_tag((IMAGE_END - 1, *SCREEN[1:])),
+        screen_tag() + screen_tag((*SCREEN[:5], 9)),
+        tag(8, b"1234"),
+    ],
+)
+def test_screens_that_are_none(read: Read, wrong: bytes) -> None:
+    result = read(multiboot2(tags=wrong))
+    assert not result.refused and result.screen is None
+
+
+def test_efi(read: Read) -> None:
+    """A system table is one if it says so, and lies in memory that the map knows of."""
+    place = 3 * MIB
+    for kind, form, bits in ((11, "<I", 32), (12, "<Q", 64)):
+        memory = multiboot2(tags=tag(kind, struct.pack(form, place)))
+        memory.put(place, b"IBI SYST" + bytes(16))
+        assert read(memory).efi == (place, bits)
+    memory.put(place, b"IBI SISt")
+    assert read(memory).efi == (0, 0)
+    for wrong in (struct.pack("<Q", 1 << 40), struct.pack("<Q", 2**64 - 4), struct.pack("<Q", IMAGE_START),
+                  b"1234"):  # fmt: skip
+        assert read(multiboot2(tags=tag(12, wrong))).efi == (0, 0)
 
 
 def test_multiboot2_needs_its_loader(read: Read) -> None:

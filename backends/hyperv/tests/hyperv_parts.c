@@ -21,15 +21,24 @@ static uint64_t read_msr(uint32_t index);
 #include "hyperv/alarm.c"
 #include "hyperv/clock.c"
 #include "hyperv/interrupts.c"
+#include "hyperv/partition.c"
 #include "hyperv/tlb.c"
+
+#include "cpus.c"   /* runtime/ */
+#include "string.c" /* runtime/ */
 
 #include "backends/played.h"
 
 /* ---- what is below and beside ---------------------------------------------------------------- */
 
-struct vmi_boot_info vmi__boot = {.cpu_count = 2};
-struct vmi__hyperv_cpu vmi__hyperv_cpus[VMI_BOOT_INFO_MAX_CPUS];
-struct vmi__hyperv_assist vmi__hyperv_assists[VMI_BOOT_INFO_MAX_CPUS];
+#define CPUS 255 /* of which two are looked at most often */
+
+static struct vmi_cpu listed[CPUS];
+static struct vmi__hyperv_cpu more_cpus[CPUS];
+struct vmi_boot_info vmi__boot = {.cpu_count = 2, .cpus = listed};
+struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
+struct vmi__hyperv_assist vmi__hyperv_first_assist;
+const char vmi__hyperv_hypercall_page[1];
 uint32_t vmi__hyperv_used, vmi__hyperv_spins;
 uint64_t vmi__native_tsc_hz;
 bool vmi__native_ended_vectors[256];
@@ -39,7 +48,32 @@ volatile char *vmi__native_apic = (volatile char *)apic;
 
 static uint64_t reference_counter, timer_count, timer_config;
 static uint32_t ends_by_msr;
-static uint64_t flushed, flushed_range; /* of the last flush: processors, range */
+/* Of the last flush or interrupt: processors by 64, range, whether by a sparse set. */
+static uint64_t banks[HYPERV__BANKS], flushed_range;
+static bool by_set;
+static uint32_t natively; /* commands of the APIC */
+#define flushed banks[0]
+
+uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
+{
+    (void)size;
+    (void)limit;
+    return 0;
+}
+
+bool vmi__native_cpu_runs(uint32_t cpu)
+{
+    (void)cpu;
+    return true;
+}
+
+bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
+{
+    (void)apic_id;
+    (void)command;
+    natively++;
+    return true;
+}
 
 static void write_msr(uint32_t index, uint64_t value)
 {
@@ -72,42 +106,42 @@ void vmi__native_vector_ended(uint32_t vector)
     (void)vector;
 }
 
-bool vmi__hyperv_exist(uint32_t mask, uint32_t base)
+static intptr_t by(uint64_t first, const struct hyperv__set *set, uint64_t range)
 {
-    return !base && !(mask & ~3u);
-}
-
-/* As if the hypervisor numbered them the other way round from 3 on. */
-uint64_t vmi__hyperv_processors(uint32_t *mask, uint32_t base)
-{
-    (void)base;
-    return (*mask & 1 ? 8 : 0) | (*mask & 2 ? 4 : 0);
-}
-
-static int32_t flush_by(uint64_t input)
-{
-    const struct hyperv__flush *flush = (const void *)(uintptr_t)input;
-
-    flushed = flush->processors;
-    flushed_range = flush->range;
+    memset(banks, 0, sizeof(banks));
+    banks[0] = first;
+    by_set = set != 0;
+    if (set && (set->format || set->banks_valid != (1u << HYPERV__BANKS) - 1))
+        return 5; /* HV_STATUS_INVALID_PARAMETER */
+    if (set)
+        memcpy(banks, set->banks, sizeof(banks));
+    flushed_range = range;
     return HYPERV__STATUS_SUCCESS;
 }
 
-HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_space(uint32_t input_high,
-                                                                     uint64_t input,
-                                                                     uint64_t output)
-{
-    (void)input_high;
-    (void)output;
-    return flush_by(input);
-}
+#define FLUSH(name, structure, first, set)                                                         \
+    HYPERCALL intptr_t vmi__hyperv_hypercall_##name(uint32_t input_high, uint64_t input,           \
+                                                    uint64_t output)                               \
+    {                                                                                              \
+        const struct structure *flush = (const void *)(uintptr_t)input;                            \
+        (void)input_high;                                                                          \
+        (void)output;                                                                              \
+        return by(first, set, flush->range);                                                       \
+    }
+FLUSH(flush_virtual_address_space, hyperv__flush, flush->processors, 0)
+FLUSH(flush_virtual_address_list, hyperv__flush, flush->processors, 0)
+FLUSH(flush_virtual_address_space_ex, hyperv__flush_set, 0, &flush->processors)
+FLUSH(flush_virtual_address_list_ex, hyperv__flush_set, 0, &flush->processors)
 
-HYPERCALL intptr_t vmi__hyperv_hypercall_flush_virtual_address_list(uint32_t input_high,
-                                                                    uint64_t input, uint64_t output)
+HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi_ex(uint32_t input_high,
+                                                                       uint64_t input,
+                                                                       uint64_t output)
 {
+    const struct hyperv__ipi_set *ipi = (const void *)(uintptr_t)input;
+
     (void)input_high;
     (void)output;
-    return flush_by(input);
+    return by(0, &ipi->processors, ipi->vector);
 }
 
 HYPERCALL intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high, uint64_t spins)
@@ -122,9 +156,7 @@ HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t inp
                                                                     uint64_t processors)
 {
     (void)input_high;
-    (void)vector;
-    (void)processors;
-    return HYPERV__STATUS_SUCCESS;
+    return by(processors, 0, vector);
 }
 
 VMI__ROUTINE uint64_t vmi__native_clock_nanoseconds(void)
@@ -137,10 +169,10 @@ VMI__ROUTINE uint64_t vmi__native_get_cycle_frequency(void)
     return 0;
 }
 
-VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+VMI__ROUTINE int32_t vmi__native_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)
 {
-    (void)mask;
-    (void)base;
+    (void)set;
+    (void)bits;
     (void)vector;
     return VMI_OK;
 }
@@ -168,8 +200,18 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
 static void begin(uint32_t used)
 {
     vmi__hyperv_used = used;
-    vmi__hyperv_cpus[0] = (struct vmi__hyperv_cpu){0};
-    vmi__hyperv_assists[0].eoi = 0;
+    vmi__hyperv_cpus_more = more_cpus;
+    vmi__boot.cpu_count = 2;
+    for (uint32_t i = 0; i < CPUS; i++) {
+        listed[i].apic_id = i;
+        /* As if the hypervisor numbered the first two the other way round from 2 on. */
+        *vmi__hyperv_cpu(i) = (struct vmi__hyperv_cpu){.ready = true, .index = i < 2 ? 3 - i : i};
+    }
+    if (used & 1u << HYPERV__VP_ASSIST)
+        vmi__hyperv_cpus[0].assist = &vmi__hyperv_first_assist;
+    natively = 0;
+    by_set = false;
+    vmi__hyperv_first_assist.eoi = 0;
     reference_counter = timer_count = timer_config = flushed = 0;
     apic[VMI_APIC_EOI / 4] = ~0u;
     ends_by_msr = 0;
@@ -299,18 +341,46 @@ static void a_write_to_eoi_is_an_end(void)
     vmi__hyperv_apic_write(VMI_APIC_EOI, 0);
     EXPECT(apic[VMI_APIC_EOI / 4] == ~0u && ends_by_msr == 1);
     begin(USE(APIC_MSRS) | USE(VP_ASSIST));
-    vmi__hyperv_assists[0].eoi = 1 << HYPERV__NO_EOI_BIT;
+    vmi__hyperv_first_assist.eoi = 1 << HYPERV__NO_EOI_BIT;
     vmi__hyperv_apic_write(VMI_APIC_EOI, 0);
-    EXPECT(vmi__hyperv_assists[0].eoi == 0 && ends_by_msr == 0);
+    EXPECT(vmi__hyperv_first_assist.eoi == 0 && ends_by_msr == 0);
     vmi__hyperv_apic_write(VMI_APIC_EOI, 0);
     EXPECT(ends_by_msr == 1);
 }
 
+static const uint32_t first = 1, both = 3, third = 4;
+
 static void a_flush_names_its_processors(void)
 {
     begin(USE(REMOTE_FLUSH));
-    EXPECT(vmi__hyperv_flush_remote_tlb(3, 0, 0, 0) == VMI_OK && flushed == 12);
-    EXPECT(vmi__hyperv_flush_remote_tlb(1, 0, 0x1000, 1) == VMI_OK && flushed == 8);
+    EXPECT(vmi__hyperv_flush_remote_tlb(&both, 2, 0, 0) == VMI_OK && flushed == 12);
+    EXPECT(vmi__hyperv_flush_remote_tlb(&first, 1, 0x1000, 1) == VMI_OK && flushed == 8);
+    EXPECT(vmi__hyperv_flush_remote_tlb(&both, 3, 0, 0) == VMI_OK && !by_set);
+    EXPECT(vmi__hyperv_flush_remote_tlb(0, VMI_CPUS_ALL_BUT_SELF, 0, 0) == VMI_OK && flushed == 4);
+    EXPECT(vmi__hyperv_flush_remote_tlb(&third, 3, 0, 0) == VMI_EINVAL);
+}
+
+/* Of more than 64, where the hypervisor takes sets; one by one, or not at all, where it does not.
+ */
+static void many_processors_are_a_sparse_set(void)
+{
+    uint32_t set[8] = {1u << 31, 0, 1u << 1, 0, 0, 0, 0, 1u << 30}; /* 31, 65, 254 */
+
+    begin(USE(REMOTE_FLUSH) | USE(CLUSTER_IPI) | USE(SPARSE_SETS));
+    vmi__boot.cpu_count = CPUS;
+    EXPECT(vmi__hyperv_flush_remote_tlb(set, CPUS, 0x5000, 2) == VMI_OK && by_set);
+    EXPECT(banks[0] == 1u << 31 && banks[1] == 2 && !banks[2] && banks[3] == 1ull << 62);
+    EXPECT(flushed_range == 0x5001);
+    EXPECT(vmi__hyperv_flush_remote_tlb(set, 65, 0, 0) == VMI_OK && !by_set && flushed == 1u << 31);
+    EXPECT(vmi__hyperv_send_ipi(set, CPUS, VECTOR) == VMI_OK && by_set && flushed_range == VECTOR);
+    EXPECT(banks[1] == 2 && banks[3] == 1ull << 62 && !natively);
+    EXPECT(vmi__hyperv_send_ipi(0, VMI_CPUS_ALL, VECTOR) == VMI_OK && banks[3] == ~0ull >> 1);
+
+    begin(USE(REMOTE_FLUSH) | USE(CLUSTER_IPI));
+    vmi__boot.cpu_count = CPUS;
+    EXPECT(vmi__hyperv_flush_remote_tlb(set, CPUS, 0, 0) == VMI_ENOSYS);
+    EXPECT(vmi__hyperv_send_ipi(set, CPUS, VECTOR) == VMI_OK && natively == 2);
+    EXPECT(!by_set && flushed == 1u << 31);
 }
 
 static void a_flush_has_the_whole_address(void)
@@ -318,7 +388,7 @@ static void a_flush_has_the_whole_address(void)
     const uintptr_t address = UINTPTR_MAX / 3 * 2;
 
     begin(USE(REMOTE_FLUSH));
-    EXPECT(vmi__hyperv_flush_remote_tlb(1, 0, address, 3) == VMI_OK);
+    EXPECT(vmi__hyperv_flush_remote_tlb(&first, 1, address, 3) == VMI_OK);
     EXPECT(flushed_range == (address >> 12 << 12 | 2));
 }
 
@@ -328,7 +398,7 @@ static const struct played_check checks[] = {
     CHECK(products_have_all_their_carries), CHECK(an_alarm_waits_for_its_vector),
     CHECK(alarms_of_all_of_64_bits),        CHECK(alarms_in_cycles_do_not_wrap),
     CHECK(a_write_to_eoi_is_an_end),        CHECK(a_flush_names_its_processors),
-    CHECK(a_flush_has_the_whole_address),
+    CHECK(a_flush_has_the_whole_address),   CHECK(many_processors_are_a_sparse_set),
 };
 
 PLAY(checks)

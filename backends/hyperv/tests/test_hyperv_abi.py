@@ -53,6 +53,7 @@ CONSTANTS = {
     "HYPERV__RECOMMENDS_REMOTE_FLUSH": "HV_X64_REMOTE_TLB_FLUSH_RECOMMENDED",
     "HYPERV__RECOMMENDS_APIC": "HV_X64_APIC_ACCESS_RECOMMENDED",
     "HYPERV__RECOMMENDS_CLUSTER_IPI": "HV_X64_CLUSTER_IPI_RECOMMENDED",
+    "HYPERV__RECOMMENDS_SETS": "HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED",
     "HYPERV__MSR_GUEST_OS_ID": "HV_X64_MSR_GUEST_OS_ID",
     "HYPERV__MSR_HYPERCALL": "HV_X64_MSR_HYPERCALL",
     "HYPERV__MSR_VP_INDEX": "HV_X64_MSR_VP_INDEX",
@@ -78,6 +79,7 @@ ELSEWHERE = {
     "HYPERV__INTERFACE", "HYPERV__SPINS_NEVER", "HYPERV__OS_OPEN_SOURCE", "HYPERV__OS_VERSION_SHIFT",
     "HYPERV__TIMER_AUTO_ENABLE", "HYPERV__TIMER_VECTOR_SHIFT", "HYPERV__TIMER_DIRECT",
     "HYPERV__NO_EOI_BIT", "HYPERV__FLUSH_RANGE_PAGES", "HYPERV__MASK_PROCESSORS",
+    "HYPERV__BANKS", "HYPERV__BANKS_VALID",
 }  # fmt: skip
 
 LAYOUT = """
@@ -95,6 +97,14 @@ SAME(((union hv_stimer_config){.direct_mode = 1}).as_uint64, HYPERV__TIMER_DIREC
 SAME(((union hv_stimer_config){.apic_vector = 0xfe}).as_uint64, 0xfeull << HYPERV__TIMER_VECTOR_SHIFT);
 SAME(offsetof(struct hv_send_ipi, vector), 0);
 SAME(offsetof(struct hv_send_ipi, cpu_mask), 8);
+SAME(offsetof(struct hyperv__ipi_set, vector), offsetof(struct hv_send_ipi_ex, vector));
+SAME(offsetof(struct hyperv__ipi_set, processors), offsetof(struct hv_send_ipi_ex, vp_set));
+SAME(offsetof(struct hyperv__set, format), offsetof(struct hv_vpset, format));
+SAME(offsetof(struct hyperv__set, banks_valid), offsetof(struct hv_vpset, valid_bank_mask));
+SAME(offsetof(struct hyperv__set, banks), offsetof(struct hv_vpset, bank_contents));
+SAME(offsetof(struct hyperv__flush_set, flags), offsetof(struct hv_tlb_flush_ex, flags));
+SAME(offsetof(struct hyperv__flush_set, processors), offsetof(struct hv_tlb_flush_ex, hv_vp_set));
+SAME(HV_GENERIC_SET_SPARSE_4K, 0);
 """
 
 
@@ -156,13 +166,15 @@ def test_constants(headers: Path, tmp_path: Path) -> None:
 
 
 def test_hypercall_numbers(headers: Path, tmp_path: Path) -> None:
-    """Those whose parameters are in registers have the bit that says so."""
+    """Those whose parameters are in registers have the bit that says so, sparse sets their size."""
     lines = []
     for call in hypercalls():
         fast = call["name"] in ("notify_long_spin_wait", "send_synthetic_cluster_ipi")
-        bit = "HV_HYPERCALL_FAST_BIT" if fast else "0"
-        lines.append(f"SAME({call['number']}, {call['macro']} | {bit});")
-    assert len(lines) == 4
+        bits = "HV_HYPERCALL_FAST_BIT" if fast else "0"
+        if call["name"].endswith("_ex"):
+            bits = "HYPERV__BANKS << HV_HYPERCALL_VARHEAD_OFFSET"
+        lines.append(f"SAME({call['number']}, ({call['macro']} | {bits}));")
+    assert len(lines) == 7
     done = run_same("\n".join(lines), headers, tmp_path)
     assert done.returncode == 0, done.stderr
 

@@ -17,17 +17,21 @@
 #include "kvm/interrupts.c"
 #include "kvm/share.c"
 
+#include "cpus.c" /* runtime/ */
+
 #include "backends/played.h"
 
-#define CPUS     8
+#define CPUS     40 /* more than a word of a set has bits */
 #define VECTOR   0x41
 #define WORD     (8 * (uint32_t)sizeof(uintptr_t))
 #define APIC_MAX 256
 
 /* ---- what is below and beside ---------------------------------------------------------------- */
 
-struct vmi_boot_info vmi__boot = {.cpu_count = CPUS};
-struct vmi__kvm_cpu vmi__kvm_cpus[VMI_BOOT_INFO_MAX_CPUS];
+static struct vmi_cpu listed[CPUS];
+struct vmi_boot_info vmi__boot = {.cpu_count = CPUS, .cpus = listed};
+struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
+struct vmi__kvm_cpu vmi__kvm_cpus[VMI__CPUS_FEW], *vmi__kvm_cpus_more;
 uint32_t vmi__kvm_used = 1u << KVM__FEATURE_PV_SEND_IPI | 1u << KVM__FEATURE_HC_MAP_GPA_RANGE;
 bool vmi__kvm_present = true;
 volatile char *vmi__native_apic;
@@ -37,11 +41,32 @@ static uint8_t interrupted[APIC_MAX]; /* how often, by APIC identifier */
 static uint32_t hypercalls;
 static uint64_t mapped; /* address of the last map_gpa_range */
 static bool refuses;
-static uint32_t native_mask;
+static uint32_t natively; /* commands */
+static uint32_t resting;  /* a CPU that does not run */
+static uint32_t command;  /* of the hypercalls that count */
+
+uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
+{
+    (void)size;
+    (void)limit;
+    return 0;
+}
 
 uint32_t vmi__native_cpu(void)
 {
-    return 0;
+    return 2;
+}
+
+bool vmi__native_cpu_runs(uint32_t cpu)
+{
+    return cpu != resting;
+}
+
+bool vmi__native_apic_command(uint32_t apic_id, uint32_t what)
+{
+    natively++;
+    interrupted[apic_id] += what == command;
+    return true;
 }
 
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void)
@@ -67,17 +92,17 @@ bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind)
     return kind == VMI_MEMORY_USABLE;
 }
 
-VMI__ROUTINE int32_t vmi__native_send_ipi(uint32_t mask, uint32_t base, uint32_t vector)
+int32_t vmi__native_interrupt(const uint32_t *set, uint32_t bits, uint32_t what)
 {
-    (void)base;
-    (void)vector;
-    native_mask |= mask;
-    return VMI_OK;
+    (void)set;
+    (void)bits;
+    (void)what;
+    return VMI_ENOENT; /* not without the feature */
 }
 
 /* As Linux's kvm_pv_send_ipi (arch/x86/kvm/lapic.c): two words of the guest's width. */
 HYPERCALL intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mask_high,
-                                               uint32_t base, uint32_t command)
+                                               uint32_t base, uint32_t what)
 {
     const uintptr_t masks[2] = {mask_low, mask_high};
 
@@ -85,7 +110,7 @@ HYPERCALL intptr_t vmi__kvm_hypercall_send_ipi(uintptr_t mask_low, uintptr_t mas
     if (refuses)
         return -KVM__ENOSYS;
     for (uint32_t i = 0; i < 2 * WORD; i++) {
-        if (masks[i / WORD] >> i % WORD & 1 && base + i < APIC_MAX && command == VECTOR)
+        if (masks[i / WORD] >> i % WORD & 1 && base + i < APIC_MAX && what == command)
             interrupted[base + i]++;
     }
     return 1;
@@ -114,25 +139,28 @@ HYPERCALL intptr_t vmi__kvm_hypercall_sched_yield(uint32_t apic_id)
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
-static void begin(const uint32_t *apic_id)
+/* CPUs with these identifiers; those behind them have the ones from 100 on. */
+static void begin(const uint32_t *apic_id, uint32_t count)
 {
     for (uint32_t i = 0; i < CPUS; i++)
-        vmi__boot.apic_id[i] = apic_id[i];
+        listed[i].apic_id = i < count ? apic_id[i] : 100 + i;
     for (uint32_t i = 0; i < APIC_MAX; i++)
         interrupted[i] = 0;
-    hypercalls = native_mask = 0;
+    hypercalls = natively = 0;
     refuses = false;
+    resting = CPUS;
+    command = VMI__ICR_FIXED | VECTOR;
 }
 
 /* Each of the set once, and nobody else. */
-static bool just(uint32_t mask)
+static bool just(uint64_t mask)
 {
     uint32_t wanted = 0, all = 0;
 
     for (uint32_t i = 0; i < CPUS; i++) {
-        if (!(mask & 1u << i))
+        if (!(mask >> i & 1))
             continue;
-        if (interrupted[vmi__boot.apic_id[i]] != 1)
+        if (interrupted[listed[i].apic_id] != 1)
             return false;
         wanted++;
     }
@@ -141,35 +169,72 @@ static bool just(uint32_t mask)
     return all == wanted;
 }
 
+static bool sends(uint64_t mask, uint32_t rows)
+{
+    const uint32_t set[2] = {(uint32_t)mask, (uint32_t)(mask >> 32)};
+
+    return vmi__kvm_send_ipi(set, CPUS, VECTOR) == VMI_OK && just(mask) && hypercalls == rows;
+}
+
 static void a_row_is_two_words(void)
 {
     const uint32_t last = 2 * WORD - 1;
-    const uint32_t apic_id[CPUS] = {last, 0, WORD - 1, WORD, WORD + 1, 5, last - 1, last + 1};
+    const uint32_t apic_id[8] = {last, 0, WORD - 1, WORD, WORD + 1, 5, last - 1, last + 1};
 
-    begin(apic_id);
-    EXPECT(vmi__kvm_send_ipi(0x7f, 0, VECTOR) == VMI_OK && just(0x7f) && hypercalls == 1);
-    begin(apic_id);
-    EXPECT(vmi__kvm_send_ipi(0xff, 0, VECTOR) == VMI_OK && just(0xff) && hypercalls == 2);
-    begin(apic_id);
-    EXPECT(vmi__kvm_send_ipi(0x23, 2, VECTOR) == VMI_OK && just(0x8c) && hypercalls == 1);
+    begin(apic_id, 8);
+    EXPECT(sends(0x7f, 1));
+    begin(apic_id, 8);
+    EXPECT(sends(0xff, 2));
+    begin(apic_id, 8);
+    EXPECT(sends(0x8c, 1));
 }
 
 static void a_row_begins_at_its_lowest(void)
 {
-    const uint32_t apic_id[CPUS] = {200, 256 - 2 * WORD, 201, 255, 0, 1, 2, 3};
+    const uint32_t apic_id[8] = {200, 256 - 2 * WORD, 201, 255, 0, 1, 2, 3};
 
-    begin(apic_id);
-    EXPECT(vmi__kvm_send_ipi(0x0f, 0, VECTOR) == VMI_OK && just(0x0f) && hypercalls == 1);
+    begin(apic_id, 8);
+    EXPECT(sends(0x0f, 1));
+}
+
+static void a_set_has_as_many_words_as_it_needs(void)
+{
+    const uint64_t all = (1ull << CPUS) - 1;
+
+    begin(0, 0);
+    EXPECT(sends(1ull << 39 | 1ull << 32 | 1ull << 31 | 1, 1));
+    begin(0, 0);
+    EXPECT(vmi__kvm_send_ipi(0, VMI_CPUS_ALL, VECTOR) == VMI_OK && just(all) && hypercalls == 1);
+    begin(0, 0);
+    resting = 7;
+    EXPECT(vmi__kvm_send_ipi(0, VMI_CPUS_ALL_BUT_SELF, VECTOR) == VMI_OK &&
+           just(all & ~(1ull << 2) & ~(1ull << 7)));
+    begin(0, 0);
+    command = VMI__ICR_NMI;
+    EXPECT(vmi__kvm_send_nmi(0, VMI_CPUS_ALL) == VMI_OK && just(all));
+}
+
+static void a_cpu_that_is_not_there_is_none(void)
+{
+    const uint32_t set[3] = {0, 1u << (CPUS - 32), 1};
+
+    begin(0, 0);
+    EXPECT(vmi__kvm_send_ipi(set, CPUS, VECTOR) == VMI_OK);
+    EXPECT(vmi__kvm_send_ipi(set, CPUS + 1, VECTOR) == VMI_EINVAL);
+    EXPECT(vmi__kvm_send_ipi(set + 1, 64, VECTOR) == VMI_OK);
+    EXPECT(vmi__kvm_send_ipi(set, VMI_CPUS_LIMIT + 1, VECTOR) == VMI_EINVAL);
+    EXPECT(vmi__kvm_send_ipi(0, VMI_CPUS_ALL, 31) == VMI_EINVAL);
+    EXPECT(vmi__kvm_send_nmi(set, 96) == VMI_EINVAL);
+    EXPECT(hypercalls == 1 && natively == 0);
 }
 
 static void what_is_refused_goes_natively(void)
 {
-    const uint32_t apic_id[CPUS] = {0, 1, 2, 3, 4, 5, 6, 255};
+    const uint32_t apic_id[8] = {0, 1, 2, 3, 4, 5, 6, 255};
 
-    begin(apic_id);
+    begin(apic_id, 8);
     refuses = true;
-    EXPECT(vmi__kvm_send_ipi(0x81, 0, VECTOR) == VMI_OK && native_mask == 0x81);
-    EXPECT(hypercalls == 2);
+    EXPECT(sends(0x81, 2) && natively == 2);
 }
 
 /* A page is told of by its whole address; what the hypercall or a reference cannot say is refused.
@@ -192,6 +257,8 @@ static void a_page_has_its_whole_address(void)
 static const struct played_check checks[] = {
     CHECK(a_row_is_two_words),
     CHECK(a_row_begins_at_its_lowest),
+    CHECK(a_set_has_as_many_words_as_it_needs),
+    CHECK(a_cpu_that_is_not_there_is_none),
     CHECK(what_is_refused_goes_natively),
     CHECK(a_page_has_its_whole_address),
 };

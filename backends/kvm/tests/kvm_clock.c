@@ -26,7 +26,7 @@ static void write_msr(uint32_t index, uint64_t value);
 /* ---- what is below and beside the clock ------------------------------------------------------ */
 
 struct vmi_boot_info vmi__boot = {.cpu_count = 2};
-struct vmi__kvm_cpu vmi__kvm_cpus[VMI_BOOT_INFO_MAX_CPUS];
+struct vmi__kvm_cpu vmi__kvm_cpus[VMI__CPUS_FEW], *vmi__kvm_cpus_more;
 uint32_t vmi__kvm_used;
 uint64_t vmi__native_tsc_hz;
 

@@ -77,6 +77,12 @@ uint32_t vmi__native_event_vector(uint32_t line)
     return line == 0 ? VECTOR_IRQ0 : 0;
 }
 
+void *vmi__cpu_rows(uint32_t size)
+{
+    (void)size;
+    return 0;
+}
+
 void vmi__native_event_timer(bool on)
 {
     machine.line_open = on;

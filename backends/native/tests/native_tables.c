@@ -8,6 +8,9 @@
 #include "native/acpi.c"
 #include "native/firmware.c"
 #include "native/mp.c"
+#include "native/srat.c"
+
+#include "cpus.c" /* runtime/ */
 
 #include "backends/played.h"
 
@@ -19,12 +22,22 @@
 #define FADT     0x80200
 #define MADT     0x80400
 #define DSDT     0x80800
+#define SRAT     0x82000
 #define MP_TABLE 0x81000
 
 static uint8_t memory[MEMORY] __attribute__((aligned(4096)));
 
 struct vmi_boot_info vmi__boot;
-uint64_t vmi__rsdp;
+struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
+
+#define CLAIMED 0x90000 /* what is claimed lies there */
+#define CLAIMS  0x8000
+static bool memory_is_short;
+
+uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
+{
+    return limit >= MEMORY && size <= CLAIMS && !memory_is_short ? CLAIMED : 0;
+}
 
 const void *vmi__window_borrow(uint64_t address, uint32_t size)
 {
@@ -64,8 +77,12 @@ static void begin(void)
     memset(&vmi__native_acpi, 0, sizeof(vmi__native_acpi));
     memset(&vmi__boot, 0, sizeof(vmi__boot));
     vmi__boot.linear_base = (uint32_t)memory;
+    vmi__boot.linear_pages = MEMORY >> 12;
     vmi__boot.cpu_count = 1; /* with identifier 0 */
-    vmi__rsdp = 0;
+    vmi__boot.cpus = cpus = vmi__cpus;
+    room = VMI__CPUS_FEW;
+    memset(vmi__cpus, 0, sizeof(vmi__cpus));
+    tables_read = vmi__native_cpus_unlisted = memory_is_short = false;
 }
 
 static void make_sum(void *table, uint32_t size, uint8_t *checksum)
@@ -87,11 +104,11 @@ static void finish(uint32_t address, const char *signature, uint32_t length)
     make_sum(header, length, &header->checksum);
 }
 
-/* A root that lists FADT and MADT. */
+/* A root that lists SRAT, FADT and MADT. */
 static void put_root(void)
 {
     struct rsdp *rsdp = (struct rsdp *)(memory + RSDP);
-    uint64_t tables[2] = {FADT, MADT};
+    uint64_t tables[3] = {SRAT, FADT, MADT};
 
     memcpy(rsdp->signature, "RSD PTR ", 8);
     rsdp->revision = 2;
@@ -134,7 +151,7 @@ static bool cpus_are(uint32_t count, const uint32_t *ids)
     if (vmi__boot.cpu_count != count)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (vmi__boot.apic_id[i] != ids[i])
+        if (vmi__boot.cpus[i].apic_id != ids[i])
             return false;
     return true;
 }
@@ -220,7 +237,7 @@ static void x2apic_entries_of_small_identifiers(void)
     put_local_x2apic(1000, 1);
     put_local_x2apic(1, 1);
     vmi__native_firmware_init();
-    EXPECT(cpus_are(3, (const uint32_t[]){0, 1, 254}));
+    EXPECT(cpus_are(3, (const uint32_t[]){0, 1, 254}) && vmi__native_cpus_unlisted);
 }
 
 static void identifier_255_is_no_cpu(void)
@@ -233,7 +250,154 @@ static void identifier_255_is_no_cpu(void)
     put_local_apic(2, 1);
     put_local_apic(3, 2); /* may be brought in later */
     vmi__native_firmware_init();
-    EXPECT(cpus_are(2, (const uint32_t[]){0, 2}));
+    EXPECT(cpus_are(2, (const uint32_t[]){0, 2}) && vmi__native_cpus_unlisted);
+}
+
+/* All that this mode of the APIC has names for; where memory is short, those of the image. */
+static void as_many_cpus_as_there_are(void)
+{
+    for (uint32_t round = 0; round < 3; round++) {
+        begin();
+        put_root();
+        memory_is_short = round == 1;
+        madt_length = 0;
+        for (uint32_t id = 0; id < (round == 2 ? 31 : 255); id++)
+            put_local_apic((uint8_t)id, 1);
+        vmi__native_firmware_init();
+        EXPECT(vmi__boot.cpu_count == (round == 0 ? 255 : round == 1 ? 32 : 31));
+        EXPECT(vmi__native_cpus_unlisted == (round == 1));
+        for (uint32_t i = 0; i < vmi__boot.cpu_count; i++)
+            EXPECT(vmi__boot.cpus[i].apic_id == i && vmi__boot.cpus[i].node == (i ? ~0u : 0));
+        EXPECT((vmi__boot.cpus == vmi__cpus) == (round != 0));
+    }
+}
+
+/* ---- nodes ---- */
+
+static uint32_t srat_length;
+
+static void put_srat(const void *entry, uint32_t size)
+{
+    if (!srat_length)
+        srat_length = ENTRIES_AT;
+    memcpy(memory + SRAT + srat_length, entry, size);
+    srat_length += size;
+    finish(SRAT, "SRAT", srat_length);
+}
+
+struct near_memory {
+    uint8_t kind, size;
+    uint32_t node;
+    uint16_t reserved;
+    uint64_t base, length;
+    uint32_t reserved2, flags;
+    uint64_t reserved3;
+} __attribute__((packed));
+
+static void put_near_memory(uint32_t node, uint64_t base, uint64_t length, uint32_t flags)
+{
+    const struct near_memory entry = {
+        AFFINE_MEMORY, sizeof(entry), node, 0, base, length, 0, flags, 0};
+
+    put_srat(&entry, sizeof(entry));
+}
+
+static void put_near_cpu(uint32_t node, uint8_t id, uint8_t flags)
+{
+    const uint8_t entry[16] = {LOCAL_APIC,
+                               16,
+                               (uint8_t)node,
+                               id,
+                               flags,
+                               0,
+                               0,
+                               0,
+                               0,
+                               (uint8_t)(node >> 8),
+                               (uint8_t)(node >> 16),
+                               (uint8_t)(node >> 24)};
+
+    put_srat(entry, sizeof(entry));
+}
+
+static void begin_srat(void)
+{
+    begin();
+    put_root();
+    madt_length = srat_length = 0;
+    put_local_apic(0, 1);
+    put_local_apic(1, 1);
+    put_local_apic(2, 1);
+}
+
+static void nodes_of_cpus_and_memory(void)
+{
+    const uint8_t x2apic[24] = {LOCAL_X2APIC, 24, 0, 0, 7, 0, 0, 0, 2, 0, 0, 0, 1};
+
+    begin_srat();
+    put_near_cpu(0x01020304, 0, 1);
+    put_near_cpu(5, 1, 0); /* not enabled */
+    put_srat(x2apic, sizeof(x2apic));
+    put_near_memory(1, 0x100000000, 0x40000000, 3);
+    put_near_memory(9, 0x500000000, 0x40000000, 0); /* not enabled */
+    put_near_memory(9, 0x600000000, 0, 1);          /* nothing */
+    put_near_memory(0, 0, 0x80000000, 1);
+    vmi__native_firmware_init();
+    EXPECT(vmi__boot.cpus[0].node == 0x01020304 && vmi__boot.cpus[1].node == VMI_NODE_UNKNOWN &&
+           vmi__boot.cpus[2].node == 7);
+    EXPECT(vmi__boot.numa_count == 2);
+    EXPECT(vmi__boot.numa[0].base == 0 && vmi__boot.numa[0].size == 0x80000000 &&
+           vmi__boot.numa[0].node == 0 && !vmi__boot.numa[0].hot);
+    EXPECT(vmi__boot.numa[1].base == 0x100000000 && vmi__boot.numa[1].node == 1 &&
+           vmi__boot.numa[1].hot == 1);
+}
+
+/* Ranges that overlap or wrap around, tables cut anywhere, and no memory: nothing is told. */
+static void nodes_that_are_not_believed(void)
+{
+    const uint64_t wrong[][2] = {{0x1000, 0x2000}, {0x1fff, 1}, {~0ull - 10, 12}, {0, ~0ull}};
+
+    for (uint32_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        begin_srat();
+        put_near_memory(0, 0x1000, 0x1000, 1);
+        put_near_memory(1, wrong[i][0], wrong[i][1], 1);
+        vmi__native_firmware_init();
+        EXPECT(vmi__boot.numa_count == 0);
+    }
+    for (uint32_t length = ENTRIES_AT; length < ENTRIES_AT + 40; length++) {
+        begin_srat();
+        put_near_memory(0, 0x1000, 0x1000, 1);
+        finish(SRAT, "SRAT", length);
+        vmi__native_firmware_init();
+        EXPECT(vmi__boot.numa_count == 0);
+    }
+    begin_srat();
+    memory_is_short = true;
+    put_near_memory(0, 0x1000, 0x1000, 1);
+    vmi__native_firmware_init();
+    EXPECT(vmi__boot.numa_count == 0 && vmi__boot.cpu_count == 3);
+}
+
+/* What a loader says of the root is looked at, and where it lies is told. */
+static void the_root_is_told(void)
+{
+    begin();
+    put_root();
+    vmi__native_firmware_init();
+    EXPECT(vmi__boot.acpi_root == RSDP);
+    begin();
+    put_root();
+    memcpy(memory + 0x70000, memory + RSDP, sizeof(struct rsdp));
+    memset(memory + RSDP, 0, sizeof(struct rsdp));
+    vmi__boot.acpi_root = 0x70000;
+    finish(FADT, "FACP", sizeof(struct fadt));
+    vmi__native_firmware_init();
+    EXPECT(vmi__boot.acpi_root == 0x70000);
+    begin();
+    put_root();
+    vmi__boot.acpi_root = 0x70000;
+    vmi__native_firmware_init();
+    EXPECT(vmi__boot.acpi_root == 0);
 }
 
 /* ---- MP ---- */
@@ -376,6 +540,10 @@ static const struct played_check checks[] = {
     CHECK(the_old_blocks_come_first),
     CHECK(x2apic_entries_of_small_identifiers),
     CHECK(identifier_255_is_no_cpu),
+    CHECK(as_many_cpus_as_there_are),
+    CHECK(nodes_of_cpus_and_memory),
+    CHECK(nodes_that_are_not_believed),
+    CHECK(the_root_is_told),
     CHECK(an_mp_table_stands_in_for_acpi),
     CHECK(a_madt_goes_before_an_mp_table),
     CHECK(an_mp_table_is_not_believed),

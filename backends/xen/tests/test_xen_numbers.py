@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from ci.build import tree
 from ci.util import ARCHITECTURES, ROOT
 from tests.backends.played import COMPILE
 
@@ -95,3 +96,14 @@ def test_const_is_what_xen_does_not_write() -> None:
         "set_trap_table", "mmu_update", "set_gdt", "mmuext_op", "nmi_op", "sched_op", "callback_op", "dm_op",
         "hypfs_op",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("arch", REGISTERS)
+def test_hypercalls_of_an_architecture_are_its_own(arch: str) -> None:
+    """What backend.yaml says of architectures is what the header has."""
+    header = (tree(arch) / "generated/xen/hypercalls.h").read_text()
+    wide = arch == "x86_64"
+    assert ("vmi__xen_hypercall_set_segment_base(" in header) == wide
+    (prototype,) = re.findall(r"vmi__xen_hypercall_set_callbacks\((.*?)\)", header, re.DOTALL)
+    assert ("syscall_address" in prototype) == wide
+    assert prototype.count(",") + 1 == (3 if wide else 4)

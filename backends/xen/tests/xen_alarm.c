@@ -10,6 +10,7 @@
 #define vmi__xen_self() vmi__xen_cpus[0]
 
 #include "alarm.c" /* runtime/ */
+#include "string.c"
 #include "xen/time.c"
 
 #include "backends/played.h"

@@ -513,6 +513,12 @@ static uint32_t bad_return_is_a_fault(void)
     return 0;
 }
 
+/* Interrupts a set of CPUs that a word has room for. */
+static int32_t interrupt(uint32_t set, uint32_t vector)
+{
+    return vmi_send_ipi(&set, 32, vector);
+}
+
 static volatile uint32_t order[8], ordered, nested, raise_again;
 
 __attribute__((regparm(3))) void on_interrupt(uint32_t vector)
@@ -522,7 +528,7 @@ __attribute__((regparm(3))) void on_interrupt(uint32_t vector)
     if (vector == VECTOR_HIGH && raise_again) {
         /* In service, so that the low one has to wait though interrupts are let in. */
         raise_again = 0;
-        vmi_send_ipi(1, 0, VECTOR_LOW);
+        interrupt(1, VECTOR_LOW);
         vmi_enable_interrupts();
         nested = ordered;
         vmi_disable_interrupts();
@@ -534,20 +540,20 @@ static uint32_t vectors_have_priorities(void)
 {
     vmi_disable_interrupts();
     ordered = 0;
-    vmi_send_ipi(1, 0, VECTOR_LOW);
-    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    interrupt(1, VECTOR_LOW);
+    interrupt(1, VECTOR_HIGH);
     vmi_enable_interrupts();
     EXPECT(ordered == 2 && order[0] == VECTOR_HIGH && order[1] == VECTOR_LOW);
 
     ordered = 0;
     raise_again = 1;
-    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    interrupt(1, VECTOR_HIGH);
     EXPECT(nested == 1);
     EXPECT(ordered == 2 && order[1] == VECTOR_LOW);
 
     ordered = 0;
     vmi_apic_write(VMI_APIC_TPR, 0x50);
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     EXPECT(ordered == 0 && vmi_apic_read(VMI_APIC_TPR) == 0x50);
     vmi_apic_write(VMI_APIC_TPR, 0);
     EXPECT(ordered == 1);
@@ -596,17 +602,17 @@ static uint32_t stale_segment_is_no_matter(void)
     vmi_disable_interrupts();
     ordered = 0;
     load_going();
-    vmi_send_ipi(1, 0, VECTOR_HIGH);
+    interrupt(1, VECTOR_HIGH);
     vmi_enable_interrupts();
     EXPECT(es() == 0);
     load_going();
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     EXPECT(es() == 0);
     /* A lazy mode is left by the library's IRET. */
     load_going();
     vmi_set_lazy_mode(VMI_LAZY_CPU);
     vmi_update_kernel_stack(KERNEL_DS | boot_info->kernel_rpl, 0xc0000000u);
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     vmi_disable_interrupts();
     load_flat();
@@ -666,7 +672,7 @@ static uint32_t stale_segment_when_xen_comes_back(void)
     vmi_write_gdt_entry(gdt, GOING, 0, 0);
     vmi_enable_interrupts();
     sched_op = hypercalls("sched_op");
-    EXPECT(vmi_set_initial_ap_state(&state, boot_info->apic_id[1]) == VMI_OK);
+    EXPECT(vmi_set_initial_ap_state(&state, boot_info->cpus[1].apic_id) == VMI_OK);
     EXPECT(vmi_get_interrupt_mask() & EFLAGS_IF);
     vmi_disable_interrupts();
     __asm__ volatile("mov %%gs, %0" : "=r"(gs));
@@ -696,7 +702,7 @@ static uint32_t interrupt_is_one_hypercall(void)
 
     ordered = 0;
     vmi_disable_interrupts();
-    vmi_send_ipi(1, 0, VECTOR_LOW);
+    interrupt(1, VECTOR_LOW);
     vmi_enable_interrupts();
     vmi_disable_interrupts();
     EXPECT(ordered == 1 && all_hypercalls() == before + 1);
@@ -794,18 +800,24 @@ static uint32_t failed_bind_leaves_nothing(void)
 
 static uint32_t arguments_are_checked(void)
 {
+    const uint32_t first = 1, beyond = 1u << boot_info->cpu_count;
+
     EXPECT(vmi_event_bind(VMI_EVENT_IRQ, 1, VECTOR_LOW) == VMI_EINVAL);
     EXPECT(vmi_event_bind(VMI_EVENT_CONSOLE, 0, 31) == VMI_EINVAL);
     EXPECT(vmi_event_bind(99, 0, VECTOR_LOW) == VMI_EINVAL);
     EXPECT(vmi_event_bind(VMI_EVENT_PEER, 0xfff0u << 16 | 1, VECTOR_LOW) < 0);
     EXPECT(vmi_event_unmask(77) == VMI_EINVAL && vmi_event_notify(77) == VMI_EINVAL);
     EXPECT(vmi_event_unmask(~0u) == VMI_EINVAL && vmi_event_notify(~0u) == VMI_EINVAL);
-    EXPECT(vmi_send_ipi(1, 0, 31) == VMI_EINVAL && vmi_send_ipi(1, 0, 256) == VMI_EINVAL);
-    EXPECT(vmi_send_ipi(2, boot_info->cpu_count - 1, VECTOR_LOW) == VMI_EINVAL);
-    EXPECT(vmi_send_ipi(1, ~0u, VECTOR_LOW) == VMI_EINVAL);
-    EXPECT(vmi_flush_remote_tlb(2, boot_info->cpu_count - 1, 0, 0) == VMI_EINVAL);
-    EXPECT(vmi_flush_remote_tlb(1, 32, 0, 0) == VMI_EINVAL);
-    EXPECT(vmi_flush_remote_tlb(1, 0, WINDOW, 100) == VMI_OK);
+    EXPECT(vmi_event_mask(77) == VMI_EINVAL && vmi_event_unbind(~0u) == VMI_EINVAL);
+    EXPECT(vmi_event_move(77, 0) == VMI_EINVAL && vmi_event_move(0, 99) == VMI_EINVAL);
+    EXPECT(vmi_event_bind(VMI_EVENT_MSI, 0, VECTOR_LOW) == VMI_ENOSYS);
+    EXPECT(interrupt(1, 31) == VMI_EINVAL && interrupt(1, 256) == VMI_EINVAL);
+    EXPECT(interrupt(1u << boot_info->cpu_count, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_send_ipi(NULL, ~0u - 2, VECTOR_LOW) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(&beyond, 32, 0, 0) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(NULL, ~0u - 2, 0, 0) == VMI_EINVAL);
+    EXPECT(vmi_flush_remote_tlb(&first, 1, WINDOW, 100) == VMI_OK);
+    EXPECT(vmi_flush_remote_tlb(NULL, VMI_CPUS_ALL_BUT_SELF, WINDOW, 1) == VMI_OK);
     EXPECT(vmi_kick(boot_info->cpu_count) == VMI_EINVAL);
     EXPECT(vmi_share_page(~0u, 0, VMI_SHARE_READ) == VMI_EINVAL);
     EXPECT(vmi_share_page(take_frame(), 0, 0) == VMI_EINVAL);

@@ -14,6 +14,9 @@
 #include "xen/events.c"
 #include "xen/ports.c"
 
+#include "cpus.c"   /* runtime/ */
+#include "string.c" /* runtime/ */
+
 #include "backends/played.h"
 
 #define SYS_RT_SIGACTION    174
@@ -54,8 +57,10 @@ const void *target;
 
 struct shared_info vmi__xen_shared;
 struct vmi_boot_info vmi__boot = {.cpu_count = 2, .kernel_rpl = 1};
-static struct vmi__xen_cpu cpus[2];
-struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&cpus[0], &cpus[1]};
+struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
+uint32_t vmi__xen_hypercall_iret_count; /* no NMI comes here */
+static struct vmi__xen_cpu vcpus[2];
+struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&vcpus[0], &vcpus[1]};
 uint32_t vmi__xen_cpu_count = 2;
 struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
@@ -93,7 +98,7 @@ static void event_comes(void)
     uint32_t number = vmi__xen_this();
 
     seen.came++;
-    cpus[number].ipi[VECTOR / 32] |= 1u << VECTOR % 32;
+    vcpus[number].ipi[VECTOR / 32] |= 1u << VECTOR % 32;
     vmi__xen_shared.evtchn_pending[0] |= 1ul << PORT(number);
     vmi__xen_shared.vcpu_info[number].evtchn_pending_sel = 1;
     vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending = 1;
@@ -257,6 +262,19 @@ __attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_event_channel_op(u
     return 0;
 }
 
+__attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_vcpu_op(uint32_t command,
+                                                                      uint32_t vcpu, void *argument)
+{
+    (void)command, (void)vcpu, (void)argument;
+    return 0;
+}
+
+uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
+{
+    (void)size, (void)limit;
+    return 0;
+}
+
 /* ---- runs ------------------------------------------------------------------------------------ */
 
 struct way {
@@ -312,12 +330,12 @@ static uint32_t run(const struct way *way)
     clear(&seen, sizeof(seen));
     clear(&vmi__xen_shared, sizeof(vmi__xen_shared));
     for (uint32_t i = 0; i < 2; i++) {
-        clear(cpus[i].irr, sizeof(cpus[i].irr));
-        clear(cpus[i].isr, sizeof(cpus[i].isr));
-        clear(cpus[i].ipi, sizeof(cpus[i].ipi));
-        cpus[i].arch.gate[VECTOR] = (struct trap_info){
+        clear(vcpus[i].irr, sizeof(vcpus[i].irr));
+        clear(vcpus[i].isr, sizeof(vcpus[i].isr));
+        clear(vcpus[i].ipi, sizeof(vcpus[i].ipi));
+        vcpus[i].arch.gate[VECTOR] = (struct trap_info){
             .vector = VECTOR, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_vector};
-        cpus[i].arch.gate[VECTOR_FAULT] = (struct trap_info){
+        vcpus[i].arch.gate[VECTOR_FAULT] = (struct trap_info){
             .vector = VECTOR_FAULT, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_fault};
         vmi__xen_port_set(PORT(i), VMI__XEN_PORT_IPI, 0, i);
     }
@@ -352,7 +370,7 @@ static uint32_t run(const struct way *way)
         return 9;
     if (seen.carried != way->kept)
         return 10;
-    if (vmi__xen_highest(cpus[0].isr) >= 0 || vmi__xen_highest(cpus[1].isr) >= 0)
+    if (vmi__xen_highest(vcpus[0].isr) >= 0 || vmi__xen_highest(vcpus[1].isr) >= 0)
         return 11;
     if (landed_es != (seen.gone && plan.gone == vmi__xen_pop_es ? 0 : FLAT_KERNEL_DS) ||
         landed_ds != (seen.gone && plan.gone == vmi__xen_pop_ds ? 0 : FLAT_KERNEL_DS))

@@ -6,6 +6,7 @@
 #include "cases.h"
 #include "checks.h"
 #include "contract.h"
+#include "cpus.h"
 #include "descriptors.h"
 #include "entry.h"
 #include "frames.h"
@@ -63,7 +64,7 @@ AFTER(write_idt_entry)
     (void)out;
     trap_handler_set(VECTOR_UNUSED, count);
     taken = 0;
-    vmi_send_ipi(1, 0, VECTOR_UNUSED);
+    cpus_interrupt(1, VECTOR_UNUSED);
     vmi_enable_interrupts();
     wait_for(&taken, PATIENCE_MILLISECONDS);
     vmi_disable_interrupts();
@@ -231,4 +232,18 @@ AFTER(inval_pcid)
 CASE(set_syscall_entry)
 {
     give_set_syscall_entry(in, (uintptr_t)syscall_entry);
+}
+
+/* This kernel has the SDK's entry: the library has been started. */
+CASE(attach)
+{
+    static struct vmi_attach_info facts;
+    static const struct vmi_boot_info *told;
+
+    give_attach(in, &facts, &told);
+}
+
+AFTER(attach)
+{
+    contract_expect("the result", (uint32_t)result_attach(out), (uint32_t)VMI_EBUSY);
 }

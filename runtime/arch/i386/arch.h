@@ -5,19 +5,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Defined by linker scripts whose base is VMI__IMAGE_BASE. */
-#define VMI__BASE_SYMBOL vmi_linear_base_is_0xC0000000
-
 /* Convention of routines that stubs jump to, and of functions that assembly calls. */
 #define VMI__ROUTINE    __attribute__((regparm(3)))
 #define VMI__FROM_ENTRY __attribute__((regparm(0)))
 
 /*
  * The boot tables: root (PAE, 4 entries), its top directory (512), which maps the linear region and
- * the window, and the page table of the window (VMI__WINDOW_SLOTS).
+ * what the library has above it; the page tables of that: of the device window, side by side, and
+ * of the library's registers (VMI__WINDOW_SLOTS); and VMI__IMAGE_TABLES for parts of the image.
  */
 struct vmi__pc_tables {
-    uint64_t *root, *pd, *window;
+    uint64_t *root, *pd, *window, *devices, *image;
 };
 
 /* Guest-physical address of something in the image or the linear region, of that linear address. */

@@ -27,6 +27,11 @@
 
 #define CPUID_1_EDX_PAE  6 /* bit numbers; a processor with PAE has 2 MiB pages in it */
 #define CPUID_1_EDX_CMOV 15
+#define CPUID_EXTENDED   0x80000000
+#define CPUID_EXTENDED_1 0x80000001
+#define CPUID_EXTENDED_1_EDX_NX 20
+#define MSR_EFER         0xc0000080
+#define EFER_NXE_BIT     11
 #define EFLAGS_ID        0x00200000
 #define CR4_PAE          0x00000020
 #define CR0_PG           0x80000000
@@ -165,6 +170,20 @@ common:
         PHYSICAL(vmi__boot_pdpt) + 8 * (VMI__LINEAR_BASE >> 30)
     movl $(PHYSICAL(vmi__boot_pd) + PTE_PRESENT), PHYSICAL(vmi__boot_pdpt)
 
+    /* No execute, where the processor has it (Intel SDM vol. 3A, 4.1.4). */
+    mov $CPUID_EXTENDED, %eax
+    cpuid
+    cmp $CPUID_EXTENDED_1, %eax
+    jb 10f
+    mov $CPUID_EXTENDED_1, %eax
+    cpuid
+    bt $CPUID_EXTENDED_1_EDX_NX, %edx
+    jnc 10f
+    mov $MSR_EFER, %ecx
+    rdmsr
+    bts $EFER_NXE_BIT, %eax
+    wrmsr
+10:
     mov $CR4_PAE, %eax
     mov %eax, %cr4
     mov $PHYSICAL(vmi__boot_pdpt), %eax
@@ -274,6 +293,9 @@ vmi__pc_halt:
     .size vmi__pc_halt, . - vmi__pc_halt
 
     .section .rodata.entry, "a"
+/* A kernel with this entry has it, or does not link: other linker scripts may have another base. */
+    .long vmi_linear_base_is_0xC0000000
+
 too_old_text:
     .asciz "vmi: cannot run: the processor is older than the i686 (no CPUID or no CMOV); halted\r\n"
 no_pae_text:

@@ -14,6 +14,19 @@
 #define VMI__LINEAR_MAX  VMI__LINEAR_BOOT
 
 /*
+ * Page tables of the boot tables for where the image's protections change inside of 2 MiB: where it
+ * begins, and at the ends of code and of constants.
+ */
+#define VMI__IMAGE_TABLES 3
+
+/*
+ * What MapDevice maps: 64 MiB below that. A top directory is one address space's alone, so all page
+ * tables are there from the start.
+ */
+#define VMI__DEVICE_BASE 0xfbc00000
+#define VMI__DEVICE_SIZE 0x04000000
+
+/*
  * The PC libraries' device window: the last two directory entries, the first of which has a page
  * table.
  */

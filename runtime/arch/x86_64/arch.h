@@ -10,27 +10,32 @@
 #include "layout.h"
 #include "selectors.h"
 
-/* Defined by linker scripts whose base is VMI__IMAGE_BASE. */
-#define VMI__BASE_SYMBOL vmi_image_base_is_right
-
 /* Convention of routines that stubs jump to, and of functions that assembly calls: the compiler's.
  */
 #define VMI__ROUTINE
 #define VMI__FROM_ENTRY
 
-/*
- * The boot tables: root, the page table of the device window (VMI__WINDOW_SLOTS), the pointers of
- * the direct map's first 512 GiB and of the last 512 GiB of linear space, where the image is, and
- * the directories of the first VMI__LINEAR_BOOT bytes.
- */
+/* The tables in use when the library begins: their root, by a linear address. */
 struct vmi__pc_tables {
-    uint64_t *root, *window, *pointers_linear, *pointers_image, *directories;
+    uint64_t *root;
 };
+
+/*
+ * Where the image is: a stretch of linear addresses and what it begins at in memory. As the SDK's
+ * entry has it until a kernel with an entry of its own says otherwise.
+ */
+struct vmi__image_place {
+    uintptr_t linear, size, physical;
+};
+extern struct vmi__image_place vmi__image_place; /* image_place.c */
 
 /* Guest-physical address of something in the image or the linear region, of that linear address. */
 static inline uintptr_t vmi__physical_of(uintptr_t linear, uintptr_t linear_base)
 {
-    return linear >= VMI__IMAGE_BASE ? linear - VMI__IMAGE_BASE : linear - linear_base;
+    uintptr_t offset = linear - vmi__image_place.linear;
+
+    return offset < vmi__image_place.size ? vmi__image_place.physical + offset
+                                          : linear - linear_base;
 }
 
 /* What the kernel is told that only this architecture has. */

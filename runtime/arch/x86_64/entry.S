@@ -54,7 +54,6 @@
 
 #define SLOT(base)          (((base) >> 39) & 511)
 #define POINTER(base)       (((base) >> 30) & 511)
-#define DIRECTORY(base)     (((base) >> 21) & 511)
 
 /* A library that no multiboot loader could start a kernel with defines VMI__NO_MULTIBOOT. */
 #ifndef VMI__NO_MULTIBOOT
@@ -167,13 +166,9 @@ common:
     movl $PHYSICAL(vmi__boot_pointers_linear) + TABLE, PHYSICAL(vmi__boot_root)
     movl $PHYSICAL(vmi__boot_pointers_linear) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__LINEAR_BASE)
 
-    /* The image, for the moment by the first directory, and the device window's page table. */
+    /* The image, for the moment by the first directory. */
     movl $PHYSICAL(vmi__boot_pointers_image) + TABLE, PHYSICAL(vmi__boot_root) + 8 * SLOT(VMI__IMAGE_BASE)
     movl $PHYSICAL(vmi__boot_directories) + TABLE, PHYSICAL(vmi__boot_pointers_image) + 8 * POINTER(VMI__IMAGE_BASE)
-    movl $PHYSICAL(vmi__boot_directory_window) + TABLE, \
-        PHYSICAL(vmi__boot_pointers_image) + 8 * POINTER(VMI__WINDOW_BASE)
-    movl $PHYSICAL(vmi__window_table) + TABLE, \
-        PHYSICAL(vmi__boot_directory_window) + 8 * DIRECTORY(VMI__WINDOW_BASE)
 
     mov $CR4_PAE, %eax
     mov %eax, %cr4
@@ -250,6 +245,9 @@ no_long_mode:
     jmp 8b
 
     .section .rodata.entry, "a"
+/* A kernel with this entry has it, or does not link: other linker scripts may have another base. */
+    .quad vmi_image_base_is_right
+
 no_long_mode_text:
     .asciz "vmi: cannot run: the processor has no long mode, and this kernel is for x86-64; halted\r\n"
 

@@ -21,6 +21,10 @@
  * last two. */
 #define VMI__LINEAR_MAX 0x770000000000
 
+/* What MapDevice maps: one root slot, 510. */
+#define VMI__DEVICE_BASE 0xffffff0000000000
+#define VMI__DEVICE_SIZE 0x8000000000
+
 /* The PC libraries' device window: pages of the last 4 MiB. */
 #define VMI__WINDOW_BASE 0xffffffffffc00000
 

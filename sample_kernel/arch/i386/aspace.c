@@ -18,7 +18,7 @@
 #define USER_SLOT   0
 
 /* From the linker script (docs/architecture.md, "Boot contract"). */
-extern const char vmi_image_start[], vmi_rodata_end[];
+extern const char vmi_image_start[], vmi_text_end[], vmi_rodata_end[];
 
 uintptr_t aspace_cr3(const struct aspace *aspace)
 {
@@ -72,15 +72,17 @@ static void allocate_tables(uint32_t tables[PTE_ENTRIES], uintptr_t start, uint3
 
 static void map_linear(const uint32_t tables[PTE_ENTRIES], const struct vmi_boot_info *boot)
 {
-    /* Text and constants are read-only, for the kernel as well (CR0.WP). */
-    uint32_t read_only = frame_of(vmi_image_start);
+    /* Text and constants are read-only, for the kernel as well (CR0.WP); text alone is code. */
+    uint32_t read_only = frame_of(vmi_image_start), text_end = frame_of(vmi_text_end);
     uint32_t read_only_end = frame_of(vmi_rodata_end + PAGE_SIZE - 1);
 
     for (uint32_t pfn = 0; pfn < boot->linear_pages; pfn++) {
         uintptr_t address = boot->linear_base + (pfn << PAGE_SHIFT);
-        uint32_t flags = KERNEL_PAGE;
+        uint64_t flags = KERNEL_PAGE;
         if (pfn < read_only || pfn >= read_only_end)
             flags |= PTE_WRITE;
+        if (pfn < read_only || pfn >= text_end)
+            flags |= pte_no_execute;
         uint64_t *entry =
             table_entry(tables[index_of(address, DIRECTORY_SHIFT)], index_of(address, PAGE_SHIFT));
         entry_write(entry, pte_value(pfn, flags), VMI_PAGE_PT);
@@ -96,6 +98,7 @@ void paging_init(const struct vmi_boot_info *boot)
         (boot->virtual_end != 0 && boot->virtual_end < WINDOWS_END))
         panic("the address space is not laid out as this kernel needs it");
 
+    paging_use_no_execute();
     /* All tables first: a mapping made before would be a writable mapping of a table-to-be. */
     uint32_t root = new_table(VMI_PAGE_PDP);
     uint32_t directory = new_top_directory(boot);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "descriptors.h"
 
+#include "cpus.h"
+
 #include "frame.h"
 #include "layout.h"
 #include "traps.h"
@@ -34,13 +36,13 @@ _Static_assert(sizeof(struct tss) == 104, "Intel SDM vol. 3A, figure 7-2");
 #define ATTRIBUTE_32BIT      0x00400000
 #define ATTRIBUTE_4KIB_UNITS 0x00800000
 
-#define GDT_ENTRIES (GDT_TSS + VMI_BOOT_INFO_MAX_CPUS)
+#define GDT_ENTRIES (GDT_TSS + CPUS_MAX)
 
 /* A page of its own: SetGDT may make it read-only. */
 static struct descriptor gdt[PAGE_SIZE / sizeof(struct descriptor)]
     __attribute__((aligned(PAGE_SIZE)));
 static struct descriptor idt[TRAP_COUNT] __attribute__((aligned(PAGE_SIZE)));
-static struct tss tss[VMI_BOOT_INFO_MAX_CPUS];
+static struct tss tss[CPUS_MAX];
 
 static uint32_t rpl;
 

@@ -18,10 +18,6 @@
 #define USER_SLOT     0
 #define POINTER_SHIFT 30
 
-#define CPUID_EXTENDED 0x80000000
-#define CPUID_FEATURES 0x80000001
-#define CPUID_NX       (1u << 20)
-
 static bool user_roots;
 
 uintptr_t aspace_cr3(const struct aspace *aspace)
@@ -48,18 +44,6 @@ static uint32_t new_root(uint32_t from)
     return pfn;
 }
 
-static void use_no_execute(void)
-{
-    uint32_t highest, features, ignored;
-
-    vmi_cpuid(CPUID_EXTENDED, 0, &highest, &ignored, &ignored, &ignored);
-    if (highest < CPUID_FEATURES)
-        return;
-    vmi_cpuid(CPUID_FEATURES, 0, &ignored, &ignored, &ignored, &features);
-    if (features & CPUID_NX)
-        pte_no_execute = PTE_NO_EXECUTE;
-}
-
 void paging_init(const struct vmi_boot_info *boot)
 {
     uint32_t root = new_root((uint32_t)(boot->boot_cr3 >> PAGE_SHIFT));
@@ -69,7 +53,7 @@ void paging_init(const struct vmi_boot_info *boot)
     if (root == FRAME_NONE || pointers == FRAME_NONE || directory == FRAME_NONE)
         panic("no memory for the kernel's page tables");
     user_roots = boot->user_root != 0;
-    use_no_execute();
+    paging_use_no_execute();
     vmi_set_lazy_mode(VMI_LAZY_MMU);
     for (uint32_t i = 0; i < pages / PTE_ENTRIES; i++) {
         uint32_t table = new_table(VMI_PAGE_PT);

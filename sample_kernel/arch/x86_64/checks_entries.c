@@ -218,7 +218,7 @@ static void own_stacks(void)
 static void send(uint32_t cpu, uint32_t command)
 {
     uint32_t flags = interrupts_mask();
-    vmi_apic_write(VMI_APIC_ICR_HIGH, checks_boot_info->apic_id[cpu] << 24);
+    vmi_apic_write(VMI_APIC_ICR_HIGH, checks_boot_info->cpus[cpu].apic_id << 24);
     vmi_apic_write(VMI_APIC_ICR_LOW, command);
     interrupts_restore(flags);
 }

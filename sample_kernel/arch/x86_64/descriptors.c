@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "cpus.h"
 #include "layout.h"
 #include "traps.h"
 #include "x86.h"
@@ -37,7 +38,7 @@ enum { IST_NMI = 1, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_DEBUG, IST_STACKS =
 #define ATTRIBUTE_4KIB_UNITS (1ull << 55)
 #define LIMIT_ALL            0x000f00000000ffffull
 
-#define GDT_ENTRIES (GDT_TSS + 2 * VMI_BOOT_INFO_MAX_CPUS)
+#define GDT_ENTRIES (GDT_TSS + 2 * CPUS_MAX)
 
 /* The area that the kernel's GS base names begins with what belongs to the library. */
 struct area {
@@ -48,10 +49,10 @@ struct area {
 /* A page of its own: SetGDT may make it read-only. */
 static uint64_t gdt[PAGE_SIZE / sizeof(uint64_t)] __attribute__((aligned(PAGE_SIZE)));
 static struct descriptor idt[TRAP_COUNT] __attribute__((aligned(PAGE_SIZE)));
-static struct tss tss[VMI_BOOT_INFO_MAX_CPUS];
-static struct area areas[VMI_BOOT_INFO_MAX_CPUS];
+static struct tss tss[CPUS_MAX];
+static struct area areas[CPUS_MAX];
 _Static_assert(offsetof(struct area, kernel_stack) == AREA_KERNEL_STACK, "entry.S reads it");
-static uint8_t stacks[VMI_BOOT_INFO_MAX_CPUS][IST_STACKS][IST_SIZE] __attribute__((aligned(16)));
+static uint8_t stacks[CPUS_MAX][IST_STACKS][IST_SIZE] __attribute__((aligned(16)));
 
 static const struct vmi_boot_info *boot_info;
 

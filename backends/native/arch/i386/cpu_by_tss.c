@@ -10,7 +10,17 @@
 #define SELECTOR_INDEX 0xfff8u
 
 /* Linear address of the TSS descriptor that each CPU's TR names; 0 if it names none. */
-static volatile uint32_t tss_of[VMI_BOOT_INFO_MAX_CPUS];
+static volatile uint32_t tss_few[VMI__CPUS_FEW], *tss_more;
+
+static volatile uint32_t *tss_of(uint32_t cpu)
+{
+    return VMI__CPU_ROW(tss_few, tss_more, cpu);
+}
+
+void vmi__native_cpu_by_tss_init(void)
+{
+    tss_more = vmi__cpu_rows(sizeof(*tss_more));
+}
 
 /* That of this CPU. */
 static uint32_t tss_descriptor(void)
@@ -32,10 +42,10 @@ static void note(uint32_t cpu, uint32_t tss)
     uint32_t i;
 
     for (i = 0; i < vmi__boot.cpu_count; i++) {
-        if (i != cpu && tss_of[i] == tss)
-            tss_of[i] = 0;
+        if (i != cpu && *tss_of(i) == tss)
+            *tss_of(i) = 0;
     }
-    tss_of[cpu] = tss;
+    *tss_of(cpu) = tss;
 }
 
 /* The slow way, by the APIC. */
@@ -59,7 +69,7 @@ uint32_t vmi__native_cpu_by_tss(void)
     tss = tss_descriptor();
     if (tss) {
         for (i = 0; i < vmi__boot.cpu_count; i++) {
-            if (tss_of[i] == tss)
+            if (*tss_of(i) == tss)
                 return i;
         }
     }
@@ -68,7 +78,7 @@ uint32_t vmi__native_cpu_by_tss(void)
 
 void vmi__native_cpu_forget(uint32_t cpu)
 {
-    tss_of[cpu] = 0;
+    *tss_of(cpu) = 0;
     vmi__native_cpu_forgotten(cpu);
 }
 

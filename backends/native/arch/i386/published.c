@@ -33,11 +33,10 @@
 
 #define PDE_WAY_UP 0x83 /* present, writable, large */
 
-#define REGISTER     0xfffu
-#define ICR_STARTUP  0x600u
-#define ICR_KIND     0xc0700u /* shorthand and delivery mode */
-#define ICR_PAGE     0xffu
-#define APIC_ID_NONE 0xffu /* names all, and is of none */
+#define REGISTER    0xfffu
+#define ICR_STARTUP 0x600u
+#define ICR_KIND    0xc0700u /* shorthand and delivery mode */
+#define ICR_PAGE    0xffu
 
 /* Waiting for a CPU, in 100 us. A client sends a second STARTUP if the first is lost. */
 #define UP_POLLS      1000
@@ -157,8 +156,8 @@ static bool reach_register(uint32_t reg)
 /* ---- further CPUs ---- */
 
 /* What the client wants of a CPU, by its number; the first needs none. Has it come up in it? */
-static struct vmi_ap_state states[VMI_BOOT_INFO_MAX_CPUS];
-static bool up[VMI_BOOT_INFO_MAX_CPUS];
+static struct vmi_ap_state states[VMI__CPUS_FEW];
+static bool up[VMI__CPUS_FEW];
 static struct vmi__lock lock;
 
 /* The CPU for which the way up is prepared, and which has not answered yet; 0 if there is none. */
@@ -184,16 +183,7 @@ static void prepare_way(bool pae)
     memset(pdpt, 0, sizeof(pdpt));
     pdpt[0] = pdpt[linear >> 30] = vmi__physical(directory) | PXE_PRESENT;
     vmi__native_startup_fill(page, vmi__physical(pae ? (const void *)pdpt : directory),
-                             pae ? CR4_PAE : CR4_PSE);
-}
-
-static uint32_t cpu_of(uint32_t apic_id)
-{
-    uint32_t cpu = 0;
-
-    while (cpu < vmi__boot.cpu_count && vmi__boot.apic_id[cpu] != apic_id)
-        cpu++;
-    return cpu;
+                             pae ? CR4_PAE : CR4_PSE, 0);
 }
 
 VMI__ROUTINE int32_t vmi__native_published_ap_state(const struct vmi_ap_state *state,
@@ -202,13 +192,12 @@ VMI__ROUTINE int32_t vmi__native_published_ap_state(const struct vmi_ap_state *s
     uint32_t cpu, flags;
     int32_t result = VMI_EINVAL;
 
-    if (!vmi__native_smp_acceptable(state) || apic_id >= APIC_ID_NONE)
+    if (!vmi__native_smp_acceptable(state) || apic_id >= VMI__APIC_ID_ALL)
         return VMI_EINVAL;
     flags = vmi__lock(&lock);
-    cpu = cpu_of(apic_id);
-    if (cpu == vmi__boot.cpu_count && cpu < VMI_BOOT_INFO_MAX_CPUS) {
-        vmi__boot.apic_id[cpu] = apic_id;
-        vmi__boot.cpu_count++;
+    cpu = vmi__cpu_by_apic_id(apic_id);
+    if (cpu == vmi__boot.cpu_count && cpu < VMI__CPUS_FEW) {
+        vmi__cpu_add(apic_id);
         /* Before it runs: from then on the clock must hold for more than one. */
         vmi__native_cpus_started++;
     }
@@ -244,10 +233,10 @@ static void give_way(uint32_t cpu)
  */
 static bool start(uint32_t command)
 {
-    uint32_t cpu = cpu_of(vmi__native_apic_read(VMI_APIC_ICR_HIGH) >> 24), flags;
+    uint32_t cpu = vmi__cpu_by_apic_id(vmi__native_apic_read(VMI_APIC_ICR_HIGH) >> 24), flags;
 
     if (cpu == vmi__boot.cpu_count)
-        return cpu == VMI_BOOT_INFO_MAX_CPUS;
+        return cpu == VMI__CPUS_FEW;
     if (cpu == 0)
         return false;
     flags = vmi__lock(&lock);
@@ -316,7 +305,7 @@ bool vmi__native_serve(void)
         if (!(base & APIC_BASE_X2APIC))
             apic_physical = base & APIC_BASE_ADDRESS;
     }
-    vmi__boot.apic_id[0] = vmi__native_apic_id();
+    vmi__cpu_first(vmi__native_apic_id());
     vmi__native_pit_start_counter();
     if (!vmi__native_tsc_find())
         return false;

@@ -11,6 +11,7 @@
 #define CR0     0x80010033 /* PG, WP, NE, ET, MP, PE */
 
 #define MSR_EFER 0xc0000080
+#define MSR_PAT  0x277
 
 #define SVR_ENABLE 0x1ff
 
@@ -23,8 +24,8 @@
     .code16
     .balign 16
     .globl vmi__native_trampoline, vmi__native_trampoline_end
-    .globl vmi__native_trampoline_cr3, vmi__native_trampoline_cr4
-/* cs holds the page >> 4, so that offsets from the start are addresses in it. eax is scratch. */
+    .globl vmi__native_trampoline_cr3, vmi__native_trampoline_cr4, vmi__native_trampoline_efer
+/* cs holds the page >> 4, so that offsets from the start are addresses in it. eax, ecx, edx are scratch. */
 vmi__native_trampoline:
     cli
     cld
@@ -35,7 +36,14 @@ vmi__native_trampoline:
     mov %eax, %cr4
     mov vmi__native_trampoline_cr3 - vmi__native_trampoline, %eax
     mov %eax, %cr3
-    mov $CR0, %eax
+    /* What the way-up tables need of EFER; not touched where that is nothing. */
+    mov vmi__native_trampoline_efer - vmi__native_trampoline, %ecx
+    jcxz 1f
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or vmi__native_trampoline_efer - vmi__native_trampoline, %eax
+    wrmsr
+1:  mov $CR0, %eax
     mov %eax, %cr0
     ljmpl $CS, $ap_entry
 
@@ -43,6 +51,8 @@ vmi__native_trampoline:
 vmi__native_trampoline_cr3:
     .long 0
 vmi__native_trampoline_cr4:
+    .long 0
+vmi__native_trampoline_efer:
     .long 0
 gdtr:
     .word gdt_end - gdt - 1
@@ -75,14 +85,20 @@ ap_entry:
     movl $SVR_ENABLE, VMI_APIC_SVR(%ecx)
 2:
 
-    /* Model-specific and control registers. eax, edx: value of EFER; ecx: its number. */
+    /* Model-specific and control registers. edx:eax: value; ecx: number. */
     cmpl $0, vmi__native_ap_sets_efer
     je 1f
     mov $MSR_EFER, %ecx
-    mov STATE(EFER), %eax
-    mov STATE(EFER) + 4, %edx
+    rdmsr
+    or STATE(EFER), %eax
     wrmsr
-1:  mov STATE(CR4), %eax
+1:  cmpl $0, vmi__native_pat
+    je 3f
+    mov $MSR_PAT, %ecx
+    mov vmi__native_pat, %eax
+    mov vmi__native_pat + 4, %edx
+    wrmsr
+3:  mov STATE(CR4), %eax
     mov %eax, %cr4
     mov STATE(CR3), %eax
     mov %eax, %cr3

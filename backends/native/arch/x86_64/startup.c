@@ -14,39 +14,60 @@
 #define TABLE   3u    /* present, writable */
 #define LARGE   0x83u /* 2 MiB from 0 */
 
+#define CR3_FRAME 0x000ffffffffff000ull
+
 /* In the trampoline's page, filled below. */
 extern const char vmi__native_trampoline_efer[], vmi__native_trampoline_far[],
-    vmi__native_trampoline_long[], vmi__native_trampoline_gdt[], vmi__native_trampoline_gdtr[];
+    vmi__native_trampoline_long[], vmi__native_trampoline_gdt[], vmi__native_trampoline_gdtr[],
+    vmi__native_trampoline_entry[];
 
-/* A second root: what the boot tables have above, and the bottom 2 MiB. */
-static uint64_t root[ENTRIES] __attribute__((aligned(4096)));
-static uint64_t pointers[ENTRIES] __attribute__((aligned(4096)));
-static uint64_t directory[ENTRIES] __attribute__((aligned(4096)));
+/* trampoline.S */
+extern const char vmi__native_ap_long[];
+
+/*
+ * A root with what the tables in use have above, and the bottom 2 MiB. Below 4 GiB, for the
+ * trampoline loads 32 bits of CR3; an image may lie higher.
+ */
+struct way_up {
+    uint64_t root[ENTRIES], pointers[ENTRIES], directory[ENTRIES];
+};
+static struct way_up *way_up;
 
 static void put(char *page, const char *variable, uint32_t value)
 {
     *(uint32_t *)(void *)(page + (variable - vmi__native_trampoline)) = value;
 }
 
-void vmi__native_startup_place(uint32_t at)
+bool vmi__native_startup_place(uint32_t at)
 {
+    uint32_t tables = vmi__memory_claim(sizeof(*way_up), UINT32_MAX);
     char *page = vmi__linear(at);
 
+    if (!tables)
+        return false;
+    way_up = vmi__linear(tables);
+    memset(way_up, 0, sizeof(*way_up));
+    way_up->pointers[0] = vmi__physical(way_up->directory) | TABLE;
+    way_up->directory[0] = LARGE;
     memcpy(page, vmi__native_trampoline,
            (size_t)(vmi__native_trampoline_end - vmi__native_trampoline));
-    put(page, vmi__native_trampoline_cr3, (uint32_t)vmi__physical(root));
+    put(page, vmi__native_trampoline_cr3, tables);
     put(page, vmi__native_trampoline_cr4, CR4_PAE);
     put(page, vmi__native_trampoline_efer, EFER_LME | ((uint32_t)vmi__rdmsr(MSR_EFER) & EFER_NXE));
     put(page, vmi__native_trampoline_far,
         at + (uint32_t)(vmi__native_trampoline_long - vmi__native_trampoline));
     put(page, vmi__native_trampoline_gdtr,
         at + (uint32_t)(vmi__native_trampoline_gdt - vmi__native_trampoline));
+    *(uint64_t *)(void *)(page + (vmi__native_trampoline_entry - vmi__native_trampoline)) =
+        (uintptr_t)vmi__native_ap_long;
+    return true;
 }
 
 void vmi__native_startup_tables(void)
 {
-    memcpy(root, vmi__pc_tables.root, sizeof(root));
-    root[0] = vmi__physical(pointers) | TABLE;
-    pointers[0] = vmi__physical(directory) | TABLE;
-    directory[0] = LARGE;
+    uintptr_t cr3;
+
+    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+    memcpy(way_up->root, vmi__linear(cr3 & CR3_FRAME), sizeof(way_up->root));
+    way_up->root[0] = vmi__physical(way_up->pointers) | TABLE;
 }

@@ -25,7 +25,7 @@ vmi__native_syscall:
     push %r11
     push $VMI__USER_CS
     push %rcx
-    jmp *vmi__native_syscall_entry
+    jmp *vmi__native_syscall_entry(%rip)
     .size vmi__native_syscall, . - vmi__native_syscall
 
     .globl vmi__native_syscall32

@@ -10,6 +10,7 @@
 
 #define CR0 0x80010033 /* PG, WP, NE, ET, MP, PE */
 
+#define MSR_PAT            0x277
 #define MSR_EFER           0xc0000080
 #define MSR_FS_BASE        0xc0000100
 #define MSR_GS_BASE        0xc0000101
@@ -20,14 +21,15 @@
 #define CS 0x08
 #define DS 0x10
 
-#define STATE(field) vmi__native_ap_state + VMI_OFFSETOF_AP_STATE_##field
+#define STATE(field)            vmi__native_ap_state + VMI_OFFSETOF_AP_STATE_##field(%rip)
+#define STATE_PART(field, part) vmi__native_ap_state + part + VMI_OFFSETOF_AP_STATE_##field(%rip)
 
     .section .rodata.trampoline, "a"
     .code16
     .balign 16
     .globl vmi__native_trampoline, vmi__native_trampoline_end
     .globl vmi__native_trampoline_cr3, vmi__native_trampoline_cr4, vmi__native_trampoline_efer
-    .globl vmi__native_trampoline_far, vmi__native_trampoline_long
+    .globl vmi__native_trampoline_far, vmi__native_trampoline_long, vmi__native_trampoline_entry
 /* cs holds the page >> 4, so that offsets from the start are addresses in it. eax, ecx, edx are scratch. */
 vmi__native_trampoline:
     cli
@@ -49,7 +51,7 @@ vmi__native_trampoline:
 
     .code64
 vmi__native_trampoline_long:
-    mov $ap_entry, %rax
+    mov vmi__native_trampoline_entry(%rip), %rax
     jmp *%rax
 
     .balign 4
@@ -63,6 +65,8 @@ vmi__native_trampoline_far: /* the address of vmi__native_trampoline_long in the
     .long 0
     .word CS
     .balign 8
+vmi__native_trampoline_entry: /* vmi__native_ap_long */
+    .quad 0
 gdt:
     .quad 0
     .quad 0x00af9b000000ffff
@@ -77,8 +81,10 @@ vmi__native_trampoline_gdtr: /* the address of vmi__native_trampoline_gdt in the
 vmi__native_trampoline_end:
 
     .text
+    .globl vmi__native_ap_long
+    .type vmi__native_ap_long, @function
 /* On the way-up tables, without a stack. rax, rcx and rdx are scratch. */
-ap_entry:
+vmi__native_ap_long:
     VMI__ENDBR64
     mov $DS, %eax
     mov %eax, %ds
@@ -91,7 +97,7 @@ vmi__native_ap_entry:
      * The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. rcx: its
      * registers.
      */
-    mov vmi__native_ap_apic, %rcx
+    mov vmi__native_ap_apic(%rip), %rcx
     movl $0, VMI_APIC_TPR(%rcx)
     movl $SVR_ENABLE, VMI_APIC_SVR(%rcx)
 
@@ -100,7 +106,13 @@ vmi__native_ap_entry:
     rdmsr
     or STATE(EFER), %eax
     wrmsr
-    mov STATE(CR4), %rax
+    cmpl $0, vmi__native_pat(%rip)
+    je 1f
+    mov $MSR_PAT, %ecx
+    mov vmi__native_pat(%rip), %eax
+    mov vmi__native_pat + 4(%rip), %edx
+    wrmsr
+1:  mov STATE(CR4), %rax
     mov %rax, %cr4
     mov STATE(CR3), %rax
     mov %rax, %cr3
@@ -110,8 +122,8 @@ vmi__native_ap_entry:
     mov %rax, %cr2
 
     /* Descriptor tables and segments, then the bases that a selector's load takes away. */
-    lgdt vmi__native_ap_gdtr
-    lidt vmi__native_ap_idtr
+    lgdt vmi__native_ap_gdtr(%rip)
+    lidt vmi__native_ap_idtr(%rip)
     mov STATE(SS), %ss
     mov STATE(DS), %ds
     mov STATE(ES), %es
@@ -119,15 +131,15 @@ vmi__native_ap_entry:
     mov STATE(GS), %gs
     mov $MSR_FS_BASE, %ecx
     mov STATE(FS_BASE), %eax
-    mov STATE(FS_BASE) + 4, %edx
+    mov STATE_PART(FS_BASE, 4), %edx
     wrmsr
     mov $MSR_GS_BASE, %ecx
     mov STATE(GS_BASE), %eax
-    mov STATE(GS_BASE) + 4, %edx
+    mov STATE_PART(GS_BASE, 4), %edx
     wrmsr
     mov $MSR_KERNEL_GS_BASE, %ecx
     mov STATE(USER_GS_BASE), %eax
-    mov STATE(USER_GS_BASE) + 4, %edx
+    mov STATE_PART(USER_GS_BASE, 4), %edx
     wrmsr
 
     /* What the library keeps for this CPU, whose number is edi. A C function: the stack is aligned. */
@@ -163,7 +175,8 @@ vmi__native_ap_entry:
     mov STATE(R13), %r13
     mov STATE(R14), %r14
     mov STATE(R15), %r15
-    movl $1, vmi__native_ap_up
+    movl $1, vmi__native_ap_up(%rip)
     iretq
+    .size vmi__native_ap_long, . - vmi__native_ap_long
 
     .section .note.GNU-stack, "", @progbits

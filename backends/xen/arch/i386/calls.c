@@ -9,7 +9,7 @@
 #include <xen/physdev.h>
 
 /* What Xen enters for #NP and #GP (events.S). */
-extern const char vmi__xen_segment_not_present[], vmi__xen_protection_fault[];
+extern const char vmi__xen_nmi[], vmi__xen_segment_not_present[], vmi__xen_protection_fault[];
 
 /* Intel SDM vol. 4, table 2-2. */
 #define MSR_SYSENTER_CS  0x174
@@ -33,6 +33,7 @@ intptr_t vmi__xen_callbacks_register(void)
         vmi__xen_hypercall_set_callbacks(FLAT_KERNEL_CS, (uintptr_t)vmi__xen_event_callback,
                                          FLAT_KERNEL_CS, (uintptr_t)vmi__xen_failsafe_callback);
 
+    vmi__xen_trap_entries[ENTRY_NMI] = vmi__xen_nmi;
     vmi__xen_trap_entries[ENTRY_NOT_PRESENT] = vmi__xen_segment_not_present;
     vmi__xen_trap_entries[ENTRY_PROTECTION] = vmi__xen_protection_fault;
     vmi__xen_return = (const char *)(uintptr_t)vmi__xen_iret;

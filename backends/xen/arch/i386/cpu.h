@@ -14,6 +14,9 @@
 #define VMI__XEN_CPU_SELECTOR (VMI__XEN_GDT_KERNEL * 8 + 3)
 #endif
 
+/* In vmi__xen_kept: this CPU handles an NMI, whose end Xen must hear of. */
+#define VMI__XEN_KEPT_NMI 0x80000000
+
 /* Size of struct vcpu_info, as a shift; start.c asserts it. */
 #define VMI__XEN_VCPU_SHIFT 6
 
@@ -49,7 +52,7 @@ struct vmi__xen_cpu_arch {
  * far apart as the CPUs' vcpu_info, so that one offset serves for both.
  */
 struct vmi__xen_kept {
-    uint32_t count;
+    uint32_t count; /* or'ed with VMI__XEN_KEPT_NMI */
 } __attribute__((aligned(1 << VMI__XEN_VCPU_SHIFT)));
 extern struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 /* MSR IA32_SYSENTER_CS of each CPU, for SYSEXIT. */

@@ -57,4 +57,8 @@ vmi__xen_entry:
     ud2
     .size vmi__xen_entry, . - vmi__xen_entry
 
+/* A kernel with this entry has it, or does not link: other linker scripts may have another base. */
+    .section .rodata.entry, "a"
+    .long vmi_linear_base_is_0xC0000000
+
     .section .note.GNU-stack, "", @progbits

@@ -94,6 +94,26 @@ vmi__xen_event_callback:
     .size vmi__xen_event_callback, . - vmi__xen_event_callback
 
 /*
+ * Xen enters here for an NMI, with events masked, whatever it interrupts: the library, too. On the
+ * stack: the frame; registers are those of what was interrupted. Leaves to the kernel's handler with
+ * the same frame and registers; the next IRET tells Xen that it is over.
+ */
+    .globl vmi__xen_nmi
+    .type vmi__xen_nmi, @function
+vmi__xen_nmi:
+    sub $8, %esp            /* eip and cs of the handler, filled by vmi__xen_nmi_came */
+    push %eax
+    mov $VMI__XEN_CPU_SELECTOR, %eax
+    lsl %eax, %eax
+    shl $VMI__XEN_VCPU_SHIFT, %eax
+    orl $VMI__XEN_KEPT_NMI, %ss:vmi__xen_kept(%eax)
+    pop %eax
+    enter_c
+    call vmi__xen_nmi_came
+    jmp leave_c
+    .size vmi__xen_nmi, . - vmi__xen_nmi
+
+/*
  * Xen enters here, with events masked, if it could not return to the guest. On the stack: ds, es,
  * fs, gs as they were to be, then the frame; all other registers are those of what was interrupted.
  * If the segments are not all loaded so, the descriptor of one has gone while Xen ran something
@@ -238,8 +258,19 @@ vmi__xen_return_end:
     jmp vmi__xen_event_callback /* as Xen would enter it */
 3:  pop %eax
     iret
+    /*
+     * The handler of an NMI returns by hypercall, which lets the next one in and puts IF into the mask
+     * (compat_iret() in xen/arch/x86/pv/iret.c): on the stack are eax and the frame, as it wants
+     * them. What was kept back stays so, for it may have been interrupted at any instruction.
+     */
+4:  testl $VMI__XEN_KEPT_NMI, %ss:vmi__xen_kept(%eax)
+    jz 5f
+    andl $~VMI__XEN_KEPT_NMI, %ss:vmi__xen_kept(%eax)
+    lock incl %ss:vmi__xen_hypercall_iret_count
+    mov $vmi__xen_hypercall_iret_number, %eax
+    vmi__xen_transfer
     /* Updates that were kept back are carried out first; then all from the beginning. */
-4:  pop %eax
+5:  pop %eax
     sub $8, %esp
     enter_c
     call vmi__xen_carry_out_here

@@ -28,6 +28,10 @@ VMI__ROUTINE uintptr_t vmi__xen_event(struct vmi__xen_frame *frame);
  */
 VMI__ROUTINE uintptr_t vmi__xen_fault(struct vmi__xen_fault *fault);
 
+/* On to the kernel's own handler of an NMI; 0 if there is none, and it is over. Events are masked.
+ */
+VMI__ROUTINE uintptr_t vmi__xen_nmi_came(struct vmi__xen_frame *frame);
+
 static inline bool vmi__xen_in_kernel(const struct vmi__xen_frame *frame)
 {
     return (frame->cs & 3) == vmi__boot.kernel_rpl;

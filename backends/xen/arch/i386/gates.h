@@ -20,6 +20,8 @@
 /* IDT vector that is Xen's hypercall gate for 32-bit guests. */
 #define HYPERCALL_VECTOR 0x82
 
+#define VECTOR_NMI 2
+
 /* Vectors of faults that a load of a segment register raises (Intel SDM vol. 3A, table 6-1). */
 #define VECTOR_NOT_PRESENT 11
 #define VECTOR_PROTECTION  13
@@ -27,8 +29,9 @@
 /* `lsl` with a requested privilege of 3 reads it from any ring. */
 #define CPU_DESCRIPTOR(number) (0x0000f20000000000ull | (number))
 
-/* What Xen enters in place of the kernel's handlers, for #NP and #GP (vmi__xen_trap_entries). */
-enum { ENTRY_NOT_PRESENT, ENTRY_PROTECTION, VMI__XEN_TRAP_ENTRIES };
+/* What Xen enters in place of the kernel's handlers, for NMIs, #NP and #GP (vmi__xen_trap_entries).
+ */
+enum { ENTRY_NMI, ENTRY_NOT_PRESENT, ENTRY_PROTECTION, VMI__XEN_TRAP_ENTRIES };
 
 typedef uint32_t vmi__xen_gate[2];
 
@@ -77,14 +80,15 @@ static inline struct trap_info vmi__xen_gate_of(uint32_t vector, const vmi__xen_
 }
 
 /*
- * A gate as Xen is to have it: for faults that the library may cause itself, with the library's
- * entry point, which goes on to the kernel's. Events are masked there, whatever the kernel's gate
- * says.
+ * A gate as Xen is to have it: for NMIs, whose end is told to Xen, and for faults that the library
+ * may cause itself, with the library's entry point, which goes on to the kernel's. Events are
+ * masked there, whatever the kernel's gate says.
  */
 static inline struct trap_info vmi__xen_installed(struct trap_info gate)
 {
     const char *entry = gate.vector == VECTOR_NOT_PRESENT ? vmi__xen_trap_entries[ENTRY_NOT_PRESENT]
                         : gate.vector == VECTOR_PROTECTION ? vmi__xen_trap_entries[ENTRY_PROTECTION]
+                        : gate.vector == VECTOR_NMI        ? vmi__xen_trap_entries[ENTRY_NMI]
                                                            : 0;
 
     if (entry) {

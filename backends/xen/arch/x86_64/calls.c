@@ -27,11 +27,16 @@ static intptr_t callback(uint16_t type, const char *address)
 
 intptr_t vmi__xen_callbacks_register(void)
 {
+    struct trap_info gates[2] = {{.vector = VECTOR_PAGE_FAULT}, {0}};
     intptr_t result;
 
     vmi__xen_trap_entries[ENTRY_FIRST] = vmi__xen_traps;
     vmi__xen_return = (const char *)(uintptr_t)vmi__xen_iret;
-    result = callback(CALLBACKTYPE_event, vmi__xen_event_callback);
+    TI_SET_IF(&gates[0], 1);
+    gates[0] = vmi__xen_installed(gates[0]);
+    result = vmi__xen_hypercall_set_trap_table(gates);
+    if (result >= 0)
+        result = callback(CALLBACKTYPE_event, vmi__xen_event_callback);
     if (result >= 0)
         result = callback(CALLBACKTYPE_failsafe, vmi__xen_failsafe_callback);
     if (result >= 0)

@@ -7,6 +7,8 @@
 #include <xen/elfnote.h>
 #include <xen/xen.h>
 
+#include "endbr.h"
+
 #include "../../domain.h"
 
     .macro note_text type, text
@@ -48,6 +50,7 @@
     .type vmi__xen_entry, @function
 vmi_entry:
 vmi__xen_entry:
+    VMI__ENDBR64
     cld
     mov $vmi_stack_top, %rsp
     xor %ebp, %ebp

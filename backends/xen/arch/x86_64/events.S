@@ -14,6 +14,7 @@
 #define __ASSEMBLY__
 #include <xen/xen.h>
 
+#include "endbr.h"
 #include "hypercalls.h"
 
 #include "../../domain.h"
@@ -57,6 +58,7 @@ vmi__xen_traps:
     .set vector, 0
     .rept 256
     .balign 16
+    VMI__ENDBR64
     mov $2 * vector, %ecx
     .if vector == 2
     jmp nmi
@@ -95,9 +97,12 @@ trap:
 0:  mov RECORD, %r11
     mov VMI__XEN_CPU_GATE_ADDRESS(%r11, %rcx, 8), %r11
 1:  restartable .rodata.restart
+    test %r11, %r11
+    jz 2f
     pop %rcx
     xchg %r11, (%rsp)
     ret
+2:  ud2 /* a page fault, and the kernel has no gate for it */
 
 /* ---- system calls ---- */
 
@@ -109,6 +114,7 @@ trap:
     .globl vmi__xen_syscall_callback
     .type vmi__xen_syscall_callback, @function
 vmi__xen_syscall_callback:
+    VMI__ENDBR64
 0:  mov RECORD, %r11
     mov VMI__XEN_CPU_SYSCALL(%r11), %r11
 1:  restartable .rodata.restart
@@ -122,6 +128,7 @@ vmi__xen_syscall_callback:
     .globl vmi__xen_syscall_callback32
     .type vmi__xen_syscall_callback32, @function
 vmi__xen_syscall_callback32:
+    VMI__ENDBR64
     subq $SYSCALL_SIZE, 16(%rsp)
     mov $2 * VECTOR_INVALID_OPCODE, %ecx
     jmp trap
@@ -167,6 +174,7 @@ vmi__xen_syscall_callback32:
     .globl vmi__xen_event_callback
     .type vmi__xen_event_callback, @function
 vmi__xen_event_callback:
+    VMI__ENDBR64
     testb $3, 16 + CS(%rsp)
     jnz 0f
     cmpq $vmi__xen_return_begin, 16(%rsp)
@@ -212,6 +220,7 @@ vmi__xen_event_callback:
     .globl vmi__xen_failsafe_callback
     .type vmi__xen_failsafe_callback, @function
 vmi__xen_failsafe_callback:
+    VMI__ENDBR64
     mov %ds, %ecx
     cmp %cx, (%rsp)
     jne 0f
@@ -283,6 +292,7 @@ vmi__xen_sysret:
     .globl vmi__xen_iret
     .type vmi__xen_iret, @function
 vmi__xen_iret:
+    VMI__ENDBR64
     push %rax
     testb $3, 8 + CS(%rsp)
     jnz 5f

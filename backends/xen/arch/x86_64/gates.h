@@ -65,10 +65,13 @@ static inline struct trap_info vmi__xen_gate_of(uint32_t vector, const vmi__xen_
     return gate;
 }
 
+/* The vector whose entry the library needs itself (m2p.S). */
+#define VECTOR_PAGE_FAULT 14
+
 /* A gate as Xen is to have it: with the library's entry point, which goes on to the kernel's. */
 static inline struct trap_info vmi__xen_installed(struct trap_info gate)
 {
-    if (gate.address) {
+    if (gate.address || gate.vector == VECTOR_PAGE_FAULT) {
         gate.cs = FLAT_KERNEL_CS;
         gate.address =
             (uintptr_t)vmi__xen_trap_entries[ENTRY_FIRST] + TRAP_ENTRY_SIZE * gate.vector;

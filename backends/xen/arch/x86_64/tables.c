@@ -33,10 +33,10 @@ struct range {
  * those that map the others among them; these lie in frames from `far` on.
  */
 static struct {
-    uint64_t no_execute;
     uint64_t *pointers, *directories, *near;
     uintptr_t tables, near_first, near_count, far;
-    struct range read_only[3]; /* the builder's tables, the list of frames, the tables below */
+    /* The builder's tables, the list of frames, the tables below; code and constants. */
+    struct range read_only[4];
 } map;
 
 static struct mmu_update updates[VMI__XEN_TABLE_ENTRIES];
@@ -127,7 +127,8 @@ static void fill(uint64_t *table, uintptr_t number)
 
         table[i] = 0;
         if (mfn != VMI__XEN_NO_FRAME)
-            table[i] = (uint64_t)mfn << VMI__PAGE_SHIFT | VMI__XEN_ENTRY | map.no_execute;
+            table[i] =
+                (uint64_t)mfn << VMI__PAGE_SHIFT | VMI__XEN_ENTRY | vmi__xen_memory.no_execute;
         if (is_read_only(pfn))
             table[i] &= ~(uint64_t)VMI__PTE_WRITE;
     }
@@ -217,9 +218,9 @@ static uint64_t entry_for(uintptr_t pfn)
 static void read_only_update(struct mmu_update *update, uintptr_t pfn)
 {
     update->ptr = entry_for(pfn);
-    update->val =
-        ((uint64_t)vmi__xen_memory.p2m[pfn] << VMI__PAGE_SHIFT | VMI__XEN_ENTRY | map.no_execute) &
-        ~(uint64_t)VMI__PTE_WRITE;
+    update->val = ((uint64_t)vmi__xen_memory.p2m[pfn] << VMI__PAGE_SHIFT | VMI__XEN_ENTRY |
+                   vmi__xen_memory.no_execute) &
+                  ~(uint64_t)VMI__PTE_WRITE;
 }
 
 /* All other page tables; returns the first frame behind them. */
@@ -268,7 +269,7 @@ static void protect_image(const uint64_t *root)
         if (address < (uintptr_t)vmi_rodata_end)
             entry &= ~(uint64_t)VMI__PTE_WRITE;
         if (address >= (uintptr_t)vmi_text_end)
-            entry |= map.no_execute;
+            entry |= vmi__xen_memory.no_execute;
         tables[(address - VMI__IMAGE_BASE) >> VMI__PAGE_SHIFT] = entry;
     }
     for (uintptr_t i = 0; i < blocks; i++)
@@ -325,7 +326,9 @@ void vmi__xen_start_tables(const struct start_info *info)
     pools[VMI__XEN_POOL_LOW].end = vmi__physical(vmi__kernel.image_start) >> VMI__PAGE_SHIFT;
     pools[VMI__XEN_POOL_BUILDER] =
         (struct vmi__xen_pool){vmi__xen_builder.end, vmi__xen_builder.end, mapped};
-    map.no_execute = no_execute();
+    vmi__xen_memory.no_execute = no_execute();
+    map.read_only[3].start = vmi__physical(vmi__kernel.image_start) >> VMI__PAGE_SHIFT;
+    map.read_only[3].end = vmi__physical(vmi__kernel.rodata_end) >> VMI__PAGE_SHIFT;
     map.read_only[0].start = vmi__xen_builders(info->pt_base);
     map.read_only[0].end = map.read_only[0].start + info->nr_pt_frames;
     map.far = mapped;

@@ -56,13 +56,25 @@ vmi__xen_pvh_iret:
          */
         push    %rax
         mov     8 + RIP(%rsp), %rax
-        cmp     $vmi__native_syscall, %rax
+        push    %rcx
+        lea     vmi__native_syscall(%rip), %rcx
+        cmp     %rcx, %rax
+        pop     %rcx
         jb      0f
-        cmp     $vmi__native_syscall_end, %rax
+        push    %rcx
+        lea     vmi__native_syscall_end(%rip), %rcx
+        cmp     %rcx, %rax
+        pop     %rcx
         jb      1f
-0:      cmp     $process_stack, %rax
+0:      push    %rcx
+        lea     process_stack(%rip), %rcx
+        cmp     %rcx, %rax
+        pop     %rcx
         jb      0f
-        cmp     $process_stack_end, %rax
+        push    %rcx
+        lea     process_stack_end(%rip), %rcx
+        cmp     %rcx, %rax
+        pop     %rcx
         jb      1f
 0:      mov     8 + RSP(%rsp), %rax
         sub     %rsp, %rax

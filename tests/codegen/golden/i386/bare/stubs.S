@@ -170,7 +170,7 @@ vmi_gate:
 
 /* ---- forms by processor feature (runtime/forms.h) ---- */
 
-        .section .rodata.forms, "a"
+        .section .data.rel.ro.forms, "aw"
 
 vmi__form_load_0:
         mov %eax, %cr3

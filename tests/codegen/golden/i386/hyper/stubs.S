@@ -202,7 +202,7 @@ vmi_gate:
 
 /* ---- forms by processor feature (runtime/forms.h) ---- */
 
-        .section .rodata.forms, "a"
+        .section .data.rel.ro.forms, "aw"
 
         .balign 8
         .globl vmi__forms, vmi__forms_end

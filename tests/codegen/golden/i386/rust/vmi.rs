@@ -341,7 +341,8 @@ pub unsafe fn clock() -> u64 {
 /// - `limit`: How much. (bytes; ecx:edx)
 /// - Result: 1 if there was one. (eax)
 ///
-/// Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags. Since 3.1; source: SDK.
+/// Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags. An NMI handler may call it. Since 3.1;
+/// source: SDK.
 ///
 /// # Safety
 ///

@@ -287,7 +287,7 @@ vmi_gate:
 
 /* ---- forms by processor feature (runtime/forms.h) ---- */
 
-        .section .rodata.forms, "a"
+        .section .data.rel.ro.forms, "aw"
 
 vmi__form_load_0:
         mov %rdi, %cr3

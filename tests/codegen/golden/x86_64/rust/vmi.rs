@@ -387,7 +387,7 @@ pub unsafe fn clock() -> u64 {
 /// - Result: 1 if there was one. (rax)
 ///
 /// Keeps rbx, rsp, rbp, r12, r13, r14, r15; destroys rcx, rdx, rsi, rdi, r8, r9, r10, r11, flags.
-/// Since 3.1; source: SDK.
+/// An NMI handler may call it. Since 3.1; source: SDK.
 ///
 /// # Safety
 ///

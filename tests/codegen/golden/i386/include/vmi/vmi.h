@@ -349,7 +349,7 @@ VMI__WRAPPER uint64_t vmi_clock(void)
  * @param limit How much. (bytes; ecx:edx)
  * @return 1 if there was one. (eax)
  *
- * Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags.
+ * Keeps ebx, esp, ebp, esi, edi; destroys ecx, edx, flags. An NMI handler may call it.
  * @since 3.1
  * Source: SDK.
  * <div rustbindgen hide></div>

@@ -386,7 +386,8 @@ VMI__WRAPPER uint64_t vmi_clock(void)
  * @param limit How much. (bytes; rsi)
  * @return 1 if there was one. (rax)
  *
- * Keeps rbx, rsp, rbp, r12, r13, r14, r15; destroys rcx, rdx, rsi, rdi, r8, r9, r10, r11, flags.
+ * Keeps rbx, rsp, rbp, r12, r13, r14, r15; destroys rcx, rdx, rsi, rdi, r8, r9, r10, r11, flags. An
+ * NMI handler may call it.
  * @since 3.1
  * Source: SDK.
  * <div rustbindgen hide></div>

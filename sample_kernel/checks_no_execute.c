@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What may not be executed, and what may not be read from ring 3. */
+/* What may not be executed, and code that may not be written. */
 #include <stddef.h>
 
 #include "attempt.h"
@@ -10,8 +10,6 @@
 #include "paging.h"
 #include "process.h"
 #include "programs.h"
-#include "string.h"
-#include "threads.h"
 #include "x86.h"
 
 #define RETURN 0xc3 /* the instruction */
@@ -27,7 +25,7 @@ PROGRAM(stack);
         }                                                                                          \
     } while (0)
 
-static void execute(void *argument)
+static FROM_ASSEMBLY void execute(void *argument)
 {
     ((void (*)(void))argument)();
 }
@@ -79,7 +77,31 @@ static void kernel_direct_map(void)
     *(volatile uint8_t *)frame_address(pfn) = RETURN;
     expect_fetch_fault(frame_address(pfn));
     frame_release(pfn);
-    expect_fetch_fault(frame_address(frame_of((const void *)(uintptr_t)execute)));
+    /* The image may be mapped a second time. */
+    const void *code = frame_address(frame_of((const void *)(uintptr_t)execute));
+    if ((uintptr_t)code >> PAGE_SHIFT != (uintptr_t)execute >> PAGE_SHIFT)
+        expect_fetch_fault(code);
+}
+
+/* Code and constants are written by none of their addresses. */
+static void kernel_read_only(void)
+{
+    const void *const places[] = {(const void *)(uintptr_t)execute, checks_no_execute};
+    struct fault fault;
+
+    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        uintptr_t address = (uintptr_t)places[i] & ~(uintptr_t)3;
+        uintptr_t other =
+            (uintptr_t)frame_address(frame_of((const void *)address)) + (address & (PAGE_SIZE - 1));
+
+        /* What is there already, in case it can be written. */
+        uint32_t value = *(const volatile uint32_t *)address;
+        EXPECT(!attempt_write(address, value, &fault));
+        EXPECT_EQUAL(fault.vector, TRAP_PAGE_FAULT);
+        EXPECT_EQUAL(fault.error & (FAULT_PRESENT | FAULT_WRITE), FAULT_PRESENT | FAULT_WRITE);
+        EXPECT(!attempt_write(other, value, &fault));
+        EXPECT_EQUAL(fault.address, other);
+    }
 }
 
 static void kernel_demand_zero(void)
@@ -123,10 +145,11 @@ static void process_stack(void)
     EXPECT_EQUAL(ended.fault_address, USER_STACK_TOP - 64);
 }
 
-const struct check checks_protection[] = {
+const struct check checks_no_execute[] = {
     {"protection.kernel_data", kernel_data},
     {"protection.kernel_constants", kernel_constants},
     {"protection.kernel_stack", kernel_stack},
+    {"protection.kernel_read_only", kernel_read_only},
     {"protection.kernel_direct_map", kernel_direct_map},
     {"protection.kernel_demand_zero", kernel_demand_zero},
     {"protection.process_data", process_data},

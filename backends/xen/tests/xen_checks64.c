@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * A kernel that checks what the library for Xen does by itself on x86-64: how memory is mapped,
+ * what is there for who saves the domain, what a switch and an interrupt cost. It stays on the boot
+ * tables. test_xen64_boot.py builds and boots it.
+ */
+#include "xen/services.h"
+
+#define VECTOR 0x50
+
+#define ATTRIBUTES 0x8e00u /* of an interrupt gate, present, DPL 0 */
+
+static const struct vmi_boot_info *boot_info;
+static uint64_t gdt[512] __attribute__((aligned(4096)));
+static uint64_t idt[256][2] __attribute__((aligned(4096)));
+static uint8_t area[256] __attribute__((aligned(16)));
+static uint32_t failures, checks, mapped_by, came;
+static uintptr_t next_frame;
+
+/* An interrupt: registers that C destroys are kept. */
+__asm__("    .text\n"
+        "    .globl on_vector\n"
+        "on_vector:\n"
+        "    push %rax; push %rcx; push %rdx; push %rsi; push %rdi\n"
+        "    push %r8; push %r9; push %r10; push %r11\n"
+        "    call on_interrupt\n"
+        "    pop %r11; pop %r10; pop %r9; pop %r8\n"
+        "    pop %rdi; pop %rsi; pop %rdx; pop %rcx; pop %rax\n"
+        "    jmp vmi_iret\n");
+extern const char on_vector[];
+void on_interrupt(void);
+
+void on_interrupt(void)
+{
+    came++;
+    vmi_end_of_interrupt(VECTOR);
+}
+
+static void print(const char *text)
+{
+    uint32_t length = 0;
+
+    while (text[length])
+        length++;
+    vmi_console_write(text, length);
+}
+
+static void print_number(uint32_t number)
+{
+    char digits[11], *digit = digits + sizeof(digits) - 1;
+
+    *digit = 0;
+    do {
+        *--digit = (char)('0' + number % 10);
+    } while (number /= 10);
+    print(digit);
+}
+
+static void check(const char *name, uint32_t line)
+{
+    failures += line != 0;
+    print(line ? "not ok " : "ok ");
+    print_number(++checks);
+    print(" ");
+    print(name);
+    if (line) {
+        print(" # line ");
+        print_number(line);
+    }
+    print("\r\n");
+}
+
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return __LINE__;                                                                       \
+    } while (0)
+
+static uint32_t hypercalls(void)
+{
+    uint32_t total = 0;
+
+    for (uint32_t i = 0; i < vmi_hypercalls_count; i++)
+        total += *vmi_hypercalls[i].count;
+    return total;
+}
+
+/* The frame behind a linear address by the tables that are loaded, as the kernel would read them.
+ */
+static uint64_t walk(uintptr_t address)
+{
+    uint64_t entry = vmi_get_cr3();
+
+    for (uint32_t shift = 39; shift >= 12; shift -= 9) {
+        const uint64_t *table =
+            (const uint64_t *)((entry & VMI__PTE_FRAME) + boot_info->linear_base);
+
+        entry = vmi_machine_to_physical(table[address >> shift & 511]);
+        if (!(entry & VMI__PTE_PRESENT))
+            return 0;
+    }
+    return entry;
+}
+
+static uint32_t memory_is_mapped_at_once(void)
+{
+    /* Whatever its size: the tables of tables, all others, the image. */
+    EXPECT(mapped_by == 3);
+    for (uintptr_t pfn = 0; pfn < boot_info->linear_pages; pfn++) {
+        uint64_t entry = walk(boot_info->linear_base + (pfn << 12));
+
+        /* Where a page of Xen's lies over the image, the domain's own is none to the kernel. */
+        if (vmi__xen_mfn(pfn) != vmi__xen_memory.p2m[pfn])
+            continue;
+        EXPECT(entry & VMI__PTE_NO_EXECUTE && !(entry & VMI__PTE_USER));
+        EXPECT((entry & VMI__PTE_FRAME) >> 12 == pfn);
+    }
+    return 0;
+}
+
+extern const char vmi_image_start[], vmi_text_end[], vmi_rodata_end[], vmi_image_end[];
+
+static uint32_t image_is_protected(void)
+{
+    for (const char *at = vmi_image_start; at < vmi_image_end; at += 4096) {
+        uint64_t entry = walk((uintptr_t)at);
+
+        EXPECT(entry & VMI__PTE_PRESENT);
+        EXPECT(!(entry & VMI__PTE_WRITE) == (at < vmi_rodata_end));
+        EXPECT(!(entry & VMI__PTE_NO_EXECUTE) == (at < vmi_text_end));
+    }
+    /* Nothing of what the builder has mapped with it is left. */
+    EXPECT(!walk((uintptr_t)vmi_image_start - 4096) && !walk((uintptr_t)vmi_image_end));
+    return 0;
+}
+
+/* What a toolstack reads when it saves the domain. */
+static uint32_t list_of_frames_is_published(void)
+{
+    const struct arch_shared_info *arch = &vmi__xen_shared.arch;
+    const xen_pfn_t *list = (const xen_pfn_t *)arch->p2m_vaddr;
+
+    EXPECT(arch->max_pfn == boot_info->linear_pages && !(arch->p2m_generation & 1));
+    EXPECT(arch->p2m_cr3 == vmi_physical_to_machine(boot_info->boot_cr3));
+    for (uintptr_t pfn = 0; pfn < arch->max_pfn; pfn++) {
+        uintptr_t known;
+
+        /* Each is the domain's own, also where a frame of Xen's lies over it. */
+        EXPECT(vmi__xen_m2p_read(&vmi__xen_memory.m2p[list[pfn]], &known) && known == pfn);
+    }
+    return 0;
+}
+
+/* Once more, as after the domain was saved: nothing is lost, nothing goes back. */
+static uint32_t set_up_again(void)
+{
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+    uintptr_t shared = vmi__xen_mfn(vmi__physical(&vmi__xen_shared) >> 12);
+    uint64_t before = vmi_clock_nanoseconds();
+
+    EXPECT(!vmi__xen_adopt(&vmi__xen_shared, shared));
+    vmi__xen_grants_start();
+    vmi__xen_port_close(cpu->timer_port);
+    vmi__xen_port_close(cpu->ipi_port);
+    vmi__xen_ports_forget(cpu);
+    EXPECT(vmi__xen_ports_prepare(cpu, 0) >= 0 && cpu->timer_port && cpu->ipi_port);
+    vmi__xen_clock_continue();
+    EXPECT(vmi_clock_nanoseconds() >= before);
+    EXPECT(vmi_clock_nanoseconds() - before < 60000000000ull);
+    EXPECT(list_of_frames_is_published() == 0);
+    return 0;
+}
+
+static uint32_t holes_are_holes(void)
+{
+    uintptr_t last = vmi__xen_memory.m2p_last;
+
+    /* Of machine frames that no machine has, and of such as another has. */
+    EXPECT(vmi_machine_to_physical(0x000ffffffffff001) == 0);
+    for (uintptr_t mfn = last; mfn > 1; mfn /= 3)
+        EXPECT(vmi_machine_to_physical((uint64_t)mfn << 12) >> 12 < boot_info->linear_pages);
+    return 0;
+}
+
+static uint32_t interrupt_is_one_hypercall(void)
+{
+    const uint32_t first = 1;
+    uint32_t before = hypercalls();
+
+    came = 0;
+    vmi_send_ipi(&first, 1, VECTOR);
+    vmi_enable_interrupts();
+    vmi_disable_interrupts();
+    EXPECT(came == 1 && hypercalls() == before + 1);
+    return 0;
+}
+
+static uint32_t switch_is_one_hypercall(void)
+{
+    uint32_t before = hypercalls();
+
+    vmi_set_lazy_mode(VMI_LAZY_CPU);
+    vmi_update_kernel_stack((uintptr_t)area + sizeof(area));
+    vmi_set_cr3(boot_info->boot_cr3, 0);
+    vmi_set_fs_base((uintptr_t)area);
+    vmi_set_user_gs_base((uintptr_t)area + 8);
+    vmi_set_lazy_mode(VMI_LAZY_NONE);
+    EXPECT(hypercalls() == before + 1);
+    EXPECT(vmi_get_fs_base() == (uintptr_t)area && vmi_get_user_gs_base() == (uintptr_t)area + 8);
+    return 0;
+}
+
+/* A tree is Xen's when it is loaded, and the kernel's again when the second of its roots goes. */
+static uint32_t pair_of_roots_goes_together(void)
+{
+    uintptr_t root = next_frame++, user = next_frame++, pointers = next_frame++;
+    uint64_t *boot = (uint64_t *)(boot_info->boot_cr3 + boot_info->linear_base);
+    uint64_t *tables[] = {(uint64_t *)((root << 12) + boot_info->linear_base),
+                          (uint64_t *)((user << 12) + boot_info->linear_base)};
+    uint32_t before;
+
+    memset((void *)((root << 12) + boot_info->linear_base), 0, 3 * 4096);
+    memcpy(tables[0] + 256, boot + 256, 2048);
+    memcpy(tables[1] + 256, boot + 256, 2048);
+    vmi_allocate_page(root, VMI_PAGE_PML4 | VMI_PAGE_PAE | VMI_PAGE_CLONE,
+                      boot_info->boot_cr3 >> 12, 256, 256);
+    vmi_allocate_page(user, VMI_PAGE_PML4 | VMI_PAGE_PAE | VMI_PAGE_CLONE,
+                      boot_info->boot_cr3 >> 12, 256, 256);
+    vmi_allocate_page(pointers, VMI_PAGE_PDP | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        vmi_set_pxe_long((uint64_t)pointers << 12 | 7, tables[i], VMI_PAGE_PML4);
+    before = hypercalls();
+    vmi_set_cr3(root << 12, user << 12);
+    EXPECT(hypercalls() == before + 1);
+    EXPECT(!(walk((pointers << 12) + boot_info->linear_base) & VMI__PTE_WRITE));
+    vmi_set_cr3(boot_info->boot_cr3, 0);
+    vmi_release_page(root, VMI_PAGE_PML4 | VMI_PAGE_PAE);
+    EXPECT(!(walk((pointers << 12) + boot_info->linear_base) & VMI__PTE_WRITE));
+    vmi_release_page(user, VMI_PAGE_PML4 | VMI_PAGE_PAE);
+    EXPECT(walk((pointers << 12) + boot_info->linear_base) & VMI__PTE_WRITE);
+    before = hypercalls();
+    vmi_release_page(pointers, VMI_PAGE_PDP | VMI_PAGE_PAE);
+    EXPECT(hypercalls() == before);
+    *(volatile uint64_t *)((pointers << 12) + boot_info->linear_base) = 1;
+    return 0;
+}
+
+/* The line is looked for by the test. */
+static uint32_t refusal_is_reported(void)
+{
+    uint64_t *entry = (uint64_t *)(boot_info->boot_cr3 + boot_info->linear_base) + 300;
+
+    vmi_set_pxe_long((uint64_t)next_frame << 12 | 0x83, entry, VMI_PAGE_PML4);
+    EXPECT(!(*entry & VMI__PTE_PRESENT));
+    return 0;
+}
+
+static void load_tables(void)
+{
+    const struct vmi_dtr gdtr = {.limit = sizeof(gdt) - 1, .base = (uintptr_t)gdt};
+    const struct vmi_dtr idtr = {.limit = sizeof(idt) - 1, .base = (uintptr_t)idt};
+    uintptr_t handler = (uintptr_t)on_vector;
+
+    vmi_set_gs_base((uintptr_t)area);
+    vmi_set_gdt(&gdtr);
+    idt[VECTOR][0] = (handler & 0xffff) | (uint64_t)boot_info->kernel_cs << 16 |
+                     (uint64_t)ATTRIBUTES << 32 | (handler >> 16 & 0xffff) << 48;
+    idt[VECTOR][1] = handler >> 32;
+    vmi_set_idt(&idtr);
+}
+
+static void find_frames(void)
+{
+    for (uint32_t i = 0; i < boot_info->memory_count; i++)
+        if (boot_info->memory[i].kind == VMI_MEMORY_USABLE &&
+            boot_info->memory[i].size >= 16 * 4096)
+            next_frame = boot_info->memory[i].base >> 12;
+}
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    boot_info = boot;
+    mapped_by = vmi__xen_hypercall_mmu_update_count;
+    print("KTAP version 1\r\n1..9\r\n");
+    find_frames();
+    load_tables();
+    check("memory.three_hypercalls", memory_is_mapped_at_once());
+    check("memory.image", image_is_protected());
+    check("memory.holes", holes_are_holes());
+    check("saved.list_of_frames", list_of_frames_is_published());
+    check("saved.set_up_again", set_up_again());
+    check("events.one_hypercall", interrupt_is_one_hypercall());
+    check("lazy.one_hypercall", switch_is_one_hypercall());
+    check("tables.pair_of_roots", pair_of_roots_goes_together());
+    check("tables.refused", refusal_is_reported());
+    print("# result pass=");
+    print_number(checks - failures);
+    print(" fail=");
+    print_number(failures);
+    print(" skip=0\r\n");
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, failures ? VMI_STATUS_FAIL : VMI_STATUS_PASS);
+}
