@@ -45,10 +45,10 @@ static inline uint32_t vmi__console_ring_put(struct xencons_interface *ring, con
     return sent;
 }
 
-/* Is there input? */
-static inline bool vmi__console_ring_has_input(const struct xencons_interface *ring)
+/* Where input ends; it differs from what it was if some has come. */
+static inline uint32_t vmi__console_ring_input_end(const struct xencons_interface *ring)
 {
-    return __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE) != ring->in_cons;
+    return __atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE);
 }
 
 /* Reads at most so much; returns how much that was, or -1 if the other side's index is wrong. */

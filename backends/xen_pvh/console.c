@@ -13,6 +13,7 @@ static struct xencons_interface *ring;
 static evtchn_port_t port;
 static bool looked_for;
 static struct vmi__lock lock;
+static uint32_t noted; /* end of the input that the kernel has been told of, or has read */
 
 static uint64_t parameter(uint32_t index)
 {
@@ -74,9 +75,11 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t lengt
     return (int32_t)length;
 }
 
-bool vmi__xen_pvh_console_waiting(void)
+bool vmi__xen_pvh_console_news(void)
 {
-    return ring && vmi__console_ring_has_input(ring);
+    uint32_t end = find() ? vmi__console_ring_input_end(ring) : 0;
+
+    return __atomic_exchange_n(&noted, end, __ATOMIC_SEQ_CST) != end;
 }
 
 evtchn_port_t vmi__xen_pvh_console_port(void)
@@ -92,6 +95,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_read(void *to, uint32_t length)
     if (!find())
         return VMI_EIO;
     flags = vmi__lock(&lock);
+    __atomic_store_n(&noted, vmi__console_ring_input_end(ring), __ATOMIC_SEQ_CST);
     count = vmi__console_ring_take(ring, to, length);
     if (count > 0)
         notify();

@@ -3,8 +3,9 @@
  * Events of a PVH domain. Xen raises one vector of the local APIC per VCPU for all of its event
  * channels (hvm/hvm_op.h, HVMOP_set_evtchn_upcall_vector); the kernel's vector is made that one, so
  * one event can be bound: the console's. What is pending is taken back when the interrupt ends; the
- * handler may have read before the other side wrote again, so a ring that is not empty raises the
- * vector anew.
+ * other side may have written behind the handler's back before that, so input that has come
+ * meanwhile raises the vector anew. Input that is left to be read later does not: such a handler
+ * would be entered for ever.
  */
 #include "pvh.h"
 
@@ -135,7 +136,7 @@ VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
         __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
         __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
         vmi__xen_pvh_port_clear(port);
-        if (vmi__xen_pvh_console_waiting())
+        if (vmi__xen_pvh_console_news())
             vmi__native_apic_command(vmi__boot.cpus[console_cpu].apic_id,
                                      VMI__ICR_FIXED | console_vector);
     }

@@ -47,9 +47,11 @@ bool vmi__xen_pvh_paged(void);
 #define VMI__XEN_PVH_WORD(port) ((port) / (8 * sizeof(xen_ulong_t)))
 #define VMI__XEN_PVH_BIT(port)  ((xen_ulong_t)1 << (port) % (8 * sizeof(xen_ulong_t)))
 
-/* Event channel of the console, and whether there is input that has not been read. */
+/* Event channel of the console; 0 if there is none. */
 evtchn_port_t vmi__xen_pvh_console_port(void);
-bool vmi__xen_pvh_console_waiting(void);
+
+/* Has input come since this was last asked, or the console read? */
+bool vmi__xen_pvh_console_news(void);
 
 /* Takes away what a channel has pending. */
 static inline void vmi__xen_pvh_port_clear(evtchn_port_t port)
