@@ -22,6 +22,11 @@ SEEDS_APART = 3000
 """So many seeds the checks go through, or fewer."""
 
 
+def place_of_the_image(arch: str) -> list[Path]:
+    """The source that physical addresses of a library's own parts need, where the architecture has one."""
+    return list((ROOT / "runtime/arch" / arch).glob("image_place.c"))
+
+
 def checks(source: Path) -> list[str]:
     """The names of a file's checks, in whatever way their rows are laid out."""
     found = re.findall(r"\bCHECK\((\w+)\)", source.read_text())
@@ -37,7 +42,7 @@ def results(source: Path, folder: Path, *more: str | Path, arch: str = "i386") -
                "-Werror", f"-DFIRST_SEED={1 + SEEDS_APART * SEED}u", f"-I{tree(arch) / 'include'}",
                f"-I{ROOT / 'backends'}", f"-I{ROOT / 'runtime'}",
                f"-I{ROOT / 'tests'}", "-o", str(program), str(source),
-               *map(str, more)]  # fmt: skip
+               *map(str, (*place_of_the_image(arch), *more))]  # fmt: skip
     subprocess.run(command, check=True)
     done = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}"

@@ -17,7 +17,7 @@ import pytest
 
 from ci.build import build, tree
 from ci.util import ARCHITECTURES, ROOT
-from tests.backends.played import COMPILE
+from tests.backends.played import COMPILE, place_of_the_image
 
 FOLDER = ROOT / "backends/vmware"
 
@@ -335,6 +335,7 @@ def test_commands(tmp_path: Path, arch: str, optimize: str) -> None:
                f"-I{tmp_path}", f"-I{FOLDER}", f"-I{ROOT}/backends", f"-I{ROOT}/runtime", f"-I{generated}",
                *(str(FOLDER / name) for name in (f"arch/{arch}/backdoor.S", "time.c")),
                str(generated / "vmi/vmware-hypercalls.S"), str(ROOT / "runtime/string.c"),
+               *map(str, place_of_the_image(arch)),
                str(tmp_path / "main.c"), str(tmp_path / "start.S"), "-o", str(program)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
