@@ -111,22 +111,22 @@ static bool send_row(const struct targets *to, uint32_t command)
     return sent;
 }
 
-/* A command of the APIC, to each CPU of a set that runs. */
+/*
+ * A command of the APIC, to each CPU of a set that runs. Interrupts are not masked meanwhile: where
+ * this CPU is one of them, KVM would leave the guest once more to wait for the window.
+ */
 static int32_t interrupt(const uint32_t *set, uint32_t bits, uint32_t command)
 {
     struct targets to = {.set = set, .bits = bits};
-    uint32_t flags;
     bool sent = true;
 
     if (!vmi__kvm_uses(KVM__FEATURE_PV_SEND_IPI))
         return vmi__native_interrupt(set, bits, command);
     if (!vmi__cpu_set_exists(set, bits))
         return VMI_EINVAL;
-    flags = vmi__irq_save();
     to.self = bits == VMI_CPUS_ALL_BUT_SELF ? vmi__native_cpu() : 0;
     for (; find_row(&to); to.first += ROW)
         sent &= send_row(&to, command);
-    vmi__irq_restore(flags);
     return sent ? VMI_OK : VMI_EIO;
 }
 

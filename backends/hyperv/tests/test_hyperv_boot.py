@@ -71,7 +71,8 @@ def test_crash_is_told(place: Place, run: Run) -> None:
     """QEMU logs the parameters: signature, VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC."""
     outcome, _ = run(place, "test=panic")
     assert "0x12" in outcome.end
-    found = re.search(r"HV crash parameters: \((\w+) (\w+) (\w+)", "\n".join(outcome.evidence.get("qemu", [])))
+    said = "\n".join(outcome.evidence.get("qemu", []))
+    found = re.search(r"HV crash parameters: \((\w+) (\w+) (\w+)", said)
     if outcome.evidence.get("counter"):  # nested
         assert found
         assert [int(word, 16) for word in found.groups()] == [0x564D49, 2, 0x12]
