@@ -18,7 +18,8 @@ task register, on which of the hypervisor's processors.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Hypercall:
     stack: int = UNSEEN
     processor: str = ""
     """Which of the hypervisor's, or of the guest's, as the witness tells them apart."""
+    may_repeat: bool = False
+    """Whether this may be the hypervisor going on with the one before, and the witness cannot tell."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,17 @@ def hypercalls(seen: Sequence[Hypercall | Mark]) -> list[Hypercall]:
     """The hypercalls alone, those that are marks included."""
     made = (each.made_by if isinstance(each, Mark) else each for each in seen)
     return [each for each in made if each]
+
+
+def differences(seen: Sequence[Hypercall], counted: Mapping[int, int]) -> dict[int, str]:
+    """By number where a guest's counts are not what was seen, those aside that may have been repeated."""
+    every = Counter(each.number for each in seen)
+    sure = Counter(each.number for each in seen if not each.may_repeat)
+    return {
+        number: f"counted {counted.get(number, 0)}, seen {every[number]}"
+        for number in sorted({*every, *counted})
+        if not sure[number] <= counted.get(number, 0) <= every[number]
+    }
 
 
 def before_mark(seen: Sequence[Hypercall | Mark], mark: int) -> list[Hypercall]:

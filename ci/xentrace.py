@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from .witness import UNSEEN, Hypercall, Mark
@@ -49,6 +49,7 @@ WIDE = 0x100
 """Or'ed into an event whose addresses are 64-bit (TRC_64_FLAG)."""
 
 # xen/xen.h, __HYPERVISOR_*
+SET_TRAP_TABLE = 0
 MMU_UPDATE = 1
 SET_DEBUGREG = 8
 MULTICALL = 13
@@ -121,7 +122,8 @@ class _Vcpu:
     """Of a multicall, so many entries have been begun."""
 
     def hypercall(self, time: int, made: Hypercall) -> None:
-        """Unless Xen goes on with one that it has broken off: with mmu_update and mmuext_op it says so;
+        """Unless Xen goes on with one that it has broken off. With set_trap_table nothing tells; with
+        mmu_update and mmuext_op it says so;
         a multicall is begun again with the entries that are left. No library makes a multicall of one
         entry, so one of one entry is the last entry of the one before, begun once already."""
         before, begun = self.last, self.parts
@@ -132,6 +134,8 @@ class _Vcpu:
             whole, left = before.arguments[1], made.arguments[1]
             if begun < whole or (begun == whole and left == 1):
                 return
+        if made.number == SET_TRAP_TABLE and before and before.number == SET_TRAP_TABLE:
+            made = replace(made, may_repeat=True)
         self.seen.append((time, made))
 
 
