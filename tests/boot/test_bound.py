@@ -186,7 +186,8 @@ def test_nothing_of_the_interface_is_left(running_text: bytes) -> None:
             assert site[0] in (0xE8, 0xE9), f"{names[ordinal]} at {address:#x}: {site.hex()}"
             seen["call"] += 1
             continue
-        wanted = stubs[names[ordinal]].removesuffix(b"\xc3")
+        # Behind the entry point of a call that has forms is room for the longest.
+        wanted = stubs[names[ordinal]].rstrip(b"\xcc").removesuffix(b"\xc3")
         rest = site.lstrip(b"\x3e")
         assert rest.startswith(wanted), f"{names[ordinal]} at {address:#x}: {site.hex()}, not {wanted.hex()}"
         tail = rest[len(wanted) :]

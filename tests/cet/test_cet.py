@@ -24,7 +24,7 @@ PC_RELATIVE = {2, 4}
 """R_386_PC32, R_386_PLT32, R_X86_64_PC32, R_X86_64_PLT32: the numbers are the same."""
 WRITTEN_LATER = 0xCC
 """What fills code that a hypervisor writes."""
-TABLES = (".rodata.forms", ".rodata.rom_calls", ".vmi.sites")
+TABLES = (".data.rel.ro.forms", ".rodata.rom_calls", ".vmi.sites")
 """Tables of addresses that are branched to directly (runtime/forms.h, image/rom.h, vmi/vmi.h)."""
 
 
@@ -61,6 +61,8 @@ class Functions:
             code = elf.get_section(section).data()[symbol["st_value"] :]
             if code[0] != WRITTEN_LATER:
                 self.begins[key] = code[:4]
+        if elf.get_machine_arch() == "x64":
+            self.taken |= {at[place] for place in loaded_within(elf) if place in at}
         for section in elf.iter_sections():
             if not isinstance(section, RelocationSection):
                 continue
@@ -93,6 +95,16 @@ def word(code: bytes, offset: int) -> int:
 def is_branch(code: bytes, offset: int) -> bool:
     """Whether the word there is the distance of a CALL, JMP or Jcc."""
     return code[offset - 1] in (0xE8, 0xE9) or (code[offset - 2] == 0x0F and code[offset - 1] & 0xF0 == 0x80)
+
+
+def loaded_within(elf: ELFFile) -> Iterator[tuple[int, int]]:
+    """Places whose address the code of the same section loads, for which the assembler leaves no relocation:
+    LEA of a distance from the instruction's end."""
+    for number, section in enumerate(elf.iter_sections()):
+        if section["sh_flags"] & 4:
+            code = section.data()
+            for match in re.finditer(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", code[:-4]):
+                yield number, match.end() + 4 + word(code, match.end())
 
 
 def members(archive: Path, folder: Path) -> Iterator[tuple[str, bytes]]:

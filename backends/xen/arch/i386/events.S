@@ -101,6 +101,7 @@ vmi__xen_event_callback:
     .globl vmi__xen_nmi
     .type vmi__xen_nmi, @function
 vmi__xen_nmi:
+    VMI__ENDBR32
     sub $8, %esp            /* eip and cs of the handler, filled by vmi__xen_nmi_came */
     push %eax
     mov $VMI__XEN_CPU_SELECTOR, %eax
