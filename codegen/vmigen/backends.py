@@ -37,9 +37,10 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "cpu", "cpus"),
-        *("exchange", "feature", "flavour", "form", "forms", "image", "inner", "is", "loader", "memory"),
-        *("multiboot", "multiboot2", "parse", "pc", "physical", "provider", "published", "pvh", "rom"),
-        *("scale", "site", "sites", "slots", "start", "tables", "text", "window"),
+        *("device", "devices", "exchange", "feature", "flavour", "form", "forms", "image", "inner", "is"),
+        *("loader", "memory", "multiboot", "multiboot2", "no", "parse", "pc", "physical", "provider"),
+        *("published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "table", "tables", "text"),
+        *("window",),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""

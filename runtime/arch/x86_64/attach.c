@@ -69,9 +69,9 @@ static bool take_string(const struct vmi__loader_view *view, const char *text, c
     return vmi__loader_string(view, text ? vmi__physical(text) : 0, copy);
 }
 
-static const char *next_range(const struct vmi__loader_view *view,
-                              const struct vmi__loader_map *map, uint32_t *offset,
-                              struct vmi__loader_range *range)
+static VMI__ADDRESS_TAKEN const char *next_range(const struct vmi__loader_view *view,
+                                                 const struct vmi__loader_map *map,
+                                                 uint32_t *offset, struct vmi__loader_range *range)
 {
     const struct vmi_memory_range *found =
         (const struct vmi_memory_range *)(uintptr_t)(map->address + *offset);

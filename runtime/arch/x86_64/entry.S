@@ -96,9 +96,9 @@ vmi_entry:
     mov $VMI_BOOT_MULTIBOOT, %edi
     mov %eax, %esi
     cmp $MULTIBOOT2_LOADER, %eax
-    jne common
+    jne .Lcommon
     mov $VMI_BOOT_MULTIBOOT2, %edi
-    jmp common
+    jmp .Lcommon
     .size vmi_entry, . - vmi_entry
 
 /* From PVH: ebx holds the physical address of hvm_start_info. */
@@ -114,7 +114,7 @@ vmi_pvh_entry:
  * From here on edi holds the protocol, esi the magic number, ebp (soon) the address of the loader's
  * structure.
  */
-common:
+.Lcommon:
     cli
     cld
     mov %ebx, %ebp
