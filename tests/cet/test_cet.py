@@ -100,11 +100,18 @@ def is_branch(code: bytes, offset: int) -> bool:
 def loaded_within(elf: ELFFile) -> Iterator[tuple[int, int]]:
     """Places whose address the code of the same section loads, for which the assembler leaves no relocation:
     LEA of a distance from the instruction's end."""
+    linked = {
+        (section["sh_info"], relocation["r_offset"])
+        for section in elf.iter_sections()
+        if isinstance(section, RelocationSection)
+        for relocation in section.iter_relocations()
+    }
     for number, section in enumerate(elf.iter_sections()):
         if section["sh_flags"] & 4:
             code = section.data()
             for match in re.finditer(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", code[:-4]):
-                yield number, match.end() + 4 + word(code, match.end())
+                if (number, match.end()) not in linked:
+                    yield number, match.end() + 4 + word(code, match.end())
 
 
 def members(archive: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
