@@ -72,7 +72,7 @@ def test_without_page_tables(place: Place, run: Run) -> None:
 
 
 def test_cpu_is_started_by_hypercall(run: Run) -> None:
-    """VCPUOP_initialise and VCPUOP_up: nothing else has asked for VCPUs, and no page is taken for a trampoline."""
+    """VCPUOP_initialise and VCPUOP_up: nothing else has asked for VCPUs."""
     found = [each for each in places("x86_64") if each.backend == NAME]
     if not found:
         pytest.skip("left out, as asked (--skip)")
