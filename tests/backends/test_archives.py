@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""A library defines each symbol once. Which of two definitions a linker takes from an archive depends on what it
-has looked for before: a file that replaces one of a parent's might not be in the kernel, and nobody would see."""
+"""A library defines each symbol once. Which of two definitions a linker takes from an archive depends on what
+it has looked for before: a file that replaces one of a parent's might not be in the kernel, and nobody would
+see."""
 
 from __future__ import annotations
 
