@@ -29,7 +29,7 @@ from ci.rig import (
     rig_class,
 )  # fmt: skip
 from ci.util import RESULTS, progress, tied
-from tests.guests import Place, Run
+from tests.guests import Place, Run, places
 
 FOLDER = Path(__file__).resolve().parents[1]
 NAME = FOLDER.name
@@ -69,6 +69,17 @@ def test_without_page_tables(place: Place, run: Run) -> None:
     assert any("guest" in line for line in outcome.evidence["list"])
     made = {call.name: call.count for call in report.hypercalls}
     assert made["event_channel_op"] > 0 and made["memory_op"] > 0 and made["hvm_op"] > 0
+
+
+def test_cpu_is_started_by_hypercall(run: Run) -> None:
+    """VCPUOP_initialise and VCPUOP_up: nothing else has asked for VCPUs."""
+    found = [each for each in places("x86_64") if each.backend == NAME]
+    if not found:
+        pytest.skip("left out, as asked (--skip)")
+    outcome, report = run(found[0], "checks=cpus.start")
+    assert outcome.clean, outcome.end
+    assert "# cpus online 0x3" in outcome.console
+    assert {call.name: call.count for call in report.hypercalls}["vcpu_op"] == 2
 
 
 def test_kernel_with_page_tables_is_refused_there(place: Place, run: Run) -> None:
