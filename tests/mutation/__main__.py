@@ -142,8 +142,7 @@ def caught_by_kernel(rig: Rig, run: Run) -> str:
 
 
 def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
-    """The first test of the stubs, in the backend's folder or in one that it shares that notices; empty if none
-    does."""
+    """The first test that notices, of the stubs, the folder or one that it shares; empty if none does."""
     for arch in ARCHITECTURES:
         if folder_of(tree, arch).is_dir() and (refused := build(tree, "all", arch)):
             return f"the build: {refused.splitlines()[-1]}"
