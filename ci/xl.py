@@ -110,6 +110,12 @@ def end_state(
     )
 
 
+def domain_number(said: Sequence[str]) -> int | None:
+    """By what xl says while a domain runs; its list has been seen without a domain that was there."""
+    found = re.search(r"^Waiting for domain \S+ \(domid (\d+)\) to die", "\n".join(said), re.MULTILINE)
+    return int(found[1]) if found else None
+
+
 def ramdisk(guest: Guest) -> Path:
     """The one file that xl loads with a kernel."""
     (path, words), *more = guest.modules
@@ -176,9 +182,9 @@ class XlSession(ControlSession):
         trace = read(data)
         said = outcome.evidence.setdefault("trace", [])
         said.append(f"{trace.records} records, {len(data)} bytes, {trace.lost} records lost")
-        found = re.search(r"^guest +(\d+) ", "\n".join(outcome.evidence.get("list", [])), re.MULTILINE)
-        if found and not trace.lost:
-            outcome.witness = trace.domains.get(int(found[1]))
+        domain = domain_number(outcome.evidence.get("xl", []))
+        if domain is not None and not trace.lost:
+            outcome.witness = trace.domains.get(domain)
 
 
 class HostSession(Session):

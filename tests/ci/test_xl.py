@@ -9,7 +9,7 @@ import pytest
 
 from ci.rig import STOPPED, Guest
 from ci.util import UserError
-from ci.xl import arguments, end_state
+from ci.xl import arguments, domain_number, end_state
 
 SHIM = ["(XEN) Bootloader: PVH Directboot", "(XEN) Freed 2048kB init memory", "hello"]
 PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
@@ -71,3 +71,9 @@ def test_guest_arguments(tmp_path: Path) -> None:
     assert words == [
         'name="guest"', 'kernel="/guests/k.elf"', 'cmdline="a=b c"', "vcpus=2", "memory=64",
     ]  # fmt: skip
+
+
+def test_domain_number() -> None:
+    said = ["Parsing config from guest.cfg", "Waiting for domain guest (domid 12) to die [pid 83]"]
+    assert domain_number(said) == 12
+    assert domain_number(said[:1]) is None

@@ -12,7 +12,8 @@ mutation is built in a copy of the tree and booted in the backend's rig. It is c
 
 1. the conformance kernel, if that reports it, dies, hangs or ends otherwise than it was to, if its console
    data or its other ends are wrong, or if the rig knows better (`Rig.findings`);
-2. tests on the build machine: the generated stubs, and the folder's own that boot nothing;
+2. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
+   that it shares;
 3. the folder's own tests that boot.
 
 One that does not build is not counted. The unbroken library must pass first. Exit status 1 if fewer than
@@ -141,10 +142,13 @@ def caught_by_kernel(rig: Rig, run: Run) -> str:
 
 
 def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
-    """The first test of the stubs or in the backend's folder that notices; empty if none does."""
-    if refused := build(tree, "all"):
-        return f"the build: {refused.splitlines()[-1]}"
-    tests = [f"backends/{backend}/tests"] * (tree / "backends" / backend / "tests").is_dir()
+    """The first test that notices, of the stubs, the folder or one that it shares; empty if none does."""
+    for arch in ARCHITECTURES:
+        if folder_of(tree, arch).is_dir() and (refused := build(tree, "all", arch)):
+            return f"the build: {refused.splitlines()[-1]}"
+    shared = re.findall(r"'\.\./(\w+)/", (tree / "backends" / backend / "meson.build").read_text())
+    folders = [f"backends/{name}/tests" for name in dict.fromkeys([backend, *shared])]
+    tests = [folder for folder in folders if (tree / folder).is_dir()]
     if not boot:
         tests.append("tests/codegen/test_vmigen_library_stubs.py")
     if not tests:

@@ -26,6 +26,8 @@ USERS = [
 def results(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, str]:
     """With the prototypes and the interface version of each library that has the files."""
     name, arch = request.param
+    if not (tree(arch) / "include" / name).is_dir():
+        pytest.skip("not in this build")
     version = re.search(
         r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends" / name / "meson.build").read_text()
     )
