@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmigen.program import ended, tell
+from vmigen.program import Parser, ended, tell
 
 from .util import ARCHITECTURES, ROOT, Told, UserError
 
@@ -121,7 +121,7 @@ class Word:
         return parser
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UserError(f"{message}; {self.prog} --help", 2)
 

@@ -48,6 +48,9 @@ SYSTEM = {
     "/usr/share/python-wheels": "python3-venv",
 }
 
+PATIENCE = 600
+"""Seconds that apt waits for another apt to end; two tests may need packages at once."""
+
 # What only the tests use.
 FOR_TESTS = {
     "/usr/bin/rustc": "rustc",
@@ -116,7 +119,7 @@ def install_system(packages: list[str]) -> None:
     ):  # fmt: skip
         progress(line)
     install = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
-               "--no-install-recommends", *packages]  # fmt: skip
+               "-o", f"DPkg::Lock::Timeout={PATIENCE}", "--no-install-recommends", *packages]  # fmt: skip
     # Package lists may be missing or older than the archive: refresh them once if it fails.
     if logged(install, "installing system packages"):
         progress("refreshing apt's package lists")

@@ -19,6 +19,7 @@ import hashlib
 import os
 import pickle
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -85,6 +86,13 @@ def places(arch: str = ARCHITECTURES[0]) -> list[Place]:
 def whole_places(arch: str = ARCHITECTURES[0]) -> list[Place]:
     """The configurations in which every kernel runs."""
     return [place for place in places(arch) if not place.limited]
+
+
+def pytest_configure() -> None:
+    """Tests send Ctrl-C to what they start, which would not hear it if whoever started the tests ignores it,
+    as a shell does for what it runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

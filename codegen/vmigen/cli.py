@@ -15,7 +15,7 @@ from . import document as yaml
 from .backends import BackendRules, BackendSource
 from .model import Model
 from .problems import Problems, Stop, reason
-from .program import ended, tell
+from .program import Parser, ended, tell
 from .render import TEMPLATES, Renderer, architectures, outputs
 from .rules import SpecRules, names
 
@@ -36,7 +36,7 @@ Classes every change between two specifications:
 Exit status: 0 nothing breaks, 1 something does, 2 misuse or a specification that does not pass `check`."""
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     """One line for misuse, and exit status 2."""
 
     def error(self, message: str) -> None:  # type: ignore[override]

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from .problems import reason, shortened
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -61,6 +65,15 @@ def ended(name: str, run: Callable[[], int]) -> int:
                 _drop(stream)
         if before is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Parser(argparse.ArgumentParser):
+    """Its help ends as other output does: argparse itself says nothing of a device that is full."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        stream = sys.stdout if file is None else file
+        if stream is not None:  # closed by whoever started the command
+            stream.write(self.format_help())
 
 
 def tell(message: str) -> None:

@@ -263,6 +263,14 @@ def test_output_that_cannot_be_written(build: Build, lint: Lint, tmp_path: Path)
     assert run.status == 2 and "cannot write the file" in run.err and run.err.count("\n") == 1
 
 
+def test_help_on_a_full_device() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [ROOT / "vmi", "lint", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "vmi lint: standard output: No space left on device\n")
+
+
 def test_other_machines_and_kinds(build: Build, lint: Lint, tmp_path: Path) -> None:
     data = bytearray(build(SAMPLE, 32).read_bytes())
     data[18:20] = (40).to_bytes(2, "little")

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import allow, report, rules, stores
 from .lint import Options, lint
@@ -48,11 +49,19 @@ code. Hints do not count.
 Code of 16 bits in the same sections is not told from other code, and not understood: allow it by symbol."""
 
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+
 class _Parser(argparse.ArgumentParser):
     """One line for misuse, and exit status 2."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise InputError(f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """argparse itself says nothing of a device that is full."""
+        (file or sys.stdout).write(self.format_help())
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -101,6 +110,10 @@ def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
         return 2
     except BrokenPipeError:
         # The reader has left (`| head`): nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except OSError as error:
+        print(f"{program}: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
 
