@@ -123,7 +123,8 @@ def epoch() -> int:
 
 def image(configuration: str, date: int, files: Mapping[str, Path]) -> bytes:
     """The disc, with GRUB configured so and these files in /boot. The same bytes from the same files, GRUB
-    and xorriso."""
+    and xorriso, which are installed if they are missing."""
+    provide(TOOLS)
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix=".iso-") as folder:
         find, tree, disc = (Path(folder) / name for name in ("find.cfg", "tree", "vmi.iso"))
@@ -153,10 +154,8 @@ def iso(append: str, output: Path | None, kernel: Path | None = None) -> int:
         own = look(kernel)
         configuration, files = own_menu(own, append), {OWN: kernel}
         architecture = own.architecture
-        provide(TOOLS)
     else:
         for_grub(append)
-        provide(TOOLS)
         build()
         configuration, architecture = menu(append), ARCHITECTURES[0]
         files = {KERNEL: bound_kernel("sample")}

@@ -11,10 +11,9 @@ import pytest
 
 from ci import ktap
 from ci.build import kernels
-from ci.iso import ENTRY, MENU, OWN, TOOLS, image, loader
+from ci.iso import ENTRY, MENU, OWN, image, loader
 from ci.kernel import look
 from ci.rig import DEBUG_EXIT, QEMU_END
-from ci.setup import provide
 from ci.util import ARCHITECTURES, tied
 
 from ..guests import Run, places
@@ -28,7 +27,6 @@ PASSED = 0x10 << 1 | 1
 def test_grub_loads_it(tmp_path: Path, arch: str, command: str) -> None:
     kernel = kernels("sample", arch)[places(arch)[0].backend]
     assert loader(look(kernel)) == "multiboot"
-    provide(TOOLS)
     entry = ENTRY.format(
         key="0", title="sample", command=command, kernel=OWN, modules="",
         options=f" checks=boot,memory {DEBUG_EXIT}",

@@ -137,6 +137,7 @@ def shell(root: Path, words: str, **environment: str) -> subprocess.CompletedPro
         ("fly 2> /dev/full", 2, ""),
         ("fly 2>&-", 2, ""),
         (">&-", 0, ""),
+        ("lint --help >&-", 0, ""),
         ("| true", 0, ""),
     ],
 )

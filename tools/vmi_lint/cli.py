@@ -10,7 +10,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from vmigen.program import Parser
 
 from . import allow, report, rules, stores
 from .lint import Options, lint
@@ -49,19 +50,11 @@ code. Hints do not count.
 Code of 16 bits in the same sections is not told from other code, and not understood: allow it by symbol."""
 
 
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
-
-
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     """One line for misuse, and exit status 2."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise InputError(f"{message}; see {self.prog} --help")
-
-    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """argparse itself says nothing of a device that is full."""
-        (file or sys.stdout).write(self.format_help())
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -108,12 +101,10 @@ def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
         for line in str(error).splitlines():
             print(f"{program}: {line}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        # The reader has left (`| head`): nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
     except OSError as error:
-        print(f"{program}: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        # After a broken pipe the reader has left (`| head`): nobody to tell.
+        if not isinstance(error, BrokenPipeError):
+            print(f"{program}: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
 
