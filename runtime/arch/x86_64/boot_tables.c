@@ -62,17 +62,24 @@ static void map_image(uint64_t nx)
     }
 }
 
+static void load_root(void)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__boot_root)) : "memory");
+}
+
 const char *vmi__tables_begin(void)
 {
     uint64_t nx = vmi__no_execute();
 
     map_image(nx);
-    for (uint32_t i = 0; i < VMI__LINEAR_BOOT >> LARGE_SHIFT; i++)
-        vmi__boot_directories[i] |= nx;
     vmi__boot_pointers_image[INDEX(VMI__IMAGE_BASE, POINTER_SHIFT)] =
         vmi__physical(image_directory) | TABLE;
     vmi__boot_root[0] = 0;
-    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__boot_root)) : "memory");
+    load_root();
+    /* Only now: until here code ran by these directories, and may have to be translated anew. */
+    for (uint32_t i = 0; i < VMI__LINEAR_BOOT >> LARGE_SHIFT; i++)
+        vmi__boot_directories[i] |= nx;
+    load_root();
     return vmi__window_install(vmi__boot_root);
 }
 
