@@ -19,6 +19,7 @@ static uint8_t port_read(uint16_t port);
 #define vmi__rdtsc()                      tsc
 #define vmi__native_apic_read(reg)        apic_read(reg)
 #define vmi__native_apic_write(reg, word) apic_write(reg, word)
+#define vmi__native_apic_write_any(reg, word) apic_write(reg, word)
 #define vmi__wrmsr(index, value)          write_msr(index, value)
 #define vmi__cpuid(leaf, subleaf)         cpuid()
 #define vmi__outb(port, value)            port_write(port, value)
