@@ -404,7 +404,7 @@ static void see_apic(void *argument)
 /* APICRead and APICWrite go to the MSRs where that is what the APIC listens to, on each CPU. */
 static void x2apic(void)
 {
-    uint32_t ignored, features;
+    uint32_t ignored, features, largest = 0;
 
     NEEDS(APIC_READ);
     NEEDS(APIC_WRITE);
@@ -433,8 +433,9 @@ static void x2apic(void)
         EXPECT_EQUAL(mode.tpr_read, 0x10);
         EXPECT_EQUAL(mode.half_read, 0x5a000000);
         EXPECT_EQUAL(mode.missing_read, 0);
+        largest = mode.id > largest ? mode.id : largest;
     }
-    print("# apic x2apic cpus 0x%x\n", smp_online());
+    print("# apic x2apic cpus 0x%x largest identifier %u\n", smp_online(), largest);
 }
 
 const struct check checks_cpus[] = {

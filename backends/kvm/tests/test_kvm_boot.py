@@ -114,6 +114,41 @@ def test_a_word_of_64_bits_reaches_far(kvm: Place, run: Run) -> None:
         assert counted["hypercalls"] == sum(made(report).values())
 
 
+# The second CPU's is 256: threads take 2 bits, cores 5. Firmware (SeaBIOS) that has to number that
+# many leaves all CPUs in x2APIC mode.
+BEYOND_A_BYTE = (
+    "-smp 1,maxcpus=153,sockets=3,cores=17,threads=3 "
+    "-device host-x86_64-cpu,socket-id=2,core-id=0,thread-id=0"
+)
+
+
+@pytest.mark.parametrize(
+    ("arch", "append"), [("i386", "vmi.off=pv_send_ipi"), ("x86_64", "vmi.off=pv_send_ipi"), ("x86_64", "")]
+)
+def test_an_identifier_beyond_a_byte(kvm: Place, run: Run, arch: str, append: str) -> None:
+    """By the APIC's own command, and by KVM's."""
+    options = {"arguments": BEYOND_A_BYTE}
+    outcome, report = run(
+        kvm, append, kernel=sample(arch), cpus=1, options=options, deadline=DEADLINE
+    )
+    passes(outcome, report)
+    assert re.search(r"^ok \d+ cpus\.x2apic\r?$", outcome.console, re.MULTILINE)
+    assert "# apic x2apic cpus 0x3 largest identifier 256" in outcome.console
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_x2apic_mode(kvm: Place, run: Run, arch: str) -> None:
+    """On all CPUs where the processor offers it, with the library's own interrupts; else the page."""
+    outcome, report = run(kvm, "vmi.off=all", kernel=sample(arch), cpus=2, deadline=DEADLINE)
+    passes(outcome, report)
+    assert "# apic x2apic cpus 0x3 largest identifier 1" in outcome.console
+    outcome, report = run(
+        kvm, "vmi.off=all", kernel=sample(arch), cpus=2, options={"cpu": "host,-x2apic"}, deadline=DEADLINE
+    )
+    passes(outcome, report)
+    assert re.search(r"^ok \d+ cpus\.x2apic # SKIP this processor has no x2APIC", outcome.console, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("off", "instead"),
     [
