@@ -11,7 +11,7 @@
 
 #include "runtime.h"
 
-#include "apic.h"
+#include "apic_registers.h"
 #include "cpu.h"
 
 /* ---- init.c ---- */

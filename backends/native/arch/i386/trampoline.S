@@ -6,7 +6,7 @@
  */
 #include <vmi/constants.h>
 
-#include "../../apic.h"
+#include "../../apic_registers.h"
 #include "layout.h"
 
 #define CR0     0x80010033 /* PG, WP, NE, ET, MP, PE */

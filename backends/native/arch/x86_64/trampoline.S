@@ -5,7 +5,7 @@
  */
 #include <vmi/constants.h>
 
-#include "../../apic.h"
+#include "../../apic_registers.h"
 #include "layout.h"
 #include "endbr.h"
 

@@ -3,8 +3,8 @@
  * The local APIC's model-specific registers, for C and assembly. Source: Intel SDM vol. 3A, 11.4.4
  * and 11.12.1.
  */
-#ifndef VMI_NATIVE_APIC_H
-#define VMI_NATIVE_APIC_H
+#ifndef VMI_NATIVE_APIC_REGISTERS_H
+#define VMI_NATIVE_APIC_REGISTERS_H
 
 #define VMI__MSR_APIC_BASE     0x1b
 #define VMI__APIC_BASE_X2APIC  0x400
