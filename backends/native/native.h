@@ -190,8 +190,9 @@ static inline void vmi__native_apic_write(uint32_t reg, uint32_t value)
 /*
  * Enables the local APIC of the first CPU, and maps it unless it is in x2APIC mode. That is where
  * firmware has left that on, and where the processor offers it under a hypervisor. On hardware the
- * mode without remapping of interrupts is not the architecture's (Intel VT-d, 5.1.4), and the
- * library remaps none: so there it is not turned on.
+ * architecture does not support the mode without remapping of interrupts (Linux,
+ * arch/x86/kernel/apic/apic.c, try_to_enable_x2apic), and the library remaps none: so there it is
+ * not turned on.
  */
 void vmi__native_apic_init(void);
 
