@@ -362,11 +362,11 @@ static void clock_across(void)
 /* ---- x2APIC mode ---- */
 
 /* The local APIC's mode, and its registers as MSRs (Intel SDM vol. 3A, 11.12.1). */
-#define MSR_APIC_BASE        0x1bu
-#define APIC_BASE_X2APIC     0x400u
-#define MSR_X2APIC_ID        0x802u
-#define MSR_X2APIC_TPR       0x808u
-#define CPUID_1_ECX_X2APIC   (1u << 21)
+#define MSR_APIC_BASE          0x1bu
+#define APIC_BASE_X2APIC       0x400u
+#define MSR_X2APIC_ID          0x802u
+#define MSR_X2APIC_TPR         0x808u
+#define CPUID_1_ECX_X2APIC     (1u << 21)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
 
 /* A register of the page that x2APIC mode does not have: the destination format. */
@@ -439,16 +439,10 @@ static void x2apic(void)
 }
 
 const struct check checks_cpus[] = {
-    {"cpus.start", start},
-    {"cpus.start_again", start_again},
-    {"cpus.threads", threads},
-    {"cpus.lock", lock},
-    {"cpus.ipi", ipi},
-    {"cpus.sets", sets},
-    {"cpus.nmi", nmi},
-    {"cpus.remote_tlb", remote_tlb},
-    {"cpus.kick", kick},
-    {"cpus.clock", clock_across},
-    {"cpus.x2apic", x2apic},
-    {NULL, NULL},
+    {"cpus.start", start},     {"cpus.start_again", start_again},
+    {"cpus.threads", threads}, {"cpus.lock", lock},
+    {"cpus.ipi", ipi},         {"cpus.sets", sets},
+    {"cpus.nmi", nmi},         {"cpus.remote_tlb", remote_tlb},
+    {"cpus.kick", kick},       {"cpus.clock", clock_across},
+    {"cpus.x2apic", x2apic},   {NULL, NULL},
 };

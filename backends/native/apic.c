@@ -51,9 +51,8 @@ static void enable(void)
     base = vmi__rdmsr(VMI__MSR_APIC_BASE);
     if (base & VMI__APIC_BASE_X2APIC && !(features.ecx & CPUID_1_ECX_X2APIC))
         vmi__fatal("the local APIC is in x2APIC mode, which the processor does not offer");
-    vmi__native_x2apic =
-        base & VMI__APIC_BASE_X2APIC ||
-        (features.ecx & CPUID_1_ECX_X2APIC && features.ecx & CPUID_1_ECX_HYPERVISOR);
+    vmi__native_x2apic = base & VMI__APIC_BASE_X2APIC || (features.ecx & CPUID_1_ECX_X2APIC &&
+                                                          features.ecx & CPUID_1_ECX_HYPERVISOR);
     base |= VMI__APIC_BASE_ENABLE;
     vmi__wrmsr(VMI__MSR_APIC_BASE, base);
     if (vmi__native_x2apic)

@@ -28,11 +28,11 @@ static const struct {
     {VMI_APIC_TPR, 0xff},
     {VMI_APIC_EOI, 0},
     {VMI_APIC_SVR, 0x1ff},
-    {0x280, 0},                        /* error status */
-    {VMI_APIC_LVTT, 0x700ff},          /* vector, mask, mode */
-    {0x330, 0x107ff},                  /* thermal sensor: vector, delivery, mask */
-    {0x340, 0x107ff},                  /* performance counters */
-    {VMI__APIC_LVT_LINT0, 0x1a7ff},    /* the same, polarity and trigger */
+    {0x280, 0},                     /* error status */
+    {VMI_APIC_LVTT, 0x700ff},       /* vector, mask, mode */
+    {0x330, 0x107ff},               /* thermal sensor: vector, delivery, mask */
+    {0x340, 0x107ff},               /* performance counters */
+    {VMI__APIC_LVT_LINT0, 0x1a7ff}, /* the same, polarity and trigger */
     {VMI__APIC_LVT_LINT1, 0x1a7ff},
     {VMI__APIC_LVT_ERROR, 0x100ff},
     {VMI__APIC_TIMER_INITIAL, ~0u},

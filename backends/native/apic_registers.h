@@ -12,11 +12,11 @@
 #define VMI__APIC_BASE_ADDRESS 0x000ffffffffff000 /* bits, of 64 */
 
 /* In x2APIC mode the register at a byte offset of the page is this MSR and offset / 16. */
-#define VMI__MSR_X2APIC      0x800
-#define VMI__MSR_X2APIC_ID   0x802
-#define VMI__MSR_X2APIC_TPR  0x808
-#define VMI__MSR_X2APIC_SVR  0x80f
-#define VMI__MSR_X2APIC_ICR  0x830 /* command in bits 0-31, destination in 32-63 */
+#define VMI__MSR_X2APIC     0x800
+#define VMI__MSR_X2APIC_ID  0x802
+#define VMI__MSR_X2APIC_TPR 0x808
+#define VMI__MSR_X2APIC_SVR 0x80f
+#define VMI__MSR_X2APIC_ICR 0x830 /* command in bits 0-31, destination in 32-63 */
 
 #define VMI__APIC_SVR_ENABLE 0x100
 

@@ -98,8 +98,7 @@ def test_kvm_counted_the_same_hypercalls(kvm: Place, run: Run, arch: str, cpus: 
 
 # The second CPU's APIC identifier is 64: sockets have 33 cores, which take 6 bits of it.
 FAR_APART = (
-    "-smp 1,maxcpus=66,sockets=2,cores=33,threads=1 "
-    "-device host-x86_64-cpu,socket-id=1,core-id=0,thread-id=0"
+    "-smp 1,maxcpus=66,sockets=2,cores=33,threads=1 -device host-x86_64-cpu,socket-id=1,core-id=0,thread-id=0"
 )
 
 
@@ -128,9 +127,7 @@ BEYOND_A_BYTE = (
 def test_an_identifier_beyond_a_byte(kvm: Place, run: Run, arch: str, append: str) -> None:
     """By the APIC's own command, and by KVM's."""
     options = {"arguments": BEYOND_A_BYTE}
-    outcome, report = run(
-        kvm, append, kernel=sample(arch), cpus=1, options=options, deadline=DEADLINE
-    )
+    outcome, report = run(kvm, append, kernel=sample(arch), cpus=1, options=options, deadline=DEADLINE)
     passes(outcome, report)
     assert re.search(r"^ok \d+ cpus\.x2apic\r?$", outcome.console, re.MULTILINE)
     assert "# apic x2apic cpus 0x3 largest identifier 256" in outcome.console
@@ -146,7 +143,7 @@ def test_x2apic_mode(kvm: Place, run: Run, arch: str) -> None:
         kvm, "vmi.off=all", kernel=sample(arch), cpus=2, options={"cpu": "host,-x2apic"}, deadline=DEADLINE
     )
     passes(outcome, report)
-    assert re.search(r"^ok \d+ cpus\.x2apic # SKIP this processor has no x2APIC", outcome.console, re.MULTILINE)
+    assert re.search(r"^ok \d+ cpus\.x2apic # SKIP this processor has no", outcome.console, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@
 static uint64_t read_msr(uint32_t index);
 static void write_msr(uint32_t index, uint64_t value);
 static struct vmi__cpuid processor(void);
-#define vmi__rdmsr(index)        read_msr(index)
-#define vmi__wrmsr(index, value) write_msr(index, value)
+#define vmi__rdmsr(index)         read_msr(index)
+#define vmi__wrmsr(index, value)  write_msr(index, value)
 #define vmi__cpuid(leaf, subleaf) processor()
 
 #include "native/native.h"
@@ -48,16 +48,16 @@ static uint32_t last;      /* command */
 
 static uint64_t msrs[0x840]; /* by number */
 static uint32_t msrs_written, features_ecx;
-static bool faulted;   /* by an access to a register of the mode that is off, or that is none */
+static bool faulted; /* by an access to a register of the mode that is off, or that is none */
 static bool gave_up;
 static uint32_t mapped;
 
 static uint64_t read_msr(uint32_t index)
 {
-    faulted |= index != VMI__MSR_APIC_BASE &&
-               (index < VMI__MSR_X2APIC || index >= sizeof(msrs) / sizeof(msrs[0]) ||
-                !(msrs[VMI__MSR_APIC_BASE] & VMI__APIC_BASE_X2APIC) || index == 0x831 ||
-                index == 0x80e);
+    faulted |=
+        index != VMI__MSR_APIC_BASE &&
+        (index < VMI__MSR_X2APIC || index >= sizeof(msrs) / sizeof(msrs[0]) ||
+         !(msrs[VMI__MSR_APIC_BASE] & VMI__APIC_BASE_X2APIC) || index == 0x831 || index == 0x80e);
     return index < sizeof(msrs) / sizeof(msrs[0]) ? msrs[index] : 0;
 }
 
@@ -334,14 +334,10 @@ static void calls_by_the_page(void)
 }
 
 static const struct played_check checks[] = {
-    CHECK(the_mode_is_chosen),
-    CHECK(commands_by_msr),
-    CHECK(calls_in_x2apic_mode),
-    CHECK(calls_by_the_page),
-    CHECK(all_are_one_command),
-    CHECK(all_are_those_that_run),
-    CHECK(a_set_is_its_cpus),
-    CHECK(what_is_wrong_sends_nothing),
+    CHECK(the_mode_is_chosen),   CHECK(commands_by_msr),
+    CHECK(calls_in_x2apic_mode), CHECK(calls_by_the_page),
+    CHECK(all_are_one_command),  CHECK(all_are_those_that_run),
+    CHECK(a_set_is_its_cpus),    CHECK(what_is_wrong_sends_nothing),
 };
 
 PLAY(checks)
