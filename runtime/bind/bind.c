@@ -27,7 +27,8 @@ _Static_assert(sizeof(struct vmi_call_info) == VMI__CALL_INFO_SIZE &&
                    sizeof(struct vmi_hypercall_info) == VMI__HYPERCALL_INFO_SIZE,
                "area.S reserves as much");
 
-/* The provider in place. Its image may be overwritten by the kernel later on, but not before. */
+/* The provider in place. Once it is, tables and instructions are those of its text part: where the
+ * image was may be no memory of the kernel's. */
 static struct vmi__rom provider;
 static const char *provider_source;
 static uintptr_t provider_address;
@@ -100,6 +101,14 @@ static const char *load(const struct vmi__rom *rom)
     return vmi__rom_load(rom, &text, &data);
 }
 
+/* Starts to be the one that is bound, as of its text part in place. */
+static void take(const char *source, uintptr_t address)
+{
+    provider.bytes = vmi__provider_text;
+    provider_source = source;
+    provider_address = address;
+}
+
 static struct vmi__code slots(void)
 {
     return (struct vmi__code){vmi__slots, (uint32_t)(vmi__slots_end - vmi__slots),
@@ -124,8 +133,7 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
         if (builtin)
             reason = vmi__rom_sum(&provider);
         if (!reason) {
-            provider_source = source;
-            provider_address = address;
+            take(source, address);
             return true;
         }
     }
@@ -161,8 +169,7 @@ bool vmi__bind_named(const char *name)
         if ((name && (name[length] || provider.name[length])) || vmi__rom_sum(&provider) ||
             load(&provider) || (!name && !at_home(&provider)))
             continue;
-        provider_source = 0;
-        provider_address = 0;
+        take(0, 0);
         return true;
     }
     return false;

@@ -330,7 +330,7 @@ static bool is_relocated(const struct vmi__rom *rom, uint32_t offset, uint32_t s
         else
             high = middle;
     }
-    return low < rom->reloc_count && place_of(relocation_of(rom, low)) < offset + size;
+    return size && low < rom->reloc_count && place_of(relocation_of(rom, low)) < offset + size;
 }
 
 /* Instructions are copied from the file to call sites, where nothing of them is relocated. */
@@ -412,5 +412,8 @@ const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_plac
         if (reason)
             return reason;
     }
+    if (is_relocated(rom, rom->calls_offset, rom->calls_count * VMI__ROM_CALL_SIZE) ||
+        is_relocated(rom, rom->forms_offset, rom->forms_count * VMI__ROM_FORM_SIZE))
+        return "one of its tables is relocated";
     return inlines_are_fixed(rom) ? 0 : "one of its calls has instructions that are relocated";
 }

@@ -77,7 +77,8 @@ bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom
 /*
  * Copies both parts to their places, zeroes what the data part has beyond the file, fills the place
  * of the text with breakpoints, so that nothing is left there of an image before, and relocates.
- * Returns 0, or the reason to refuse; then the places hold nothing of use.
+ * Returns 0, or the reason to refuse; then the places hold nothing of use. Else the tables in the
+ * text's place are those of the image: they are not relocated.
  */
 const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
                           const struct vmi__rom_place *data);

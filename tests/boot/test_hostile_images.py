@@ -100,7 +100,10 @@ def test_good_image_among_broken_ones_is_taken(run: Run, hardware: Place, tmp_pa
     bad.write_bytes(BROKEN[-1].of(image))
     good.write_bytes(image)
     outcome, report = run(
-        hardware, "checks=boot", bound_kernel("sample", hardware.arch), options={"qemu": f"-initrd {bad},{good}"}
+        hardware,
+        "checks=boot",
+        bound_kernel("sample", hardware.arch),
+        options={"qemu": f"-initrd {bad},{good}"},
     )
     assert [reason for _, _, reason in refusals(outcome.console)] == [BROKEN[-1].reason]
     assert report.failures() == []
@@ -122,7 +125,10 @@ def test_image_of_the_next_minor_version_is_taken(run: Run, hardware: Place, tmp
     newer = tmp_path / "newer.rom"
     newer.write_bytes(image)
     outcome, report = run(
-        hardware, "checks=boot,memory", bound_kernel("sample", hardware.arch), options={"qemu": f"-initrd {newer}"}
+        hardware,
+        "checks=boot,memory",
+        bound_kernel("sample", hardware.arch),
+        options={"qemu": f"-initrd {newer}"},
     )
     assert refusals(outcome.console) == []
     assert report.failures() == []

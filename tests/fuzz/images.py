@@ -99,6 +99,7 @@ def synthetic(
             struct.pack("<HBBIIIBBH", form.ordinal, form.kind, len(form.inline), inline, *form.feature, 0)
         )
     forms_at = append(b"".join(entries))
+    append(bytes(4))  # what ends the text part may be relocated
     image = bytearray(text.ljust(PAGE, b"\0") + struct.pack("<2I", start, PAGE + memory) + data)
     data_size = len(image) - PAGE
     relocations = [moved(probe + 1, True), moved(start + 1), moved(PAGE), moved(PAGE + 4, True)]
@@ -279,6 +280,13 @@ def instructions_relocated(image: bytearray) -> None:
     struct.pack_into("<I", image, at + ROM["CALL_INLINE"], place - 1)
 
 
+def table_relocated(image: bytearray) -> None:
+    """The first word of the table of calls, by the only relocation."""
+    at = entry_of(image) + ROM["CALL_TARGET"]
+    struct.pack_into("<I", image, get(image, "X_RELOC_OFFSET"), moved(at))
+    put(image, "X_RELOC_COUNT", 1)
+
+
 def name_to(text: bytes) -> Callable[[bytearray], None]:
     def edit(image: bytearray) -> None:
         at = get(image, "X_NAME_OFFSET")
@@ -345,6 +353,7 @@ BROKEN = (
     Broken("instructions", "one of its calls has impossible instructions", instructions_too_long),
     Broken("instructions relocated", "one of its calls has instructions that are relocated",
            instructions_relocated),
+    Broken("calls relocated", "one of its tables is relocated", table_relocated),
     Broken("call missing", "it lacks a call of the interface",
            field("X_CALLS_COUNT", "X_CALLS_COUNT", more=-1)),
     Broken("forms outside", "its table of forms is not in the text part, or too long",
