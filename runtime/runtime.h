@@ -91,10 +91,10 @@ struct vmi__kernel {
     void (*main_unpaged)(const struct vmi_boot_info *boot); /* or 0 */
 
     /* How the kernel was entered; only for provider images. */
-    uint32_t protocol;    /* VMI_BOOT_… */
+    uint32_t protocol; /* VMI_BOOT_… */
     uint32_t magic;
-    uintptr_t info;       /* as for vmi__pc_start, or info alone: the hypervisor's structure */
-    const char *refuse;   /* for vmi__pc_refuse, or 0 */
+    uintptr_t info;     /* as for vmi__pc_start, or info alone: the hypervisor's structure */
+    const char *refuse; /* for vmi__pc_refuse, or 0 */
     struct vmi__pc_tables *tables; /* of the PC entry */
 
     /* The library's tables; filled by provider images. */

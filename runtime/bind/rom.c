@@ -358,7 +358,8 @@ static const char *relocate(const struct vmi__rom *rom, uint32_t relocation, uin
     uint32_t start = to_data ? rom->data_offset : 0, word = get32(at);
     uint32_t size = to_data ? rom->memory_size : rom->text_size;
 
-    if (form_of_place(relocation) > (VMI__LONG_MODE ? VMI__ROM_RELOC_DISTANCE : VMI__ROM_RELOC_WORD))
+    if (form_of_place(relocation) >
+        (VMI__LONG_MODE ? VMI__ROM_RELOC_DISTANCE : VMI__ROM_RELOC_WORD))
         return "one of its relocations is of an unknown form";
     switch (form_of_place(relocation)) {
     case VMI__ROM_RELOC_WORD:

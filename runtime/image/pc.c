@@ -12,7 +12,6 @@ VMI__FROM_ENTRY void vmi__image_start(struct vmi__kernel *kernel)
     vmi__image_take(kernel);
     vmi__pc_tables = *kernel->tables;
     if (kernel->refuse)
-        vmi__pc_refuse(kernel->protocol, kernel->magic, (uint32_t)kernel->info,
-                        kernel->refuse);
+        vmi__pc_refuse(kernel->protocol, kernel->magic, (uint32_t)kernel->info, kernel->refuse);
     vmi__pc_start(kernel->protocol, kernel->magic, (uint32_t)kernel->info);
 }

@@ -3,8 +3,8 @@
  * The tables that the SDK's entry begins with (entry.S), before and after the memory map has been
  * read: the image with its protections, and the direct map of all memory. Code alone may be
  * executed, where the processor can tell (entry.S has set EFER.NXE then), and neither it nor
- * constants may be written, by neither of their addresses. A kernel that chooses its library at boot
- * has its code written first, where it is executed (bind/bind.c).
+ * constants may be written, by neither of their addresses. A kernel that chooses its library at
+ * boot has its code written first, where it is executed (bind/bind.c).
  */
 #include "pc.h"
 #include "tables.h"
