@@ -201,8 +201,8 @@ def plain_forms(model: dict[str, Any]) -> dict[int, list[str]]:
 
 def test_nothing_of_the_interface_is_left(running: Running) -> None:
     """In the memory of the running machine: a site whose plain form is one or two instructions, or fits it,
-    holds these and no call, with prefixes in front or nops behind at most. What they are says the linked library. A call
-    that is nothing is prefixes of the instruction behind it, if not a nop."""
+    holds these and no call, with prefixes in front or nops behind at most. What they are says the linked
+    library. A call that is nothing is prefixes of the instruction behind it, if not a nop."""
     sites = sites_of(running.kernel)
     stubs = stubs_of(kernels("sample", running.arch)[HARDWARE[running.arch].backend])
     model = running.model()
