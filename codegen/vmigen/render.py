@@ -327,15 +327,6 @@ class Renderer:
             named = ["contract", "matrix", *named]
         return [f"{name}.{call.name}" if name in ("contract", "matrix") else name for name in named]
 
-    def _spec_part(self) -> dict[str, Any]:
-        spec = self._model.spec
-        return vars(spec) | {
-            "architecture": vars(spec.architecture),
-            "calls": [
-                vars(call) | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
-            ],
-        }
-
     def _backend_part(self, backend: Backend) -> dict[str, Any]:
         hypercalls = [
             {
@@ -371,11 +362,18 @@ class Renderer:
 
     def _digest(self, backend: Backend) -> str:
         """What tells a backend's library and its image of one build from those of another."""
-        model = {"spec": self._spec_part(), "backend": self._backend_part(backend)}
+        calls = [(call.ordinal, call.c_name, call.convention) for call in self._model.spec.calls]
+        model = {"arch": self._arch.name, "calls": calls, "backend": self._backend_part(backend)}
         return hashlib.sha256(json_lines(model).encode()).hexdigest()
 
     def _json(self) -> str:
-        spec_part = self._spec_part()
+        spec = self._model.spec
+        spec_part = vars(spec) | {
+            "architecture": vars(spec.architecture),
+            "calls": [
+                vars(call) | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
+            ],
+        }
         backends = [self._backend_part(backend) for backend in self._model.backends]
         model = {
             "generated": f"from {self._spec_source}; do not edit",

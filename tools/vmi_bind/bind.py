@@ -48,7 +48,7 @@ class Place:
         try:
             program = folder / note.read_text(encoding="utf-8").strip()
         except OSError:
-            raise InputError(f"the SDK for {arch} is not installed beside vmi-bind: {note} is not there") from None
+            raise InputError(f"the SDK for {arch} is not installed here: {note} is not there") from None
         return Place(program, folder / "model.json", folder / "roms")
 
 
@@ -84,7 +84,7 @@ def calls_of(model: Path) -> dict[int, Call]:
 
 
 def image_of(kernel: Kernel, roms: Path) -> tuple[str, bytes]:
-    """The name of the library that a kernel is linked with, and its image, which must be of the same build."""
+    """The name of the library that a kernel is linked with, and its image, which is of the same build."""
     try:
         mark, name, _ = kernel.library.decode("ascii").split(" ")
     except ValueError:
@@ -125,9 +125,10 @@ def bind(kernel: Kernel, place: Place) -> Bound:
         return Bound(name, True, kernel.data, [], calls)
     if done.returncode == REFUSED:
         number, _, reason = done.stderr.decode().strip().partition(" ")
-        raise Refused(_of_site(kernel, calls, kernel.sites[int(number)]) + reason if number != "-1" else reason)
+        where = _of_site(kernel, calls, kernel.sites[int(number)]) if number != "-1" else ""
+        raise Refused(where + reason)
     if done.returncode or len(done.stdout) != len(code) + len(kernel.sites):
-        raise InputError(f"{place.program} ended with status {done.returncode}, which is a fault of its own")
+        raise InputError(f"{place.program} ended with status {done.returncode}; build and install it again")
     made = done.stdout[: len(code)]
     data = kernel.data[:start] + made + kernel.data[start + len(code) :]
     return Bound(name, False, data, list(done.stdout[len(code) :].decode("ascii")), calls)

@@ -158,7 +158,8 @@ static uint8_t branch_of(uint64_t index)
     uint8_t expected[4];
 
     put32(expected, distance(request.code_address + site_offset(index), entry->address));
-    return site[0] == (entry->is_jump ? JUMP : CALL) && !memcmp(site + 1, expected, 4) ? site[0] : 0;
+    return site[0] == (entry->is_jump ? JUMP : CALL) && !memcmp(site + 1, expected, 4) ? site[0]
+                                                                                       : 0;
 }
 
 /*
@@ -230,8 +231,10 @@ int main(void)
             changed = (long)i;
     }
     retarget();
-    /* As in a kernel without a library: every site is a call of a slot, which lies behind all code. */
-    slots = (request.code_address + request.code_size + SLOT_ALIGN - 1) & ~(uint64_t)(SLOT_ALIGN - 1);
+    /* As in a kernel without a library: every site is a call of a slot, which lies behind all code.
+     */
+    slots =
+        (request.code_address + request.code_size + SLOT_ALIGN - 1) & ~(uint64_t)(SLOT_ALIGN - 1);
     for (uint64_t i = 0; i < request.sites_count; i++) {
         uint8_t *site = code_bytes + site_offset(i);
 

@@ -17,23 +17,23 @@ from .kernel import Kernel, read
 from .problems import InputError, Refused
 
 DESCRIPTION = """\
-Binds a kernel to the VMI library that it is linked with: each recorded call site becomes the instruction itself
-where the library does the call by that alone, nothing where the library does nothing, and stays a call of the
-library where it does more. So the kernel pays for no call that plain hardware does not need.
+Binds a kernel to the VMI library that it is linked with: each recorded call site becomes the instruction
+itself where the library does the call by that alone, nothing where the library does nothing, and stays a call
+where the library does more. So the kernel pays for no call that plain hardware does not need.
 
-The rules are those of kernels that bind themselves when they start, and so is the code that follows them. Only
-bytes of call sites change: symbols, unwind information and line numbers stay right. The same kernel gives the
-same bytes.
+The rules are those of kernels that bind themselves when they start, and so is the code that follows them.
+Only bytes of call sites change: symbols, unwind information and line numbers stay right. The same kernel
+gives the same bytes.
 
 What is chosen by a feature of the processor stays a call, because the processor is not known yet."""
 
 EPILOG = """\
-A kernel is refused, and nothing written, if anything cannot be proven: a call site that is no call of its entry
-point, an entry point that is not what the library's image has in its place, an image of another build, symbols
-that are stripped. A kernel that was bound already is left as it is.
+A kernel is refused, and nothing written, if anything cannot be proven: a call site that is no call of its
+entry point, an entry point that is not what the library's image has in its place, an image of another build,
+symbols that are stripped. A kernel that was bound already is left as it is, and that is said.
 
-Exit status: 0 bound, now or before; 1 refused, or a file that cannot be written; 2 misuse, or a file that is no
-kernel."""
+Exit status: 0 bound, now or before; 1 refused, or a file that cannot be written; 2 misuse, or a file that is
+no kernel."""
 
 
 class _Parser(Parser):
@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace, place: Callable[[str], Place]) -> int:
     except Refused as error:
         raise Refused(f"{path} is not bound: {error}") from None
     if options.output or not made.already:
-        write(options.output or path, made.data, path)
+        write(options.output or path, made.data, kernel.mode)
     if options.list:
         for line in listed(kernel, made):
             print(line)
@@ -121,14 +121,14 @@ def summed(kernel: Kernel, made: Bound) -> str:
     )
 
 
-def write(path: Path, data: bytes, source: Path) -> None:
-    """Writes a file, with the mode of `source`, so that it is there whole or as it was before."""
+def write(path: Path, data: bytes, mode: int) -> None:
+    """Writes a file so that it is there whole or as it was before."""
     path = path.resolve()
     number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(number, "wb") as stream:
             stream.write(data)
-            os.fchmod(stream.fileno(), source.stat().st_mode & 0o7777)
+            os.fchmod(stream.fileno(), mode)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

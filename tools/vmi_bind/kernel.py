@@ -50,6 +50,8 @@ class Kernel:
     """A kernel's file."""
 
     path: Path
+    mode: int
+    """Permissions of the file."""
     data: bytes
     arch: str
     code_offset: int
@@ -76,17 +78,18 @@ class Kernel:
 def read(path: Path) -> Kernel:
     """A kernel's file. InputError if it is none; Refused if it is none that can be bound."""
     data = path.read_bytes()
+    mode = path.stat().st_mode & 0o777
     if data[:4] != b"\x7fELF":
         raise InputError(f"{path}: expected a linked kernel, an ELF file, found something else")
     try:
-        return _read(path, data, ELFFile(io.BytesIO(data)))
+        return _read(path, mode, data, ELFFile(io.BytesIO(data)))
     except InputError:
         raise
     except (ELFError, struct.error, KeyError, ValueError, IndexError, AssertionError, TypeError) as error:
         raise InputError(f"{path}: the ELF file is broken: {error or type(error).__name__}") from None
 
 
-def _read(path: Path, data: bytes, elf: ELFFile[Any] | Any) -> Kernel:
+def _read(path: Path, mode: int, data: bytes, elf: Any) -> Kernel:
     arch = ARCHITECTURES.get(elf["e_machine"])
     if arch is None:
         raise InputError(f"{path}: expected a kernel for i386 or x86-64, found one for {elf['e_machine']}")
@@ -130,7 +133,7 @@ def _read(path: Path, data: bytes, elf: ELFFile[Any] | Any) -> Kernel:
     functions.sort(key=lambda function: (function.address, function.name))
     library = _bytes_at(elf, data, symbols[LIBRARY], sizes[LIBRARY]).rstrip(b"\0")
     return Kernel(
-        path, data, arch, code["p_offset"], code["p_filesz"], code["p_vaddr"], sites_address, records,
+        path, mode, data, arch, code["p_offset"], code["p_filesz"], code["p_vaddr"], sites_address, records,
         sites, symbols, functions, library,
     )  # fmt: skip
 
