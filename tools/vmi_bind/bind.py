@@ -46,7 +46,7 @@ class Place:
         folder = ROOT / arch
         note = folder / "bind-sites.path"
         try:
-            program = folder / note.read_text(encoding="utf-8").strip()
+            program = folder / note.read_text(encoding="utf-8").splitlines()[-1]
         except OSError:
             raise InputError(f"the SDK for {arch} is not installed here: {note} is not there") from None
         return Place(program, folder / "model.json", folder / "roms")
