@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Binds a kernel: hands code, sites and the library's image to the program that decides (runtime/bind/bind_sites.c)."""
+"""Binds a kernel: hands code, sites and the library's image to runtime/bind/bind_sites.c, which decides."""
 
 from __future__ import annotations
 
