@@ -32,11 +32,13 @@ SCHEMA = 1
 LOGS = RESULTS / "bench"
 DEADLINE = 240.0
 LIMIT = 0.001
-"""How much more workloads may cost in a kernel that is bound when it starts than with inline instructions."""
+"""How much more workloads may cost in a kernel that is bound, on the build machine or when it starts, than
+with inline instructions."""
 
-STATIC, BOOT, INLINE, POINTER = "static", "boot", "inline", "pointer"
-"""Bindings: linked with the library; bound when it starts; the assembler's macros in place of calls; a table
-of pointers."""
+STATIC, LINKED, BOOT, INLINE, POINTER = "static", "linked", "boot", "inline", "pointer"
+"""Bindings: linked with the library; linked with it and bound; bound when it starts; the assembler's macros
+in place of calls; a table of pointers."""
+BOUND_BINDINGS = {LINKED: "linked and bound", BOOT: "bound at boot"}
 
 WORKLOAD = re.compile(
     r"^# bench (\w+) rounds=(\d+) ticks=(\d+) ticks_per_round=\S+?(?: hypercalls=(\d+))?\r?$", re.MULTILINE
@@ -92,6 +94,7 @@ def bindings(backend: str) -> dict[str, Path]:
     """The kernels to be measured on a backend, by their binding."""
     found = {
         STATIC: kernels("bench").get(backend),
+        LINKED: kernels("bench-bound").get(backend),
         BOOT: bound_kernel("bench"),
         INLINE: kernels("bench-inline").get(backend),
         POINTER: kernels("bench-pointer").get(backend),
@@ -335,16 +338,16 @@ def hypercalls(results: Results) -> Iterator[str]:
     yield from table("hypercalls per round of a workload", shown)
 
 
-def excess(results: Results) -> dict[str, dict[str, float]]:
-    """What workloads cost bound at boot beyond inline instructions, in parts, by backend and workload;
+def excess(results: Results, bound: str) -> dict[str, dict[str, float]]:
+    """What workloads cost by a binding beyond inline instructions, in parts, by backend and workload;
     `total` is of all together."""
     found: dict[str, dict[str, float]] = {}
     by_place = {(row["backend"], row["binding"]): row["workloads"] for row in results.workloads}
     for (backend, binding), least in by_place.items():
-        bound = by_place.get((backend, BOOT))
-        if binding != INLINE or bound is None:
+        more = by_place.get((backend, bound))
+        if binding != INLINE or more is None:
             continue
-        ticks = {name: (bound[name]["ticks"], least[name]["ticks"]) for name in least if name in bound}
+        ticks = {name: (more[name]["ticks"], least[name]["ticks"]) for name in least if name in more}
         if not ticks:
             continue
         ticks["total"] = (sum(a for a, _ in ticks.values()), sum(b for _, b in ticks.values()))
@@ -352,14 +355,40 @@ def excess(results: Results) -> dict[str, dict[str, float]]:
     return found
 
 
+def differences(results: Results, bound: str) -> dict[str, dict[str, float]]:
+    """Calls that take another number of ticks by a binding than by inline instructions, and how many more, by
+    backend."""
+    by_place = {(row["backend"], row["binding"]): row["calls"] for row in results.calls}
+    return {
+        backend: {
+            name: more - least[name]
+            for name, more in by_place[backend, bound].items()
+            if name in least and more != least[name]
+        }
+        for (backend, binding), least in by_place.items()
+        if binding == INLINE and (backend, bound) in by_place
+    }
+
+
+def compared(results: Results) -> Iterator[str]:
+    """Kernels that were bound beside inline instructions: workloads, and which calls make the difference."""
+    for bound, title in BOUND_BINDINGS.items():
+        for backend, parts in excess(results, bound).items():
+            rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
+            yield from table(f"{backend}: {title}, compared with inline instructions", rows)
+        for backend, calls in differences(results, bound).items():
+            rows = [["", "ticks"], *([name, f"{more:+.2f}"] for name, more in calls.items())]
+            if not calls:
+                rows = [["none", ""]]
+            yield from table(f"{backend}: calls that cost other than inline instructions, {title}", rows)
+
+
 def as_text(results: Results) -> str:
     lines: list[str] = []
     lines += _by_place(results.calls, "calls", "", "ticks per call, call and return included")
     lines += _by_place(results.workloads, "workloads", "per_round", "ticks per round of a workload")
     lines += hypercalls(results)
-    for backend, parts in excess(results).items():
-        rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
-        lines += table(f"{backend}: bound at boot, compared with inline instructions", rows)
+    lines += compared(results)
     if results.boot:
         rows = [["", "ticks"]]
         rows += [[f"{row['configuration']} {row['binding']}", str(row["ticks"])] for row in results.boot]
