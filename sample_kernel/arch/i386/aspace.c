@@ -76,6 +76,8 @@ static void map_linear(const uint32_t tables[PTE_ENTRIES], const struct vmi_boot
     uint32_t read_only = frame_of(vmi_image_start), text_end = frame_of(vmi_text_end);
     uint32_t read_only_end = frame_of(vmi_rodata_end + PAGE_SIZE - 1);
 
+    uint64_t *entry = NULL;
+
     for (uint32_t pfn = 0; pfn < boot->linear_pages; pfn++) {
         uintptr_t address = boot->linear_base + (pfn << PAGE_SHIFT);
         uint64_t flags = KERNEL_PAGE;
@@ -83,9 +85,10 @@ static void map_linear(const uint32_t tables[PTE_ENTRIES], const struct vmi_boot
             flags |= PTE_WRITE;
         if (pfn < read_only || pfn >= text_end)
             flags |= pte_no_execute;
-        uint64_t *entry =
-            table_entry(tables[index_of(address, DIRECTORY_SHIFT)], index_of(address, PAGE_SHIFT));
-        entry_write(entry, pte_value(pfn, flags), VMI_PAGE_PT);
+        if (entry == NULL || index_of(address, PAGE_SHIFT) == 0)
+            entry = table_entry(tables[index_of(address, DIRECTORY_SHIFT)],
+                                index_of(address, PAGE_SHIFT));
+        entry_write(entry++, pte_value(pfn, flags), VMI_PAGE_PT);
     }
 }
 
