@@ -24,8 +24,9 @@ PC_RELATIVE = {2, 4}
 """R_386_PC32, R_386_PLT32, R_X86_64_PC32, R_X86_64_PLT32: the numbers are the same."""
 WRITTEN_LATER = 0xCC
 """What fills code that a hypervisor writes."""
-TABLES = (".data.rel.ro.forms", ".rodata.rom_calls", ".vmi.sites")
-"""Tables of addresses that are branched to directly (runtime/forms.h, image/rom.h, vmi/vmi.h)."""
+TABLES = (".data.rel.ro.forms", ".rodata.mask_restart", ".rodata.rom_calls", ".vmi.sites")
+"""Tables of addresses that are branched to directly or returned to (runtime/forms.h, image/rom.h, vmi/vmi.h;
+one hypervisor's restart.inc)."""
 
 
 @dataclass
@@ -73,8 +74,8 @@ class Functions:
             for relocation in section.iter_relocations():
                 offset = relocation["r_offset"]
                 relative = relocation["r_info_type"] in PC_RELATIVE
-                if relative and is_branch(code, offset):
-                    continue
+                if relative and (not target["sh_flags"] & 4 or is_branch(code, offset)):
+                    continue  # distances in data are the compiler's tables for `switch`, by NOTRACK
                 symbol = symbols.get_symbol(relocation["r_info_sym"])
                 if symbol["st_info"]["type"] == "STT_SECTION":
                     more = relocation["r_addend"] if relocation.is_RELA() else word(code, offset)

@@ -63,6 +63,7 @@ def test_commands_say_what_is_shown(tmp_path: Path) -> None:
     assert walk(README, tmp_path) == README
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a copy of the tree, no clone")
 def test_diff_that_is_given_as_an_example_works() -> None:
     """Its revisions are there in every clone."""
     (words,) = re.findall(r"trees or files: \./vmi (diff .*)", README)

@@ -130,15 +130,15 @@ vmi_pvh_entry:
     push $0
     popf
     test $EFLAGS_ID, %eax
-    jz no_long_mode
+    jz .Lno_long_mode
     mov $CPUID_EXTENDED, %eax
     cpuid
     cmp $CPUID_EXTENDED_1, %eax
-    jb no_long_mode
+    jb .Lno_long_mode
     mov $CPUID_EXTENDED_1, %eax
     cpuid
     bt $CPUID_EXTENDED_LM, %edx
-    jnc no_long_mode
+    jnc .Lno_long_mode
 
     mov %edx, %ebx /* the processor's features */
 
@@ -190,11 +190,11 @@ vmi_pvh_entry:
     mov $CR0_BITS, %eax
     mov %eax, %cr0
     lgdt PHYSICAL(low_gdtr)
-    ljmp $BOOT_CS, $PHYSICAL(long_mode)
+    ljmp $BOOT_CS, $PHYSICAL(.Llong_mode)
 
     .code64
 /* At the physical address. Descriptors, stack and code by their linear addresses. */
-long_mode:
+.Llong_mode:
     mov $4f, %rax
     jmp *%rax
 4:  lgdt high_gdtr
@@ -221,11 +221,11 @@ long_mode:
  * ecx: polls left; edx: port. A UART that takes nothing is left alone.
  */
     .code32
-no_long_mode:
+.Lno_long_mode:
     mov $UART_LINE, %edx
     mov $UART_LINE_8_BITS, %al
     out %al, %dx
-    mov $PHYSICAL(no_long_mode_text), %esi
+    mov $PHYSICAL(.Lno_long_mode_text), %esi
 6:  mov (%esi), %ah
     inc %esi
     test %ah, %ah
@@ -248,7 +248,7 @@ no_long_mode:
 /* A kernel with this entry has it, or does not link: other linker scripts may have another base. */
     .quad vmi_image_base_is_right
 
-no_long_mode_text:
+.Lno_long_mode_text:
     .asciz "vmi: cannot run: the processor has no long mode, and this kernel is for x86-64; halted\r\n"
 
 /* 64-bit code and data with DPL 0, accessed already so that loading them writes nothing. */
