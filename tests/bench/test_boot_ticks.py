@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -115,22 +116,32 @@ def test_frequency_is_measured(arch: str, backend: str, tmp_path: Path) -> None:
     assert found <= MEASURED
 
 
-@each
-def test_frequency_is_told(arch: str, backend: str, tmp_path: Path) -> None:
-    """As a hypervisor tells it: the library has it when it comes to the clock."""
-    kernel = kernel_of(arch, backend)
+def told(kernel: Path, arch: str, folder: Path) -> int:
+    """Ticks of a kernel whose library has the frequency when it comes to the clock, as a hypervisor tells it."""
     at = symbols(kernel)
     waits = ["-chardev", "socket,id=stub,path=stub,server=on,wait=on", "-gdb", "chardev:stub", "-S"]
-    with machine(kernel, arch, tmp_path, *waits) as qemu, socket.socket(socket.AF_UNIX) as connection:
+    (folder / "stub").unlink(missing_ok=True)
+    with machine(kernel, arch, folder, *waits) as qemu, socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(60)
-        while qemu.poll() is None and not (tmp_path / "stub").exists():
-            pass
-        connection.connect(str(tmp_path / "stub"))
+        while qemu.poll() is None and not (folder / "stub").exists():
+            time.sleep(0.01)
+        connection.connect(str(folder / "stub"))
         debugger = Debugger(connection)
         if debugger.run_to(at[CLOCK]):
             debugger.write(at["vmi__native_tsc_hz"], struct.pack("<Q", NANOSECONDS))
             debugger.write(at["vmi__native_apic_timer_hz"], struct.pack("<I", NANOSECONDS))
             assert debugger.ask("D") == "OK"
-        found = ticks(qemu)
+        return ticks(qemu)
+
+
+@each
+def test_frequency_is_told(arch: str, backend: str, tmp_path: Path) -> None:
+    """While the machine is stopped for the debugger, QEMU's clock may go on by the time of the host, which
+    only adds: the least of some runs is what was counted."""
+    kernel = kernel_of(arch, backend)
+    found = told(kernel, arch, tmp_path)
+    for _ in range(4):
+        if found > TOLD:
+            found = told(kernel, arch, tmp_path)
     print(f"{arch} {backend} told: {found}")
     assert found <= TOLD
