@@ -25,6 +25,7 @@ from .backends import backends
 from .boot import choose
 from .build import BOUND, bound_kernel, build, kernels, rom
 from .figure import beside_goal
+from .kernel import architecture
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
 from .util import ARCHITECTURES, BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
 
@@ -113,7 +114,7 @@ class Place:
     results: Results
 
     def run(self, binding: str, kernel: Path, option: str, cpus: int = 1) -> Outcome:
-        name = f"{option}-{self.configuration.name}-{binding}"
+        name = f"{option}-{self.configuration.name}-{binding}-{architecture(kernel)}"
         options = {**self.configuration.options, **(self.rig.instruction_counter if self.counts else {})}
         told = f"bench={option} {self.configuration.bound_append if binding == BOOT else ''}".rstrip()
         guest = Guest(kernel, name, told, cpus=cpus, deadline=DEADLINE, options=options)
@@ -146,7 +147,19 @@ class Place:
             with part(self.results, f"{self.configuration.name}, {binding}: {option}"):
                 self.measure_one(binding, kernel, option, cpus)
 
-    def measure_one(self, binding: str, kernel: Path, option: str, cpus: int) -> None:
+    def measure_boot(self, arch: str) -> None:
+        """Of the kernel that is linked with the library, on an architecture besides the first."""
+        kernel = kernels("bench", arch).get(self.rig.backend)
+        if kernel is None:
+            return
+        name = f"{self.configuration.name}, {arch}: boot"
+        progress(name)
+        with part(self.results, name):
+            self.measure_one(STATIC, kernel, "boot", 1, arch)
+
+    def measure_one(
+        self, binding: str, kernel: Path, option: str, cpus: int, arch: str = ARCHITECTURES[0]
+    ) -> None:
         outcome = self.run(binding, kernel, option, cpus)
         workloads = {
             name: self.workload(name, int(rounds), int(ticks), int(hypercalls or 0))
@@ -155,7 +168,7 @@ class Place:
         if option == "boot":
             # A hypervisor that enters kernels its own way does not come by where the time is taken.
             if "boot" in workloads:
-                self.note(self.results.boot, binding, ticks=workloads["boot"]["ticks"])
+                self.note(self.results.boot, binding, architecture=arch, ticks=workloads["boot"]["ticks"])
             return
         if not outcome.clean:
             raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
@@ -177,8 +190,11 @@ def in_rigs(results: Results, chosen: Sequence[tuple[str, Configuration]], rigs:
             images = bindings(backend)
             session = stack.enter_context(rig.steady_session(LOGS))
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
+                place = Place(configuration, rig, session, counts, results)
                 for binding, kernel in images.items():
-                    Place(configuration, rig, session, counts, results).measure(binding, kernel)
+                    place.measure(binding, kernel)
+                for arch in ARCHITECTURES[1:]:
+                    place.measure_boot(arch)
 
 
 def counted(results: Results, chosen: Sequence[str]) -> None:
@@ -391,7 +407,10 @@ def as_text(results: Results) -> str:
     lines += compared(results)
     if results.boot:
         rows = [["", "ticks"]]
-        rows += [[f"{row['configuration']} {row['binding']}", str(row["ticks"])] for row in results.boot]
+        rows += [
+            [f"{row['configuration']} {row['binding']} {row['architecture']}", str(row["ticks"])]
+            for row in results.boot
+        ]
         lines += table("from the loader's jump to the kernel's first line", rows)
     for row in results.counted:
         if row["rows"]:
