@@ -117,7 +117,7 @@ def test_frequency_is_measured(arch: str, backend: str, tmp_path: Path) -> None:
 
 
 def told(kernel: Path, arch: str, folder: Path) -> int:
-    """Ticks of a kernel whose library has the frequency when it comes to the clock, as a hypervisor tells it."""
+    """Ticks where the library has the frequency when it comes to the clock, as a hypervisor tells it."""
     at = symbols(kernel)
     waits = ["-chardev", "socket,id=stub,path=stub,server=on,wait=on", "-gdb", "chardev:stub", "-S"]
     (folder / "stub").unlink(missing_ok=True)
