@@ -273,8 +273,6 @@ def _bind(options: Namespace) -> int:
     from .build import build, tree
 
     def built(arch: str) -> Place:
-        if arch != ARCHITECTURES[0]:
-            raise UserError(f"kernels for {arch} cannot be bound; those for {ARCHITECTURES[0]} can")
         roms = [f"backends/{name}.rom" for name in backends(arch=arch)]
         build("tools/bind-sites", "include/vmi/model.json", *roms, arch=arch)
         return Place.built(tree(arch))

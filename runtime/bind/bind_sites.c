@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/machine.h"
 #include "bind/sites.h"
 
 #define CALL       0xe8
@@ -84,7 +85,8 @@ static uint32_t distance(uint64_t from, uint64_t to)
 
 static uint64_t site_offset(uint64_t index)
 {
-    return records[index].address - (uint32_t)request.code_address;
+    return vmi__site_address(&records[index], request.sites_address + index * sizeof(*records)) -
+           request.code_address;
 }
 
 static const struct entry *entry_of(uint64_t index)
@@ -244,10 +246,11 @@ int main(void)
     }
     {
         const struct vmi__code code = {code_bytes, (uint32_t)request.code_size,
-                                       (uint32_t)request.code_address};
+                                       request.code_address};
+        const struct vmi__sites sites = {records, (uint32_t)request.sites_count,
+                                         request.sites_address};
 
-        reason = vmi__sites_bind(&code, records, (uint32_t)request.sites_count, (uint32_t)slots,
-                                 &rom, (uint32_t)request.code_address, &counts);
+        reason = vmi__sites_bind(&code, &sites, slots, &rom, request.code_address, &counts);
     }
     if (reason)
         refuse(-1, reason);

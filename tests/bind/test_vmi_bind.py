@@ -63,9 +63,11 @@ def refusal(kernel: Path, tmp_path: Path, status: int = 1, build: Path = BUILD) 
 # Bound kernels run
 
 
+@pytest.mark.every_architecture
 def test_bound_kernel_runs(configuration: Place, run: Run) -> None:
     """Every check ends as in the kernel that is only linked."""
-    outcome, report = run(configuration, kernel=kernels("sample-bound")[configuration.backend])
+    bound = kernels("sample-bound", configuration.arch)[configuration.backend]
+    outcome, report = run(configuration, kernel=bound)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     _, before = run(configuration)
@@ -112,6 +114,20 @@ def test_only_call_sites_change(backend: str, tmp_path: Path) -> None:
     assert " ".join(kinds) in summary
     assert bind(kernels("sample")[backend], "-o", again).returncode == 0
     assert again.read_bytes() == data == kernels("sample-bound")[backend].read_bytes()
+
+
+@pytest.mark.parametrize("backend", kernels("sample", ARCHITECTURES[1]))
+def test_other_architecture(backend: str, tmp_path: Path) -> None:
+    """Only sites change, and what was bound is found to be."""
+    build, output = tree(ARCHITECTURES[1]), tmp_path / "bound.elf"
+    kernel = read(kernels("sample", ARCHITECTURES[1])[backend])
+    assert bind(kernel.path, "-o", output, build=build).returncode == 0
+    data, rest = output.read_bytes(), bytearray(kernel.data)
+    for site in kernel.sites:
+        start = kernel.code_offset + site.address - kernel.code_address
+        rest[start : start + site.length] = data[start : start + site.length]
+    assert bytes(rest) == data != kernel.data
+    assert "already" in bind(output, build=build).stdout
 
 
 def test_what_features_choose_stays_a_call(linked: Kernel, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ built_for = pytest.mark.parametrize(
 )
 
 
-built_bound = pytest.mark.parametrize("arch", ARCHITECTURES[:1])
+built_bound = pytest.mark.parametrize("arch", ARCHITECTURES)
 
 
 @pytest.fixture

@@ -114,13 +114,16 @@ def _read(path: Path, mode: int, data: bytes, elf: Any) -> Kernel:
     if LIBRARY not in symbols:
         raise Refused("it says of no VMI library that it is linked with it; link it with one of this SDK")
     section = elf.get_section_by_name(SITES)
-    records = section.data() if section else b""
-    form = RECORD[arch]
-    if not records:
+    if not section or not section["sh_size"] or section["sh_type"] != "SHT_PROGBITS":
         raise Refused(f"it has no records of call sites; keep {SITES} in its linker script")
-    if len(records) % form.size:
-        raise Refused(f"{SITES} has {len(records)} bytes, which are no whole number of records")
-    sites_address = section["sh_addr"]
+    # Between these a linker script has the records, without what aligns them.
+    start, size = section["sh_addr"], section["sh_size"]
+    sites_address = symbols.get("vmi_sites_start", start)
+    end = symbols.get("vmi_sites_end", start + size)
+    form = RECORD[arch]
+    if not start <= sites_address < end <= start + size or (end - sites_address) % form.size:
+        raise Refused(f"its {SITES} is no whole number of records")
+    records = section.data()[sites_address - start : end - start]
     sites = []
     for number, fields in enumerate(form.iter_unpack(records)):
         if arch == "i386":
