@@ -188,7 +188,7 @@ class Machine:
             if self.session is None or getattr(self.session, "broken", False):
                 self.close()
                 self.opened = contextlib.ExitStack()
-                self.session = self.opened.enter_context(self.rig.session(RESULTS / "mutation"))
+                self.session = self.opened.enter_context(self.rig.session(RESULTS / "mutation" / f"{self.rig.backend}-{self.arch}"))
             name = f"{image.stem}-{append}".strip("-").replace("=", "-")
             options = self.rig.configurations[0].given(self.arch)[0]
             return self.session.run(Guest(image, name, append, CPUS, deadline=self.deadline, options=options))
