@@ -90,7 +90,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
     """Runs the linter: 0 clean, 1 findings, 2 misuse or files that cannot be read."""
     try:
-        return _run(_parser(program).parse_args(arguments), program)
+        try:
+            return _run(_parser(program).parse_args(arguments), program)
+        finally:
+            # Help is written as well, and may wait in the buffer.
+            if sys.stdout is not None:  # closed by whoever started the command
+                sys.stdout.flush()
     except InputError as error:
         for line in str(error).splitlines():
             print(f"{program}: {line}", file=sys.stderr)
