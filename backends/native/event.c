@@ -37,6 +37,7 @@ static struct event {
 } events[EVENTS] __attribute__((section(".bss..bound_only")));
 
 bool vmi__native_ended_vectors[256];
+const struct vmi__native_device_events *vmi__native_device_events;
 
 static bool by_ioapic;
 static bool timer_on;                         /* an alarm is wired to line 0 */
@@ -162,11 +163,14 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
 
     if (source == VMI_EVENT_PEER)
         return VMI_ENOSYS;
-    if (source > VMI_EVENT_MSI || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
+    if (source > VMI_EVENT_DEVICE || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
         (console && (number || !vmi__native_console_present())))
         return VMI_EINVAL;
     if (console && vmi__native_virtio && !has_level(line))
         return VMI_ENOSYS;
+    if (source == VMI_EVENT_DEVICE)
+        return vmi__native_device_events ? vmi__native_device_events->bind(number, vector)
+                                         : VMI_EINVAL;
     flags = vmi__lock(&lock);
     if (source == VMI_EVENT_MSI)
         result = bind_free(MESSAGE, 0, vector);
@@ -182,6 +186,8 @@ void vmi__native_event_again(uint32_t vector)
 {
     if (vector == console_vector)
         vmi__native_virtio_acknowledge();
+    if (vmi__native_device_events)
+        vmi__native_device_events->ended(vector);
 }
 
 /* ---- letting in and keeping back; under the lock ---- */
@@ -261,6 +267,8 @@ VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t number)
     if (event && event->console)
         vmi__native_console_interrupts();
     vmi__unlock(&lock, flags);
+    if (event && vmi__native_device_events)
+        vmi__native_device_events->mask(number, false);
     return event ? VMI_OK : VMI_EINVAL;
 }
 
@@ -273,6 +281,9 @@ VMI__ROUTINE int32_t vmi__native_event_mask(uint32_t number)
     if (result == VMI_OK)
         let_in(number, false);
     vmi__unlock(&lock, flags);
+    if (result == VMI_ENOSYS && vmi__native_device_events &&
+        vmi__native_device_events->mask(number, true))
+        result = VMI_OK;
     return result;
 }
 
@@ -292,6 +303,8 @@ VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
         event->kind = FREE;
     }
     vmi__unlock(&lock, flags);
+    if (event && vmi__native_device_events)
+        vmi__native_device_events->unbound(number);
     return event ? VMI_OK : VMI_EINVAL;
 }
 
@@ -310,6 +323,8 @@ VMI__ROUTINE int32_t vmi__native_event_move(uint32_t number, uint32_t cpu)
     if (result == VMI_OK && event->kind != MESSAGE && by_ioapic)
         vmi__native_ioapic_send_to(event->input, apic_id(event));
     vmi__unlock(&lock, flags);
+    if (result == VMI_OK && vmi__native_device_events)
+        vmi__native_device_events->moved(number);
     return result;
 }
 
