@@ -14,6 +14,7 @@
 #include "paging.h"
 #include "string.h"
 #include "threads.h"
+#include "timer.h"
 #include "traps.h"
 #include "x86.h"
 
@@ -427,12 +428,18 @@ static void by_event(void)
     EXPECT(event >= 0);
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source, VECTOR_DISK), VMI_EBUSY);
     /* Kept back until it is let in, and then it comes. */
+    const struct vmi_segment segment = {.address = address(0), .length = facts.block_size};
+    const struct vmi_block_request request = {.id = 7, .segments = &segment, .count = 1, .blocks = 1};
     came = 0;
     EXPECT_EQUAL(vmi_block_reap(disk, 0, &completion, 1), 0);
-    EXPECT_EQUAL(one(VMI_BLOCK_READ, 0), VMI_OK);
+    EXPECT_EQUAL(vmi_block_submit(disk, 0, &request, 1), 1);
+    spin_milliseconds(20);
     EXPECT_EQUAL(came, 0);
     EXPECT_EQUAL(vmi_event_unmask((uint32_t)event), VMI_OK);
     EXPECT(wait_for_count(&came, 1, PATIENCE_MILLISECONDS));
+    EXPECT_EQUAL(vmi_block_reap(disk, 0, &completion, 1), 1);
+    EXPECT_EQUAL(completion.id, 7);
+    EXPECT_EQUAL(completion.status, VMI_OK);
     EXPECT_EQUAL(vmi_event_mask((uint32_t)event), VMI_OK);
     EXPECT_EQUAL(vmi_event_unmask((uint32_t)event), VMI_OK);
     if (!(facts.flags & VMI_DEVICE_IS_READ_ONLY)) {

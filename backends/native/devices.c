@@ -200,23 +200,41 @@ static VMI__ADDRESS_TAKEN void unbound(uint32_t event)
     vmi__unlock(&rows_lock, flags);
 }
 
+static bool requested(uint32_t vector)
+{
+    return vmi__native_apic_read(VMI__APIC_IRR + vector / 32 * 16) & 1u << vector % 32;
+}
+
 /*
  * The interrupt of a vector has ended: devices on the line lower it. What has ended meanwhile, and
- * nobody has seen, is told by an interrupt of its own.
+ * nobody has seen, is told by an interrupt that this CPU sends itself. The line is held from before
+ * that until the end of it: with a request of the line's on the same vector the local APIC would
+ * take the one for the other, and the I/O APIC never hear of its end (Intel SDM vol. 3A, 11.8.4,
+ * trigger mode register).
  */
 static VMI__ADDRESS_TAKEN void ended(uint32_t vector)
 {
+    uint32_t flags = vmi__lock(&rows_lock);
     bool again = false;
+    int32_t line = -1;
 
     for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct vmi__device *device = vmi__device_by_number(rows[i].device);
 
-        if (rows[i].vector == vector && rows[i].line && !rows[i].queue &&
-            device->state == VMI__DEVICE_OPEN)
+        if (rows[i].vector != vector || !rows[i].line)
+            continue;
+        if (line < 0) {
+            line = rows[i].event;
+            vmi__native_event_hold((uint32_t)line, true);
+        }
+        if (device->state == VMI__DEVICE_OPEN)
             again |= device->driver->acknowledge(device);
     }
-    if (again)
+    if (line >= 0 && again && !requested(vector))
         vmi__native_apic_command(vmi__native_apic_id(), VMI__ICR_FIXED | vector);
+    else if (line >= 0)
+        vmi__native_event_hold((uint32_t)line, false);
+    vmi__unlock(&rows_lock, flags);
 }
 
 void vmi__platform_unbind(uint32_t device)

@@ -31,7 +31,8 @@ static struct event {
     uint8_t kind;
     uint8_t vector;
     uint8_t unmasked;
-    uint8_t console;
+    uint8_t console : 1;
+    uint8_t held : 1; /* of a line: masked by the library, whatever the kernel says */
     uint32_t cpu;
     uint32_t input; /* of the I/O APICs, or'ed with VMI_GSI_…; of a LINE without them, the line */
 } events[EVENTS] __attribute__((section(".bss..bound_only")));
@@ -201,6 +202,8 @@ static void open(uint32_t number)
         vmi__native_pic_unmask(number);
         return;
     }
+    if (event->held)
+        return;
     vmi__native_ioapic_mask(event->input, false);
     /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not. */
     if (event->kind == LINE && !(event->input & VMI_GSI_LEVEL) && vmi__native_pic_requested(number))
@@ -235,6 +238,19 @@ void vmi__native_event_timer(bool on)
             vmi__native_ioapic_mask(events[LINE_TIMER].input, true);
         else if (events[LINE_TIMER].unmasked)
             vmi__native_pic_mask(LINE_TIMER);
+    }
+    vmi__unlock(&lock, flags);
+}
+
+void vmi__native_event_hold(uint32_t line, bool held)
+{
+    uint32_t flags = vmi__lock(&lock);
+    struct event *event = &events[line];
+
+    if (by_ioapic && event->kind == LINE && event->held != held) {
+        event->held = held;
+        if (event->unmasked)
+            vmi__native_ioapic_mask(event->input, held);
     }
     vmi__unlock(&lock, flags);
 }
