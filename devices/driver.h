@@ -117,8 +117,8 @@ struct vmi__driver {
 extern const struct vmi__driver *const vmi__drivers[];
 
 /*
- * A device for the driver to fill, closed; it counts once vmi__device_keep is called. 0 if there are
- * too many, or a driver has this place already.
+ * A device for the driver to fill, closed; it counts once vmi__device_keep is called. 0 if there
+ * are too many, or a driver has this place already.
  */
 struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place);
 void vmi__device_keep(struct vmi__device *device);

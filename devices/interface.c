@@ -85,7 +85,8 @@ struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue)
     struct vmi__device *device = vmi__device_by_number(number >> 16);
 
     *queue = number & 0xffff;
-    return device && device->state == VMI__DEVICE_OPEN && *queue < device->setup.queues ? device : 0;
+    return device && device->state == VMI__DEVICE_OPEN && *queue < device->setup.queues ? device
+                                                                                        : 0;
 }
 
 static void find(void)
@@ -279,8 +280,7 @@ static int32_t check_segments(const struct vmi__device *device,
 
         if (!segment->length || segment->length > device->info.segment_bytes ||
             segment->length > bytes || !is_aligned(segment->address) ||
-            !is_aligned(segment->length) ||
-            segment->address + segment->length < segment->address)
+            !is_aligned(segment->length) || segment->address + segment->length < segment->address)
             return VMI_EINVAL;
         bytes -= segment->length;
     }
@@ -329,7 +329,7 @@ static struct vmi__device *disk(uint32_t number, uint32_t queue, int32_t *error)
 }
 
 static void give(struct vmi__device *device, uint32_t number,
-                    const struct vmi_block_request *request)
+                 const struct vmi_block_request *request)
 {
     struct vmi__queue *queue = &device->queues[number];
     uint32_t at = queue->free;

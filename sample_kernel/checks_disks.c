@@ -76,8 +76,8 @@ static uint32_t neighbours(uint32_t pages)
             run = 2;
         count++;
         if (run >= pages)
-            first = taken[count - 1] < taken[count - pages] ? taken[count - 1]
-                                                            : taken[count - pages];
+            first =
+                taken[count - 1] < taken[count - pages] ? taken[count - 1] : taken[count - pages];
     }
     for (uint32_t i = 0; i < count; i++)
         if (first == FRAME_NONE || taken[i] - first >= pages)
@@ -429,7 +429,8 @@ static void by_event(void)
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source, VECTOR_DISK), VMI_EBUSY);
     /* Kept back until it is let in, and then it comes. */
     const struct vmi_segment segment = {.address = address(0), .length = facts.block_size};
-    const struct vmi_block_request request = {.id = 7, .segments = &segment, .count = 1, .blocks = 1};
+    const struct vmi_block_request request = {
+        .id = 7, .segments = &segment, .count = 1, .blocks = 1};
     came = 0;
     EXPECT_EQUAL(vmi_block_reap(disk, 0, &completion, 1), 0);
     EXPECT_EQUAL(vmi_block_submit(disk, 0, &request, 1), 1);
@@ -463,8 +464,11 @@ static void closed(void)
     NEEDS_OPEN_DISK();
     for (uint32_t i = 0; i < BUFFERS; i++) {
         segments[i] = (struct vmi_segment){.address = address(i), .length = facts.block_size};
-        requests[i] = (struct vmi_block_request){
-            .id = i, .segments = &segments[i], .count = 1, .operation = VMI_BLOCK_READ, .blocks = 1};
+        requests[i] = (struct vmi_block_request){.id = i,
+                                                 .segments = &segments[i],
+                                                 .count = 1,
+                                                 .operation = VMI_BLOCK_READ,
+                                                 .blocks = 1};
     }
     int32_t given = vmi_block_submit(disk, 0, requests, BUFFERS);
     EXPECT(given > 0);
@@ -495,7 +499,8 @@ static void closed(void)
 }
 
 const struct check checks_disks[] = {
-    {"disks.told", told},           {"disks.opened", opened},     {"disks.refused", refused},
-    {"disks.read_only", read_only}, {"disks.whole", whole},       {"disks.by_event", by_event},
-    {"disks.closed", closed},       {NULL, NULL},
+    {"disks.told", told},       {"disks.opened", opened},
+    {"disks.refused", refused}, {"disks.read_only", read_only},
+    {"disks.whole", whole},     {"disks.by_event", by_event},
+    {"disks.closed", closed},   {NULL, NULL},
 };

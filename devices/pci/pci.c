@@ -20,11 +20,11 @@
 #define COMMAND_NO_INTX  0x0400u
 #define COMMAND_WRITABLE 0xffffu /* the upper half is status, where writing a 1 clears */
 
-#define BAR_IO     0x1u
-#define BAR_TYPE   0x6u
-#define BAR_64     0x4u
-#define BAR_FLAGS  0xfu
-#define BARS       6
+#define BAR_IO    0x1u
+#define BAR_TYPE  0x6u
+#define BAR_64    0x4u
+#define BAR_FLAGS 0xfu
+#define BARS      6
 
 #define CAPABILITY_MSIX 0x11
 #define MSIX_ENABLE     0x80000000u /* in the capability's first word */

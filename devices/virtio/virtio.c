@@ -109,7 +109,8 @@ static void compiler_fence(void)
 
 /* ---- finding ---- */
 
-/* Maps what the first sound capability of a kind leads to; *bytes is its length, `at` its offset. */
+/* Maps what the first sound capability of a kind leads to; *bytes is its length, `at` its offset.
+ */
 static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, uint32_t *bytes,
                                 uint32_t *at)
 {

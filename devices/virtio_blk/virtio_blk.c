@@ -30,9 +30,9 @@ enum {
     CONFIG_DISCARD = 36,
 };
 
-#define SECTOR     512u
-#define BLOCK_MAX  0x10000u
-#define BYTES_MAX  0x1000000u /* of a request: no device is known to take less */
+#define SECTOR    512u
+#define BLOCK_MAX 0x10000u
+#define BYTES_MAX 0x1000000u /* of a request: no device is known to take less */
 
 enum { OPERATION_IN = 0, OPERATION_OUT = 1, OPERATION_FLUSH = 4, OPERATION_DISCARD = 11 };
 enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_UNSUPPORTED = 2, STATUS_NONE = 0xff };
@@ -146,8 +146,8 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
                                            const struct vmi_device_setup *setup)
 {
     struct disk *disk = disk_of(device);
-    uintptr_t ring = vmi__virtio_bytes(&disk->virtio, setup->requests, setup->segments + EXTRA,
-                                       disk->most);
+    uintptr_t ring =
+        vmi__virtio_bytes(&disk->virtio, setup->requests, setup->segments + EXTRA, disk->most);
 
     ring = (ring + 63) & ~(uintptr_t)63;
     return ring ? setup->queues * (ring + requests_bytes(setup)) : 0;
