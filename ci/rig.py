@@ -464,7 +464,7 @@ DISK_DEVICE = "virtio-blk-pci"
 
 
 def qemu_disks(guest: Guest) -> tuple[str, ...]:
-    """QEMU's arguments for a guest's disks. Option of a guest: `disk` (QEMU's device, with its properties)."""
+    """QEMU's arguments for a guest's disks. Option of a guest: `disk` (QEMU's device with properties)."""
     places = [(str(disk.file.absolute()), disk.read_only) for disk in guest.disks]
     return disk_arguments(places, guest.options.get("disk", DISK_DEVICE))
 

@@ -77,9 +77,9 @@ def disk(text: str) -> Disk:
     found = Disk(file(Path(name), "disk"), name != text)
     size = found.file.stat().st_size
     if not found.file.is_file() or not size or size % SECTOR:
-        raise UserError(f"disk {name}: expected a file of whole sectors of {SECTOR} bytes, found {size} bytes", 2)
+        raise UserError(f"disk {name}: expected whole sectors of {SECTOR} bytes, found {size} bytes", 2)
     if not found.read_only and not os.access(found.file, os.W_OK):
-        raise UserError(f"disk {name}: it cannot be written to; give it as {name},ro, or mend its permissions", 2)
+        raise UserError(f"disk {name}: it cannot be written to; mend its permissions, or give {name},ro", 2)
     return found
 
 
