@@ -136,6 +136,10 @@ CASE(xsetbv)
 AFTER(xsetbv)
 {
     (void)out;
+    /* QEMU's SVM before 8.2 does not intercept the instruction, so that KVM on it knows nothing of
+     * the value and takes it away at its next exit. */
+    for (uint32_t i = 0; i < 100 && xcr0() != (XCR0_X87 | XCR0_SSE); i++)
+        vmi_xsetbv(0, XCR0_X87 | XCR0_SSE);
     contract_effect("XCR0", xcr0(), XCR0_X87 | XCR0_SSE);
     vmi_xsetbv(0, XCR0_X87);
     vmi_set_cr4(saved);

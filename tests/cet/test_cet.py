@@ -25,8 +25,8 @@ PC_RELATIVE = {2, 4}
 WRITTEN_LATER = 0xCC
 """What fills code that a hypervisor writes."""
 TABLES = (".data.rel.ro.forms", ".rodata.mask_restart", ".rodata.rom_calls", ".vmi.sites")
-"""Tables of addresses that are branched to directly or returned to (runtime/forms.h, image/rom.h, vmi/vmi.h,
-backends/xen/restart.inc)."""
+"""Tables of addresses that are branched to directly or returned to (runtime/forms.h, image/rom.h, vmi/vmi.h;
+one hypervisor's restart.inc)."""
 
 
 @dataclass
