@@ -50,7 +50,8 @@ class Mark:
     """An instant that the guest has marked (docs/architecture.md, "Guest output")."""
 
     value: int | None
-    """None if the witness sees that it is a mark, and not which."""
+    """None if the witness sees that it is a mark, and not which; the address behind the instruction where
+    that is all it sees."""
     made_by: Hypercall | None = None
     """If it is a hypercall as well."""
 

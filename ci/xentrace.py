@@ -11,7 +11,7 @@ stamp and its words; the records of a processor come in order, behind one that s
 | scheduler, RUNSTATE_CHANGE | domain << 16 or'ed with VCPU; new state: the event's bits 4, 5 | who runs |
 | PV, HYPERCALL_V2 | number, and which arguments follow | a PV guest's hypercall |
 | PV, HYPERCALL_SUBCALL | the same | that an entry of a multicall is carried out |
-| PV, FORCED_INVALID_OP | address | CPUID by the emulation prefix |
+| PV, FORCED_INVALID_OP | address behind it | CPUID by the emulation prefix |
 | HVM, VMMCALL | number | a hypercall of a guest with hardware virtualization |
 | HVM, CPUID | leaf, … | the marks that a guest makes by CPUID |
 
@@ -178,6 +178,9 @@ def read(data: bytes) -> Trace:
             # SetDR(0, mark) and the CPUID behind it; what was set is not noted.
             vcpu.seen[-1] = (time, Mark(None, vcpu.last))
             vcpu.last = None
+        elif event & ~WIDE == FORCED_INVALID_OP:
+            # CPUID alone: whoever makes marks so tells them by their places.
+            vcpu.seen.append((time, Mark(sum(word << 32 * half for half, word in enumerate(words)))))
     domains: dict[int, list[tuple[int, Hypercall | Mark]]] = {}
     for (domain, _), vcpu in sorted(vcpus.items()):
         domains.setdefault(domain, []).extend(vcpu.seen)

@@ -359,16 +359,90 @@ static void clock_across(void)
     EXPECT_EQUAL(clock_shared.wrong, 0);
 }
 
+/* ---- x2APIC mode ---- */
+
+/* The local APIC's mode, and its registers as MSRs (Intel SDM vol. 3A, 11.12.1). */
+#define MSR_APIC_BASE          0x1bu
+#define APIC_BASE_X2APIC       0x400u
+#define MSR_X2APIC_ID          0x802u
+#define MSR_X2APIC_TPR         0x808u
+#define CPUID_1_ECX_X2APIC     (1u << 21)
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
+
+/* A register of the page that x2APIC mode does not have: the destination format. */
+#define APIC_DFR 0xe0u
+
+struct apic_mode {
+    bool on;
+    uint32_t id, id_read, tpr, tpr_read, half_read, missing_read;
+};
+
+static void see_apic(void *argument)
+{
+    struct apic_mode *mode = argument;
+    uint32_t flags = interrupts_mask();
+
+    mode->on = vmi_rdmsr(MSR_APIC_BASE) & APIC_BASE_X2APIC;
+    if (mode->on) {
+        mode->id = (uint32_t)vmi_rdmsr(MSR_X2APIC_ID);
+        mode->id_read = vmi_apic_read(VMI_APIC_ID) >> 24;
+        vmi_apic_write(VMI_APIC_TPR, 0x20);
+        mode->tpr = (uint32_t)vmi_rdmsr(MSR_X2APIC_TPR);
+        vmi_wrmsr(MSR_X2APIC_TPR, 0x10);
+        mode->tpr_read = vmi_apic_read(VMI_APIC_TPR);
+        vmi_apic_write(VMI_APIC_TPR, 0);
+        /* What the mode does not have, or has otherwise, is no fault. */
+        vmi_apic_write(APIC_DFR, ~0u);
+        mode->missing_read = vmi_apic_read(APIC_DFR);
+        vmi_apic_write(VMI_APIC_ICR_HIGH, 0x5a000000);
+        mode->half_read = vmi_apic_read(VMI_APIC_ICR_HIGH);
+        vmi_apic_write(VMI_APIC_EOI, ~0u);
+    }
+    interrupts_restore(flags);
+}
+
+/* APICRead and APICWrite go to the MSRs where that is what the APIC listens to, on each CPU. */
+static void x2apic(void)
+{
+    uint32_t ignored, features, largest = 0;
+
+    NEEDS(APIC_READ);
+    NEEDS(APIC_WRITE);
+    vmi_cpuid(1, 0, &ignored, &ignored, &features, &ignored);
+    if (checks_boot_info->kernel_rpl != 0 || !(features & CPUID_1_ECX_X2APIC)) {
+        ktap_skip(checks_boot_info->kernel_rpl ? "the local APIC is not the kernel's"
+                                               : "this processor has no x2APIC");
+        return;
+    }
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
+        struct apic_mode mode = {0};
+
+        if (!(smp_online() & 1u << cpu))
+            continue;
+        struct thread *thread = thread_create("apic", see_apic, &mode, 1u << cpu);
+        EXPECT(thread != NULL);
+        thread_join(thread);
+        if (!mode.on && !(features & CPUID_1_ECX_HYPERVISOR)) {
+            ktap_skip("x2APIC mode is off, as it may be without a hypervisor");
+            return;
+        }
+        EXPECT(mode.on);
+        EXPECT_EQUAL(mode.id, checks_boot_info->cpus[cpu].apic_id);
+        EXPECT_EQUAL(mode.id_read, mode.id < 255 ? mode.id : 255);
+        EXPECT_EQUAL(mode.tpr, 0x20);
+        EXPECT_EQUAL(mode.tpr_read, 0x10);
+        EXPECT_EQUAL(mode.half_read, 0x5a000000);
+        EXPECT_EQUAL(mode.missing_read, 0);
+        largest = mode.id > largest ? mode.id : largest;
+    }
+    print("# apic x2apic cpus 0x%x largest identifier %u\n", smp_online(), largest);
+}
+
 const struct check checks_cpus[] = {
-    {"cpus.start", start},
-    {"cpus.start_again", start_again},
-    {"cpus.threads", threads},
-    {"cpus.lock", lock},
-    {"cpus.ipi", ipi},
-    {"cpus.sets", sets},
-    {"cpus.nmi", nmi},
-    {"cpus.remote_tlb", remote_tlb},
-    {"cpus.kick", kick},
-    {"cpus.clock", clock_across},
-    {NULL, NULL},
+    {"cpus.start", start},     {"cpus.start_again", start_again},
+    {"cpus.threads", threads}, {"cpus.lock", lock},
+    {"cpus.ipi", ipi},         {"cpus.sets", sets},
+    {"cpus.nmi", nmi},         {"cpus.remote_tlb", remote_tlb},
+    {"cpus.kick", kick},       {"cpus.clock", clock_across},
+    {"cpus.x2apic", x2apic},   {NULL, NULL},
 };

@@ -57,7 +57,7 @@ VMI__ROUTINE void vmi__hyperv_apic_write(uint32_t reg, uint32_t value)
         end();
         return;
     }
-    vmi__native_apic_write(reg, value);
+    vmi__native_apic_write_any(reg, value);
     if (reg == VMI_APIC_LVTT)
         vmi__hyperv_alarm_lvtt(value);
 }

@@ -42,7 +42,7 @@ VMI__ROUTINE void vmi__kvm_apic_write(uint32_t reg, uint32_t value)
 {
     reg &= 0xfff;
     if (reg != VMI_APIC_EOI || !vmi__kvm_ended_in_memory())
-        vmi__native_apic_write(reg, value);
+        vmi__native_apic_write_any(reg, value);
 }
 
 /* ---- to other CPUs --------------------------------------------------------------------------- */

@@ -164,10 +164,22 @@ static bool find_rsdp(struct rsdp *rsdp)
 
 void vmi__native_add_cpu(uint32_t apic_id)
 {
-    if (apic_id < VMI__APIC_ID_ALL)
+    if (apic_id < vmi__native_apic_id_all())
         vmi__cpu_add(apic_id);
     if (vmi__cpu_by_apic_id(apic_id) == vmi__boot.cpu_count)
         vmi__native_cpus_unlisted = true;
+}
+
+void vmi__native_add_cpu_of_byte(uint8_t apic_id)
+{
+    vmi__native_add_cpu(apic_id == VMI__APIC_ID_ALL ? VMI__X2APIC_ID_ALL : apic_id);
+}
+
+void vmi__native_expect_cpus(uint32_t count)
+{
+    uint32_t most = vmi__native_x2apic ? VMI_CPUS_LIMIT : VMI__APIC_ID_ALL;
+
+    vmi__cpus_expect(count < most ? count : most);
 }
 
 /* An entry's number of `size` bytes at an offset, which is known to be inside the entry. */
@@ -200,11 +212,11 @@ static void read_madt(const struct header *madt)
 
     for (offset = MADT_ENTRIES; (entry = madt_entry(madt, offset, &size)); offset += size)
         count += entry[0] == MADT_LOCAL_APIC || entry[0] == MADT_LOCAL_X2APIC;
-    vmi__cpus_expect(count < VMI__APIC_ID_ALL ? count : VMI__APIC_ID_ALL);
+    vmi__native_expect_cpus(count);
     for (offset = MADT_ENTRIES; (entry = madt_entry(madt, offset, &size)); offset += size) {
         if (entry[0] == MADT_LOCAL_APIC && size >= 8) {
             if (number_at(entry, 4, 4) & MADT_ENABLED)
-                vmi__native_add_cpu(entry[3]);
+                vmi__native_add_cpu_of_byte(entry[3]);
         } else if (entry[0] == MADT_LOCAL_X2APIC && size >= 16) {
             /* For identifiers that the other kind has no room for; some have all in this one. */
             if (number_at(entry, 8, 4) & MADT_ENABLED)

@@ -302,7 +302,7 @@ void vmi__native_alarm_write_lvtt(uint32_t value)
         value |= LVTT_DEADLINE;
     if (vmi__native_ended_vectors[before & 0xff])
         vmi__native_ended_vectors[value & 0xff] = true;
-    vmi__native_apic_write(VMI_APIC_LVTT, value);
+    vmi__native_apic_write_any(VMI_APIC_LVTT, value);
     if (alarm->unheard)
         start(alarm, true, 0);
     vmi__irq_restore(saved);

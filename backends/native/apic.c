@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The local APIC. Source: Intel SDM vol. 3A, 11.4 to 11.6.
+ * The local APIC, by its page or, in x2APIC mode, by MSRs. Source: Intel SDM vol. 3A, 11.4 to 11.6
+ * and 11.12.
  */
 #include "native.h"
 
 #define CPUID_1_EDX_APIC       (1u << 9)
+#define CPUID_1_ECX_X2APIC     (1u << 21)
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
 #define CPUID_1_EBX_APIC_SHIFT 24 /* the identifier that the APIC had at reset */
 
-#define MSR_APIC_BASE     0x1b
-#define APIC_BASE_X2APIC  (1u << 10)
-#define APIC_BASE_ENABLE  (1u << 11)
-#define APIC_BASE_ADDRESS 0x000ffffffffff000ull
-
-#define SVR_ENABLE  0x100
 #define LVT_NMI     0x400
 #define ICR_PENDING 0x1000
 
@@ -20,6 +17,7 @@
 #define POLLS_MAX (1u << 20)
 
 volatile char *vmi__native_apic = (volatile char *)(VMI__WINDOW_BASE + VMI__APIC_SLOT * 4096);
+bool vmi__native_x2apic;
 
 const struct vmi__native_published *vmi__native_published;
 
@@ -42,27 +40,41 @@ void vmi__native_cpu_set_runs(uint32_t cpu, bool now)
     *VMI__CPU_ROW(runs, runs_more, cpu) = now;
 }
 
-void vmi__native_apic_init(void)
+/* Enables the APIC in the mode that is to be, one step after the other (11.12.5.1). */
+static void enable(void)
 {
+    struct vmi__cpuid features = vmi__cpuid(1, 0);
     uint64_t base;
 
-    if (!(vmi__cpuid(1, 0).edx & CPUID_1_EDX_APIC))
+    if (!(features.edx & CPUID_1_EDX_APIC))
         vmi__fatal("the processor has no local APIC, or the firmware has turned it off");
-    base = vmi__rdmsr(MSR_APIC_BASE);
-    if (base & APIC_BASE_X2APIC)
-        vmi__fatal("the firmware has left the local APIC in x2APIC mode");
-    vmi__wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-    vmi__window_map(VMI__APIC_SLOT, base & APIC_BASE_ADDRESS);
+    base = vmi__rdmsr(VMI__MSR_APIC_BASE);
+    if (base & VMI__APIC_BASE_X2APIC && !(features.ecx & CPUID_1_ECX_X2APIC))
+        vmi__fatal("the local APIC is in x2APIC mode, which the processor does not offer");
+    vmi__native_x2apic = base & VMI__APIC_BASE_X2APIC || (features.ecx & CPUID_1_ECX_X2APIC &&
+                                                          features.ecx & CPUID_1_ECX_HYPERVISOR);
+    base |= VMI__APIC_BASE_ENABLE;
+    vmi__wrmsr(VMI__MSR_APIC_BASE, base);
+    if (vmi__native_x2apic)
+        vmi__wrmsr(VMI__MSR_APIC_BASE, base | VMI__APIC_BASE_X2APIC);
+    else
+        vmi__window_map(VMI__APIC_SLOT, base & VMI__APIC_BASE_ADDRESS);
+}
 
+void vmi__native_apic_init(void)
+{
+    enable();
     vmi__native_apic_write(VMI_APIC_LVTT, VMI__APIC_LVT_MASKED);
     vmi__native_apic_write(VMI__APIC_LVT_ERROR, VMI__APIC_LVT_MASKED);
     vmi__native_apic_write(VMI__APIC_LVT_LINT1, LVT_NMI);
     vmi__native_apic_write(VMI_APIC_TPR, 0);
-    vmi__native_apic_write(VMI_APIC_SVR, SVR_ENABLE | VMI__APIC_SPURIOUS);
+    vmi__native_apic_write(VMI_APIC_SVR, VMI__APIC_SVR_ENABLE | VMI__APIC_SPURIOUS);
 }
 
 uint32_t vmi__native_apic_id(void)
 {
+    if (vmi__native_x2apic)
+        return (uint32_t)vmi__rdmsr(VMI__MSR_X2APIC_ID);
     /* The client may not have mapped the APIC yet. */
     if (vmi__native_published)
         return vmi__cpuid(1, 0).ebx >> CPUID_1_EBX_APIC_SHIFT;
@@ -79,12 +91,27 @@ uint32_t vmi__native_cpu_by_apic(void)
     return cpu < vmi__boot.cpu_count ? cpu : 0;
 }
 
+/*
+ * What this CPU has stored before is there for the one that is interrupted: a write to these MSRs
+ * waits for nothing (11.12.3).
+ */
+static void command_by_msr(uint32_t apic_id, uint32_t command)
+{
+    __asm__ volatile("mfence; lfence" : : : "memory");
+    vmi__wrmsr(VMI__MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | command);
+}
+
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
 {
-    /* An interrupt between the two writes might send a command of its own. */
-    uint32_t flags = vmi__irq_save(), polls = 0;
+    uint32_t flags, polls = 0;
     bool idle;
 
+    if (vmi__native_x2apic) {
+        command_by_msr(apic_id, command);
+        return true;
+    }
+    /* An interrupt between the two writes might send a command of its own. */
+    flags = vmi__irq_save();
     while (!(idle = !(vmi__native_apic_read(VMI_APIC_ICR_LOW) & ICR_PENDING)) &&
            ++polls < POLLS_MAX)
         vmi__pause();

@@ -79,7 +79,7 @@ static inline void vmi__wrmsr(uint32_t index, uint64_t value)
 {
     __asm__ volatile("wrmsr"
                      :
-                     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "c"((uintptr_t)index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
                      : "memory");
 }
 

@@ -97,10 +97,28 @@ static bool input_taken(uint32_t input)
 
 /* ---- binding; under the lock ---- */
 
+/* Has the CPU's APIC a name for I/O APICs and in messages, which have eight bits for it? */
+static bool reachable(uint32_t cpu)
+{
+    return vmi__boot.cpus[cpu].apic_id < VMI__APIC_ID_ALL;
+}
+
+/* This CPU, or the first that runs and can be reached in its stead; the count of CPUs if none. */
+static uint32_t place(void)
+{
+    uint32_t cpu = vmi__native_cpu();
+
+    if (reachable(cpu))
+        return cpu;
+    for (cpu = 0; cpu < vmi__boot.cpu_count && !(vmi__native_cpu_runs(cpu) && reachable(cpu));)
+        cpu++;
+    return cpu;
+}
+
 static int32_t bind(uint32_t number, enum kind kind, uint32_t input, uint32_t vector)
 {
     events[number] = (struct event){
-        .kind = (uint8_t)kind, .vector = (uint8_t)vector, .cpu = vmi__native_cpu(), .input = input};
+        .kind = (uint8_t)kind, .vector = (uint8_t)vector, .cpu = place(), .input = input};
     return (int32_t)number;
 }
 
@@ -167,7 +185,7 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
     if (source > VMI_EVENT_DEVICE || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
         (console && (number || !vmi__native_console_present())))
         return VMI_EINVAL;
-    if (console && vmi__native_virtio && !has_level(line))
+    if ((console && vmi__native_virtio && !has_level(line)) || place() == vmi__boot.cpu_count)
         return VMI_ENOSYS;
     if (source == VMI_EVENT_DEVICE)
         return vmi__native_device_events ? vmi__native_device_events->bind(number, vector)
@@ -332,7 +350,7 @@ VMI__ROUTINE int32_t vmi__native_event_move(uint32_t number, uint32_t cpu)
 
     if (!event || cpu >= vmi__boot.cpu_count || !vmi__native_cpu_runs(cpu))
         result = VMI_EINVAL;
-    else if (event->kind == LINE && !by_ioapic && cpu != event->cpu)
+    else if ((event->kind == LINE && !by_ioapic && cpu != event->cpu) || !reachable(cpu))
         result = VMI_ENOSYS;
     else
         event->cpu = cpu;

@@ -30,6 +30,7 @@ void vmi__native_init(struct vmi_boot_info *boot)
     vmi__native_tsc_init();
     vmi__native_smp_init();
     vmi__native_cpus_listed();
+    vmi__native_apic_calls_init();
     vmi__native_alarm_init();
 #ifdef __i386__
     vmi__native_cpu_by_tss_init();

@@ -96,10 +96,10 @@ static void read_parts(const struct table *table, uint8_t ids[VMI__IOAPICS_MAX],
 
     for (offset = sizeof(*table); (entry = entry_at(table, offset, &size)); offset += size)
         count += entry[0] == PROCESSOR;
-    vmi__cpus_expect(count < VMI__APIC_ID_ALL ? count : VMI__APIC_ID_ALL);
+    vmi__native_expect_cpus(count);
     for (offset = sizeof(*table); (entry = entry_at(table, offset, &size)); offset += size) {
         if (entry[0] == PROCESSOR && entry[3] & ENABLED) {
-            vmi__native_add_cpu(entry[1]);
+            vmi__native_add_cpu_of_byte(entry[1]);
         } else if (entry[0] == BUS) {
             isa[entry[1]] = memcmp(entry + 2, "ISA", 3) == 0 || memcmp(entry + 2, "EISA", 4) == 0;
         } else if (entry[0] == IO_APIC && entry[3] & ENABLED &&

@@ -11,6 +11,7 @@
 
 #include "runtime.h"
 
+#include "apic_registers.h"
 #include "cpu.h"
 
 /* ---- init.c ---- */
@@ -164,17 +165,36 @@ void vmi__native_pat_init(void);
 /* Where the local APIC's registers are: in the window, or where a client of the ROM has them. */
 extern volatile char *vmi__native_apic;
 
+/* The local APICs are in x2APIC mode: registers are MSRs, and the address above leads nowhere. */
+extern bool vmi__native_x2apic;
+
+/*
+ * For the library's own accesses. Either mode must have the register, and the value must be one
+ * that x2APIC mode takes (no reserved bits, 0 for EOI). The interrupt command, which differs, goes
+ * by vmi__native_apic_command.
+ */
 static inline uint32_t vmi__native_apic_read(uint32_t reg)
 {
+    if (vmi__native_x2apic)
+        return (uint32_t)vmi__rdmsr(VMI__MSR_X2APIC + (reg >> 4));
     return *(volatile uint32_t *)(vmi__native_apic + reg);
 }
 
 static inline void vmi__native_apic_write(uint32_t reg, uint32_t value)
 {
-    *(volatile uint32_t *)(vmi__native_apic + reg) = value;
+    if (vmi__native_x2apic)
+        vmi__wrmsr(VMI__MSR_X2APIC + (reg >> 4), value);
+    else
+        *(volatile uint32_t *)(vmi__native_apic + reg) = value;
 }
 
-/* Maps and enables the local APIC of the first CPU. */
+/*
+ * Enables the local APIC of the first CPU, and maps it unless it is in x2APIC mode. That is where
+ * firmware has left that on, and where the processor offers it under a hypervisor. On hardware the
+ * architecture does not support the mode without remapping of interrupts (Linux,
+ * arch/x86/kernel/apic/apic.c, try_to_enable_x2apic), and the library remaps none: so there it is
+ * not turned on.
+ */
 void vmi__native_apic_init(void);
 
 /* APIC identifier and number (index into boot_info.cpus) of this CPU. */
@@ -204,8 +224,32 @@ void vmi__native_cpus_listed(void);
  */
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command);
 
-/* The identifier that names all local APICs: of no CPU, and starting it starts this one anew. */
-#define VMI__APIC_ID_ALL 0xff
+/*
+ * The identifier that names all local APICs: of no CPU, and starting it starts this one anew. In
+ * x2APIC mode it has all bits; devices and I/O APICs have eight of them in either mode.
+ */
+#define VMI__APIC_ID_ALL   0xffu
+#define VMI__X2APIC_ID_ALL 0xffffffffu
+
+/* The one of the mode in use: identifiers below it can be commanded. */
+static inline uint32_t vmi__native_apic_id_all(void)
+{
+    return vmi__native_x2apic ? VMI__X2APIC_ID_ALL : VMI__APIC_ID_ALL;
+}
+
+/* ---- apic_calls.c ---- */
+
+/*
+ * What APICRead and APICWrite do where the processor offers x2APIC: registers as the page has them
+ * (VMI_APIC_ID in bits 24-31, an interrupt command in two halves), in either mode. An identifier
+ * that does not fit reads as 255. Where x2APIC mode has no such register, or it cannot be written,
+ * a read gives 0 and a write does nothing; bits that are reserved there are left out.
+ */
+VMI__ROUTINE uint32_t vmi__native_apic_read_any(uint32_t reg);
+VMI__ROUTINE void vmi__native_apic_write_any(uint32_t reg, uint32_t value);
+
+/* All CPUs are listed: makes room for the half of a command that each may have written. */
+void vmi__native_apic_calls_init(void);
 
 /* ---- ipi.c ---- */
 
@@ -304,6 +348,12 @@ bool vmi__native_sums_to_zero(const void *table, uint32_t size);
 
 /* Lists a CPU once, if it is one that this mode of the APIC has a name for and there is room. */
 void vmi__native_add_cpu(uint32_t apic_id);
+
+/* The same for a table that has a byte for the identifier. */
+void vmi__native_add_cpu_of_byte(uint8_t apic_id);
+
+/* Makes room for so many CPUs of a table, as far as they can have names. */
+void vmi__native_expect_cpus(uint32_t count);
 
 /* There are CPUs that are not listed: what names all of them must not be used. */
 extern bool vmi__native_cpus_unlisted;

@@ -10,10 +10,10 @@ from pathlib import Path
 from ci import figure, ktap
 from ci.build import kernels
 from ci.long import Part, Result
-from ci.rig import Guest
-from ci.util import write_if_changed
+from ci.rig import LIMITED_KERNEL, Guest
+from ci.util import ARCHITECTURES, write_if_changed
 
-from ..guests import places
+from ..guests import Place, places
 
 TIMES = 1000
 AT_ONCE = 25
@@ -21,38 +21,41 @@ AT_ONCE = 25
 DEADLINE = 240.0
 
 
+def every_place() -> list[Place]:
+    """Each configuration with each architecture of its library."""
+    return [place for arch in ARCHITECTURES for place in places(arch)]
+
+
 class Boots(Part):
     name = "boots"
-    summary = f"the sample kernel {TIMES} times in each configuration"
+    summary = f"the sample kernel {TIMES} times in each configuration, for each architecture"
 
     def pieces(self) -> list[str]:
         """One configuration after the other, so that a run that is cut short has had some of each."""
         return [
             f"{place} {first}-{first + AT_ONCE - 1}"
             for first in range(1, TIMES, AT_ONCE)
-            for place in places()
+            for place in every_place()
         ]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
-        known = {str(place): place for place in places()}
+        known = {str(place): place for place in every_place()}
         for piece in pieces:
             name, numbers = piece.split()
             place = known[name]
             configuration, rig = place.configuration, place.rig
-            kernel = kernels(configuration.kernel)[place.backend]
+            options, limited = configuration.given(place.arch)
+            kernel = kernels(LIMITED_KERNEL if limited else "sample", place.arch)[place.backend]
             rig.prepare()
             failures, on = [], rig.describe()
             with contextlib.ExitStack() as stack:
                 session = stack.enter_context(rig.steady_session(folder))
                 first, last = map(int, numbers.split("-"))
                 for number in range(first, last + 1):
-                    guest = Guest(
-                        kernel, f"{name}-{number}", cpus=2, deadline=DEADLINE, options=configuration.options
-                    )
+                    guest = Guest(kernel, f"{name}-{number}", cpus=2, deadline=DEADLINE, options=options)
                     outcome = session.run(guest)
-                    row = figure.Row(
-                        configuration, place.backend, on, {}, outcome, ktap.parse(outcome.console)
-                    )
+                    report = ktap.parse(outcome.console)
+                    row = figure.Row(configuration, place.backend, place.arch, on, {}, outcome, report)
                     if row.failures:
                         log = folder / f"{guest.name}.guest.log"
                         write_if_changed(log, f"{outcome.command}\n{outcome.console}\n")

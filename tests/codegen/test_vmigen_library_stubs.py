@@ -91,11 +91,15 @@ def destroyed(machine: Machine, hypercall: dict[str, Any]) -> int:
     return sum(1 << machine.place(register) for register in clobbers)
 
 
-def forms_of(call: dict[str, Any], way: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The code of a call's other forms, by its symbol, and each as a way of its own."""
+def forms_of(
+    call: dict[str, Any], way: dict[str, Any], scratch: set[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The code of a call's other forms, by its symbol, and each as a way of its own. A routine that
+    may destroy what the call does is jumped to by the entry point itself."""
     found = []
     for number, form in enumerate(way["forms"]):
-        label = form["routine"] or f"vmi__form_{call['symbol']}_{number}"
+        itself = form["routine"] and call["convention"] == "c" and not scratch & set(call["kept"])
+        label = form["routine"] if itself else f"vmi__form_{call['symbol']}_{number}"
         found.append((label, {**way, **form, "forms": []}))
     return found
 
@@ -198,6 +202,7 @@ def program(machine: Machine, model: dict[str, Any], backend: dict[str, Any]) ->
                 written.add(each)
                 lines.append(routine(machine, call, each))
     types = {kind["name"]: kind for kind in model["spec"]["types"]}
+    scratch = set(model["spec"]["architecture"]["scratch"])
     for call in calls:
         way = backend["calls"][call["name"]]
         lines += [
@@ -210,7 +215,7 @@ def program(machine: Machine, model: dict[str, Any], backend: dict[str, Any]) ->
             lines.append(f"    uint32_t made = {hypercalls[way['hypercalls'][0]]['counter']};")
         lines += [f"    {line}" for line in entry_lines(machine, call, way, hypercalls)] + ["}"]
         bodies.append(f"    check_{call['symbol']}();")
-        for label, form in forms_of(call, way):
+        for label, form in forms_of(call, way, scratch):
             lines += [
                 f'extern const char entry_{label}[] __asm__("{label}");',
                 f'#undef CALL\n#define CALL "form {label}"',

@@ -50,26 +50,25 @@ def call(*command: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def objects(build: Path, out: Path, arch: str) -> list[Path]:
-    """The entry points and the counting functions, compiled."""
+def objects(build: Path, out: Path, arch: str, functions: str = "count.c") -> list[Path]:
+    """The entry points and the flavour's functions, compiled."""
     here = Path(__file__).resolve().parent
     include = [f"-I{build / 'include'}", f"-I{ROOT / 'runtime'}", f"-I{ROOT / 'runtime/arch' / arch}"]
     made = []
-    for source in (build / "include/vmi/flavour.S", here / "count.c"):
+    for source in (build / "include/vmi/flavour.S", here / functions):
         made.append(out / f"{source.stem}.o")
         call("gcc", *COMPILE[arch], *FREESTANDING, *include, "-c", source, "-o", made[-1])
     return made
 
 
-@pytest.fixture(scope="module")
-def kernel(arch: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def linked(arch: str, out: Path, functions: str) -> Path:
     """The sample kernel's objects, linked with the flavour in place of the library."""
-    out, build = tmp_path_factory.mktemp(f"flavour-{arch}"), ROOT / BUILDS[arch]
-    library = out / f"libvmi-{BASE}-counting.a"
+    build = ROOT / BUILDS[arch]
+    library = out / f"libvmi-{BASE}-flavour.a"
     vmiflavour.make(
         build / f"backends/libvmi-{BASE}.a",
         build / "include/vmi/flavour.syms",
-        objects(build, out, arch),
+        objects(build, out, arch, functions),
         library,
     )
     script = ROOT / "runtime/arch" / arch / "kernel.ld"
@@ -92,6 +91,24 @@ def kernel(arch: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "sample.elf"
 
 
+@pytest.fixture(scope="module")
+def kernel(arch: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the flavour that counts."""
+    return linked(arch, tmp_path_factory.mktemp(f"flavour-{arch}"), "count.c")
+
+
+def boot(kernel: Path, append: str = "") -> subprocess.CompletedProcess[str]:
+    """On plain hardware."""
+    command = "qemu-system-x86_64 -accel tcg -cpu max -m 64 -smp 2 -nodefaults -no-user-config -display none"
+    ends = "-serial stdio -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4"
+    return subprocess.run(
+        [*command.split(), *ends.split(), "-kernel", kernel, "-append", f"vmi.debug_exit=0xf4 {append}"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
 def called_by(build: Path, spec: dict[str, Any]) -> set[int]:
     """Ordinals of the calls that objects without counts make."""
     folder = build / "sample_kernel/libsample-kernel.a.p"
@@ -104,35 +121,7 @@ def called_by(build: Path, spec: dict[str, Any]) -> set[int]:
 
 def test_each_call_is_counted(arch: str, kernel: Path) -> None:
     """The kernel passes as it does with the library itself, and both have counted the same."""
-    done = subprocess.run(
-        [
-            "qemu-system-x86_64",
-            "-accel",
-            "tcg",
-            "-cpu",
-            "max",
-            "-m",
-            "64",
-            "-smp",
-            "2",
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-serial",
-            "stdio",
-            "-no-reboot",
-            "-device",
-            "isa-debug-exit,iobase=0xf4,iosize=4",
-            "-kernel",
-            str(kernel),
-            "-append",
-            "vmi.debug_exit=0xf4",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = boot(kernel)
     assert done.returncode == 0x10 << 1 | 1, done.stdout[-3000:]
     assert " exact=yes" in done.stdout
     kernels = {
@@ -168,6 +157,15 @@ def test_each_call_is_counted(arch: str, kernel: Path) -> None:
         else:
             assert entered - 1 <= left <= entered, name
     assert set(flavours) - set(made) == set()
+
+
+def test_preempted_after_the_base_of_fs(tmp_path: Path) -> None:
+    """Whatever comes right behind the call, a process has the base that it has asked for."""
+    done = boot(linked("x86_64", tmp_path, "preempt.c"), "checks=entries.fs_base")
+    assert re.search(r"^ok \d+ entries\.fs_base\s*$", done.stdout, re.MULTILINE), done.stdout[-3000:]
+    found = re.search(r"^# fs base asked=(\d\d) preempted=(\d\d)", done.stdout, re.MULTILINE)
+    assert found and int(found[1]) > 0
+    assert done.returncode == 0x10 << 1 | 1, done.stdout[-3000:]
 
 
 def test_the_library_calls_itself_past_the_flavour(arch: str, tmp_path: Path) -> None:

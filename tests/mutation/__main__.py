@@ -6,7 +6,7 @@
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
 call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of
 those that it shares (`../FOLDER/FILE`); `arch` stands with those that are of one architecture (`call` and
-registers). ARCH is i386 if it is not said. TEXT
+registers). Without ARCH each is tried on every architecture that the backend boots. TEXT
 chooses the mutations whose names contain it; without a NAME every backend that has a list is broken. Each
 mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
 
@@ -80,11 +80,13 @@ class Mutation:
         return path
 
 
-def mutations(backend: str) -> list[Mutation]:
+def mutations(backend: str, arch: str) -> list[Mutation]:
+    """Those that are of an architecture."""
     path = ROOT / "backends" / backend / LIST
     if not path.is_file():
         raise UserError(f"{path.relative_to(ROOT)} does not exist", 2)
-    return [Mutation(**entry) for entry in YAML(typ="safe").load(path)]
+    found = [Mutation(**entry) for entry in YAML(typ="safe").load(path)]
+    return [mutation for mutation in found if mutation.arch in ("", arch)]
 
 
 def folder_of(tree: Path, arch: str) -> Path:
@@ -266,11 +268,11 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
             yield Broken(mutation, BY[2] if found else "", found)
 
 
-def summary(backend: str, counts: Counter[str]) -> str:
+def summary(library: str, counts: Counter[str]) -> str:
     """One line."""
     total, caught = counts.total(), counts.total() - counts[""]
     parts = ", ".join(f"{counts[by]} by the {by}" for by in BY if counts[by])
-    return f"{backend}: {caught} of {total} mutations caught ({percent(counts)} %): {parts}"
+    return f"{library}: {caught} of {total} mutations caught ({percent(counts)} %): {parts}"
 
 
 def percent(counts: Counter[str]) -> int:
@@ -280,7 +282,7 @@ def percent(counts: Counter[str]) -> int:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--arch", default=ARCHITECTURES[0], choices=ARCHITECTURES)
+    parser.add_argument("--arch", choices=ARCHITECTURES)
     parser.add_argument("--only", default="", metavar="TEXT")
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -289,21 +291,23 @@ def main(arguments: Sequence[str]) -> int:
     for backend in options.names or [name for name in rigs if (rigs[name].folder / LIST).is_file()]:
         if backend not in rigs:
             raise UserError(f"no backend {backend} that can be booted", 2)
-        chosen = [
-            mutation for mutation in mutations(backend)
-            if options.only in mutation.name and mutation.arch in ("", options.arch)
-        ]  # fmt: skip
-        rigs[backend].prepare()
-        if why := rigs[backend].configurations[0].given(options.arch)[1]:
-            raise UserError(f"{backend} boots no conformance kernel here: {why}")
-        results[backend] = Counter()
-        with contextlib.closing(break_in_all_ways(rigs[backend], chosen, options.arch)) as broken:
-            for each in broken:
-                print(each, flush=True)
-                if each.by != REFUSED:
-                    results[backend][each.by] += 1
-    for backend, counts in results.items():
-        print(summary(backend, counts))
+        boots = rigs[backend].configurations[0]
+        for arch in [options.arch] if options.arch else ARCHITECTURES:
+            if why := boots.given(arch)[1]:
+                if options.arch:
+                    raise UserError(f"{backend} boots no conformance kernel here: {why}")
+                print(f"{backend} on {arch}: left out: {why}")
+                continue
+            chosen = [mutation for mutation in mutations(backend, arch) if options.only in mutation.name]
+            rigs[backend].prepare()
+            counts = results[f"{backend} on {arch}"] = Counter()
+            with contextlib.closing(break_in_all_ways(rigs[backend], chosen, arch)) as broken:
+                for each in broken:
+                    print(each, flush=True)
+                    if each.by != REFUSED:
+                        counts[each.by] += 1
+    for library, counts in results.items():
+        print(summary(library, counts))
     return 0 if all(percent(counts) >= LEAST for counts in results.values()) else 1
 
 

@@ -22,29 +22,29 @@ class Mutations(Part):
     summary = f"backends broken in all ways of their {LIST}; {LEAST} % must be noticed"
 
     def pieces(self) -> list[str]:
+        """Each on every architecture that it is of and that the backend's first configuration boots."""
         first = {place.backend: place.configuration for place in reversed(places())}
         return [
-            f"{name}: {mutation.name}"
+            f"{name} on {arch}: {mutation.name}"
             for name, configuration in reversed(first.items())
             if (ROOT / "backends" / name / LIST).is_file()
-            for mutation in mutations(name)
-            if not configuration.given(mutation.arch or ARCHITECTURES[0])[1]
+            for arch in ARCHITECTURES
+            if not configuration.given(arch)[1]
+            for mutation in mutations(name, arch)
         ]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         rigs = {place.backend: place.rig for place in places()}
-        for backend in dict.fromkeys(piece.partition(": ")[0] for piece in pieces):
+        for library in dict.fromkeys(piece.partition(": ")[0] for piece in pieces):
+            backend, _, arch = library.partition(" on ")
             rig = rigs[backend]
             rig.prepare()
             on = rig.describe()
-            chosen = [each for each in mutations(backend) if f"{backend}: {each.name}" in pieces]
-            for arch in dict.fromkeys(each.arch or "i386" for each in chosen):
-                own = [each for each in chosen if (each.arch or "i386") == arch]
-                with contextlib.closing(break_in_all_ways(rig, own, arch)) as broken:
-                    for each in broken:
-                        note = each.found or ("missed" if not each.by else "")
-                        piece = f"{backend}: {each.mutation.name}"
-                        yield Result(piece, {COUNTS[each.by]: 1}, note=note, on=on)
+            chosen = [each for each in mutations(backend, arch) if f"{library}: {each.name}" in pieces]
+            with contextlib.closing(break_in_all_ways(rig, chosen, arch)) as broken:
+                for each in broken:
+                    note = each.found or ("missed" if not each.by else "")
+                    yield Result(f"{library}: {each.mutation.name}", {COUNTS[each.by]: 1}, note=note, on=on)
 
     def judge(self, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         found: dict[str, Counter[str]] = {}
@@ -53,8 +53,8 @@ class Mutations(Part):
             by["caught"] += each.get("caught", 0)
             by[""] += each.get("missed", 0)
         return [
-            f"{backend}: {percent(by)} % of the mutations noticed, expected at least {LEAST} %"
-            for backend, by in found.items()
+            f"{library}: {percent(by)} % of the mutations noticed, expected at least {LEAST} %"
+            for library, by in found.items()
             if by.total() and percent(by) < LEAST
         ]
 

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from ci.util import ROOT
+from ci.rig import discover
+from ci.util import ARCHITECTURES, ROOT
 
 from .__main__ import LIST, Mutation, mutations
 
 LISTED = sorted(path.parent.name for path in ROOT.glob(f"backends/*/{LIST}"))
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("backend", LISTED)
-def test_every_mutation_changes_one_place(backend: str, tmp_path: Path) -> None:
-    chosen = mutations(backend)
-    assert len(chosen) >= 20
+def test_every_mutation_changes_one_place(backend: str, arch: str, tmp_path: Path) -> None:
+    """And none what the other architecture alone has."""
+    chosen = mutations(backend, arch)
+    boots = discover(lambda _: None)[backend].configurations[0]
+    assert len(chosen) >= 20 or boots.given(arch)[1]
+    others = [f"arch/{other}/" for other in ARCHITECTURES if other != arch]
+    assert [mutation.name for mutation in chosen if any(other in mutation.file for other in others)] == []
     assert len({mutation.name for mutation in chosen}) == len(chosen)
     shutil.copytree(ROOT / "backends", tmp_path / "backends")
     folder = tmp_path / "backends" / backend

@@ -45,6 +45,7 @@ bool vmi__native_ended_vectors[256];
 
 static uint32_t apic[1024];
 volatile char *vmi__native_apic = (volatile char *)apic;
+bool vmi__native_x2apic;
 
 static uint64_t reference_counter, timer_count, timer_config;
 static uint32_t ends_by_msr;
@@ -65,6 +66,11 @@ bool vmi__native_cpu_runs(uint32_t cpu)
 {
     (void)cpu;
     return true;
+}
+
+VMI__ROUTINE void vmi__native_apic_write_any(uint32_t reg, uint32_t value)
+{
+    vmi__native_apic_write(reg, value);
 }
 
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)

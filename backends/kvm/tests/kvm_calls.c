@@ -35,6 +35,7 @@ struct vmi__kvm_cpu vmi__kvm_cpus[VMI__CPUS_FEW], *vmi__kvm_cpus_more;
 uint32_t vmi__kvm_used = 1u << KVM__FEATURE_PV_SEND_IPI | 1u << KVM__FEATURE_HC_MAP_GPA_RANGE;
 bool vmi__kvm_present = true;
 volatile char *vmi__native_apic;
+bool vmi__native_x2apic;
 bool vmi__native_ended_vectors[256];
 
 static uint8_t interrupted[APIC_MAX]; /* how often, by APIC identifier */
@@ -67,6 +68,11 @@ bool vmi__native_apic_command(uint32_t apic_id, uint32_t what)
     natively++;
     interrupted[apic_id] += what == command;
     return true;
+}
+
+VMI__ROUTINE void vmi__native_apic_write_any(uint32_t reg, uint32_t value)
+{
+    vmi__native_apic_write(reg, value);
 }
 
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void)

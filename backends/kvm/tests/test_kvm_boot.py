@@ -98,8 +98,7 @@ def test_kvm_counted_the_same_hypercalls(kvm: Place, run: Run, arch: str, cpus: 
 
 # The second CPU's APIC identifier is 64: sockets have 33 cores, which take 6 bits of it.
 FAR_APART = (
-    "-smp 1,maxcpus=66,sockets=2,cores=33,threads=1 "
-    "-device host-x86_64-cpu,socket-id=1,core-id=0,thread-id=0"
+    "-smp 1,maxcpus=66,sockets=2,cores=33,threads=1 -device host-x86_64-cpu,socket-id=1,core-id=0,thread-id=0"
 )
 
 
@@ -112,6 +111,39 @@ def test_a_word_of_64_bits_reaches_far(kvm: Place, run: Run) -> None:
     assert re.search(r"^ok \d+ cpus\.", outcome.console, re.MULTILINE), "one CPU only"
     if counted := counters(outcome):
         assert counted["hypercalls"] == sum(made(report).values())
+
+
+# The second CPU's is 256: threads take 2 bits, cores 5. Firmware (SeaBIOS) that has to number that
+# many leaves all CPUs in x2APIC mode.
+BEYOND_A_BYTE = (
+    "-smp 1,maxcpus=153,sockets=3,cores=17,threads=3 "
+    "-device host-x86_64-cpu,socket-id=2,core-id=0,thread-id=0"
+)
+
+
+@pytest.mark.parametrize(
+    ("arch", "append"), [("i386", "vmi.off=pv_send_ipi"), ("x86_64", "vmi.off=pv_send_ipi"), ("x86_64", "")]
+)
+def test_an_identifier_beyond_a_byte(kvm: Place, run: Run, arch: str, append: str) -> None:
+    """By the APIC's own command, and by KVM's."""
+    options = {"arguments": BEYOND_A_BYTE}
+    outcome, report = run(kvm, append, kernel=sample(arch), cpus=1, options=options, deadline=DEADLINE)
+    passes(outcome, report)
+    assert re.search(r"^ok \d+ cpus\.x2apic\r?$", outcome.console, re.MULTILINE)
+    assert "# apic x2apic cpus 0x3 largest identifier 256" in outcome.console
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_x2apic_mode(kvm: Place, run: Run, arch: str) -> None:
+    """On all CPUs where the processor offers it, with the library's own interrupts; else the page."""
+    outcome, report = run(kvm, "vmi.off=all", kernel=sample(arch), cpus=2, deadline=DEADLINE)
+    passes(outcome, report)
+    assert "# apic x2apic cpus 0x3 largest identifier 1" in outcome.console
+    outcome, report = run(
+        kvm, "vmi.off=all", kernel=sample(arch), cpus=2, options={"cpu": "host,-x2apic"}, deadline=DEADLINE
+    )
+    passes(outcome, report)
+    assert re.search(r"^ok \d+ cpus\.x2apic # SKIP this processor has no", outcome.console, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,18 @@ static void write_msr(uint32_t index, uint64_t value);
 static struct vmi__cpuid cpuid(void);
 static void port_write(uint16_t port, uint8_t value);
 static uint8_t port_read(uint16_t port);
-#define vmi__rdtsc()                      tsc
-#define vmi__native_apic_read(reg)        apic_read(reg)
-#define vmi__native_apic_write(reg, word) apic_write(reg, word)
-#define vmi__wrmsr(index, value)          write_msr(index, value)
-#define vmi__cpuid(leaf, subleaf)         cpuid()
-#define vmi__outb(port, value)            port_write(port, value)
-#define vmi__inb(port)                    port_read(port)
-#define vmi__irq_save()                   0u
-#define vmi__irq_restore(flags)           ((void)(flags))
-#define vmi__lock(lock)                   ((void)(lock), 0u)
-#define vmi__unlock(lock, flags)          ((void)(lock), (void)(flags))
+#define vmi__rdtsc()                          tsc
+#define vmi__native_apic_read(reg)            apic_read(reg)
+#define vmi__native_apic_write(reg, word)     apic_write(reg, word)
+#define vmi__native_apic_write_any(reg, word) apic_write(reg, word)
+#define vmi__wrmsr(index, value)              write_msr(index, value)
+#define vmi__cpuid(leaf, subleaf)             cpuid()
+#define vmi__outb(port, value)                port_write(port, value)
+#define vmi__inb(port)                        port_read(port)
+#define vmi__irq_save()                       0u
+#define vmi__irq_restore(flags)               ((void)(flags))
+#define vmi__lock(lock)                       ((void)(lock), 0u)
+#define vmi__unlock(lock, flags)              ((void)(lock), (void)(flags))
 
 #include "alarm.c" /* runtime/ */
 #include "native/alarm.c"

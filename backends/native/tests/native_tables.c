@@ -27,6 +27,8 @@
 
 static uint8_t memory[MEMORY] __attribute__((aligned(4096)));
 
+bool vmi__native_x2apic;
+
 struct vmi_boot_info vmi__boot;
 struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
 
@@ -82,7 +84,7 @@ static void begin(void)
     vmi__boot.cpus = cpus = vmi__cpus;
     room = VMI__CPUS_FEW;
     memset(vmi__cpus, 0, sizeof(vmi__cpus));
-    tables_read = vmi__native_cpus_unlisted = memory_is_short = false;
+    tables_read = vmi__native_cpus_unlisted = memory_is_short = vmi__native_x2apic = false;
 }
 
 static void make_sum(void *table, uint32_t size, uint8_t *checksum)
@@ -238,6 +240,42 @@ static void x2apic_entries_of_small_identifiers(void)
     put_local_x2apic(1, 1);
     vmi__native_firmware_init();
     EXPECT(cpus_are(3, (const uint32_t[]){0, 1, 254}) && vmi__native_cpus_unlisted);
+}
+
+static void x2apic_entries_of_all_identifiers(void)
+{
+    begin();
+    vmi__native_x2apic = true;
+    put_root();
+    madt_length = 0;
+    put_local_apic(0, 1);
+    put_local_apic(255, 1); /* in a byte it is no CPU's in either mode */
+    put_local_x2apic(255, 1);
+    put_local_x2apic(0x12345, 1);
+    put_local_x2apic(1000, 0); /* not enabled */
+    put_local_x2apic(UINT32_MAX - 1, 1);
+    vmi__native_firmware_init();
+    EXPECT(cpus_are(4, (const uint32_t[]){0, 255, 0x12345, UINT32_MAX - 1}));
+    EXPECT(vmi__native_cpus_unlisted);
+    vmi__native_cpus_unlisted = false;
+    put_local_x2apic(UINT32_MAX, 1); /* all of them */
+    tables_read = false;
+    vmi__native_firmware_init();
+    EXPECT(vmi__boot.cpu_count == 4 && vmi__native_cpus_unlisted);
+}
+
+/* More than the other mode has names for. */
+static void x2apic_entries_of_many_cpus(void)
+{
+    begin();
+    vmi__native_x2apic = true;
+    put_root();
+    madt_length = 0;
+    for (uint32_t id = 0; id < 60; id++)
+        put_local_x2apic(id << 8, 1);
+    vmi__native_firmware_init();
+    EXPECT(vmi__boot.cpu_count == 60 && !vmi__native_cpus_unlisted);
+    EXPECT(vmi__boot.cpus[59].apic_id == 59 << 8);
 }
 
 static void identifier_255_is_no_cpu(void)
@@ -539,6 +577,8 @@ static const struct played_check checks[] = {
     CHECK(control_ports_in_the_extended_blocks),
     CHECK(the_old_blocks_come_first),
     CHECK(x2apic_entries_of_small_identifiers),
+    CHECK(x2apic_entries_of_all_identifiers),
+    CHECK(x2apic_entries_of_many_cpus),
     CHECK(identifier_255_is_no_cpu),
     CHECK(as_many_cpus_as_there_are),
     CHECK(nodes_of_cpus_and_memory),

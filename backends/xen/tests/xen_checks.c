@@ -629,16 +629,18 @@ static void second_cpu(void)
         vmi_halt();
 }
 
-/* Is the second CPU at rest? Its hypercalls would be counted as those of a later check. */
+/* Is the second CPU at rest, in PATIENCE? Its hypercalls would be counted as a later check's. */
 static uint32_t second_cpu_rests(uint32_t sched_op_before)
 {
-    for (uint32_t i = 0; i < 1000000000; i++) {
-        if (__atomic_load_n(&second_cpu_runs, __ATOMIC_ACQUIRE) &&
-            hypercalls("sched_op") != sched_op_before)
-            return 1;
+    uint64_t end = vmi_get_cycle_counter(VMI_CYCLES_REAL) + PATIENCE;
+
+    while (!__atomic_load_n(&second_cpu_runs, __ATOMIC_ACQUIRE) ||
+           hypercalls("sched_op") == sched_op_before) {
+        if (vmi_get_cycle_counter(VMI_CYCLES_REAL) >= end)
+            return 0;
         __asm__ volatile("pause" ::: "memory");
     }
-    return 0;
+    return 1;
 }
 
 /*

@@ -17,10 +17,6 @@
 #define CPUID_1_EDX_MSR  (1u << 5)
 #define CPUID_1_EDX_APIC (1u << 9)
 
-#define MSR_APIC_BASE     0x1b
-#define APIC_BASE_X2APIC  (1u << 10)
-#define APIC_BASE_ADDRESS 0x000ffffffffff000ull
-
 #define CR3_PDPT 0xffffffe0u
 #define CR4_PSE  0x10u
 #define CR4_PAE  0x20u
@@ -136,6 +132,8 @@ static bool find_apic(void)
 /* The page last used is looked at again: a client may move its mappings. */
 static VMI__ADDRESS_TAKEN bool reach_apic(void)
 {
+    if (vmi__native_x2apic)
+        return true;
     return apic_physical && (leads_to_apic((uint32_t)(uintptr_t)vmi__native_apic) || find_apic());
 }
 
@@ -233,7 +231,7 @@ static void give_way(uint32_t cpu)
  */
 static bool start(uint32_t command)
 {
-    uint32_t cpu = vmi__cpu_by_apic_id(vmi__native_apic_read(VMI_APIC_ICR_HIGH) >> 24), flags;
+    uint32_t cpu = vmi__cpu_by_apic_id(vmi__native_apic_read_any(VMI_APIC_ICR_HIGH) >> 24), flags;
 
     if (cpu == vmi__boot.cpu_count)
         return cpu == VMI__CPUS_FEW;
@@ -243,8 +241,8 @@ static bool start(uint32_t command)
     /* One that runs ignores a second STARTUP. */
     if (!up[cpu]) {
         give_way(cpu);
-        vmi__native_apic_write(VMI_APIC_ICR_LOW,
-                               (command & ~ICR_PAGE) | vmi__physical(page) / PAGE_SIZE);
+        vmi__native_apic_write_any(VMI_APIC_ICR_LOW,
+                                   (command & ~ICR_PAGE) | vmi__physical(page) / PAGE_SIZE);
         up[cpu] = vmi__native_smp_comes_up(UP_POLLS);
         if (up[cpu])
             on_its_way = 0;
@@ -272,14 +270,14 @@ VMI__ROUTINE void vmi__native_published_apic_write(uint32_t reg, uint32_t value)
         vmi__native_alarm_write_lvtt(value);
         return;
     }
-    vmi__native_apic_write(reg, value);
+    vmi__native_apic_write_any(reg, value);
     if (reg == VMI_APIC_EOI)
         vmi__native_alarm_after_eoi();
 }
 
 VMI__ROUTINE uint32_t vmi__native_published_apic_read(uint32_t reg)
 {
-    return reach_register(reg) ? vmi__native_apic_read(reg & REGISTER) : 0;
+    return reach_register(reg) ? vmi__native_apic_read_any(reg) : 0;
 }
 
 VMI__ROUTINE void vmi__native_published_shutdown(void)
@@ -301,9 +299,10 @@ bool vmi__native_serve(void)
         return false;
     vmi__native_published = &published;
     if (features & CPUID_1_EDX_APIC) {
-        base = vmi__rdmsr(MSR_APIC_BASE);
-        if (!(base & APIC_BASE_X2APIC))
-            apic_physical = base & APIC_BASE_ADDRESS;
+        /* The mode is the client's. */
+        base = vmi__rdmsr(VMI__MSR_APIC_BASE);
+        vmi__native_x2apic = base & VMI__APIC_BASE_X2APIC;
+        apic_physical = vmi__native_x2apic ? 0 : base & VMI__APIC_BASE_ADDRESS;
     }
     vmi__cpu_first(vmi__native_apic_id());
     vmi__native_pit_start_counter();

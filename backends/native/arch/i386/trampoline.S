@@ -6,6 +6,7 @@
  */
 #include <vmi/constants.h>
 
+#include "../../apic_registers.h"
 #include "layout.h"
 
 #define CR0     0x80010033 /* PG, WP, NE, ET, MP, PE */
@@ -13,7 +14,7 @@
 #define MSR_EFER 0xc0000080
 #define MSR_PAT  0x277
 
-#define SVR_ENABLE 0x1ff
+#define SVR (VMI__APIC_SVR_ENABLE | 0xff) /* VMI__APIC_SPURIOUS */
 
 #define CS 0x08
 #define DS 0x10
@@ -77,12 +78,26 @@ ap_entry:
 
     /*
      * The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. ecx: its
-     * registers, 0 if they are the kernel's own to set.
+     * registers, 0 if they are the kernel's own to set; or number of an MSR, edx:eax its value.
      */
     mov vmi__native_ap_apic, %ecx
     jecxz 2f
+    cmpb $0, vmi__native_x2apic
+    jne 4f
     movl $0, VMI_APIC_TPR(%ecx)
-    movl $SVR_ENABLE, VMI_APIC_SVR(%ecx)
+    movl $SVR, VMI_APIC_SVR(%ecx)
+    jmp 2f
+4:  mov $VMI__MSR_APIC_BASE, %ecx
+    rdmsr
+    or $(VMI__APIC_BASE_ENABLE | VMI__APIC_BASE_X2APIC), %eax
+    wrmsr
+    xor %eax, %eax
+    xor %edx, %edx
+    mov $VMI__MSR_X2APIC_TPR, %ecx
+    wrmsr
+    mov $SVR, %eax
+    mov $VMI__MSR_X2APIC_SVR, %ecx
+    wrmsr
 2:
 
     /* Model-specific and control registers. edx:eax: value; ecx: number. */

@@ -5,6 +5,7 @@
  */
 #include <vmi/constants.h>
 
+#include "../../apic_registers.h"
 #include "layout.h"
 #include "endbr.h"
 
@@ -16,7 +17,7 @@
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 
-#define SVR_ENABLE 0x1ff
+#define SVR (VMI__APIC_SVR_ENABLE | 0xff) /* VMI__APIC_SPURIOUS */
 
 #define CS 0x08
 #define DS 0x10
@@ -95,11 +96,26 @@ vmi__native_ap_long:
 vmi__native_ap_entry:
     /*
      * The local APIC as vmi__native_apic_init leaves it; INIT has masked the rest. rcx: its
-     * registers.
+     * registers; or ecx: number of an MSR, edx:eax its value.
      */
+    cmpb $0, vmi__native_x2apic(%rip)
+    jne 2f
     mov vmi__native_ap_apic(%rip), %rcx
     movl $0, VMI_APIC_TPR(%rcx)
-    movl $SVR_ENABLE, VMI_APIC_SVR(%rcx)
+    movl $SVR, VMI_APIC_SVR(%rcx)
+    jmp 3f
+2:  mov $VMI__MSR_APIC_BASE, %ecx
+    rdmsr
+    or $(VMI__APIC_BASE_ENABLE | VMI__APIC_BASE_X2APIC), %eax
+    wrmsr
+    xor %eax, %eax
+    xor %edx, %edx
+    mov $VMI__MSR_X2APIC_TPR, %ecx
+    wrmsr
+    mov $SVR, %eax
+    mov $VMI__MSR_X2APIC_SVR, %ecx
+    wrmsr
+3:
 
     /* Model-specific and control registers. edx:eax: value; ecx: number. */
     mov $MSR_EFER, %ecx
