@@ -119,6 +119,7 @@ class BackendRules:
             document.get("priority", 0),
             tables,
             self._ways(source, parent, tables),
+            tuple(document.get("drivers", parent.drivers if parent else ())),
         )
         self._done[name] = backend
         return backend
