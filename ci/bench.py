@@ -25,6 +25,7 @@ from .backends import backends
 from .boot import choose
 from .build import BOUND, bound_kernel, build, kernels, rom
 from .figure import beside_goal
+from .kernel import architecture
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
 from .util import ARCHITECTURES, BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
 
@@ -32,11 +33,13 @@ SCHEMA = 1
 LOGS = RESULTS / "bench"
 DEADLINE = 240.0
 LIMIT = 0.001
-"""How much more workloads may cost in a kernel that is bound when it starts than with inline instructions."""
+"""How much more workloads may cost in a kernel that is bound, on the build machine or when it starts, than
+with inline instructions."""
 
-STATIC, BOOT, INLINE, POINTER = "static", "boot", "inline", "pointer"
-"""Bindings: linked with the library; bound when it starts; the assembler's macros in place of calls; a table
-of pointers."""
+STATIC, LINKED, BOOT, INLINE, POINTER = "static", "linked", "boot", "inline", "pointer"
+"""Bindings: linked with the library; linked with it and bound; bound when it starts; the assembler's macros
+in place of calls; a table of pointers."""
+BOUND_BINDINGS = {LINKED: "linked and bound", BOOT: "bound at boot"}
 
 WORKLOAD = re.compile(
     r"^# bench (\w+) rounds=(\d+) ticks=(\d+) ticks_per_round=\S+?(?: hypercalls=(\d+))?\r?$", re.MULTILINE
@@ -92,6 +95,7 @@ def bindings(backend: str) -> dict[str, Path]:
     """The kernels to be measured on a backend, by their binding."""
     found = {
         STATIC: kernels("bench").get(backend),
+        LINKED: kernels("bench-bound").get(backend),
         BOOT: bound_kernel("bench"),
         INLINE: kernels("bench-inline").get(backend),
         POINTER: kernels("bench-pointer").get(backend),
@@ -110,7 +114,7 @@ class Place:
     results: Results
 
     def run(self, binding: str, kernel: Path, option: str, cpus: int = 1) -> Outcome:
-        name = f"{option}-{self.configuration.name}-{binding}"
+        name = f"{option}-{self.configuration.name}-{binding}-{architecture(kernel)}"
         options = {**self.configuration.options, **(self.rig.instruction_counter if self.counts else {})}
         told = f"bench={option} {self.configuration.bound_append if binding == BOOT else ''}".rstrip()
         guest = Guest(kernel, name, told, cpus=cpus, deadline=DEADLINE, options=options)
@@ -143,7 +147,19 @@ class Place:
             with part(self.results, f"{self.configuration.name}, {binding}: {option}"):
                 self.measure_one(binding, kernel, option, cpus)
 
-    def measure_one(self, binding: str, kernel: Path, option: str, cpus: int) -> None:
+    def measure_boot(self, arch: str) -> None:
+        """Of the kernel that is linked with the library, on an architecture besides the first."""
+        kernel = kernels("bench", arch).get(self.rig.backend)
+        if kernel is None:
+            return
+        name = f"{self.configuration.name}, {arch}: boot"
+        progress(name)
+        with part(self.results, name):
+            self.measure_one(STATIC, kernel, "boot", 1, arch)
+
+    def measure_one(
+        self, binding: str, kernel: Path, option: str, cpus: int, arch: str = ARCHITECTURES[0]
+    ) -> None:
         outcome = self.run(binding, kernel, option, cpus)
         workloads = {
             name: self.workload(name, int(rounds), int(ticks), int(hypercalls or 0))
@@ -152,7 +168,7 @@ class Place:
         if option == "boot":
             # A hypervisor that enters kernels its own way does not come by where the time is taken.
             if "boot" in workloads:
-                self.note(self.results.boot, binding, ticks=workloads["boot"]["ticks"])
+                self.note(self.results.boot, binding, architecture=arch, ticks=workloads["boot"]["ticks"])
             return
         if not outcome.clean:
             raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
@@ -174,8 +190,11 @@ def in_rigs(results: Results, chosen: Sequence[tuple[str, Configuration]], rigs:
             images = bindings(backend)
             session = stack.enter_context(rig.steady_session(LOGS))
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
+                place = Place(configuration, rig, session, counts, results)
                 for binding, kernel in images.items():
-                    Place(configuration, rig, session, counts, results).measure(binding, kernel)
+                    place.measure(binding, kernel)
+                for arch in ARCHITECTURES[1:]:
+                    place.measure_boot(arch)
 
 
 def counted(results: Results, chosen: Sequence[str]) -> None:
@@ -335,16 +354,16 @@ def hypercalls(results: Results) -> Iterator[str]:
     yield from table("hypercalls per round of a workload", shown)
 
 
-def excess(results: Results) -> dict[str, dict[str, float]]:
-    """What workloads cost bound at boot beyond inline instructions, in parts, by backend and workload;
+def excess(results: Results, bound: str) -> dict[str, dict[str, float]]:
+    """What workloads cost by a binding beyond inline instructions, in parts, by backend and workload;
     `total` is of all together."""
     found: dict[str, dict[str, float]] = {}
     by_place = {(row["backend"], row["binding"]): row["workloads"] for row in results.workloads}
     for (backend, binding), least in by_place.items():
-        bound = by_place.get((backend, BOOT))
-        if binding != INLINE or bound is None:
+        more = by_place.get((backend, bound))
+        if binding != INLINE or more is None:
             continue
-        ticks = {name: (bound[name]["ticks"], least[name]["ticks"]) for name in least if name in bound}
+        ticks = {name: (more[name]["ticks"], least[name]["ticks"]) for name in least if name in more}
         if not ticks:
             continue
         ticks["total"] = (sum(a for a, _ in ticks.values()), sum(b for _, b in ticks.values()))
@@ -352,17 +371,46 @@ def excess(results: Results) -> dict[str, dict[str, float]]:
     return found
 
 
+def differences(results: Results, bound: str) -> dict[str, dict[str, float]]:
+    """Calls that take another number of ticks by a binding than by inline instructions, and how many more, by
+    backend."""
+    by_place = {(row["backend"], row["binding"]): row["calls"] for row in results.calls}
+    return {
+        backend: {
+            name: more - least[name]
+            for name, more in by_place[backend, bound].items()
+            if name in least and more != least[name]
+        }
+        for (backend, binding), least in by_place.items()
+        if binding == INLINE and (backend, bound) in by_place
+    }
+
+
+def compared(results: Results) -> Iterator[str]:
+    """Kernels that were bound beside inline instructions: workloads, and which calls make the difference."""
+    for bound, title in BOUND_BINDINGS.items():
+        for backend, parts in excess(results, bound).items():
+            rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
+            yield from table(f"{backend}: {title}, compared with inline instructions", rows)
+        for backend, calls in differences(results, bound).items():
+            rows = [["", "ticks"], *([name, f"{more:+.2f}"] for name, more in calls.items())]
+            if not calls:
+                rows = [["none", ""]]
+            yield from table(f"{backend}: calls that cost other than inline instructions, {title}", rows)
+
+
 def as_text(results: Results) -> str:
     lines: list[str] = []
     lines += _by_place(results.calls, "calls", "", "ticks per call, call and return included")
     lines += _by_place(results.workloads, "workloads", "per_round", "ticks per round of a workload")
     lines += hypercalls(results)
-    for backend, parts in excess(results).items():
-        rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
-        lines += table(f"{backend}: bound at boot, compared with inline instructions", rows)
+    lines += compared(results)
     if results.boot:
         rows = [["", "ticks"]]
-        rows += [[f"{row['configuration']} {row['binding']}", str(row["ticks"])] for row in results.boot]
+        rows += [
+            [f"{row['configuration']} {row['binding']} {row['architecture']}", str(row["ticks"])]
+            for row in results.boot
+        ]
         lines += table("from the loader's jump to the kernel's first line", rows)
     for row in results.counted:
         if row["rows"]:

@@ -137,10 +137,7 @@ def boot(
     chosen = choose(rigs, [name for name in names if name != BOUND])
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
-    # The kernel that binds itself is for the first architecture only.
-    architectures = [architecture] if architecture else ARCHITECTURES[:1] if bound else ARCHITECTURES
-    if bound and architectures[0] != ARCHITECTURES[0]:
-        raise UserError(f"the kernel that binds itself is for {ARCHITECTURES[0]} only", 2)
+    architectures = [architecture] if architecture else ARCHITECTURES
     libraries = having({backend for backend, _ in chosen}, architectures)
     for arch, of in libraries.items():
         build(*needed(of, chosen, arch, bound), arch=arch)
@@ -157,7 +154,7 @@ def boot(
         images = {}
         for configuration, arch in own:
             kernel = LIMITED_KERNEL if configuration.given(arch)[1] else "sample"
-            image = bound_kernel(kernel) if bound else kernels(kernel, arch).get(backend)
+            image = bound_kernel(kernel, arch) if bound else kernels(kernel, arch).get(backend)
             if image is None:
                 raise UserError(f"the build has no {kernel} kernel for {backend} on {arch}")
             images[configuration.name, arch] = kernel, image

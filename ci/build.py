@@ -111,9 +111,9 @@ def kernels(name: str, arch: str = ARCHITECTURES[0]) -> dict[str, Path]:
     return found
 
 
-def rom(backend: str) -> Path:
+def rom(backend: str, arch: str = ARCHITECTURES[0]) -> Path:
     """The provider image of a backend."""
-    return BUILD / f"backends/{backend}.rom"
+    return tree(arch) / f"backends/{backend}.rom"
 
 
 def loaded_by_multiboot() -> list[str]:
@@ -121,11 +121,11 @@ def loaded_by_multiboot() -> list[str]:
     return [name for name, path in kernels("sample").items() if MULTIBOOT in look(path).ways]
 
 
-def bound_kernel(name: str) -> Path:
-    """The built kernel called `name` that binds itself when it starts."""
-    paths = sorted(BUILD.glob(f"*/{name}-{BOUND}.elf"))
+def bound_kernel(name: str, arch: str = ARCHITECTURES[0]) -> Path:
+    """The built kernel of an architecture called `name` that binds itself when it starts."""
+    paths = sorted(tree(arch).glob(f"*/{name}-{BOUND}.elf"))
     if not paths:
-        raise UserError(f"the build has no {name} kernel that binds itself when it starts")
+        raise UserError(f"the build has no {name} kernel for {arch} that binds itself when it starts")
     return paths[0]
 
 

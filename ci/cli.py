@@ -266,6 +266,23 @@ def _lint(options: Namespace) -> int:
     return main(options.rest, "vmi lint")
 
 
+def _bind(options: Namespace) -> int:
+    from vmi_bind.bind import Place
+    from vmi_bind.cli import main
+
+    from .backends import backends
+    from .build import build, tree
+
+    def built(arch: str) -> Place:
+        if arch != ARCHITECTURES[0]:
+            raise UserError(f"kernels for {arch} cannot be bound; those for {ARCHITECTURES[0]} can")
+        roms = [f"backends/{name}.rom" for name in backends(arch=arch)]
+        build("tools/bind-sites", "include/vmi/model.json", *roms, arch=arch)
+        return Place.built(tree(arch))
+
+    return main(options.rest, "vmi bind", built)
+
+
 def _diff(options: Namespace) -> int:
     from vmigen.cli import main
 
@@ -402,6 +419,12 @@ WORDS: dict[str, Word] = {
         _lint,
         "FILE…",
         "list the sensitive instructions left in objects, archives and kernels, and the call to use instead",
+        whole_line=True,
+    ),
+    "bind": Word(
+        _bind,
+        "KERNEL",
+        "put the instructions of its library into a linked kernel, in place of calls",
         whole_line=True,
     ),
     "diff": Word(

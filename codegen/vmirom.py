@@ -13,12 +13,14 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from elftools.elf.enums import ENUM_RELOC_TYPE_i386 as RELOC
+from elftools.elf.enums import ENUM_RELOC_TYPE_i386 as I386
+from elftools.elf.enums import ENUM_RELOC_TYPE_x64 as X86_64
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
@@ -60,9 +62,38 @@ def allocated(elf: ELFFile) -> bytearray:
     return image
 
 
-def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, bool]]:
-    """Places of absolute addresses, and whether each is one of the data part. What holds offsets instead
-    of addresses (the header and the tables of calls and forms) is left out."""
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of relocations of an architecture, by what an image makes of them."""
+
+    words: tuple[str, ...]
+    longs: tuple[str, ...]
+    distances: tuple[str, ...]
+    """Of 32 bits, from the place. Inside of a part they stay what they are."""
+    offsets: tuple[str, ...]
+    """Of what is no address, for those have more bits."""
+    numbers: Mapping[str, int]
+
+    def of(self, number: int) -> str:
+        return next((name for name, each in self.numbers.items() if each == number), str(number))
+
+
+KINDS = {
+    "EM_386": Kinds(("R_386_32",), (), ("R_386_PC32", "R_386_PLT32"), ("R_386_16", "R_386_NONE"), I386),
+    "EM_X86_64": Kinds(
+        ("R_X86_64_32", "R_X86_64_32S"),
+        ("R_X86_64_64",),
+        ("R_X86_64_PC32", "R_X86_64_PLT32"),
+        ("R_X86_64_16", "R_X86_64_NONE"),
+        X86_64,
+    ),
+}
+
+
+def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, int, bool]]:
+    """Places of addresses, the form of each, and whether it is one of the data part. What holds offsets
+    instead of addresses (the header and the tables of calls and forms) is left out."""
+    kinds = KINDS[elf["e_machine"]]
     data = get(image, "X_DATA_OFFSET")
     calls, forms = get(image, "X_CALLS_OFFSET"), get(image, "X_FORMS_OFFSET")
     offsets = [
@@ -78,20 +109,28 @@ def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, b
         symbols = elf.get_section(section["sh_link"])
         assert isinstance(symbols, SymbolTableSection)
         for relocation in section.iter_relocations():
-            place, kind = relocation["r_offset"], relocation["r_info_type"]
+            place, kind = relocation["r_offset"], kinds.of(relocation["r_info_type"])
             symbol = symbols.get_symbol(relocation["r_info_sym"])
-            if kind in (RELOC["R_386_PC32"], RELOC["R_386_PLT32"], RELOC["R_386_NONE"]):
+            nowhere = symbol["st_shndx"] in ("SHN_ABS", "SHN_UNDEF")
+            to_data = symbol["st_value"] >= data
+            if kind in kinds.offsets or any(place in span for span in offsets):
                 continue
-            if kind == RELOC["R_386_16"]:  # the offset of a string: addresses have 32 bits
+            if kind in kinds.distances:
+                if nowhere and relocation["r_info_sym"]:
+                    raise RomError(
+                        f"relocation at {place:#x} ({symbol.name}): the image moves, so that the distance to "
+                        "what does not is unknown"
+                    )
+                if to_data != (place >= data):
+                    yield place, ROM["RELOC_DISTANCE"], to_data
+            elif nowhere:
                 continue
-            if symbol["st_shndx"] in ("SHN_ABS", "SHN_UNDEF") or any(place in span for span in offsets):
-                continue
-            if kind != RELOC["R_386_32"]:
-                raise RomError(
-                    f"relocation of kind {kind} at {place:#x} ({symbol.name}): an image can have absolute "
-                    "32-bit addresses only"
-                )
-            yield place, symbol["st_value"] >= data
+            elif kind in kinds.words:
+                yield place, ROM["RELOC_WORD"], to_data
+            elif kind in kinds.longs:
+                yield place, ROM["RELOC_LONG"], to_data
+            else:
+                raise RomError(f"relocation of kind {kind} at {place:#x} ({symbol.name}): an image has none")
 
 
 def make(source: Path) -> bytes:
@@ -103,8 +142,8 @@ def make(source: Path) -> bytes:
     image.extend(bytes(-len(image) % ROM["RELOC_SIZE"]))
     put(image, "X_RELOC_OFFSET", len(image))
     put(image, "X_RELOC_COUNT", len(entries))
-    for place, of_data in entries:
-        image += struct.pack("<I", place << 1 | of_data)
+    for place, form, of_data in entries:
+        image += struct.pack("<I", place << ROM["RELOC_SHIFT"] | form << 1 | of_data)
     image.extend(bytes(-len(image) % ROM["UNIT"]))
     if len(image) > AREA:
         raise RomError(f"{len(image)} bytes; an image has room for {AREA}")
@@ -124,6 +163,12 @@ def name_of(rom: bytes) -> str:
     return rom[start:].partition(b"\0")[0].decode("ascii", "backslashreplace")
 
 
+def machine_of(rom: bytes) -> str:
+    number = get(rom, "X_MACHINE", "<H")
+    names = {ROM["MACHINE_I386"]: "i386", ROM["MACHINE_X86_64"]: "x86-64"}
+    return names.get(number, f"machine {number}")
+
+
 def builtin(paths: Sequence[Path], symbols: Sequence[str]) -> str:
     """Assembly with the images and their table, `vmi__builtin` (runtime/bind/bind.h). The assembler looks for
     the images in its include folders. Nobody refers to `symbols`, the entry points of hypervisors: a
@@ -138,13 +183,16 @@ def builtin(paths: Sequence[Path], symbols: Sequence[str]) -> str:
     for number, (path, _) in enumerate(roms):
         file = f'        .incbin "{path.name}"'
         lines += ["        .balign 16", f"{number + 1}:", file, f"{number + 101}:"]
-    lines += ["        .balign 4", "        .globl vmi__builtin", "vmi__builtin:"]
-    lines += [f"        .long {number + 1}b, {number + 101}b" for number in range(len(roms))]
+    machines = {get(rom, "X_MACHINE", "<H") for _, rom in roms}
+    address = ".long" if machines == {ROM["MACHINE_I386"]} else ".quad"
+    lines += ["        .balign 8", "        .globl vmi__builtin", "vmi__builtin:"]
+    lines += [f"        {address} {number + 1}b, {number + 101}b" for number in range(len(roms))]
     lines += [
         "        .globl vmi__builtin_count",
         "vmi__builtin_count:",
         f"        .long {len(roms)}",
-        *(f"        .long {symbol}" for symbol in symbols),
+        "        .balign 8",
+        *(f"        {address} {symbol}" for symbol in symbols),
         '        .section .note.GNU-stack, "", @progbits',
     ]
     return "\n".join(lines) + "\n"
@@ -155,7 +203,7 @@ def show(path: Path) -> str:
     if len(rom) < ROM["X_END"] or get(rom, "X_MAGIC") != ROM["X_MAGIC_VALUE"]:
         raise RomError(f"{path} is no provider image")
     return (
-        f"{name_of(rom)}: {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, "
+        f"{name_of(rom)}: {machine_of(rom)}, {len(rom)} bytes, priority {get(rom, 'X_PRIORITY')}, "
         f"text {get(rom, 'X_TEXT_SIZE')}, data {get(rom, 'X_DATA_SIZE')} of {get(rom, 'X_MEMORY_SIZE')}, "
         f"{get(rom, 'X_RELOC_COUNT')} relocations, {get(rom, 'X_CALLS_COUNT')} calls"
         + (", serves kernels built for API 3.0" if get(rom, "PCI", "<H") else "")

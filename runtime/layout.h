@@ -25,8 +25,4 @@
 #define VMI__TEXT_TABLES        2
 #define VMI__HYPERCALLS_MAX     128
 
-/* Sizes of what vmi/vmi.h declares. */
-#define VMI__CALL_INFO_SIZE      16
-#define VMI__HYPERCALL_INFO_SIZE 12
-
 #endif

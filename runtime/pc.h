@@ -26,8 +26,8 @@ VMI__FROM_ENTRY void vmi__pc_refuse(uint32_t protocol, uint32_t magic, uint32_t 
  * Where no library is there to do it: writes a text to the PC's UART, returns 0 if there is none
  * that takes it; and the end after it (entry.S).
  */
-uint32_t vmi__pc_say(const char *text) __attribute__((regparm(3)));
-void vmi__pc_halt(uint32_t told) __attribute__((regparm(3), noreturn));
+VMI__ROUTINE uint32_t vmi__pc_say(const char *text);
+VMI__ROUTINE void vmi__pc_halt(uint32_t told) __attribute__((noreturn));
 
 /*
  * Makes of entry.S's tables what the library works with, before anything that a loader left is

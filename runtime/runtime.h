@@ -57,9 +57,9 @@ bool vmi__backend_here(void);
 /*
  * Runs the kernel's constructors (C++'s of global objects, and functions with the attribute) in the
  * linker's order. Once, before kernel_main or kernel_main_unpaged, and in the state that these are
- * entered with. Not there in provider images, whose binder does it.
+ * entered with. Nothing in provider images, whose binder does it.
  */
-VMI__ADDRESS_TAKEN void vmi__construct(void) __attribute__((weak));
+void vmi__construct(void);
 
 /*
  * Calls the kernel's entry function, or what stands in for it. Kernels are compiled with options of
@@ -91,9 +91,10 @@ struct vmi__kernel {
     void (*main_unpaged)(const struct vmi_boot_info *boot); /* or 0 */
 
     /* How the kernel was entered; only for provider images. */
-    uint32_t protocol;    /* VMI_BOOT_… */
-    uint32_t magic, info; /* as for vmi__pc_start, or info alone: the hypervisor's structure */
-    const char *refuse;   /* for vmi__pc_refuse, or 0 */
+    uint32_t protocol; /* VMI_BOOT_… */
+    uint32_t magic;
+    uintptr_t info;     /* as for vmi__pc_start, or info alone: the hypervisor's structure */
+    const char *refuse; /* for vmi__pc_refuse, or 0 */
     struct vmi__pc_tables *tables; /* of the PC entry */
 
     /* The library's tables; filled by provider images. */

@@ -45,8 +45,7 @@ static void __attribute__((noreturn))
 enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot_info *))
 {
     prepare(init);
-    if (vmi__construct)
-        vmi__construct();
+    vmi__construct();
     vmi__kernel_call(&vmi__boot, kernel);
     vmi__print("vmi: the kernel returned\r\n");
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);

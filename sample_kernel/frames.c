@@ -22,7 +22,7 @@ void frames_init(const struct vmi_boot_info *boot)
 {
     linear_base = boot->linear_base;
     linear_pages = (uint32_t)(boot->linear_pages < FRAMES_MAX ? boot->linear_pages : FRAMES_MAX);
-    for (uint32_t pfn = 0; pfn < FRAMES_MAX; pfn++)
+    for (uint32_t pfn = 0; pfn < linear_pages; pfn++)
         references[pfn] = NOT_MEMORY;
 
     for (uint32_t i = 0; i < boot->memory_count; i++) {

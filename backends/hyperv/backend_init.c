@@ -13,8 +13,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
 {
     vmi__hyperv_detect();
     boot->backend = "hyperv";
-    if (vmi__hyperv_uses(HYPERV__FREQUENCIES))
-        vmi__native_tsc_hz = vmi__rdmsr(HYPERV__MSR_TSC_FREQUENCY);
+    vmi__hyperv_frequencies();
     vmi__native_init(boot);
     vmi__hyperv_partition_init();
     vmi__hyperv_clock_init();

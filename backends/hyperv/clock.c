@@ -46,6 +46,17 @@ uint64_t vmi__hyperv_reference_time(void)
     return time;
 }
 
+void vmi__hyperv_frequencies(void)
+{
+    uint64_t apic_hz;
+
+    if (!vmi__hyperv_uses(HYPERV__FREQUENCIES))
+        return;
+    vmi__native_tsc_hz = vmi__rdmsr(HYPERV__MSR_TSC_FREQUENCY);
+    apic_hz = vmi__rdmsr(HYPERV__MSR_APIC_FREQUENCY);
+    vmi__native_apic_timer_hz = apic_hz <= UINT32_MAX ? (uint32_t)apic_hz : 0;
+}
+
 void vmi__hyperv_clock_init(void)
 {
     tsc_multiplier =

@@ -123,6 +123,12 @@ extern struct hyperv__reference_tsc vmi__hyperv_reference_tsc;
 /* Units of 100 ns since the partition was made. Only if the reference counter is used. */
 uint64_t vmi__hyperv_reference_time(void);
 
+/*
+ * Tells the native library the frequencies of the TSC and of the local APIC's timer, if the
+ * hypervisor tells them.
+ */
+void vmi__hyperv_frequencies(void);
+
 /* Prepares the way from reference time to cycles of the TSC, whose frequency is known. */
 void vmi__hyperv_clock_init(void);
 

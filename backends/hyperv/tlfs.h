@@ -54,7 +54,8 @@
 #define HYPERV__MSR_VP_INDEX          0x40000002 /* TLFS, Virtual Processors */
 #define HYPERV__MSR_REFERENCE_COUNTER 0x40000020 /* TLFS, Timers */
 #define HYPERV__MSR_REFERENCE_TSC     0x40000021 /* TLFS, Timers */
-#define HYPERV__MSR_TSC_FREQUENCY     0x40000022
+#define HYPERV__MSR_TSC_FREQUENCY     0x40000022 /* TLFS, Partition Properties */
+#define HYPERV__MSR_APIC_FREQUENCY    0x40000023
 #define HYPERV__MSR_EOI               0x40000070 /* TLFS, Virtual Interrupts */
 #define HYPERV__MSR_VP_ASSIST_PAGE    0x40000073 /* TLFS, Virtual Processors */
 #define HYPERV__MSR_TIMER0_CONFIG     0x400000b0 /* TLFS, Timers */

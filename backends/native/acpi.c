@@ -10,6 +10,8 @@
 #define BIOS_START 0xe0000
 #define BIOS_END   0x100000
 #define EBDA_SIZE  1024
+#define SCAN_PIECE 1024       /* both areas are a multiple */
+#define RSDP_FIRST 0x20445352 /* "RSD ", the first half of the signature */
 
 #define TABLES_MAX     64
 #define TABLE_SIZE_MAX (1u << 20)
@@ -136,9 +138,32 @@ uint32_t vmi__native_ebda(void)
     return segment >= 0x8000 && segment <= BIOS_START >> 4 ? (uint32_t)segment << 4 : 0;
 }
 
+/* Looks for the root pointer at each paragraph of an area below 1 MiB. */
+static bool scan_for_rsdp(uint32_t start, uint32_t end, struct rsdp *rsdp)
+{
+    uint32_t address, next;
+
+    for (; start < end; start = next) {
+        const char *bytes = vmi__window_borrow(start, SCAN_PIECE);
+
+        next = start + SCAN_PIECE;
+        for (address = start; bytes && address < next; address += 16) {
+            /* One comparison for most; what begins like it is looked at whole. */
+            if (*(const uint32_t *)(bytes + (address - start)) != RSDP_FIRST)
+                continue;
+            if (take_rsdp(address, rsdp)) {
+                vmi__boot.acpi_root = address;
+                return true;
+            }
+            bytes = vmi__window_borrow(start, SCAN_PIECE); /* the mapping was a new one */
+        }
+    }
+    return false;
+}
+
 static bool find_rsdp(struct rsdp *rsdp)
 {
-    uint32_t ebda, address;
+    uint32_t ebda;
 
     if (vmi__boot.acpi_root) {
         if (take_rsdp(vmi__boot.acpi_root, rsdp))
@@ -147,19 +172,8 @@ static bool find_rsdp(struct rsdp *rsdp)
         return false;
     }
     ebda = vmi__native_ebda();
-    for (address = ebda; ebda && address < ebda + EBDA_SIZE; address += 16) {
-        if (take_rsdp(address, rsdp)) {
-            vmi__boot.acpi_root = address;
-            return true;
-        }
-    }
-    for (address = BIOS_START; address < BIOS_END; address += 16) {
-        if (take_rsdp(address, rsdp)) {
-            vmi__boot.acpi_root = address;
-            return true;
-        }
-    }
-    return false;
+    return (ebda && scan_for_rsdp(ebda, ebda + EBDA_SIZE, rsdp)) ||
+           scan_for_rsdp(BIOS_START, BIOS_END, rsdp);
 }
 
 void vmi__native_add_cpu(uint32_t apic_id)

@@ -37,7 +37,9 @@
  */
 #define MARGIN_SHIFT 11
 
-#define MEASUREMENTS_PER_SECOND 100 /* how long one takes */
+#define MEASUREMENTS_PER_SECOND 133   /* how long one takes */
+#define CHECKS_PER_SECOND       10000 /* how long it takes to see whether what is told can be */
+#define CHECK_SHIFT             4     /* how far that may be off: emulators are slow to read */
 #define TRIES                   3
 #define PIT_TICKS_MAX           0xffffu
 #define PIT_PERIOD_MIN          (VMI__PIT_HZ / VMI__ALARMS_PER_SECOND)
@@ -74,9 +76,11 @@ static struct alarm *lvtt_of(uint32_t cpu)
     return VMI__CPU_ROW(by_lvtt, by_lvtt_more, cpu);
 }
 
-static VMI__ADDRESS_TAKEN uint32_t apic_counter(void)
+static VMI__ADDRESS_TAKEN void apic_counter(struct vmi__native_reading *reading)
 {
-    return ~vmi__native_apic_read(VMI__APIC_TIMER_CURRENT);
+    reading->before = vmi__rdtsc();
+    reading->count = ~vmi__native_apic_read(VMI__APIC_TIMER_CURRENT);
+    reading->after = vmi__rdtsc();
 }
 
 /* ticks / cycles as a rate with its margin; cycles is not 0. */
@@ -93,26 +97,67 @@ static uint32_t rate_of(uint32_t ticks, uint64_t cycles)
     return rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
 }
 
-/* False if the timer stands still. */
-static bool measure_apic(void)
+/* The timer counts, since this reading; no reading: it does not. */
+static struct vmi__native_reading counts_since;
+
+static void start_counting(void)
 {
-    uint64_t cycles = vmi__div64(vmi__native_tsc_hz, MEASUREMENTS_PER_SECOND);
+    vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[0]);
+    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, UINT32_MAX);
+    counts_since = vmi__native_take(apic_counter);
+}
+
+static void stop_counting(void)
+{
+    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
+    counts_since.after = 0;
+}
+
+/* How far it counts until so many cycles after it was started; no ticks if it stands still. */
+static struct vmi__native_interval count_for(uint64_t cycles)
+{
     struct vmi__native_interval interval;
     uint32_t tries = 0;
-    bool ended;
 
-    vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[0]);
     do {
-        vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, UINT32_MAX);
-        interval = vmi__native_measure(apic_counter, UINT32_MAX, 1, cycles);
+        if (!counts_since.after)
+            start_counting();
+        interval = vmi__native_watch(apic_counter, UINT32_MAX, &counts_since, cycles);
         /* It counts down once: after seconds without the CPU it stands at 0. */
-        ended = interval.ticks && !vmi__native_apic_read(VMI__APIC_TIMER_CURRENT);
-        vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
-    } while (ended && ++tries < TRIES);
-    if (!interval.ticks)
-        return false;
-    apic_rate = rate_of(interval.ticks + 1, interval.cycles_at_least);
-    return true;
+        if (!interval.ticks || vmi__native_apic_read(VMI__APIC_TIMER_CURRENT))
+            break;
+        stop_counting();
+    } while (++tries < TRIES);
+    return interval;
+}
+
+/* Does the timer keep to the frequency that it is told to have? */
+static bool keeps_to(uint32_t hz)
+{
+    uint32_t tsc_khz = (uint32_t)vmi__div64(vmi__native_tsc_hz, 1000);
+    struct vmi__native_interval interval =
+        count_for(vmi__div64(vmi__native_tsc_hz, CHECKS_PER_SECOND));
+    uint64_t least = vmi__div64(interval.cycles_at_least * (hz / 1000), tsc_khz);
+    uint64_t most = vmi__div64(interval.cycles_at_most * (hz / 1000), tsc_khz);
+
+    return interval.ticks && interval.ticks + 1 >= least - (least >> CHECK_SHIFT) &&
+           interval.ticks <= most + (most >> CHECK_SHIFT) + 1;
+}
+
+/* False if the timer stands still. */
+static bool find_apic_rate(void)
+{
+    struct vmi__native_interval interval;
+
+    if (vmi__native_apic_timer_hz && keeps_to(vmi__native_apic_timer_hz)) {
+        apic_rate = rate_of(vmi__native_apic_timer_hz, vmi__native_tsc_hz_least);
+    } else {
+        interval = count_for(vmi__div64(vmi__native_tsc_hz, MEASUREMENTS_PER_SECOND));
+        if (interval.ticks)
+            apic_rate = rate_of(interval.ticks + 1, interval.cycles_at_least);
+    }
+    stop_counting();
+    return apic_rate != 0;
 }
 
 /* Can this CPU's timer be used? */
@@ -120,7 +165,13 @@ static bool lvtt_ready(void)
 {
     if (vmi__native_published && !vmi__native_published->reach_apic())
         return false;
-    return deadline || apic_rate || measure_apic();
+    return deadline || apic_rate || find_apic_rate();
+}
+
+void vmi__native_alarm_prepare(void)
+{
+    if (!(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_DEADLINE))
+        start_counting();
 }
 
 void vmi__native_alarm_init(void)

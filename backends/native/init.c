@@ -27,6 +27,7 @@ void vmi__native_init(struct vmi_boot_info *boot)
     vmi__native_firmware_init();
     vmi__native_ioapic_init();
     vmi__native_event_init();
+    vmi__native_alarm_prepare();
     vmi__native_tsc_init();
     vmi__native_smp_init();
     vmi__native_cpus_listed();

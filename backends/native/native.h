@@ -80,8 +80,29 @@ void vmi__native_virtio_acknowledge(void);
 
 /* ---- measure.c ---- */
 
-/* Reads a free-running counter. */
-typedef uint32_t vmi__native_counter(void);
+/* One look at a free-running counter, and the TSC around the moment at which it was `count`. */
+struct vmi__native_reading {
+    uint64_t before, after;
+    uint32_t count;
+};
+
+/* Takes a reading; a counter that counts down gives its complement. */
+typedef void vmi__native_counter(struct vmi__native_reading *reading);
+
+/* The true frequency is none below `least` and none above `most`; both 0: the counter stands still.
+ */
+struct vmi__native_bounds {
+    uint64_t least, most;
+};
+
+/*
+ * Measures the TSC's frequency against a counter of `hz`; `mask` is the counter's width, all ones.
+ * Takes 7.5 ms, and longer, to 30 ms, where readings are slow or this CPU is stopped between them.
+ * The bounds hold however long it is stopped, if at least once in 2.5 ms it is not stopped for a
+ * whole round of the counter.
+ */
+struct vmi__native_bounds vmi__native_measure(vmi__native_counter *read, uint32_t mask,
+                                              uint32_t hz);
 
 /* How a counter and the TSC moved over the same interval. */
 struct vmi__native_interval {
@@ -90,19 +111,44 @@ struct vmi__native_interval {
     uint64_t cycles_at_most;
 };
 
+/* The best of several readings: the one that the least time passed around. */
+struct vmi__native_reading vmi__native_take(vmi__native_counter *read);
+
 /*
- * Watches both for at least `ticks` ticks and `cycles` cycles, less than a round of the counter.
- * The true interval is between the two numbers of cycles, and up to a tick longer or shorter than
- * `ticks`. `mask` is the counter's width, all ones; a counter that counts down is read as its
- * complement. Gives up when the counter stands still.
+ * Watches a counter until a tick and `cycles` cycles of the TSC have passed since a reading, in
+ * less than a round of the counter. The interval is up to a tick longer or shorter than `ticks`.
+ * Gives up when the counter stands still.
  */
-struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask,
-                                                uint32_t ticks, uint64_t cycles);
+struct vmi__native_interval vmi__native_watch(vmi__native_counter *read, uint32_t mask,
+                                              const struct vmi__native_reading *first,
+                                              uint64_t cycles);
+
+/* ---- told.c ---- */
+
+/* A frequency of the TSC that is believed, in Hz; what is told and is not among them is measured.
+ */
+#define VMI__TSC_HZ_MIN 16000000u
+#define VMI__TSC_HZ_MAX (1ull << 36)
+
+/* What CPUID tells of frequencies in Hz, 0 where it does not. */
+struct vmi__native_told {
+    uint64_t tsc_hz;
+    uint32_t apic_timer_hz; /* undivided */
+    bool trusted; /* not a processor's word below a hypervisor, which may have scaled its TSC */
+};
+
+struct vmi__native_told vmi__native_told(void);
 
 /* ---- tsc.c ---- */
 
 /* Frequency of the TSC; 0 until vmi__native_tsc_init unless an inheriting library sets it. */
 extern uint64_t vmi__native_tsc_hz;
+
+/*
+ * Frequency of the local APIC's timer, undivided, as an inheriting library or CPUID tells it; 0 if
+ * neither does. It is believed if the timer keeps to it.
+ */
+extern uint32_t vmi__native_apic_timer_hz;
 
 /* No more than the true frequency, for what must not be early: the lower bound of the measuring. */
 extern uint64_t vmi__native_tsc_hz_least;
@@ -126,8 +172,8 @@ void vmi__native_pit_init(void);
 /* The latter alone. */
 void vmi__native_pit_start_counter(void);
 
-/* Ticks of channel 2 so far, 16 bits. */
-VMI__ADDRESS_TAKEN uint32_t vmi__native_pit_counter(void);
+/* Reads the ticks of channel 2 so far, 16 bits. */
+VMI__ADDRESS_TAKEN void vmi__native_pit_counter(struct vmi__native_reading *reading);
 
 /*
  * Raises line 0 once after `ticks` ticks (1 to 65535); 0 silences it, but for one pulse that an
@@ -476,8 +522,12 @@ static inline void vmi__native_interrupt_ended(uint32_t vector)
 
 /* ---- alarm.c ---- */
 
+/* Starts the local APIC's timer, so that it is measured while the TSC is. */
+void vmi__native_alarm_prepare(void);
+
 /*
- * Measures the local APIC's timer against the TSC. For a client of the ROM that waits until it sets
+ * Finds the frequency of the local APIC's timer, where it counts in cycles of its own: as it is
+ * told, else by measuring it against the TSC. For a client of the ROM that waits until it sets
  * its first alarm.
  */
 void vmi__native_alarm_init(void);

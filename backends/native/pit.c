@@ -43,14 +43,17 @@ void vmi__native_pit_start_counter(void)
     vmi__outb(CHANNEL_2, 0);
 }
 
-uint32_t vmi__native_pit_counter(void)
+void vmi__native_pit_counter(struct vmi__native_reading *reading)
 {
     uint32_t low, high;
 
+    /* The latch holds the count of its own moment, however long it takes to read. */
+    reading->before = vmi__rdtsc();
     vmi__outb(CONTROL, CONTROL_2_LATCH);
+    reading->after = vmi__rdtsc();
     low = vmi__inb(CHANNEL_2);
     high = vmi__inb(CHANNEL_2);
-    return ~(high << 8 | low) & 0xffff;
+    reading->count = ~(high << 8 | low) & 0xffff;
 }
 
 /*

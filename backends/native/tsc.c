@@ -8,64 +8,67 @@
 /* ACPI 6.5, 4.8.2.1. */
 #define PM_TIMER_HZ 3579545u
 
-/* How long one measurement takes (1/100 s) and how many there are. */
-#define INTERVALS_PER_SECOND 100
-#define MEASUREMENTS         3
-
 uint64_t vmi__native_tsc_hz, vmi__native_tsc_hz_least;
+uint32_t vmi__native_apic_timer_hz;
 
 static uint64_t start;             /* TSC at nanosecond 0 */
 static uint32_t multiplier, shift; /* nanoseconds are cycles * multiplier >> shift */
 static uint64_t latest __attribute__((aligned(8)));
 
-static VMI__ADDRESS_TAKEN uint32_t pm_counter(void)
+static VMI__ADDRESS_TAKEN void pm_counter(struct vmi__native_reading *reading)
 {
-    return vmi__inl((uint16_t)vmi__native_acpi.pm_timer);
+    reading->before = vmi__rdtsc();
+    reading->count = vmi__inl((uint16_t)vmi__native_acpi.pm_timer);
+    reading->after = vmi__rdtsc();
+}
+
+static bool plausible(uint64_t hz)
+{
+    return hz >= VMI__TSC_HZ_MIN && hz <= VMI__TSC_HZ_MAX;
+}
+
+/* By the first counter that does not stand still. */
+static struct vmi__native_bounds measured(void)
+{
+    struct vmi__native_bounds bounds =
+        vmi__native_measure(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ);
+
+    if (!bounds.most && vmi__native_acpi.pm_timer)
+        bounds = vmi__native_measure(
+            pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff, PM_TIMER_HZ);
+    return bounds;
 }
 
 /*
- * TSC frequency by a counter of known frequency; 0 if that stands still. `least` becomes a
- * frequency that is not above the true one, however long this CPU was stopped between readings.
- *
- * Each measurement has the true frequency between two bounds; the nearest of all count. But where
- * the CPU was stopped so long that the counter has gone round, both bounds are far too high, by
- * 65536 ticks or more where there are some 12000. The lowest upper bound tells such lower bounds:
- * they are above it. One measurement of the three must be without that.
+ * Finds the frequency, and one that is none above it: as an inheriting library or CPUID tells it,
+ * else measured. What a processor says counts under a hypervisor only if nothing can be measured.
  */
-static uint64_t frequency_by(vmi__native_counter *read, uint32_t mask, uint32_t hz, uint64_t *least)
+static uint64_t find(uint64_t *least)
 {
-    uint64_t lower[MEASUREMENTS], most = UINT64_MAX, upper;
-    uint32_t i;
+    struct vmi__native_told told = vmi__native_told();
+    struct vmi__native_bounds bounds;
 
-    for (i = 0; i < MEASUREMENTS; i++) {
-        struct vmi__native_interval interval =
-            vmi__native_measure(read, mask, hz / INTERVALS_PER_SECOND, 0);
-
-        if (!interval.ticks)
-            return 0;
-        lower[i] = vmi__div64(interval.cycles_at_least * hz, interval.ticks + 1);
-        upper = vmi__div64(interval.cycles_at_most * hz, interval.ticks - 1) + 1;
-        if (upper < most)
-            most = upper;
-    }
-    *least = 0;
-    for (i = 0; i < MEASUREMENTS; i++)
-        if (lower[i] <= most && lower[i] > *least)
-            *least = lower[i];
-    return *least + (most - *least) / 2;
+    if (!vmi__native_apic_timer_hz)
+        vmi__native_apic_timer_hz = told.apic_timer_hz;
+    *least = vmi__native_tsc_hz;
+    if (plausible(*least))
+        return *least;
+    *least = told.tsc_hz;
+    if (plausible(*least) && told.trusted)
+        return *least;
+    bounds = measured();
+    if (!bounds.most)
+        return *least;
+    *least = bounds.least;
+    return bounds.least + (bounds.most - bounds.least) / 2;
 }
 
 bool vmi__native_tsc_find(void)
 {
-    uint64_t hz = vmi__native_tsc_hz, least = hz, scaled;
+    uint64_t least, hz = find(&least), scaled;
     uint32_t khz;
 
-    if (!hz)
-        hz = frequency_by(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ, &least);
-    if (!hz && vmi__native_acpi.pm_timer)
-        hz = frequency_by(pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff,
-                          PM_TIMER_HZ, &least);
-    if (hz < 1000000)
+    if (!plausible(hz))
         return false;
     vmi__native_tsc_hz = hz;
     vmi__native_tsc_hz_least = least;

@@ -77,6 +77,7 @@ uint64_t vmi__vmware_detect(void)
     /* Nonsense is measured instead, as no answer is. */
     if (tsc_hz < HZ_LEAST)
         tsc_hz = 0;
+    vmi__native_apic_timer_hz = tsc_hz ? bus_hz : 0;
     return tsc_hz;
 }
 

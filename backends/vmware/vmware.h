@@ -61,7 +61,10 @@ extern bool vmi__vmware_tells_time, vmi__vmware_counts_stolen_time;
  */
 bool vmi__vmware_here(void);
 
-/* Looks for the backdoor. Returns the TSC's frequency, or 0 if it is not told. */
+/*
+ * Looks for the backdoor. Returns the TSC's frequency, or 0 if it is not told; the native library
+ * is told that of the APIC's timer with it.
+ */
 uint64_t vmi__vmware_detect(void);
 
 /* Writes the line `# vmware …` to the console. */

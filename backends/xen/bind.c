@@ -6,7 +6,7 @@
 
 #include "start.h"
 
-void __attribute__((regparm(3))) vmi__xen_start(const struct start_info *info)
+VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
 {
     vmi__bind_paravirtual("xen", info);
 }

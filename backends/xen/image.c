@@ -6,7 +6,7 @@
 
 #include "start.h"
 
-__attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
+VMI__FROM_ENTRY void vmi__image_start(struct vmi__kernel *kernel)
 {
     if (kernel->protocol != VMI_BOOT_PARAVIRTUAL)
         return;

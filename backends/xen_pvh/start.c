@@ -14,6 +14,9 @@
 #define CPUID_STEP  0x100u
 #define LEAF_TIME   3 /* sub-leaf 0: ecx is the TSC's frequency in kHz */
 
+/* Of the local APIC that Xen emulates (xen/arch/x86, APIC_BUS_CYCLE_NS: 10 ns a cycle). */
+#define APIC_TIMER_HZ 100000000u
+
 #define VENDOR_INTEL_EBX 0x756e6547u /* "Genu" */
 
 #define CR0_PG 0x80000000u
@@ -85,5 +88,6 @@ const char *vmi__xen_pvh_start(void)
     if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_param, vmi__xen_pvh_argument(&no_callback)) < 0)
         return "Xen takes no callback";
     vmi__native_tsc_hz = (uint64_t)vmi__cpuid(base + LEAF_TIME, 0).ecx * 1000;
+    vmi__native_apic_timer_hz = APIC_TIMER_HZ;
     return 0;
 }

@@ -101,13 +101,16 @@ def _boot(section: Section) -> Group:
     row: list[Markup] = []
     group.plots.append(row)
     for (configuration, unit), rows in _by_configuration(section).items():
-        values = {str(each["binding"]): float(each["ticks"]) for each in rows}
+        values = {f"{each['binding']} {each['architecture']}": float(each["ticks"]) for each in rows}
         row.append(bars(Bars(configuration, unit, values)))
     group.tables.append(
         Table(
             "Boot",
-            ["configuration", "binding", "unit", "cost"],
-            [[r["configuration"], r["binding"], r["unit"], f"{r['ticks']:,}"] for r in section],
+            ["configuration", "architecture", "binding", "unit", "cost"],
+            [
+                [r["configuration"], r["architecture"], r["binding"], r["unit"], f"{r['ticks']:,}"]
+                for r in section
+            ],
         )
     )
     return group

@@ -33,7 +33,7 @@ _NUMBERS = ("eax", "ecx", "edx", "ebx", "flags", "ebp", "esi", "edi")
 """Registers as instructions number them (Intel SDM vol. 2A, table 2-2); esp, which every call keeps, gives
 its place to the flags."""
 
-_BOUND_TO_THE_STUB = re.compile(r"\besp\b|:|^\s*(j|ret|call|loop)")
+_BOUND_TO_THE_STUB = re.compile(r"\besp\b|(?<!%[a-z]s):|^\s*(j|ret|call|loop)")
 """What makes an instruction right at an entry point only: the return address under the arguments, jumps."""
 
 _CONSTRAINTS = {"eax": "a", "ebx": "b", "ecx": "c", "edx": "d", "esi": "S", "edi": "D"}

@@ -8,6 +8,7 @@ backend's files. All outputs are rendered before any is written.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import threading
@@ -324,6 +325,7 @@ class Renderer:
             "inherited": _inherited,
             "checks": self._checks,
             "shown_by": self._shown_by,
+            "digest": self._digest,
             "in_short": _in_short,
             "way_cell": _way_cell,
             "way_text": _way_text,
@@ -338,6 +340,45 @@ class Renderer:
             named = ["contract", "matrix", *named]
         return [f"{name}.{call.name}" if name in ("contract", "matrix") else name for name in named]
 
+    def _backend_part(self, backend: Backend) -> dict[str, Any]:
+        hypercalls = [
+            {
+                "name": call.name,
+                "c_name": call.c_name,
+                "number": call.number,
+                "macro": call.macro,
+                "summary": call.summary,
+                "source": call.source,
+                "obsolete": call.obsolete,
+                "counter": call.counter,
+                "owner": table.owner,
+                "arguments": [
+                    {"name": a.name, "type": a.type.name, "registers": a.registers} for a in call.arguments
+                ],
+                "clobbers": call.clobbers,
+                "number_register": table.abi.number,
+                "result": table.abi.result,
+                "transfer": table.abi.transfer,
+            }
+            for table in backend.tables
+            for call in table.calls
+        ]
+        return {
+            "name": backend.name,
+            "title": backend.title,
+            "summary": backend.summary,
+            "inherits": backend.inherits,
+            "architectures": backend.architectures,
+            "hypercalls": hypercalls,
+            "calls": {call.name: self._way_json(backend, call) for call in self._model.spec.calls},
+        }
+
+    def _digest(self, backend: Backend) -> str:
+        """What tells a backend's library and its image of one build from those of another."""
+        calls = [(call.ordinal, call.c_name, call.convention) for call in self._model.spec.calls]
+        model = {"arch": self._arch.name, "calls": calls, "backend": self._backend_part(backend)}
+        return hashlib.sha256(json_lines(model).encode()).hexdigest()
+
     def _json(self) -> str:
         spec = self._model.spec
         spec_part = vars(spec) | {
@@ -347,43 +388,7 @@ class Renderer:
                 | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
             ],
         }
-        backends = []
-        for backend in self._model.backends:
-            hypercalls = [
-                {
-                    "name": call.name,
-                    "c_name": call.c_name,
-                    "number": call.number,
-                    "macro": call.macro,
-                    "summary": call.summary,
-                    "source": call.source,
-                    "obsolete": call.obsolete,
-                    "counter": call.counter,
-                    "owner": table.owner,
-                    "arguments": [
-                        {"name": a.name, "type": a.type.name, "registers": a.registers}
-                        for a in call.arguments
-                    ],
-                    "clobbers": call.clobbers,
-                    "number_register": table.abi.number,
-                    "result": table.abi.result,
-                    "transfer": table.abi.transfer,
-                }
-                for table in backend.tables
-                for call in table.calls
-            ]
-            ways = {call.name: self._way_json(backend, call) for call in spec.calls}
-            backends.append(
-                {
-                    "name": backend.name,
-                    "title": backend.title,
-                    "summary": backend.summary,
-                    "inherits": backend.inherits,
-                    "architectures": backend.architectures,
-                    "hypercalls": hypercalls,
-                    "calls": ways,
-                }
-            )
+        backends = [self._backend_part(backend) for backend in self._model.backends]
         model = {
             "generated": f"from {self._spec_source}; do not edit",
             "license": "MIT OR GPL-2.0-only",

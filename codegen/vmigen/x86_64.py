@@ -37,7 +37,7 @@ _NUMBERS = (
 """Registers as instructions number them (Intel SDM vol. 2A, table 2-2); rsp, which every call keeps, gives
 its place to the flags."""
 
-_BOUND_TO_THE_STUB = re.compile(r"\brsp\b|:|^\s*(j|ret|call|loop)")
+_BOUND_TO_THE_STUB = re.compile(r"\brsp\b|(?<!%[a-z]s):|^\s*(j|ret|call|loop)")
 """What makes an instruction right at an entry point only: the return address on the stack, jumps."""
 
 _CONSTRAINTS = {"rax": "a", "rbx": "b", "rcx": "c", "rdx": "d", "rsi": "S", "rdi": "D"}

@@ -35,7 +35,7 @@ vmi__text_tables:
 
 /* vmi_calls, vmi_hypercalls and their sizes (vmi/vmi.h), as the provider has them. */
     .bss
-    .balign 4
+    .balign 8
     .globl vmi_calls, vmi_calls_count, vmi_hypercalls, vmi_hypercalls_count
 vmi_calls:
     .skip VMI__CALL_INFO_SIZE * VMI_ORDINALS

@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "bind/bind.h"
 
+#include "bind/machine.h"
 #include "bind/sites.h"
 #include "feature.h"
-
-#define PAGE_SIZE  4096u
-#define PAGE_SHIFT 12
-
-#define PTE_PRESENT 0x001u
-#define PTE_WRITE   0x002u
-#define PTE_LARGE   0x080u
-#define PTE_FRAME   0x000ffffffffff000ull
-
-#define LARGE_SHIFT 21
+#include "tables.h"
 
 /* Refusals leave room for the report. */
 #define NOTES_MAX      4096
 #define NOTES_REFUSALS (NOTES_MAX - 512)
 
-/* runtime/arch/i386/kernel.ld and the generated slots.S */
+/* runtime/arch/ARCH/kernel.ld and the generated slots.S */
 extern uint8_t vmi_image_start[], vmi_text_end[], vmi__slots[], vmi__slots_end[];
 extern const char vmi_rodata_end[];
 extern const struct vmi__site vmi_sites_start[], vmi_sites_end[];
 
 /* area.S */
-extern uint64_t vmi__text_tables[VMI__TEXT_TABLES][PAGE_SIZE / 8];
+extern uint64_t vmi__text_tables[VMI__TEXT_TABLES][ENTRIES];
 extern struct vmi_call_info vmi__bound_calls[VMI_ORDINALS] __asm__("vmi_calls");
 extern struct vmi_hypercall_info
     vmi__bound_hypercalls[VMI__HYPERCALLS_MAX] __asm__("vmi_hypercalls");
@@ -35,10 +27,11 @@ _Static_assert(sizeof(struct vmi_call_info) == VMI__CALL_INFO_SIZE &&
                    sizeof(struct vmi_hypercall_info) == VMI__HYPERCALL_INFO_SIZE,
                "area.S reserves as much");
 
-/* The provider in place. Its image may be overwritten by the kernel later on, but not before. */
+/* The provider in place. Once it is, tables and instructions are those of its text part: where the
+ * image was may be no memory of the kernel's. */
 static struct vmi__rom provider;
 static const char *provider_source;
-static uint32_t provider_address;
+static uintptr_t provider_address;
 static bool bound;
 
 /* ---- what is to be said once there is a console ---- */
@@ -64,12 +57,12 @@ static void note_number(uint32_t number, uint32_t base)
     note(digit);
 }
 
-static void note_source(const char *source, uint32_t address)
+static void note_source(const char *source, uintptr_t address)
 {
     note(source ? source : "builtin");
     if (address) {
         note("@0x");
-        note_number(address, 16);
+        note_number((uint32_t)address, 16);
     }
 }
 
@@ -101,20 +94,28 @@ static bool at_home(const struct vmi__rom *rom)
 static const char *load(const struct vmi__rom *rom)
 {
     const struct vmi__rom_place text = {vmi__provider_text, VMI__PROVIDER_TEXT_SIZE,
-                                        (uint32_t)(uintptr_t)vmi__provider_text};
+                                        (uintptr_t)vmi__provider_text};
     const struct vmi__rom_place data = {vmi__provider_data, VMI__PROVIDER_DATA_SIZE,
-                                        (uint32_t)(uintptr_t)vmi__provider_data};
+                                        (uintptr_t)vmi__provider_data};
 
     return vmi__rom_load(rom, &text, &data);
+}
+
+/* Starts to be the one that is bound, as of its text part in place. */
+static void take(const char *source, uintptr_t address)
+{
+    provider.bytes = vmi__provider_text;
+    provider_source = source;
+    provider_address = address;
 }
 
 static struct vmi__code slots(void)
 {
     return (struct vmi__code){vmi__slots, (uint32_t)(vmi__slots_end - vmi__slots),
-                              (uint32_t)(uintptr_t)vmi__slots};
+                              (uintptr_t)vmi__slots};
 }
 
-bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uint32_t address)
+bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uintptr_t address)
 {
     const char *reason = vmi__rom_read(bytes, available, &provider);
     const struct vmi__code interface = slots();
@@ -132,8 +133,7 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
         if (builtin)
             reason = vmi__rom_sum(&provider);
         if (!reason) {
-            provider_source = source;
-            provider_address = address;
+            take(source, address);
             return true;
         }
     }
@@ -169,8 +169,7 @@ bool vmi__bind_named(const char *name)
         if ((name && (name[length] || provider.name[length])) || vmi__rom_sum(&provider) ||
             load(&provider) || (!name && !at_home(&provider)))
             continue;
-        provider_source = 0;
-        provider_address = 0;
+        take(0, 0);
         return true;
     }
     return false;
@@ -180,44 +179,46 @@ bool vmi__bind_named(const char *name)
 
 /* The boot tables' entry for an address: of a page, splitting a large one; 0 if nothing is there.
  */
-static uint64_t *entry_of(uint32_t root, uint32_t address, uint32_t *tables_used)
+static uint64_t *entry_of(uintptr_t root, uintptr_t address, uint32_t *tables_used)
 {
-    uint64_t *entry = (uint64_t *)vmi__linear(root) + (address >> 30), *table, value;
+    uint64_t *table = vmi__linear(root);
 
-    value = vmi_machine_to_physical(*entry);
-    if (!(value & PTE_PRESENT))
-        return 0;
-    entry = (uint64_t *)vmi__linear((uint32_t)(value & PTE_FRAME)) + (address >> LARGE_SHIFT & 511);
-    value = vmi_machine_to_physical(*entry);
-    if (!(value & PTE_PRESENT))
-        return 0;
-    if (value & PTE_LARGE) {
-        if (*tables_used == VMI__TEXT_TABLES)
+    for (uint32_t shift = ROOT_SHIFT; shift > PAGE_SHIFT; shift -= LEVEL_BITS) {
+        uint64_t *entry = &table[address >> shift & (ENTRIES - 1)];
+        uint64_t value = vmi_machine_to_physical(*entry);
+
+        if (!(value & PTE_PRESENT))
             return 0;
-        table = vmi__text_tables[(*tables_used)++];
-        for (uint32_t i = 0; i < PAGE_SIZE / 8; i++)
-            table[i] = (value & ~(uint64_t)PTE_LARGE) + (uint64_t)i * PAGE_SIZE;
-        value = vmi__physical(table) | PTE_PRESENT | PTE_WRITE;
-        vmi_allocate_page(vmi__physical(table) >> PAGE_SHIFT, VMI_PAGE_PT | VMI_PAGE_PAE, 0, 0, 0);
-        vmi_set_pxe_long((uint32_t)value, 0, entry, VMI_PAGE_PD);
+        if (value & PTE_LARGE) {
+            if (*tables_used == VMI__TEXT_TABLES)
+                return 0;
+            table = vmi__text_tables[(*tables_used)++];
+            for (uint32_t i = 0; i < ENTRIES; i++)
+                table[i] = (value & ~(uint64_t)PTE_LARGE) + (uint64_t)i * PAGE;
+            value = vmi__physical(table) | PTE_PRESENT | PTE_WRITE;
+            vmi_allocate_page(vmi__physical(table) >> PAGE_SHIFT, VMI_PAGE_PT | VMI_PAGE_PAE, 0, 0,
+                              0);
+            vmi__table_set(entry, value, VMI_PAGE_PD);
+        }
+        table = vmi__linear((uintptr_t)(value & PTE_FRAME));
     }
-    return (uint64_t *)vmi__linear((uint32_t)(value & PTE_FRAME)) + (address >> PAGE_SHIFT & 511);
+    return &table[address >> PAGE_SHIFT & (ENTRIES - 1)];
 }
 
 /* Code and constants, the provider's among them, are read-only in the boot tables from here on. */
 static const char *protect(const struct vmi_boot_info *boot)
 {
-    uint32_t end = (uint32_t)(uintptr_t)vmi_rodata_end, used = 0;
+    uintptr_t end = (uintptr_t)vmi_rodata_end;
+    uint32_t used = 0;
 
     vmi_set_lazy_mode(VMI_LAZY_MMU);
-    for (uint32_t address = (uint32_t)(uintptr_t)vmi_image_start; address < end;
-         address += PAGE_SIZE) {
+    for (uintptr_t address = (uintptr_t)vmi_image_start; address < end; address += PAGE) {
         uint64_t *entry = entry_of(boot->boot_cr3, address, &used), value;
 
         if (!entry)
             return "the boot tables do not map the kernel's text as expected";
         value = vmi_machine_to_physical(*entry);
-        vmi_set_pxe_long((uint32_t)value & ~PTE_WRITE, (uint32_t)(value >> 32), entry, VMI_PAGE_PT);
+        vmi__table_set(entry, value & ~(uint64_t)PTE_WRITE, VMI_PAGE_PT);
     }
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     vmi_flush_tlb(VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL);
@@ -257,9 +258,11 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
 {
     const struct vmi__code interface = slots();
     const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
-                                   (uint32_t)(uintptr_t)vmi_image_start};
-    uint32_t text = (uint32_t)(uintptr_t)vmi__provider_text,
-             count = (uint32_t)(vmi_sites_end - vmi_sites_start), eax = 0, ecx = 0;
+                                   (uintptr_t)vmi_image_start};
+    const struct vmi__sites sites = {vmi_sites_start, (uint32_t)(vmi_sites_end - vmi_sites_start),
+                                     (uintptr_t)vmi_sites_start};
+    uintptr_t text = (uintptr_t)vmi__provider_text;
+    uint32_t eax = 0, ebx, ecx = 0, edx;
     struct vmi__site_counts counts = {0};
     const char *reason;
 
@@ -268,11 +271,10 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
     bound = true;
     vmi__slots_bind(&interface, &provider, text);
     vmi__rom_choose(&provider, vmi__feature);
-    reason =
-        vmi__sites_bind(&code, vmi_sites_start, count, interface.address, &provider, text, &counts);
+    reason = vmi__sites_bind(&code, &sites, interface.address, &provider, text, &counts);
     /* A processor carries out what it has just been made to run after a serializing instruction
      * only (Intel SDM vol. 3A, 9.1.3). */
-    __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx) : : "ebx", "edx", "memory");
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx) : : "memory");
     if (!reason)
         reason = take_tables(&interface);
     if (!reason && boot->boot_cr3)
@@ -288,7 +290,7 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
     note(provider.name);
     note(" source=");
     note_source(provider_source, provider_address);
-    note_count(" sites=", count);
+    note_count(" sites=", sites.count);
     note_count(" instruction=", counts.instruction);
     note_count(" call=", counts.call);
     note_count(" nop=", counts.nop);
@@ -314,7 +316,7 @@ static VMI__ADDRESS_TAKEN void bind_unpaged(const struct vmi_boot_info *boot)
 void vmi__bind_start(void)
 {
     /* vmi__image_start (image/image.h), which may be compiled with other options. */
-    void (*start)(struct vmi__kernel *) __attribute__((regparm(0))) =
+    VMI__FROM_ENTRY void (*start)(struct vmi__kernel *) =
         (__typeof__(start))(vmi__provider_text + provider.start);
 
     vmi__kernel.main = bind;
@@ -327,7 +329,8 @@ void vmi__bind_paravirtual(const char *name, const void *info)
     if (!vmi__bind_named(name))
         stop();
     vmi__kernel.protocol = VMI_BOOT_PARAVIRTUAL;
-    vmi__kernel.info = (uint32_t)(uintptr_t)info;
+    vmi__kernel.unbound = true;
+    vmi__kernel.info = (uintptr_t)info;
     vmi__bind_start();
     stop();
 }

@@ -30,7 +30,7 @@ extern const uint32_t vmi__builtin_count;
  * says why an image was refused. A source of 0 is the kernel itself: such an image is as much part
  * of it as the binder, and whether it adds up is asked only of the one that is chosen.
  */
-bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uint32_t address);
+bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uintptr_t address);
 
 /* The first built-in image that vmi__bind_try takes; false if none. */
 bool vmi__bind_builtin(void);

@@ -11,11 +11,11 @@ static bool try_modules(void)
     for (uint32_t i = 0; i < vmi__boot.module_count; i++) {
         const struct vmi_module *module = &vmi__boot.modules[i];
 
-        if (module->base + module->size <= VMI__LINEAR_MAX) {
-            const uint8_t *bytes = vmi__linear((uint32_t)module->base);
+        if (module->base + module->size <= VMI__LINEAR_BOOT) {
+            const uint8_t *bytes = vmi__linear((uintptr_t)module->base);
 
             if (vmi__rom_is_vmi(bytes, (uint32_t)module->size) &&
-                vmi__bind_try(bytes, (uint32_t)module->size, "module", (uint32_t)module->base))
+                vmi__bind_try(bytes, (uint32_t)module->size, "module", (uintptr_t)module->base))
                 return true;
         }
     }

@@ -5,7 +5,7 @@
 
 #include <vmi/constants.h>
 
-#include "layout.h"
+#include "bind/machine.h"
 
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);
@@ -66,6 +66,8 @@ static const char *read_header(const uint8_t *bytes, uint32_t available, struct 
     if (get16(bytes + VMI__ROM_X_VERSION) != VMI__ROM_X_VERSION_VALUE ||
         get16(bytes + VMI__ROM_X_SIZE) < VMI__ROM_X_END - VMI__ROM_EXTENSION)
         return "its extension is of another version";
+    if (get16(bytes + VMI__ROM_X_MACHINE) != VMI__MACHINE)
+        return "it is for another machine";
     return 0;
 }
 
@@ -291,12 +293,28 @@ bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom
  */
 static bool refers(uint32_t word, uint32_t start, uint32_t size)
 {
-    return word - start <= size || word + VMI__LINEAR_BASE - start <= size;
+    return word - start <= size || word + VMI__MACHINE_BASE - start <= size;
 }
 
 static uint32_t relocation_of(const struct vmi__rom *rom, uint32_t index)
 {
     return get32(rom->bytes + rom->reloc_offset + index * VMI__ROM_RELOC_SIZE);
+}
+
+static uint32_t place_of(uint32_t relocation)
+{
+    return relocation >> VMI__ROM_RELOC_SHIFT;
+}
+
+static uint32_t form_of_place(uint32_t relocation)
+{
+    return relocation >> 1 & ((1u << (VMI__ROM_RELOC_SHIFT - 1)) - 1);
+}
+
+/* Behind the place. */
+static uint32_t end_of(uint32_t relocation)
+{
+    return place_of(relocation) + (form_of_place(relocation) == VMI__ROM_RELOC_LONG ? 8 : 4);
 }
 
 /* Is anything in [offset, offset + size) relocated, by relocations that are in order? */
@@ -307,12 +325,12 @@ static bool is_relocated(const struct vmi__rom *rom, uint32_t offset, uint32_t s
     while (low < high) {
         uint32_t middle = (low + high) / 2;
 
-        if ((relocation_of(rom, middle) >> 1) + 4 <= offset)
+        if (end_of(relocation_of(rom, middle)) <= offset)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < rom->reloc_count && relocation_of(rom, low) >> 1 < offset + size;
+    return size && low < rom->reloc_count && place_of(relocation_of(rom, low)) < offset + size;
 }
 
 /* Instructions are copied from the file to call sites, where nothing of them is relocated. */
@@ -328,6 +346,44 @@ static bool inlines_are_fixed(const struct vmi__rom *rom)
     return true;
 }
 
+/*
+ * Adds to what a relocation's place holds (`at`) how far the part went that it refers to; to a
+ * distance that less the way of its own part. Returns 0, or the reason to refuse.
+ */
+static const char *relocate(const struct vmi__rom *rom, uint32_t relocation, uint8_t *at,
+                            bool in_data, uintptr_t text_moved, uintptr_t data_moved)
+{
+    bool to_data = relocation & 1, right;
+    uintptr_t moved = to_data ? data_moved : text_moved;
+    uint32_t start = to_data ? rom->data_offset : 0, word = get32(at);
+    uint32_t size = to_data ? rom->memory_size : rom->text_size;
+
+    if (form_of_place(relocation) >
+        (VMI__LONG_MODE ? VMI__ROM_RELOC_DISTANCE : VMI__ROM_RELOC_WORD))
+        return "one of its relocations is of an unknown form";
+    switch (form_of_place(relocation)) {
+    case VMI__ROM_RELOC_WORD:
+        right = refers(word, start, size);
+        break;
+    case VMI__ROM_RELOC_LONG: {
+        uint64_t sum = ((uint64_t)get32(at + 4) << 32 | word) + moved;
+
+        right = refers(word, start, size);
+        put32(at + 4, (uint32_t)(sum >> 32));
+        break;
+    }
+    default: /* VMI__ROM_RELOC_DISTANCE */
+        /* Counted from behind the instruction, which may end with an operand of up to 4 bytes. */
+        right = to_data != in_data && word + place_of(relocation) + 8 - start <= size + 4;
+        moved -= in_data ? data_moved : text_moved;
+    }
+    if (!right)
+        return to_data ? "one of its relocations does not refer to its data part"
+                       : "one of its relocations does not refer to its text part";
+    put32(at, word + (uint32_t)moved);
+    return 0;
+}
+
 const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
                           const struct vmi__rom_place *data)
 {
@@ -341,28 +397,24 @@ const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_plac
     memset(data->memory + rom->data_size, 0, rom->memory_size - rom->data_size);
     for (uint32_t i = 0; i < rom->reloc_count; i++) {
         uint32_t relocation = relocation_of(rom, i);
-        uint32_t place = relocation >> 1, word;
-        uint8_t *at;
+        uint32_t place = place_of(relocation), size = end_of(relocation) - place;
+        bool in_data = !inside(place, size, 0, rom->text_size);
+        const char *reason;
 
         if (place < next)
             return "its relocations overlap or are not in order";
-        next = place + 4;
-        if (inside(place, 4, 0, rom->text_size))
-            at = text->memory + place;
-        else if (inside(place, 4, rom->data_offset, rom->data_offset + rom->data_size))
-            at = data->memory + (place - rom->data_offset);
-        else
+        next = place + size;
+        if (in_data && !inside(place, size, rom->data_offset, rom->data_offset + rom->data_size))
             return "one of its relocations is outside of it";
-        word = get32(at);
-        if (relocation & 1) {
-            if (!refers(word, rom->data_offset, rom->memory_size))
-                return "one of its relocations does not refer to its data part";
-            put32(at, word + data->address - rom->data_offset);
-        } else {
-            if (!refers(word, 0, rom->text_size))
-                return "one of its relocations does not refer to its text part";
-            put32(at, word + text->address);
-        }
+        reason =
+            relocate(rom, relocation,
+                     in_data ? data->memory + (place - rom->data_offset) : text->memory + place,
+                     in_data, text->address, data->address - rom->data_offset);
+        if (reason)
+            return reason;
     }
+    if (is_relocated(rom, rom->calls_offset, rom->calls_count * VMI__ROM_CALL_SIZE) ||
+        is_relocated(rom, rom->forms_offset, rom->forms_count * VMI__ROM_FORM_SIZE))
+        return "one of its tables is relocated";
     return inlines_are_fixed(rom) ? 0 : "one of its calls has instructions that are relocated";
 }

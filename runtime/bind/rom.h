@@ -12,7 +12,7 @@
 #include "image/rom.h"
 
 #define VMI__ROM_NAME_MAX   31 /* characters of a provider's name */
-#define VMI__ROM_INLINE_MAX 15 /* bytes of a call's inline form: no instruction is longer */
+#define VMI__ROM_INLINE_MAX 32 /* bytes of the instructions that a call is */
 #define VMI__ROM_FORMS_MAX  64 /* entries of the table of forms */
 
 /* An image that was read. Offsets are into `bytes`. */
@@ -41,7 +41,8 @@ struct vmi__rom_call {
 /* Where a part of an image goes: memory of `room` bytes, which later has the address `address`. */
 struct vmi__rom_place {
     uint8_t *memory;
-    uint32_t room, address;
+    uint32_t room;
+    uintptr_t address;
 };
 
 /*
@@ -76,7 +77,8 @@ bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom
 /*
  * Copies both parts to their places, zeroes what the data part has beyond the file, fills the place
  * of the text with breakpoints, so that nothing is left there of an image before, and relocates.
- * Returns 0, or the reason to refuse; then the places hold nothing of use.
+ * Returns 0, or the reason to refuse; then the places hold nothing of use. Else the tables in the
+ * text's place are those of the image: they are not relocated.
  */
 const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
                           const struct vmi__rom_place *data);

@@ -41,16 +41,17 @@ static void put_nops(uint8_t *bytes, uint32_t length)
     }
 }
 
-static void put_branch(uint8_t *bytes, uint8_t opcode, uint32_t from, uint32_t to)
+/* All code of a kernel lies within reach (2 GiB). */
+static void put_branch(uint8_t *bytes, uint8_t opcode, uintptr_t from, uintptr_t to)
 {
-    uint32_t distance = to - (from + VMI__SITE_LEAST);
+    uint32_t distance = (uint32_t)(to - (from + VMI__SITE_LEAST));
 
     bytes[0] = opcode;
     for (uint32_t i = 0; i < 4; i++)
         bytes[1 + i] = (uint8_t)(distance >> 8 * i);
 }
 
-static bool is_branch(const uint8_t *bytes, uint32_t from, uint32_t to)
+static bool is_branch(const uint8_t *bytes, uintptr_t from, uintptr_t to)
 {
     uint8_t expected[VMI__SITE_LEAST];
 
@@ -63,8 +64,9 @@ static bool is_branch(const uint8_t *bytes, uint32_t from, uint32_t to)
 
 /*
  * May instructions be made longer by prefixes in front? A DS override says what is so anyhow, or
- * does nothing where there is no memory operand (Intel SDM vol. 2A, 2.1.1), but there can be only
- * one segment override, and branches take it for a hint.
+ * does nothing where there is no memory operand (Intel SDM vol. 2A, 2.1.1) and in 64-bit mode (vol.
+ * 1, 3.3.7.1), but there can be only one segment override, and branches take it for a hint. It
+ * stands in front of REX.
  */
 static bool takes_prefixes(uint8_t first)
 {
@@ -105,36 +107,39 @@ static void put_instructions(uint8_t *site, uint32_t length, const uint8_t *code
     put_nops(site + prefixes + size, length - prefixes - size);
 }
 
-/*
- * Length of an instruction that a CS override does nothing to: it uses no memory but the stack, and
- * is no conditional branch, which might take it for a hint. 0 for all others. Of `size` bytes, at
- * least one, that can be read. Source: Intel SDM vol. 2A, 2.1, and vol. 2D, A.3.
- */
-static uint32_t plain_length(const uint8_t *bytes, uint32_t size)
+/* Bytes of the operand in memory of a ModRM byte and what belongs to it; none of its displacement
+ * is missing. 1 for a register. Source: Intel SDM vol. 2A, tables 2-2 and 2-3. */
+static uint32_t operand_length(const uint8_t *modrm)
+{
+    static const uint8_t displacements[] = {0, 1, 4, 0};
+    bool sib = *modrm >> 6 != 3 && (*modrm & 7) == 4;
+    bool only = *modrm >> 6 == 0 && ((sib ? modrm[1] : *modrm) & 7) == 5;
+
+    return 1 + sib + (only ? 4 : displacements[*modrm >> 6]);
+}
+
+/* As plain_length, of an instruction without its REX prefix; `wide` if that says 64 bits. */
+static uint32_t plain_without(const uint8_t *bytes, uint32_t size, bool wide)
 {
     uint8_t first = bytes[0], modrm;
 
-    if ((first & 0xf0) == 0x40 || (first & 0xf0) == 0x50 || (first >= 0x90 && first <= 0x99) ||
-        first == 0xc3 || first == 0xc9 || first == 0xf4 || (first >= 0xfa && first <= 0xfd))
+    if ((!VMI__LONG_MODE && (first & 0xf0) == 0x40) || (first & 0xf0) == 0x50 ||
+        (first >= 0x90 && first <= 0x99) || first == 0xc3 || first == 0xc9 || first == 0xf4 ||
+        (first >= 0xfa && first <= 0xfd))
         return 1; /* inc, dec, push, pop, xchg, cwde, cdq, ret, leave, hlt, cli, sti, cld, std */
     if (first == 0x6a || first == 0xa8 || first == 0xeb || (first >= 0xb0 && first <= 0xb7) ||
         (first < 0x40 && (first & 7) == 4))
         return 2; /* push, test, jmp, mov, arithmetic; with 8 bits */
+    if (first >= 0xb8 && first <= 0xbf)
+        return wide ? 9 : 5; /* mov */
     if (first == 0x68 || first == 0xa9 || first == CALL || first == JUMP ||
-        (first >= 0xb8 && first <= 0xbf) || (first < 0x40 && (first & 7) == 5))
+        (first < 0x40 && (first & 7) == 5))
         return 5; /* the same, and call, with 32 */
     if (size < 3)
         return 0;
+    if (first == 0x8d) /* lea, which makes addresses only */
+        return bytes[1] >> 6 == 3 ? 0 : 1 + operand_length(bytes + 1);
     modrm = first == 0x0f ? bytes[2] : bytes[1];
-    if (first == 0x8d)
-        switch (modrm >> 6) { /* lea, which makes addresses only */
-        case 0:
-            return 0;
-        case 1:
-            return (modrm & 7) == 4 ? 4 : 3;
-        case 2:
-            return (modrm & 7) == 4 ? 7 : 6;
-        }
     if (modrm >> 6 != 3)
         return 0;
     if (first == 0x0f) /* cmov, set, imul, movzx, movsx */
@@ -143,29 +148,55 @@ static uint32_t plain_length(const uint8_t *bytes, uint32_t size)
                    ? 3
                    : 0;
     if ((first < 0x40 && (first & 7) < 4) || (first >= 0x84 && first <= 0x8b) ||
-        (first >= 0xd0 && first <= 0xd3) || first == 0xfe || first == 0xff)
-        return 2; /* arithmetic, test, xchg, mov, shifts, inc, dec, call, jmp, push */
+        (first >= 0xd0 && first <= 0xd3) || first == 0xfe || first == 0xff ||
+        (VMI__LONG_MODE && first == 0x63))
+        return 2; /* arithmetic, test, xchg, mov, shifts, inc, dec, call, jmp, push, movsxd */
     if (first == 0x6b || first == 0x80 || first == 0x83 || first == 0xc0 || first == 0xc1)
         return 3; /* imul, arithmetic, shifts; with 8 bits */
-    if (first == 0x69 || first == 0x81)
-        return 6;                       /* imul, arithmetic; with 32 */
+    if (first == 0x69 || first == 0x81 || (first == 0xc7 && !(modrm & 0x38)))
+        return 6;                       /* imul, arithmetic, mov; with 32 */
     if (first == 0xf6 || first == 0xf7) /* test has an operand more than not, neg, mul, div */
         return modrm & 0x30 ? 2 : first == 0xf6 ? 3 : 6;
     return 0;
 }
 
+/* Is there a REX prefix (Intel SDM vol. 2A, 2.2.1), with something behind it? */
+static bool has_rex(const uint8_t *bytes, uint32_t size)
+{
+    return VMI__LONG_MODE && size > 1 && (bytes[0] & 0xf0) == 0x40;
+}
+
+/*
+ * Length of an instruction that a CS override does nothing to: it uses no memory but the stack, and
+ * is no conditional branch, which might take it for a hint. 0 for all others. Of `size` bytes, at
+ * least one, that can be read. Source: Intel SDM vol. 2A, 2.1, and vol. 2D, A.3.
+ */
+static uint32_t plain_length(const uint8_t *bytes, uint32_t size)
+{
+    uint32_t length;
+
+    if (!has_rex(bytes, size))
+        return plain_without(bytes, size, false);
+    length = plain_without(bytes + 1, size - 1, bytes[0] & 8);
+    return length ? 1 + length : 0;
+}
+
 /*
  * The same for an SS override: an instruction of the present function's own frame, which is
- * addressed by esp. Source: Intel SDM vol. 2A, table 2-2 and 2-3.
+ * addressed by esp or rsp. Source: Intel SDM vol. 2A, table 2-2 and 2-3.
  */
 static uint32_t frame_length(const uint8_t *bytes, uint32_t size)
 {
-    uint8_t first = bytes[0];
-    uint32_t length;
+    uint32_t prefix = has_rex(bytes, size), length;
+    uint8_t first = bytes[prefix];
 
-    if (size < 3 || (bytes[1] & 0xc7) == 0xc4 || (bytes[1] & 7) != 4 || (bytes[2] & 7) != 4)
+    if (prefix && bytes[0] & 1) /* r12 in place of rsp */
         return 0;
-    length = bytes[1] >> 6 == 0 ? 3 : bytes[1] >> 6 == 1 ? 4 : 7;
+    bytes += prefix;
+    if (size < 3 + prefix || (bytes[1] & 0xc7) == 0xc4 || (bytes[1] & 7) != 4 ||
+        (bytes[2] & 7) != 4)
+        return 0;
+    length = prefix + 1 + operand_length(bytes + 1);
     if ((first < 0x40 && (first & 7) < 4) || (first >= 0x84 && first <= 0x8b) || first == 0xff)
         return length; /* arithmetic, test, xchg, mov, inc, dec, call, jmp, push */
     if (first == 0x80 || first == 0x83 || first == 0xc6)
@@ -207,35 +238,48 @@ static void put_nothing(uint8_t *site, uint32_t length, uint32_t size)
         put_nops(site, length);
 }
 
-static uint32_t slot_of(uint32_t slots, const struct vmi__site *site)
+static uintptr_t slot_of(uintptr_t slots, const struct vmi__site *site)
 {
     return slots + site->ordinal * VMI__SLOT_SIZE;
 }
 
-/* Does another site begin in what a site has beyond its call, which is to be overwritten? */
-static bool is_shared(const struct vmi__site *site, const struct vmi__site *sites, uint32_t count)
+/* Where a site begins in the code; more than the code has if it is elsewhere. */
+static uint32_t offset_of(const struct vmi__code *code, const struct vmi__sites *sites,
+                          uint32_t index)
 {
-    uint32_t rest = site->length - VMI__SITE_LEAST;
+    uintptr_t offset = vmi__site_address(&sites->records[index],
+                                         sites->address + index * sizeof(struct vmi__site)) -
+                       code->address;
+
+    return offset > UINT32_MAX ? UINT32_MAX : (uint32_t)offset;
+}
+
+/* Does another site begin in what a site has beyond its call, which is to be overwritten? */
+static bool is_shared(const struct vmi__code *code, const struct vmi__sites *sites, uint32_t index)
+{
+    uint32_t rest = sites->records[index].length - VMI__SITE_LEAST;
+    uint32_t start = offset_of(code, sites, index) + VMI__SITE_LEAST;
 
     if (!rest)
         return false;
-    for (uint32_t i = 0; i < count; i++)
-        if (sites[i].address - (site->address + VMI__SITE_LEAST) < rest)
+    for (uint32_t i = 0; i < sites->count; i++)
+        if (offset_of(code, sites, i) - start < rest)
             return true;
     return false;
 }
 
-static const char *check_site(const struct vmi__code *code, const struct vmi__site *site,
-                              uint32_t slots, const struct vmi__rom *rom)
+static const char *check_site(const struct vmi__code *code, const struct vmi__sites *sites,
+                              uint32_t index, uintptr_t slots, const struct vmi__rom *rom)
 {
-    uint32_t offset = site->address - code->address;
+    const struct vmi__site *site = &sites->records[index];
+    uint32_t offset = offset_of(code, sites, index);
     struct vmi__rom_call call;
 
     if (site->length < VMI__SITE_LEAST || site->length > VMI__SITE_MOST)
         return "a call site has an impossible length";
     if (offset > code->size || site->length > code->size - offset)
         return "a call site is outside the kernel's text";
-    if (!is_branch(code->bytes + offset, site->address, slot_of(slots, site)))
+    if (!is_branch(code->bytes + offset, code->address + offset, slot_of(slots, site)))
         return "a call site was bound before, or is no call of its slot";
     if (!vmi__rom_find(rom, site->ordinal, &call))
         return "a call site is for a call that the provider does not have";
@@ -243,33 +287,36 @@ static const char *check_site(const struct vmi__code *code, const struct vmi__si
 }
 
 /* A jump does not come back, so that it cannot be left out. */
-static void bind_site(uint8_t *bytes, const struct vmi__site *site, uint32_t room,
-                      const struct vmi__rom *rom, uint32_t text, struct vmi__site_counts *counts)
+static void bind_site(const struct vmi__code *code, uint32_t offset, const struct vmi__site *site,
+                      const struct vmi__rom *rom, uintptr_t text, struct vmi__site_counts *counts)
 {
+    uint8_t *bytes = code->bytes + offset;
     struct vmi__rom_call call;
 
     vmi__rom_find(rom, site->ordinal, &call);
     if (call.kind == VMI__ROM_NOP && bytes[0] == CALL) {
-        put_nothing(bytes, site->length, room);
+        put_nothing(bytes, site->length, code->size - offset);
         counts->nop++;
     } else if (call.kind == VMI__ROM_NONE && call.inline_length <= site->length) {
         put_instructions(bytes, site->length, rom->bytes + call.inline_offset, call.inline_length);
         counts->instruction++;
     } else {
-        put_branch(bytes, bytes[0], site->address, text + call.target);
+        put_branch(bytes, bytes[0], code->address + offset, text + call.target);
         put_nops(bytes + VMI__SITE_LEAST, site->length - VMI__SITE_LEAST);
         counts->call++;
     }
 }
 
-const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site *sites,
-                            uint32_t count, uint32_t slots, const struct vmi__rom *rom,
-                            uint32_t text, struct vmi__site_counts *counts)
+const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__sites *sites,
+                            uintptr_t slots, const struct vmi__rom *rom, uintptr_t text,
+                            struct vmi__site_counts *counts)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        const char *reason = check_site(code, &sites[i], slots, rom);
+    uint32_t count = sites->count;
 
-        if (!reason && is_shared(&sites[i], sites, count))
+    for (uint32_t i = 0; i < count; i++) {
+        const char *reason = check_site(code, sites, i, slots, rom);
+
+        if (!reason && is_shared(code, sites, i))
             reason = "two call sites overlap";
         if (reason)
             return reason;
@@ -279,13 +326,13 @@ const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site
      * follows a site is then as it will stay.
      */
     while (count-- > 0) {
-        const struct vmi__site *site = &sites[count];
-        uint32_t offset = site->address - code->address;
+        const struct vmi__site *site = &sites->records[count];
+        uint32_t offset = offset_of(code, sites, count);
 
         /* One that another site has changed shares bytes with it, or is the same. */
-        if (!is_branch(code->bytes + offset, site->address, slot_of(slots, site)))
+        if (!is_branch(code->bytes + offset, code->address + offset, slot_of(slots, site)))
             return "two call sites overlap";
-        bind_site(code->bytes + offset, site, code->size - offset, rom, text, counts);
+        bind_site(code, offset, site, rom, text, counts);
     }
     return 0;
 }
@@ -312,7 +359,7 @@ const char *vmi__slots_check(const struct vmi__code *slots, const struct vmi__ro
     return 0;
 }
 
-void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, uint32_t text)
+void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, uintptr_t text)
 {
     for (uint32_t offset = 0; offset < slots->size; offset += VMI__SLOT_SIZE) {
         uint8_t *slot = slots->bytes + offset;

@@ -6,24 +6,25 @@
 #ifndef VMI_RUNTIME_BIND_SITES_H
 #define VMI_RUNTIME_BIND_SITES_H
 
+#include "bind/machine.h"
 #include "bind/rom.h"
 
 #define VMI__SITE_LEAST 5  /* bytes of a direct call */
 #define VMI__SITE_MOST  15 /* bytes of the longest site */
 #define VMI__SLOT_SIZE  16
 
-/* A record in section .vmi.sites, as the wrappers of vmi/vmi.h make it. */
-struct vmi__site {
-    uint32_t address;
-    uint16_t ordinal;
-    uint8_t length;
-    uint8_t live; /* registers that live on, by the processor's numbers; bit 4: the flags */
+/* Records of call sites, which in the kernel lie from `address` on. */
+struct vmi__sites {
+    const struct vmi__site *records;
+    uint32_t count;
+    uintptr_t address;
 };
 
 /* Code that is to be bound: `size` bytes at `bytes`, which run at the address `address`. */
 struct vmi__code {
     uint8_t *bytes;
-    uint32_t size, address;
+    uint32_t size;
+    uintptr_t address;
 };
 
 /* What sites became. */
@@ -37,9 +38,9 @@ struct vmi__site_counts {
  * must not overlap. `text` is the address of the provider's text part. Returns 0, or the reason to
  * stop; then nothing was changed, but where sites overlap in their first bytes.
  */
-const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__site *sites,
-                            uint32_t count, uint32_t slots, const struct vmi__rom *rom,
-                            uint32_t text, struct vmi__site_counts *counts);
+const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__sites *sites,
+                            uintptr_t slots, const struct vmi__rom *rom, uintptr_t text,
+                            struct vmi__site_counts *counts);
 
 /*
  * Has the provider a call for each slot that the interface has? Those begin with a jump. Returns 0,
@@ -51,6 +52,6 @@ const char *vmi__slots_check(const struct vmi__code *slots, const struct vmi__ro
 bool vmi__slots_have(const struct vmi__code *slots, uint32_t ordinal);
 
 /* Fills the slots of all calls that the interface and the provider have. */
-void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, uint32_t text);
+void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, uintptr_t text);
 
 #endif

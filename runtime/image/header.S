@@ -42,6 +42,11 @@ vmi__rom_header:
     .long vmi__image_start
     .long vmi__rom_forms
     .long vmi__rom_forms_count
+#ifdef __x86_64__
+    .short VMI__ROM_MACHINE_X86_64, 0
+#else
+    .short VMI__ROM_MACHINE_I386, 0
+#endif
     .org VMI__ROM_X_END
 
 license:

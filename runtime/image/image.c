@@ -28,6 +28,10 @@ static VMI__ADDRESS_TAKEN void enter_unpaged(const struct vmi_boot_info *boot)
     vmi__kernel_call(boot, kernel_entry_unpaged);
 }
 
+void vmi__construct(void)
+{
+}
+
 uint32_t vmi__image_probe(void)
 {
     return vmi__backend_here();

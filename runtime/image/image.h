@@ -20,6 +20,6 @@ void vmi__image_take(struct vmi__kernel *kernel);
  * in for a kernel that was entered by kernel->protocol; then nothing has happened. Image and binder
  * may be compiled with different options. Defined once for the PC libraries, and by each other one.
  */
-VMI__ADDRESS_TAKEN void vmi__image_start(struct vmi__kernel *kernel) __attribute__((regparm(0)));
+VMI__ADDRESS_TAKEN VMI__FROM_ENTRY void vmi__image_start(struct vmi__kernel *kernel);
 
 #endif

@@ -7,11 +7,11 @@
 
 struct vmi__pc_tables vmi__pc_tables;
 
-__attribute__((regparm(0))) void vmi__image_start(struct vmi__kernel *kernel)
+VMI__FROM_ENTRY void vmi__image_start(struct vmi__kernel *kernel)
 {
     vmi__image_take(kernel);
     vmi__pc_tables = *kernel->tables;
     if (kernel->refuse)
-        vmi__pc_refuse(kernel->protocol, kernel->magic, kernel->info, kernel->refuse);
-    vmi__pc_start(kernel->protocol, kernel->magic, kernel->info);
+        vmi__pc_refuse(kernel->protocol, kernel->magic, (uint32_t)kernel->info, kernel->refuse);
+    vmi__pc_start(kernel->protocol, kernel->magic, (uint32_t)kernel->info);
 }

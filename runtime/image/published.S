@@ -167,7 +167,7 @@ vmi__rom_init:
     add %ebx, %edx
     mov VMI__ROM_X_RELOC_COUNT(%ebx), %ecx
 2:  mov (%edx), %eax
-    shr %eax
+    shr $VMI__ROM_RELOC_SHIFT, %eax
     add %ebp, (%edi, %eax)
     add $VMI__ROM_RELOC_SIZE, %edx
     dec %ecx

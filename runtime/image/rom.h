@@ -81,16 +81,26 @@
 #define VMI__ROM_X_START        196 /* offset of vmi__image_start */
 #define VMI__ROM_X_FORMS_OFFSET 200 /* table of forms in the text part, by rising ordinal */
 #define VMI__ROM_X_FORMS_COUNT  204
-#define VMI__ROM_X_END          208
+#define VMI__ROM_X_MACHINE      208 /* 16 bits: whose code it is; 16 bits of 0 */
+#define VMI__ROM_X_END          212
 
 #define VMI__ROM_X_MAGIC_VALUE   0x58494d56
-#define VMI__ROM_X_VERSION_VALUE 2
+#define VMI__ROM_X_VERSION_VALUE 3
+
+/* Machines, by their numbers in ELF headers (System V ABI, e_machine). */
+#define VMI__ROM_MACHINE_I386   3
+#define VMI__ROM_MACHINE_X86_64 62
 
 /*
- * A relocation is a word: twice the offset of the place, plus 1 if the place refers to the data
- * part. The place holds a 32-bit address.
+ * A relocation is a word: 8 times the offset of the place, plus twice the form of what the place
+ * holds, plus 1 if it refers to the data part. Only code for x86-64 has other forms than the first.
  */
-#define VMI__ROM_RELOC_SIZE 4
+#define VMI__ROM_RELOC_SIZE  4
+#define VMI__ROM_RELOC_SHIFT 3
+
+#define VMI__ROM_RELOC_WORD     0 /* 32 bits of an address, whatever they are extended by */
+#define VMI__ROM_RELOC_LONG     1 /* 64 bits of an address */
+#define VMI__ROM_RELOC_DISTANCE 2 /* 32 bits: from the place's part to the other one */
 
 /*
  * An entry of the table of calls: word target (offset of the entry point), 16 bits ordinal, 8 bits

@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from ci.bench import BOOT, INLINE, LIMIT, POINTER, STATIC, bench, measurable
+from ci.bench import (
+    BOOT,
+    INLINE,
+    LIMIT,
+    LINKED,
+    POINTER,
+    STATIC,
+    Results,
+    bench,
+    compared,
+    differences,
+    measurable,
+)
 from ci.rig import Configuration
 from ci.util import ROOT, UserError
 
@@ -35,10 +47,11 @@ def ticks(document: dict[str, Any], binding: str) -> dict[str, int]:
     return {name: each["ticks"] for name, each in row["workloads"].items()}
 
 
+@pytest.mark.parametrize("binding", [BOOT, LINKED])
 def test_bound_kernel_costs_what_inline_instructions_cost(
-    document: dict[str, Any], record_property: Callable[[str, object], None]
+    document: dict[str, Any], record_property: Callable[[str, object], None], binding: str
 ) -> None:
-    bound, least = ticks(document, BOOT), ticks(document, INLINE)
+    bound, least = ticks(document, binding), ticks(document, INLINE)
     assert set(bound) == set(least) == WORKLOADS
     for name in least:
         record_property(name, f"{bound[name]} bound, {least[name]} inline")
@@ -51,8 +64,20 @@ def test_calls_cost_more_than_instructions(document: dict[str, Any]) -> None:
     for binding in (STATIC, POINTER):
         assert sum(ticks(document, binding).values()) > least * (1 + 10 * LIMIT)
     calls = {row["binding"]: row["calls"] for row in document["calls"]}
-    for binding, reads in ((STATIC, 3), (POINTER, 3), (BOOT, 1), (INLINE, 1)):
+    for binding, reads in ((STATIC, 3), (POINTER, 3), (LINKED, 1), (BOOT, 1), (INLINE, 1)):
         assert calls[binding]["GetCR3"] == reads
+
+
+def test_each_difference_is_named_by_its_call(document: dict[str, Any]) -> None:
+    """Linked and bound there is none on plain hardware; without binding there is one for each instruction."""
+    results = Results(calls=document["calls"], workloads=document["workloads"])
+    assert differences(results, LINKED) == {"native": {}}
+    assert differences(results, STATIC)["native"]["GetCR3"] == 2
+    text = "\n".join(compared(results))
+    assert "native: calls that cost other than inline instructions, linked and bound\nnone\n" in text
+    calls = [{"backend": "b", "binding": binding, "calls": {"A": 1.0, "B": more}}
+             for binding, more in ((INLINE, 1.0), (LINKED, 3.0))]  # fmt: skip
+    assert differences(Results(calls=calls), LINKED) == {"b": {"B": 2.0}}
 
 
 def keys(value: object) -> set[str]:

@@ -3,9 +3,9 @@
 
     .venv/bin/python -m tests.fuzz [--seconds N] [TARGET…]
 
-`rom` is provider images and call sites, `loader` what a boot loader leaves. Each runs for N seconds (60),
-in one process, from the corpus that former runs have left in results/fuzz/; then executions, time, and what
-the corpus covers are printed. Exit status 1 if something was found: the input is kept there, and named.
+`rom-ARCH` is provider images and call sites, `loader` what a boot loader leaves. Each runs for N seconds
+(60), in one process, from the corpus that former runs have left in results/fuzz/; then executions, time, and
+what the corpus covers are printed. Exit status 1 if something was found: the input is kept there, and named.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from ci.build import build
-from ci.util import RESULTS, UserError, progress
+from ci.util import ARCHITECTURES, RESULTS, UserError, progress
 
 from .targets import SANITIZERS, TARGETS, coverage, run
 
@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> int:
         raise UserError("--seconds wants a positive number", 2)
     # The build's tools are beside this Python.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    build("include/vmi/vmi.h")
+    for arch in ARCHITECTURES:
+        build("include/vmi/vmi.h", arch=arch)
     found = False
     for name in options.targets or known:
         target, folder = known[name], FUZZ / name

@@ -28,6 +28,25 @@ def seal(image: bytearray) -> None:
     image[ROM["CHECKSUM"]] = -sum(image[:size]) & 0xFF
 
 
+MACHINES = {"i386": ROM["MACHINE_I386"], "x86_64": ROM["MACHINE_X86_64"]}
+
+
+def for_machine(image: bytes, arch: str) -> bytes:
+    """The image, if it is one for i386, as one for that architecture; it adds up as before."""
+    at, machine = ROM["X_MACHINE"], MACHINES[arch]
+    if len(image) < ROM["X_END"] or image[at] != ROM["MACHINE_I386"]:
+        return image
+    other = bytearray(image)
+    other[at] = machine
+    other[ROM["CHECKSUM"]] = (image[ROM["CHECKSUM"]] + image[at] - machine) & 0xFF
+    return bytes(other)
+
+
+def moved(place: int, data: bool = False, form: str = "WORD") -> int:
+    """A relocation."""
+    return place << ROM["RELOC_SHIFT"] | ROM[f"RELOC_{form}"] << 1 | data
+
+
 @dataclass(frozen=True)
 class Call:
     """A call of an image: by its routine alone, or by instructions of which the routine is made as well."""
@@ -80,15 +99,17 @@ def synthetic(
             struct.pack("<HBBIIIBBH", form.ordinal, form.kind, len(form.inline), inline, *form.feature, 0)
         )
     forms_at = append(b"".join(entries))
+    append(bytes(4))  # what ends the text part may be relocated
     image = bytearray(text.ljust(PAGE, b"\0") + struct.pack("<2I", start, PAGE + memory) + data)
     data_size = len(image) - PAGE
-    relocations = [probe + 1 << 1 | 1, start + 1 << 1, PAGE << 1, PAGE + 4 << 1 | 1]
+    relocations = [moved(probe + 1, True), moved(start + 1), moved(PAGE), moved(PAGE + 4, True)]
     put(image, "SIGNATURE", ROM["SIGNATURE_VALUE"], "<H")
     put(image, "VMI_SIGNATURE", ROM["VMI_SIGNATURE_VALUE"])
     put(image, "API_MAJOR", VERSION[0], "B")
     put(image, "API_MINOR", VERSION[1], "B")
     put(image, "X_MAGIC", ROM["X_MAGIC_VALUE"])
     put(image, "X_VERSION", ROM["X_VERSION_VALUE"], "<H")
+    put(image, "X_MACHINE", ROM["MACHINE_I386"], "<H")
     put(image, "X_SIZE", ROM["X_END"] - ROM["EXTENSION"], "<H")
     for field, value in (
         ("TEXT_SIZE", len(text)),
@@ -135,11 +156,18 @@ def later(image: bytes, *ordinals: int) -> bytearray:
     grown = bytearray(image[:text].ljust(routine, b"\0") + RET.ljust(4, b"\xcc") + entries)
     grown = bytearray(grown.ljust(moved, b"\0") + image[data:relocs])
     for (entry,) in struct.iter_unpack("<I", image[relocs : relocs + 4 * number]):
-        place = (entry >> 1) + (shift if entry >> 1 >= data else 0)
-        if entry & 1:
-            word = struct.unpack_from("<I", grown, place)[0] + shift
-            struct.pack_into("<I", grown, place, word & 0xFFFFFFFF)
-        grown += struct.pack("<I", place << 1 | entry & 1)
+        bits = ROM["RELOC_SHIFT"]
+        place, more = entry >> bits, entry & 1
+        form = entry >> 1 & (1 << bits - 1) - 1
+        in_data = place >= data
+        place += shift if in_data else 0
+        if form == ROM["RELOC_DISTANCE"]:
+            more -= in_data
+        if more:
+            size = "<Q" if form == ROM["RELOC_LONG"] else "<I"
+            word = struct.unpack_from(size, grown, place)[0] + more * shift
+            struct.pack_into(size, grown, place, word & (1 << 8 * struct.calcsize(size)) - 1)
+        grown += struct.pack("<I", place << bits | entry & (1 << bits) - 1)
     put(grown, "API_MINOR", image[ROM["API_MINOR"]] + 1, "B")
     for field, value in (
         ("TEXT_SIZE", end),
@@ -207,7 +235,7 @@ def into_the_other_part(image: bytearray) -> None:
     """The first relocation that refers to the text part is said to refer to the data part."""
     start, count = get(image, "X_RELOC_OFFSET"), get(image, "X_RELOC_COUNT")
     entries = struct.unpack_from(f"<{count}I", image, start)
-    index = next(index for index, entry in enumerate(entries) if not entry & 1)
+    index = next(index for index, entry in enumerate(entries) if not entry & 7)
     struct.pack_into("<I", image, start + 4 * index, entries[index] | 1)
 
 
@@ -237,15 +265,26 @@ def now_later(*ordinals: int, minor: int = 1, target: bool = True) -> Callable[[
     return edit
 
 
+INLINE_MAX = 32
+"""VMI__ROM_INLINE_MAX of runtime/bind/rom.h"""
+
+
 def instructions_too_long(image: bytearray) -> None:
-    image[entry_of(image, NONE) + ROM["CALL_INLINE_LENGTH"]] = 16
+    image[entry_of(image, NONE) + ROM["CALL_INLINE_LENGTH"]] = INLINE_MAX + 1
 
 
 def instructions_relocated(image: bytearray) -> None:
-    place = struct.unpack_from("<I", image, get(image, "X_RELOC_OFFSET"))[0] >> 1
+    place = struct.unpack_from("<I", image, get(image, "X_RELOC_OFFSET"))[0] >> ROM["RELOC_SHIFT"]
     at = entry_of(image, NONE)
     image[at + ROM["CALL_INLINE_LENGTH"]] = 5
     struct.pack_into("<I", image, at + ROM["CALL_INLINE"], place - 1)
+
+
+def table_relocated(image: bytearray) -> None:
+    """The first word of the table of calls, by the only relocation."""
+    at = entry_of(image) + ROM["CALL_TARGET"]
+    struct.pack_into("<I", image, get(image, "X_RELOC_OFFSET"), moved(at))
+    put(image, "X_RELOC_COUNT", 1)
 
 
 def name_to(text: bytes) -> Callable[[bytearray], None]:
@@ -264,7 +303,9 @@ def formed(*forms: Form) -> Callable[[bytearray], None]:
     """Makes it one that has the two calls that are formed, and these forms."""
 
     def edit(image: bytearray) -> None:
+        machine = get(image, "X_MACHINE", "<H")
         image[:] = synthetic([Call(0, NONE, b"\x90"), Call(17)], forms=forms)
+        put(image, "X_MACHINE", machine, "<H")
 
     return edit
 
@@ -278,6 +319,7 @@ BROKEN = (
     Broken("major", "it is for another major version of the interface", field("API_MAJOR", 4, "B")),
     Broken("no extension", "it has no extension, so that it cannot serve this kernel", field("X_MAGIC", 0)),
     Broken("extension version", "its extension is of another version", field("X_VERSION", 1, "<H")),
+    Broken("machine", "it is for another machine", field("X_MACHINE", 40, "<H")),
     Broken("extension size", "its extension is of another version", field("X_SIZE", 52, "<H")),
     Broken("text outside", "its text part is not in the file", field("X_TEXT_SIZE", 0x20000)),
     Broken("data off its page", "its data part is not in the file, behind the text part and on a page",
@@ -294,7 +336,9 @@ BROKEN = (
     Broken("relocation into the other part", "one of its relocations does not refer to its data part",
            into_the_other_part),
     Broken("relocations overlap", "its relocations overlap or are not in order",
-           relocation(1, lambda entries: entries[0] + 6)),
+           relocation(1, lambda entries: moved((entries[0] >> ROM["RELOC_SHIFT"]) + 3))),
+    Broken("relocation of unknown form", "one of its relocations is of an unknown form",
+           relocation(0, lambda entries: entries[0] | 6)),
     Broken("calls outside", "its table of calls is not in the text part",
            field("X_CALLS_OFFSET", "X_TEXT_SIZE", more=-8)),
     Broken("calls endless", "its table of calls is not in the text part", field("X_CALLS_COUNT", 0x15555556)),
@@ -309,6 +353,7 @@ BROKEN = (
     Broken("instructions", "one of its calls has impossible instructions", instructions_too_long),
     Broken("instructions relocated", "one of its calls has instructions that are relocated",
            instructions_relocated),
+    Broken("calls relocated", "one of its tables is relocated", table_relocated),
     Broken("call missing", "it lacks a call of the interface",
            field("X_CALLS_COUNT", "X_CALLS_COUNT", more=-1)),
     Broken("forms outside", "its table of forms is not in the text part, or too long",
@@ -328,7 +373,7 @@ BROKEN = (
     Broken("form's instructions", "one of its forms has impossible instructions",
            formed(Form(0, FAST, NONE))),
     Broken("form's instructions too long", "one of its forms has impossible instructions",
-           formed(Form(0, FAST, NONE, bytes(16)))),
+           formed(Form(0, FAST, NONE, bytes(INLINE_MAX + 1)))),
     Broken("entry outside", "its entry points are outside its text part", field("X_START", "X_TEXT_SIZE")),
     Broken("probe in the header", "its entry points are outside its text part", field("X_PROBE", 128)),
     Broken("name unprintable", "its name cannot be printed", name_to(b"\x1b")),

@@ -15,10 +15,12 @@
 #include "layout.h"
 
 /* Where things would lie in a kernel. */
-#define SLOTS_ADDRESS 0xc0110000u
-#define CODE_ADDRESS  0xc0100000u
-#define TEXT_ADDRESS  0xc0180000u
-#define DATA_ADDRESS  0xc0200000u
+#define BASE          ((uintptr_t)(VMI__LONG_MODE ? 0xffffffff80000000u : 0xc0000000u))
+#define CODE_ADDRESS  (BASE + 0x100000)
+#define SLOTS_ADDRESS (BASE + 0x110000)
+#define SITES_ADDRESS (BASE + 0x170000)
+#define TEXT_ADDRESS  (BASE + 0x180000)
+#define DATA_ADDRESS  (BASE + 0x200000)
 
 #define CODE_SIZE 512u
 #define SITES_MAX 32u
@@ -85,7 +87,7 @@ static uint32_t least(uint32_t one, uint32_t other)
 }
 
 /* As much as the image needs, but no more than a kernel has, so that each byte too far is seen. */
-static struct vmi__rom_place reserve(uint32_t size, uint32_t most, uint32_t address)
+static struct vmi__rom_place reserve(uint32_t size, uint32_t most, uintptr_t address)
 {
     struct vmi__rom_place place = {0, least(size, most), address};
 
@@ -99,21 +101,41 @@ static struct vmi__rom_place reserve(uint32_t size, uint32_t most, uint32_t addr
 /* Relocates back, last first; then both parts are what the file has. */
 static void hold_memory(const struct vmi__rom *rom, const struct memory *memory)
 {
+    const uintptr_t moved[] = {TEXT_ADDRESS, DATA_ADDRESS - rom->data_offset};
     uint32_t next = UINT32_MAX;
 
     for (uint32_t i = rom->reloc_count; i-- > 0;) {
-        uint32_t entry = read_word(rom->bytes + rom->reloc_offset + i * VMI__ROM_RELOC_SIZE),
-                 place = entry >> 1, size = entry & 1 ? rom->memory_size : rom->text_size,
-                 to = entry & 1 ? DATA_ADDRESS : TEXT_ADDRESS,
-                 from = entry & 1 ? rom->data_offset : 0, word;
-        uint8_t *at = place < rom->text_size ? memory->text.memory + place
-                                             : memory->data.memory + (place - rom->data_offset);
+        uint32_t entry = read_word(rom->bytes + rom->reloc_offset + i * VMI__ROM_RELOC_SIZE);
+        uint32_t place = entry >> VMI__ROM_RELOC_SHIFT, form = entry >> 1 & 3, word;
+        uint32_t size = entry & 1 ? rom->memory_size : rom->text_size;
+        uint32_t bytes = form == VMI__ROM_RELOC_LONG ? 8 : 4;
+        uint32_t start = entry & 1 ? rom->data_offset : 0;
+        bool in_data = place >= rom->text_size;
+        uint8_t *at = in_data ? memory->data.memory + (place - rom->data_offset)
+                              : memory->text.memory + place;
+        uintptr_t by = moved[entry & 1];
 
-        HOLDS(place + 4 <= next);
+        HOLDS(form == VMI__ROM_RELOC_WORD || (VMI__LONG_MODE && form < 3));
+        HOLDS(place + bytes <= next);
         next = place;
-        word = read_word(at);
-        HOLDS(word - to <= size || word + VMI__LINEAR_BASE - to <= size);
-        write_word(at, word - to + from);
+        if (form == VMI__ROM_RELOC_DISTANCE) {
+            HOLDS(in_data != (entry & 1));
+            by -= moved[in_data];
+        }
+        word = read_word(at) - (uint32_t)by;
+        if (form == VMI__ROM_RELOC_DISTANCE)
+            HOLDS(word + place + 8 - start <= size + 4);
+        else
+            HOLDS(word - start <= size || word + VMI__MACHINE_BASE - start <= size);
+        if (form == VMI__ROM_RELOC_LONG) {
+            uint64_t whole;
+
+            memcpy(&whole, at, sizeof(whole));
+            whole -= by;
+            memcpy(at, &whole, sizeof(whole));
+        } else {
+            write_word(at, word);
+        }
     }
     HOLDS(!memcmp(memory->text.memory, rom->bytes, rom->text_size));
     HOLDS(!memcmp(memory->data.memory, rom->bytes + rom->data_offset, rom->data_size));
@@ -123,16 +145,16 @@ static void hold_memory(const struct vmi__rom *rom, const struct memory *memory)
 
 /* ---- what was bound ---- */
 
-static void put_branch(uint8_t *bytes, uint8_t opcode, uint32_t from, uint32_t to)
+static void put_branch(uint8_t *bytes, uint8_t opcode, uintptr_t from, uintptr_t to)
 {
     bytes[0] = opcode;
-    write_word(bytes + 1, to - (from + VMI__SITE_LEAST));
+    write_word(bytes + 1, (uint32_t)(to - (from + VMI__SITE_LEAST)));
 }
 
-static bool leads_to(const uint8_t *bytes, uint32_t from, uint32_t to)
+static bool leads_to(const uint8_t *bytes, uintptr_t from, uintptr_t to)
 {
     return (bytes[0] == 0xe8 || bytes[0] == 0xe9) &&
-           read_word(bytes + 1) == to - (from + VMI__SITE_LEAST);
+           read_word(bytes + 1) == (uint32_t)(to - (from + VMI__SITE_LEAST));
 }
 
 static bool bind_slots(const struct vmi__rom *rom)
@@ -201,7 +223,7 @@ static bool are_prefixes(const uint8_t *bytes, uint32_t length)
     return bytes[0] == 0x2e || bytes[0] == 0x36;
 }
 
-static void hold_site(const struct vmi__rom *rom, const struct vmi__site *site,
+static void hold_site(const struct vmi__rom *rom, const struct vmi__site *site, uintptr_t address,
                       const uint8_t *bytes, bool jump, struct vmi__site_counts *left)
 {
     struct vmi__rom_call call;
@@ -221,11 +243,20 @@ static void hold_site(const struct vmi__rom *rom, const struct vmi__site *site,
         HOLDS(are_nops(bytes, site->length) || are_prefixes(bytes, site->length));
         left->nop--;
     } else {
-        HOLDS(leads_to(bytes, site->address, TEXT_ADDRESS + call.target));
+        HOLDS(leads_to(bytes, address, TEXT_ADDRESS + call.target));
         HOLDS((bytes[0] == 0xe9) == jump);
         HOLDS(are_nops(bytes + VMI__SITE_LEAST, site->length - VMI__SITE_LEAST));
         left->call--;
     }
+}
+
+/* Offset of a site in the code; far outside if it is elsewhere. */
+static uint32_t offset_of(const struct vmi__site *sites, uint32_t index)
+{
+    uintptr_t offset =
+        vmi__site_address(&sites[index], SITES_ADDRESS + index * sizeof(*sites)) - CODE_ADDRESS;
+
+    return offset > UINT32_MAX ? UINT32_MAX : (uint32_t)offset;
 }
 
 /* Is there a site that shares bytes with another? */
@@ -233,46 +264,48 @@ static bool overlap(const struct vmi__site *sites, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < count; j++)
-            if (i != j && sites[j].address - sites[i].address < sites[i].length)
+            if (i != j && offset_of(sites, j) - offset_of(sites, i) < sites[i].length)
                 return true;
     return false;
 }
 
-static void bind_sites(const struct vmi__rom *rom, const uint8_t *records, size_t size)
+static void bind_sites(const struct vmi__rom *rom, const uint8_t *bytes, size_t size)
 {
-    struct vmi__site sites[SITES_MAX];
-    uint32_t count = least((uint32_t)(size / sizeof(sites[0])), SITES_MAX);
-    uint8_t *bytes = malloc(CODE_SIZE), before[CODE_SIZE];
-    const struct vmi__code code = {bytes, CODE_SIZE, CODE_ADDRESS};
+    struct vmi__site records[SITES_MAX];
+    uint32_t count = least((uint32_t)(size / sizeof(records[0])), SITES_MAX);
+    uint8_t *memory = malloc(CODE_SIZE), before[CODE_SIZE];
+    const struct vmi__code code = {memory, CODE_SIZE, CODE_ADDRESS};
+    const struct vmi__sites sites = {records, count, SITES_ADDRESS};
     struct vmi__site_counts counts = {0};
 
-    HOLDS(bytes);
-    memcpy(sites, records, count * sizeof(sites[0]));
-    memset(bytes, 0x90, CODE_SIZE);
+    HOLDS(memory);
+    memcpy(records, bytes, count * sizeof(records[0]));
+    memset(memory, 0x90, CODE_SIZE);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t offset = sites[i].address - CODE_ADDRESS;
+        uint32_t offset = offset_of(records, i);
 
         if (offset <= CODE_SIZE - VMI__SITE_LEAST)
-            put_branch(bytes + offset, sites[i].live & 1 ? 0xe9 : 0xe8, sites[i].address,
-                       SLOTS_ADDRESS + sites[i].ordinal * VMI__SLOT_SIZE);
+            put_branch(memory + offset, records[i].live & 1 ? 0xe9 : 0xe8, CODE_ADDRESS + offset,
+                       SLOTS_ADDRESS + records[i].ordinal * VMI__SLOT_SIZE);
     }
-    memcpy(before, bytes, CODE_SIZE);
-    if (vmi__sites_bind(&code, sites, count, SLOTS_ADDRESS, rom, TEXT_ADDRESS, &counts)) {
-        HOLDS(overlap(sites, count) || !memcmp(bytes, before, CODE_SIZE));
+    memcpy(before, memory, CODE_SIZE);
+    if (vmi__sites_bind(&code, &sites, SLOTS_ADDRESS, rom, TEXT_ADDRESS, &counts)) {
+        HOLDS(overlap(records, count) || !memcmp(memory, before, CODE_SIZE));
     } else {
-        HOLDS(!overlap(sites, count));
+        HOLDS(!overlap(records, count));
         HOLDS(counts.instruction + counts.call + counts.nop == count);
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t offset = sites[i].address - CODE_ADDRESS;
+            uint32_t offset = offset_of(records, i);
 
-            HOLDS(within(offset, sites[i].length, 0, CODE_SIZE));
-            hold_site(rom, &sites[i], bytes + offset, before[offset] == 0xe9, &counts);
-            memcpy(bytes + offset, before + offset, sites[i].length);
+            HOLDS(within(offset, records[i].length, 0, CODE_SIZE));
+            hold_site(rom, &records[i], CODE_ADDRESS + offset, memory + offset,
+                      before[offset] == 0xe9, &counts);
+            memcpy(memory + offset, before + offset, records[i].length);
         }
         HOLDS(!counts.instruction && !counts.call && !counts.nop);
-        HOLDS(!memcmp(bytes, before, CODE_SIZE));
+        HOLDS(!memcmp(memory, before, CODE_SIZE));
     }
-    free(bytes);
+    free(memory);
 }
 
 /* A processor that has about half of all features. */
@@ -349,8 +382,9 @@ static uint32_t length_of(const uint8_t *data)
 
 static size_t mutate_sites(uint8_t *data, size_t size, size_t room, uint32_t *state)
 {
-    struct vmi__site site;
-    size_t start = length_of(data), count;
+    struct vmi__site site = {0};
+    size_t start = length_of(data), count, first = start;
+    uintptr_t place;
 
     if (start > size)
         return size;
@@ -361,7 +395,13 @@ static size_t mutate_sites(uint8_t *data, size_t size, size_t room, uint32_t *st
         start += count * sizeof(site);
     if (start + sizeof(site) > room)
         return size;
-    site.address = CODE_ADDRESS + below(state, CODE_SIZE);
+    place = CODE_ADDRESS + below(state, CODE_SIZE);
+#ifdef VMI__BIND_I386
+    (void)first;
+    site.address = (uint32_t)place;
+#else
+    site.distance = (int32_t)(place - (SITES_ADDRESS + (start - first)));
+#endif
     site.ordinal = (uint16_t)interface[below(state, COUNT(interface))];
     site.length = (uint8_t)(VMI__SITE_LEAST + (below(state, 2) ? 0 : below(state, 12)));
     site.live = (uint8_t)below(state, 256);
@@ -381,6 +421,8 @@ static void seal(uint8_t *data, size_t size)
     write_word(data + VMI__ROM_VMI_SIGNATURE, VMI__ROM_VMI_SIGNATURE_VALUE);
     data[VMI__ROM_API_MAJOR] = VMI_API_MAJOR;
     write_word(data + VMI__ROM_X_MAGIC, VMI__ROM_X_MAGIC_VALUE);
+    data[VMI__ROM_X_MACHINE] = VMI__MACHINE;
+    data[VMI__ROM_X_MACHINE + 1] = 0;
     if (!length_of(data) || length_of(data) > size)
         data[VMI__ROM_LENGTH] = (uint8_t)least((uint32_t)(size / VMI__ROM_UNIT), 255);
     data[VMI__ROM_CHECKSUM] = 0;

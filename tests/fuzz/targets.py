@@ -7,17 +7,18 @@ import json
 import os
 import re
 import shutil
-import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ci.build import tree
-from ci.util import ROOT, UserError, tied
+from ci.util import ARCHITECTURES, ROOT, UserError, tied
 
 from ..runtime import test_boot_structures as structures
-from .images import BROKEN, JUMP, NONE, NOP, Call, synthetic
+from .host import CODE, RECORD, SITES, Site
+from .images import BROKEN, JUMP, NONE, NOP, Call, for_machine, synthetic
 
 HERE = Path(__file__).resolve().parent
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Wmissing-prototypes", "-Wstrict-prototypes",
@@ -36,16 +37,23 @@ INTERFACE = (
     Call(129, NONE, bytes.fromhex("0f001564b8000000650f01f8")),  # longer than a call
 )
 """Calls of the interface that rom_target.c plays, in each way that a call can be done."""
-CODE = 0xC0100000
-"""CODE_ADDRESS of rom_target.c."""
 
 
-def sites(*records: tuple[int, int, int, int]) -> bytes:
+def sites(*records: tuple[int, int, int, int], arch: str) -> bytes:
     """Call sites: offset in the code, ordinal, length, and 1 for a jump."""
-    return b"".join(struct.pack("<IHBB", CODE + offset, *rest) for offset, *rest in records)
+    size = RECORD[arch]
+    return b"".join(
+        Site(CODE + offset, *rest).record(arch, SITES + size * number)
+        for number, (offset, *rest) in enumerate(records)
+    )
 
 
-def images() -> Iterator[bytes]:
+def images(arch: str) -> Iterator[bytes]:
+    for image in images_with_sites(partial(sites, arch=arch)):
+        yield for_machine(image, arch)
+
+
+def images_with_sites(sites: Callable[..., bytes]) -> Iterator[bytes]:
     plain = synthetic(INTERFACE)
     yield plain
     yield synthetic(INTERFACE[:3], memory=0x20000)
@@ -84,8 +92,10 @@ class Target:
     """One program, and what it is about."""
 
     name: str
+    main: str
+    """MAIN_target.c."""
     sources: tuple[str, ...]
-    """Besides NAME_target.c, in runtime/."""
+    """Besides that, in runtime/."""
     about: tuple[str, ...]
     """Files of runtime/ whose coverage counts."""
     seeds: Callable[[], Iterator[bytes]]
@@ -94,13 +104,14 @@ class Target:
     runs: int
     """Of a bounded run: seconds, not minutes."""
     arch: str
-    """Whose headers it has: the build machine's own, or i386 with what only that has taken out (host/)."""
+    """Whose headers it has, and for whom it binds: the build machine's own, or i386 with what only that has
+    taken out (host/)."""
 
     def build(self, folder: Path, how: list[str]) -> Path:
         program = folder / self.name
         folder.mkdir(parents=True, exist_ok=True)
-        sources = [HERE / f"{self.name}_target.c", *(ROOT / "runtime" / source for source in self.sources)]
-        shim = [f"-I{HERE / 'host'}"] if self.arch == "i386" else []
+        sources = [HERE / f"{self.main}_target.c", *(ROOT / "runtime" / source for source in self.sources)]
+        shim = [f"-I{HERE / 'host'}", "-DVMI__BIND_I386"] if self.arch == "i386" else []
         command = ["clang", *FLAGS, *how, *shim, f"-isystem{tree(self.arch) / 'include'}",
                    f"-I{ROOT / 'runtime'}", f"-I{HERE}", "-o", str(program), *map(str, sources)]  # fmt: skip
         if not shutil.which(command[0]):
@@ -119,16 +130,21 @@ class Target:
 
 
 TARGETS = (
-    Target(
-        "rom",
-        ("bind/rom.c", "bind/sites.c"),
-        ("bind/rom.c", "bind/sites.c"),
-        images,
-        8192,
-        150_000,
-        "i386",
+    *(
+        Target(
+            f"rom-{arch}",
+            "rom",
+            ("bind/rom.c", "bind/sites.c"),
+            ("bind/rom.c", "bind/sites.c"),
+            partial(images, arch),
+            8192,
+            150_000,
+            arch,
+        )
+        for arch in ARCHITECTURES
     ),
     Target(
+        "loader",
         "loader",
         ("multiboot.c", "multiboot2.c", "protocols.c", "pvh.c", "options.c"),
         ("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "protocols.c", "options.c", "pvh.c"),

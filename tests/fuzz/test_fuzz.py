@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ci.util import BUILD
+from ci.build import tree
+from ci.util import ARCHITECTURES
 
 from .targets import SANITIZERS, TARGETS, Target, run
 
@@ -32,13 +33,15 @@ def test_nothing_is_found(target: Target, programs: dict[str, Path], tmp_path: P
     assert result.units > planted, "the seeds reach more than they did: what is new is kept"
 
 
-def test_images_of_the_build_hold(programs: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_images_of_the_build_hold(arch: str, programs: dict[str, Path], tmp_path: Path) -> None:
     """The real images are held to the same."""
-    images = sorted((BUILD / "backends").glob("*.rom"))
+    images = sorted((tree(arch) / "backends").glob("*.rom"))
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     for image in images:
         (corpus / image.name).write_bytes(image.read_bytes())
-    result = run(programs["rom"], corpus, tmp_path / "finds", "-runs=0", "-max_len=65536")
+    longest = max(image.stat().st_size for image in images)
+    result = run(programs[f"rom-{arch}"], corpus, tmp_path / "finds", "-runs=0", f"-max_len={longest}")
     assert not result.finds, result.log[-4000:]
     assert result.executions >= len(images) > 0

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import re
 import struct
-from ctypes import CDLL
 from pathlib import Path
 
 import pytest
 
+from ci.util import ARCHITECTURES
 from codegen import vmirom
 from codegen.vmirom import PAGE, ROM, get
 
-from .host import CODE, DATA, SLOT, SLOTS, TEXT, Loaded, Site, binder
-from .images import BROKEN, JUMP, NEWER, NONE, NOP, Broken, Call, Form, later, seal, synthetic
+from .host import CODE, DATA, SLOT, SLOTS, TEXT, Binder, Loaded, Site, binder
+from .images import BROKEN, JUMP, NEWER, NONE, NOP, Broken, Call, Form, later, moved, seal, synthetic
 
 # A pytest worker's other thread waits for its pipe and holds nothing that a child of `apart` takes.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is multi-threaded:DeprecationWarning")
@@ -36,13 +36,13 @@ def nops(length: int) -> bytes:
     return bytes.fromhex(NOPS[min(length, 9)] + NOPS[max(length - 9, 0)])
 
 
-@pytest.fixture(scope="module", name="binder")
-def make_binder(tmp_path_factory: pytest.TempPathFactory) -> CDLL:
-    return binder(tmp_path_factory.mktemp("binder"))
+@pytest.fixture(scope="module", name="binder", params=ARCHITECTURES)
+def make_binder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Binder:
+    return binder(tmp_path_factory.mktemp("binder"), request.param)
 
 
 @pytest.fixture
-def provider(binder: CDLL) -> Loaded:
+def provider(binder: Binder) -> Loaded:
     loaded = Loaded(binder, synthetic(CALLS))
     assert loaded.refused == ""
     return loaded
@@ -90,21 +90,21 @@ def test_image_is_described_and_put_into_place(provider: Loaded) -> None:
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
-def test_broken_image_is_refused(binder: CDLL, broken: Broken) -> None:
+def test_broken_image_is_refused(binder: Binder, broken: Broken) -> None:
     loaded = Loaded(binder, broken.of(synthetic(CALLS)))
     reason = loaded.refused or loaded.slots(ORDINALS)[0] or loaded.load()[0]
     assert reason == broken.reason
 
 
 @pytest.mark.parametrize("length", [0, 1, 143, 144, 511, 512, 4607])
-def test_image_that_ends_early_is_refused(binder: CDLL, length: int) -> None:
+def test_image_that_ends_early_is_refused(binder: Binder, length: int) -> None:
     image = synthetic(CALLS)
     assert len(image) == 4608
     wanted = "it is longer than the memory that it lies in" if length >= 144 else "it is no VMI ROM"
     assert Loaded(binder, image[:length]).refused == wanted
 
 
-def test_image_without_length_is_refused(binder: CDLL) -> None:
+def test_image_without_length_is_refused(binder: Binder) -> None:
     image = bytearray(synthetic(CALLS))
     image[ROM["LENGTH"]] = 0
     assert Loaded(binder, bytes(image)).refused == "it is shorter than its header"
@@ -117,20 +117,20 @@ def test_image_needs_room(provider: Loaded) -> None:
     assert provider.load(text, data - 1)[0] == "there is no room for it"
 
 
-def test_name_has_at_most_31_characters(binder: CDLL) -> None:
+def test_name_has_at_most_31_characters(binder: Binder) -> None:
     assert Loaded(binder, synthetic(CALLS, name=b"n" * 31)).rom.name == b"n" * 31
     assert Loaded(binder, synthetic(CALLS, name=b"n" * 32)).refused == "its name cannot be printed"
 
 
 @pytest.mark.parametrize("part", ["text", "data"])
-def test_relocation_that_reaches_beyond_its_part_is_refused(binder: CDLL, part: str) -> None:
+def test_relocation_that_reaches_beyond_its_part_is_refused(binder: Binder, part: str) -> None:
     """A place of four bytes must lie in one part; the last one that does is relocated."""
     for more, reason in ((0, ""), (1, "one of its relocations is outside of it")):
         image = bytearray(synthetic(CALLS))
         end = get(image, "X_TEXT_SIZE") if part == "text" else PAGE + get(image, "X_DATA_SIZE")
         place = end - 4 + more
         struct.pack_into("<I", image, place, 0)
-        struct.pack_into("<I", image, get(image, "X_RELOC_OFFSET"), place << 1)
+        struct.pack_into("<I", image, get(image, "X_RELOC_OFFSET"), moved(place))
         image[ROM["X_RELOC_COUNT"]] = 1
         seal(image)
         loaded = Loaded(binder, bytes(image))
@@ -143,7 +143,7 @@ def test_relocation_that_reaches_beyond_its_part_is_refused(binder: CDLL, part: 
 
 
 @pytest.mark.parametrize(("more", "length"), [(-2, 2), (-2, 3), (3, 1), (4, 1)])
-def test_instructions_beside_a_relocation(binder: CDLL, more: int, length: int) -> None:
+def test_instructions_beside_a_relocation(binder: Binder, more: int, length: int) -> None:
     """Not one byte of what is copied to sites may be relocated."""
     image = bytearray(synthetic([Call(0, NONE, CPUID)]))
     place = get(image, "X_PROBE") + 1
@@ -156,7 +156,7 @@ def test_instructions_beside_a_relocation(binder: CDLL, more: int, length: int) 
     assert reason == ("" if beside else "one of its calls has instructions that are relocated")
 
 
-def test_every_word_of_the_header_can_be_anything(binder: CDLL) -> None:
+def test_every_word_of_the_header_can_be_anything(binder: Binder) -> None:
     """Whatever stands in one word, the image is refused or can be put into place; no read or write ends the
     process."""
     image = synthetic(CALLS)
@@ -169,6 +169,123 @@ def test_every_word_of_the_header_can_be_anything(binder: CDLL) -> None:
             loaded = Loaded(binder, bytes(broken))
             accepted += not (loaded.refused or loaded.load()[0])
     assert accepted >= 12  # every priority is good
+
+
+# ---- what only x86-64 has ----
+
+
+@pytest.fixture(scope="module")
+def binder64(tmp_path_factory: pytest.TempPathFactory) -> Binder:
+    return binder(tmp_path_factory.mktemp("binder"), ARCHITECTURES[1])
+
+
+def relocated(
+    binder: Binder, place: int, content: bytes, relocation: int, text_room: int = 0x1000
+) -> tuple[str, bytes]:
+    """What is said of an image with these bytes, relocated so, and what then stands there."""
+    image = bytearray(synthetic(CALLS))
+    image[place : place + len(content)] = content
+    struct.pack_into("<I", image, get(image, "X_RELOC_OFFSET"), relocation)
+    image[ROM["X_RELOC_COUNT"]] = 1
+    seal(image)
+    loaded = Loaded(binder, bytes(image))
+    assert loaded.refused == ""
+    reason, text, data = loaded.load(text_room)
+    part = text[place:] if place < PAGE else data[place - PAGE :]
+    return reason, part[: len(content)]
+
+
+PLACE = ROM["X_END"] + len(b"synthetic\0")
+"""In the text part, of the probe."""
+
+
+@pytest.mark.parametrize(
+    ("value", "in_data", "wanted"),
+    [
+        (0x100, False, 0xFFFFFFFF00000000 + TEXT + 0x100),
+        (PAGE + 16, True, 0xFFFFFFFF00000000 + DATA + 16),
+        # Guest-physical: the image's address, of which the kernel code model's base is taken off.
+        (0x80000000 + 0x100, False, TEXT + 0x100 - 0x80000000),
+    ],
+)
+def test_long_words_are_relocated(binder64: Binder, value: int, in_data: bool, wanted: int) -> None:
+    relocation = moved(PAGE + 8, in_data, "LONG")
+    reason, found = relocated(binder64, PAGE + 8, struct.pack("<Q", value), relocation)
+    assert reason == ""
+    assert struct.unpack("<Q", found) == (wanted,)
+
+
+@pytest.mark.parametrize("operand", [0, 1, 4])
+def test_distances_between_parts_are_relocated(binder64: Binder, operand: int) -> None:
+    """From the place's part to the other; the instruction may end with an operand behind them."""
+    to_data = PAGE + 8 - (PLACE + 4 + operand)
+    reason, found = relocated(
+        binder64, PLACE, struct.pack("<i", to_data), moved(PLACE, True, "DISTANCE")
+    )
+    assert reason == ""
+    assert struct.unpack("<i", found) == (DATA + 8 - (TEXT + PLACE + 4 + operand),)
+    to_text = PLACE - (PAGE + 8 + 4 + operand)
+    reason, found = relocated(
+        binder64, PAGE + 8, struct.pack("<i", to_text), moved(PAGE + 8, False, "DISTANCE")
+    )
+    assert reason == ""
+    assert struct.unpack("<i", found) == (TEXT + PLACE - (DATA + 8 + 4 + operand),)
+
+
+@pytest.mark.parametrize(
+    ("content", "relocation"),
+    [
+        (struct.pack("<Q", 0x4000), moved(PAGE + 8, False, "LONG")),
+        (struct.pack("<i", 8), moved(PAGE + 8, True, "DISTANCE")),  # to its own part
+        (struct.pack("<i", 0x10000), moved(PAGE + 8, False, "DISTANCE")),
+    ],
+)
+def test_what_refers_elsewhere_is_refused(binder64: Binder, content: bytes, relocation: int) -> None:
+    assert "does not refer to its" in relocated(binder64, PAGE + 8, content, relocation)[0]
+
+
+def test_forms_of_the_other_machine_are_refused(tmp_path: Path) -> None:
+    for form in ("LONG", "DISTANCE"):
+        reason, _ = relocated(binder(tmp_path), PAGE + 8, bytes(8), moved(PAGE + 8, True, form))
+        assert reason == "one of its relocations is of an unknown form"
+
+
+@pytest.mark.parametrize(
+    ("behind", "prefix", "size"),
+    [
+        ("4889c2", b"\x2e", 3),  # mov %rax, %rdx
+        ("4c63c7", b"\x2e", 3),  # movslq %edi, %r8
+        ("48c7c001000000", b"\x2e", 7),  # mov $1, %rax
+        ("48b80102030405060708", b"\x2e", 10),  # movabs
+        ("488d0510000000", b"\x2e", 7),  # lea 16(%rip), %rax: makes an address only
+        ("488d04c5efbeadde", b"\x2e", 8),  # lea disp32(, %rax, 8), %rax
+        ("4154", b"\x2e", 2),  # push %r12
+        ("48c3", b"\x2e", 2),
+        ("488b442408", b"\x36", 5),  # mov 8(%rsp), %rax
+        ("48c744241001000000", b"\x36", 9),  # movq $1, 16(%rsp)
+        ("498b442408", b"", 5),  # mov 8(%r12), %rax: no frame
+        ("488b0510000000", b"", 7),  # mov 16(%rip), %rax: memory
+        ("488b00", b"", 3),
+        ("c7f800000000", b"", 6),  # xbegin
+    ],
+)
+def test_site_of_nothing_before_rex(binder64: Binder, behind: str, prefix: bytes, size: int) -> None:
+    """REX and its register, operands relative to RIP: an instruction is as long as the processor finds it."""
+    provider = Loaded(binder64, synthetic(CALLS))
+    for length in range(5, 16):
+        before, sites = kernel((0, 2, length))
+        rest = bytes.fromhex(behind)
+        before = before[:length] + rest + before[length + len(rest) :]
+        reason, code, counts = provider.bind(before, sites)
+        assert (reason, counts) == ("", (0, 0, 1))
+        assert code[:length] == (prefix * length if prefix and length + size <= 15 else nops(length))
+        assert code[length:] == before[length:]
+
+
+def test_prefixes_stand_in_front_of_rex(binder64: Binder) -> None:
+    inline = bytes.fromhex("440f22c0")  # mov %rax, %cr8
+    provider = Loaded(binder64, synthetic([Call(0, NONE, inline)]))
+    assert provider.bind(*kernel((0, 0, 5)))[1][:5] == b"\x3e" + inline
 
 
 # ---- slots ----
@@ -197,7 +314,7 @@ def test_provider_may_have_more_calls(provider: Loaded) -> None:
 @pytest.mark.parametrize(
     "ordinals", [(), (NEWER,), (NEWER, NEWER + 1, 0xFFFF), tuple(range(NEWER, NEWER + 200))]
 )
-def test_provider_of_a_later_minor_version(binder: CDLL, ordinals: tuple[int, ...]) -> None:
+def test_provider_of_a_later_minor_version(binder: Binder, ordinals: tuple[int, ...]) -> None:
     """Calls that nobody here knows are passed over, however many; the others are found as ever."""
     image = bytes(later(synthetic(CALLS), *ordinals))
     loaded = Loaded(binder, image)
@@ -229,13 +346,13 @@ def test_instructions_fill_a_site_by_prefixes_and_nops(provider: Loaded, length:
 
 
 @pytest.mark.parametrize("first", bytes.fromhex("262e363e6465707fc2c3cccdcfe8e9ebff"))
-def test_what_takes_no_prefix_is_filled_by_nops(binder: CDLL, first: int) -> None:
+def test_what_takes_no_prefix_is_filled_by_nops(binder: Binder, first: int) -> None:
     inline = bytes([first, 0xC0])
     provider = Loaded(binder, synthetic([Call(0, NONE, inline)]))
     assert provider.bind(*kernel((0, 0, 7)))[1][:7] == inline + nops(5)
 
 
-def test_instructions_of_the_length_of_a_site_are_put_as_they_are(binder: CDLL) -> None:
+def test_instructions_of_the_length_of_a_site_are_put_as_they_are(binder: Binder) -> None:
     for length in range(5, 16):
         inline = bytes(range(0x40, 0x40 + length))
         provider = Loaded(binder, synthetic([Call(0, NONE, inline)]))
@@ -249,14 +366,14 @@ def test_site_becomes_a_direct_call(provider: Loaded, length: int) -> None:
     assert code[1 : 1 + length] == branch(0xE8, CODE + 1, target(provider.image.raw, 129)) + nops(length - 5)
 
 
-def test_instructions_that_do_not_fit_are_called(binder: CDLL) -> None:
+def test_instructions_that_do_not_fit_are_called(binder: Binder) -> None:
     provider = Loaded(binder, synthetic([Call(0, NONE, bytes(6))]))
     reason, code, counts = provider.bind(*kernel((0, 0, 5)))
     assert (reason, counts) == ("", (0, 1, 0))
     assert code[:5] == branch(0xE8, CODE, target(provider.image.raw, 0))
 
 
-def test_form_of_the_processor_is_bound(binder: CDLL) -> None:
+def test_form_of_the_processor_is_bound(binder: Binder) -> None:
     """The first whose feature is there; on processors with none of them what the table of calls says."""
     fast, wide = (7, 0, 1, 3), (0x80000001, 2, 3, 31)
     calls = [Call(0, NONE, CPUID), Call(17, NONE, SET_CR3), Call(129)]
@@ -321,7 +438,7 @@ def test_sites_of_nothing_in_a_row(provider: Loaded) -> None:
     assert code[:16] == nops(5) + b"\x2e" * 10 + b"\xf4"
 
 
-def test_jump_stays_a_jump(binder: CDLL) -> None:
+def test_jump_stays_a_jump(binder: Binder) -> None:
     """Whatever kind the call is of: nothing comes back from a jump, so that it is never left out."""
     provider = Loaded(binder, synthetic([Call(0), Call(1, JUMP), Call(2, NOP), Call(3, NONE, IRET)]))
     for ordinal in (0, 1, 2):
@@ -404,7 +521,7 @@ def test_tool_shows_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     good, bad = tmp_path / "good.rom", tmp_path / "bad.rom"
     good.write_bytes(synthetic(CALLS))
     assert vmirom.main(["show", str(good)]) == 0
-    assert re.fullmatch(r"synthetic: 4608 bytes, .* 4 relocations, 6 calls\n", capsys.readouterr().out)
+    assert re.fullmatch(r"synthetic: i386, 4608 bytes, .* 4 relocations, 6 calls\n", capsys.readouterr().out)
     for content in (b"", bytes(4096), *(broken.of(synthetic(CALLS)) for broken in BROKEN)):
         bad.write_bytes(content)
         status = vmirom.main(["show", str(good), str(bad)])

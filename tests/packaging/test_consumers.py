@@ -24,6 +24,9 @@ built_for = pytest.mark.parametrize(
 )
 
 
+built_bound = pytest.mark.parametrize("arch", ARCHITECTURES[:1])
+
+
 @pytest.fixture
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of the consumer of the test's name, with the kernel where the consumer looks for it."""
@@ -68,6 +71,38 @@ def test_make(project: Path, installed: Path, library: str, arch: str) -> None:
     where = str(installed / "share/pkgconfig")
     build(project, ["make", f"BACKEND={library}", f"ARCH={arch}"], PKG_CONFIG_LIBDIR=where)
     says_hello(project, library, arch)
+
+
+def calls_left(kernel: Path) -> str:
+    """What vmi-bind says of a kernel."""
+    command = [ROOT / "vmi", "bind", "-o", kernel.with_suffix(".again"), kernel]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@built_bound
+def test_make_binds(project: Path, installed: Path, arch: str) -> None:
+    where = str(installed / "share/pkgconfig")
+    build(project, ["make", "BIND=yes", f"ARCH={arch}"], PKG_CONFIG_LIBDIR=where)
+    says_hello(project, BACKEND, arch)
+    assert "was bound to native already" in calls_left(project / f"kernel-{BACKEND}.elf")
+
+
+def test_make_leaves_no_kernel_that_is_not_bound(project: Path, installed: Path) -> None:
+    """A kernel that is refused is not there, as if it had not been linked."""
+    where = {**os.environ, "PKG_CONFIG_LIBDIR": str(installed / "share/pkgconfig")}
+    command = ["make", "BIND=yes", "LDFLAGS=-s"]
+    done = subprocess.run(command, cwd=project, env=where, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "it has no symbols; bind it before it is stripped" in done.stderr
+    assert not list(project.glob("*.elf"))
+
+
+@built_bound
+def test_cmake_binds(project: Path, installed: Path, arch: str) -> None:
+    configure = ["cmake", "-B", "build", "--toolchain", f"{arch}.cmake", f"-DCMAKE_PREFIX_PATH={installed}"]
+    build(project, [*configure, "-DBIND=ON"], ["cmake", "--build", "build"])
+    says_hello(project / "build", BACKEND, arch)
+    assert "was bound to native already" in calls_left(project / f"build/kernel-{BACKEND}.elf")
 
 
 @pytest.mark.parametrize("words", [["BACKEND=nowhere"], ["ARCH=m68k"]])
@@ -127,6 +162,26 @@ def test_meson_with_a_subproject(project: Path, library: str, arch: str) -> None
     build(project, setup, ["ninja", "-C", "build"], PKG_CONFIG_LIBDIR=str(project))
     assert (project / f"build/subprojects/vmi/backends/libvmi-{library}.a").is_file()
     says_hello(project / "build", library, arch)
+
+
+@built_bound
+@pytest.mark.parametrize("subproject", [False, True])
+def test_meson_binds(project: Path, installed: Path, subproject: bool, arch: str) -> None:
+    """By the installed vmi-bind, or by that of the subproject."""
+    for path in tracked() if subproject else ():
+        target = project / "subprojects/vmi" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, target)
+    setup = [*meson(arch), "-Dbind=true", *([f"-Dvmi:backends={BACKEND}"] if subproject else [])]
+    where = {
+        "PKG_CONFIG_LIBDIR": str(project if subproject else installed / "share/pkgconfig"),
+        "PATH": f"{installed / 'bin'}:{os.environ['PATH']}",
+    }
+    build(project, setup, ["ninja", "-C", "build"], **where)
+    says_hello(project / "build", BACKEND, arch)
+    kernel = project / f"build/kernel-{BACKEND}.elf"
+    # The subproject's build is another than the front door's, or the same: both are of this specification.
+    assert "was bound to native already" in calls_left(kernel)
 
 
 def test_vendored(project: Path) -> None:

@@ -70,7 +70,7 @@ def benchmarks() -> dict[str, object]:
             }
             for b in bindings
         ],
-        "boot": [{**common, "binding": b, "ticks": 123456} for b in bindings],
+        "boot": [{**common, "architecture": "i386", "binding": b, "ticks": 123456} for b in bindings],
         "counted": [{"backend": "pc", "title": "exits", "rows": [{"operation": "clock", "exits": "0.00"}]}],
         "dispatch": [
             {"call": "cli", "way": w, "unit": "nanoseconds", **spread} for w in ("direct", "pointer")

@@ -41,6 +41,7 @@ struct vmi__hyperv_assist vmi__hyperv_first_assist;
 const char vmi__hyperv_hypercall_page[1];
 uint32_t vmi__hyperv_used, vmi__hyperv_spins;
 uint64_t vmi__native_tsc_hz;
+uint32_t vmi__native_apic_timer_hz;
 bool vmi__native_ended_vectors[256];
 
 static uint32_t apic[1024];

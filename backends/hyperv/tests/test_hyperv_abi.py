@@ -60,6 +60,7 @@ CONSTANTS = {
     "HYPERV__MSR_REFERENCE_COUNTER": "HV_X64_MSR_TIME_REF_COUNT",
     "HYPERV__MSR_REFERENCE_TSC": "HV_X64_MSR_REFERENCE_TSC",
     "HYPERV__MSR_TSC_FREQUENCY": "HV_X64_MSR_TSC_FREQUENCY",
+    "HYPERV__MSR_APIC_FREQUENCY": "HV_X64_MSR_APIC_FREQUENCY",
     "HYPERV__MSR_EOI": "HV_X64_MSR_EOI",
     "HYPERV__MSR_VP_ASSIST_PAGE": "HV_X64_MSR_VP_ASSIST_PAGE",
     "HYPERV__MSR_TIMER0_CONFIG": "HV_X64_MSR_STIMER0_CONFIG",
@@ -143,7 +144,7 @@ def run_same(assertions: str, headers: Path, folder: Path) -> subprocess.Complet
     source.write_text(
         "#include <stddef.h>\n#include <linux/types.h>\n#include <linux/bits.h>\n"
         '#include <asm/hyperv-tlfs.h>\n#include "tlfs.h"\n'
-        "void wrong(void) __attribute__((error(\"differs\")));\n"
+        'void wrong(void) __attribute__((error("differs")));\n'
         "#define SAME(a, b) do { if ((a) != (b)) wrong(); } while (0)\n"
         f"void check(void)\n{{\n{assertions}\n}}\n"
     )

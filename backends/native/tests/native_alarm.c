@@ -65,6 +65,9 @@ static struct {
 
 struct vmi_boot_info vmi__boot = {.cpu_count = 1};
 uint64_t vmi__native_tsc_hz, vmi__native_tsc_hz_least;
+uint32_t vmi__native_apic_timer_hz;
+
+static uint64_t watched; /* cycles, when the timer was measured last */
 bool vmi__native_ended_vectors[256];
 const struct vmi__native_published *vmi__native_published;
 
@@ -130,12 +133,20 @@ static uint64_t later(uint64_t cycles)
     return tsc + cycles < tsc ? NEVER : tsc + cycles;
 }
 
-struct vmi__native_interval vmi__native_measure(vmi__native_counter *read, uint32_t mask,
-                                                uint32_t ticks, uint64_t cycles)
+struct vmi__native_reading vmi__native_take(vmi__native_counter *read)
+{
+    (void)read;
+    return (struct vmi__native_reading){.before = tsc, .after = tsc ? tsc : 1};
+}
+
+struct vmi__native_interval vmi__native_watch(vmi__native_counter *read, uint32_t mask,
+                                              const struct vmi__native_reading *first,
+                                              uint64_t cycles)
 {
     (void)read;
     (void)mask;
-    (void)ticks;
+    (void)first;
+    watched = cycles;
     return (struct vmi__native_interval){
         .ticks = (uint32_t)ratio(cycles, machine.bus_hz, machine.tsc_hz),
         .cycles_at_least = cycles,
@@ -458,7 +469,34 @@ static void far_is_not_near(void)
     EXPECT(vmi__alarm_next(0, UINT64_MAX, 5) == UINT64_MAX);
 }
 
+/* A timer whose frequency is told is looked at shortly, and measured if it is another. */
+static void told_frequency(void)
+{
+    static const uint32_t wrong[] = {24000000, 100000000, 1000000000, 1, 999, UINT32_MAX};
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + 100; seed++) {
+        uint32_t measured, margin;
+
+        begin(seed, false, false, DATA_SHEET);
+        EXPECT(watched == vmi__div64(machine.tsc_hz, MEASUREMENTS_PER_SECOND));
+        measured = apic_rate;
+        margin = (measured >> MARGIN_SHIFT) + 16;
+
+        for (uint32_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+            apic_rate = 0;
+            vmi__native_apic_timer_hz = wrong[i];
+            vmi__native_alarm_init();
+            EXPECT(apic_rate <= measured + margin && apic_rate >= measured - margin);
+            EXPECT(watched == vmi__div64(machine.tsc_hz, wrong[i] == machine.bus_hz
+                                                             ? CHECKS_PER_SECOND
+                                                             : MEASUREMENTS_PER_SECOND));
+        }
+        vmi__native_apic_timer_hz = 0;
+    }
+}
+
 static const struct played_check checks[] = {
+    CHECK(told_frequency),
     CHECK(far_is_not_near),
     CHECK(lvtt_counts),
     CHECK(lvtt_has_a_deadline),

@@ -105,6 +105,7 @@ static word call(int number, word a, word b, word c, word d)
 /* ---- what the library wants from others ---- */
 struct vmi_boot_info vmi__boot = {.cpu_count = 2, .linear_base = LINEAR_BASE};
 uint64_t vmi__native_tsc_hz = 2000000000;
+uint32_t vmi__native_apic_timer_hz;
 uint32_t vmi__native_cpus_started = 1;
 static uint32_t current;
 uint32_t vmi__native_cpu(void) { return current; }

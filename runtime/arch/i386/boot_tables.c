@@ -21,6 +21,26 @@ static uint64_t attributes_of(uint32_t address, uint64_t nx)
     return kernel->unbound ? PTE_PRESENT | PTE_WRITE : PTE_PRESENT;
 }
 
+/* Do all pages of a block have the same attributes? They change where a part of the image ends. */
+static bool is_one(uint32_t block, uint64_t nx)
+{
+    const uint32_t ends[] = {
+        (uint32_t)(uintptr_t)vmi__kernel.image_start,
+        (uint32_t)(uintptr_t)vmi__kernel.text_end,
+        (uint32_t)(uintptr_t)vmi__kernel.rodata_end,
+    };
+    uint32_t i;
+
+    for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        uint32_t page = (ends[i] + PAGE - 1) & ~(uint32_t)(PAGE - 1);
+
+        if (page > block && page - block < LARGE &&
+            attributes_of(page - PAGE, nx) != attributes_of(page, nx))
+            return false;
+    }
+    return true;
+}
+
 const char *vmi__tables_begin(void)
 {
     uint64_t nx = vmi__no_execute(), *table = vmi__pc_tables.image;
@@ -28,13 +48,10 @@ const char *vmi__tables_begin(void)
 
     for (i = 0; i < VMI__LINEAR_BOOT >> LARGE_SHIFT; i++) {
         uint32_t block = VMI__LINEAR_BASE + (i << LARGE_SHIFT);
-        uint64_t first = attributes_of(block, nx);
-        bool split = first != attributes_of(block + LARGE - PAGE, nx);
 
-        for (j = 0; j < ENTRIES && !split; j++)
-            split = attributes_of(block + j * PAGE, nx) != first;
-        if (!split) {
-            vmi__pc_tables.pd[i] = (uint64_t)i << LARGE_SHIFT | first | PTE_LARGE;
+        if (is_one(block, nx)) {
+            vmi__pc_tables.pd[i] =
+                (uint64_t)i << LARGE_SHIFT | attributes_of(block, nx) | PTE_LARGE;
             continue;
         }
         for (j = 0; j < ENTRIES; j++)

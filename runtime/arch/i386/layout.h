@@ -32,4 +32,8 @@
  */
 #define VMI__WINDOW_BASE 0xffc00000
 
+/* Sizes of what vmi/vmi.h declares. */
+#define VMI__CALL_INFO_SIZE      16
+#define VMI__HYPERCALL_INFO_SIZE 12
+
 #endif

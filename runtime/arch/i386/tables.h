@@ -14,14 +14,17 @@
 #define PTE_LARGE         0x080u
 #define PTE_GLOBAL        0x100u
 #define PTE_NO_EXECUTE    (1ull << 63)
+#define PTE_FRAME         0x000ffffffffff000ull
 #define TABLE             (PTE_PRESENT | PTE_WRITE)
 
 #define ENTRIES     512u
+#define LEVEL_BITS  9
 #define PAGE        4096u
 #define PAGE_SHIFT  12
 #define PAGE_MASK   0xfffull
 #define LARGE_SHIFT 21
 #define LARGE       (1u << LARGE_SHIFT)
+#define ROOT_SHIFT  30
 
 #define CPUID_EXTENDED      0x80000000u
 #define CPUID_EXTENDED_1    0x80000001u
@@ -54,6 +57,12 @@ static inline uint64_t vmi__no_execute(void)
         return 0;
     __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(MSR_EFER));
     return low & EFER_NXE ? PTE_NO_EXECUTE : 0;
+}
+
+/* Sets an entry by a call, as kernels do; flags are VMI_PAGE_…. */
+static inline void vmi__table_set(uint64_t *entry, uint64_t value, uint32_t flags)
+{
+    vmi_set_pxe_long((uint32_t)value, (uint32_t)(value >> 32), entry, flags);
 }
 
 #endif

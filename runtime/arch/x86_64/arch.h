@@ -15,9 +15,12 @@
 #define VMI__ROUTINE
 #define VMI__FROM_ENTRY
 
-/* The tables in use when the library begins: their root, by a linear address. */
+/*
+ * The boot tables: root, the pointers below it for the image, and side by side the directories that
+ * map the first VMI__LINEAR_BOOT bytes of memory.
+ */
 struct vmi__pc_tables {
-    uint64_t *root;
+    uint64_t *root, *image, *directories;
 };
 
 /*

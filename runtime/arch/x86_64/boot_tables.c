@@ -3,15 +3,13 @@
  * The tables that the SDK's entry begins with (entry.S), before and after the memory map has been
  * read: the image with its protections, and the direct map of all memory. Code alone may be
  * executed, where the processor can tell (entry.S has set EFER.NXE then), and neither it nor
- * constants may be written, by neither of their addresses.
+ * constants may be written, by neither of their addresses. A kernel that chooses its library at
+ * boot has its code written first, where it is executed (bind/bind.c).
  */
 #include "pc.h"
 #include "tables.h"
 
 #define TABLES_LIMIT VMI__LINEAR_BOOT /* page tables are written through the first map */
-
-/* pc_tables.S */
-extern uint64_t vmi__boot_root[], vmi__boot_pointers_image[], vmi__boot_directories[];
 
 /*
  * The image is mapped by large pages where all of one has the same protection: there are tables for
@@ -31,7 +29,7 @@ static uint64_t image_attributes(uintptr_t address, uint64_t nx)
     if (address < (uintptr_t)kernel->image_start || address >= (uintptr_t)kernel->image_end)
         return 0;
     if (address < (uintptr_t)kernel->text_end)
-        return PTE_PRESENT | PTE_GLOBAL;
+        return kernel->unbound ? PTE_PRESENT | PTE_GLOBAL | PTE_WRITE : PTE_PRESENT | PTE_GLOBAL;
     if (address < (uintptr_t)kernel->rodata_end)
         return PTE_PRESENT | PTE_GLOBAL | nx;
     return PTE_PRESENT | PTE_GLOBAL | PTE_WRITE | nx;
@@ -64,7 +62,7 @@ static void map_image(uint64_t nx)
 
 static void load_root(void)
 {
-    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__boot_root)) : "memory");
+    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__pc_tables.root)) : "memory");
 }
 
 const char *vmi__tables_begin(void)
@@ -72,15 +70,15 @@ const char *vmi__tables_begin(void)
     uint64_t nx = vmi__no_execute();
 
     map_image(nx);
-    vmi__boot_pointers_image[INDEX(VMI__IMAGE_BASE, POINTER_SHIFT)] =
+    vmi__pc_tables.image[INDEX(VMI__IMAGE_BASE, POINTER_SHIFT)] =
         vmi__physical(image_directory) | TABLE;
-    vmi__boot_root[0] = 0;
+    vmi__pc_tables.root[0] = 0;
     load_root();
     /* Only now: until here code ran by these directories, and may have to be translated anew. */
     for (uint32_t i = 0; i < VMI__LINEAR_BOOT >> LARGE_SHIFT; i++)
-        vmi__boot_directories[i] |= nx;
+        vmi__pc_tables.directories[i] |= nx;
     load_root();
-    return vmi__window_install(vmi__boot_root);
+    return vmi__window_install(vmi__pc_tables.root);
 }
 
 /* ---- the direct map ---- */
@@ -141,7 +139,7 @@ static void forget_first(uint64_t *table, uint64_t bits)
 static uint64_t *directory_entry(uint64_t address)
 {
     uint64_t linear = VMI__LINEAR_BASE + address;
-    uint64_t *table = below(&vmi__boot_root[INDEX(linear, ROOT_SHIFT)]);
+    uint64_t *table = below(&vmi__pc_tables.root[INDEX(linear, ROOT_SHIFT)]);
 
     if (table)
         table = below(&table[INDEX(linear, POINTER_SHIFT)]);
@@ -233,10 +231,10 @@ const char *vmi__tables_finish(void)
     if (reason)
         return reason;
     for (uint32_t i = 0; i < VMI__LINEAR_BOOT >> LARGE_SHIFT; i++)
-        if (!(vmi__boot_directories[i] & PTE_LARGE))
-            forget_first(vmi__table_at(vmi__boot_directories[i]), PTE_PRESENT);
+        if (!(vmi__pc_tables.directories[i] & PTE_LARGE))
+            forget_first(vmi__table_at(vmi__pc_tables.directories[i]), PTE_PRESENT);
     for (uint32_t i = 0; i < VMI__LINEAR_BOOT >> POINTER_SHIFT; i++)
-        forget_first(&vmi__boot_directories[i * ENTRIES], PTE_LARGE);
-    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__boot_root)) : "memory");
+        forget_first(&vmi__pc_tables.directories[i * ENTRIES], PTE_LARGE);
+    __asm__ volatile("mov %0, %%cr3" : : "r"(vmi__physical(vmi__pc_tables.root)) : "memory");
     return 0;
 }

@@ -47,6 +47,7 @@
 #define UART_LINE_8_BITS 3
 #define UART_STATUS      0x3fd
 #define UART_STATUS_ROOM 0x20
+#define UART_STATUS_ABSENT 0xff
 #define UART_POLLS_MAX   0x100000
 
 #define BOOT_CS 0x08
@@ -215,6 +216,56 @@ vmi_pvh_entry:
     mov %edi, %edi
     mov %esi, %esi
     call vmi__pc_start
+
+/*
+ * uint32_t vmi__pc_say(const char *text). In: rdi text. Out: eax 1, or 0 if there is no UART that
+ * takes it; destroyed: rcx, rdx, rdi, flags.
+ * rdi: next byte of the text; ah: that byte; al: the transmitter's status, all ones where there is
+ * none; ecx: polls left; edx: port.
+ */
+    .globl vmi__pc_say
+    .type vmi__pc_say, @function
+vmi__pc_say:
+    mov (%rdi), %ah
+    inc %rdi
+    test %ah, %ah
+    jz 11f
+    mov $UART_POLLS_MAX, %ecx
+    mov $UART_STATUS, %edx
+9:  in %dx, %al
+    cmp $UART_STATUS_ABSENT, %al
+    je 10f
+    test $UART_STATUS_ROOM, %al
+    loopz 9b
+    jz 10f
+    mov %ah, %al
+    mov $UART_DATA, %edx
+    out %al, %dx
+    jmp vmi__pc_say
+10: xor %eax, %eax
+    ret
+11: mov $1, %eax
+    ret
+    .size vmi__pc_say, . - vmi__pc_say
+
+/*
+ * void vmi__pc_halt(uint32_t told). In: edi what vmi__pc_say returned. A hypervisor may take a halt
+ * for good for an end that went well: where nobody was told otherwise, an exception with no
+ * descriptor table to handle it resets the machine.
+ */
+    .globl vmi__pc_halt
+    .type vmi__pc_halt, @function
+vmi__pc_halt:
+    cli
+    test %edi, %edi
+    jz 13f
+12: hlt
+    jmp 12b
+13: push $0
+    push $0
+    lidt (%rsp)
+    ud2
+    .size vmi__pc_halt, . - vmi__pc_halt
 
 /*
  * No C can run. esi: next byte of the text; ah: that byte, later the transmitter's status in al;

@@ -28,4 +28,8 @@
 /* The PC libraries' device window: pages of the last 4 MiB. */
 #define VMI__WINDOW_BASE 0xffffffffffc00000
 
+/* Sizes of what vmi/vmi.h declares. */
+#define VMI__CALL_INFO_SIZE      32
+#define VMI__HYPERCALL_INFO_SIZE 24
+
 #endif

@@ -49,4 +49,10 @@ static inline uint64_t *vmi__table_at(uint64_t entry)
     return vmi__linear(entry & PTE_FRAME);
 }
 
+/* Sets an entry by a call, as kernels do; flags are VMI_PAGE_…. */
+static inline void vmi__table_set(uint64_t *entry, uint64_t value, uint32_t flags)
+{
+    vmi_set_pxe_long(value, entry, flags);
+}
+
 #endif

@@ -27,7 +27,8 @@ static uint32_t device_tables_used = 1;
 /* Pages that are dropped one by one; more are dropped together. */
 #define DROPPED_MAX 32
 
-struct vmi__pc_tables vmi__pc_tables;
+/* Whether a root has them. */
+static bool installed;
 
 const char *vmi__window_install(uint64_t *root)
 {
@@ -44,7 +45,7 @@ const char *vmi__window_install(uint64_t *root)
     last_directory[INDEX(VMI__WINDOW_BASE, LARGE_SHIFT)] = vmi__physical(registers) | TABLE;
     *entry = vmi__physical(last_directory) | TABLE;
     *device = vmi__physical(device_tables[0]) | TABLE;
-    vmi__pc_tables.root = root;
+    installed = true;
     return 0;
 }
 
@@ -90,7 +91,7 @@ const void *vmi__window_borrow(uint64_t address, uint32_t size)
     uint64_t first = address & ~PAGE_MASK, pages;
     char *linear = 0;
 
-    if (address + size < address || (address + size - 1) >> vmi__physical_bits())
+    if (!installed || address + size < address || (address + size - 1) >> vmi__physical_bits())
         return 0;
     pages = (address + size - first + PAGE_MASK) >> 12;
     if (pages > VMI__WINDOW_SLOTS - VMI__WINDOW_SCRATCH)
@@ -162,7 +163,7 @@ static uint64_t *device_entry(uintptr_t linear, uint64_t physical, uintptr_t pag
 
 bool vmi__devices_present(void)
 {
-    return vmi__pc_tables.root;
+    return installed;
 }
 
 bool vmi__devices_map(uintptr_t linear, uint64_t physical, uintptr_t pages, uint64_t attributes)

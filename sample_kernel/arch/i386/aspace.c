@@ -70,23 +70,33 @@ static void allocate_tables(uint32_t tables[PTE_ENTRIES], uintptr_t start, uint3
     }
 }
 
+/* Maps the linear region's pages from `pfn` up to `end`, all with the same flags. */
+static void map_run(const uint32_t tables[PTE_ENTRIES], const struct vmi_boot_info *boot,
+                    uint32_t pfn, uint32_t end, uint64_t flags)
+{
+    uint64_t value = pte_value(pfn, flags);
+
+    while (pfn < end) {
+        uintptr_t address = boot->linear_base + (pfn << PAGE_SHIFT);
+        uint32_t index = index_of(address, PAGE_SHIFT);
+        uint64_t *table = table_entry(tables[index_of(address, DIRECTORY_SHIFT)], 0);
+
+        for (; index < PTE_ENTRIES && pfn < end; index++, pfn++, value += PAGE_SIZE)
+            entry_write(&table[index], value, VMI_PAGE_PT);
+    }
+}
+
 static void map_linear(const uint32_t tables[PTE_ENTRIES], const struct vmi_boot_info *boot)
 {
     /* Text and constants are read-only, for the kernel as well (CR0.WP); text alone is code. */
     uint32_t read_only = frame_of(vmi_image_start), text_end = frame_of(vmi_text_end);
     uint32_t read_only_end = frame_of(vmi_rodata_end + PAGE_SIZE - 1);
+    uint64_t data = KERNEL_PAGE | PTE_WRITE | pte_no_execute;
 
-    for (uint32_t pfn = 0; pfn < boot->linear_pages; pfn++) {
-        uintptr_t address = boot->linear_base + (pfn << PAGE_SHIFT);
-        uint64_t flags = KERNEL_PAGE;
-        if (pfn < read_only || pfn >= read_only_end)
-            flags |= PTE_WRITE;
-        if (pfn < read_only || pfn >= text_end)
-            flags |= pte_no_execute;
-        uint64_t *entry =
-            table_entry(tables[index_of(address, DIRECTORY_SHIFT)], index_of(address, PAGE_SHIFT));
-        entry_write(entry, pte_value(pfn, flags), VMI_PAGE_PT);
-    }
+    map_run(tables, boot, 0, read_only, data);
+    map_run(tables, boot, read_only, text_end, KERNEL_PAGE);
+    map_run(tables, boot, text_end, read_only_end, KERNEL_PAGE | pte_no_execute);
+    map_run(tables, boot, read_only_end, boot->linear_pages, data);
 }
 
 void paging_init(const struct vmi_boot_info *boot)

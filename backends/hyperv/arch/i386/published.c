@@ -63,8 +63,7 @@ bool vmi__backend_serve(void)
         return false;
     /* A page for each CPU would take more of the client's low memory than all the rest. */
     vmi__hyperv_used &= ~(1u << HYPERV__VP_ASSIST);
-    if (vmi__hyperv_uses(HYPERV__FREQUENCIES))
-        vmi__native_tsc_hz = vmi__rdmsr(HYPERV__MSR_TSC_FREQUENCY);
+    vmi__hyperv_frequencies();
     if (!vmi__native_serve())
         return false;
     vmi__hyperv_partition_init();

@@ -21,8 +21,6 @@
 
 #define INDEX(address, shift) ((address) >> (shift) & (VMI__XEN_TABLE_ENTRIES - 1))
 
-extern const char vmi_text_end[], vmi_rodata_end[];
-
 /* Frames [start, end). */
 struct range {
     uintptr_t start, end;
@@ -266,9 +264,10 @@ static void protect_image(const uint64_t *root)
     for (; address < end; address += VMI__PAGE_SIZE) {
         uint64_t entry = machine_of((const void *)address) | VMI__XEN_ENTRY;
 
-        if (address < (uintptr_t)vmi_rodata_end)
+        if (address < (uintptr_t)vmi__kernel.rodata_end &&
+            !(vmi__kernel.unbound && address < (uintptr_t)vmi__kernel.text_end))
             entry &= ~(uint64_t)VMI__PTE_WRITE;
-        if (address >= (uintptr_t)vmi_text_end)
+        if (address >= (uintptr_t)vmi__kernel.text_end)
             entry |= vmi__xen_memory.no_execute;
         tables[(address - VMI__IMAGE_BASE) >> VMI__PAGE_SHIFT] = entry;
     }

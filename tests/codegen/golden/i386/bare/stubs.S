@@ -192,4 +192,11 @@ vmi__forms:
         .balign 4
 vmi__forms_end:
 
+        /* Which library this is, and of which build: kernels that it is linked with say so, and its image. */
+        .globl vmi__library
+        .type vmi__library, @object
+vmi__library:
+        .asciz "vmi-library bare b96c8011bad51421b3a03e220f7e95e43064120c30ca29a42b3fdd5c97aa3f66"
+        .size vmi__library, . - vmi__library
+
         .section .note.GNU-stack, "", @progbits

@@ -209,4 +209,11 @@ vmi_gate:
 vmi__forms:
 vmi__forms_end:
 
+        /* Which library this is, and of which build: kernels that it is linked with say so, and its image. */
+        .globl vmi__library
+        .type vmi__library, @object
+vmi__library:
+        .asciz "vmi-library hyper 0bdf2d37b3767c4f6a381858f159abab235ee57bd6a8acff8427453995ddfcd9"
+        .size vmi__library, . - vmi__library
+
         .section .note.GNU-stack, "", @progbits

@@ -309,4 +309,11 @@ vmi__forms:
         .balign 8
 vmi__forms_end:
 
+        /* Which library this is, and of which build: kernels that it is linked with say so, and its image. */
+        .globl vmi__library
+        .type vmi__library, @object
+vmi__library:
+        .asciz "vmi-library bare 03560cac126e186f92b294cf380d17664ae6c2e1d8e092a66aa68a971206adc0"
+        .size vmi__library, . - vmi__library
+
         .section .note.GNU-stack, "", @progbits

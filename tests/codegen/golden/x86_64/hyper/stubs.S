@@ -341,4 +341,11 @@ vmi_gate:
 vmi__forms:
 vmi__forms_end:
 
+        /* Which library this is, and of which build: kernels that it is linked with say so, and its image. */
+        .globl vmi__library
+        .type vmi__library, @object
+vmi__library:
+        .asciz "vmi-library hyper b64b472aed176001b92b485c7d2d7317bc04e9b0f28856369b3d267049903399"
+        .size vmi__library, . - vmi__library
+
         .section .note.GNU-stack, "", @progbits
