@@ -13,7 +13,6 @@
 #define BRIDGE_BUSES     0x18        /* secondary in bits 8-15 */
 #define CAPABILITIES     0x34
 #define STATUS_LIST      0x00100000u /* there are capabilities; in VMI__PCI_COMMAND */
-#define CAPABILITIES_MAX 48
 
 #define COMMAND_MEMORY   0x0002u
 #define COMMAND_MASTER   0x0004u
@@ -87,7 +86,7 @@ uint32_t vmi__pci_capability(uint32_t place, uint32_t identifier, uint32_t after
 
     if (!(vmi__platform_pci_read(place, VMI__PCI_COMMAND) & STATUS_LIST))
         return 0;
-    for (uint32_t i = 0; i < CAPABILITIES_MAX; i++) {
+    for (uint32_t i = 0; i < VMI__PCI_CAPABILITIES_MAX; i++) {
         offset = vmi__pci_read8(place, offset) & 0xfc;
         if (offset < 0x40)
             return 0;

@@ -21,6 +21,9 @@ enum {
 /* Calls back for every function that there is, bridges to further buses followed. */
 void vmi__pci_each(void (*function)(uint32_t place, void *context), void *context);
 
+/* So many capabilities have room in configuration space behind the header. */
+#define VMI__PCI_CAPABILITIES_MAX 48
+
 /*
  * The offset of a capability with that identifier, behind `after` (0: the first); 0 if there is
  * none.

@@ -116,8 +116,13 @@ static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, u
 {
     uint32_t offset = 0;
 
-    while ((offset = vmi__pci_capability(place, CAPABILITY_VENDOR, offset))) {
+    /* The list of a device that lies may lead back to itself. */
+    for (uint32_t i = 0; i < VMI__PCI_CAPABILITIES_MAX; i++) {
         volatile void *mapped;
+
+        offset = vmi__pci_capability(place, CAPABILITY_VENDOR, offset);
+        if (!offset)
+            break;
 
         if (vmi__pci_read8(place, offset + CAPABILITY_TYPE) != kind)
             continue;

@@ -54,7 +54,10 @@ class Debugger:
     def run_to(self, address: int) -> bool:
         """False if the machine has ended before."""
         assert self.ask(f"Z1,{address:x},1") == "OK"
-        if not self.ask("c").startswith("T05"):
+        try:
+            if not self.ask("c").startswith("T05"):
+                return False
+        except ConnectionError:
             return False
         assert self.ask(f"z1,{address:x},1") == "OK"
         return True
@@ -123,9 +126,12 @@ def told(kernel: Path, arch: str, folder: Path) -> int:
     (folder / "stub").unlink(missing_ok=True)
     with machine(kernel, arch, folder, *waits) as qemu, socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(60)
-        while qemu.poll() is None and not (folder / "stub").exists():
+        # The socket is there a moment before QEMU listens.
+        while qemu.poll() is None:
+            with suppress(FileNotFoundError, ConnectionRefusedError):
+                connection.connect(str(folder / "stub"))
+                break
             time.sleep(0.01)
-        connection.connect(str(folder / "stub"))
         debugger = Debugger(connection)
         if debugger.run_to(at[CLOCK]):
             debugger.write(at["vmi__native_tsc_hz"], struct.pack("<Q", NANOSECONDS))
