@@ -916,7 +916,7 @@ AFTER(unmap_device)
 
 #define NO_DEVICE 0xffff
 
-static struct vmi_device_info info;
+static struct vmi_device_properties info;
 static struct vmi_device_memory needs;
 static const struct vmi_device_setup setup = {.queues = 1, .requests = 1, .segments = 1};
 static struct vmi_completion completion;

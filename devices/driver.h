@@ -54,7 +54,7 @@ struct vmi__device {
     uint32_t place;    /* the function on PCI */
     uint32_t messages; /* message-signalled interrupts that it has: one per queue, or none */
     volatile uint32_t state;
-    struct vmi_device_info info;
+    struct vmi_device_properties info;
     struct vmi_device_setup setup; /* while it is open */
     struct vmi__queue queues[VMI__QUEUES_MAX];
     char own[VMI__DRIVER_BYTES] __attribute__((aligned(8)));

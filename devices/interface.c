@@ -99,8 +99,8 @@ static void find(void)
         vmi__drivers[i]->find(vmi__drivers[i]);
 }
 
-VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_info *info);
-VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_info *info)
+VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info);
+VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info)
 {
     const struct vmi__device *device;
 
@@ -128,7 +128,7 @@ static uintptr_t table_bytes(const struct vmi_device_setup *setup)
 /* Bytes of the driver's rings, whole pages; 0 if the setup is not one. */
 static uintptr_t ring_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
 {
-    const struct vmi_device_info *info = &device->info;
+    const struct vmi_device_properties *info = &device->info;
 
     if (!setup->queues || setup->queues > info->queues || !setup->requests ||
         setup->requests > info->requests || !setup->segments || setup->segments > info->segments)
@@ -290,7 +290,7 @@ static int32_t check_segments(const struct vmi__device *device,
 /* What is wrong about a request, or 0. */
 static int32_t check(const struct vmi__device *device, const struct vmi_block_request *request)
 {
-    const struct vmi_device_info *info = &device->info;
+    const struct vmi_device_properties *info = &device->info;
     uint32_t operation = request->operation;
     bool moves = operation == VMI_BLOCK_READ || operation == VMI_BLOCK_WRITE;
 

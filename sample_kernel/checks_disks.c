@@ -26,7 +26,7 @@
 #define NO_DISK UINT32_MAX
 
 static uint32_t disk = NO_DISK;
-static struct vmi_device_info facts;
+static struct vmi_device_properties facts;
 static struct vmi_device_setup setup;
 static uint32_t buffers[BUFFERS];
 static uint32_t memory_first, memory_pages;
@@ -177,7 +177,7 @@ static bool is_pattern(const uint32_t *words, uint64_t block)
 static void told(void)
 {
     struct vmi_device_memory needs;
-    struct vmi_device_info other;
+    struct vmi_device_properties other;
 
     NEEDS_DISK();
     EXPECT(facts.blocks > 0);

@@ -77,7 +77,7 @@ static bool describe(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
     struct vmi__virtio *virtio = &disk->virtio;
-    struct vmi_device_info *info = &device->info;
+    struct vmi_device_properties *info = &device->info;
     uint64_t features = virtio->features;
     uint32_t chain, size;
 

@@ -303,6 +303,8 @@ def destruction(machine: Machine, rendered: Path, out: Path) -> str:
     shutil.copytree(rendered, out)
     calls = [c for c in calls_of(out) if c["convention"] != "jump" and not c["noreturn"]]
     stubs = "\n".join(destroyer(machine, call) for call in calls)
+    for part in (out / "test").glob("stubs-*.S"):
+        part.unlink()
     (out / "test/stubs.S").write_text(f'.text\n{stubs}\n.section .note.GNU-stack, "", @progbits\n')
     lines, bodies = [machine.prelude("test")], []
     for call in calls:

@@ -169,9 +169,9 @@ static void plug(void)
     set(3, CONFIG_SEG_MAX, SEGMENTS, 4);
 }
 
-static struct vmi_device_info look(void)
+static struct vmi_device_properties look(void)
 {
-    struct vmi_device_info info = {0};
+    struct vmi_device_properties info = {0};
 
     EXPECT(vmi__device_info(0, &info) == VMI_OK);
     return info;
@@ -449,7 +449,7 @@ static void any_description(void)
     uint32_t kept = 0;
 
     for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
-        struct vmi_device_info info;
+        struct vmi_device_properties info;
 
         state = seed;
         plug();
@@ -477,7 +477,7 @@ static void any_description(void)
 /* Capabilities that lead to each other come to an end. */
 static void capabilities_in_a_ring(void)
 {
-    struct vmi_device_info info;
+    struct vmi_device_properties info;
 
     plug();
     capability(0x88, 0x40, 9);
