@@ -3,8 +3,8 @@
  * Frequencies that CPUID tells.
  *
  * Sources: Intel SDM vol. 2A, CPUID leaves 15H and 16H, and vol. 3A, 11.5.4 (the local APIC's timer
- * counts the core crystal clock); for the hypervisors' leaf, the proposal "CPUID usage for interaction
- * between Hypervisors and Linux" (LKML, 1 Oct 2008), which several have taken up.
+ * counts the core crystal clock); for the hypervisors' leaf, "CPUID usage for interaction between
+ * Hypervisors and Linux" (LKML, 1 October 2008), which several have taken up.
  */
 #include "native.h"
 

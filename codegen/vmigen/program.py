@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 from .problems import reason, shortened
 
 if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
     from _typeshed import SupportsWrite
 
 INTERRUPTED = 130
@@ -42,6 +44,7 @@ def ended(name: str, run: Callable[[], int]) -> int:
     try:
         if before is signal.SIG_DFL:
             signal.signal(signal.SIGINT, _interrupted)
+            sys.unraisablehook = _unraisable
         try:
             return run()
         finally:
@@ -89,6 +92,14 @@ def tell(message: str) -> None:
 def _interrupted(number: int, frame: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _unraisable(what: UnraisableHookArgs) -> None:
+    """Ctrl-C while Python tidies an object up would be forgotten: it ends the command."""
+    if issubclass(what.exc_type, KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    else:
+        sys.__unraisablehook__(what)
 
 
 def _flush(stream: TextIO | None, name: str) -> None:

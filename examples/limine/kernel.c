@@ -13,7 +13,7 @@
 
 #define PAGE_SIZE 4096u
 
-/* The first I/O APIC, as firmware leaves it: an index, and a window to what it names (82093AA, 3.1). */
+/* The first I/O APIC: an index, and a window to what it names (82093AA, 3.1). */
 #define IOAPIC_BASE    0xfec00000u
 #define IOAPIC_WINDOW  0x10
 #define IOAPIC_VERSION 1 /* bits 16-23: one less than it has inputs */

@@ -135,7 +135,9 @@ def test_what_features_choose_stays_a_call(linked: Kernel, tmp_path: Path) -> No
     command = [ROOT / "vmi", "bind", "--list", "-o", tmp_path / "listed.elf", linked.path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     chosen = [line for line in done.stdout.splitlines() if "chosen by a feature" in line]
-    assert {line.split()[2] for line in chosen[:-1]} == {"BeginUserAccess:", "EndUserAccess:"}
+    assert {line.split()[2] for line in chosen[:-1]} == {
+        "APICRead:", "APICWrite:", "BeginUserAccess:", "EndUserAccess:",
+    }  # fmt: skip
 
 
 def test_in_place(linked: Kernel, tmp_path: Path) -> None:

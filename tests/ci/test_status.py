@@ -118,7 +118,7 @@ def test_parts_of_a_guests_measurements_fail_alone(capsys: pytest.CaptureFixture
     with part(results, "pc, static: calls"):
         raise UserError("hung")
     with part(results, "pc, static: boot"):
-        results.boot.append({"configuration": "pc", "binding": "static", "ticks": 7})
+        results.boot.append({"configuration": "pc", "architecture": "i386", "binding": "static", "ticks": 7})
     assert results.failures == [{"part": "pc, static: calls", "why": "hung"}]
     assert as_text(results).splitlines()[-1] == "FAILED: pc, static: calls: hung"
     assert "pc static" in as_text(results)
