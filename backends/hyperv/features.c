@@ -4,8 +4,6 @@
  */
 #include "hyperv.h"
 
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
-
 /* A feature is used if all of these are there. */
 static const struct {
     const char *name;
@@ -41,7 +39,7 @@ static bool present;
 
 bool vmi__hyperv_here(void)
 {
-    return (vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) &&
+    return (vmi__cpuid(1, 0).ecx & VMI__CPUID_1_ECX_HYPERVISOR) &&
            vmi__cpuid(HYPERV__CPUID_MAX, 0).eax >= HYPERV__CPUID_LEAST &&
            vmi__cpuid(HYPERV__CPUID_INTERFACE, 0).eax == HYPERV__INTERFACE;
 }

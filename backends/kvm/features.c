@@ -4,8 +4,6 @@
  */
 #include "kvm.h"
 
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
-
 /*
  * Hypervisors have leaves from here, each at the next multiple (Linux
  * Documentation/virt/kvm/x86/cpuid.rst).
@@ -91,7 +89,7 @@ static uint32_t find_leaves(void)
 {
     uint32_t leaf;
 
-    if (!(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR))
+    if (!(vmi__cpuid(1, 0).ecx & VMI__CPUID_1_ECX_HYPERVISOR))
         return 0;
     for (leaf = CPUID_HYPERVISOR_FIRST; leaf < CPUID_HYPERVISOR_END;
          leaf += CPUID_HYPERVISOR_STEP) {

@@ -13,11 +13,10 @@
 #include "native.h"
 #include <native/routines.h>
 
-#define CPUID_1_ECX_DEADLINE   (1u << 24)
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
-#define MSR_DEADLINE           0x6e0
-#define LVTT_MODE              0x60000u
-#define LVTT_DEADLINE          0x40000u
+#define CPUID_1_ECX_DEADLINE (1u << 24)
+#define MSR_DEADLINE         0x6e0
+#define LVTT_MODE            0x60000u
+#define LVTT_DEADLINE        0x40000u
 
 /*
  * Ticks are cycles * rate >> SHIFT; 24 bits of fraction leave room for a timer 255 times as fast as
@@ -182,7 +181,7 @@ void vmi__native_alarm_init(void)
     pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz_least);
     least = vmi__div64(vmi__native_tsc_hz, VMI__ALARMS_PER_SECOND);
     deadline = features & CPUID_1_ECX_DEADLINE;
-    if (features & CPUID_1_ECX_HYPERVISOR)
+    if (features & VMI__CPUID_1_ECX_HYPERVISOR)
         deadline_ahead = DEADLINE_AHEAD;
     if (!vmi__native_published && !lvtt_ready())
         vmi__fatal("the timer of the local APIC stands still");

@@ -7,7 +7,6 @@
 
 #define CPUID_1_EDX_APIC       (1u << 9)
 #define CPUID_1_ECX_X2APIC     (1u << 21)
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
 #define CPUID_1_EBX_APIC_SHIFT 24 /* the identifier that the APIC had at reset */
 
 #define LVT_NMI     0x400
@@ -51,8 +50,9 @@ static void enable(void)
     base = vmi__rdmsr(VMI__MSR_APIC_BASE);
     if (base & VMI__APIC_BASE_X2APIC && !(features.ecx & CPUID_1_ECX_X2APIC))
         vmi__fatal("the local APIC is in x2APIC mode, which the processor does not offer");
-    vmi__native_x2apic = base & VMI__APIC_BASE_X2APIC || (features.ecx & CPUID_1_ECX_X2APIC &&
-                                                          features.ecx & CPUID_1_ECX_HYPERVISOR);
+    vmi__native_x2apic =
+        base & VMI__APIC_BASE_X2APIC ||
+        (features.ecx & CPUID_1_ECX_X2APIC && features.ecx & VMI__CPUID_1_ECX_HYPERVISOR);
     base |= VMI__APIC_BASE_ENABLE;
     vmi__wrmsr(VMI__MSR_APIC_BASE, base);
     if (vmi__native_x2apic)

@@ -19,5 +19,6 @@
 #define VMI__MSR_X2APIC_ICR 0x830 /* command in bits 0-31, destination in 32-63 */
 
 #define VMI__APIC_SVR_ENABLE 0x100
+#define VMI__APIC_SVR_ON     (VMI__APIC_SVR_ENABLE | 0xff) /* VMI__APIC_SPURIOUS */
 
 #endif

@@ -10,6 +10,8 @@
 
 #define VMI__EFLAGS_IF 0x200u
 
+#define VMI__CPUID_1_ECX_HYPERVISOR (1u << 31) /* there is one below */
+
 static inline void vmi__outb(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");

@@ -8,8 +8,6 @@
  */
 #include "native.h"
 
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
-
 #define LEAF_HYPERVISOR 0x40000000u
 #define LEAF_TIMING     0x40000010u /* kHz of the TSC in eax, of the APIC's timer in ebx */
 #define LEAF_TSC        0x15u       /* the TSC is the crystal times ebx / eax; its Hz in ecx */
@@ -53,7 +51,8 @@ static void by_crystal(struct vmi__native_told *told)
 
 struct vmi__native_told vmi__native_told(void)
 {
-    struct vmi__native_told told = {.trusted = !(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR)};
+    struct vmi__native_told told = {.trusted =
+                                        !(vmi__cpuid(1, 0).ecx & VMI__CPUID_1_ECX_HYPERVISOR)};
     struct vmi__cpuid id;
 
     if (!told.trusted && vmi__cpuid(LEAF_HYPERVISOR, 0).eax >= LEAF_TIMING) {

@@ -4,8 +4,6 @@
  */
 #include "vmware.h"
 
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
-
 #define DIGITS_MAX 10 /* of 32 bits */
 
 #define HZ_LEAST                                                                                   \
@@ -18,7 +16,7 @@ static uint64_t tsc_hz;
 
 static bool has_hypervisor(void)
 {
-    return vmi__cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR;
+    return vmi__cpuid(1, 0).ecx & VMI__CPUID_1_ECX_HYPERVISOR;
 }
 
 /* The last of VMware's CPUID leaves; 0 if there are none. */

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from .problems import reason, shortened
 
@@ -71,7 +71,17 @@ def ended(name: str, run: Callable[[], int]) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Its help ends as other output does: argparse itself says nothing of a device that is full."""
+    """Its help ends as other output does: argparse itself says nothing of a device that is full. Misuse is
+    the exception `misuse` with one line, if that is given."""
+
+    def __init__(self, *, misuse: Callable[[str], Exception] | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.misuse = misuse
+
+    def error(self, message: str) -> NoReturn:
+        if self.misuse:
+            raise self.misuse(f"{message}; see {self.prog} --help")
+        super().error(message)
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         stream = sys.stdout if file is None else file

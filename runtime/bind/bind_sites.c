@@ -3,7 +3,7 @@
  * Binds the call sites of a linked kernel on the build machine, by the code that binds them when a
  * kernel starts (runtime/bind/): vmi-bind reads and writes the kernel's file, and this decides.
  *
- * Standard input: seven words of 64 bits, the sizes and addresses of struct request; then the
+ * Standard input: six words of 64 bits, the sizes and addresses of struct request; then the
  * image, the code, the records of sites, and for each ordinal two words, the address of its entry
  * point in the kernel (0: it has none) and whether the call is a jump. All is little-endian, as the
  * machines are. Standard output: the code, then for each site a byte, its `enum outcome`.
@@ -17,13 +17,9 @@
 #include <string.h>
 
 #include "bind/machine.h"
+#include "bind/opcodes.h"
 #include "bind/sites.h"
 
-#define CALL       0xe8
-#define JUMP       0xe9
-#define RET        0xc3
-#define PREFIX_CS  0x2e
-#define PREFIX_SS  0x36
 #define MOST       (1u << 30) /* bytes of a part of the request */
 #define SLOT_ALIGN 16
 
@@ -40,7 +36,7 @@ enum outcome {
 };
 
 struct request {
-    uint64_t rom_size, code_size, code_address, sites_count, sites_address, entries_count, reserved;
+    uint64_t rom_size, code_size, code_address, sites_count, sites_address, entries_count;
 };
 
 struct entry {
@@ -123,11 +119,8 @@ static bool is_proven(uint64_t index, const struct vmi__rom_call *call)
     if (offset >= request.code_size || request.code_size - offset < 4u + length + 1)
         return false;
     code = code_bytes + offset;
-    if (!memcmp(code, endbr, sizeof(endbr)) && (code[3] & 0xfe) == 0xfa) {
+    if (!memcmp(code, endbr, sizeof(endbr)) && (code[3] & 0xfe) == 0xfa)
         code += 4;
-        if (request.code_size - offset < 4u + length + 1)
-            return false;
-    }
     if (memcmp(code, rom.bytes + call->inline_offset, length))
         return false;
     return entry->is_jump || code[length] == RET;

@@ -6,12 +6,12 @@
 #include <vmi/constants.h>
 
 #include "bind/machine.h"
+#include "bind/opcodes.h"
 
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);
 
 #define PAGE_SIZE 4096u
-#define INT3      0xcc
 
 static uint32_t get16(const uint8_t *bytes)
 {

@@ -3,17 +3,10 @@
 
 #include <stddef.h>
 
+#include "bind/opcodes.h"
+
 void *memcpy(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);
-
-#define CALL 0xe8
-#define JUMP 0xe9
-#define RET  0xc3
-#define INT3 0xcc
-
-#define PREFIX_CS 0x2e
-#define PREFIX_SS 0x36
-#define PREFIX_DS 0x3e
 
 #define INSTRUCTION_MOST 15 /* bytes (Intel SDM vol. 2A, 2.3.11) */
 

@@ -250,6 +250,18 @@ def test_forms_of_the_other_machine_are_refused(tmp_path: Path) -> None:
         assert reason == "one of its relocations is of an unknown form"
 
 
+def nothing_is_bound(provider: Loaded, length: int, behind: str, prefix: bytes, size: int) -> None:
+    """A site of a call that is nothing, in front of an instruction of `size` bytes that takes the prefix, if
+    there is one."""
+    before, sites = kernel((0, 2, length))
+    rest = bytes.fromhex(behind)
+    before = before[:length] + rest + before[length + len(rest) :]
+    reason, code, counts = provider.bind(before, sites)
+    assert (reason, counts) == ("", (0, 0, 1))
+    assert code[:length] == (prefix * length if prefix and length + size <= 15 else nops(length))
+    assert code[length:] == before[length:]
+
+
 @pytest.mark.parametrize(
     ("behind", "prefix", "size"),
     [
@@ -273,13 +285,7 @@ def test_site_of_nothing_before_rex(binder64: Binder, behind: str, prefix: bytes
     """REX and its register, operands relative to RIP: an instruction is as long as the processor finds it."""
     provider = Loaded(binder64, synthetic(CALLS))
     for length in range(5, 16):
-        before, sites = kernel((0, 2, length))
-        rest = bytes.fromhex(behind)
-        before = before[:length] + rest + before[length + len(rest) :]
-        reason, code, counts = provider.bind(before, sites)
-        assert (reason, counts) == ("", (0, 0, 1))
-        assert code[:length] == (prefix * length if prefix and length + size <= 15 else nops(length))
-        assert code[length:] == before[length:]
+        nothing_is_bound(provider, length, behind, prefix, size)
 
 
 def test_prefixes_stand_in_front_of_rex(binder64: Binder) -> None:
@@ -416,13 +422,7 @@ def test_form_of_the_processor_is_bound(binder: Binder) -> None:
 )
 def test_site_of_nothing(provider: Loaded, length: int, behind: str, prefix: bytes, size: int) -> None:
     """Prefixes of the instruction behind, where these say nothing and it stays within 15 bytes; else nops."""
-    before, sites = kernel((0, 2, length))
-    rest = bytes.fromhex(behind)
-    before = before[:length] + rest + before[length + len(rest) :]
-    reason, code, counts = provider.bind(before, sites)
-    assert (reason, counts) == ("", (0, 0, 1))
-    assert code[:length] == (prefix * length if prefix and length + size <= 15 else nops(length))
-    assert code[length:] == before[length:]
+    nothing_is_bound(provider, length, behind, prefix, size)
 
 
 def test_site_of_nothing_at_the_end(provider: Loaded) -> None:

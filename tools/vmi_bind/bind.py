@@ -113,8 +113,8 @@ def bind(kernel: Kernel, place: Place) -> Bound:
         address = kernel.symbols.get(call.c_name, 0) if call else 0
         entries += struct.pack("<QQ", address, call is not None and call.is_jump)
     head = struct.pack(
-        "<7Q", len(rom), len(code), kernel.code_address, len(kernel.sites), kernel.sites_address,
-        len(entries) // 16, 0,
+        "<6Q", len(rom), len(code), kernel.code_address, len(kernel.sites), kernel.sites_address,
+        len(entries) // 16,
     )  # fmt: skip
     request = head + rom + code + kernel.records + entries
     try:

@@ -36,15 +36,9 @@ Exit status: 0 bound, now or before; 1 refused, or a file that cannot be written
 no kernel."""
 
 
-class _Parser(Parser):
-    """One line for misuse, and exit status 2."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message}; see {self.prog} --help")
-
-
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
+        misuse=InputError,
         prog=program,
         description=DESCRIPTION,
         epilog=EPILOG,

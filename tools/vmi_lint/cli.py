@@ -50,15 +50,9 @@ code. Hints do not count.
 Code of 16 bits in the same sections is not told from other code, and not understood: allow it by symbol."""
 
 
-class _Parser(Parser):
-    """One line for misuse, and exit status 2."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message}; see {self.prog} --help")
-
-
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
+        misuse=InputError,
         prog=program,
         description=DESCRIPTION,
         epilog=EPILOG,

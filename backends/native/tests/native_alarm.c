@@ -156,7 +156,7 @@ struct vmi__native_interval vmi__native_watch(vmi__native_counter *read, uint32_
 static struct vmi__cpuid cpuid(void)
 {
     return (struct vmi__cpuid){.ecx = (machine.offers_deadline ? CPUID_1_ECX_DEADLINE : 0) |
-                                      (machine.in_guest ? CPUID_1_ECX_HYPERVISOR : 0)};
+                                      (machine.in_guest ? VMI__CPUID_1_ECX_HYPERVISOR : 0)};
 }
 
 static uint32_t apic_read(uint32_t reg)

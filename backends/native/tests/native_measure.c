@@ -260,11 +260,14 @@ static void told(void)
         {{{0}, {2, 216, 0, 0}, {2600, 0, 0, 0}, {0}}, 2592000000, 24000000},
         {{{0}, {2, 168, 0, 0}, {2100, 0, 0, 0}, {0}}, 2100000000, 25000000},
         {{{0}, {3, 235, 0, 0}, {1500, 0, 0, 0}, {0}}, 1504000000, 19200000},
-        {{{0, 0, CPUID_1_ECX_HYPERVISOR, 0}, {0}, {0}, {2893202, 1000000, 0, 0}},
+        {{{0, 0, VMI__CPUID_1_ECX_HYPERVISOR, 0}, {0}, {0}, {2893202, 1000000, 0, 0}},
          2893202000,
          1000000000},
         /* A hypervisor's word comes before that of the processor. */
-        {{{0, 0, CPUID_1_ECX_HYPERVISOR, 0}, {2, 216, 24000000, 0}, {0}, {1000000, 100000, 0, 0}},
+        {{{0, 0, VMI__CPUID_1_ECX_HYPERVISOR, 0},
+          {2, 216, 24000000, 0},
+          {0},
+          {1000000, 100000, 0, 0}},
          1000000000,
          100000000},
     };
@@ -289,8 +292,8 @@ static void told_and_not_believed(void)
         {{0}, {2, 216, 0, 0}, {3000, 0, 0, 0}, {0}}, /* no crystal is that */
         {{0}, {2, 216, 1000, 0}, {0}, {0}},
         {{0}, {0, 0, 0, 0}, {2600, 0, 0, 0}, {0}}, /* rounded, and of the processor */
-        {{0, 0, CPUID_1_ECX_HYPERVISOR, 0}, {2, 216, 24000000, 0}, {0}, {0}},
-        {{0, 0, CPUID_1_ECX_HYPERVISOR, 0}, {0}, {0}, {1, 1, 0, 0}},
+        {{0, 0, VMI__CPUID_1_ECX_HYPERVISOR, 0}, {2, 216, 24000000, 0}, {0}, {0}},
+        {{0, 0, VMI__CPUID_1_ECX_HYPERVISOR, 0}, {0}, {0}, {1, 1, 0, 0}},
         {{0}, {0}, {0}, {2893202, 1000000, 0, 0}}, /* not a hypervisor's leaf */
     };
 
@@ -315,7 +318,7 @@ static void without_a_pit(void)
     begin(1, 0, 0);
     no_pit = true;
     EXPECT(!vmi__native_tsc_find());
-    leaves[0].ecx = CPUID_1_ECX_HYPERVISOR;
+    leaves[0].ecx = VMI__CPUID_1_ECX_HYPERVISOR;
     leaves[1] = (struct vmi__cpuid){2, 216, 24000000, 0};
     EXPECT(vmi__native_tsc_find() && vmi__native_tsc_hz == 2592000000);
 }

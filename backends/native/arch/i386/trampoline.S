@@ -7,14 +7,13 @@
 #include <vmi/constants.h>
 
 #include "../../apic_registers.h"
+#include "../../x2apic.inc"
 #include "layout.h"
 
 #define CR0     0x80010033 /* PG, WP, NE, ET, MP, PE */
 
 #define MSR_EFER 0xc0000080
 #define MSR_PAT  0x277
-
-#define SVR (VMI__APIC_SVR_ENABLE | 0xff) /* VMI__APIC_SPURIOUS */
 
 #define CS 0x08
 #define DS 0x10
@@ -85,19 +84,9 @@ ap_entry:
     cmpb $0, vmi__native_x2apic
     jne 4f
     movl $0, VMI_APIC_TPR(%ecx)
-    movl $SVR, VMI_APIC_SVR(%ecx)
+    movl $VMI__APIC_SVR_ON, VMI_APIC_SVR(%ecx)
     jmp 2f
-4:  mov $VMI__MSR_APIC_BASE, %ecx
-    rdmsr
-    or $(VMI__APIC_BASE_ENABLE | VMI__APIC_BASE_X2APIC), %eax
-    wrmsr
-    xor %eax, %eax
-    xor %edx, %edx
-    mov $VMI__MSR_X2APIC_TPR, %ecx
-    wrmsr
-    mov $SVR, %eax
-    mov $VMI__MSR_X2APIC_SVR, %ecx
-    wrmsr
+4:  enable_x2apic
 2:
 
     /* Model-specific and control registers. edx:eax: value; ecx: number. */

@@ -6,6 +6,7 @@
 #include <vmi/constants.h>
 
 #include "../../apic_registers.h"
+#include "../../x2apic.inc"
 #include "layout.h"
 #include "endbr.h"
 
@@ -16,8 +17,6 @@
 #define MSR_FS_BASE        0xc0000100
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
-
-#define SVR (VMI__APIC_SVR_ENABLE | 0xff) /* VMI__APIC_SPURIOUS */
 
 #define CS 0x08
 #define DS 0x10
@@ -102,19 +101,9 @@ vmi__native_ap_entry:
     jne 2f
     mov vmi__native_ap_apic(%rip), %rcx
     movl $0, VMI_APIC_TPR(%rcx)
-    movl $SVR, VMI_APIC_SVR(%rcx)
+    movl $VMI__APIC_SVR_ON, VMI_APIC_SVR(%rcx)
     jmp 3f
-2:  mov $VMI__MSR_APIC_BASE, %ecx
-    rdmsr
-    or $(VMI__APIC_BASE_ENABLE | VMI__APIC_BASE_X2APIC), %eax
-    wrmsr
-    xor %eax, %eax
-    xor %edx, %edx
-    mov $VMI__MSR_X2APIC_TPR, %ecx
-    wrmsr
-    mov $SVR, %eax
-    mov $VMI__MSR_X2APIC_SVR, %ecx
-    wrmsr
+2:  enable_x2apic
 3:
 
     /* Model-specific and control registers. edx:eax: value; ecx: number. */
