@@ -13,7 +13,7 @@
 static struct vmi__device devices[VMI__DEVICES_MAX] __attribute__((section(".bss..bound_only")));
 static uint32_t count;
 static bool found;
-static volatile uint32_t lock; /* of opening and closing */
+static volatile uint32_t lock; /* of finding, opening and closing */
 
 /* ---- devices ---- */
 
@@ -89,14 +89,18 @@ struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue)
                                                                                         : 0;
 }
 
+/* Once; whoever comes meanwhile waits for it. */
 static void find(void)
 {
-    if (found)
-        return;
+    uint32_t flags = vmi__platform_enter(&lock);
+
+    if (!found) {
+        vmi__platform_init();
+        for (uint32_t i = 0; vmi__drivers[i]; i++)
+            vmi__drivers[i]->find(vmi__drivers[i]);
+    }
     found = true;
-    vmi__platform_init();
-    for (uint32_t i = 0; vmi__drivers[i]; i++)
-        vmi__drivers[i]->find(vmi__drivers[i]);
+    vmi__platform_leave(&lock, flags);
 }
 
 VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info);

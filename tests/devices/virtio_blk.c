@@ -99,6 +99,7 @@ void vmi__platform_unbind(uint32_t device)
 uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
 {
     EXPECT(offset < sizeof(space) && offset % 4 == 0);
+    EXPECT(locks); /* in a search, too: another CPU may ask at the same time */
     if (function != PLACE)
         return ~0u;
     if (offset == PCI_BAR0 && sizing)
