@@ -167,8 +167,15 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
     return found[1] if done.returncode and found else ""
 
 
+def spoils(outcome: Outcome) -> bool:
+    """Whether the guest was ended amid what it did. An emulated processor may then keep the breakpoints that
+    it had set in its debug registers: QEMU's VMRUN loads DR7 and leaves the breakpoints as they are. The
+    guests after it would die at those, whatever is broken in them."""
+    return outcome.end.startswith("hung") or "PANIC" in outcome.console
+
+
 class Machine:
-    """A backend's rig, opened again for the next guest when one has taken it along."""
+    """A backend's rig, opened again for the next guest when one has taken it along, or may have spoilt it."""
 
     def __init__(self, rig: Rig, arch: str) -> None:
         self.rig = rig
@@ -192,7 +199,12 @@ class Machine:
                 self.session = self.opened.enter_context(self.rig.session(logs))
             name = f"{image.stem}-{append}".strip("-").replace("=", "-")
             options = self.rig.configurations[0].given(self.arch)[0]
-            return self.session.run(Guest(image, name, append, CPUS, deadline=self.deadline, options=options))
+            outcome = self.session.run(
+                Guest(image, name, append, CPUS, deadline=self.deadline, options=options)
+            )
+            if spoils(outcome):
+                self.close()
+            return outcome
 
         return run
 
