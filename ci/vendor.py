@@ -7,6 +7,7 @@ lists cannot differ from it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -60,12 +61,13 @@ def link_options(built: Path) -> list[str]:
 
 
 def lists(
-    chosen: dict[str, Library], common: Library, includes: dict[str, list[str]], script: Path, built: Path
-) -> dict[str, list[str]]:
-    """The variables of vmi.mk and vmi.cmake."""
+    chosen: dict[str, Library], common: Library, options: list[str], includes: dict[str, list[str]],
+    script: Path, built: Path,
+) -> dict[str, list[str]]:  # fmt: skip
+    """The variables of vmi.mk and vmi.cmake; `options` are a kernel's, with which each library's begin."""
     variables = {
         "VMI_LINKER_SCRIPT": [str(placed(script, built))],
-        "VMI_CFLAGS": common.options,
+        "VMI_CFLAGS": options,
         "VMI_LDFLAGS": link_options(built),
     }
     for name, found in chosen.items():
@@ -73,7 +75,7 @@ def lists(
         sources = found.sources if name == BOUND else common.sources + found.sources
         variables[f"VMI_SOURCES_{name}"] = [str(placed(path, built)) for path in sources]
         variables[f"VMI_INCLUDES_{name}"] = includes[name]
-        variables[f"VMI_CFLAGS_{name}"] = found.options[len(common.options) :]
+        variables[f"VMI_CFLAGS_{name}"] = found.options[len(options) :]
     return variables
 
 
@@ -106,7 +108,11 @@ def vendor(folder: Path, names: Sequence[str], arch: str = ARCHITECTURES[0]) -> 
     if BOUND in wanted:
         files |= {rom(name, arch) for name in order}
         includes[BOUND].remove(f"include/{BOUND}")
-    variables = lists(chosen, common, includes, script, built)
+    # What kernels are bound by is compiled as kernels are; libraries have more options.
+    every = [found.options for found in (common, library(targets, BOUND), *chosen.values())]
+    same = itertools.takewhile(lambda each: len(set(each)) == 1, zip(*every, strict=False))
+    options = [each[0] for each in same]
+    variables = lists(chosen, common, options, includes, script, built)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:

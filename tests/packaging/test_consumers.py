@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -208,6 +209,8 @@ def test_vendored(project: Path, arch: str) -> None:
     """The libraries' sources in the project's own tree, with nothing of the SDK but them."""
     command = [ROOT / "vmi", "vendor", "--arch", arch, project / "vmi"]
     subprocess.run(command, check=True, capture_output=True)
+    flags = re.search(r"^VMI_CFLAGS := (.*)$", (project / "vmi/vmi.mk").read_text(), re.MULTILINE)
+    assert flags and "-fPIE" not in flags[1].split(), "options of a library alone are none of the kernel's"
     build(project, *(["make", f"BACKEND={name}", "-j2"] for name in (*backends(arch=arch), BOUND)))
     says_hello(project, BACKEND, arch)
     says_hello(project, BOUND, arch)
