@@ -97,14 +97,15 @@ def vendor(folder: Path, names: Sequence[str], arch: str = ARCHITECTURES[0]) -> 
     chosen = {name: library(targets, name) for name in wanted}
     files = {path for found in (common, *chosen.values()) for path in found.sources}
     files |= {built / "include/vmi/vmi.h", built / "include/vmi/constants.h"}
-    files |= {script, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "LICENSES").iterdir()}
+    files |= {script, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "devices").rglob("*.h")}
+    files |= {*(ROOT / "LICENSES").iterdir()}
     below = ROOT / "backends"
     folders = {path.relative_to(below).parts[0] for path in files if path.is_relative_to(below)} | {*order}
     files |= {path for folder in folders for kind in INCLUDED for path in (below / folder).rglob(kind)}
     for name in order:
         files |= {*built.glob(f"include/vmi/{name}-*.h")}
         files |= {*built.glob(f"include/{name}/*.h")}
-    includes = {name: ["include", f"include/{name}", "runtime", "backends"] for name in wanted}
+    includes = {name: ["include", f"include/{name}", "runtime", "devices", "backends"] for name in wanted}
     if BOUND in wanted:
         files |= {rom(name, arch) for name in order}
         includes[BOUND].remove(f"include/{BOUND}")
