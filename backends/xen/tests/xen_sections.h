@@ -17,7 +17,7 @@ struct section {
     uint32_t entered, slept, others;
     uint32_t middle; /* how often a CPU slept within it */
     uintptr_t places[SECTION_PLACES];
-    uint8_t listed, locked;
+    uint8_t listed;
 };
 
 /* With events masked on this CPU. */
@@ -25,27 +25,27 @@ void section_enter(struct section *section, const char *function);
 void section_leave(struct section *section, const char *function);
 void section_here(struct section *section, const char *function);
 
-#define SECTION_TELL(tell, with_lock)                                                              \
+#define SECTION_TELL(tell)                                                                         \
     ({                                                                                             \
-        static struct section section_ = {.file = __FILE_NAME__, .locked = (with_lock)};           \
+        static struct section section_ = {.file = __FILE_NAME__};                                  \
         tell(&section_, __func__);                                                                 \
     })
 
 #define vmi__xen_mask()                                                                            \
     ({                                                                                             \
         uint32_t mask_ = vmi__xen_mask();                                                          \
-        SECTION_TELL(section_enter, 0);                                                            \
+        SECTION_TELL(section_enter);                                                               \
         mask_;                                                                                     \
     })
 #define vmi__xen_take(lock)                                                                        \
     ({                                                                                             \
         uint32_t mask_ = vmi__xen_take(lock);                                                      \
-        SECTION_TELL(section_enter, 1);                                                            \
+        SECTION_TELL(section_enter);                                                               \
         mask_;                                                                                     \
     })
-#define vmi__xen_unmask(mask)     (SECTION_TELL(section_leave, 0), vmi__xen_unmask(mask))
-#define vmi__xen_give(lock, mask) (SECTION_TELL(section_leave, 1), vmi__xen_give(lock, mask))
+#define vmi__xen_unmask(mask)     (SECTION_TELL(section_leave), vmi__xen_unmask(mask))
+#define vmi__xen_give(lock, mask) (SECTION_TELL(section_leave), vmi__xen_give(lock, mask))
 /* Between the port, which is no longer pending, and the request. */
-#define vmi__xen_set_bit(bits, bit) (SECTION_TELL(section_here, 0), vmi__xen_set_bit(bits, bit))
+#define vmi__xen_set_bit(bits, bit) (SECTION_TELL(section_here), vmi__xen_set_bit(bits, bit))
 
 #endif
