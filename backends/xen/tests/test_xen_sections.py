@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""A CPU loses its processor within each critical section of the library (xen_sections.c), while others work, or
-want the same: nothing is lost or doubled, and no two are at the same data."""
+"""A CPU loses its processor within each critical section of the library (xen_sections.c), while others work,
+or want the same: nothing is lost or doubled, and no two are at the same data."""
 
 from __future__ import annotations
 

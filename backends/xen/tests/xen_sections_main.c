@@ -390,12 +390,13 @@ static bool contend_for_all(void)
     print("# input ready\n");
     spin_milliseconds(1000);
     sections_contend(true);
+    /* Before what is refused, and reported on the console. */
+    contend(&writes);
+    contend(&reads);
     contend(&loads);
     contend(&names);
     contend(&releases);
     contend(&starts);
-    contend(&writes);
-    contend(&reads);
     contend(&questions);
     contend(&binds);
     contend(&changes);
