@@ -223,7 +223,7 @@ def _report(options: Namespace) -> int:
 def _iso(options: Namespace) -> int:
     from .iso import iso
 
-    return iso(options.append, options.output, options.kernel)
+    return iso(options.append, options.output, options.kernels)
 
 
 def _build(_: Namespace) -> int:
@@ -443,10 +443,16 @@ WORDS: dict[str, Word] = {
     ),
     "iso": Word(
         _iso,
-        "[KERNEL]",
-        "make a disc and disk image of the kernel that binds itself, or of one of yours, for QEMU or a PC",
+        "[KERNEL…]",
+        "make a disc and disk image of the kernels that bind themselves, or of yours, for QEMU or a PC",
         (
-            option("kernel", type=path, nargs="?", metavar="KERNEL", help="yours: multiboot, or a bzImage"),
+            option(
+                "kernels",
+                type=path,
+                nargs="*",
+                metavar="KERNEL",
+                help="yours: multiboot, or a bzImage; one, or one for each architecture",
+            ),
             APPEND,
             option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
         ),
