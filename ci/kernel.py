@@ -53,7 +53,7 @@ class Kernel:
     """The libraries that are in it: one that it is linked with, or those that it binds itself to."""
 
     def least_memory(self, modules: Iterable[Path]) -> int:
-        """The least MiB of memory with which it can run, on a PC whose firmware keeps a few pages for itself."""
+        """The least MiB of memory with which it can run on a PC."""
         if not self.end:
             return 1
         page = 4096

@@ -94,14 +94,15 @@ def vendor(folder: Path, names: Sequence[str]) -> int:
     chosen = {name: library(targets, name) for name in wanted}
     files = {path for found in (common, *chosen.values()) for path in found.sources}
     files |= {BUILD / "include/vmi/vmi.h", BUILD / "include/vmi/constants.h"}
-    files |= {SCRIPT, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "LICENSES").iterdir()}
+    files |= {SCRIPT, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "devices").rglob("*.h")}
+    files |= {*(ROOT / "LICENSES").iterdir()}
     below = ROOT / "backends"
     folders = {path.relative_to(below).parts[0] for path in files if path.is_relative_to(below)} | {*order}
     files |= {path for folder in folders for kind in INCLUDED for path in (below / folder).rglob(kind)}
     for name in order:
         files |= {*BUILD.glob(f"include/vmi/{name}-*.h")}
         files |= {*BUILD.glob(f"include/{name}/*.h")}
-    includes = {name: ["include", f"include/{name}", "runtime", "backends"] for name in wanted}
+    includes = {name: ["include", f"include/{name}", "runtime", "devices", "backends"] for name in wanted}
     if BOUND in wanted:
         files |= {rom(name) for name in order}
         includes[BOUND].remove(f"include/{BOUND}")

@@ -4,7 +4,7 @@
  * that only i386 has; the calls are there but cannot be made.
  */
 #define __i386__ 1
-#define VMI_ALLOW_SSE 1
+#define VMI_ALLOW_SSE
 #define __regparm__(count)
 #define _Static_assert(condition, text)
 #include_next <vmi/vmi.h>
