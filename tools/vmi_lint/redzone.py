@@ -2,9 +2,10 @@
 """Finds functions of x86-64 that keep data below the stack pointer.
 
 User programs may: 128 bytes there are theirs (System V ABI, AMD64 supplement, "The Stack Frame"). In a
-kernel the next interrupt pushes its frame over them, and so does a call in inline assembly, of which the compiler knows nothing: a
-function that only calls the library is a leaf to it. Compilers reach what is there by the stack pointer, or,
-without optimization, by a frame pointer that the stack pointer has not been moved away from.
+kernel the next interrupt pushes its frame over them, and so does a call in inline assembly, of which the
+compiler knows nothing: a function that only calls the library is a leaf to it. Compilers reach what is there
+by the stack pointer, or, without optimization, by a frame pointer that the stack pointer has not been moved
+away from.
 """
 
 from __future__ import annotations
