@@ -212,7 +212,7 @@ def _check(options: Namespace) -> int:
 def _vendor(options: Namespace) -> int:
     from .vendor import vendor
 
-    return vendor(options.folder, options.names)
+    return vendor(options.folder, options.names, options.arch)
 
 
 def _report(options: Namespace) -> int:
@@ -439,6 +439,12 @@ WORDS: dict[str, Word] = {
         (
             option("folder", type=path, metavar="DIR", help="where to"),
             option("names", nargs="*", metavar="NAME", help="backends; `any` lets a kernel bind itself"),
+            option(
+                "--arch",
+                choices=ARCHITECTURES,
+                default=ARCHITECTURES[0],
+                help=f"the libraries' architecture; default: {ARCHITECTURES[0]}",
+            ),
         ),
     ),
     "report": Word(
