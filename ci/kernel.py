@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,13 @@ NOTE_LOADER, NOTE_PHYS32_ENTRY = "8", "18"
 XLF_KERNEL_64 = 1
 """Documentation/arch/x86/boot.rst, xloadflags."""
 
+MIB = 1 << 20
+BESIDE = MIB - 508 * 1024
+"""A library wants 1 MiB beside kernel and modules (runtime/loader.c). A PC has 636 KiB of it below the
+kernel, less frame 0, and QEMU keeps 128 KiB at the end."""
+_LIBRARY = re.compile(rb"vmi-library (\w+) [0-9a-f]{64}\0")
+"""How a library says what it is (stubs.S)."""
+
 _MACHINES = {"EM_386": ARCHITECTURES[0], "EM_X86_64": ARCHITECTURES[1]}
 _UNLINKED = {"ET_REL": "an object that is not linked", "ET_CORE": "a core dump"}
 
@@ -39,6 +47,18 @@ class Kernel:
     """MULTIBOOT, PVH …: by what it can be started."""
     addresses: bool = False
     """Whether its multiboot header has the kernel's addresses."""
+    end: int = 0
+    """Where it ends in memory, a guest physical address; 0 where the file does not say."""
+    libraries: frozenset[str] = frozenset()
+    """The libraries that are in it: one that it is linked with, or those that it binds itself to."""
+
+    def least_memory(self, modules: Iterable[Path]) -> int:
+        """The least MiB of memory with which it can run on a PC."""
+        if not self.end:
+            return 1
+        page = 4096
+        need = self.end + sum(-(-module.stat().st_size // page) * page for module in modules)
+        return -(-(need + (BESIDE if self.libraries else 0)) // MIB)
 
     def check(self, starter: str, takes: Iterable[str]) -> None:
         """UserError if it has none of these ways to be started, by one who is called so."""
@@ -89,19 +109,18 @@ def look(path: Path) -> Kernel:
     if is_linux(data):
         return Kernel(path, architecture(path), frozenset({*ways, LINUX}))
     if data[:4] == b"\x7fELF":
-        found, notes = _elf(path, data)
+        found, notes, end = _elf(path, data)
         ways |= notes
     elif flags is not None and flags & MULTIBOOT_ADDRESSES:
-        found = ARCHITECTURES[0]  # any format: the header says where it goes
+        found, end = ARCHITECTURES[0], 0  # any format: the header says where it goes
     else:
-        raise UserError(
-            f"kernel {path}: expected an ELF file or a bzImage of Linux, found {_other(data)}", 2
-        )
-    return Kernel(path, found, frozenset(ways), bool((flags or 0) & MULTIBOOT_ADDRESSES))
+        raise UserError(f"kernel {path}: expected an ELF file or a bzImage of Linux, found {_other(data)}", 2)
+    libraries = frozenset(name.decode() for name in _LIBRARY.findall(data))
+    return Kernel(path, found, frozenset(ways), bool((flags or 0) & MULTIBOOT_ADDRESSES), end, libraries)
 
 
-def _elf(path: Path, data: bytes) -> tuple[str, set[str]]:
-    """The architecture of an ELF file, and the notes by which it is started."""
+def _elf(path: Path, data: bytes) -> tuple[str, set[str], int]:
+    """The architecture of an ELF file, the notes by which it is started, and where it ends in memory."""
     from elftools.elf.elffile import ELFFile
     from elftools.elf.segments import NoteSegment
 
@@ -115,6 +134,7 @@ def _elf(path: Path, data: bytes) -> tuple[str, set[str]]:
             for note in segment.iter_notes()
             if note["n_name"] == "Xen"
         }
+        end = max((each["p_paddr"] + each["p_memsz"] for each in file.iter_segments("PT_LOAD")), default=0)
     except Exception:  # the file is anybody's: whatever the parser trips over, it is the file that is wrong
         raise UserError(f"kernel {path}: the ELF file is damaged or cut off", 2) from None
     if machine not in _MACHINES:
@@ -126,7 +146,7 @@ def _elf(path: Path, data: bytes) -> tuple[str, set[str]]:
         what = _UNLINKED.get(kind, "one without anything to load")
         raise UserError(f"kernel {path}: expected a linked ELF file, found {what}", 2)
     ways = {PVH} if NOTE_PHYS32_ENTRY in notes else set()
-    return _MACHINES[machine], ways | ({XEN_PV} if NOTE_LOADER in notes else set())
+    return _MACHINES[machine], ways | ({XEN_PV} if NOTE_LOADER in notes else set()), end
 
 
 def _other(data: bytes) -> str:

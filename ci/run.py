@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import ktap
 from .boot import choose, once, show_failure
-from .kernel import look
+from .kernel import Kernel, look
 from .rig import Disk, Guest, Outcome, Rig, Terminal, discover
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
@@ -25,6 +25,10 @@ QUIT = b"\x1d"
 LOGS = RESULTS / "run"
 SECTOR = 512
 """Bytes of a disk's smallest block."""
+SILENT = (
+    "it wrote no line: see whether its library is this configuration's, whether its loader's header and "
+    'entry point are there (readelf -hln), and where it stops (docs/run.md, "With a debugger")'
+)
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,8 @@ class Watch:
     found: list[str] = field(default_factory=list)
     """Lines that must not be there."""
     hidden: int = 0
+    spoken: bool = False
+    """Whether the kernel has written anything."""
 
     def __post_init__(self) -> None:
         self.missing = list(self.wanted.expect)
@@ -178,7 +184,9 @@ class Watch:
     def _show(self, line: str) -> None:
         if self.rig.own_lines.match(line) and not self.wanted.all_lines:
             self.hidden += 1
-        elif not isinstance(self.joined, Joined):
+            return
+        self.spoken |= bool(line.strip())
+        if not isinstance(self.joined, Joined):
             with above():
                 print(line, flush=True)
 
@@ -203,6 +211,18 @@ class Watch:
         return [*failed, *([] if outcome.clean else [outcome.end])]
 
 
+def fits(image: Kernel, backend: str, wanted: Wanted) -> None:
+    """UserError if a kernel has too little memory; a line if its library is another one's."""
+    least = image.least_memory(path for path, _ in wanted.modules)
+    if wanted.memory_mib < least:
+        raise UserError(
+            f"--memory {wanted.memory_mib}: {image.path.name} with its modules needs at least {least} MiB", 2
+        )
+    if image.libraries and backend not in image.libraries:
+        linked = ", ".join(sorted(image.libraries))
+        progress(f"{image.path.name} is linked with the library for {linked}, not for {backend}")
+
+
 def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
     """Run kernels one after the other in one configuration, consoles on standard output; 0 if all passed."""
     rigs = discover(once(progress))
@@ -223,6 +243,7 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
             disks=wanted.disks,
         )  # fmt: skip
         rig.check(image, name)
+        fits(image, backend, wanted)
         rig.check_guest(guest, name)
         guests.append(guest)
     rig.prepare()
@@ -239,6 +260,8 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
                 outcome = session.run(replace(guest, terminal=joined, prompt=watch.prompt), watch.line)
             write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
             failures = watch.failures(outcome)
+            if not outcome.clean and not watch.spoken:
+                outcome = replace(outcome, advice="; ".join(filter(None, (outcome.advice, SILENT))))
             if failures:
                 failed += 1
                 show_failure(outcome, failures, tail=bool(watch.hidden))

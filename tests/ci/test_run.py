@@ -204,6 +204,37 @@ def test_memory_and_modules(tmp_path: Path) -> None:
     assert found and 100_000 < int(found[1]) <= 100 * 1024
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_too_little_memory_is_refused_with_the_least_that_works(arch: str) -> None:
+    """That much is enough: for a small kernel and for a large one."""
+    for kind, append in (("hello", ()), ("sample", ("--append", "checks=boot.information"))):
+        kernel = kernels(kind, arch)[NAME]
+        done = vmi_run(NAME, kernel, "--memory", "1")
+        (least,) = re.findall(r"--memory 1: \S+ with its modules needs at least (\d+) MiB\n", done.stderr)
+        assert done.returncode == 2 and "booting" not in done.stderr
+        assert vmi_run(NAME, kernel, "--memory", str(int(least) - 1)).returncode == 2
+        done = vmi_run(NAME, kernel, "--memory", least, *append)
+        assert done.returncode == 0, done.stderr
+
+
+def test_another_library_is_said(tmp_path: Path) -> None:
+    """In one line, before it boots; the kernel's own is not."""
+    other = next(name for name in kernels("hello") if name not in (NAME, "any"))
+    said = f"hello-{other}.elf is linked with the library for {other}, not for {NAME}\n"
+    assert said in vmi_run(NAME, kernels("hello")[other], "--deadline", "10").stderr
+    assert "is linked with" not in vmi_run(NAME, kernels("hello")[NAME]).stderr
+
+
+def test_kernel_that_wrote_no_line(tmp_path: Path) -> None:
+    """What to look at is said, and not of one that wrote something."""
+    quiet = "void kernel_main(const void *boot) { (void)boot; for (;;) { } }\n"
+    done = vmi_run(NAME, compiled(quiet, NAME, tmp_path), "--deadline", "5")
+    assert done.returncode == 1
+    assert re.search(r"^  advice: .*it wrote no line: see whether its library .*readelf", done.stderr, re.M)
+    hanging = ("--append", "checks=boot test=hang", "--deadline", "10")
+    assert "it wrote no line" not in vmi_run(NAME, kernels("sample")[NAME], *hanging).stderr
+
+
 def test_option_rom() -> None:
     done = vmi_run(NAME, bound_kernel("sample"), "--append", "checks=boot", "--rom", rom(NAME))
     assert done.returncode == 0, done.stderr

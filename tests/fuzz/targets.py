@@ -112,7 +112,8 @@ class Target:
         folder.mkdir(parents=True, exist_ok=True)
         sources = [HERE / f"{self.main}_target.c", *(ROOT / "runtime" / source for source in self.sources)]
         shim = [f"-I{HERE / 'host'}", "-DVMI__BIND_I386"] if self.arch == "i386" else []
-        command = ["clang", *FLAGS, *how, *shim, f"-isystem{tree(self.arch) / 'include'}",
+        command = ["clang", *FLAGS, "-DVMI_ALLOW_SSE", *how, *shim,
+                   f"-isystem{tree(self.arch) / 'include'}",
                    f"-I{ROOT / 'runtime'}", f"-I{HERE}", "-o", str(program), *map(str, sources)]  # fmt: skip
         if not shutil.which(command[0]):
             raise UserError(f"{command[0]}: not found; ./vmi setup installs it")

@@ -79,7 +79,8 @@ CLEAN = {
     "an element told by an index": "sub $64, %rsp\nmov -8(%rsp,%rdi,8), %rax\nadd $64, %rsp",
     "a frame of which the size is told backwards": "push %rbp\nmov %rsp, %rbp\nadd $-128, %rsp\n"
     "mov %rdi, -128(%rbp)\nleave",
-    "a frame that pushes make": "push %rbp\nmov %rsp, %rbp\npush %rbx\nmov -8(%rbp), %rax\npop %rbx\npop %rbp",
+    "a frame that pushes make": "push %rbp\nmov %rsp, %rbp\npush %rbx\nmov -8(%rbp), %rax\n"
+    "pop %rbx\npop %rbp",
     "a frame that is aligned": "push %rbp\nmov %rsp, %rbp\nand $-64, %rsp\nmov %rdi, -56(%rbp)\nleave",
     "a frame pointer that is something else": "push %rbp\nmov %rdi, %rbp\nmov -16(%rbp), %rax\npop %rbp",
     "a nop": "nopl -8(%rsp)",

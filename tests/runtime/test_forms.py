@@ -28,6 +28,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-fno-pie",
         "-O1",
         "-fcf-protection=none",
+        "-DVMI_ALLOW_SSE",
         "-Wall",
         "-Wextra",
         "-Werror",

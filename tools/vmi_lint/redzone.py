@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Finds functions of x86-64 that keep data below the stack pointer.
 
-User programs may: 128 bytes there are theirs (System V ABI, AMD64 supplement, "The Stack Frame"). In a kernel the next interrupt
-pushes its frame over them, and so does a call in inline assembly, of which the compiler knows nothing: a
-function that only calls the library is a leaf to it. Compilers reach what is there by the stack pointer, or,
-without optimization, by a frame pointer that the stack pointer has not been moved away from.
+User programs may: 128 bytes there are theirs (System V ABI, AMD64 supplement, "The Stack Frame"). In a
+kernel the next interrupt pushes its frame over them, and so does a call in inline assembly, of which the
+compiler knows nothing: a function that only calls the library is a leaf to it. Compilers reach what is there
+by the stack pointer, or, without optimization, by a frame pointer that the stack pointer has not been moved
+away from.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def _use(function: list[Instruction]) -> Instruction | None:
             if not index or moved == 0 or int(number, 0) > _NEAR:
                 return instruction
         elif framed is not None and i > framed and below_frame is not None:
-            if int(number, 0) > below_frame + (_NEAR if index and below_frame else 0):
+            kept = below_frame + (_NEAR if index and below_frame else 0)
+            if int(number, 0) > kept:
                 return instruction
     return None
 

@@ -174,7 +174,8 @@ def as_json(result: Result, unused: list[Entry], rules: Rules) -> str:
 
 def sarif(result: Result, unused: list[Entry], rules: Rules) -> str:
     """SARIF 2.1.0 (OASIS), as code scanning services read it."""
-    listed = [*rules.by_name.values(), *NOT_INSTRUCTIONS, *(stores.rule(kind, rules) for kind in stores.KINDS)]
+    hints = (stores.rule(kind, rules) for kind in stores.KINDS)
+    listed = [*rules.by_name.values(), *NOT_INSTRUCTIONS, *hints]
     index = {rule.name: i for i, rule in enumerate(listed)}
     notices = [
         *(f"{gap.object}: {gap.text}"
