@@ -313,6 +313,12 @@ VMI__ROUTINE void vmi__xen_set_lazy_mode(uint32_t mode)
  * -------------------------------------------------------------------------------------------------
  */
 
+/* The state of a frame, of which another CPU may make another one if tables_lock is not held. */
+static uint32_t state_of(uintptr_t pfn)
+{
+    return __atomic_load_n(&vmi__xen_memory.state[pfn], __ATOMIC_RELAXED);
+}
+
 /* What Xen does not let be mapped writable. */
 static int is_read_only(uint32_t state)
 {
@@ -333,7 +339,7 @@ static int translate(uint64_t *value, uint32_t kind)
     *value = (*value & ~VMI__PTE_FRAME) | (uint64_t)mfn << VMI__PAGE_SHIFT;
     if (kind & VMI_PAGE_PT) {
         *value &= ~VMI__XEN_PT_DROPPED;
-        if (pfn < vmi__xen_memory.linear_pages && is_read_only(vmi__xen_memory.state[pfn]))
+        if (pfn < vmi__xen_memory.linear_pages && is_read_only(state_of(pfn)))
             *value &= ~(uint64_t)VMI__PTE_WRITE;
     } else if (kind & VMI__XEN_ROOT) {
         *value &= VMI__XEN_ROOT_KEPT;
@@ -351,8 +357,7 @@ static uintptr_t table_below(uint64_t entry, uint32_t kind)
 {
     uintptr_t pfn = kind & VMI_PAGE_PT ? VMI__XEN_NO_FRAME : named_by(entry);
 
-    return pfn != VMI__XEN_NO_FRAME && vmi__xen_memory.state[pfn] & kind >> 1 ? pfn
-                                                                              : VMI__XEN_NO_FRAME;
+    return pfn != VMI__XEN_NO_FRAME && state_of(pfn) & kind >> 1 ? pfn : VMI__XEN_NO_FRAME;
 }
 
 static uint32_t entries_of(uint32_t kind)
@@ -565,7 +570,7 @@ void vmi__xen_write_entry(uint64_t value, uint64_t *entry)
     intptr_t result;
 
     /* The kind is known since AllocatePage, and nothing is gained by knowing the linear page. */
-    state = pfn < vmi__xen_memory.linear_pages ? vmi__xen_memory.state[pfn] : 0;
+    state = pfn < vmi__xen_memory.linear_pages ? state_of(pfn) : 0;
     kind = state & VMI__XEN_TABLE;
     if (state & VMI__XEN_UNPINNED)
         stored = store(entry, value);
@@ -673,7 +678,7 @@ static int is_root(uintptr_t value)
 {
     uintptr_t pfn = value >> VMI__PAGE_SHIFT;
 
-    return pfn < vmi__xen_memory.linear_pages && vmi__xen_memory.state[pfn] & VMI__XEN_ROOT;
+    return pfn < vmi__xen_memory.linear_pages && state_of(pfn) & VMI__XEN_ROOT;
 }
 
 void vmi__xen_load_roots(uintptr_t root, uintptr_t user)
@@ -738,18 +743,21 @@ VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(const uint32_t *set, uint32_t bit
                                                uintptr_t address, uint32_t pages)
 {
     /* From this many pages on, everything is cheaper. */
-    enum { PAGES_MAX = 16 };
-    uintptr_t cpus = 0;
-    uint32_t saved, count, cpu = 0;
+    enum { PAGES_MAX = 16, WORD_BITS = 8 * sizeof(uintptr_t) };
+    /* Xen reads as many words as the domain has VCPUs for. */
+    uintptr_t cpus[VMI__XEN_CPUS_MAX / WORD_BITS] = {0};
+    uint32_t saved, count, named = 0, cpu = 0;
     struct mmuext_op op[PAGES_MAX];
     intptr_t result;
 
     if (!vmi__cpu_set_exists(set, bits))
         return VMI_EINVAL;
     saved = vmi__xen_mask();
-    for (; (cpu = vmi__cpu_set_next(set, bits, vmi__xen_this(), cpu)) < vmi__xen_cpu_count; cpu++)
-        cpus |= (uintptr_t)1 << cpu;
-    if (!cpus) {
+    for (; (cpu = vmi__cpu_set_next(set, bits, vmi__xen_this(), cpu)) < vmi__xen_cpu_count; cpu++) {
+        cpus[cpu / WORD_BITS] |= (uintptr_t)1 << cpu % WORD_BITS;
+        named++;
+    }
+    if (!named) {
         vmi__xen_unmask(saved);
         return VMI_OK;
     }
@@ -758,13 +766,13 @@ VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(const uint32_t *set, uint32_t bit
     for (uint32_t i = 0; i < count; i++) {
         op[i].cmd = pages && pages <= PAGES_MAX ? MMUEXT_INVLPG_MULTI : MMUEXT_TLB_FLUSH_MULTI;
         op[i].arg1.linear_addr = address + ((uintptr_t)i << VMI__PAGE_SHIFT);
-        set_xen_guest_handle(op[i].arg2.vcpumask, &cpus);
+        set_xen_guest_handle(op[i].arg2.vcpumask, cpus);
     }
     vmi__xen_carry_out(vmi__xen_self());
     result = vmi__xen_hypercall_mmuext_op(op, count, 0, DOMID_SELF);
     vmi__xen_unmask(saved);
     if (result < 0) {
-        vmi__xen_report(VMI_ORDINAL_FLUSH_REMOTE_TLB, address, cpus, result);
+        vmi__xen_report(VMI_ORDINAL_FLUSH_REMOTE_TLB, address, named, result);
         return VMI_EIO;
     }
     return VMI_OK;

@@ -19,7 +19,8 @@ static uint32_t last_wallclock_version;
 
 VMI__ROUTINE uint64_t vmi__xen_clock_nanoseconds(void)
 {
-    uint64_t now = vmi__xen_system_time() + offset, seen = last_time, value;
+    uint64_t now = vmi__xen_system_time() + offset, value;
+    uint64_t seen = *(const volatile uint64_t *)&last_time;
     bool done;
 
     /* Of a first look the halves may not belong together: then the exchange says so. */

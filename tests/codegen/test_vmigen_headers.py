@@ -316,10 +316,12 @@ def test_the_other_files_on_x86_64(
         records = ELFFile(stream).get_section_by_name(".vmi.sites").data()
     ordinals = [struct.unpack_from("<IHHB", record)[1] for (record,) in struct.iter_unpack("12s", records)]
     assert ordinals == [call["ordinal"] for call in jumps]
+    parts = sorted({call["part"] for call in model64["spec"]["calls"] if "part" in call})
     for backend in model64["backends"]:
         name = backend["name"]
         for file, language, flags in (
             (f"{name}/stubs.S", "assembler-with-cpp", ()),
+            *((f"{name}/stubs-{part}.S", "assembler-with-cpp", ()) for part in parts),
             (f"{name}/hypercalls.S", "assembler-with-cpp", ()),
             ("slots.S", "assembler-with-cpp", ()),
             ("pointers.S", "assembler-with-cpp", ()),
@@ -508,10 +510,12 @@ def test_assembly_and_tables_of_each_backend(
     compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
 ) -> None:
     include = generated / "include"
+    parts = sorted({call["part"] for call in model["spec"]["calls"] if "part" in call})
     for backend in model["backends"]:
         folder = generated / backend["name"]
         for name, language, flags in (
             ("stubs.S", "assembler-with-cpp", ()),
+            *((f"stubs-{part}.S", "assembler-with-cpp", ()) for part in parts),
             ("hypercalls.S", "assembler-with-cpp", ()),
             ("calls.c", "c", (*STRICT, "-std=gnu11", "-Wmissing-prototypes", "-Wno-overlength-strings")),
             ("routines.h", "c", (*STRICT, "-std=c99")),

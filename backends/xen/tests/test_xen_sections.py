@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""A CPU loses its processor within each critical section of the library (xen_sections.c), while others work:
-nothing is lost."""
+"""A CPU loses its processor within each critical section of the library (xen_sections.c), while others work,
+or want the same: nothing is lost or doubled, and no two are at the same data."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
 FOLDER = ROOT / "backends/xen"
 HERE = Path(__file__).parent
 ENTRY = re.compile(r"\bvmi__xen_(?:mask|take|set_bit)\(")
+BEGINS = re.compile(r"\bvmi__xen_(?:mask|take)\(")
+LOCKED = re.compile(r"\bvmi__xen_take\(")
 DEFINES_THEM = "base.c"
 FUNCTION = re.compile(r"^(?!#|static const|typedef)[^\s/*{}].*?\b(\w+)\(", re.MULTILINE)
+
+TYPED = bytes(range(ord("0"), ord("0") + 64))
+"""Each byte once."""
 
 UNREACHED = {"mmu.c:vmi__xen_protect"}
 """Sections that are for i386: of a local descriptor table's pages."""
@@ -49,7 +54,7 @@ def library_commands() -> dict[Path, list[str]]:
     return {source: command for source, command in every.items() if source.name != DEFINES_THEM}
 
 
-def sections() -> set[str]:
+def sections(entry: re.Pattern[str] = ENTRY) -> set[str]:
     """FILE:FUNCTION of each function that has a critical section, by the sources."""
     found = set()
     for source in library_commands():
@@ -57,7 +62,7 @@ def sections() -> set[str]:
         for line in source.read_text().splitlines():
             if begun := FUNCTION.match(line):
                 function = begun[1]
-            elif line[:1].isspace() and ENTRY.search(line):
+            elif line[:1].isspace() and entry.search(line):
                 found.add(f"{source.name}:{function}")
     return found
 
@@ -79,10 +84,12 @@ def build() -> Path:
         subprocess.run(["ar", "rcD", library], check=True)
         subprocess.run(["objcopy", built / "backends/libvmi-xen.a", library], check=True)
         hooked = []
-        header = ("-I", str(ROOT / "backends"), "-I", str(FOLDER), "-include", str(HERE / "xen_sections.h"))
+        hooks = ("-I", str(ROOT / "backends"), "-I", str(FOLDER), "-include", str(HERE / "xen_sections.h"),
+                 "-fsanitize=thread", "--param=tsan-distinguish-volatile=1",
+                 "--param=tsan-instrument-func-entry-exit=0", "-g1")  # fmt: skip
         for source, command in library_commands().items():
             hooked.append(folder / Path(command[command.index("-o") + 1]).name)
-            compiled(command, source, hooked[-1], *header)
+            compiled(command, source, hooked[-1], *hooks)
         subprocess.run(["ar", "rD", library, *hooked], check=True)
         objects = [folder / "flavour.o", folder / "sections.o"]
         compiled(command, built / "include/vmi/flavour.S", objects[0])
@@ -112,21 +119,66 @@ def slept(pv: Place, run: Run) -> tuple[Outcome, ktap.Report]:
     return run(pv, kernel=build(), cpus=3)
 
 
+@pytest.fixture
+def contended(pv: Place, run: Run) -> Outcome:
+    folder = build().parent
+    typed = folder / "typed.txt"
+    typed.write_bytes(TYPED)
+    return run(pv, "contend=1", kernel=build(), cpus=4, typed=typed)[0]
+
+
+def sections_of(outcome: Outcome) -> list[dict[str, str]]:
+    """What the kernel says of each place: `section`, and its numbers."""
+    return [
+        dict(pair.split("=") for pair in f"section={line}".split())
+        for line in re.findall(r"^# section (.+)", outcome.console, re.MULTILINE)
+    ]
+
+
+def races(outcome: Outcome) -> list[str]:
+    """Two CPUs at one address, of which one writes, by the lines of the sources."""
+    found = []
+    for section, at, other in re.findall(r"^# race (\S+) at=(\w+) with=(\w+)", outcome.console, re.MULTILINE):
+        command = ["addr2line", "-s", "-e", str(outcome.guest.kernel), at, other]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        found.append(f"{section}: {' and '.join(lines)}")
+    return found
+
+
+def test_what_cpus_do_at_the_same_time_is_neither_lost_nor_doubled(contended: Outcome) -> None:
+    """Three CPUs make the calls that share a lock, while one sleeps in the middle."""
+    assert races(contended) == []
+    assert re.findall(r"^# lost: .*", contended.console, re.MULTILINE) == []
+    assert contended.clean, f"{contended.end}\n{contended.console[-1000:]}"
+    written = re.findall(r"^# written (\d+ \d+ \d+) end$", contended.console, re.MULTILINE)
+    assert Counter(written) == Counter(f"{a} {b} {c}" for a in range(12) for b in range(3) for c in range(4))
+    read = re.search(r"^# read \d+:([ 0-9a-f]*)$", contended.console, re.MULTILINE)
+    assert read and sorted(bytes.fromhex(read[1])) == sorted(TYPED)
+
+
+def test_each_lock_was_slept_with(contended: Outcome) -> None:
+    """Of each section that the sources have with a lock."""
+    middles = {each["section"] for each in sections_of(contended) if int(each["middle"])}
+    assert sections(LOCKED) - middles == set()
+
+
 def test_nothing_is_lost(slept: tuple[Outcome, ktap.Report]) -> None:
     outcome, report = slept
     assert report.failures() == [], outcome.console[-3000:]
     assert outcome.clean, f"{outcome.end}\n{outcome.console[-1000:]}"
+    assert races(outcome) == []
 
 
 def test_each_section_was_slept_in(slept: tuple[Outcome, ktap.Report]) -> None:
-    """By the sources, each has a hook, and the kernel came by it when another CPU was there."""
-    times: Counter[str] = Counter()
+    """By the sources, each has hooks at its ends and within, and the kernel came by them when another CPU
+    was there."""
+    ends: Counter[str] = Counter()
+    middles: Counter[str] = Counter()
     others = 0
-    lines = re.findall(
-        r"^# section (\S+) entered=\d+ slept=(\d+) others=(\d+)", slept[0].console, re.MULTILINE
-    )
-    for name, count, happened in lines:
-        times[name] += int(count)
-        others += int(happened)
-    assert sections() - {name for name in times if times[name]} == UNREACHED
-    assert others > sum(times.values())
+    for each in sections_of(slept[0]):
+        ends[each["section"]] += int(each["slept"])
+        middles[each["section"]] += int(each["middle"])
+        others += int(each["others"])
+    assert sections() - {name for name in ends if ends[name]} == UNREACHED
+    assert sections(BEGINS) - {name for name in middles if middles[name]} == UNREACHED
+    assert others > sum(ends.values())

@@ -1,23 +1,61 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * A flavour of the library that loses its processor at the worst places: the first time that a
- * place of xen_sections.h is come by once another CPU runs, this one sleeps for 200 ms, with events
- * masked and locks held, while others go on. At the end of the machine it says of each section
- * `# section FILE:FUNCTION entered=N slept=N others=N`: how often it was come by, how often the CPU
- * slept, and how often other CPUs came by a section or made a call meanwhile.
+ * A flavour of the library that loses its processor at the worst places. Once another CPU runs, one
+ * sleeps for 200 ms, with events masked and locks held, while others go on: where a critical
+ * section is first entered, at its first access of memory, and where it is first left. While
+ * sections_contend() lasts it sleeps only where a section is about to write what others may see, at
+ * each such instruction once.
+ *
+ * The compiler tells of each access of memory (-fsanitize=thread), as for the kernel concurrency
+ * sanitizer: what another CPU reads or writes at the address at which one sleeps, or about to be
+ * written by which one sleeps, is a race. As there, a marked (atomic) read beside a plain write is
+ * none.
+ *
+ * At the end of the machine it says of each section `# section FILE:FUNCTION entered=N slept=N
+ * others=N middle=N`: how often it was come by, how often the CPU slept at its ends, how often
+ * other CPUs came by a section or made a call meanwhile, and how often the CPU slept within. Races
+ * are said by `# race FILE:FUNCTION at=ADDRESS with=ADDRESS`, of the instructions.
  */
 #include "xen_sections.h"
 
 #include "flavour.h"
+#include "xen_sections_main.h"
 
 #define SLEEP_NANOSECONDS 200000000ull
 #define SECTIONS_MAX      256
+#define DEPTH_MAX         8
+#define RACES_MAX         16
+#define STACK_NEAR        16384
 
 /* The library's own, past the flavour. */
 void vmi__inner_console_write(const char *text, uint32_t length) VMI__ROUTINE;
 
 static struct section *sections[SECTIONS_MAX];
 static uint32_t section_count, sleeping, another_runs, happened;
+static uint32_t contending;
+
+/* The sections that a CPU is in, the innermost last. */
+static struct {
+    struct section *in[DEPTH_MAX];
+    uint32_t depth;
+} here[VMI__XEN_CPUS_MAX];
+
+struct access {
+    uintptr_t address, size;
+    bool write, atomic;
+};
+
+/* What the CPU that sleeps is about to access; `set` is not 0 while it does. */
+static struct access watched;
+static const struct section *watched_in;
+static uintptr_t watched_at;
+static uint32_t watching;
+
+static struct race {
+    const struct section *section;
+    uintptr_t at, with;
+} races[RACES_MAX];
+static uint32_t race_count;
 
 /* No port is waited for, so that the time alone ends it; or an event, after which it is gone on
  * with. */
@@ -30,11 +68,14 @@ static void sleep(void)
         vmi__xen_hypercall_sched_op(SCHEDOP_poll, &poll);
 }
 
-void section_here(struct section *section)
+/* ---- ends of sections ---- */
+
+void section_here(struct section *section, const char *function)
 {
     if (!__atomic_exchange_n(&section->listed, 1, __ATOMIC_RELAXED)) {
         uint32_t place = __atomic_fetch_add(&section_count, 1, __ATOMIC_RELAXED);
 
+        section->function = function;
         if (place < SECTIONS_MAX)
             sections[place] = section;
     }
@@ -42,7 +83,7 @@ void section_here(struct section *section)
     __atomic_fetch_add(&happened, 1, __ATOMIC_RELAXED);
     if (vmi__xen_this() != 0)
         another_runs = 1;
-    if (!another_runs || section->slept)
+    if (!another_runs || contending || section->slept)
         return;
     /* One at a time; whoever sleeps gets up by the clock alone, so none waits for ever. */
     while (__atomic_exchange_n(&sleeping, 1, __ATOMIC_ACQUIRE))
@@ -57,6 +98,205 @@ void section_here(struct section *section)
     __atomic_store_n(&sleeping, 0, __ATOMIC_RELEASE);
 }
 
+void section_enter(struct section *section, const char *function)
+{
+    uint32_t cpu = vmi__xen_this();
+
+    section_here(section, function);
+    if (here[cpu].depth < DEPTH_MAX)
+        here[cpu].in[here[cpu].depth] = section;
+    here[cpu].depth++;
+}
+
+void section_leave(struct section *section, const char *function)
+{
+    uint32_t cpu = vmi__xen_this();
+
+    if (here[cpu].depth)
+        here[cpu].depth--;
+    section_here(section, function);
+}
+
+void sections_contend(bool on)
+{
+    another_runs = 1;
+    contending = on;
+}
+
+int32_t sections_store_read(const char *path, char *to, uint32_t size)
+{
+    return vmi__xen_store_read(path, to, size);
+}
+
+/* ---- within sections ---- */
+
+/* Is it this CPU's alone: its stack, its record but for the alarms? */
+static bool is_own(uintptr_t address, uint32_t cpu)
+{
+    uintptr_t record = (uintptr_t)vmi__xen_cpus[cpu];
+    uintptr_t alarms = (uintptr_t)vmi__xen_cpus[cpu]->alarm;
+
+    if (address - (uintptr_t)__builtin_frame_address(0) + STACK_NEAR < 2 * (uintptr_t)STACK_NEAR)
+        return true;
+    return address - record < sizeof(struct vmi__xen_cpu) &&
+           address - alarms >= sizeof(vmi__xen_cpus[cpu]->alarm);
+}
+
+/* Notes a place at which nobody has slept; false if somebody has, or if there are enough. */
+static bool is_new_place(struct section *section, uintptr_t at)
+{
+    for (uint32_t i = 0; i < section->middle; i++)
+        if (section->places[i] == at)
+            return false;
+    if (section->middle == SECTION_PLACES)
+        return false;
+    section->places[section->middle++] = at;
+    return true;
+}
+
+static void note_race(uintptr_t with)
+{
+    uint32_t count = __atomic_load_n(&race_count, __ATOMIC_RELAXED);
+
+    for (uint32_t i = 0; i < count && i < RACES_MAX; i++)
+        if (races[i].at == watched_at && races[i].with == with)
+            return;
+    count = __atomic_fetch_add(&race_count, 1, __ATOMIC_RELAXED);
+    if (count < RACES_MAX)
+        races[count] = (struct race){watched_in, watched_at, with};
+}
+
+static bool conflict(const struct access *a, const struct access *b)
+{
+    if (a->address - b->address >= b->size && b->address - a->address >= a->size)
+        return false;
+    if (!(a->write || b->write) || (a->atomic && b->atomic))
+        return false;
+    return !(a->atomic && !a->write) && !(b->atomic && !b->write);
+}
+
+static void accessed(const volatile void *address, uintptr_t size, bool write, bool atomic,
+                     uintptr_t at)
+{
+    struct access access = {(uintptr_t)address, size, write, atomic};
+    struct section *section;
+    uint32_t cpu;
+
+    if (!another_runs)
+        return;
+    cpu = vmi__xen_this();
+    if (__atomic_load_n(&watching, __ATOMIC_ACQUIRE) && conflict(&watched, &access))
+        note_race(at);
+    if (!here[cpu].depth || here[cpu].depth > DEPTH_MAX)
+        return;
+    section = here[cpu].in[here[cpu].depth - 1];
+    if (contending ? !write || is_own(access.address, cpu) : section->middle)
+        return;
+    if (__atomic_exchange_n(&sleeping, 1, __ATOMIC_ACQUIRE))
+        return;
+    if (is_new_place(section, at)) {
+        watched = access;
+        watched_in = section;
+        watched_at = at;
+        __atomic_store_n(&watching, 1, __ATOMIC_RELEASE);
+        sleep();
+        __atomic_store_n(&watching, 0, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&sleeping, 0, __ATOMIC_RELEASE);
+}
+
+/* What -fsanitize=thread calls (gcc/sanitizer.def). */
+#define HERE ((uintptr_t)__builtin_return_address(0))
+
+#define PLAIN(name, size, write)                                                                   \
+    void __tsan_##name(void *address);                                                             \
+    void __tsan_##name(void *address)                                                              \
+    {                                                                                              \
+        accessed(address, size, write, false, HERE);                                               \
+    }
+#define MARKED(name, size)                                                                         \
+    void __tsan_volatile_##name(void *address);                                                    \
+    void __tsan_volatile_##name(void *address)                                                     \
+    {                                                                                              \
+        accessed(address, size, #name[0] == 'w', true, HERE);                                      \
+    }
+#define RANGE(name, write)                                                                         \
+    void __tsan_##name(void *address, uintptr_t size);                                             \
+    void __tsan_##name(void *address, uintptr_t size)                                              \
+    {                                                                                              \
+        accessed(address, size, write, false, HERE);                                               \
+    }
+#define ATOMIC_OPERATION(bits, type, name)                                                         \
+    type __tsan_atomic##bits##_##name(volatile type *address, type value, int order);              \
+    type __tsan_atomic##bits##_##name(volatile type *address, type value, int order)               \
+    {                                                                                              \
+        (void)order;                                                                               \
+        accessed(address, sizeof(type), true, true, HERE);                                         \
+        return __atomic_##name##_n(address, value, __ATOMIC_SEQ_CST);                              \
+    }
+#define __atomic_fetch_add_n __atomic_fetch_add
+#define __atomic_fetch_or_n  __atomic_fetch_or
+#define __atomic_fetch_and_n __atomic_fetch_and
+
+#define SIZED(size)                                                                                \
+    PLAIN(read##size, size, false)                                                                 \
+    PLAIN(write##size, size, true)                                                                 \
+    PLAIN(unaligned_read##size, size, false)                                                       \
+    PLAIN(unaligned_write##size, size, true)                                                       \
+    MARKED(read##size, size)                                                                       \
+    MARKED(write##size, size)                                                                      \
+    MARKED(unaligned_read##size, size)                                                             \
+    MARKED(unaligned_write##size, size)
+#define ATOMIC(bits, type)                                                                         \
+    type __tsan_atomic##bits##_load(const volatile type *address, int order);                      \
+    type __tsan_atomic##bits##_load(const volatile type *address, int order)                       \
+    {                                                                                              \
+        (void)order;                                                                               \
+        accessed(address, sizeof(type), false, true, HERE);                                        \
+        return __atomic_load_n(address, __ATOMIC_SEQ_CST);                                         \
+    }                                                                                              \
+    void __tsan_atomic##bits##_store(volatile type *address, type value, int order);               \
+    void __tsan_atomic##bits##_store(volatile type *address, type value, int order)                \
+    {                                                                                              \
+        (void)order;                                                                               \
+        accessed(address, sizeof(type), true, true, HERE);                                         \
+        __atomic_store_n(address, value, __ATOMIC_SEQ_CST);                                        \
+    }                                                                                              \
+    bool __tsan_atomic##bits##_compare_exchange_strong(volatile type *address, type *expected,     \
+                                                       type value, int order, int failed);         \
+    bool __tsan_atomic##bits##_compare_exchange_strong(volatile type *address, type *expected,     \
+                                                       type value, int order, int failed)          \
+    {                                                                                              \
+        (void)order;                                                                               \
+        (void)failed;                                                                              \
+        accessed(address, sizeof(type), true, true, HERE);                                         \
+        return __atomic_compare_exchange_n(address, expected, value, 0, __ATOMIC_SEQ_CST,          \
+                                           __ATOMIC_SEQ_CST);                                      \
+    }                                                                                              \
+    ATOMIC_OPERATION(bits, type, exchange)                                                         \
+    ATOMIC_OPERATION(bits, type, fetch_add)                                                        \
+    ATOMIC_OPERATION(bits, type, fetch_or)                                                         \
+    ATOMIC_OPERATION(bits, type, fetch_and)
+
+SIZED(1)
+SIZED(2)
+SIZED(4)
+SIZED(8)
+SIZED(16)
+RANGE(read_range, false)
+RANGE(write_range, true)
+ATOMIC(8, uint8_t)
+ATOMIC(16, uint16_t)
+ATOMIC(32, uint32_t)
+ATOMIC(64, uint64_t)
+
+void __tsan_init(void);
+void __tsan_init(void)
+{
+}
+
+/* ---- the report ---- */
+
 static void say(const char *text)
 {
     uint32_t length = 0;
@@ -66,16 +306,24 @@ static void say(const char *text)
     vmi__inner_console_write(text, length);
 }
 
-static void say_number(const char *name, uint32_t number)
+static void say_number(const char *name, uint64_t number, uint32_t base)
 {
-    char digits[11], *digit = digits + sizeof(digits) - 1;
+    char digits[21], *digit = digits + sizeof(digits) - 1;
 
     *digit = 0;
     do
-        *--digit = (char)('0' + number % 10);
-    while (number /= 10);
+        *--digit = "0123456789abcdef"[number % base];
+    while (number /= base);
     say(name);
     say(digit);
+}
+
+static void say_section(const char *what, const struct section *section)
+{
+    say(what);
+    say(section->file);
+    say(":");
+    say(section->function);
 }
 
 VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame *frame)
@@ -90,13 +338,17 @@ VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame
     vmi__xen_store_read("name", name, sizeof(name));
     another_runs = 0;
     for (uint32_t i = 0; i < section_count && i < SECTIONS_MAX; i++) {
-        say("# section ");
-        say(sections[i]->file);
-        say(":");
-        say(sections[i]->function);
-        say_number(" entered=", sections[i]->entered);
-        say_number(" slept=", sections[i]->slept);
-        say_number(" others=", sections[i]->others);
+        say_section("# section ", sections[i]);
+        say_number(" entered=", sections[i]->entered, 10);
+        say_number(" slept=", sections[i]->slept, 10);
+        say_number(" others=", sections[i]->others, 10);
+        say_number(" middle=", sections[i]->middle, 10);
+        say("\r\n");
+    }
+    for (uint32_t i = 0; i < race_count && i < RACES_MAX; i++) {
+        say_section("# race ", races[i].section);
+        say_number(" at=0x", races[i].at, 16);
+        say_number(" with=0x", races[i].with, 16);
         say("\r\n");
     }
 }

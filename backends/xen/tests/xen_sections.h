@@ -9,37 +9,43 @@
 
 #include "xen/channels.h"
 
+/* Instructions of a section at which a CPU may sleep, each once. */
+#define SECTION_PLACES 6
+
 struct section {
     const char *file, *function;
     uint32_t entered, slept, others;
+    uint32_t middle; /* how often a CPU slept within it */
+    uintptr_t places[SECTION_PLACES];
     uint8_t listed;
 };
 
 /* With events masked on this CPU. */
-void section_here(struct section *section);
+void section_enter(struct section *section, const char *function);
+void section_leave(struct section *section, const char *function);
+void section_here(struct section *section, const char *function);
 
-#define SECTION_HERE()                                                                             \
+#define SECTION_TELL(tell)                                                                         \
     ({                                                                                             \
         static struct section section_ = {.file = __FILE_NAME__};                                  \
-        section_.function = __func__;                                                              \
-        section_here(&section_);                                                                   \
+        tell(&section_, __func__);                                                                 \
     })
 
 #define vmi__xen_mask()                                                                            \
     ({                                                                                             \
         uint32_t mask_ = vmi__xen_mask();                                                          \
-        SECTION_HERE();                                                                            \
+        SECTION_TELL(section_enter);                                                               \
         mask_;                                                                                     \
     })
 #define vmi__xen_take(lock)                                                                        \
     ({                                                                                             \
         uint32_t mask_ = vmi__xen_take(lock);                                                      \
-        SECTION_HERE();                                                                            \
+        SECTION_TELL(section_enter);                                                               \
         mask_;                                                                                     \
     })
-#define vmi__xen_unmask(mask)     (SECTION_HERE(), vmi__xen_unmask(mask))
-#define vmi__xen_give(lock, mask) (SECTION_HERE(), vmi__xen_give(lock, mask))
+#define vmi__xen_unmask(mask)     (SECTION_TELL(section_leave), vmi__xen_unmask(mask))
+#define vmi__xen_give(lock, mask) (SECTION_TELL(section_leave), vmi__xen_give(lock, mask))
 /* Between the port, which is no longer pending, and the request. */
-#define vmi__xen_set_bit(bits, bit) (SECTION_HERE(), vmi__xen_set_bit(bits, bit))
+#define vmi__xen_set_bit(bits, bit) (SECTION_TELL(section_here), vmi__xen_set_bit(bits, bit))
 
 #endif

@@ -1,17 +1,36 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The sample kernel's main in a test build (test_xen_sections.py): those of its checks that bear it
- * run again when another CPU is there, so that every section of the library is come by then.
+ * The sample kernel's main in a test build (test_xen_sections.py). Those of its checks that bear it
+ * run again when another CPU is there, so that every section of the library is come by then. With
+ * the option contend=1 three CPUs make the calls that share a lock at the same time instead: each
+ * in turn is the first, and sleeps before it writes, when the others come.
  */
+#include "xen_sections_main.h"
+
 #include <stddef.h>
 #include <vmi/vmi.h>
 
 #include "checks.h"
+#include "cpu_start.h"
 #include "descriptors.h"
+#include "first_state.h"
+#include "frames.h"
 #include "ktap.h"
+#include "lock.h"
+#include "options.h"
+#include "paging.h"
 #include "print.h"
+#include "smp.h"
 #include "start.h"
 #include "threads.h"
+#include "x86.h"
+
+#define CPUS    3          /* that work */
+#define IDLE    3          /* one more, which is not started */
+#define REPEATS 4          /* places in a section that are slept at */
+#define LATER   40         /* milliseconds until the others come */
+#define NOWHERE 1ull << 62 /* an address that no processor takes */
+#define INPUT   64
 
 /* Calls that no check makes then: of a start, and of hardware that this library has not. */
 static void again(void)
@@ -24,7 +43,374 @@ static void again(void)
     vmi_apic_read(VMI_APIC_ID);
 }
 
-static void first_thread(void)
+/* ---- contention ---- */
+
+struct contest {
+    void (*before)(void);
+    /* What CPUs do at the same time, in other places each time; `who` counts the operations. */
+    void (*act[CPUS])(uint32_t who);
+    void (*after)(void);
+};
+
+static const struct contest *contest;
+static uint32_t arrived, left, wrong, round_number;
+static struct aspace root, second;
+static uint32_t pointers;
+
+static void expect(bool so, const char *what)
+{
+    if (!so) {
+        __atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+        print("# lost: %s, round %u\n", what, round_number);
+    }
+}
+
+static void act(void *argument)
+{
+    uint32_t who = ((uint32_t)(uintptr_t)argument + round_number) % CPUS;
+
+    __atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < CPUS)
+        relax();
+    if (who != round_number / CPUS % CPUS)
+        spin_milliseconds(LATER);
+    contest->act[who](who);
+    __atomic_add_fetch(&left, 1, __ATOMIC_SEQ_CST);
+    /* A table that another CPU has loaded is not given back: all leave together. */
+    while (__atomic_load_n(&left, __ATOMIC_SEQ_CST) < CPUS)
+        relax();
+    aspace_load(&kernel_aspace);
+}
+
+static void contend(const struct contest *of)
+{
+    contest = of;
+    for (round_number = 0; round_number < CPUS * REPEATS; round_number++) {
+        struct thread *threads[CPUS];
+
+        if (of->before)
+            of->before();
+        arrived = left = 0;
+        for (uint32_t cpu = 0; cpu < CPUS; cpu++)
+            threads[cpu] = thread_create("contend", act, (void *)(uintptr_t)cpu, 1u << cpu);
+        for (uint32_t cpu = 0; cpu < CPUS; cpu++)
+            thread_join(threads[cpu]);
+        if (of->after)
+            of->after();
+    }
+}
+
+static uint64_t *slot(const struct aspace *aspace, uint32_t index)
+{
+    return table_entry(aspace->root, index);
+}
+
+static void set_slot(const struct aspace *aspace, uint32_t index, uint64_t value)
+{
+    vmi_set_pxe_long(value, slot(aspace, index), VMI_PAGE_PML4);
+}
+
+/* ---- page tables: a root is loaded, started with, written, all for the first time ---- */
+
+#define SLOT   8 /* in the lower half, of which the kernel's tables use entry 0 */
+#define ABSENT 0x5000
+
+static struct vmi_ap_state nowhere(void)
+{
+    static uintptr_t stack[2];
+    struct vmi_ap_state state = cpu_first_state(IDLE, again, stack);
+
+    state.rip = NOWHERE;
+    return state;
+}
+
+static void new_root(struct aspace *aspace)
+{
+    expect(aspace_create(aspace), "an address space");
+}
+
+static void before_load(void)
+{
+    new_root(&root);
+}
+
+static void load(uint32_t who)
+{
+    (void)who;
+    vmi_set_cr3((uintptr_t)root.root << PAGE_SHIFT, 0);
+}
+
+static void pin(uint32_t who)
+{
+    struct vmi_ap_state state = nowhere();
+
+    (void)who;
+    state.cr3 = (uintptr_t)root.root << PAGE_SHIFT;
+    expect(vmi_set_initial_ap_state(&state, IDLE) != VMI_OK, "a start that cannot be");
+}
+
+static void store(uint32_t who)
+{
+    set_slot(&root, SLOT, (uint64_t)ABSENT + who * 0x1000);
+}
+
+static void after_load(void)
+{
+    expect(*(volatile uint64_t *)slot(&root, SLOT) == ABSENT + 2 * 0x1000, "an entry");
+    set_slot(&root, SLOT, 0);
+    aspace_destroy(&root);
+}
+
+static const struct contest loads = {before_load, {load, pin, store}, after_load};
+
+/* ---- a table is named by entries of a tree that Xen has ---- */
+
+static void before_naming(void)
+{
+    new_root(&root);
+    load(0);
+    aspace_load(&kernel_aspace);
+    pointers = new_table(VMI_PAGE_PDP);
+}
+
+static void name(uint32_t who)
+{
+    set_slot(&root, SLOT + who, pte_value(pointers, TABLE_FLAGS));
+}
+
+static void after_naming(void)
+{
+    for (uint32_t i = 0; i < CPUS; i++) {
+        expect(pte_frame(pte_read(slot(&root, SLOT + i))) == pointers, "a name");
+        set_slot(&root, SLOT + i, 0);
+    }
+    aspace_destroy(&root);
+    release_table(pointers, VMI_PAGE_PDP);
+}
+
+static const struct contest names = {before_naming, {name, name, name}, after_naming};
+
+/* ---- two roots that name one table are released ---- */
+
+static void before_release(void)
+{
+    new_root(&root);
+    new_root(&second);
+    pointers = new_table(VMI_PAGE_PDP);
+    set_slot(&root, SLOT, pte_value(pointers, TABLE_FLAGS));
+    set_slot(&second, SLOT, pte_value(pointers, TABLE_FLAGS));
+    load(0);
+    vmi_set_cr3((uintptr_t)second.root << PAGE_SHIFT, 0);
+    aspace_load(&kernel_aspace);
+}
+
+static void release(uint32_t who)
+{
+    if (who < 2)
+        vmi_release_page(who ? second.root : root.root, VMI_PAGE_PML4 | VMI_PAGE_PAE);
+}
+
+/* Both are plain memory then, and so is what both named. */
+static void after_release(void)
+{
+    struct aspace *const roots[] = {&root, &second};
+
+    release_table(pointers, VMI_PAGE_PDP);
+    for (uint32_t i = 0; i < 2; i++) {
+        vmi_allocate_page(roots[i]->root, VMI_PAGE_PML4 | VMI_PAGE_PAE, 0, 0, 0);
+        aspace_destroy(roots[i]);
+    }
+}
+
+static const struct contest releases = {before_release, {release, release, release}, after_release};
+
+/* ---- a CPU is started by three ---- */
+
+static void after_start(void)
+{
+    aspace_destroy(&root);
+}
+
+static const struct contest starts = {before_load, {pin, pin, pin}, after_start};
+
+/* ---- the console ---- */
+
+static void write(uint32_t who)
+{
+    char line[32];
+
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t length = (uint32_t)format(line, sizeof(line), "# written %u %u %u end\r\n",
+                                           round_number, who, i);
+        vmi_console_write(line, length);
+    }
+}
+
+static uint8_t input[INPUT];
+static uint32_t input_count;
+
+static void read(uint32_t who)
+{
+    char byte;
+
+    (void)who;
+    for (uint32_t i = 0; i < INPUT / CPUS / REPEATS / CPUS + 1; i++) {
+        if (vmi_console_read(&byte, 1) != 1)
+            continue;
+        uint32_t at = __atomic_fetch_add(&input_count, 1, __ATOMIC_RELAXED);
+        if (at < INPUT)
+            input[at] = (uint8_t)byte;
+    }
+}
+
+static const struct contest writes = {NULL, {write, write, write}, NULL};
+static const struct contest reads = {NULL, {read, read, read}, NULL};
+
+/* ---- xenstore ---- */
+
+static char domain_name[64];
+
+static void ask(uint32_t who)
+{
+    char found[sizeof(domain_name)] = "";
+    uint32_t i = 0;
+
+    (void)who;
+    sections_store_read("name", found, sizeof(found));
+    while (found[i] && found[i] == domain_name[i])
+        i++;
+    expect(!found[i] && !domain_name[i], "an answer");
+}
+
+static const struct contest questions = {NULL, {ask, ask, ask}, NULL};
+
+/* ---- events ---- */
+
+#define VECTOR_OF_LINE 0x91
+
+static uint32_t line, bound;
+
+static void bind(uint32_t who)
+{
+    int32_t event = vmi_event_bind(VMI_EVENT_IRQ, 0, VECTOR_OF_LINE);
+
+    (void)who;
+    expect(event >= 0 || event == VMI_EBUSY, "a line");
+    if (event < 0)
+        return;
+    line = (uint32_t)event;
+    __atomic_add_fetch(&bound, 1, __ATOMIC_RELAXED);
+}
+
+static void unbind(void)
+{
+    expect(bound == 1, "a line is one CPU's");
+    expect(vmi_event_unbind(line) == VMI_OK, "its end");
+    bound = 0;
+}
+
+static void bind_anew(uint32_t who)
+{
+    bound = 0;
+    expect(vmi_event_unbind(line) == VMI_OK, "the end of a line");
+    bind(who);
+}
+
+/* Until it is bound again they are refused. */
+static void let_in(uint32_t who)
+{
+    (void)who;
+    vmi_event_unmask(line);
+    vmi_event_move(line, 1);
+}
+
+static void keep_back(uint32_t who)
+{
+    (void)who;
+    vmi_event_mask(line);
+}
+
+static const struct contest binds = {NULL, {bind, bind, bind}, unbind};
+
+static void before_changes(void)
+{
+    bind(0);
+}
+
+static const struct contest changes = {before_changes, {bind_anew, let_in, keep_back}, unbind};
+
+/* ---- alarms ---- */
+
+#define ALARM (VMI_ALARM_WIRED_IRQ0 | VMI_CYCLES_REAL)
+
+static void set_periodic(uint32_t who)
+{
+    (void)who;
+    vmi_set_alarm(ALARM | VMI_ALARM_PERIODIC, vmi_get_cycle_counter(VMI_CYCLES_REAL), 1000000);
+    spin_milliseconds(LATER);
+}
+
+static void set_one(uint32_t who)
+{
+    (void)who;
+    vmi_set_alarm(ALARM, vmi_get_cycle_counter(VMI_CYCLES_REAL) + 1000, 0);
+    spin_milliseconds(LATER);
+}
+
+static void cancel(uint32_t who)
+{
+    (void)who;
+    vmi_cancel_alarm(ALARM);
+}
+
+static void after_alarms(void)
+{
+    vmi_cancel_alarm(ALARM);
+}
+
+static const struct contest alarms = {NULL, {set_periodic, set_one, cancel}, after_alarms};
+
+/* ---- gates ---- */
+
+static void set_idt(uint32_t who)
+{
+    struct vmi_dtr idt = descriptors_idt();
+
+    (void)who;
+    vmi_set_idt(&idt);
+}
+
+static const struct contest gates = {NULL, {set_idt, set_idt, set_idt}, NULL};
+
+static bool contend_for_all(void)
+{
+    for (uint32_t cpu = 1; cpu < CPUS; cpu++)
+        expect(cpu_start(cpu) == VMI_OK, "a CPU");
+    sections_store_read("name", domain_name, sizeof(domain_name));
+    print("# input ready\n");
+    spin_milliseconds(1000);
+    sections_contend(true);
+    /* Before what is refused, and reported on the console. */
+    contend(&writes);
+    contend(&reads);
+    contend(&loads);
+    contend(&names);
+    contend(&releases);
+    contend(&starts);
+    contend(&questions);
+    contend(&binds);
+    contend(&changes);
+    contend(&alarms);
+    contend(&gates);
+    sections_contend(false);
+    print("# read %u:", input_count);
+    for (uint32_t i = 0; i < input_count && i < INPUT; i++)
+        print(" %02x", input[i]);
+    print("\n");
+    return wrong == 0;
+}
+
+static bool check_all(void)
 {
     const struct check *const lists[] = {
         checks_boot,         checks_cpus,    checks_device_memory, checks_events,
@@ -33,13 +419,21 @@ static void first_thread(void)
         checks_time,         checks_paging,  checks_threads,       checks_processes,
         checks_no_execute,   checks_devices,
     };
-
-    start(checks_boot_info);
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), "", NULL);
+
     again();
     print("# result pass=%u fail=%u skip=%u\n", result.passed, result.failed, result.skipped);
-    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
-                        result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+    return result.failed == 0;
+}
+
+static void first_thread(void)
+{
+    char word[4];
+    bool contention = option_value(checks_boot_info->command_line, "contend", word, sizeof(word));
+
+    start(checks_boot_info);
+    bool passed = contention ? contend_for_all() : check_all();
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, passed ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
 }
 
 void kernel_main(const struct vmi_boot_info *boot)
