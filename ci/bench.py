@@ -317,11 +317,17 @@ def machine(results: Results) -> None:
 
 
 def table(title: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
+    """Lines of a table, its columns two spaces apart: the first one and those of words to the left, the
+    others to the right."""
     yield f"\n{title}"
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    words = [any(cell[:1].isalpha() for cell in column[1:]) for column in columns]
     for row in rows:
-        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        cells = (
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(row, widths, [True, *words[1:]], strict=True)
+        )
         yield "  ".join(cells).rstrip()
 
 

@@ -116,9 +116,9 @@ def rom(backend: str, arch: str = ARCHITECTURES[0]) -> Path:
     return tree(arch) / f"backends/{backend}.rom"
 
 
-def loaded_by_multiboot() -> list[str]:
-    """Backends whose kernels are started so."""
-    return [name for name, path in kernels("sample").items() if MULTIBOOT in look(path).ways]
+def loaded_by_multiboot(arch: str = ARCHITECTURES[0]) -> list[str]:
+    """Backends whose kernels of an architecture are started so."""
+    return [name for name, path in kernels("sample", arch).items() if MULTIBOOT in look(path).ways]
 
 
 def bound_kernel(name: str, arch: str = ARCHITECTURES[0]) -> Path:

@@ -151,14 +151,15 @@ def _boot(options: Namespace) -> int:
 
 
 def _run(options: Namespace) -> int:
-    from .run import Wanted, file, module, pattern, run
+    from .run import Wanted, disk, file, module, pattern, run
 
     loaded = [(file(options.initrd, "initial RAM disk"), "")] if options.initrd else []
     loaded += [module(text) for text in options.module]
     rom = file(options.rom, "ROM") if options.rom else None
     expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
     wanted = Wanted(
-        options.append, options.cpus, options.memory, options.deadline, loaded, rom, options.stdin,
+        options.append, options.cpus, options.memory, options.deadline, loaded, rom,
+        [disk(text) for text in options.disk], options.stdin,
         options.interactive, expect, fail, options.all_lines,
     )  # fmt: skip
     return run(options.name, options.kernels, wanted)
@@ -211,7 +212,7 @@ def _check(options: Namespace) -> int:
 def _vendor(options: Namespace) -> int:
     from .vendor import vendor
 
-    return vendor(options.folder, options.names)
+    return vendor(options.folder, options.names, options.arch)
 
 
 def _report(options: Namespace) -> int:
@@ -223,7 +224,7 @@ def _report(options: Namespace) -> int:
 def _iso(options: Namespace) -> int:
     from .iso import iso
 
-    return iso(options.append, options.output, options.kernel)
+    return iso(options.append, options.output, options.kernels)
 
 
 def _build(_: Namespace) -> int:
@@ -322,6 +323,14 @@ WORDS: dict[str, Word] = {
                 help="a module with its arguments; may be repeated",
             ),
             option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),
+            option(
+                "--disk",
+                action="append",
+                default=[],
+                type=line,
+                metavar="FILE[,ro]",
+                help="a disk with what is in the file, ro: read-only; may be repeated",
+            ),
             option("--stdin", default="", metavar="FILE", help="type it on the console; - is standard input"),
             option("--interactive", action="store_true", help="join the terminal to the console"),
             option(
@@ -430,6 +439,12 @@ WORDS: dict[str, Word] = {
         (
             option("folder", type=path, metavar="DIR", help="where to"),
             option("names", nargs="*", metavar="NAME", help="backends; `any` lets a kernel bind itself"),
+            option(
+                "--arch",
+                choices=ARCHITECTURES,
+                default=ARCHITECTURES[0],
+                help=f"the libraries' architecture; default: {ARCHITECTURES[0]}",
+            ),
         ),
     ),
     "report": Word(
@@ -443,10 +458,16 @@ WORDS: dict[str, Word] = {
     ),
     "iso": Word(
         _iso,
-        "[KERNEL]",
-        "make a disc and disk image of the kernel that binds itself, or of one of yours, for QEMU or a PC",
+        "[KERNEL…]",
+        "make a disc and disk image of the kernels that bind themselves, or of yours, for QEMU or a PC",
         (
-            option("kernel", type=path, nargs="?", metavar="KERNEL", help="yours: multiboot, or a bzImage"),
+            option(
+                "kernels",
+                type=path,
+                nargs="*",
+                metavar="KERNEL",
+                help="yours: multiboot, or a bzImage; one, or one for each architecture",
+            ),
             APPEND,
             option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
         ),

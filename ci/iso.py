@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""`./vmi iso`: a kernel, by default the one that binds itself when it starts, on a disc or stick that a PC
+"""`./vmi iso`: kernels, by default those that bind themselves when they start, on a disc or stick that a PC
 boots from.
 
-GRUB loads it by multiboot. The one file is an ISO 9660 disc with an El Torito boot record and, in the disc's
-unused first sectors, a disk's boot record for the same GRUB, so that it can be written to a stick as it is.
+Of a kernel for each architecture GRUB starts the one that fits the processor: x86-64's where CPUID tells
+of long mode (`cpuid -l`), else i386's. The one file is an ISO 9660 disc with an El Torito boot record and,
+in the disc's unused first sectors, a disk's boot record for the same GRUB, so that it can be written to a
+stick as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .build import bound_kernel, build, loaded_by_multiboot, rom
+from .build import bound_kernel, build_all, loaded_by_multiboot, rom
 from .kernel import LINUX, MULTIBOOT, Kernel, look
 from .setup import provide
 from .util import ARCHITECTURES, BUILD, ROOT, UserError, progress, write_if_changed
@@ -30,10 +32,10 @@ TOOLS = {
 
 GRUB = Path("/usr/lib/grub/i386-pc")
 MODULES = ("biosdisk", "iso9660", "search", "search_fs_file", "normal", "test", "echo", "serial", "terminal",
-           "multiboot", "multiboot2", "linux", "reboot", "halt")  # fmt: skip
+           "cpuid", "multiboot", "multiboot2", "linux", "reboot", "halt")  # fmt: skip
 KERNEL = "vmi-any.elf"
 OWN = "kernel"
-"""What somebody's own kernel is called on the disc."""
+"""What somebody's own kernel is called on the disc. Each kernel lies in a folder of its architecture."""
 LABEL = "VMI"
 SECONDS = 3
 KEYS = "0123456789abdfghijklmnoqrstuvwxyz"
@@ -57,8 +59,21 @@ set default=0
 ENTRY = """
 menuentry '{title} ({key})' --hotkey={key} {{
     echo 'The kernel speaks on the first serial port, at 115200 baud.'
+{start}}}
+"""
+
+START = """\
     {command} /boot/{kernel}{options}
-{modules}}}
+"""
+
+FITTING = """\
+    if cpuid -l; then
+{wide}    else
+{narrow}    fi
+"""
+
+NO_LONG_MODE = """\
+    echo 'This kernel is for x86-64, and this processor has no long mode.'
 """
 
 
@@ -75,32 +90,58 @@ def loader(kernel: Kernel) -> str:
     return "multiboot" if MULTIBOOT in kernel.ways else "linux"
 
 
-def own_menu(kernel: Kernel, append: str) -> str:
-    """GRUB's configuration for somebody's own kernel."""
+def _fitting(starts: Mapping[str, str]) -> str:
+    """Commands that start the kernel that fits the processor, of those that start each architecture's."""
+    narrow, wide = (starts.get(arch, "") for arch in ARCHITECTURES)
+    if not wide:
+        return narrow
+
+    def indented(text: str) -> str:
+        return "".join(f"    {line}" for line in text.splitlines(keepends=True))
+
+    return FITTING.format(wide=indented(wide), narrow=indented(narrow or NO_LONG_MODE))
+
+
+def own_menu(kernels: Sequence[Kernel], append: str) -> str:
+    """GRUB's configuration for somebody's own kernels, one for each architecture at most."""
     tail = f" {for_grub(append)}" if append else ""
-    return MENU + ENTRY.format(
-        key=KEYS[0], title=for_grub(kernel.path.name), command=loader(kernel), kernel=OWN, options=tail,
-        modules="",
-    )  # fmt: skip
+    title = " or ".join(dict.fromkeys(for_grub(kernel.path.name) for kernel in kernels))
+    starts = {
+        each.architecture: START.format(
+            command=loader(each), kernel=f"{each.architecture}/{OWN}", options=tail
+        )
+        for each in kernels
+    }
+    return MENU + ENTRY.format(key=KEYS[0], title=title, start=_fitting(starts))
 
 
 def menu(append: str) -> str:
-    """GRUB's configuration: what the kernel finds by itself, then each provider by name, built in and as a
-    module."""
+    """GRUB's configuration: what the kernel that fits the processor finds by itself, then each provider by
+    name, built in and as a module, then each architecture's kernel by name."""
     for_grub(append)
-    entries = [("VMI sample kernel", "", "")]
-    for name in loaded_by_multiboot():
+    providers = {arch: loaded_by_multiboot(arch) for arch in ARCHITECTURES}
+
+    def entry(title: str, options: str, module: str, among: Sequence[str]) -> tuple[str, str]:
+        starts = {}
+        for arch in among:
+            starts[arch] = START.format(
+                command="multiboot", kernel=f"{arch}/{KERNEL}", options=options + tail
+            ) + (f"    module /boot/{arch}/{module}\n" if module else "")
+        return title, _fitting(starts)
+
+    tail = f" {append}" if append else ""
+    entries = [entry("VMI sample kernel", "", "", ARCHITECTURES)]
+    for name in dict.fromkeys(name for names in providers.values() for name in names):
+        among = [arch for arch in ARCHITECTURES if name in providers[arch]]
         chosen = f" vmi.provider={name}"
         entries += [
-            (f"... with provider {name}, built in", chosen, ""),
-            (f"... with provider {name}, from a module", chosen, f"    module /boot/{name}.rom\n"),
+            entry(f"... with provider {name}, built in", chosen, "", among),
+            entry(f"... with provider {name}, from a module", chosen, f"{name}.rom", among),
         ]
-    tail = f" {append}" if append else ""
+    entries += [entry(f"... for {arch}", "", "", [arch]) for arch in ARCHITECTURES]
     return MENU + "".join(
-        ENTRY.format(
-            key=key, title=title, command="multiboot", kernel=KERNEL, options=options + tail, modules=modules
-        )
-        for key, (title, options, modules) in zip(KEYS, entries, strict=False)
+        ENTRY.format(key=key, title=title, start=start)
+        for key, (title, start) in zip(KEYS, entries, strict=False)
     )
 
 
@@ -131,7 +172,9 @@ def image(configuration: str, date: int, files: Mapping[str, Path]) -> bytes:
         grub = tree / "boot/grub"
         grub.mkdir(parents=True)
         for name, path in files.items():
-            shutil.copyfile(path, tree / "boot" / name)
+            place = tree / "boot" / name
+            place.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, place)
         (grub / "grub.cfg").write_text(configuration)
         find.write_text(FIND)
         _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-d", str(GRUB), "-p", "/boot/grub", "-c", str(find),
@@ -147,20 +190,35 @@ def image(configuration: str, date: int, files: Mapping[str, Path]) -> bytes:
         return disc.read_bytes()
 
 
-def iso(append: str, output: Path | None, kernel: Path | None = None) -> int:
+def _own(paths: Sequence[Path]) -> list[Kernel]:
+    """Somebody's own kernels; an error if two are for one architecture."""
+    found: dict[str, Kernel] = {}
+    for kernel in map(look, paths):
+        other = found.setdefault(kernel.architecture, kernel)
+        if other is not kernel:
+            raise UserError(
+                f"expected one kernel for each architecture, found two for {kernel.architecture}: "
+                f"{other.path} and {kernel.path}; make a disc for each", 2,
+            )  # fmt: skip
+    return [found[arch] for arch in ARCHITECTURES if arch in found]
+
+
+def iso(append: str, output: Path | None, kernels: Sequence[Path] = ()) -> int:
     """Make the disc and say what to do with it."""
     date = epoch()
-    if kernel:
-        own = look(kernel)
-        configuration, files = own_menu(own, append), {OWN: kernel}
-        architecture = own.architecture
+    if kernels:
+        own = _own(kernels)
+        configuration = own_menu(own, append)
+        files = {f"{each.architecture}/{OWN}": each.path for each in own}
+        there = [each.architecture for each in own]
     else:
         for_grub(append)
-        build()
-        configuration, architecture = menu(append), ARCHITECTURES[0]
-        files = {KERNEL: bound_kernel("sample")}
-        files |= {f"{name}.rom": rom(name) for name in loaded_by_multiboot()}
-    path = output or BUILD / (f"{kernel.stem}.iso" if kernel else "vmi.iso")
+        build_all()
+        configuration, files, there = menu(append), {}, list(ARCHITECTURES)
+        for arch in ARCHITECTURES:
+            files[f"{arch}/{KERNEL}"] = bound_kernel("sample", arch)
+            files |= {f"{arch}/{name}.rom": rom(name, arch) for name in loaded_by_multiboot(arch)}
+    path = output or BUILD / (f"{kernels[0].stem}.iso" if kernels else "vmi.iso")
     data = image(configuration, date, files)
     try:
         write_if_changed(path, data)
@@ -168,9 +226,10 @@ def iso(append: str, output: Path | None, kernel: Path | None = None) -> int:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
     shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     progress(f"wrote {shown}")
+    print(f"{shown}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
+    for arch in there:
+        print(f"  in QEMU:      qemu-system-{arch} -display none -serial stdio -no-reboot -cdrom {shown}")
     print(f"""\
-{shown}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}
-  in QEMU:      qemu-system-{architecture} -display none -serial stdio -no-reboot -cdrom {shown}
   on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync
                 (sdX: the whole stick, see lsblk; all that is on it is lost)
   on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on COM1, 115200 baud""")

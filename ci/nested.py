@@ -14,16 +14,18 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import initramfs, probe
-from .control import Control
+from .control import SHARE, Control
 from .rig import (
     COUNTING,
     DEBUG_EXIT,
+    DISK_DEVICE,
     QEMU_END,
     STOPPED,
     ControlSession,
@@ -33,8 +35,10 @@ from .rig import (
     Machine,
     Outcome,
     Session,
+    disk_arguments,
     module_list,
     option_rom,
+    qemu_disks,
     qemu_end,
     qemu_modules,
     run_machine,
@@ -93,7 +97,8 @@ class HostSession(Session):
             kernel=guest.kernel,
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
-                   *option_rom(guest), *qemu_modules(guest), *options["arguments"].split()),
+                   *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest),
+                   *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
 
@@ -115,7 +120,9 @@ class NestedSession(ControlSession):
             places = [(self.control.put(path, folder), words) for path, words in guest.modules]
             options["modules"] = module_list(places)
         console = options["console"]
-        answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
+        with self.disks(guest) as arguments:
+            options["arguments"] += arguments
+            answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
         frames = answer.frames
         if "stopped" in frames:
             clean, end, advice = STOPPED
@@ -127,13 +134,30 @@ class NestedSession(ControlSession):
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
              "-nodefaults", "-no-user-config", "-display", "none", *CONSOLES_ELSEWHERE[console].split(),
              *QEMU_END, *option_rom(guest), *self.rig.options(guest)["arguments"].split(),
-             *qemu_modules(guest),
+             *qemu_modules(guest), *qemu_disks(guest),
              "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(
             guest, "\n".join(lines), clean, end, advice, answer.seconds,
             f"where KVM works: {command}", self.log, frames,
         )  # fmt: skip
+
+    @contextlib.contextmanager
+    def disks(self, guest: Guest) -> Iterator[str]:
+        """Copies of a guest's disks in the channel, which come back afterwards; QEMU's arguments for them."""
+        folder = self.control.folder()
+        places = []
+        for number, disk in enumerate(guest.disks):
+            shutil.copyfile(disk.file, folder / f"{number}")
+            places.append((f"{SHARE}/{folder.name}/{number}", disk.read_only))
+        device = guest.options.get("disk", DISK_DEVICE)
+        try:
+            yield "".join(f" {word}" for word in disk_arguments(places, device))
+            for number, disk in enumerate(guest.disks):
+                if not disk.read_only:
+                    shutil.copyfile(folder / f"{number}", disk.file)
+        finally:
+            shutil.rmtree(folder)
 
 
 def qemu_program(name: str) -> Path:

@@ -61,6 +61,14 @@ COUNTING = ("-accel", "tcg", "-icount", "shift=0")
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A file that a guest sees as a disk, byte for byte."""
+
+    file: Path
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
 class Guest:
     """One kernel to run once."""
 
@@ -87,6 +95,9 @@ class Guest:
     some seconds: a prompt. The guest is stopped once it returns something true."""
     option_rom: Path | None = None
     """A ROM that the machine's firmware finds; only where `Rig.option_roms`."""
+    disks: Sequence[Disk] = ()
+    """In the order in which the guest finds them; only where `Rig.disks`. What the guest has written is in
+    the files afterwards."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -213,6 +224,8 @@ class Rig(abc.ABC):
     """By what its loader starts a kernel (ci/kernel.py); by default what QEMU's does."""
     option_roms = False
     """Whether guests can be given one (`Guest.option_rom`)."""
+    disks = ""
+    """Why guests cannot be given disks (`Guest.disks`); empty if they can."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -266,6 +279,8 @@ class Rig(abc.ABC):
         """UserError with status 2 for what guests of the configuration `name` cannot be given."""
         if guest.option_rom and not self.option_roms:
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
+        if guest.disks and self.disks:
+            raise UserError(f"{name} has no disks: {self.disks}", 2)
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
@@ -432,6 +447,26 @@ def qemu_modules(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's modules."""
     files = [(str(path.absolute()), words) for path, words in guest.modules]
     return ("-initrd", module_list(files)) if files else ()
+
+
+def disk_arguments(places: Sequence[tuple[str, bool]], device: str) -> tuple[str, ...]:
+    """QEMU's arguments for disks: files, and whether each is read-only."""
+    found: list[str] = []
+    for number, (path, read_only) in enumerate(places):
+        only = "on" if read_only else "off"
+        file = path.replace(",", ",,")
+        found += ["-drive", f"if=none,id=disk{number},format=raw,read-only={only},file={file}",
+                  "-device", f"{device},drive=disk{number}"]  # fmt: skip
+    return tuple(found)
+
+
+DISK_DEVICE = "virtio-blk-pci"
+
+
+def qemu_disks(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest's disks. Option of a guest: `disk` (QEMU's device with properties)."""
+    places = [(str(disk.file.absolute()), disk.read_only) for disk in guest.disks]
+    return disk_arguments(places, guest.options.get("disk", DISK_DEVICE))
 
 
 def option_rom(guest: Guest) -> tuple[str, ...]:

@@ -17,12 +17,14 @@ from pathlib import Path
 from . import ktap
 from .boot import choose, once, show_failure
 from .kernel import look
-from .rig import Guest, Outcome, Rig, Terminal, discover
+from .rig import Disk, Guest, Outcome, Rig, Terminal, discover
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
 QUIT = b"\x1d"
 """Control-], which leaves a terminal as it leaves those of xl, virsh and telnet."""
 LOGS = RESULTS / "run"
+SECTOR = 512
+"""Bytes of a disk's smallest block."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Wanted:
     deadline: float = 90.0
     modules: Sequence[tuple[Path, str]] = ()
     rom: Path | None = None
+    disks: Sequence[Disk] = ()
     stdin: str = ""
     """A file that is typed on the console; `-` is standard input."""
     interactive: bool = False
@@ -66,6 +69,18 @@ def module(text: str) -> tuple[Path, str]:
     """`FILE ARGUMENTS`, as a loader of multiboot modules takes them."""
     name, _, words = text.partition(" ")
     return file(Path(name), "module"), words
+
+
+def disk(text: str) -> Disk:
+    """`FILE` or `FILE,ro`: a file that a kernel sees as a disk."""
+    name = text.removesuffix(",ro")
+    found = Disk(file(Path(name), "disk"), name != text)
+    size = found.file.stat().st_size
+    if not found.file.is_file() or not size or size % SECTOR:
+        raise UserError(f"disk {name}: expected whole sectors of {SECTOR} bytes, found {size} bytes", 2)
+    if not found.read_only and not os.access(found.file, os.W_OK):
+        raise UserError(f"disk {name}: it cannot be written to; mend its permissions, or give {name},ro", 2)
+    return found
 
 
 class Typed(Terminal):
@@ -205,6 +220,7 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
             image.path, f"{configuration.name}-{image.path.stem}" if several else configuration.name,
             wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
             configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
+            disks=wanted.disks,
         )  # fmt: skip
         rig.check(image, name)
         rig.check_guest(guest, name)

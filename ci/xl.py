@@ -280,6 +280,8 @@ class XlRig(LinuxRig):
     """Option of a guest: `config`, which of the folder's .cfg files it is started with; that of the first
     configuration if it has none."""
 
+    disks = "no library has a driver for the disks of a Xen domain"
+
     shared = "xl"
     init = ROOT / "ci/xl-init.sh"
     roots = ("xen-system-amd64",)

@@ -912,6 +912,77 @@ AFTER(unmap_device)
                     (uint32_t)VMI_EINVAL);
 }
 
+/* ---- devices: of which there may be none ---- */
+
+#define NO_DEVICE 0xffff
+
+static struct vmi_device_properties info;
+static struct vmi_device_memory needs;
+static const struct vmi_device_setup setup = {.queues = 1, .requests = 1, .segments = 1};
+static struct vmi_completion completion;
+
+CASE(device_info)
+{
+    memset(&info, PATTERN, sizeof(info));
+    give_device_info(in, NO_DEVICE, &info);
+}
+
+AFTER(device_info)
+{
+    contract_expect("the result", (uint32_t)result_device_info(out), (uint32_t)VMI_ENOENT);
+    contract_expect("what was stored", info.name[0], PATTERN);
+}
+
+CASE(device_needs)
+{
+    give_device_needs(in, NO_DEVICE, &setup, &needs);
+}
+
+AFTER(device_needs)
+{
+    contract_expect("the result", (uint32_t)result_device_needs(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(device_open)
+{
+    give_device_open(in, NO_DEVICE, &setup);
+}
+
+AFTER(device_open)
+{
+    contract_expect("the result", (uint32_t)result_device_open(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(device_close)
+{
+    give_device_close(in, NO_DEVICE);
+}
+
+AFTER(device_close)
+{
+    contract_expect("the result", (uint32_t)result_device_close(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(block_submit)
+{
+    give_block_submit(in, NO_DEVICE, 0, NULL, 0);
+}
+
+AFTER(block_submit)
+{
+    contract_expect("the result", (uint32_t)result_block_submit(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(block_reap)
+{
+    give_block_reap(in, NO_DEVICE, 0, &completion, 1);
+}
+
+AFTER(block_reap)
+{
+    contract_expect("the result", (uint32_t)result_block_reap(out), (uint32_t)VMI_ENOENT);
+}
+
 /* The console's event, where it has one. Taken before the checks that bind it for good. */
 static void note_console(struct trap_frame *trap)
 {

@@ -4,17 +4,21 @@
 
 #include "checks.h"
 #include "cpus.h"
+#include "divide.h"
 #include "layout.h"
+#include "print.h"
 #include "threads.h"
 #include "timer.h"
 #include "traps.h"
 #include "x86.h"
 
 static volatile uint32_t taken;
+static volatile uint64_t taken_at; /* nanoseconds */
 
 static void count(struct trap_frame *frame)
 {
     taken++;
+    taken_at = vmi_clock_nanoseconds();
     vmi_end_of_interrupt(frame->vector);
 }
 
@@ -89,15 +93,30 @@ static void pending_restore(void)
 
 static bool rescued;
 
-/* Halting with an interrupt pending is no halt. If it is, the alarm ends it, late. */
+static uint32_t milliseconds(uint64_t nanoseconds)
+{
+    uint32_t rest;
+    return (uint32_t)divide_u64(nanoseconds, 1000000, &rest);
+}
+
+/*
+ * Halting with an interrupt pending is no halt. If it is, the alarm ends it, late: with the
+ * interrupt taken late too, it was not seen to be pending (or nothing ran here for so long); taken
+ * at once, it came between letting in and waiting.
+ */
 static void halt(void)
 {
     uint32_t alarms = *timer_alarms(0);
+    uint64_t begun = vmi_clock_nanoseconds();
     timer_one_shot(PATIENCE_MILLISECONDS * 1000);
     vmi_halt();
     rescued = *timer_alarms(0) != alarms;
+    uint64_t ended = vmi_clock_nanoseconds();
     timer_init_cpu();
     vmi_enable_interrupts();
+    if (rescued)
+        print("# halted for %u ms, interrupted after %u ms\n", milliseconds(ended - begun),
+              milliseconds(taken_at - begun));
 }
 
 static void pending_halt(void)

@@ -31,12 +31,14 @@ static struct event {
     uint8_t kind;
     uint8_t vector;
     uint8_t unmasked;
-    uint8_t console;
+    uint8_t console : 1;
+    uint8_t held : 1; /* of a line: masked by the library, whatever the kernel says */
     uint32_t cpu;
     uint32_t input; /* of the I/O APICs, or'ed with VMI_GSI_…; of a LINE without them, the line */
 } events[EVENTS] __attribute__((section(".bss..bound_only")));
 
 bool vmi__native_ended_vectors[256];
+const struct vmi__native_device_events *vmi__native_device_events;
 
 static bool by_ioapic;
 static bool timer_on;                         /* an alarm is wired to line 0 */
@@ -180,11 +182,14 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
 
     if (source == VMI_EVENT_PEER)
         return VMI_ENOSYS;
-    if (source > VMI_EVENT_MSI || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
+    if (source > VMI_EVENT_DEVICE || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
         (console && (number || !vmi__native_console_present())))
         return VMI_EINVAL;
     if ((console && vmi__native_virtio && !has_level(line)) || place() == vmi__boot.cpu_count)
         return VMI_ENOSYS;
+    if (source == VMI_EVENT_DEVICE)
+        return vmi__native_device_events ? vmi__native_device_events->bind(number, vector)
+                                         : VMI_EINVAL;
     flags = vmi__lock(&lock);
     if (source == VMI_EVENT_MSI)
         result = bind_free(MESSAGE, 0, vector);
@@ -200,6 +205,8 @@ void vmi__native_event_again(uint32_t vector)
 {
     if (vector == console_vector)
         vmi__native_virtio_acknowledge();
+    if (vmi__native_device_events)
+        vmi__native_device_events->ended(vector);
 }
 
 /* ---- letting in and keeping back; under the lock ---- */
@@ -213,6 +220,8 @@ static void open(uint32_t number)
         vmi__native_pic_unmask(number);
         return;
     }
+    if (event->held)
+        return;
     vmi__native_ioapic_mask(event->input, false);
     /* An I/O APIC forgets an edge that finds it masked; the 8259 on the same line does not. */
     if (event->kind == LINE && !(event->input & VMI_GSI_LEVEL) && vmi__native_pic_requested(number))
@@ -251,6 +260,19 @@ void vmi__native_event_timer(bool on)
     vmi__unlock(&lock, flags);
 }
 
+void vmi__native_event_hold(uint32_t line, bool held)
+{
+    uint32_t flags = vmi__lock(&lock);
+    struct event *event = &events[line];
+
+    if (by_ioapic && event->kind == LINE && event->held != held) {
+        event->held = held;
+        if (event->unmasked)
+            vmi__native_ioapic_mask(event->input, held);
+    }
+    vmi__unlock(&lock, flags);
+}
+
 /* Line 0 is open only while an alarm is wired to it, and a message's gate is at its device. */
 static void let_in(uint32_t number, bool in)
 {
@@ -279,6 +301,8 @@ VMI__ROUTINE int32_t vmi__native_event_unmask(uint32_t number)
     if (event && event->console)
         vmi__native_console_interrupts();
     vmi__unlock(&lock, flags);
+    if (event && vmi__native_device_events)
+        vmi__native_device_events->mask(number, false);
     return event ? VMI_OK : VMI_EINVAL;
 }
 
@@ -291,6 +315,9 @@ VMI__ROUTINE int32_t vmi__native_event_mask(uint32_t number)
     if (result == VMI_OK)
         let_in(number, false);
     vmi__unlock(&lock, flags);
+    if (result == VMI_ENOSYS && vmi__native_device_events &&
+        vmi__native_device_events->mask(number, true))
+        result = VMI_OK;
     return result;
 }
 
@@ -310,6 +337,8 @@ VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
         event->kind = FREE;
     }
     vmi__unlock(&lock, flags);
+    if (event && vmi__native_device_events)
+        vmi__native_device_events->unbound(number);
     return event ? VMI_OK : VMI_EINVAL;
 }
 
@@ -328,6 +357,8 @@ VMI__ROUTINE int32_t vmi__native_event_move(uint32_t number, uint32_t cpu)
     if (result == VMI_OK && event->kind != MESSAGE && by_ioapic)
         vmi__native_ioapic_send_to(event->input, apic_id(event));
     vmi__unlock(&lock, flags);
+    if (result == VMI_OK && vmi__native_device_events)
+        vmi__native_device_events->moved(number);
     return result;
 }
 

@@ -199,6 +199,7 @@ void vmi__native_pat_init(void);
 
 #define VMI__APIC_SLOT          0 /* in the device window: APICRead and APICWrite know this */
 #define VMI__APIC_SPURIOUS      0xff
+#define VMI__APIC_IRR           0x200 /* and for each 32 vectors 16 bytes more */
 #define VMI__APIC_LVT_LINT0     0x350
 #define VMI__APIC_LVT_LINT1     0x360
 #define VMI__APIC_LVT_ERROR     0x370
@@ -485,7 +486,23 @@ bool vmi__native_event_end(uint32_t vector);
 /* Goes on with the console's line if the vector whose interrupt has ended is its own. */
 void vmi__native_event_again(uint32_t vector);
 
-/* Vectors whose end may have more to it: of alarms, of the virtio console. */
+/* Keeps a line that is bound masked at the I/O APIC, or no longer; nothing where there is none. */
+void vmi__native_event_hold(uint32_t line, bool held);
+
+/*
+ * Events of devices (devices.c), which are bound and masked at the device. 0 until a kernel asks
+ * for devices, so that one that never does is linked with nothing of them.
+ */
+struct vmi__native_device_events {
+    int32_t (*bind)(uint32_t number, uint32_t vector);
+    bool (*mask)(uint32_t event, bool masked); /* false: it is none of a device's messages */
+    void (*moved)(uint32_t event);
+    void (*unbound)(uint32_t event);
+    void (*ended)(uint32_t vector);
+};
+extern const struct vmi__native_device_events *vmi__native_device_events;
+
+/* Vectors whose end may have more to it: of alarms, of the virtio console, of devices' lines. */
 extern bool vmi__native_ended_vectors[256];
 
 /* ---- end_of_interrupt.c ---- */

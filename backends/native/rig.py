@@ -20,6 +20,7 @@ from ci.rig import (
     Rig,
     Session,
     option_rom,
+    qemu_disks,
     qemu_modules,
     run_machine,
 )  # fmt: skip
@@ -48,6 +49,7 @@ class PcSession(Session):
                    "-nodefaults", "-no-user-config", *QEMU_END,
                    *option_rom(guest),
                    *qemu_modules(guest),
+                   *qemu_disks(guest),
                    *guest.options.get("qemu", "").split()),
         )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)

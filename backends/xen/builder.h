@@ -27,6 +27,9 @@ struct vmi__xen_builder {
 };
 extern struct vmi__xen_builder vmi__xen_builder;
 
+/* Are there so many next to each other? */
+bool vmi__xen_pages_left(uintptr_t count);
+
 /* Frames next to each other, zeroed. */
 void *vmi__xen_take_pages(uintptr_t count);
 
@@ -80,6 +83,16 @@ bool vmi__xen_state_acceptable(const struct vmi_ap_state *state);
  */
 int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
                             const struct vmi_ap_state *state, struct vcpu_guest_context *context);
+
+/*
+ * Has Xen keep a CPU's vcpu_info where vmi__xen_vcpu() says, if it does not yet; of the first CPU,
+ * or of one that does not run. What Xen has told and been told so far goes along: events stay
+ * masked. Returns 0 or Xen's error.
+ */
+intptr_t vmi__xen_vcpu_register(uint32_t number);
+
+/* Xen does not know any more: the domain was saved. */
+void vmi__xen_vcpu_forget(uint32_t number);
 
 /* Has Xen keep a CPU's runstate and no periodic timer. Neither is missed if Xen refuses it: steal
  * time stays 0, and a tick of Xen's own is looked at in vain. */

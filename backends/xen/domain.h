@@ -12,8 +12,9 @@
 
 #include "layout.h"
 
-/* CPUs that a kernel can be told of. */
-#define VMI__XEN_CPUS_MAX 32
+/* CPUs that a kernel can be told of: at most 255, for an event's CPU is one byte, and ICR's last
+ * number means all. */
+#define VMI__XEN_CPUS_MAX 128
 
 /* The GDT that Xen holds is one page per CPU. */
 #define VMI__XEN_GDT_ENTRIES 512
@@ -151,6 +152,7 @@ struct vmi__xen_cpu {
     struct vcpu_runstate_info runstate;
     uint64_t available; /* last value given out */
     uint32_t started;
+    uint32_t registered; /* Xen has its vcpu_info where vmi__xen_vcpu() says */
 };
 
 extern struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX];

@@ -10,6 +10,27 @@
 static struct vmi__xen_lock lock;
 static struct vcpu_guest_context context; /* under the lock: larger than a stack should carry */
 
+intptr_t vmi__xen_vcpu_register(uint32_t number)
+{
+    struct vcpu_info *info = vmi__xen_vcpu(number);
+    struct vcpu_register_vcpu_info where = {
+        .mfn = vmi__xen_machine(info) >> VMI__PAGE_SHIFT,
+        .offset = (uintptr_t)info & (VMI__PAGE_SIZE - 1),
+    };
+    intptr_t result = 0;
+
+    if (!vmi__xen_cpus[number]->registered) {
+        result = vmi__xen_hypercall_vcpu_op(VCPUOP_register_vcpu_info, number, &where);
+        vmi__xen_cpus[number]->registered = result >= 0;
+    }
+    return result;
+}
+
+void vmi__xen_vcpu_forget(uint32_t number)
+{
+    vmi__xen_cpus[number]->registered = 0;
+}
+
 void vmi__xen_areas_register(struct vmi__xen_cpu *cpu, uint32_t number)
 {
     struct vcpu_register_runstate_memory_area area;
@@ -27,8 +48,9 @@ static int32_t start(struct vmi__xen_cpu *cpu, uint32_t number, const struct vmi
 
     memset(&context, 0, sizeof(context));
     result = vmi__xen_descriptors_of(cpu, state, &context);
-    if (result >= 0 && (vmi__xen_pin(state->cr3 >> VMI__PAGE_SHIFT) < 0 ||
-                        vmi__xen_ports_prepare(cpu, number) < 0))
+    if (result >= 0 &&
+        (vmi__xen_pin(state->cr3 >> VMI__PAGE_SHIFT) < 0 || vmi__xen_vcpu_register(number) < 0 ||
+         vmi__xen_ports_prepare(cpu, number) < 0))
         result = VMI_EIO;
     if (result >= 0)
         result = vmi__xen_context_of(cpu, number, state, &context);

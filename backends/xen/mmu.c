@@ -743,18 +743,21 @@ VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(const uint32_t *set, uint32_t bit
                                                uintptr_t address, uint32_t pages)
 {
     /* From this many pages on, everything is cheaper. */
-    enum { PAGES_MAX = 16 };
-    uintptr_t cpus = 0;
-    uint32_t saved, count, cpu = 0;
+    enum { PAGES_MAX = 16, WORD_BITS = 8 * sizeof(uintptr_t) };
+    /* Xen reads as many words as the domain has VCPUs for. */
+    uintptr_t cpus[VMI__XEN_CPUS_MAX / WORD_BITS] = {0};
+    uint32_t saved, count, named = 0, cpu = 0;
     struct mmuext_op op[PAGES_MAX];
     intptr_t result;
 
     if (!vmi__cpu_set_exists(set, bits))
         return VMI_EINVAL;
     saved = vmi__xen_mask();
-    for (; (cpu = vmi__cpu_set_next(set, bits, vmi__xen_this(), cpu)) < vmi__xen_cpu_count; cpu++)
-        cpus |= (uintptr_t)1 << cpu;
-    if (!cpus) {
+    for (; (cpu = vmi__cpu_set_next(set, bits, vmi__xen_this(), cpu)) < vmi__xen_cpu_count; cpu++) {
+        cpus[cpu / WORD_BITS] |= (uintptr_t)1 << cpu % WORD_BITS;
+        named++;
+    }
+    if (!named) {
         vmi__xen_unmask(saved);
         return VMI_OK;
     }
@@ -763,13 +766,13 @@ VMI__ROUTINE int32_t vmi__xen_flush_remote_tlb(const uint32_t *set, uint32_t bit
     for (uint32_t i = 0; i < count; i++) {
         op[i].cmd = pages && pages <= PAGES_MAX ? MMUEXT_INVLPG_MULTI : MMUEXT_TLB_FLUSH_MULTI;
         op[i].arg1.linear_addr = address + ((uintptr_t)i << VMI__PAGE_SHIFT);
-        set_xen_guest_handle(op[i].arg2.vcpumask, &cpus);
+        set_xen_guest_handle(op[i].arg2.vcpumask, cpus);
     }
     vmi__xen_carry_out(vmi__xen_self());
     result = vmi__xen_hypercall_mmuext_op(op, count, 0, DOMID_SELF);
     vmi__xen_unmask(saved);
     if (result < 0) {
-        vmi__xen_report(VMI_ORDINAL_FLUSH_REMOTE_TLB, address, cpus, result);
+        vmi__xen_report(VMI_ORDINAL_FLUSH_REMOTE_TLB, address, named, result);
         return VMI_EIO;
     }
     return VMI_OK;

@@ -15,6 +15,14 @@ bool vmi__xen_behind_image(uintptr_t address, uintptr_t size)
            address - VMI__IMAGE_BASE <= VMI__XEN_BUILDER_MAX - size;
 }
 
+bool vmi__xen_pages_left(uintptr_t count)
+{
+    for (uint32_t i = 0; i < VMI__XEN_POOLS; i++)
+        if (vmi__xen_pools[i].end - vmi__xen_pools[i].next >= count)
+            return true;
+    return false;
+}
+
 void *vmi__xen_take_pages(uintptr_t count)
 {
     for (uint32_t i = 0; i < VMI__XEN_POOLS; i++) {

@@ -24,7 +24,7 @@ _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == VMI__XEN_VCP
                "events.S");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_mask) == VMI__XEN_VCPU_MASK, "events.S");
 _Static_assert(sizeof(struct shared_info) <= VMI__PAGE_SIZE, "pages.S reserves one page");
-_Static_assert(VMI__XEN_CPUS_MAX <= VMI__CPUS_FEW, "CPUs");
+_Static_assert(VMI__XEN_CPUS_MAX < 256, "CPUs");
 
 static char command_line[COMMAND_LINE_MAX];
 static char loader[STORE_TEXT_MAX];
@@ -87,7 +87,7 @@ static void start_frames(const struct start_info *info)
  * -------
  */
 
-/* Memory and a GDT page for each CPU that there is. */
+/* Memory and a GDT page for each CPU that there is, as far as frames can be reached. */
 static void start_cpus(void)
 {
     uintptr_t pages = vmi__xen_pages_of(sizeof(struct vmi__xen_cpu));
@@ -99,6 +99,8 @@ static void start_cpus(void)
 
         if (number && vmi__xen_hypercall_vcpu_op(VCPUOP_is_up, number, 0) < 0)
             break;
+        if (number && !vmi__xen_pages_left(pages + 1))
+            break;
         cpu = vmi__xen_take_pages(pages);
         cpu->gdt_page = vmi__xen_take_pages(1);
         entry = (uint64_t)vmi__xen_gdt_prepare(cpu, number) << VMI__PAGE_SHIFT |
@@ -107,10 +109,21 @@ static void start_cpus(void)
         if (vmi__xen_hypercall_update_va_mapping((uintptr_t)cpu->gdt_page, entry, UVMF_INVLPG) < 0)
             vmi__fatal("Xen refuses a read-only mapping");
         vmi__xen_cpus[number] = cpu;
-        if (number)
-            vmi__cpu_add(number);
     }
     vmi__xen_cpu_count = number;
+}
+
+/* Lists them for the kernel, when memory is described: of more than a few the list takes some. */
+static void list_cpus(void)
+{
+    const char *reason = vmi__memory_publish();
+
+    if (reason)
+        vmi__fatal(reason);
+    vmi__cpus_expect(vmi__xen_cpu_count);
+    for (uint32_t number = 1; number < vmi__xen_cpu_count; number++)
+        vmi__cpu_add(number);
+    vmi__xen_cpu_count = vmi__boot.cpu_count;
 }
 
 static void start_this_cpu(void)
@@ -123,6 +136,8 @@ static void start_this_cpu(void)
         vmi__fatal("Xen refuses a GDT");
     cpu->cr3 = vmi__xen_memory.boot_cr3;
     vmi__xen_start_cpu(cpu);
+    if (vmi__xen_vcpu_register(0) < 0)
+        vmi__fatal("Xen refuses a place for its words of a CPU");
     cpu->started = 1;
     if (vmi__xen_callbacks_register() < 0)
         vmi__fatal("Xen refuses an entry point for events");
@@ -346,6 +361,7 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     start_this_cpu();
     start_services(info);
     describe_memory(info);
+    list_cpus();
     describe_options(info);
     describe_loader();
     vmi__start();

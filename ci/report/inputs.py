@@ -14,10 +14,11 @@ from typing import Any
 
 from .. import ktap
 from ..boot import BOUND_FIGURE, FIGURE
+from ..build import tree as built
 from ..conformance import DOCUMENT as CONFORMANCE
 from ..long import DOCUMENT as LONG
 from ..testing import JUNIT
-from ..util import BUILD, ROOT
+from ..util import ARCHITECTURES, ROOT
 from ..versions import tools, tree
 
 BENCHMARKS = ("bench.json", "bench-quick.json")
@@ -205,14 +206,16 @@ def versions() -> dict[str, str]:
 
 
 def binaries() -> list[tuple[str, int, str]]:
-    """Kernels, libraries and provider images of the build: name, bytes, SHA-256."""
+    """Kernels, libraries and provider images of both builds: name, bytes, SHA-256."""
     found = []
-    for pattern in ("*/*.elf", "*/*/*.elf", "backends/libvmi-*.a", "backends/*.rom"):
-        for path in sorted(BUILD.glob(pattern)):
-            if path.name.endswith("-image.elf") or path.parent.name == "refused":
-                continue
-            data = path.read_bytes()
-            found.append((str(path.relative_to(BUILD)), len(data), hashlib.sha256(data).hexdigest()))
+    for folder in map(built, ARCHITECTURES):
+        for pattern in ("*/*.elf", "*/*/*.elf", "backends/libvmi-*.a", "backends/*.rom"):
+            for path in sorted(folder.glob(pattern)):
+                if path.name.endswith("-image.elf") or path.parent.name == "refused":
+                    continue
+                data = path.read_bytes()
+                name = str(path.relative_to(folder.parent))
+                found.append((name, len(data), hashlib.sha256(data).hexdigest()))
     return found
 
 
@@ -223,7 +226,8 @@ class Inputs:
     conformance: Figure
     tests: Tests
     benchmarks: tuple[Source, Any]
-    model: tuple[Source, Any]
+    models: dict[str, tuple[Source, Any]]
+    """By architecture."""
     long: tuple[Source, Any]
 
     @property
@@ -234,7 +238,7 @@ class Inputs:
     def sources(self) -> list[Source]:
         return [
             *(figure.source for figure in self.kernels),
-            self.model[0],
+            *(source for source, _ in self.models.values()),
             self.benchmarks[0],
             self.tests.source,
             self.long[0],
@@ -248,13 +252,16 @@ def read(results: Path) -> Inputs:
     measured = [results / name for name in BENCHMARKS if (results / name).is_file()]
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
     long = Source("Long tests", results / LONG.name, "./vmi test --long")
-    model = Source("Support matrix", BUILD / "generated/model.json", "./vmi build")
+    models = {
+        arch: Source(f"Support matrix, {arch}", built(arch) / "generated/model.json", "./vmi build")
+        for arch in ARCHITECTURES
+    }
     return Inputs(
         figure("Sample kernel, linked with each library", FIGURE, "./vmi boot"),
         figure("Sample kernel, bound at boot", BOUND_FIGURE, "./vmi boot any"),
         figure("Conformance kernel", CONFORMANCE, "./vmi conformance"),
         read_tests(Source("Tests", results / JUNIT.name, "./vmi test")),
         (benchmarks, benchmarks.read()),
-        (model, model.read()),
+        {arch: (source, source.read()) for arch, source in models.items()},
         (long, long.read()),
     )

@@ -44,16 +44,56 @@ def _column(run: inputs.Run, figure: inputs.Figure, titles: Mapping[str, str]) -
     return Column(kernel, library, below, run.calls, run.kind("instruction"), run.hypercalls, run.passed)
 
 
-def _matrix(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Calls by category, and for each how each backend does it."""
-    categories: dict[str, list[Mapping[str, Any]]] = {}
-    for call in model["spec"]["calls"]:
-        categories.setdefault(call["category"], []).append(call)
-    totals = {
-        backend["name"]: {kind: sum(w["kind"] == kind for w in backend["calls"].values()) for kind in KINDS}
-        for backend in model["backends"]
+@dataclass(frozen=True)
+class Cell:
+    """How a backend does a call, and on which architecture; empty if each does it so."""
+
+    on: str
+    way: Mapping[str, Any]
+
+
+def _cells(call: str, backend: str, models: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+    """One where architectures agree, else one for each that has the call."""
+    ways = {
+        arch: each["calls"][call]
+        for arch, model in models.items()
+        for each in model["backends"]
+        if each["name"] == backend and call in each["calls"]
     }
-    return {"categories": categories, "backends": model["backends"], "kinds": KINDS, "totals": totals}
+    shown = [
+        (way["kind"], way["origin"], "" if way["inherited"] else (way["how"], way["when"], way["note"]))
+        for way in ways.values()
+    ]
+    if len(set(shown)) <= 1:
+        return [Cell("", way) for way in list(ways.values())[:1]]
+    return [Cell(arch, way) for arch, way in ways.items()]
+
+
+def _matrix(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Calls of all architectures by category, and for each how each backend does it."""
+    calls: dict[str, Mapping[str, Any]] = {}
+    on: dict[str, list[str]] = {}
+    backends: dict[str, Mapping[str, Any]] = {}
+    totals: dict[tuple[str, str], dict[str, int]] = {}
+    for arch, model in models.items():
+        for call in model["spec"]["calls"]:
+            calls.setdefault(call["name"], call)
+            on.setdefault(call["name"], []).append(arch)
+        for backend in model["backends"]:
+            backends.setdefault(backend["name"], backend)
+            ways = [way["kind"] for way in backend["calls"].values()]
+            totals[backend["title"], arch] = {kind: ways.count(kind) for kind in KINDS}
+    categories: dict[str, list[Mapping[str, Any]]] = {}
+    for call in sorted(calls.values(), key=lambda call: int(call["ordinal"])):
+        categories.setdefault(call["category"], []).append(call)
+    cells = {(call, backend): _cells(call, backend, models) for call in calls for backend in backends}
+    alone = {call: where[0] for call, where in on.items() if len(where) < len(models)}
+    (spec, *_) = (model["spec"] for model in models.values())
+    return {
+        "categories": categories, "backends": list(backends.values()), "kinds": KINDS, "totals": totals,
+        "cells": cells, "alone": alone, "architectures": list(models),
+        "caption": f"{len(calls)} calls of VMI {spec['major']}.{spec['minor']} on {' and '.join(models)}",
+    }  # fmt: skip
 
 
 def _counts(figure: inputs.Figure) -> list[Markup]:
@@ -103,19 +143,22 @@ def render(results: Path) -> tuple[str, list[str]]:
     """The page, and what it could not show."""
     read = inputs.read(results)
     titles: dict[str, str] = {}
-    matrix: dict[str, Any] | None = None
-    source, model = read.model
-    try:
-        if model is not None:
-            titles = {
+    found: dict[str, Any] = {}
+    for arch, (source, model) in read.models.items():
+        try:
+            if model is None:
+                continue
+            titles |= {
                 backend["name"]: backend["title"]
                 if backend["inherits"] or backend["hypercalls"]
                 else "hardware"
                 for backend in model["backends"]
             }
-            matrix = _matrix(model)
-    except inputs.LAID_OUT_OTHERWISE:
-        source.problem = f"{source.path.name} is of another version"
+            _matrix({arch: model})
+            found[arch] = model
+        except inputs.LAID_OUT_OTHERWISE:
+            source.problem = f"{source.path.name} is of another version"
+    matrix = _matrix(found) if found else None
     groups: list[plots.Group] = []
     machine: dict[str, str] = {}
     source, benchmarks = read.benchmarks

@@ -199,7 +199,7 @@ def _run(options: argparse.Namespace) -> int:
         raise Stop(str(problems))
     model = loaded.model
     if options.command == "list-outputs":
-        for item in outputs(model.spec.categories, model.backends, options.spec.name):
+        for item in outputs(model.spec.categories, model.backends, options.spec.name, model.spec.parts):
             print(item.path)
         return 0
     checks = _checks(options.checks) if options.command != "check" and options.checks else {}

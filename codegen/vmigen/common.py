@@ -33,6 +33,8 @@ class Syntax:
     """Macro by which compilers tell that they compile for it."""
     compile: str
     """What makes a compiler on a PC compile for it."""
+    kernel_flags: str
+    """Options without which compilers use what is not a kernel's: no tool says so when they are missing."""
     convention: str
     """Attribute of functions that stubs and wrappers name; empty where it is the compiler's own."""
     word: str

@@ -15,6 +15,7 @@ from .rules import c_places, stack_index
 SYNTAX = Syntax(
     predefined="__i386__",
     compile="-m32",
+    kernel_flags="-mgeneral-regs-only",
     convention="__regparm__(3)",
     word=".long",
     site=".byte length, live",

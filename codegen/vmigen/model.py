@@ -185,6 +185,7 @@ class Call:
     stack: int
     interruptible: bool
     nmi: bool
+    part: str | None
     requires: tuple[Term, ...]
     errors: tuple[Error, ...]
     unsupported: int
@@ -235,6 +236,11 @@ class Spec:
         for call in self.calls:
             result.setdefault(call.category, []).append(call)
         return result
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts that calls are in, in order of ordinals."""
+        return tuple(dict.fromkeys(call.part for call in self.calls if call.part))
 
 
 class Kind(StrEnum):
@@ -350,6 +356,8 @@ class Backend:
     priority: int
     tables: tuple[HypercallTable, ...]
     ways: dict[str, Way] = field(default_factory=dict)
+    drivers: tuple[str, ...] = ()
+    """Of devices, in the order in which they are tried."""
 
     @property
     def hypercalls(self) -> tuple[Hypercall, ...]:

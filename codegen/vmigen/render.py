@@ -136,8 +136,13 @@ class Output:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_source: str) -> list[Output]:
-    """All outputs, in the order in which they are listed."""
+def outputs(
+    model_categories: Iterable[str],
+    backends: Iterable[Backend],
+    spec_source: str,
+    parts: Sequence[str] = (),
+) -> list[Output]:
+    """All outputs, in the order in which they are listed; `parts` are those that calls are in."""
     spec = (spec_source,)
     listed = list(backends)
     everything = (spec_source, "the backends") if listed else spec
@@ -153,6 +158,12 @@ def outputs(model_categories: Iterable[str], backends: Iterable[Backend], spec_s
     for backend in listed:
         own = (spec_source, backend_source(backend.name))
         found += [Output(f"{backend.name}/{name}", f"{name}.j2", own, backend) for name in BACKEND_OUTPUTS]
+        found += [
+            Output(f"{backend.name}/stubs-{part}.S", "stubs.S.j2", own, backend, more={"part": part})
+            for part in parts
+        ]
+        if backend.drivers:
+            found.append(Output(f"{backend.name}/drivers.c", "drivers.c.j2", own, backend))
     found += [
         Output("model.json", None, everything),
         Output("support-matrix.md", "support-matrix.md.j2", everything),
@@ -196,7 +207,9 @@ class Renderer:
         """Path and text of every output, or of those wanted; what a template did wrong is noted."""
         spec, backends = self._model.spec, self._model.backends
         texts: dict[str, str] = {}
-        for output in outputs(spec.categories, backends, self._spec_source) if wanted is None else wanted:
+        if wanted is None:
+            wanted = outputs(spec.categories, backends, self._spec_source, spec.parts)
+        for output in wanted:
             if output.template is None:
                 texts[output.path] = self._json()
                 continue
@@ -371,7 +384,8 @@ class Renderer:
         spec_part = vars(spec) | {
             "architecture": vars(spec.architecture),
             "calls": [
-                vars(call) | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
+                {key: value for key, value in vars(call).items() if key != "part" or value}
+                | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
             ],
         }
         backends = [self._backend_part(backend) for backend in self._model.backends]

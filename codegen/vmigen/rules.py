@@ -661,6 +661,7 @@ class SpecRules:
             part["stack"],
             part["interruptible"],
             "nmi" in part,
+            part.get("part"),
             requires,
             errors,
             unsupported,

@@ -15,6 +15,7 @@ from .rules import c_places
 SYNTAX = Syntax(
     predefined="__x86_64__",
     compile="-m64",
+    kernel_flags="-mno-red-zone -mgeneral-regs-only",
     convention="",
     word=".quad",
     site=".short live; .byte length, 0, 0, 0",

@@ -11,7 +11,7 @@ import pytest
 
 from ci import ktap
 from ci.build import kernels
-from ci.iso import ENTRY, MENU, OWN, image, loader
+from ci.iso import ENTRY, MENU, OWN, START, image, loader
 from ci.kernel import look
 from ci.rig import DEBUG_EXIT, QEMU_END
 from ci.util import ARCHITECTURES, tied
@@ -27,10 +27,8 @@ PASSED = 0x10 << 1 | 1
 def test_grub_loads_it(tmp_path: Path, arch: str, command: str) -> None:
     kernel = kernels("sample", arch)[places(arch)[0].backend]
     assert loader(look(kernel)) == "multiboot"
-    entry = ENTRY.format(
-        key="0", title="sample", command=command, kernel=OWN, modules="",
-        options=f" checks=boot,memory {DEBUG_EXIT}",
-    )  # fmt: skip
+    start = START.format(command=command, kernel=OWN, options=f" checks=boot,memory {DEBUG_EXIT}")
+    entry = ENTRY.format(key="0", title="sample", start=start)
     disc = tmp_path / "disc.iso"
     disc.write_bytes(image(MENU + entry, 0, {OWN: kernel}))
     done = subprocess.run(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from ci.util import ARCHITECTURES, UserError, tied
 
 APPEND = f"checks=boot {DEBUG_EXIT}"
 DEADLINE = 300
+I386, X86_64 = ARCHITECTURES
 PASSED = 0x10 << 1 | 1
 """QEMU's exit status by isa-debug-exit: VMI_STATUS_PASS."""
 MEDIA = {"disc": ("-cdrom", "{}"), "disk": ("-drive", "file={},format=raw,snapshot=on")}
@@ -32,32 +34,34 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def boot(disc: Path, medium: str, key: str, serial: bool = True) -> tuple[int, str]:
+def boot(
+    disc: Path, medium: str, key: str, serial: bool = True, machine: Sequence[str] = ("qemu-system-i386",)
+) -> tuple[int, str]:
     """Boot from the medium, pressing `key` (none: the menu's own choice) when the menu has come; QEMU's exit
     status and the console."""
     option, value = MEDIA[medium]
-    machine = subprocess.Popen(
-        ["qemu-system-i386", "-machine", "pc,vmport=off", "-m", "64", "-smp", "2", "-nodefaults",
+    running = subprocess.Popen(
+        [*machine, "-machine", "pc,vmport=off", "-m", "64", "-smp", "2", "-nodefaults",
          "-no-user-config", "-display", "none", *(("-serial", "stdio") if serial else ()), *QEMU_END,
          option, value.format(disc)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=tied(),
     )  # fmt: skip
-    assert machine.stdin and machine.stdout
-    stop = threading.Timer(DEADLINE, machine.kill)
+    assert running.stdin and running.stdout
+    stop = threading.Timer(DEADLINE, running.kill)
     stop.start()
     try:
         console, pressed = b"", not key
-        while piece := os.read(machine.stdout.fileno(), 4096):
+        while piece := os.read(running.stdout.fileno(), 4096):
             console += piece
             if not pressed and b"VMI sample kernel" in console:
-                machine.stdin.write(key.encode())
-                machine.stdin.flush()
+                running.stdin.write(key.encode())
+                running.stdin.flush()
                 pressed = True
-        return machine.wait(), text(console)
+        return running.wait(), text(console)
     finally:
         stop.cancel()
-        machine.kill()
-        machine.wait()
+        running.kill()
+        running.wait()
 
 
 def bound(console: str) -> dict[str, str]:
@@ -66,6 +70,13 @@ def bound(console: str) -> dict[str, str]:
     assert report.failures() == [], console
     assert report.result["pass"] > 0
     return report.binding
+
+
+def architecture(console: str) -> str:
+    """Whose kernel it is, by a call that x86-64 alone has."""
+    named = {call.name for call in ktap.parse(console).calls}
+    assert named, console
+    return X86_64 if "SwapGS" in named else I386
 
 
 def test_boots_by_itself(disc: Path) -> None:
@@ -122,6 +133,52 @@ def test_what_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not (tmp_path / "vmi.iso").exists()
 
 
+ENTRIES = 1 + 2 * len(loaded_by_multiboot())
+"""Before those of single architectures."""
+
+
+@pytest.mark.parametrize(
+    ("machine", "key", "arch"),
+    [
+        (("qemu-system-x86_64",), "", X86_64),
+        (("qemu-system-x86_64", "-cpu", "pentium3"), "", I386),
+        (("qemu-system-x86_64",), KEYS[2], X86_64),
+        (("qemu-system-x86_64",), KEYS[ENTRIES], I386),
+    ],
+    ids=["pc_wide", "pc_narrow", "pc_module", "pc_chosen"],
+)
+def test_kernel_that_fits_the_processor(disc: Path, machine: Sequence[str], key: str, arch: str) -> None:
+    """Is started: x86-64's where the processor has long mode, unless i386's is asked for."""
+    status, console = boot(disc, "disc", key, machine=machine)
+    assert bound(console)["provider"] == loaded_by_multiboot(arch)[0]
+    assert architecture(console) == arch
+    assert status == PASSED
+
+
+def test_kernel_without_a_processor_that_fits() -> None:
+    """x86-64's alone says so, and is not started."""
+    configuration = own_menu([look(kernels("sample", X86_64)[loaded_by_multiboot(X86_64)[0]])], "")
+    wide, narrow = configuration.split("    if cpuid -l; then\n")[1].split("    else\n")
+    assert f"multiboot /boot/{X86_64}/{OWN}" in wide and "multiboot" not in narrow
+    assert "this processor has no long mode" in narrow
+
+
+def test_two_kernels_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lie on one disc; two for one architecture do not."""
+    name = loaded_by_multiboot(X86_64)[0]
+    both = [kernels("sample", arch)[name] for arch in (X86_64, I386)]
+    disc = tmp_path / "own.iso"
+    assert iso(APPEND, disc, both) == 0
+    shown = capsys.readouterr().out
+    assert all(f"qemu-system-{arch} -display none" in shown for arch in ARCHITECTURES)
+    status, console = boot(disc, "disc", key="", machine=("qemu-system-x86_64",))
+    assert (status, ktap.parse(console).failures()) == (PASSED, [])
+    assert architecture(console) == X86_64
+    with pytest.raises(UserError, match=f"found two for {I386}") as error:
+        iso("", tmp_path / "two.iso", [both[1], both[1]])
+    assert error.value.status == 2
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_kernel_of_ones_own(tmp_path: Path, arch: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Alone on its disc, with its command line, and with no menu of ours but for it; it is said which machine
@@ -129,7 +186,7 @@ def test_kernel_of_ones_own(tmp_path: Path, arch: str, capsys: pytest.CaptureFix
     name = loaded_by_multiboot()[0]
     disc = tmp_path / "own.iso"
     capsys.readouterr()
-    assert iso(APPEND, disc, kernels("sample", arch)[name]) == 0
+    assert iso(APPEND, disc, [kernels("sample", arch)[name]]) == 0
     assert f"qemu-system-{arch} -display none" in capsys.readouterr().out
     if arch != ARCHITECTURES[0]:
         return  # tests/boot/test_architectures.py boots such a disc
@@ -153,7 +210,7 @@ def test_kernel_that_grub_would_not_start(tmp_path: Path, content: bytes | None,
     if content is not None:
         kernel.write_bytes(content)
     with pytest.raises(UserError, match=said) as error:
-        iso("", tmp_path / "own.iso", kernel)
+        iso("", tmp_path / "own.iso", [kernel])
     assert error.value.status == 2
     assert not (tmp_path / "own.iso").exists()
 
@@ -161,4 +218,4 @@ def test_kernel_that_grub_would_not_start(tmp_path: Path, content: bytes | None,
 def test_linux_is_started_by_its_own_command(tmp_path: Path) -> None:
     kernel = tmp_path / "bzImage"
     kernel.write_bytes(bytes(0x202) + b"HdrS" + bytes(100))
-    assert f"    linux /boot/{OWN} quiet\n" in own_menu(look(kernel), "quiet")
+    assert f"    linux /boot/{I386}/{OWN} quiet\n" in own_menu([look(kernel)], "quiet")

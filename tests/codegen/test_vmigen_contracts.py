@@ -184,7 +184,8 @@ def build(machine: Machine, compiler: str, flags: list[str], out: Path, source: 
     """Links the program with the made-up library."""
     for name, text in (("harness.S", machine.harness()), ("main.c", source)):
         (out / name).write_text(text)
-    files = [out / name for name in ("harness.S", "main.c", "test/stubs.S", "test/hypercalls.S")]
+    files = [out / name for name in ("harness.S", "main.c", "test/hypercalls.S")]
+    files += sorted(out.glob("test/stubs*.S"))
     return machine.build(compiler, flags, out, [out, out / "include"], files)
 
 
@@ -302,6 +303,8 @@ def destruction(machine: Machine, rendered: Path, out: Path) -> str:
     shutil.copytree(rendered, out)
     calls = [c for c in calls_of(out) if c["convention"] != "jump" and not c["noreturn"]]
     stubs = "\n".join(destroyer(machine, call) for call in calls)
+    for part in (out / "test").glob("stubs-*.S"):
+        part.unlink()
     (out / "test/stubs.S").write_text(f'.text\n{stubs}\n.section .note.GNU-stack, "", @progbits\n')
     lines, bodies = [machine.prelude("test")], []
     for call in calls:

@@ -217,11 +217,11 @@ def model64(generated_for: dict[str, Path]) -> dict[str, Any]:
     return loaded
 
 
-KERNEL = ("-mcmodel=kernel", "-fno-pic", "-mno-red-zone", "-O2")
+KERNEL = ("-mcmodel=kernel", "-fno-pic", "-mno-red-zone", "-mgeneral-regs-only", "-O2")
 """As a kernel at -2 GiB is compiled."""
 
 
-@pytest.mark.parametrize("flags", [KERNEL, ("-fpic", "-mno-red-zone", "-O2")], ids=["kernel", "pic"])
+@pytest.mark.parametrize("flags", [KERNEL, ("-fpic", *KERNEL[2:])], ids=["kernel", "pic"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_wrapper_on_x86_64(
@@ -240,6 +240,27 @@ def test_every_wrapper_on_x86_64(
     include = generated_for["x86_64"] / "include"
     done = compiles(compiler, users(model64), tmp_path, include, *options, language=language, arch="x86_64")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("language", ("c", "c++"))
+@pytest.mark.parametrize("arch", COMPILE)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_kernel_that_would_use_sse_is_refused(
+    compiler: str, arch: str, language: str, generated_for: dict[str, Path], tmp_path: Path
+) -> None:
+    """One line that names the flags; who saves the registers says so, and bindgen makes no code."""
+    include = generated_for[arch] / "include"
+    source = "#include <vmi/vmi.h>\n"
+    done = compiles(compiler, source, tmp_path, include, "-msse2", language=language, arch=arch)
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if " error: " in line]
+    flags = {"i386": "-mgeneral-regs-only", "x86_64": "-mno-red-zone -mgeneral-regs-only"}[arch]
+    assert len(errors) == 1 and f"uses SSE registers, which nobody saves; add {flags} (or " in errors[0]
+    for more in ("-mgeneral-regs-only", "-DVMI_ALLOW_SSE", "-D__BINDGEN__"):
+        done = compiles(
+            compiler, source, tmp_path, include, "-msse2", more, language=language, arch=arch
+        )
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
@@ -295,10 +316,12 @@ def test_the_other_files_on_x86_64(
         records = ELFFile(stream).get_section_by_name(".vmi.sites").data()
     ordinals = [struct.unpack_from("<IHHB", record)[1] for (record,) in struct.iter_unpack("12s", records)]
     assert ordinals == [call["ordinal"] for call in jumps]
+    parts = sorted({call["part"] for call in model64["spec"]["calls"] if "part" in call})
     for backend in model64["backends"]:
         name = backend["name"]
         for file, language, flags in (
             (f"{name}/stubs.S", "assembler-with-cpp", ()),
+            *((f"{name}/stubs-{part}.S", "assembler-with-cpp", ()) for part in parts),
             (f"{name}/hypercalls.S", "assembler-with-cpp", ()),
             ("slots.S", "assembler-with-cpp", ()),
             ("pointers.S", "assembler-with-cpp", ()),
@@ -321,12 +344,13 @@ def test_the_other_files_on_x86_64(
                 tmp_path,
                 include,
                 f"-I{generated}",
+                "-mgeneral-regs-only",
                 *flags,
                 language=language,
                 arch="x86_64",
             )
             assert done.returncode == 0, (file, done.stderr)
-        inline = (f'-DVMI_INLINE="{name}/inline.inc"', f"-Wa,-I{generated}", "-O2", "-mno-red-zone")
+        inline = (f'-DVMI_INLINE="{name}/inline.inc"', f"-Wa,-I{generated}", *KERNEL[2:])
         done = compiles(compiler, users(model64), tmp_path, include, *inline, arch="x86_64")
         assert done.returncode == 0, done.stderr
 
@@ -486,10 +510,12 @@ def test_assembly_and_tables_of_each_backend(
     compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
 ) -> None:
     include = generated / "include"
+    parts = sorted({call["part"] for call in model["spec"]["calls"] if "part" in call})
     for backend in model["backends"]:
         folder = generated / backend["name"]
         for name, language, flags in (
             ("stubs.S", "assembler-with-cpp", ()),
+            *((f"stubs-{part}.S", "assembler-with-cpp", ()) for part in parts),
             ("hypercalls.S", "assembler-with-cpp", ()),
             ("calls.c", "c", (*STRICT, "-std=gnu11", "-Wmissing-prototypes", "-Wno-overlength-strings")),
             ("routines.h", "c", (*STRICT, "-std=c99")),

@@ -255,7 +255,8 @@ def build(
     source, entries, hypercalls = program(machine, model, backend)
     assert entries > (5 if name in SMALL_LIBRARIES else 70)
     assert hypercalls == len(backend["hypercalls"])
-    stubs = (generated / name / "stubs.S").read_text()
+    # Calls of a part have an object of their own.
+    stubs = "".join(path.read_text() for path in sorted((generated / name).glob("stubs*.S")))
     if damage:
         assert damage[0] in stubs, damage
         stubs = stubs.replace(damage[0], damage[1])

@@ -80,7 +80,7 @@ def objects(
     found = {}
     for backend in model["backends"]:
         own = generated / backend["name"]
-        source = f'#include "{own / "stubs.S"}"\n'
+        source = "".join(f'#include "{path}"\n' for path in sorted(own.glob("stubs*.S")))
         found[backend["name"]] = assemble(
             arch, source, folder, backend["name"], f"-I{generated}", f"-I{generated}/include"
         )
@@ -212,7 +212,7 @@ def test_native_entry_points_are_the_instruction_and_ret(
 ) -> None:
     """Read by a disassembler: the instructions of backend.yaml, one `ret`, and nothing else."""
     rendered = generated_for["x86_64"]
-    source = f'#include "{rendered / "native/stubs.S"}"\n'
+    source = "".join(f'#include "{path}"\n' for path in sorted((rendered / "native").glob("stubs*.S")))
     path = assemble("x86_64", source, tmp_path, "native", f"-I{rendered}", f"-I{rendered}/include")
     listing = subprocess.run(
         ["objdump", "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True, check=True

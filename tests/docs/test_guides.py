@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from porting_walk import walk
 
 from ci.rig import discover
-from ci.util import BUILD, ROOT, progress
+from ci.util import ARCHITECTURES, BUILD, ROOT, progress
 
 DOCS = ROOT / "docs"
 
@@ -83,30 +83,36 @@ def test_ci_example_is_valid(service: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def github(job: Any, backend: str) -> tuple[list[str], list[str]]:
+def github(job: Any, backend: str, arch: str) -> tuple[list[str], dict[str, list[str]]]:
     steps = [step["run"] for step in job["boot"]["steps"] if step.get("name") in ("Build", "Boot")]
-    replaced = [step.replace("${{ matrix.backend }}", backend) for step in steps]
-    return replaced, job["boot"]["strategy"]["matrix"]["backend"]
+    replaced = [
+        step.replace("${{ matrix.backend }}", backend).replace("${{ matrix.arch }}", arch) for step in steps
+    ]
+    return replaced, job["boot"]["strategy"]["matrix"]
 
 
-def gitlab(job: Any, backend: str) -> tuple[list[str], list[str]]:
-    return [f"BACKEND={backend}", *job["boot"]["script"]], job["boot"]["parallel"]["matrix"][0]["BACKEND"]
+def gitlab(job: Any, backend: str, arch: str) -> tuple[list[str], dict[str, list[str]]]:
+    matrix = {name.lower(): values for name, values in job["boot"]["parallel"]["matrix"][0].items()}
+    return [f"BACKEND={backend}", f"ARCH={arch}", *job["boot"]["script"]], matrix
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("service", SERVICES)
-def test_ci_example_runs(service: str, desk: Path) -> None:
+def test_ci_example_runs(service: str, arch: str, desk: Path) -> None:
     """Its script, on this machine, for the first configuration of its matrix; the others are there."""
     document = YAML(typ="safe").load(DOCS / "ci" / SERVICES[service][0])
     jobs = document.get("jobs", document)
     read = {"github": github, "gitlab": gitlab}[service]
-    _, matrix = read(jobs, "")
-    lines, _ = read(jobs, matrix[0])
+    _, matrix = read(jobs, "", "")
+    first = matrix["backend"][0]
+    lines, _ = read(jobs, first, arch)
     there = [each.name for rig in discover(progress).values() for each in rig.configurations]
-    assert set(matrix) <= set(there)
+    assert set(matrix["backend"]) <= set(there)
+    assert list(matrix["arch"]) == list(ARCHITECTURES)
     shutil.copytree(ROOT / "examples/consumers/make", desk / "my-kernel")
     shutil.copy(ROOT / "examples/hello/hello.c", desk / "my-kernel/kernel.c")
     script = ["bash", "-e", "-c", "\n".join(lines)]
     done = subprocess.run(script, cwd=desk, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"linked with the library for {matrix[0]}" in done.stdout
+    assert f"linked with the library for {first}" in done.stdout
     assert len(list((desk / "sdk").rglob("*.a"))) > 1

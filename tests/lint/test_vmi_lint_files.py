@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 from importlib import resources
@@ -260,11 +261,13 @@ def test_output_that_cannot_be_written(build: Build, lint: Lint, tmp_path: Path)
     assert run.status == 2 and "cannot write the file" in run.err and run.err.count("\n") == 1
 
 
-def test_help_on_a_full_device() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_help_on_a_full_device(unbuffered: str) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [ROOT / "vmi", "lint", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+            [ROOT / "vmi", "lint", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
     assert (done.returncode, done.stderr) == (2, "vmi lint: standard output: No space left on device\n")
 
 

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ci.rig import discover
+from ci.rig import Guest, Live, Outcome, Session, discover
 from ci.util import ARCHITECTURES, ROOT
 
-from .__main__ import LIST, Mutation, mutations
+from .__main__ import LIST, Machine, Mutation, mutations
 
 LISTED = sorted(path.parent.name for path in ROOT.glob(f"backends/*/{LIST}"))
 
@@ -41,3 +43,35 @@ def test_mutation_that_fits_nowhere_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.c").write_text("int a;\n")
     with pytest.raises(UserError, match="stands 0 times"):
         Mutation("nowhere", file="a.c", old="int b;", new="").apply(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("end", "console", "spoilt"),
+    [
+        ("exit status 0x10", "ok 1 a\n", False),
+        ("exit status 0x11", "not ok 1 a\n", False),
+        ("exit status 0x12 (panic)", "ok 1 a\nPANIC: trap 1 (debug), error code 0x0\n", True),
+        ("hung: stopped at its deadline", "ok 1 a\n", True),
+    ],
+)
+def test_no_guest_runs_behind_one_that_was_ended_amid(
+    end: str, console: str, spoilt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of those has a rig of its own; others share one."""
+    opened: list[str] = []
+
+    class Played(Session):
+        def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+            return Outcome(guest, console, False, end, "", 1.0, "", Path("log"))
+
+    @contextlib.contextmanager
+    def session(logs: Path) -> Iterator[Session]:
+        opened.append(logs.name)
+        yield Played()
+
+    rig = discover(lambda _: None)[LISTED[0]]
+    monkeypatch.setattr(rig, "session", session)
+    run = Machine(rig, ARCHITECTURES[0]).runner(Path("guest.elf"))
+    for _ in range(3):
+        run("")
+    assert len(opened) == (3 if spoilt else 1)

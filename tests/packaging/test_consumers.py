@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,10 +18,9 @@ from ci.util import ARCHITECTURES, ROOT, tied
 
 BACKEND = "native"
 CONSUMERS = ROOT / "examples/consumers"
-# A kernel is linked with a library, or with what lets it bind itself;
-# for the second architecture there is no such thing.
+# A kernel is linked with a library, or with what lets it bind itself.
 built_for = pytest.mark.parametrize(
-    ("library", "arch"), [(BACKEND, ARCHITECTURES[0]), (BOUND, ARCHITECTURES[0]), (BACKEND, ARCHITECTURES[1])]
+    ("library", "arch"), [(library, arch) for arch in ARCHITECTURES for library in (BACKEND, BOUND)]
 )
 
 
@@ -49,11 +49,21 @@ def build(project: Path, *commands: list[str | Path], **environment: str) -> Non
         assert "warning" not in done.stdout.lower(), done.stdout
 
 
+def made(folder: Path, library: str, arch: str) -> Path:
+    """The kernel for `library`, by the Makefile, whose kernels for all architectures lie in one folder."""
+    return folder / f"kernel-{library}-{arch}.elf"
+
+
 def says_hello(folder: Path, library: str, arch: str = ARCHITECTURES[0]) -> None:
-    """The kernel for `library`, on a PC without anything of a hypervisor that QEMU has by default."""
+    """The kernel for `library`, in a folder that has one architecture's."""
+    kernel_says_hello(folder / f"kernel-{library}.elf", library, arch)
+
+
+def kernel_says_hello(kernel: Path, library: str, arch: str) -> None:
+    """On a PC without anything of a hypervisor that QEMU has by default."""
     command = [
         f"qemu-system-{arch}", "-machine", "pc,vmport=off", "-display", "none", "-serial", "stdio",
-        "-no-reboot", "-kernel", folder / f"kernel-{library}.elf",
+        "-no-reboot", "-kernel", kernel,
     ]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied()
@@ -70,7 +80,17 @@ def says_hello(folder: Path, library: str, arch: str = ARCHITECTURES[0]) -> None
 def test_make(project: Path, installed: Path, library: str, arch: str) -> None:
     where = str(installed / "share/pkgconfig")
     build(project, ["make", f"BACKEND={library}", f"ARCH={arch}"], PKG_CONFIG_LIBDIR=where)
-    says_hello(project, library, arch)
+    kernel_says_hello(made(project, library, arch), library, arch)
+
+
+def test_make_keeps_architectures_apart(project: Path, installed: Path) -> None:
+    """One after the other, with nothing made anew in between, and each is still there."""
+    where = str(installed / "share/pkgconfig")
+    build(project, *(["make", f"ARCH={arch}"] for arch in ARCHITECTURES), PKG_CONFIG_LIBDIR=where)
+    for arch in ARCHITECTURES:
+        kernel_says_hello(made(project, BACKEND, arch), BACKEND, arch)
+    build(project, ["make", "clean"])
+    assert [path.name for path in project.iterdir()] == ["Makefile"]
 
 
 def calls_left(kernel: Path) -> str:
@@ -83,8 +103,8 @@ def calls_left(kernel: Path) -> str:
 def test_make_binds(project: Path, installed: Path, arch: str) -> None:
     where = str(installed / "share/pkgconfig")
     build(project, ["make", "BIND=yes", f"ARCH={arch}"], PKG_CONFIG_LIBDIR=where)
-    says_hello(project, BACKEND, arch)
-    assert "was bound to native already" in calls_left(project / f"kernel-{BACKEND}.elf")
+    kernel_says_hello(made(project, BACKEND, arch), BACKEND, arch)
+    assert "was bound to native already" in calls_left(made(project, BACKEND, arch))
 
 
 def test_make_leaves_no_kernel_that_is_not_bound(project: Path, installed: Path) -> None:
@@ -184,19 +204,23 @@ def test_meson_binds(project: Path, installed: Path, subproject: bool, arch: str
     assert "was bound to native already" in calls_left(kernel)
 
 
-def test_vendored(project: Path) -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_vendored(project: Path, arch: str) -> None:
     """The libraries' sources in the project's own tree, with nothing of the SDK but them."""
-    subprocess.run([ROOT / "vmi", "vendor", project / "vmi"], check=True, capture_output=True)
-    build(project, *(["make", f"BACKEND={name}", "-j2"] for name in (*backends(), BOUND)))
-    says_hello(project, BACKEND)
-    says_hello(project, BOUND)
+    command = [ROOT / "vmi", "vendor", "--arch", arch, project / "vmi"]
+    subprocess.run(command, check=True, capture_output=True)
+    flags = re.search(r"^VMI_CFLAGS := (.*)$", (project / "vmi/vmi.mk").read_text(), re.MULTILINE)
+    assert flags and "-fPIE" not in flags[1].split(), "options of a library alone are none of the kernel's"
+    build(project, *(["make", f"BACKEND={name}", "-j2"] for name in (*backends(arch=arch), BOUND)))
+    says_hello(project, BACKEND, arch)
+    says_hello(project, BOUND, arch)
     done = subprocess.run(
         ["make", "BACKEND=nowhere"], cwd=project, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.endswith("vmi/vmi.mk has no library nowhere.  Stop.\n")
     build(project, ["make", "--always-make", "CC=clang", f"BACKEND={BACKEND}", "-j2"])
-    says_hello(project, BACKEND)
+    says_hello(project, BACKEND, arch)
 
 
 def test_vendored_elsewhere_is_left_alone(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def make(installed: Path, folder: Path, library: str, **variables: str) -> Path:
     environment = {**os.environ, "PKG_CONFIG_LIBDIR": str(installed / "share/pkgconfig")}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder / f"kernel-{library}.elf"
+    return folder / f"kernel-{library}-i386.elf"
 
 
 def says(kernel: Path, *options: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from ci.lint import tracked
 from ci.util import ROOT
 
-from .test_consumers import built_for, says_hello
+from .test_consumers import built_for, kernel_says_hello, made
 
 SOURCE = ROOT / "debian"
 
@@ -63,7 +63,7 @@ def test_kernel_is_built_from_the_packages(
         cwd=tmp_path, check=True, capture_output=True,
         env={**os.environ, "PKG_CONFIG_LIBDIR": str(root / "usr/share/pkgconfig")},
     )  # fmt: skip
-    says_hello(tmp_path, library, arch)
+    kernel_says_hello(made(tmp_path, library, arch), library, arch)
 
 
 def test_version_is_the_project_s() -> None:

@@ -15,7 +15,7 @@ import pytest
 from ci.lint import tracked
 from ci.util import BUILD, ROOT, tied
 
-from .test_consumers import MESON, project, says_hello  # noqa: F401
+from .test_consumers import MESON, kernel_says_hello, made, project, says_hello  # noqa: F401
 
 KERNEL = Path(__file__).with_name("options.c")
 REGPARM = "-mregparm=3"
@@ -70,9 +70,9 @@ def test_make(installed: Path, tmp_path: Path, compiler: str, options: str) -> N
     command = f"make CC={compiler} CFLAGS='{options}' LDFLAGS={linker} {kernel}"
     compiled(tmp_path, command, PKG_CONFIG_LIBDIR=str(installed / "share/pkgconfig"))
     if REGPARM in options:
-        says_hello(tmp_path, "native")
+        kernel_says_hello(made(tmp_path, "native", "i386"), "native", "i386")
     else:
-        is_right(tmp_path / "kernel-native.elf")
+        is_right(made(tmp_path, "native", "i386"))
 
 
 @pytest.mark.parametrize("options", ["-O0 -fstack-protector-strong", "-Os -flto"])
@@ -143,7 +143,7 @@ def test_a_space_in_the_prefix(installed: Path, tmp_path: Path) -> None:
             shutil.copy(ROOT / path, tmp_path / path)
     consumers = tmp_path / "examples/consumers"
     compiled(consumers / "make", f"make KERNEL={KERNEL}", **environment)
-    is_right(consumers / "make/kernel-native.elf")
+    is_right(made(consumers / "make", "native", "i386"))
     command = f"{' '.join(MESON)} -Dkernel={KERNEL} && ninja -C build"
     compiled(consumers / "meson", command, **environment)
     is_right(consumers / "meson/build/kernel-native.elf")

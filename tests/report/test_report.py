@@ -10,21 +10,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import html5lib
 import pytest
 
 from ci import figure, ktap
 from ci.boot import BOUND_FIGURE, FIGURE
-from ci.build import bound_kernel
+from ci.build import bound_kernel, tree
 from ci.conformance import DOCUMENT as CONFORMANCE
 from ci.long import DOCUMENT as LONG
 from ci.long import Kept, Result, Results
 from ci.report import report
 from ci.report.inputs import BENCHMARKS
+from ci.report.page import render
 from ci.setup import provide
 from ci.testing import JUNIT
-from ci.util import BUILD, RESULTS
+from ci.util import ARCHITECTURES, RESULTS
 
 from ..guests import Place, Run, whole_places
 from .browser import Browser
@@ -239,11 +241,16 @@ def test_drawings_are_readable(browser: Browser, scheme: str, media: str) -> Non
     assert clipped == []
 
 
+def models() -> dict[str, Any]:
+    """What the support matrix is made from, by architecture."""
+    return {arch: json.loads((tree(arch) / "generated/model.json").read_text()) for arch in ARCHITECTURES}
+
+
 def shown(browser: Browser) -> list[str]:
     """Calls that the support matrix shows."""
     names: list[str] = browser.run(
         "[...document.querySelectorAll('#matrix-table .call')].filter((row) => row.offsetParent)"
-        ".map((row) => row.querySelector('th').textContent)"
+        ".map((row) => row.querySelector('th').firstChild.textContent.trim())"
     )
     return names
 
@@ -267,8 +274,7 @@ def test_works_by_keyboard(browser: Browser) -> None:
             break
     assert focused(browser) == "filter-text"
     assert browser.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    model = json.loads((BUILD / "generated/model.json").read_text())
-    every = [call["name"] for call in model["spec"]["calls"]]
+    every = {call["name"] for model in models().values() for call in model["spec"]["calls"]}
     assert sorted(shown(browser)) == sorted(every)
     browser.send("Input.insertText", text="setcr3")
     assert shown(browser) == ["SetCR3"]
@@ -282,15 +288,48 @@ def test_works_by_keyboard(browser: Browser) -> None:
 
 
 def test_matrix_is_filtered_by_kind_and_backend(browser: Browser) -> None:
-    model = json.loads((BUILD / "generated/model.json").read_text())
-    for backend in model["backends"]:
+    wanted: dict[str, set[str]] = {}
+    for model in models().values():
+        for backend in model["backends"]:
+            calls = {name for name, way in backend["calls"].items() if way["kind"] == "hypercall"}
+            wanted.setdefault(backend["name"], set()).update(calls)
+    for name, calls in wanted.items():
         browser.run(
-            f"document.getElementById('filter-backend').value = {json.dumps(backend['name'])};"
+            f"document.getElementById('filter-backend').value = {json.dumps(name)};"
             "document.getElementById('filter-kind').value = 'hypercall';"
             "document.getElementById('filter-kind').dispatchEvent(new Event('input', {bubbles: true}))"
         )
-        wanted = [name for name, way in backend["calls"].items() if way["kind"] == "hypercall"]
-        assert sorted(shown(browser)) == sorted(wanted)
+        assert sorted(shown(browser)) == sorted(calls)
+
+
+def test_matrix_has_both_architectures(tmp_path: Path) -> None:
+    """Each call of either is a row, and each backend's ways of both are in its cell."""
+    page, _ = render(tmp_path)
+    document = html5lib.parse(page, namespaceHTMLElements=False)
+    rows = {
+        row.find("th").text.strip(): {
+            cell.get("data-backend"): " ".join("".join(cell.itertext()).split())
+            for cell in row.iter("td")
+            if cell.get("data-backend")
+        }
+        for row in document.iter("tr")
+        if row.get("class") == "call"
+    }
+    seen = set()
+    for arch, model in models().items():
+        for backend in model["backends"]:
+            for name, way in backend["calls"].items():
+                seen.add(name)
+                cell = rows[name][backend["name"]]
+                how = " ".join(way["how"].split())
+                said = f"{way['kind']} ↑ {way['origin']}" if way["inherited"] else how
+                assert said in cell, (arch, backend["name"], name)
+        assert f"{arch} only" in page
+    assert set(rows) == seen
+    assert "i386: instruction mov %eax, %cr3" in rows["SetCR3"]["native"]
+    assert "x86_64: instruction mov %rdi, %cr3" in rows["SetCR3"]["native"]
+    for arch in ARCHITECTURES:
+        assert f"{tree(arch).name}/backends/libvmi-native.a" in page
 
 
 def test_whole_without_scripts(browser: Browser, page: Path) -> None:

@@ -29,6 +29,9 @@ on one line of the source, inlined into several functions, are told together.
 In a linked kernel, the code of the library that it is linked with is told apart (by its symbols, vmi_...):
 what is found there is listed with --all, and does not count.
 
+On x86-64, functions that keep data below the stack pointer are found (`red zone`): the kernel was compiled
+without -mno-red-zone.
+
 With debug information, stores to page tables, descriptor tables and the local APIC are found by the types and
 names of variables. They are hints: a table that no hypervisor knows of yet may be written directly."""
 
@@ -90,7 +93,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str], program: str = "vmi-lint") -> int:
     """Runs the linter: 0 clean, 1 findings, 2 misuse or files that cannot be read."""
     try:
-        return _run(_parser(program).parse_args(arguments), program)
+        try:
+            return _run(_parser(program).parse_args(arguments), program)
+        finally:
+            # Help is written as well, and may wait in the buffer.
+            if sys.stdout is not None:  # closed by whoever started the command
+                sys.stdout.flush()
     except InputError as error:
         for line in str(error).splitlines():
             print(f"{program}: {line}", file=sys.stderr)
@@ -129,7 +137,11 @@ def _known_instruction(entry: allow.Entry, known: rules.Rules) -> None:
     """A misspelt instruction would let nothing pass, and nobody would know why."""
     from fnmatch import filter as matching
 
-    names = [*known.by_name, rules.UNDECODED.name, *(stores.rule(kind, known).name for kind in stores.KINDS)]
+    names = [
+        *known.by_name,
+        *(rule.name for rule in rules.NOT_INSTRUCTIONS),
+        *(stores.rule(kind, known).name for kind in stores.KINDS),
+    ]
     if not matching(names, entry.instruction):
         raise InputError(
             f"{entry.place}: no instruction '{entry.instruction}'; expected one of the specification's"

@@ -48,6 +48,7 @@ _ODD = frozenset(
     outsw fisttp
     """.split()  # noqa: SIM905
 )
+_BELOW = re.compile(r"\[rsp(?: \+ r\w+(?:\*\d)?)? - ")
 _BREAKPOINTS = re.compile(rb"\xcc+")
 _UNKNOWN = re.compile(rb"\0+")
 # Zeroes, breakpoints, nops, and the long nops that assemblers write.
@@ -59,6 +60,10 @@ _ABSOLUTE = re.compile(r"\[(?:[a-z]s:)?(?:(?:e|r)[a-z0-9]+\*[48] \+ )?(0x[0-9a-f
 _TABLE = re.compile(r"\[(?:[a-z]s:)?(?:e|r)[a-z0-9]+\*([48]) \+ (0x[0-9a-f]+)\]")
 _SAME_ADDRESS = re.compile(r"\[(?:[a-z]s:)?(\w+)(?: \+ (?:eiz|riz)(?:\*1)?)?(?: \+ (?:0x)?0)?\]")
 _RELATIVE = re.compile(r"\[rip ([+-]) (0x[0-9a-f]+)\]")
+
+
+Instruction = tuple[int, int, str, str]
+"""Address, size, mnemonic, and operands in Intel's syntax."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,8 @@ class Walk:
         self._functions = self._bounds()
         self._starts = [function.start for function in self._functions]
         self._undecoded: dict[int, None] = {}
+        self._stack: list[int] = []
+        """Where memory below the stack pointer is named, and where the frame pointer is set (x86-64)."""
         self._maybe: set[int] = set()
         self._read: set[int] = set()
         self._tried: set[int] = set()
@@ -193,6 +200,25 @@ class Walk:
         """Bytes that are code."""
         return sum(len(marks) - marks.count(0) - marks.count(_DATA) - marks.count(_PADDING)
                    for marks in self._marks.values())  # fmt: skip
+
+    def frames(self) -> list[tuple[int, int]]:
+        """Functions (start and end) that have a frame pointer or name memory below the stack pointer."""
+        functions = (self._function(at) for at in self._stack)
+        return sorted({(function.start, function.end) for function in functions if function})
+
+    def again(self, start: int, end: int) -> Iterator[Instruction]:
+        """The instructions of a range that are known as code, in the order of their addresses."""
+        section = self.image.section(start)
+        assert section
+        marks = self._marks[section.address]
+        at = start
+        while (at := marks.find(_START, at - section.address) + section.address) >= start and at < end:
+            for instruction in self._instructions(section, at):
+                if instruction[0] >= end or marks[instruction[0] - section.address] != _START:
+                    break
+                yield instruction
+                at = instruction[0]
+            at += 1
 
     # What is known beforehand
 
@@ -287,7 +313,7 @@ class Walk:
             if section:
                 self._block(section, address, waiting)
 
-    def _instructions(self, section: Section, address: int) -> Iterator[tuple[int, int, str, str]]:
+    def _instructions(self, section: Section, address: int) -> Iterator[Instruction]:
         """Address, size, mnemonic and operands, until the end of the section or what is no instruction."""
         base, data, end = section.address, section.data, section.end
         count = _FIRST_BATCH
@@ -311,7 +337,7 @@ class Walk:
         start = address - section.address
         return newer.read(section.data[start : start + _LONGEST], self.image.bits) is not None
 
-    def _newer(self, section: Section, address: int) -> tuple[int, int, str, str] | None:
+    def _newer(self, section: Section, address: int) -> Instruction | None:
         """The instruction at an address, if it is one that Capstone does not know."""
         start = address - section.address
         code = section.data[start : start + newer.FORCED + _LONGEST]
@@ -360,6 +386,10 @@ class Walk:
                     return
             elif "[" in operands:
                 self._memory(at, size, kind.word, operands, relocation, loaded)
+                if "[rsp" in operands and _BELOW.search(operands):
+                    self._stack.append(at)
+            elif operands == "rbp, rsp":
+                self._stack.append(at)
             if relocation or (fixed and "0x" in operands):
                 self._immediate(at, size, operands)
             if kind.ends:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import archive, debug, decode, elf, selector, stores
+from . import archive, debug, decode, elf, redzone, selector, stores
 from .allow import Entry
 from .code import Gap, Hit, Walk
 from .elf import Image, Symbol
 from .owner import Owners
 from .problems import InputError
-from .rules import ENTERING, HINT, SELECTOR, UNDECODED, UNKNOWN, Rule, Rules
+from .rules import ENTERING, HINT, RED_ZONE, SELECTOR, UNDECODED, UNKNOWN, Rule, Rules
 
 _OF_THE_RING = frozenset(f"{how} {register}" for how in ("mov from", "push") for register in ("cs", "ss"))
 
@@ -205,6 +205,11 @@ class _Linter:
                 found.append((gap.address, gap.size, UNDECODED, _gap_text(image, gap)))
             else:
                 result.unknown.append(_unknown(image, self._name, gap))
+        # User programs have that memory to themselves.
+        if image.bits == 64 and not self._options.user:
+            for at, size, *_ in redzone.find(walk):
+                code = _code(image, at, size)
+                found.append((at, size, RED_ZONE, decode.text(printer, code, at, image.bits)))
         if self._look_for_stores(image):
             for store in stores.find(image, stores.Names(self._options.types)):
                 code = _code(image, store.address, store.size)

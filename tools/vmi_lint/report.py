@@ -9,7 +9,7 @@ from typing import Any
 from . import stores
 from .allow import Entry
 from .lint import Finding, Result
-from .rules import CLASSES, UNDECODED, UNKNOWN, Rules
+from .rules import BELOW_STACK, CLASSES, NOT_INSTRUCTIONS, UNKNOWN, Rules
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -83,11 +83,14 @@ def _count(number: int, one: str, many: str = "") -> str:
 def _summary(result: Result, everything: bool) -> list[str]:
     allowed = sum(finding.allowed is not None for finding in result.findings)
     undecoded = [finding for finding in result.left if finding.rule.kind == UNKNOWN]
-    left = [finding for finding in result.left if finding.rule.kind != UNKNOWN]
+    below = [finding for finding in result.left if finding.rule.kind == BELOW_STACK]
+    left = [finding for finding in result.left if finding.rule.kind not in (UNKNOWN, BELOW_STACK)]
     lines = len(_groups(left))
     parts = [_count(len(left), "sensitive instruction")]
     if lines < len(left):
         parts[0] += f" at {_count(lines, 'place')} of the source"
+    if below:
+        parts.append(_count(len(below), "use of the red zone", "uses of the red zone"))
     if undecoded:
         parts.append(f"{_count(len(undecoded), 'place')} in functions that could not be decoded")
     if result.library:
@@ -171,7 +174,7 @@ def as_json(result: Result, unused: list[Entry], rules: Rules) -> str:
 
 def sarif(result: Result, unused: list[Entry], rules: Rules) -> str:
     """SARIF 2.1.0 (OASIS), as code scanning services read it."""
-    listed = [*rules.by_name.values(), UNDECODED, *(stores.rule(kind, rules) for kind in stores.KINDS)]
+    listed = [*rules.by_name.values(), *NOT_INSTRUCTIONS, *(stores.rule(kind, rules) for kind in stores.KINDS)]
     index = {rule.name: i for i, rule in enumerate(listed)}
     notices = [
         *(f"{gap.object}: {gap.text}"

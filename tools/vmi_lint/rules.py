@@ -25,6 +25,7 @@ SPECIFICATION = PROJECT / "spec" / "vmi.yaml"
 SELECTOR = "selector"
 UNKNOWN = "unknown"
 HINT = "hint"
+BELOW_STACK = "stack"
 CLASSES = {
     "privileged": "faults outside ring 0",
     "io": "faults where the ring is above IOPL",
@@ -32,6 +33,7 @@ CLASSES = {
     SELECTOR: "is right where the selector is one of the kernel's own ring",
     UNKNOWN: "was not looked at",
     HINT: "may be one that a hypervisor must know of",
+    BELOW_STACK: "is lost at the next interrupt or call of the library",
 }
 
 
@@ -62,6 +64,8 @@ class Rule:
         if self.calls:
             when = "if a hypervisor knows of it already, " if self.kind == HINT else ""
             return when + "use " + " or ".join(f"{symbol} ({name})" for name, symbol in self.calls)
+        if self.kind == BELOW_STACK and self.instead:
+            return self.instead
         return f"no call: {self.instead or 'not on this architecture'}"
 
 
@@ -73,6 +77,16 @@ UNDECODED = Rule(
     "look at them by hand, and allow them ('unknown') if there is nothing",
     "Capstone and tools/vmi_lint/newer.py",
 )
+RED_ZONE = Rule(
+    "red zone",
+    BELOW_STACK,
+    "A function keeps data below the stack pointer.",
+    (),
+    "compile with -mno-red-zone: an interrupt or a call of the library overwrites what is there",
+    'System V ABI, AMD64 supplement, "The Stack Frame"',
+)
+NOT_INSTRUCTIONS = (UNDECODED, RED_ZONE)
+"""Findings that no instruction of the specification stands for."""
 ENTERING = frozenset(("int", "int3", "into", "syscall", "sysenter"))
 """By these a user program enters the kernel: right in the one, wrong in the other."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from ci.bench import table
 from ci.build import kernels
 from ci.rig import Guest, Outcome, Session, discover
 from ci.util import RESULTS, progress
@@ -127,7 +128,4 @@ def test_operations(session: Session) -> None:
                 operation.feature.split(",")[-1],
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    print("\nper operation: exits of all virtual CPUs, instructions of the caller")
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(table("per operation: exits of all virtual CPUs, instructions of the caller", rows)))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * SendIPI and SharePage of the KVM library as a Linux process: this file plays KVM and the native
- * library below. For what no rig shows: APIC identifiers far apart, and memory that is not there.
+ * SendIPI, SharePage and FlushRemoteTLB of the KVM library as a Linux process: this file plays KVM
+ * and the native library below. For what no rig shows: APIC identifiers far apart, memory that is
+ * not there, and stale translations, which an emulated processor drops at every exit.
  */
 #include <kvm/hypercalls.h>
 #include "kvm/kvm.h"
@@ -16,6 +17,7 @@
 
 #include "kvm/interrupts.c"
 #include "kvm/share.c"
+#include "kvm/tlb.c"
 
 #include "cpus.c" /* runtime/ */
 
@@ -31,7 +33,8 @@
 static struct vmi_cpu listed[CPUS];
 struct vmi_boot_info vmi__boot = {.cpu_count = CPUS, .cpus = listed};
 struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
-struct vmi__kvm_cpu vmi__kvm_cpus[VMI__CPUS_FEW], *vmi__kvm_cpus_more;
+static struct vmi__kvm_cpu more[CPUS - VMI__CPUS_FEW];
+struct vmi__kvm_cpu vmi__kvm_cpus[VMI__CPUS_FEW], *vmi__kvm_cpus_more = more;
 uint32_t vmi__kvm_used = 1u << KVM__FEATURE_PV_SEND_IPI | 1u << KVM__FEATURE_HC_MAP_GPA_RANGE;
 bool vmi__kvm_present = true;
 volatile char *vmi__native_apic;
@@ -45,6 +48,9 @@ static bool refuses;
 static uint32_t natively; /* commands */
 static uint32_t resting;  /* a CPU that does not run */
 static uint32_t command;  /* of the hypercalls that count */
+
+/* A CPU that KVM runs again after it has been looked at this often: nobody if 0. */
+static uint32_t comes_back, looks;
 
 uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
 {
@@ -60,6 +66,8 @@ uint32_t vmi__native_cpu(void)
 
 bool vmi__native_cpu_runs(uint32_t cpu)
 {
+    if (comes_back && cpu == comes_back && --looks == 0)
+        vmi__kvm_cpu(cpu)->steal.preempted = 0;
     return cpu != resting;
 }
 
@@ -258,6 +266,69 @@ static void a_page_has_its_whole_address(void)
     EXPECT(vmi__kvm_unshare_page((uint32_t)last) == VMI_EINVAL);
 }
 
+#define FLUSHED_LATER (KVM__PREEMPTED | KVM__FLUSH_TLB)
+
+/* CPUs 4 and 39, in so many words. */
+static const uint32_t two[2] = {1u << 4, 1u << 7};
+
+/* Whether they are preempted, or what else KVM says of them; all others run. */
+static int32_t flush(uint8_t one, uint8_t other)
+{
+    begin(0, 0);
+    for (uint32_t i = 0; i < CPUS; i++)
+        vmi__kvm_cpu(i)->steal.preempted = 0;
+    vmi__kvm_cpu(4)->steal.preempted = one;
+    vmi__kvm_cpu(39)->steal.preempted = other;
+    return vmi__kvm_flush_remote_tlb(two, CPUS, 0, 0);
+}
+
+static bool told(uint8_t one, uint8_t other)
+{
+    return vmi__kvm_cpu(4)->steal.preempted == one && vmi__kvm_cpu(39)->steal.preempted == other;
+}
+
+/* Done is said of a flush that KVM has been asked for, on every CPU of the set and on no other. */
+static void a_preempted_cpu_is_flushed_later(void)
+{
+    vmi__kvm_used |= 1u << KVM__FEATURE_PV_TLB_FLUSH;
+    EXPECT(flush(KVM__PREEMPTED, KVM__PREEMPTED) == VMI_OK);
+    EXPECT(told(FLUSHED_LATER, FLUSHED_LATER));
+    EXPECT(flush(FLUSHED_LATER, KVM__PREEMPTED) == VMI_OK);
+    EXPECT(told(FLUSHED_LATER, FLUSHED_LATER));
+    for (uint32_t i = 0; i < CPUS; i++)
+        EXPECT(i == 4 || i == 39 || vmi__kvm_cpu(i)->steal.preempted == 0);
+}
+
+/* Where one runs the kernel interrupts them all: KVM is asked for nothing. */
+static void a_running_cpu_is_the_kernels(void)
+{
+    vmi__kvm_used |= 1u << KVM__FEATURE_PV_TLB_FLUSH;
+    EXPECT(flush(KVM__PREEMPTED, 0) == VMI_ENOSYS && told(KVM__PREEMPTED, 0));
+    EXPECT(flush(0, KVM__PREEMPTED) == VMI_ENOSYS && told(0, KVM__PREEMPTED));
+    EXPECT(flush(0, 0) == VMI_ENOSYS && told(0, 0));
+}
+
+/* One that is there again when it is asked for has not been flushed, and is left as KVM has it. */
+static void a_cpu_that_comes_back_is_running(void)
+{
+    vmi__kvm_used |= 1u << KVM__FEATURE_PV_TLB_FLUSH;
+    comes_back = 39;
+    looks = 2;
+    EXPECT(flush(KVM__PREEMPTED, KVM__PREEMPTED) == VMI_ENOSYS);
+    EXPECT(looks == 0 && told(FLUSHED_LATER, 0));
+    comes_back = 0;
+}
+
+/* Without the feature the bits mean nothing. */
+static void nothing_is_flushed_without_the_feature(void)
+{
+    vmi__kvm_used &= ~(1u << KVM__FEATURE_PV_TLB_FLUSH);
+    EXPECT(flush(KVM__PREEMPTED, KVM__PREEMPTED) == VMI_ENOSYS);
+    EXPECT(told(KVM__PREEMPTED, KVM__PREEMPTED));
+    resting = 4;
+    EXPECT(vmi__kvm_flush_remote_tlb(two, 32, 0, 0) == VMI_OK);
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct played_check checks[] = {
@@ -267,6 +338,10 @@ static const struct played_check checks[] = {
     CHECK(a_cpu_that_is_not_there_is_none),
     CHECK(what_is_refused_goes_natively),
     CHECK(a_page_has_its_whole_address),
+    CHECK(a_preempted_cpu_is_flushed_later),
+    CHECK(a_running_cpu_is_the_kernels),
+    CHECK(a_cpu_that_comes_back_is_running),
+    CHECK(nothing_is_flushed_without_the_feature),
 };
 
 PLAY(checks)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""SendIPI and SharePage of the KVM library against a KVM that is played by kvm_calls.c."""
+"""SendIPI, SharePage and FlushRemoteTLB of the KVM library against a KVM that is played by kvm_calls.c."""
 
 from __future__ import annotations
 

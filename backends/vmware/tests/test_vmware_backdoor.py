@@ -48,6 +48,7 @@ static struct vmi__cpuid played_cpuid(uint32_t leaf)
 }
 #define vmi__cpuid(leaf, subleaf) played_cpuid(leaf)
 #include "vmware.c"
+#include "backend_init.c"
 
 /* Linux's system calls and signal frames (asm/unistd_32.h, _64.h; asm/sigcontext.h, asm/ucontext.h). */
 #define SIGILL 4
@@ -111,6 +112,14 @@ static uint32_t current;
 uint32_t vmi__native_cpu(void) { return current; }
 void *vmi__cpu_rows(uint32_t size) { (void)size; return 0; }
 uint64_t vmi__native_get_wallclock_time(void) { return 77; }
+static uint64_t begun_with; /* the frequency that the native library was given; without one it measures */
+void vmi__native_init(struct vmi_boot_info *boot)
+{
+    (void)boot;
+    begun_with = vmi__native_tsc_hz;
+    if (!begun_with)
+        vmi__native_tsc_hz = 1000000000;
+}
 static char printed[200], *print_to = printed;
 void vmi__print(const char *text)
 {
@@ -301,6 +310,17 @@ void start_c(void)
     CHECK(33, vmi__vmware_steal_time() - 9999999000ull < 2000);
     current = 0;
     CHECK(34, vmi__vmware_steal_time() == 0);
+
+    /* What is told is what the native library begins with. */
+    magic = 0x564d5868;
+    print_to = printed;
+    hz = 3000000000;
+    vmi__backend_init(&vmi__boot);
+    CHECK(35, vmi__vmware_present && begun_with == hz && vmi__native_apic_timer_hz == 66000000);
+    hz = 0xffffffffffffffff;
+    tsc_hz = 0;
+    vmi__backend_init(&vmi__boot);
+    CHECK(36, vmi__vmware_present && begun_with == 0);
     call(SYS_exit, 0, 0, 0, 0);
 }
 """

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ci.bench import table
 from ci.build import kernels
 from ci.rig import Guest, Session, discover
 from ci.util import RESULTS, progress
@@ -39,6 +40,5 @@ def test_mapping(session: Session) -> None:
         r"# bench map_(\w+) pages=(\d+) hypercalls=(\d+) ticks_per_page=(\d+)", outcome.console
     )
     assert [name for name, *_ in found] == ["lazy", "eager"]
-    print("\nmapping pages   pages  hypercalls  instructions per page")
-    for name, pages, hypercalls, ticks in found:
-        print(f"{name:14}  {pages:>5}  {hypercalls:>10}  {ticks:>21}")
+    rows = [["mapping", "pages", "hypercalls", "instructions per page"], *(list(each) for each in found)]
+    print("\n".join(table("pages mapped one by one, and gathered", rows)))

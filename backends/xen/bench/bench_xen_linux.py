@@ -23,4 +23,4 @@ def test_beside_linux(tmp_path: Path) -> None:
         library = beside_linux.of_library(session.run(beside_linux.library_guest()))
         linux = beside_linux.of_linux(session.run(beside_linux.linux_guest(rig, image)), places)
     version = rig.describe()["dom0"]
-    print("\n" + "\n".join(beside_linux.table(beside_linux.rows(library, linux), version)))
+    print("\n".join(beside_linux.beside(beside_linux.rows(library, linux), version)))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci import initramfs
+from ci.bench import table
 from ci.build import kernels
 from ci.rig import Guest, LinuxRig, Outcome
 from ci.util import ARCHITECTURES, UserError
@@ -155,15 +156,12 @@ def rows(library: dict[str, float], linux: dict[str, list[int]]) -> list[Row]:
     return result
 
 
-def table(rows: Sequence[Row], versions: str) -> list[str]:
-    """As ci/bench.py takes it over: a title, then columns that are two spaces or more apart."""
-    lines = [f"hypercalls per operation beside {versions}, x86-64 PV guests of one Xen, by its own trace"]
-    cells = [("operation", "library", "Linux, least", "Linux, median", "verdict")]
+def beside(rows: Sequence[Row], versions: str) -> list[str]:
+    """Lines of the table, as ci/bench.py takes it over."""
+    cells = [["operation", "library", "Linux, least", "Linux, median", "verdict"]]
     for each in rows:
         verdict = f"WORSE: {each.operation.worse or 'no reason is known'}" if each.worse else "no worse"
         numbers = (f"{value:.2f}".rstrip("0").rstrip(".") for value in (each.library, each.linux, each.usual))
-        cells.append((each.operation.title, *numbers, verdict))  # type: ignore[arg-type]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for row in cells:
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return lines
+        cells.append([each.operation.title, *numbers, verdict])
+    title = f"hypercalls per operation beside {versions}, x86-64 PV guests of one Xen, by its own trace"
+    return list(table(title, cells))

@@ -135,6 +135,13 @@ def test_domain_is_created_again_and_again(pv: Place, run: Run, number: int) -> 
     assert differences(before_mark(outcome.witness, int(snapshot["mark"], 16)), counted) == {}
 
 
+def test_last_of_many_cpus_takes_events(pv: Place, run: Run) -> None:
+    """Xen's shared page has words for 32."""
+    assert KERNEL, "nothing is built: ./vmi build"
+    outcome, _ = run(pv, kernel=KERNEL, cpus=40)
+    assert [test.name for test in passed(outcome).tests] == ["cpus.last"]
+
+
 @pytest.mark.parametrize("cpus", [1, 4])
 def test_sample_kernel_with_other_numbers_of_cpus(pv: Place, run: Run, cpus: int) -> None:
     outcome, report = run(pv, cpus=cpus)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends.xen.bench import beside_linux
-from backends.xen.bench.beside_linux import OPERATIONS, of_linux, rows, table
+from backends.xen.bench.beside_linux import OPERATIONS, beside, of_linux, rows
 from ci.rig import Guest, LinuxRig, Outcome
 from ci.util import UserError
 from ci.witness import Hypercall, Mark
@@ -62,7 +62,7 @@ def test_table() -> None:
     assert [row.worse for row in made.values()] == [False] * len(OPERATIONS)
     worse = rows({**library, "context_switch": 3.5}, linux)
     assert [row.operation.name for row in worse if row.worse] == ["context_switch"]
-    lines = table(worse, "Linux")
+    lines = beside(worse, "Linux")
     assert len(lines) == len(OPERATIONS) + 2
     (marked,) = (line for line in lines if "WORSE" in line)
     assert marked.startswith(made["context_switch"].operation.title)
@@ -79,6 +79,6 @@ def test_no_operation_takes_more_than_linux_does(rigs: Rigs, tmp_path: Path) -> 
     library = beside_linux.of_library(rigs.once(place, beside_linux.library_guest(), False))
     linux = of_linux(rigs.once(place, beside_linux.linux_guest(place.rig, image), False), marks)
     found = rows(library, linux)
-    print("\n".join(table(found, "Linux")))
+    print("\n".join(beside(found, "Linux")))
     assert not [row for row in found if row.worse]
     assert library["map_unmap_1024"] <= 8

@@ -63,6 +63,7 @@ static struct vmi__xen_cpu vcpus[2];
 struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&vcpus[0], &vcpus[1]};
 uint32_t vmi__xen_cpu_count = 2;
 struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
+struct vcpu_info vmi__xen_infos[VMI__XEN_CPUS_MAX];
 uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
 
 /* ---- how a run goes on ---------------------------------------------------------------------- */
@@ -100,14 +101,14 @@ static void event_comes(void)
     seen.came++;
     vcpus[number].ipi[VECTOR / 32] |= 1u << VECTOR % 32;
     vmi__xen_shared.evtchn_pending[0] |= 1ul << PORT(number);
-    vmi__xen_shared.vcpu_info[number].evtchn_pending_sel = 1;
-    vmi__xen_shared.vcpu_info[number].evtchn_upcall_pending = 1;
+    vmi__xen_infos[number].evtchn_pending_sel = 1;
+    vmi__xen_infos[number].evtchn_upcall_pending = 1;
 }
 
 /* As Xen enters its guest for an event or a fault: by a frame on the stack. */
 static void bounce(struct context *at, const void *to, int has_error)
 {
-    uint8_t *mask = &vmi__xen_shared.vcpu_info[vmi__xen_this()].evtchn_upcall_mask;
+    uint8_t *mask = &vmi__xen_infos[vmi__xen_this()].evtchn_upcall_mask;
     uint32_t *stack = (uint32_t *)at->esp;
 
     *--stack = (at->eflags & ~VMI__EFLAGS_IF) | (*mask ? 0 : VMI__EFLAGS_IF);
@@ -152,7 +153,7 @@ static void on_trap(int signal, const void *info, struct context *at)
         }
         if (seen.steps == plan.at || seen.steps == plan.again) {
             event_comes();
-            if (!vmi__xen_shared.vcpu_info[vmi__xen_this()].evtchn_upcall_mask) {
+            if (!vmi__xen_infos[vmi__xen_this()].evtchn_upcall_mask) {
                 if (at->eip >= (uint32_t)vmi__xen_return_begin &&
                     at->eip < (uint32_t)vmi__xen_return_end)
                     seen.unwound++;
@@ -189,8 +190,8 @@ __attribute__((regparm(3))) void on_interrupt(uint32_t eip)
     seen.handled++;
     vmi__xen_end_of_interrupt(VECTOR);
     if (plan.moves && vmi__xen_this() == 0) {
-        vmi__xen_shared.vcpu_info[1].evtchn_upcall_mask = 1;
-        vmi__xen_shared.vcpu_info[0].evtchn_upcall_mask = plan.left;
+        vmi__xen_infos[1].evtchn_upcall_mask = 1;
+        vmi__xen_infos[0].evtchn_upcall_mask = plan.left;
         set_cpu(1);
     }
 }
@@ -329,6 +330,7 @@ static uint32_t run(const struct way *way)
     set_cpu(0);
     clear(&seen, sizeof(seen));
     clear(&vmi__xen_shared, sizeof(vmi__xen_shared));
+    clear(vmi__xen_infos, sizeof(vmi__xen_infos));
     for (uint32_t i = 0; i < 2; i++) {
         clear(vcpus[i].irr, sizeof(vcpus[i].irr));
         clear(vcpus[i].isr, sizeof(vcpus[i].isr));
@@ -339,7 +341,7 @@ static uint32_t run(const struct way *way)
             .vector = VECTOR_FAULT, .flags = 4, .cs = SELECTOR_USER, .address = (uint32_t)on_fault};
         vmi__xen_port_set(PORT(i), VMI__XEN_PORT_IPI, 0, i);
     }
-    vmi__xen_shared.vcpu_info[0].evtchn_upcall_mask = way->masked;
+    vmi__xen_infos[0].evtchn_upcall_mask = way->masked;
     vmi__xen_kept[0].count = way->kept;
     if (way->waiting)
         event_comes();
@@ -347,7 +349,7 @@ static uint32_t run(const struct way *way)
     enter(way->target, way->words, way->count);
 
     number = vmi__xen_this();
-    info = &vmi__xen_shared.vcpu_info[number];
+    info = &vmi__xen_infos[number];
     if (seen.lost)
         return 1;
     for (uint32_t i = way->is_call ? 3 : 0; i < REGISTERS; i++)
@@ -364,9 +366,9 @@ static uint32_t run(const struct way *way)
         return 6;
     if (seen.handled > seen.came)
         return 7;
-    if (seen.came == 1 && !seen.handled && !vmi__xen_shared.vcpu_info[0].evtchn_upcall_pending)
+    if (seen.came == 1 && !seen.handled && !vmi__xen_infos[0].evtchn_upcall_pending)
         return 8;
-    if (number == 1 && vmi__xen_shared.vcpu_info[0].evtchn_upcall_mask != plan.left)
+    if (number == 1 && vmi__xen_infos[0].evtchn_upcall_mask != plan.left)
         return 9;
     if (seen.carried != way->kept)
         return 10;

@@ -26,7 +26,7 @@
             let here = 0;
             for (const each of group.rows) {
                 const fits = (each.text.includes(wanted) || group.category.includes(wanted)) &&
-                    each.cells.some((cell) => (!kind.value || cell.kind === kind.value) &&
+                    each.cells.some((cell) => (!kind.value || cell.kind.split(" ").includes(kind.value)) &&
                         (!backend.value || cell.backend === backend.value));
                 each.row.hidden = !fits;
                 here += fits ? 1 : 0;

@@ -22,10 +22,6 @@
 
 #ifndef __ASSEMBLER__
 
-/* VCPUs whose vcpu_info lies in the shared page are as many as there can be (xen/arch-x86/xen.h).
- */
-_Static_assert(VMI__XEN_CPUS_MAX <= XEN_LEGACY_MAX_VCPUS, "vcpu_info");
-
 /* The builder's words: its magic, how far behind the image it puts things, how much memory there
  * may be: each frame has an entry of 4 bytes in its list, which lies in the linear region. */
 #define VMI__XEN_MAGIC       "-x86_32p"
@@ -58,7 +54,11 @@ extern struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 /* MSR IA32_SYSENTER_CS of each CPU, for SYSEXIT. */
 extern uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
 
-extern struct shared_info vmi__xen_shared;
+/*
+ * Where Xen has the words of each CPU, next to each other, so that a CPU's number leads there. The
+ * shared page has room for XEN_LEGACY_MAX_VCPUS only (xen/arch-x86/xen.h).
+ */
+extern struct vcpu_info vmi__xen_infos[VMI__XEN_CPUS_MAX];
 
 static inline uint32_t vmi__xen_this(void)
 {
@@ -69,7 +69,7 @@ static inline uint32_t vmi__xen_this(void)
 }
 
 /* For domain.h: where Xen has the words of a CPU, and how many operations it keeps back. */
-#define VMI__XEN_VCPU(number) (&vmi__xen_shared.vcpu_info[number])
+#define VMI__XEN_VCPU(number) (&vmi__xen_infos[number])
 #define VMI__XEN_KEPT(number) (vmi__xen_kept[number].count)
 
 #endif

@@ -238,22 +238,22 @@ vmi__xen_iret:
 0:  mov $VMI__XEN_CPU_SELECTOR, %eax
     lsl %eax, %eax
     shl $VMI__XEN_VCPU_SHIFT, %eax
-    movb $1, %ss:vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
+    movb $1, %ss:vmi__xen_infos + VMI__XEN_VCPU_MASK(%eax)
 1:  restartable .rodata.restart
     /* Events are masked: this stays the CPU, whose number times 64 is in eax. */
     cmpl $0, %ss:vmi__xen_kept(%eax)
     jne 4f
     testb $VMI__EFLAGS_IF >> 8, 4 + 8 + 1(%esp)
     jz 3f
-    movb $0, %ss:vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
+    movb $0, %ss:vmi__xen_infos + VMI__XEN_VCPU_MASK(%eax)
     .globl vmi__xen_return_begin, vmi__xen_return_popped, vmi__xen_return_end
 vmi__xen_return_begin:
-    cmpb $0, %ss:vmi__xen_shared + VMI__XEN_VCPU_PENDING(%eax)
+    cmpb $0, %ss:vmi__xen_infos + VMI__XEN_VCPU_PENDING(%eax)
     jne 2f
     pop %eax
 vmi__xen_return_popped:
     iret
-2:  movb $1, %ss:vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
+2:  movb $1, %ss:vmi__xen_infos + VMI__XEN_VCPU_MASK(%eax)
 vmi__xen_return_end:
     pop %eax
     jmp vmi__xen_event_callback /* as Xen would enter it */

@@ -35,7 +35,7 @@ vmi__xen_disable_interrupts:
     mov $VMI__XEN_CPU_SELECTOR, %ecx
 0:  lsl %ecx, %eax
     shl $VMI__XEN_VCPU_SHIFT, %eax
-    movb $1, vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
+    movb $1, vmi__xen_infos + VMI__XEN_VCPU_MASK(%eax)
 1:  restartable .rodata.mask_restart
     ret
     .size vmi__xen_disable_interrupts, . - vmi__xen_disable_interrupts
@@ -51,7 +51,7 @@ vmi__xen_mask:
 0:  lsl %ecx, %eax
     shl $VMI__XEN_VCPU_SHIFT, %eax
     mov $1, %edx
-    xchg %dl, vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
+    xchg %dl, vmi__xen_infos + VMI__XEN_VCPU_MASK(%eax)
 1:  restartable .rodata.mask_restart
     mov %edx, %eax
     ret
@@ -66,7 +66,7 @@ vmi__xen_get_interrupt_mask:
     mov $VMI__XEN_CPU_SELECTOR, %ecx
 0:  lsl %ecx, %eax
     shl $VMI__XEN_VCPU_SHIFT, %eax
-    movzbl vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax), %eax
+    movzbl vmi__xen_infos + VMI__XEN_VCPU_MASK(%eax), %eax
 1:  restartable .rodata.mask_restart
     dec %eax
     and $0x200, %eax
@@ -93,9 +93,9 @@ vmi__xen_enable_interrupts:
     mov $VMI__XEN_CPU_SELECTOR, %ecx
 0:  lsl %ecx, %eax
     shl $VMI__XEN_VCPU_SHIFT, %eax
-    movb $0, vmi__xen_shared + VMI__XEN_VCPU_MASK(%eax)
+    movb $0, vmi__xen_infos + VMI__XEN_VCPU_MASK(%eax)
 1:  restartable .rodata.mask_restart
-    cmpb $0, vmi__xen_shared + VMI__XEN_VCPU_PENDING(%eax)
+    cmpb $0, vmi__xen_infos + VMI__XEN_VCPU_PENDING(%eax)
     jne 2f
     ret
 2:  pop %ecx                /* the caller's address */

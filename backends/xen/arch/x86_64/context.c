@@ -31,24 +31,11 @@ static void fill_area(uintptr_t area, const struct vmi__xen_cpu *cpu, uint32_t n
     *(uintptr_t *)(area + VMI_PERCPU_PRIVATE) = (uintptr_t)cpu;
 }
 
-/* Has Xen keep a CPU's vcpu_info in its record, events masked. Returns 0 or Xen's error. */
-static intptr_t register_info(struct vmi__xen_cpu *cpu, uint32_t number)
-{
-    struct vcpu_register_vcpu_info where = {
-        .mfn = vmi__xen_machine(&cpu->arch.info) >> VMI__PAGE_SHIFT,
-        .offset = (uintptr_t)&cpu->arch.info & (VMI__PAGE_SIZE - 1),
-    };
-
-    return vmi__xen_hypercall_vcpu_op(VCPUOP_register_vcpu_info, number, &where);
-}
-
 void vmi__xen_start_cpu(struct vmi__xen_cpu *cpu)
 {
     fill_area((uintptr_t)boot_area, cpu, 0);
     if (vmi__xen_hypercall_set_segment_base(SEGBASE_GS_KERNEL, (uintptr_t)boot_area) < 0)
         vmi__fatal("Xen refuses the kernel's GS base");
-    if (register_info(cpu, 0) < 0)
-        vmi__fatal("Xen refuses a place for its words of a CPU");
     vmi__boot.kernel_ss = FLAT_KERNEL_SS;
     vmi__boot.user_cs = FLAT_USER_CS;
     vmi__boot.user_ss = FLAT_USER_SS;
@@ -73,8 +60,6 @@ int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
     uintptr_t user = state->user_cr3 >> VMI__PAGE_SHIFT;
 
     if (user && vmi__xen_pin(user) < 0)
-        return VMI_EIO;
-    if (register_info(cpu, number) < 0)
         return VMI_EIO;
     cpu->cr3_user = state->user_cr3;
     fill_area(state->gs_base, cpu, number);

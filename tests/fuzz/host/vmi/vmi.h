@@ -4,9 +4,11 @@
  * that only i386 has; the calls are there but cannot be made.
  */
 #define __i386__ 1
+#define VMI_ALLOW_SSE 1
 #define __regparm__(count)
 #define _Static_assert(condition, text)
 #include_next <vmi/vmi.h>
 #undef __i386__
+#undef VMI_ALLOW_SSE
 #undef __regparm__
 #undef _Static_assert

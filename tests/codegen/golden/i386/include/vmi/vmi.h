@@ -14,6 +14,14 @@
 #error "vmi/vmi.h is for i386 only; compile for it (on a PC: -m32)"
 #endif
 
+/*
+ * Nobody saves vector registers where the kernel is interrupted or enters the library. A kernel that saves
+ * them itself says so by VMI_ALLOW_SSE. bindgen reads declarations and makes no code.
+ */
+#if defined(__SSE__) && !defined(VMI_ALLOW_SSE) && !defined(__BINDGEN__)
+#error "vmi/vmi.h: this compilation uses SSE registers, which nobody saves; add -mgeneral-regs-only (or define VMI_ALLOW_SSE if the kernel saves them itself)"
+#endif
+
 #include <vmi/constants.h>
 
 /*

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What drivers ask for (devices/platform.h) on a PC, and events of devices: the messages of those
+ * that have any, the interrupt lines of the others. Source: PCI Local Bus 3.0, 3.2.2.3.2
+ * (configuration by ports).
+ */
+#include "native.h"
+#include <native/routines.h>
+
+#include "driver.h"
+#include "platform.h"
+
+#define PCI_ADDRESS 0xcf8
+#define PCI_DATA    0xcfc
+#define PCI_ENABLE  0x80000000u
+#define PCI_PLACES  0x10000u /* of the one segment that the ports reach */
+
+#define PCI_INTERRUPT      0x3c /* line in the low byte, pin above */
+#define PCI_INTERRUPT_PIN  0xff00u
+#define PCI_INTERRUPT_LINE 0xffu
+
+/* A queue's event; a line has one event for all that is on it. */
+static struct row {
+    int32_t event;
+    uint16_t device, queue;
+    uint16_t vector; /* 0: the row is free */
+    bool line;
+} rows[VMI__DEVICES_MAX * VMI__QUEUES_MAX];
+static struct vmi__lock rows_lock, pci_lock;
+static bool pci_here;
+
+uint32_t vmi__platform_enter(volatile uint32_t *lock)
+{
+    return vmi__lock((struct vmi__lock *)(uintptr_t)lock);
+}
+
+void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
+{
+    vmi__unlock((struct vmi__lock *)(uintptr_t)lock, flags);
+}
+
+void vmi__platform_pause(void)
+{
+    vmi__pause();
+}
+
+/* ---- registers ---- */
+
+uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
+{
+    uint32_t flags, value;
+
+    if (!pci_here || function >= PCI_PLACES)
+        return ~0u;
+    flags = vmi__lock(&pci_lock);
+    vmi__outl(PCI_ADDRESS, PCI_ENABLE | function << 8 | (offset & 0xfc));
+    value = vmi__inl(PCI_DATA);
+    vmi__unlock(&pci_lock, flags);
+    return value;
+}
+
+void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
+{
+    uint32_t flags;
+
+    if (!pci_here || function >= PCI_PLACES)
+        return;
+    flags = vmi__lock(&pci_lock);
+    vmi__outl(PCI_ADDRESS, PCI_ENABLE | function << 8 | (offset & 0xfc));
+    vmi__outl(PCI_DATA, value);
+    vmi__unlock(&pci_lock, flags);
+}
+
+volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
+{
+    void *linear;
+
+    return vmi__native_map_device(base, size, VMI_CACHE_UNCACHED, &linear) ? 0 : linear;
+}
+
+/* ---- events; under the lock of the rows ---- */
+
+static struct row *free_row(void)
+{
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (!rows[i].vector)
+            return &rows[i];
+    return 0;
+}
+
+/* Has the device write what the event's message is by now; it stays as masked as it was. */
+static void write_message(const struct row *row)
+{
+    struct vmi__device *device = vmi__device_by_number(row->device);
+    struct vmi_message message;
+
+    if (vmi__native_event_message((uint32_t)row->event, &message) == VMI_OK)
+        device->driver->message(device, row->queue, &message);
+}
+
+/* The event of the device's line; those on one line share it, at one vector. */
+static int32_t bind_line(const struct vmi__device *device, uint32_t vector)
+{
+    uint32_t wired = vmi__platform_pci_read(device->place, PCI_INTERRUPT);
+    int32_t line = (int32_t)(wired & PCI_INTERRUPT_LINE);
+
+    if (!(wired & PCI_INTERRUPT_PIN))
+        return VMI_ENOSYS;
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].vector && rows[i].line && rows[i].event == line)
+            return rows[i].vector == vector ? line : VMI_EBUSY;
+    line = vmi__native_event_bind(VMI_EVENT_IRQ, (uint32_t)line, vector);
+    if (line >= 0)
+        vmi__native_ended_vectors[vector] = true;
+    return line;
+}
+
+static VMI__ADDRESS_TAKEN int32_t bind(uint32_t number, uint32_t vector)
+{
+    uint32_t queue, flags;
+    struct vmi__device *device = vmi__device_of_event(number, &queue);
+    struct row *row;
+    int32_t event;
+
+    if (!device)
+        return VMI_EINVAL;
+    flags = vmi__lock(&rows_lock);
+    row = free_row();
+    event = row ? VMI_OK : VMI_ENOMEM;
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].vector && rows[i].device == device->number && rows[i].queue == queue)
+            event = VMI_EBUSY;
+    if (!event)
+        event = device->messages ? vmi__native_event_bind(VMI_EVENT_MSI, device->place, vector)
+                                 : bind_line(device, vector);
+    if (event >= 0) {
+        *row = (struct row){.event = event,
+                            .device = (uint16_t)device->number,
+                            .queue = (uint16_t)queue,
+                            .vector = (uint16_t)vector,
+                            .line = !device->messages};
+        if (device->messages)
+            write_message(row);
+    }
+    vmi__unlock(&rows_lock, flags);
+    return event;
+}
+
+/* Calls `act` for the rows of an event that is a message's; false if there are none. */
+static bool each_message(uint32_t event, void (*act)(struct row *row, bool how), bool how)
+{
+    uint32_t flags = vmi__lock(&rows_lock);
+    bool any = false;
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].vector && !rows[i].line && rows[i].event == (int32_t)event) {
+            act(&rows[i], how);
+            any = true;
+        }
+    vmi__unlock(&rows_lock, flags);
+    return any;
+}
+
+static VMI__ADDRESS_TAKEN void mask_row(struct row *row, bool masked)
+{
+    struct vmi__device *device = vmi__device_by_number(row->device);
+
+    device->driver->mask(device, row->queue, masked);
+}
+
+static VMI__ADDRESS_TAKEN bool mask(uint32_t event, bool masked)
+{
+    return each_message(event, mask_row, masked);
+}
+
+static VMI__ADDRESS_TAKEN void move_row(struct row *row, bool how)
+{
+    (void)how;
+    write_message(row);
+}
+
+static VMI__ADDRESS_TAKEN void moved(uint32_t event)
+{
+    each_message(event, move_row, false);
+}
+
+static VMI__ADDRESS_TAKEN void unbound(uint32_t event)
+{
+    uint32_t flags = vmi__lock(&rows_lock);
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct vmi__device *device = vmi__device_by_number(rows[i].device);
+
+        if (!rows[i].vector || rows[i].event != (int32_t)event)
+            continue;
+        if (!rows[i].line)
+            device->driver->message(device, rows[i].queue, 0);
+        rows[i].vector = 0;
+    }
+    vmi__unlock(&rows_lock, flags);
+}
+
+static bool requested(uint32_t vector)
+{
+    return vmi__native_apic_read(VMI__APIC_IRR + vector / 32 * 16) & 1u << vector % 32;
+}
+
+/*
+ * The interrupt of a vector has ended: devices on the line lower it. What has ended meanwhile, and
+ * nobody has seen, is told by an interrupt that this CPU sends itself. The line is held from before
+ * that until the end of it: with a request of the line's on the same vector the local APIC would
+ * take the one for the other, and the I/O APIC never hear of its end (Intel SDM vol. 3A, 11.8.4,
+ * trigger mode register).
+ */
+static VMI__ADDRESS_TAKEN void ended(uint32_t vector)
+{
+    uint32_t flags = vmi__lock(&rows_lock);
+    bool again = false;
+    int32_t line = -1;
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct vmi__device *device = vmi__device_by_number(rows[i].device);
+
+        if (rows[i].vector != vector || !rows[i].line)
+            continue;
+        if (line < 0) {
+            line = rows[i].event;
+            vmi__native_event_hold((uint32_t)line, true);
+        }
+        if (device->state == VMI__DEVICE_OPEN)
+            again |= device->driver->acknowledge(device);
+    }
+    if (line >= 0 && again && !requested(vector))
+        vmi__native_apic_command(vmi__native_apic_id(), VMI__ICR_FIXED | vector);
+    else if (line >= 0)
+        vmi__native_event_hold((uint32_t)line, false);
+    vmi__unlock(&rows_lock, flags);
+}
+
+void vmi__platform_unbind(uint32_t device)
+{
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool shared = false;
+
+        if (!rows[i].vector || rows[i].device != device)
+            continue;
+        for (uint32_t j = 0; j < sizeof(rows) / sizeof(rows[0]); j++)
+            shared |= j != i && rows[j].vector && rows[j].event == rows[i].event;
+        if (shared)
+            rows[i].vector = 0;
+        else
+            vmi__native_event_unbind((uint32_t)rows[i].event);
+    }
+}
+
+static const struct vmi__native_device_events events = {
+    .bind = bind,
+    .mask = mask,
+    .moved = moved,
+    .unbound = unbound,
+    .ended = ended,
+};
+
+void vmi__platform_init(void)
+{
+    vmi__outl(PCI_ADDRESS, PCI_ENABLE);
+    pci_here = vmi__inl(PCI_ADDRESS) == PCI_ENABLE;
+    vmi__native_device_events = &events;
+}

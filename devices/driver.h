@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The contract between a driver and the interface (interface.c), which makes the calls of it. The
+ * interface checks what kernels ask for and has the table of requests: a driver puts a slot of the
+ * table at its device's disposal and says later which slot has ended. Whatever a device says is
+ * held against that table, so every request ends once. README.md tells the whole.
+ */
+#ifndef VMI_DEVICES_DRIVER_H
+#define VMI_DEVICES_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vmi/vmi.h>
+
+#include "endbr.h"
+
+#define VMI__DEVICES_MAX  16
+#define VMI__QUEUES_MAX   8
+#define VMI__REQUESTS_MAX 1024 /* of a queue */
+#define VMI__SEGMENTS_MAX 30   /* of a request */
+
+/* State of a slot of the table of requests. */
+enum { VMI__SLOT_FREE, VMI__SLOT_GIVEN };
+
+/* A slot: what is known of a request until the kernel has it back. The device never sees this. */
+struct vmi__slot {
+    uint64_t id;
+    uint32_t room;  /* bytes that the device may write to the kernel's memory */
+    uint16_t next;  /* of the free ones */
+    uint16_t state; /* VMI__SLOT_… */
+};
+
+struct vmi__queue {
+    volatile uint32_t lock;
+    uint32_t free;   /* first free slot, `requests` if there is none */
+    uint32_t given;  /* slots that are with the device */
+    uint32_t cursor; /* where the next one is that a reset has ended */
+    struct vmi__slot *slots;
+};
+
+enum vmi__device_state {
+    VMI__DEVICE_CLOSED,
+    VMI__DEVICE_OPEN,
+    VMI__DEVICE_SHUT_OFF, /* by a fault; to be closed */
+    VMI__DEVICE_CLOSING,  /* reset; requests are to be reaped */
+};
+
+/* Bytes for a driver's own record of a device. */
+#define VMI__DRIVER_BYTES 1024
+
+struct vmi__device {
+    const struct vmi__driver *driver;
+    uint32_t number;
+    uint32_t place;    /* the function on PCI */
+    uint32_t messages; /* message-signalled interrupts that it has: one per queue, or none */
+    volatile uint32_t state;
+    struct vmi_device_properties info;
+    struct vmi_device_setup setup; /* while it is open */
+    struct vmi__queue queues[VMI__QUEUES_MAX];
+    char own[VMI__DRIVER_BYTES] __attribute__((aligned(8)));
+};
+
+/* What a device says of a slot. */
+struct vmi__ended {
+    uint32_t slot;
+    uint32_t length; /* bytes written to the kernel's memory */
+    int32_t status;
+};
+
+/* What taking can find. */
+enum vmi__taken { VMI__TAKEN_NONE, VMI__TAKEN_ONE, VMI__TAKEN_FAULT };
+
+/*
+ * A driver. Functions are called under the lock of the queue that they name, and one at a time for
+ * what names none.
+ */
+struct vmi__driver {
+    const char *name;
+
+    /* Looks for devices and adds each (vmi__device_add). */
+    void (*find)(const struct vmi__driver *driver);
+
+    /* Bytes that the device's rings take with a setup within the limits of `info`; 0: too much. */
+    uintptr_t (*memory)(struct vmi__device *device, const struct vmi_device_setup *setup);
+
+    /* Brings the device up with rings at `memory`, which is zeroed; false if it does not come. */
+    bool (*start)(struct vmi__device *device, void *memory);
+
+    /* Resets the device: it reaches no memory and raises no interrupt from then on. */
+    void (*stop)(struct vmi__device *device);
+
+    /* Of a disk: puts a sound request in a free slot, without telling the device. */
+    void (*put)(struct vmi__device *device, uint32_t queue, uint32_t slot,
+                const struct vmi_block_request *request);
+
+    /* Tells the device what was put, if it wants to know. */
+    void (*tell)(struct vmi__device *device, uint32_t queue);
+
+    /* Takes the next slot that has ended. A fault is in device->info.fault then. */
+    enum vmi__taken (*take)(struct vmi__device *device, uint32_t queue, struct vmi__ended *ended);
+
+    /* Asks for an event at the next end; true if there has been one since the last take. */
+    bool (*ask)(struct vmi__device *device, uint32_t queue);
+
+    /* The message that a queue's event writes, 0 for none, and whether it is kept back. */
+    void (*message)(struct vmi__device *device, uint32_t queue, const struct vmi_message *message);
+    void (*mask)(struct vmi__device *device, uint32_t queue, bool masked);
+
+    /*
+     * Of a device without messages: lowers its interrupt line. True if something has ended that
+     * neither this nor `ask` has seen, for which the line may not be raised again.
+     */
+    bool (*acknowledge)(struct vmi__device *device);
+};
+
+/* The library's drivers in the order in which they are tried, ended by 0 (generated). */
+extern const struct vmi__driver *const vmi__drivers[];
+
+/*
+ * A device for the driver to fill, closed; it counts once vmi__device_keep is called. 0 if there
+ * are too many, or a driver has this place already.
+ */
+struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place);
+void vmi__device_keep(struct vmi__device *device);
+
+/* Notes where a device is and what drives it. */
+void vmi__device_name(struct vmi__device *device, const char *bus);
+
+/* The device of an event's number (VMI_EVENT_DEVICE), if it is open and has the queue; else 0. */
+struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue);
+
+/* A device by its number. */
+struct vmi__device *vmi__device_by_number(uint32_t number);
+
+#endif

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The calls for devices: checks what kernels ask for, keeps the table of requests, and ends each
+ * request once, whatever the device does.
+ */
+#include "driver.h"
+#include "platform.h"
+#include "runtime.h"
+
+#define PAGE 4096u
+
+/* Images have it where clients of the published API, who use no devices, have no memory for it. */
+static struct vmi__device devices[VMI__DEVICES_MAX] __attribute__((section(".bss..bound_only")));
+static uint32_t count;
+static bool found;
+static volatile uint32_t lock; /* of finding, opening and closing */
+
+/* ---- devices ---- */
+
+struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place)
+{
+    struct vmi__device *device = &devices[count];
+
+    for (uint32_t i = 0; i < count; i++)
+        if (devices[i].place == place)
+            return 0;
+    if (count == VMI__DEVICES_MAX)
+        return 0;
+    memset(device, 0, sizeof(*device));
+    device->driver = driver;
+    device->number = count;
+    device->place = place;
+    return device;
+}
+
+void vmi__device_keep(struct vmi__device *device)
+{
+    count = device->number + 1;
+}
+
+static uint32_t append(uint8_t *to, uint32_t at, uint32_t room, const char *text)
+{
+    while (*text && at + 1 < room)
+        to[at++] = (uint8_t)*text++;
+    to[at] = 0;
+    return at;
+}
+
+static uint32_t append_hex(uint8_t *to, uint32_t at, uint32_t room, uint32_t value, uint32_t digits)
+{
+    char text[2] = {0, 0};
+
+    while (digits--) {
+        text[0] = "0123456789abcdef"[value >> 4 * digits & 15];
+        at = append(to, at, room, text);
+    }
+    return at;
+}
+
+void vmi__device_name(struct vmi__device *device, const char *bus)
+{
+    uint8_t *name = device->info.name;
+    const uint32_t room = sizeof(device->info.name);
+    uint32_t at = append(name, 0, room, bus), place = device->place;
+
+    at = append(name, at, room, " ");
+    at = append_hex(name, at, room, place >> 16, 4);
+    at = append(name, at, room, ":");
+    at = append_hex(name, at, room, place >> 8 & 0xff, 2);
+    at = append(name, at, room, ":");
+    at = append_hex(name, at, room, place >> 3 & 0x1f, 2);
+    at = append(name, at, room, ".");
+    at = append_hex(name, at, room, place & 7, 1);
+    at = append(name, at, room, " ");
+    append(name, at, room, device->driver->name);
+}
+
+struct vmi__device *vmi__device_by_number(uint32_t number)
+{
+    return number < count ? &devices[number] : 0;
+}
+
+struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue)
+{
+    struct vmi__device *device = vmi__device_by_number(number >> 16);
+
+    *queue = number & 0xffff;
+    return device && device->state == VMI__DEVICE_OPEN && *queue < device->setup.queues ? device
+                                                                                        : 0;
+}
+
+/* Once; whoever comes meanwhile waits for it. */
+static void find(void)
+{
+    uint32_t flags = vmi__platform_enter(&lock);
+
+    if (!found) {
+        vmi__platform_init();
+        for (uint32_t i = 0; vmi__drivers[i]; i++)
+            vmi__drivers[i]->find(vmi__drivers[i]);
+    }
+    found = true;
+    vmi__platform_leave(&lock, flags);
+}
+
+VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info);
+VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info)
+{
+    const struct vmi__device *device;
+
+    find();
+    device = vmi__device_by_number(number);
+    if (!device)
+        return VMI_ENOENT;
+    *info = device->info;
+    if (device->state != VMI__DEVICE_CLOSED)
+        info->flags |= VMI_DEVICE_IS_OPEN;
+    return VMI_OK;
+}
+
+/* ---- opening ---- */
+
+/* Bytes of the table of requests, whole pages: nothing in them is the device's to see. */
+static uintptr_t table_bytes(const struct vmi_device_setup *setup)
+{
+    uintptr_t bytes =
+        (uintptr_t)setup->queues * setup->requests * (uint32_t)sizeof(struct vmi__slot);
+
+    return (bytes + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+}
+
+/* Bytes of the driver's rings, whole pages; 0 if the setup is not one. */
+static uintptr_t ring_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
+{
+    const struct vmi_device_properties *info = &device->info;
+
+    if (!setup->queues || setup->queues > info->queues || !setup->requests ||
+        setup->requests > info->requests || !setup->segments || setup->segments > info->segments)
+        return 0;
+    return (device->driver->memory(device, setup) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+}
+
+VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
+                                       struct vmi_device_memory *needs);
+VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
+                                       struct vmi_device_memory *needs)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+    uintptr_t rings;
+
+    if (!device)
+        return VMI_ENOENT;
+    rings = ring_bytes(device, setup);
+    if (!rings)
+        return VMI_EINVAL;
+    needs->limit = 0;
+    needs->size = rings + table_bytes(setup);
+    needs->alignment = PAGE;
+    return VMI_OK;
+}
+
+/* Is it in the linear mapping, on a page, with so much behind it? */
+static bool is_memory(uintptr_t linear, uintptr_t size)
+{
+    uintptr_t start = linear - (uintptr_t)vmi__boot.linear_base;
+    uint64_t end = (uint64_t)vmi__boot.linear_pages * PAGE;
+
+    return linear % PAGE == 0 && start <= end && size <= end - start;
+}
+
+static void make_table(struct vmi__device *device, char *memory)
+{
+    uint32_t requests = device->setup.requests;
+
+    for (uint32_t i = 0; i < device->setup.queues; i++) {
+        struct vmi__queue *queue = &device->queues[i];
+
+        memset(queue, 0, sizeof(*queue));
+        queue->slots = (struct vmi__slot *)memory + i * requests;
+        for (uint32_t slot = 0; slot < requests; slot++)
+            queue->slots[slot].next = (uint16_t)(slot + 1);
+    }
+}
+
+VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup);
+VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+    int32_t result = VMI_OK;
+    uintptr_t rings, size;
+    uint32_t flags;
+
+    if (!device)
+        return VMI_ENOENT;
+    flags = vmi__platform_enter(&lock);
+    rings = ring_bytes(device, setup);
+    size = rings + table_bytes(setup);
+    if (device->state != VMI__DEVICE_CLOSED) {
+        result = VMI_EBUSY;
+    } else if (!rings || !is_memory((uintptr_t)setup->memory, size)) {
+        result = VMI_EINVAL;
+    } else {
+        char *memory = (char *)(uintptr_t)setup->memory;
+
+        device->setup = *setup;
+        device->info.fault = VMI_FAULT_NONE;
+        memset(memory, 0, size);
+        make_table(device, memory + rings);
+        if (device->driver->start(device, memory)) {
+            device->state = VMI__DEVICE_OPEN;
+        } else {
+            device->driver->stop(device);
+            result = VMI_EIO;
+        }
+    }
+    vmi__platform_leave(&lock, flags);
+    return result;
+}
+
+/* ---- the end of a device ---- */
+
+/*
+ * Resets a device that is open, and nobody uses it from then on. What it has not ended is reaped
+ * from the table. A caller that has found a fault holds the lock of its own queue, and the others'
+ * users only write what a device that is reset does not read.
+ */
+static void reset(struct vmi__device *device, enum vmi__device_state state, bool own)
+{
+    uint32_t flags[VMI__QUEUES_MAX] = {0};
+    uint32_t queues = device->setup.queues;
+
+    if (!__sync_bool_compare_and_swap(&device->state, VMI__DEVICE_OPEN, (uint32_t)state))
+        return;
+    /* Whoever was in another queue has left it before the device is reset. */
+    for (uint32_t i = 0; i < queues; i++) {
+        if (!own)
+            flags[i] = vmi__platform_enter(&device->queues[i].lock);
+    }
+    device->driver->stop(device);
+    for (uint32_t i = queues; i > 0; i--) {
+        if (!own)
+            vmi__platform_leave(&device->queues[i - 1].lock, flags[i - 1]);
+    }
+}
+
+VMI__ROUTINE int32_t vmi__device_close(uint32_t number);
+VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+    uint32_t flags, given = 0;
+
+    if (!device)
+        return VMI_ENOENT;
+    if (device->state == VMI__DEVICE_CLOSED)
+        return VMI_EINVAL;
+    vmi__platform_unbind(number);
+    flags = vmi__platform_enter(&lock);
+    reset(device, VMI__DEVICE_CLOSING, false);
+    for (uint32_t i = 0; i < device->setup.queues; i++)
+        given += device->queues[i].given;
+    if (!given)
+        device->state = VMI__DEVICE_CLOSED;
+    vmi__platform_leave(&lock, flags);
+    return given ? VMI_EBUSY : VMI_OK;
+}
+
+/* ---- disks ---- */
+
+static bool is_aligned(uint64_t value)
+{
+    return value % VMI_SEGMENT_ALIGNMENT == 0;
+}
+
+/* What is wrong about the memory of a read or write, or 0. */
+static int32_t check_segments(const struct vmi__device *device,
+                              const struct vmi_block_request *request)
+{
+    uint64_t bytes = (uint64_t)request->blocks * device->info.block_size;
+
+    if (!request->count || request->count > device->setup.segments)
+        return VMI_EINVAL;
+    for (uint32_t i = 0; i < request->count; i++) {
+        const struct vmi_segment *segment = &request->segments[i];
+
+        if (!segment->length || segment->length > device->info.segment_bytes ||
+            segment->length > bytes || !is_aligned(segment->address) ||
+            !is_aligned(segment->length) || segment->address + segment->length < segment->address)
+            return VMI_EINVAL;
+        bytes -= segment->length;
+    }
+    return bytes ? VMI_EINVAL : VMI_OK;
+}
+
+/* What is wrong about a request, or 0. */
+static int32_t check(const struct vmi__device *device, const struct vmi_block_request *request)
+{
+    const struct vmi_device_properties *info = &device->info;
+    uint32_t operation = request->operation;
+    bool moves = operation == VMI_BLOCK_READ || operation == VMI_BLOCK_WRITE;
+
+    if (operation > VMI_BLOCK_DISCARD)
+        return VMI_EINVAL;
+    if (operation == VMI_BLOCK_FLUSH) {
+        if (request->block || request->blocks)
+            return VMI_EINVAL;
+        return info->flags & VMI_DEVICE_IS_CACHED ? VMI_OK : VMI_ENOSYS;
+    }
+    if (!request->blocks || request->block >= info->blocks ||
+        request->blocks > info->blocks - request->block)
+        return VMI_EINVAL;
+    if (operation != VMI_BLOCK_READ && info->flags & VMI_DEVICE_IS_READ_ONLY)
+        return VMI_EROFS;
+    if (moves)
+        return request->blocks > info->request_blocks ? VMI_EINVAL
+                                                      : check_segments(device, request);
+    if (!info->discard_blocks)
+        return VMI_ENOSYS;
+    return request->blocks > info->discard_blocks ? VMI_EINVAL : VMI_OK;
+}
+
+static struct vmi__device *disk(uint32_t number, uint32_t queue, int32_t *error)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+
+    *error = VMI_ENOENT;
+    if (!device)
+        return 0;
+    *error = VMI_EINVAL;
+    return device->info.kind == VMI_DEVICE_BLOCK && device->state != VMI__DEVICE_CLOSED &&
+                   queue < device->setup.queues
+               ? device
+               : 0;
+}
+
+static void give(struct vmi__device *device, uint32_t number,
+                 const struct vmi_block_request *request)
+{
+    struct vmi__queue *queue = &device->queues[number];
+    uint32_t at = queue->free;
+    struct vmi__slot *slot = &queue->slots[at];
+
+    queue->free = slot->next;
+    slot->id = request->id;
+    slot->state = VMI__SLOT_GIVEN;
+    slot->room =
+        request->operation == VMI_BLOCK_READ ? request->blocks * device->info.block_size : 0;
+    queue->given++;
+    device->driver->put(device, number, at, request);
+}
+
+VMI__ROUTINE int32_t vmi__block_submit(uint32_t number, uint32_t queue,
+                                       const struct vmi_block_request *requests, uint32_t wanted);
+VMI__ROUTINE int32_t vmi__block_submit(uint32_t number, uint32_t queue,
+                                       const struct vmi_block_request *requests, uint32_t wanted)
+{
+    int32_t error;
+    struct vmi__device *device = disk(number, queue, &error);
+    uint32_t taken = 0, flags;
+
+    if (!device)
+        return error;
+    error = VMI_OK;
+    flags = vmi__platform_enter(&device->queues[queue].lock);
+    if (device->state == VMI__DEVICE_SHUT_OFF)
+        error = VMI_EIO;
+    else if (device->state != VMI__DEVICE_OPEN)
+        error = VMI_EINVAL;
+    while (!error && taken < wanted) {
+        /* Read once: what is checked is what is given. */
+        struct vmi_block_request request = requests[taken];
+
+        error = check(device, &request);
+        if (error || device->queues[queue].free == device->setup.requests)
+            break;
+        give(device, queue, &request);
+        taken++;
+    }
+    if (taken)
+        device->driver->tell(device, queue);
+    vmi__platform_leave(&device->queues[queue].lock, flags);
+    return taken ? (int32_t)taken : error;
+}
+
+/* Gives a slot's request back to the kernel, and the slot to the free ones. */
+static void end(struct vmi__queue *queue, uint32_t at, int32_t status, uint32_t length,
+                struct vmi_completion *completion)
+{
+    struct vmi__slot *slot = &queue->slots[at];
+
+    *completion = (struct vmi_completion){.id = slot->id, .status = status, .length = length};
+    slot->state = VMI__SLOT_FREE;
+    slot->next = (uint16_t)queue->free;
+    queue->free = at;
+    queue->given--;
+}
+
+/* Takes what a device has ended, and holds it against the table. */
+static uint32_t reap(struct vmi__device *device, uint32_t number,
+                     struct vmi_completion *completions, uint32_t room)
+{
+    struct vmi__queue *queue = &device->queues[number];
+    enum vmi__taken taken = VMI__TAKEN_NONE;
+    struct vmi__ended ended;
+    uint32_t done = 0;
+
+    do {
+        while (done < room) {
+            taken = device->driver->take(device, number, &ended);
+            if (taken != VMI__TAKEN_ONE)
+                break;
+            if (ended.slot >= device->setup.requests ||
+                queue->slots[ended.slot].state != VMI__SLOT_GIVEN)
+                device->info.fault = VMI_FAULT_IDENTIFIER;
+            else if (ended.length > queue->slots[ended.slot].room)
+                device->info.fault = VMI_FAULT_LENGTH;
+            else
+                end(queue, ended.slot, ended.status, ended.length, &completions[done++]);
+            if (device->info.fault) {
+                taken = VMI__TAKEN_FAULT;
+                break;
+            }
+        }
+    } while (done < room && taken == VMI__TAKEN_NONE && device->driver->ask(device, number));
+    if (taken == VMI__TAKEN_FAULT)
+        reset(device, VMI__DEVICE_SHUT_OFF, true);
+    return done;
+}
+
+/* Takes what a reset has ended. */
+static uint32_t reap_reset(struct vmi__device *device, struct vmi__queue *queue,
+                           struct vmi_completion *completions, uint32_t room)
+{
+    int32_t status = device->info.fault ? VMI_EIO : VMI_ECANCELED;
+    uint32_t done = 0;
+
+    for (; queue->given && done < room; queue->cursor++)
+        if (queue->slots[queue->cursor].state == VMI__SLOT_GIVEN)
+            end(queue, queue->cursor, status, 0, &completions[done++]);
+    return done;
+}
+
+VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
+                                     struct vmi_completion *completions, uint32_t room);
+VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
+                                     struct vmi_completion *completions, uint32_t room)
+{
+    int32_t error;
+    struct vmi__device *device = disk(number, queue, &error);
+    uint32_t done = 0, flags;
+
+    if (!device)
+        return error;
+    if (room > INT32_MAX)
+        room = INT32_MAX;
+    flags = vmi__platform_enter(&device->queues[queue].lock);
+    if (device->state == VMI__DEVICE_OPEN)
+        done = reap(device, queue, completions, room);
+    if (device->state != VMI__DEVICE_OPEN)
+        done += reap_reset(device, &device->queues[queue], completions + done, room - done);
+    vmi__platform_leave(&device->queues[queue].lock, flags);
+    return (int32_t)done;
+}

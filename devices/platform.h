@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What drivers ask of the library that they are part of. Defined by each backend that has drivers;
+ * linked only where a kernel makes calls for devices.
+ */
+#ifndef VMI_DEVICES_PLATFORM_H
+#define VMI_DEVICES_PLATFORM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Before anything else here, once. */
+void vmi__platform_init(void);
+
+/* A lock between CPUs, 0 is free, that keeps interrupts of this CPU out; flags go back to leave. */
+uint32_t vmi__platform_enter(volatile uint32_t *lock);
+void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags);
+
+/* Lets another thread of the processor on, in a loop that waits. */
+void vmi__platform_pause(void);
+
+/*
+ * A function's configuration space, 32 bits at a multiple of 4. Functions are numbered as for
+ * VMI_EVENT_MSI. What is not there reads as all ones.
+ */
+uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset);
+void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value);
+
+/* Maps registers of a device uncached, whole pages, for good; 0 if that cannot be. */
+volatile void *vmi__platform_map(uint64_t base, uintptr_t size);
+
+/* Unbinds the events of a device. */
+void vmi__platform_unbind(uint32_t device);
+
+#endif

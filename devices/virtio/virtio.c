@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "virtio/virtio.h"
+
+#include "platform.h"
+#include "runtime.h"
+
+#define VENDOR           0x1af4u
+#define ID_MODERN        0x1040u /* and the type */
+#define ID_TRANSITIONAL  0x1000u /* the type is the subsystem's identifier (4.1.2.3) */
+#define ID_TRANSITIONALS 0x40u
+
+/* A vendor's capability (4.1.4): type and BAR by byte, then offset and length. */
+#define CAPABILITY_VENDOR 0x09
+#define CAPABILITY_TYPE   3
+#define CAPABILITY_BAR    4
+#define CAPABILITY_OFFSET 8
+#define CAPABILITY_LENGTH 12
+#define CAPABILITY_STEP   16 /* of notifications */
+enum { COMMON = 1, NOTIFY = 2, INTERRUPT = 3, CONFIG = 4 };
+
+/* Common configuration (4.1.4.3). */
+enum {
+    OFFERED_SELECT = 0,
+    OFFERED = 4,
+    ACCEPTED_SELECT = 8,
+    ACCEPTED = 12,
+    CONFIG_VECTOR = 16,
+    QUEUES = 18,
+    STATUS = 20,
+    GENERATION = 21,
+    QUEUE_SELECT = 22,
+    QUEUE_SIZE = 24,
+    QUEUE_VECTOR = 26,
+    QUEUE_ENABLE = 28,
+    QUEUE_NOTIFY = 30,
+    QUEUE_DESCRIPTORS = 32,
+    QUEUE_AVAILABLE = 40,
+    QUEUE_USED = 48,
+    COMMON_BYTES = 56,
+};
+
+#define NO_VECTOR 0xffffu
+
+#define STATUS_ACKNOWLEDGE 0x01u
+#define STATUS_DRIVER      0x02u
+#define STATUS_DRIVER_OK   0x04u
+#define STATUS_FEATURES_OK 0x08u
+
+#define DESCRIPTOR_NEXT     1u
+#define DESCRIPTOR_INDIRECT 4u
+#define USED_NO_NOTIFY      1u
+
+#define RESETS_MAX (1u << 20)
+#define READS_MAX  16 /* of what the device may be changing */
+
+#define DESCRIPTOR_BYTES ((uint32_t)sizeof(struct vmi__virtio_descriptor))
+
+/* ---- registers ---- */
+
+static uint32_t read8(const struct vmi__virtio *virtio, uint32_t offset)
+{
+    return *(volatile uint8_t *)(virtio->common + offset);
+}
+
+static uint32_t read16(const struct vmi__virtio *virtio, uint32_t offset)
+{
+    return *(volatile uint16_t *)(virtio->common + offset);
+}
+
+static void write8(const struct vmi__virtio *virtio, uint32_t offset, uint32_t value)
+{
+    *(volatile uint8_t *)(virtio->common + offset) = (uint8_t)value;
+}
+
+static void write16(const struct vmi__virtio *virtio, uint32_t offset, uint32_t value)
+{
+    *(volatile uint16_t *)(virtio->common + offset) = (uint16_t)value;
+}
+
+static uint32_t read32(const struct vmi__virtio *virtio, uint32_t offset)
+{
+    return *(volatile uint32_t *)(virtio->common + offset);
+}
+
+static void write32(const struct vmi__virtio *virtio, uint32_t offset, uint32_t value)
+{
+    *(volatile uint32_t *)(virtio->common + offset) = value;
+}
+
+static void write_address(const struct vmi__virtio *virtio, uint32_t offset,
+                          const volatile void *linear)
+{
+    uint64_t address = vmi__physical((const void *)(uintptr_t)linear);
+
+    write32(virtio, offset, (uint32_t)address);
+    write32(virtio, offset + 4, (uint32_t)(address >> 32));
+}
+
+/* Everything before is seen by the device before anything behind is read. */
+static void fence(void)
+{
+    __sync_synchronize();
+}
+
+static void compiler_fence(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
+/* ---- finding ---- */
+
+/* Maps what the first sound capability of a kind leads to; *bytes is its length, `at` its offset.
+ */
+static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, uint32_t *bytes,
+                                uint32_t *at)
+{
+    uint32_t offset = 0;
+
+    /* The list of a device that lies may lead back to itself. */
+    for (uint32_t i = 0; i < VMI__PCI_CAPABILITIES_MAX; i++) {
+        volatile void *mapped;
+
+        offset = vmi__pci_capability(place, CAPABILITY_VENDOR, offset);
+        if (!offset)
+            break;
+
+        if (vmi__pci_read8(place, offset + CAPABILITY_TYPE) != kind)
+            continue;
+        *at = offset;
+        *bytes = vmi__platform_pci_read(place, offset + CAPABILITY_LENGTH);
+        if (*bytes < least)
+            continue;
+        mapped = vmi__pci_map(place, vmi__pci_read8(place, offset + CAPABILITY_BAR),
+                              vmi__platform_pci_read(place, offset + CAPABILITY_OFFSET), *bytes);
+        if (mapped)
+            return mapped;
+    }
+    return 0;
+}
+
+bool vmi__virtio_find(struct vmi__virtio *virtio, uint32_t place, uint32_t type)
+{
+    uint32_t id = vmi__platform_pci_read(place, VMI__PCI_ID), bytes, at;
+
+    if ((id & 0xffff) != VENDOR)
+        return false;
+    id >>= 16;
+    if (id - ID_TRANSITIONAL < ID_TRANSITIONALS) {
+        if (vmi__platform_pci_read(place, VMI__PCI_SUBSYSTEM) >> 16 != type)
+            return false;
+    } else if (id != ID_MODERN + type) {
+        return false;
+    }
+    virtio->common = find_part(place, COMMON, COMMON_BYTES, &bytes, &at);
+    virtio->interrupt = find_part(place, INTERRUPT, 1, &bytes, &at);
+    virtio->config = find_part(place, CONFIG, 1, &virtio->config_bytes, &at);
+    virtio->notify = find_part(place, NOTIFY, 2, &virtio->notify_bytes, &at);
+    if (!virtio->common || !virtio->interrupt || !virtio->notify)
+        return false;
+    virtio->notify_step = vmi__platform_pci_read(place, at + CAPABILITY_STEP);
+    vmi__msix_find(&virtio->msix, place);
+    vmi__pci_enable(place, false);
+    return true;
+}
+
+static bool reset(const struct vmi__virtio *virtio)
+{
+    write8(virtio, STATUS, 0);
+    for (uint32_t polls = 0; polls < RESETS_MAX; polls++) {
+        if (!read8(virtio, STATUS))
+            return true;
+        vmi__platform_pause();
+    }
+    return false;
+}
+
+bool vmi__virtio_agree(struct vmi__virtio *virtio, uint64_t wanted)
+{
+    uint64_t offered;
+
+    if (!reset(virtio))
+        return false;
+    write8(virtio, STATUS, STATUS_ACKNOWLEDGE);
+    write8(virtio, STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
+    write32(virtio, OFFERED_SELECT, 1);
+    offered = (uint64_t)read32(virtio, OFFERED) << 32;
+    write32(virtio, OFFERED_SELECT, 0);
+    offered |= read32(virtio, OFFERED);
+    virtio->features = offered & (wanted | VMI__VIRTIO_VERSION_1);
+    if (!(virtio->features & VMI__VIRTIO_VERSION_1))
+        return false;
+    write32(virtio, ACCEPTED_SELECT, 0);
+    write32(virtio, ACCEPTED, (uint32_t)virtio->features);
+    write32(virtio, ACCEPTED_SELECT, 1);
+    write32(virtio, ACCEPTED, (uint32_t)(virtio->features >> 32));
+    write8(virtio, STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
+    return read8(virtio, STATUS) & STATUS_FEATURES_OK;
+}
+
+uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio)
+{
+    return read16(virtio, QUEUES);
+}
+
+uint32_t vmi__virtio_queue_size(const struct vmi__virtio *virtio, uint32_t queue)
+{
+    uint32_t size;
+
+    write16(virtio, QUEUE_SELECT, queue);
+    size = read16(virtio, QUEUE_SIZE);
+    /* A power of 2 (2.7), and no more than indices tell apart. */
+    return size & (size - 1) || size > 0x8000 ? 0 : size;
+}
+
+static uint32_t config_once(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes)
+{
+    if (!virtio->config || offset + bytes > virtio->config_bytes)
+        return 0;
+    switch (bytes) {
+    case 1:
+        return *(const volatile uint8_t *)(virtio->config + offset);
+    case 2:
+        return *(const volatile uint16_t *)(virtio->config + offset);
+    default:
+        return *(const volatile uint32_t *)(virtio->config + offset);
+    }
+}
+
+uint32_t vmi__virtio_config(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes)
+{
+    return config_once(virtio, offset, bytes);
+}
+
+/* Two reads of one value: of the same generation (2.5.1). */
+uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset)
+{
+    uint64_t value = 0;
+
+    for (uint32_t i = 0; i < READS_MAX; i++) {
+        uint32_t generation = read8(virtio, GENERATION);
+
+        value = config_once(virtio, offset, 4);
+        value |= (uint64_t)config_once(virtio, offset + 4, 4) << 32;
+        if (read8(virtio, GENERATION) == generation)
+            break;
+    }
+    return value;
+}
+
+/* ---- queues ---- */
+
+/* Size of a ring for so many slots, a power of 2. */
+static uint32_t ring_size(const struct vmi__virtio *virtio, uint32_t slots, uint32_t chain)
+{
+    uint32_t least = virtio->features & VMI__VIRTIO_INDIRECT ? slots : slots * chain, size = 2;
+
+    while (size < least)
+        size *= 2;
+    return size;
+}
+
+/* Where the parts of a queue begin (2.7: descriptors by 16 bytes, available by 2, used by 4). */
+static uint32_t available_at(uint32_t size)
+{
+    return DESCRIPTOR_BYTES * size;
+}
+
+static uint32_t used_at(uint32_t size)
+{
+    return (available_at(size) + 2 * (3 + size) + 3) & ~3u;
+}
+
+static uint32_t tables_at(uint32_t size)
+{
+    return (used_at(size) + 8 * size + 6 + 15) & ~15u;
+}
+
+uintptr_t vmi__virtio_bytes(const struct vmi__virtio *virtio, uint32_t slots, uint32_t chain,
+                            uint32_t most)
+{
+    uint32_t size = ring_size(virtio, slots, chain);
+    uint32_t tables =
+        virtio->features & VMI__VIRTIO_INDIRECT ? slots * chain * DESCRIPTOR_BYTES : 0;
+
+    return size > most ? 0 : tables_at(size) + tables;
+}
+
+bool vmi__virtio_open(struct vmi__virtio *virtio, uint32_t number, void *memory, uint32_t slots,
+                      uint32_t chain)
+{
+    struct vmi__virtqueue *queue = &virtio->queues[number];
+    uint32_t size = ring_size(virtio, slots, chain), notify;
+    char *at = memory;
+
+    if (size > vmi__virtio_queue_size(virtio, number))
+        return false;
+    memset(queue, 0, sizeof(*queue));
+    queue->size = (uint16_t)size;
+    queue->chain = (uint16_t)chain;
+    queue->event_index = virtio->features & VMI__VIRTIO_EVENT_IDX;
+    queue->descriptors = (void *)at;
+    queue->available = (void *)(at + available_at(size));
+    queue->used = (void *)(at + used_at(size));
+    queue->wanted = (void *)(at + used_at(size) + 4 + 8 * size); /* 2.7.10 */
+    if (virtio->features & VMI__VIRTIO_INDIRECT)
+        queue->tables = (void *)(at + tables_at(size));
+    write16(virtio, QUEUE_SIZE, size);
+    write_address(virtio, QUEUE_DESCRIPTORS, queue->descriptors);
+    write_address(virtio, QUEUE_AVAILABLE, queue->available);
+    write_address(virtio, QUEUE_USED, queue->used);
+    notify = read16(virtio, QUEUE_NOTIFY) * virtio->notify_step;
+    if (notify > virtio->notify_bytes - 2)
+        return false;
+    queue->notify = (volatile uint16_t *)(virtio->notify + notify);
+    if (virtio->msix.entries) {
+        write16(virtio, QUEUE_VECTOR, number);
+        if (read16(virtio, QUEUE_VECTOR) != number)
+            return false;
+    }
+    write16(virtio, QUEUE_ENABLE, 1);
+    return true;
+}
+
+void vmi__virtio_go(struct vmi__virtio *virtio, uint32_t place)
+{
+    vmi__pci_enable(place, true);
+    write8(virtio, STATUS,
+           STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+}
+
+void vmi__virtio_stop(struct vmi__device *device)
+{
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+
+    /* Should it not reset itself: it reaches no memory all the same. */
+    reset(virtio);
+    vmi__pci_enable(device->place, false);
+    vmi__msix_enable(&virtio->msix, device->place, false);
+}
+
+volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue *queue,
+                                                          uint32_t slot)
+{
+    return (queue->tables ? queue->tables : queue->descriptors) + slot * queue->chain;
+}
+
+void vmi__virtio_give(struct vmi__virtqueue *queue, uint32_t slot, uint32_t count)
+{
+    volatile struct vmi__virtio_descriptor *chain = vmi__virtio_chain(queue, slot);
+    uint32_t first = queue->tables ? 0 : slot * queue->chain;
+    uint32_t head = queue->tables ? slot : first;
+
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        chain[i].flags |= DESCRIPTOR_NEXT;
+        chain[i].next = (uint16_t)(first + i + 1);
+    }
+    if (queue->tables) {
+        volatile struct vmi__virtio_descriptor *one = &queue->descriptors[head];
+
+        one->address = vmi__physical((const void *)(uintptr_t)chain);
+        one->length = count * DESCRIPTOR_BYTES;
+        one->flags = DESCRIPTOR_INDIRECT;
+        one->next = 0;
+    }
+    queue->available->ring[queue->given & (queue->size - 1)] = (uint16_t)head;
+    queue->given++;
+}
+
+void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
+{
+    struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
+    uint16_t before = queue->told, now = queue->given;
+    bool wanted;
+
+    compiler_fence();
+    queue->available->index = now;
+    queue->told = now;
+    fence();
+    if (queue->event_index) {
+        uint16_t event = *queue->wanted;
+
+        wanted = (uint16_t)(now - event - 1) < (uint16_t)(now - before);
+    } else {
+        wanted = !(queue->used->flags & USED_NO_NOTIFY);
+    }
+    if (wanted)
+        *queue->notify = (uint16_t)number;
+}
+
+enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,
+                                 struct vmi__ended *ended)
+{
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+    struct vmi__virtqueue *queue = &virtio->queues[number];
+    uint16_t index = queue->used->index, waiting;
+    uint32_t id;
+
+    if (index == queue->taken)
+        return VMI__TAKEN_NONE;
+    /* Lowered before the queue is looked at: what comes later raises the line anew. */
+    if (index != queue->noted && !device->messages) {
+        (void)*virtio->interrupt;
+        index = queue->used->index;
+    }
+    queue->noted = index;
+    waiting = (uint16_t)(index - queue->taken);
+    if (waiting > (uint16_t)(queue->told - queue->taken)) {
+        device->info.fault = VMI_FAULT_COUNT;
+        return VMI__TAKEN_FAULT;
+    }
+    compiler_fence();
+    id = queue->used->ring[queue->taken & (queue->size - 1)].id;
+    ended->length = queue->used->ring[queue->taken & (queue->size - 1)].length;
+    queue->taken++;
+    ended->slot = queue->tables ? id : id / queue->chain;
+    if (!queue->tables && id % queue->chain) {
+        device->info.fault = VMI_FAULT_IDENTIFIER;
+        return VMI__TAKEN_FAULT;
+    }
+    return VMI__TAKEN_ONE;
+}
+
+bool vmi__virtio_ask(struct vmi__device *device, uint32_t number)
+{
+    struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
+
+    if (queue->event_index) {
+        /* Behind the available ring (2.7.8). */
+        queue->available->ring[queue->size] = queue->taken;
+        fence();
+    }
+    return queue->used->index != queue->taken;
+}
+
+/* ---- interrupts ---- */
+
+void vmi__virtio_message(struct vmi__device *device, uint32_t queue,
+                         const struct vmi_message *message)
+{
+    vmi__msix_message(&vmi__virtio_of(device)->msix, queue, message);
+}
+
+void vmi__virtio_mask(struct vmi__device *device, uint32_t queue, bool masked)
+{
+    vmi__msix_mask(&vmi__virtio_of(device)->msix, queue, masked);
+}
+
+bool vmi__virtio_acknowledge(struct vmi__device *device)
+{
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+    bool again = false;
+
+    (void)*virtio->interrupt;
+    for (uint32_t i = 0; i < device->setup.queues; i++) {
+        struct vmi__virtqueue *queue = &virtio->queues[i];
+        uint16_t index = queue->used->index;
+
+        again |= index != queue->noted;
+        queue->noted = index;
+    }
+    return again;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Virtio devices by the modern interface on PCI, and their split queues. Source: VIRTIO 1.2, 2.7
+ * (split virtqueues), 3.1 (initialization), 4.1.4 (PCI).
+ */
+#ifndef VMI_DEVICES_VIRTIO_H
+#define VMI_DEVICES_VIRTIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "driver.h"
+#include "pci/pci.h"
+
+/* Features of all devices (VIRTIO 1.2, 6). */
+#define VMI__VIRTIO_INDIRECT  (1ull << 28)
+#define VMI__VIRTIO_EVENT_IDX (1ull << 29)
+#define VMI__VIRTIO_VERSION_1 (1ull << 32)
+
+#define VMI__VIRTIO_WRITE 2 /* flag of a descriptor: by the device */
+
+struct vmi__virtio_descriptor {
+    uint64_t address;
+    uint32_t length;
+    uint16_t flags, next;
+};
+
+struct vmi__virtio_available {
+    uint16_t flags, index, ring[];
+};
+
+struct vmi__virtio_used {
+    uint16_t flags, index;
+    struct {
+        uint32_t id, length;
+    } ring[];
+};
+
+/*
+ * A queue. Each slot of the table of requests has its own descriptors, at most `chain`: in a table
+ * that one descriptor of the ring leads to, or in the ring itself.
+ */
+struct vmi__virtqueue {
+    volatile struct vmi__virtio_descriptor *descriptors, *tables;
+    volatile struct vmi__virtio_available *available;
+    const volatile struct vmi__virtio_used *used;
+    const volatile uint16_t *wanted; /* the index whose passing the device wants to know of */
+    volatile uint16_t *notify;
+    uint16_t size, chain;
+    uint16_t given, told, taken; /* modulo 2^16: to the device, as far as it was told, and back */
+    volatile uint16_t noted;     /* the device's index when it was last looked at */
+    bool event_index;
+};
+
+struct vmi__virtio {
+    volatile char *common, *notify;
+    volatile uint8_t *interrupt;
+    const volatile char *config; /* 0: none */
+    uint32_t notify_bytes, notify_step, config_bytes;
+    uint64_t features; /* that are in use */
+    struct vmi__msix msix;
+    struct vmi__virtqueue queues[VMI__QUEUES_MAX];
+};
+
+/* Is it a virtio device of that type by the modern interface? Then it is ready to be started. */
+bool vmi__virtio_find(struct vmi__virtio *virtio, uint32_t place, uint32_t type);
+
+/* The driver's record of a device begins with it. */
+static inline struct vmi__virtio *vmi__virtio_of(struct vmi__device *device)
+{
+    return (struct vmi__virtio *)device->own;
+}
+
+/* Resets it and agrees on what it offers of `wanted`, VERSION_1 among it; false if it does not. */
+bool vmi__virtio_agree(struct vmi__virtio *virtio, uint64_t wanted);
+
+/* How many queues, and how large one may be, 0 for none. Between agreeing and starting. */
+uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio);
+uint32_t vmi__virtio_queue_size(const struct vmi__virtio *virtio, uint32_t queue);
+
+/* A field of the device's own configuration, 0 behind its end. */
+uint32_t vmi__virtio_config(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes);
+uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset);
+
+/* Bytes of a queue with so many slots of `chain` descriptors; 0 if `most` are too few. */
+uintptr_t vmi__virtio_bytes(const struct vmi__virtio *virtio, uint32_t slots, uint32_t chain,
+                            uint32_t most);
+
+/* Makes a queue known to the device, at zeroed memory; then all of them together. */
+bool vmi__virtio_open(struct vmi__virtio *virtio, uint32_t queue, void *memory, uint32_t slots,
+                      uint32_t chain);
+void vmi__virtio_go(struct vmi__virtio *virtio, uint32_t place);
+
+/* The descriptors of a slot, to be filled from the first on; and giving `count` of them away. */
+volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue *queue,
+                                                          uint32_t slot);
+void vmi__virtio_give(struct vmi__virtqueue *queue, uint32_t slot, uint32_t count);
+
+/* What driver.h says of tell, take, ask, stop, message, mask and acknowledge. */
+VMI__ADDRESS_TAKEN void vmi__virtio_tell(struct vmi__device *device, uint32_t queue);
+enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t queue,
+                                 struct vmi__ended *ended);
+VMI__ADDRESS_TAKEN bool vmi__virtio_ask(struct vmi__device *device, uint32_t queue);
+VMI__ADDRESS_TAKEN void vmi__virtio_stop(struct vmi__device *device);
+VMI__ADDRESS_TAKEN void vmi__virtio_message(struct vmi__device *device, uint32_t queue,
+                                            const struct vmi_message *message);
+VMI__ADDRESS_TAKEN void vmi__virtio_mask(struct vmi__device *device, uint32_t queue, bool masked);
+VMI__ADDRESS_TAKEN bool vmi__virtio_acknowledge(struct vmi__device *device);
+
+#endif

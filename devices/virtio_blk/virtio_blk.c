@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Disks by virtio. Source: VIRTIO 1.2, 5.2 (block device).
+ */
+#include "driver.h"
+#include "pci/pci.h"
+#include "runtime.h"
+#include "virtio/virtio.h"
+
+#define TYPE 2
+
+#define FEATURE_SIZE_MAX   (1ull << 1)
+#define FEATURE_SEG_MAX    (1ull << 2)
+#define FEATURE_READ_ONLY  (1ull << 5)
+#define FEATURE_BLOCK_SIZE (1ull << 6)
+#define FEATURE_FLUSH      (1ull << 9)
+#define FEATURE_QUEUES     (1ull << 12)
+#define FEATURE_DISCARD    (1ull << 13)
+#define FEATURES                                                                                   \
+    (FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_READ_ONLY | FEATURE_BLOCK_SIZE | FEATURE_FLUSH | \
+     FEATURE_QUEUES | FEATURE_DISCARD | VMI__VIRTIO_INDIRECT | VMI__VIRTIO_EVENT_IDX)
+
+/* Configuration (5.2.4). */
+enum {
+    CONFIG_SECTORS = 0,
+    CONFIG_SIZE_MAX = 8,
+    CONFIG_SEG_MAX = 12,
+    CONFIG_BLOCK_SIZE = 20,
+    CONFIG_QUEUES = 34,
+    CONFIG_DISCARD = 36,
+};
+
+#define SECTOR    512u
+#define BLOCK_MAX 0x10000u
+#define BYTES_MAX 0x1000000u /* of a request: no device is known to take less */
+
+enum { OPERATION_IN = 0, OPERATION_OUT = 1, OPERATION_FLUSH = 4, OPERATION_DISCARD = 11 };
+enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_UNSUPPORTED = 2, STATUS_NONE = 0xff };
+
+/* What a slot has beside its descriptors: header, range of a discard, and status. */
+struct request {
+    uint32_t operation, reserved;
+    uint64_t sector;
+    struct {
+        uint64_t sector;
+        uint32_t sectors, flags;
+    } discard;
+    uint8_t status;
+    uint8_t rest[31]; /* of 64 bytes */
+};
+
+/* Header and status come with the segments. */
+#define EXTRA 2
+
+struct disk {
+    struct vmi__virtio virtio;
+    uint32_t sectors_of_block;
+    uint32_t most; /* descriptors of a ring */
+    volatile struct request *requests[VMI__QUEUES_MAX];
+};
+_Static_assert(sizeof(struct disk) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
+
+static struct disk *disk_of(struct vmi__device *device)
+{
+    return (struct disk *)device->own;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- finding ---- */
+
+/* Takes what the device says of itself into `info`; false if that cannot be. */
+static bool describe(struct vmi__device *device)
+{
+    struct disk *disk = disk_of(device);
+    struct vmi__virtio *virtio = &disk->virtio;
+    struct vmi_device_properties *info = &device->info;
+    uint64_t features = virtio->features;
+    uint32_t chain, size;
+
+    info->kind = VMI_DEVICE_BLOCK;
+    info->flags |= features & FEATURE_READ_ONLY ? VMI_DEVICE_IS_READ_ONLY : 0;
+    info->flags |= features & FEATURE_FLUSH ? VMI_DEVICE_IS_CACHED : 0;
+    info->block_size =
+        features & FEATURE_BLOCK_SIZE ? vmi__virtio_config(virtio, CONFIG_BLOCK_SIZE, 4) : SECTOR;
+    if (info->block_size < SECTOR || info->block_size > BLOCK_MAX ||
+        info->block_size & (info->block_size - 1))
+        return false;
+    disk->sectors_of_block = info->block_size / SECTOR;
+    /* As shifts, for a division of 64 bits is not to be had everywhere. */
+    info->blocks = vmi__virtio_config64(virtio, CONFIG_SECTORS);
+    for (size = disk->sectors_of_block; size > 1; size /= 2)
+        info->blocks >>= 1;
+
+    size = features & FEATURE_SIZE_MAX ? vmi__virtio_config(virtio, CONFIG_SIZE_MAX, 4) : 0;
+    info->segment_bytes = least(size ? size : BYTES_MAX, BYTES_MAX) & ~(SECTOR - 1);
+    size = features & FEATURE_SEG_MAX ? vmi__virtio_config(virtio, CONFIG_SEG_MAX, 4) : 1;
+    info->segments = least(size ? size : 1, VMI__SEGMENTS_MAX);
+    info->request_blocks = BYTES_MAX / info->block_size;
+    if (features & FEATURE_DISCARD)
+        info->discard_blocks =
+            vmi__virtio_config(virtio, CONFIG_DISCARD, 4) / disk->sectors_of_block;
+
+    size = features & FEATURE_QUEUES ? vmi__virtio_config(virtio, CONFIG_QUEUES, 2) : 1;
+    info->queues = least(least(size, vmi__virtio_queues(virtio)), VMI__QUEUES_MAX);
+    if (virtio->msix.entries)
+        info->queues = least(info->queues, virtio->msix.count);
+    device->messages = virtio->msix.entries ? info->queues : 0;
+    disk->most = 0x8000;
+    for (uint32_t i = 0; i < info->queues; i++)
+        disk->most = least(disk->most, vmi__virtio_queue_size(virtio, i));
+    chain = features & VMI__VIRTIO_INDIRECT ? 1 : 1 + EXTRA;
+    info->requests = least(disk->most / chain, VMI__REQUESTS_MAX);
+    return info->blocks && info->segment_bytes && info->queues && info->requests;
+}
+
+static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
+{
+    struct vmi__device *device = vmi__device_add(context, place);
+
+    if (!device || !vmi__virtio_find(&disk_of(device)->virtio, place, TYPE))
+        return;
+    if (vmi__virtio_agree(&disk_of(device)->virtio, FEATURES) && describe(device)) {
+        vmi__device_name(device, "pci");
+        vmi__device_keep(device);
+    }
+    vmi__virtio_stop(device);
+}
+
+static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
+{
+    vmi__pci_each(probe, (void *)(uintptr_t)driver);
+}
+
+/* ---- opening ---- */
+
+static uintptr_t requests_bytes(const struct vmi_device_setup *setup)
+{
+    return (uintptr_t)setup->requests * (uint32_t)sizeof(struct request);
+}
+
+static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
+                                           const struct vmi_device_setup *setup)
+{
+    struct disk *disk = disk_of(device);
+    uintptr_t ring =
+        vmi__virtio_bytes(&disk->virtio, setup->requests, setup->segments + EXTRA, disk->most);
+
+    ring = (ring + 63) & ~(uintptr_t)63;
+    return ring ? setup->queues * (ring + requests_bytes(setup)) : 0;
+}
+
+static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
+{
+    const struct vmi_device_setup *setup = &device->setup;
+    struct disk *disk = disk_of(device);
+    struct vmi__virtio *virtio = &disk->virtio;
+    uint64_t features = virtio->features;
+    uintptr_t each = memory(device, setup) / setup->queues;
+    char *place = at;
+
+    if (!vmi__virtio_agree(virtio, FEATURES) || virtio->features != features)
+        return false;
+    vmi__msix_enable(&virtio->msix, device->place, true);
+    for (uint32_t i = 0; i < setup->queues; i++, place += each) {
+        disk->requests[i] = (void *)(place + each - requests_bytes(setup));
+        if (!vmi__virtio_open(virtio, i, place, setup->requests, setup->segments + EXTRA))
+            return false;
+    }
+    vmi__virtio_go(virtio, device->place);
+    return true;
+}
+
+/* ---- requests ---- */
+
+static uint64_t address_of(const volatile void *linear)
+{
+    return vmi__physical((const void *)(uintptr_t)linear);
+}
+
+static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, uint32_t slot,
+                                   const struct vmi_block_request *wanted)
+{
+    static const uint8_t operations[] = {
+        [VMI_BLOCK_READ] = OPERATION_IN,
+        [VMI_BLOCK_WRITE] = OPERATION_OUT,
+        [VMI_BLOCK_FLUSH] = OPERATION_FLUSH,
+        [VMI_BLOCK_DISCARD] = OPERATION_DISCARD,
+    };
+    struct disk *disk = disk_of(device);
+    struct vmi__virtqueue *queue = &disk->virtio.queues[number];
+    volatile struct request *request = &disk->requests[number][slot];
+    volatile struct vmi__virtio_descriptor *chain = vmi__virtio_chain(queue, slot);
+    uint64_t sector = wanted->block * disk->sectors_of_block;
+    uint32_t count = 1;
+
+    request->operation = operations[wanted->operation];
+    request->reserved = 0;
+    request->sector = wanted->operation <= VMI_BLOCK_WRITE ? sector : 0;
+    request->status = STATUS_NONE;
+    chain[0].address = address_of(request);
+    chain[0].length = 16;
+    chain[0].flags = 0;
+    if (wanted->operation <= VMI_BLOCK_WRITE) {
+        for (uint32_t i = 0; i < wanted->count; i++, count++) {
+            chain[count].address = wanted->segments[i].address;
+            chain[count].length = wanted->segments[i].length;
+            chain[count].flags = wanted->operation == VMI_BLOCK_READ ? VMI__VIRTIO_WRITE : 0;
+        }
+    } else if (wanted->operation == VMI_BLOCK_DISCARD) {
+        request->discard.sector = sector;
+        request->discard.sectors = wanted->blocks * disk->sectors_of_block;
+        request->discard.flags = 0;
+        chain[count].address = address_of(&request->discard);
+        chain[count].length = sizeof(request->discard);
+        chain[count++].flags = 0;
+    }
+    chain[count].address = address_of(&request->status);
+    chain[count].length = 1;
+    chain[count++].flags = VMI__VIRTIO_WRITE;
+    vmi__virtio_give(queue, slot, count);
+}
+
+static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint32_t number,
+                                               struct vmi__ended *ended)
+{
+    enum vmi__taken taken = vmi__virtio_take(device, number, ended);
+    uint32_t status;
+
+    if (taken != VMI__TAKEN_ONE || ended->slot >= device->setup.requests)
+        return taken;
+    /* The status is written as well. */
+    ended->length -= ended->length ? 1 : 0;
+    status = disk_of(device)->requests[number][ended->slot].status;
+    if (status > STATUS_UNSUPPORTED) {
+        device->info.fault = VMI_FAULT_STATUS;
+        return VMI__TAKEN_FAULT;
+    }
+    ended->status = status == STATUS_OK ? VMI_OK : status == STATUS_FAILED ? VMI_EIO : VMI_ENOSYS;
+    return VMI__TAKEN_ONE;
+}
+
+const struct vmi__driver vmi__driver_virtio_blk;
+const struct vmi__driver vmi__driver_virtio_blk = {
+    .name = "virtio-blk",
+    .find = find,
+    .memory = memory,
+    .start = start,
+    .stop = vmi__virtio_stop,
+    .put = put,
+    .tell = vmi__virtio_tell,
+    .take = take,
+    .ask = vmi__virtio_ask,
+    .message = vmi__virtio_message,
+    .mask = vmi__virtio_mask,
+    .acknowledge = vmi__virtio_acknowledge,
+};
