@@ -292,15 +292,18 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
     uint32_t mask;
     int32_t result = VMI_EINVAL;
 
-    if (event == EVENT_IRQ0 && vmi__xen_irq0.vector) {
+    if (event == EVENT_IRQ0) {
         mask = vmi__xen_take(&lock);
-        vmi__xen_irq0.unmasked = 1;
-        if (vmi__xen_irq0.pending) {
-            vmi__xen_irq0.pending = 0;
-            vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
+        if (vmi__xen_irq0.vector) {
+            result = VMI_OK;
+            vmi__xen_irq0.unmasked = 1;
+            if (vmi__xen_irq0.pending) {
+                vmi__xen_irq0.pending = 0;
+                vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
+            }
         }
         vmi__xen_give(&lock, mask);
-        return VMI_OK;
+        return result;
     }
     if (event < VMI__XEN_PORTS && vmi__xen_port_of(event).kind == VMI__XEN_PORT_BOUND)
         result = vmi__xen_port_unmask(event) < 0 ? VMI_EIO : VMI_OK;

@@ -3,8 +3,8 @@
  * A flavour of the library that loses its processor at the worst places. Once another CPU runs, one
  * sleeps for 200 ms, with events masked and locks held, while others go on: where a critical
  * section is first entered, at its first access of memory, and where it is first left. While
- * sections_contend() lasts it sleeps only where a section is about to write what others may see, at
- * each such instruction once.
+ * sections_contend() lasts, it sleeps only where a section is about to write what others may see,
+ * at each such instruction once.
  *
  * The compiler tells of each access of memory (-fsanitize=thread), as for the kernel concurrency
  * sanitizer: what another CPU reads or writes at the address at which one sleeps, or about to be
@@ -32,7 +32,7 @@ void vmi__inner_console_write(const char *text, uint32_t length) VMI__ROUTINE;
 
 static struct section *sections[SECTIONS_MAX];
 static uint32_t section_count, sleeping, another_runs, happened;
-static uint32_t contending;
+static uint32_t contending, together;
 
 /* The sections that a CPU is in, the innermost last. */
 static struct {
@@ -120,7 +120,8 @@ void section_leave(struct section *section, const char *function)
 void sections_contend(bool on)
 {
     another_runs = 1;
-    contending = on;
+    contending = 1;
+    together = on;
 }
 
 int32_t sections_store_read(const char *path, char *to, uint32_t size)
@@ -190,7 +191,7 @@ static void accessed(const volatile void *address, uintptr_t size, bool write, b
     if (!here[cpu].depth || here[cpu].depth > DEPTH_MAX)
         return;
     section = here[cpu].in[here[cpu].depth - 1];
-    if (contending ? !write || is_own(access.address, cpu) : section->middle)
+    if (contending ? !together || !write || is_own(access.address, cpu) : section->middle)
         return;
     if (__atomic_exchange_n(&sleeping, 1, __ATOMIC_ACQUIRE))
         return;

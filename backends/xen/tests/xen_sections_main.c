@@ -91,10 +91,12 @@ static void contend(const struct contest *of)
         if (of->before)
             of->before();
         arrived = left = 0;
+        sections_contend(true);
         for (uint32_t cpu = 0; cpu < CPUS; cpu++)
             threads[cpu] = thread_create("contend", act, (void *)(uintptr_t)cpu, 1u << cpu);
         for (uint32_t cpu = 0; cpu < CPUS; cpu++)
             thread_join(threads[cpu]);
+        sections_contend(false);
         if (of->after)
             of->after();
     }
@@ -389,7 +391,6 @@ static bool contend_for_all(void)
     sections_store_read("name", domain_name, sizeof(domain_name));
     print("# input ready\n");
     spin_milliseconds(1000);
-    sections_contend(true);
     /* Before what is refused, and reported on the console. */
     contend(&writes);
     contend(&reads);
@@ -402,7 +403,6 @@ static bool contend_for_all(void)
     contend(&changes);
     contend(&alarms);
     contend(&gates);
-    sections_contend(false);
     print("# read %u:", input_count);
     for (uint32_t i = 0; i < input_count && i < INPUT; i++)
         print(" %02x", input[i]);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* From now on, or no longer: sleep in sections that are about to write. */
+/* From now on sleep only in sections that are about to write, and only while CPUs contend. */
 void sections_contend(bool on);
 
 /* Reads a node of xenstore, for which there is no call. Returns its length or an error. */
