@@ -26,7 +26,7 @@ from elftools.elf.sections import SymbolTableSection
 
 LAYOUT_H = Path(__file__).resolve().parents[1] / "runtime/image/rom.h"
 PAGE = 4096
-AREA = 0x18000
+AREA = 0x1C000
 """What an image may take of the option ROM area, which has room for others."""
 
 
