@@ -115,6 +115,20 @@ void vmi__fatal(const char *reason) __attribute__((noreturn));
 /* Writes a string to the library's console, whole. */
 void vmi__print(const char *text);
 
+/*
+ * Reads a byte of each page of a caller's memory. Before a console's lock is taken: an address that
+ * is wrong faults here, and the handler of the fault finds the console free.
+ */
+static inline void vmi__touch(const void *from, uint32_t length)
+{
+    const volatile uint8_t *bytes = from;
+
+    for (uint32_t at = 0; at < length; at += 4096)
+        (void)bytes[at];
+    if (length)
+        (void)bytes[length - 1];
+}
+
 /* ---- memory map ---- */
 
 /*

@@ -2,6 +2,7 @@
  *
  * The way from an entry path to the kernel, and out again when the library cannot run.
  */
+#include "faults.h"
 #include "forms.h"
 #include "runtime.h"
 
@@ -42,9 +43,11 @@ void vmi__prepare(void)
 }
 
 static void __attribute__((noreturn))
-enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot_info *))
+enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot_info *),
+      bool paged)
 {
     prepare(init);
+    vmi__faults_catch(paged);
     vmi__construct();
     vmi__kernel_call(&vmi__boot, kernel);
     vmi__print("vmi: the kernel returned\r\n");
@@ -53,11 +56,11 @@ enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot
 
 void vmi__start(void)
 {
-    enter(vmi__backend_init, vmi__kernel.main);
+    enter(vmi__backend_init, vmi__kernel.main, true);
 }
 
 void vmi__start_unpaged(void)
 {
     if (vmi__backend_init_unpaged && vmi__kernel.main_unpaged)
-        enter(vmi__backend_init_unpaged, vmi__kernel.main_unpaged);
+        enter(vmi__backend_init_unpaged, vmi__kernel.main_unpaged, false);
 }

@@ -50,6 +50,7 @@ VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length
     uint32_t done = 0;
     int32_t rest;
 
+    vmi__touch(from, length);
     if (vmi__native_virtio) {
         done = vmi__native_virtio_write(from, length);
         if (done == length)
@@ -61,6 +62,7 @@ VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length
 
 VMI__ROUTINE int32_t vmi__native_console_read(void *to, uint32_t length)
 {
+    vmi__touch(to, length);
     if (vmi__native_virtio)
         return (int32_t)vmi__native_virtio_read(to, length);
     return vmi__native_uart_read(to, length);

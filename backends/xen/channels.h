@@ -84,8 +84,14 @@ void vmi__xen_raise(struct vmi__xen_cpu *cpu, uint32_t vector);
 /* Requests a vector on any CPU; 0 or Xen's error. */
 intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector);
 
-/* Interrupt line 0, which no port has: its vector (0: not bound), whether it is let in, and the CPU
- * that it arrives at. */
+/* Of what the kernel has bound, line 0 among it. Taken last: inside a CPU's alarm_lock. */
+extern struct vmi__xen_lock vmi__xen_events_lock;
+
+/*
+ * Interrupt line 0, which no port has: its vector (0: not bound), whether it is let in, and the CPU
+ * that it arrives at. Under the lock: between looking whether it is let in and noting that it is
+ * pending another CPU could let it in.
+ */
 struct vmi__xen_irq0 {
     uint8_t vector, unmasked, pending, cpu;
 };

@@ -73,6 +73,7 @@ VMI__ROUTINE int32_t vmi__xen_console_write(const void *from, uint32_t length)
                    : (int32_t)length;
     if (!cpu_ready())
         return write_early(text, length);
+    vmi__touch(from, length);
     mask = vmi__xen_take(&lock);
     while (sent < length) {
         free = vmi__console_ring_room(ring);
@@ -99,6 +100,7 @@ VMI__ROUTINE int32_t vmi__xen_console_read(void *to, uint32_t length)
 
     if (!ring)
         return VMI_EIO;
+    vmi__touch(to, length);
     mask = vmi__xen_take(&lock);
     count = vmi__console_ring_take(ring, to, length);
     if (count > 0)

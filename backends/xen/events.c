@@ -19,8 +19,6 @@
 
 extern const struct vmi__xen_sequence vmi__xen_restart[], vmi__xen_restart_end[];
 
-static struct vmi__xen_lock lock;
-
 /* ---- entry
  * -------------------------------------------------------------------------------------------------
  * ------
@@ -268,7 +266,7 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
         return VMI_ENOSYS;
     if (vector < 32 || vector > 255)
         return VMI_EINVAL;
-    mask = vmi__xen_take(&lock);
+    mask = vmi__xen_take(&vmi__xen_events_lock);
     if (source == VMI_EVENT_CONSOLE && number == 0) {
         result = give_port(vmi__xen_console_port(), vector);
     } else if (source == VMI_EVENT_IRQ && number == 0) {
@@ -283,7 +281,7 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
     } else if (source == VMI_EVENT_PEER) {
         result = bind_peer(number, vector);
     }
-    vmi__xen_give(&lock, mask);
+    vmi__xen_give(&vmi__xen_events_lock, mask);
     return result;
 }
 
@@ -293,7 +291,7 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
     int32_t result = VMI_EINVAL;
 
     if (event == EVENT_IRQ0) {
-        mask = vmi__xen_take(&lock);
+        mask = vmi__xen_take(&vmi__xen_events_lock);
         if (vmi__xen_irq0.vector) {
             result = VMI_OK;
             vmi__xen_irq0.unmasked = 1;
@@ -302,7 +300,7 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
                 vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
             }
         }
-        vmi__xen_give(&lock, mask);
+        vmi__xen_give(&vmi__xen_events_lock, mask);
         return result;
     }
     if (event < VMI__XEN_PORTS && vmi__xen_port_of(event).kind == VMI__XEN_PORT_BOUND)
@@ -317,7 +315,7 @@ static bool is_bound(uint32_t event)
 
 VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
 {
-    uint32_t mask = vmi__xen_take(&lock);
+    uint32_t mask = vmi__xen_take(&vmi__xen_events_lock);
     int32_t result = VMI_OK;
 
     if (event == EVENT_IRQ0 && vmi__xen_irq0.vector)
@@ -326,13 +324,13 @@ VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
         vmi__xen_port_mask(event);
     else
         result = VMI_EINVAL;
-    vmi__xen_give(&lock, mask);
+    vmi__xen_give(&vmi__xen_events_lock, mask);
     return result;
 }
 
 VMI__ROUTINE int32_t vmi__xen_event_unbind(uint32_t event)
 {
-    uint32_t mask = vmi__xen_take(&lock);
+    uint32_t mask = vmi__xen_take(&vmi__xen_events_lock);
     int32_t result = VMI_OK;
 
     if (event == EVENT_IRQ0 && vmi__xen_irq0.vector) {
@@ -346,7 +344,7 @@ VMI__ROUTINE int32_t vmi__xen_event_unbind(uint32_t event)
     } else {
         result = VMI_EINVAL;
     }
-    vmi__xen_give(&lock, mask);
+    vmi__xen_give(&vmi__xen_events_lock, mask);
     return result;
 }
 
@@ -371,14 +369,14 @@ VMI__ROUTINE int32_t vmi__xen_event_move(uint32_t event, uint32_t cpu)
 
     if (cpu >= vmi__xen_cpu_count || !vmi__xen_cpus[cpu]->started)
         return VMI_EINVAL;
-    mask = vmi__xen_take(&lock);
+    mask = vmi__xen_take(&vmi__xen_events_lock);
     if (event == EVENT_IRQ0 && vmi__xen_irq0.vector) {
         vmi__xen_irq0.cpu = (uint8_t)cpu;
         result = VMI_OK;
     } else if (is_bound(event)) {
         result = move_port(event, cpu);
     }
-    vmi__xen_give(&lock, mask);
+    vmi__xen_give(&vmi__xen_events_lock, mask);
     return result;
 }
 

@@ -13,6 +13,7 @@
 static struct vmi__xen_port ports[VMI__XEN_PORTS];
 
 struct vmi__xen_irq0 vmi__xen_irq0;
+struct vmi__xen_lock vmi__xen_events_lock;
 
 struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number)
 {
@@ -73,12 +74,15 @@ intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector)
 
 void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
 {
+    uint32_t mask = vmi__xen_take(&vmi__xen_events_lock);
+
     if (!vmi__xen_irq0.vector || !vmi__xen_irq0.unmasked)
         vmi__xen_irq0.pending = 1;
     else if (vmi__xen_irq0.cpu != vmi__xen_this())
         vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
     else
         vmi__xen_raise(cpu, vmi__xen_irq0.vector);
+    vmi__xen_give(&vmi__xen_events_lock, mask);
 }
 
 /* ---- ports ---- */

@@ -57,6 +57,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t lengt
      */
     if (!find())
         return vmi__xen_pvh_present() ? VMI_EIO : vmi__native_console_write(from, length);
+    vmi__touch(from, length);
     flags = vmi__lock(&lock);
     while (sent < length) {
         room = vmi__console_ring_room(ring);
@@ -94,6 +95,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_read(void *to, uint32_t length)
 
     if (!find())
         return VMI_EIO;
+    vmi__touch(to, length);
     flags = vmi__lock(&lock);
     __atomic_store_n(&noted, vmi__console_ring_input_end(ring), __ATOMIC_SEQ_CST);
     count = vmi__console_ring_take(ring, to, length);

@@ -221,13 +221,15 @@ uint64_t vmi__xen_system_time(void)
 
 uint32_t vmi__xen_take(struct vmi__xen_lock *lock_taken)
 {
-    (void)lock_taken;
-    return vmi__xen_mask();
+    uint32_t mask = vmi__xen_mask();
+
+    lock_taken->held = 1;
+    return mask;
 }
 
 void vmi__xen_give(struct vmi__xen_lock *lock_taken, uint32_t mask)
 {
-    (void)lock_taken;
+    lock_taken->held = 0;
     vmi__xen_unmask(mask);
 }
 
@@ -596,7 +598,66 @@ static void frame_that_xen_could_not_return_by(void)
     EXPECT(fault_error == (SELECTOR_GONE & ~3));
 }
 
+/* ---- interrupt line 0 ---- */
+
+static uint32_t let_in_at, let_in;
+
+/* What CPU 1 does: where a lock is held, it waits. */
+static void let_line_0_in(void)
+{
+    if (vmi__xen_events_lock.held)
+        return;
+    set_cpu(1);
+    vmi__xen_event_unmask(EVENT_IRQ0);
+    set_cpu(0);
+    let_in = 1;
+}
+
+/* After each instruction of CPU 0's. */
+static void on_step(int signal, const void *info, const struct context *at)
+{
+    (void)signal;
+    (void)info;
+    (void)at;
+    if (++seen.steps >= let_in_at && !let_in)
+        let_line_0_in();
+}
+
+/*
+ * The alarm's line goes off on CPU 0 while CPU 1 lets it in: whatever the moment, it is requested.
+ */
+static void line_0_is_let_in_while_it_goes_off(void)
+{
+    static uint8_t signals[16384];
+    const uint32_t alternate[3] = {(uint32_t)signals, 0, sizeof(signals)};
+
+    call(SYS_SIGALTSTACK, (uint32_t)alternate, 0, 0);
+    watch(SIGTRAP, on_step);
+    vmi__xen_return = (const char *)vmi__xen_iret;
+    let_in_at = 0;
+    do {
+        set_cpu(0);
+        let_in_at++;
+        let_in = 0;
+        clear(&seen, sizeof(seen));
+        clear(vcpus[0].irr, sizeof(vcpus[0].irr));
+        clear(vcpus[0].ipi, sizeof(vcpus[0].ipi));
+        vmi__xen_infos[0].evtchn_upcall_mask = 1;
+        vmi__xen_infos[1].evtchn_upcall_mask = 1;
+        vmi__xen_irq0 = (struct vmi__xen_irq0){.vector = VECTOR};
+        __asm__ volatile("pushf; orl %0, (%%esp); popf" : : "i"(FLAG_TRAP) : "cc", "memory");
+        vmi__xen_raise_irq0(&vcpus[0]);
+        __asm__ volatile("pushf; andl %0, (%%esp); popf" : : "i"(~FLAG_TRAP) : "cc", "memory");
+        if (!let_in)
+            let_line_0_in();
+        EXPECT(let_in && !vmi__xen_irq0.pending);
+        EXPECT((vcpus[0].irr[VECTOR / 32] | vcpus[0].ipi[VECTOR / 32]) >> VECTOR % 32 & 1);
+    } while (seen.steps >= let_in_at && !failed_line);
+    EXPECT(let_in_at > 10); /* it was watched */
+}
+
 static const struct played_check checks[] = {
+    CHECK(line_0_is_let_in_while_it_goes_off),
     CHECK(return_lets_events_in),
     CHECK(return_finds_event_waiting),
     CHECK(return_stays_masked),
