@@ -137,7 +137,10 @@ def test_kernel_without_page_tables(place: Place, run: Run) -> None:
     )
 
 
-@pytest.mark.parametrize("kernel", ["hello", "address_spaces", "hello-cpp", "hello-rust"])
+FIRST_STEPS = ["the IDT is loaded", "three alarms have gone off", "a page is mapped", "done"]
+
+
+@pytest.mark.parametrize("kernel", ["hello", "first-steps", "address_spaces", "hello-cpp", "hello-rust"])
 def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
     """In C, in C++ with a constructor, in Rust. (`ninja -C build languages` builds the latter two, which
     `./vmi test` does first.)"""
@@ -146,6 +149,8 @@ def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
     outcome, _ = run(configuration, kernel=kernel, cpus=1)
     assert outcome.clean, outcome.end
     assert outcome.console.strip()
+    if kernel == "first-steps":
+        assert outcome.console.splitlines()[-len(FIRST_STEPS) :] == FIRST_STEPS
     if kernel.startswith("hello"):
         (said,) = [line for line in outcome.console.splitlines() if "Hello" in line]
         assert f"linked with the library for {configuration.backend}" in said

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import BOUND, bound_kernel
+from ci.build import BOUND, bound_kernel, tree
 from ci.conformance import typed_file
 from ci.rig import Guest, Outcome, Terminal
-from ci.util import BUILD, ROOT
+from ci.util import ARCHITECTURES, ROOT
 
 from ..guests import Place, Rigs, Run, places
 
@@ -40,15 +40,18 @@ void kernel_main(const struct vmi_boot_info *boot)
 """
 
 
-def compiled(text: str, library: str, folder: Path) -> Path:
+MACHINE = {"i386": ("-m32", "-march=i686"), "x86_64": ("-m64", "-mcmodel=kernel", "-mno-red-zone")}
+
+
+def compiled(text: str, library: str, folder: Path, arch: str = ARCHITECTURES[0], *options: str) -> Path:
     """A kernel of this source, linked as the README has it."""
     source, kernel = folder / "kernel.c", folder / "kernel.elf"
     source.write_text(text)
     subprocess.run(
-        ["gcc", "-m32", "-march=i686", "-ffreestanding", "-fno-pic", "-fno-stack-protector",
-         "-mgeneral-regs-only", "-O2", "-nostdlib", "-static", f"-I{BUILD}/include",
-         f"-Wl,-T,{ROOT}/runtime/arch/i386/kernel.ld", "-Wl,--build-id=none", "-o", kernel, source,
-         BUILD / f"backends/libvmi-{library}.a"],
+        ["gcc", *MACHINE[arch], "-ffreestanding", "-fno-pic", "-fno-stack-protector",
+         "-mgeneral-regs-only", "-O2", "-nostdlib", "-static", f"-I{tree(arch)}/include",
+         f"-Wl,-T,{ROOT}/runtime/arch/{arch}/kernel.ld", "-Wl,--build-id=none", *options, "-o", kernel,
+         source, tree(arch) / f"backends/libvmi-{library}.a"],
         check=True,
     )  # fmt: skip
     return kernel
@@ -64,6 +67,27 @@ def test_a_kernel_that_says_nothing_and_fails_does_not_pass(
     outcome, _ = run(place, kernel=kernel, cpus=1, deadline=240.0)
     assert not outcome.clean, outcome.end
     assert outcome.end and outcome.advice
+
+
+FAULT = """
+#include <vmi/vmi.h>
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    (void)boot;
+    *(volatile int *)0x1238 = 1;
+}
+"""
+
+
+@pytest.mark.every_architecture
+def test_a_kernel_that_faults_at_once_says_where(configuration: Place, run: Run, tmp_path: Path) -> None:
+    """Before it has an IDT; more of it, on a plain machine: tests/runtime/test_faults.py."""
+    kernel = compiled(FAULT, configuration.backend, tmp_path, configuration.arch)
+    outcome, _ = run(configuration, kernel=kernel, cpus=1, deadline=240.0)
+    assert not outcome.clean
+    said = "vmi: the kernel faulted before it had an IDT: page fault at 0x"
+    (line,) = [line for line in outcome.console.splitlines() if line.startswith(said)]
+    assert line.endswith(" of address 0x1238, error 0x2")
 
 
 def own(rigs: Rigs, place: Place, kernel: Path, append: str, live: object = None, **more: object) -> Outcome:

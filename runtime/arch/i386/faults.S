@@ -19,10 +19,17 @@ vmi__fault_entries:
     .set vector, vector + 1
     .endr
 
-/* On the stack: the vector, then as above. eax: vector; edx: error code or 0; ecx: eip. */
+/*
+ * On the stack: the vector, then as above. Data segments may be what the kernel was about to load:
+ * they become the stack's. eax: vector; edx: error code or 0; ecx: eip.
+ */
 common:
     cld
     pop %eax
+    push %ss
+    pop %ds
+    push %ss
+    pop %es
     xor %edx, %edx
     mov $VMI__FAULT_HAS_ERROR, %ecx
     bt %eax, %ecx
