@@ -52,14 +52,14 @@ void vmi__faults_catch(bool paged)
     vmi_set_idt(&dtr);
 }
 
-static char *append(char *to, const char *text)
+static VMI__RUN_ONCE char *append(char *to, const char *text)
 {
     while (*text)
         *to++ = *text++;
     return to;
 }
 
-static char *append_hex(char *to, const char *before, uintptr_t value)
+static VMI__RUN_ONCE char *append_hex(char *to, const char *before, uintptr_t value)
 {
     uint32_t shift = 0;
 
@@ -73,7 +73,7 @@ static char *append_hex(char *to, const char *before, uintptr_t value)
     }
 }
 
-static char *append_name(char *to, uint32_t vector)
+static VMI__RUN_ONCE char *append_name(char *to, uint32_t vector)
 {
     for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (names[i].vector == vector)
@@ -81,7 +81,7 @@ static char *append_name(char *to, uint32_t vector)
     return append_hex(to, "exception ", vector);
 }
 
-static void describe(uint32_t vector, uint32_t error, uintptr_t ip)
+static VMI__RUN_ONCE void describe(uint32_t vector, uint32_t error, uintptr_t ip)
 {
     char line[192], *end = append(line, "vmi: the kernel faulted before it had an IDT: ");
 
@@ -90,8 +90,8 @@ static void describe(uint32_t vector, uint32_t error, uintptr_t ip)
         end = append_hex(end, " of address ", vmi_get_cr2());
     if (VMI__FAULT_HAS_ERROR >> vector & 1)
         end = append_hex(end, ", error ", error);
-    *append(end, "\r\n") = 0;
-    vmi__print(line);
+    end = append(end, "\r\n");
+    vmi_console_write(line, (uint32_t)(end - line));
 }
 
 VMI__ROUTINE void vmi__fault(uint32_t vector, uint32_t error, uintptr_t ip)

@@ -10,3 +10,5 @@
 vmi__hyperv_hypercall_page:
         .fill   4096, 1, 0xcc
         .size   vmi__hyperv_hypercall_page, . - vmi__hyperv_hypercall_page
+
+    .section .note.GNU-stack, "", @progbits

@@ -34,7 +34,7 @@ def desk(tmp_path: Path) -> Path:
 def test_quick_start(desk: Path) -> None:
     """Word for word."""
     text = (DOCS / "quick-start.md").read_text()
-    assert text.count("```console") == 6
+    assert text.count("```console") == 7
     assert walk(text, desk) == text
 
 

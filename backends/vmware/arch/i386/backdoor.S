@@ -50,3 +50,5 @@ vmi__vmware_\name:
         command get_version, vmi__vmware_hypercall_get_version_number, vmi__vmware_hypercall_get_version_count
         command get_hz, vmi__vmware_hypercall_get_hz_number, vmi__vmware_hypercall_get_hz_count
         command get_time_full, vmi__vmware_hypercall_get_time_full_number, vmi__vmware_hypercall_get_time_full_count
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * SetInitialAPState as a Linux process: this file plays Xen and the library's other parts. What Xen
+ * keeps of a CPU that it has refused to start is kept here, too.
+ */
+#include "xen/builder.h"
+
+#include "backends/played.h"
+
+/* What a process may not do: it has no descriptor that holds the number of the CPU. */
+#define vmi__xen_this() 0u
+#define vmi__xen_self() vmi__xen_cpus[0]
+
+#include "xen/machine.c"
+
+static struct vmi__xen_cpu records[2];
+struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&records[0], &records[1]};
+uint32_t vmi__xen_cpu_count = 2;
+static uint16_t states[1] = {VMI__XEN_ROOT};
+struct vmi__xen_memory vmi__xen_memory = {.state = states, .linear_pages = 1};
+struct vmi_boot_info vmi__boot;
+#ifndef __x86_64__
+struct vcpu_info vmi__xen_infos[VMI__XEN_CPUS_MAX];
+#endif
+
+static const struct vmi_ap_state state;
+
+/* ---- Xen ---- */
+
+static struct {
+    intptr_t initialise; /* what it answers */
+    uint32_t registered, started, reports;
+} xen;
+
+HYPERCALL intptr_t vmi__xen_hypercall_vcpu_op(uint32_t command, uint32_t vcpu, void *argument)
+{
+    (void)argument;
+    EXPECT(vcpu == 1);
+    switch (command) {
+    case VCPUOP_register_vcpu_info:
+        /* Xen takes one place of a VCPU's, once (xen/common/domain.c, map_vcpu_info). */
+        return xen.registered++ ? VMI_EINVAL : 0;
+    case VCPUOP_initialise:
+        return xen.initialise;
+    case VCPUOP_up:
+        xen.started++;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+HYPERCALL intptr_t vmi__xen_hypercall_sched_op(uint32_t command, const void *argument)
+{
+    (void)command, (void)argument;
+    return 0;
+}
+
+/* ---- the rest of the library ---- */
+
+uint64_t vmi__xen_machine(const void *linear)
+{
+    return (uintptr_t)linear;
+}
+
+int32_t vmi__xen_descriptors_of(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *from,
+                                struct vcpu_guest_context *to)
+{
+    (void)cpu, (void)from, (void)to;
+    return VMI_OK;
+}
+
+int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
+                            const struct vmi_ap_state *from, struct vcpu_guest_context *to)
+{
+    (void)cpu, (void)number, (void)from, (void)to;
+    return VMI_OK;
+}
+
+bool vmi__xen_state_acceptable(const struct vmi_ap_state *from)
+{
+    (void)from;
+    return true;
+}
+
+intptr_t vmi__xen_pin(uintptr_t pfn)
+{
+    (void)pfn;
+    return 0;
+}
+
+intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
+{
+    (void)cpu, (void)number;
+    return 0;
+}
+
+VMI__ROUTINE void vmi__xen_carry_out_here(void)
+{
+}
+
+uint32_t vmi__xen_take(struct vmi__xen_lock *taken)
+{
+    (void)taken;
+    return 1;
+}
+
+void vmi__xen_give(struct vmi__xen_lock *taken, uint32_t mask)
+{
+    (void)taken, (void)mask;
+}
+
+void vmi__xen_report(uint32_t ordinal, uintptr_t entry, uint64_t value, intptr_t error)
+{
+    (void)ordinal, (void)entry, (void)value, (void)error;
+    xen.reports++;
+}
+
+void vmi__xen_console_drain(void)
+{
+}
+
+int32_t vmi__xen_store_write(const char *path, const char *value)
+{
+    (void)path, (void)value;
+    return 0;
+}
+
+void *memset(void *to, int byte, size_t size)
+{
+    for (volatile uint8_t *at = to; size; size--)
+        *at++ = (uint8_t)byte;
+    return to;
+}
+
+/* ---- checks ---- */
+
+static void begin(void)
+{
+    memset(records, 0, sizeof(records));
+    memset(&xen, 0, sizeof(xen));
+}
+
+static void a_cpu_that_was_refused_can_be_started(void)
+{
+    begin();
+    xen.initialise = VMI_EINVAL;
+    EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_EINVAL);
+    EXPECT(xen.reports == 1 && !xen.started);
+    xen.initialise = 0;
+    EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_OK);
+    EXPECT(xen.started == 1 && xen.registered == 1);
+    EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_EBUSY);
+}
+
+static const struct played_check checks[] = {
+    CHECK(a_cpu_that_was_refused_can_be_started),
+};
+
+PLAY(checks)
