@@ -47,7 +47,7 @@ class _Parser(Parser):
 @dataclass
 class Loaded:
     """Everything that was read and resolved: the model of the architecture that was asked for, and of all
-    that are supported where pages are wanted."""
+    that are supported, which pages show."""
 
     model: Model
     models: dict[str, Model]
@@ -209,13 +209,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "diff":
         return _diff(options)
     problems = Problems()
-    everywhere = options.command != "check"
     others = options.others if options.command == "generate" else ()
-    loaded = load(options.spec, options.backends, options.arch, problems, everywhere, others)
+    loaded = load(options.spec, options.backends, options.arch, problems, others)
     if problems or loaded is None:
         raise Stop(str(problems))
-    if options.command == "check":
-        return 0
     if options.command == "pages":
         return _pages(options, loaded, problems, _checks(options.checks))
     checks = _checks(options.checks) if options.command == "generate" else {}
@@ -226,6 +223,8 @@ def _run(options: argparse.Namespace) -> int:
     texts = renderer.render()
     if problems:
         raise Stop(str(problems))
+    if options.command == "check":
+        return 0
     output.write(options.out, texts)
     if options.depfile:
         rule = _rule([options.out / path for path in texts], [*loaded.inputs, *renderer.templates()])
@@ -268,12 +267,11 @@ def load(
     backend_folders: list[Path],
     arch: str | None,
     problems: Problems,
-    everywhere: bool = False,
     others: Sequence[Path] = (),
 ) -> Loaded | None:
     """Reads, checks and resolves the specification and the backends for one architecture (None: the first
-    one), and with `everywhere` for all that are supported. A backend that is not for the architecture asked
-    for is a problem, unless it is one of `others`."""
+    one), and for all that are supported. A backend that is not for the architecture asked for is a problem,
+    unless it is one of `others`."""
     spec_document = yaml.load(spec_path, problems)
     sources: list[BackendSource] = []
     all_folders = [*backend_folders, *others]
@@ -331,7 +329,7 @@ def load(
     if model is None:
         return None
     models = {}
-    for name in supported if everywhere else ():
+    for name in supported:
         other = model if name == first else resolved(name, meant(name))
         if other is None:
             return None
