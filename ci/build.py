@@ -45,13 +45,18 @@ def check_specification() -> None:
     """UserError with the generator's own lines, if something is wrong in the specification, a backend or a
     template."""
     here = Path.cwd() == ROOT
-    inputs = [ROOT / "spec/vmi.yaml", *(ROOT / "backends" / name for name in backends())]
-    spec, *folders = (str(path.relative_to(ROOT) if here else path) for path in inputs)
-    command = [sys.executable, "-m", "vmigen", "check", "--spec", spec, "--backends", *folders]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "codegen")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise Told(done.stderr.strip())
+    said: dict[str, None] = {}
+    for arch in ARCHITECTURES:
+        inputs = [ROOT / "spec/vmi.yaml", *(ROOT / "backends" / name for name in backends(arch=arch))]
+        spec, *folders = (str(path.relative_to(ROOT) if here else path) for path in inputs)
+        command = [sys.executable, "-m", "vmigen", "check", "--arch", arch]
+        command += ["--spec", spec, "--backends", *folders]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            said |= dict.fromkeys(done.stderr.strip().splitlines())
+    if said:
+        raise Told("\n".join(said))
 
 
 def tree(arch: str) -> Path:
@@ -66,7 +71,7 @@ def configure(arch: str) -> None:
     folder = tree(arch)
     known = folder / "configured.json"
     project = hashlib.sha256((ROOT / "meson.build").read_bytes()).hexdigest()
-    now = {"project": project, "backends": backends(arch=arch)}
+    now = {"project": project, "backends": backends(arch=arch), "shown": list(backends())}
     before = remembered(known)
     if (folder / "build.ninja").is_file() and before.get("project") == project:
         if before == now:

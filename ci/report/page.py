@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from vmigen.sides import Side, sides
 
 from . import inputs, plots
 from .drawing import Bars, Column, bars, column
@@ -44,15 +45,7 @@ def _column(run: inputs.Run, figure: inputs.Figure, titles: Mapping[str, str]) -
     return Column(kernel, library, below, run.calls, run.kind("instruction"), run.hypercalls, run.passed)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """How a backend does a call, and on which architecture; empty if each does it so."""
-
-    on: str
-    way: Mapping[str, Any]
-
-
-def _cells(call: str, backend: str, models: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+def _cells(call: str, backend: str, models: Mapping[str, Mapping[str, Any]]) -> list[Side[Mapping[str, Any]]]:
     """One where architectures agree, else one for each that has the call."""
     ways = {
         arch: each["calls"][call]
@@ -60,13 +53,14 @@ def _cells(call: str, backend: str, models: Mapping[str, Mapping[str, Any]]) -> 
         for each in model["backends"]
         if each["name"] == backend and call in each["calls"]
     }
-    shown = [
-        (way["kind"], way["origin"], "" if way["inherited"] else (way["how"], way["when"], way["note"]))
-        for way in ways.values()
-    ]
-    if len(set(shown)) <= 1:
-        return [Cell("", way) for way in list(ways.values())[:1]]
-    return [Cell(arch, way) for arch, way in ways.items()]
+    return sides(
+        ways,
+        lambda way: (
+            way["kind"],
+            way["origin"],
+            "" if way["inherited"] else (way["how"], way["when"], way["note"]),
+        ),
+    )
 
 
 def _matrix(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

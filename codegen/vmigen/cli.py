@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .backends import BackendRules, BackendSource
 from .model import Model
 from .problems import Problems, Stop, reason
 from .program import Parser, ended, tell
-from .render import TEMPLATES, Renderer, architectures, outputs
+from .render import TEMPLATES, Renderer, architectures
 from .rules import SpecRules, names
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -45,9 +46,11 @@ class _Parser(Parser):
 
 @dataclass
 class Loaded:
-    """Everything that was read and resolved."""
+    """Everything that was read and resolved: the model of the architecture that was asked for, and of all
+    that are supported, which pages show."""
 
     model: Model
+    models: dict[str, Model]
     folders: dict[str, Path]
     inputs: list[Path]
 
@@ -83,15 +86,27 @@ def _parser(program: str) -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="backend folders, parents included",
     )
-    common.add_argument("--arch", default="i386", help="architecture (default: i386)")
-    generate = commands.add_parser("generate", parents=[common], help="check, render and write all outputs")
+    single = _Parser(add_help=False, parents=[common])
+    single.add_argument("--arch", default="i386", help="architecture (default: i386)")
+    generate = commands.add_parser("generate", parents=[single], help="check, render and write all outputs")
+    generate.add_argument(
+        "--others",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FOLDER",
+        help="backend folders that are for other architectures alone; the pages show them",
+    )
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
     generate.add_argument(
         "--depfile", type=Path, metavar="FILE", help="write the inputs as a Makefile rule, for the build"
     )
     pages = commands.add_parser(
-        "pages", parents=[common], help="write the HTML reference (DIR/html) and the manual pages (DIR/man)"
+        "pages",
+        parents=[common],
+        help="write the HTML reference (DIR/html) and the manual pages (DIR/man), of all architectures",
     )
+    pages.set_defaults(arch=None)
     pages.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
     pages.add_argument(
         "--depfile", type=Path, metavar="FILE", help="write the inputs beside the model as a Makefile rule"
@@ -121,8 +136,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
             metavar="FILE",
             help="JSON: names of the checks that show a call, by the call's symbol; for the pages",
         )
-    commands.add_parser("check", parents=[common], help="check only")
-    commands.add_parser("list-outputs", parents=[common], help="paths that `generate` writes, one per line")
+    commands.add_parser("check", parents=[single], help="check only")
+    commands.add_parser("list-outputs", parents=[single], help="paths that `generate` writes, one per line")
     listing = commands.add_parser(
         "list-backends", help="names of the backends in a folder, one per line, parents first"
     )
@@ -194,26 +209,26 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "diff":
         return _diff(options)
     problems = Problems()
-    loaded = load(options.spec, options.backends, options.arch, problems)
+    others = options.others if options.command == "generate" else ()
+    loaded = load(options.spec, options.backends, options.arch, problems, others)
     if problems or loaded is None:
         raise Stop(str(problems))
-    model = loaded.model
-    if options.command == "list-outputs":
-        for item in outputs(model.spec.categories, model.backends, options.spec.name, model.spec.parts):
-            print(item.path)
-        return 0
-    checks = _checks(options.checks) if options.command != "check" and options.checks else {}
     if options.command == "pages":
-        return _pages(options, loaded, problems, checks)
-    renderer = Renderer(model, options.spec.name, loaded.folders, problems, checks)
+        return _pages(options, loaded, problems, _checks(options.checks))
+    checks = _checks(options.checks) if options.command == "generate" else {}
+    renderer = Renderer(loaded.models, options.arch, options.spec.name, loaded.folders, problems, checks)
+    if options.command == "list-outputs":
+        print("\n".join(item.path for item in renderer.outputs()))
+        return 0
     texts = renderer.render()
     if problems:
         raise Stop(str(problems))
-    if options.command == "generate":
-        output.write(options.out, texts)
-        if options.depfile:
-            rule = _rule([options.out / path for path in texts], [*loaded.inputs, *renderer.templates()])
-            output.write(options.depfile.parent, {options.depfile.name: rule})
+    if options.command == "check":
+        return 0
+    output.write(options.out, texts)
+    if options.depfile:
+        rule = _rule([options.out / path for path in texts], [*loaded.inputs, *renderer.templates()])
+        output.write(options.depfile.parent, {options.depfile.name: rule})
     return 0
 
 
@@ -224,7 +239,7 @@ def _pages(
         from .pages import Pages
     except ModuleNotFoundError as error:
         raise Stop(f"vmigen: error: no module {error.name}; expected markdown-it-py; install it") from None
-    pages = Pages(loaded.model, options.spec.name, loaded.folders, options.guide, options.costs, checks)
+    pages = Pages(loaded.models, options.spec.name, loaded.folders, options.guide, options.costs, checks)
     texts = pages.render(options.tool, problems)
     if problems:
         raise Stop(str(problems))
@@ -236,7 +251,9 @@ def _pages(
     return 0
 
 
-def _checks(path: Path) -> dict[str, list[str]]:
+def _checks(path: Path | None) -> dict[str, list[str]]:
+    if path is None:
+        return {}
     try:
         return {str(symbol): list(names) for symbol, names in json.loads(files.text(path)).items()}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
@@ -245,11 +262,20 @@ def _checks(path: Path) -> dict[str, list[str]]:
         raise Stop(f"{found}; expected JSON; correct the path") from None
 
 
-def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Problems) -> Loaded | None:
-    """Reads, checks and resolves the specification and the backends."""
+def load(
+    spec_path: Path,
+    backend_folders: list[Path],
+    arch: str | None,
+    problems: Problems,
+    others: Sequence[Path] = (),
+) -> Loaded | None:
+    """Reads, checks and resolves the specification and the backends for one architecture (None: the first
+    one), and for all that are supported. A backend that is not for the architecture asked for is a problem,
+    unless it is one of `others`."""
     spec_document = yaml.load(spec_path, problems)
     sources: list[BackendSource] = []
-    for folder in backend_folders:
+    all_folders = [*backend_folders, *others]
+    for folder in all_folders:
         document = yaml.load(folder / BACKEND_FILE, problems)
         if document is not None:
             sources.append(BackendSource(folder.resolve(), document))
@@ -257,7 +283,7 @@ def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Prob
         spec_path,
         SPEC_SCHEMA,
         BACKEND_SCHEMA,
-        *(folder / BACKEND_FILE for folder in backend_folders),
+        *(folder / BACKEND_FILE for folder in all_folders),
         *sorted(Path(__file__).resolve().parent.glob("*.py")),
     ]
     backend_schema = schema.load_schema(BACKEND_SCHEMA)
@@ -281,16 +307,34 @@ def load(spec_path: Path, backend_folders: list[Path], arch: str, problems: Prob
         else {}
     )
     lost = schema.prune(spec_document, bad)
+    supported = [name for name in status if status[name] == "supported" and name in architectures()]
+    first = arch or (supported or architectures())[0]
     if known and "architectures" not in lost:
-        _check_architecture(arch, known, status)
-    rules = SpecRules(spec_document, arch, lost, problems)
-    spec = rules.resolve()
-    if spec is None:
+        _check_architecture(first, known, status)
+
+    def resolved(name: str, of: list[BackendSource]) -> Model | None:
+        rules = SpecRules(spec_document, name, lost, problems)
+        spec = rules.resolve()
+        if spec is None:
+            return None
+        backends = BackendRules(of, spec, rules.call_names, lost, known, problems).resolve()
+        return None if problems else Model(spec, backends)
+
+    def meant(name: str) -> list[BackendSource]:
+        return [source for source in sources if name in source.document.get("architectures", ())]
+
+    own = {folder.resolve() for folder in backend_folders}
+    asked = [source for source in sources if source.folder in own]
+    model = resolved(first, asked if arch else meant(first))
+    if model is None:
         return None
-    backends = BackendRules(sources, spec, rules.call_names, lost, known, problems).resolve()
-    if problems:
-        return None
-    return Loaded(Model(spec, backends), {source.name: source.folder for source in sources}, inputs)
+    models = {}
+    for name in supported:
+        other = model if name == first else resolved(name, meant(name))
+        if other is None:
+            return None
+        models[name] = other
+    return Loaded(model, models, {source.name: source.folder for source in sources}, inputs)
 
 
 def _check_architecture(arch: str, known: set[str], status: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .model import Call, Model
 from .problems import Problems, Stop, reason
 from .render import TEMPLATES, Output, Renderer, backend_source
 from .rules import slug
+from .sides import everywhere
 
 ASSETS = ("style.css", "search.js")
 # Names of calls that are words of English as well are left as they stand in a text.
@@ -71,14 +72,15 @@ class Pages:
 
     def __init__(
         self,
-        model: Model,
+        models: Mapping[str, Model],
         spec_source: str,
         folders: dict[str, Path],
         guides: Sequence[Path],
         costs: Path | None,
         checks: Mapping[str, Sequence[str]],
     ) -> None:
-        self._model = model
+        self._models = models
+        self._model = everywhere(models)
         self._spec_source = spec_source
         self._folders = folders
         self._costs_file = costs
@@ -205,7 +207,8 @@ class Pages:
     def render(self, tools: Sequence[str], problems: Problems) -> dict[str, str]:
         """Path and text of every page."""
         renderer = Renderer(
-            self._model,
+            self._models,
+            next(iter(self._models)),
             self._spec_source,
             self._folders,
             problems,
@@ -217,13 +220,15 @@ class Pages:
                 "body": self.body,
                 "costs": lambda call: self._costs["calls"].get(call.name, {}),
                 "cost_unit": self._costs["unit"],
+                "costs_on": next(iter(self._models)),
                 "guides": self._guides,
                 "readmes": self._readmes,
                 "roff": roff,
                 "begun": lambda text: text[:1].upper() + text[1:],
             },
         )
-        texts = renderer.render([*self._html(), *self._man(tools)])
+        wanted = (*self._html(), *self._man(tools))
+        texts = renderer.render([replace(output, page=True) for output in wanted])
         for name in ASSETS:
             texts[f"html/{name}"] = (TEMPLATES / name).read_text(encoding="utf-8")
         for name, picture in self._pictures.items():
@@ -280,8 +285,11 @@ class Pages:
         """What the search knows: title, address, kind, and a line of text that is searched as well."""
         spec = self._model.spec
         rows: list[tuple[str, str, str, str]] = []
-        for call in spec.calls:
-            rows.append((call.name, call_url(call), "call", f"{call.c_name} {call.ordinal}: {call.summary}"))
+        for call in spec.every_call:
+            text = f"{call.c_name} {call.ordinal}: {call.summary}"
+            rows.append(
+                (call.name, call_url(call), "call", text + (f" {call.only} only" if call.only else ""))
+            )
         for group in spec.constants:
             for value in group.values:
                 url = f"constants.html#{value.c_name}"
@@ -294,7 +302,7 @@ class Pages:
             rows.append((known.name, url, "type", f"{known.c}: {known.summary}"))
         for backend in self._model.backends:
             rows.append((backend.title, backend_url(backend.name), "backend", backend.summary))
-            for hypercall in backend.hypercalls:
+            for _, hypercall in (next(iter(entry.values())) for entry in backend.hypercall_rows):
                 url = f"{backend_url(backend.name)}#hypercall-{hypercall.name}"
                 rows.append((hypercall.name, url, "hypercall", f"{backend.title}: {hypercall.summary}"))
         for guide in self._guides:

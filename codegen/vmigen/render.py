@@ -12,7 +12,7 @@ import hashlib
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,22 @@ import jinja2
 
 from . import files, i386, rust, x86_64
 from .common import FORM_ROOM, entry_point, prototype
-from .model import Architecture, Argument, Backend, Call, Hypercall, HypercallTable, Kind, Model, Spec, Way
+from .model import (
+    Architecture,
+    Argument,
+    Backend,
+    Call,
+    Field,
+    Hypercall,
+    HypercallTable,
+    Kind,
+    Model,
+    Spec,
+    Way,
+)
 from .problems import Place, Problems, reason
 from .rules import names, slug
+from .sides import EveryBackend, EveryCall, EverySpec, EveryStructure, EveryType, Row, Side, everywhere, sides
 from .text import backslashed, c_string, cell, comment, entry, hang, in_comment, json_lines, trailing
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -54,6 +67,10 @@ BACKEND_OUTPUTS = (
     "rom.S",
     "inline.inc",
 )
+
+
+DIGESTS = "digests.json"
+"""A digest of each architecture's model: what changes where pages do."""
 
 
 class _Refused(Exception):
@@ -126,7 +143,8 @@ def _range(*bounds: int) -> range:
 
 @dataclass(frozen=True)
 class Output:
-    """One file to render; `sources` are named in its banner, `more` are names that its template sees."""
+    """One file to render; `sources` are named in its banner, `more` are names that its template sees. A
+    `page` for people is of all architectures."""
 
     path: str
     template: str | None
@@ -134,6 +152,7 @@ class Output:
     backend: Backend | None = None
     category: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+    page: bool = False
 
 
 def outputs(
@@ -166,11 +185,12 @@ def outputs(
             found.append(Output(f"{backend.name}/drivers.c", "drivers.c.j2", own, backend))
     found += [
         Output("model.json", None, everything),
-        Output("support-matrix.md", "support-matrix.md.j2", everything),
-        Output("reference/README.md", "reference-index.md.j2", spec),
+        Output(DIGESTS, None, everything),
+        Output("support-matrix.md", "support-matrix.md.j2", everything, page=True),
+        Output("reference/README.md", "reference-index.md.j2", spec, page=True),
     ]
     found += [
-        Output(f"reference/{slug(category)}.md", "reference.md.j2", everything, category=category)
+        Output(f"reference/{slug(category)}.md", "reference.md.j2", everything, category=category, page=True)
         for category in model_categories
     ]
     return found
@@ -186,7 +206,8 @@ class Renderer:
 
     def __init__(
         self,
-        model: Model,
+        models: Mapping[str, Model],
+        arch: str,
         spec_source: str,
         folders: dict[str, Path],
         problems: Problems,
@@ -195,23 +216,28 @@ class Renderer:
     ) -> None:
         self._checks = checks
         self._more = more or {}
-        self._model = model
+        self._models = models
+        self._everywhere = everywhere(models)
+        self._model = models[arch]
         self._spec_source = spec_source
         self._problems = problems
-        self._arch = model.spec.architecture
-        self._generator = _GENERATORS[self._arch.name]
+        self._arch = self._model.spec.architecture
+        self._generator = _GENERATORS[arch]
         self._environments: dict[Path | None, jinja2.Environment] = {}
         self._folders = folders
 
+    def outputs(self) -> list[Output]:
+        """Everything that `generate` writes."""
+        spec, backends = self._model.spec, self._model.backends
+        return outputs(self._everywhere.spec.categories, backends, self._spec_source, spec.parts)
+
     def render(self, wanted: Sequence[Output] | None = None) -> dict[str, str]:
         """Path and text of every output, or of those wanted; what a template did wrong is noted."""
-        spec, backends = self._model.spec, self._model.backends
         texts: dict[str, str] = {}
-        if wanted is None:
-            wanted = outputs(spec.categories, backends, self._spec_source, spec.parts)
-        for output in wanted:
+        for output in self.outputs() if wanted is None else wanted:
             if output.template is None:
-                texts[output.path] = self._json()
+                made = self._digests() if output.path == DIGESTS else self._json(self._model)
+                texts[output.path] = made
                 continue
             text = self._fill(output)
             if text is not None:
@@ -248,15 +274,16 @@ class Renderer:
         folders = [TEMPLATES]
         if output.backend:
             folders.append(self._folders[output.backend.name] / "templates")
+        seen = self._everywhere if output.page else self._model
         context: dict[str, Any] = {
-            "spec": self._model.spec,
-            "backends": self._model.backends,
+            "spec": seen.spec,
+            "backends": seen.backends,
             "banner": banner(output),
         }
         if output.backend:
             context |= {"backend": output.backend, "guard": partial(_guard, output.backend)}
         if output.category is not None:
-            context |= {"category": output.category, "calls": self._model.spec.categories[output.category]}
+            context |= {"category": output.category, "calls": seen.spec.categories[output.category]}
         context |= output.more
         try:
             with _bounded():
@@ -327,11 +354,28 @@ class Renderer:
             "shown_by": self._shown_by,
             "digest": self._digest,
             "in_short": _in_short,
-            "way_cell": _way_cell,
-            "way_text": _way_text,
-            "sign": _SIGNS.__getitem__,
+            "declarations": _declarations,
+            "stubs_on": self._stubs_on,
+            "row_registers": _row_registers,
+            "c_types": _c_types,
+            "sizes": _sizes,
+            "field_declarations": _field_declarations,
+            "field_offsets": _field_offsets,
+            "offset_columns": _offset_columns,
+            "everywhere_text": _everywhere_text,
+            "way_cells": _way_cells,
+            "way_texts": _way_texts,
+            "either": _either,
             **self._more,
         }
+
+    def _stubs_on(self, call: EveryCall, backend: EveryBackend) -> list[Side[list[str]]]:
+        """A library's entry point on each architecture."""
+        lines: dict[str, list[str]] = {
+            arch: _GENERATORS[arch].stub(call.on[arch], way, self._models[arch].spec.architecture)
+            for arch, way in backend.found(call).items()
+        }
+        return sides(lines, everywhere=call.on)
 
     def _shown_by(self, call: Call) -> list[str]:
         """The checks that show a call: those that are generated for each that comes back, then others."""
@@ -340,7 +384,7 @@ class Renderer:
             named = ["contract", "matrix", *named]
         return [f"{name}.{call.name}" if name in ("contract", "matrix") else name for name in named]
 
-    def _backend_part(self, backend: Backend) -> dict[str, Any]:
+    def _backend_part(self, backend: Backend, model: Model) -> dict[str, Any]:
         hypercalls = [
             {
                 "name": call.name,
@@ -370,25 +414,37 @@ class Renderer:
             "inherits": backend.inherits,
             "architectures": backend.architectures,
             "hypercalls": hypercalls,
-            "calls": {call.name: self._way_json(backend, call) for call in self._model.spec.calls},
+            "calls": {call.name: self._way_json(backend, call, model.spec) for call in model.spec.calls},
         }
 
     def _digest(self, backend: Backend) -> str:
         """What tells a backend's library and its image of one build from those of another."""
         calls = [(call.ordinal, call.c_name, call.convention) for call in self._model.spec.calls]
-        model = {"arch": self._arch.name, "calls": calls, "backend": self._backend_part(backend)}
+        model = {"arch": self._arch.name, "calls": calls, "backend": self._backend_part(backend, self._model)}
         return hashlib.sha256(json_lines(model).encode()).hexdigest()
 
-    def _json(self) -> str:
-        spec = self._model.spec
+    def _digests(self) -> str:
+        made = {
+            "generated": f"from {self._spec_source}; do not edit",
+            "license": "MIT OR GPL-2.0-only",
+            "models": {
+                arch: hashlib.sha256(self._json(model).encode()).hexdigest()
+                for arch, model in self._models.items()
+            },
+        }
+        return json_lines(made) + "\n"
+
+    def _json(self, of: Model) -> str:
+        spec = of.spec
         spec_part = vars(spec) | {
             "architecture": vars(spec.architecture),
             "calls": [
                 {key: value for key, value in vars(call).items() if key != "part" or value}
-                | {"c_name": call.c_name, "prototype": _declaration(call)} for call in spec.calls
+                | {"c_name": call.c_name, "prototype": _declaration(call)}
+                for call in spec.calls
             ],
         }
-        backends = [self._backend_part(backend) for backend in self._model.backends]
+        backends = [self._backend_part(backend, of) for backend in of.backends]
         model = {
             "generated": f"from {self._spec_source}; do not edit",
             "license": "MIT OR GPL-2.0-only",
@@ -397,8 +453,9 @@ class Renderer:
         }
         return json_lines(model) + "\n"
 
-    def _way_json(self, backend: Backend, call: Call) -> dict[str, Any]:
+    def _way_json(self, backend: Backend, call: Call, spec: Spec) -> dict[str, Any]:
         way = backend.ways[call.name]
+        stub = partial(_GENERATORS[spec.architecture.name].stub, arch=spec.architecture)
         return {
             "kind": str(way.kind),
             "how": way.how,
@@ -410,14 +467,14 @@ class Renderer:
             "reason": way.reason,
             "when": way.when,
             "note": way.note,
-            "instructions": self._generator.stub(call, way, self._arch),
+            "instructions": stub(call, way),
             "forms": [
                 {
                     "feature": form.feature.name,
                     "kind": str(form.way.kind),
                     "how": form.way.how,
                     "routine": form.way.routine,
-                    "instructions": self._generator.stub(call, form.way, self._arch),
+                    "instructions": stub(call, form.way),
                 }
                 for form in way.forms
             ],
@@ -534,6 +591,52 @@ def _declaration(call: Call) -> str:
     return f"{returns}{space}{call.c_name}({', '.join(parameters) or 'void'});"
 
 
+def _declarations(call: EveryCall) -> list[Side[str]]:
+    return sides({arch: _declaration(each) for arch, each in call.on.items()})
+
+
+def _row_registers(row: Row, everywhere: Collection[str]) -> list[Side[str]]:
+    """Where a call's argument or result is, high register first."""
+    places = {arch: ":".join(reversed(registers)) for arch, registers in row.registers.items()}
+    return sides(places, everywhere=everywhere)
+
+
+def _c_types(of: EveryType) -> list[Side[str]]:
+    return sides({arch: each.c for arch, each in of.on.items()})
+
+
+def _sizes(structure: EveryStructure) -> list[Side[int]]:
+    return sides({arch: each.size for arch, each in structure.on.items()})
+
+
+def _field_declarations(row: Mapping[str, Field], everywhere: Collection[str] = ()) -> list[Side[str]]:
+    return sides({arch: each.declaration for arch, each in row.items()}, everywhere=everywhere)
+
+
+def _field_offsets(row: Mapping[str, Field]) -> list[Side[int]]:
+    return sides({arch: each.offset for arch, each in row.items()})
+
+
+def _offset_columns(structure: EveryStructure) -> list[str]:
+    """Architectures whose offsets a table of its fields shows: one where they are all the same."""
+    return list(structure.on)[: 1 if structure.same_layout else None]
+
+
+def _everywhere_text(spec: EverySpec) -> str:
+    """How many calls there are, and where: for the beginning of an index."""
+    both = " and ".join(arch.name for arch in spec.architectures)
+    alone = spec.alone
+    parts = [f"{len(spec.calls) - sum(alone.values())} on {both}"]
+    parts += [f"{number} on {which} only" for which, number in alone.items()]
+    return f"{len(spec.calls)} calls: {', '.join(parts)}." if alone else f"{len(spec.calls)} calls on {both}."
+
+
+def _either(values: Sequence[Side[Any]], mark: str = "{}") -> str:
+    """What architectures say, in a line of text: `uint32_t on i386, uint64_t on x86_64`."""
+    said = [(mark.format(side.value), f" on {names(side.on)}" if side.on else "") for side in values]
+    return ", ".join("".join(each) for each in said)
+
+
 def _count(backend: Backend, kind: str) -> int:
     return sum(way.kind == kind for way in backend.ways.values())
 
@@ -568,6 +671,38 @@ def _way_cell(backend: Backend, call: Call) -> str:
     if way.origin != backend.name:
         text += f" ↑ {way.origin}"
     return text + (f" ({way.note})" if way.note else "")
+
+
+def _inherited_alike(backend: EveryBackend, call: EveryCall) -> Way | None:
+    """A way that is inherited on all architectures from the same backend, which says what it does on each."""
+    ways = backend.found(call)
+    if set(ways) != set(call.on) or len({(way.kind, way.origin, way.note) for way in ways.values()}) != 1:
+        return None
+    way = next(iter(ways.values()))
+    return None if way.origin == backend.name or any(each.forms for each in ways.values()) else way
+
+
+def _way_cells(backend: EveryBackend, call: EveryCall) -> list[Side[str]]:
+    """The matrix's cell, on each architecture where they differ."""
+    cells = {arch: _way_cell(backend.on[arch], call.on[arch]) for arch in backend.found(call)}
+    found = sides(cells, everywhere=call.on)
+    way = _inherited_alike(backend, call)
+    if len(found) == 1 or way is None:
+        return found
+    return [Side((), f"{_SIGNS[way.kind]} ↑ {way.origin}" + (f" ({way.note})" if way.note else ""))]
+
+
+def _way_texts(backend: EveryBackend, call: EveryCall) -> list[Side[tuple[str, str]]]:
+    """Kind and text of how a backend does a call, on each architecture where they differ."""
+    texts = {
+        arch: (str(way.kind), _way_text(backend.on[arch], way)) for arch, way in backend.found(call).items()
+    }
+    found = sides(texts, everywhere=call.on)
+    way = _inherited_alike(backend, call)
+    if len(found) == 1 or way is None:
+        return found
+    text = f"inherited from {way.origin}" + (f". {way.note}" if way.note else "")
+    return [Side((), (str(way.kind), text))]
 
 
 def _shortened(way: Way) -> str:

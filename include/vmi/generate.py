@@ -2,8 +2,9 @@
 """Run vmigen for the build:
 
     generate.py ARCH backends [NAME…]                    backends to build and their parents: NAME:PARENT
+    generate.py ARCH others [NAME…]                      those that are for other architectures alone
     generate.py ARCH list FOLDER…                        file names that the build uses
-    generate.py ARCH OUTDIR TREE DEPFILE FOLDER…         render
+    generate.py ARCH OUTDIR TREE DEPFILE FOLDER… [--others FOLDER…]    render
 
 vmigen writes a tree (NAME/stubs.S, include/vmi/vmi.h, …); a Meson step must declare its outputs, and
 all in one folder. So the tree goes to TREE as it is, and what is compiled also goes to OUTDIR under
@@ -54,9 +55,13 @@ def flat(path: str) -> str:
 
 def main(arguments: list[str]) -> None:
     arch, *arguments = arguments
-    if arguments[0] == "backends":
+    if arguments[0] in ("backends", "others"):
         try:
-            print("\n".join(f"{name}:{parent}" for name, parent in backends(arguments[1:], arch).items()))
+            found = backends(arguments[1:], arch)
+            if arguments[0] == "backends":
+                print("\n".join(f"{name}:{parent}" for name, parent in found.items()))
+            else:
+                print("\n".join(name for name in backends(arguments[1:]) if name not in found))
         except UserError as error:
             sys.exit(str(error))
         return

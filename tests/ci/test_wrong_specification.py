@@ -117,3 +117,18 @@ def test_damaged_memory_of_the_last_configuration(fresh: Path) -> None:
     (fresh / "build/build.ninja").touch()
     status, lines = build(fresh, "include/vmi/vmi.h")
     assert (status, lines) == (0, [CONFIGURING, BUILDING])
+
+
+def test_a_column_of_another_architecture(fresh: Path) -> None:
+    """It is told in the generator's lines too, and once where it is wrong on each."""
+    spec = fresh / "spec/vmi.yaml"
+    right = spec.read_text()
+    wrong = right.replace("x86_64: [rax]", "x86_64: [rxx]", 1)
+    assert wrong != right
+    line = right[: right.index("x86_64: [rax]")].count("\n") + 1
+    spec.write_text(wrong)
+    status, lines = build(fresh)
+    spec.write_text(right)
+    assert status == 1 and generators(lines), lines
+    told = [text for text in lines if text.startswith(f"spec/vmi.yaml:{line}:")]
+    assert any("rxx" in text for text in told) and len(told) == len(set(told)), lines

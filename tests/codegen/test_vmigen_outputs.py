@@ -96,6 +96,57 @@ def test_the_architectures_differ_where_they_must(vmigen: Vmigen, tmp_path: Path
         assert [call["name"] for call in made["spec"]["calls"] if call["nmi"]] == ["Fetch"]
 
 
+def test_what_pages_say_once_is_the_same_on_each_architecture(generated_for: dict[str, Path]) -> None:
+    """Of a call, a page asks each architecture for these alone, and takes the rest from the first."""
+    models = {arch: json.loads((generated_for[arch] / "model.json").read_text()) for arch in ARCHITECTURES}
+    own = {"arguments", "result", "results", "clobbers", "kept", "prototype", "site"}
+    first: dict[str, dict[str, object]] = {}
+    for model in models.values():
+        for call in model["spec"]["calls"]:
+            said = {key: value for key, value in call.items() if key not in own}
+            assert first.setdefault(call["name"], said) == said
+    for section in ("constants", "instructions", "features", "terms"):
+        said = [model["spec"][section] for model in models.values()]
+        assert all(each == said[0] for each in said), section
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_pages_have_the_backends_of_all_architectures(arch: str, vmigen: Vmigen, tmp_path: Path) -> None:
+    """One that is for another alone is in no code, and its cells are of the calls that it has."""
+    (other,) = set(ARCHITECTURES) - {arch}
+    lone = tmp_path / "lone"
+    lone.mkdir()
+    text = (SMALL / "backends/bare/backend.yaml").read_text()
+    text = text.replace("name: bare", "name: lone").replace("title: Bare", "title: Lone")
+    text = text.replace("[i386, x86_64]", f"[{other}]").replace("vmi__bare", "vmi__lone")
+    (lone / "backend.yaml").write_text(text)
+    out = tmp_path / "out"
+    run = vmigen("generate", "--arch", arch, *small("bare"), "--others", lone, "--out", out)
+    assert run.status == 0, run.err
+    assert not (out / "lone").exists()
+    assert "lone" not in (out / "model.json").read_text()
+    matrix = (out / "support-matrix.md").read_text()
+    assert f"| Lone | {other} |" in matrix and f"| Lone | {arch} |" not in matrix
+    assert f"- **Lone** ({other} only)" in matrix
+    (row,) = (line for line in matrix.splitlines() if "[Clock]" in line)
+    assert row.split(" | ")[-1] == f"{other}: I rdtsc |"
+    assert f"| Lone ({other}) | instruction | rdtsc |" in "".join(
+        path.read_text() for path in (out / "reference").iterdir()
+    )
+
+
+def test_a_page_is_wrong_where_any_column_is(vmigen: Vmigen, tmp_path: Path) -> None:
+    project = tmp_path / "small"
+    shutil.copytree(SMALL, project)
+    file = project / "backends/bare/backend.yaml"
+    file.write_text(file.read_text().replace(', x86_64: {instruction: ["mov %rsi, (%rdi)"]}', ""))
+    options = ("--spec", project / "vmi.yaml", "--backends", project / "backends/bare")
+    run = vmigen("generate", *options, "--out", tmp_path / "out")
+    assert run.status == 1
+    assert "backends/bare/backend.yaml:" in run.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_backends_are_listed_parents_first(vmigen: Vmigen) -> None:
     assert vmigen("list-backends", SMALL / "backends").out.split() == ["bare", "hyper"]
     listed = vmigen("list-backends", PROJECT / "backends").out.split()
@@ -128,7 +179,13 @@ def test_unchanged_outputs_are_left_alone(vmigen: Vmigen, tmp_path: Path) -> Non
     )
     assert vmigen(*arguments).status == 0
     changed = {path for path in tree(out) if (out / path).stat().st_mtime != 1}
-    assert changed == {"include/vmi/constants.h", "model.json", "reference/README.md", "rust/vmi.rs"}
+    assert changed == {
+        "digests.json",
+        "include/vmi/constants.h",
+        "model.json",
+        "reference/README.md",
+        "rust/vmi.rs",
+    }
 
 
 def test_depfile_names_outputs_and_inputs(vmigen: Vmigen, tmp_path: Path) -> None:

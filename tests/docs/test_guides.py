@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from porting_walk import walk
 
+from ci.build import tree
 from ci.rig import discover
-from ci.util import ARCHITECTURES, BUILD, ROOT, progress
+from ci.util import ARCHITECTURES, BUILD, ROOT, progress, tied
 
 DOCS = ROOT / "docs"
 
@@ -66,6 +67,47 @@ def test_code_of_the_porting_guide_compiles(tmp_path: Path) -> None:
                f"-I{BUILD / 'include'}", "-fsyntax-only", source]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def steps(name: str) -> dict[str, str]:
+    """Parts of a source file by the step of the guide that shows them."""
+    source = (ROOT / "examples/ported" / name).read_text()
+    return dict(re.findall(r"^/\* step: (\w+) \*/\n(.*?)^/\* end \*/$", source, re.MULTILINE | re.DOTALL))
+
+
+PORTED = tree("x86_64") / "examples/ported"
+
+
+def test_code_of_the_walk_through_is_the_example() -> None:
+    """Before and after, step by step; nothing else is shown. The build compiles both."""
+    excerpts = re.findall(
+        r"^```c\n(.*?)^```$", (DOCS / "port-x86-64.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    before, after = steps("pc.c"), steps("kernel.c")
+    assert list(before) == list(after) == ["console", "gates", "timer", "idle", "end"]
+    assert excerpts == [code for name in before for code in (before[name], after[name])]
+    assert (PORTED / "libported-pc.a").is_file()
+
+
+def test_the_walk_through_leaves_nothing_sensitive() -> None:
+    """The linter finds what the guide lists in the kernel before, and nothing in the one after."""
+    found = {}
+    for name in ("pc", "kernel"):
+        command = [ROOT / "vmi", "lint", PORTED / f"libported-{name}.a"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found[name] = done.returncode, set(re.findall(r"error: [^(]*\((\w+)", done.stdout + done.stderr))
+    assert found["kernel"] == (0, set())
+    assert found["pc"] == (1, {"outb", "outw", "lidtq", "cli", "sti", "hlt", "iretq", "movw"})
+
+
+def test_the_ported_kernel_runs() -> None:
+    done = subprocess.run(
+        ["qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-display", "none", "-serial", "stdio", "-no-reboot",
+         "-nodefaults", "-no-user-config", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+         "-append", "vmi.debug_exit=0xf4", "-kernel", PORTED / "ported-native.elf"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False, preexec_fn=tied(),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.splitlines()) == (33, ["10 ticks"])
 
 
 SERVICES = {
