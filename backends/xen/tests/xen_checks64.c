@@ -170,10 +170,11 @@ static uint32_t set_up_again(void)
     vmi__xen_port_close(cpu->ipi_port);
     vmi__xen_ports_forget(cpu);
     EXPECT(vmi__xen_ports_prepare(cpu, 0) >= 0 && cpu->timer_port && cpu->ipi_port);
-    /* Xen is asked once; of a domain that was not saved it takes no other place. */
+    /* Xen is asked once; of a domain that was not saved it takes no other place: EINVAL, or EBUSY
+     * from Xen 4.19 on. */
     EXPECT(vmi__xen_vcpu_register(0) == 0);
     vmi__xen_vcpu_forget(0);
-    EXPECT(vmi__xen_vcpu_register(0) == VMI_EINVAL);
+    EXPECT(vmi__xen_vcpu_register(0) < 0);
     cpu->registered = 1;
     vmi__xen_clock_continue();
     EXPECT(vmi_clock_nanoseconds() >= before);
