@@ -102,8 +102,8 @@ def test_the_walk_through_leaves_nothing_sensitive() -> None:
 
 def test_the_ported_kernel_runs() -> None:
     done = subprocess.run(
-        ["qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-display", "none", "-serial", "stdio", "-no-reboot",
-         "-nodefaults", "-no-user-config", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+        ["qemu-system-x86_64", "-accel", "tcg", "-m", "64", "-display", "none", "-serial", "stdio",
+         "-no-reboot", "-nodefaults", "-no-user-config", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
          "-append", "vmi.debug_exit=0xf4", "-kernel", PORTED / "ported-native.elf"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False, preexec_fn=tied(),
     )  # fmt: skip
