@@ -55,6 +55,7 @@ class Results:
     calls: list[dict[str, Any]] = field(default_factory=list)
     workloads: list[dict[str, Any]] = field(default_factory=list)
     boot: list[dict[str, Any]] = field(default_factory=list)
+    bind: list[dict[str, Any]] = field(default_factory=list)
     counted: list[dict[str, Any]] = field(default_factory=list)
     dispatch: list[dict[str, Any]] = field(default_factory=list)
     sizes: list[dict[str, Any]] = field(default_factory=list)
@@ -148,14 +149,16 @@ class Place:
                 self.measure_one(binding, kernel, option, cpus)
 
     def measure_boot(self, arch: str) -> None:
-        """Of the kernel that is linked with the library, on an architecture besides the first."""
-        kernel = kernels("bench", arch).get(self.rig.backend)
-        if kernel is None:
+        """Of the kernels that are linked with the library and bound at boot, on an architecture besides the
+        first."""
+        linked = kernels("bench", arch).get(self.rig.backend)
+        if linked is None:
             return
-        name = f"{self.configuration.name}, {arch}: boot"
-        progress(name)
-        with part(self.results, name):
-            self.measure_one(STATIC, kernel, "boot", 1, arch)
+        for binding, kernel in ((STATIC, linked), (BOOT, linked.with_name(f"bench-{BOUND}.elf"))):
+            name = f"{self.configuration.name}, {arch}, {binding}: boot"
+            progress(name)
+            with part(self.results, name):
+                self.measure_one(binding, kernel, "boot", 1, arch)
 
     def measure_one(
         self, binding: str, kernel: Path, option: str, cpus: int, arch: str = ARCHITECTURES[0]
@@ -169,6 +172,8 @@ class Place:
             # A hypervisor that enters kernels its own way does not come by where the time is taken.
             if "boot" in workloads:
                 self.note(self.results.boot, binding, architecture=arch, ticks=workloads["boot"]["ticks"])
+            if "bind" in workloads:
+                self.note(self.results.bind, binding, architecture=arch, ticks=workloads["bind"]["ticks"])
             return
         if not outcome.clean:
             raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
@@ -411,13 +416,17 @@ def as_text(results: Results) -> str:
     lines += _by_place(results.workloads, "workloads", "per_round", "ticks per round of a workload")
     lines += hypercalls(results)
     lines += compared(results)
-    if results.boot:
-        rows = [["", "ticks"]]
-        rows += [
-            [f"{row['configuration']} {row['binding']} {row['architecture']}", str(row["ticks"])]
-            for row in results.boot
-        ]
-        lines += table("from the loader's jump to the kernel's first line", rows)
+    for part_of, title in (
+        (results.boot, "from the loader's jump to the kernel's first line"),
+        (results.bind, "of that, binding"),
+    ):
+        if part_of:
+            rows = [["", "ticks"]]
+            rows += [
+                [f"{row['configuration']} {row['binding']} {row['architecture']}", str(row["ticks"])]
+                for row in part_of
+            ]
+            lines += table(title, rows)
     for row in results.counted:
         if row["rows"]:
             heads = list(row["rows"][0])

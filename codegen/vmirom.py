@@ -133,6 +133,12 @@ def relocations(elf: ELFFile, image: bytes | bytearray) -> Iterator[tuple[int, i
                 raise RomError(f"relocation of kind {kind} at {place:#x} ({symbol.name}): an image has none")
 
 
+def word_sum(image: bytes | bytearray) -> int:
+    """What the field X_SUM of an image is to hold."""
+    words = struct.unpack_from(f"<{(len(image) - ROM['EXTENSION']) // 4}I", image, ROM["EXTENSION"])
+    return int(get(image, "X_SUM") - sum(words)) & 0xFFFFFFFF
+
+
 def make(source: Path) -> bytes:
     """The ROM of a library that was linked by runtime/image/image.ld."""
     with source.open("rb") as stream:
@@ -152,6 +158,7 @@ def make(source: Path) -> bytes:
         struct.pack_into("<H", image, pci + ROM["PCI_LENGTH"], len(image) // ROM["UNIT"])
     if pnp := get(image, "PNP", "<H"):
         image[pnp + ROM["PNP_CHECKSUM"]] = -sum(image[pnp : pnp + ROM["PNP_SIZE"]]) & 0xFF
+    put(image, "X_SUM", word_sum(image))
     # Firmware wants all bytes to add up to 0; the reserved one takes what is missing.
     image[ROM["CHECKSUM"]] = 0
     image[ROM["CHECKSUM"]] = -sum(image) & 0xFF

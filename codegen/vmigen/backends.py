@@ -17,6 +17,7 @@ from .model import (
     HypercallAbi,
     HypercallTable,
     Kind,
+    Sign,
     Spec,
     Way,
 )
@@ -60,6 +61,13 @@ class BackendSource:
     def name(self) -> str:
         """Its name; the folder's where the file has none."""
         return str(self.document.get("name", self.folder.name))
+
+
+def _sign(given: Any) -> Sign:
+    """The sign that backend.yaml gives; without one nothing is looked for."""
+    if given is None:
+        return Sign()
+    return Sign(leaves=0, never=True) if given == "never" else Sign(**given)
 
 
 class BackendRules:
@@ -118,6 +126,7 @@ class BackendRules:
             parent.name if parent else None,
             tuple(document.get("architectures", ())),
             document.get("priority", 0),
+            _sign(document.get("sign")),
             tables,
             self._ways(source, parent, tables),
             tuple(document.get("drivers", parent.drivers if parent else ())),

@@ -162,6 +162,7 @@ RULES: dict[str, tuple[Level, str]] = {
     "backend-way": (_C, "A backend does a call in another way."),
     "backend-inherits": (_C, "A backend builds on another one; what follows is told at its calls."),
     "backend-priority": (_C, "Where several backends could run, another one may be bound at boot."),
+    "backend-sign": (_C, "Another sign is looked for before a backend may be bound at boot."),
     "backend-hypercalls": (_C, "A backend's own hypercalls changed; only its library makes them."),
 }
 """Every rule: what a change means, and what it is."""

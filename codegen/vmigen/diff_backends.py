@@ -91,10 +91,10 @@ def _document(name: str, old: Map, new: Map) -> Found:
         if arch not in old["architectures"]:
             place = new["architectures"].place_of(i)
             yield "backend-architecture-added", name, f"is also for {arch}", place, None
-    for key, rule in (("priority", "backend-priority"), ("inherits", "backend-inherits")):
+    for key in ("priority", "sign", "inherits"):
         if old.get(key) != new.get(key):
             text = f"{key} {old.get(key, 'none')} is now {new.get(key, 'none')}"
-            yield rule, name, text, new.place_of(key), None
+            yield f"backend-{key}", name, text, new.place_of(key), None
     yield from _hypercalls(name, old, new)
 
 

@@ -345,6 +345,34 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """What leaves of CPUID show where a backend may be at home (VMI__ROM_SIGN_… in runtime/image/rom.h)."""
+
+    leaf: int = 0
+    leaves: int = 1
+    eax: int | None = None
+    ebx: int | None = None
+    ecx: int | None = None
+    edx: int | None = None
+    never: bool = False
+    """It is not to be found by asking."""
+
+    @property
+    def registers(self) -> int:
+        """Bits of those that are compared."""
+        if self.never:
+            return 1
+        return sum(1 << i for i, name in enumerate(_REGISTERS) if getattr(self, name) is not None)
+
+    @property
+    def values(self) -> tuple[tuple[str, int], ...]:
+        return tuple((name, getattr(self, name) or 0) for name in _REGISTERS)
+
+
+_REGISTERS = ("eax", "ebx", "ecx", "edx")
+
+
+@dataclass(frozen=True)
 class Backend:
     """One backend, with every call of the specification resolved."""
 
@@ -354,6 +382,7 @@ class Backend:
     inherits: str | None
     architectures: tuple[str, ...]
     priority: int
+    sign: Sign
     tables: tuple[HypercallTable, ...]
     ways: dict[str, Way] = field(default_factory=dict)
     drivers: tuple[str, ...] = ()

@@ -72,16 +72,19 @@ static void note_count(const char *name, uint32_t count)
     note_number(count, 10);
 }
 
-/* ---- choosing ---- */
+/* ---- what it costs ---- */
 
-static bool is_wanted(const char *name, bool *asked)
+uint64_t vmi__bind_ticks;
+
+void vmi__bind_count(void)
 {
-    const char *wanted;
-    uint32_t length;
+    uint32_t low, high;
 
-    *asked = vmi__option("vmi.provider", &wanted, &length);
-    return !*asked || vmi__is_word(name, wanted, length);
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    vmi__bind_ticks = ((uint64_t)high << 32 | low) - vmi__bind_ticks;
 }
+
+/* ---- choosing ---- */
 
 static bool at_home(const struct vmi__rom *rom)
 {
@@ -90,14 +93,25 @@ static bool at_home(const struct vmi__rom *rom)
     return probe() != 0;
 }
 
+static VMI__ADDRESS_TAKEN void ask_cpuid(uint32_t leaf, uint32_t registers[4])
+{
+    registers[0] = leaf;
+    registers[2] = 0;
+    __asm__("cpuid"
+            : "+a"(registers[0]), "=b"(registers[1]), "+c"(registers[2]), "=d"(registers[3]));
+}
+
 /* Puts an image into place and lets its code be seen by the processor. */
 static const char *load(const struct vmi__rom *rom)
 {
-    const struct vmi__rom_place text = {vmi__provider_text, VMI__PROVIDER_TEXT_SIZE,
-                                        (uintptr_t)vmi__provider_text};
-    const struct vmi__rom_place data = {vmi__provider_data, VMI__PROVIDER_DATA_SIZE,
-                                        (uintptr_t)vmi__provider_data};
+    /* How area.S leaves them. */
+    static struct vmi__rom_place text = {.room = VMI__PROVIDER_TEXT_SIZE};
+    static struct vmi__rom_place data = {.room = VMI__PROVIDER_DATA_SIZE};
 
+    text.memory = vmi__provider_text;
+    text.address = (uintptr_t)vmi__provider_text;
+    data.memory = vmi__provider_data;
+    data.address = (uintptr_t)vmi__provider_data;
     return vmi__rom_load(rom, &text, &data);
 }
 
@@ -117,21 +131,30 @@ static struct vmi__code slots(void)
 
 bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uintptr_t address)
 {
-    const char *reason = vmi__rom_read(bytes, available, &provider);
     const struct vmi__code interface = slots();
     bool builtin = !source, asked;
+    const char *reason = vmi__rom_open(bytes, available, &provider), *wanted;
+    uint32_t length;
 
+    asked = vmi__option("vmi.provider", &wanted, &length);
+    /* What the kernel has itself is read no further than to see that it is for something else. */
+    if (!reason && builtin && !asked && !vmi__rom_has_sign(&provider, ask_cpuid))
+        return false;
+    if (!reason)
+        reason = vmi__rom_read(bytes, available, &provider);
     if (!reason && !builtin)
         reason = vmi__rom_sum(&provider);
-    if (!reason && !is_wanted(provider.name, &asked))
+    if (!reason && asked && !vmi__is_word(provider.name, wanted, length))
         return false;
     if (!reason)
         reason = vmi__slots_check(&interface, &provider);
+    if (!reason && !asked && !builtin && !vmi__rom_has_sign(&provider, ask_cpuid))
+        return false;
     if (!reason)
         reason = load(&provider);
     if (!reason && (asked || at_home(&provider))) {
         if (builtin)
-            reason = vmi__rom_sum(&provider);
+            reason = vmi__rom_word_sum(&provider);
         if (!reason) {
             take(source, address);
             return true;
@@ -162,11 +185,13 @@ bool vmi__bind_named(const char *name)
         const struct vmi__builtin *image = &vmi__builtin[i];
         uint32_t length = 0;
 
-        if (vmi__rom_read(image->start, (uint32_t)(image->end - image->start), &provider))
+        if (vmi__rom_open(image->start, (uint32_t)(image->end - image->start), &provider) ||
+            (!name && !vmi__rom_has_sign(&provider, ask_cpuid)) ||
+            vmi__rom_read(image->start, (uint32_t)(image->end - image->start), &provider))
             continue;
         while (name && name[length] && name[length] == provider.name[length])
             length++;
-        if ((name && (name[length] || provider.name[length])) || vmi__rom_sum(&provider) ||
+        if ((name && (name[length] || provider.name[length])) || vmi__rom_word_sum(&provider) ||
             load(&provider) || (!name && !at_home(&provider)))
             continue;
         take(0, 0);
@@ -212,13 +237,18 @@ static const char *protect(const struct vmi_boot_info *boot)
     uint32_t used = 0;
 
     vmi_set_lazy_mode(VMI_LAZY_MMU);
-    for (uintptr_t address = (uintptr_t)vmi_image_start; address < end; address += PAGE) {
-        uint64_t *entry = entry_of(boot->boot_cr3, address, &used), value;
+    for (uintptr_t address = (uintptr_t)vmi_image_start; address < end;) {
+        uint64_t *entry = entry_of(boot->boot_cr3, address, &used);
 
         if (!entry)
             return "the boot tables do not map the kernel's text as expected";
-        value = vmi_machine_to_physical(*entry);
-        vmi__table_set(entry, value & ~(uint64_t)PTE_WRITE, VMI_PAGE_PT);
+        /* The table that was found has the pages behind it as well. */
+        do {
+            uint64_t value = vmi_machine_to_physical(*entry);
+
+            vmi__table_set(entry++, value & ~(uint64_t)PTE_WRITE, VMI_PAGE_PT);
+            address += PAGE;
+        } while (address < end && address >> PAGE_SHIFT & (ENTRIES - 1));
     }
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     vmi_flush_tlb(VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL);
@@ -266,6 +296,7 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
     struct vmi__site_counts counts = {0};
     const char *reason;
 
+    vmi__bind_count();
     if (bound)
         stop();
     bound = true;
@@ -286,6 +317,7 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
         vmi_console_write(notes, notes_length);
         vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_REFUSED);
     }
+    vmi__bind_count();
     note("# bind provider=");
     note(provider.name);
     note(" source=");
@@ -321,11 +353,13 @@ void vmi__bind_start(void)
 
     vmi__kernel.main = bind;
     vmi__kernel.main_unpaged = kernel_main_unpaged ? bind_unpaged : 0;
+    vmi__bind_count();
     start(&vmi__kernel);
 }
 
 void vmi__bind_paravirtual(const char *name, const void *info)
 {
+    vmi__bind_count();
     if (!vmi__bind_named(name))
         stop();
     vmi__kernel.protocol = VMI_BOOT_PARAVIRTUAL;

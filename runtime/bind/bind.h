@@ -32,6 +32,14 @@ extern const uint32_t vmi__builtin_count;
  */
 bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source, uintptr_t address);
 
+/*
+ * What binding took: ticks of the time-stamp counter while images were looked for, from the entry
+ * on, and while sites were bound; not the provider's own start between the two. vmi__bind_count
+ * is called where each of these begins and ends: it takes what it has from the time.
+ */
+extern uint64_t vmi__bind_ticks;
+void vmi__bind_count(void);
+
 /* The first built-in image that vmi__bind_try takes; false if none. */
 bool vmi__bind_builtin(void);
 

@@ -73,8 +73,10 @@ VMI__FROM_ENTRY void vmi__pc_start(uint32_t protocol, uint32_t magic, uint32_t i
 {
     /* A loader that left nonsense is refused by the provider, which reads it all once more; its
      * modules are nothing to take code from. */
-    bool sound = !vmi__pc_read_loader(protocol, magic, info);
+    bool sound;
 
+    vmi__bind_count();
+    sound = !vmi__pc_read_loader(protocol, magic, info);
     if (!(sound && try_modules()) && !try_roms() && !vmi__bind_builtin())
         vmi__pc_refuse(protocol, magic, info, "no provider is of the name in option vmi.provider=");
     start(protocol, magic, info);

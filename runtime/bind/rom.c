@@ -1,32 +1,50 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "bind/rom.h"
 
-#include <stddef.h>
-
 #include <vmi/constants.h>
 
 #include "bind/machine.h"
 #include "bind/opcodes.h"
-
-void *memcpy(void *to, const void *from, size_t size);
-void *memset(void *to, int byte, size_t size);
+#include "bind/words.h"
 
 #define PAGE_SIZE 4096u
 
+/* Words of a round of adding up. */
+#define UNROLLED       16
+#define FIRST_UNROLLED 4  /* words of 32 bits, in the first unit behind the published header */
+#define UNIT_UNROLLED  16 /* in other units */
+
+/* Of every other byte in a word of the machine. */
+#define EVEN ((uintptr_t)0x00ff00ff00ff00ff)
+
+/* The machine's own order is that of images. */
 static uint32_t get16(const uint8_t *bytes)
 {
-    return bytes[0] | (uint32_t)bytes[1] << 8;
+    uint16_t value;
+
+    __builtin_memcpy(&value, bytes, sizeof(value));
+    return value;
 }
 
 static uint32_t get32(const uint8_t *bytes)
 {
-    return get16(bytes) | get16(bytes + 2) << 16;
+    uint32_t value;
+
+    __builtin_memcpy(&value, bytes, sizeof(value));
+    return value;
+}
+
+static uintptr_t get_word(const uint8_t *bytes)
+{
+    uintptr_t value;
+
+    __builtin_memcpy(&value, bytes, sizeof(value));
+    return value;
 }
 
 static void put32(uint8_t *bytes, uint32_t value)
 {
-    for (uint32_t i = 0; i < 4; i++)
-        bytes[i] = (uint8_t)(value >> 8 * i);
+    __builtin_memcpy(bytes, &value, sizeof(value));
 }
 
 /* Does [offset, offset + size) lie in [start, end)? */
@@ -47,8 +65,10 @@ static bool in_text(const struct vmi__rom *rom, uint32_t offset, uint32_t size)
     return inside(offset, size, VMI__ROM_X_END, rom->text_size);
 }
 
-static const char *read_header(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)
+const char *vmi__rom_open(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)
 {
+    const uint8_t *sign = bytes + VMI__ROM_X_SIGN;
+
     if (!vmi__rom_is_vmi(bytes, available))
         return "it is no VMI ROM";
     if (get16(bytes + VMI__ROM_SIGNATURE) != VMI__ROM_SIGNATURE_VALUE)
@@ -68,7 +88,36 @@ static const char *read_header(const uint8_t *bytes, uint32_t available, struct 
         return "its extension is of another version";
     if (get16(bytes + VMI__ROM_X_MACHINE) != VMI__MACHINE)
         return "it is for another machine";
+    if (get16(sign + VMI__ROM_SIGN_LEAVES) > VMI__ROM_SIGN_MOST ||
+        get16(sign + VMI__ROM_SIGN_REGISTERS) >> 4)
+        return "its sign is of an unknown kind";
     return 0;
+}
+
+bool vmi__rom_has_sign(const struct vmi__rom *rom,
+                       void (*ask)(uint32_t leaf, uint32_t registers[4]))
+{
+    const uint8_t *sign = rom->bytes + VMI__ROM_X_SIGN, *values = sign + VMI__ROM_SIGN_VALUES;
+    uint32_t leaf = get32(sign + VMI__ROM_SIGN_LEAF);
+    uint32_t leaves = get16(sign + VMI__ROM_SIGN_LEAVES);
+    uint32_t compared = get16(sign + VMI__ROM_SIGN_REGISTERS), first, value;
+
+    if (!compared)
+        return true;
+    first = (uint32_t)__builtin_ctz(compared);
+    value = get32(values + 4 * first);
+    for (; leaves; leaves--, leaf += VMI__ROM_SIGN_STEP) {
+        uint32_t registers[4], i = first + 1;
+
+        ask(leaf, registers);
+        if (registers[first] != value)
+            continue;
+        while (i < 4 && (!(compared >> i & 1) || registers[i] == get32(values + 4 * i)))
+            i++;
+        if (i == 4)
+            return true;
+    }
+    return false;
 }
 
 static const char *read_parts(struct vmi__rom *rom)
@@ -112,6 +161,7 @@ static const char *read_calls(struct vmi__rom *rom)
 
     rom->calls_offset = get32(rom->bytes + VMI__ROM_X_CALLS_OFFSET);
     rom->calls_count = get32(rom->bytes + VMI__ROM_X_CALLS_COUNT);
+    vmi__fill((uint8_t *)rom->call_at, 0, sizeof(rom->call_at));
     if (rom->calls_count > rom->size / VMI__ROM_CALL_SIZE ||
         !in_text(rom, rom->calls_offset, rom->calls_count * VMI__ROM_CALL_SIZE))
         return "its table of calls is not in the text part";
@@ -123,6 +173,8 @@ static const char *read_calls(struct vmi__rom *rom)
         if (call.ordinal >= VMI_ORDINALS && !later)
             return "one of its calls is newer than the version that it names";
         next = call.ordinal + 1;
+        if (call.ordinal < VMI_ORDINALS)
+            rom->call_at[call.ordinal] = (uint16_t)(i + 1);
         if (call.kind > VMI__ROM_NOP)
             return "one of its calls is of an unknown kind";
         if (!in_text(rom, call.target, 1))
@@ -150,7 +202,7 @@ static const char *read_forms(struct vmi__rom *rom)
 {
     uint32_t least = 0;
 
-    rom->chosen = 0;
+    vmi__fill(rom->form_at, 0, sizeof(rom->form_at));
     rom->forms_offset = get32(rom->bytes + VMI__ROM_X_FORMS_OFFSET);
     rom->forms_count = get32(rom->bytes + VMI__ROM_X_FORMS_COUNT);
     if (rom->forms_count > VMI__ROM_FORMS_MAX ||
@@ -158,12 +210,12 @@ static const char *read_forms(struct vmi__rom *rom)
         return "its table of forms is not in the text part, or too long";
     for (uint32_t i = 0; i < rom->forms_count; i++) {
         const uint8_t *entry = rom->bytes + rom->forms_offset + i * VMI__ROM_FORM_SIZE;
-        struct vmi__rom_call form = form_of(rom, i), call;
+        struct vmi__rom_call form = form_of(rom, i);
 
         if (form.ordinal < least)
             return "its forms are not in order";
         least = form.ordinal;
-        if (!vmi__rom_find(rom, form.ordinal, &call))
+        if (!vmi__rom_has(rom, form.ordinal))
             return "one of its forms is of a call that it does not have";
         if (form.kind > VMI__ROM_NOP || entry[VMI__ROM_FORM_REGISTER] > 3 ||
             entry[VMI__ROM_FORM_BIT] > 31)
@@ -177,19 +229,16 @@ static const char *read_forms(struct vmi__rom *rom)
 void vmi__rom_choose(struct vmi__rom *rom,
                      bool (*has)(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit))
 {
-    uint32_t done = UINT32_MAX;
-
-    rom->chosen = 0;
+    vmi__fill(rom->form_at, 0, sizeof(rom->form_at));
     for (uint32_t i = 0; i < rom->forms_count; i++) {
         const uint8_t *entry = rom->bytes + rom->forms_offset + i * VMI__ROM_FORM_SIZE;
         uint32_t ordinal = get16(entry + VMI__ROM_FORM_ORDINAL);
 
-        if (ordinal == done ||
-            !has(get32(entry + VMI__ROM_FORM_LEAF), get32(entry + VMI__ROM_FORM_SUBLEAF),
-                 entry[VMI__ROM_FORM_REGISTER], entry[VMI__ROM_FORM_BIT]))
-            continue;
-        rom->chosen |= (uint64_t)1 << i;
-        done = ordinal;
+        /* What this kernel never calls has no form. */
+        if (ordinal < VMI_ORDINALS && !rom->form_at[ordinal] &&
+            has(get32(entry + VMI__ROM_FORM_LEAF), get32(entry + VMI__ROM_FORM_SUBLEAF),
+                entry[VMI__ROM_FORM_REGISTER], entry[VMI__ROM_FORM_BIT]))
+            rom->form_at[ordinal] = (uint8_t)(i + 1);
     }
 }
 
@@ -216,18 +265,56 @@ static const char *read_rest(struct vmi__rom *rom)
     }
 }
 
+/*
+ * By words: the even bytes of each add up beside each other, and what remains of the sum of words
+ * is that of the odd ones. No sum of a unit's bytes reaches the next.
+ */
 const char *vmi__rom_sum(const struct vmi__rom *rom)
 {
-    uint8_t sum = 0;
+    const uint8_t *next = rom->bytes;
+    uintptr_t sum = 0;
 
-    for (uint32_t i = 0; i < rom->size; i++)
-        sum = (uint8_t)(sum + rom->bytes[i]);
-    return sum ? "its checksum is wrong" : 0;
+    for (uint32_t units = rom->size / VMI__ROM_UNIT; units; units--) {
+        const uint8_t *end = next + VMI__ROM_UNIT;
+        uintptr_t all = 0, even = 0;
+
+        do {
+#pragma GCC unroll 16
+            for (uint32_t i = 0; i < UNROLLED; i++) {
+                uintptr_t word = get_word(next + i * sizeof(word));
+
+                all += word;
+                even += word & EVEN;
+            }
+            next += UNROLLED * sizeof(all);
+        } while (next < end);
+        for (uint32_t bits = 0; bits < 8 * sizeof(sum); bits += 16)
+            sum += (even >> bits) + ((all - even) >> (bits + 8));
+    }
+    return sum & 0xff ? "its checksum is wrong" : 0;
+}
+
+const char *vmi__rom_word_sum(const struct vmi__rom *rom)
+{
+    const uint8_t *next = rom->bytes + VMI__ROM_EXTENSION, *end = rom->bytes + rom->size;
+    const uint8_t *units = rom->bytes + VMI__ROM_UNIT;
+    uint32_t sum = 0;
+
+    /* The rest of the first unit is no whole number of long rounds. */
+    for (; next < units; next += 4 * FIRST_UNROLLED)
+#pragma GCC unroll 4
+        for (uint32_t i = 0; i < FIRST_UNROLLED; i++)
+            vmi__add(&sum, next + 4 * i);
+    for (; next < end; next += 4 * UNIT_UNROLLED)
+#pragma GCC unroll 16
+        for (uint32_t i = 0; i < UNIT_UNROLLED; i++)
+            vmi__add(&sum, next + 4 * i);
+    return sum ? "its words do not add up" : 0;
 }
 
 const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom)
 {
-    const char *reason = read_header(bytes, available, rom);
+    const char *reason = vmi__rom_open(bytes, available, rom);
 
     if (!reason)
         reason = read_parts(rom);
@@ -251,34 +338,28 @@ struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index)
     };
 }
 
-/* The form that was chosen for a call, if one was, in place of what processors have without it. */
-static void take_form(const struct vmi__rom *rom, struct vmi__rom_call *call)
-{
-    for (uint32_t i = 0; rom->chosen >> i; i++) {
-        struct vmi__rom_call form = form_of(rom, i);
-
-        if (rom->chosen >> i & 1 && form.ordinal == call->ordinal) {
-            form.target = call->target;
-            *call = form;
-            return;
-        }
-        if (i == VMI__ROM_FORMS_MAX - 1)
-            return;
-    }
-}
-
 bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call)
 {
     uint32_t low = 0, high = rom->calls_count;
 
+    if (ordinal < VMI_ORDINALS) {
+        if (!rom->call_at[ordinal])
+            return false;
+        *call = vmi__rom_call(rom, rom->call_at[ordinal] - 1u);
+        if (rom->form_at[ordinal]) {
+            uint32_t target = call->target;
+
+            *call = form_of(rom, rom->form_at[ordinal] - 1u);
+            call->target = target;
+        }
+        return true;
+    }
     while (low < high) {
         uint32_t middle = (low + high) / 2;
 
         *call = vmi__rom_call(rom, middle);
-        if (call->ordinal == ordinal) {
-            take_form(rom, call);
+        if (call->ordinal == ordinal)
             return true;
-        }
         if (call->ordinal < ordinal)
             low = middle + 1;
         else
@@ -306,9 +387,12 @@ static uint32_t place_of(uint32_t relocation)
     return relocation >> VMI__ROM_RELOC_SHIFT;
 }
 
+/* What a relocation has besides its place: the form, and the part that is referred to. */
+#define KIND ((1u << VMI__ROM_RELOC_SHIFT) - 1)
+
 static uint32_t form_of_place(uint32_t relocation)
 {
-    return relocation >> 1 & ((1u << (VMI__ROM_RELOC_SHIFT - 1)) - 1);
+    return (relocation & KIND) >> 1;
 }
 
 /* Behind the place. */
@@ -333,15 +417,29 @@ static bool is_relocated(const struct vmi__rom *rom, uint32_t offset, uint32_t s
     return size && low < rom->reloc_count && place_of(relocation_of(rom, low)) < offset + size;
 }
 
-/* Instructions are copied from the file to call sites, where nothing of them is relocated. */
+/*
+ * Instructions are copied from the file to call sites, where nothing of them is relocated. They lie
+ * together, so that nearly always one look at all of them is enough.
+ */
 static bool inlines_are_fixed(const struct vmi__rom *rom)
 {
-    for (uint32_t i = 0; i < rom->calls_count + rom->forms_count; i++) {
-        struct vmi__rom_call call =
-            i < rom->calls_count ? vmi__rom_call(rom, i) : form_of(rom, i - rom->calls_count);
+    uint32_t low = UINT32_MAX, high = 0;
 
-        if (call.inline_length && is_relocated(rom, call.inline_offset, call.inline_length))
-            return false;
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < rom->calls_count + rom->forms_count; i++) {
+            struct vmi__rom_call call =
+                i < rom->calls_count ? vmi__rom_call(rom, i) : form_of(rom, i - rom->calls_count);
+            uint32_t end = call.inline_offset + call.inline_length;
+
+            if (!call.inline_length)
+                continue;
+            if (pass && is_relocated(rom, call.inline_offset, call.inline_length))
+                return false;
+            low = call.inline_offset < low ? call.inline_offset : low;
+            high = end > high ? end : high;
+        }
+        if (low >= high || !is_relocated(rom, low, high - low))
+            break;
     }
     return true;
 }
@@ -350,8 +448,8 @@ static bool inlines_are_fixed(const struct vmi__rom *rom)
  * Adds to what a relocation's place holds (`at`) how far the part went that it refers to; to a
  * distance that less the way of its own part. Returns 0, or the reason to refuse.
  */
-static const char *relocate(const struct vmi__rom *rom, uint32_t relocation, uint8_t *at,
-                            bool in_data, uintptr_t text_moved, uintptr_t data_moved)
+static inline const char *relocate(const struct vmi__rom *rom, uint32_t relocation, uint8_t *at,
+                                   bool in_data, uintptr_t text_moved, uintptr_t data_moved)
 {
     bool to_data = relocation & 1, right;
     uintptr_t moved = to_data ? data_moved : text_moved;
@@ -384,23 +482,81 @@ static const char *relocate(const struct vmi__rom *rom, uint32_t relocation, uin
     return 0;
 }
 
-const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
-                          const struct vmi__rom_place *data)
+/*
+ * Relocates from relocation `index` on while these are of the kind that nearly all are: in the text
+ * part at `memory`, from offset `*next` on, and referring to it or to the data part, which go
+ * `text_moved` and `data_moved` far. Returns the first that is not, or is wrong; `*next` is then
+ * the end of the place before.
+ */
+static uint32_t relocate_usual(const struct vmi__rom *rom, uint32_t index, uint8_t *memory,
+                               uint32_t *next, uint32_t text_moved, uint32_t data_moved)
 {
+    const uint8_t *first = rom->bytes + rom->reloc_offset, *at = first;
+    const uint8_t *end = first + rom->reloc_count * VMI__ROM_RELOC_SIZE;
+    uint32_t text_size = rom->text_size, memory_size = rom->memory_size;
+    uint32_t start = rom->data_offset, least = *next, last = text_size - 4;
+
+    for (at += index * VMI__ROM_RELOC_SIZE; at < end; at += VMI__ROM_RELOC_SIZE) {
+        uint32_t relocation = get32(at), place = place_of(relocation), word;
+
+        if (place < least || place > last)
+            break;
+        word = get32(memory + place);
+        if (!(relocation & KIND)) {
+            if (word > text_size)
+                break;
+            word += text_moved;
+        } else if ((relocation & KIND) == (VMI__ROM_RELOC_WORD << 1 | 1)) {
+            if (word - start > memory_size)
+                break;
+            word += data_moved;
+        } else if (VMI__LONG_MODE && (relocation & KIND) == (VMI__ROM_RELOC_DISTANCE << 1 | 1)) {
+            if (word + place + 4 - start > memory_size)
+                break;
+            word += data_moved - text_moved;
+        } else {
+            break;
+        }
+        put32(memory + place, word);
+        least = place + sizeof(word);
+    }
+    *next = least;
+    return (uint32_t)(at - first) / VMI__ROM_RELOC_SIZE;
+}
+
+/* Copies a part to its place; behind it is what an unused place has. */
+static void put_part(struct vmi__rom_place *place, const uint8_t *bytes, uint32_t size,
+                     uint32_t memory_size, uint8_t unused)
+{
+    vmi__copy(place->memory, bytes, size);
+    if (place->used > size)
+        vmi__fill(place->memory + size, unused, place->used - size);
+    place->used = memory_size;
+}
+
+const char *vmi__rom_load(const struct vmi__rom *rom, struct vmi__rom_place *text,
+                          struct vmi__rom_place *data)
+{
+    uintptr_t data_moved = data->address - rom->data_offset;
     uint32_t next = VMI__ROM_X_END;
 
     if (rom->text_size > text->room || rom->memory_size > data->room)
         return "there is no room for it";
-    memcpy(text->memory, rom->bytes, rom->text_size);
-    memset(text->memory + rom->text_size, INT3, text->room - rom->text_size);
-    memcpy(data->memory, rom->bytes + rom->data_offset, rom->data_size);
-    memset(data->memory + rom->data_size, 0, rom->memory_size - rom->data_size);
+    put_part(text, rom->bytes, rom->text_size, rom->text_size, INT3);
+    put_part(data, rom->bytes + rom->data_offset, rom->data_size, rom->memory_size, 0);
     for (uint32_t i = 0; i < rom->reloc_count; i++) {
-        uint32_t relocation = relocation_of(rom, i);
-        uint32_t place = place_of(relocation), size = end_of(relocation) - place;
-        bool in_data = !inside(place, size, 0, rom->text_size);
+        uint32_t relocation, place, size;
+        bool in_data;
         const char *reason;
 
+        i = relocate_usual(rom, i, text->memory, &next, (uint32_t)text->address,
+                           (uint32_t)data_moved);
+        if (i == rom->reloc_count)
+            break;
+        relocation = relocation_of(rom, i);
+        place = place_of(relocation);
+        size = end_of(relocation) - place;
+        in_data = !inside(place, size, 0, rom->text_size);
         if (place < next)
             return "its relocations overlap or are not in order";
         next = place + size;
@@ -409,7 +565,7 @@ const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_plac
         reason =
             relocate(rom, relocation,
                      in_data ? data->memory + (place - rom->data_offset) : text->memory + place,
-                     in_data, text->address, data->address - rom->data_offset);
+                     in_data, text->address, data_moved);
         if (reason)
             return reason;
     }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <vmi/constants.h>
+
 #include "image/rom.h"
 
 #define VMI__ROM_NAME_MAX   31 /* characters of a provider's name */
@@ -24,10 +26,13 @@ struct vmi__rom {
     uint32_t reloc_offset, reloc_count;
     uint32_t calls_offset, calls_count;
     uint32_t forms_offset, forms_count;
-    uint64_t chosen; /* of the forms, a bit for each, by vmi__rom_choose */
     uint32_t priority;
     uint32_t probe, start;
     char name[VMI__ROM_NAME_MAX + 1];
+    /* By ordinal: 1 + the index in the table of calls, and in that of forms for the one that was
+     * chosen by vmi__rom_choose; or 0. */
+    uint16_t call_at[VMI_ORDINALS];
+    uint8_t form_at[VMI_ORDINALS];
 };
 
 /* A call: an entry of the table of calls, with the form that was chosen. */
@@ -38,11 +43,16 @@ struct vmi__rom_call {
     uint32_t inline_length, inline_offset;
 };
 
-/* Where a part of an image goes: memory of `room` bytes, which later has the address `address`. */
+/*
+ * Where a part of an image goes: memory of `room` bytes, which later has the address `address`. Of
+ * these only the first `used` may hold something; the others are breakpoints in the place of a text
+ * part, and zero in that of a data part.
+ */
 struct vmi__rom_place {
     uint8_t *memory;
     uint32_t room;
     uintptr_t address;
+    uint32_t used;
 };
 
 /*
@@ -50,6 +60,20 @@ struct vmi__rom_place {
  * on. Tells a stranger's ROM or module from one that is worth a complaint.
  */
 bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available);
+
+/*
+ * The first of what vmi__rom_read does: is it an image of this version for this machine? Then the
+ * other functions still know nothing of it, but for vmi__rom_has_sign and vmi__rom_sum.
+ */
+const char *vmi__rom_open(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom);
+
+/*
+ * Is the sign there of what the image is for (image/rom.h)? `ask` gives eax, ebx, ecx and edx of a
+ * leaf of CPUID, subleaf 0. An image whose sign is there may find that it is not at home all the
+ * same.
+ */
+bool vmi__rom_has_sign(const struct vmi__rom *rom,
+                       void (*ask)(uint32_t leaf, uint32_t registers[4]));
 
 /*
  * Checks an image, but for its checksum, and describes it. Returns 0, or the reason for which it
@@ -60,6 +84,12 @@ const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__
 
 /* Checks that the bytes of an image that was read add up. Returns 0, or the reason to refuse. */
 const char *vmi__rom_sum(const struct vmi__rom *rom);
+
+/*
+ * Checks that the words of its extension and all behind that add up, in a quarter of the
+ * instructions: for an image that comes with the kernel, whose published header says nothing to it.
+ */
+const char *vmi__rom_word_sum(const struct vmi__rom *rom);
 
 /*
  * Chooses the forms of an image that was read: `has` says whether the processor has a feature
@@ -74,13 +104,21 @@ struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index);
 /* The call of an ordinal, in the form that was chosen; false if there is none. */
 bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call);
 
+/* Has the image the call of that ordinal? */
+static inline bool vmi__rom_has(const struct vmi__rom *rom, uint32_t ordinal)
+{
+    struct vmi__rom_call call;
+
+    return ordinal < VMI_ORDINALS ? rom->call_at[ordinal] != 0 : vmi__rom_find(rom, ordinal, &call);
+}
+
 /*
  * Copies both parts to their places, zeroes what the data part has beyond the file, fills the place
  * of the text with breakpoints, so that nothing is left there of an image before, and relocates.
  * Returns 0, or the reason to refuse; then the places hold nothing of use. Else the tables in the
  * text's place are those of the image: they are not relocated.
  */
-const char *vmi__rom_load(const struct vmi__rom *rom, const struct vmi__rom_place *text,
-                          const struct vmi__rom_place *data);
+const char *vmi__rom_load(const struct vmi__rom *rom, struct vmi__rom_place *text,
+                          struct vmi__rom_place *data);
 
 #endif

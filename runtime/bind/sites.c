@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "bind/sites.h"
 
-#include <stddef.h>
-
 #include "bind/opcodes.h"
-
-void *memcpy(void *to, const void *from, size_t size);
-void *memset(void *to, int byte, size_t size);
+#include "bind/words.h"
 
 #define INSTRUCTION_MOST 15 /* bytes (Intel SDM vol. 2A, 2.3.11) */
 
@@ -28,7 +24,8 @@ static void put_nops(uint8_t *bytes, uint32_t length)
     while (length) {
         uint32_t size = length < sizeof(nops[0]) ? length : (uint32_t)sizeof(nops[0]);
 
-        memcpy(bytes, nops[size - 1], size);
+        for (uint32_t i = 0; i < size; i++)
+            bytes[i] = nops[size - 1][i];
         bytes += size;
         length -= size;
     }
@@ -40,19 +37,16 @@ static void put_branch(uint8_t *bytes, uint8_t opcode, uintptr_t from, uintptr_t
     uint32_t distance = (uint32_t)(to - (from + VMI__SITE_LEAST));
 
     bytes[0] = opcode;
-    for (uint32_t i = 0; i < 4; i++)
-        bytes[1 + i] = (uint8_t)(distance >> 8 * i);
+    __builtin_memcpy(bytes + 1, &distance, sizeof(distance));
 }
 
 static bool is_branch(const uint8_t *bytes, uintptr_t from, uintptr_t to)
 {
-    uint8_t expected[VMI__SITE_LEAST];
+    uint32_t distance;
 
-    put_branch(expected, bytes[0], from, to);
-    for (uint32_t i = 0; i < VMI__SITE_LEAST; i++)
-        if (bytes[i] != expected[i])
-            return false;
-    return bytes[0] == CALL || bytes[0] == JUMP;
+    __builtin_memcpy(&distance, bytes + 1, sizeof(distance));
+    return (bytes[0] == CALL || bytes[0] == JUMP) &&
+           distance == (uint32_t)(to - (from + VMI__SITE_LEAST));
 }
 
 /*
@@ -95,8 +89,10 @@ static void put_instructions(uint8_t *site, uint32_t length, const uint8_t *code
 
     if (size < VMI__SITE_LEAST && takes_prefixes(code[0]))
         prefixes = VMI__SITE_LEAST - size;
-    memset(site, PREFIX_DS, prefixes);
-    memcpy(site + prefixes, code, size);
+    for (uint32_t i = 0; i < prefixes; i++)
+        site[i] = PREFIX_DS;
+    for (uint32_t i = 0; i < size; i++)
+        site[prefixes + i] = code[i];
     put_nops(site + prefixes + size, length - prefixes - size);
 }
 
@@ -226,7 +222,7 @@ static void put_nothing(uint8_t *site, uint32_t length, uint32_t size)
         prefix = 0;
     }
     if (prefix && next <= INSTRUCTION_MOST)
-        memset(site, prefix, length);
+        vmi__fill(site, prefix, length);
     else
         put_nops(site, length);
 }
@@ -236,45 +232,54 @@ static uintptr_t slot_of(uintptr_t slots, const struct vmi__site *site)
     return slots + site->ordinal * VMI__SLOT_SIZE;
 }
 
-/* Where a site begins in the code; more than the code has if it is elsewhere. */
-static uint32_t offset_of(const struct vmi__code *code, const struct vmi__sites *sites,
-                          uint32_t index)
+/* Where the site of the record at an address begins in the code; more than the code has if it is
+ * elsewhere. */
+static inline uint32_t offset_of(const struct vmi__code *code, const struct vmi__site *site,
+                                 uintptr_t record)
 {
-    uintptr_t offset = vmi__site_address(&sites->records[index],
-                                         sites->address + index * sizeof(struct vmi__site)) -
-                       code->address;
+    uintptr_t offset = vmi__site_address(site, record) - code->address;
 
     return offset > UINT32_MAX ? UINT32_MAX : (uint32_t)offset;
 }
 
-/* Does another site begin in what a site has beyond its call, which is to be overwritten? */
-static bool is_shared(const struct vmi__code *code, const struct vmi__sites *sites, uint32_t index)
+/* The address of a record. */
+static uintptr_t record_of(const struct vmi__sites *sites, const struct vmi__site *site)
 {
-    uint32_t rest = sites->records[index].length - VMI__SITE_LEAST;
-    uint32_t start = offset_of(code, sites, index) + VMI__SITE_LEAST;
+    return sites->address + (uintptr_t)(site - sites->records) * sizeof(*site);
+}
 
-    if (!rest)
+/*
+ * Does another site begin in what a site has beyond its call, which is to be overwritten? There it
+ * would have its branch, which is looked for first.
+ */
+static bool is_shared(const struct vmi__code *code, const struct vmi__sites *sites,
+                      const struct vmi__site *site, uint32_t offset)
+{
+    uint32_t rest = site->length - VMI__SITE_LEAST, start = offset + VMI__SITE_LEAST, branches = 0;
+
+    for (uint32_t i = 0; i < rest; i++)
+        branches += code->bytes[start + i] == CALL || code->bytes[start + i] == JUMP;
+    if (!branches)
         return false;
-    for (uint32_t i = 0; i < sites->count; i++)
-        if (offset_of(code, sites, i) - start < rest)
+    for (uint32_t i = 0; i < sites->count; i++) {
+        const struct vmi__site *other = &sites->records[i];
+
+        if (offset_of(code, other, record_of(sites, other)) - start < rest)
             return true;
+    }
     return false;
 }
 
-static const char *check_site(const struct vmi__code *code, const struct vmi__sites *sites,
-                              uint32_t index, uintptr_t slots, const struct vmi__rom *rom)
+static const char *check_site(const struct vmi__code *code, const struct vmi__site *site,
+                              uint32_t offset, uintptr_t slots, const struct vmi__rom *rom)
 {
-    const struct vmi__site *site = &sites->records[index];
-    uint32_t offset = offset_of(code, sites, index);
-    struct vmi__rom_call call;
-
     if (site->length < VMI__SITE_LEAST || site->length > VMI__SITE_MOST)
         return "a call site has an impossible length";
     if (offset > code->size || site->length > code->size - offset)
         return "a call site is outside the kernel's text";
     if (!is_branch(code->bytes + offset, code->address + offset, slot_of(slots, site)))
         return "a call site was bound before, or is no call of its slot";
-    if (!vmi__rom_find(rom, site->ordinal, &call))
+    if (!vmi__rom_has(rom, site->ordinal))
         return "a call site is for a call that the provider does not have";
     return 0;
 }
@@ -300,33 +305,132 @@ static void bind_site(const struct vmi__code *code, uint32_t offset, const struc
     }
 }
 
-const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__sites *sites,
+/*
+ * Passes over sites that are what nearly all are, which is sound: a branch and no more, behind the
+ * site before (`*least`, which becomes the end of the last), of a call that the interface and the
+ * provider have. `site` is the first, which is described at `record`; returns the first that is
+ * not.
+ */
+static const struct vmi__site *pass_plain(const struct vmi__code *code,
+                                          const struct vmi__site *site, const struct vmi__site *end,
+                                          uintptr_t record, uint32_t *least, uintptr_t slots,
+                                          const struct vmi__rom *rom)
+{
+    uint32_t next = *least, starts = 0, slot = (uint32_t)(slots - code->address);
+
+    if (code->size >= VMI__SITE_LEAST)
+        starts = code->size - VMI__SITE_LEAST + 1;
+    for (; site < end; site++, record += sizeof(*site)) {
+        uint32_t offset = offset_of(code, site, record), ordinal = site->ordinal;
+
+        if (site->length != VMI__SITE_LEAST || offset < next || offset >= starts ||
+            ordinal >= VMI_ORDINALS ||
+            !is_branch(code->bytes + offset, offset, slot + ordinal * VMI__SLOT_SIZE) ||
+            !rom->call_at[ordinal])
+            break;
+        next = offset + VMI__SITE_LEAST;
+    }
+    *least = next;
+    return site;
+}
+
+/* What sites of the least length become, by ordinal. */
+struct plain {
+    enum { UNKNOWN, INSTRUCTIONS, BRANCH, OTHER } what;
+    uint32_t farther; /* how far beyond the slot the target is */
+    uint8_t code[VMI__SITE_LEAST];
+};
+
+static void find_plain(const struct vmi__rom *rom, uint32_t ordinal, uintptr_t slots,
+                       uintptr_t text, struct plain *plain)
+{
+    struct vmi__rom_call call;
+
+    vmi__rom_find(rom, ordinal, &call);
+    plain->what = OTHER;
+    if (call.kind == VMI__ROM_NONE && call.inline_length <= VMI__SITE_LEAST) {
+        plain->what = INSTRUCTIONS;
+        put_instructions(plain->code, VMI__SITE_LEAST, rom->bytes + call.inline_offset,
+                         call.inline_length);
+    } else if (call.kind != VMI__ROM_NOP) {
+        plain->what = BRANCH;
+        plain->farther = (uint32_t)(text + call.target - (slots + ordinal * VMI__SLOT_SIZE));
+    }
+}
+
+/* Makes a branch of a slot one of the slot's target. */
+static void move_branch(uint8_t *bytes, uint32_t farther)
+{
+    uint32_t distance;
+
+    __builtin_memcpy(&distance, bytes + 1, sizeof(distance));
+    distance += farther;
+    __builtin_memcpy(bytes + 1, &distance, sizeof(distance));
+}
+
+const char *vmi__sites_bind(const struct vmi__code *given, const struct vmi__sites *sites,
                             uintptr_t slots, const struct vmi__rom *rom, uintptr_t text,
                             struct vmi__site_counts *counts)
 {
-    uint32_t count = sites->count;
+    /* Which no code that is written can be taken to change. */
+    const struct vmi__code code = *given;
+    const struct vmi__site *site = sites->records, *end = site + sites->count;
+    struct plain plain[VMI_ORDINALS];
+    uintptr_t record = record_of(sites, end);
+    uint32_t instructions = 0, branches = 0;
+    bool in_order = true;
 
-    for (uint32_t i = 0; i < count; i++) {
-        const char *reason = check_site(code, sites, i, slots, rom);
+    for (uint32_t least = 0;; site++) {
+        const char *reason;
+        uint32_t offset;
 
-        if (!reason && is_shared(code, sites, i))
+        site = pass_plain(&code, site, end, record_of(sites, site), &least, slots, rom);
+        if (site == end)
+            break;
+        offset = offset_of(&code, site, record_of(sites, site));
+        reason = check_site(&code, site, offset, slots, rom);
+        if (!reason && site->length > VMI__SITE_LEAST && is_shared(&code, sites, site, offset))
             reason = "two call sites overlap";
         if (reason)
             return reason;
+        in_order &= offset >= least;
+        least = offset + site->length;
     }
+    for (uint32_t i = 0; i < VMI_ORDINALS; i++)
+        plain[i].what = UNKNOWN;
     /*
      * From the last to the first, as records have the order of the code that they lie in: what
      * follows a site is then as it will stay.
      */
-    while (count-- > 0) {
-        const struct vmi__site *site = &sites->records[count];
-        uint32_t offset = offset_of(code, sites, count);
+    while (site > sites->records) {
+        uint32_t offset, ordinal = (--site)->ordinal;
+        struct plain *one;
 
+        record -= sizeof(*site);
+        offset = offset_of(&code, site, record);
         /* One that another site has changed shares bytes with it, or is the same. */
-        if (!is_branch(code->bytes + offset, code->address + offset, slot_of(slots, site)))
+        if (!in_order &&
+            !is_branch(code.bytes + offset, code.address + offset, slot_of(slots, site)))
             return "two call sites overlap";
-        bind_site(code, offset, site, rom, text, counts);
+        if (site->length != VMI__SITE_LEAST || ordinal >= VMI_ORDINALS) {
+            bind_site(&code, offset, site, rom, text, counts);
+            continue;
+        }
+        one = &plain[ordinal];
+        if (one->what == UNKNOWN)
+            find_plain(rom, ordinal, slots, text, one);
+        if (one->what == INSTRUCTIONS) {
+            __builtin_memcpy(code.bytes + offset, one->code, VMI__SITE_LEAST);
+            instructions++;
+        } else if (one->what == BRANCH) {
+            move_branch(code.bytes + offset, one->farther);
+            branches++;
+        } else {
+            bind_site(&code, offset, site, rom, text, counts);
+        }
     }
+    counts->instruction += instructions;
+    counts->call += branches;
     return 0;
 }
 
@@ -344,9 +448,7 @@ bool vmi__slots_have(const struct vmi__code *slots, uint32_t ordinal)
 const char *vmi__slots_check(const struct vmi__code *slots, const struct vmi__rom *rom)
 {
     for (uint32_t offset = 0; offset < slots->size; offset += VMI__SLOT_SIZE) {
-        struct vmi__rom_call call;
-
-        if (is_slot(slots, offset) && !vmi__rom_find(rom, offset / VMI__SLOT_SIZE, &call))
+        if (is_slot(slots, offset) && !vmi__rom_has(rom, offset / VMI__SLOT_SIZE))
             return "it lacks a call of the interface";
     }
     return 0;
@@ -360,7 +462,7 @@ void vmi__slots_bind(const struct vmi__code *slots, const struct vmi__rom *rom, 
 
         if (!is_slot(slots, offset) || !vmi__rom_find(rom, offset / VMI__SLOT_SIZE, &call))
             continue;
-        memset(slot, INT3, VMI__SLOT_SIZE);
+        vmi__fill(slot, INT3, VMI__SLOT_SIZE);
         put_branch(slot, JUMP, slots->address + offset, text + call.target);
     }
 }

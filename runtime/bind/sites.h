@@ -33,12 +33,12 @@ struct vmi__site_counts {
 };
 
 /*
- * Binds every site. All must lie in `code` and hold a call of, or a jump to, the slot of their
- * ordinal (slots begin at the address `slots`), which a site that was bound already does not, and
- * must not overlap. `text` is the address of the provider's text part. Returns 0, or the reason to
- * stop; then nothing was changed, but where sites overlap in their first bytes.
+ * Binds every site. All must lie in the code `given` and hold a call of, or a jump to, the slot of
+ * their ordinal (slots begin at the address `slots`), which a site that was bound already does not,
+ * and must not overlap. `text` is the address of the provider's text part. Returns 0, or the reason
+ * to stop; then nothing was changed, but where sites overlap in their first bytes.
  */
-const char *vmi__sites_bind(const struct vmi__code *code, const struct vmi__sites *sites,
+const char *vmi__sites_bind(const struct vmi__code *given, const struct vmi__sites *sites,
                             uintptr_t slots, const struct vmi__rom *rom, uintptr_t text,
                             struct vmi__site_counts *counts);
 

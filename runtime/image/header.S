@@ -47,6 +47,11 @@ vmi__rom_header:
 #else
     .short VMI__ROM_MACHINE_I386, 0
 #endif
+    .long vmi__rom_sign_leaf
+    .short vmi__rom_sign_leaves
+    .short vmi__rom_sign_registers
+    .long vmi__rom_sign_eax, vmi__rom_sign_ebx, vmi__rom_sign_ecx, vmi__rom_sign_edx
+    .long 0 /* sum */
     .org VMI__ROM_X_END
 
 license:

@@ -82,14 +82,30 @@
 #define VMI__ROM_X_FORMS_OFFSET 200 /* table of forms in the text part, by rising ordinal */
 #define VMI__ROM_X_FORMS_COUNT  204
 #define VMI__ROM_X_MACHINE      208 /* 16 bits: whose code it is; 16 bits of 0 */
-#define VMI__ROM_X_END          212
+#define VMI__ROM_X_SIGN         212 /* what is looked for before the image is asked: VMI__ROM_SIGN_… */
+#define VMI__ROM_X_SUM          236 /* makes the words from VMI__ROM_EXTENSION on add up to 0 */
+#define VMI__ROM_X_END          240
 
 #define VMI__ROM_X_MAGIC_VALUE   0x58494d56
-#define VMI__ROM_X_VERSION_VALUE 3
+#define VMI__ROM_X_VERSION_VALUE 4
 
 /* Machines, by their numbers in ELF headers (System V ABI, e_machine). */
 #define VMI__ROM_MACHINE_I386   3
 #define VMI__ROM_MACHINE_X86_64 62
+
+/*
+ * The sign of what the image is for, in leaves of CPUID: word leaf, 16 bits how many leaves from
+ * there on may have it, each VMI__ROM_SIGN_STEP behind the one before, 16 bits of registers (bit 0
+ * to 3: eax, ebx, ecx, edx), words eax, ebx, ecx, edx. It is there if one of the leaves has all of
+ * those registers so; without registers always, without leaves never. An image whose sign is not
+ * there is not put into place to be asked, unless it is wanted by its name.
+ */
+#define VMI__ROM_SIGN_LEAF      0
+#define VMI__ROM_SIGN_LEAVES    4
+#define VMI__ROM_SIGN_REGISTERS 6
+#define VMI__ROM_SIGN_VALUES    8
+#define VMI__ROM_SIGN_STEP      0x100
+#define VMI__ROM_SIGN_MOST      256 /* leaves */
 
 /*
  * A relocation is a word: 8 times the offset of the place, plus twice the form of what the place

@@ -84,6 +84,7 @@ CASES = [
     Case("backend-way", "bare.Load", tree(bare=entry(BARE, "Load", ROUTINE))),
     Case("documentation", "bare", tree(bare=BARE.replace("title: ", "title: New "))),
     Case("documentation", "hyper", tree(hyper=re.sub("^summary: .*", "summary: S.", HYPER, flags=re.M))),
+    Case("backend-sign", "bare", tree(bare=BARE.replace(ARCHITECTURES, f"{ARCHITECTURES}\nsign: never"))),
     Case("backend-priority", "bare", tree(bare=BARE.replace(ARCHITECTURES, f"{ARCHITECTURES}\npriority: 9"))),
     Case(
         "backend-hypercalls",

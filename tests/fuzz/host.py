@@ -17,7 +17,7 @@ from typing import TypeVar
 from ci.build import tree
 from ci.util import ARCHITECTURES, ROOT
 
-from .images import for_machine
+from .images import ORDINALS, for_machine
 
 Result = TypeVar("Result")
 
@@ -35,9 +35,10 @@ class Rom(Structure):
         *((name, c_uint32) for name in (
             "size", "text_size", "data_offset", "data_size", "memory_size", "reloc_offset", "reloc_count",
             "calls_offset", "calls_count", "forms_offset", "forms_count")),
-        ("chosen", ctypes.c_uint64),
         *((name, c_uint32) for name in ("priority", "probe", "start")),
         ("name", c_char * 32),
+        ("call_at", ctypes.c_uint16 * ORDINALS),
+        ("form_at", ctypes.c_uint8 * ORDINALS),
     ]  # fmt: skip
 
 
@@ -48,7 +49,7 @@ HAS = ctypes.CFUNCTYPE(ctypes.c_bool, c_uint32, c_uint32, c_uint32, c_uint32)
 class Place(Structure):
     """struct vmi__rom_place"""
 
-    _fields_ = [("memory", ctypes.c_void_p), ("room", c_uint32), ("address", c_size_t)]
+    _fields_ = [("memory", ctypes.c_void_p), ("room", c_uint32), ("address", c_size_t), ("used", c_uint32)]
 
 
 @dataclass
@@ -149,7 +150,7 @@ class Loaded:
         """The reason to refuse it, and what then is in the places of its text part and its data part."""
         parts = [ctypes.create_string_buffer(b"\xa5" * room, room) for room in (text_room, data_room)]
         places = [
-            Place(ctypes.addressof(part), len(part), self.binder.at(address))
+            Place(ctypes.addressof(part), len(part), self.binder.at(address), len(part))
             for part, address in zip(parts, (TEXT, DATA), strict=True)
         ]
         return apart(
@@ -211,6 +212,6 @@ def binder(folder: Path, arch: str = ARCHITECTURES[0]) -> Binder:
                str(ROOT / "runtime/bind/rom.c"), str(ROOT / "runtime/bind/sites.c")]  # fmt: skip
     subprocess.run(command, check=True)
     library = ctypes.CDLL(str(program))
-    for name in ("rom_read", "rom_sum", "rom_load", "sites_bind", "slots_check"):
+    for name in ("rom_read", "rom_sum", "rom_word_sum", "rom_load", "sites_bind", "slots_check"):
         getattr(library, f"vmi__{name}").restype = c_char_p
     return Binder(arch, library)

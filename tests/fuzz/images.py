@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ci.util import BUILD
-from codegen.vmirom import PAGE, ROM, get, put
+from codegen.vmirom import PAGE, ROM, get, put, word_sum
 
 VERSION = tuple(
     int(re.findall(rf"define VMI_API_{part} (\d+)", (BUILD / "include/vmi/constants.h").read_text())[0])
@@ -17,13 +17,16 @@ VERSION = tuple(
 )
 """Of the interface that was built."""
 
+ORDINALS = int(re.findall(r"define VMI_ORDINALS (\d+)", (BUILD / "include/vmi/constants.h").read_text())[0])
 NONE, CALL, JUMP, NOP = ROM["NONE"], ROM["CALL"], ROM["JUMP"], ROM["NOP"]
 RET = b"\xc3"
 
 
 def seal(image: bytearray) -> None:
-    """Makes all bytes that the image has by its length add up to 0."""
+    """Makes all bytes that the image has by its length add up to 0, and the words of the extension."""
     size = image[ROM["LENGTH"]] * ROM["UNIT"]
+    if ROM["X_END"] <= size <= len(image):
+        put(image, "X_SUM", word_sum(image[:size]))
     image[ROM["CHECKSUM"]] = 0
     image[ROM["CHECKSUM"]] = -sum(image[:size]) & 0xFF
 
@@ -310,6 +313,17 @@ def formed(*forms: Form) -> Callable[[bytearray], None]:
     return edit
 
 
+def sign(
+    leaf: int = 0, leaves: int = 1, registers: int = 0, values: Sequence[int] = (0,) * 4
+) -> Callable[[bytearray], None]:
+    """Gives it a sign."""
+
+    def edit(image: bytearray) -> None:
+        struct.pack_into("<IHH4I", image, ROM["X_SIGN"], leaf, leaves, registers, *values)
+
+    return edit
+
+
 FAST = (7, 0, 1, 3)
 
 BROKEN = (
@@ -320,6 +334,8 @@ BROKEN = (
     Broken("no extension", "it has no extension, so that it cannot serve this kernel", field("X_MAGIC", 0)),
     Broken("extension version", "its extension is of another version", field("X_VERSION", 1, "<H")),
     Broken("machine", "it is for another machine", field("X_MACHINE", 40, "<H")),
+    Broken("sign of unknown registers", "its sign is of an unknown kind", sign(registers=0x10)),
+    Broken("sign in endless leaves", "its sign is of an unknown kind", sign(leaves=257, registers=1)),
     Broken("extension size", "its extension is of another version", field("X_SIZE", 52, "<H")),
     Broken("text outside", "its text part is not in the file", field("X_TEXT_SIZE", 0x20000)),
     Broken("data off its page", "its data part is not in the file, behind the text part and on a page",

@@ -66,7 +66,7 @@ static void hold_description(const struct vmi__rom *rom, size_t size)
         HOLDS(!call.inline_length ||
               within(call.inline_offset, call.inline_length, VMI__ROM_X_END, rom->text_size));
     }
-    HOLDS(rom->forms_count <= VMI__ROM_FORMS_MAX && !rom->chosen);
+    HOLDS(rom->forms_count <= VMI__ROM_FORMS_MAX);
     HOLDS(within(rom->forms_offset, (uint64_t)rom->forms_count * VMI__ROM_FORM_SIZE, VMI__ROM_X_END,
                  rom->text_size));
     HOLDS(!newer || rom->bytes[VMI__ROM_API_MINOR] > VMI_API_MINOR);
@@ -89,7 +89,7 @@ static uint32_t least(uint32_t one, uint32_t other)
 /* As much as the image needs, but no more than a kernel has, so that each byte too far is seen. */
 static struct vmi__rom_place reserve(uint32_t size, uint32_t most, uintptr_t address)
 {
-    struct vmi__rom_place place = {0, least(size, most), address};
+    struct vmi__rom_place place = {0, least(size, most), address, least(size, most)};
 
     place.memory = malloc(place.room + 1);
     HOLDS(place.memory);
@@ -319,7 +319,9 @@ static bool has(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit)
 static void hold_forms(struct vmi__rom *rom)
 {
     vmi__rom_choose(rom, has);
-    HOLDS(!(rom->chosen >> rom->forms_count % 64) || rom->forms_count == VMI__ROM_FORMS_MAX);
+    for (uint32_t ordinal = 0; ordinal < VMI_ORDINALS; ordinal++)
+        HOLDS(rom->form_at[ordinal] <= rom->forms_count &&
+              rom->call_at[ordinal] <= rom->calls_count);
     for (uint32_t i = 0; i < rom->calls_count; i++) {
         struct vmi__rom_call entry = vmi__rom_call(rom, i), call;
 
@@ -331,6 +333,48 @@ static void hold_forms(struct vmi__rom *rom)
     }
 }
 
+static uint32_t asked;
+
+/* Leaves that hold nothing, but for one in four. */
+static void ask(uint32_t leaf, uint32_t registers[4])
+{
+    asked++;
+    for (uint32_t i = 0; i < 4; i++)
+        registers[i] = leaf & 0x300 ? 0 : leaf + i;
+}
+
+/* However it is said, a sign is looked for in few leaves, and is that of one of them. */
+static void hold_sign(const struct vmi__rom *rom)
+{
+    const uint8_t *sign = rom->bytes + VMI__ROM_X_SIGN;
+    uint32_t leaf = read_word(sign), leaves = read_word(sign + VMI__ROM_SIGN_LEAVES) & 0xffff;
+    uint32_t compared = read_word(sign + VMI__ROM_SIGN_LEAVES) >> 16;
+    bool found = !compared;
+
+    asked = 0;
+    HOLDS(leaves <= VMI__ROM_SIGN_MOST && compared < 16);
+    for (uint32_t i = 0; i < leaves; i++) {
+        uint32_t registers[4], same = 0;
+
+        ask(leaf + i * VMI__ROM_SIGN_STEP, registers);
+        for (uint32_t j = 0; j < 4; j++)
+            same += !(compared >> j & 1) ||
+                    registers[j] == read_word(sign + VMI__ROM_SIGN_VALUES + 4 * j);
+        found = found || same == 4;
+    }
+    asked = 0;
+    HOLDS(vmi__rom_has_sign(rom, ask) == found && asked <= leaves);
+}
+
+static void hold_word_sum(const struct vmi__rom *rom)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t offset = VMI__ROM_EXTENSION; offset < rom->size; offset += 4)
+        sum += read_word(rom->bytes + offset);
+    HOLDS(!sum == !vmi__rom_word_sum(rom));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct memory memory;
@@ -340,6 +384,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     HOLDS(vmi__rom_is_vmi(data, (uint32_t)size));
     hold_description(&rom, size);
+    hold_sign(&rom);
+    hold_word_sum(&rom);
     memory.text = reserve(rom.text_size, VMI__PROVIDER_TEXT_SIZE, TEXT_ADDRESS);
     memory.data = reserve(rom.memory_size, VMI__PROVIDER_DATA_SIZE, DATA_ADDRESS);
     if (!vmi__rom_load(&rom, &memory.text, &memory.data)) {
@@ -360,7 +406,7 @@ static const uint16_t fields[] = {
     VMI__ROM_X_MEMORY_SIZE,  VMI__ROM_X_RELOC_OFFSET, VMI__ROM_X_RELOC_COUNT,
     VMI__ROM_X_CALLS_COUNT,  VMI__ROM_X_NAME_OFFSET,  VMI__ROM_X_PROBE,
     VMI__ROM_X_CALLS_OFFSET, VMI__ROM_X_START,        VMI__ROM_X_FORMS_OFFSET,
-    VMI__ROM_X_FORMS_COUNT,
+    VMI__ROM_X_FORMS_COUNT,  VMI__ROM_X_SIGN,
 };
 
 static void mutate_word(uint8_t *data, size_t size, uint64_t offset, uint32_t *state)
@@ -409,6 +455,18 @@ static size_t mutate_sites(uint8_t *data, size_t size, size_t room, uint32_t *st
         site.ordinal = (uint16_t)below(state, 65536);
     memcpy(data + start, &site, sizeof(site));
     return start + sizeof(site) > size ? start + sizeof(site) : size;
+}
+
+/* The sign of one of its leaves, or of one behind them; seldom of an unknown kind. */
+static void mutate_sign(uint8_t *data, uint32_t *state)
+{
+    uint8_t *sign = data + VMI__ROM_X_SIGN;
+    uint32_t leaves = below(state, VMI__ROM_SIGN_MOST + 2), registers[4];
+
+    write_word(sign + VMI__ROM_SIGN_LEAVES, leaves | below(state, 17) << 16);
+    ask(read_word(sign) + below(state, leaves + 2) * VMI__ROM_SIGN_STEP, registers);
+    for (uint32_t i = 0; i < 4; i++)
+        write_word(sign + VMI__ROM_SIGN_VALUES + 4 * i, registers[i]);
 }
 
 /* Most inputs get what is checked first right, so that they go on to what is checked next. */
@@ -461,6 +519,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned
                 mutate_word(data, size, (uint64_t)start + below(&state, count) * 4, &state);
         } else if (choice == 14) {
             mutate_word(data, size, below(&state, (uint32_t)size), &state);
+        } else if (below(&state, 2)) {
+            mutate_sign(data, &state);
         } else {
             data[VMI__ROM_LENGTH] = (uint8_t)(data[VMI__ROM_LENGTH] + below(&state, 5) - 2);
         }

@@ -18,7 +18,7 @@ from ci.util import ARCHITECTURES, ROOT, UserError, tied
 
 from ..runtime import test_boot_structures as structures
 from .host import CODE, RECORD, SITES, Site
-from .images import BROKEN, JUMP, NONE, NOP, Call, for_machine, synthetic
+from .images import BROKEN, JUMP, NONE, NOP, Call, for_machine, seal, sign, synthetic
 
 HERE = Path(__file__).resolve().parent
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Wmissing-prototypes", "-Wstrict-prototypes",
@@ -70,6 +70,12 @@ def images_with_sites(sites: Callable[..., bytes]) -> Iterator[bytes]:
     yield plain + sites((0, 1, 5, 0), (2, 1, 5, 0))
     yield plain + sites((507, 17, 5, 0), (508, 17, 5, 0))
     yield plain + sites((0, 16, 5, 0))
+    # What the processor that rom_target.c plays has in leaf 0x40000400, and what it has in none.
+    for values in ((0, 0x40000401, 0x40000402, 0x40000403), (0, 0x40000401, 0x40000402, 0)):
+        image = bytearray(plain)
+        sign(0x40000100, 256, 0xE, values)(image)
+        seal(image)
+        yield bytes(image)
     for broken in BROKEN:
         yield broken.of(plain)
 

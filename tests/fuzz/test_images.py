@@ -3,18 +3,35 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ci.util import ARCHITECTURES
 from codegen import vmirom
-from codegen.vmirom import PAGE, ROM, get
+from codegen.vmirom import PAGE, ROM, get, put, word_sum
 
-from .host import CODE, DATA, SLOT, SLOTS, TEXT, Binder, Loaded, Site, binder
-from .images import BROKEN, JUMP, NEWER, NONE, NOP, Broken, Call, Form, later, moved, seal, synthetic
+from .host import CODE, DATA, SLOT, SLOTS, TEXT, Binder, Loaded, Rom, Site, binder
+from .images import (
+    BROKEN,
+    JUMP,
+    NEWER,
+    NONE,
+    NOP,
+    Broken,
+    Call,
+    Form,
+    for_machine,
+    later,
+    moved,
+    seal,
+    sign,
+    synthetic,
+)  # fmt: skip
 
 # A pytest worker's other thread waits for its pipe and holds nothing that a child of `apart` takes.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is multi-threaded:DeprecationWarning")
@@ -171,6 +188,62 @@ def test_every_word_of_the_header_can_be_anything(binder: Binder) -> None:
     assert accepted >= 12  # every priority is good
 
 
+@pytest.mark.parametrize("at", [ROM["X_MAGIC"], ROM["X_SUM"], ROM["X_END"], 4607])
+def test_words_of_the_extension_add_up(binder: Binder, at: int) -> None:
+    """The sum of an image that comes with a kernel; the published one is made right again."""
+    image = bytearray(for_machine(synthetic(CALLS), binder.arch))
+    loaded = Loaded(binder, bytes(image))
+    put(image, "X_SUM", word_sum(image))
+
+    def said() -> bytes | None:
+        memory = ctypes.create_string_buffer(bytes(image), len(image))
+        rom = Rom.from_buffer_copy(bytes(loaded.rom))
+        rom.bytes = ctypes.addressof(memory)
+        reason: bytes | None = binder.library.vmi__rom_word_sum(ctypes.byref(rom))
+        return reason
+
+    assert said() is None
+    image[at] ^= 0x10
+    assert said() == b"its words do not add up"
+
+
+KVM = (0x4B4D564B, 0x564B4D56, 0x4D)
+
+
+@pytest.mark.parametrize(
+    ("made", "there", "asked"),
+    [
+        (sign(), True, 0),
+        (sign(leaves=0, registers=1), False, 0),  # not to be found by asking
+        (sign(0x40000000, 256, 0xE, (0, *KVM)), True, 4),
+        (sign(0x40000000, 4, 0xE, (0, *KVM)), True, 4),
+        (sign(0x40000000, 3, 0xE, (0, *KVM)), False, 3),
+        (sign(0x40000000, 256, 0xF, (1, *KVM)), False, 256),
+        (sign(0x40000300, 1, 1, (0, 9, 9, 9)), True, 1),
+        (sign(0x40000300, 1, 8, (0, 0, 0, 0x4D)), True, 1),
+        (sign(0xFFFFFF00, 256, 4, (0, 0, 1, 0)), False, 256),
+    ],
+)
+def test_sign(binder: Binder, made: Callable[[bytearray], None], there: bool, asked: int) -> None:
+    """Looked for in each of its leaves, up to the first that has all of its registers so."""
+    image = bytearray(synthetic(CALLS))
+    made(image)
+    seal(image)
+    leaves: list[int] = []
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32))
+    def ask(leaf: int, registers: ctypes.Array[ctypes.c_uint32]) -> None:
+        leaves.append(leaf)
+        for number, value in enumerate((0, *KVM) if leaf == 0x40000300 else (0,) * 4):
+            registers[number] = value
+
+    loaded = Loaded(binder, bytes(image))
+    assert loaded.refused == ""
+    binder.library.vmi__rom_has_sign.restype = ctypes.c_bool
+    assert binder.library.vmi__rom_has_sign(ctypes.byref(loaded.rom), ask) == there
+    assert len(leaves) == asked
+
+
 # ---- what only x86-64 has ----
 
 
@@ -219,9 +292,7 @@ def test_long_words_are_relocated(binder64: Binder, value: int, in_data: bool, w
 def test_distances_between_parts_are_relocated(binder64: Binder, operand: int) -> None:
     """From the place's part to the other; the instruction may end with an operand behind them."""
     to_data = PAGE + 8 - (PLACE + 4 + operand)
-    reason, found = relocated(
-        binder64, PLACE, struct.pack("<i", to_data), moved(PLACE, True, "DISTANCE")
-    )
+    reason, found = relocated(binder64, PLACE, struct.pack("<i", to_data), moved(PLACE, True, "DISTANCE"))
     assert reason == ""
     assert struct.unpack("<i", found) == (DATA + 8 - (TEXT + PLACE + 4 + operand),)
     to_text = PLACE - (PAGE + 8 + 4 + operand)

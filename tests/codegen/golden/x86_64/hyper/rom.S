@@ -2,13 +2,23 @@
 /* Generated from vmi.yaml and hyper/backend.yaml by the template rom.S.j2; do not edit. */
 /*
  * What a provider image of the library for Hyper says of itself (runtime/image/rom.h): its name,
- * its priority, and for each call the entry point and the instructions that can stand at a call's
- * site instead.
+ * its priority, the sign of what it is for, and for each call the entry point and the instructions
+ * that can stand at a call's site instead.
  */
 #include "image/rom.h"
 
         .globl vmi__rom_priority
         .set vmi__rom_priority, 0
+
+        .globl vmi__rom_sign_leaf, vmi__rom_sign_leaves, vmi__rom_sign_registers
+        .globl vmi__rom_sign_eax, vmi__rom_sign_ebx, vmi__rom_sign_ecx, vmi__rom_sign_edx
+        .set vmi__rom_sign_leaf, 0x0
+        .set vmi__rom_sign_leaves, 1
+        .set vmi__rom_sign_registers, 0
+        .set vmi__rom_sign_eax, 0x0
+        .set vmi__rom_sign_ebx, 0x0
+        .set vmi__rom_sign_ecx, 0x0
+        .set vmi__rom_sign_edx, 0x0
 
         .section .rodata.rom_name, "a"
         .globl vmi__rom_name
