@@ -12,13 +12,20 @@
 #include "traps.h"
 #include "x86.h"
 
+#define STI 0xfb
+#define HLT 0xf4
+
+#define ROUNDS 3
+
 static volatile uint32_t taken;
-static volatile uint64_t taken_at; /* nanoseconds */
+static volatile uint64_t taken_at;      /* nanoseconds */
+static volatile uintptr_t taken_before; /* the instruction that was next */
 
 static void count(struct trap_frame *frame)
 {
     taken++;
     taken_at = vmi_clock_nanoseconds();
+    taken_before = frame->ip;
     vmi_end_of_interrupt(frame->vector);
 }
 
@@ -119,12 +126,26 @@ static void halt(void)
               milliseconds(taken_at - begun));
 }
 
+/*
+ * Was the interrupt taken between STI and the HLT right behind it? No processor does that (Intel
+ * SDM vol. 2B, STI). QEMU's SVM does: its VMRUN does not load the interrupt shadow that an exit has
+ * saved, so a guest that was left there for a moment has lost it.
+ */
+static bool lost_shadow(void)
+{
+    const uint8_t *next = (const uint8_t *)taken_before;
+    return next[-1] == STI && next[0] == HLT;
+}
+
 static void pending_halt(void)
 {
     NEEDS(SEND_IPI);
-    timer_cancel();
-    spin_milliseconds(1); /* a tick that was on its way */
-    kept_until(halt);
+    uint32_t rounds = 0;
+    do {
+        timer_cancel();
+        spin_milliseconds(1); /* a tick that was on its way */
+        kept_until(halt);
+    } while (rescued && lost_shadow() && ++rounds < ROUNDS);
     EXPECT(!rescued);
 }
 

@@ -15,28 +15,34 @@ bool vmi__xen_behind_image(uintptr_t address, uintptr_t size)
            address - VMI__IMAGE_BASE <= VMI__XEN_BUILDER_MAX - size;
 }
 
-bool vmi__xen_pages_left(uintptr_t count)
-{
-    for (uint32_t i = 0; i < VMI__XEN_POOLS; i++)
-        if (vmi__xen_pools[i].end - vmi__xen_pools[i].next >= count)
-            return true;
-    return false;
-}
-
-void *vmi__xen_take_pages(uintptr_t count)
+/* A pool with so many frames next to each other, or none. */
+static struct vmi__xen_pool *pool_with(uintptr_t count)
 {
     for (uint32_t i = 0; i < VMI__XEN_POOLS; i++) {
         struct vmi__xen_pool *pool = &vmi__xen_pools[i];
 
-        if (pool->end - pool->next >= count) {
-            void *pages = vmi__linear(pool->next << VMI__PAGE_SHIFT);
-
-            pool->next += count;
-            memset(pages, 0, count << VMI__PAGE_SHIFT);
-            return pages;
-        }
+        if (pool->end - pool->next >= count)
+            return pool;
     }
-    vmi__fatal("the domain builder has mapped too little memory");
+    return 0;
+}
+
+bool vmi__xen_pages_left(uintptr_t count)
+{
+    return pool_with(count);
+}
+
+void *vmi__xen_take_pages(uintptr_t count)
+{
+    struct vmi__xen_pool *pool = pool_with(count);
+    void *pages;
+
+    if (!pool)
+        vmi__fatal("the domain builder has mapped too little memory");
+    pages = vmi__linear(pool->next << VMI__PAGE_SHIFT);
+    pool->next += count;
+    memset(pages, 0, count << VMI__PAGE_SHIFT);
+    return pages;
 }
 
 uintptr_t vmi__xen_builder_pfn(uintptr_t mfn)

@@ -217,6 +217,11 @@ def model64(generated_for: dict[str, Path]) -> dict[str, Any]:
     return loaded
 
 
+def parts(model: dict[str, Any]) -> list[str]:
+    """Those of which each library has the entry points in an object of their own."""
+    return sorted({call["part"] for call in model["spec"]["calls"] if "part" in call})
+
+
 KERNEL = ("-mcmodel=kernel", "-fno-pic", "-mno-red-zone", "-mgeneral-regs-only", "-O2")
 """As a kernel at -2 GiB is compiled."""
 
@@ -316,12 +321,11 @@ def test_the_other_files_on_x86_64(
         records = ELFFile(stream).get_section_by_name(".vmi.sites").data()
     ordinals = [struct.unpack_from("<IHHB", record)[1] for (record,) in struct.iter_unpack("12s", records)]
     assert ordinals == [call["ordinal"] for call in jumps]
-    parts = sorted({call["part"] for call in model64["spec"]["calls"] if "part" in call})
     for backend in model64["backends"]:
         name = backend["name"]
         for file, language, flags in (
             (f"{name}/stubs.S", "assembler-with-cpp", ()),
-            *((f"{name}/stubs-{part}.S", "assembler-with-cpp", ()) for part in parts),
+            *((f"{name}/stubs-{part}.S", "assembler-with-cpp", ()) for part in parts(model64)),
             (f"{name}/hypercalls.S", "assembler-with-cpp", ()),
             ("slots.S", "assembler-with-cpp", ()),
             ("pointers.S", "assembler-with-cpp", ()),
@@ -510,12 +514,11 @@ def test_assembly_and_tables_of_each_backend(
     compiler: str, model: dict[str, Any], generated: Path, tmp_path: Path
 ) -> None:
     include = generated / "include"
-    parts = sorted({call["part"] for call in model["spec"]["calls"] if "part" in call})
     for backend in model["backends"]:
         folder = generated / backend["name"]
         for name, language, flags in (
             ("stubs.S", "assembler-with-cpp", ()),
-            *((f"stubs-{part}.S", "assembler-with-cpp", ()) for part in parts),
+            *((f"stubs-{part}.S", "assembler-with-cpp", ()) for part in parts(model)),
             ("hypercalls.S", "assembler-with-cpp", ()),
             ("calls.c", "c", (*STRICT, "-std=gnu11", "-Wmissing-prototypes", "-Wno-overlength-strings")),
             ("routines.h", "c", (*STRICT, "-std=c99")),

@@ -66,7 +66,7 @@ def _moved(instructions: Iterable[Instruction]) -> int | None:
             moved += _WORD
         elif word == "enter" or (word == "mov" and to == "rbp" and by != "rsp"):
             return None
-        elif to == "rsp" and word not in ("pop", "push"):
+        elif to == "rsp" and word != "pop":
             if word not in ("add", "sub") or not re.fullmatch(r"-?(0x)?[0-9a-f]+", by):
                 return None
             number = int(by, 0)

@@ -13,6 +13,8 @@
 
 #include <xen/event_channel.h>
 
+#include "xen_ktap.h"
+
 #define PAGE_SIZE  4096u
 #define PAGE_SHIFT 12
 #define PRESENT    0x1u
@@ -37,13 +39,12 @@
 #define VECTOR_LINE0      0x41
 #define VECTOR_LOW        0x50
 #define VECTOR_HIGH       0x61
-#define PATIENCE          60000000000ull /* ns: longer than any event takes on a busy machine */
 #define VECTOR_SYSTEM     0x80
 
 static const struct vmi_boot_info *boot_info;
 static uint64_t gdt[512] __attribute__((aligned(4096)));
 static uint64_t idt[256] __attribute__((aligned(4096)));
-static uint32_t next_frame, failures, checks;
+static uint32_t next_frame;
 
 /* Left by the entry points below. */
 uint32_t saved_esp, seen_eax, seen_cs, seen_error, seen_mask;
@@ -123,43 +124,6 @@ void on_interrupt(uint32_t vector) __attribute__((regparm(3)));
 void on_unexpected_fault(void) __attribute__((noreturn));
 extern const char on_system_call[], on_protection_fault[], on_line0[], on_low[], on_high[];
 
-/* ---- output -------------------------------------------------------------------------------- */
-
-static void print(const char *text)
-{
-    uint32_t length = 0;
-
-    while (text[length])
-        length++;
-    vmi_console_write(text, length);
-}
-
-static void print_number(uint32_t number)
-{
-    char digits[11], *digit = digits + sizeof(digits) - 1;
-
-    *digit = 0;
-    do {
-        *--digit = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    print(digit);
-}
-
-static void check(const char *name, uint32_t line)
-{
-    print(line ? "not ok " : "ok ");
-    print_number(++checks);
-    print(" ");
-    print(name);
-    if (line) {
-        print(" # line ");
-        print_number(line);
-        failures++;
-    }
-    print("\r\n");
-}
-
 void on_unexpected_fault(void)
 {
     print("# a protection fault that nobody waits for, error code ");
@@ -167,13 +131,6 @@ void on_unexpected_fault(void)
     print("\r\n");
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }
-
-/* In a check: the first that does not hold is its result. */
-#define EXPECT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return __LINE__;                                                                       \
-    } while (0)
 
 /* ---- machine ------------------------------------------------------------------------------- */
 
@@ -831,7 +788,7 @@ static uint32_t arguments_are_checked(void)
 void kernel_main(const struct vmi_boot_info *boot)
 {
     boot_info = boot;
-    print("KTAP version 1\r\n1..17\r\n");
+    plan(17);
     find_frames();
     load_tables();
     check("store.domain_name", domain_is_named());
@@ -851,10 +808,5 @@ void kernel_main(const struct vmi_boot_info *boot)
     check("events.early", early_event_is_kept());
     check("events.failed_bind", failed_bind_leaves_nothing());
     check("arguments.checked", arguments_are_checked());
-    print("# result pass=");
-    print_number(checks - failures);
-    print(" fail=");
-    print_number(failures);
-    print(" skip=0\r\n");
-    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, failures ? VMI_STATUS_FAIL : VMI_STATUS_PASS);
+    end();
 }
