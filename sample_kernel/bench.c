@@ -268,8 +268,8 @@ static void bench_boot(void)
     if (&bench_entered == NULL || bench_entered == 0)
         panic("bench=boot is for kernels bench-NAME.elf, entered by a loader of PCs");
     if (bench_bind_ticks != NULL && *bench_bind_ticks != 0)
-        print("# bench bind rounds=1 ticks=%llu ticks_per_round=%llu.00\n",
-              WIDE(*bench_bind_ticks), WIDE(*bench_bind_ticks));
+        print("# bench bind rounds=1 ticks=%llu ticks_per_round=%llu.00\n", WIDE(*bench_bind_ticks),
+              WIDE(*bench_bind_ticks));
     print("# bench boot rounds=1 ticks=%llu ticks_per_round=%llu.00\n", WIDE(now - bench_entered),
           WIDE(now - bench_entered));
 }
