@@ -25,6 +25,7 @@
 #define PCI_CAPABILITIES 0x34
 #define STATUS_LIST      0x00100000u
 #define COMMAND_MASTER   0x0004u
+#define COMMAND_NO_INTX  0x0400u
 enum { COMMON = 1, NOTIFY, INTERRUPT, CONFIG };
 enum { OFFERED = 4, QUEUES = 18, STATUS = 20, QUEUE_SIZE = 24 };
 enum { QUEUE_DESCRIPTORS = 32, QUEUE_AVAILABLE = 40, QUEUE_USED = 48 };
@@ -163,6 +164,7 @@ static struct vmi_device_properties look(void)
     struct vmi_device_properties info = {0};
 
     EXPECT(vmi__device_info(0, &info) == VMI_OK);
+    EXPECT(space[1] & COMMAND_NO_INTX); /* its line is for whoever binds an event */
     return info;
 }
 
@@ -170,12 +172,16 @@ static struct vmi_device_properties look(void)
 static int32_t open_with(struct vmi_device_setup setup)
 {
     struct vmi_device_memory needs;
+    int32_t result;
 
     setup.memory = (uintptr_t)memory_of_device;
     vmi__boot.linear_pages = ((uintptr_t)memory_of_device + sizeof(memory_of_device)) / PAGE;
     EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
     EXPECT(needs.size <= sizeof(memory_of_device));
-    return vmi__device_open(0, &setup);
+    result = vmi__device_open(0, &setup);
+    EXPECT(space[1] & COMMAND_NO_INTX);
+    EXPECT(!(space[1] & COMMAND_MASTER) == (result != VMI_OK));
+    return result;
 }
 
 static uint32_t register_of(uint32_t offset)
