@@ -51,7 +51,7 @@ static int32_t draw(bool (*generator)(uintptr_t *word), uintptr_t *last, uintptr
             }
             error = VMI_EIO;
         }
-        vmi__generator_pause();
+        vmi__entropy_pause();
     }
     return error;
 }
@@ -95,8 +95,8 @@ static int32_t fill_from_processor(uint8_t *to, uint32_t size)
     return done ? (int32_t)done : error;
 }
 
-VMI__ROUTINE int32_t vmi__fill_entropy(uint32_t source, void *memory, uint32_t size);
-VMI__ROUTINE int32_t vmi__fill_entropy(uint32_t source, void *memory, uint32_t size)
+VMI__ROUTINE int32_t vmi__entropy_fill(uint32_t source, void *memory, uint32_t size);
+VMI__ROUTINE int32_t vmi__entropy_fill(uint32_t source, void *memory, uint32_t size)
 {
     int32_t result = VMI_ENODEV, other;
 

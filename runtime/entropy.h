@@ -37,7 +37,7 @@ static inline VMI__ADDRESS_TAKEN bool vmi__rdrand(uintptr_t *word)
 }
 
 /* Between two tries: the generator is shared with the other thread of the core. */
-static inline void vmi__generator_pause(void)
+static inline void vmi__entropy_pause(void)
 {
     __asm__ volatile("pause");
 }

@@ -9,7 +9,7 @@
 /* The instructions' places are taken by what is played. */
 #define vmi__rdseed          played_rdseed
 #define vmi__rdrand          played_rdrand
-#define vmi__generator_pause played_pause
+#define vmi__entropy_pause played_pause
 #define vmi__feature         played_feature
 
 static bool played_rdseed(uintptr_t *word);
@@ -101,7 +101,7 @@ static uint8_t got[2 * MOST_OF];
 static int32_t ask(uint32_t source, uint32_t size)
 {
     memset(got, GUARD, sizeof(got));
-    return vmi__fill_entropy(source, got, size);
+    return vmi__entropy_fill(source, got, size);
 }
 
 /* A processor that the library has not looked at, with generators of so many words. */
