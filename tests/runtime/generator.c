@@ -7,10 +7,10 @@
 #include "feature.h"
 
 /* The instructions' places are taken by what is played. */
-#define vmi__rdseed          played_rdseed
-#define vmi__rdrand          played_rdrand
+#define vmi__rdseed        played_rdseed
+#define vmi__rdrand        played_rdrand
 #define vmi__entropy_pause played_pause
-#define vmi__feature         played_feature
+#define vmi__feature       played_feature
 
 static bool played_rdseed(uintptr_t *word);
 static bool played_rdrand(uintptr_t *word);
