@@ -98,6 +98,8 @@ class Guest:
     disks: Sequence[Disk] = ()
     """In the order in which the guest finds them; only where `Rig.disks`. What the guest has written is in
     the files afterwards."""
+    rng: bool = False
+    """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -226,6 +228,8 @@ class Rig(abc.ABC):
     """Whether guests can be given one (`Guest.option_rom`)."""
     disks = ""
     """Why guests cannot be given disks (`Guest.disks`); empty if they can."""
+    rng = ""
+    """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -281,6 +285,8 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
         if guest.disks and self.disks:
             raise UserError(f"{name} has no disks: {self.disks}", 2)
+        if guest.rng and self.rng:
+            raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
@@ -467,6 +473,12 @@ def qemu_disks(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's disks. Option of a guest: `disk` (QEMU's device with properties)."""
     places = [(str(disk.file.absolute()), disk.read_only) for disk in guest.disks]
     return disk_arguments(places, guest.options.get("disk", DISK_DEVICE))
+
+
+def qemu_rng(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest's source of entropy. Option of a guest: `rng` (QEMU's device with
+    properties)."""
+    return ("-device", guest.options.get("rng", "virtio-rng-pci")) if guest.rng else ()
 
 
 def option_rom(guest: Guest) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class Wanted:
     modules: Sequence[tuple[Path, str]] = ()
     rom: Path | None = None
     disks: Sequence[Disk] = ()
+    rng: bool = False
     stdin: str = ""
     """A file that is typed on the console; `-` is standard input."""
     interactive: bool = False
@@ -240,7 +241,7 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
             image.path, f"{configuration.name}-{image.path.stem}" if several else configuration.name,
             wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
             configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
-            disks=wanted.disks,
+            disks=wanted.disks, rng=wanted.rng,
         )  # fmt: skip
         rig.check(image, name)
         fits(image, backend, wanted)
