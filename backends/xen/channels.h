@@ -38,7 +38,7 @@ typedef void vmi__xen_pending(struct vmi__xen_cpu *cpu, uint32_t number, evtchn_
 struct vmi__xen_port_abi {
     const char *name;
     uint32_t ports;
-    /* Whether a port that has moved may still be told to the CPU that it was on, and to no other. */
+    /* Whether a port that has moved may be told to the CPU that it was on, and to no other. */
     bool stays;
 
     /* Has Xen use this ABI, on one CPU that has no ports yet. Returns 0 or Xen's error. */

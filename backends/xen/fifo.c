@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The FIFO ABI (event_channel.h, EVTCHN_FIFO_*): a word for each port, in pages of the domain's, and
- * for each CPU a control block with the heads of 16 queues by priority. What is pending and not
+ * The FIFO ABI (event_channel.h, EVTCHN_FIFO_*): a word for each port, in pages of the domain's,
+ * and for each CPU a control block with the heads of 16 queues by priority. What is pending and not
  * masked is linked into a queue of its CPU, at the end; a queue that was empty becomes ready.
  *
- * All queues are emptied at each upcall, for here a vector says what goes before what. So no head is
- * kept from one upcall to the next: Xen writes a new one for a queue that has become empty. A port
- * that has moved stays in the queue that it was in.
+ * All queues are emptied at each upcall, for here a vector says what goes before what. So no head
+ * is kept from one upcall to the next: Xen writes a new one for a queue that has become empty. A
+ * port that has moved stays in the queue that it was in.
  *
  * Nothing that Xen writes leads outside of the words: a link or a word that cannot be is reported,
  * and that queue is left. A queue that leads back into itself ends where it was already: each word

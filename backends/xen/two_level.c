@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The two-level ABI (event_channel.h, EVTCHN_2L_NR_CHANNELS): for each port a bit that it is pending
- * and one that it is masked, in as many words as a word has bits; for each CPU a bit for each of the
- * words in which something is new. Every Xen has it.
+ * The two-level ABI (event_channel.h, EVTCHN_2L_NR_CHANNELS): for each port a bit that it is
+ * pending and one that it is masked, in as many words as a word has bits; for each CPU a bit for
+ * each of the words in which something is new. Every Xen has it.
  */
 #include "channels.h"
 
 #define WORD_BITS (8 * (uint32_t)sizeof(xen_ulong_t))
 
-_Static_assert(WORD_BITS * WORD_BITS <= VMI__XEN_PORTS, "ports.c has room for each port");
+_Static_assert(WORD_BITS *WORD_BITS <= VMI__XEN_PORTS, "ports.c has room for each port");
 
 static xen_ulong_t bit_of(evtchn_port_t port)
 {
@@ -54,8 +54,9 @@ static void collect(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_pending 
 
     for (; words; words &= words - 1) {
         uint32_t word = (uint32_t)__builtin_ctzl(words);
-        xen_ulong_t bits = __atomic_load_n(&vmi__xen_shared.evtchn_pending[word], __ATOMIC_SEQ_CST) &
-                           ~__atomic_load_n(&vmi__xen_shared.evtchn_mask[word], __ATOMIC_SEQ_CST);
+        xen_ulong_t bits =
+            __atomic_load_n(&vmi__xen_shared.evtchn_pending[word], __ATOMIC_SEQ_CST) &
+            ~__atomic_load_n(&vmi__xen_shared.evtchn_mask[word], __ATOMIC_SEQ_CST);
 
         for (; bits; bits &= bits - 1)
             tell(cpu, number, word * WORD_BITS + (uint32_t)__builtin_ctzl(bits), came);
