@@ -47,16 +47,6 @@ bool vmi__xen_pvh_paged(void);
 #define VMI__XEN_PVH_WORD(port) ((port) / (8 * sizeof(xen_ulong_t)))
 #define VMI__XEN_PVH_BIT(port)  ((xen_ulong_t)1 << (port) % (8 * sizeof(xen_ulong_t)))
 
-/* Where Xen says what is pending on a CPU; NULL if nowhere. */
-struct vcpu_info *vmi__xen_pvh_vcpu(uint32_t cpu);
-
-/* Takes away what it says: Xen raises no further vector before. */
-static inline void vmi__xen_pvh_vcpu_clear(struct vcpu_info *info)
-{
-    __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-}
-
 /* Event channel of the console; 0 if there is none. */
 evtchn_port_t vmi__xen_pvh_console_port(void);
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
-from ci.build import bound_kernel, kernels, tree
+from ci.build import bound_kernel, kernels
 from ci.rig import (
     DEBUG_EXIT,
     LIMITED_KERNEL,
@@ -28,44 +28,13 @@ from ci.rig import (
     qemu_end,
     rig_class,
 )  # fmt: skip
-from ci.util import RESULTS, ROOT, locked, progress, tied
+from ci.util import RESULTS, progress, tied
 from tests.guests import Place, Run, places
 
 FOLDER = Path(__file__).resolve().parents[1]
 NAME = FOLDER.name
 CONFIGS = sorted(path.stem for path in FOLDER.glob("*.cfg"))
 DEADLINE = 240.0
-
-WIDE = [place for place in places("x86_64") if place.backend == NAME]
-FLAGS = [
-    "-m64", "-march=x86-64", "-mcmodel=kernel", "-mno-red-zone", "-std=gnu11", "-O2", "-ffreestanding",
-    "-fno-pic", "-no-pie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none",
-    "-mgeneral-regs-only", "-Wall", "-Wextra", "-Werror", "-nostdlib", "-static", "-Wl,--build-id=none",
-    "-Wl,-z,noexecstack",
-]  # fmt: skip
-
-
-def build() -> Path:
-    """The kernel of xen_pvh_cpus.c, where rigs look for kernels when they start."""
-    built = tree("x86_64")
-    kernel = built / "tests" / f"cpus-{NAME}.elf"
-    kernel.parent.mkdir(exist_ok=True)
-    with locked(kernel.with_suffix(".lock")):
-        subprocess.run(
-            ["gcc", *FLAGS, f"-I{built / 'include'}", f"-I{ROOT / 'backends'}",
-             f"-Wl,-T,{ROOT / 'runtime/arch/x86_64/kernel.ld'}", "-o", str(kernel),
-             str(Path(__file__).with_name("xen_pvh_cpus.c")), str(built / f"backends/libvmi-{NAME}.a")],
-            check=True,
-        )  # fmt: skip
-    return kernel
-
-
-CHECKS = re.findall(
-    r'^    check\("([\w.]+)"', Path(__file__).with_name("xen_pvh_cpus.c").read_text(), re.MULTILINE
-)
-
-# Before any test opens the rig, which takes the kernels along that are there then.
-KERNEL = build() if WIDE and (tree("x86_64") / f"backends/libvmi-{NAME}.a").is_file() else None
 
 # A 64-bit constant moved to a register: present bits that must be 0 (bits 1, 2, 5 to 8 and from 52 on).
 RESERVED = re.compile(rb"[\x48\x49][\xb8-\xbf](\xe6\x01\x00\x00\x00\x00\xf0\xff)")
@@ -104,23 +73,13 @@ def test_without_page_tables(place: Place, run: Run) -> None:
 
 def test_cpu_is_started_by_hypercall(run: Run) -> None:
     """VCPUOP_initialise and VCPUOP_up: nothing else has asked for VCPUs."""
-    if not WIDE:
+    found = [each for each in places("x86_64") if each.backend == NAME]
+    if not found:
         pytest.skip("left out, as asked (--skip)")
-    outcome, report = run(WIDE[0], "checks=cpus.start")
+    outcome, report = run(found[0], "checks=cpus.start")
     assert outcome.clean, outcome.end
     assert "# cpus online 0x3" in outcome.console
     assert {call.name: call.count for call in report.hypercalls}["vcpu_op"] == 2
-
-
-def test_last_of_many_cpus_takes_events(run: Run) -> None:
-    """Xen's shared page has words for 32."""
-    if not WIDE:
-        pytest.skip("left out, as asked (--skip)")
-    assert KERNEL, "nothing is built: ./vmi build"
-    outcome, report = run(WIDE[0], kernel=KERNEL, cpus=40)
-    assert report.failures() == [], outcome.console[-2000:]
-    assert [test.name for test in report.tests] == CHECKS
-    assert outcome.clean, f"{outcome.end}\n{outcome.console[-1000:]}"
 
 
 def test_kernel_with_page_tables_is_refused_there(place: Place, run: Run) -> None:
