@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Event ports by the FIFO ABI, against a Xen that xen_fifo.c plays: well behaved, hostile, and another one after
-the domain was saved."""
+"""Event ports by the FIFO ABI, against a Xen that xen_fifo.c plays: well behaved, hostile, and another one
+after the domain was saved."""
 
 from __future__ import annotations
 
