@@ -7,12 +7,10 @@
 
 #include "domain.h"
 
-/* ---- ports (ports.c) ---- */
+/* ---- how Xen tells of ports (two_level.c, fifo.c) ---- */
 
-/* Those of the two-level ABI (event_channel.h, EVTCHN_2L_NR_CHANNELS): a bit for each in as many
- * words as a word has bits. */
-#define VMI__XEN_WORD_BITS (8 * (uint32_t)sizeof(xen_ulong_t))
-#define VMI__XEN_PORTS     (VMI__XEN_WORD_BITS * VMI__XEN_WORD_BITS)
+/* Ports that the library can have: four pages of the FIFO ABI's words. */
+#define VMI__XEN_PORTS 4096u
 
 enum vmi__xen_port_kind {
     VMI__XEN_PORT_NONE,
@@ -29,16 +27,74 @@ struct vmi__xen_port {
     uint8_t unused;
 } __attribute__((aligned(4)));
 
+/* What a CPU's port that was pending is for. */
+typedef void vmi__xen_came(struct vmi__xen_cpu *cpu, struct vmi__xen_port port);
+
+/* Told of each port that is pending and let in, with what is to be told of it. */
+typedef void vmi__xen_pending(struct vmi__xen_cpu *cpu, uint32_t number, evtchn_port_t port,
+                              vmi__xen_came *came);
+
+/* One of Xen's two ABIs for event ports (event_channel.h). Ports are below `ports`. */
+struct vmi__xen_port_abi {
+    const char *name;
+    uint32_t ports;
+    /* Whether a port that has moved may be told to the CPU that it was on, and to no other. */
+    bool stays;
+
+    /* Has Xen use this ABI, on one CPU that has no ports yet. Returns 0 or Xen's error. */
+    intptr_t (*begin)(struct vmi__xen_cpu *cpu, uint32_t number);
+    /* Xen does not use it any more: the domain was saved. */
+    void (*forget)(struct vmi__xen_cpu *cpu);
+
+    /* Has a port make no upcalls; says whether it made none already. */
+    bool (*mask)(evtchn_port_t port);
+    /* Lets a port in, if that takes no hypercall. */
+    bool (*unmask)(evtchn_port_t port);
+    /* Takes away what a port has pending. */
+    void (*clear)(evtchn_port_t port);
+
+    /* Tells of what is pending on this CPU, after an upcall; a port stays pending until `clear`. */
+    void (*collect)(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_pending *tell,
+                    vmi__xen_came *came);
+    /* Is there more? */
+    bool (*more)(const struct vmi__xen_cpu *cpu, uint32_t number);
+};
+extern const struct vmi__xen_port_abi vmi__xen_two_level, vmi__xen_fifo;
+
+/* ---- ports (ports.c) ---- */
+
 struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number);
 void vmi__xen_port_set(evtchn_port_t number, enum vmi__xen_port_kind kind, uint32_t vector,
                        uint32_t cpu);
 
-/* Makes the timer and IPI ports of a CPU, if there are none, and lets them in. Returns 0 or Xen's
- * error. */
+/* Has the two-level ABI used where Xen offers the other one, too. Before the first CPU's ports. */
+void vmi__xen_ports_keep_two_level(void);
+
+/*
+ * Makes the timer and IPI ports of a CPU, if there are none, and lets them in. The first CPU comes
+ * first: with it the ABI is chosen, FIFO where Xen offers it. Returns 0 or Xen's error.
+ */
 intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
 
-/* They are not there any more: Xen has none of a domain that was saved. */
+/* They are not there any more: Xen has none of a domain that was saved, and the two-level ABI. Of
+ * all CPUs, before the first one's are made again. */
 void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu);
+
+/* Name of the ABI that is used. */
+const char *vmi__xen_ports_abi(void);
+
+/*
+ * Tells `came` of this CPU's ports that were pending and now are not. A port that is nobody's stays
+ * pending: it is polled by the library, or another CPU is about to give it to the kernel, whose
+ * EventUnmask then has Xen deliver it. Events are masked.
+ */
+void vmi__xen_ports_collect(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_came *came);
+
+/* Is there more to collect? */
+bool vmi__xen_ports_more(const struct vmi__xen_cpu *cpu, uint32_t number);
+
+/* Can there be such a port? */
+bool vmi__xen_port_exists(evtchn_port_t port);
 
 /* Lets a port's events in, now also the one that is pending; closes one. */
 intptr_t vmi__xen_port_unmask(evtchn_port_t port);

@@ -144,6 +144,9 @@ struct vmi__xen_cpu {
     uint32_t irr[8], isr[8], ipi[8];
     uint32_t tpr, svr, lvtt, icr_high;
     evtchn_port_t ipi_port, timer_port;
+    /* Of the FIFO ABI, shared with Xen, which takes none that lies in two pages. */
+    struct evtchn_fifo_control_block control __attribute__((aligned(128)));
+    uint32_t controlled; /* Xen has it */
 
     struct vmi__xen_lock alarm_lock;
     struct vmi__xen_alarm alarm[2]; /* by wiring: IRQ0, LVTT */

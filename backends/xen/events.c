@@ -47,38 +47,6 @@ static void port_came(struct vmi__xen_cpu *cpu, struct vmi__xen_port port)
     }
 }
 
-/*
- * Turns this CPU's pending ports into requests (event_channel.h, two-level ABI). A port that is
- * nobody's stays pending: it is polled by the library, or another CPU is about to give it to the
- * kernel, whose EventUnmask then has Xen deliver it.
- */
-static void collect(struct vmi__xen_cpu *cpu, uint32_t number)
-{
-    struct vcpu_info *info = vmi__xen_vcpu(number);
-    xen_ulong_t words, bits;
-
-    while (__atomic_exchange_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST)) {
-        words = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-        for (; words; words &= words - 1) {
-            uint32_t word = (uint32_t)__builtin_ctzl(words);
-
-            bits = __atomic_load_n(&vmi__xen_shared.evtchn_pending[word], __ATOMIC_SEQ_CST) &
-                   ~__atomic_load_n(&vmi__xen_shared.evtchn_mask[word], __ATOMIC_SEQ_CST);
-            for (; bits; bits &= bits - 1) {
-                uint32_t bit = (uint32_t)__builtin_ctzl(bits);
-                struct vmi__xen_port port = vmi__xen_port_of(word * VMI__XEN_WORD_BITS + bit);
-
-                /* Another CPU's, in the same word: its own upcall tells it. */
-                if (port.kind == VMI__XEN_PORT_NONE || port.cpu != number)
-                    continue;
-                __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[word], ~(1ul << bit),
-                                   __ATOMIC_SEQ_CST);
-                port_came(cpu, port);
-            }
-        }
-    }
-}
-
 /* A sequence in which the event has come begins again. */
 static void restart(struct vmi__xen_frame *frame, const struct vmi__xen_sequence *first,
                     const struct vmi__xen_sequence *end)
@@ -99,7 +67,7 @@ VMI__ROUTINE uintptr_t vmi__xen_event(struct vmi__xen_frame *frame)
         restart(frame, vmi__xen_mask_restart, vmi__xen_mask_restart_end);
         restart(frame, vmi__xen_restart, vmi__xen_restart_end);
     }
-    collect(cpu, number);
+    vmi__xen_ports_collect(cpu, number, port_came);
     vector = vmi__xen_deliverable(cpu);
     /*
      * Raising within this function asked for another upcall: it is this one. An exchange, since a
@@ -107,7 +75,7 @@ VMI__ROUTINE uintptr_t vmi__xen_event(struct vmi__xen_frame *frame)
      * and not send the one that is needed.
      */
     __atomic_exchange_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&info->evtchn_pending_sel, __ATOMIC_SEQ_CST))
+    if (vmi__xen_ports_more(cpu, number))
         info->evtchn_upcall_pending = 1;
     if (vector < 0)
         return 0;
@@ -230,7 +198,7 @@ static int32_t give_port(evtchn_port_t port, uint32_t vector)
 {
     struct evtchn_bind_vcpu bind = {.port = port, .vcpu = vmi__xen_this()};
 
-    if (port >= VMI__XEN_PORTS || !port)
+    if (!vmi__xen_port_exists(port))
         return VMI_ENOENT;
     if (vmi__xen_port_of(port).kind != VMI__XEN_PORT_NONE)
         return VMI_EBUSY;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Event ports by the two-level ABI (event_channel.h), and the vectors that are requested of each
- * CPU's local interrupt controller, which is the library's: it has the priorities of a local APIC
- * (Intel SDM vol. 3A, 11.8).
+ * Event ports, by one of Xen's two ABIs for them, and the vectors that are requested of each CPU's
+ * local interrupt controller, which is the library's: it has the priorities of a local APIC (Intel
+ * SDM vol. 3A, 11.8).
  */
 #include "channels.h"
 
@@ -10,7 +10,14 @@
 
 #define APIC_LVT_MASKED 0x00010000u
 
+/* Errors of Xen's (xen/errno.h) by which it says that it does not have a call. */
+#define XEN_EPERM      (-1)
+#define XEN_ENOSYS     (-38)
+#define XEN_EOPNOTSUPP (-95)
+
 static struct vmi__xen_port ports[VMI__XEN_PORTS];
+static const struct vmi__xen_port_abi *abi = &vmi__xen_two_level;
+static bool chosen, keep_two_level;
 
 struct vmi__xen_irq0 vmi__xen_irq0;
 struct vmi__xen_lock vmi__xen_events_lock;
@@ -87,11 +94,44 @@ void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
 
 /* ---- ports ---- */
 
-intptr_t vmi__xen_port_unmask(evtchn_port_t port)
+static void tell(struct vmi__xen_cpu *cpu, uint32_t number, evtchn_port_t at, vmi__xen_came *came)
+{
+    struct vmi__xen_port port = vmi__xen_port_of(at);
+
+    if (port.kind == VMI__XEN_PORT_NONE)
+        return;
+    if (port.cpu == number) {
+        abi->clear(at);
+        came(cpu, port);
+    } else if (abi->stays && port.kind == VMI__XEN_PORT_BOUND) {
+        abi->clear(at);
+        vmi__xen_raise_on(port.cpu, port.vector);
+    }
+    /* Else it is another CPU's, whose own upcall tells it. */
+}
+
+void vmi__xen_ports_collect(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_came *came)
+{
+    while (__atomic_exchange_n(&vmi__xen_vcpu(number)->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST))
+        abi->collect(cpu, number, tell, came);
+}
+
+bool vmi__xen_ports_more(const struct vmi__xen_cpu *cpu, uint32_t number)
+{
+    return abi->more(cpu, number);
+}
+
+/* Has Xen let a port in, and now deliver what it has pending. */
+static intptr_t unmask_by_xen(evtchn_port_t port)
 {
     struct evtchn_unmask unmask = {.port = port};
 
     return vmi__xen_hypercall_event_channel_op(EVTCHNOP_unmask, &unmask);
+}
+
+intptr_t vmi__xen_port_unmask(evtchn_port_t port)
+{
+    return abi->unmask(port) ? 0 : unmask_by_xen(port);
 }
 
 void vmi__xen_port_close(evtchn_port_t port)
@@ -101,11 +141,42 @@ void vmi__xen_port_close(evtchn_port_t port)
     vmi__xen_hypercall_event_channel_op(EVTCHNOP_close, &close);
 }
 
+void vmi__xen_ports_keep_two_level(void)
+{
+    keep_two_level = true;
+}
+
+const char *vmi__xen_ports_abi(void)
+{
+    return abi->name;
+}
+
+/*
+ * Has Xen use an ABI on a CPU, the one of the first. Where Xen does not know the FIFO ABI (that of
+ * xen-shim does not, nor one built without it) it refuses the call as such. Any other error would
+ * leave it unclear which one is used.
+ */
+static intptr_t choose(struct vmi__xen_cpu *cpu, uint32_t number)
+{
+    intptr_t result;
+
+    if (chosen)
+        return abi->begin(cpu, number);
+    abi = &vmi__xen_two_level;
+    result = keep_two_level ? XEN_ENOSYS : vmi__xen_fifo.begin(cpu, number);
+    if (result >= 0)
+        abi = &vmi__xen_fifo;
+    else if (result != XEN_ENOSYS && result != XEN_EOPNOTSUPP && result != XEN_EPERM)
+        return result;
+    chosen = true;
+    return 0;
+}
+
 /* Lets a new port of the library's in, or closes it. Returns 0 or Xen's error. */
 static intptr_t prepare(evtchn_port_t port, enum vmi__xen_port_kind kind, uint32_t number,
                         evtchn_port_t *to)
 {
-    if (port >= VMI__XEN_PORTS) {
+    if (port >= abi->ports) {
         vmi__xen_port_close(port);
         return VMI_EINVAL;
     }
@@ -118,11 +189,11 @@ intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
 {
     struct evtchn_bind_virq virq = {.virq = VIRQ_TIMER, .vcpu = number};
     struct evtchn_bind_ipi ipi = {.vcpu = number};
-    intptr_t result = 0;
+    intptr_t result = choose(cpu, number);
 
     cpu->lvtt = APIC_LVT_MASKED;
     cpu->svr = 0xff;
-    if (!cpu->timer_port) {
+    if (result >= 0 && !cpu->timer_port) {
         result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_virq, &virq);
         if (result >= 0)
             result = prepare(virq.port, VMI__XEN_PORT_TIMER, number, &cpu->timer_port);
@@ -140,6 +211,8 @@ void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu)
     vmi__xen_port_set(cpu->timer_port, VMI__XEN_PORT_NONE, 0, 0);
     vmi__xen_port_set(cpu->ipi_port, VMI__XEN_PORT_NONE, 0, 0);
     cpu->timer_port = cpu->ipi_port = 0;
+    abi->forget(cpu);
+    chosen = false;
 }
 
 intptr_t vmi__xen_port_notify(evtchn_port_t port)
@@ -157,26 +230,25 @@ intptr_t vmi__xen_prod(uint32_t number)
 void vmi__xen_port_clear(evtchn_port_t port)
 {
     /* The kernel is to hear of its own. */
-    if (port < VMI__XEN_PORTS && vmi__xen_port_of(port).kind == VMI__XEN_PORT_NONE)
-        __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[port / VMI__XEN_WORD_BITS],
-                           ~((xen_ulong_t)1 << port % VMI__XEN_WORD_BITS), __ATOMIC_SEQ_CST);
+    if (port < abi->ports && vmi__xen_port_of(port).kind == VMI__XEN_PORT_NONE)
+        abi->clear(port);
 }
 
 bool vmi__xen_port_mask(evtchn_port_t port)
 {
-    xen_ulong_t bit = (xen_ulong_t)1 << port % VMI__XEN_WORD_BITS;
+    return port >= abi->ports || abi->mask(port);
+}
 
-    return port >= VMI__XEN_PORTS ||
-           __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / VMI__XEN_WORD_BITS], bit,
-                             __ATOMIC_SEQ_CST) &
-               bit;
+bool vmi__xen_port_exists(evtchn_port_t port)
+{
+    return port && port < abi->ports;
 }
 
 void vmi__xen_port_wait(evtchn_port_t port)
 {
     struct sched_poll poll = {.nr_ports = 1, .timeout = vmi__xen_system_time() + WAIT_NANOSECONDS};
 
-    if (port >= VMI__XEN_PORTS || vmi__xen_port_of(port).kind != VMI__XEN_PORT_NONE) {
+    if (port >= abi->ports || vmi__xen_port_of(port).kind != VMI__XEN_PORT_NONE) {
         vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
         return;
     }

@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct shared_info) <= VMI__PAGE_SIZE, "pages.S reserves o
 _Static_assert(VMI__XEN_CPUS_MAX < 256, "CPUs");
 
 static char command_line[COMMAND_LINE_MAX];
+static uint32_t command_line_length;
 static char loader[STORE_TEXT_MAX];
 static struct vmi_module module;
 
@@ -263,21 +264,44 @@ static void describe_loader(void)
     }
 }
 
+/* The kernel's command line, as far as it is the builder's. */
+static void take_command_line(const struct start_info *info)
+{
+    while (command_line_length < MAX_GUEST_CMDLINE && info->cmd_line[command_line_length]) {
+        command_line[command_line_length] = (char)info->cmd_line[command_line_length];
+        command_line_length++;
+    }
+    command_line[command_line_length] = 0;
+    vmi__boot.command_line = command_line;
+}
+
 /*
- * The kernel's command line: the builder's, then an option vmi.NAME=VALUE for each node NAME of the
- * domain's `vmi` directory in xenstore. A value with a blank in it cannot be an option.
+ * Looks for the option vmi.off= there: fifo_events is all that can be left. Returns 0 or the reason
+ * to refuse.
  */
-static void describe_options(const struct start_info *info)
+static const char *check_off(void)
+{
+    const char *value;
+    uint32_t length;
+
+    if (!vmi__option("vmi.off", &value, &length))
+        return 0;
+    if (!vmi__is_word("fifo_events", value, length) && !vmi__is_word("all", value, length))
+        return "option vmi.off= wants fifo_events or all";
+    vmi__xen_ports_keep_two_level();
+    return 0;
+}
+
+/*
+ * Appends to it an option vmi.NAME=VALUE for each node NAME of the domain's `vmi` directory in
+ * xenstore. A value with a blank in it cannot be an option.
+ */
+static void describe_options(void)
 {
     static char names[STORE_TEXT_MAX], path[STORE_TEXT_MAX], value[STORE_TEXT_MAX];
-    uint32_t length = 0;
+    uint32_t length = command_line_length;
     int32_t listed;
 
-    while (length < MAX_GUEST_CMDLINE && info->cmd_line[length]) {
-        command_line[length] = (char)info->cmd_line[length];
-        length++;
-    }
-    command_line[length] = 0;
     listed = vmi__xen_store_list("vmi", names, sizeof(names) - 1);
     for (int32_t at = 0; at < listed; at++) {
         const char *name = &names[at];
@@ -297,7 +321,6 @@ static void describe_options(const struct start_info *info)
         length = append(command_line, length, sizeof(command_line), "=");
         length = append(command_line, length, sizeof(command_line), value);
     }
-    vmi__boot.command_line = command_line;
 }
 
 /* ---- entry
@@ -352,6 +375,10 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     reason = check_module(info);
     if (reason)
         vmi__fatal(reason);
+    take_command_line(info);
+    reason = check_off();
+    if (reason)
+        vmi__fatal(reason);
     vmi__xen_start_translation();
     vmi__xen_start_tables(info);
     info = vmi__linear(vmi__physical(info));
@@ -362,7 +389,7 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     start_services(info);
     describe_memory(info);
     list_cpus();
-    describe_options(info);
+    describe_options();
     describe_loader();
     vmi__start();
 }
@@ -377,4 +404,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
 {
     boot->backend = "xen";
     boot->loader = loader;
+    vmi__print("# xen events=");
+    vmi__print(vmi__xen_ports_abi());
+    vmi__print("\r\n");
 }

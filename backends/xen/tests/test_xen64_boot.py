@@ -60,10 +60,14 @@ def pv() -> Place:
     return PV[0]
 
 
-@pytest.fixture
-def checked(pv: Place, run: Run) -> tuple[Outcome, ktap.Report]:
+TWO_LEVEL = "vmi.off=fifo_events"
+
+
+@pytest.fixture(params=["", TWO_LEVEL], ids=["fifo", "two_level"])
+def checked(pv: Place, run: Run, request: pytest.FixtureRequest) -> tuple[Outcome, ktap.Report]:
+    """With each of Xen's ABIs for event channels."""
     assert KERNEL, "nothing is built: ./vmi build"
-    return run(pv, kernel=KERNEL, cpus=1)
+    return run(pv, request.param, kernel=KERNEL, cpus=1)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -95,6 +99,7 @@ def test_domain_runs_in_ring_3_without_a_shim(pv: Place, run: Run) -> None:
     assert report.boot["rpl"] == "3"
     assert report.boot["protocol"] == "paravirtual"
     assert re.search(r"^# cs 0xe033 rpl 3\s*$", outcome.console, re.MULTILINE)
+    assert re.search(r"^# xen events=fifo\s*$", outcome.console, re.MULTILINE)
     assert pv.rig.facts(outcome) == {"domain type": "pv"}
 
 
@@ -140,6 +145,18 @@ def test_last_of_many_cpus_takes_events(pv: Place, run: Run) -> None:
     assert KERNEL, "nothing is built: ./vmi build"
     outcome, _ = run(pv, kernel=KERNEL, cpus=40)
     assert [test.name for test in passed(outcome).tests] == ["cpus.last"]
+
+
+def test_event_channels_of_a_domain_that_wants_no_queues(pv: Place, run: Run) -> None:
+    outcome, _ = run(pv, TWO_LEVEL)
+    passed(outcome)
+    assert outcome.console.count("# xen events=two_level") == 1
+
+
+def test_unknown_feature_is_refused(pv: Place, run: Run) -> None:
+    outcome, _ = run(pv, "vmi.off=fifo_events,nonsense", cpus=1)
+    assert "vmi: cannot run: option vmi.off= wants fifo_events or all" in outcome.console
+    assert not outcome.clean
 
 
 @pytest.mark.parametrize("cpus", [1, 4])

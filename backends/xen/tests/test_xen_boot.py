@@ -46,7 +46,8 @@ def build() -> Path:
     assert version
 
     def link(to: Path, source: Path, wrapped: str) -> list[str]:
-        return ["gcc", *FLAGS, f"-I{BUILD / 'include'}", version[0], "-idirafter", "/usr/include",
+        return ["gcc", *FLAGS, f"-I{BUILD / 'include'}", f"-I{ROOT / 'backends'}", version[0],
+                "-idirafter", "/usr/include",
                 f"-Wl,-T,{ROOT / 'runtime/arch/i386/kernel.ld'}", f"-Wl,--wrap=vmi__xen_hypercall_{wrapped}",
                 "-o", str(to), str(source), str(BUILD / "backends/libvmi-xen.a")]  # fmt: skip
 

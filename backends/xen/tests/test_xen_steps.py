@@ -23,6 +23,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
     return {
         arch: played.results(
             source, tmp_path_factory.mktemp("steps"), str(source.with_suffix(".S")),
+            FOLDER.parent / "fifo.c", FOLDER.parent / "two_level.c",
             f"-I{tree(arch) / 'include/xen'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00",
             *([f'-DVMI_TRANSFER_OVERRIDE="{TRANSFER}"'] if arch == "x86_64" else []), arch=arch,
         )

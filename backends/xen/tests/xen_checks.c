@@ -13,7 +13,7 @@
 
 #include <xen/event_channel.h>
 
-#include "xen_ktap.h"
+#include "xen_common/tests/xen_ktap.h"
 
 #define PAGE_SIZE  4096u
 #define PAGE_SHIFT 12

@@ -6,9 +6,11 @@
  */
 #include "xen/builder.h"
 
-#include "xen_ktap.h"
+#include "xen_common/tests/xen_ktap.h"
 
 #define VECTOR 0x50
+
+#define PAGE_CHANNELS 1024
 
 #define ATTRIBUTES 0x8e00u /* of an interrupt gate, present, DPL 0 */
 
@@ -117,6 +119,50 @@ static uint32_t list_of_frames_is_published(void)
     return 0;
 }
 
+static intptr_t channel(uint32_t command, void *argument)
+{
+    return vmi__xen_hypercall_event_channel_op(command, argument);
+}
+
+/* An option asks for the two-level ABI; Xen offers both. */
+static bool fifo_wanted(void)
+{
+    return memcmp(boot_info->command_line, "vmi.off=", 8) != 0;
+}
+
+static uint32_t abi_is_known(void)
+{
+    EXPECT(vmi__xen_ports_abi() == (fifo_wanted() ? vmi__xen_fifo : vmi__xen_two_level).name);
+    EXPECT(vmi__xen_self()->controlled == fifo_wanted());
+    return 0;
+}
+
+/*
+ * Has Xen forget all of this domain's channels, and the ABI, as of one that was saved and comes
+ * back. Those of the console and xenstore are made again, at the same ports.
+ */
+static uint32_t channels_are_gone(void)
+{
+    struct evtchn_status status[8];
+    struct evtchn_reset reset = {.dom = DOMID_SELF};
+    uint32_t count = sizeof(status) / sizeof(status[0]);
+
+    for (uint32_t port = 1; port < count; port++) {
+        status[port] = (struct evtchn_status){.dom = DOMID_SELF, .port = port};
+        EXPECT(channel(EVTCHNOP_status, &status[port]) >= 0);
+    }
+    EXPECT(channel(EVTCHNOP_reset, &reset) >= 0);
+    for (uint32_t port = 1; port < count && status[port].status == EVTCHNSTAT_interdomain; port++) {
+        struct evtchn_bind_interdomain peer = {
+            .remote_dom = status[port].u.interdomain.dom,
+            .remote_port = status[port].u.interdomain.port,
+        };
+
+        EXPECT(channel(EVTCHNOP_bind_interdomain, &peer) >= 0 && peer.local_port == port);
+    }
+    return 0;
+}
+
 /* Once more, as after the domain was saved: nothing is lost, nothing goes back. */
 static uint32_t set_up_again(void)
 {
@@ -126,10 +172,10 @@ static uint32_t set_up_again(void)
 
     EXPECT(!vmi__xen_adopt(&vmi__xen_shared, shared));
     vmi__xen_grants_start();
-    vmi__xen_port_close(cpu->timer_port);
-    vmi__xen_port_close(cpu->ipi_port);
+    EXPECT(channels_are_gone() == 0);
     vmi__xen_ports_forget(cpu);
     EXPECT(vmi__xen_ports_prepare(cpu, 0) >= 0 && cpu->timer_port && cpu->ipi_port);
+    EXPECT(abi_is_known() == 0);
     /* Xen is asked once; of a domain that was not saved it takes no other place: EINVAL, or EBUSY
      * from Xen 4.19 on. */
     EXPECT(vmi__xen_vcpu_register(0) == 0);
@@ -164,6 +210,84 @@ static uint32_t interrupt_is_one_hypercall(void)
     vmi_enable_interrupts();
     vmi_disable_interrupts();
     EXPECT(came == 1 && hypercalls() == before + 1);
+    return 0;
+}
+
+/* A channel to this domain itself, and its other end, bound. The event, or an error. */
+static int32_t open_channel(evtchn_port_t *other)
+{
+    struct evtchn_alloc_unbound offer = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
+
+    if (channel(EVTCHNOP_alloc_unbound, &offer) < 0)
+        return VMI_EIO;
+    *other = offer.port;
+    return vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | offer.port, VECTOR);
+}
+
+static uint32_t event_comes(evtchn_port_t other)
+{
+    struct evtchn_send send = {.port = other};
+
+    came = 0;
+    EXPECT(channel(EVTCHNOP_send, &send) >= 0 && !came);
+    vmi_enable_interrupts();
+    vmi_disable_interrupts();
+    return came == 1;
+}
+
+/* Each of FIFO's queues; the two-level ABI has none. */
+static uint32_t all_priorities_arrive(void)
+{
+    for (uint32_t priority = 0; priority <= EVTCHN_FIFO_PRIORITY_MIN; priority++) {
+        evtchn_port_t other = 0;
+        int32_t event = open_channel(&other);
+        struct evtchn_set_priority set = {.port = (evtchn_port_t)event, .priority = priority};
+        struct evtchn_close close = {.port = other};
+        uint32_t before;
+
+        EXPECT(event > 0);
+        EXPECT((channel(EVTCHNOP_set_priority, &set) >= 0) == fifo_wanted());
+        EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK);
+        for (uint32_t round = 0; round < 3; round++)
+            EXPECT(event_comes(other) == 1);
+        /* With nothing pending, a word says that it is let in. */
+        EXPECT(vmi_event_mask((uint32_t)event) == VMI_OK);
+        before = hypercalls();
+        EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK);
+        EXPECT(hypercalls() - before == !fifo_wanted() && event_comes(other) == 1);
+        /* What comes while it is masked comes once it is let in. */
+        EXPECT(vmi_event_mask((uint32_t)event) == VMI_OK && event_comes(other) == 0);
+        EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK && !came);
+        vmi_enable_interrupts();
+        vmi_disable_interrupts();
+        EXPECT(came == 1);
+        EXPECT(vmi_event_unbind((uint32_t)event) == VMI_OK);
+        EXPECT(channel(EVTCHNOP_close, &close) >= 0);
+    }
+    return 0;
+}
+
+/* More channels than fit into one page of FIFO's words (pv64.cfg lets a domain have them). */
+static uint32_t many_ports_arrive(void)
+{
+    evtchn_port_t others[PAGE_CHANNELS / 2 + 8];
+    uint32_t count = 0;
+    int32_t event;
+
+    do {
+        event = open_channel(&others[count++]);
+        EXPECT(event > 0);
+    } while (event <= PAGE_CHANNELS && count < sizeof(others) / sizeof(others[0]));
+    EXPECT(event > PAGE_CHANNELS && vmi_event_unmask((uint32_t)event) == VMI_OK);
+    EXPECT(event_comes(others[count - 1]) == 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct evtchn_status status = {.dom = DOMID_SELF, .port = others[i]};
+        struct evtchn_close close = {.port = others[i]};
+
+        EXPECT(channel(EVTCHNOP_status, &status) >= 0);
+        EXPECT(vmi_event_unbind(status.u.interdomain.port) == VMI_OK);
+        EXPECT(channel(EVTCHNOP_close, &close) >= 0);
+    }
     return 0;
 }
 
@@ -317,7 +441,7 @@ void kernel_main(const struct vmi_boot_info *boot)
 {
     boot_info = boot;
     mapped_by = vmi__xen_hypercall_mmu_update_count;
-    plan(boot->cpu_count > XEN_LEGACY_MAX_VCPUS ? 1 : 9);
+    plan(boot->cpu_count > XEN_LEGACY_MAX_VCPUS ? 1 : 12);
     find_frames();
     load_tables();
     if (boot->cpu_count > XEN_LEGACY_MAX_VCPUS) {
@@ -327,9 +451,12 @@ void kernel_main(const struct vmi_boot_info *boot)
     check("memory.three_hypercalls", memory_is_mapped_at_once());
     check("memory.image", image_is_protected());
     check("memory.holes", holes_are_holes());
+    check("events.abi", abi_is_known());
     check("saved.list_of_frames", list_of_frames_is_published());
     check("saved.set_up_again", set_up_again());
     check("events.one_hypercall", interrupt_is_one_hypercall());
+    check("events.priorities", all_priorities_arrive());
+    check("events.many", many_ports_arrive());
     check("lazy.one_hypercall", switch_is_one_hypercall());
     check("tables.pair_of_roots", pair_of_roots_goes_together());
     check("tables.refused", refusal_is_reported());
