@@ -3,9 +3,10 @@
 boots from.
 
 Of a kernel for each architecture GRUB starts the one that fits the processor: x86-64's where CPUID tells
-of long mode (`cpuid -l`), else i386's. The one file is an ISO 9660 disc with an El Torito boot record and,
-in the disc's unused first sectors, a disk's boot record for the same GRUB, so that it can be written to a
-stick as it is.
+of long mode (`cpuid -l`), else i386's. The one file is an ISO 9660 disc with two El Torito boot records, one
+for a BIOS and one for UEFI firmware, which is a FAT file system with GRUB as \\EFI\\BOOT\\BOOTX64.EFI. In the
+disc's unused first sectors are a disk's boot record for the BIOS's GRUB and a partition table with the FAT
+file system in it, so that it can be written to a stick as it is.
 """
 
 from __future__ import annotations
@@ -19,24 +20,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .build import bound_kernel, build_all, loaded_by_multiboot, rom
-from .kernel import LINUX, MULTIBOOT, Kernel, look
-from .setup import provide
+from .kernel import LINUX, MULTIBOOT, MULTIBOOT2, Kernel, look
+from .setup import FIRMWARE, provide
 from .util import ARCHITECTURES, BUILD, ROOT, UserError, progress, write_if_changed
 
 TOOLS = {
     "grub-mkimage": "grub-common",
     "/usr/lib/grub/i386-pc/boot_hybrid.img": "grub-pc-bin",
+    "/usr/lib/grub/x86_64-efi/multiboot2.mod": "grub-efi-amd64-bin",
+    "mformat": "mtools",
     "xorriso": "xorriso",
 }
 """None of these packages touches the machine's own boot (grub-pc and grub2-common would)."""
 
-GRUB = Path("/usr/lib/grub/i386-pc")
-MODULES = ("biosdisk", "iso9660", "search", "search_fs_file", "normal", "test", "echo", "serial", "terminal",
-           "cpuid", "multiboot", "multiboot2", "linux", "reboot", "halt")  # fmt: skip
+GRUB = Path("/usr/lib/grub")
+MODULES = ("iso9660", "search", "search_fs_file", "normal", "test", "echo", "terminal", "cpuid", "multiboot",
+           "multiboot2", "linux", "reboot", "halt")  # fmt: skip
+BIOS_MODULES, EFI_MODULES = ("biosdisk", "serial"), ("efi_gop",)
 KERNEL = "vmi-any.elf"
 OWN = "kernel"
 """What somebody's own kernel is called on the disc. Each kernel lies in a folder of its architecture."""
 LABEL = "VMI"
+FAT_EPOCH = 315532800
+"""1980, in seconds from 1970."""
 SECONDS = 3
 KEYS = "0123456789abdfghijklmnoqrstuvwxyz"
 """Of the menu's entries in their order; c and e are GRUB's own."""
@@ -47,10 +53,13 @@ set prefix=($root)/boot/grub
 """
 
 MENU = f"""\
-# A PC without a serial port has the menu on its screen alone.
-if serial --unit=0 --speed=115200; then
-    terminal_input console serial
-    terminal_output console serial
+# UEFI's console has the serial port in it if the firmware is set up so. A PC without a serial port has the
+# menu on its screen alone.
+if [ "$grub_platform" = pc ]; then
+    if serial --unit=0 --speed=115200; then
+        terminal_input console serial
+        terminal_output console serial
+    fi
 fi
 set timeout={SECONDS}
 set default=0
@@ -61,6 +70,9 @@ menuentry '{title} ({key})' --hotkey={key} {{
     echo 'The kernel speaks on the first serial port, at 115200 baud.'
 {start}}}
 """
+
+COMMANDS = {MULTIBOOT2: "multiboot2", MULTIBOOT: "multiboot", LINUX: "linux"}
+"""GRUB's, by what it finds in a kernel; the first that fits. Multiboot2 alone tells of UEFI's ACPI tables."""
 
 START = """\
     {command} /boot/{kernel}{options}
@@ -86,8 +98,8 @@ def for_grub(text: str) -> str:
 
 def loader(kernel: Kernel) -> str:
     """GRUB's command that starts a kernel; an error if there is none."""
-    kernel.check("GRUB on a PC", (MULTIBOOT, LINUX))
-    return "multiboot" if MULTIBOOT in kernel.ways else "linux"
+    kernel.check("GRUB on a PC", COMMANDS)
+    return next(command for way, command in COMMANDS.items() if way in kernel.ways)
 
 
 def _fitting(starts: Mapping[str, str]) -> str:
@@ -125,8 +137,8 @@ def menu(append: str) -> str:
         starts = {}
         for arch in among:
             starts[arch] = START.format(
-                command="multiboot", kernel=f"{arch}/{KERNEL}", options=options + tail
-            ) + (f"    module /boot/{arch}/{module}\n" if module else "")
+                command="multiboot2", kernel=f"{arch}/{KERNEL}", options=options + tail
+            ) + (f"    module2 /boot/{arch}/{module}\n" if module else "")
         return title, _fitting(starts)
 
     tail = f" {append}" if append else ""
@@ -162,13 +174,29 @@ def epoch() -> int:
     return int(date)
 
 
+def _grub(platform: str, find: Path, output: Path, modules: Sequence[str]) -> None:
+    """GRUB for a platform of its own naming, with these modules and MODULES in it."""
+    _run(["grub-mkimage", "-O", platform, "-d", str(GRUB / platform.removesuffix("-eltorito")),
+          "-p", "/boot/grub", "-c", str(find), "-o", str(output), *modules, *MODULES], {})  # fmt: skip
+
+
+def _efi_system(program: Path, output: Path, date: int) -> None:
+    """A FAT file system from which UEFI firmware starts a program by itself (UEFI 2.10, 3.5.1.1)."""
+    # FAT knows no time before 1980. The serial number would be the time's as well.
+    environment = {"SOURCE_DATE_EPOCH": str(max(date, FAT_EPOCH)), "TZ": "UTC", "MTOOLSRC": os.devnull}
+    drive = ["-i", str(output)]
+    _run(["mformat", *drive, "-C", "-f", "2880", "-N", "0", "::"], environment)
+    _run(["mmd", *drive, "::/EFI", "::/EFI/BOOT"], environment)
+    _run(["mcopy", *drive, str(program), "::/EFI/BOOT/BOOTX64.EFI"], environment)
+
+
 def image(configuration: str, date: int, files: Mapping[str, Path]) -> bytes:
-    """The disc, with GRUB configured so and these files in /boot. The same bytes from the same files, GRUB
-    and xorriso, which are installed if they are missing."""
+    """The disc, with GRUB configured so and these files in /boot. The same bytes from the same files, GRUB,
+    mtools and xorriso, which are installed if they are missing."""
     provide(TOOLS)
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix=".iso-") as folder:
-        find, tree, disc = (Path(folder) / name for name in ("find.cfg", "tree", "vmi.iso"))
+        find, efi, tree, disc = (Path(folder) / name for name in ("find.cfg", "grub.efi", "tree", "vmi.iso"))
         grub = tree / "boot/grub"
         grub.mkdir(parents=True)
         for name, path in files.items():
@@ -177,13 +205,15 @@ def image(configuration: str, date: int, files: Mapping[str, Path]) -> bytes:
             shutil.copyfile(path, place)
         (grub / "grub.cfg").write_text(configuration)
         find.write_text(FIND)
-        _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-d", str(GRUB), "-p", "/boot/grub", "-c", str(find),
-              "-o", str(grub / "eltorito.img"), *MODULES], {})  # fmt: skip
+        _grub("i386-pc-eltorito", find, grub / "eltorito.img", BIOS_MODULES)
+        _grub("x86_64-efi", find, efi, EFI_MODULES)
+        _efi_system(efi, grub / "efi.img", date)
         for path in (tree, *tree.rglob("*")):
             os.utime(path, (date, date))
         _run(["xorriso", "-no_rc", "-as", "mkisofs", "-quiet", "-r", "-V", LABEL,
               "-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
-              "--grub2-boot-info", "--grub2-mbr", str(GRUB / "boot_hybrid.img"),
+              "--grub2-boot-info", "--grub2-mbr", str(GRUB / "i386-pc/boot_hybrid.img"),
+              "--efi-boot", "boot/grub/efi.img", "-efi-boot-part", "--efi-boot-image",
               # Some firmware boots a stick only if its partition table has a bootable entry.
               "--protective-msdos-label", "--mbr-force-bootable", "-o", str(disc), str(tree)],
              {"SOURCE_DATE_EPOCH": str(date), "TZ": "UTC"})  # fmt: skip
@@ -227,10 +257,12 @@ def iso(append: str, output: Path | None, kernels: Sequence[Path] = ()) -> int:
     shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     progress(f"wrote {shown}")
     print(f"{shown}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
+    firmware, package = next(iter(FIRMWARE.items()))
     for arch in there:
         print(f"  in QEMU:      qemu-system-{arch} -display none -serial stdio -no-reboot -cdrom {shown}")
     print(f"""\
+  with UEFI:    add -m 256 -bios {firmware} (Debian package {package}) to qemu-system-x86_64
   on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync
                 (sdX: the whole stick, see lsblk; all that is on it is lost)
-  on a PC:      boot it in BIOS (legacy, CSM) mode; the kernel speaks on COM1, 115200 baud""")
+  on a PC:      boot it by BIOS or by UEFI without Secure Boot; the kernel speaks on COM1, 115200 baud""")
     return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from .util import ARCHITECTURES, UserError
 
 MULTIBOOT = "a multiboot header"
+MULTIBOOT2 = "a multiboot2 header"
 PVH = "a PVH note"
 XEN_PV = "the notes of a Xen PV kernel"
 LINUX = "Linux's boot header"
@@ -21,6 +22,7 @@ LINUX = "Linux's boot header"
 MULTIBOOT_MAGIC = 0x1BADB002
 MULTIBOOT_ADDRESSES = 1 << 16
 """Flag: the header says itself where the kernel is loaded (Multiboot Specification 0.6.96, 3.1.3)."""
+MULTIBOOT2_MAGIC = 0xE85250D6
 NOTE_LOADER, NOTE_PHYS32_ENTRY = "8", "18"
 """xen/include/public/elfnote.h"""
 XLF_KERNEL_64 = 1
@@ -87,6 +89,17 @@ def multiboot_flags(kernel: bytes) -> int | None:
     return None
 
 
+def has_multiboot2(kernel: bytes) -> bool:
+    """Whether there is a multiboot2 header for i386's entry, which is looked for in the first 32 KiB
+    (Multiboot2 Specification 2.0, 3.1)."""
+    head = kernel[:32768]
+    for at in range(0, len(head) - 15, 8):
+        magic, architecture, length, checksum = struct.unpack_from("<4I", head, at)
+        if magic == MULTIBOOT2_MAGIC and (magic + architecture + length + checksum) & 0xFFFFFFFF == 0:
+            return bool(architecture == 0)
+    return False
+
+
 def architecture(path: Path) -> str:
     """The processor that a kernel wants, by the first bytes of its file: an ELF file's class, or what a
     bzImage says (protocol at 0x206, xloadflags at 0x236); the first architecture's where nothing says it."""
@@ -106,6 +119,7 @@ def look(path: Path) -> Kernel:
         raise UserError(f"kernel {path}: {error.strerror}", 2) from None
     flags = multiboot_flags(data)
     ways = {MULTIBOOT} if flags is not None else set()
+    ways |= {MULTIBOOT2} if has_multiboot2(data) else set()
     if is_linux(data):
         return Kernel(path, architecture(path), frozenset({*ways, LINUX}))
     if data[:4] == b"\x7fELF":

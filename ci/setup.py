@@ -52,8 +52,12 @@ SYSTEM = {
 PATIENCE = 600
 """Seconds that apt waits for another apt to end; two tests may need packages at once."""
 
+# UEFI firmware for QEMU's PC.
+FIRMWARE = {"/usr/share/ovmf/OVMF.fd": "ovmf"}
+
 # What only the tests use.
 FOR_TESTS = {
+    **FIRMWARE,
     "/usr/bin/rustc": "rustc",
     "/usr/lib/rustlib/src/rust/library/core/src/lib.rs": "rust-src",
     "bindgen": "bindgen",

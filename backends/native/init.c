@@ -26,6 +26,7 @@ void vmi__native_init(struct vmi_boot_info *boot)
     vmi__cpu_first(vmi__native_apic_id());
     vmi__native_firmware_init();
     vmi__native_ioapic_init();
+    vmi__native_pending_forget();
     vmi__native_event_init();
     vmi__native_alarm_prepare();
     vmi__native_tsc_init();

@@ -199,7 +199,8 @@ void vmi__native_pat_init(void);
 
 #define VMI__APIC_SLOT          0 /* in the device window: APICRead and APICWrite know this */
 #define VMI__APIC_SPURIOUS      0xff
-#define VMI__APIC_IRR           0x200 /* and for each 32 vectors 16 bytes more */
+#define VMI__APIC_ISR           0x100 /* and for each 32 vectors 16 bytes more */
+#define VMI__APIC_IRR           0x200
 #define VMI__APIC_LVT_LINT0     0x350
 #define VMI__APIC_LVT_LINT1     0x360
 #define VMI__APIC_LVT_ERROR     0x370
@@ -282,6 +283,18 @@ static inline uint32_t vmi__native_apic_id_all(void)
 {
     return vmi__native_x2apic ? VMI__X2APIC_ID_ALL : VMI__APIC_ID_ALL;
 }
+
+/* ---- pending.c ---- */
+
+/*
+ * Ends what is in service in this CPU's local APIC and takes what is requested. Interrupts are
+ * masked, and the 8259s and I/O APICs mask all that is theirs.
+ */
+void vmi__native_pending_forget(void);
+
+/* arch/ARCH/pending.S: takes one interrupt, by gates that lead to the second; 0 if none came. */
+VMI__ROUTINE uint32_t vmi__native_pending_take(void);
+extern const char vmi__native_pending_taken[];
 
 /* ---- apic_calls.c ---- */
 

@@ -17,11 +17,15 @@ from ci.console import text
 from ci.iso import KEYS, OWN, iso, menu, own_menu
 from ci.kernel import look
 from ci.rig import DEBUG_EXIT, QEMU_END
+from ci.setup import FIRMWARE, provide
 from ci.util import ARCHITECTURES, UserError, tied
 
 APPEND = f"checks=boot {DEBUG_EXIT}"
 DEADLINE = 300
 I386, X86_64 = ARCHITECTURES
+NARROW_PC = ("qemu-system-i386", "-m", "64")
+PC = ("qemu-system-x86_64", "-m", "64")
+UEFI = ("qemu-system-x86_64", "-m", "256", "-bios", *FIRMWARE)
 PASSED = 0x10 << 1 | 1
 """QEMU's exit status by isa-debug-exit: VMI_STATUS_PASS."""
 MEDIA = {"disc": ("-cdrom", "{}"), "disk": ("-drive", "file={},format=raw,snapshot=on")}
@@ -34,14 +38,22 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with all checks."""
+    path = tmp_path_factory.mktemp("whole") / "vmi.iso"
+    assert iso(DEBUG_EXIT, path) == 0
+    return path
+
+
 def boot(
-    disc: Path, medium: str, key: str, serial: bool = True, machine: Sequence[str] = ("qemu-system-i386",)
+    disc: Path, medium: str, key: str, serial: bool = True, machine: Sequence[str] = NARROW_PC
 ) -> tuple[int, str]:
     """Boot from the medium, pressing `key` (none: the menu's own choice) when the menu has come; QEMU's exit
     status and the console."""
     option, value = MEDIA[medium]
     running = subprocess.Popen(
-        [*machine, "-machine", "pc,vmport=off", "-m", "64", "-smp", "2", "-nodefaults",
+        [*machine, "-machine", "pc,vmport=off", "-smp", "2", "-nodefaults",
          "-no-user-config", "-display", "none", *(("-serial", "stdio") if serial else ()), *QEMU_END,
          option, value.format(disc)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=tied(),
@@ -140,10 +152,10 @@ ENTRIES = 1 + 2 * len(loaded_by_multiboot())
 @pytest.mark.parametrize(
     ("machine", "key", "arch"),
     [
-        (("qemu-system-x86_64",), "", X86_64),
-        (("qemu-system-x86_64", "-cpu", "pentium3"), "", I386),
-        (("qemu-system-x86_64",), KEYS[2], X86_64),
-        (("qemu-system-x86_64",), KEYS[ENTRIES], I386),
+        (PC, "", X86_64),
+        ((*PC, "-cpu", "pentium3"), "", I386),
+        (PC, KEYS[2], X86_64),
+        (PC, KEYS[ENTRIES], I386),
     ],
     ids=["pc_wide", "pc_narrow", "pc_module", "pc_chosen"],
 )
@@ -155,11 +167,27 @@ def test_kernel_that_fits_the_processor(disc: Path, machine: Sequence[str], key:
     assert status == PASSED
 
 
+# Named as above.
+@pytest.mark.parametrize(
+    ("medium", "key", "arch"),
+    [("disc", "", X86_64), ("disk", KEYS[ENTRIES], I386)],
+    ids=["uefi_disc", "uefi_disk"],
+)
+def test_all_checks_by_uefi(whole: Path, medium: str, key: str, arch: str) -> None:
+    """From both media that UEFI firmware looks for a loader on; both kernels, under firmware for x86-64."""
+    provide(FIRMWARE)
+    status, console = boot(whole, medium, key, machine=UEFI)
+    report = ktap.parse(console)
+    assert (report.failures(), status) == ([], PASSED)
+    assert report.boot["protocol"] == "multiboot2"
+    assert architecture(console) == arch
+
+
 def test_kernel_without_a_processor_that_fits() -> None:
     """x86-64's alone says so, and is not started."""
     configuration = own_menu([look(kernels("sample", X86_64)[loaded_by_multiboot(X86_64)[0]])], "")
     wide, narrow = configuration.split("    if cpuid -l; then\n")[1].split("    else\n")
-    assert f"multiboot /boot/{X86_64}/{OWN}" in wide and "multiboot" not in narrow
+    assert f"multiboot2 /boot/{X86_64}/{OWN}" in wide and "multiboot" not in narrow
     assert "this processor has no long mode" in narrow
 
 
@@ -171,7 +199,7 @@ def test_two_kernels_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert iso(APPEND, disc, both) == 0
     shown = capsys.readouterr().out
     assert all(f"qemu-system-{arch} -display none" in shown for arch in ARCHITECTURES)
-    status, console = boot(disc, "disc", key="", machine=("qemu-system-x86_64",))
+    status, console = boot(disc, "disc", key="", machine=PC)
     assert (status, ktap.parse(console).failures()) == (PASSED, [])
     assert architecture(console) == X86_64
     with pytest.raises(UserError, match=f"found two for {I386}") as error:
@@ -200,7 +228,7 @@ def test_kernel_of_ones_own(tmp_path: Path, arch: str, capsys: pytest.CaptureFix
     ("content", "said"),
     [
         (b"not a kernel" * 1000, "expected an ELF file or a bzImage of Linux, found a text"),
-        (Path("/bin/true").read_bytes(), "expected a multiboot header or Linux's boot header, which GRUB"),
+        (Path("/bin/true").read_bytes(), "or a multiboot header or Linux's boot header, which GRUB"),
         (None, "No such file"),
     ],
 )
