@@ -16,20 +16,19 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .backends import backends
 from .boot import choose
-from .build import BOUND, bound_kernel, build, kernels, rom
-from .figure import beside_goal
-from .kernel import architecture
+from .build import BOUND, bound_kernel, build_all, kernels, rom, tree
+from .figure import beside_goal, named
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
 from .util import ARCHITECTURES, BUILD, RESULTS, ROOT, UserError, progress, tied, write_if_changed
 
-SCHEMA = 1
+SCHEMA = 2
 LOGS = RESULTS / "bench"
 DEADLINE = 240.0
 LIMIT = 0.001
@@ -92,31 +91,37 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 # Kernels in rigs
 
 
-def bindings(backend: str) -> dict[str, Path]:
-    """The kernels to be measured on a backend, by their binding."""
+def bindings(backend: str, arch: str) -> dict[str, Path]:
+    """The kernels of an architecture to be measured on a backend, by their binding; none if the backend has
+    no library for it."""
+    static = kernels("bench", arch).get(backend)
+    if static is None:
+        return {}
     found = {
-        STATIC: kernels("bench").get(backend),
-        LINKED: kernels("bench-bound").get(backend),
-        BOOT: bound_kernel("bench"),
-        INLINE: kernels("bench-inline").get(backend),
-        POINTER: kernels("bench-pointer").get(backend),
+        STATIC: static,
+        LINKED: kernels("bench-bound", arch).get(backend),
+        BOOT: bound_kernel("bench", arch),
+        INLINE: kernels("bench-inline", arch).get(backend),
+        POINTER: kernels("bench-pointer", arch).get(backend),
     }
     return {binding: path for binding, path in found.items() if path}
 
 
 @dataclass
 class Place:
-    """A configuration, its open session, and the unit of its time-stamp counter."""
+    """A configuration and an architecture, its open session, and the unit of its time-stamp counter."""
 
     configuration: Configuration
+    arch: str
     rig: Rig
     session: Session
     counts: bool
     results: Results
 
     def run(self, binding: str, kernel: Path, option: str, cpus: int = 1) -> Outcome:
-        name = f"{option}-{self.configuration.name}-{binding}-{architecture(kernel)}"
-        options = {**self.configuration.options, **(self.rig.instruction_counter if self.counts else {})}
+        name = f"{option}-{self.configuration.name}-{binding}-{self.arch}"
+        given, _ = self.configuration.given(self.arch)
+        options = {**given, **(self.rig.instruction_counter if self.counts else {})}
         told = f"bench={option} {self.configuration.bound_append if binding == BOOT else ''}".rstrip()
         guest = Guest(kernel, name, told, cpus=cpus, deadline=DEADLINE, options=options)
         return self.session.run(guest)
@@ -126,6 +131,7 @@ class Place:
             {
                 "backend": self.rig.backend,
                 "configuration": self.configuration.name,
+                "architecture": self.arch,
                 "binding": binding,
                 "unit": "instructions" if self.counts else "cycles",
                 **more,
@@ -138,31 +144,18 @@ class Place:
             "ticks": ticks,
             "per_round": ticks / rounds,
             "hypercalls": hypercalls,
-            "goal": self.rig.hypercall_goals.get(ARCHITECTURES[0], {}).get(name),
+            "goal": self.rig.hypercall_goals.get(self.arch, {}).get(name),
         }
 
     def measure(self, binding: str, kernel: Path) -> None:
         """All that the kernel measures itself."""
-        progress(f"{self.configuration.name}, {binding}: calls, workloads, boot")
+        title = f"{named(self.configuration.name, self.arch)}, {binding}"
+        progress(f"{title}: calls, workloads, boot")
         for option, cpus in (("calls", 1), ("workloads", 2), ("boot", 1)):
-            with part(self.results, f"{self.configuration.name}, {binding}: {option}"):
+            with part(self.results, f"{title}: {option}"):
                 self.measure_one(binding, kernel, option, cpus)
 
-    def measure_boot(self, arch: str) -> None:
-        """Of the kernels that are linked with the library and bound at boot, on an architecture besides the
-        first."""
-        linked = kernels("bench", arch).get(self.rig.backend)
-        if linked is None:
-            return
-        for binding, kernel in ((STATIC, linked), (BOOT, linked.with_name(f"bench-{BOUND}.elf"))):
-            name = f"{self.configuration.name}, {arch}, {binding}: boot"
-            progress(name)
-            with part(self.results, name):
-                self.measure_one(binding, kernel, "boot", 1, arch)
-
-    def measure_one(
-        self, binding: str, kernel: Path, option: str, cpus: int, arch: str = ARCHITECTURES[0]
-    ) -> None:
+    def measure_one(self, binding: str, kernel: Path, option: str, cpus: int) -> None:
         outcome = self.run(binding, kernel, option, cpus)
         workloads = {
             name: self.workload(name, int(rounds), int(ticks), int(hypercalls or 0))
@@ -171,9 +164,9 @@ class Place:
         if option == "boot":
             # A hypervisor that enters kernels its own way does not come by where the time is taken.
             if "boot" in workloads:
-                self.note(self.results.boot, binding, architecture=arch, ticks=workloads["boot"]["ticks"])
+                self.note(self.results.boot, binding, ticks=workloads["boot"]["ticks"])
             if "bind" in workloads:
-                self.note(self.results.bind, binding, architecture=arch, ticks=workloads["bind"]["ticks"])
+                self.note(self.results.bind, binding, ticks=workloads["bind"]["ticks"])
             return
         if not outcome.clean:
             raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
@@ -192,14 +185,13 @@ def in_rigs(results: Results, chosen: Sequence[tuple[str, Configuration]], rigs:
             rig.prepare()
             results.machine.setdefault("rigs", {})[backend] = rig.describe()
             counts = rig.count_instructions()
-            images = bindings(backend)
             session = stack.enter_context(rig.steady_session(LOGS))
             for _, configuration in (pair for pair in chosen if pair[0] == backend):
-                place = Place(configuration, rig, session, counts, results)
-                for binding, kernel in images.items():
-                    place.measure(binding, kernel)
-                for arch in ARCHITECTURES[1:]:
-                    place.measure_boot(arch)
+                for arch in ARCHITECTURES:
+                    if not configuration.given(arch)[1]:
+                        place = Place(configuration, arch, rig, session, counts, results)
+                        for binding, kernel in bindings(backend, arch).items():
+                            place.measure(binding, kernel)
 
 
 def counted(results: Results, chosen: Sequence[str]) -> None:
@@ -263,11 +255,16 @@ def dispatch(results: Results, runs: int) -> None:
 
 
 def sizes(results: Results) -> None:
-    """Libraries by size(1), images and kernels by what their files hold."""
-    every = {f"libvmi-{name}.a": BUILD / f"backends/libvmi-{name}.a" for name in backends()}
-    every |= {f"{name}.rom": rom(name) for name in backends()}
-    every |= {path.name: path for path in kernels("sample").values()}
-    every |= {path.name: path for path in (BUILD / f"sample_kernel/vmi-{BOUND}.elf",)}
+    """Libraries by size(1), images and kernels by what their files hold; those of the first architecture by
+    their names, the others' with the architecture beside it."""
+    every: dict[str, Path] = {}
+    for arch in ARCHITECTURES:
+        libraries = backends(arch=arch)
+        files = [tree(arch) / f"backends/libvmi-{name}.a" for name in libraries]
+        files += [rom(name, arch) for name in libraries]
+        files += [*kernels("sample", arch).values(), tree(arch) / f"sample_kernel/vmi-{BOUND}.elf"]
+        beside = "" if arch == ARCHITECTURES[0] else f" ({arch})"
+        every |= {f"{path.name}{beside}": path for path in files}
     for name, path in every.items():
         row: dict[str, Any] = {"name": name}
         if path.suffix != ".a":  # which may only name its members
@@ -336,7 +333,19 @@ def table(title: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
+def by_architecture(section: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    """The rows of each architecture that has some."""
+    for arch in dict.fromkeys(row["architecture"] for row in section):
+        yield arch, [row for row in section if row["architecture"] == arch]
+
+
 def _by_place(section: Sequence[Mapping[str, Any]], key: str, value: str, title: str) -> Iterator[str]:
+    """A table for each architecture."""
+    for arch, rows in by_architecture(section):
+        yield from _of_architecture(rows, key, value, f"{arch}: {title}")
+
+
+def _of_architecture(section: Sequence[Mapping[str, Any]], key: str, value: str, title: str) -> Iterator[str]:
     heads = [f"{row['configuration']} {row['binding']}" for row in section]
     names = list(dict.fromkeys(name for row in section for name in row[key]))
     if not names:
@@ -353,69 +362,77 @@ def _beside_goal(workload: Mapping[str, Any]) -> str:
     return beside_goal(workload["hypercalls"] / workload["rounds"], workload["goal"])
 
 
-def hypercalls(results: Results) -> Iterator[str]:
-    """Hypercalls per round of a workload, beside the goals that backends set themselves."""
-    rows = [row for row in results.workloads if any(each["hypercalls"] for each in row["workloads"].values())]
-    if not rows:
-        return
-    shown = [["", *(f"{row['configuration']} {row['binding']}" for row in rows)]]
-    for name in dict.fromkeys(name for row in rows for name in row["workloads"]):
-        cells = (row["workloads"].get(name) for row in rows)
-        shown.append([name, *("-" if each is None else _beside_goal(each) for each in cells)])
-    yield from table("hypercalls per round of a workload", shown)
+def hypercalls_of(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
+    """By architecture, a table of hypercalls per round of a workload, beside the goals that backends set
+    themselves."""
+    made = [row for row in results.workloads if any(each["hypercalls"] for each in row["workloads"].values())]
+    for arch, rows in by_architecture(made):
+        shown = [["", *(f"{row['configuration']} {row['binding']}" for row in rows)]]
+        for name in dict.fromkeys(name for row in rows for name in row["workloads"]):
+            cells = (row["workloads"].get(name) for row in rows)
+            shown.append([name, *("-" if each is None else _beside_goal(each) for each in cells)])
+        yield arch, shown
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    """What a row is of: its backend and architecture."""
+    return named(row["backend"], row["architecture"])
 
 
 def excess(results: Results, bound: str) -> dict[str, dict[str, float]]:
-    """What workloads cost by a binding beyond inline instructions, in parts, by backend and workload;
-    `total` is of all together."""
+    """What workloads cost by a binding beyond inline instructions, in parts, by backend with architecture and
+    by workload; `total` is of all together."""
     found: dict[str, dict[str, float]] = {}
-    by_place = {(row["backend"], row["binding"]): row["workloads"] for row in results.workloads}
-    for (backend, binding), least in by_place.items():
-        more = by_place.get((backend, bound))
+    by_place = {(_measured(row), row["binding"]): row["workloads"] for row in results.workloads}
+    for (place, binding), least in by_place.items():
+        more = by_place.get((place, bound))
         if binding != INLINE or more is None:
             continue
         ticks = {name: (more[name]["ticks"], least[name]["ticks"]) for name in least if name in more}
         if not ticks:
             continue
         ticks["total"] = (sum(a for a, _ in ticks.values()), sum(b for _, b in ticks.values()))
-        found[backend] = {name: a / b - 1 for name, (a, b) in ticks.items()}
+        found[place] = {name: a / b - 1 for name, (a, b) in ticks.items()}
     return found
 
 
 def differences(results: Results, bound: str) -> dict[str, dict[str, float]]:
     """Calls that take another number of ticks by a binding than by inline instructions, and how many more, by
-    backend."""
-    by_place = {(row["backend"], row["binding"]): row["calls"] for row in results.calls}
+    backend with architecture."""
+    by_place = {(_measured(row), row["binding"]): row["calls"] for row in results.calls}
     return {
-        backend: {
+        place: {
             name: more - least[name]
-            for name, more in by_place[backend, bound].items()
+            for name, more in by_place[place, bound].items()
             if name in least and more != least[name]
         }
-        for (backend, binding), least in by_place.items()
-        if binding == INLINE and (backend, bound) in by_place
+        for (place, binding), least in by_place.items()
+        if binding == INLINE and (place, bound) in by_place
     }
 
 
-def compared(results: Results) -> Iterator[str]:
-    """Kernels that were bound beside inline instructions: workloads, and which calls make the difference."""
+def beside_inline(results: Results) -> Iterator[tuple[str, list[list[str]]]]:
+    """Tables of kernels that were bound beside inline instructions: workloads, and which calls make the
+    difference."""
     for bound, title in BOUND_BINDINGS.items():
-        for backend, parts in excess(results, bound).items():
+        for place, parts in excess(results, bound).items():
             rows = [["", "percent"], *([name, f"{part * 100:+.3f}"] for name, part in parts.items())]
-            yield from table(f"{backend}: {title}, compared with inline instructions", rows)
-        for backend, calls in differences(results, bound).items():
+            yield f"{place}: {title}, compared with inline instructions", rows
+        for place, calls in differences(results, bound).items():
             rows = [["", "ticks"], *([name, f"{more:+.2f}"] for name, more in calls.items())]
             if not calls:
                 rows = [["none", ""]]
-            yield from table(f"{backend}: calls that cost other than inline instructions, {title}", rows)
+            yield f"{place}: calls that cost other than inline instructions, {title}", rows
 
 
 def as_text(results: Results) -> str:
     lines: list[str] = []
     lines += _by_place(results.calls, "calls", "", "ticks per call, call and return included")
     lines += _by_place(results.workloads, "workloads", "per_round", "ticks per round of a workload")
-    lines += hypercalls(results)
-    lines += compared(results)
+    for arch, rows in hypercalls_of(results):
+        lines += table(f"{arch}: hypercalls per round of a workload", rows)
+    for title, rows in beside_inline(results):
+        lines += table(title, rows)
     for part_of, title in (
         (results.boot, "from the loader's jump to the kernel's first line"),
         (results.bind, "of that, binding"),
@@ -459,18 +476,31 @@ def as_text(results: Results) -> str:
 
 
 def measurable(chosen: Sequence[tuple[str, Configuration]]) -> list[tuple[str, Configuration]]:
-    """Those in which the kernels that measure can run here; an error if there is none."""
-    limited = [configuration for _, configuration in chosen if configuration.limited]
-    if len(limited) == len(chosen):
-        raise UserError(f"nothing can be measured in {limited[0].name}, because {limited[0].limited}")
-    for configuration in limited:
-        progress(f"not {configuration.name}, because {configuration.limited}")
-    return [(backend, configuration) for backend, configuration in chosen if not configuration.limited]
+    """Those in which the kernels that measure can run here, on one architecture at least; an error if there
+    is none."""
+    found = []
+    for backend, configuration in chosen:
+        limits = {arch: why for arch in ARCHITECTURES if (why := configuration.given(arch)[1])}
+        for arch, why in limits.items():
+            progress(f"not {named(configuration.name, arch)}, because {why}")
+        if len(limits) < len(ARCHITECTURES):
+            found.append((backend, configuration))
+    if not found:
+        configuration = chosen[0][1]
+        raise UserError(f"nothing can be measured in {configuration.name}, because {configuration.limited}")
+    return found
 
 
-def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
+def bench(
+    names: Sequence[str],
+    quick: bool,
+    json_file: Path | None,
+    page: Callable[[Results, Sequence[str]], None] | None = None,
+) -> int:
     """Measure everything, or in the configurations that are named; `quick` on plain hardware only, and little
-    of what takes time."""
+    of what takes time. If all went well, `page` gets the results and the backends that they are of."""
+    if page and quick:
+        raise UserError("--page wants what --quick leaves out; give one of them", 2)
     rigs = discover(progress)
     chosen = choose(rigs, names)
     if json_file and not json_file.parent.is_dir():
@@ -478,7 +508,7 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     if quick and not names:
         chosen = chosen[:1]
     chosen = measurable(chosen)
-    build()
+    build_all()
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     results = Results()
@@ -506,6 +536,8 @@ def bench(names: Sequence[str], quick: bool, json_file: Path | None) -> int:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
     progress(f"wrote {path}")
+    if page and not results.failures:
+        page(results, among)
     if interrupted:
         raise interrupted
     return 1 if results.failures else 0

@@ -243,8 +243,9 @@ def _regenerate(_: Namespace) -> int:
 
 def _bench(options: Namespace) -> int:
     from .bench import bench
+    from .bench_page import bring
 
-    return bench(options.names, options.quick, options.json)
+    return bench(options.names, options.quick, options.json, bring if options.page else None)
 
 
 def _lint_tree(_: Namespace) -> int:
@@ -483,7 +484,12 @@ WORDS: dict[str, Word] = {
         "[NAME…]",
         "measure calls, workloads and boot in every configuration, or in those named, by every binding; "
         "dispatch, sizes and builds here",
-        (NAMES, option("--quick", action="store_true", help="plain hardware only"), JSON),
+        (
+            NAMES,
+            option("--quick", action="store_true", help="plain hardware only"),
+            JSON,
+            option("--page", action="store_true", help="write what is no time into docs/benchmarks.md"),
+        ),
     ),
     "lint-tree": Word(_lint_tree, "", "check form: C, shell, Python; that rendered pages are current"),
     "setup": Word(_setup, "", "install what is missing (all other words do it too)"),

@@ -66,6 +66,8 @@ static void bench_calls(void)
 {
     struct vmi_dtr dtr, gdt = descriptors_gdt(), idt = descriptors_idt();
     uintptr_t cr0 = vmi_get_cr0(), cr3 = vmi_get_cr3(), cr4 = vmi_get_cr4();
+    /* The words of an entry, which is written as it is. */
+    const uintptr_t *gate = (const uintptr_t *)idt.base + 2 * VECTOR_CHECK;
     uint32_t a, b, c, d;
     uint32_t pfn = frame_allocate_zeroed();
 
@@ -97,6 +99,15 @@ static void bench_calls(void)
     BENCH(UPDATE_KERNEL_STACK, "UpdateKernelStack",
           vmi_update_kernel_stack(kernel_ss(), thread_stack_top(thread_current())));
 #endif
+    BENCH(WRITE_IDT_ENTRY, "WriteIDTEntry",
+          vmi_write_idt_entry((void *)idt.base, VECTOR_CHECK, gate[0], gate[1]));
+#ifdef __x86_64__
+    BENCH(SET_FS_BASE, "SetFSBase", vmi_set_fs_base(0));
+    BENCH(GET_FS_BASE, "GetFSBase", vmi_get_fs_base());
+    BENCH(GET_GS_BASE, "GetGSBase", vmi_get_gs_base());
+    BENCH(SET_USER_GS_BASE, "SetUserGSBase", vmi_set_user_gs_base(0));
+    BENCH(GET_USER_GS_BASE, "GetUserGSBase", vmi_get_user_gs_base());
+#endif
     BENCH(SET_CR0, "SetCR0", vmi_set_cr0(cr0));
     BENCH(GET_CR0, "GetCR0", vmi_get_cr0());
     BENCH(CLTS, "CLTS", vmi_clts());
@@ -124,6 +135,7 @@ static void bench_calls(void)
     BENCH(FLUSH_TLB, "FlushTLB", vmi_flush_tlb(VMI_FLUSH_TLB));
     BENCH(SET_LAZY_MODE, "SetLazyMode", vmi_set_lazy_mode(VMI_LAZY_NONE));
     BENCH(APIC_READ, "APICRead", vmi_apic_read(VMI_APIC_LVTT));
+    BENCH(APIC_WRITE, "APICWrite", vmi_apic_write(VMI_APIC_LVTT, VECTOR_ALARM));
     BENCH(IO_DELAY, "IODelay", vmi_io_delay());
     BENCH(GET_CYCLE_COUNTER, "GetCycleCounter", vmi_get_cycle_counter(VMI_CYCLES_REAL));
     BENCH(CLOCK_NANOSECONDS, "ClockNanoseconds", vmi_clock_nanoseconds());

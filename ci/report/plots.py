@@ -10,9 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ..figure import named
 from .drawing import Bars, Dots, bars, dots
 
-SCHEMA = 1
+SCHEMA = 2
 """The layout that is understood here."""
 Section = Sequence[Mapping[str, Any]]
 
@@ -39,6 +40,15 @@ def _series(section: Section) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(row["binding"]) for row in section))
 
 
+def _by_place(section: Section) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    """Rows by configuration with architecture, and by unit."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in section:
+        place = named(str(row["configuration"]), str(row["architecture"]))
+        found.setdefault((place, str(row["unit"])), []).append(row)
+    return found
+
+
 def _by_configuration(section: Section) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
     """Rows by configuration and unit."""
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -50,19 +60,20 @@ def _by_configuration(section: Section) -> dict[tuple[str, str], list[Mapping[st
 def _calls(section: Section) -> Group:
     group = Group(
         "Calls",
-        "Cost of one call, call and return included: linked with the library (static), bound when the kernel "
-        "starts (boot), the instructions in place of calls (inline), through a table of pointers (pointer).",
+        "Cost of one call, call and return included: linked with the library (static), linked and bound on "
+        "the build machine (linked), bound when the kernel starts (boot), the instructions in place of calls "
+        "(inline), through a table of pointers (pointer).",
     )
     row: list[Markup] = []
     group.plots.append(row)
-    for (configuration, unit), rows in _by_configuration(section).items():
+    for (place, unit), rows in _by_place(section).items():
         costs = {str(each["binding"]): each["calls"] for each in rows}
         names = dict.fromkeys(name for calls in costs.values() for name in calls)
         table = {name: {b: float(c[name]) for b, c in costs.items() if name in c} for name in names}
-        row.append(dots(Dots(configuration, f"{unit} per call", _series(rows), table)))
+        row.append(dots(Dots(place, f"{unit} per call", _series(rows), table)))
         group.tables.append(
             Table(
-                f"{configuration}: {unit} per call",
+                f"{place}: {unit} per call",
                 ["call", *costs],
                 [
                     [name, *(f"{row[b]:.2f}" if b in row else "-" for b in costs)]
@@ -75,17 +86,17 @@ def _calls(section: Section) -> Group:
 
 def _workloads(section: Section) -> Group:
     group = Group("Workloads", "Cost of one round of a workload, by binding.")
-    for (configuration, unit), rows in _by_configuration(section).items():
+    for (place, unit), rows in _by_place(section).items():
         costs = {str(each["binding"]): each["workloads"] for each in rows}
         names = list(dict.fromkeys(name for workloads in costs.values() for name in workloads))
         row: list[Markup] = []
         group.plots.append(row)
         for name in names:
             values = {b: float(w[name]["per_round"]) for b, w in costs.items() if name in w}
-            row.append(bars(Bars(f"{configuration}: {name}", f"{unit} per round", values)))
+            row.append(bars(Bars(f"{place}: {name}", f"{unit} per round", values)))
         group.tables.append(
             Table(
-                f"{configuration}: {unit} per round",
+                f"{place}: {unit} per round",
                 ["workload", *costs],
                 [
                     [name, *(f"{w[name]['per_round']:,.1f}" if name in w else "-" for w in costs.values())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ci.bench import Results, hypercalls
+from ci.bench import Results, hypercalls_of
 from ci.figure import beside_goal
 
 
@@ -23,14 +23,20 @@ def test_beside_goal(made: float, goal: int | None, text: str) -> None:
 
 
 def test_benchmarks_table() -> None:
-    def row(configuration: str, made: int, goal: int | None) -> dict[str, object]:
+    def row(configuration: str, made: int, goal: int | None, arch: str = "i386") -> dict[str, object]:
         workload = {"rounds": 4, "ticks": 8, "per_round": 2.0, "hypercalls": made, "goal": goal}
-        return {"configuration": configuration, "binding": "static", "workloads": {"timer_tick": workload}}
+        workloads = {"timer_tick": workload}
+        return {
+            "configuration": configuration, "architecture": arch, "binding": "static", "workloads": workloads
+        }  # fmt: skip
 
     results = Results(workloads=[row("pc", 0, None), row("pv", 4, 1), row("other", 9, 1)])
-    assert list(hypercalls(results)) == [
-        "\nhypercalls per round of a workload",
-        "             pv static                 other static",
-        "timer_tick  1 (goal 1)  2.25 (MISSES its goal of 1)",
-    ]
-    assert list(hypercalls(Results(workloads=[row("pc", 0, None)]))) == []
+    results.workloads.append(row("pv", 4, None, "x86_64"))
+    assert dict(hypercalls_of(results)) == {
+        "i386": [
+            ["", "pv static", "other static"],
+            ["timer_tick", "1 (goal 1)", "2.25 (MISSES its goal of 1)"],
+        ],
+        "x86_64": [["", "pv static"], ["timer_tick", "1"]],
+    }
+    assert dict(hypercalls_of(Results(workloads=[row("pc", 0, None)]))) == {}

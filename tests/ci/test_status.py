@@ -101,7 +101,7 @@ def test_what_was_measured_outlives_what_failed(
 
     for name, does in (("dispatch", fails), ("sizes", breaks), ("times", measures), ("in_rigs", interrupted)):
         monkeypatch.setattr(bench, name, does)
-    monkeypatch.setattr(bench, "build", lambda: None)
+    monkeypatch.setattr(bench, "build_all", lambda: None)
     monkeypatch.setattr(bench, "LOGS", tmp_path / "logs")
     written = tmp_path / "bench.json"
     with pytest.raises(KeyboardInterrupt):

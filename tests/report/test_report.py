@@ -58,21 +58,18 @@ def benchmarks() -> dict[str, object]:
     """Every section of docs/benchmarks.md."""
     common = {"backend": "pc", "configuration": "pc", "unit": "instructions"}
     spread = {"median": 1.25, "mad": 0.01, "least": 1.2, "runs": 5}
-    bindings = ("static", "boot", "inline", "pointer")
+    bindings = ("static", "linked", "boot", "inline", "pointer")
+    rows = [{**common, "architecture": arch, "binding": b} for arch in ARCHITECTURES for b in bindings]
     return {
-        "schema": 1,
+        "schema": 2,
         "quick": False,
         "machine": {"processor": "Some processor", "processors": 2, "rigs": {"pc": {"qemu": "7.2"}}},
-        "calls": [{**common, "binding": b, "calls": {"CPUID": 12.0, "SetCR3": 3400.5}} for b in bindings],
+        "calls": [{**row, "calls": {"CPUID": 12.0, "SetCR3": 3400.5}} for row in rows],
         "workloads": [
-            {
-                **common,
-                "binding": b,
-                "workloads": {"syscall": {"rounds": 10, "ticks": 4000, "per_round": 400.0}},
-            }
-            for b in bindings
+            {**row, "workloads": {"syscall": {"rounds": 10, "ticks": 4000, "per_round": 400.0}}}
+            for row in rows
         ],
-        "boot": [{**common, "architecture": "i386", "binding": b, "ticks": 123456} for b in bindings],
+        "boot": [{**row, "ticks": 123456} for row in rows],
         "counted": [{"backend": "pc", "title": "exits", "rows": [{"operation": "clock", "exits": "0.00"}]}],
         "dispatch": [
             {"call": "cli", "way": w, "unit": "nanoseconds", **spread} for w in ("direct", "pointer")

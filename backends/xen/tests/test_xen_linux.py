@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends.xen.bench import beside_linux
-from backends.xen.bench.beside_linux import OPERATIONS, beside, of_linux, rows
+from backends.xen.bench.beside_linux import WORKLOADS, beside, of_linux, rows
 from ci.rig import Guest, LinuxRig, Outcome
 from ci.util import UserError
 from ci.witness import Hypercall, Mark
@@ -54,16 +54,16 @@ def test_lost_mark_is_no_count(lost: int) -> None:
 
 def test_table() -> None:
     """A round's own system calls are taken off, and it is told which row is worse than Linux's least."""
-    linux = {each.name: [9, 8] for each in OPERATIONS} | {"system_call": [2, 1, 3]}
-    library = {each.name: 3.0 for each in OPERATIONS} | {"system_call": 1.0}
+    linux = {name: [9, 8] for name in WORKLOADS} | {"system_call": [2, 1, 3]}
+    library = {name: 3.0 for name in WORKLOADS} | {"system_call": 1.0}
     made = {row.operation.name: row for row in rows(library, linux)}
     assert (made["system_call"].linux, made["system_call"].usual) == (1, 2)
     assert (made["context_switch"].linux, made["context_switch"].usual) == (3, 3.25)
-    assert [row.worse for row in made.values()] == [False] * len(OPERATIONS)
+    assert [row.worse for row in made.values()] == [False] * len(WORKLOADS)
     worse = rows({**library, "context_switch": 3.5}, linux)
     assert [row.operation.name for row in worse if row.worse] == ["context_switch"]
     lines = beside(worse, "Linux")
-    assert len(lines) == len(OPERATIONS) + 2
+    assert len(lines) == len(WORKLOADS) + 2
     (marked,) = (line for line in lines if "WORSE" in line)
     assert marked.startswith(made["context_switch"].operation.title)
 

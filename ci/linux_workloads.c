@@ -1,43 +1,47 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The first process of a Linux that is a PV guest: it does what the sample kernel's workloads do, a
- * round at a time, so that its kernel's hypercalls can be counted from outside beside theirs.
- * bench_xen_linux.py builds and boots it, and counts.
+ * The first process of a Linux that is a guest or has a PC for itself: it does what the sample
+ * kernel's workloads do, a round at a time, so that what its kernel takes for them can be seen from
+ * outside, or counted by itself, and stands beside theirs. ci/beside_linux.py builds it.
  *
- * Each workload is one mark `begin`, then a mark `round` before its first round and after each. A
- * mark is CPUID behind the prefix by which Xen emulates it (xen/arch-x86/xen.h,
- * XEN_EMULATE_PREFIX): the trace has the address behind it, here `mark_NAME_place`, and Linux hears
- * nothing of it. The console says `# workload NAME rounds=N` for each in their order.
+ * Its arguments are the workloads' names, in the order in which they are wanted.
+ *
+ * Each workload is one mark `begin`, then a mark `round` before its first round and after each.
+ * What a mark is, whoever counts says by a header of its own, mark.h: MARK(NAME) defines a function
+ * mark_NAME.
+ *
+ * The console says `# workload NAME rounds=N` for each before it, and after it
+ * `# took NAME least=N median=N`: time-stamp ticks of the cheapest round and of the median one.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "mark.h"
 
 #define PAGE   4096
 #define WINDOW (1024 * PAGE)
 
-/* In a function that the compiler knows nothing of, so that its address is there once. */
-#define MARK(name)                                                                                 \
-    static __attribute__((noipa)) void mark_##name(void)                                           \
-    {                                                                                              \
-        uint32_t a = 0, b, c = 0, d;                                                               \
-        __asm__ volatile(".byte 0x0f, 0x0b, 0x78, 0x65, 0x6e; cpuid\n"                             \
-                         ".globl mark_" #name "_place\nmark_" #name "_place:"                      \
-                         : "+a"(a), "=b"(b), "+c"(c), "=d"(d)::"memory");                          \
-    }
+#define ROUNDS_MAX 1000
+
+#define CONSOLE_PIECE 256
 
 MARK(begin)
 MARK(round)
@@ -48,21 +52,87 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* The second CPU is there for the last workload alone: before, no tick is another CPU's. */
+/* The second CPU, if there is one, is there for what needs it alone: else no tick is another CPU's.
+ */
 static void set_other_cpu(const char *online)
 {
     int file = open("/sys/devices/system/cpu/cpu1/online", O_WRONLY);
 
+    if (file < 0 && errno == ENOENT && *online == '0')
+        return;
     if (file < 0 || write(file, online, 1) != 1 || close(file))
         fail("the second CPU");
+}
+
+/* Ticks of each round of a workload. */
+static uint64_t taken[ROUNDS_MAX];
+static unsigned rounds_done;
+static uint64_t round_began;
+
+static uint64_t ticks(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
 }
 
 static void begin(const char *name, unsigned rounds)
 {
     printf("# workload %s rounds=%u\n", name, rounds);
     fflush(stdout);
+    memset(taken, 1, sizeof(taken)); /* its pages are there from now on */
+    rounds_done = 0;
     mark_begin();
     mark_round();
+    round_began = ticks();
+}
+
+/* The end of a round, whose ticks are known. */
+static void round_took(uint64_t spent)
+{
+    taken[rounds_done++] = spent;
+    mark_round();
+    round_began = ticks();
+}
+
+static void round_end(void)
+{
+    round_took(ticks() - round_began);
+}
+
+static int by_size(const void *one, const void *other)
+{
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+
+    return (a > b) - (a < b);
+}
+
+static void show_taken(const char *name)
+{
+    qsort(taken, rounds_done, sizeof(taken[0]), by_size);
+    printf("# took %s least=%llu median=%llu\n", name, (unsigned long long)taken[0],
+           (unsigned long long)taken[rounds_done / 2]);
+    fflush(stdout);
+}
+
+/* What a round costs in which nothing is done. */
+static void nothing(unsigned rounds)
+{
+    begin("nothing", rounds);
+    while (rounds--)
+        round_end();
+}
+
+static void clock_read(unsigned rounds)
+{
+    struct timespec now;
+
+    begin("clock_read", rounds);
+    while (rounds--) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        round_end();
+    }
 }
 
 static void system_call(unsigned rounds)
@@ -70,7 +140,7 @@ static void system_call(unsigned rounds)
     begin("system_call", rounds);
     while (rounds--) {
         syscall(SYS_getppid);
-        mark_round();
+        round_end();
     }
 }
 
@@ -85,7 +155,7 @@ static void page_fault(unsigned rounds)
     begin("page_fault", rounds);
     for (unsigned page = 0; page < rounds; page++) {
         memory[page * PAGE] = 1;
-        mark_round();
+        round_end();
     }
 }
 
@@ -107,7 +177,7 @@ static void context_switch(unsigned rounds)
     begin("context_switch", rounds);
     while (rounds--) {
         sched_yield();
-        mark_round();
+        round_end();
     }
     kill(partner, SIGKILL);
     if (sched_setscheduler(0, SCHED_OTHER, &none) || waitpid(partner, NULL, 0) != partner)
@@ -131,7 +201,7 @@ static void map_unmap(unsigned rounds)
     while (rounds--) {
         if (madvise(memory, WINDOW, MADV_POPULATE_WRITE) || madvise(memory, WINDOW, MADV_DONTNEED))
             fail("madvise");
-        mark_round();
+        round_end();
     }
 }
 
@@ -151,7 +221,7 @@ static void move(unsigned rounds)
         if (mremap(here, WINDOW, WINDOW, MREMAP_MAYMOVE | MREMAP_FIXED, there) != there ||
             mremap(there, WINDOW, WINDOW, MREMAP_MAYMOVE | MREMAP_FIXED, here) != here)
             fail("mremap");
-        mark_round();
+        round_end();
     }
 }
 
@@ -165,7 +235,7 @@ static void process_create_exit(unsigned rounds)
             _exit(0);
         if (waitpid(child, NULL, 0) != child)
             fail("waitpid");
-        mark_round();
+        round_end();
     }
 }
 
@@ -178,6 +248,7 @@ static long tick(void)
     return now.tv_nsec;
 }
 
+/* The time that a process misses is the tick's. */
 static void timer_tick(unsigned rounds)
 {
     long last;
@@ -185,10 +256,20 @@ static void timer_tick(unsigned rounds)
     begin("timer_tick", rounds);
     last = tick();
     while (rounds--) {
-        while (tick() == last)
-            ;
+        uint64_t before = ticks(), least = UINT64_MAX, most = 0;
+        bool gone_off;
+
+        do {
+            gone_off = tick() != last;
+            uint64_t now = ticks(), gap = now - before;
+            before = now;
+            if (gap < least)
+                least = gap;
+            if (gap > most)
+                most = gap;
+        } while (!gone_off);
         last = tick();
-        mark_round();
+        round_took(most - least);
     }
 }
 
@@ -215,12 +296,69 @@ static void ipi_round_trip(unsigned rounds)
     for (unsigned round = 0; round < rounds; round++) {
         if (ioctl(counter, round & 1 ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0))
             fail("ioctl");
+        uint64_t spent = ticks() - round_began;
         spin(); /* until the other CPU rests again */
-        mark_round();
+        round_took(spent);
     }
 }
 
-int main(void)
+/* In pieces, as the sample kernel's; all of them are one round, up to the moment that the last byte
+ * has left. */
+static void console_64k(unsigned rounds)
+{
+    char piece[CONSOLE_PIECE];
+
+    memset(piece, '.', sizeof(piece));
+    piece[0] = '#';
+    piece[1] = ' ';
+    piece[sizeof(piece) - 1] = '\n';
+    begin("console_64k", rounds);
+    while (rounds--) {
+        for (unsigned done = 0; done < 65536; done += sizeof(piece))
+            if (write(STDOUT_FILENO, piece, sizeof(piece)) != sizeof(piece))
+                fail("the console");
+        tcdrain(STDOUT_FILENO);
+        round_end();
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*run)(unsigned rounds);
+    unsigned rounds;
+    bool two; /* CPUs */
+} workloads[] = {
+    {"nothing", nothing, 200, false},
+    {"clock_read", clock_read, 200, false},
+    {"system_call", system_call, 200, false},
+    {"page_fault", page_fault, 300, false},
+    {"context_switch", context_switch, 100, false},
+    {"map_unmap_1024", map_unmap, 8, false},
+    {"move_1024", move, 8, false},
+    {"process_create_exit", process_create_exit, 20, false},
+    {"timer_tick", timer_tick, 50, false},
+    {"console_64k", console_64k, 1, false},
+    {"ipi_round_trip", ipi_round_trip, 50, true},
+};
+
+static void run(const char *name)
+{
+    static bool two = true;
+
+    for (unsigned i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++)
+        if (!strcmp(name, workloads[i].name)) {
+            if (two != workloads[i].two)
+                set_other_cpu(workloads[i].two ? "1" : "0");
+            two = workloads[i].two;
+            workloads[i].run(workloads[i].rounds);
+            show_taken(name);
+            return;
+        }
+    printf("no workload is called %s\n", name);
+    exit(1);
+}
+
+int main(int argc, char **argv)
 {
     cpu_set_t first;
 
@@ -230,16 +368,8 @@ int main(void)
         fail("sched_setaffinity");
     if (mount("sysfs", "/sys", "sysfs", 0, NULL))
         fail("/sys");
-    set_other_cpu("0");
-    system_call(200);
-    page_fault(300);
-    context_switch(100);
-    map_unmap(8);
-    move(8);
-    process_create_exit(20);
-    timer_tick(50);
-    set_other_cpu("1");
-    ipi_round_trip(50);
+    for (int i = 1; i < argc; i++)
+        run(argv[i]);
     printf("# done\n");
     fflush(stdout);
     reboot(RB_POWER_OFF);

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Instructions per operation beside Linux's (beside_linux.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backends.native.bench import beside_linux
+from ci.beside_linux import build, distribution_linux, rows
+from ci.rig import discover
+from ci.util import RESULTS, progress
+
+
+def test_beside_linux(tmp_path: Path) -> None:
+    rig = discover(progress)[beside_linux.BACKEND]
+    linux, version = distribution_linux(progress)
+    image = build(tmp_path, Path(__file__).parent)
+    with rig.session(RESULTS / "bench") as session:
+        calls = session.run(beside_linux.library_guest(rig, "calls", 1))
+        workloads = session.run(beside_linux.library_guest(rig, "workloads", 2))
+        library = beside_linux.of_library(calls, workloads)
+        found = beside_linux.of_linux(session.run(beside_linux.linux_guest(rig, linux, image)))
+    made = rows(library, found, beside_linux.REASONS)
+    print("\n".join(beside_linux.beside(made, version)))
+    assert not [row.operation.title for row in made if row.worse and not row.reason]

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The sample kernel's workloads beside those of Linux, in the same rig and by the same measure.
+
+Linux is the rigs' own kernel, as the distribution has it. Its first process is ci/linux_workloads.c, which a
+backend's benchmark builds with a `mark.h` of its own. What Linux takes for a round differs a little from one
+to the next, as ticks and other tasks come between, so it has its least and its median; the library is held to
+the least.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import initramfs
+from .bench import table
+from .rig import LinuxRig, discover
+from .util import ROOT, Progress, UserError
+
+SOURCE = ROOT / "ci/linux_workloads.c"
+WORKLOAD_MARK = 0x57494D56
+"""sample_kernel/report.h"""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A workload, and what of a round of Linux's is to be compared."""
+
+    name: str
+    title: str
+    system_calls: int = 0
+    """That a round makes beside the operation, to have it done: they are taken off."""
+    times: int = 1
+    """How often a round has the operation."""
+    beside: str = ""
+    """Whose workload of the library it stands beside; the one of this name if it is empty."""
+
+
+OPERATIONS = (
+    Operation("clock_read", "clock read"),
+    Operation("system_call", "system call"),
+    Operation("page_fault", "page fault, a page of zeroes"),
+    Operation("context_switch", "context switch to another address space", 2, 2),
+    Operation("map_unmap_1024", "1,024 pages mapped and unmapped", 2),
+    Operation("move_1024", "the same, moved there and back (mremap)", 2, 1, "map_unmap_1024"),
+    Operation("process_create_exit", "process: creation and end (fork, exit)"),
+    Operation("timer_tick", "timer tick"),
+    Operation("end_of_interrupt", "end of an interrupt"),
+    Operation("ipi", "IPI to an idle CPU, its sender alone", 1),
+    Operation("ipi_round_trip", "IPI to an idle CPU, and its rest", 1),
+    Operation("console_64k", "console, 64 KiB"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    operation: Operation
+    library: float
+    linux: float | None
+    """In the round that had fewest; None if Linux does nothing that can be told from the rest."""
+    usual: float | None
+    """In the median round."""
+    reason: str = ""
+    """Why the library takes more than Linux, if it does."""
+
+    @property
+    def worse(self) -> bool:
+        return self.linux is not None and self.library > self.linux
+
+
+def build(folder: Path, marks: Path) -> Path:
+    """An initial RAM file system of the program alone, in a folder; `marks` has the mark.h that it is
+    compiled with. The program is left beside it, as `linux_workloads`."""
+    program = folder / "linux_workloads"
+    command = ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", f"-I{marks}",
+               "-o", str(program), str(SOURCE)]  # fmt: skip
+    subprocess.run(command, check=True)
+    archive = initramfs.Archive()
+    archive.program("/init", program)
+    archive.device("/dev/console", 5, 1)
+    archive.folder("/sys")
+    image = folder / "linux.cpio"
+    image.write_bytes(archive.finish())
+    return image
+
+
+def distribution_linux(report: Progress) -> tuple[Path, str]:
+    """The Linux that rigs are made of, and its version; UserError if no backend has such a rig."""
+    rig = next((each for each in discover(report).values() if isinstance(each, LinuxRig)), None)
+    if rig is None:
+        raise UserError("no backend's rig is made of a Linux, to be compared with")
+    LinuxRig.prepare(rig)  # also where the rig itself would do without
+    package = next(name for name in rig.image.versions if re.match(r"linux-image-\d", name))
+    return rig.image.linux, rig.image.versions[package]
+
+
+def command_line(console: str, names: Sequence[str]) -> str:
+    """Linux's, for a console and for these workloads."""
+    return f"console={console} quiet mitigations=off -- {' '.join(names)}"
+
+
+def ticks(console: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Time-stamp ticks of each workload, least and median, less those of a round in which nothing is done
+    (workload `nothing`); UserError if one is missing."""
+    found = {
+        name: (float(least), float(median))
+        for name, least, median in re.findall(
+            r"^# took (\w+) least=(\d+) median=(\d+)\r?$", console, re.MULTILINE
+        )
+    }
+    if set(found) != set(names):
+        raise UserError(f"Linux's workloads are {', '.join(found)}; expected {', '.join(names)}")
+    bare = found.pop("nothing")[0]
+    return {name: (least - bare, median - bare) for name, (least, median) in found.items()}
+
+
+def rows(
+    library: Mapping[str, float],
+    linux: Mapping[str, tuple[float, float] | None],
+    reasons: Mapping[str, str],
+) -> list[Row]:
+    """The operations that both have; of Linux least and median, and reasons by operation."""
+    call = linux["system_call"]
+    assert call
+    result = []
+    for each in OPERATIONS:
+        ours = each.beside or each.name
+        if each.name in linux and ours in library:
+            least, usual = (
+                (taken - each.system_calls * call[0]) / each.times if taken is not None else None
+                for taken in linux[each.name] or (None, None)
+            )
+            result.append(Row(each, library[ours], least, usual, reasons.get(each.name, "")))
+    return result
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def beside(rows: Sequence[Row], title: str, goals: Mapping[str, float] | None = None) -> list[str]:
+    """Lines of the table, as ci/bench.py takes it over; a row that is worse than Linux's is marked and has
+    its reason beside it, and one with a goal says whether it is met."""
+    cells = [["operation", "library", "Linux, least", "Linux, median", "verdict"]]
+    for each in rows:
+        verdict = "no worse" if each.linux is not None else ""
+        if each.worse:
+            verdict = f"WORSE: {each.reason or 'no reason is known'}"
+        if goals and (goal := goals.get(each.operation.name)) is not None:
+            met = f"goal {number(goal)}" if each.library <= goal else f"MISSES its goal of {number(goal)}"
+            verdict = "; ".join(filter(None, (met, verdict)))
+        verdict = verdict or "not compared"
+        numbers = (number(value) for value in (each.library, each.linux, each.usual))
+        cells.append([each.operation.title, *numbers, verdict])
+    return list(table(title, cells))
