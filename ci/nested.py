@@ -41,6 +41,7 @@ from .rig import (
     qemu_disks,
     qemu_end,
     qemu_modules,
+    qemu_rng,
     run_machine,
 )  # fmt: skip
 from .util import ROOT, UserError
@@ -97,7 +98,7 @@ class HostSession(Session):
             kernel=guest.kernel,
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
-                   *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest),
+                   *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest), *qemu_rng(guest),
                    *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
@@ -112,7 +113,7 @@ class NestedSession(ControlSession):
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         options = self.rig.options(guest)
-        options["arguments"] += f" {WITHOUT_VAPIC}"
+        options["arguments"] += "".join(f" {word}" for word in (WITHOUT_VAPIC, *qemu_rng(guest)))
         folder = self.control.folder()
         if guest.option_rom:
             options["arguments"] += f" -option-rom {self.control.put(guest.option_rom, folder)}"
@@ -134,7 +135,7 @@ class NestedSession(ControlSession):
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
              "-nodefaults", "-no-user-config", "-display", "none", *CONSOLES_ELSEWHERE[console].split(),
              *QEMU_END, *option_rom(guest), *self.rig.options(guest)["arguments"].split(),
-             *qemu_modules(guest), *qemu_disks(guest),
+             *qemu_modules(guest), *qemu_disks(guest), *qemu_rng(guest),
              "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(

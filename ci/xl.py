@@ -281,6 +281,7 @@ class XlRig(LinuxRig):
     configuration if it has none."""
 
     disks = "no library has a driver for the disks of a Xen domain"
+    rng = "a Xen domain is given none; FillEntropy asks the processor"
 
     shared = "xl"
     init = ROOT / "ci/xl-init.sh"
