@@ -59,8 +59,11 @@ void vmi__start(void)
     enter(vmi__backend_init, vmi__kernel.main, true);
 }
 
+/* Every x86-64 processor has the paging that the kernel wants. */
 void vmi__start_unpaged(void)
 {
+#ifdef __i386__
     if (vmi__backend_init_unpaged && vmi__kernel.main_unpaged)
         enter(vmi__backend_init_unpaged, vmi__kernel.main_unpaged, false);
+#endif
 }

@@ -12,9 +12,6 @@
 #include "traps.h"
 #include "x86.h"
 
-#define STI 0xfb
-#define HLT 0xf4
-
 #define ROUNDS 3
 
 static volatile uint32_t taken;
@@ -126,17 +123,6 @@ static void halt(void)
               milliseconds(taken_at - begun));
 }
 
-/*
- * Was the interrupt taken between STI and the HLT right behind it? No processor does that (Intel
- * SDM vol. 2B, STI). QEMU's SVM does: its VMRUN does not load the interrupt shadow that an exit has
- * saved, so a guest that was left there for a moment has lost it.
- */
-static bool lost_shadow(void)
-{
-    const uint8_t *next = (const uint8_t *)taken_before;
-    return next[-1] == STI && next[0] == HLT;
-}
-
 static void pending_halt(void)
 {
     NEEDS(SEND_IPI);
@@ -145,7 +131,7 @@ static void pending_halt(void)
         timer_cancel();
         spin_milliseconds(1); /* a tick that was on its way */
         kept_until(halt);
-    } while (rescued && lost_shadow() && ++rounds < ROUNDS);
+    } while (rescued && trap_before_halt(taken_before) && ++rounds < ROUNDS);
     EXPECT(!rescued);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "traps.h"
 
+#define STI 0xfb
+#define HLT 0xf4
+
 static trap_handler *handlers[TRAP_COUNT];
 
 trap_handler *trap_handler_get(uint32_t vector)
@@ -41,4 +44,10 @@ const char *trap_name(uint32_t vector)
     default:
         return vector < 32 ? "exception" : "interrupt";
     }
+}
+
+bool trap_before_halt(uintptr_t ip)
+{
+    const uint8_t *next = (const uint8_t *)ip;
+    return next[-1] == STI && next[0] == HLT;
 }

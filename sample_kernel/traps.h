@@ -21,6 +21,13 @@ trap_handler *trap_handler_set(uint32_t vector, trap_handler *handler);
 /* Name of an exception, for people. */
 const char *trap_name(uint32_t vector);
 
+/*
+ * Was an interrupt that was to return here taken between STI and the HLT right behind it? No
+ * processor does that (Intel SDM vol. 2B, STI). QEMU's SVM does: its VMRUN does not load the
+ * interrupt shadow that an exit has saved, so a guest that was left there for a moment has lost it.
+ */
+bool trap_before_halt(uintptr_t ip);
+
 /* Between the entry points that gates lead to (entry.h), in bytes. */
 #define TRAP_ENTRY_SIZE 16
 

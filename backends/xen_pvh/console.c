@@ -9,6 +9,12 @@
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 
+/*
+ * For the other side to take what was written last. It serves a ring that is written to often only
+ * so often (xenconsoled: 30 events in 200 ms), and on a busy machine late.
+ */
+#define DRAIN_SECONDS 10
+
 static struct xencons_interface *ring;
 static evtchn_port_t port;
 static bool looked_for;
@@ -74,6 +80,15 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t lengt
     }
     vmi__unlock(&lock, flags);
     return (int32_t)length;
+}
+
+void vmi__xen_pvh_console_drain(void)
+{
+    uint64_t begun = vmi__rdtsc();
+
+    while (find() && !vmi__console_ring_is_drained(ring) &&
+           vmi__rdtsc() - begun < DRAIN_SECONDS * vmi__native_tsc_hz)
+        vmi_yield();
 }
 
 bool vmi__xen_pvh_console_news(void)

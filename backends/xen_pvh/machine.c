@@ -11,8 +11,10 @@ static void __attribute__((noreturn)) shut_down(uint32_t reason)
 {
     struct sched_shutdown how = {.reason = reason};
 
-    if (vmi__xen_pvh_present())
+    if (vmi__xen_pvh_present()) {
+        vmi__xen_pvh_console_drain();
         vmi__xen_pvh_hypercall_sched_op(SCHEDOP_shutdown, vmi__xen_pvh_argument(&how));
+    }
     vmi__stop();
 }
 

@@ -50,6 +50,12 @@ bool vmi__xen_pvh_paged(void);
 /* Event channel of the console; 0 if there is none. */
 evtchn_port_t vmi__xen_pvh_console_port(void);
 
+/*
+ * Waits, for a bounded time, until the other side has taken all output: what is in the ring when
+ * the domain ends is lost.
+ */
+void vmi__xen_pvh_console_drain(void);
+
 /* Has input come since this was last asked, or the console read? */
 bool vmi__xen_pvh_console_news(void);
 

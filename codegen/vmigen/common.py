@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -138,12 +139,14 @@ def framed(
     return [*out, ".cfi_endproc"]
 
 
+@functools.cache
 def _split(line: str) -> tuple[str, str]:
     """Label and instruction of a line."""
     found = _LABEL.fullmatch(line)
     return (found[1], found[2]) if found else ("", line.strip())
 
 
+@functools.cache
 def _moved(instruction: str, word: int, stack: str) -> int:
     """Bytes that an instruction adds to the stack."""
     if re.match(r"push", instruction):

@@ -239,7 +239,7 @@ class Pages:
     def inputs(self) -> list[Path]:
         """What pages are made from beside the model."""
         return [
-            *sorted(TEMPLATES.iterdir()),
+            *sorted(path for path in TEMPLATES.iterdir() if path.is_file()),
             *sorted(Path(__file__).resolve().parent.glob("*.py")),
             *(guide.path for guide in (*self._guides, *self._readmes.values())),
             *self._pictures.values(),

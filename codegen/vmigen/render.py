@@ -23,6 +23,7 @@ import jinja2
 
 from . import files, i386, rust, x86_64
 from .common import FORM_ROOM, entry_point, prototype
+from .compiled import CompiledTemplates
 from .model import (
     Architecture,
     Argument,
@@ -43,6 +44,9 @@ from .text import backslashed, c_string, cell, comment, entry, hang, in_comment,
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 _GENERATORS: dict[str, ModuleType] = {"i386": i386, "x86_64": x86_64}
+
+_COMPILED: dict[str, Any] = {"keep_trailing_newline": True, "trim_blocks": True, "lstrip_blocks": True}
+"""How templates are compiled."""
 
 # What one template may take; the largest takes some 100 KB and a tenth of a second.
 MOST_TEXT = 16 << 20
@@ -224,6 +228,7 @@ class Renderer:
         self._arch = self._model.spec.architecture
         self._generator = _GENERATORS[arch]
         self._environments: dict[Path | None, jinja2.Environment] = {}
+        self._json_texts: dict[str, str] = {}
         self._folders = folders
 
     def outputs(self) -> list[Output]:
@@ -236,7 +241,7 @@ class Renderer:
         texts: dict[str, str] = {}
         for output in self.outputs() if wanted is None else wanted:
             if output.template is None:
-                made = self._digests() if output.path == DIGESTS else self._json(self._model)
+                made = self._digests() if output.path == DIGESTS else self._json(self._arch.name)
                 texts[output.path] = made
                 continue
             text = self._fill(output)
@@ -260,10 +265,9 @@ class Renderer:
             environment = jinja2.Environment(
                 loader=_Loader(folders),
                 undefined=jinja2.StrictUndefined,
-                keep_trailing_newline=True,
-                trim_blocks=True,
-                lstrip_blocks=True,
                 autoescape=_is_html,
+                bytecode_cache=CompiledTemplates(TEMPLATES, repr(_COMPILED)),
+                **_COMPILED,
             )
             environment.globals.update(self._functions())
             self._environments[own] = environment
@@ -427,14 +431,16 @@ class Renderer:
         made = {
             "generated": f"from {self._spec_source}; do not edit",
             "license": "MIT OR GPL-2.0-only",
-            "models": {
-                arch: hashlib.sha256(self._json(model).encode()).hexdigest()
-                for arch, model in self._models.items()
-            },
+            "models": {arch: hashlib.sha256(self._json(arch).encode()).hexdigest() for arch in self._models},
         }
         return json_lines(made) + "\n"
 
-    def _json(self, of: Model) -> str:
+    def _json(self, arch: str) -> str:
+        if arch not in self._json_texts:
+            self._json_texts[arch] = self._json_of(self._models[arch])
+        return self._json_texts[arch]
+
+    def _json_of(self, of: Model) -> str:
         spec = of.spec
         spec_part = vars(spec) | {
             "architecture": vars(spec.architecture),

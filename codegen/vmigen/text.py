@@ -94,6 +94,9 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=vars).encode
+
+
 def json_lines(value: Any, depth: int = 4) -> str:
     """JSON with a line per entry down to a depth; below, an entry's whole content stands on its line.
 
@@ -105,7 +108,7 @@ def json_lines(value: Any, depth: int = 4) -> str:
     if not depth or not any(
         isinstance(item, (dict, list, tuple)) or hasattr(item, "__dict__") for item in inside
     ):
-        return json.dumps(value, ensure_ascii=False, default=vars)
+        return _encode(value)
     if isinstance(value, dict):
         entries = [f"{json.dumps(key)}: {json_lines(item, depth - 1)}" for key, item in value.items()]
         return "{\n" + ",\n".join(entries) + "\n}"

@@ -20,6 +20,7 @@ static uint64_t read_msr(uint32_t index);
 #include "alarm.c" /* runtime/ */
 #include "hyperv/alarm.c"
 #include "hyperv/clock.c"
+#include "hyperv/crash.c"
 #include "hyperv/interrupts.c"
 #include "hyperv/partition.c"
 #include "hyperv/tlb.c"
@@ -49,7 +50,9 @@ volatile char *vmi__native_apic = (volatile char *)apic;
 bool vmi__native_x2apic;
 
 static uint64_t reference_counter, timer_count, timer_config;
-static uint32_t ends_by_msr;
+static uint32_t ends_by_msr, vp_index, told_of_waits;
+static uint64_t crash[5], crash_control;
+static void *ended[5];
 /* Of the last flush or interrupt: processors by 64, range, whether by a sparse set. */
 static uint64_t banks[HYPERV__BANKS], flushed_range;
 static bool by_set;
@@ -90,11 +93,17 @@ static void write_msr(uint32_t index, uint64_t value)
         timer_config = value;
     else if (index == HYPERV__MSR_EOI)
         ends_by_msr++;
+    else if (index - HYPERV__MSR_CRASH_P0 < 5)
+        crash[index - HYPERV__MSR_CRASH_P0] = value;
+    else if (index == HYPERV__MSR_CRASH_CONTROL)
+        crash_control = value;
 }
 
 static uint64_t read_msr(uint32_t index)
 {
-    return index == HYPERV__MSR_REFERENCE_COUNTER ? reference_counter : 0;
+    return index == HYPERV__MSR_REFERENCE_COUNTER ? reference_counter
+           : index == HYPERV__MSR_VP_INDEX        ? vp_index
+                                                  : 0;
 }
 
 uint32_t vmi__native_cpu(void)
@@ -154,7 +163,7 @@ HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi_ex(uint32_t 
 HYPERCALL intptr_t vmi__hyperv_hypercall_notify_long_spin_wait(uint32_t input_high, uint64_t spins)
 {
     (void)input_high;
-    (void)spins;
+    told_of_waits = (uint32_t)spins;
     return HYPERV__STATUS_SUCCESS;
 }
 
@@ -196,6 +205,13 @@ VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_
 VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
 {
     (void)flags;
+}
+
+VMI__ROUTINE void vmi__native_shutdown_reason(uint32_t reason, uint32_t status)
+{
+    (void)reason;
+    (void)status;
+    __builtin_longjmp(ended, 1);
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
@@ -399,13 +415,93 @@ static void a_flush_has_the_whole_address(void)
     EXPECT(flushed_range == (address >> 12 << 12 | 2));
 }
 
+static void a_cpu_has_the_hypervisors_index(void)
+{
+    begin(USE(VP_INDEX));
+    vp_index = 9;
+    vmi__hyperv_cpu(1)->ready = false;
+    vmi__native_cpu_identified(1);
+    EXPECT(vmi__hyperv_cpu(1)->ready && vmi__hyperv_cpu(1)->index == 9);
+}
+
+/* Half of the TSC and 5; the page may hold no longer. */
+static void time_is_the_pages(void)
+{
+    uint64_t least, time;
+
+    begin(USE(REFERENCE_COUNTER) | USE(REFERENCE_TSC));
+    reference_counter = 77;
+    vmi__hyperv_reference_tsc.scale = 1ull << 63;
+    vmi__hyperv_reference_tsc.offset = 5;
+    vmi__hyperv_reference_tsc.sequence = 1;
+    least = vmi__rdtsc_ordered() / 2 + 5;
+    time = vmi__hyperv_reference_time();
+    EXPECT(time >= least && time <= vmi__rdtsc_ordered() / 2 + 5);
+    vmi__hyperv_reference_tsc.sequence = 0;
+    EXPECT(vmi__hyperv_reference_time() == 77);
+}
+
+static void long_waits_are_told_and_no_others(void)
+{
+    begin(USE(SPIN_WAIT));
+    vmi__hyperv_spins = 3;
+    for (uint32_t round = 0; round < 2; round++) {
+        told_of_waits = 0;
+        vmi__hyperv_yield();
+        vmi__hyperv_yield();
+        EXPECT(!told_of_waits);
+        vmi__hyperv_yield();
+        EXPECT(told_of_waits == 3);
+    }
+}
+
+static void an_interrupt_is_ended(void)
+{
+    begin(USE(APIC_MSRS));
+    vmi__hyperv_end_of_interrupt(VECTOR);
+    EXPECT(ends_by_msr == 1);
+    begin(0);
+    vmi__hyperv_end_of_interrupt(VECTOR);
+    EXPECT(apic[VMI_APIC_EOI / 4] == 0);
+}
+
+static void shut_down(uint32_t reason, uint32_t status)
+{
+    crash_control = 0;
+    memset(crash, 0, sizeof(crash));
+    if (!__builtin_setjmp(ended))
+        vmi__hyperv_shutdown_reason(reason, status);
+}
+
+/* TLFS, Partition Crash Enlightenment: bit 63 says that the parameters are there. */
+static void a_crash_is_told(void)
+{
+    begin(USE(CRASH));
+    shut_down(VMI_SHUTDOWN_CRASH, 0x5a);
+    EXPECT(crash[1] == VMI_SHUTDOWN_CRASH && crash[2] == 0x5a && crash_control == 1ull << 63);
+    shut_down(VMI_SHUTDOWN_POWEROFF, 0x5a);
+    EXPECT(!crash[1] && !crash[2] && !crash_control);
+    begin(0);
+    shut_down(VMI_SHUTDOWN_CRASH, 0x5a);
+    EXPECT(!crash_control);
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct played_check checks[] = {
-    CHECK(products_have_all_their_carries), CHECK(an_alarm_waits_for_its_vector),
-    CHECK(alarms_of_all_of_64_bits),        CHECK(alarms_in_cycles_do_not_wrap),
-    CHECK(a_write_to_eoi_is_an_end),        CHECK(a_flush_names_its_processors),
-    CHECK(a_flush_has_the_whole_address),   CHECK(many_processors_are_a_sparse_set),
+    CHECK(products_have_all_their_carries),
+    CHECK(an_alarm_waits_for_its_vector),
+    CHECK(alarms_of_all_of_64_bits),
+    CHECK(alarms_in_cycles_do_not_wrap),
+    CHECK(a_write_to_eoi_is_an_end),
+    CHECK(a_flush_names_its_processors),
+    CHECK(a_flush_has_the_whole_address),
+    CHECK(many_processors_are_a_sparse_set),
+    CHECK(a_cpu_has_the_hypervisors_index),
+    CHECK(time_is_the_pages),
+    CHECK(long_waits_are_told_and_no_others),
+    CHECK(an_interrupt_is_ended),
+    CHECK(a_crash_is_told),
 };
 
 PLAY(checks)

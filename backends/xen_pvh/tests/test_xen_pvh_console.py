@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Console, its event and the ends of the library for Xen PVH against a Xen that C of this folder plays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci.build import tree
+from ci.util import ARCHITECTURES
+from tests.backends import played
+
+SOURCES = [Path(__file__).with_name(name) for name in ("xen_pvh_console.c", "xen_pvh_events.c")]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("console")
+    arguments = [f"-I{tree(request.param) / 'include/xen_pvh'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
+    return {
+        check: said
+        for source in SOURCES
+        for check, said in played.results(source, folder, *arguments, arch=request.param).items()
+    }
+
+
+@pytest.mark.parametrize("check", [check for source in SOURCES for check in played.checks(source)])
+def test_console(results: dict[str, str], check: str) -> None:
+    assert results[check] == ""

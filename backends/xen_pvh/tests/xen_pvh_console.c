@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Console and ends of a PVH domain as a Linux process: this file plays Xen and whoever serves the
+ * console's ring.
+ */
+#include "xen_pvh/pvh.h"
+
+#include <native/routines.h>
+
+#include <xen/hvm/params.h>
+#include <xen/sched.h>
+
+/* What a process may not do. */
+static void yield(void);
+#define vmi_yield()              yield()
+#define vmi__lock(lock)          ((void)(lock), 0u)
+#define vmi__unlock(lock, flags) ((void)(lock), (void)(flags))
+
+#include "xen_pvh/console.c"
+#include "xen_pvh/machine.c"
+
+#include "backends/played.h"
+
+#define CONSOLE_PFN 5
+#define ENDED       99u /* no reason of Xen's */
+
+struct vmi_boot_info vmi__boot;
+uint64_t vmi__native_tsc_hz;
+
+static struct {
+    struct xencons_interface ring;
+    uint32_t yields, serves_at; /* the yield in which the output is taken; 0: never */
+    uint32_t reason, left;      /* the end, and how much output was in the ring then */
+    bool absent;                /* there is no console */
+} xen;
+
+static void *ended[5];
+
+static uint32_t output(void)
+{
+    return xen.ring.out_prod - xen.ring.out_cons;
+}
+
+static void yield(void)
+{
+    if (++xen.yields == xen.serves_at)
+        xen.ring.out_cons = xen.ring.out_prod;
+}
+
+HYPERCALL intptr_t vmi__xen_pvh_hypercall_hvm_op(uint32_t command, void *argument)
+{
+    struct xen_hvm_param *param = argument;
+
+    EXPECT(command == HVMOP_get_param);
+    param->value = xen.absent ? 0 : param->index == HVM_PARAM_CONSOLE_PFN ? CONSOLE_PFN : 2;
+    return 0;
+}
+
+HYPERCALL intptr_t vmi__xen_pvh_hypercall_event_channel_op(uint32_t command, void *argument)
+{
+    (void)argument;
+    EXPECT(command == EVTCHNOP_send);
+    return 0;
+}
+
+HYPERCALL intptr_t vmi__xen_pvh_hypercall_sched_op(uint32_t command, const void *argument)
+{
+    const struct sched_shutdown *how = argument;
+
+    EXPECT(command == SCHEDOP_shutdown);
+    xen.reason = how->reason;
+    xen.left = output();
+    __builtin_longjmp(ended, 1);
+}
+
+/* ---- the rest of the library ---- */
+
+bool vmi__xen_pvh_present(void)
+{
+    return true;
+}
+
+bool vmi__xen_pvh_paged(void)
+{
+    return true;
+}
+
+void *vmi__xen_pvh_argument(const void *pointer)
+{
+    return (void *)(uintptr_t)pointer;
+}
+
+volatile void *vmi__window_map(uint32_t slot, uint64_t physical)
+{
+    EXPECT(slot == VMI__XEN_PVH_CONSOLE_SLOT && physical == CONSOLE_PFN << 12);
+    return &xen.ring;
+}
+
+VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length)
+{
+    (void)from, (void)length;
+    return VMI_EIO;
+}
+
+VMI__ROUTINE void vmi__native_shutdown_reason(uint32_t reason, uint32_t status)
+{
+    (void)reason, (void)status;
+    vmi__stop();
+}
+
+void *memset(void *to, int byte, size_t size)
+{
+    for (volatile uint8_t *at = to; size; size--)
+        *at++ = (uint8_t)byte;
+    return to;
+}
+
+/* ---- checks ---- */
+
+static const char words[] = "the last words";
+
+/* The other side takes what is written in the yield of that number. */
+static void begin(uint32_t serves_at)
+{
+    memset(&xen, 0, sizeof(xen));
+    xen.serves_at = serves_at;
+    xen.reason = ENDED;
+    ring = 0;
+    looked_for = false;
+    vmi__native_tsc_hz = 1000000; /* so that what never comes is not waited for in earnest */
+}
+
+enum how { SHUTDOWN, REBOOT, CRASH, REASON_POWEROFF };
+
+static void end(enum how how)
+{
+    if (__builtin_setjmp(ended))
+        return;
+    switch (how) {
+    case SHUTDOWN:
+        vmi__xen_pvh_shutdown();
+        break;
+    case REBOOT:
+        vmi__xen_pvh_reboot(0);
+        break;
+    case CRASH:
+        vmi__xen_pvh_shutdown_reason(VMI_SHUTDOWN_CRASH, 1);
+        break;
+    case REASON_POWEROFF:
+        vmi__xen_pvh_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
+        break;
+    }
+}
+
+/* A domain that has ended has no ring any more. */
+static void an_end_waits_for_the_output(void)
+{
+    static const uint32_t reasons[] = {SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_crash,
+                                       SHUTDOWN_poweroff};
+
+    for (uint32_t how = SHUTDOWN; how <= REASON_POWEROFF; how++) {
+        begin(3);
+        EXPECT(vmi__xen_pvh_console_write(words, sizeof(words)) == (int32_t)sizeof(words));
+        EXPECT(output() == sizeof(words));
+        end((enum how)how);
+        EXPECT(xen.reason == reasons[how]);
+        EXPECT(xen.left == 0 && xen.yields == 3);
+    }
+}
+
+static void an_end_comes_if_nobody_takes_the_output(void)
+{
+    begin(0);
+    EXPECT(vmi__xen_pvh_console_write(words, sizeof(words)) == (int32_t)sizeof(words));
+    end(SHUTDOWN);
+    EXPECT(xen.reason == SHUTDOWN_poweroff && xen.left == sizeof(words));
+}
+
+static void an_end_waits_for_nothing_else(void)
+{
+    begin(0);
+    end(SHUTDOWN); /* nothing is written */
+    EXPECT(xen.reason == SHUTDOWN_poweroff && xen.yields == 0);
+    begin(0);
+    EXPECT(vmi__xen_pvh_console_write(words, sizeof(words)) == (int32_t)sizeof(words));
+    xen.ring.out_cons = xen.ring.out_prod + 1; /* more than there was */
+    end(SHUTDOWN);
+    EXPECT(xen.reason == SHUTDOWN_poweroff && xen.yields == 0);
+    begin(0);
+    xen.absent = true;
+    end(SHUTDOWN);
+    EXPECT(xen.reason == SHUTDOWN_poweroff && xen.yields == 0);
+}
+
+static const struct played_check checks[] = {
+    CHECK(an_end_waits_for_the_output),
+    CHECK(an_end_comes_if_nobody_takes_the_output),
+    CHECK(an_end_waits_for_nothing_else),
+};
+
+PLAY(checks)
