@@ -384,6 +384,52 @@ static void set_idt(uint32_t who)
 
 static const struct contest gates = {NULL, {set_idt, set_idt, set_idt}, NULL};
 
+/* ---- what devices have: the rig lets this domain map the hole (rig.py) ---- */
+
+#define HOLE 0xe0000000u
+
+static void *devices[CPUS];
+
+static void map_device(uint32_t who)
+{
+    expect(vmi_map_device(HOLE + who * PAGE_SIZE, PAGE_SIZE, VMI_CACHE_UNCACHED, &devices[who]) ==
+               VMI_OK,
+           "a device");
+}
+
+static void unmap_device(uint32_t who)
+{
+    expect(vmi_unmap_device((uintptr_t)devices[who]) == VMI_OK, "a device's end");
+}
+
+static void map_devices(void)
+{
+    for (uint32_t i = 0; i < CPUS; i++)
+        map_device(i);
+}
+
+static void unmap_devices(void)
+{
+    for (uint32_t i = 0; i < CPUS; i++) {
+        uint64_t *entry = aspace_entry(&kernel_aspace, (uintptr_t)devices[i], false);
+
+        expect(pte_frame(pte_read(entry)) == (HOLE >> PAGE_SHIFT) + i, "a device's page");
+        unmap_device(i);
+    }
+}
+
+static void no_devices(void)
+{
+    for (uint32_t i = 0; i < CPUS; i++)
+        expect(
+            !(pte_read(aspace_entry(&kernel_aspace, (uintptr_t)devices[i], false)) & PTE_PRESENT),
+            "an empty page");
+}
+
+static const struct contest maps = {NULL, {map_device, map_device, map_device}, unmap_devices};
+static const struct contest unmaps = {
+    map_devices, {unmap_device, unmap_device, unmap_device}, no_devices};
+
 static bool contend_for_all(void)
 {
     for (uint32_t cpu = 1; cpu < CPUS; cpu++)
@@ -403,6 +449,8 @@ static bool contend_for_all(void)
     contend(&changes);
     contend(&alarms);
     contend(&gates);
+    contend(&maps);
+    contend(&unmaps);
     print("# read %u:", input_count);
     for (uint32_t i = 0; i < input_count && i < INPUT; i++)
         print(" %02x", input[i]);
