@@ -323,7 +323,11 @@ static void let_in(uint32_t who)
 {
     (void)who;
     vmi_event_unmask(line);
-    vmi_event_move(line, 1);
+}
+
+static void move(uint32_t who)
+{
+    vmi_event_move(line, who);
 }
 
 static void keep_back(uint32_t who)
@@ -340,6 +344,7 @@ static void before_changes(void)
 }
 
 static const struct contest changes = {before_changes, {bind_anew, let_in, keep_back}, unbind};
+static const struct contest moves = {before_changes, {bind_anew, move, move}, unbind};
 
 /* ---- alarms ---- */
 
@@ -447,6 +452,7 @@ static bool contend_for_all(void)
     contend(&questions);
     contend(&binds);
     contend(&changes);
+    contend(&moves);
     contend(&alarms);
     contend(&gates);
     contend(&maps);
