@@ -79,7 +79,7 @@ class PvSession(XlSession):
 
 
 class BackendRig(XlRig):
-    # 64-bit domains need no shim, which would give its guest no frames of devices. Where the kernels of checks
+    # 64-bit domains need no shim, which would give its guest no frames of devices. Where kernels of checks
     # look for one the rig's machine has neither memory nor a device.
     configurations = (
         Configuration(

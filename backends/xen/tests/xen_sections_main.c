@@ -454,10 +454,11 @@ static bool contend_for_all(void)
     /* Before what is refused, and reported on the console. */
     contend(&writes);
     contend(&reads);
+    /* Before another contest has slept at the places of its section. */
+    contend(&starts);
     contend(&loads);
     contend(&names);
     contend(&releases);
-    contend(&starts);
     contend(&questions);
     contend(&binds);
     contend(&changes);
