@@ -281,8 +281,9 @@ def _type(terminal: Terminal, console: IO[bytes]) -> None:
 
 class XlRig(LinuxRig):
     """Options of a guest: `config`, which of the folder's .cfg files it is started with; that of the first
-    configuration if it has none. `iomem`, frames of the emulated machine's that its domain may map, as in xl's
-    setting of this name, with blanks between ranges; it is for the rig alone, for on a machine's own Xen other devices are there."""
+    configuration if it has none. `iomem`, frames of the emulated machine's that its domain may map, as in
+    xl's setting of this name, with blanks between ranges; it is for the rig alone, for on a machine's own Xen
+    other devices are there."""
 
     disks = "no library has a driver for the disks of a Xen domain"
 
