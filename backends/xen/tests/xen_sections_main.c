@@ -463,8 +463,8 @@ static bool contend_for_all(void)
     contend(&binds);
     contend(&changes);
     contend(&moves);
-    contend(&alarms);
     contend(&ticks);
+    contend(&alarms);
     contend(&gates);
     contend(&maps);
     contend(&unmaps);
