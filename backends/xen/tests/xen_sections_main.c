@@ -377,15 +377,6 @@ static void after_alarms(void)
 
 static const struct contest alarms = {NULL, {set_periodic, set_one, cancel}, after_alarms};
 
-/* The line is wired to alarms, which go off while it is bound anew; it stays masked. */
-static void tick(uint32_t who)
-{
-    set_periodic(who);
-    cancel(who);
-}
-
-static const struct contest ticks = {before_changes, {bind_anew, tick, tick}, unbind};
-
 /* ---- gates ---- */
 
 static void set_idt(uint32_t who)
@@ -463,7 +454,6 @@ static bool contend_for_all(void)
     contend(&binds);
     contend(&changes);
     contend(&moves);
-    contend(&ticks);
     contend(&alarms);
     contend(&gates);
     contend(&maps);
