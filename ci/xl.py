@@ -10,6 +10,7 @@ ci/packages.py.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -157,8 +158,10 @@ class XlSession(ControlSession):
         options = {**guest.options, "config": self.control.put(config, folder)}
         if guest.modules:
             options["ramdisk"] = self.control.put(ramdisk(guest), folder)
-        if guest.typed or guest.terminal:
-            options["setting"] = DIRECT_CONSOLE
+        settings = [DIRECT_CONSOLE] if guest.typed or guest.terminal else []
+        if "iomem" in guest.options:
+            settings.append(f"iomem={json.dumps(guest.options['iomem'].split())}")
+        options["setting"] = ";".join(settings)
         traced = self.rig.trace_events(guest) if guest.witness else 0
         if traced:
             options["trace"] = f"{traced:#x}"
@@ -277,8 +280,10 @@ def _type(terminal: Terminal, console: IO[bytes]) -> None:
 
 
 class XlRig(LinuxRig):
-    """Option of a guest: `config`, which of the folder's .cfg files it is started with; that of the first
-    configuration if it has none."""
+    """Options of a guest: `config`, which of the folder's .cfg files it is started with; that of the first
+    configuration if it has none. `iomem`, frames of the emulated machine's that its domain may map, as in
+    xl's setting of this name, with blanks between ranges; it is for the rig alone, for on a machine's own Xen
+    other devices are there."""
 
     disks = "no library has a driver for the disks of a Xen domain"
     rng = "a Xen domain is given none; FillEntropy asks the processor"

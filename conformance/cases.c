@@ -888,30 +888,45 @@ AFTER(unshare_page)
 #define HOLE 0xe0000000u
 
 static void *device;
+static int32_t device_result;
+
+/* A hypervisor may give a guest nothing there: then every call says so. */
+static void look_at_hole(void)
+{
+    device_result = vmi_map_device(HOLE, PAGE_SIZE, VMI_CACHE_WRITE_COMBINING, &device);
+    if (device_result == VMI_OK)
+        vmi_unmap_device((uintptr_t)device);
+    else if (device_result != VMI_EIO)
+        device_result = VMI_OK; /* the call's own check tells */
+    device = NULL;
+}
 
 CASE(map_device)
 {
-    device = NULL;
+    look_at_hole();
     give_map_device(in, HOLE, PAGE_SIZE, VMI_CACHE_WRITE_COMBINING, &device);
 }
 
 AFTER(map_device)
 {
-    contract_expect("the result", (uint32_t)result_map_device(out), VMI_OK);
+    contract_expect("the result", (uint32_t)result_map_device(out), (uint32_t)device_result);
+    contract_expect("whether there is an address", device != NULL, device_result == VMI_OK);
     contract_expect("whether the address is on a page", (uintptr_t)device % PAGE_SIZE, 0);
-    contract_expect("unmapping it", (uint32_t)vmi_unmap_device((uintptr_t)device), VMI_OK);
+    contract_expect("unmapping it", (uint32_t)vmi_unmap_device((uintptr_t)device),
+                    device_result == VMI_OK ? VMI_OK : (uint32_t)VMI_EINVAL);
 }
 
 CASE(unmap_device)
 {
-    device = NULL;
+    look_at_hole();
     vmi_map_device(HOLE, PAGE_SIZE, VMI_CACHE_WRITE_COMBINING, &device);
     give_unmap_device(in, (uintptr_t)device);
 }
 
 AFTER(unmap_device)
 {
-    contract_expect("the result", (uint32_t)result_unmap_device(out), VMI_OK);
+    contract_expect("the result", (uint32_t)result_unmap_device(out),
+                    device_result == VMI_OK ? VMI_OK : (uint32_t)VMI_EINVAL);
     contract_expect("unmapping it again", (uint32_t)vmi_unmap_device((uintptr_t)device),
                     (uint32_t)VMI_EINVAL);
 }

@@ -273,5 +273,17 @@ void vmi__xen_write_entry(uint64_t value, uint64_t *entry);
 /* The calls SetCR3, behind theirs: roots that are tables; `user` 0 for none. */
 void vmi__xen_load_roots(uintptr_t root, uintptr_t user);
 
+/* ---- devices (device.c) ---- */
+
+/* The window for what devices have, and the boot tables' table by which all roots reach it. */
+struct vmi__xen_devices {
+    uintptr_t base, size;
+    uint64_t *top; /* of the kind VMI__XEN_DEVICES_KIND (entries.h) */
+};
+extern struct vmi__xen_devices vmi__xen_devices;
+
+/* Gives VMI__XEN_DEVICE_TABLES (entries.h) free frames for page tables of the window. */
+void vmi__xen_devices_start(void *pages);
+
 #endif
 #endif

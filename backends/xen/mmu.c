@@ -12,6 +12,7 @@
  */
 #include "domain.h"
 
+#include "device_map.h"
 #include "entries.h"
 
 #define ENTRY_LARGE 0x80u /* PS in an entry that names a table */
@@ -89,12 +90,21 @@ static uintptr_t frame_of(uint64_t value)
     return frame > UINTPTR_MAX ? VMI__XEN_NO_FRAME : (uintptr_t)frame;
 }
 
+/* What devices have is at one address for the machine and for the domain. */
+static bool is_device(uint64_t value)
+{
+    return vmi__device_mapped(value & VMI__PTE_FRAME);
+}
+
 VMI__ROUTINE uint64_t vmi__xen_machine_to_physical(uint64_t machine)
 {
     uintptr_t pfn = vmi__xen_pfn(frame_of(machine));
 
-    if (pfn == VMI__XEN_NO_FRAME)
+    if (pfn == VMI__XEN_NO_FRAME) {
+        if (is_device(machine))
+            return vmi__xen_entry_shown(machine);
         return machine & ~(VMI__PTE_FRAME | VMI__PTE_PRESENT);
+    }
     machine = vmi__xen_entry_shown(machine);
     return (machine & ~VMI__PTE_FRAME) | (uint64_t)pfn << VMI__PAGE_SHIFT;
 }
@@ -104,7 +114,7 @@ VMI__ROUTINE uint64_t vmi__xen_physical_to_machine(uint64_t physical)
     uintptr_t mfn = vmi__xen_mfn(frame_of(physical));
 
     if (mfn == VMI__XEN_NO_FRAME)
-        return physical & ~(VMI__PTE_FRAME | VMI__PTE_PRESENT);
+        return is_device(physical) ? physical : physical & ~(VMI__PTE_FRAME | VMI__PTE_PRESENT);
     return (physical & ~VMI__PTE_FRAME) | (uint64_t)mfn << VMI__PAGE_SHIFT;
 }
 

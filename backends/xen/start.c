@@ -7,6 +7,7 @@
 #include "start.h"
 
 #include "builder.h"
+#include "entries.h"
 
 #include <xen/io/console.h>
 #include <xen/io/xs_wire.h>
@@ -151,6 +152,13 @@ static void start_this_cpu(void)
     __asm__("mov %%cs, %0" : "=rm"(cs));
     vmi__boot.kernel_cs = cs;
     vmi__boot.kernel_rpl = cs & 3;
+}
+
+/* A domain that has no room for their tables can map no devices. */
+static void start_devices(void)
+{
+    if (vmi__xen_pages_left(VMI__XEN_DEVICE_TABLES))
+        vmi__xen_devices_start(vmi__xen_take_pages(VMI__XEN_DEVICE_TABLES));
 }
 
 /* ---- what the kernel is told
@@ -386,6 +394,7 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     start_shared(info);
     start_cpus();
     start_this_cpu();
+    start_devices();
     start_services(info);
     describe_memory(info);
     list_cpus();

@@ -28,7 +28,8 @@ def test_every_mutation_changes_one_place(backend: str, arch: str, tmp_path: Pat
     others = [f"arch/{other}/" for other in ARCHITECTURES if other != arch]
     assert [mutation.name for mutation in chosen if any(other in mutation.file for other in others)] == []
     assert len({mutation.name for mutation in chosen}) == len(chosen)
-    shutil.copytree(ROOT / "backends", tmp_path / "backends")
+    for part in ("backends", "runtime"):
+        shutil.copytree(ROOT / part, tmp_path / part)
     folder = tmp_path / "backends" / backend
     for mutation in chosen:
         changed = mutation.apply(folder)

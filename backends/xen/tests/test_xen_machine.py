@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Further CPUs of the Xen library's, where Xen refuses to start one: xen_machine.c plays it."""
+"""Further CPUs of the Xen library's, where Xen refuses to start one, and ends: xen_machine.c plays Xen."""
 
 from __future__ import annotations
 

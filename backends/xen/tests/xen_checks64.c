@@ -351,6 +351,74 @@ static uint32_t refusal_is_reported(void)
     return 0;
 }
 
+/* ---- devices ---- */
+
+/* What the test gives, with the option `devices`: the last page below 4 GiB, and the registers of
+ * the machine's HPET. */
+#define RESET_PAGE 0xfffff000u
+#define HPET       0xfed00000u
+
+/*
+ * At the address of a processor's first instruction (Intel SDM vol. 3A, 10.1.4) a PC's firmware has
+ * a far jump, and then the date that all of SeaBIOS's have (src/misc.c, BiosDate).
+ */
+static uint32_t firmware_is_read(void)
+{
+    static const char date[] = "06/23/99";
+    const volatile uint8_t *page, *first;
+    void *address, *other;
+
+    EXPECT(vmi_map_device(RESET_PAGE, 4096, VMI_CACHE_UNCACHED, &address) == VMI_OK);
+    page = address;
+    first = page + 0xff0;
+    EXPECT(first[0] == 0xea && first[3] == 0x00 && first[4] == 0xf0);
+    for (uint32_t i = 0; i < sizeof(date) - 1; i++)
+        EXPECT(first[5 + i] == (uint8_t)date[i]);
+    EXPECT(walk((uintptr_t)address) >> 12 << 12 ==
+           (RESET_PAGE | (walk((uintptr_t)address) & VMI__PTE_NO_EXECUTE)));
+    EXPECT(walk((uintptr_t)address) & VMI__PTE_NO_EXECUTE);
+    /* The page before is not given, and a range that has both is refused whole. */
+    other = NULL;
+    EXPECT(vmi_map_device(RESET_PAGE - 4096, 4096, VMI_CACHE_UNCACHED, &other) == VMI_EIO);
+    EXPECT(vmi_map_device(RESET_PAGE - 4096, 8192, VMI_CACHE_UNCACHED, &other) == VMI_EIO &&
+           !other);
+    EXPECT(vmi_unmap_device((uintptr_t)address) == VMI_OK && !walk((uintptr_t)address));
+    EXPECT(vmi_unmap_device((uintptr_t)address) == VMI_EINVAL);
+    return 0;
+}
+
+/* IA-PC HPET specification 1.0a, 2.3.4 and 2.3.7: a maker, and a counter that goes on. */
+static uint32_t registers_are_read(void)
+{
+    volatile uint32_t *registers;
+    uint64_t end = vmi_clock_nanoseconds() + PATIENCE;
+    uint32_t count;
+    void *address;
+
+    EXPECT(vmi_map_device(HPET, 4096, VMI_CACHE_UNCACHED, &address) == VMI_OK);
+    registers = address;
+    EXPECT(registers[0] >> 16 == 0x8086 && registers[1]);
+    count = registers[0xf0 / 4];
+    while (registers[0xf0 / 4] == count)
+        EXPECT(vmi_clock_nanoseconds() < end);
+    EXPECT(vmi_unmap_device((uintptr_t)address) == VMI_OK);
+    return 0;
+}
+
+/* A frame of this domain's, and one of the hypervisor's, by the machine's numbers. */
+static uint32_t memory_is_no_device(void)
+{
+    void *address = NULL;
+
+    for (uintptr_t pfn = 0; pfn < boot_info->linear_pages; pfn += 509) {
+        uint64_t machine = vmi_physical_to_machine((uint64_t)pfn << 12);
+
+        EXPECT(vmi_map_device(machine, 4096, VMI_CACHE_WRITE_BACK, &address) == VMI_EINVAL);
+    }
+    EXPECT(vmi_map_device(0xfee00000, 4096, VMI_CACHE_UNCACHED, &address) == VMI_EIO && !address);
+    return 0;
+}
+
 /* ---- more CPUs than the shared page has words for: the last one takes events ---- */
 
 static volatile uint32_t last_runs;
@@ -439,9 +507,14 @@ static void find_frames(void)
 
 void kernel_main(const struct vmi_boot_info *boot)
 {
+    const char *value;
+    uint32_t length;
+    bool given;
+
     boot_info = boot;
     mapped_by = vmi__xen_hypercall_mmu_update_count;
-    plan(boot->cpu_count > XEN_LEGACY_MAX_VCPUS ? 1 : 12);
+    given = vmi__option("devices", &value, &length);
+    plan(boot->cpu_count > XEN_LEGACY_MAX_VCPUS ? 1 : given ? 15 : 12);
     find_frames();
     load_tables();
     if (boot->cpu_count > XEN_LEGACY_MAX_VCPUS) {
@@ -460,5 +533,10 @@ void kernel_main(const struct vmi_boot_info *boot)
     check("lazy.one_hypercall", switch_is_one_hypercall());
     check("tables.pair_of_roots", pair_of_roots_goes_together());
     check("tables.refused", refusal_is_reported());
+    if (!given)
+        end();
+    check("devices.firmware", firmware_is_read());
+    check("devices.registers", registers_are_read());
+    check("devices.memory", memory_is_no_device());
     end();
 }

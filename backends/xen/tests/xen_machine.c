@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * SetInitialAPState as a Linux process: this file plays Xen and the library's other parts. What Xen
- * keeps of a CPU that it has refused to start is kept here, too.
+ * SetInitialAPState and the ends of a domain as a Linux process: this file plays Xen and the
+ * library's other parts. What Xen keeps of a CPU that it has refused to start is kept here, too.
  */
 #include "xen/builder.h"
 
@@ -29,8 +29,10 @@ static const struct vmi_ap_state state;
 
 static struct {
     intptr_t initialise; /* what it answers */
-    uint32_t registered, started, reports;
+    uint32_t registered, started, reports, ended;
 } xen;
+
+static void *back[5];
 
 HYPERCALL intptr_t vmi__xen_hypercall_vcpu_op(uint32_t command, uint32_t vcpu, void *argument)
 {
@@ -52,8 +54,9 @@ HYPERCALL intptr_t vmi__xen_hypercall_vcpu_op(uint32_t command, uint32_t vcpu, v
 
 HYPERCALL intptr_t vmi__xen_hypercall_sched_op(uint32_t command, const void *argument)
 {
-    (void)command, (void)argument;
-    return 0;
+    EXPECT(command == SCHEDOP_shutdown);
+    xen.ended = ((const struct sched_shutdown *)argument)->reason;
+    __builtin_longjmp(back, 1);
 }
 
 /* ---- the rest of the library ---- */
@@ -153,7 +156,31 @@ static void a_cpu_that_was_refused_can_be_started(void)
     EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_EBUSY);
 }
 
+static uint32_t told_by_reason(uint32_t how, uint32_t status)
+{
+    begin();
+    if (!__builtin_setjmp(back))
+        vmi__xen_shutdown_reason(how, status);
+    return xen.ended;
+}
+
+/* What the toolstack is told; some look alike to who only sees whether the domain has ended. */
+static void each_end_has_its_reason(void)
+{
+    EXPECT(told_by_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS) == SHUTDOWN_poweroff);
+    EXPECT(told_by_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_FAIL) == SHUTDOWN_crash);
+    EXPECT(told_by_reason(VMI_SHUTDOWN_REBOOT, VMI_STATUS_PASS) == SHUTDOWN_reboot);
+    EXPECT(told_by_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC) == SHUTDOWN_crash);
+    if (!__builtin_setjmp(back))
+        vmi__xen_reboot(VMI_REBOOT_HARD);
+    EXPECT(xen.ended == SHUTDOWN_reboot);
+    if (!__builtin_setjmp(back))
+        vmi__xen_shutdown();
+    EXPECT(xen.ended == SHUTDOWN_poweroff);
+}
+
 static const struct played_check checks[] = {
+    CHECK(each_end_has_its_reason),
     CHECK(a_cpu_that_was_refused_can_be_started),
 };
 

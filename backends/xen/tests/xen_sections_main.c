@@ -323,7 +323,11 @@ static void let_in(uint32_t who)
 {
     (void)who;
     vmi_event_unmask(line);
-    vmi_event_move(line, 1);
+}
+
+static void move(uint32_t who)
+{
+    vmi_event_move(line, who);
 }
 
 static void keep_back(uint32_t who)
@@ -340,6 +344,7 @@ static void before_changes(void)
 }
 
 static const struct contest changes = {before_changes, {bind_anew, let_in, keep_back}, unbind};
+static const struct contest moves = {before_changes, {bind_anew, move, move}, unbind};
 
 /* ---- alarms ---- */
 
@@ -384,6 +389,52 @@ static void set_idt(uint32_t who)
 
 static const struct contest gates = {NULL, {set_idt, set_idt, set_idt}, NULL};
 
+/* ---- what devices have: the rig lets this domain map the hole (rig.py) ---- */
+
+#define HOLE 0xe0000000u
+
+static void *devices[CPUS];
+
+static void map_device(uint32_t who)
+{
+    expect(vmi_map_device(HOLE + who * PAGE_SIZE, PAGE_SIZE, VMI_CACHE_UNCACHED, &devices[who]) ==
+               VMI_OK,
+           "a device");
+}
+
+static void unmap_device(uint32_t who)
+{
+    expect(vmi_unmap_device((uintptr_t)devices[who]) == VMI_OK, "a device's end");
+}
+
+static void map_devices(void)
+{
+    for (uint32_t i = 0; i < CPUS; i++)
+        map_device(i);
+}
+
+static void unmap_devices(void)
+{
+    for (uint32_t i = 0; i < CPUS; i++) {
+        uint64_t *entry = aspace_entry(&kernel_aspace, (uintptr_t)devices[i], false);
+
+        expect(pte_frame(pte_read(entry)) == (HOLE >> PAGE_SHIFT) + i, "a device's page");
+        unmap_device(i);
+    }
+}
+
+static void no_devices(void)
+{
+    for (uint32_t i = 0; i < CPUS; i++)
+        expect(
+            !(pte_read(aspace_entry(&kernel_aspace, (uintptr_t)devices[i], false)) & PTE_PRESENT),
+            "an empty page");
+}
+
+static const struct contest maps = {NULL, {map_device, map_device, map_device}, unmap_devices};
+static const struct contest unmaps = {
+    map_devices, {unmap_device, unmap_device, unmap_device}, no_devices};
+
 static bool contend_for_all(void)
 {
     for (uint32_t cpu = 1; cpu < CPUS; cpu++)
@@ -394,15 +445,19 @@ static bool contend_for_all(void)
     /* Before what is refused, and reported on the console. */
     contend(&writes);
     contend(&reads);
+    /* Before another contest has slept at the places of its section. */
+    contend(&starts);
     contend(&loads);
     contend(&names);
     contend(&releases);
-    contend(&starts);
     contend(&questions);
     contend(&binds);
     contend(&changes);
+    contend(&moves);
     contend(&alarms);
     contend(&gates);
+    contend(&maps);
+    contend(&unmaps);
     print("# read %u:", input_count);
     for (uint32_t i = 0; i < input_count && i < INPUT; i++)
         print(" %02x", input[i]);

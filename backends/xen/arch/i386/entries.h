@@ -15,6 +15,14 @@
 #define VMI__XEN_TABLE_DROPPED 0x7ff0000000000118ull /* PWT, PCD, G */
 #define VMI__XEN_ROOT_KEPT     0x000ffffffffffe01ull /* the frame, the kernel's own bits, P */
 
+/*
+ * Page tables of the device window, 32 MiB below Xen's part of the linear space, all of them in the
+ * top directory from the start.
+ */
+#define VMI__XEN_DEVICES_KIND  VMI_PAGE_PD
+#define VMI__XEN_DEVICES_SHIFT 21
+#define VMI__XEN_DEVICE_TABLES 16
+
 /* A word of 64 bits among a hypercall's arguments takes two; the n-th of such. */
 #define VMI__XEN_LONG(args, n) ((uint64_t)(args)[2 * (n) + 1] << 32 | (args)[2 * (n)])
 

@@ -4,6 +4,7 @@
  * extended until the linear region is mapped.
  */
 #include "../../builder.h"
+#include "entries.h"
 #include "m2p.h"
 
 #include <xen/memory.h>
@@ -144,4 +145,7 @@ void vmi__xen_start_tables(const struct start_info *info)
         .end = mapped < vmi__xen_memory.linear_pages ? mapped : vmi__xen_memory.linear_pages,
     };
     extend_tables(table_of(root[3]), mapped);
+    vmi__xen_devices.top = table_of(root[3]);
+    vmi__xen_devices.size = VMI__XEN_DEVICE_TABLES << 21;
+    vmi__xen_devices.base = (vmi__boot.virtual_end & ~0x1fffffu) - vmi__xen_devices.size;
 }

@@ -20,6 +20,14 @@
 #define VMI__XEN_TABLE_DROPPED 0x7ff0000000000118ull
 #define VMI__XEN_ROOT_KEPT     (~0x7ff0000000000198ull)
 
+/*
+ * Tables of the device window, a root slot: its pointers are there from the start, these are made
+ * when they are needed. With one directory they map 64 MiB.
+ */
+#define VMI__XEN_DEVICES_KIND  VMI_PAGE_PDP
+#define VMI__XEN_DEVICES_SHIFT 30
+#define VMI__XEN_DEVICE_TABLES 33
+
 /* A word of 64 bits among a hypercall's arguments; the n-th. */
 #define VMI__XEN_LONG(args, n) ((args)[n])
 

@@ -6,7 +6,8 @@
  *
  *   1. tables of the frames in which most of the page tables will lie, and the way to them;
  *   2. these page tables, which can be filled now;
- *   3. the image alone, by its protections, in place of all that the builder has mapped with it.
+ *   3. the image alone, by its protections, in place of all that the builder has mapped with it,
+ *      and the first table of the device window.
  */
 #include "../../builder.h"
 
@@ -69,7 +70,7 @@ void vmi__xen_start_translation(void)
     entries = (mapping.v_end - mapping.v_start) / sizeof(xen_pfn_t);
     vmi__xen_memory.m2p = (const xen_pfn_t *)mapping.v_start;
     vmi__xen_memory.m2p_last = mapping.max_mfn < entries ? mapping.max_mfn : entries - 1;
-    vmi__boot.virtual_end = VMI__WINDOW_BASE;
+    vmi__boot.virtual_end = VMI__DEVICE_BASE;
 }
 
 /* ---- the builder's tables ---- */
@@ -245,21 +246,26 @@ static uintptr_t complete(void)
 
 /* ---- the image ---- */
 
-/* The image by its protections: code, then what is only read, then what is written. */
-static void protect_image(const uint64_t *root)
+/*
+ * The image by its protections: code, then what is only read, then what is written. And an empty
+ * table of pointers for the device window.
+ */
+static void map_image(const uint64_t *root)
 {
     uintptr_t address = (uintptr_t)vmi__kernel.image_start, end = (uintptr_t)vmi__kernel.image_end;
     uintptr_t blocks = (end - VMI__IMAGE_BASE + (1ul << LARGE_SHIFT) - 1) >> LARGE_SHIFT;
     /* Frames that the builder's tables do not map writable. */
     struct vmi__xen_pool *pool = &vmi__xen_pools[VMI__XEN_POOL_REST];
     uint64_t *directory = vmi__linear(pool->next << VMI__PAGE_SHIFT),
-             *tables = directory + VMI__XEN_TABLE_ENTRIES;
+             *tables = directory + VMI__XEN_TABLE_ENTRIES,
+             *devices = tables + blocks * VMI__XEN_TABLE_ENTRIES;
+    uintptr_t own = 2 + blocks;
     uint32_t count = 0;
 
-    if (pool->end - pool->next < 1 + blocks || 1 + blocks >= sizeof(updates) / sizeof(updates[0]))
+    if (pool->end - pool->next < own || own + 2 > sizeof(updates) / sizeof(updates[0]))
         vmi__fatal("too little memory for page tables of the image");
-    pool->next += 1 + blocks;
-    memset(directory, 0, (1 + blocks) << VMI__PAGE_SHIFT);
+    pool->next += own;
+    memset(directory, 0, own << VMI__PAGE_SHIFT);
 
     for (; address < end; address += VMI__PAGE_SIZE) {
         uint64_t entry = machine_of((const void *)address) | VMI__XEN_ENTRY;
@@ -273,12 +279,15 @@ static void protect_image(const uint64_t *root)
     }
     for (uintptr_t i = 0; i < blocks; i++)
         directory[i] = naming(tables + i * VMI__XEN_TABLE_ENTRIES);
-    for (uintptr_t i = 0; i < 1 + blocks; i++)
+    for (uintptr_t i = 0; i < own; i++)
         read_only_update(&updates[count++], (vmi__physical(directory) >> VMI__PAGE_SHIFT) + i);
     updates[count].ptr =
         entry_in(root[INDEX(VMI__IMAGE_BASE, ROOT_SHIFT)], INDEX(VMI__IMAGE_BASE, POINTER_SHIFT));
     updates[count++].val = naming(directory);
+    updates[count].ptr = machine_of(root) + INDEX(VMI__DEVICE_BASE, ROOT_SHIFT) * sizeof(uint64_t);
+    updates[count++].val = naming(devices);
     carry_out(updates, count);
+    vmi__xen_devices = (struct vmi__xen_devices){VMI__DEVICE_BASE, VMI__DEVICE_SIZE, devices};
     vmi__xen_image_mapping((uintptr_t)vmi__kernel.image_start,
                            (end - (uintptr_t)vmi__kernel.image_start) >> VMI__PAGE_SHIFT,
                            vmi__physical(vmi__kernel.image_start) >> VMI__PAGE_SHIFT);
@@ -349,7 +358,7 @@ void vmi__xen_start_tables(const struct start_info *info)
     pools[VMI__XEN_POOL_REST].end = vmi__xen_memory.linear_pages;
     if (!apart)
         vmi__xen_memory.p2m = vmi__linear(vmi__physical(vmi__xen_memory.p2m));
-    protect_image(root);
+    map_image(root);
 
     vmi__xen_memory.boot_cr3 = vmi__physical(root);
     vmi__boot.boot_cr3 = vmi__physical(root);

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""What a PVH domain's ends are to Xen's toolstack: xen_pvh_machine.c plays Xen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci.build import tree
+from ci.util import ARCHITECTURES
+from tests.backends import played
+
+SOURCE = Path(__file__).with_name("xen_pvh_machine.c")
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("machine")
+    arguments = [f"-I{tree(request.param) / 'include/xen_pvh'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
+    return played.results(SOURCE, folder, *arguments, arch=request.param)
+
+
+@pytest.mark.parametrize("check", played.checks(SOURCE))
+def test_end(results: dict[str, str], check: str) -> None:
+    assert results[check] == ""
