@@ -304,7 +304,18 @@ static void repeats_itself(void)
     is_shut_off(VMI_FAULT_STUCK);
 }
 
-/* Of an interface that has been found by another one it is the kernel's to say which. */
+static void one_message(void)
+{
+    plug();
+    plug_msix();
+    look();
+    EXPECT(devices[0].messages == 1 && open_it(REQUESTS) == VMI_OK);
+    EXPECT(space[MSIX / 4] >> 31 && bar[TABLE + 12] == 1);
+    plug();
+    look();
+    EXPECT(!devices[0].messages);
+}
+
 static void does_not_come_up(void)
 {
     plug();
@@ -394,6 +405,7 @@ static const struct played_check all[] = {
     CHECK(another_length),
     CHECK(repeats_itself),
     CHECK(does_not_come_up),
+    CHECK(one_message),
     CHECK(any_device),
     CHECK(any_description),
 };
