@@ -46,7 +46,8 @@ struct used {
     } ring[];
 };
 
-#define PLACE    0x18u
+#define PLACE    0x18u /* of the function, by bus, slot and number */
+#define BRIDGE   0x28u
 #define BAR_SIZE 0x4000u
 #define MSIX     0xa0u   /* where its capability is, if it has one */
 #define TABLE    0x3800u /* and the table in the BAR */
@@ -57,6 +58,7 @@ int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
 
 /* ---- the bus ---- */
 
+static uint32_t place = PLACE;
 static uint32_t space[64]; /* configuration of the one function */
 static uint8_t bar[BAR_SIZE] __attribute__((aligned(4096)));
 static bool sizing;
@@ -92,12 +94,31 @@ void vmi__platform_unbind(uint32_t device)
     unbound++;
 }
 
+/* The function before one that is not the first of its place, and the bridge to another bus. */
+static uint32_t other_function(uint32_t function, uint32_t offset)
+{
+    bool first = function == (place & ~7u), bridge = place >> 8 && function == BRIDGE;
+
+    if (!first && !bridge)
+        return ~0u;
+    switch (offset) {
+    case PCI_ID:
+        return 0x12345678;
+    case 0x0c: /* kind of header, and whether there are more functions */
+        return first ? 0x00800000 : 0x00010000;
+    case 0x18:
+        return place >> 8 << 8; /* the bus behind it */
+    default:
+        return 0;
+    }
+}
+
 uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
 {
     EXPECT(offset < sizeof(space) && offset % 4 == 0);
     EXPECT(locks); /* in a search, too: another CPU may ask at the same time */
-    if (function != PLACE)
-        return ~0u;
+    if (function != place)
+        return other_function(function, offset);
     if (offset == PCI_BAR0 && sizing)
         return ~(BAR_SIZE - 1) | (space[PCI_BAR0 / 4] & 15);
     return space[offset / 4];
@@ -105,7 +126,7 @@ uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
 
 void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
 {
-    EXPECT(function == PLACE);
+    EXPECT(function == place);
     if (offset == PCI_BAR0) {
         EXPECT(!(space[1] & COMMAND_MEMORY)); /* not while it answers there */
         sizing = value == ~0u;

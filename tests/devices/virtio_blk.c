@@ -518,6 +518,31 @@ static void event_is_asked_for(void)
     EXPECT(vmi__block_reap(0, 0, done, 2) == 1 && available->ring[ring_entries()] == 3);
 }
 
+/* Behind another function of the same place, and behind a bridge. */
+static void places(void)
+{
+    static const uint32_t everywhere[] = {0, PLACE + 1, PLACE + 7, 0xf8, 0x108, 0x1fe, 0xff00};
+
+    for (uint32_t i = 0; i < sizeof(everywhere) / sizeof(everywhere[0]); i++) {
+        place = everywhere[i];
+        plug();
+        look();
+        EXPECT(count == 1 && devices[0].place == place && open_it() == VMI_OK);
+    }
+    place = PLACE;
+}
+
+/* Of all that a device can offer only what its driver knows is accepted: here the upper half. */
+static void features(void)
+{
+    struct vmi_device_properties info;
+
+    plug();
+    set(0, OFFERED, ~0u, 4);
+    vmi__device_info(0, &info);
+    EXPECT(register_of(12) == 1); /* VERSION_1 */
+}
+
 /* What DeviceOpen refuses, and that nothing comes of it. */
 static void memory_that_is_none(void)
 {
@@ -579,7 +604,8 @@ static void requests_that_are_none(void)
                                              {.address = at + SECTOR, .length = 4}};
     const struct vmi_segment half[] = {{.address = at, .length = SECTOR}, {.address = at + SECTOR}};
     const struct vmi_segment wraps = {.address = 0ull - SECTOR, .length = 2 * SECTOR};
-    const struct vmi_segment huge = {.address = at, .length = 0x1000000u + SECTOR};
+    const struct vmi_segment huge[] = {{.address = at, .length = 0x1000000u},
+                                       {.address = at, .length = SECTOR}};
     const struct {
         const struct vmi_segment *segments;
         uint64_t block;
@@ -628,7 +654,8 @@ static void requests_that_are_none(void)
     set(3, CONFIG_SECTORS, 0x100000, 4);
     look();
     EXPECT(open_it() == VMI_OK);
-    EXPECT(one_of(VMI_BLOCK_READ, 0, look().request_blocks + 1, 1, &huge) == VMI_EINVAL);
+    EXPECT(one_of(VMI_BLOCK_READ, 0, look().request_blocks + 1, 2, huge) == VMI_EINVAL);
+    EXPECT(one_of(VMI_BLOCK_READ, 0, look().request_blocks, 1, huge) == 1);
     /* Without a cache there is nothing to flush; what is read-only is not written to. */
     plug();
     set(0, OFFERED, 1 | FEATURE_SEG_MAX | FEATURE_INDIRECT | FEATURE_READ_ONLY | FEATURE_DISCARD,
@@ -685,6 +712,7 @@ static void what_a_request_becomes(void)
     header = (uint32_t *)(uintptr_t)table[1].address;
     EXPECT(table[1].length == 16 && header[0] == 20 && !header[1] && header[2] == 12 && !header[3]);
     EXPECT(one_of(VMI_BLOCK_DISCARD, 0, 17, 0, 0) == VMI_EINVAL);
+    EXPECT(one_of(VMI_BLOCK_DISCARD, 0, 0, 0, 0) == VMI_EINVAL);
     EXPECT(one_of(VMI_BLOCK_FLUSH, 0, 0, 0, 0) == 1);
     table =
         (struct descriptor *)(uintptr_t)((struct descriptor *)ring(QUEUE_DESCRIPTORS) + given(3))
@@ -706,6 +734,8 @@ static const struct played_check all[] = {
     CHECK(messages),
     CHECK(notifications),
     CHECK(what_is_no_disk),
+    CHECK(places),
+    CHECK(features),
     CHECK(memory_that_is_none),
     CHECK(does_not_come_up),
     CHECK(requests_that_are_none),

@@ -121,6 +121,8 @@ static void what_it_says_of_itself(void)
     EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
     setup = (struct vmi_device_setup){.queues = 2, .requests = 1, .segments = 1};
     EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
+    setup = (struct vmi_device_setup){.requests = 1, .segments = 1};
+    EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
     setup = (struct vmi_device_setup){.queues = 1, .requests = 1, .segments = 2};
     EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
     EXPECT(open_it(REQUESTS) == VMI_OK);
