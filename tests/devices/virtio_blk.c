@@ -541,6 +541,40 @@ static void features(void)
     set(0, OFFERED, ~0u, 4);
     vmi__device_info(0, &info);
     EXPECT(register_of(12) == 1); /* VERSION_1 */
+    /* Nothing is read behind the end of its configuration. */
+    plug();
+    space[0x88 / 4 + 3] = CONFIG_SEG_MAX;
+    EXPECT(look().segments == 1 && look().blocks == BLOCKS);
+}
+
+/* Without indirect descriptors a slot is its first descriptor, and no other one. */
+static void descriptors_of_the_ring(void)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        plug();
+        set(0, OFFERED, 1 | FEATURE_SEG_MAX | FEATURE_FLUSH, 4);
+        look();
+        EXPECT(open_it() == VMI_OK && ring_entries() == 32 && submit(0, 2) == 2);
+        EXPECT(given(0) == 0 && given(1) == SEGMENTS + 2);
+        say_ended(i, 1);
+        if (i) {
+            is_shut_off(VMI_FAULT_IDENTIFIER, seen, 2);
+        } else {
+            EXPECT(vmi__block_reap(0, 0, done, 2) == 0 && look().fault == VMI_FAULT_STATUS);
+        }
+    }
+}
+
+/* What has ended between the last look and the asking for an event is told. */
+static void ended_meanwhile(void)
+{
+    begin();
+    EXPECT(submit(0, 2) == 2 && !devices[0].driver->ask(&devices[0], 0));
+    say(given(0), SECTOR + 1, STATUS_OK);
+    EXPECT(devices[0].driver->ask(&devices[0], 0));
+    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && !devices[0].driver->ask(&devices[0], 0));
 }
 
 /* What DeviceOpen refuses, and that nothing comes of it. */
@@ -736,6 +770,8 @@ static const struct played_check all[] = {
     CHECK(what_is_no_disk),
     CHECK(places),
     CHECK(features),
+    CHECK(descriptors_of_the_ring),
+    CHECK(ended_meanwhile),
     CHECK(memory_that_is_none),
     CHECK(does_not_come_up),
     CHECK(requests_that_are_none),
