@@ -562,7 +562,7 @@ static void descriptors_of_the_ring(void)
         if (i) {
             is_shut_off(VMI_FAULT_IDENTIFIER, seen, 2);
         } else {
-            EXPECT(vmi__block_reap(0, 0, done, 2) == 0 && look().fault == VMI_FAULT_STATUS);
+            EXPECT(vmi__block_reap(0, 0, done, 2) == 2 && look().fault == VMI_FAULT_STATUS);
         }
     }
 }
