@@ -100,6 +100,9 @@ class Guest:
     the files afterwards."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
+    gdb: Path | None = None
+    """The socket at which a debugger takes over the machine, which stands still until then (the GDB manual,
+    "Remote Protocol"); only where `Rig.gdb`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -230,6 +233,8 @@ class Rig(abc.ABC):
     """Why guests cannot be given disks (`Guest.disks`); empty if they can."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
+    gdb = ""
+    """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -287,6 +292,8 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no disks: {self.disks}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
+        if guest.gdb and self.gdb:
+            raise UserError(f"{name} has no debugger: {self.gdb}", 2)
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
@@ -342,6 +349,8 @@ class Machine:
     kernel: Path
     append: str
     extra: Sequence[str] = ()
+    halted: bool = False
+    """Whether it stands still until a debugger lets it go on."""
 
 
 def command_of(machine: Machine) -> str:
@@ -380,7 +389,7 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
                         "boot_args": machine.append,
                         "extra_args": shlex.join(machine.extra),
                     },
-                    "GuestStrategy": {"limit": limit},
+                    "GuestStrategy": {"limit": limit, "halted": machine.halted},
                 }
             }
         },
@@ -479,6 +488,16 @@ def qemu_rng(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's source of entropy. Option of a guest: `rng` (QEMU's device with
     properties)."""
     return ("-device", guest.options.get("rng", "virtio-rng-pci")) if guest.rng else ()
+
+
+def qemu_gdb(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for its stub for a debugger."""
+    path = str(guest.gdb).replace(",", ",,")
+    return (
+        ("-chardev", f"socket,id=gdb,path={path},server=on,wait=off", "-gdb", "chardev:gdb")
+        if guest.gdb
+        else ()
+    )
 
 
 def option_rom(guest: Guest) -> tuple[str, ...]:
@@ -627,6 +646,7 @@ class LinuxRig(Rig):
     """Packages beside the kernel and busybox."""
     follow: tuple[str, ...] = ()
     """Dependencies are followed while their name starts with one of these."""
+    gdb = "its guests run in an emulated machine, and the stub of that knows nothing of them"
     shared = ""
     """Name of an image that several backends' rigs have in common; then `init` is set too."""
     init: Path | None = None
