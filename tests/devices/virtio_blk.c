@@ -469,6 +469,8 @@ static void what_is_no_disk(void)
             break;
         default:
             space[0x40 / 4 + 2] = 2;
+            for (uint32_t j = 64; j-- > 0;)
+                bar[j + 2] = bar[j];
         }
         EXPECT((vmi__device_info(0, &info) == VMI_OK) == is);
         EXPECT(!is || (space[1] & COMMAND_MEMORY));
