@@ -23,7 +23,7 @@
 #define VMI__ENTROPY_BYTES 256
 
 /* State of a slot of the table of requests. */
-enum { VMI__SLOT_FREE, VMI__SLOT_GIVEN, VMI__SLOT_KEPT /* ended, and its buffer is in use */ };
+enum { VMI__SLOT_FREE, VMI__SLOT_GIVEN };
 
 /* A slot: what is known of a request until the kernel has it back. The device never sees this. */
 struct vmi__slot {

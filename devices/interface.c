@@ -442,10 +442,10 @@ static uint64_t release(struct vmi__queue *queue, uint32_t at)
 {
     struct vmi__slot *slot = &queue->slots[at];
 
-    queue->given -= slot->state == VMI__SLOT_GIVEN;
     slot->state = VMI__SLOT_FREE;
     slot->next = (uint16_t)queue->free;
     queue->free = at;
+    queue->given--;
     return slot->id;
 }
 
@@ -551,7 +551,7 @@ static bool is_stuck(struct vmi__stock *stock, const uint8_t *bytes, uint32_t le
     return start == before;
 }
 
-/* Takes the next buffer that the device has filled. */
+/* Takes the next buffer that the device has filled; its slot is released when it is used up. */
 static enum vmi__taken restock(struct vmi__device *device)
 {
     struct vmi__stock *stock = &device->stock;
@@ -566,8 +566,6 @@ static enum vmi__taken restock(struct vmi__device *device)
         device->info.fault = VMI_FAULT_STUCK;
     if (device->info.fault)
         return VMI__TAKEN_FAULT;
-    device->queues[0].slots[ended.slot].state = VMI__SLOT_KEPT;
-    device->queues[0].given--;
     stock->slot = ended.slot;
     stock->from = 0;
     stock->to = ended.length;

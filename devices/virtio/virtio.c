@@ -114,7 +114,8 @@ static void compiler_fence(void)
 static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, uint32_t *bytes,
                                 uint32_t *at)
 {
-    uint32_t offset = 0;
+    uint32_t alignment = kind == INTERRUPT ? 1 : kind == NOTIFY ? 2 : 4; /* 4.1.4.3 to 4.1.4.6 */
+    uint32_t offset = 0, first;
 
     /* The list of a device that lies may lead back to itself. */
     for (uint32_t i = 0; i < VMI__PCI_CAPABILITIES_MAX; i++) {
@@ -128,10 +129,10 @@ static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, u
             continue;
         *at = offset;
         *bytes = vmi__platform_pci_read(place, offset + CAPABILITY_LENGTH);
-        if (*bytes < least)
+        first = vmi__platform_pci_read(place, offset + CAPABILITY_OFFSET);
+        if (*bytes < least || first % alignment)
             continue;
-        mapped = vmi__pci_map(place, vmi__pci_read8(place, offset + CAPABILITY_BAR),
-                              vmi__platform_pci_read(place, offset + CAPABILITY_OFFSET), *bytes);
+        mapped = vmi__pci_map(place, vmi__pci_read8(place, offset + CAPABILITY_BAR), first, *bytes);
         if (mapped)
             return mapped;
     }
@@ -309,7 +310,7 @@ bool vmi__virtio_open(struct vmi__virtio *virtio, uint32_t number, void *memory,
     write_address(virtio, QUEUE_AVAILABLE, queue->available);
     write_address(virtio, QUEUE_USED, queue->used);
     notify = read16(virtio, QUEUE_NOTIFY) * virtio->notify_step;
-    if (notify > virtio->notify_bytes - 2)
+    if (notify > virtio->notify_bytes - 2 || notify % 2)
         return false;
     queue->notify = (volatile uint16_t *)(virtio->notify + notify);
     if (virtio->msix.entries) {

@@ -34,17 +34,20 @@ def checks(source: Path) -> list[str]:
     return found
 
 
-def results(source: Path, folder: Path, *more: str | Path, arch: str = "i386") -> dict[str, str]:
-    """What each check said; the program is built in that folder, with more arguments and files."""
+def results(
+    source: Path, folder: Path, *more: str | Path, arch: str = "i386", root: Path = ROOT, seconds: float = 300
+) -> dict[str, str]:
+    """What each check said; the program is built in that folder, with more arguments and files, of the tree
+    `root`, and stopped after so many seconds."""
     program = folder / source.stem
     command = ["gcc", *COMPILE[arch], "-std=gnu11", "-O2", "-ffreestanding", "-fno-pic", "-no-pie",
                "-fno-stack-protector", "-mgeneral-regs-only", "-nostdlib", "-static", "-Wall", "-Wextra",
                "-Werror", f"-DFIRST_SEED={1 + SEEDS_APART * SEED}u", f"-I{tree(arch) / 'include'}",
-               f"-I{ROOT / 'backends'}", f"-I{ROOT / 'runtime'}",
-               f"-I{ROOT / 'tests'}", "-o", str(program), str(source),
+               f"-I{root / 'backends'}", f"-I{root / 'runtime'}",
+               f"-I{root / 'tests'}", "-o", str(program), str(source),
                *map(str, (*place_of_the_image(arch), *more))]  # fmt: skip
     subprocess.run(command, check=True)
-    done = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([program], capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}"
     lines = [re.fullmatch(r"(?:not )?ok (\w+)(?:: (.*))?", line) for line in done.stdout.splitlines()]
     return {line[1]: line[2] or "" for line in lines if line}

@@ -24,6 +24,7 @@
 #define PCI_BAR0         0x10
 #define PCI_CAPABILITIES 0x34
 #define STATUS_LIST      0x00100000u
+#define COMMAND_MEMORY   0x0002u
 #define COMMAND_MASTER   0x0004u
 #define COMMAND_NO_INTX  0x0400u
 enum { COMMON = 1, NOTIFY, INTERRUPT, CONFIG };
@@ -45,8 +46,11 @@ struct used {
     } ring[];
 };
 
-#define PLACE    0x18u
+#define PLACE    0x18u /* of the function, by bus, slot and number */
+#define BRIDGE   0x28u
 #define BAR_SIZE 0x4000u
+#define MSIX     0xa0u   /* where its capability is, if it has one */
+#define TABLE    0x3800u /* and the table in the BAR */
 #define PART     0x1000u /* of the BAR has each of the parts of virtio */
 
 struct vmi_boot_info vmi__boot;
@@ -54,10 +58,12 @@ int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
 
 /* ---- the bus ---- */
 
+static uint32_t place = PLACE;
 static uint32_t space[64]; /* configuration of the one function */
 static uint8_t bar[BAR_SIZE] __attribute__((aligned(4096)));
 static bool sizing;
-static uint32_t locks; /* that are held */
+static uint32_t locks;   /* that are held */
+static uint32_t unbound; /* how often events were */
 
 void vmi__platform_init(void)
 {
@@ -84,32 +90,60 @@ void vmi__platform_pause(void)
 
 void vmi__platform_unbind(uint32_t device)
 {
-    (void)device;
+    EXPECT(device < count);
+    unbound++;
+}
+
+/* The function before one that is not the first of its place, and the bridge to another bus. */
+static uint32_t other_function(uint32_t function, uint32_t offset)
+{
+    bool first = function == (place & ~7u), bridge = place >> 8 && function == BRIDGE;
+
+    if (!first && !bridge)
+        return ~0u;
+    switch (offset) {
+    case PCI_ID:
+        return 0x12345678;
+    case 0x0c: /* kind of header, and whether there are more functions */
+        return first ? 0x00800000 : 0x00010000;
+    case 0x18:
+        return place >> 8 << 8; /* the bus behind it */
+    default:
+        return 0;
+    }
 }
 
 uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
 {
     EXPECT(offset < sizeof(space) && offset % 4 == 0);
     EXPECT(locks); /* in a search, too: another CPU may ask at the same time */
-    if (function != PLACE)
-        return ~0u;
+    if (function != place)
+        return other_function(function, offset);
     if (offset == PCI_BAR0 && sizing)
-        return ~(BAR_SIZE - 1);
+        return ~(BAR_SIZE - 1) | (space[PCI_BAR0 / 4] & 15);
     return space[offset / 4];
 }
 
 void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
 {
-    EXPECT(function == PLACE);
-    if (offset == PCI_BAR0)
+    EXPECT(function == place);
+    if (offset == PCI_BAR0) {
+        EXPECT(!(space[1] & COMMAND_MEMORY)); /* not while it answers there */
         sizing = value == ~0u;
+        EXPECT(sizing || value == space[PCI_BAR0 / 4]);
+    }
+    if (offset == MSIX)
+        space[MSIX / 4] = value;
     if (offset == PCI_COMMAND)
         space[1] = (space[1] & 0xffff0000u) | (value & 0xffff);
 }
 
 volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
 {
-    uint64_t offset = base - space[PCI_BAR0 / 4];
+    uint32_t low = space[PCI_BAR0 / 4];
+    uint64_t offset = base - (low & ~15u) - (low & 4 ? (uint64_t)space[PCI_BAR0 / 4 + 1] << 32 : 0);
+
+    EXPECT(!sizing);
 
     EXPECT(offset <= BAR_SIZE && size <= BAR_SIZE - offset);
     return offset <= BAR_SIZE && size <= BAR_SIZE - offset ? bar + offset : 0;
@@ -143,6 +177,7 @@ static void plug_virtio(uint32_t identifier, uint32_t features, uint32_t queue_s
     memset(devices, 0, sizeof(devices));
     count = 0;
     found = false;
+    unbound = 0;
     ended_index = 0;
     space[PCI_ID / 4] = 0x1af4u | identifier << 16;
     space[PCI_COMMAND / 4] = STATUS_LIST;
@@ -156,6 +191,14 @@ static void plug_virtio(uint32_t identifier, uint32_t features, uint32_t queue_s
     set(0, OFFERED, 1 | features, 4);
     set(0, QUEUES, 1, 2);
     set(0, QUEUE_SIZE, queue_size, 2);
+}
+
+/* Message-signalled interrupts as well, two of them. */
+static void plug_msix(void)
+{
+    capability(0x88, MSIX, CONFIG);
+    space[MSIX / 4] = 0x11u | 1u << 16;
+    space[MSIX / 4 + 1] = TABLE;
 }
 
 /* What DeviceInfo says of it. */
@@ -180,7 +223,7 @@ static int32_t open_with(struct vmi_device_setup setup)
     EXPECT(needs.size <= sizeof(memory_of_device));
     result = vmi__device_open(0, &setup);
     EXPECT(space[1] & COMMAND_NO_INTX);
-    EXPECT(!(space[1] & COMMAND_MASTER) == (result != VMI_OK));
+    EXPECT(result == VMI_EBUSY || !(space[1] & COMMAND_MASTER) == (result != VMI_OK));
     return result;
 }
 

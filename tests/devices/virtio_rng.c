@@ -121,6 +121,8 @@ static void what_it_says_of_itself(void)
     EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
     setup = (struct vmi_device_setup){.queues = 2, .requests = 1, .segments = 1};
     EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
+    setup = (struct vmi_device_setup){.requests = 1, .segments = 1};
+    EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
     setup = (struct vmi_device_setup){.queues = 1, .requests = 1, .segments = 2};
     EXPECT(vmi__device_needs(0, &setup, &memory) == VMI_EINVAL);
     EXPECT(open_it(REQUESTS) == VMI_OK);
@@ -304,7 +306,18 @@ static void repeats_itself(void)
     is_shut_off(VMI_FAULT_STUCK);
 }
 
-/* Of an interface that has been found by another one it is the kernel's to say which. */
+static void one_message(void)
+{
+    plug();
+    plug_msix();
+    look();
+    EXPECT(devices[0].messages == 1 && open_it(REQUESTS) == VMI_OK);
+    EXPECT(space[MSIX / 4] >> 31 && bar[TABLE + 12] == 1);
+    plug();
+    look();
+    EXPECT(!devices[0].messages);
+}
+
 static void does_not_come_up(void)
 {
     plug();
@@ -394,6 +407,7 @@ static const struct played_check all[] = {
     CHECK(another_length),
     CHECK(repeats_itself),
     CHECK(does_not_come_up),
+    CHECK(one_message),
     CHECK(any_device),
     CHECK(any_description),
 };

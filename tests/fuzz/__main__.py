@@ -3,9 +3,10 @@
 
     .venv/bin/python -m tests.fuzz [--seconds N] [TARGET…]
 
-`rom-ARCH` is provider images and call sites, `loader` what a boot loader leaves. Each runs for N seconds
-(60), in one process, from the corpus that former runs have left in results/fuzz/; then executions, time, and
-what the corpus covers are printed. Exit status 1 if something was found: the input is kept there, and named.
+`rom-ARCH` is provider images and call sites, `loader` what a boot loader leaves, `virtio` devices that lie.
+Each runs for N seconds (60), in one process, from the corpus that former runs have left in results/fuzz/;
+then executions, time, and what the corpus covers are printed. Exit status 1 if something was found: the
+input is kept there, and named.
 """
 
 from __future__ import annotations

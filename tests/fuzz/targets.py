@@ -39,6 +39,14 @@ INTERFACE = (
 """Calls of the interface that rom_target.c plays, in each way that a call can be done."""
 
 
+DRIVERS = (
+    "../devices/pci/pci.c",
+    "../devices/virtio/virtio.c",
+    "../devices/virtio_blk/virtio_blk.c",
+    "../devices/virtio_rng/virtio_rng.c",
+)
+
+
 def sites(*records: tuple[int, int, int, int], arch: str) -> bytes:
     """Call sites: offset in the code, ordinal, length, and 1 for a jump."""
     size = RECORD[arch]
@@ -93,6 +101,31 @@ def memories() -> Iterator[bytes]:
         yield memory.encode()
 
 
+def runtime(name: str) -> Path:
+    """A source by its name from runtime/ on."""
+    return (ROOT / "runtime" / name).resolve()
+
+
+LIVES = (
+    # the device, how large its queue is, sectors, no scribbles, then steps (virtio_target.c)
+    "ff 07 e803 00 0b 00 07 03 00 00 00 03 00 08 01 08 02 10 08 02 00 02 00 08 40 0c 00",
+    "03 07 e803 00 0b 01 0f 03 00 00 01 07 81 0300 08 01 08 03 03 02 00 02 00 08 f0 "
+    "00 00 00 00 00 01 08 0c 00",
+    "00 05 e803 00 0b 00 03 01 00 00 00 02 10 04 11 04 02 00 05 03 0700 0102 08 f0 0c 00",
+    "00 06 e803 00 0b 00 03 01 00 00 00 00 00 01 02 00 05 00 00 0102 06 00 ff00 08 f0 0c 00",
+    "82 04 e803 00 1b 00 07 00 12 00 12 00 12 00 0a 01 4000 "
+    "0a 08 e803 1f 01 12 00 15 00 00 0000 0a 01 ff0f 0c 01",
+    "02 04 e803 00 1b 00 0f 00 12 00 0a 01 0300 12 00 15 02 0500 ffff "
+    "0a 01 ff0f 1f 00 07 1000 ff 0c 01 0a 01 0100",
+    "7f 08 0001 07 0102 0304 0506 0b 01 0f 03 0d 1234 ff 0e 20 01 00 00 01 00 00 01 02 02 00 08 f0 0c 00",
+)
+
+
+def lives() -> Iterator[bytes]:
+    for life in LIVES:
+        yield bytes.fromhex(life)
+
+
 @dataclass(frozen=True)
 class Target:
     """One program, and what it is about."""
@@ -101,7 +134,7 @@ class Target:
     main: str
     """MAIN_target.c."""
     sources: tuple[str, ...]
-    """Besides that, in runtime/."""
+    """Besides that, in runtime/ or from there on."""
     about: tuple[str, ...]
     """Files of runtime/ whose coverage counts."""
     seeds: Callable[[], Iterator[bytes]]
@@ -116,11 +149,12 @@ class Target:
     def build(self, folder: Path, how: list[str]) -> Path:
         program = folder / self.name
         folder.mkdir(parents=True, exist_ok=True)
-        sources = [HERE / f"{self.main}_target.c", *(ROOT / "runtime" / source for source in self.sources)]
+        sources = [HERE / f"{self.main}_target.c", *map(runtime, self.sources)]
         shim = [f"-I{HERE / 'host'}", "-DVMI__BIND_I386"] if self.arch == "i386" else []
         command = ["clang", *FLAGS, "-DVMI_ALLOW_SSE", *how, *shim,
                    f"-isystem{tree(self.arch) / 'include'}",
-                   f"-I{ROOT / 'runtime'}", f"-I{HERE}", "-o", str(program), *map(str, sources)]  # fmt: skip
+                   f"-I{ROOT / 'runtime'}", f"-I{ROOT / 'devices'}", f"-I{HERE}", "-o", str(program),
+                   *map(str, sources)]  # fmt: skip
         if not shutil.which(command[0]):
             raise UserError(f"{command[0]}: not found; ./vmi setup installs it")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -157,6 +191,16 @@ TARGETS = (
         ("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "protocols.c", "options.c", "pvh.c"),
         memories,
         12288,
+        60_000,
+        "x86_64",
+    ),
+    Target(
+        "virtio",
+        "virtio",
+        ("arch/x86_64/image_place.c", *DRIVERS),
+        ("../devices/interface.c", *DRIVERS),
+        lives,
+        512,
         60_000,
         "x86_64",
     ),
@@ -206,7 +250,7 @@ def coverage(target: Target, corpus: Path, folder: Path) -> tuple[dict[str, dict
     subprocess.run([program, "-runs=0", corpus], check=True, capture_output=True,
                    env={**os.environ, "LLVM_PROFILE_FILE": str(raw)})  # fmt: skip
     subprocess.run(["llvm-profdata", "merge", "-o", merged, raw], check=True, capture_output=True)
-    sources = [str(ROOT / "runtime" / name) for name in target.about]
+    sources = [str(runtime(name)) for name in target.about]
     common = [str(program), f"-instr-profile={merged}", *sources]
     exported = subprocess.run(
         ["llvm-cov", "export", "-summary-only", *common], check=True, capture_output=True, text=True

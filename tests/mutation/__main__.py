@@ -83,7 +83,11 @@ class Mutation:
 
 def mutations(backend: str, arch: str) -> list[Mutation]:
     """Those that are of an architecture."""
-    path = ROOT / "backends" / backend / LIST
+    return listed(ROOT / "backends" / backend / LIST, arch)
+
+
+def listed(path: Path, arch: str) -> list[Mutation]:
+    """Those of a list that are of an architecture."""
     if not path.is_file():
         raise UserError(f"{path.relative_to(ROOT)} does not exist", 2)
     found = [Mutation(**entry) for entry in YAML(typ="safe").load(path)]
@@ -282,10 +286,10 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
             yield Broken(mutation, BY[2] if found else "", found)
 
 
-def summary(library: str, counts: Counter[str]) -> str:
-    """One line."""
+def summary(library: str, counts: Counter[str], ways: Sequence[str] = BY) -> str:
+    """One line; `ways` are those by which they are caught."""
     total = counts.total() - counts[REFUSED]
-    parts = ", ".join(f"{counts[by]} by the {by}" for by in BY if counts[by])
+    parts = ", ".join(f"{counts[by]} by the {by}" for by in ways if counts[by])
     line = f"{library}: {total - counts['']} of {total} mutations caught ({percent(counts)} %): {parts}"
     return f"{line}; {counts[REFUSED]} not built" if counts[REFUSED] else line
 

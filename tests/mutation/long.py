@@ -12,14 +12,17 @@ from ci.long import Part, Result
 from ci.util import ARCHITECTURES, ROOT
 
 from ..guests import places
+from . import devices
 from .__main__ import BY, LEAST, LIST, REFUSED, break_in_all_ways, mutations, percent
 
-COUNTS = {REFUSED: "not built", "": "missed", **dict.fromkeys(BY, "caught")}
+DEVICES = "devices"
+"""The drivers' pieces are called so, in place of a backend's name."""
+COUNTS = {REFUSED: "not built", "": "missed", **dict.fromkeys((*BY, *devices.BY), "caught")}
 
 
 class Mutations(Part):
     name = "mutations"
-    summary = f"backends broken in all ways of their {LIST}; {LEAST} % must be noticed"
+    summary = f"backends and drivers broken in all ways of their {LIST}; {LEAST} % must be noticed"
 
     def pieces(self) -> list[str]:
         """Each on every architecture that it is of and that the backend's first configuration boots."""
@@ -31,17 +34,23 @@ class Mutations(Part):
             for arch in ARCHITECTURES
             if not configuration.given(arch)[1]
             for mutation in mutations(name, arch)
+        ] + [
+            f"{DEVICES} on {arch}: {mutation.name}"
+            for arch in ARCHITECTURES
+            for mutation in devices.mutations(arch)
         ]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         rigs = {place.backend: place.rig for place in places()}
         for library in dict.fromkeys(piece.partition(": ")[0] for piece in pieces):
             backend, _, arch = library.partition(" on ")
-            rig = rigs[backend]
+            rig = rigs[devices.BACKEND if backend == DEVICES else backend]
             rig.prepare()
             on = rig.describe()
-            chosen = [each for each in mutations(backend, arch) if f"{library}: {each.name}" in pieces]
-            with contextlib.closing(break_in_all_ways(rig, chosen, arch)) as broken:
+            every = devices.mutations(arch) if backend == DEVICES else mutations(backend, arch)
+            chosen = [each for each in every if f"{library}: {each.name}" in pieces]
+            run = devices.break_in_all_ways if backend == DEVICES else break_in_all_ways
+            with contextlib.closing(run(rig, chosen, arch)) as broken:
                 for each in broken:
                     note = each.found or ("missed" if not each.by else "")
                     yield Result(f"{library}: {each.mutation.name}", {COUNTS[each.by]: 1}, note=note, on=on)

@@ -13,6 +13,7 @@ import pytest
 from ci.rig import Guest, Live, Outcome, Session, discover
 from ci.util import ARCHITECTURES, ROOT
 
+from . import devices
 from .__main__ import LIST, Machine, Mutation, mutations
 
 LISTED = sorted(path.parent.name for path in ROOT.glob(f"backends/*/{LIST}"))
@@ -33,6 +34,20 @@ def test_every_mutation_changes_one_place(backend: str, arch: str, tmp_path: Pat
     folder = tmp_path / "backends" / backend
     for mutation in chosen:
         changed = mutation.apply(folder)
+        before = ROOT / changed.resolve().relative_to(tmp_path)
+        assert changed.read_bytes() != before.read_bytes()
+        shutil.copyfile(before, changed)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_mutation_of_drivers_changes_one_place(arch: str, tmp_path: Path) -> None:
+    chosen = devices.mutations(arch)
+    assert len(chosen) >= 50
+    assert len({mutation.name for mutation in chosen}) == len(chosen)
+    for folder in ("devices", "runtime"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for mutation in chosen:
+        changed = mutation.apply(tmp_path / "devices")
         before = ROOT / changed.resolve().relative_to(tmp_path)
         assert changed.read_bytes() != before.read_bytes()
         shutil.copyfile(before, changed)
