@@ -21,7 +21,6 @@
 #define REQUESTS_MAX 128
 #define SEGMENTS     2
 #define BUFFERS      32 /* pages; as many requests are under way */
-#define MEMORY_MAX   64 /* pages next to each other for the disk's rings */
 
 #define NO_DISK UINT32_MAX
 
@@ -57,34 +56,6 @@ static bool find_disk(void)
 
 /* ---- memory ---- */
 
-/* Frames next to each other, the first of which is the result; FRAME_NONE if there are none. */
-static uint32_t neighbours(uint32_t pages)
-{
-    static uint32_t taken[8 * MEMORY_MAX];
-    uint32_t count = 0, run = 0, first = FRAME_NONE;
-
-    while (count < sizeof(taken) / sizeof(taken[0]) && first == FRAME_NONE) {
-        taken[count] = frame_allocate();
-        if (taken[count] == FRAME_NONE)
-            break;
-        if (count && (taken[count] == taken[count - 1] + 1 || taken[count] + 1 == taken[count - 1]))
-            run++;
-        else
-            run = 1;
-        /* A row in one direction: what changes it begins anew. */
-        if (run > 2 && taken[count] - taken[count - 1] != taken[count - 1] - taken[count - 2])
-            run = 2;
-        count++;
-        if (run >= pages)
-            first =
-                taken[count - 1] < taken[count - pages] ? taken[count - 1] : taken[count - pages];
-    }
-    for (uint32_t i = 0; i < count; i++)
-        if (first == FRAME_NONE || taken[i] - first >= pages)
-            frame_release(taken[i]);
-    return first;
-}
-
 static int32_t open_disk(void)
 {
     struct vmi_device_memory needs;
@@ -104,7 +75,7 @@ static int32_t open_disk(void)
         return result;
     if (memory_pages == 0) {
         memory_pages = (uint32_t)(needs.size / PAGE_SIZE);
-        memory_first = memory_pages <= MEMORY_MAX ? neighbours(memory_pages) : FRAME_NONE;
+        memory_first = frame_allocate_row(memory_pages);
         for (uint32_t i = 0; i < BUFFERS; i++)
             buffers[i] = frame_allocate();
         if (memory_first == FRAME_NONE || buffers[BUFFERS - 1] == FRAME_NONE)

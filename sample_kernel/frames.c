@@ -93,6 +93,11 @@ uint32_t frame_allocate_pair(void)
     return take_locked(2);
 }
 
+uint32_t frame_allocate_row(uint32_t count)
+{
+    return take_locked(count);
+}
+
 static void check_in_use(uint32_t pfn)
 {
     if (pfn >= linear_pages || references[pfn] == 0 || references[pfn] == NOT_MEMORY)

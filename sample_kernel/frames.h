@@ -20,6 +20,8 @@ uint32_t frame_allocate(void);
 uint32_t frame_allocate_zeroed(void);
 /* Two neighbouring frames, the first one even: a thread's stack. Each has one reference. */
 uint32_t frame_allocate_pair(void);
+/* So many neighbouring frames, each with one reference. */
+uint32_t frame_allocate_row(uint32_t count);
 
 /* One more reference to a frame. */
 void frame_share(uint32_t pfn);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * A virtio device on a bus as a Linux process, for files that play one kind of it
+ * (tests/backends/played.h). The device's registers are plain memory, for drivers write what they
+ * then read. The rings are read and written where they are.
+ */
+#ifndef VMI_TESTS_VIRTIO_PLAYED_H
+#define VMI_TESTS_VIRTIO_PLAYED_H
+
+/* The interface's own names stay out of the way of played.h's. */
+#define reset interface_reset
+#define end   interface_end
+#include "interface.c"
+#undef reset
+#undef end
+
+#include "string.c" /* runtime/ */
+
+#include "backends/played.h"
+
+/* Of the bus and of virtio, by the standards themselves: VIRTIO 1.2, 2.7, 4.1.4; PCI 3.0, 6. */
+#define PCI_ID           0x00
+#define PCI_COMMAND      0x04
+#define PCI_BAR0         0x10
+#define PCI_CAPABILITIES 0x34
+#define STATUS_LIST      0x00100000u
+#define COMMAND_MASTER   0x0004u
+enum { COMMON = 1, NOTIFY, INTERRUPT, CONFIG };
+enum { OFFERED = 4, QUEUES = 18, STATUS = 20, QUEUE_SIZE = 24 };
+enum { QUEUE_DESCRIPTORS = 32, QUEUE_AVAILABLE = 40, QUEUE_USED = 48 };
+#define FEATURE_INDIRECT (1u << 28)
+#define WRITE            2u /* flag of a descriptor */
+
+struct descriptor {
+    uint64_t address;
+    uint32_t length;
+    uint16_t flags, next;
+};
+struct available {
+    uint16_t flags, index, ring[];
+};
+struct used {
+    uint16_t flags, index;
+    struct {
+        uint32_t id, length;
+    } ring[];
+};
+
+#define PLACE    0x18u
+#define BAR_SIZE 0x4000u
+#define PART     0x1000u /* of the BAR has each of the parts of virtio */
+
+struct vmi_boot_info vmi__boot;
+
+/* ---- the bus ---- */
+
+static uint32_t space[64]; /* configuration of the one function */
+static uint8_t bar[BAR_SIZE] __attribute__((aligned(4096)));
+static bool sizing;
+static uint32_t locks; /* that are held */
+
+void vmi__platform_init(void)
+{
+}
+
+uint32_t vmi__platform_enter(volatile uint32_t *held)
+{
+    EXPECT(!*held);
+    *held = 1;
+    locks++;
+    return 0;
+}
+
+void vmi__platform_leave(volatile uint32_t *held, uint32_t flags)
+{
+    (void)flags;
+    *held = 0;
+    locks--;
+}
+
+void vmi__platform_pause(void)
+{
+}
+
+void vmi__platform_unbind(uint32_t device)
+{
+    (void)device;
+}
+
+uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
+{
+    EXPECT(offset < sizeof(space) && offset % 4 == 0);
+    EXPECT(locks); /* in a search, too: another CPU may ask at the same time */
+    if (function != PLACE)
+        return ~0u;
+    if (offset == PCI_BAR0 && sizing)
+        return ~(BAR_SIZE - 1);
+    return space[offset / 4];
+}
+
+void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
+{
+    EXPECT(function == PLACE);
+    if (offset == PCI_BAR0)
+        sizing = value == ~0u;
+    if (offset == PCI_COMMAND)
+        space[1] = (space[1] & 0xffff0000u) | (value & 0xffff);
+}
+
+volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
+{
+    uint64_t offset = base - space[PCI_BAR0 / 4];
+
+    EXPECT(offset <= BAR_SIZE && size <= BAR_SIZE - offset);
+    return offset <= BAR_SIZE && size <= BAR_SIZE - offset ? bar + offset : 0;
+}
+
+/* ---- the device ---- */
+
+static void set(uint32_t part, uint32_t offset, uint32_t value, uint32_t bytes)
+{
+    memcpy(bar + part * PART + offset, &value, bytes);
+}
+
+/* A capability of the vendor's, behind which the next one is. */
+static void capability(uint32_t at, uint32_t next, uint32_t kind)
+{
+    space[at / 4] = 9u | next << 8 | kind << 24;
+    space[at / 4 + 1] = 0; /* BAR 0 */
+    space[at / 4 + 2] = (kind - 1) * PART;
+    space[at / 4 + 3] = PART;
+    space[at / 4 + 4] = 0;
+}
+
+/*
+ * A sound device of a type that nobody has looked at. Both halves of its features read the same:
+ * bit 0 of the upper one is VERSION_1.
+ */
+static void plug_device(uint32_t type, uint32_t features, uint32_t queues, uint32_t size)
+{
+    memset(space, 0, sizeof(space));
+    memset(bar, 0, sizeof(bar));
+    memset(devices, 0, sizeof(devices));
+    count = 0;
+    found = false;
+    space[PCI_ID / 4] = 0x1af4u | (0x1040u + type) << 16;
+    space[PCI_COMMAND / 4] = STATUS_LIST;
+    space[PCI_BAR0 / 4] = 0xfe000000u;
+    space[PCI_CAPABILITIES / 4] = 0x40;
+    capability(0x40, 0x58, COMMON);
+    capability(0x58, 0x70, NOTIFY);
+    capability(0x70, 0x88, INTERRUPT);
+    capability(0x88, 0, CONFIG);
+    set(0, OFFERED, 1 | features, 4);
+    set(0, QUEUES, queues, 2);
+    set(0, QUEUE_SIZE, size, 2);
+}
+
+static uint32_t register_of(uint32_t offset)
+{
+    uint32_t value;
+
+    memcpy(&value, bar + offset, 4);
+    return value;
+}
+
+static struct vmi_device_properties look(void)
+{
+    struct vmi_device_properties info = {0};
+
+    EXPECT(vmi__device_info(0, &info) == VMI_OK);
+    return info;
+}
+
+static uint32_t state;
+
+static uint32_t random(void)
+{
+    state ^= state << 13;
+    state ^= state >> 17;
+    return state ^= state << 5;
+}
+
+#endif
