@@ -281,6 +281,7 @@ class XlRig(LinuxRig):
     configuration if it has none."""
 
     disks = "no library has a driver for the disks of a Xen domain"
+    nets = "no library has a driver for the networks of a Xen domain"
 
     shared = "xl"
     init = ROOT / "ci/xl-init.sh"

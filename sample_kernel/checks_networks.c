@@ -23,6 +23,8 @@
 #define WINDOW   64   /* echoes that are not answered yet */
 #define FLOOD    1000 /* packets each way */
 
+#define AGAIN_MILLISECONDS 100
+
 #define ETHERNET  14 /* bytes of its header */
 #define IP_BYTES  20
 #define ECHO      8
@@ -361,30 +363,32 @@ static bool send(uint32_t bytes)
     return true;
 }
 
-/* Asks who 10.0.2.2 is. Why that is not known, or null. */
+/*
+ * Asks who 10.0.2.2 is, again and again: the other side may come later. Why that is not known, or
+ * null.
+ */
 static const char *resolve(void)
 {
+    uint64_t now = vmi_clock_nanoseconds(), again = now;
+    uint64_t end = now + PATIENCE_MILLISECONDS * 1000000ull;
     const char *reason = post();
-    uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
 
-    if (resolved)
-        return reason;
-    if (reason == NULL && !send(make_question()))
-        reason = "no packet is taken";
-    while (reason == NULL) {
+    while (reason == NULL && !resolved) {
+        now = vmi_clock_nanoseconds();
+        if (now >= again && send(make_question()))
+            again = now + AGAIN_MILLISECONDS * 1000000ull;
         uint32_t bytes = receive(&reason);
         const uint8_t *arp = packet + ETHERNET;
         if (bytes >= ETHERNET + 28 && get16(packet + 12) == TYPE_ARP && arp[7] == 2 &&
             memcmp(arp + 14, other_ip, 4) == 0) {
             memcpy(other_address, arp + 8, 6);
             resolved = true;
-            return NULL;
         }
         if (reason == NULL)
             reason = reap_sent();
         if (reason == NULL)
             reason = post();
-        if (vmi_clock_nanoseconds() > end)
+        if (reason == NULL && now > end)
             reason = "nobody answers for 10.0.2.2";
     }
     return reason;

@@ -22,6 +22,7 @@ from ci.rig import (
     option_rom,
     qemu_disks,
     qemu_modules,
+    qemu_nets,
     run_machine,
 )  # fmt: skip
 from ci.util import UserError
@@ -50,6 +51,7 @@ class PcSession(Session):
                    *option_rom(guest),
                    *qemu_modules(guest),
                    *qemu_disks(guest),
+                   *qemu_nets(guest),
                    *guest.options.get("qemu", "").split()),
         )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)
