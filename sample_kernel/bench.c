@@ -253,11 +253,12 @@ static void bench_map(void)
     map_window("map_eager", VMI_LAZY_NONE, pfn);
 }
 
-/* Of a kernel that binds itself when it starts (runtime/bind/bind.h); null in others. */
-extern const volatile uint64_t vmi__bind_ticks __attribute__((weak));
-
-/* bench_entry.S; null in kernels that are not built to be measured. */
+/*
+ * bench_entry.S; null in kernels that are not built to be measured. What binding took is at
+ * bench_bind_ticks, in a kernel that binds itself when it starts; it holds null in others.
+ */
 extern const volatile uint64_t bench_entered __attribute__((weak));
+extern const volatile uint64_t *const bench_bind_ticks __attribute__((weak));
 
 /* From the loader's jump to the moment that the kernel has its parts up and would say so. */
 static void bench_boot(void)
@@ -266,9 +267,9 @@ static void bench_boot(void)
 
     if (&bench_entered == NULL || bench_entered == 0)
         panic("bench=boot is for kernels bench-NAME.elf, entered by a loader of PCs");
-    if (&vmi__bind_ticks != NULL && vmi__bind_ticks)
-        print("# bench bind rounds=1 ticks=%llu ticks_per_round=%llu.00\n", WIDE(vmi__bind_ticks),
-              WIDE(vmi__bind_ticks));
+    if (bench_bind_ticks != NULL && *bench_bind_ticks != 0)
+        print("# bench bind rounds=1 ticks=%llu ticks_per_round=%llu.00\n", WIDE(*bench_bind_ticks),
+              WIDE(*bench_bind_ticks));
     print("# bench boot rounds=1 ticks=%llu ticks_per_round=%llu.00\n", WIDE(now - bench_entered),
           WIDE(now - bench_entered));
 }

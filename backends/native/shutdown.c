@@ -26,12 +26,20 @@
 
 #define POLLS_MAX           (1u << 20)
 #define SETTLE_MICROSECONDS 500000
+#define SETTLE_READS        (1u << 18)
 
-/* The end may take a moment, in which nothing more must be done. */
+/*
+ * The end may take a moment, in which nothing more must be done. Where the library refuses to run
+ * before it knows a clock, reads of a port of the PC/AT's are the time: about a microsecond each.
+ */
 static void settle(void)
 {
-    if (vmi__native_tsc_hz)
+    if (vmi__native_tsc_hz) {
         vmi__native_delay(SETTLE_MICROSECONDS);
+        return;
+    }
+    for (uint32_t reads = 0; reads < SETTLE_READS; reads++)
+        vmi__inb(KEYBOARD_STATUS);
 }
 
 static void write_register(const struct vmi__native_register *reg, uint8_t value)

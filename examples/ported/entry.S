@@ -4,6 +4,15 @@
  */
 #include <vmi/constants.h>
 
+    .bss
+    .balign 8
+    .globl interrupt_handler
+    .type interrupt_handler, @object
+/* The kernel's function for the timer's interrupt, which it stores here before it starts the timer. */
+interrupt_handler:
+    .skip 8
+    .size interrupt_handler, . - interrupt_handler
+
     .text
     .globl interrupt_entry
     .type interrupt_entry, @function
@@ -23,7 +32,7 @@ interrupt_entry:
     push %r11
     sub $8, %rsp
     cld
-    call on_timer
+    call *interrupt_handler
     add $8, %rsp
     pop %r11
     pop %r10

@@ -8,8 +8,8 @@
 #define TICKS        10u
 #define VECTOR_TIMER 0x40u
 
+extern void (*interrupt_handler)(void);
 void interrupt_entry(void);
-void on_timer(void);
 
 static volatile uint32_t ticks;
 static uint64_t idt[2 * 256] __attribute__((aligned(4096)));
@@ -45,7 +45,7 @@ static void load_gates(const struct vmi_boot_info *boot)
 /* end */
 
 /* step: timer */
-void on_timer(void)
+static void on_timer(void)
 {
     ticks++;
     vmi_end_of_interrupt(VECTOR_TIMER);
@@ -55,6 +55,7 @@ static void start_timer(void)
 {
     uint64_t period = vmi_get_cycle_frequency() / 100;
 
+    interrupt_handler = on_timer;
     vmi_apic_write(VMI_APIC_LVTT, VECTOR_TIMER);
     vmi_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_ALARM_PERIODIC | VMI_CYCLES_REAL,
                   vmi_get_cycle_counter(VMI_CYCLES_REAL) + period, period);

@@ -10,8 +10,8 @@
 #define TICKS        10u
 #define VECTOR_TIMER 0x40u
 
+extern void (*interrupt_handler)(void);
 void interrupt_entry(void);
-void on_timer(void);
 void kernel(void);
 
 static volatile uint32_t ticks;
@@ -60,7 +60,7 @@ static void apic_write(uint32_t offset, uint32_t value)
     *(volatile uint32_t *)(APIC + offset) = value;
 }
 
-void on_timer(void)
+static void on_timer(void)
 {
     ticks++;
     apic_write(0xb0, 0);
@@ -68,6 +68,7 @@ void on_timer(void)
 
 static void start_timer(void)
 {
+    interrupt_handler = on_timer;
     apic_write(0xf0, 0x1ff);
     apic_write(0x320, 0x20000 | VECTOR_TIMER);
     apic_write(0x380, 10000000); /* of a clock that somebody has measured */

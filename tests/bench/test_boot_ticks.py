@@ -26,8 +26,11 @@ MEASURED, TOLD = 12_000_000, 2_000_000
 NANOSECONDS = 1_000_000_000
 """Frequency of TSC and APIC timer in a machine whose instructions are counted, one a nanosecond."""
 REFUSED = 0x13 << 1 | 1
-CLOCK = "vmi__native_tsc_init"
-"""Where a library of a PC finds the frequency."""
+ENTRY, CLOCK = "bench_entry", "vmi__native_tsc_init"
+"""Where the count begins, and where a library of a PC finds the frequency."""
+IMAGE_BASE = {"i386": 0xC0000000, "x86_64": 0xFFFFFFFF80000000}
+"""What the linker adds to physical addresses, which are in use at the entry."""
+RUNS = 20
 TICKS = re.compile(r"^# bench boot rounds=1 ticks=(\d+) ", re.MULTILINE)
 
 
@@ -119,9 +122,11 @@ def test_frequency_is_measured(arch: str, backend: str, tmp_path: Path) -> None:
     assert found <= MEASURED
 
 
-def told(kernel: Path, arch: str, folder: Path) -> int:
-    """Ticks where the library has the frequency when it comes to the clock, as a hypervisor tells it."""
-    at = symbols(kernel)
+def told(kernel: Path, arch: str, folder: Path, where: str) -> int:
+    """Ticks where the library has the frequency, as a hypervisor tells it; it is written when the kernel
+    gets there."""
+    base = IMAGE_BASE[arch] if where == ENTRY else 0
+    at = {name: address - base for name, address in symbols(kernel).items()}
     waits = ["-chardev", "socket,id=stub,path=stub,server=on,wait=on", "-gdb", "chardev:stub", "-S"]
     (folder / "stub").unlink(missing_ok=True)
     with machine(kernel, arch, folder, *waits) as qemu, socket.socket(socket.AF_UNIX) as connection:
@@ -133,7 +138,7 @@ def told(kernel: Path, arch: str, folder: Path) -> int:
                 break
             time.sleep(0.01)
         debugger = Debugger(connection)
-        if debugger.run_to(at[CLOCK]):
+        if debugger.run_to(at[where]):
             debugger.write(at["vmi__native_tsc_hz"], struct.pack("<Q", NANOSECONDS))
             debugger.write(at["vmi__native_apic_timer_hz"], struct.pack("<I", NANOSECONDS))
             assert debugger.ask("D") == "OK"
@@ -142,12 +147,13 @@ def told(kernel: Path, arch: str, folder: Path) -> int:
 
 @each
 def test_frequency_is_told(arch: str, backend: str, tmp_path: Path) -> None:
-    """While the machine is stopped for the debugger, QEMU's clock may go on by the time of the host, which
-    only adds: the least of some runs is what was counted."""
+    """While a machine goes on from a stop for the debugger, QEMU's clock goes on by the time that the host
+    takes for it: the stop is in front of the count. A library that asks its hypervisor would lose what was
+    written there, so it is stopped amid the count, and the least of some runs is what was counted."""
     kernel = kernel_of(arch, backend)
-    found = told(kernel, arch, tmp_path)
-    for _ in range(4):
+    found = told(kernel, arch, tmp_path, ENTRY)
+    for _ in range(RUNS):
         if found > TOLD:
-            found = told(kernel, arch, tmp_path)
+            found = told(kernel, arch, tmp_path, CLOCK)
     print(f"{arch} {backend} told: {found}")
     assert found <= TOLD

@@ -45,4 +45,12 @@ bench_entered:
     .quad 0
     .size bench_entered, 8
 
+/* The binder's count (runtime/bind/bind.h), in kernels that it is part of. */
+    .weak vmi__bind_ticks
+    .globl bench_bind_ticks
+    .type bench_bind_ticks, @object
+bench_bind_ticks:
+    .quad vmi__bind_ticks
+    .size bench_bind_ticks, . - bench_bind_ticks
+
     .section .note.GNU-stack, "", @progbits

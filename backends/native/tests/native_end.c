@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The native library's ends of the machine as a Linux process: this file plays a machine whose
+ * ways to end take no effect at once, as an emulator's do, which ends a moment after it was asked.
+ */
+#include "native/native.h"
+
+static uint8_t port_read(uint16_t port);
+static uint16_t port_read_word(uint16_t port);
+static void port_write(uint16_t port, uint32_t value);
+static uint32_t nothing_to_mask(void);
+static void *back[5];
+#define vmi__inb               port_read
+#define vmi__inw               port_read_word
+#define vmi__outb(port, value) port_write(port, value)
+#define vmi__outw(port, value) port_write(port, value)
+#define vmi__pause()           ((void)0)
+#define vmi__irq_save          nothing_to_mask
+#define vmi__stop()            __builtin_longjmp(back, 1)
+
+#include "native/shutdown.c"
+
+#include "backends/played.h"
+
+#define DEBUG_EXIT 0xf4
+#define CONTROL    0x604
+#define PATIENCE   200000 /* reads of a port, or microseconds */
+
+struct vmi_boot_info vmi__boot;
+struct vmi__native_acpi vmi__native_acpi;
+uint64_t vmi__native_tsc_hz;
+const struct vmi__native_published *vmi__native_published;
+
+static uint16_t asked;                      /* the port by which the machine was told to end */
+static uint32_t waited, hasty, said, after; /* hasty: something was done too early after that */
+
+static void done(void)
+{
+    if (asked && waited < PATIENCE)
+        hasty++;
+}
+
+static uint16_t port_read_word(uint16_t port)
+{
+    if (asked)
+        waited++;
+    return port == CONTROL ? CONTROL_SCI_ENABLE : 0;
+}
+
+static uint8_t port_read(uint16_t port)
+{
+    return (uint8_t)port_read_word(port);
+}
+
+static uint32_t nothing_to_mask(void)
+{
+    return 0;
+}
+
+static void port_write(uint16_t port, uint32_t value)
+{
+    done();
+    (void)value;
+    asked = port;
+    waited = 0;
+    after++;
+}
+
+void vmi__native_delay(uint32_t microseconds)
+{
+    waited += microseconds;
+}
+
+void vmi__print(const char *text)
+{
+    (void)text;
+    done();
+    said++;
+}
+
+void vmi__native_console_drain(void)
+{
+}
+
+bool vmi__native_console_present(void)
+{
+    return true;
+}
+
+void vmi__native_firmware_init(void)
+{
+}
+
+volatile void *vmi__window_map(uint32_t slot, uint64_t address)
+{
+    (void)slot;
+    (void)address;
+    return 0;
+}
+
+/* A machine that takes longer to end than the library waits: all ways are tried, each is given
+ * time. */
+static void end(uint64_t tsc_hz, uint16_t debug_exit, uint16_t control)
+{
+    vmi__boot = (struct vmi_boot_info){.debug_exit = debug_exit};
+    vmi__native_acpi = (struct vmi__native_acpi){.can_sleep = control != 0, .control_a = control};
+    vmi__native_tsc_hz = tsc_hz;
+    asked = 0;
+    waited = hasty = said = after = 0;
+    if (__builtin_setjmp(back) == 0)
+        vmi__native_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
+    EXPECT(said == 1);
+    EXPECT(hasty == 0);
+}
+
+static void debug_exit_without_a_clock(void)
+{
+    end(0, DEBUG_EXIT, 0);
+    EXPECT(after == 1 && asked == DEBUG_EXIT);
+}
+
+static void debug_exit_with_a_clock(void)
+{
+    end(1000000000, DEBUG_EXIT, 0);
+    EXPECT(after == 1 && asked == DEBUG_EXIT);
+}
+
+static void power_off_without_a_clock(void)
+{
+    end(0, 0, CONTROL);
+    EXPECT(after == 1 && asked == CONTROL);
+}
+
+static void power_off_after_a_debug_exit(void)
+{
+    end(0, DEBUG_EXIT, CONTROL);
+    EXPECT(after == 2 && asked == CONTROL);
+}
+
+static const struct played_check checks[] = {
+    CHECK(debug_exit_without_a_clock),
+    CHECK(debug_exit_with_a_clock),
+    CHECK(power_off_without_a_clock),
+    CHECK(power_off_after_a_debug_exit),
+};
+
+PLAY(checks)
