@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from . import figure, ktap
+from . import checked, figure, ktap
 from .backends import backends
 from .build import BOUND, bound_kernel, build, kernels
 from .lava import signals
@@ -173,6 +173,9 @@ def boot(
                 name = f"{BOUND}-{title}" if bound else title
                 told = f"{configuration.bound_append if bound else ''} {append}".strip()
                 guest = Guest(image, name, told, cpus=CPUS, deadline=DEADLINE, options=options)
+                if not why:
+                    guest = checked.with_devices(guest, rig, RESULTS / "boot" / f"{name}.disk")
+                checked.blank(guest.disks)
                 outcome = watched(session, guest, title, console)
                 write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
                 seen = ktap.parse(outcome.console)
@@ -185,6 +188,7 @@ def boot(
                     outcome,
                     seen,
                     rig.hypercall_goals.get(arch, {}),
+                    checked.findings(guest, seen),
                 )
                 rows.append(row)
                 checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"

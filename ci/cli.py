@@ -159,7 +159,8 @@ def _run(options: Namespace) -> int:
     expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
     wanted = Wanted(
         options.append, options.cpus, options.memory, options.deadline, loaded, rom,
-        [disk(text) for text in options.disk], [net(text) for text in options.net], options.stdin,
+        [disk(text) for text in options.disk], [net(text) for text in options.net], options.rng,
+        options.stdin,
         options.interactive, expect, fail, options.all_lines,
     )  # fmt: skip
     return run(options.name, options.kernels, wanted)
@@ -339,6 +340,7 @@ WORDS: dict[str, Word] = {
                 metavar="user[,udp:PORT[=HOSTPORT]…]",
                 help="a network; its UDP or TCP port is one of 127.0.0.1, too; may be repeated",
             ),
+            option("--rng", action="store_true", help="a device that is a source of entropy (virtio-rng)"),
             option("--stdin", default="", metavar="FILE", help="type it on the console; - is standard input"),
             option("--interactive", action="store_true", help="join the terminal to the console"),
             option(

@@ -32,6 +32,8 @@ class Row:
     report: Report
     goals: Mapping[str, int] = field(default_factory=dict)
     """Of hypercalls per round of a workload (ci.rig.Rig.hypercall_goals)."""
+    findings: Sequence[str] = ()
+    """What is wrong outside the kernel, on its disk."""
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ class Row:
     @property
     def failures(self) -> list[str]:
         """Why this run does not pass: the console and the machine's end must both say that it does."""
-        return ([] if self.outcome.clean else [self.outcome.end]) + self.report.failures()
+        return [*([] if self.outcome.clean else [self.outcome.end]), *self.report.failures(), *self.findings]
 
     @property
     def binding(self) -> dict[str, str]:

@@ -44,6 +44,7 @@ from .rig import (
     qemu_end,
     qemu_modules,
     qemu_nets,
+    qemu_rng,
     run_machine,
     user_network,
 )  # fmt: skip
@@ -102,7 +103,8 @@ class HostSession(Session):
             kernel=guest.kernel,
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
-                   *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest), *qemu_nets(guest),
+                   *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest),
+                   *qemu_nets(guest), *qemu_rng(guest),
                    *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
@@ -117,7 +119,7 @@ class NestedSession(ControlSession):
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         options = self.rig.options(guest)
-        options["arguments"] += f" {WITHOUT_VAPIC}"
+        options["arguments"] += "".join(f" {word}" for word in (WITHOUT_VAPIC, *qemu_rng(guest)))
         folder = self.control.folder()
         if guest.option_rom:
             options["arguments"] += f" -option-rom {self.control.put(guest.option_rom, folder)}"
@@ -141,7 +143,7 @@ class NestedSession(ControlSession):
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
              "-nodefaults", "-no-user-config", "-display", "none", *CONSOLES_ELSEWHERE[console].split(),
              *QEMU_END, *option_rom(guest), *self.rig.options(guest)["arguments"].split(),
-             *qemu_modules(guest), *qemu_disks(guest), *qemu_nets(guest),
+             *qemu_modules(guest), *qemu_disks(guest), *qemu_nets(guest), *qemu_rng(guest),
              "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(

@@ -122,6 +122,8 @@ class Guest:
     the files afterwards."""
     nets: Sequence[Net] = ()
     """In the order in which the guest finds them; only where `Rig.nets`."""
+    rng: bool = False
+    """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -252,6 +254,8 @@ class Rig(abc.ABC):
     """Why guests cannot be given disks (`Guest.disks`); empty if they can."""
     nets = ""
     """Why guests cannot be given networks (`Guest.nets`); empty if they can."""
+    rng = ""
+    """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -309,6 +313,8 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no disks: {self.disks}", 2)
         if guest.nets and self.nets:
             raise UserError(f"{name} has no networks: {self.nets}", 2)
+        if guest.rng and self.rng:
+            raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
@@ -519,6 +525,12 @@ def qemu_nets(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's networks. Option of a guest: `net` (QEMU's device with properties)."""
     device = guest.options.get("net", NET_DEVICE)
     return net_arguments([user_network(net) for net in guest.nets], device)
+
+
+def qemu_rng(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest's source of entropy. Option of a guest: `rng` (QEMU's device with
+    properties)."""
+    return ("-device", guest.options.get("rng", "virtio-rng-pci")) if guest.rng else ()
 
 
 def option_rom(guest: Guest) -> tuple[str, ...]:

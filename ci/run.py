@@ -44,6 +44,7 @@ class Wanted:
     rom: Path | None = None
     disks: Sequence[Disk] = ()
     nets: Sequence[Net] = ()
+    rng: bool = False
     stdin: str = ""
     """A file that is typed on the console; `-` is standard input."""
     interactive: bool = False
@@ -267,7 +268,7 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
             image.path, f"{configuration.name}-{image.path.stem}" if several else configuration.name,
             wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
             configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
-            disks=wanted.disks, nets=wanted.nets,
+            disks=wanted.disks, nets=wanted.nets, rng=wanted.rng,
         )  # fmt: skip
         rig.check(image, name)
         fits(image, backend, wanted)

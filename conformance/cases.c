@@ -924,6 +924,7 @@ static struct vmi_device_properties info;
 static struct vmi_device_memory needs;
 static const struct vmi_device_setup setup = {.queues = 1, .requests = 1, .segments = 1};
 static struct vmi_completion completion;
+static uint8_t random[16];
 
 CASE(device_info)
 {
@@ -1025,6 +1026,20 @@ CASE(net_sent)
 AFTER(net_sent)
 {
     contract_expect("the result", (uint32_t)result_net_sent(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(fill_entropy)
+{
+    memset(random, PATTERN, sizeof(random));
+    give_fill_entropy(in, NO_DEVICE, random, sizeof(random));
+}
+
+AFTER(fill_entropy)
+{
+    contract_expect("the result", (uint32_t)result_fill_entropy(out), (uint32_t)VMI_ENOENT);
+    contract_expect("what was stored", random[0], PATTERN);
+    contract_expect("the result for no byte",
+                    (uint32_t)vmi_fill_entropy(VMI_ENTROPY_ANY, random, 0), (uint32_t)VMI_EINVAL);
 }
 
 /* The console's event, where it has one. Taken before the checks that bind it for good. */

@@ -19,8 +19,11 @@
 #define VMI__REQUESTS_MAX 1024 /* of a queue */
 #define VMI__SEGMENTS_MAX 30   /* of a request */
 
+/* What a source of entropy is asked for at a time. */
+#define VMI__ENTROPY_BYTES 256
+
 /* State of a slot of the table of requests. */
-enum { VMI__SLOT_FREE, VMI__SLOT_GIVEN };
+enum { VMI__SLOT_FREE, VMI__SLOT_GIVEN, VMI__SLOT_KEPT /* ended, and its buffer is in use */ };
 
 /* A slot: what is known of a request until the kernel has it back. The device never sees this. */
 struct vmi__slot {
@@ -51,6 +54,13 @@ enum vmi__device_state {
 /* Bytes for a driver's own record of a device. */
 #define VMI__DRIVER_BYTES 1024
 
+/* What a source of entropy has given and nobody has used: [from, to) of a slot's buffer. */
+struct vmi__stock {
+    uint8_t *buffers; /* VMI__ENTROPY_BYTES for each slot, of pages that the device writes */
+    uint32_t slot, from, to;
+    uint64_t before; /* how the buffer before began */
+};
+
 struct vmi__device {
     const struct vmi__driver *driver;
     uint32_t number;
@@ -61,6 +71,7 @@ struct vmi__device {
     struct vmi_device_properties info;
     struct vmi_device_setup setup; /* while it is open */
     struct vmi__queue queues[VMI__QUEUES_MAX];
+    struct vmi__stock stock;
     char own[VMI__DRIVER_BYTES] __attribute__((aligned(8)));
 };
 
@@ -106,6 +117,10 @@ struct vmi__driver {
 
     /* Of a network: is its link up? Also of one that is closed. */
     bool (*linked)(struct vmi__device *device);
+
+    /* Of a source of entropy: puts a buffer in a free slot, without telling the device. */
+    void (*fill)(struct vmi__device *device, uint32_t queue, uint32_t slot, void *buffer,
+                 uint32_t length);
 
     /* Tells the device what was put, if it wants to know. */
     void (*tell)(struct vmi__device *device, uint32_t queue);

@@ -4,10 +4,14 @@
  * request once, whatever the device does.
  */
 #include "driver.h"
+#include "entropy.h"
 #include "platform.h"
 #include "runtime.h"
 
 #define PAGE 4096u
+
+/* So many bytes in a row are not the same by chance: once in 2^64 of them. */
+#define RUN_MAX 9
 
 /* Images have it where clients of the published API, who use no devices, have no memory for it. */
 static struct vmi__device devices[VMI__DEVICES_MAX] __attribute__((section(".bss..bound_only")));
@@ -88,6 +92,8 @@ struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue)
     return device && device->state == VMI__DEVICE_OPEN && *queue < device->opened ? device : 0;
 }
 
+static int32_t fill_from_device(uint32_t number, uint8_t *to, uint32_t size);
+
 /* Once; whoever comes meanwhile waits for it. */
 static void find(void)
 {
@@ -99,6 +105,7 @@ static void find(void)
             vmi__drivers[i]->find(vmi__drivers[i]);
     }
     found = true;
+    vmi__entropy_of_devices = fill_from_device;
     vmi__platform_leave(&lock, flags);
 }
 
@@ -121,13 +128,27 @@ VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_propert
 
 /* ---- opening ---- */
 
+static uintptr_t whole_pages(uintptr_t bytes)
+{
+    return (bytes + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+}
+
 /* Bytes of the table of requests, whole pages: nothing in them is the device's to see. */
 static uintptr_t table_bytes(const struct vmi__device *device, const struct vmi_device_setup *setup)
 {
-    uintptr_t bytes = (uintptr_t)vmi__device_queues(device, setup) * setup->requests *
-                      (uint32_t)sizeof(struct vmi__slot);
+    return whole_pages((uintptr_t)vmi__device_queues(device, setup) * setup->requests *
+                       (uint32_t)sizeof(struct vmi__slot));
+}
 
-    return (bytes + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+static bool is_entropy(const struct vmi__device *device)
+{
+    return device->info.kind == VMI_DEVICE_ENTROPY;
+}
+
+/* Bytes of what a source of entropy fills, whole pages. */
+static uintptr_t stock_bytes(const struct vmi__device *device, const struct vmi_device_setup *setup)
+{
+    return is_entropy(device) ? whole_pages((uintptr_t)setup->requests * VMI__ENTROPY_BYTES) : 0;
 }
 
 /* Bytes of the driver's rings, whole pages; 0 if the setup is not one. */
@@ -138,7 +159,7 @@ static uintptr_t ring_bytes(struct vmi__device *device, const struct vmi_device_
     if (!setup->queues || setup->queues > info->queues || !setup->requests ||
         setup->requests > info->requests || !setup->segments || setup->segments > info->segments)
         return 0;
-    return (device->driver->memory(device, setup) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    return whole_pages(device->driver->memory(device, setup));
 }
 
 VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
@@ -155,7 +176,7 @@ VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_
     if (!rings)
         return VMI_EINVAL;
     needs->limit = 0;
-    needs->size = rings + table_bytes(device, setup);
+    needs->size = rings + stock_bytes(device, setup) + table_bytes(device, setup);
     needs->alignment = PAGE;
     return VMI_OK;
 }
@@ -183,19 +204,48 @@ static void make_table(struct vmi__device *device, char *memory)
     }
 }
 
+/* A free slot that is the device's from now on: the kernel's name for it, and bytes to write. */
+static uint32_t claim(struct vmi__queue *queue, uint64_t id, uint32_t room)
+{
+    uint32_t at = queue->free;
+    struct vmi__slot *slot = &queue->slots[at];
+
+    queue->free = slot->next;
+    slot->id = id;
+    slot->state = VMI__SLOT_GIVEN;
+    slot->room = room;
+    queue->given++;
+    return at;
+}
+
+/* Has a source of entropy fill the buffers of all free slots, which are zeroed. */
+static void give_buffers(struct vmi__device *device)
+{
+    struct vmi__queue *queue = &device->queues[0];
+
+    while (queue->free < device->setup.requests) {
+        uint32_t at = claim(queue, 0, VMI__ENTROPY_BYTES);
+
+        device->driver->fill(device, 0, at, device->stock.buffers + at * VMI__ENTROPY_BYTES,
+                             VMI__ENTROPY_BYTES);
+    }
+    device->driver->tell(device, 0);
+}
+
 VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup);
 VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup)
 {
     struct vmi__device *device = vmi__device_by_number(number);
     int32_t result = VMI_OK;
-    uintptr_t rings, size;
+    uintptr_t rings, table, size;
     uint32_t flags;
 
     if (!device)
         return VMI_ENOENT;
     flags = vmi__platform_enter(&lock);
     rings = ring_bytes(device, setup);
-    size = rings + table_bytes(device, setup);
+    table = rings + stock_bytes(device, setup);
+    size = table + table_bytes(device, setup);
     if (device->state != VMI__DEVICE_CLOSED) {
         result = VMI_EBUSY;
     } else if (!rings || !is_memory((uintptr_t)setup->memory, size)) {
@@ -207,8 +257,12 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
         device->opened = vmi__device_queues(device, setup);
         device->info.fault = VMI_FAULT_NONE;
         memset(memory, 0, size);
-        make_table(device, memory + rings);
+        make_table(device, memory + table);
         if (device->driver->start(device, memory)) {
+            if (is_entropy(device)) {
+                device->stock = (struct vmi__stock){.buffers = (uint8_t *)memory + rings};
+                give_buffers(device);
+            }
             device->state = VMI__DEVICE_OPEN;
         } else {
             device->driver->stop(device);
@@ -245,6 +299,13 @@ static void reset(struct vmi__device *device, enum vmi__device_state state, bool
     }
 }
 
+/* Nobody has asked for what a source of entropy was filling; what it has filled is nobody's. */
+static void drop_stock(struct vmi__device *device)
+{
+    memset(device->stock.buffers, 0, stock_bytes(device, &device->setup));
+    device->queues[0].given = 0;
+}
+
 VMI__ROUTINE int32_t vmi__device_close(uint32_t number);
 VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
 {
@@ -258,6 +319,8 @@ VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
     vmi__platform_unbind(number);
     flags = vmi__platform_enter(&lock);
     reset(device, VMI__DEVICE_CLOSING, false);
+    if (is_entropy(device))
+        drop_stock(device);
     for (uint32_t i = 0; i < device->opened; i++)
         given += device->queues[i].given;
     if (!given)
@@ -316,34 +379,42 @@ static uint64_t check_segments(const struct vmi__device *device, const struct vm
     return bytes;
 }
 
-/* Takes a free slot for a request: its number. */
-static uint32_t give(struct vmi__queue *queue, uint64_t id, uint32_t room)
+/* Makes a slot one of the free ones again, the first of them; its request's name. */
+static uint64_t release(struct vmi__queue *queue, uint32_t at)
 {
-    uint32_t at = queue->free;
     struct vmi__slot *slot = &queue->slots[at];
 
-    queue->free = slot->next;
-    slot->id = id;
-    slot->state = VMI__SLOT_GIVEN;
-    slot->room = room;
-    queue->given++;
-    return at;
+    queue->given -= slot->state == VMI__SLOT_GIVEN;
+    slot->state = VMI__SLOT_FREE;
+    slot->next = (uint16_t)queue->free;
+    queue->free = at;
+    return slot->id;
 }
 
 /* Gives a slot's request back to the kernel, and the slot to the free ones. */
 static void end(struct vmi__queue *queue, uint32_t at, int32_t status, uint32_t length,
                 struct vmi_completion *completion)
 {
-    struct vmi__slot *slot = &queue->slots[at];
-
-    *completion = (struct vmi_completion){.id = slot->id, .status = status, .length = length};
-    slot->state = VMI__SLOT_FREE;
-    slot->next = (uint16_t)queue->free;
-    queue->free = at;
-    queue->given--;
+    *completion =
+        (struct vmi_completion){.id = release(queue, at), .status = status, .length = length};
 }
 
-/* Takes what a device has ended, and holds it against the table. */
+/* The next slot that a device has ended, held against the table. */
+static enum vmi__taken take(struct vmi__device *device, uint32_t number, struct vmi__ended *ended)
+{
+    const struct vmi__slot *slots = device->queues[number].slots;
+    enum vmi__taken taken = device->driver->take(device, number, ended);
+
+    if (taken != VMI__TAKEN_ONE)
+        return taken;
+    if (ended->slot >= device->setup.requests || slots[ended->slot].state != VMI__SLOT_GIVEN)
+        device->info.fault = VMI_FAULT_IDENTIFIER;
+    else if (ended->length > slots[ended->slot].room)
+        device->info.fault = VMI_FAULT_LENGTH;
+    return device->info.fault ? VMI__TAKEN_FAULT : VMI__TAKEN_ONE;
+}
+
+/* Takes what a device has ended. */
 static uint32_t reap(struct vmi__device *device, uint32_t number,
                      struct vmi_completion *completions, uint32_t room)
 {
@@ -354,20 +425,10 @@ static uint32_t reap(struct vmi__device *device, uint32_t number,
 
     do {
         while (done < room) {
-            taken = device->driver->take(device, number, &ended);
+            taken = take(device, number, &ended);
             if (taken != VMI__TAKEN_ONE)
                 break;
-            if (ended.slot >= device->setup.requests ||
-                queue->slots[ended.slot].state != VMI__SLOT_GIVEN)
-                device->info.fault = VMI_FAULT_IDENTIFIER;
-            else if (ended.length > queue->slots[ended.slot].room)
-                device->info.fault = VMI_FAULT_LENGTH;
-            else
-                end(queue, ended.slot, ended.status, ended.length, &completions[done++]);
-            if (device->info.fault) {
-                taken = VMI__TAKEN_FAULT;
-                break;
-            }
+            end(queue, ended.slot, ended.status, ended.length, &completions[done++]);
         }
     } while (done < room && taken == VMI__TAKEN_NONE && device->driver->ask(device, number));
     if (taken == VMI__TAKEN_FAULT)
@@ -465,7 +526,7 @@ VMI__ROUTINE int32_t vmi__block_submit(uint32_t number, uint32_t queue,
         if (error || is_full(device, queue))
             break;
         room = request.operation == VMI_BLOCK_READ ? request.blocks * device->info.block_size : 0;
-        slot = give(&device->queues[queue], request.id, room);
+        slot = claim(&device->queues[queue], request.id, room);
         device->driver->put(device, queue, slot, &request);
         taken++;
     }
@@ -515,7 +576,7 @@ static int32_t pass(uint32_t number, uint32_t queue, uint32_t way,
             error = VMI_EINVAL;
         if (error || is_full(device, queue))
             break;
-        slot = give(&device->queues[queue], buffer.id, way == VMI__RECEIVE ? (uint32_t)bytes : 0);
+        slot = claim(&device->queues[queue], buffer.id, way == VMI__RECEIVE ? (uint32_t)bytes : 0);
         device->driver->pass(device, queue, slot, &buffer);
         taken++;
     }
@@ -564,4 +625,120 @@ VMI__ROUTINE int32_t vmi__net_sent(uint32_t number, uint32_t queue,
                                    struct vmi_completion *completions, uint32_t room)
 {
     return reap_way(number, queue, VMI__SEND, completions, room);
+}
+
+/* ---- sources of entropy ---- */
+
+/*
+ * Does it repeat itself: within a buffer, or is it the one before? What is left of a buffer is
+ * zeroes, so that a device that writes nothing is found as well.
+ */
+static bool is_stuck(struct vmi__stock *stock, const uint8_t *bytes, uint32_t length)
+{
+    uint64_t start, before = stock->before;
+    uint32_t run = 1;
+
+    for (uint32_t i = 1; i < length && run < RUN_MAX; i++)
+        run = bytes[i] == bytes[i - 1] ? run + 1 : 1;
+    if (run == RUN_MAX)
+        return true;
+    if (length < sizeof(start))
+        return false;
+    memcpy(&start, bytes, sizeof(start));
+    stock->before = start;
+    return start == before;
+}
+
+/* Takes the next buffer that the device has filled. */
+static enum vmi__taken restock(struct vmi__device *device)
+{
+    struct vmi__stock *stock = &device->stock;
+    struct vmi__ended ended;
+    enum vmi__taken taken = take(device, 0, &ended);
+
+    if (taken != VMI__TAKEN_ONE)
+        return taken;
+    if (!ended.length)
+        device->info.fault = VMI_FAULT_LENGTH;
+    else if (is_stuck(stock, stock->buffers + ended.slot * VMI__ENTROPY_BYTES, ended.length))
+        device->info.fault = VMI_FAULT_STUCK;
+    if (device->info.fault)
+        return VMI__TAKEN_FAULT;
+    device->queues[0].slots[ended.slot].state = VMI__SLOT_KEPT;
+    device->queues[0].given--;
+    stock->slot = ended.slot;
+    stock->from = 0;
+    stock->to = ended.length;
+    return VMI__TAKEN_ONE;
+}
+
+/* Hands out what there is, each byte once; the device fills anew what has been used up. */
+static uint32_t hand_out(struct vmi__device *device, uint8_t *to, uint32_t size)
+{
+    struct vmi__stock *stock = &device->stock;
+    enum vmi__taken taken = VMI__TAKEN_ONE;
+    uint32_t done = 0, part;
+
+    do {
+        while (done < size) {
+            uint8_t *buffer;
+
+            taken = stock->from < stock->to ? VMI__TAKEN_ONE : restock(device);
+            if (taken != VMI__TAKEN_ONE)
+                break;
+            buffer = stock->buffers + stock->slot * VMI__ENTROPY_BYTES;
+            part = stock->to - stock->from < size - done ? stock->to - stock->from : size - done;
+            memcpy(to + done, buffer + stock->from, part);
+            memset(buffer + stock->from, 0, part);
+            done += part;
+            stock->from += part;
+            if (stock->from < stock->to)
+                continue;
+            memset(buffer, 0, VMI__ENTROPY_BYTES);
+            release(&device->queues[0], stock->slot);
+        }
+    } while (done < size && taken == VMI__TAKEN_NONE && device->driver->ask(device, 0));
+    if (taken == VMI__TAKEN_FAULT)
+        reset(device, VMI__DEVICE_SHUT_OFF, true);
+    else if (device->queues[0].free < device->setup.requests)
+        give_buffers(device);
+    return done;
+}
+
+/* The first source of entropy that is open, rather one that has not been shut off; 0 if none is. */
+static struct vmi__device *open_source(void)
+{
+    struct vmi__device *source = 0;
+
+    for (uint32_t i = count; i > 0; i--) {
+        struct vmi__device *device = &devices[i - 1];
+
+        if (is_entropy(device) && (device->state == VMI__DEVICE_OPEN ||
+                                   (device->state == VMI__DEVICE_SHUT_OFF && !source)))
+            source = device;
+    }
+    return source;
+}
+
+static VMI__ADDRESS_TAKEN int32_t fill_from_device(uint32_t number, uint8_t *to, uint32_t size)
+{
+    bool any = number == VMI_ENTROPY_ANY;
+    struct vmi__device *device = any ? open_source() : vmi__device_by_number(number);
+    int32_t result = VMI_EINVAL;
+    uint32_t flags;
+
+    if (!device)
+        return any ? VMI_ENODEV : VMI_ENOENT;
+    if (!is_entropy(device) || device->state == VMI__DEVICE_CLOSED)
+        return VMI_EINVAL;
+    flags = vmi__platform_enter(&device->queues[0].lock);
+    if (device->state == VMI__DEVICE_OPEN) {
+        result = (int32_t)hand_out(device, to, size);
+        if (!result)
+            result = VMI_EAGAIN;
+    }
+    if (device->state == VMI__DEVICE_SHUT_OFF && result <= 0)
+        result = VMI_EIO;
+    vmi__platform_leave(&device->queues[0].lock, flags);
+    return result;
 }

@@ -20,7 +20,8 @@
 
 #define REQUESTS_MAX 128
 #define SEGMENTS     2
-#define BUFFERS      32 /* pages; as many requests are under way */
+#define BUFFERS      128 /* pages; as many requests are under way */
+#define MEMORY_MAX   64  /* pages next to each other for the disk's rings */
 
 #define NO_DISK UINT32_MAX
 
@@ -60,13 +61,13 @@ static int32_t open_disk(void)
 {
     struct vmi_device_memory needs;
 
+    if (facts.flags & VMI_DEVICE_IS_OPEN)
+        return VMI_OK;
     setup = (struct vmi_device_setup){
         .queues = 1,
         .requests = facts.requests < REQUESTS_MAX ? facts.requests : REQUESTS_MAX,
         .segments = facts.segments < SEGMENTS ? facts.segments : SEGMENTS,
     };
-    if (facts.flags & VMI_DEVICE_IS_OPEN)
-        return VMI_OK;
     int32_t result = vmi_device_needs(disk, &setup, &needs);
     /* Without indirect descriptors a ring holds fewer that have more segments. */
     for (; result == VMI_EINVAL && setup.requests > 1; setup.requests /= 2)
@@ -75,7 +76,7 @@ static int32_t open_disk(void)
         return result;
     if (memory_pages == 0) {
         memory_pages = (uint32_t)(needs.size / PAGE_SIZE);
-        memory_first = frame_allocate_row(memory_pages);
+        memory_first = memory_pages <= MEMORY_MAX ? frame_allocate_run(memory_pages) : FRAME_NONE;
         for (uint32_t i = 0; i < BUFFERS; i++)
             buffers[i] = frame_allocate();
         if (memory_first == FRAME_NONE || buffers[BUFFERS - 1] == FRAME_NONE)
@@ -289,7 +290,7 @@ static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reaso
     uint8_t free_buffers[BUFFERS];
     uint64_t next = 0, right = 0, first[BUFFERS];
     uint64_t end = vmi_clock_nanoseconds() + 10 * PATIENCE_MILLISECONDS * 1000000ull;
-    uint32_t most = setup.requests < BUFFERS ? setup.requests : BUFFERS;
+    uint32_t most = setup.requests < BUFFERS ? setup.requests : BUFFERS, under_way = 0;
 
     *reason = NULL;
     if (blocks > facts.request_blocks)
@@ -328,6 +329,8 @@ static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reaso
             next += count;
             free--;
         }
+        if (under_way < BUFFERS - free)
+            under_way = BUFFERS - free;
         uint32_t seen = came;
         int32_t ended = vmi_block_reap(disk, 0, completions, 8);
         for (int32_t j = 0; j < ended && *reason == NULL; j++) {
@@ -358,6 +361,8 @@ static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reaso
                  !wait_for_count(&came, seen + 1, PATIENCE_MILLISECONDS))
             *reason = "no event came";
     }
+    if (*reason == NULL && under_way < most && right > (uint64_t)most * blocks)
+        *reason = "fewer requests were under way than the disk takes";
     return right;
 }
 
@@ -427,12 +432,13 @@ static void by_event(void)
 /* Requests that are under way end once: by the disk or by closing it. */
 static void closed(void)
 {
-    struct vmi_block_request requests[BUFFERS];
-    struct vmi_segment segments[BUFFERS];
-    struct vmi_completion completions[BUFFERS];
-    uint32_t times[BUFFERS] = {0};
+    static struct vmi_block_request requests[BUFFERS];
+    static struct vmi_segment segments[BUFFERS];
+    struct vmi_completion completions[5];
+    static uint8_t times[BUFFERS];
 
     NEEDS_OPEN_DISK();
+    memset(times, 0, sizeof(times));
     for (uint32_t i = 0; i < BUFFERS; i++) {
         segments[i] = (struct vmi_segment){.address = address(i), .length = facts.block_size};
         requests[i] = (struct vmi_block_request){.id = i,

@@ -115,10 +115,10 @@ static int32_t open_network(void)
         return result;
     if (memory_first == FRAME_NONE) {
         buffer_pages = (PIECE_AT + facts.mtu + ETHERNET + PAGE_SIZE - 1) / PAGE_SIZE;
-        memory_first = frame_allocate_row((uint32_t)(needs.size / PAGE_SIZE));
+        memory_first = frame_allocate_run((uint32_t)(needs.size / PAGE_SIZE));
         for (uint32_t i = 0; i < BUFFERS; i++) {
-            to_receive[i] = frame_allocate_row(buffer_pages);
-            to_send[i] = frame_allocate_row(buffer_pages);
+            to_receive[i] = frame_allocate_run(buffer_pages);
+            to_send[i] = frame_allocate_run(buffer_pages);
             if (to_receive[i] == FRAME_NONE || to_send[i] == FRAME_NONE)
                 return VMI_ENOMEM;
         }

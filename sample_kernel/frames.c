@@ -44,14 +44,14 @@ void frames_init(const struct vmi_boot_info *boot)
         panic("no usable memory");
 }
 
-/* Takes `count` neighbouring frames, the first on a multiple of count. The lock is held. */
-static uint32_t take(uint32_t count)
+/* Takes `count` neighbouring frames, the first on a multiple of `step`. The lock is held. */
+static uint32_t take(uint32_t count, uint32_t step)
 {
-    uintptr_t start = hint - hint % count;
-    for (uint32_t searched = 0; searched < linear_pages; searched += count) {
+    uintptr_t start = hint - hint % step;
+    for (uint32_t searched = 0; searched < linear_pages; searched += step) {
         uint32_t pfn = start + searched;
         if (pfn >= linear_pages)
-            pfn -= linear_pages - linear_pages % count;
+            pfn -= linear_pages - linear_pages % step;
         uint32_t available = 0;
         while (available < count && pfn + available < linear_pages &&
                references[pfn + available] == 0)
@@ -67,17 +67,17 @@ static uint32_t take(uint32_t count)
     return FRAME_NONE;
 }
 
-static uint32_t take_locked(uint32_t count)
+static uint32_t take_locked(uint32_t count, uint32_t step)
 {
     uint32_t flags = lock_acquire(&lock);
-    uint32_t pfn = take(count);
+    uint32_t pfn = take(count, step);
     lock_release(&lock, flags);
     return pfn;
 }
 
 uint32_t frame_allocate(void)
 {
-    return take_locked(1);
+    return take_locked(1, 1);
 }
 
 uint32_t frame_allocate_zeroed(void)
@@ -90,12 +90,12 @@ uint32_t frame_allocate_zeroed(void)
 
 uint32_t frame_allocate_pair(void)
 {
-    return take_locked(2);
+    return take_locked(2, 2);
 }
 
-uint32_t frame_allocate_row(uint32_t count)
+uint32_t frame_allocate_run(uint32_t count)
 {
-    return take_locked(count);
+    return take_locked(count, 1);
 }
 
 static void check_in_use(uint32_t pfn)

@@ -20,8 +20,11 @@ uint32_t frame_allocate(void);
 uint32_t frame_allocate_zeroed(void);
 /* Two neighbouring frames, the first one even: a thread's stack. Each has one reference. */
 uint32_t frame_allocate_pair(void);
-/* So many neighbouring frames, each with one reference. */
-uint32_t frame_allocate_row(uint32_t count);
+/*
+ * Frames next to each other, the first of which is the result: a device's memory. Each has one
+ * reference.
+ */
+uint32_t frame_allocate_run(uint32_t count);
 
 /* One more reference to a frame. */
 void frame_share(uint32_t pfn);

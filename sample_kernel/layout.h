@@ -31,7 +31,8 @@
 #define VECTOR_LINE       0x48 /* of line 0: the lower bits are the line's, for 8259s */
 #define VECTOR_DEVICE     0x4a /* and the one behind it */
 #define VECTOR_DISK       0x4c
-#define VECTOR_NETWORK    0x4d
+#define VECTOR_ENTROPY    0x4d
+#define VECTOR_NETWORK    0x4e
 #define VECTOR_SYSCALL    0x80
 
 #endif

@@ -29,7 +29,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from ci import ktap
+from ci import checked, ktap
 from ci.backends import backends
 from ci.build import kernels
 from ci.figure import named
@@ -166,12 +166,14 @@ class Rigs:
         return session
 
     def once(self, place: Place, guest: Guest, again: bool) -> Outcome:
-        """Run a guest, or tell what became of it when it was run before."""
+        """Run a guest, its disks blank, or tell what became of it when it was run before."""
         what = (str(place), guest.kernel, guest.append, guest.cpus, guest.memory_mib, guest.deadline,
-                sorted(guest.options.items()), guest.typed, guest.option_rom, guest.witness)  # fmt: skip
+                sorted(guest.options.items()), guest.typed, guest.option_rom, guest.witness,
+                guest.disks, guest.rng)  # fmt: skip
         kept = self.outcomes / hashlib.sha256(repr(what).encode()).hexdigest()
         with locked(kept.with_suffix(".lock")):
             if again or not kept.is_file():
+                checked.blank(guest.disks)
                 outcome = self.session(place).run(guest)
                 write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
                 write_if_changed(kept, pickle.dumps(outcome))
@@ -193,7 +195,8 @@ Run = Callable[..., tuple[Outcome, ktap.Report]]
 @pytest.fixture
 def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
     """run(place, append="", kernel="sample", …) boots a kernel to its end; further arguments are
-    Guest's. The same guest is run only once per test session unless `again` is true."""
+    Guest's. A sample kernel that makes all its checks has devices for them (ci.checked). The same guest is
+    run only once per test session unless `again` is true."""
 
     def boot(
         place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False, **more: object
@@ -205,6 +208,8 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
         more.setdefault("deadline", 240.0)
         name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")
         guest = Guest(image, name, append, options=options, **more)  # type: ignore[arg-type]
+        if kernel == "sample" and not append and not place.limited:
+            guest = checked.with_devices(guest, place.rig, rigs.outcomes / f"{place}.disk")
         outcome = rigs.once(place, guest, again)
         text = f"{outcome.command}\n{outcome.end}\n{outcome.console}"
         request.node.add_report_section("call", f"console of {name}", text)

@@ -15,6 +15,10 @@
 #define PCI_ENABLE  0x80000000u
 #define PCI_PLACES  0x10000u /* of the one segment that the ports reach */
 
+#define PCI_COMMAND          0x04 /* status above, where writing a 1 clears */
+#define PCI_COMMAND_NO_INTX  0x0400u
+#define PCI_COMMAND_WRITABLE 0xffffu
+
 #define PCI_INTERRUPT      0x3c /* line in the low byte, pin above */
 #define PCI_INTERRUPT_PIN  0xff00u
 #define PCI_INTERRUPT_LINE 0xffu
@@ -98,6 +102,19 @@ static void write_message(const struct row *row)
         device->driver->message(device, row->queue, &message);
 }
 
+/*
+ * Lets a device raise its line, or not: one that has no event would hold a line that others share,
+ * and nobody would lower it.
+ */
+static void let_raise(const struct vmi__device *device, bool on)
+{
+    uint32_t command = vmi__platform_pci_read(device->place, PCI_COMMAND) & PCI_COMMAND_WRITABLE;
+
+    command &= ~PCI_COMMAND_NO_INTX;
+    vmi__platform_pci_write(device->place, PCI_COMMAND,
+                            on ? command : command | PCI_COMMAND_NO_INTX);
+}
+
 /* The event of the device's line; those on one line share it, at one vector. */
 static int32_t bind_line(const struct vmi__device *device, uint32_t vector)
 {
@@ -141,6 +158,8 @@ static VMI__ADDRESS_TAKEN int32_t bind(uint32_t number, uint32_t vector)
                             .line = !device->messages};
         if (device->messages)
             write_message(row);
+        else
+            let_raise(device, true);
     }
     vmi__unlock(&rows_lock, flags);
     return event;
@@ -188,7 +207,9 @@ static VMI__ADDRESS_TAKEN void unbound(uint32_t event)
 
         if (!rows[i].vector || rows[i].event != (int32_t)event)
             continue;
-        if (!rows[i].line)
+        if (rows[i].line)
+            let_raise(device, false);
+        else
             device->driver->message(device, rows[i].queue, 0);
         rows[i].vector = 0;
     }
@@ -264,6 +285,8 @@ void vmi__platform_unbind(uint32_t device)
             continue;
         for (uint32_t j = 0; j < sizeof(rows) / sizeof(rows[0]); j++)
             shared |= j != i && rows[j].vector && rows[j].event == rows[i].event;
+        if (rows[i].line)
+            let_raise(vmi__device_by_number(device), false);
         if (shared)
             rows[i].vector = 0;
         else

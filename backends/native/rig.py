@@ -23,6 +23,7 @@ from ci.rig import (
     qemu_disks,
     qemu_modules,
     qemu_nets,
+    qemu_rng,
     run_machine,
 )  # fmt: skip
 from ci.util import UserError
@@ -52,6 +53,7 @@ class PcSession(Session):
                    *qemu_modules(guest),
                    *qemu_disks(guest),
                    *qemu_nets(guest),
+                   *qemu_rng(guest),
                    *guest.options.get("qemu", "").split()),
         )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)

@@ -101,8 +101,8 @@ void vmi__pci_enable(uint32_t place, bool on)
 {
     uint32_t command = vmi__platform_pci_read(place, VMI__PCI_COMMAND) & COMMAND_WRITABLE;
 
-    command &= ~(COMMAND_MASTER | COMMAND_NO_INTX);
-    command |= on ? COMMAND_MEMORY | COMMAND_MASTER : COMMAND_MEMORY | COMMAND_NO_INTX;
+    command &= ~COMMAND_MASTER;
+    command |= COMMAND_MEMORY | COMMAND_NO_INTX | (on ? COMMAND_MASTER : 0);
     vmi__platform_pci_write(place, VMI__PCI_COMMAND, command);
 }
 

@@ -40,7 +40,10 @@ uint32_t vmi__pci_read16(uint32_t place, uint32_t offset);
  */
 volatile void *vmi__pci_map(uint32_t place, uint32_t bar, uint32_t offset, uint32_t size);
 
-/* Lets the function answer at its memory, and read and write memory itself; or neither. */
+/*
+ * Lets the function answer at its memory, and read and write memory itself or not. It raises no
+ * line, which is for whoever handles that to change.
+ */
 void vmi__pci_enable(uint32_t place, bool on);
 
 /* The MSI-X table of a function, in which every entry begins masked. */

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ci import checked
 from ci.boot import show_failure
 from ci.figure import Row
 from ci.lava import signals
@@ -30,6 +31,22 @@ def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
     assert report.boot["backend"] == configuration.backend
     assert len(report.calls) >= 75
     assert sum(report.by_kind().values()) > 0
+
+
+def test_what_the_kernel_wrote_is_on_its_disk(configuration: Place, run: Run) -> None:
+    """Seen from outside, in the same boot."""
+    outcome, report = run(configuration)
+    asked = {test.name: test.status for test in report.tests if test.name.startswith(("disks.", "entropy."))}
+    if configuration.rig.disks:
+        assert not outcome.guest.disks and asked["disks.whole"] == "skip"
+        return
+    assert asked.pop("disks.read_only") == "skip"
+    assert set(asked.values()) == {"pass"}
+    (disk,) = outcome.guest.disks
+    assert checked.findings(outcome.guest, report) == []
+    data = disk.file.read_bytes()
+    assert len(data) == checked.BLOCKS * checked.BLOCK
+    assert checked.other_blocks(data) == []
 
 
 def test_failure_is_shown_with_console_and_command(

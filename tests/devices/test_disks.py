@@ -4,35 +4,18 @@ call for devices is linked with none of their drivers."""
 
 from __future__ import annotations
 
-import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from ci.build import kernels, tree
+from ci.checked import BLANK, BLOCKS, other_blocks
 from ci.rig import Disk, Guest
 from ci.run import disk
 from ci.util import ARCHITECTURES, UserError
 
 from ..guests import places
-
-BLOCKS = 1000
-"""Not a multiple of what a request has."""
-STEP = 0x9E3779B1
-"""sample_kernel/checks_disks.c, pattern()."""
-
-
-def written(data: bytes, size: int) -> list[int]:
-    """Blocks that do not hold the sample kernel's pattern."""
-    words = size // 4
-    return [
-        block
-        for block in range(len(data) // size)
-        if struct.unpack_from(f"<{words}I", data, block * size)
-        != tuple((block * STEP + word) & 0xFFFFFFFF for word in range(words))
-    ]
-
 
 DEVICES = {
     "message": ("virtio-blk-pci", 512),
@@ -49,7 +32,7 @@ def test_pattern_is_in_the_file(tmp_path: Path, arch: str, device: str) -> None:
     place = next(place for place in places(arch) if place.backend == "native")
     name, size = DEVICES[device]
     file = tmp_path / "disk"
-    file.write_bytes(b"\x5a" * (BLOCKS * size))
+    file.write_bytes(BLANK * (BLOCKS * size))
     guest = Guest(
         kernels("sample", arch)["native"], f"disks-{arch}-{device}", "checks=disks.", cpus=2, deadline=60.0,
         options={"disk": name}, disks=[Disk(file)],
@@ -59,14 +42,14 @@ def test_pattern_is_in_the_file(tmp_path: Path, arch: str, device: str) -> None:
     assert outcome.clean, outcome.console[-3000:]
     assert "disks.whole # SKIP" not in outcome.console
     assert "disks.by_event # SKIP" not in outcome.console
-    assert written(file.read_bytes(), size) == []
+    assert other_blocks(file.read_bytes(), size) == []
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_read_only_file_stays(tmp_path: Path, arch: str) -> None:
     place = next(place for place in places(arch) if place.backend == "native")
     file = tmp_path / "disk"
-    file.write_bytes(b"\x5a" * (BLOCKS * 512))
+    file.write_bytes(BLANK * (BLOCKS * 512))
     guest = Guest(
         kernels("sample", arch)["native"], f"disks-{arch}-ro", "checks=disks.", deadline=60.0,
         disks=[Disk(file, read_only=True)],
@@ -75,7 +58,7 @@ def test_read_only_file_stays(tmp_path: Path, arch: str) -> None:
         outcome = session.run(guest)
     assert outcome.clean, outcome.console[-3000:]
     assert "disks.read_only # SKIP" not in outcome.console
-    assert file.read_bytes() == b"\x5a" * (BLOCKS * 512)
+    assert file.read_bytes() == BLANK * (BLOCKS * 512)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

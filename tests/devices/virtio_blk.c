@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Disks by virtio as a Linux process: this file is the bus and the device, which lies. The device's
- * registers are plain memory, for drivers write what they then read; the rings are read and
- * written where the driver has told the device that they are.
+ * Disks by virtio as a Linux process: this file is the device, which lies.
  */
-/* The interface's own names stay out of the way of played.h's. */
-#define reset interface_reset
-#define end   interface_end
-#include "interface.c"
-#undef reset
-#undef end
+#include "virtio.h"
 
-#include "string.c" /* runtime/ */
-
-#include "backends/played.h"
-
-/* Of the bus and of virtio, by the standards themselves: VIRTIO 1.2, 2.7, 4.1.4, 5.2; PCI 3.0, 6.
- */
-#define PCI_ID           0x00
-#define PCI_COMMAND      0x04
-#define PCI_BAR0         0x10
-#define PCI_CAPABILITIES 0x34
-#define STATUS_LIST      0x00100000u
-#define COMMAND_MASTER   0x0004u
-enum { COMMON = 1, NOTIFY, INTERRUPT, CONFIG };
-enum { OFFERED = 4, QUEUES = 18, STATUS = 20, QUEUE_SIZE = 24 };
-enum { QUEUE_DESCRIPTORS = 32, QUEUE_AVAILABLE = 40, QUEUE_USED = 48 };
+/* Of the standard itself: VIRTIO 1.2, 5.2. */
 enum { CONFIG_SECTORS = 0, CONFIG_SEG_MAX = 12 };
 #define FEATURE_SEG_MAX  (1u << 2)
 #define FEATURE_FLUSH    (1u << 9)
@@ -33,161 +12,31 @@ enum { CONFIG_SECTORS = 0, CONFIG_SEG_MAX = 12 };
 enum { STATUS_OK, STATUS_FAILED, STATUS_UNSUPPORTED, STATUS_NONE = 0xff };
 #define SECTOR 512u
 
-struct descriptor {
-    uint64_t address;
-    uint32_t length;
-    uint16_t flags, next;
-};
-struct available {
-    uint16_t flags, index, ring[];
-};
-struct used {
-    uint16_t flags, index;
-    struct {
-        uint32_t id, length;
-    } ring[];
-};
-
 extern const struct vmi__driver vmi__driver_virtio_blk;
 
-#define PLACE    0x18u
-#define BAR_SIZE 0x4000u
-#define PART     0x1000u /* of the BAR has each of the parts of virtio */
 #define BLOCKS   1000u
 #define REQUESTS 8u
 #define SEGMENTS 2u
 #define SEEDS    3000u
 
-struct vmi_boot_info vmi__boot;
 const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_virtio_blk, 0};
-
-/* ---- the bus ---- */
-
-static uint32_t space[64]; /* configuration of the one function */
-static uint8_t bar[BAR_SIZE] __attribute__((aligned(4096)));
-static bool sizing;
-static uint32_t locks; /* that are held */
-
-void vmi__platform_init(void)
-{
-}
-
-uint32_t vmi__platform_enter(volatile uint32_t *held)
-{
-    EXPECT(!*held);
-    *held = 1;
-    locks++;
-    return 0;
-}
-
-void vmi__platform_leave(volatile uint32_t *held, uint32_t flags)
-{
-    (void)flags;
-    *held = 0;
-    locks--;
-}
-
-void vmi__platform_pause(void)
-{
-}
-
-void vmi__platform_unbind(uint32_t device)
-{
-    (void)device;
-}
-
-uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
-{
-    EXPECT(offset < sizeof(space) && offset % 4 == 0);
-    EXPECT(locks); /* in a search, too: another CPU may ask at the same time */
-    if (function != PLACE)
-        return ~0u;
-    if (offset == PCI_BAR0 && sizing)
-        return ~(BAR_SIZE - 1);
-    return space[offset / 4];
-}
-
-void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
-{
-    EXPECT(function == PLACE);
-    if (offset == PCI_BAR0)
-        sizing = value == ~0u;
-    if (offset == PCI_COMMAND)
-        space[1] = (space[1] & 0xffff0000u) | (value & 0xffff);
-}
-
-volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
-{
-    uint64_t offset = base - space[PCI_BAR0 / 4];
-
-    EXPECT(offset <= BAR_SIZE && size <= BAR_SIZE - offset);
-    return offset <= BAR_SIZE && size <= BAR_SIZE - offset ? bar + offset : 0;
-}
 
 /* ---- the device ---- */
 
-static uint8_t memory_of_disk[0x10000] __attribute__((aligned(4096)));
 static uint8_t buffer[0x4000] __attribute__((aligned(4096)));
-static uint16_t ended_index; /* of the used ring */
-
-static void set(uint32_t part, uint32_t offset, uint32_t value, uint32_t bytes)
-{
-    memcpy(bar + part * PART + offset, &value, bytes);
-}
-
-/* A capability of the vendor's, behind which the next one is. */
-static void capability(uint32_t at, uint32_t next, uint32_t kind)
-{
-    space[at / 4] = 9u | next << 8 | kind << 24;
-    space[at / 4 + 1] = 0; /* BAR 0 */
-    space[at / 4 + 2] = (kind - 1) * PART;
-    space[at / 4 + 3] = PART;
-    space[at / 4 + 4] = 0;
-}
 
 /* A sound disk that nobody has looked at. */
 static void plug(void)
 {
-    memset(space, 0, sizeof(space));
-    memset(bar, 0, sizeof(bar));
-    memset(devices, 0, sizeof(devices));
-    count = 0;
-    found = false;
-    ended_index = 0;
-    space[PCI_ID / 4] = 0x1af4u | 0x1042u << 16;
-    space[PCI_COMMAND / 4] = STATUS_LIST;
-    space[PCI_BAR0 / 4] = 0xfe000000u;
-    space[PCI_CAPABILITIES / 4] = 0x40;
-    capability(0x40, 0x58, COMMON);
-    capability(0x58, 0x70, NOTIFY);
-    capability(0x70, 0x88, INTERRUPT);
-    capability(0x88, 0, CONFIG);
-    /* Both halves of the features read the same: bit 0 of the upper one is VERSION_1. */
-    set(0, OFFERED, 1 | FEATURE_SEG_MAX | FEATURE_FLUSH | FEATURE_INDIRECT, 4);
-    set(0, QUEUES, 1, 2);
-    set(0, QUEUE_SIZE, 64, 2);
+    plug_virtio(0x1042, FEATURE_SEG_MAX | FEATURE_FLUSH | FEATURE_INDIRECT, 64);
     set(3, CONFIG_SECTORS, BLOCKS, 4);
     set(3, CONFIG_SEG_MAX, SEGMENTS, 4);
 }
 
-static struct vmi_device_properties look(void)
-{
-    struct vmi_device_properties info = {0};
-
-    EXPECT(vmi__device_info(0, &info) == VMI_OK);
-    return info;
-}
-
 static int32_t open_it(void)
 {
-    struct vmi_device_setup setup = {.queues = 1, .requests = REQUESTS, .segments = SEGMENTS};
-    struct vmi_device_memory needs;
-
-    setup.memory = (uintptr_t)memory_of_disk;
-    vmi__boot.linear_pages = ((uintptr_t)memory_of_disk + sizeof(memory_of_disk)) / PAGE;
-    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
-    EXPECT(needs.size <= sizeof(memory_of_disk));
-    return vmi__device_open(0, &setup);
+    return open_with(
+        (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
 }
 
 /* A disk that is open. */
@@ -216,30 +65,6 @@ static int32_t submit(uint64_t first, uint32_t wanted)
     return vmi__block_submit(0, 0, requests, wanted);
 }
 
-static uint32_t register_of(uint32_t offset)
-{
-    uint32_t value;
-
-    memcpy(&value, bar + offset, 4);
-    return value;
-}
-
-static void *ring(uint32_t offset)
-{
-    return (void *)(uintptr_t)register_of(offset);
-}
-
-static uint32_t ring_entries(void)
-{
-    return register_of(QUEUE_SIZE) & 0xffff;
-}
-
-/* The identifier of the request that was given as that one, from 0. */
-static uint32_t given(uint32_t number)
-{
-    return ((struct available *)ring(QUEUE_AVAILABLE))->ring[number % ring_entries()];
-}
-
 /* Where a request's status is: in the last descriptor of the table that its first one leads to. */
 static uint8_t *status_of(uint32_t id)
 {
@@ -252,14 +77,9 @@ static uint8_t *status_of(uint32_t id)
 /* Says that a request has ended, with a status if it is one. */
 static void say(uint32_t id, uint32_t length, uint8_t status)
 {
-    struct used *used = ring(QUEUE_USED);
-    uint32_t size = ring_entries();
-
     if (id < REQUESTS && ((struct descriptor *)ring(QUEUE_DESCRIPTORS))[id].address)
         *status_of(id) = status;
-    used->ring[ended_index % size].id = id;
-    used->ring[ended_index % size].length = length;
-    used->index = ++ended_index;
+    say_ended(id, length);
 }
 
 /* ---- checks ---- */
@@ -396,15 +216,6 @@ static void closed_with_requests_in_flight(void)
     say(given(0), SECTOR + 1, STATUS_OK); /* too late */
     EXPECT(reap_all(seen, VMI_ECANCELED) == 3);
     EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
-}
-
-static uint32_t state;
-
-static uint32_t random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 17;
-    return state ^= state << 5;
 }
 
 /* Whatever it says, each request ends once. */

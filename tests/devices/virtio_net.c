@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Networks by virtio as a Linux process: this file is the device, which lies (virtio_played.h).
+ * Networks by virtio as a Linux process: this file is the device, which lies (virtio.h); it has two
+ * queues.
  */
-#include "devices/virtio_played.h"
+#include "virtio.h"
 
 #include "virtio/virtio.h"
 
 /* VIRTIO 1.2, 5.1. */
 enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
-#define FEATURE_MTU     (1u << 3)
-#define FEATURE_ADDRESS (1u << 5)
-#define FEATURE_STATUS  (1u << 16)
-#define VIRTIO_HEADER   12u
-#define TYPE            1u
+#define FEATURE_MTU      (1u << 3)
+#define FEATURE_ADDRESS  (1u << 5)
+#define FEATURE_STATUS   (1u << 16)
+#define VIRTIO_HEADER    12u
+#define FEATURE_INDIRECT (1u << 28)
+#define WRITE            2u /* flag of a descriptor */
 enum { RECEIVE, SEND, WAYS };
 
 extern const struct vmi__driver vmi__driver_virtio_net;
@@ -25,13 +27,13 @@ const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_virtio_net, 0};
 #define LEAST    14u           /* bytes of a packet */
 #define BYTES    (MTU + LEAST) /* of a buffer */
 
-static uint8_t memory_of_network[0x10000] __attribute__((aligned(4096)));
 static uint8_t buffer[0x4000] __attribute__((aligned(4096)));
-static uint16_t ended_index[WAYS]; /* of the used rings */
+static uint16_t ended_of[WAYS]; /* of the used rings */
 
 static void plug(void)
 {
-    plug_device(TYPE, FEATURE_MTU | FEATURE_ADDRESS | FEATURE_STATUS | FEATURE_INDIRECT, 2, 64);
+    plug_virtio(0x1041, FEATURE_MTU | FEATURE_ADDRESS | FEATURE_STATUS | FEATURE_INDIRECT, 64);
+    set(0, QUEUES, 2, 2);
     set(3, CONFIG_ADDRESS, 0x33221102, 4);
     set(3, CONFIG_ADDRESS + 4, 0x5544, 2);
     set(3, CONFIG_STATUS, 1, 2);
@@ -40,16 +42,10 @@ static void plug(void)
 
 static int32_t open_it(void)
 {
-    struct vmi_device_setup setup = {.queues = 1, .requests = REQUESTS, .segments = SEGMENTS};
-    struct vmi_device_memory needs;
-
-    setup.memory = (uintptr_t)memory_of_network;
-    vmi__boot.linear_pages = ((uintptr_t)memory_of_network + sizeof(memory_of_network)) / PAGE;
-    ended_index[RECEIVE] = ended_index[SEND] = 0;
+    ended_of[RECEIVE] = ended_of[SEND] = 0;
     set(0, QUEUE_SIZE, 64, 2);
-    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
-    EXPECT(needs.size <= sizeof(memory_of_network));
-    return vmi__device_open(0, &setup);
+    return open_with(
+        (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
 }
 
 /* A network that is open. */
@@ -95,7 +91,7 @@ static struct descriptor *descriptors_of(uint32_t way)
 }
 
 /* The identifier of the buffer that was given as that one, from 0. */
-static uint32_t given(uint32_t way, uint32_t number)
+static uint32_t given_of(uint32_t way, uint32_t number)
 {
     return rings(way)->available->ring[number % rings(way)->size];
 }
@@ -104,11 +100,11 @@ static uint32_t given(uint32_t way, uint32_t number)
 static void say(uint32_t way, uint32_t id, uint32_t length)
 {
     struct used *used = used_of(way);
-    uint32_t at = ended_index[way] % rings(way)->size;
+    uint32_t at = ended_of[way] % rings(way)->size;
 
     used->ring[at].id = id;
     used->ring[at].length = length;
-    used->index = ++ended_index[way];
+    used->index = ++ended_of[way];
 }
 
 /* The length with which a buffer ends that has done nothing wrong. */
@@ -121,7 +117,7 @@ static uint32_t sound(uint32_t way)
 
 static struct vmi_completion done[2 * REQUESTS];
 
-static int32_t take(uint32_t way, uint32_t room)
+static int32_t reap_some(uint32_t way, uint32_t room)
 {
     return way == RECEIVE ? vmi__net_received(0, 0, done, room) : vmi__net_sent(0, 0, done, room);
 }
@@ -129,7 +125,7 @@ static int32_t take(uint32_t way, uint32_t room)
 /* Takes all that can be taken of one way, and how many; `seen` counts by identifier. */
 static uint32_t reap_all(uint32_t way, uint8_t *seen, int32_t status)
 {
-    int32_t taken = take(way, 2 * REQUESTS);
+    int32_t taken = reap_some(way, 2 * REQUESTS);
 
     EXPECT(taken >= 0);
     for (int32_t i = 0; i < taken; i++) {
@@ -230,14 +226,14 @@ static void descriptors_in_the_ring(void)
     EXPECT(open_it() == VMI_OK);
     EXPECT(pass_on(SEND, 0, REQUESTS) == (int32_t)REQUESTS);
     for (uint32_t i = 0; i < REQUESTS; i++) {
-        const struct descriptor *first = &descriptors_of(SEND)[given(SEND, i)];
+        const struct descriptor *first = &descriptors_of(SEND)[given_of(SEND, i)];
 
         EXPECT(first->length == VIRTIO_HEADER && first[1].length == 100);
-        say(SEND, given(SEND, i), 0);
+        say(SEND, given_of(SEND, i), 0);
     }
     EXPECT(reap_all(SEND, seen, VMI_OK) == REQUESTS);
     EXPECT(pass_on(RECEIVE, 0, 1) == 1);
-    say(RECEIVE, given(RECEIVE, 0) + 1, sound(RECEIVE)); /* within a buffer's descriptors */
+    say(RECEIVE, given_of(RECEIVE, 0) + 1, sound(RECEIVE)); /* within a buffer's descriptors */
     memset(seen, 0, sizeof(seen));
     EXPECT(reap_all(RECEIVE, seen, VMI_EIO) == 1 && look().fault == VMI_FAULT_IDENTIFIER);
 }
@@ -249,7 +245,7 @@ static void as_the_device_was_told(void)
     EXPECT(register_of(QUEUE_AVAILABLE) == (uintptr_t)rings(SEND)->available);
     EXPECT(register_of(QUEUE_USED) == (uintptr_t)rings(SEND)->used);
     for (uint32_t way = 0; way < WAYS; way++) {
-        const struct descriptor *first = &descriptors_of(way)[given(way, 0)];
+        const struct descriptor *first = &descriptors_of(way)[given_of(way, 0)];
         const struct descriptor *table = (struct descriptor *)(uintptr_t)first->address;
         const uint8_t *header = (uint8_t *)(uintptr_t)table[0].address;
 
@@ -317,7 +313,7 @@ static void each_ends_once_in_any_order(void)
         EXPECT(pass_on(way, 0, REQUESTS + 2) == (int32_t)REQUESTS);
         EXPECT(pass_on(way, 0, 1) == 0);
         for (uint32_t i = REQUESTS; i > 0; i--)
-            say(way, given(way, i - 1), way == RECEIVE ? VIRTIO_HEADER + LEAST + i : 0);
+            say(way, given_of(way, i - 1), way == RECEIVE ? VIRTIO_HEADER + LEAST + i : 0);
         EXPECT(reap_all(way, seen, VMI_OK) == REQUESTS);
         for (uint32_t i = 0; i < REQUESTS; i++)
             EXPECT(done[i].length == (way == RECEIVE ? LEAST + (uint32_t)done[i].id + 1 : 0));
@@ -332,9 +328,9 @@ static void all_the_room(void)
     uint8_t seen[REQUESTS] = {0};
 
     begin_both();
-    say(RECEIVE, given(RECEIVE, 0), VIRTIO_HEADER + BYTES);
+    say(RECEIVE, given_of(RECEIVE, 0), VIRTIO_HEADER + BYTES);
     EXPECT(reap_all(RECEIVE, seen, VMI_OK) == 1 && done[0].length == BYTES);
-    say(RECEIVE, given(RECEIVE, 1), VIRTIO_HEADER);
+    say(RECEIVE, given_of(RECEIVE, 1), VIRTIO_HEADER);
     EXPECT(reap_all(RECEIVE, seen, VMI_OK) == 1 && done[0].length == 0);
 }
 
@@ -347,13 +343,13 @@ static void lengths_that_cannot_be(void)
         uint8_t seen[REQUESTS] = {0};
 
         begin_both();
-        say(RECEIVE, given(RECEIVE, 1), lengths[i]);
+        say(RECEIVE, given_of(RECEIVE, 1), lengths[i]);
         is_shut_off(VMI_FAULT_LENGTH, RECEIVE, seen, 3);
         if (!lengths[i])
             continue;
         memset(seen, 0, sizeof(seen));
         begin_both();
-        say(SEND, given(SEND, 1), lengths[i]);
+        say(SEND, given_of(SEND, 1), lengths[i]);
         is_shut_off(VMI_FAULT_LENGTH, SEND, seen, 3);
     }
 }
@@ -364,9 +360,9 @@ static void ended_twice(void)
         uint8_t seen[REQUESTS] = {0};
 
         begin_both();
-        say(way, given(way, 1), sound(way));
-        say(way, given(way, 1), sound(way));
-        EXPECT(take(way, 1) == 1 && done[0].id == 1);
+        say(way, given_of(way, 1), sound(way));
+        say(way, given_of(way, 1), sound(way));
+        EXPECT(reap_some(way, 1) == 1 && done[0].id == 1);
         seen[1] = 1;
         is_shut_off(VMI_FAULT_IDENTIFIER, way, seen, 2);
     }
@@ -409,12 +405,12 @@ static void closed_with_buffers_in_flight(void)
     begin_both();
     EXPECT(vmi__device_close(0) == VMI_EBUSY && !bar[STATUS]);
     EXPECT(pass_on(RECEIVE, 3, 1) == VMI_EINVAL && pass_on(SEND, 3, 1) == VMI_EINVAL);
-    say(RECEIVE, given(RECEIVE, 0), sound(RECEIVE)); /* too late */
-    say(SEND, given(SEND, 0), sound(SEND));
+    say(RECEIVE, given_of(RECEIVE, 0), sound(RECEIVE)); /* too late */
+    say(SEND, given_of(SEND, 0), sound(SEND));
     EXPECT(reap_all(SEND, sent, VMI_ECANCELED) == 3 && vmi__device_close(0) == VMI_EBUSY);
     EXPECT(reap_all(RECEIVE, received, VMI_ECANCELED) == 3);
     EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
-    EXPECT(take(RECEIVE, 1) == VMI_EINVAL && take(SEND, 1) == VMI_EINVAL);
+    EXPECT(reap_some(RECEIVE, 1) == VMI_EINVAL && reap_some(SEND, 1) == VMI_EINVAL);
 }
 
 /*
@@ -426,14 +422,14 @@ static void one_line_for_both_ways(void)
     const struct vmi__driver *driver = &vmi__driver_virtio_net;
 
     begin_both();
-    say(SEND, given(SEND, 0), sound(SEND));
-    say(RECEIVE, given(RECEIVE, 0), sound(RECEIVE));
-    EXPECT(take(RECEIVE, REQUESTS) == 1);
+    say(SEND, given_of(SEND, 0), sound(SEND));
+    say(RECEIVE, given_of(RECEIVE, 0), sound(RECEIVE));
+    EXPECT(reap_some(RECEIVE, REQUESTS) == 1);
     EXPECT(driver->acknowledge(&devices[0]));  /* sent, and nobody has looked */
     EXPECT(!driver->acknowledge(&devices[0])); /* that has been said */
-    EXPECT(take(SEND, REQUESTS) == 1);
-    say(RECEIVE, given(RECEIVE, 1), sound(RECEIVE));
-    EXPECT(take(RECEIVE, REQUESTS) == 1 && !driver->acknowledge(&devices[0]));
+    EXPECT(reap_some(SEND, REQUESTS) == 1);
+    say(RECEIVE, given_of(RECEIVE, 1), sound(RECEIVE));
+    EXPECT(reap_some(RECEIVE, REQUESTS) == 1 && !driver->acknowledge(&devices[0]));
 }
 
 /* Whatever it says, each buffer ends once. */
@@ -454,11 +450,11 @@ static void any_device(void)
             if (what < 6 && !pending[way][id] && pass_on(way, id, 1) == 1)
                 pending[way][next[way]++ % REQUESTS] = 1;
             else if (what < 11)
-                say(way, given(way, random() % 16 ? ended_index[way] : random() % REQUESTS),
+                say(way, given_of(way, random() % 16 ? ended_of[way] : random() % REQUESTS),
                     random() % 16 ? sound(way) : random());
             else if (what == 11)
-                used_of(way)->index = (uint16_t)(random() % 8 ? ended_index[way] : random());
-            taken = take(way, random() % 3);
+                used_of(way)->index = (uint16_t)(random() % 8 ? ended_of[way] : random());
+            taken = reap_some(way, random() % 3);
             EXPECT(taken >= 0);
             for (int32_t i = 0; i < taken; i++)
                 EXPECT(done[i].id < REQUESTS && pending[way][done[i].id]-- == 1);
@@ -466,7 +462,7 @@ static void any_device(void)
         faults += !!look().fault;
         vmi__device_close(0);
         for (uint32_t way = 0; way < WAYS; way++) {
-            for (int32_t taken; (taken = take(way, REQUESTS)) > 0;)
+            for (int32_t taken; (taken = reap_some(way, REQUESTS)) > 0;)
                 for (int32_t i = 0; i < taken; i++)
                     EXPECT(done[i].id < REQUESTS && pending[way][done[i].id]-- == 1);
             for (uint32_t i = 0; i < REQUESTS; i++)

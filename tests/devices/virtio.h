@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * A virtio device on a bus as a Linux process, for files that play one kind of it
- * (tests/backends/played.h). The device's registers are plain memory, for drivers write what they
- * then read. The rings are read and written where they are.
+ * What checks of drivers for virtio share: the interface (interface.c) with the bus below it and a
+ * function on it whose registers are plain memory, for drivers write what they then read. The rings
+ * are read and written where the driver has told the device that they are.
  */
-#ifndef VMI_TESTS_VIRTIO_PLAYED_H
-#define VMI_TESTS_VIRTIO_PLAYED_H
+#ifndef VMI_TESTS_DEVICES_VIRTIO_H
+#define VMI_TESTS_DEVICES_VIRTIO_H
 
 /* The interface's own names stay out of the way of played.h's. */
 #define reset interface_reset
@@ -25,11 +25,10 @@
 #define PCI_CAPABILITIES 0x34
 #define STATUS_LIST      0x00100000u
 #define COMMAND_MASTER   0x0004u
+#define COMMAND_NO_INTX  0x0400u
 enum { COMMON = 1, NOTIFY, INTERRUPT, CONFIG };
 enum { OFFERED = 4, QUEUES = 18, STATUS = 20, QUEUE_SIZE = 24 };
 enum { QUEUE_DESCRIPTORS = 32, QUEUE_AVAILABLE = 40, QUEUE_USED = 48 };
-#define FEATURE_INDIRECT (1u << 28)
-#define WRITE            2u /* flag of a descriptor */
 
 struct descriptor {
     uint64_t address;
@@ -51,6 +50,7 @@ struct used {
 #define PART     0x1000u /* of the BAR has each of the parts of virtio */
 
 struct vmi_boot_info vmi__boot;
+int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
 
 /* ---- the bus ---- */
 
@@ -117,6 +117,9 @@ volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
 
 /* ---- the device ---- */
 
+static uint8_t memory_of_device[0x10000] __attribute__((aligned(4096)));
+static uint16_t ended_index; /* of the used ring */
+
 static void set(uint32_t part, uint32_t offset, uint32_t value, uint32_t bytes)
 {
     memcpy(bar + part * PART + offset, &value, bytes);
@@ -132,18 +135,16 @@ static void capability(uint32_t at, uint32_t next, uint32_t kind)
     space[at / 4 + 4] = 0;
 }
 
-/*
- * A sound device of a type that nobody has looked at. Both halves of its features read the same:
- * bit 0 of the upper one is VERSION_1.
- */
-static void plug_device(uint32_t type, uint32_t features, uint32_t queues, uint32_t size)
+/* A sound function that nobody has looked at: of that identifier, and what it offers. */
+static void plug_virtio(uint32_t identifier, uint32_t features, uint32_t queue_size)
 {
     memset(space, 0, sizeof(space));
     memset(bar, 0, sizeof(bar));
     memset(devices, 0, sizeof(devices));
     count = 0;
     found = false;
-    space[PCI_ID / 4] = 0x1af4u | (0x1040u + type) << 16;
+    ended_index = 0;
+    space[PCI_ID / 4] = 0x1af4u | identifier << 16;
     space[PCI_COMMAND / 4] = STATUS_LIST;
     space[PCI_BAR0 / 4] = 0xfe000000u;
     space[PCI_CAPABILITIES / 4] = 0x40;
@@ -151,9 +152,36 @@ static void plug_device(uint32_t type, uint32_t features, uint32_t queues, uint3
     capability(0x58, 0x70, NOTIFY);
     capability(0x70, 0x88, INTERRUPT);
     capability(0x88, 0, CONFIG);
+    /* Both halves of the features read the same: bit 0 of the upper one is VERSION_1. */
     set(0, OFFERED, 1 | features, 4);
-    set(0, QUEUES, queues, 2);
-    set(0, QUEUE_SIZE, size, 2);
+    set(0, QUEUES, 1, 2);
+    set(0, QUEUE_SIZE, queue_size, 2);
+}
+
+/* What DeviceInfo says of it. */
+static struct vmi_device_properties look(void)
+{
+    struct vmi_device_properties info = {0};
+
+    EXPECT(vmi__device_info(0, &info) == VMI_OK);
+    EXPECT(space[1] & COMMAND_NO_INTX); /* its line is for whoever binds an event */
+    return info;
+}
+
+/* Opens it with memory of the process. */
+static int32_t open_with(struct vmi_device_setup setup)
+{
+    struct vmi_device_memory needs;
+    int32_t result;
+
+    setup.memory = (uintptr_t)memory_of_device;
+    vmi__boot.linear_pages = ((uintptr_t)memory_of_device + sizeof(memory_of_device)) / PAGE;
+    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
+    EXPECT(needs.size <= sizeof(memory_of_device));
+    result = vmi__device_open(0, &setup);
+    EXPECT(space[1] & COMMAND_NO_INTX);
+    EXPECT(!(space[1] & COMMAND_MASTER) == (result != VMI_OK));
+    return result;
 }
 
 static uint32_t register_of(uint32_t offset)
@@ -164,13 +192,34 @@ static uint32_t register_of(uint32_t offset)
     return value;
 }
 
-static struct vmi_device_properties look(void)
+static inline void *ring(uint32_t offset)
 {
-    struct vmi_device_properties info = {0};
-
-    EXPECT(vmi__device_info(0, &info) == VMI_OK);
-    return info;
+    return (void *)(uintptr_t)register_of(offset);
 }
+
+static inline uint32_t ring_entries(void)
+{
+    return register_of(QUEUE_SIZE) & 0xffff;
+}
+
+/* The identifier of the request that was given as that one, from 0. */
+static inline uint32_t given(uint32_t number)
+{
+    return ((struct available *)ring(QUEUE_AVAILABLE))->ring[number % ring_entries()];
+}
+
+/* Says that something has ended. */
+static inline void say_ended(uint32_t id, uint32_t length)
+{
+    struct used *used = ring(QUEUE_USED);
+    uint32_t size = ring_entries();
+
+    used->ring[ended_index % size].id = id;
+    used->ring[ended_index % size].length = length;
+    used->index = ++ended_index;
+}
+
+/* ---- seeds ---- */
 
 static uint32_t state;
 

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Entropy: of the processor, where CPUID says that it has a generator, and of the first device that
+ * is a source, if there is one. That two fills are alike by chance is left out of account.
+ */
+#include <stddef.h>
+
+#include "checks.h"
+#include "frames.h"
+#include "layout.h"
+#include "string.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+#include "x86.h"
+
+#define CPUID_1_ECX_RDRAND (1u << 30)
+#define CPUID_7_EBX_RDSEED (1u << 18)
+
+#define MOST     4096 /* bytes of a call */
+#define REQUESTS 4u
+#define GUARD    0x5a
+#define SEED     64u
+#define NONE     UINT32_MAX
+
+static struct vmi_device_properties facts;
+static struct vmi_device_setup setup;
+static uint32_t memory_first, memory_pages;
+static volatile uint32_t came;
+static uint8_t bytes[2 * MOST];
+
+/* The first source that is a device. */
+static uint32_t find_device(void)
+{
+    for (uint32_t i = 0; vmi_device_info(i, &facts) == VMI_OK; i++)
+        if (facts.kind == VMI_DEVICE_ENTROPY)
+            return i;
+    return NONE;
+}
+
+#define NEEDS_DEVICE(device)                                                                       \
+    do {                                                                                           \
+        NEEDS(FILL_ENTROPY);                                                                       \
+        NEEDS(DEVICE_INFO);                                                                        \
+        device = find_device();                                                                    \
+        if (device == NONE) {                                                                      \
+            ktap_skip("no device is a source of entropy");                                         \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+static bool has_generator(void)
+{
+    uint32_t last, basic, extended = 0, ignored;
+
+    vmi_cpuid(0, 0, &last, &ignored, &ignored, &ignored);
+    vmi_cpuid(1, 0, &ignored, &ignored, &basic, &ignored);
+    if (last >= 7)
+        vmi_cpuid(7, 0, &ignored, &extended, &ignored, &ignored);
+    return (basic & CPUID_1_ECX_RDRAND) || (extended & CPUID_7_EBX_RDSEED);
+}
+
+/* Fills all of it, however often that takes; the error that came, or VMI_OK. */
+static int32_t fill(uint32_t source, uint8_t *to, uint32_t size)
+{
+    uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
+
+    while (size) {
+        int32_t result = vmi_fill_entropy(source, to, size);
+        if (result == 0 || result > (int32_t)size || result > MOST)
+            return VMI_EIO;
+        if (result > 0) {
+            to += result;
+            size -= (uint32_t)result;
+        } else if (result != VMI_EAGAIN || vmi_clock_nanoseconds() > end) {
+            return result;
+        }
+    }
+    return VMI_OK;
+}
+
+static bool all_are(const uint8_t *at, uint32_t count, uint8_t value)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (at[i] != value)
+            return false;
+    return true;
+}
+
+/* Every bit is set in some bytes and clear in others, and one part is not as the other. */
+static bool is_random(const uint8_t *at, uint32_t count)
+{
+    uint8_t any = 0, every = 0xff;
+
+    for (uint32_t i = 0; i < count; i++) {
+        any |= at[i];
+        every &= at[i];
+    }
+    return any == 0xff && every == 0 && memcmp(at, at + count / 2, count / 2) != 0;
+}
+
+/* What a source gives: as much as was asked for and not a byte more, never the same twice. */
+static bool gives(uint32_t source)
+{
+    for (uint32_t size = 1; size <= 2 * sizeof(uintptr_t) + 1; size++) {
+        memset(bytes, GUARD, 4 * SEED);
+        if (fill(source, bytes + 1, size) != VMI_OK || bytes[0] != GUARD ||
+            !all_are(bytes + 1 + size, SEED, GUARD))
+            return false;
+    }
+    if (fill(source, bytes, SEED) != VMI_OK || fill(source, bytes + SEED, SEED) != VMI_OK ||
+        !is_random(bytes, 2 * SEED))
+        return false;
+    memset(bytes, 0, sizeof(bytes));
+    return fill(source, bytes, sizeof(bytes)) == VMI_OK && is_random(bytes, sizeof(bytes)) &&
+           !all_are(bytes + sizeof(bytes) - 16, 16, 0);
+}
+
+static void refused(void)
+{
+    NEEDS(FILL_ENTROPY);
+    bytes[0] = GUARD;
+    EXPECT_EQUAL(vmi_fill_entropy(VMI_ENTROPY_ANY, bytes, 0), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_fill_entropy(VMI_ENTROPY_PROCESSOR, bytes, 0x80000000), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_fill_entropy(0xffff, bytes, 1), VMI_ENOENT);
+    EXPECT_EQUAL(vmi_fill_entropy(VMI_ENTROPY_PROCESSOR - 1, bytes, 1), VMI_ENOENT);
+    for (uint32_t i = 0; vmi_device_info(i, &facts) == VMI_OK; i++)
+        if (!(facts.flags & VMI_DEVICE_IS_OPEN) || facts.kind != VMI_DEVICE_ENTROPY)
+            EXPECT_EQUAL(vmi_fill_entropy(i, bytes, 1), VMI_EINVAL);
+    EXPECT_EQUAL(bytes[0], GUARD);
+}
+
+static void of_the_processor(void)
+{
+    NEEDS(FILL_ENTROPY);
+    if (!has_generator()) {
+        /* That is said, and nothing is made up. */
+        memset(bytes, GUARD, SEED);
+        EXPECT_EQUAL(vmi_fill_entropy(VMI_ENTROPY_PROCESSOR, bytes, SEED), VMI_ENODEV);
+        EXPECT_EQUAL(vmi_fill_entropy(VMI_ENTROPY_ANY, bytes, SEED), VMI_ENODEV);
+        EXPECT(all_are(bytes, SEED, GUARD));
+        return;
+    }
+    EXPECT(gives(VMI_ENTROPY_PROCESSOR));
+    EXPECT(gives(VMI_ENTROPY_ANY));
+}
+
+static int32_t open_device(uint32_t device, uint32_t requests)
+{
+    struct vmi_device_memory needs;
+
+    setup = (struct vmi_device_setup){.queues = 1, .requests = requests, .segments = 1};
+    int32_t result = vmi_device_needs(device, &setup, &needs);
+    if (result != VMI_OK)
+        return result;
+    if (memory_pages == 0) {
+        memory_pages = (uint32_t)(needs.size / PAGE_SIZE);
+        memory_first = frame_allocate_run(memory_pages);
+    }
+    if (memory_first == FRAME_NONE || needs.size > (uintptr_t)memory_pages * PAGE_SIZE)
+        return VMI_ENOMEM;
+    setup.memory = (uintptr_t)frame_address(memory_first);
+    return vmi_device_open(device, &setup);
+}
+
+static void of_a_device(void)
+{
+    uint32_t device;
+
+    NEEDS_DEVICE(device);
+    EXPECT(facts.queues == 1 && facts.segments == 1 && facts.requests > 0);
+    EXPECT(facts.segment_bytes > 0 && facts.blocks == 0);
+    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
+    uint32_t requests = facts.requests < REQUESTS ? facts.requests : REQUESTS;
+    EXPECT_EQUAL(open_device(device, requests), VMI_OK);
+    EXPECT_EQUAL(vmi_device_open(device, &setup), VMI_EBUSY);
+    EXPECT(gives(device));
+    EXPECT(gives(VMI_ENTROPY_ANY));
+    EXPECT_EQUAL(vmi_block_submit(device, 0, NULL, 0), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_block_reap(device, 0, NULL, 0), VMI_EINVAL);
+    /* With buffers under way and others half used; nothing of them stays. */
+    EXPECT_EQUAL(fill(device, bytes, 3), VMI_OK);
+    EXPECT_EQUAL(vmi_device_close(device), VMI_OK);
+    EXPECT_EQUAL(vmi_fill_entropy(device, bytes, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_device_close(device), VMI_EINVAL);
+    EXPECT_EQUAL(open_device(device, 1), VMI_OK);
+    EXPECT(gives(device));
+    EXPECT_EQUAL(vmi_device_close(device), VMI_OK);
+    EXPECT(find_device() == device);
+    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
+}
+
+static void note(struct trap_frame *frame)
+{
+    came++;
+    vmi_end_of_interrupt(frame->vector);
+}
+
+/* Asked once too often, it says so by an event once there is more. */
+static void by_event(void)
+{
+    uint32_t device, seen, left = MOST;
+    uint64_t end;
+
+    NEEDS_DEVICE(device);
+    NEEDS(EVENT_BIND);
+    EXPECT_EQUAL(open_device(device, 1), VMI_OK);
+    trap_handler_set(VECTOR_ENTROPY, note);
+    came = 0;
+    int32_t event = vmi_event_bind(VMI_EVENT_DEVICE, device << 16, VECTOR_ENTROPY);
+    EXPECT(event >= 0);
+    EXPECT_EQUAL(vmi_event_unmask((uint32_t)event), VMI_OK);
+    end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
+    while (left && vmi_clock_nanoseconds() < end) {
+        seen = came;
+        int32_t result = vmi_fill_entropy(device, bytes, left);
+        EXPECT(result > 0 || result == VMI_EAGAIN);
+        left -= result > 0 ? (uint32_t)result : 0;
+        if (left)
+            EXPECT(wait_for_count(&came, seen + 1, PATIENCE_MILLISECONDS));
+    }
+    EXPECT_EQUAL(left, 0);
+    EXPECT_EQUAL(vmi_event_unbind((uint32_t)event), VMI_OK);
+    EXPECT_EQUAL(vmi_device_close(device), VMI_OK);
+}
+
+const struct check checks_entropy[] = {
+    {"entropy.refused", refused},
+    {"entropy.of_the_processor", of_the_processor},
+    {"entropy.of_a_device", of_a_device},
+    {"entropy.by_event", by_event},
+    {NULL, NULL},
+};
