@@ -134,13 +134,13 @@ LAVA = option("--lava", action="store_true", help="print results as LAVA signals
 JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
 
 
-def deadline(default: float) -> Option:
+def deadline(default: float | None, said: str = "") -> Option:
     return option(
         "--deadline",
         type=seconds,
         default=default,
         metavar="SECONDS",
-        help=f"stop the kernel then; 1 to 86400, default: {default:g}",
+        help=f"stop the kernel then; 1 to 86400, default: {said or default}",
     )
 
 
@@ -158,9 +158,9 @@ def _run(options: Namespace) -> int:
     rom = file(options.rom, "ROM") if options.rom else None
     expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
     wanted = Wanted(
-        options.append, options.cpus, options.memory, options.deadline, loaded, rom,
-        [disk(text) for text in options.disk], [net(text) for text in options.net], options.rng,
-        options.stdin,
+        options.append, options.cpus, options.memory, options.deadline or (86400 if options.gdb else 90),
+        options.gdb, loaded, rom, [disk(text) for text in options.disk],
+        [net(text) for text in options.net], options.rng, options.stdin,
         options.interactive, expect, fail, options.all_lines,
     )  # fmt: skip
     return run(options.name, options.kernels, wanted)
@@ -358,7 +358,8 @@ WORDS: dict[str, Word] = {
                 help="failed, and stopped, when a line matches; may be repeated",
             ),
             option("--all-lines", action="store_true", help="show what the hypervisor itself writes, too"),
-            deadline(90),
+            option("--gdb", action="store_true", help="wait for gdb; the command to type is shown"),
+            deadline(None, "90, with --gdb 86400"),
         ),
         "docs/run.md says more.",
     ),

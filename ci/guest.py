@@ -43,9 +43,11 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
     _cmd: list[str]
     _child: Any
 
-    def arm(self, console_log: Path) -> None:
-        """Say where the next on() records the console; before activation."""
+    def arm(self, console_log: Path, halted: bool) -> None:
+        """Say where the next on() records the console, and whether the machine stands still afterwards;
+        before activation."""
         self.console_log = console_log
+        self.halted = halted
 
     @property
     def command(self) -> list[str]:
@@ -84,7 +86,8 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
         try:
             self.qmp = QMPMonitor(self._child.stdout, self._child.stdin)
             self.status = 1
-            self.monitor_command("cont")
+            if not self.halted:
+                self.monitor_command("cont")
         except (QMPError, OSError):
             self._child.wait(self.start_timeout)
             self._died("before the machine ran")
@@ -166,6 +169,7 @@ class GuestStrategy(Strategy):  # type: ignore[misc]
 
     bindings = {"qemu": "GuestDriver"}
     limit = attr.ib(default=30.0, converter=float)
+    halted = attr.ib(default=False, converter=bool)
     status = attr.ib(default=Status.off, init=False)
     log = attr.ib(default=Path("console.log"), init=False)
     tap = attr.ib(default=None, init=False)
@@ -179,7 +183,7 @@ class GuestStrategy(Strategy):  # type: ignore[misc]
             self._pending = b""
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.log.write_bytes(b"")
-            self.qemu.arm(self.log)
+            self.qemu.arm(self.log, self.halted)
             self.target.activate(self.qemu)
             self.deadline = time.monotonic() + self.limit
             self.qemu.on()

@@ -124,6 +124,9 @@ class Guest:
     """In the order in which the guest finds them; only where `Rig.nets`."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
+    gdb: Path | None = None
+    """The socket at which a debugger takes over the machine, which stands still until then (the GDB manual,
+    "Remote Protocol"); only where `Rig.gdb`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
 
@@ -256,6 +259,8 @@ class Rig(abc.ABC):
     """Why guests cannot be given networks (`Guest.nets`); empty if they can."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
+    gdb = ""
+    """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
     """Whether sessions can see a guest's hypercalls from outside (`Guest.witness`); `prepare` may find
     that here they cannot."""
@@ -315,6 +320,8 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no networks: {self.nets}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
+        if guest.gdb and self.gdb:
+            raise UserError(f"{name} has no debugger: {self.gdb}", 2)
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
@@ -370,6 +377,8 @@ class Machine:
     kernel: Path
     append: str
     extra: Sequence[str] = ()
+    halted: bool = False
+    """Whether it stands still until a debugger lets it go on."""
 
 
 def command_of(machine: Machine) -> str:
@@ -408,7 +417,7 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
                         "boot_args": machine.append,
                         "extra_args": shlex.join(machine.extra),
                     },
-                    "GuestStrategy": {"limit": limit},
+                    "GuestStrategy": {"limit": limit, "halted": machine.halted},
                 }
             }
         },
@@ -531,6 +540,16 @@ def qemu_rng(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's source of entropy. Option of a guest: `rng` (QEMU's device with
     properties)."""
     return ("-device", guest.options.get("rng", "virtio-rng-pci")) if guest.rng else ()
+
+
+def qemu_gdb(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for its stub for a debugger."""
+    path = str(guest.gdb).replace(",", ",,")
+    return (
+        ("-chardev", f"socket,id=gdb,path={path},server=on,wait=off", "-gdb", "chardev:gdb")
+        if guest.gdb
+        else ()
+    )
 
 
 def option_rom(guest: Guest) -> tuple[str, ...]:
@@ -679,6 +698,7 @@ class LinuxRig(Rig):
     """Packages beside the kernel and busybox."""
     follow: tuple[str, ...] = ()
     """Dependencies are followed while their name starts with one of these."""
+    gdb = "its guests run in an emulated machine, and the stub of that knows nothing of them"
     shared = ""
     """Name of an image that several backends' rigs have in common; then `init` is set too."""
     init: Path | None = None

@@ -7,8 +7,10 @@ import contextlib
 import os
 import re
 import select
+import shlex
 import socket
 import sys
+import tempfile
 import termios
 import tty
 from collections.abc import Iterator, Sequence
@@ -40,6 +42,8 @@ class Wanted:
     cpus: int = 1
     memory_mib: int = 64
     deadline: float = 90.0
+    gdb: bool = False
+    """Whether a debugger is waited for."""
     modules: Sequence[tuple[Path, str]] = ()
     rom: Path | None = None
     disks: Sequence[Disk] = ()
@@ -239,6 +243,13 @@ class Watch:
         return [*failed, *([] if outcome.clean else [outcome.end])]
 
 
+def offer(stub: Path, image: Kernel) -> None:
+    """Say what to type for a debugger of a kernel whose machine waits there."""
+    words = ["gdb", str(image.path), "-ex", f"target remote {stub}", "-ex", "hbreak kernel_main",
+             "-ex", "continue"]  # fmt: skip
+    progress(f"the machine waits for gdb; type in another terminal: {shlex.join(words)}")
+
+
 def fits(image: Kernel, backend: str, wanted: Wanted) -> None:
     """UserError if a kernel has too little memory; a line if its library is another one's."""
     least = image.least_memory(path for path, _ in wanted.modules)
@@ -253,6 +264,11 @@ def fits(image: Kernel, backend: str, wanted: Wanted) -> None:
 
 def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
     """Run kernels one after the other in one configuration, consoles on standard output; 0 if all passed."""
+    with tempfile.TemporaryDirectory(prefix="vmi-gdb-") as folder:  # names of sockets must be short
+        return _run(name, kernels, wanted, Path(folder) / "stub" if wanted.gdb else None)
+
+
+def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) -> int:
     rigs = discover(once(progress))
     chosen = choose(rigs, [name])
     if len(chosen) != 1:
@@ -268,7 +284,7 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
             image.path, f"{configuration.name}-{image.path.stem}" if several else configuration.name,
             wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
             configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
-            disks=wanted.disks, nets=wanted.nets, rng=wanted.rng,
+            disks=wanted.disks, nets=wanted.nets, rng=wanted.rng, gdb=stub,
         )  # fmt: skip
         rig.check(image, name)
         fits(image, backend, wanted)
@@ -282,9 +298,11 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
             progress(f"{name} is limited here: only kernels without page tables run, because {limited}")
     failed = 0
     with rig.steady_session(LOGS) as session:
-        for guest in guests:
+        for image, guest in zip(images, guests, strict=True):
             if several:
                 progress(f"{name}: {guest.kernel.name}")
+            if stub:
+                offer(stub, image)
             with terminal(wanted) as joined:
                 watch = Watch(wanted, rig, joined)
                 outcome = session.run(replace(guest, terminal=joined, prompt=watch.prompt), watch.line)

@@ -36,6 +36,7 @@ SYSTEM = {
     "llvm-ar": "llvm",
     "i686-linux-gnu-gcc": "gcc-i686-linux-gnu",
     "shellcheck": "shellcheck",
+    "gdb": "gdb",
     "git": "git",
     "xz": "xz-utils",
     "qemu-system-i386": "qemu-system-x86",

@@ -21,6 +21,7 @@ from ci.rig import (
     Session,
     option_rom,
     qemu_disks,
+    qemu_gdb,
     qemu_modules,
     qemu_nets,
     qemu_rng,
@@ -29,6 +30,8 @@ from ci.rig import (
 from ci.util import UserError
 
 QEMU = "qemu-system-x86_64"
+DEBUGGED = {"i386": "qemu-system-i386", "x86_64": QEMU}
+"""gdb takes a file for 32 bits on the stub of a machine that has no others."""
 CPUS = {"i386": "qemu32", "x86_64": "qemu64"}
 
 
@@ -40,10 +43,11 @@ class PcSession(Session):
         self.logs = logs
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        arch = architecture(guest.kernel)
         machine = Machine(
-            qemu=QEMU,
+            qemu=DEBUGGED[arch] if guest.gdb else QEMU,
             machine=guest.options.get("machine", self.machine),
-            cpu=guest.options.get("cpu", CPUS[architecture(guest.kernel)]),
+            cpu=guest.options.get("cpu", CPUS[arch]),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
             append=f"{DEBUG_EXIT} {guest.append}".rstrip(),
@@ -54,7 +58,9 @@ class PcSession(Session):
                    *qemu_disks(guest),
                    *qemu_nets(guest),
                    *qemu_rng(guest),
+                   *qemu_gdb(guest),
                    *guest.options.get("qemu", "").split()),
+            halted=bool(guest.gdb),
         )  # fmt: skip
         return run_machine(machine, guest, self.logs, live)
 

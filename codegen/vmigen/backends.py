@@ -38,9 +38,8 @@ RESERVED_NAMES = frozenset(
         *("config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "cpu", "cpus"),
-        *("device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults"),
-        *("feature", "flavour", "form", "forms"),
-        *("image", "inner", "is"),
+        *("device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults", "feature"),
+        *("flavour", "form", "forms", "image", "inner", "is"),
         *("loader", "memory", "multiboot", "multiboot2", "no", "parse", "pc", "physical", "provider"),
         *("published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "table", "tables", "text"),
         *("window",),

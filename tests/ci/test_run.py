@@ -6,18 +6,20 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from ci.backends import backends
-from ci.build import bound_kernel, kernels, rom
+from ci.build import BOUND, bound_kernel, kernels, rom
 from ci.conformance import typed_file
 from ci.kernel import look
 from ci.rig import LinuxRig
-from ci.util import ARCHITECTURES, ROOT, UserError
+from ci.util import ARCHITECTURES, ROOT, UserError, tied
 
 from ..boot.test_own_kernel import compiled
 from ..guests import places
@@ -233,6 +235,56 @@ def test_kernel_that_wrote_no_line(tmp_path: Path) -> None:
     assert re.search(r"^  advice: .*it wrote no line: see whether its library .*readelf", done.stderr, re.M)
     hanging = ("--append", "checks=boot test=hang", "--deadline", "10")
     assert "it wrote no line" not in vmi_run(NAME, kernels("sample")[NAME], *hanging).stderr
+
+
+STOPPED = """
+#include <vmi/vmi.h>
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    volatile uint32_t local = 23 + (boot->version == 0);
+
+    vmi_disable_interrupts();
+    vmi_console_write("went on\\r\\n", 9);
+    vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, local == 42 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
+}
+"""
+
+
+@pytest.mark.parametrize("library", [NAME, BOUND])
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_debugger(arch: str, library: str, tmp_path: Path) -> None:
+    """It stops the kernel, reads and writes a variable, steps into a call, and lets go of it."""
+    kernel = compiled(STOPPED, library, tmp_path, arch, "-g", "-fno-asynchronous-unwind-tables")
+    with subprocess.Popen(
+        [ROOT / "vmi", "run", NAME, kernel, "--gdb", "--deadline", "240"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=tied(),
+    ) as run:  # fmt: skip
+        assert run.stdout and run.stderr
+        shown = next(line for line in run.stderr if "waits for gdb" in line)
+        typed = shlex.split(shown.partition(" terminal: ")[2])
+        socket = Path(typed[3].split()[-1])
+        while not socket.exists() and run.poll() is None:
+            time.sleep(0.05)
+        more = ("next", "next", "print local", "set var local = 42", "stepi", "backtrace", "continue")
+        debugged = subprocess.run(
+            [*typed[:1], "-batch", "-nx", *typed[1:], *(word for each in more for word in ("-ex", each))],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        said, complained = run.communicate(timeout=240)
+    assert "Breakpoint 1, kernel_main (boot=" in debugged.stdout, debugged.stderr
+    assert "$1 = 23" in debugged.stdout
+    assert re.search(r"^#0 .* in vmi_console_write .*\n#1 .*kernel_main ", debugged.stdout, re.MULTILINE)
+    assert said.endswith("went on\n") and run.returncode == 0, complained
+
+
+def test_debugger_where_there_is_none() -> None:
+    """Refused before anything boots, with the reason."""
+    without = [place for place in places() if place.rig.gdb]
+    for place in without:
+        done = vmi_run(place.configuration.name, kernels("hello")[place.backend], "--gdb")
+        assert done.returncode == 2 and "has no debugger: " in done.stderr
+    assert without
 
 
 def test_option_rom() -> None:
