@@ -151,7 +151,7 @@ def _boot(options: Namespace) -> int:
 
 
 def _run(options: Namespace) -> int:
-    from .run import Wanted, disk, file, module, pattern, run
+    from .run import Wanted, disk, file, module, net, pattern, run
 
     loaded = [(file(options.initrd, "initial RAM disk"), "")] if options.initrd else []
     loaded += [module(text) for text in options.module]
@@ -159,7 +159,8 @@ def _run(options: Namespace) -> int:
     expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
     wanted = Wanted(
         options.append, options.cpus, options.memory, options.deadline or (86400 if options.gdb else 90),
-        options.gdb, loaded, rom, [disk(text) for text in options.disk], options.rng, options.stdin,
+        options.gdb, loaded, rom, [disk(text) for text in options.disk],
+        [net(text) for text in options.net], options.rng, options.stdin,
         options.interactive, expect, fail, options.all_lines,
     )  # fmt: skip
     return run(options.name, options.kernels, wanted)
@@ -331,6 +332,14 @@ WORDS: dict[str, Word] = {
                 type=line,
                 metavar="FILE[,ro]",
                 help="a disk with what is in the file, ro: read-only; may be repeated",
+            ),
+            option(
+                "--net",
+                action="append",
+                default=[],
+                type=line,
+                metavar="user[,udp:PORT[=HOSTPORT]…]",
+                help="a network; its UDP or TCP port is one of 127.0.0.1, too; may be repeated",
             ),
             option("--rng", action="store_true", help="a device that is a source of entropy (virtio-rng)"),
             option("--stdin", default="", metavar="FILE", help="type it on the console; - is standard input"),

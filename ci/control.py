@@ -42,6 +42,9 @@ COMMAND_SECONDS = 90.0
 TERMINAL_PORT = 7000
 """Where a rig joins a connection to a guest's console."""
 
+NET_PORT = 7001
+"""Where a rig joins connections to a guest's networks, and from there on."""
+
 SHARE = "/share"
 """The channel's folder as the rig sees it."""
 

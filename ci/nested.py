@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import initramfs, probe
-from .control import SHARE, Control
+from .control import NET_PORT, SHARE, Control
 from .rig import (
     COUNTING,
     DEBUG_EXIT,
     DISK_DEVICE,
+    NET_DEVICE,
     QEMU_END,
     STOPPED,
     ControlSession,
@@ -37,13 +38,17 @@ from .rig import (
     Session,
     disk_arguments,
     module_list,
+    net_arguments,
     option_rom,
     qemu_disks,
     qemu_end,
     qemu_modules,
+    qemu_nets,
     qemu_rng,
     run_machine,
+    user_network,
 )  # fmt: skip
+from .usernet import user_networks
 from .util import ROOT, UserError
 
 if TYPE_CHECKING:
@@ -98,7 +103,8 @@ class HostSession(Session):
             kernel=guest.kernel,
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
-                   *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest), *qemu_rng(guest),
+                   *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest),
+                   *qemu_nets(guest), *qemu_rng(guest),
                    *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
@@ -121,8 +127,10 @@ class NestedSession(ControlSession):
             places = [(self.control.put(path, folder), words) for path, words in guest.modules]
             options["modules"] = module_list(places)
         console = options["console"]
-        with self.disks(guest) as arguments:
-            options["arguments"] += arguments
+        backends = [user_network(net) for net in guest.nets]
+        with self.disks(guest) as disks, user_networks(self.control, backends, NET_PORT) as netdevs:
+            device = guest.options.get("net", NET_DEVICE)
+            options["arguments"] += disks + "".join(f" {word}" for word in net_arguments(netdevs, device))
             answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
         frames = answer.frames
         if "stopped" in frames:
@@ -135,7 +143,7 @@ class NestedSession(ControlSession):
              "-cpu", options["cpu"], "-smp", str(guest.cpus), "-m", str(guest.memory_mib),
              "-nodefaults", "-no-user-config", "-display", "none", *CONSOLES_ELSEWHERE[console].split(),
              *QEMU_END, *option_rom(guest), *self.rig.options(guest)["arguments"].split(),
-             *qemu_modules(guest), *qemu_disks(guest), *qemu_rng(guest),
+             *qemu_modules(guest), *qemu_disks(guest), *qemu_nets(guest), *qemu_rng(guest),
              "-kernel", str(guest.kernel), "-append", options["append"]]
         )  # fmt: skip
         return Outcome(

@@ -69,6 +69,28 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Forward:
+    """A port of a guest that is one of this machine's loopback interface, too."""
+
+    protocol: str
+    """`udp` or `tcp`."""
+    port: int
+    """Of the guest."""
+    host: int
+    """Of 127.0.0.1."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network that a guest sees: QEMU's user network, in which the guest is 10.0.2.15 and this machine
+    10.0.2.2."""
+
+    forwards: Sequence[Forward] = ()
+    netdev: str = ""
+    """QEMU's backend in its place, without `id`; only on this machine."""
+
+
+@dataclass(frozen=True)
 class Guest:
     """One kernel to run once."""
 
@@ -98,6 +120,8 @@ class Guest:
     disks: Sequence[Disk] = ()
     """In the order in which the guest finds them; only where `Rig.disks`. What the guest has written is in
     the files afterwards."""
+    nets: Sequence[Net] = ()
+    """In the order in which the guest finds them; only where `Rig.nets`."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     gdb: Path | None = None
@@ -231,6 +255,8 @@ class Rig(abc.ABC):
     """Whether guests can be given one (`Guest.option_rom`)."""
     disks = ""
     """Why guests cannot be given disks (`Guest.disks`); empty if they can."""
+    nets = ""
+    """Why guests cannot be given networks (`Guest.nets`); empty if they can."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     gdb = ""
@@ -290,6 +316,8 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
         if guest.disks and self.disks:
             raise UserError(f"{name} has no disks: {self.disks}", 2)
+        if guest.nets and self.nets:
+            raise UserError(f"{name} has no networks: {self.nets}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
         if guest.gdb and self.gdb:
@@ -482,6 +510,30 @@ def qemu_disks(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's disks. Option of a guest: `disk` (QEMU's device with properties)."""
     places = [(str(disk.file.absolute()), disk.read_only) for disk in guest.disks]
     return disk_arguments(places, guest.options.get("disk", DISK_DEVICE))
+
+
+def user_network(net: Net) -> str:
+    """QEMU's backend for a network, without `id`. Not `restrict`: that drops answers to UDP that is
+    forwarded (libslirp 4.7, src/udp.c)."""
+    forwards = (f",hostfwd={each.protocol}:127.0.0.1:{each.host}-:{each.port}" for each in net.forwards)
+    return net.netdev or "user" + "".join(forwards)
+
+
+def net_arguments(netdevs: Sequence[str], device: str) -> tuple[str, ...]:
+    """QEMU's arguments for networks with these backends. A card wants its boot ROM, which nobody needs."""
+    found: list[str] = []
+    for number, netdev in enumerate(netdevs):
+        found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number},romfile="]
+    return tuple(found)
+
+
+NET_DEVICE = "virtio-net-pci"
+
+
+def qemu_nets(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest's networks. Option of a guest: `net` (QEMU's device with properties)."""
+    device = guest.options.get("net", NET_DEVICE)
+    return net_arguments([user_network(net) for net in guest.nets], device)
 
 
 def qemu_rng(guest: Guest) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import os
 import re
 import select
 import shlex
+import socket
 import sys
 import tempfile
 import termios
@@ -19,7 +20,7 @@ from pathlib import Path
 from . import ktap
 from .boot import choose, once, show_failure
 from .kernel import Kernel, look
-from .rig import Disk, Guest, Outcome, Rig, Terminal, discover
+from .rig import Disk, Forward, Guest, Net, Outcome, Rig, Terminal, discover
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
 QUIT = b"\x1d"
@@ -46,6 +47,7 @@ class Wanted:
     modules: Sequence[tuple[Path, str]] = ()
     rom: Path | None = None
     disks: Sequence[Disk] = ()
+    nets: Sequence[Net] = ()
     rng: bool = False
     stdin: str = ""
     """A file that is typed on the console; `-` is standard input."""
@@ -90,6 +92,31 @@ def disk(text: str) -> Disk:
     if not found.read_only and not os.access(found.file, os.W_OK):
         raise UserError(f"disk {name}: it cannot be written to; mend its permissions, or give {name},ro", 2)
     return found
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    """A port of 127.0.0.1 that nobody has now."""
+    with socket.socket(socket.AF_INET, kind) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def forward(text: str) -> Forward:
+    """`udp:PORT[=HOSTPORT]` or `tcp:…`; without HOSTPORT one that is free."""
+    found = re.fullmatch(r"(udp|tcp):(\d{1,5})(?:=(\d{1,5}))?", text)
+    kinds = {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}
+    ports = [int(port) for port in found.groups()[1:] if port] if found else []
+    if not found or not all(0 < port < 65536 for port in ports):
+        raise UserError(f"--net: expected udp:PORT or tcp:PORT, with =HOSTPORT or without; found {text!r}", 2)
+    return Forward(found[1], ports[0], ports[1] if found[3] else free_port(kinds[found[1]]))
+
+
+def net(text: str) -> Net:
+    """`user` and what is forwarded, with commas between: a network that a kernel sees."""
+    kind, *forwards = text.split(",")
+    if kind != "user":
+        raise UserError(f"--net: expected user, with ports behind it or without; found {text!r}", 2)
+    return Net([forward(each) for each in forwards])
 
 
 class Typed(Terminal):
@@ -257,13 +284,15 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
             image.path, f"{configuration.name}-{image.path.stem}" if several else configuration.name,
             wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
             configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
-            disks=wanted.disks, rng=wanted.rng, gdb=stub,
+            disks=wanted.disks, nets=wanted.nets, rng=wanted.rng, gdb=stub,
         )  # fmt: skip
         rig.check(image, name)
         fits(image, backend, wanted)
         rig.check_guest(guest, name)
         guests.append(guest)
     rig.prepare()
+    for each in (each for one in wanted.nets for each in one.forwards):
+        progress(f"{each.protocol.upper()} port {each.port} of the kernel is 127.0.0.1:{each.host}")
     for limited in dict.fromkeys(configuration.given(image.architecture)[1] for image in images):
         if limited:
             progress(f"{name} is limited here: only kernels without page tables run, because {limited}")

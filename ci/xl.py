@@ -286,6 +286,7 @@ class XlRig(LinuxRig):
     other devices are there."""
 
     disks = "no library has a driver for the disks of a Xen domain"
+    nets = "no library has a driver for the networks of a Xen domain"
     rng = "a Xen domain is given none; FillEntropy asks the processor"
 
     shared = "xl"

@@ -1003,6 +1003,46 @@ AFTER(block_reap)
     contract_expect("the result", (uint32_t)result_block_reap(out), (uint32_t)VMI_ENOENT);
 }
 
+CASE(net_post)
+{
+    give_net_post(in, NO_DEVICE, 0, NULL, 0);
+}
+
+AFTER(net_post)
+{
+    contract_expect("the result", (uint32_t)result_net_post(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(net_received)
+{
+    give_net_received(in, NO_DEVICE, 0, &completion, 1);
+}
+
+AFTER(net_received)
+{
+    contract_expect("the result", (uint32_t)result_net_received(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(net_send)
+{
+    give_net_send(in, NO_DEVICE, 0, NULL, 0);
+}
+
+AFTER(net_send)
+{
+    contract_expect("the result", (uint32_t)result_net_send(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(net_sent)
+{
+    give_net_sent(in, NO_DEVICE, 0, &completion, 1);
+}
+
+AFTER(net_sent)
+{
+    contract_expect("the result", (uint32_t)result_net_sent(out), (uint32_t)VMI_ENOENT);
+}
+
 CASE(fill_entropy)
 {
     memset(random, PATTERN, sizeof(random));

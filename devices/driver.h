@@ -41,6 +41,9 @@ struct vmi__queue {
     struct vmi__slot *slots;
 };
 
+/* Queues of the table: a network's queue n is 2 * n to receive and 2 * n + 1 to send. */
+enum { VMI__RECEIVE, VMI__SEND, VMI__WAYS };
+
 enum vmi__device_state {
     VMI__DEVICE_CLOSED,
     VMI__DEVICE_OPEN,
@@ -63,6 +66,7 @@ struct vmi__device {
     uint32_t number;
     uint32_t place;    /* the function on PCI */
     uint32_t messages; /* message-signalled interrupts that it has: one per queue, or none */
+    uint32_t opened;   /* queues of the table, while it is open */
     volatile uint32_t state;
     struct vmi_device_properties info;
     struct vmi_device_setup setup; /* while it is open */
@@ -82,8 +86,8 @@ struct vmi__ended {
 enum vmi__taken { VMI__TAKEN_NONE, VMI__TAKEN_ONE, VMI__TAKEN_FAULT };
 
 /*
- * A driver. Functions are called under the lock of the queue that they name, and one at a time for
- * what names none.
+ * A driver. Functions are called under the lock of the queue (of the table) that they name, and one
+ * at a time for what names none.
  */
 struct vmi__driver {
     const char *name;
@@ -103,6 +107,16 @@ struct vmi__driver {
     /* Of a disk: puts a sound request in a free slot, without telling the device. */
     void (*put)(struct vmi__device *device, uint32_t queue, uint32_t slot,
                 const struct vmi_block_request *request);
+
+    /*
+     * Of a network: puts a packet, or memory for one, in a free slot of a queue of the table,
+     * without telling the device.
+     */
+    void (*pass)(struct vmi__device *device, uint32_t queue, uint32_t slot,
+                 const struct vmi_net_buffer *buffer);
+
+    /* Of a network: is its link up? Also of one that is closed. */
+    bool (*linked)(struct vmi__device *device);
 
     /* Of a source of entropy: puts a buffer in a free slot, without telling the device. */
     void (*fill)(struct vmi__device *device, uint32_t queue, uint32_t slot, void *buffer,
@@ -128,6 +142,13 @@ struct vmi__driver {
     bool (*acknowledge)(struct vmi__device *device);
 };
 
+/* Queues of the table that a setup of the device stands for. */
+static inline uint32_t vmi__device_queues(const struct vmi__device *device,
+                                          const struct vmi_device_setup *setup)
+{
+    return setup->queues * (device->info.kind == VMI_DEVICE_NETWORK ? VMI__WAYS : 1);
+}
+
 /* The library's drivers in the order in which they are tried, ended by 0 (generated). */
 extern const struct vmi__driver *const vmi__drivers[];
 
@@ -141,7 +162,10 @@ void vmi__device_keep(struct vmi__device *device);
 /* Notes where a device is and what drives it. */
 void vmi__device_name(struct vmi__device *device, const char *bus);
 
-/* The device of an event's number (VMI_EVENT_DEVICE), if it is open and has the queue; else 0. */
+/*
+ * The device of an event's number (VMI_EVENT_DEVICE), if it is open and has the queue (of the
+ * table); else 0.
+ */
 struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue);
 
 /* A device by its number. */

@@ -89,8 +89,7 @@ struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue)
     struct vmi__device *device = vmi__device_by_number(number >> 16);
 
     *queue = number & 0xffff;
-    return device && device->state == VMI__DEVICE_OPEN && *queue < device->setup.queues ? device
-                                                                                        : 0;
+    return device && device->state == VMI__DEVICE_OPEN && *queue < device->opened ? device : 0;
 }
 
 static int32_t fill_from_device(uint32_t number, uint8_t *to, uint32_t size);
@@ -113,13 +112,15 @@ static void find(void)
 VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info);
 VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info)
 {
-    const struct vmi__device *device;
+    struct vmi__device *device;
 
     find();
     device = vmi__device_by_number(number);
     if (!device)
         return VMI_ENOENT;
     *info = device->info;
+    if (info->kind == VMI_DEVICE_NETWORK && device->driver->linked(device))
+        info->flags |= VMI_DEVICE_IS_LINKED;
     if (device->state != VMI__DEVICE_CLOSED)
         info->flags |= VMI_DEVICE_IS_OPEN;
     return VMI_OK;
@@ -133,9 +134,9 @@ static uintptr_t whole_pages(uintptr_t bytes)
 }
 
 /* Bytes of the table of requests, whole pages: nothing in them is the device's to see. */
-static uintptr_t table_bytes(const struct vmi_device_setup *setup)
+static uintptr_t table_bytes(const struct vmi__device *device, const struct vmi_device_setup *setup)
 {
-    return whole_pages((uintptr_t)setup->queues * setup->requests *
+    return whole_pages((uintptr_t)vmi__device_queues(device, setup) * setup->requests *
                        (uint32_t)sizeof(struct vmi__slot));
 }
 
@@ -175,7 +176,7 @@ VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_
     if (!rings)
         return VMI_EINVAL;
     needs->limit = 0;
-    needs->size = rings + stock_bytes(device, setup) + table_bytes(setup);
+    needs->size = rings + stock_bytes(device, setup) + table_bytes(device, setup);
     needs->alignment = PAGE;
     return VMI_OK;
 }
@@ -193,7 +194,7 @@ static void make_table(struct vmi__device *device, char *memory)
 {
     uint32_t requests = device->setup.requests;
 
-    for (uint32_t i = 0; i < device->setup.queues; i++) {
+    for (uint32_t i = 0; i < device->opened; i++) {
         struct vmi__queue *queue = &device->queues[i];
 
         memset(queue, 0, sizeof(*queue));
@@ -244,7 +245,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
     flags = vmi__platform_enter(&lock);
     rings = ring_bytes(device, setup);
     table = rings + stock_bytes(device, setup);
-    size = table + table_bytes(setup);
+    size = table + table_bytes(device, setup);
     if (device->state != VMI__DEVICE_CLOSED) {
         result = VMI_EBUSY;
     } else if (!rings || !is_memory((uintptr_t)setup->memory, size)) {
@@ -253,6 +254,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
         char *memory = (char *)(uintptr_t)setup->memory;
 
         device->setup = *setup;
+        device->opened = vmi__device_queues(device, setup);
         device->info.fault = VMI_FAULT_NONE;
         memset(memory, 0, size);
         make_table(device, memory + table);
@@ -281,7 +283,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
 static void reset(struct vmi__device *device, enum vmi__device_state state, bool own)
 {
     uint32_t flags[VMI__QUEUES_MAX] = {0};
-    uint32_t queues = device->setup.queues;
+    uint32_t queues = device->opened;
 
     if (!__sync_bool_compare_and_swap(&device->state, VMI__DEVICE_OPEN, (uint32_t)state))
         return;
@@ -319,7 +321,7 @@ VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
     reset(device, VMI__DEVICE_CLOSING, false);
     if (is_entropy(device))
         drop_stock(device);
-    for (uint32_t i = 0; i < device->setup.queues; i++)
+    for (uint32_t i = 0; i < device->opened; i++)
         given += device->queues[i].given;
     if (!given)
         device->state = VMI__DEVICE_CLOSED;
@@ -327,61 +329,10 @@ VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
     return given ? VMI_EBUSY : VMI_OK;
 }
 
-/* ---- disks ---- */
+/* ---- requests and their ends ---- */
 
-static bool is_aligned(uint64_t value)
-{
-    return value % VMI_SEGMENT_ALIGNMENT == 0;
-}
-
-/* What is wrong about the memory of a read or write, or 0. */
-static int32_t check_segments(const struct vmi__device *device,
-                              const struct vmi_block_request *request)
-{
-    uint64_t bytes = (uint64_t)request->blocks * device->info.block_size;
-
-    if (!request->count || request->count > device->setup.segments)
-        return VMI_EINVAL;
-    for (uint32_t i = 0; i < request->count; i++) {
-        const struct vmi_segment *segment = &request->segments[i];
-
-        if (!segment->length || segment->length > device->info.segment_bytes ||
-            segment->length > bytes || !is_aligned(segment->address) ||
-            !is_aligned(segment->length) || segment->address + segment->length < segment->address)
-            return VMI_EINVAL;
-        bytes -= segment->length;
-    }
-    return bytes ? VMI_EINVAL : VMI_OK;
-}
-
-/* What is wrong about a request, or 0. */
-static int32_t check(const struct vmi__device *device, const struct vmi_block_request *request)
-{
-    const struct vmi_device_properties *info = &device->info;
-    uint32_t operation = request->operation;
-    bool moves = operation == VMI_BLOCK_READ || operation == VMI_BLOCK_WRITE;
-
-    if (operation > VMI_BLOCK_DISCARD)
-        return VMI_EINVAL;
-    if (operation == VMI_BLOCK_FLUSH) {
-        if (request->block || request->blocks)
-            return VMI_EINVAL;
-        return info->flags & VMI_DEVICE_IS_CACHED ? VMI_OK : VMI_ENOSYS;
-    }
-    if (!request->blocks || request->block >= info->blocks ||
-        request->blocks > info->blocks - request->block)
-        return VMI_EINVAL;
-    if (operation != VMI_BLOCK_READ && info->flags & VMI_DEVICE_IS_READ_ONLY)
-        return VMI_EROFS;
-    if (moves)
-        return request->blocks > info->request_blocks ? VMI_EINVAL
-                                                      : check_segments(device, request);
-    if (!info->discard_blocks)
-        return VMI_ENOSYS;
-    return request->blocks > info->discard_blocks ? VMI_EINVAL : VMI_OK;
-}
-
-static struct vmi__device *disk(uint32_t number, uint32_t queue, int32_t *error)
+/* An open device of that kind with that queue, as its setup counts them; or 0 and why. */
+static struct vmi__device *opened(uint32_t number, uint32_t kind, uint32_t queue, int32_t *error)
 {
     struct vmi__device *device = vmi__device_by_number(number);
 
@@ -389,52 +340,43 @@ static struct vmi__device *disk(uint32_t number, uint32_t queue, int32_t *error)
     if (!device)
         return 0;
     *error = VMI_EINVAL;
-    return device->info.kind == VMI_DEVICE_BLOCK && device->state != VMI__DEVICE_CLOSED &&
+    return device->info.kind == kind && device->state != VMI__DEVICE_CLOSED &&
                    queue < device->setup.queues
                ? device
                : 0;
 }
 
-static void give(struct vmi__device *device, uint32_t number,
-                 const struct vmi_block_request *request)
+/* Why a device takes nothing more, or 0. Under the lock of a queue. */
+static int32_t check_state(const struct vmi__device *device)
 {
-    uint32_t room =
-        request->operation == VMI_BLOCK_READ ? request->blocks * device->info.block_size : 0;
-
-    device->driver->put(device, number, claim(&device->queues[number], request->id, room), request);
+    if (device->state == VMI__DEVICE_SHUT_OFF)
+        return VMI_EIO;
+    return device->state == VMI__DEVICE_OPEN ? VMI_OK : VMI_EINVAL;
 }
 
-VMI__ROUTINE int32_t vmi__block_submit(uint32_t number, uint32_t queue,
-                                       const struct vmi_block_request *requests, uint32_t wanted);
-VMI__ROUTINE int32_t vmi__block_submit(uint32_t number, uint32_t queue,
-                                       const struct vmi_block_request *requests, uint32_t wanted)
+static bool is_full(const struct vmi__device *device, uint32_t queue)
 {
-    int32_t error;
-    struct vmi__device *device = disk(number, queue, &error);
-    uint32_t taken = 0, flags;
+    return device->queues[queue].free == device->setup.requests;
+}
 
-    if (!device)
-        return error;
-    error = VMI_OK;
-    flags = vmi__platform_enter(&device->queues[queue].lock);
-    if (device->state == VMI__DEVICE_SHUT_OFF)
-        error = VMI_EIO;
-    else if (device->state != VMI__DEVICE_OPEN)
-        error = VMI_EINVAL;
-    while (!error && taken < wanted) {
-        /* Read once: what is checked is what is given. */
-        struct vmi_block_request request = requests[taken];
+/* How many bytes segments have in all, 0 if there is something wrong about them. */
+static uint64_t check_segments(const struct vmi__device *device, const struct vmi_segment *segments,
+                               uint32_t count, uint32_t alignment)
+{
+    uint64_t bytes = 0;
 
-        error = check(device, &request);
-        if (error || device->queues[queue].free == device->setup.requests)
-            break;
-        give(device, queue, &request);
-        taken++;
+    if (count > device->setup.segments)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t address = segments[i].address;
+        uint32_t length = segments[i].length;
+
+        if (!length || length > device->info.segment_bytes || address + length < address ||
+            ((uint32_t)address | length) & (alignment - 1))
+            return 0;
+        bytes += length;
     }
-    if (taken)
-        device->driver->tell(device, queue);
-    vmi__platform_leave(&device->queues[queue].lock, flags);
-    return taken ? (int32_t)taken : error;
+    return bytes;
 }
 
 /* Makes a slot one of the free ones again, the first of them; its request's name. */
@@ -507,17 +449,12 @@ static uint32_t reap_reset(struct vmi__device *device, struct vmi__queue *queue,
     return done;
 }
 
-VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
-                                     struct vmi_completion *completions, uint32_t room);
-VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
-                                     struct vmi_completion *completions, uint32_t room)
+/* Takes what has ended of a queue of the table, by the device or by its reset. */
+static int32_t reap_queue(struct vmi__device *device, uint32_t queue,
+                          struct vmi_completion *completions, uint32_t room)
 {
-    int32_t error;
-    struct vmi__device *device = disk(number, queue, &error);
     uint32_t done = 0, flags;
 
-    if (!device)
-        return error;
     if (room > INT32_MAX)
         room = INT32_MAX;
     flags = vmi__platform_enter(&device->queues[queue].lock);
@@ -527,6 +464,167 @@ VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
         done += reap_reset(device, &device->queues[queue], completions + done, room - done);
     vmi__platform_leave(&device->queues[queue].lock, flags);
     return (int32_t)done;
+}
+
+/* ---- disks ---- */
+
+/* What is wrong about the memory of a read or write, or 0. */
+static int32_t check_memory(const struct vmi__device *device,
+                            const struct vmi_block_request *request)
+{
+    uint64_t bytes = (uint64_t)request->blocks * device->info.block_size;
+
+    return check_segments(device, request->segments, request->count, VMI_SEGMENT_ALIGNMENT) == bytes
+               ? VMI_OK
+               : VMI_EINVAL;
+}
+
+/* What is wrong about a request, or 0. */
+static int32_t check(const struct vmi__device *device, const struct vmi_block_request *request)
+{
+    const struct vmi_device_properties *info = &device->info;
+    uint32_t operation = request->operation;
+    bool moves = operation == VMI_BLOCK_READ || operation == VMI_BLOCK_WRITE;
+
+    if (operation > VMI_BLOCK_DISCARD)
+        return VMI_EINVAL;
+    if (operation == VMI_BLOCK_FLUSH) {
+        if (request->block || request->blocks)
+            return VMI_EINVAL;
+        return info->flags & VMI_DEVICE_IS_CACHED ? VMI_OK : VMI_ENOSYS;
+    }
+    if (!request->blocks || request->block >= info->blocks ||
+        request->blocks > info->blocks - request->block)
+        return VMI_EINVAL;
+    if (operation != VMI_BLOCK_READ && info->flags & VMI_DEVICE_IS_READ_ONLY)
+        return VMI_EROFS;
+    if (moves)
+        return request->blocks > info->request_blocks ? VMI_EINVAL : check_memory(device, request);
+    if (!info->discard_blocks)
+        return VMI_ENOSYS;
+    return request->blocks > info->discard_blocks ? VMI_EINVAL : VMI_OK;
+}
+
+VMI__ROUTINE int32_t vmi__block_submit(uint32_t number, uint32_t queue,
+                                       const struct vmi_block_request *requests, uint32_t wanted);
+VMI__ROUTINE int32_t vmi__block_submit(uint32_t number, uint32_t queue,
+                                       const struct vmi_block_request *requests, uint32_t wanted)
+{
+    int32_t error;
+    struct vmi__device *device = opened(number, VMI_DEVICE_BLOCK, queue, &error);
+    uint32_t taken = 0, flags, room, slot;
+
+    if (!device)
+        return error;
+    flags = vmi__platform_enter(&device->queues[queue].lock);
+    error = check_state(device);
+    while (!error && taken < wanted) {
+        /* Read once: what is checked is what is given. */
+        struct vmi_block_request request = requests[taken];
+
+        error = check(device, &request);
+        if (error || is_full(device, queue))
+            break;
+        room = request.operation == VMI_BLOCK_READ ? request.blocks * device->info.block_size : 0;
+        slot = claim(&device->queues[queue], request.id, room);
+        device->driver->put(device, queue, slot, &request);
+        taken++;
+    }
+    if (taken)
+        device->driver->tell(device, queue);
+    vmi__platform_leave(&device->queues[queue].lock, flags);
+    return taken ? (int32_t)taken : error;
+}
+
+VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
+                                     struct vmi_completion *completions, uint32_t room);
+VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
+                                     struct vmi_completion *completions, uint32_t room)
+{
+    int32_t error;
+    struct vmi__device *device = opened(number, VMI_DEVICE_BLOCK, queue, &error);
+
+    return device ? reap_queue(device, queue, completions, room) : error;
+}
+
+/* ---- networks ---- */
+
+#define ETHERNET_LEAST 14u /* bytes of its header */
+#define ETHERNET_MOST  18u /* with the tag of a VLAN */
+
+/* Gives buffers to one of the two ways of a network's queue. */
+static int32_t pass(uint32_t number, uint32_t queue, uint32_t way,
+                    const struct vmi_net_buffer *buffers, uint32_t wanted)
+{
+    int32_t error;
+    struct vmi__device *device = opened(number, VMI_DEVICE_NETWORK, queue, &error);
+    uint32_t taken = 0, flags, slot, mtu;
+
+    if (!device)
+        return error;
+    mtu = device->info.mtu;
+    queue = VMI__WAYS * queue + way;
+    flags = vmi__platform_enter(&device->queues[queue].lock);
+    error = check_state(device);
+    while (!error && taken < wanted) {
+        /* Read once: what is checked is what is given. */
+        struct vmi_net_buffer buffer = buffers[taken];
+        uint64_t bytes = check_segments(device, buffer.segments, buffer.count, 1);
+
+        if (way == VMI__RECEIVE ? bytes < mtu + ETHERNET_LEAST
+                                : bytes < ETHERNET_LEAST || bytes > mtu + ETHERNET_MOST)
+            error = VMI_EINVAL;
+        if (error || is_full(device, queue))
+            break;
+        slot = claim(&device->queues[queue], buffer.id, way == VMI__RECEIVE ? (uint32_t)bytes : 0);
+        device->driver->pass(device, queue, slot, &buffer);
+        taken++;
+    }
+    if (taken)
+        device->driver->tell(device, queue);
+    vmi__platform_leave(&device->queues[queue].lock, flags);
+    return taken ? (int32_t)taken : error;
+}
+
+static int32_t reap_way(uint32_t number, uint32_t queue, uint32_t way,
+                        struct vmi_completion *completions, uint32_t room)
+{
+    int32_t error;
+    struct vmi__device *device = opened(number, VMI_DEVICE_NETWORK, queue, &error);
+
+    return device ? reap_queue(device, VMI__WAYS * queue + way, completions, room) : error;
+}
+
+VMI__ROUTINE int32_t vmi__net_post(uint32_t number, uint32_t queue,
+                                   const struct vmi_net_buffer *buffers, uint32_t wanted);
+VMI__ROUTINE int32_t vmi__net_post(uint32_t number, uint32_t queue,
+                                   const struct vmi_net_buffer *buffers, uint32_t wanted)
+{
+    return pass(number, queue, VMI__RECEIVE, buffers, wanted);
+}
+
+VMI__ROUTINE int32_t vmi__net_received(uint32_t number, uint32_t queue,
+                                       struct vmi_completion *completions, uint32_t room);
+VMI__ROUTINE int32_t vmi__net_received(uint32_t number, uint32_t queue,
+                                       struct vmi_completion *completions, uint32_t room)
+{
+    return reap_way(number, queue, VMI__RECEIVE, completions, room);
+}
+
+VMI__ROUTINE int32_t vmi__net_send(uint32_t number, uint32_t queue,
+                                   const struct vmi_net_buffer *packets, uint32_t wanted);
+VMI__ROUTINE int32_t vmi__net_send(uint32_t number, uint32_t queue,
+                                   const struct vmi_net_buffer *packets, uint32_t wanted)
+{
+    return pass(number, queue, VMI__SEND, packets, wanted);
+}
+
+VMI__ROUTINE int32_t vmi__net_sent(uint32_t number, uint32_t queue,
+                                   struct vmi_completion *completions, uint32_t room);
+VMI__ROUTINE int32_t vmi__net_sent(uint32_t number, uint32_t queue,
+                                   struct vmi_completion *completions, uint32_t room)
+{
+    return reap_way(number, queue, VMI__SEND, completions, room);
 }
 
 /* ---- sources of entropy ---- */

@@ -11,7 +11,8 @@
 extern const struct check checks_boot[], checks_descriptors[], checks_processor[], checks_traps[],
     checks_interrupts[], checks_clocks[], checks_time[], checks_paging[], checks_threads[],
     checks_processes[], checks_cpus[], checks_devices[], checks_supervisor[], checks_events[],
-    checks_no_execute[], checks_device_memory[], checks_disks[], checks_entropy[];
+    checks_no_execute[], checks_device_memory[], checks_disks[], checks_networks[],
+    checks_entropy[];
 
 /* arch/ARCH: those that need the other CPUs, which checks_cpus[0] has started. */
 extern const struct check checks_entries_cpus[];

@@ -32,6 +32,7 @@
 #define VECTOR_DEVICE     0x4a /* and the one behind it */
 #define VECTOR_DISK       0x4c
 #define VECTOR_ENTROPY    0x4d
+#define VECTOR_NETWORK    0x4e
 #define VECTOR_SYSCALL    0x80
 
 #endif

@@ -187,11 +187,6 @@ static VMI__ADDRESS_TAKEN void mask_row(struct row *row, bool masked)
     device->driver->mask(device, row->queue, masked);
 }
 
-static VMI__ADDRESS_TAKEN bool mask(uint32_t event, bool masked)
-{
-    return each_message(event, mask_row, masked);
-}
-
 static VMI__ADDRESS_TAKEN void move_row(struct row *row, bool how)
 {
     (void)how;
@@ -227,15 +222,14 @@ static bool requested(uint32_t vector)
 }
 
 /*
- * The interrupt of a vector has ended: devices on the line lower it. What has ended meanwhile, and
- * nobody has seen, is told by an interrupt that this CPU sends itself. The line is held from before
+ * Devices on the line of a vector lower it. What has ended, and nobody has seen, is told by an
+ * interrupt that this CPU sends itself. The line is held from before
  * that until the end of it: with a request of the line's on the same vector the local APIC would
  * take the one for the other, and the I/O APIC never hear of its end (Intel SDM vol. 3A, 11.8.4,
  * trigger mode register).
  */
-static VMI__ADDRESS_TAKEN void ended(uint32_t vector)
+static void lower(uint32_t vector)
 {
-    uint32_t flags = vmi__lock(&rows_lock);
     bool again = false;
     int32_t line = -1;
 
@@ -255,7 +249,31 @@ static VMI__ADDRESS_TAKEN void ended(uint32_t vector)
         vmi__native_apic_command(vmi__native_apic_id(), VMI__ICR_FIXED | vector);
     else if (line >= 0)
         vmi__native_event_hold((uint32_t)line, false);
+}
+
+static VMI__ADDRESS_TAKEN void ended(uint32_t vector)
+{
+    uint32_t flags = vmi__lock(&rows_lock);
+
+    lower(vector);
     vmi__unlock(&rows_lock, flags);
+}
+
+/*
+ * A line that is let in may have been raised before it was bound, and QEMU's I/O APIC has not taken
+ * note of that: such an input was edge-triggered and masked, and no further edge comes.
+ */
+static VMI__ADDRESS_TAKEN bool mask(uint32_t event, bool masked)
+{
+    uint32_t flags = vmi__lock(&rows_lock), vector = 0;
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].vector && rows[i].line && rows[i].event == (int32_t)event)
+            vector = rows[i].vector;
+    if (vector && !masked)
+        lower(vector);
+    vmi__unlock(&rows_lock, flags);
+    return each_message(event, mask_row, masked);
 }
 
 void vmi__platform_unbind(uint32_t device)

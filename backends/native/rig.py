@@ -23,6 +23,7 @@ from ci.rig import (
     qemu_disks,
     qemu_gdb,
     qemu_modules,
+    qemu_nets,
     qemu_rng,
     run_machine,
 )  # fmt: skip
@@ -55,6 +56,7 @@ class PcSession(Session):
                    *option_rom(guest),
                    *qemu_modules(guest),
                    *qemu_disks(guest),
+                   *qemu_nets(guest),
                    *qemu_rng(guest),
                    *qemu_gdb(guest),
                    *guest.options.get("qemu", "").split()),

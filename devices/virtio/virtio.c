@@ -398,8 +398,11 @@ enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,
 
     if (index == queue->taken)
         return VMI__TAKEN_NONE;
-    /* Lowered before the queue is looked at: what comes later raises the line anew. */
-    if (index != queue->noted && !device->messages) {
+    /*
+     * Lowered before the queue is looked at: what comes later raises the line anew. Not where it
+     * may be up for another queue: that one's event is to come.
+     */
+    if (index != queue->noted && !device->messages && device->opened == 1) {
         (void)*virtio->interrupt;
         index = queue->used->index;
     }
@@ -452,7 +455,7 @@ bool vmi__virtio_acknowledge(struct vmi__device *device)
     bool again = false;
 
     (void)*virtio->interrupt;
-    for (uint32_t i = 0; i < device->setup.queues; i++) {
+    for (uint32_t i = 0; i < device->opened; i++) {
         struct vmi__virtqueue *queue = &virtio->queues[i];
         uint16_t index = queue->used->index;
 

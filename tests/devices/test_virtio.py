@@ -12,6 +12,7 @@ from tests.backends import played
 
 DEVICES = {
     "virtio_blk": Path(__file__).with_name("virtio_blk.c"),
+    "virtio_net": Path(__file__).with_name("virtio_net.c"),
     "virtio_rng": Path(__file__).with_name("virtio_rng.c"),
 }
 CHECKS = [(device, check) for device, source in DEVICES.items() for check in played.checks(source)]

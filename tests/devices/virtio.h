@@ -235,24 +235,24 @@ static uint32_t register_of(uint32_t offset)
     return value;
 }
 
-static void *ring(uint32_t offset)
+static inline void *ring(uint32_t offset)
 {
     return (void *)(uintptr_t)register_of(offset);
 }
 
-static uint32_t ring_entries(void)
+static inline uint32_t ring_entries(void)
 {
     return register_of(QUEUE_SIZE) & 0xffff;
 }
 
 /* The identifier of the request that was given as that one, from 0. */
-static uint32_t given(uint32_t number)
+static inline uint32_t given(uint32_t number)
 {
     return ((struct available *)ring(QUEUE_AVAILABLE))->ring[number % ring_entries()];
 }
 
 /* Says that something has ended. */
-static void say_ended(uint32_t id, uint32_t length)
+static inline void say_ended(uint32_t id, uint32_t length)
 {
     struct used *used = ring(QUEUE_USED);
     uint32_t size = ring_entries();

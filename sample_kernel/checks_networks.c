@@ -1,0 +1,734 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The first network, if there is one: what it says of itself, buffers that are none, packets of all
+ * sizes in pieces, many at a time both ways, closing with buffers under way. Another side of the
+ * network has to answer for 10.0.2.2 by ARP and ICMP echo, as QEMU's user network does.
+ */
+#include <stddef.h>
+
+#include "checks.h"
+#include "frames.h"
+#include "layout.h"
+#include "options.h"
+#include "paging.h"
+#include "patience.h"
+#include "print.h"
+#include "string.h"
+#include "threads.h"
+#include "traps.h"
+
+#define BUFFERS  32 /* each way; as many are under way */
+#define BATCH    8
+#define SEGMENTS 2
+#define WINDOW   64   /* echoes that are not answered yet */
+#define FLOOD    1000 /* packets each way */
+
+#define AGAIN_MILLISECONDS 100
+
+#define ETHERNET  14 /* bytes of its header */
+#define IP_BYTES  20
+#define ECHO      8
+#define HEADERS   (ETHERNET + IP_BYTES + ECHO)
+#define FRAME_MAX 0x10000
+#define TYPE_IP   0x0800
+#define TYPE_ARP  0x0806
+#define IP_ICMP   1
+enum { ICMP_REPLY = 0, ICMP_REQUEST = 8 };
+
+/* Where a packet's two pieces are in its buffer: neither next to each other nor aligned. */
+#define PIECE    27 /* bytes of the first */
+#define PIECE_AT 65 /* of the second one */
+
+#define NO_NETWORK UINT32_MAX
+
+static const uint8_t own_ip[4] = {10, 0, 2, 15}, other_ip[4] = {10, 0, 2, 2};
+
+static uint32_t network = NO_NETWORK;
+static struct vmi_device_properties facts;
+static struct vmi_device_setup setup;
+static struct vmi_device_memory needs;
+static uint32_t memory_first;                          /* frame of the rings */
+static uint32_t to_receive[BUFFERS], to_send[BUFFERS]; /* first frames of buffers */
+static uint32_t buffer_pages;
+static uint8_t other_address[6];
+static bool resolved;             /* whether it is known */
+static uint8_t packet[FRAME_MAX]; /* in one piece */
+static volatile uint32_t came;
+
+#define NEEDS_NETWORK()                                                                            \
+    do {                                                                                           \
+        NEEDS(DEVICE_INFO);                                                                        \
+        if (!find_network()) {                                                                     \
+            ktap_skip("there is no network");                                                      \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+#define NEEDS_OPEN_NETWORK()                                                                       \
+    do {                                                                                           \
+        NEEDS_NETWORK();                                                                           \
+        EXPECT_EQUAL(open_network(), VMI_OK);                                                      \
+    } while (0)
+
+static bool find_network(void)
+{
+    for (uint32_t i = 0; network == NO_NETWORK && vmi_device_info(i, &facts) == VMI_OK; i++)
+        if (facts.kind == VMI_DEVICE_NETWORK)
+            network = i;
+    return network != NO_NETWORK && vmi_device_info(network, &facts) == VMI_OK;
+}
+
+/* ---- memory ---- */
+
+/* Buffers that are the kernel's, each way; the others are the device's. */
+static struct ways {
+    uint8_t receive[BUFFERS], send[BUFFERS];
+    uint32_t receiving, sending;
+} free;
+
+static void all_free(void)
+{
+    free = (struct ways){.receiving = setup.requests, .sending = setup.requests};
+    for (uint32_t i = 0; i < BUFFERS; i++)
+        free.receive[i] = free.send[i] = (uint8_t)i;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static int32_t open_network(void)
+{
+    setup = (struct vmi_device_setup){
+        .queues = 1,
+        .requests = least(facts.requests, BUFFERS),
+        .segments = least(facts.segments, SEGMENTS),
+    };
+    if (facts.flags & VMI_DEVICE_IS_OPEN)
+        return VMI_OK;
+    int32_t result = vmi_device_needs(network, &setup, &needs);
+    /* Without indirect descriptors a ring holds fewer that have more segments. */
+    for (; result == VMI_EINVAL && setup.requests > 1; setup.requests /= 2)
+        result = vmi_device_needs(network, &setup, &needs);
+    if (result != VMI_OK)
+        return result;
+    if (memory_first == FRAME_NONE) {
+        buffer_pages = (PIECE_AT + facts.mtu + ETHERNET + PAGE_SIZE - 1) / PAGE_SIZE;
+        memory_first = frame_allocate_run((uint32_t)(needs.size / PAGE_SIZE));
+        for (uint32_t i = 0; i < BUFFERS; i++) {
+            to_receive[i] = frame_allocate_run(buffer_pages);
+            to_send[i] = frame_allocate_run(buffer_pages);
+            if (to_receive[i] == FRAME_NONE || to_send[i] == FRAME_NONE)
+                return VMI_ENOMEM;
+        }
+        if (memory_first == FRAME_NONE)
+            return VMI_ENOMEM;
+    }
+    setup.memory = (uintptr_t)frame_address(memory_first);
+    all_free();
+    return vmi_device_open(network, &setup);
+}
+
+/* The segments of `bytes` in a buffer: two, or one where there is room for no more. */
+static uint32_t pieces(uint32_t pfn, uint32_t bytes, struct vmi_segment segments[SEGMENTS])
+{
+    uint64_t address = (uint64_t)pfn << PAGE_SHIFT;
+
+    if (setup.segments < SEGMENTS || bytes <= PIECE) {
+        segments[0] = (struct vmi_segment){.address = address, .length = bytes};
+        return 1;
+    }
+    segments[0] = (struct vmi_segment){.address = address, .length = PIECE};
+    segments[1] = (struct vmi_segment){.address = address + PIECE_AT, .length = bytes - PIECE};
+    return SEGMENTS;
+}
+
+/* Copies `packet` into a buffer, or the other way round. */
+static void copy(uint32_t pfn, uint32_t bytes, bool out)
+{
+    uint8_t *buffer = frame_address(pfn);
+    uint32_t first = setup.segments < SEGMENTS ? bytes : least(bytes, PIECE);
+
+    if (out) {
+        memcpy(buffer, packet, first);
+        memcpy(buffer + PIECE_AT, packet + first, bytes - first);
+    } else {
+        memcpy(packet, buffer, first);
+        memcpy(packet + first, buffer + PIECE_AT, bytes - first);
+    }
+}
+
+/* ---- packets ---- */
+
+static void put16(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static uint32_t get16(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 8 | at[1];
+}
+
+/* RFC 1071. */
+static uint32_t checksum(const uint8_t *bytes, uint32_t size)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i + 1 < size; i += 2)
+        sum += get16(bytes + i);
+    if (size % 2)
+        sum += (uint32_t)bytes[size - 1] << 8;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return ~sum & 0xffff;
+}
+
+static void ethernet(const uint8_t *to, uint32_t type)
+{
+    memcpy(packet, to, 6);
+    memcpy(packet + 6, facts.address, 6);
+    put16(packet + 12, type);
+}
+
+/* RFC 826: who has 10.0.2.2? Bytes of the packet. */
+static uint32_t make_question(void)
+{
+    static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t head[8] = {0, 1, TYPE_IP >> 8, 0, 6, 4, 0, 1};
+    uint8_t *arp = packet + ETHERNET;
+
+    ethernet(all, TYPE_ARP);
+    memcpy(arp, head, sizeof(head));
+    memcpy(arp + 8, facts.address, 6);
+    memcpy(arp + 14, own_ip, 4);
+    memset(arp + 18, 0, 6);
+    memcpy(arp + 24, other_ip, 4);
+    return ETHERNET + 28;
+}
+
+/* What an echo carries. */
+static uint8_t content(uint32_t number, uint32_t i)
+{
+    return (uint8_t)(number * 151 + i * 7 + (i >> 8));
+}
+
+/* RFC 792, in a packet of `bytes`. */
+static void make_echo(uint32_t run, uint32_t number, uint32_t bytes)
+{
+    uint8_t *ip = packet + ETHERNET, *icmp = ip + IP_BYTES;
+
+    ethernet(other_address, TYPE_IP);
+    memset(ip, 0, IP_BYTES + ECHO);
+    ip[0] = 0x45;
+    put16(ip + 2, bytes - ETHERNET);
+    put16(ip + 4, number);
+    ip[8] = 64;
+    ip[9] = IP_ICMP;
+    memcpy(ip + 12, own_ip, 4);
+    memcpy(ip + 16, other_ip, 4);
+    put16(ip + 10, checksum(ip, IP_BYTES));
+    icmp[0] = ICMP_REQUEST;
+    put16(icmp + 4, run);
+    put16(icmp + 6, number);
+    for (uint32_t i = 0; i < bytes - HEADERS; i++)
+        icmp[ECHO + i] = content(number, i);
+    put16(icmp + 2, checksum(icmp, bytes - ETHERNET - IP_BYTES));
+}
+
+/* Is `packet`, of so many bytes, the answer to an echo of that run? Its number then. */
+static bool is_answer(uint32_t bytes, uint32_t run, uint32_t *number)
+{
+    const uint8_t *ip = packet + ETHERNET, *icmp = ip + IP_BYTES;
+
+    if (bytes < HEADERS || get16(packet + 12) != TYPE_IP || ip[0] != 0x45 || ip[9] != IP_ICMP ||
+        icmp[0] != ICMP_REPLY || get16(icmp + 4) != run)
+        return false;
+    *number = get16(icmp + 6);
+    return true;
+}
+
+/* Does it carry what an echo of so many bytes has carried? */
+static bool is_same(uint32_t bytes, uint32_t number, uint32_t sent)
+{
+    const uint8_t *ip = packet + ETHERNET, *icmp = ip + IP_BYTES;
+
+    if (bytes < sent || get16(ip + 2) != sent - ETHERNET ||
+        checksum(icmp, sent - ETHERNET - IP_BYTES) != 0 || memcmp(packet, facts.address, 6) != 0)
+        return false;
+    for (uint32_t i = 0; i < sent - HEADERS; i++)
+        if (icmp[ECHO + i] != content(number, i))
+            return false;
+    return true;
+}
+
+/* ---- both ways ---- */
+
+/* Has all free buffers receive, by batches. Why not, or null. */
+static const char *post(void)
+{
+    struct vmi_segment segments[BATCH][SEGMENTS];
+    struct vmi_net_buffer buffers[BATCH];
+
+    while (free.receiving > 0) {
+        uint32_t count = least(free.receiving, BATCH);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t buffer = free.receive[free.receiving - 1 - i];
+            buffers[i] = (struct vmi_net_buffer){
+                .id = 0x100000000 | buffer,
+                .segments = segments[i],
+                .count = pieces(to_receive[buffer], facts.mtu + ETHERNET, segments[i]),
+            };
+        }
+        int32_t taken = vmi_net_post(network, 0, buffers, count);
+        if (taken != (int32_t)count)
+            return "a queue that is not full takes no buffer";
+        free.receiving -= count;
+    }
+    return NULL;
+}
+
+/* Takes back what was sent. */
+static const char *reap_sent(void)
+{
+    struct vmi_completion completions[BATCH];
+    int32_t ended = vmi_net_sent(network, 0, completions, BATCH);
+
+    if (ended < 0)
+        return "reaping what was sent failed";
+    for (int32_t i = 0; i < ended; i++) {
+        uint64_t buffer = completions[i].id ^ 0x200000000;
+        if (buffer >= BUFFERS || free.sending == setup.requests)
+            return "another packet was sent";
+        if (completions[i].status != VMI_OK || completions[i].length != 0)
+            return "a packet was not sent";
+        free.send[free.sending++] = (uint8_t)buffer;
+    }
+    return NULL;
+}
+
+/* Why not all that was sent has ended in good time, or null. */
+static const char *wait_until_sent(void)
+{
+    uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
+    const char *reason = NULL;
+
+    while (reason == NULL && free.sending < setup.requests) {
+        reason = reap_sent();
+        if (reason == NULL && vmi_clock_nanoseconds() > end)
+            reason = "what is sent does not end";
+    }
+    return reason;
+}
+
+/* Takes the next packet that was received into `packet`: its bytes, 0 if there is none. */
+static uint32_t receive(const char **reason)
+{
+    struct vmi_completion completion;
+    int32_t ended = vmi_net_received(network, 0, &completion, 1);
+
+    if (ended == 0)
+        return 0;
+    uint64_t buffer = completion.id ^ 0x100000000;
+    if (ended != 1 || buffer >= BUFFERS || free.receiving == setup.requests) {
+        *reason = "another buffer was received in";
+    } else if (completion.status != VMI_OK || completion.length < ETHERNET ||
+               completion.length > facts.mtu + ETHERNET) {
+        *reason = "no packet was received";
+    } else {
+        copy(to_receive[buffer], completion.length, false);
+        free.receive[free.receiving++] = (uint8_t)buffer;
+        return completion.length;
+    }
+    return 0;
+}
+
+/* Sends `packet`; false if there is no room. */
+static bool send(uint32_t bytes)
+{
+    struct vmi_segment segments[SEGMENTS];
+    struct vmi_net_buffer buffer = {.segments = segments};
+
+    if (free.sending == 0)
+        return false;
+    uint32_t number = free.send[free.sending - 1];
+    copy(to_send[number], bytes, true);
+    buffer.id = 0x200000000 | number;
+    buffer.count = pieces(to_send[number], bytes, segments);
+    if (vmi_net_send(network, 0, &buffer, 1) != 1)
+        return false;
+    free.sending--;
+    return true;
+}
+
+/*
+ * Asks who 10.0.2.2 is, again and again: the other side may come later. Why that is not known, or
+ * null.
+ */
+static const char *resolve(void)
+{
+    uint64_t now = vmi_clock_nanoseconds(), again = now;
+    uint64_t end = now + PATIENCE_MILLISECONDS * 1000000ull;
+    const char *reason = post();
+
+    while (reason == NULL && !resolved) {
+        now = vmi_clock_nanoseconds();
+        if (now >= again && send(make_question()))
+            again = now + AGAIN_MILLISECONDS * 1000000ull;
+        uint32_t bytes = receive(&reason);
+        const uint8_t *arp = packet + ETHERNET;
+        if (bytes >= ETHERNET + 28 && get16(packet + 12) == TYPE_ARP && arp[7] == 2 &&
+            memcmp(arp + 14, other_ip, 4) == 0) {
+            memcpy(other_address, arp + 8, 6);
+            resolved = true;
+        }
+        if (reason == NULL)
+            reason = reap_sent();
+        if (reason == NULL)
+            reason = post();
+        if (reason == NULL && now > end)
+            reason = "nobody answers for 10.0.2.2";
+    }
+    return reason;
+}
+
+/* The bytes of packet `number` of a flood: of all sizes, in no order. */
+static uint32_t some_size(uint32_t number)
+{
+    return HEADERS + number * 397 % (facts.mtu + ETHERNET - HEADERS + 1);
+}
+
+/* From the least to the largest, around what is special to Ethernet. */
+static uint32_t special_size(uint32_t number)
+{
+    const uint32_t sizes[] = {
+        HEADERS,       43, 59, 60, 61, 64, 127, 128, 1000, 1023, facts.mtu + 12, facts.mtu + 13,
+        facts.mtu + 14};
+    return sizes[number % (sizeof(sizes) / sizeof(sizes[0]))];
+}
+#define SPECIAL_SIZES 13
+
+/*
+ * Sends that many echoes, and has each answered once with what it carried; waits by events if
+ * `by_event`. Why that is not so, or null; *right is how many were.
+ */
+static const char *echoes(uint32_t count, uint32_t (*size)(uint32_t), bool by_event,
+                          uint32_t *right)
+{
+    static uint8_t answered[FLOOD];
+    static uint32_t run = 0x5600;
+    uint32_t next = 0, number;
+    uint64_t end = vmi_clock_nanoseconds() + 10 * PATIENCE_MILLISECONDS * 1000000ull;
+    const char *reason = NULL;
+
+    run++;
+    *right = 0;
+    memset(answered, 0, sizeof(answered));
+    while (reason == NULL && (*right < count || free.sending < setup.requests)) {
+        uint32_t seen = came, received = 0, sending = free.sending;
+        reason = post();
+        while (reason == NULL && next < count && next - *right < WINDOW) {
+            make_echo(run, next, size(next));
+            if (!send(size(next)))
+                break;
+            next++;
+        }
+        for (uint32_t bytes; reason == NULL && (bytes = receive(&reason)) != 0; received++) {
+            if (!is_answer(bytes, run, &number))
+                continue;
+            if (number >= next || answered[number]++)
+                reason = "an answer has come twice";
+            else if (!is_same(bytes, number, size(number)))
+                reason = "an answer is another one";
+            else
+                ++*right;
+        }
+        if (reason == NULL)
+            reason = reap_sent();
+        if (reason != NULL || received || sending != free.sending)
+            continue;
+        if (vmi_clock_nanoseconds() > end)
+            reason = "it takes too long";
+        else if (by_event && (*right < count || free.sending < setup.requests) &&
+                 !wait_for_count(&came, seen + 1, PATIENCE_MILLISECONDS))
+            reason = "no event came";
+    }
+    return reason;
+}
+
+#define EXPECT_RIGHT(expression)                                                                   \
+    do {                                                                                           \
+        const char *reason_ = (expression);                                                        \
+        if (reason_ != NULL) {                                                                     \
+            ktap_fail("line %u: %s", (unsigned)__LINE__, reason_);                                 \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+#define EXPECT_ECHOES(count, size, by_event)                                                       \
+    do {                                                                                           \
+        uint32_t right_;                                                                           \
+        const char *reason_ = echoes(count, size, by_event, &right_);                              \
+        if (reason_ != NULL) {                                                                     \
+            ktap_fail("line %u: %s after %u echoes", (unsigned)__LINE__, reason_, right_);         \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+/* ---- checks ---- */
+
+static void told(void)
+{
+    NEEDS_NETWORK();
+    EXPECT(facts.mtu >= 68);
+    EXPECT((facts.address[0] & 1) == 0);
+    EXPECT(facts.queues > 0 && facts.requests > 0 && facts.segments > 0);
+    EXPECT(facts.segment_bytes >= facts.mtu + ETHERNET);
+    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
+    EXPECT(facts.flags & VMI_DEVICE_IS_LINKED);
+    EXPECT(facts.name[0] != 0 && facts.name[sizeof(facts.name) - 1] == 0);
+    const struct vmi_device_setup none[] = {
+        {.queues = 0, .requests = 1, .segments = 1},
+        {.queues = facts.queues + 1, .requests = 1, .segments = 1},
+        {.queues = 1, .requests = 0, .segments = 1},
+        {.queues = 1, .requests = facts.requests + 1, .segments = 1},
+        {.queues = 1, .requests = 1, .segments = 0},
+        {.queues = 1, .requests = 1, .segments = facts.segments + 1},
+    };
+    for (uint32_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        EXPECT_EQUAL(vmi_device_needs(network, &none[i], &needs), VMI_EINVAL);
+}
+
+static void opened(void)
+{
+    struct vmi_net_buffer buffer = {.count = 0};
+    struct vmi_completion completion;
+
+    NEEDS_NETWORK();
+    EXPECT_EQUAL(vmi_device_close(network), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_post(network, 0, &buffer, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_send(network, 0, &buffer, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_received(network, 0, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_sent(network, 0, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(open_network(), VMI_OK);
+    EXPECT_EQUAL(vmi_device_open(network, &setup), VMI_EBUSY);
+    EXPECT(find_network());
+    EXPECT(facts.flags & VMI_DEVICE_IS_OPEN);
+}
+
+static void refused(void)
+{
+    struct vmi_completion completion;
+    struct vmi_block_request block = {.operation = VMI_BLOCK_FLUSH};
+
+    NEEDS_OPEN_NETWORK();
+    const uint64_t at = (uint64_t)to_send[0] << PAGE_SHIFT;
+    const uint32_t most = facts.mtu + ETHERNET;
+    const struct vmi_segment whole = {.address = at, .length = most};
+    const struct vmi_segment many[3] = {{.address = at, .length = most},
+                                        {.address = at, .length = most},
+                                        {.address = at, .length = most}};
+    const struct vmi_segment empty[2] = {whole, {.address = at}};
+    const struct vmi_segment shorter = {.address = at, .length = most - 1};
+    const struct vmi_segment least_less = {.address = at, .length = ETHERNET - 1};
+    const struct vmi_segment longer = {.address = at, .length = most + 5};
+    const struct vmi_segment huge = {.address = at, .length = facts.segment_bytes + 1};
+    const struct vmi_segment wraps = {.address = 0ull - most / 2, .length = most};
+    const struct {
+        const struct vmi_segment *segments;
+        uint32_t count;
+        bool receive, send; /* for which of the two it is none */
+    } cases[] = {
+        {&whole, 0, true, true},      {many, setup.segments + 1, true, true},
+        {empty, 2, true, true},       {&shorter, 1, true, false},
+        {&least_less, 1, true, true}, {&longer, 1, false, true},
+        {&huge, 1, true, true},       {&wraps, 1, true, true},
+    };
+
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct vmi_net_buffer buffer = {.segments = cases[i].segments,
+                                              .count = cases[i].count};
+        int32_t receive = cases[i].receive ? vmi_net_post(network, 0, &buffer, 1) : VMI_EINVAL;
+        int32_t send = cases[i].send ? vmi_net_send(network, 0, &buffer, 1) : VMI_EINVAL;
+        if (receive != VMI_EINVAL || send != VMI_EINVAL) {
+            ktap_fail("case %u: %d and %d, not %d", i, receive, send, VMI_EINVAL);
+            return;
+        }
+    }
+    const struct vmi_net_buffer sound = {.segments = &whole, .count = 1};
+    EXPECT_EQUAL(vmi_net_send(network, setup.queues, &sound, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_post(network, setup.queues, &sound, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_received(network, setup.queues, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_sent(network, setup.queues, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_send(UINT32_MAX, 0, &sound, 1), VMI_ENOENT);
+    EXPECT_EQUAL(vmi_net_send(network, 0, &sound, 0), 0);
+    EXPECT_EQUAL(vmi_net_sent(network, 0, &completion, 1), 0);
+    EXPECT_EQUAL(vmi_net_received(network, 0, &completion, 1), 0);
+    EXPECT_EQUAL(vmi_block_submit(network, 0, &block, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_block_reap(network, 0, &completion, 1), VMI_EINVAL);
+}
+
+static void sizes(void)
+{
+    NEEDS_OPEN_NETWORK();
+    EXPECT_RIGHT(resolve());
+    EXPECT_ECHOES(SPECIAL_SIZES, special_size, false);
+}
+
+static void flood(void)
+{
+    NEEDS_OPEN_NETWORK();
+    EXPECT_RIGHT(resolve());
+    EXPECT_ECHOES(FLOOD, some_size, false);
+}
+
+/* Full is a count of what was taken, and what stands before one that cannot be is taken. */
+static void full(void)
+{
+    struct vmi_net_buffer buffers[BUFFERS + 1];
+    struct vmi_segment segment = {.length = facts.mtu + ETHERNET};
+
+    NEEDS_OPEN_NETWORK();
+    EXPECT_RIGHT(resolve());
+    EXPECT_RIGHT(wait_until_sent());
+    EXPECT_RIGHT(post());
+    for (uint32_t i = 0; i <= BUFFERS; i++)
+        buffers[i] = (struct vmi_net_buffer){.id = i, .segments = &segment, .count = 1};
+    segment.address = (uint64_t)to_receive[0] << PAGE_SHIFT;
+    EXPECT_EQUAL(vmi_net_post(network, 0, buffers, 1), 0);
+    make_echo(0, 0, HEADERS);
+    memcpy(frame_address(to_send[0]), packet, HEADERS);
+    segment =
+        (struct vmi_segment){.address = (uint64_t)to_send[0] << PAGE_SHIFT, .length = HEADERS};
+    for (uint32_t i = 0; i < 2; i++)
+        buffers[i].id = 0x200000000 | free.send[free.sending - 1 - i];
+    buffers[2].count = 0;
+    EXPECT_EQUAL(free.sending, setup.requests);
+    EXPECT_EQUAL(vmi_net_send(network, 0, buffers, setup.requests), 2);
+    free.sending -= 2;
+    EXPECT_RIGHT(wait_until_sent());
+}
+
+static void note(struct trap_frame *frame)
+{
+    came++;
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static void by_event(void)
+{
+    NEEDS_OPEN_NETWORK();
+    NEEDS(EVENT_BIND);
+    EXPECT_RIGHT(resolve());
+    const uint32_t source = network << 16, ways = 2 * setup.queues;
+    int32_t events[2];
+    trap_handler_set(VECTOR_NETWORK, note);
+    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source | ways, VECTOR_NETWORK), VMI_EINVAL);
+    for (uint32_t i = 0; i < 2; i++) {
+        events[i] = vmi_event_bind(VMI_EVENT_DEVICE, source | i, VECTOR_NETWORK);
+        EXPECT(events[i] >= 0);
+        EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source | i, VECTOR_NETWORK), VMI_EBUSY);
+    }
+    came = 0;
+    for (uint32_t i = 0; i < 2; i++)
+        EXPECT_EQUAL(vmi_event_unmask((uint32_t)events[i]), VMI_OK);
+    EXPECT_ECHOES(FLOOD / 4, some_size, true);
+    EXPECT(came > 0);
+    EXPECT_EQUAL(vmi_event_unbind((uint32_t)events[0]), VMI_OK);
+    /* On an interrupt line both are one event. */
+    EXPECT_EQUAL(vmi_event_unbind((uint32_t)events[1]),
+                 events[0] == events[1] ? VMI_EINVAL : VMI_OK);
+}
+
+/* Waits until the link is as wanted. */
+static bool wait_for_link(bool wanted)
+{
+    uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
+
+    while (find_network() && vmi_clock_nanoseconds() < end)
+        if (!!(facts.flags & VMI_DEVICE_IS_LINKED) == wanted)
+            return true;
+    return false;
+}
+
+static void link(void)
+{
+    char word[8];
+
+    NEEDS_OPEN_NETWORK();
+    EXPECT_RIGHT(resolve());
+    if (!option_value(checks_boot_info->command_line, "link", word, sizeof(word))) {
+        ktap_skip("nobody takes the link down; link=down says that somebody does");
+        return;
+    }
+    print("# link down, please\n");
+    EXPECT(wait_for_link(false));
+    /* What is sent meanwhile ends, too. */
+    make_echo(0, 0, HEADERS);
+    EXPECT(send(HEADERS));
+    EXPECT_RIGHT(wait_until_sent());
+    print("# link up, please\n");
+    EXPECT(wait_for_link(true));
+    EXPECT_ECHOES(SPECIAL_SIZES, special_size, false);
+}
+
+/* Buffers that are under way end once: by the device or by closing it. */
+static void closed(void)
+{
+    struct vmi_completion completions[5];
+    uint8_t times[2][BUFFERS] = {{0}};
+    uint32_t given[2], reaped[2] = {0, 0};
+    struct vmi_net_buffer none = {.count = 0};
+
+    NEEDS_OPEN_NETWORK();
+    EXPECT_RIGHT(resolve());
+    EXPECT_RIGHT(wait_until_sent());
+    EXPECT_RIGHT(post());
+    make_echo(0, 0, HEADERS);
+    while (send(HEADERS))
+        ;
+    given[0] = setup.requests;
+    given[1] = setup.requests;
+    EXPECT_EQUAL(vmi_device_close(network), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_net_send(network, 0, &none, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_post(network, 0, &none, 1), VMI_EINVAL);
+    for (uint32_t way = 0; way < 2; way++) {
+        const uint64_t mark = (uint64_t)(way + 1) << 32;
+        for (uint32_t i = 0; i <= BUFFERS; i++) {
+            int32_t count = way == 0 ? vmi_net_received(network, 0, completions, 5)
+                                     : vmi_net_sent(network, 0, completions, 5);
+            EXPECT(count >= 0);
+            for (int32_t j = 0; j < count; j++) {
+                EXPECT((completions[j].id ^ mark) < BUFFERS);
+                EXPECT(completions[j].status == VMI_OK || completions[j].status == VMI_ECANCELED);
+                times[way][completions[j].id ^ mark]++;
+            }
+            reaped[way] += (uint32_t)count;
+        }
+        EXPECT_EQUAL(reaped[way], given[way]);
+        for (uint32_t i = 0; i < given[way]; i++)
+            EXPECT_EQUAL(times[way][i], 1);
+    }
+    EXPECT_EQUAL(vmi_device_close(network), VMI_OK);
+    EXPECT_EQUAL(vmi_device_close(network), VMI_EINVAL);
+    EXPECT(find_network());
+    EXPECT_EQUAL(facts.flags & VMI_DEVICE_IS_OPEN, 0);
+    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
+    /* It comes up again as at first. */
+    EXPECT_EQUAL(open_network(), VMI_OK);
+    EXPECT_ECHOES(SPECIAL_SIZES, special_size, false);
+    EXPECT_EQUAL(vmi_device_close(network), VMI_EBUSY);
+    for (uint32_t i = 0; i <= BUFFERS; i++)
+        vmi_net_received(network, 0, completions, 5);
+    EXPECT_EQUAL(vmi_device_close(network), VMI_OK);
+}
+
+const struct check checks_networks[] = {
+    {"networks.told", told},         {"networks.opened", opened},
+    {"networks.refused", refused},   {"networks.sizes", sizes},
+    {"networks.flood", flood},       {"networks.full", full},
+    {"networks.by_event", by_event}, {"networks.link", link},
+    {"networks.closed", closed},     {NULL, NULL},
+};

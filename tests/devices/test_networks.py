@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Networks: what the sample kernel sends comes out of its machine, byte for byte, and what is sent to it is
+received, by messages and by lines; a link that goes down; what `./vmi run --net` takes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ci.build import kernels
+from ci.rig import Forward, Guest, Net, user_network
+from ci.run import net
+from ci.util import ARCHITECTURES, UserError
+
+from ..guests import places
+from .peer import HEADERS, Peer
+
+ECHOES = 1000
+"""Of the check `networks.flood`; FLOOD of checks_networks.c."""
+ETHERNET = 14
+
+DEVICES = {
+    "message": ("virtio-net-pci", 1500),
+    "line": ("virtio-net-pci,vectors=0", 1500),
+    "jumbo": ("virtio-net-pci-non-transitional,host_mtu=9000", 9000),
+    "plain": ("virtio-net-pci,indirect_desc=off,event_idx=off,status=off", 1500),
+}
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    # A path of a socket has at most 107 bytes, which a test's own folder may exceed.
+    with tempfile.TemporaryDirectory() as folder, Peer(Path(folder)) as found:
+        yield found
+
+
+def guest(arch: str, name: str, peer: Peer, append: str = "checks=networks.", **options: str) -> Guest:
+    return Guest(
+        kernels("sample", arch)["native"], f"networks-{arch}-{name}", append, cpus=2, deadline=60.0,
+        options=options, nets=[Net(netdev=peer.netdev)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_packets_both_ways(tmp_path: Path, peer: Peer, arch: str, device: str) -> None:
+    """From the smallest packet to the largest; what was sent is what the other side has, and as often."""
+    place = next(place for place in places(arch) if place.backend == "native")
+    name, mtu = DEVICES[device]
+    with place.rig.session(tmp_path / "logs") as session:
+        outcome = session.run(guest(arch, device, peer, net=name))
+    assert outcome.clean, outcome.console[-3000:]
+    skipped = [line for line in outcome.console.splitlines() if "networks." in line and "# SKIP" in line]
+    assert [line.split()[2] for line in skipped] == ["networks.link"]
+    assert peer.wrong == []
+    assert peer.noise > 100
+    assert {HEADERS, 59, 60, 61, mtu + ETHERNET - 1, mtu + ETHERNET} <= set(peer.sizes)
+    assert max(peer.sizes) == mtu + ETHERNET
+    assert sum(peer.sizes.values()) > ECHOES
+
+
+class Monitor:
+    """QEMU's, by a socket of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def arguments(self) -> str:
+        return f"-qmp unix:{self.path},server=on,wait=off"
+
+    def set_link(self, name: str, up: bool) -> None:
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.connect(str(self.path))
+            with stream.makefile("rw") as lines:
+                for command, arguments in (
+                    ("qmp_capabilities", {}), ("set_link", {"name": name, "up": up}),
+                ):  # fmt: skip
+                    lines.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+                    lines.flush()
+                    while "return" not in (said := json.loads(lines.readline())):
+                        assert "error" not in said, said
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_link_goes_down(tmp_path: Path, peer: Peer, arch: str) -> None:
+    place = next(place for place in places(arch) if place.backend == "native")
+    monitor = Monitor(peer.near.with_name("monitor"))
+    asked = []
+
+    def live(line: str) -> None:
+        if line.startswith("# link "):
+            asked.append(line.split()[2])
+            monitor.set_link("net0", asked[-1].startswith("up"))
+
+    with place.rig.session(tmp_path / "logs") as session:
+        outcome = session.run(
+            guest(arch, "link", peer, "checks=networks.link link=down", qemu=monitor.arguments), live
+        )
+    assert outcome.clean, outcome.console[-3000:]
+    assert asked == ["down,", "up,"]
+    assert "networks.link # SKIP" not in outcome.console
+    assert peer.wrong == []
+
+
+# The command line
+
+
+def test_of_a_network_its_ports() -> None:
+    assert net("user") == Net([])
+    found = net("user,udp:69=6969,tcp:80")
+    assert found.forwards[0] == Forward("udp", 69, 6969)
+    assert (found.forwards[1].protocol, found.forwards[1].port) == ("tcp", 80)
+    assert 0 < found.forwards[1].host < 65536
+    assert user_network(net("user,udp:69=6969")) == "user,hostfwd=udp:127.0.0.1:6969-:69"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "tap", "user,", "user,69", "user,udp:0", "user,tcp:65536", "user,udp:1=0", "user,sctp:1",
+             "user,udp:1=65536", "user,udp:1=", "user,udp:1,guestfwd=x"],
+)  # fmt: skip
+def test_what_is_no_network(text: str) -> None:
+    with pytest.raises(UserError) as error:
+        net(text)
+    assert error.value.status == 2
+    assert len(str(error.value).splitlines()) == 1

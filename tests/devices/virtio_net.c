@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Networks by virtio as a Linux process: this file is the device, which lies (virtio.h); it has two
+ * queues.
+ */
+#include "virtio.h"
+
+#include "virtio/virtio.h"
+
+/* VIRTIO 1.2, 5.1. */
+enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
+#define FEATURE_MTU      (1u << 3)
+#define FEATURE_ADDRESS  (1u << 5)
+#define FEATURE_STATUS   (1u << 16)
+#define VIRTIO_HEADER    12u
+#define FEATURE_INDIRECT (1u << 28)
+#define WRITE            2u /* flag of a descriptor */
+enum { RECEIVE, SEND, WAYS };
+
+extern const struct vmi__driver vmi__driver_virtio_net;
+const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_virtio_net, 0};
+
+#define REQUESTS 8u
+#define SEGMENTS 2u
+#define SEEDS    3000u
+#define MTU      1000u
+#define LEAST    14u           /* bytes of a packet */
+#define BYTES    (MTU + LEAST) /* of a buffer */
+
+static uint8_t buffer[0x4000] __attribute__((aligned(4096)));
+static uint16_t ended_of[WAYS]; /* of the used rings */
+
+static void plug(void)
+{
+    plug_virtio(0x1041, FEATURE_MTU | FEATURE_ADDRESS | FEATURE_STATUS | FEATURE_INDIRECT, 64);
+    set(0, QUEUES, 2, 2);
+    set(3, CONFIG_ADDRESS, 0x33221102, 4);
+    set(3, CONFIG_ADDRESS + 4, 0x5544, 2);
+    set(3, CONFIG_STATUS, 1, 2);
+    set(3, CONFIG_MTU, MTU, 2);
+}
+
+static int32_t open_it(void)
+{
+    ended_of[RECEIVE] = ended_of[SEND] = 0;
+    set(0, QUEUE_SIZE, 64, 2);
+    return open_with(
+        (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
+}
+
+/* A network that is open. */
+static void begin(void)
+{
+    plug();
+    look();
+    EXPECT(open_it() == VMI_OK);
+}
+
+/* Buffers of one way, by identifiers from `first` on; how many were taken. */
+static int32_t pass_on(uint32_t way, uint64_t first, uint32_t wanted)
+{
+    struct vmi_segment segments[SEGMENTS] = {
+        {.address = (uintptr_t)buffer + 1, .length = 100},
+        {.address = (uintptr_t)buffer + 0x1003, .length = BYTES - 100},
+    };
+    struct vmi_net_buffer buffers[2 * REQUESTS];
+
+    for (uint32_t i = 0; i < wanted; i++)
+        buffers[i] = (struct vmi_net_buffer){.id = first + i, .segments = segments, .count = 2};
+    return way == RECEIVE ? vmi__net_post(0, 0, buffers, wanted)
+                          : vmi__net_send(0, 0, buffers, wanted);
+}
+
+/*
+ * A queue's rings, as the driver has them. Registers that are plain memory keep what was told of
+ * the last queue only; that it was the same is seen there (as_the_device_was_told).
+ */
+static struct vmi__virtqueue *rings(uint32_t way)
+{
+    return &vmi__virtio_of(&devices[0])->queues[way];
+}
+
+static struct used *used_of(uint32_t way)
+{
+    return (struct used *)(uintptr_t)rings(way)->used;
+}
+
+static struct descriptor *descriptors_of(uint32_t way)
+{
+    return (struct descriptor *)(uintptr_t)rings(way)->descriptors;
+}
+
+/* The identifier of the buffer that was given as that one, from 0. */
+static uint32_t given_of(uint32_t way, uint32_t number)
+{
+    return rings(way)->available->ring[number % rings(way)->size];
+}
+
+/* Says that a buffer has ended. */
+static void say(uint32_t way, uint32_t id, uint32_t length)
+{
+    struct used *used = used_of(way);
+    uint32_t at = ended_of[way] % rings(way)->size;
+
+    used->ring[at].id = id;
+    used->ring[at].length = length;
+    used->index = ++ended_of[way];
+}
+
+/* The length with which a buffer ends that has done nothing wrong. */
+static uint32_t sound(uint32_t way)
+{
+    return way == RECEIVE ? VIRTIO_HEADER + LEAST : 0;
+}
+
+/* ---- checks ---- */
+
+static struct vmi_completion done[2 * REQUESTS];
+
+static int32_t reap_some(uint32_t way, uint32_t room)
+{
+    return way == RECEIVE ? vmi__net_received(0, 0, done, room) : vmi__net_sent(0, 0, done, room);
+}
+
+/* Takes all that can be taken of one way, and how many; `seen` counts by identifier. */
+static uint32_t reap_all(uint32_t way, uint8_t *seen, int32_t status)
+{
+    int32_t taken = reap_some(way, 2 * REQUESTS);
+
+    EXPECT(taken >= 0);
+    for (int32_t i = 0; i < taken; i++) {
+        EXPECT(done[i].id < REQUESTS && !seen[done[i].id]++);
+        EXPECT(done[i].status == status);
+        EXPECT(status == VMI_OK || !done[i].length);
+    }
+    return (uint32_t)taken;
+}
+
+/*
+ * With three buffers under way each way, of which some of one way have been reaped (`seen`), a lie
+ * about that way has the device shut off: it reaches no memory, and all that are left end once.
+ */
+static void is_shut_off(uint32_t fault, uint32_t way, uint8_t *seen, uint32_t left)
+{
+    uint8_t others[REQUESTS] = {0};
+
+    EXPECT(reap_all(way, seen, VMI_EIO) == left);
+    EXPECT(look().fault == fault);
+    EXPECT(!(space[1] & COMMAND_MASTER) && !bar[STATUS]);
+    EXPECT(reap_all(way, seen, VMI_EIO) == 0);
+    EXPECT(pass_on(RECEIVE, 0, 1) == VMI_EIO && pass_on(SEND, 0, 1) == VMI_EIO);
+    EXPECT(vmi__device_close(0) == VMI_EBUSY);
+    EXPECT(reap_all(!way, others, VMI_EIO) == 3);
+    EXPECT(vmi__device_close(0) == VMI_OK);
+    EXPECT(open_it() == VMI_OK && look().fault == VMI_FAULT_NONE);
+    EXPECT(!locks);
+}
+
+static void begin_both(void)
+{
+    begin();
+    EXPECT(pass_on(RECEIVE, 0, 3) == 3 && pass_on(SEND, 0, 3) == 3);
+}
+
+static void says_what_it_is(void)
+{
+    struct vmi_device_properties info;
+
+    plug();
+    info = look();
+    EXPECT(info.kind == VMI_DEVICE_NETWORK && info.mtu == MTU);
+    for (uint32_t i = 0; i < 6; i++)
+        EXPECT(info.address[i] == (i ? 0x11 * i : 2));
+    EXPECT(info.queues == 1 && info.requests == 64 && info.segments >= 2);
+    EXPECT(info.segment_bytes >= BYTES && info.flags == VMI_DEVICE_IS_LINKED);
+    /* The link is looked at each time, open or not. */
+    set(3, CONFIG_STATUS, 0, 2);
+    EXPECT(!(look().flags & VMI_DEVICE_IS_LINKED));
+    EXPECT(open_it() == VMI_OK && !(look().flags & VMI_DEVICE_IS_LINKED));
+    set(3, CONFIG_STATUS, 0xfffe, 2);
+    EXPECT(!(look().flags & VMI_DEVICE_IS_LINKED));
+    set(3, CONFIG_STATUS, 3, 2);
+    EXPECT(look().flags & VMI_DEVICE_IS_LINKED);
+}
+
+/* Of what it does not say it has what all networks have. */
+static void says_nothing(void)
+{
+    struct vmi_device_properties info;
+
+    plug();
+    set(0, OFFERED, 1 | FEATURE_INDIRECT, 4);
+    set(3, CONFIG_STATUS, 0, 2);
+    info = look();
+    EXPECT(info.mtu == 1500 && info.flags & VMI_DEVICE_IS_LINKED);
+    for (uint32_t i = 0; i < 6; i++)
+        EXPECT(!info.address[i]);
+}
+
+static void says_what_cannot_be(void)
+{
+    struct vmi_device_properties info;
+
+    plug();
+    set(3, CONFIG_MTU, 67, 2);
+    EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
+    plug();
+    set(3, CONFIG_MTU, 68, 2);
+    EXPECT(look().mtu == 68);
+    plug();
+    set(0, QUEUES, 1, 2);
+    EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
+    plug();
+    set(0, QUEUE_SIZE, 0, 2);
+    EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
+}
+
+/* Without indirect descriptors there is one less for each packet's header. */
+static void descriptors_in_the_ring(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    plug();
+    set(0, OFFERED, 1 | FEATURE_MTU, 4);
+    EXPECT(look().requests == 32);
+    EXPECT(open_it() == VMI_OK);
+    EXPECT(pass_on(SEND, 0, REQUESTS) == (int32_t)REQUESTS);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        const struct descriptor *first = &descriptors_of(SEND)[given_of(SEND, i)];
+
+        EXPECT(first->length == VIRTIO_HEADER && first[1].length == 100);
+        say(SEND, given_of(SEND, i), 0);
+    }
+    EXPECT(reap_all(SEND, seen, VMI_OK) == REQUESTS);
+    EXPECT(pass_on(RECEIVE, 0, 1) == 1);
+    say(RECEIVE, given_of(RECEIVE, 0) + 1, sound(RECEIVE)); /* within a buffer's descriptors */
+    memset(seen, 0, sizeof(seen));
+    EXPECT(reap_all(RECEIVE, seen, VMI_EIO) == 1 && look().fault == VMI_FAULT_IDENTIFIER);
+}
+
+static void as_the_device_was_told(void)
+{
+    begin_both();
+    EXPECT(register_of(QUEUE_DESCRIPTORS) == (uintptr_t)rings(SEND)->descriptors);
+    EXPECT(register_of(QUEUE_AVAILABLE) == (uintptr_t)rings(SEND)->available);
+    EXPECT(register_of(QUEUE_USED) == (uintptr_t)rings(SEND)->used);
+    for (uint32_t way = 0; way < WAYS; way++) {
+        const struct descriptor *first = &descriptors_of(way)[given_of(way, 0)];
+        const struct descriptor *table = (struct descriptor *)(uintptr_t)first->address;
+        const uint8_t *header = (uint8_t *)(uintptr_t)table[0].address;
+
+        EXPECT(rings(way)->available->index == 3 && first->length == 3 * sizeof(*table));
+        EXPECT(table[0].length == VIRTIO_HEADER);
+        for (uint32_t i = 0; i < VIRTIO_HEADER; i++)
+            EXPECT(!header[i]);
+        EXPECT(table[1].address == (uintptr_t)buffer + 1 && table[1].length == 100);
+        EXPECT(table[2].address == (uintptr_t)buffer + 0x1003);
+        EXPECT(table[2].length == BYTES - 100);
+        for (uint32_t i = 0; i < 3; i++)
+            EXPECT((table[i].flags & WRITE) == (way == RECEIVE ? WRITE : 0));
+    }
+}
+
+static void what_is_no_buffer(void)
+{
+    const uint64_t at = (uintptr_t)buffer;
+    const struct {
+        struct vmi_segment segments[SEGMENTS + 1];
+        uint32_t count;
+        int32_t receive, send;
+    } cases[] = {
+        {{{.address = at, .length = BYTES}}, 1, 1, 1},
+        {{{.address = at, .length = BYTES}}, 0, VMI_EINVAL, VMI_EINVAL},
+        {{{.address = at, .length = BYTES - 1}}, 1, VMI_EINVAL, 1},
+        {{{.address = at, .length = LEAST}}, 1, VMI_EINVAL, 1},
+        {{{.address = at, .length = LEAST - 1}}, 1, VMI_EINVAL, VMI_EINVAL},
+        {{{.address = at, .length = BYTES + 4}}, 1, 1, 1},
+        {{{.address = at, .length = BYTES + 5}}, 1, 1, VMI_EINVAL},
+        {{{.address = at, .length = BYTES}, {.address = at}}, 2, VMI_EINVAL, VMI_EINVAL},
+        {{{.address = at}, {.address = at, .length = BYTES}}, 2, VMI_EINVAL, VMI_EINVAL},
+        {{{.address = 0ull - BYTES + 1, .length = BYTES}}, 1, VMI_EINVAL, VMI_EINVAL},
+        {{{.address = at, .length = 400},
+          {.address = at, .length = 400},
+          {.address = at, .length = 400}},
+         3,
+         VMI_EINVAL,
+         VMI_EINVAL},
+        {{{.address = at, .length = 0x20001}}, 1, VMI_EINVAL, VMI_EINVAL},
+        {{{.address = at, .length = 0xffffffff}, {.address = at, .length = BYTES + 1}},
+         2,
+         VMI_EINVAL,
+         VMI_EINVAL},
+    };
+
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vmi_net_buffer one = {.segments = cases[i].segments, .count = cases[i].count};
+
+        begin();
+        EXPECT(vmi__net_post(0, 0, &one, 1) == cases[i].receive);
+        EXPECT(vmi__net_send(0, 0, &one, 1) == cases[i].send);
+        EXPECT(vmi__net_send(0, 1, &one, 1) == VMI_EINVAL);
+        EXPECT(vmi__net_post(1, 0, &one, 1) == VMI_ENOENT);
+    }
+    EXPECT(vmi__block_reap(0, 0, done, 1) == VMI_EINVAL);
+}
+
+static void each_ends_once_in_any_order(void)
+{
+    for (uint32_t way = 0; way < WAYS; way++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(pass_on(way, 0, REQUESTS + 2) == (int32_t)REQUESTS);
+        EXPECT(pass_on(way, 0, 1) == 0);
+        for (uint32_t i = REQUESTS; i > 0; i--)
+            say(way, given_of(way, i - 1), way == RECEIVE ? VIRTIO_HEADER + LEAST + i : 0);
+        EXPECT(reap_all(way, seen, VMI_OK) == REQUESTS);
+        for (uint32_t i = 0; i < REQUESTS; i++)
+            EXPECT(done[i].length == (way == RECEIVE ? LEAST + (uint32_t)done[i].id + 1 : 0));
+        EXPECT(reap_all(way, seen, VMI_OK) == 0);
+        EXPECT(pass_on(way, 0, REQUESTS) == (int32_t)REQUESTS);
+    }
+}
+
+/* What fills a buffer to its end is received. */
+static void all_the_room(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin_both();
+    say(RECEIVE, given_of(RECEIVE, 0), VIRTIO_HEADER + BYTES);
+    EXPECT(reap_all(RECEIVE, seen, VMI_OK) == 1 && done[0].length == BYTES);
+    say(RECEIVE, given_of(RECEIVE, 1), VIRTIO_HEADER);
+    EXPECT(reap_all(RECEIVE, seen, VMI_OK) == 1 && done[0].length == 0);
+}
+
+static void lengths_that_cannot_be(void)
+{
+    static const uint32_t lengths[] = {VIRTIO_HEADER + BYTES + 1, 0x10000, 0xffffffff,
+                                       VIRTIO_HEADER - 1, 0};
+
+    for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin_both();
+        say(RECEIVE, given_of(RECEIVE, 1), lengths[i]);
+        is_shut_off(VMI_FAULT_LENGTH, RECEIVE, seen, 3);
+        if (!lengths[i])
+            continue;
+        memset(seen, 0, sizeof(seen));
+        begin_both();
+        say(SEND, given_of(SEND, 1), lengths[i]);
+        is_shut_off(VMI_FAULT_LENGTH, SEND, seen, 3);
+    }
+}
+
+static void ended_twice(void)
+{
+    for (uint32_t way = 0; way < WAYS; way++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin_both();
+        say(way, given_of(way, 1), sound(way));
+        say(way, given_of(way, 1), sound(way));
+        EXPECT(reap_some(way, 1) == 1 && done[0].id == 1);
+        seen[1] = 1;
+        is_shut_off(VMI_FAULT_IDENTIFIER, way, seen, 2);
+    }
+}
+
+static void never_given(void)
+{
+    static const uint32_t slots[] = {REQUESTS - 1, REQUESTS, 0x10000, 0x7fffffff, 0xffffffff};
+
+    for (uint32_t way = 0; way < WAYS; way++) {
+        for (uint32_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+            uint8_t seen[REQUESTS] = {0};
+
+            begin_both();
+            say(way, slots[i], sound(way));
+            is_shut_off(VMI_FAULT_IDENTIFIER, way, seen, 3);
+        }
+    }
+}
+
+static void more_than_was_given(void)
+{
+    static const uint16_t ahead[] = {4, 8, 0x40, 0x7fff, 0x8000, 0xffff};
+
+    for (uint32_t way = 0; way < WAYS; way++) {
+        for (uint32_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+            uint8_t seen[REQUESTS] = {0};
+
+            begin_both();
+            used_of(way)->index = ahead[i];
+            is_shut_off(VMI_FAULT_COUNT, way, seen, 3);
+        }
+    }
+}
+
+static void closed_with_buffers_in_flight(void)
+{
+    uint8_t received[REQUESTS] = {0}, sent[REQUESTS] = {0};
+
+    begin_both();
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && !bar[STATUS]);
+    EXPECT(pass_on(RECEIVE, 3, 1) == VMI_EINVAL && pass_on(SEND, 3, 1) == VMI_EINVAL);
+    say(RECEIVE, given_of(RECEIVE, 0), sound(RECEIVE)); /* too late */
+    say(SEND, given_of(SEND, 0), sound(SEND));
+    EXPECT(reap_all(SEND, sent, VMI_ECANCELED) == 3 && vmi__device_close(0) == VMI_EBUSY);
+    EXPECT(reap_all(RECEIVE, received, VMI_ECANCELED) == 3);
+    EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
+    EXPECT(reap_some(RECEIVE, 1) == VMI_EINVAL && reap_some(SEND, 1) == VMI_EINVAL);
+}
+
+/*
+ * On an interrupt line: what one way has ended is not lost where the other one is looked at, and
+ * the line stays up until its interrupt ends.
+ */
+static void one_line_for_both_ways(void)
+{
+    const struct vmi__driver *driver = &vmi__driver_virtio_net;
+
+    begin_both();
+    say(SEND, given_of(SEND, 0), sound(SEND));
+    say(RECEIVE, given_of(RECEIVE, 0), sound(RECEIVE));
+    EXPECT(reap_some(RECEIVE, REQUESTS) == 1);
+    EXPECT(driver->acknowledge(&devices[0]));  /* sent, and nobody has looked */
+    EXPECT(!driver->acknowledge(&devices[0])); /* that has been said */
+    EXPECT(reap_some(SEND, REQUESTS) == 1);
+    say(RECEIVE, given_of(RECEIVE, 1), sound(RECEIVE));
+    EXPECT(reap_some(RECEIVE, REQUESTS) == 1 && !driver->acknowledge(&devices[0]));
+}
+
+/* Whatever it says, each buffer ends once. */
+static void any_device(void)
+{
+    uint32_t faults = 0;
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
+        uint8_t pending[WAYS][REQUESTS] = {{0}};
+        uint32_t next[WAYS] = {0};
+
+        state = seed;
+        begin();
+        for (uint32_t step = 0; step < 60; step++) {
+            uint32_t what = random() % 16, way = random() % WAYS, id = next[way] % REQUESTS;
+            int32_t taken;
+
+            if (what < 6 && !pending[way][id] && pass_on(way, id, 1) == 1)
+                pending[way][next[way]++ % REQUESTS] = 1;
+            else if (what < 11)
+                say(way, given_of(way, random() % 16 ? ended_of[way] : random() % REQUESTS),
+                    random() % 16 ? sound(way) : random());
+            else if (what == 11)
+                used_of(way)->index = (uint16_t)(random() % 8 ? ended_of[way] : random());
+            taken = reap_some(way, random() % 3);
+            EXPECT(taken >= 0);
+            for (int32_t i = 0; i < taken; i++)
+                EXPECT(done[i].id < REQUESTS && pending[way][done[i].id]-- == 1);
+        }
+        faults += !!look().fault;
+        vmi__device_close(0);
+        for (uint32_t way = 0; way < WAYS; way++) {
+            for (int32_t taken; (taken = reap_some(way, REQUESTS)) > 0;)
+                for (int32_t i = 0; i < taken; i++)
+                    EXPECT(done[i].id < REQUESTS && pending[way][done[i].id]-- == 1);
+            for (uint32_t i = 0; i < REQUESTS; i++)
+                EXPECT(!pending[way][i]);
+        }
+        vmi__device_close(0);
+        EXPECT(devices[0].state == VMI__DEVICE_CLOSED && !locks);
+    }
+    EXPECT(faults > SEEDS / 4 && faults < SEEDS);
+}
+
+/* Whatever it says of itself: it is left alone, or has numbers that can be. */
+static void any_description(void)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
+        struct vmi_device_properties info;
+
+        state = seed;
+        plug();
+        for (uint32_t i = random() % 4; i < 4; i++) {
+            uint32_t at = random();
+
+            if (at % 2)
+                space[0x40 / 4 + at / 2 % 24] = random() >> random() % 32;
+            else
+                bar[at / 2 % 4 * PART + random() % 64] = (uint8_t)random();
+        }
+        if (vmi__device_info(0, &info) != VMI_OK)
+            continue;
+        kept++;
+        EXPECT(info.requests && info.requests <= VMI__REQUESTS_MAX && info.queues == 1);
+        EXPECT(info.segments && info.segments <= VMI__SEGMENTS_MAX);
+        EXPECT(info.mtu >= 68 && info.mtu <= 0xffff);
+        EXPECT(info.segment_bytes >= info.mtu + 18);
+        EXPECT(info.name[sizeof(info.name) - 1] == 0);
+    }
+    EXPECT(kept > SEEDS / 10 && kept < SEEDS);
+}
+
+static const struct played_check all[] = {
+    CHECK(says_what_it_is),
+    CHECK(says_nothing),
+    CHECK(says_what_cannot_be),
+    CHECK(descriptors_in_the_ring),
+    CHECK(as_the_device_was_told),
+    CHECK(what_is_no_buffer),
+    CHECK(each_ends_once_in_any_order),
+    CHECK(all_the_room),
+    CHECK(lengths_that_cannot_be),
+    CHECK(ended_twice),
+    CHECK(never_given),
+    CHECK(more_than_was_given),
+    CHECK(closed_with_buffers_in_flight),
+    CHECK(one_line_for_both_ways),
+    CHECK(any_device),
+    CHECK(any_description),
+};
+
+PLAY(all)
