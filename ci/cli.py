@@ -151,7 +151,7 @@ def _boot(options: Namespace) -> int:
 
 
 def _run(options: Namespace) -> int:
-    from .run import Wanted, disk, file, module, net, pattern, run
+    from .run import Wanted, disks, file, module, net, pattern, run
 
     loaded = [(file(options.initrd, "initial RAM disk"), "")] if options.initrd else []
     loaded += [module(text) for text in options.module]
@@ -159,7 +159,7 @@ def _run(options: Namespace) -> int:
     expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
     wanted = Wanted(
         options.append, options.cpus, options.memory, options.deadline or (86400 if options.gdb else 90),
-        options.gdb, loaded, rom, [disk(text) for text in options.disk],
+        options.gdb, loaded, rom, disks(options.disk),
         [net(text) for text in options.net], options.rng, options.stdin,
         options.interactive, expect, fail, options.all_lines,
     )  # fmt: skip

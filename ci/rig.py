@@ -465,8 +465,11 @@ def qemu_end(
         return (
             status == 0x10,
             f"exit status {status:#x} ({STATUS.get(status, 'unknown')})",
-            ("" if status == 0x10 else "the console says which check failed or why it stopped"),
+            "" if status == 0x10 else "the console says which check failed or why it stopped"
+            if status in STATUS else "no VMI_STATUS_… has that value",
         )
+    if code == 0 and any("Terminated via GDBstub" in line for line in said):
+        return False, "ended by the debugger", "to go on without it: detach"
     if code == 0:
         how = f" ({shutdown})" if shutdown else ""
         return (

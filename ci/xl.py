@@ -101,7 +101,9 @@ def end_state(
                 "nothing shows that the kernel ran: a kernel that halts with interrupts masked ends so too"
             )
         return reason == 0, end, (
-            "" if reason == 0 else "the console (and xl dmesg in the log) says why the kernel stopped"
+            "" if reason == 0
+            else "the kernel ended itself as failed, or crashed, which Xen does not tell apart: its last "
+            "lines say why"
         )
     if "killed" in frames:
         return False, "hung: domain destroyed at its deadline", "the last lines show how far it came"

@@ -68,6 +68,7 @@ struct vmi__device {
     uint32_t messages; /* message-signalled interrupts that it has: one per queue, or none */
     uint32_t opened;   /* queues of the table, while it is open */
     volatile uint32_t state;
+    uint64_t memory_end; /* guest-physical: no segment goes beyond it */
     struct vmi_device_properties info;
     struct vmi_device_setup setup; /* while it is open */
     struct vmi__queue queues[VMI__QUEUES_MAX];

@@ -190,6 +190,20 @@ static bool is_memory(uintptr_t linear, uintptr_t size)
     return linear % PAGE == 0 && start <= end && size <= end - start;
 }
 
+/* Where memory ends: what lies behind it is no frame, and may be a linear address by mistake. */
+static uint64_t memory_end(void)
+{
+    uint64_t end = (uint64_t)vmi__boot.linear_pages * PAGE;
+
+    for (uint32_t i = 0; i < vmi__boot.memory_count; i++) {
+        const struct vmi_memory_range *range = &vmi__boot.memory[i];
+
+        if (range->kind == VMI_MEMORY_USABLE && range->base + range->size > end)
+            end = range->base + range->size;
+    }
+    return end;
+}
+
 static void make_table(struct vmi__device *device, char *memory)
 {
     uint32_t requests = device->setup.requests;
@@ -255,6 +269,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
 
         device->setup = *setup;
         device->opened = vmi__device_queues(device, setup);
+        device->memory_end = memory_end();
         device->info.fault = VMI_FAULT_NONE;
         memset(memory, 0, size);
         make_table(device, memory + table);
@@ -372,7 +387,7 @@ static uint64_t check_segments(const struct vmi__device *device, const struct vm
         uint32_t length = segments[i].length;
 
         if (!length || length > device->info.segment_bytes || address + length < address ||
-            ((uint32_t)address | length) & (alignment - 1))
+            address + length > device->memory_end || ((uint32_t)address | length) & (alignment - 1))
             return 0;
         bytes += length;
     }

@@ -33,17 +33,6 @@
 
 #define CACHE_TYPES 4 /* VMI_CACHE_… */
 
-/* Whether the hypervisor lets this guest have the hole; true if MapDevice has another objection. */
-static bool hole_is_given(void)
-{
-    void *address;
-    int32_t result = vmi_map_device(HOLE, PAGE_SIZE, VMI_CACHE_UNCACHED, &address);
-
-    if (result == VMI_OK)
-        vmi_unmap_device((uintptr_t)address);
-    return result != VMI_EIO;
-}
-
 #define NEEDS_HOLE()                                                                               \
     do {                                                                                           \
         NEEDS(MAP_DEVICE);                                                                         \
@@ -72,6 +61,17 @@ static int32_t unmap(void *address, uint32_t pages)
         return result;
     smp_flush_tlb(smp_online(), (uintptr_t)address, pages);
     return vmi_unmap_device((uintptr_t)address);
+}
+
+/* Whether the hypervisor lets this guest have the hole; true if MapDevice has another objection. */
+static bool hole_is_given(void)
+{
+    void *address;
+    int32_t result = vmi_map_device(HOLE, PAGE_SIZE, VMI_CACHE_UNCACHED, &address);
+
+    if (result == VMI_OK)
+        unmap(address, 1);
+    return result != VMI_EIO;
 }
 
 /* A guest that is not in ring 0 has no local APIC but the hypervisor's. */

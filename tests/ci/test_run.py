@@ -346,6 +346,8 @@ def test_linux_runs() -> None:
         ((NAME, "k.elf", "--module", "gone x=1"), "no module gone"),
         ((NAME, "k.elf", "--initrd", "gone"), "no initial RAM disk gone"),
         ((NAME, "k.elf", "--rom", "gone"), "no ROM gone"),
+        ((NAME, "k.elf", "--disk", "gone"), "no disk gone"),
+        ((NAME, "k.elf", "--disk", "gone,rw"), "disk gone,rw: expected FILE or FILE,ro"),
         ((NAME, kernels("hello")[NAME], "--interactive"), "--interactive needs a terminal"),
         ((NAME, kernels("hello")[NAME], "--stdin", "gone"), "no file to be typed gone"),
     ],
@@ -354,3 +356,13 @@ def test_misuse(words: tuple[str | Path, ...], said: str) -> None:
     done = vmi_run(*words)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"vmi: {said}")
+
+
+def test_disk_that_is_given_twice(tmp_path: Path) -> None:
+    """One that two devices would write to is refused; one that nobody writes to is not."""
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(4096))
+    done = vmi_run(NAME, kernels("hello")[NAME], "--disk", disk, "--disk", f"{disk},ro")
+    assert done.returncode == 2 and "given twice, and can be written to; use a copy" in done.stderr
+    done = vmi_run(NAME, kernels("hello")[NAME], "--disk", f"{disk},ro", "--disk", f"{disk},ro")
+    assert done.returncode == 0, done.stderr

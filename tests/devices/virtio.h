@@ -194,7 +194,7 @@ static void plug_virtio(uint32_t identifier, uint32_t features, uint32_t queue_s
 }
 
 /* Message-signalled interrupts as well, two of them. */
-static void plug_msix(void)
+static inline void plug_msix(void)
 {
     capability(0x88, MSIX, CONFIG);
     space[MSIX / 4] = 0x11u | 1u << 16;

@@ -640,6 +640,12 @@ static void requests_that_are_none(void)
                                              {.address = at + SECTOR, .length = 4}};
     const struct vmi_segment half[] = {{.address = at, .length = SECTOR}, {.address = at + SECTOR}};
     const struct vmi_segment wraps = {.address = 0ull - SECTOR, .length = 2 * SECTOR};
+    /* The last block of it is behind all memory, as linear addresses are. */
+    const struct vmi_segment behind = {.address = (uintptr_t)memory_of_device +
+                                                  sizeof(memory_of_device) - SECTOR,
+                                       .length = 2 * SECTOR};
+    const struct vmi_memory_range more = {
+        .base = 0, .size = at + 0x1000000u, .kind = VMI_MEMORY_USABLE};
     const struct vmi_segment huge[] = {{.address = at, .length = 0x1000000u},
                                        {.address = at, .length = SECTOR}};
     const struct {
@@ -661,6 +667,7 @@ static void requests_that_are_none(void)
         {&odd, 0, VMI_BLOCK_READ, 1, 1, VMI_EINVAL},
         {odd_length, 0, VMI_BLOCK_READ, 1, 2, VMI_EINVAL},
         {&wraps, 0, VMI_BLOCK_READ, 2, 1, VMI_EINVAL},
+        {&behind, 0, VMI_BLOCK_READ, 2, 1, VMI_EINVAL},
         {two, 0, VMI_BLOCK_FLUSH, 1, 0, VMI_EINVAL},
         {two, 1, VMI_BLOCK_FLUSH, 0, 0, VMI_EINVAL},
         {two, 0, VMI_BLOCK_DISCARD, 1, 0, VMI_ENOSYS},
@@ -689,7 +696,10 @@ static void requests_that_are_none(void)
     plug();
     set(3, CONFIG_SECTORS, 0x100000, 4);
     look();
+    vmi__boot.memory = &more;
+    vmi__boot.memory_count = 1;
     EXPECT(open_it() == VMI_OK);
+    vmi__boot.memory_count = 0;
     EXPECT(one_of(VMI_BLOCK_READ, 0, look().request_blocks + 1, 2, huge) == VMI_EINVAL);
     EXPECT(one_of(VMI_BLOCK_READ, 0, look().request_blocks, 1, huge) == 1);
     /* Without a cache there is nothing to flush; what is read-only is not written to. */
