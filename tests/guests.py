@@ -195,11 +195,13 @@ Run = Callable[..., tuple[Outcome, ktap.Report]]
 @pytest.fixture
 def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
     """run(place, append="", kernel="sample", …) boots a kernel to its end; further arguments are
-    Guest's. A sample kernel that makes all its checks has devices for them (ci.checked). The same guest is
+    Guest's. A sample kernel that makes all its checks has devices for them (ci.checked), another one
+    with `devices`. The same guest is
     run only once per test session unless `again` is true."""
 
     def boot(
-        place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False, **more: object
+        place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False,
+        devices: bool | None = None, **more: object,
     ) -> tuple[Outcome, ktap.Report]:
         rigs.prepare(place)
         image = kernels(kernel, place.arch)[place.backend] if isinstance(kernel, str) else kernel
@@ -208,8 +210,11 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
         more.setdefault("deadline", 240.0)
         name = re.sub(r"\W+", "-", f"{request.node.name}-{append}").strip("-")
         guest = Guest(image, name, append, options=options, **more)  # type: ignore[arg-type]
-        if kernel == "sample" and not append and not place.limited:
-            guest = checked.with_devices(guest, place.rig, rigs.outcomes / f"{place}.disk")
+        if devices is None:
+            devices = kernel == "sample" and not append
+        if devices and not place.limited:
+            disk = rigs.outcomes / f"{place}{'' if kernel == 'sample' else f'-{image.stem}'}.disk"
+            guest = checked.with_devices(guest, place.rig, disk)
         outcome = rigs.once(place, guest, again)
         text = f"{outcome.command}\n{outcome.end}\n{outcome.console}"
         request.node.add_report_section("call", f"console of {name}", text)

@@ -67,7 +67,7 @@ def refusal(kernel: Path, tmp_path: Path, status: int = 1, build: Path = BUILD) 
 def test_bound_kernel_runs(configuration: Place, run: Run) -> None:
     """Every check ends as in the kernel that is only linked."""
     bound = kernels("sample-bound", configuration.arch)[configuration.backend]
-    outcome, report = run(configuration, kernel=bound)
+    outcome, report = run(configuration, kernel=bound, devices=True)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     _, before = run(configuration)

@@ -42,7 +42,7 @@ def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -
     """The provider is the configuration's own, found by itself or asked for where it is not; every check
     passes as it does when linked."""
     told = configuration.configuration.bound_append
-    outcome, report = run(configuration, told, bound_kernel("sample", configuration.arch))
+    outcome, report = run(configuration, told, bound_kernel("sample", configuration.arch), devices=True)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.binding["provider"] == report.boot["backend"] == configuration.backend
