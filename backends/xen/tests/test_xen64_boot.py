@@ -72,7 +72,8 @@ def checked(pv: Place, run: Run, request: pytest.FixtureRequest) -> tuple[Outcom
     assert KERNEL, "nothing is built: ./vmi build"
     if not pv.rig.witnesses:
         return run(pv, request.param, kernel=KERNEL, cpus=1)
-    return run(pv, f"devices {request.param}", kernel=KERNEL, cpus=1, options={"iomem": DEVICES})
+    append = f"{request.param} devices".strip()
+    return run(pv, append, kernel=KERNEL, cpus=1, options={"iomem": DEVICES})
 
 
 @pytest.mark.parametrize("check", CHECKS)
