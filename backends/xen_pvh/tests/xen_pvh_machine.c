@@ -9,14 +9,21 @@
 
 static void *back[5];
 static uint32_t reason;
+static bool drained;
 
 HYPERCALL __typeof__(vmi__xen_pvh_hypercall_sched_op) vmi__xen_pvh_hypercall_sched_op;
 
 HYPERCALL intptr_t vmi__xen_pvh_hypercall_sched_op(uint32_t command, const void *argument)
 {
-    EXPECT(command == SCHEDOP_shutdown);
+    EXPECT(command == SCHEDOP_shutdown && drained);
+    drained = false;
     reason = ((const struct sched_shutdown *)argument)->reason;
     __builtin_longjmp(back, 1);
+}
+
+void vmi__xen_pvh_console_drain(void)
+{
+    drained = true;
 }
 
 bool vmi__xen_pvh_present(void)
