@@ -44,7 +44,7 @@ void vmi__prepare(void);
  * library knows: name, CPUs, kernel_rpl and kernel_cs if they are not 0 and the boot code segment.
  * Defined by each backend.
  */
-VMI__ADDRESS_TAKEN void vmi__backend_init(struct vmi_boot_info *boot);
+void vmi__backend_init(struct vmi_boot_info *boot);
 
 /*
  * Whether what the library is for is there. Asked only where a kernel chooses its library at boot,

@@ -23,6 +23,12 @@ void vmi__fatal(const char *reason)
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_REFUSED);
 }
 
+/* For `prepare`, which calls it by its address where there is another. */
+static VMI__ADDRESS_TAKEN void initialize(struct vmi_boot_info *boot)
+{
+    vmi__backend_init(boot);
+}
+
 static void prepare(void (*init)(struct vmi_boot_info *))
 {
     const char *reason;
@@ -39,7 +45,7 @@ static void prepare(void (*init)(struct vmi_boot_info *))
 
 void vmi__prepare(void)
 {
-    prepare(vmi__backend_init);
+    prepare(initialize);
 }
 
 static void __attribute__((noreturn))
@@ -56,7 +62,7 @@ enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot
 
 void vmi__start(void)
 {
-    enter(vmi__backend_init, vmi__kernel.main, true);
+    enter(initialize, vmi__kernel.main, true);
 }
 
 /* Every x86-64 processor has the paging that the kernel wants. */

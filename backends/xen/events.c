@@ -24,7 +24,7 @@ extern const struct vmi__xen_sequence vmi__xen_restart[], vmi__xen_restart_end[]
  * ------
  */
 
-static void port_came(struct vmi__xen_cpu *cpu, struct vmi__xen_port port)
+static VMI__ADDRESS_TAKEN void port_came(struct vmi__xen_cpu *cpu, struct vmi__xen_port port)
 {
     switch (port.kind) {
     case VMI__XEN_PORT_TIMER:

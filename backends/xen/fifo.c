@@ -49,7 +49,7 @@ static intptr_t give_words(void)
     return result;
 }
 
-static intptr_t begin(struct vmi__xen_cpu *cpu, uint32_t number)
+static VMI__ADDRESS_TAKEN intptr_t begin(struct vmi__xen_cpu *cpu, uint32_t number)
 {
     struct evtchn_init_control control = {
         .control_gfn = vmi__xen_machine(&cpu->control) >> VMI__PAGE_SHIFT,
@@ -65,20 +65,20 @@ static intptr_t begin(struct vmi__xen_cpu *cpu, uint32_t number)
     return result < 0 ? result : give_words();
 }
 
-static void forget(struct vmi__xen_cpu *cpu)
+static VMI__ADDRESS_TAKEN void forget(struct vmi__xen_cpu *cpu)
 {
     cpu->control = (struct evtchn_fifo_control_block){0};
     cpu->controlled = 0;
     pages = 0;
 }
 
-static bool mask(evtchn_port_t port)
+static VMI__ADDRESS_TAKEN bool mask(evtchn_port_t port)
 {
     return __atomic_fetch_or(&words[port], WORD_MASKED, __ATOMIC_SEQ_CST) & WORD_MASKED;
 }
 
 /* Xen has to link what is pending, and it wants no word changed so that it is about to link. */
-static bool unmask(evtchn_port_t port)
+static VMI__ADDRESS_TAKEN bool unmask(evtchn_port_t port)
 {
     event_word_t word = __atomic_load_n(&words[port], __ATOMIC_SEQ_CST);
 
@@ -89,7 +89,7 @@ static bool unmask(evtchn_port_t port)
     return false;
 }
 
-static void clear(evtchn_port_t port)
+static VMI__ADDRESS_TAKEN void clear(evtchn_port_t port)
 {
     __atomic_fetch_and(&words[port], ~WORD_PENDING, __ATOMIC_SEQ_CST);
 }
@@ -126,8 +126,8 @@ static void empty(struct vmi__xen_cpu *cpu, uint32_t number, uint32_t queue, vmi
     }
 }
 
-static void collect(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_pending *tell,
-                    vmi__xen_came *came)
+static VMI__ADDRESS_TAKEN void collect(struct vmi__xen_cpu *cpu, uint32_t number,
+                                       vmi__xen_pending *tell, vmi__xen_came *came)
 {
     uint32_t ready;
 
@@ -136,7 +136,7 @@ static void collect(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_pending 
             empty(cpu, number, (uint32_t)__builtin_ctz(ready), tell, came);
 }
 
-static bool more(const struct vmi__xen_cpu *cpu, uint32_t number)
+static VMI__ADDRESS_TAKEN bool more(const struct vmi__xen_cpu *cpu, uint32_t number)
 {
     (void)number;
     return __atomic_load_n(&cpu->control.ready, __ATOMIC_SEQ_CST);

@@ -94,7 +94,8 @@ void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
 
 /* ---- ports ---- */
 
-static void tell(struct vmi__xen_cpu *cpu, uint32_t number, evtchn_port_t at, vmi__xen_came *came)
+static VMI__ADDRESS_TAKEN void tell(struct vmi__xen_cpu *cpu, uint32_t number, evtchn_port_t at,
+                                    vmi__xen_came *came)
 {
     struct vmi__xen_port port = vmi__xen_port_of(at);
 

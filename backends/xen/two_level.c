@@ -15,18 +15,18 @@ static xen_ulong_t bit_of(evtchn_port_t port)
     return (xen_ulong_t)1 << port % WORD_BITS;
 }
 
-static intptr_t begin(struct vmi__xen_cpu *cpu, uint32_t number)
+static VMI__ADDRESS_TAKEN intptr_t begin(struct vmi__xen_cpu *cpu, uint32_t number)
 {
     (void)cpu, (void)number;
     return 0;
 }
 
-static void forget(struct vmi__xen_cpu *cpu)
+static VMI__ADDRESS_TAKEN void forget(struct vmi__xen_cpu *cpu)
 {
     (void)cpu;
 }
 
-static bool mask(evtchn_port_t port)
+static VMI__ADDRESS_TAKEN bool mask(evtchn_port_t port)
 {
     return __atomic_fetch_or(&vmi__xen_shared.evtchn_mask[port / WORD_BITS], bit_of(port),
                              __ATOMIC_SEQ_CST) &
@@ -34,20 +34,20 @@ static bool mask(evtchn_port_t port)
 }
 
 /* Xen has to set the bit of the word, and the upcall of a CPU that may be another. */
-static bool unmask(evtchn_port_t port)
+static VMI__ADDRESS_TAKEN bool unmask(evtchn_port_t port)
 {
     (void)port;
     return false;
 }
 
-static void clear(evtchn_port_t port)
+static VMI__ADDRESS_TAKEN void clear(evtchn_port_t port)
 {
     __atomic_fetch_and(&vmi__xen_shared.evtchn_pending[port / WORD_BITS], ~bit_of(port),
                        __ATOMIC_SEQ_CST);
 }
 
-static void collect(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_pending *tell,
-                    vmi__xen_came *came)
+static VMI__ADDRESS_TAKEN void collect(struct vmi__xen_cpu *cpu, uint32_t number,
+                                       vmi__xen_pending *tell, vmi__xen_came *came)
 {
     xen_ulong_t words =
         __atomic_exchange_n(&vmi__xen_vcpu(number)->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
@@ -63,7 +63,7 @@ static void collect(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_pending 
     }
 }
 
-static bool more(const struct vmi__xen_cpu *cpu, uint32_t number)
+static VMI__ADDRESS_TAKEN bool more(const struct vmi__xen_cpu *cpu, uint32_t number)
 {
     (void)cpu;
     return __atomic_load_n(&vmi__xen_vcpu(number)->evtchn_pending_sel, __ATOMIC_SEQ_CST);

@@ -339,7 +339,7 @@ static void open_device(uint32_t number)
     HOLDS(at && needs.size % PAGE == 0);
     free(at->memory);
     at->memory = aligned_alloc(PAGE, needs.size);
-    at->shared = needs.size - table_bytes(&setup);
+    at->shared = needs.size - table_bytes(&devices[number], &setup);
     setup.memory = (uintptr_t)at->memory;
     at->setup = setup;
     vmi__device_open(number, &setup);
