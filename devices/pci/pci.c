@@ -43,11 +43,6 @@ uint32_t vmi__pci_read8(uint32_t place, uint32_t offset)
     return vmi__platform_pci_read(place, offset & ~3u) >> 8 * (offset & 3) & 0xff;
 }
 
-uint32_t vmi__pci_read16(uint32_t place, uint32_t offset)
-{
-    return vmi__platform_pci_read(place, offset & ~3u) >> 8 * (offset & 2) & 0xffff;
-}
-
 /* Buses are looked at in the order of their numbers: a bridge's secondary one is above its own. */
 void vmi__pci_each(void (*function)(uint32_t place, void *context), void *context)
 {

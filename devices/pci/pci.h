@@ -30,9 +30,8 @@ void vmi__pci_each(void (*function)(uint32_t place, void *context), void *contex
  */
 uint32_t vmi__pci_capability(uint32_t place, uint32_t identifier, uint32_t after);
 
-/* 8 or 16 bits of configuration space. */
+/* 8 bits of configuration space. */
 uint32_t vmi__pci_read8(uint32_t place, uint32_t offset);
-uint32_t vmi__pci_read16(uint32_t place, uint32_t offset);
 
 /*
  * Maps `size` bytes at an offset in the memory that a base address register stands for; 0 if it is

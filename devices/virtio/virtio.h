@@ -71,6 +71,12 @@ static inline struct vmi__virtio *vmi__virtio_of(struct vmi__device *device)
     return (struct vmi__virtio *)device->own;
 }
 
+/* Of two limits the one that holds. */
+static inline uint32_t vmi__least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Resets it and agrees on what it offers of `wanted`, VERSION_1 among it; false if it does not. */
 bool vmi__virtio_agree(struct vmi__virtio *virtio, uint64_t wanted);
 

@@ -65,11 +65,6 @@ static struct disk *disk_of(struct vmi__device *device)
     return (struct disk *)device->own;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- finding ---- */
 
 /* Takes what the device says of itself into `info`; false if that cannot be. */
@@ -96,24 +91,24 @@ static bool describe(struct vmi__device *device)
         info->blocks >>= 1;
 
     size = features & FEATURE_SIZE_MAX ? vmi__virtio_config(virtio, CONFIG_SIZE_MAX, 4) : 0;
-    info->segment_bytes = least(size ? size : BYTES_MAX, BYTES_MAX) & ~(SECTOR - 1);
+    info->segment_bytes = vmi__least(size ? size : BYTES_MAX, BYTES_MAX) & ~(SECTOR - 1);
     size = features & FEATURE_SEG_MAX ? vmi__virtio_config(virtio, CONFIG_SEG_MAX, 4) : 1;
-    info->segments = least(size ? size : 1, VMI__SEGMENTS_MAX);
+    info->segments = vmi__least(size ? size : 1, VMI__SEGMENTS_MAX);
     info->request_blocks = BYTES_MAX / info->block_size;
     if (features & FEATURE_DISCARD)
         info->discard_blocks =
             vmi__virtio_config(virtio, CONFIG_DISCARD, 4) / disk->sectors_of_block;
 
     size = features & FEATURE_QUEUES ? vmi__virtio_config(virtio, CONFIG_QUEUES, 2) : 1;
-    info->queues = least(least(size, vmi__virtio_queues(virtio)), VMI__QUEUES_MAX);
+    info->queues = vmi__least(vmi__least(size, vmi__virtio_queues(virtio)), VMI__QUEUES_MAX);
     if (virtio->msix.entries)
-        info->queues = least(info->queues, virtio->msix.count);
+        info->queues = vmi__least(info->queues, virtio->msix.count);
     device->messages = virtio->msix.entries ? info->queues : 0;
     disk->most = 0x8000;
     for (uint32_t i = 0; i < info->queues; i++)
-        disk->most = least(disk->most, vmi__virtio_queue_size(virtio, i));
+        disk->most = vmi__least(disk->most, vmi__virtio_queue_size(virtio, i));
     chain = features & VMI__VIRTIO_INDIRECT ? 1 : 1 + EXTRA;
-    info->requests = least(disk->most / chain, VMI__REQUESTS_MAX);
+    info->requests = vmi__least(disk->most / chain, VMI__REQUESTS_MAX);
     return info->blocks && info->segment_bytes && info->queues && info->requests;
 }
 

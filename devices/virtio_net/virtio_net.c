@@ -47,11 +47,6 @@ static struct network *network_of(struct vmi__device *device)
     return (struct network *)device->own;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- finding ---- */
 
 /* Takes what the device says of itself into `info`; false if that cannot be. */
@@ -77,10 +72,10 @@ static bool describe(struct vmi__device *device)
     if (virtio->msix.entries && virtio->msix.count < VMI__WAYS)
         virtio->msix.entries = 0;
     device->messages = virtio->msix.entries ? VMI__WAYS : 0;
-    network->most = least(vmi__virtio_queue_size(virtio, VMI__RECEIVE),
-                          vmi__virtio_queue_size(virtio, VMI__SEND));
-    info->requests =
-        least(network->most / (features & VMI__VIRTIO_INDIRECT ? 1 : 1 + EXTRA), VMI__REQUESTS_MAX);
+    network->most = vmi__least(vmi__virtio_queue_size(virtio, VMI__RECEIVE),
+                               vmi__virtio_queue_size(virtio, VMI__SEND));
+    info->requests = vmi__least(network->most / (features & VMI__VIRTIO_INDIRECT ? 1 : 1 + EXTRA),
+                                VMI__REQUESTS_MAX);
     return info->requests;
 }
 

@@ -273,4 +273,17 @@ static uint32_t random(void)
     return state ^= state << 5;
 }
 
+/* Up to four of the device's capabilities and registers are any. */
+static inline void say_anything(void)
+{
+    for (uint32_t i = random() % 4; i < 4; i++) {
+        uint32_t at = random();
+
+        if (at % 2)
+            space[0x40 / 4 + at / 2 % 24] = random() >> random() % 32;
+        else
+            bar[at / 2 % 4 * PART + random() % 64] = (uint8_t)random();
+    }
+}
+
 #endif

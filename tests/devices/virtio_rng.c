@@ -379,14 +379,7 @@ static void any_description(void)
 
         state = seed;
         plug();
-        for (uint32_t i = random() % 4; i < 4; i++) {
-            uint32_t at = random();
-
-            if (at % 2)
-                space[0x40 / 4 + at / 2 % 24] = random() >> random() % 32;
-            else
-                bar[at / 2 % 4 * PART + random() % 64] = (uint8_t)random();
-        }
+        say_anything();
         if (vmi__device_info(0, &info) != VMI_OK)
             continue;
         kept++;
