@@ -16,7 +16,7 @@ import pytest
 
 from ci.backends import backends
 from ci.boot import show_failure
-from ci.build import BOUND, bound_kernel, kernels, rom
+from ci.build import BOUND, bound_kernel, kernels, rom, tree
 from ci.conformance import typed_file
 from ci.kernel import look
 from ci.rig import Guest, LinuxRig, Outcome
@@ -129,7 +129,11 @@ EM_386, EM_ARM, ET_REL, ET_EXEC = 3, 40, 1, 2
         (b"\xca\xfe\xba\xbe" + bytes(60), "found other data (it begins with ca fe ba be)"),
         (elf(EM_386, ET_REL, 0), "found an object that is not linked"),
         (elf(EM_ARM, ET_EXEC), "found one for ARM"),
-        (elf(EM_386, ET_EXEC), "the file has nothing by which a loader starts it"),
+        (
+            elf(EM_386, ET_EXEC),
+            "the file has nothing by which a loader starts it; link it with libvmi-NAME.a and "
+            "-Wl,-T,runtime/arch/i386/kernel.ld, or give it a header of its own",
+        ),
         (elf(EM_386, ET_EXEC)[:60], "the ELF file is damaged or cut off"),
     ],
 )
@@ -145,6 +149,26 @@ def test_what_is_no_kernel_is_refused_before_anything_boots(
         *_, line = done.stderr.splitlines()
         assert line.startswith(f"vmi: kernel {file}: ") and line.endswith(found)
         assert "booting" not in done.stderr and "FAILED" not in done.stderr
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kernel_that_was_linked_without_the_linker_script(arch: str, tmp_path: Path) -> None:
+    """A linker does not notice: the kernel asks for calls only, and has no way in."""
+    kernel = tmp_path / "kernel.elf"
+    (library,) = tree(arch).glob(f"backends/libvmi-{NAME}.a")
+    source = ROOT / "examples/hello/hello.c"
+    flags = {"i386": ["-m32"], "x86_64": ["-m64", "-mcmodel=kernel", "-mno-red-zone"]}[arch]
+    subprocess.run(
+        ["gcc", *flags, "-O2", "-ffreestanding", "-fno-pic", "-fno-stack-protector", "-mgeneral-regs-only",
+         "-nostdlib", "-static", f"-I{tree(arch)}/include", source, library, "-o", kernel],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    done = vmi_run(NAME, kernel)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(
+        "the file has nothing by which a loader starts it; it was linked without the library's linker script: "
+        f"add -Wl,-T,runtime/arch/{arch}/kernel.ld"
+    )
 
 
 def test_kernels_that_a_configuration_does_not_start() -> None:
