@@ -81,8 +81,8 @@ def needed(
 
 
 def kernels_own(console: str, own_lines: re.Pattern[str]) -> tuple[list[str], int]:
-    """The lines of a console that the kernel has written, and how many the hypervisor has, which begin so. Of a
-    kernel that has written none they are all that there is to see."""
+    """The lines of a console that the kernel has written, and how many the hypervisor has, which begin so.
+    Of a kernel that has written none they are all that there is to see."""
     every = console.splitlines()
     lines = [line for line in every if not own_lines.match(line)]
     return (lines, len(every) - len(lines)) if any(line.strip() for line in lines) else (every, 0)

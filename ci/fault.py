@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Where a kernel faulted that had no IDT yet: the library says an address (runtime/faults.c), the kernel's file
-has the function's name."""
+"""Where a kernel faulted that had no IDT yet: the library says an address (runtime/faults.c), the kernel's
+file has the function's name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _SAID = re.compile(r"^vmi: the kernel faulted before it had an IDT: .* at 0x([0-
 
 
 def where(kernel: Path, console: str) -> str:
-    """The function of a fault that a console speaks of, and whose it is: the call that faulted, where it is the
-    library's. Empty if there was none, or the file has no symbol for it."""
+    """The function of a fault that a console speaks of, and whose it is: the call that faulted, where it is
+    the library's. Empty if there was none, or the file has no symbol for it."""
     said = _SAID.search(console)
     if not said:
         return ""

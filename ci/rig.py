@@ -607,8 +607,8 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 if live and not stopped:
                     live(rest)
             evidence["qemu"] = strategy.qemu.errors().splitlines()
-        clean, end, advice = STOPPED if stopped else qemu_end(
-            code, shutdown, evidence["qemu"], guest.gdb is not None
+        clean, end, advice = (
+            STOPPED if stopped else qemu_end(code, shutdown, evidence["qemu"], guest.gdb is not None)
         )
     except ExecutionError as error:
         clean, end = False, str(error.msg)

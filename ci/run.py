@@ -332,7 +332,9 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
                 unseen = watch.hidden > 0 and not watch.spoken
                 show_failure(outcome, failures, rig.own_lines, tail=unseen)
                 if watch.hidden and not unseen:
-                    progress(f"{watch.hidden} lines of the hypervisor's own are not shown; --all-lines shows them")
+                    progress(
+                        f"{watch.hidden} lines of the hypervisor's own are left out; --all-lines shows them"
+                    )
             elif several:
                 progress(f"{name}: {guest.kernel.name} passed in {outcome.seconds:.1f} s")
     if several:

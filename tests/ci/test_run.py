@@ -166,8 +166,8 @@ def test_kernel_that_was_linked_without_the_linker_script(arch: str, tmp_path: P
     done = vmi_run(NAME, kernel)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith(
-        "the file has nothing by which a loader starts it; it was linked without the library's linker script: "
-        f"add -Wl,-T,runtime/arch/{arch}/kernel.ld"
+        "the file has nothing by which a loader starts it; it was linked without the library's linker "
+        f"script: add -Wl,-T,runtime/arch/{arch}/kernel.ld"
     )
 
 
@@ -256,8 +256,8 @@ def test_another_library_is_said(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "vmi_send_ipi(0, 1, 0x40)": r"is vmi__cpu_set_next\+0x\w+, of the library: see what the kernel gave to the "
-    "call that led there",
+    "vmi_send_ipi(0, 1, 0x40)": r"is vmi__cpu_set_next\+0x\w+, of the library: see what the kernel gave to "
+    "the call that led there",
     "vmi_set_idt(0)": r"is vmi__?set_idt\+0x\w+, of the library: see what the kernel gave to SetIDT",
     "*(volatile int *)0x1238 = 1": r"is kernel_main\+0x\w+, the kernel's own",
 }
@@ -266,7 +266,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_kernel_that_faulted(arch: str, fault: str, tmp_path: Path) -> None:
-    """Before it had an IDT, by what it gave to the library or by itself: the function is named, and the call."""
+    """Before it had an IDT, by what it gave to the library or by itself: function and call are named."""
     text = f"#include <vmi/vmi.h>\nvoid kernel_main(const struct vmi_boot_info *b) {{ (void)b; {fault}; }}\n"
     kernel = compiled(text, NAME, tmp_path, arch)
     done = vmi_run(NAME, kernel)

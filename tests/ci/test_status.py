@@ -59,11 +59,9 @@ def test_progress_of_a_build(
     assert shown == [f"vmi: building: {each}" for each in told]
 
 
-def test_a_build_that_fails_shows_what_was_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_build_that_fails_shows_what_was_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All of it, errors among it, and then one line."""
-    with pytest.raises(UserError, match="^the build failed; messages above$"):
+    with pytest.raises(UserError, match=r"^the build failed; messages above$"):
         build.run(
             ninja(tmp_path, "echo no $out >&2; false", 1), "the build", build.Parts("building", "beginning")
         )

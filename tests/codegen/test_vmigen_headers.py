@@ -287,9 +287,7 @@ def test_a_kernel_that_would_use_sse_is_refused(
     flags = {"i386": "-mgeneral-regs-only", "x86_64": "-mno-red-zone -mgeneral-regs-only"}[arch]
     assert len(errors) == 1 and f"uses SSE registers, which nobody saves; add {flags} (or " in errors[0]
     for more in ("-mgeneral-regs-only", "-DVMI_ALLOW_SSE", "-D__BINDGEN__"):
-        done = compiles(
-            compiler, source, tmp_path, include, "-msse2", more, language=language, arch=arch
-        )
+        done = compiles(compiler, source, tmp_path, include, "-msse2", more, language=language, arch=arch)
         assert done.returncode == 0, done.stderr
 
 

@@ -66,7 +66,9 @@ def of_many_objects(many: int) -> bytes:
     """Local symbols at one address, each of an object of its own, and as many global ones there."""
     own = [(f"o{i}.c", LOCAL, FILE, 0, 0) for i in range(many)]
     symbols = [entry for each in own for entry in (each, ("local", LOCAL, FUNCTION, BASE, 2))]
-    return executable(b"\xfa\xc3", [*symbols, *((f"vmi_{i}", GLOBAL, FUNCTION, BASE, 2) for i in range(many))])
+    return executable(
+        b"\xfa\xc3", [*symbols, *((f"vmi_{i}", GLOBAL, FUNCTION, BASE, 2) for i in range(many))]
+    )
 
 
 def functions(many: int) -> bytes:
