@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -82,21 +83,19 @@ class Line:
         return ""
 
 
-@pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Control, Line, Path]]:
+@contextlib.contextmanager
+def played(script: str, tmp_path: Path) -> Iterator[tuple[Control, Line, Path]]:
     """A rig's shell on this machine, the host's end, and the rig's state."""
-    monkeypatch.setattr(control, "AGAIN_SECONDS", 0.2)
-    monkeypatch.setattr(control, "NUDGE_SECONDS", 0.2)
     share, state = tmp_path / "share", tmp_path / "state"
     share.mkdir()
-    state.mkdir()
+    state.mkdir(exist_ok=True)
     ours, theirs = socket.socketpair()
 
     def as_serial_port() -> None:
         os.dup2(theirs.fileno(), 3)
 
     child = subprocess.Popen(
-        ["sh", "-c", RIG, "rig", share, state, ROOT / "ci/rig-protocol.sh"], preexec_fn=as_serial_port,
+        ["sh", "-c", script, "rig", share, state, ROOT / "ci/rig-protocol.sh"], preexec_fn=as_serial_port,
         close_fds=False, start_new_session=True,
     )  # fmt: skip
     theirs.close()
@@ -107,6 +106,14 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Contr
     ours.close()
     (state / "stop").touch()
     child.wait(20)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Control, Line, Path]]:
+    monkeypatch.setattr(control, "AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(control, "NUDGE_SECONDS", 0.2)
+    with played(RIG, tmp_path) as parts:
+        yield parts
 
 
 def run(end: Control, more: str = "", **how: Any) -> control.Answer:
