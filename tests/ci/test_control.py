@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -101,11 +102,15 @@ def played(script: str, tmp_path: Path) -> Iterator[tuple[Control, Line, Path]]:
     theirs.close()
     line = Line(ours, tmp_path / "log")
     end = Control(line, "small", share)  # type: ignore[arg-type]  # as much of a strategy as it takes
-    end.start(20)
-    yield end, line, state
-    ours.close()
-    (state / "stop").touch()
-    child.wait(20)
+    try:
+        end.start(20)
+        yield end, line, state
+        ours.close()
+        (state / "stop").touch()
+        child.wait(20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 @pytest.fixture
