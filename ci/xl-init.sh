@@ -89,7 +89,7 @@ run_guest() {
         if [ "$(now)" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
             xl list 2>&1 | frame list
-            [ -z "$domain" ] || xenctx -C "$domain" 2>&1 | frame registers
+            [ -z "$domain" ] || xenctx -a -C "$domain" 2>&1 | frame registers
             # Xen's own keys: event channels and VCPUs, as the shim sees them (three times ^A leads to
             # it; its answer is on the guest's console) and as Xen does.
             for pty in /dev/pts/[0-9]*; do
@@ -103,7 +103,7 @@ run_guest() {
     done
     if [ -n "$domain" ]; then
         if grep -qE "$FELL" /run/xl.log; then
-            xenctx -C "$domain" 2>&1 | frame registers
+            xenctx -a -C "$domain" 2>&1 | frame registers
         fi
         xl pause "$domain" 2>&1 | frame xl
         drain

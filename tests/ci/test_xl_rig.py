@@ -67,7 +67,7 @@ until grep -q last console; do sleep 0.02; done
 
 PROGRAMS = {
     "xl": XL,
-    "xenctx": "#!/bin/sh\necho rip of $2\n",
+    "xenctx": "#!/bin/sh\necho rip of $3\n",
     "dmesg": "#!/bin/sh\n",
     "usleep": NAP,
 }
