@@ -92,11 +92,11 @@ def end_state(
     if found:
         reason = int(found[1])
         end = f"domain shut down, reason {reason} ({REASONS.get(reason, 'unknown')})"
-        if fell := FELL.search("\n".join(frames.get("dmesg", []))):
-            end = f"{end}; Xen says: {fell[1].strip()}"
+        fell = FELL.search("\n".join(frames.get("dmesg", [])))
+        words = f"; Xen says: {fell[1].strip()}" if fell else ""
         silent = not any(line.strip() and not SHIM_LINE.match(line) for line in console)
         if reason == 1:
-            return False, f"{end}{', without a word on its console' if silent else ''}", (
+            return False, f"{end}{', without a word on its console' if silent else ''}{words}", (
                 "a triple fault; most often the kernel is linked with another library than this "
                 "configuration's"
             )
@@ -105,7 +105,7 @@ def end_state(
             return False, f"{end}, without a word on its console", (
                 "nothing shows that the kernel ran: a kernel that halts with interrupts masked ends so too"
             )
-        return reason == 0, end, (
+        return reason == 0, f"{end}{words}", (
             "" if reason == 0
             else "the kernel ended itself as failed, or crashed, which Xen does not tell apart: its last "
             "lines say why"
