@@ -56,7 +56,7 @@ enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot
     vmi__faults_catch(paged);
     vmi__construct();
     vmi__kernel_call(&vmi__boot, kernel);
-    vmi__print("vmi: the kernel returned\r\n");
+    vmi__print("vmi: kernel_main returned; a kernel ends by vmi_shutdown_reason\r\n");
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_PANIC);
 }
 

@@ -274,6 +274,14 @@ def test_kernel_that_faulted(arch: str, fault: str, tmp_path: Path) -> None:
     assert re.search(rf"^  advice: 0x\w+ {FAULTS[fault]}; ", done.stderr, re.MULTILINE), done.stderr
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kernel_that_returns(arch: str, tmp_path: Path) -> None:
+    """It has not passed, and is told how a kernel ends."""
+    done = vmi_run(NAME, compiled("void kernel_main(void) { }\n", NAME, tmp_path, arch))
+    assert done.returncode == 1 and "exit status 0x12" in done.stderr
+    assert done.stdout == "vmi: kernel_main returned; a kernel ends by vmi_shutdown_reason\n"
+
+
 def test_hypervisors_own_lines_of_a_kernel_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
     """They are left out and counted; of a kernel that wrote none they are what there is to see."""
     own = re.compile(r"\(HV\) ")
