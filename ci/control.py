@@ -33,6 +33,13 @@ NUDGE_SECONDS = 3.0
 interrupt request that comes while it enters or leaves a nested guest, the rig's kernel with it its tick, and
 any further interrupt makes the local APIC ask again; the serial port's is one."""
 
+POKES_AFTER = 2
+"""After so many such lines without an answer the rig gets a packet as well: where the interrupt that was
+lost is the serial port's own, its line stays up, and what is sent there asks for nothing any more."""
+
+POKE_PORT = 9
+"""To which nobody listens."""
+
 AGAIN_SECONDS = 1.0
 """After so much silence a command that is not acknowledged is sent again."""
 
@@ -124,6 +131,11 @@ class Control:
     def _send(self, line: str) -> None:
         # What may be left of a line that lost its end is ended first.
         self.strategy.qemu.sendline("\n" + line)
+
+    def _poke(self) -> None:
+        """Have the rig's network card ask for an interrupt."""
+        with contextlib.suppress(OSError, UserError):
+            socket.create_connection(self.forward(POKE_PORT), timeout=AGAIN_SECONDS).close()
 
     def _frames(self, seconds: float, silence: float) -> Iterator[tuple[str, str]]:
         """The rig's lines as they come, as tags and texts; `("", "")` after so much silence. It ends by an
@@ -230,12 +242,16 @@ class Control:
         stream: socket.socket | None = None
         stopping = False
         self.command(word, folder.name)
+        silent = 0
         for tag, said in self._frames(seconds, NUDGE_SECONDS):
             # The line may be lost; the file is not.
             if (tag == "done" and said == folder.name) or (not tag and done.exists()):
                 break
+            silent = 0 if tag else silent + 1
             if not tag:
                 self._send("")
+            if silent > POKES_AFTER:
+                self._poke()
             if tag not in ("console", "prompt"):
                 continue
             if terminal and stream is None:

@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -218,6 +219,22 @@ def test_a_rig_that_never_answers_is_silent(
 def test_a_guest_is_stopped_by_who_looks(rig: tuple[Control, Line, Path]) -> None:
     end, _, _ = rig
     assert run(end, "opt_wait=yes\n", live=lambda line: line == "last").frames["exit"]
+
+
+def test_a_rig_that_does_not_hear_its_serial_port_gets_a_packet(rig: tuple[Control, Line, Path]) -> None:
+    """After some lines for which it does not stir: theirs may be the interrupt that was lost."""
+    end, line, state = rig
+    with socket.create_server(("127.0.0.1", 0)) as network:
+        end.forwarded[control.POKE_PORT] = network.getsockname()
+
+        def stir() -> None:
+            with contextlib.suppress(OSError):
+                network.accept()
+                (state / "stop").touch()
+
+        threading.Thread(target=stir, daemon=True).start()
+        assert run(end, "opt_wait=yes\n").frames["exit"]
+    assert line.sent > control.POKES_AFTER
 
 
 def test_scripts(rig: tuple[Control, Line, Path]) -> None:
