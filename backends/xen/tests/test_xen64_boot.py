@@ -24,6 +24,8 @@ pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
 
 SOURCE = Path(__file__).with_name("xen_checks64.c")
 CHECKS = re.findall(r'^    check\("([\w.]+)"', SOURCE.read_text(), re.MULTILINE)
+LAST_CPU = re.findall(r'^        check\("(cpus[\w.]+)"', SOURCE.read_text(), re.MULTILINE)
+"""What a domain with more CPUs than Xen's shared page has words for checks in their place."""
 FLAGS = [
     "-m64", "-march=x86-64", "-mcmodel=kernel", "-mno-red-zone", "-std=gnu11", "-O2", "-ffreestanding",
     "-fno-pic", "-no-pie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none",
@@ -148,11 +150,12 @@ def test_domain_is_created_again_and_again(pv: Place, run: Run, number: int) -> 
     assert differences(before_mark(outcome.witness, int(snapshot["mark"], 16)), counted) == {}
 
 
-def test_last_of_many_cpus_takes_events(pv: Place, run: Run) -> None:
-    """Xen's shared page has words for 32."""
+@pytest.mark.parametrize("abi", ["", TWO_LEVEL], ids=["fifo", "two_level"])
+def test_last_of_many_cpus_takes_events(pv: Place, run: Run, abi: str) -> None:
+    """Interrupts and its alarm as well. Xen's shared page has words for 32."""
     assert KERNEL, "nothing is built: ./vmi build"
-    outcome, _ = run(pv, kernel=KERNEL, cpus=40)
-    assert [test.name for test in passed(outcome).tests] == ["cpus.last"]
+    outcome, _ = run(pv, abi, kernel=KERNEL, cpus=40)
+    assert [test.name for test in passed(outcome).tests] == LAST_CPU
 
 
 def test_event_channels_of_a_domain_that_wants_no_queues(pv: Place, run: Run) -> None:
