@@ -14,7 +14,7 @@ from ci import ktap
 from ci.build import kernels, tree
 from ci.rig import Guest, Outcome, Session, rig_class
 from ci.util import RESULTS, ROOT, locked, progress
-from ci.witness import before_mark, differences, of_workloads
+from ci.witness import of_workloads
 from tests.guests import Place, Run, places
 
 ARCH = "x86_64"
@@ -133,21 +133,6 @@ def test_workloads_keep_to_their_goals(pv: Place, run: Run) -> None:
     (mark,) = report.notes["workloads"]
     seen = of_workloads(outcome.witness, int(mark.partition("=")[2], 16))
     assert seen == [each.hypercalls for each in report.workloads]
-
-
-@pytest.mark.parametrize("number", range(1, 21))
-def test_domain_is_created_again_and_again(pv: Place, run: Run, number: int) -> None:
-    """Each passes, and each makes the hypercalls that the witness sees. The long tier's `boots` creates a
-    thousand."""
-    outcome, report = run(pv, "checks=boot", again=True, cpus=1, memory_mib=48, witness=True, deadline=60.0)
-    assert report.failures() == [], outcome.evidence.get("registers")
-    assert outcome.clean, f"{outcome.end}\n{outcome.console[-1000:]}"
-    if not pv.rig.witnesses:
-        pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
-    assert outcome.witness, outcome.evidence["trace"]
-    snapshot = dict(pair.split("=") for pair in report.notes["snapshot"][0].split())
-    counted = {call.number: call.count for call in report.hypercalls if call.count}
-    assert differences(before_mark(outcome.witness, int(snapshot["mark"], 16)), counted) == {}
 
 
 @pytest.mark.parametrize("abi", ["", TWO_LEVEL], ids=["fifo", "two_level"])
