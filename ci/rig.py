@@ -210,6 +210,11 @@ class Session(abc.ABC):
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         """Run one guest to its end or deadline; `live` gets its console line by line."""
 
+    def resources(self) -> dict[str, str]:
+        """What the hypervisor has free and what it keeps of guests, by name: after a guest as before.
+        Empty where nothing is known of it, or others use it too."""
+        return {}
+
 
 class SteadySession(Session):
     """A session that is opened anew, and its guest run again, once, if the rig itself falls silent: emulated
@@ -220,6 +225,7 @@ class SteadySession(Session):
         self.rig = rig
         self.logs = logs
         self.opened = 0
+        """How often."""
         self.stack = contextlib.ExitStack()
         self.session = self._open()
 
@@ -247,6 +253,9 @@ class SteadySession(Session):
             self.rig.report(f"{str(silence).splitlines()[0]}: it is started anew, for {guest.name} once more")
             self.session = self._open()
             return self.session.run(guest, live)
+
+    def resources(self) -> dict[str, str]:
+        return self.session.resources()
 
     def close(self) -> None:
         self.stack.close()

@@ -184,6 +184,11 @@ class XlSession(ControlSession):
             self._witness(outcome)
         return outcome
 
+    def resources(self) -> dict[str, str]:
+        """Pages that Xen has free, domains that are there, and what xenstore has for each of them."""
+        said = self.control.script(". /rig/backend.sh && resources")
+        return {name: words for name, _, words in (line.partition(" ") for line in said.splitlines())}
+
     def _witness(self, outcome: Outcome) -> None:
         """What Xen's trace says of the guest's domain. Nothing, if it is not whole."""
         file = self.control.share / "trace"

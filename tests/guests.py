@@ -240,6 +240,58 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
     return boot
 
 
+class LeftOver:
+    """Looks what a rig keeps of guests that have ended. The first one may have it keep things of its own. A
+    rig that is opened anew begins anew."""
+
+    def __init__(self) -> None:
+        self.opened: tuple[SteadySession | None, int] = (None, 0)
+        self.guests = 0
+        """Since the first."""
+        self.before: dict[str, str] = {}
+
+    def guest_ended(self, session: SteadySession) -> None:
+        """To be called after each guest."""
+        self.guests += 1
+        if self.opened != (session, session.opened):
+            self.opened, self.guests = (session, session.opened), 0
+            self.before = session.resources()
+
+    def found(self) -> str:
+        """What is not as it was after the first guest; empty if all is."""
+        session, _ = self.opened
+        now = session.resources() if session else {}
+        return "; ".join(
+            f"{name} was {self.before.get(name, 'not there')}, and is {now.get(name, 'not there')} "
+            f"{self.guests} guests later"
+            for name in dict.fromkeys((*self.before, *now))
+            if self.before.get(name) != now.get(name)
+        )
+
+
+Created = Callable[..., list[tuple[Outcome, ktap.Report]]]
+
+
+@pytest.fixture
+def created(rigs: Rigs, run: Run) -> Created:
+    """created(place, times, …) boots a guest so many times, with the arguments of `run`, and one before them.
+    Each must pass, and at the end its rig keeps nothing of them."""
+
+    def create(place: Place, times: int, *args: object, **more: object) -> list[tuple[Outcome, ktap.Report]]:
+        left = LeftOver()
+        ended = []
+        for number in range(times + 1):
+            outcome, report = run(place, *args, again=True, **more)
+            assert report.failures() == [], (number, outcome.end, outcome.evidence.get("registers"))
+            assert outcome.clean, f"{number}: {outcome.end}\n{outcome.console[-1000:]}"
+            left.guest_ended(rigs.session(place))
+            ended.append((outcome, report))
+        assert left.found() == ""
+        return ended[1:]
+
+    return create
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT

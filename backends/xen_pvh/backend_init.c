@@ -23,6 +23,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
 {
     start(boot);
     vmi__native_init(boot);
+    vmi__xen_pvh_cpus_start();
 }
 
 #ifdef __i386__

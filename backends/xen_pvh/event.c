@@ -39,9 +39,6 @@ static bool raise_at(evtchn_port_t port, uint32_t cpu, uint32_t vector)
     struct xen_hvm_evtchn_upcall_vector upcall = {.vcpu = cpu, .vector = (uint8_t)vector};
     struct evtchn_bind_vcpu bind = {.port = port, .vcpu = cpu};
 
-    /* Others have nothing on the shared page in which Xen could tell that something is pending. */
-    if (cpu >= XEN_LEGACY_MAX_VCPUS)
-        return false;
     if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector,
                                       vmi__xen_pvh_argument(&upcall)) < 0 ||
         vmi__xen_pvh_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, vmi__xen_pvh_argument(&bind)) <
@@ -130,13 +127,8 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_notify(uint32_t event)
 
 VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
 {
-    uint32_t cpu;
-
-    if (vector && vector == console_vector && (cpu = vmi__native_cpu()) < XEN_LEGACY_MAX_VCPUS) {
-        struct vcpu_info *info = &vmi__xen_pvh_shared.vcpu_info[cpu];
-
-        __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+    if (vector && vector == console_vector) {
+        vmi__xen_pvh_vcpu_clear(vmi__xen_pvh_vcpu(vmi__native_cpu()));
         vmi__xen_pvh_port_clear(vmi__xen_pvh_console_port());
         if (vmi__xen_pvh_console_news())
             vmi__native_apic_command(vmi__boot.cpus[console_cpu].apic_id,

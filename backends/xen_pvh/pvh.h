@@ -47,6 +47,22 @@ bool vmi__xen_pvh_paged(void);
 #define VMI__XEN_PVH_WORD(port) ((port) / (8 * sizeof(xen_ulong_t)))
 #define VMI__XEN_PVH_BIT(port)  ((xen_ulong_t)1 << (port) % (8 * sizeof(xen_ulong_t)))
 
+/*
+ * Gives Xen a place for the words of each further CPU for which the shared page has none. Those for
+ * which it takes none are not there: vmi__boot.cpu_count is lowered. Once, before a CPU is started.
+ */
+void vmi__xen_pvh_cpus_start(void);
+
+/* Where Xen says what is pending on a CPU below vmi__boot.cpu_count. */
+struct vcpu_info *vmi__xen_pvh_vcpu(uint32_t cpu);
+
+/* Takes away what it says: Xen raises no further vector before. */
+static inline void vmi__xen_pvh_vcpu_clear(struct vcpu_info *info)
+{
+    __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+}
+
 /* Event channel of the console; 0 if there is none. */
 evtchn_port_t vmi__xen_pvh_console_port(void);
 

@@ -13,7 +13,7 @@ from ci.long import Part, Result
 from ci.rig import LIMITED_KERNEL, Guest
 from ci.util import ARCHITECTURES, write_if_changed
 
-from ..guests import Place, places
+from ..guests import LeftOver, Place, places
 
 TIMES = 1000
 AT_ONCE = 25
@@ -47,20 +47,23 @@ class Boots(Part):
             options, limited = configuration.given(place.arch)
             kernel = kernels(LIMITED_KERNEL if limited else "sample", place.arch)[place.backend]
             rig.prepare()
-            failures, on = [], rig.describe()
+            failures, on, left = [], rig.describe(), LeftOver()
             with contextlib.ExitStack() as stack:
                 session = stack.enter_context(rig.steady_session(folder))
                 first, last = map(int, numbers.split("-"))
                 for number in range(first, last + 1):
                     guest = Guest(kernel, f"{name}-{number}", cpus=2, deadline=DEADLINE, options=options)
                     outcome = session.run(guest)
+                    left.guest_ended(session)
                     report = ktap.parse(outcome.console)
                     row = figure.Row(configuration, place.backend, place.arch, on, {}, outcome, report)
                     if row.failures:
                         log = folder / f"{guest.name}.guest.log"
                         write_if_changed(log, f"{outcome.command}\n{outcome.console}\n")
                         failures.append(f"boot {number}: {row.failures[0]} ({figure.log_path(log)})")
-            counts = {"boots": last + 1 - first, "boots that failed": len(failures)}
+                counts = {"boots": last + 1 - first, "boots that failed": len(failures)}
+                if found := left.found():
+                    failures.append(found)
             yield Result(piece, counts, "; ".join(failures), on=on)
 
 

@@ -14,7 +14,7 @@ from ci import ktap
 from ci.build import kernels, tree
 from ci.rig import Guest, Outcome, Session, rig_class
 from ci.util import RESULTS, ROOT, locked, progress
-from ci.witness import before_mark, differences, of_workloads
+from ci.witness import of_workloads
 from tests.guests import Place, Run, places
 
 ARCH = "x86_64"
@@ -24,6 +24,8 @@ pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
 
 SOURCE = Path(__file__).with_name("xen_checks64.c")
 CHECKS = re.findall(r'^    check\("([\w.]+)"', SOURCE.read_text(), re.MULTILINE)
+LAST_CPU = re.findall(r'^        check\("(cpus[\w.]+)"', SOURCE.read_text(), re.MULTILINE)
+"""What a domain with more CPUs than Xen's shared page has words for checks in their place."""
 FLAGS = [
     "-m64", "-march=x86-64", "-mcmodel=kernel", "-mno-red-zone", "-std=gnu11", "-O2", "-ffreestanding",
     "-fno-pic", "-no-pie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none",
@@ -133,26 +135,12 @@ def test_workloads_keep_to_their_goals(pv: Place, run: Run) -> None:
     assert seen == [each.hypercalls for each in report.workloads]
 
 
-@pytest.mark.parametrize("number", range(1, 21))
-def test_domain_is_created_again_and_again(pv: Place, run: Run, number: int) -> None:
-    """Each passes, and each makes the hypercalls that the witness sees. The long tier's `boots` creates a
-    thousand."""
-    outcome, report = run(pv, "checks=boot", again=True, cpus=1, memory_mib=48, witness=True, deadline=60.0)
-    assert report.failures() == [], outcome.evidence.get("registers")
-    assert outcome.clean, f"{outcome.end}\n{outcome.console[-1000:]}"
-    if not pv.rig.witnesses:
-        pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
-    assert outcome.witness, outcome.evidence["trace"]
-    snapshot = dict(pair.split("=") for pair in report.notes["snapshot"][0].split())
-    counted = {call.number: call.count for call in report.hypercalls if call.count}
-    assert differences(before_mark(outcome.witness, int(snapshot["mark"], 16)), counted) == {}
-
-
-def test_last_of_many_cpus_takes_events(pv: Place, run: Run) -> None:
-    """Xen's shared page has words for 32."""
+@pytest.mark.parametrize("abi", ["", TWO_LEVEL], ids=["fifo", "two_level"])
+def test_last_of_many_cpus_takes_events(pv: Place, run: Run, abi: str) -> None:
+    """Interrupts and its alarm as well. Xen's shared page has words for 32."""
     assert KERNEL, "nothing is built: ./vmi build"
-    outcome, _ = run(pv, kernel=KERNEL, cpus=40)
-    assert [test.name for test in passed(outcome).tests] == ["cpus.last"]
+    outcome, _ = run(pv, abi, kernel=KERNEL, cpus=40)
+    assert [test.name for test in passed(outcome).tests] == LAST_CPU
 
 
 def test_event_channels_of_a_domain_that_wants_no_queues(pv: Place, run: Run) -> None:

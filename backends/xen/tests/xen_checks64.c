@@ -6,43 +6,14 @@
  */
 #include "xen/builder.h"
 
-#include "xen_common/tests/xen_ktap.h"
-
-#define VECTOR 0x50
+#include "xen_common/tests/xen_last_cpu.h"
 
 #define PAGE_CHANNELS 1024
 
-#define ATTRIBUTES 0x8e00u /* of an interrupt gate, present, DPL 0 */
-
 static const struct vmi_boot_info *boot_info;
-static uint64_t gdt[512] __attribute__((aligned(4096)));
-static uint64_t idt[256][2] __attribute__((aligned(4096)));
 static uint8_t area[256] __attribute__((aligned(16)));
-static uint32_t mapped_by, came;
+static uint32_t mapped_by;
 static uintptr_t next_frame;
-static volatile uint32_t came_on_last;
-
-/* An interrupt: registers that C destroys are kept. */
-__asm__("    .text\n"
-        "    .globl on_vector\n"
-        "on_vector:\n"
-        "    push %rax; push %rcx; push %rdx; push %rsi; push %rdi\n"
-        "    push %r8; push %r9; push %r10; push %r11\n"
-        "    call on_interrupt\n"
-        "    pop %r11; pop %r10; pop %r9; pop %r8\n"
-        "    pop %rdi; pop %rsi; pop %rdx; pop %rcx; pop %rax\n"
-        "    jmp vmi_iret\n");
-extern const char on_vector[];
-void on_interrupt(void);
-
-void on_interrupt(void)
-{
-    if (vmi_current_cpu())
-        came_on_last++;
-    else
-        came++;
-    vmi_end_of_interrupt(VECTOR);
-}
 
 static uint32_t hypercalls(void)
 {
@@ -419,66 +390,26 @@ static uint32_t memory_is_no_device(void)
     return 0;
 }
 
-/* ---- more CPUs than the shared page has words for: the last one takes events ---- */
+/* ---- more CPUs than the shared page has words for ---- */
 
-static volatile uint32_t last_runs;
-
-static void last_cpu(void)
-{
-    last_runs = 1;
-    for (;;)
-        vmi_halt();
-}
-
-static uint32_t last_cpu_had(uint32_t wanted)
-{
-    uint64_t end = vmi_clock_nanoseconds() + PATIENCE;
-
-    while (!last_runs || came_on_last < wanted)
-        if (vmi_clock_nanoseconds() >= end)
-            return 0;
-    return 1;
-}
-
-/* An interrupt from here, then a channel that is moved there. */
 static uint32_t last_cpu_takes_events(void)
 {
-    static uint8_t stack[4096] __attribute__((aligned(16))),
-        last_area[256] __attribute__((aligned(16)));
-    const struct vmi_ap_state state = {
-        .cr0 = vmi_get_cr0(),
-        .cr3 = boot_info->boot_cr3,
-        .cr4 = vmi_get_cr4(),
-        .rip = (uintptr_t)last_cpu,
-        .rflags = 0x202,
-        .rsp = (uintptr_t)stack + sizeof(stack) - 8,
-        .gs_base = (uintptr_t)last_area,
-        .cs = boot_info->kernel_cs,
-        .ss = boot_info->kernel_ss,
-        .gdtr_limit = sizeof(gdt) - 1,
-        .gdtr_base = (uintptr_t)gdt,
-        .idtr_limit = sizeof(idt) - 1,
-        .idtr_base = (uintptr_t)idt,
-    };
-    uint32_t last = boot_info->cpu_count - 1, set[8] = {0};
-    struct evtchn_alloc_unbound channel = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
-    struct evtchn_send send;
-    int32_t event;
+    struct evtchn_send send = {.port = 0};
+    int32_t event = open_channel(&send.port);
+    uint32_t before = came_on_last;
 
-    EXPECT(last < 256 && boot_info->cpus[last].apic_id == last);
-    EXPECT(vmi_set_initial_ap_state(&state, last) == VMI_OK);
-    EXPECT(last_cpu_had(0));
-    EXPECT(vmi_set_initial_ap_state(&state, last) == VMI_EBUSY);
-    set[last / 32] = 1u << last % 32;
-    EXPECT(vmi_send_ipi(set, last + 1, VECTOR) == VMI_OK && last_cpu_had(1));
-    EXPECT(vmi__xen_hypercall_event_channel_op(EVTCHNOP_alloc_unbound, &channel) >= 0);
-    event = vmi_event_bind(VMI_EVENT_PEER, (uint32_t)DOMID_SELF << 16 | channel.port, VECTOR);
-    EXPECT(event > 0 && vmi_event_move((uint32_t)event, last) == VMI_OK);
+    EXPECT(event > 0 && vmi_event_move((uint32_t)event, last - 1) == VMI_EINVAL);
+    EXPECT(vmi_event_move((uint32_t)event, last) == VMI_OK);
     EXPECT(vmi_event_unmask((uint32_t)event) == VMI_OK);
-    send.port = channel.port;
-    EXPECT(vmi__xen_hypercall_event_channel_op(EVTCHNOP_send, &send) >= 0 && last_cpu_had(2));
-    EXPECT(vmi_event_unbind((uint32_t)event) == VMI_OK && came_on_last == 2);
-    EXPECT(vmi_flush_remote_tlb(set, last + 1, 0, 0) == VMI_OK);
+    for (uint32_t round = 1; round <= 3; round++)
+        EXPECT(channel(EVTCHNOP_send, &send) >= 0 && last_cpu_had(before + round));
+    EXPECT(vmi_event_unbind((uint32_t)event) == VMI_OK && came_on_last == before + 3 && !came);
+    return 0;
+}
+
+static uint32_t last_cpu_forgets_pages(void)
+{
+    EXPECT(vmi_flush_remote_tlb(last_alone(), last + 1, 0, 0) == VMI_OK);
     EXPECT(vmi_flush_remote_tlb(NULL, VMI_CPUS_ALL_BUT_SELF, 0, 1) == VMI_OK);
     return 0;
 }
@@ -487,13 +418,10 @@ static void load_tables(void)
 {
     const struct vmi_dtr gdtr = {.limit = sizeof(gdt) - 1, .base = (uintptr_t)gdt};
     const struct vmi_dtr idtr = {.limit = sizeof(idt) - 1, .base = (uintptr_t)idt};
-    uintptr_t handler = (uintptr_t)on_vector;
 
     vmi_set_gs_base((uintptr_t)area);
     vmi_set_gdt(&gdtr);
-    idt[VECTOR][0] = (handler & 0xffff) | (uint64_t)boot_info->kernel_cs << 16 |
-                     (uint64_t)ATTRIBUTES << 32 | (handler >> 16 & 0xffff) << 48;
-    idt[VECTOR][1] = handler >> 32;
+    set_gate(boot_info);
     vmi_set_idt(&idtr);
 }
 
@@ -514,11 +442,15 @@ void kernel_main(const struct vmi_boot_info *boot)
     boot_info = boot;
     mapped_by = vmi__xen_hypercall_mmu_update_count;
     given = vmi__option("devices", &value, &length);
-    plan(boot->cpu_count > XEN_LEGACY_MAX_VCPUS ? 1 : given ? 15 : 12);
+    plan(boot->cpu_count > XEN_LEGACY_MAX_VCPUS ? 5 : given ? 15 : 12);
     find_frames();
     load_tables();
     if (boot->cpu_count > XEN_LEGACY_MAX_VCPUS) {
-        check("cpus.last", last_cpu_takes_events());
+        check("cpus.last_starts", last_cpu_starts(boot));
+        check("cpus.last_is_interrupted", last_cpu_is_interrupted());
+        check("cpus.last_takes_its_alarm", last_cpu_takes_its_alarm());
+        check("cpus.last_takes_events", last_cpu_takes_events());
+        check("cpus.last_forgets_pages", last_cpu_forgets_pages());
         end();
     }
     check("memory.three_hypercalls", memory_is_mapped_at_once());

@@ -11,7 +11,9 @@ from ci.build import tree
 from ci.util import ARCHITECTURES
 from tests.backends import played
 
-SOURCES = [Path(__file__).with_name(name) for name in ("xen_pvh_console.c", "xen_pvh_events.c")]
+SOURCES = [
+    Path(__file__).with_name(name) for name in ("xen_pvh_console.c", "xen_pvh_events.c", "xen_pvh_kept.c")
+]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)

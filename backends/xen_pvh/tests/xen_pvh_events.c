@@ -247,6 +247,12 @@ bool vmi__xen_pvh_paged(void)
     return true;
 }
 
+struct vcpu_info *vmi__xen_pvh_vcpu(uint32_t cpu)
+{
+    EXPECT(cpu == 0);
+    return &vmi__xen_pvh_shared.vcpu_info[0];
+}
+
 void *vmi__xen_pvh_argument(const void *pointer)
 {
     return (void *)(uintptr_t)pointer;

@@ -10,8 +10,10 @@
 #include <xen/hvm/hvm_vcpu.h>
 #include <xen/vcpu.h>
 
+#define MSR_EFER 0xc0000080u
 #define EFER_LME 0x100u
 #define EFER_LMA 0x400u
+#define EFER_NXE 0x800u /* as this CPU has it: the tables are the same */
 
 #define RFLAGS_RESERVED 0x2u /* reads as 1 (Intel SDM vol. 1, 3.4.3) */
 
@@ -32,7 +34,7 @@ int32_t vmi__native_smp_start(uint32_t cpu)
                 .cr0 = state->cr0,
                 .cr3 = state->cr3,
                 .cr4 = state->cr4,
-                .efer = state->efer | EFER_LME | EFER_LMA,
+                .efer = state->efer | EFER_LME | EFER_LMA | (vmi__rdmsr(MSR_EFER) & EFER_NXE),
             },
     };
 
