@@ -16,6 +16,7 @@
 #include "options.h"
 #include "panic.h"
 #include "print.h"
+#include "report.h"
 #include "smp.h"
 #include "string.h"
 #include "threads.h"
@@ -231,7 +232,9 @@ void bench_one(void)
         if (operations[i].others && smp_cpu_count() == 1)
             panic("op=%s needs a second CPU", name);
         bench_start_cpus();
+        mark(WORKLOAD_MARK);
         operations[i].run();
+        mark(WORKLOAD_MARK);
         print("# bench %s rounds=%u cpus=%u least=%llu\n", name, rounds, smp_cpu_count(),
               WIDE(rounds != 0 ? least : 0));
         return;
