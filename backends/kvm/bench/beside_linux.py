@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Exits per operation: the sample kernel's beside those of Linux (ci/beside_linux.py), guests of the same
-KVM, by its own trace (exits.py). Exits for the host's interrupts count for none."""
+"""Exits per operation: the sample kernel's beside those of Linux (ci/beside_linux.py), guests of the same KVM,
+by its own trace (ci/kvmtrace.py). Exits for what the host has to do count for none: its own interrupts, and
+memory that it gives when a guest first uses it."""
 
 from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from backends.kvm.bench import exits
-from backends.kvm.bench.exits import Exit, Mark, Taken
-from ci import beside_linux
-from ci.beside_linux import WORKLOAD_MARK, Row
+from ci import beside_linux, kvmtrace
+from ci.beside_linux import OPERATIONS, WORKLOAD_MARK, Row
 from ci.build import kernels
-from ci.rig import Guest, Outcome, Session
-from ci.util import ARCHITECTURES, UserError
+from ci.kvmtrace import Exit
+from ci.rig import Guest, Outcome
+from ci.util import Progress, UserError
 
 BACKEND = "kvm"
-ARCH = ARCHITECTURES[1]
+LINUX_ARCH = "x86_64"
 DEADLINE = 240.0
+CONSOLE = "/dev/hvc0"
+DRIVERS = (("virtio-pci", "virtio-console"), ("*/drivers/char/virtio_console.ko*",))
+"""Of that console: names, and files that no rig takes."""
 WORKLOADS = (
     "clock_read", "system_call", "page_fault", "context_switch", "map_unmap_1024", "move_1024",
     "process_create_exit", "timer_tick", "console_64k", "ipi_round_trip",
@@ -27,87 +31,132 @@ WORKLOADS = (
 GOALS = {"clock_read": 0, "end_of_interrupt": 0, "ipi": 1, "timer_tick": 2, "console_64k": 70}
 """How many exits an operation may take at most."""
 REASONS: Mapping[str, str] = {}
-"""Why the library takes more exits than Linux, if it does."""
-ROUNDS = {"clock": 1000, "end_of_interrupt": 100, "interrupt_others": 100}
-"""Of operations of the sample kernel that are no workloads."""
+"""Why the library takes more exits than Linux, by operation, if it does."""
+CLOCK_READS = 1000
+INTERRUPTS = 100
 
 
-def build(folder: Path) -> Path:
-    return beside_linux.build(folder, Path(__file__).parent)
+@dataclass
+class Figures:
+    """Exits of an operation, those of Linux in the round that had fewest."""
+
+    totals: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def add(self, name: str, exits: Mapping[str, int], times: int) -> None:
+        self.totals[name] = sum(exits.values()) / times
+        self.reasons[name] = {reason: count / times for reason, count in exits.items() if count}
+
+    def in_words(self) -> dict[str, str]:
+        return {
+            name: ", ".join(f"{reason} {beside_linux.number(count)}" for reason, count in sorted(made.items()))
+            for name, made in self.reasons.items()
+        }
+
+
+def build(folder: Path, report: Progress) -> Path:
+    return beside_linux.build(folder, Path(__file__).parent, beside_linux.modules(*DRIVERS, report))
+
+
+def leaf(name: str) -> int:
+    """Of a mark of Linux's program (mark.h)."""
+    text = Path(__file__).with_name("mark.h").read_text()
+    return int(re.findall(rf"^#define MARK_LEAF_{name} (0x\w+)$", text, re.MULTILINE)[0], 16)
 
 
 def linux_guest(linux: Path, image: Path) -> Guest:
     return Guest(
-        linux, "workloads-linux", beside_linux.command_line("hvc0", WORKLOADS), cpus=2, memory_mib=256,
-        deadline=DEADLINE, modules=((image, ""),),
+        linux, "workloads-linux", beside_linux.command_line("ttyS0", (CONSOLE, *WORKLOADS)), cpus=2,
+        memory_mib=256, deadline=DEADLINE, modules=((image, ""),), exits=True,
     )  # fmt: skip
 
 
-def library_guest(bench: str) -> Guest:
-    name = "-".join(["library", *re.findall(r"\w+$", bench.split(" rounds=")[0])])
-    return Guest(kernels("sample", ARCH)[BACKEND], name, f"bench={bench}", cpus=2, deadline=DEADLINE)
+def library_guest(arch: str, bench: str) -> Guest:
+    name = "-".join(["library", arch, *re.findall(r"\w+", bench)])
+    return Guest(kernels("sample", arch)[BACKEND], name, f"bench={bench}", cpus=2, deadline=DEADLINE, exits=True)
 
 
-def of_workloads(outcome: Outcome, seen: Sequence[Exit | Mark]) -> Iterator[tuple[str, int, Taken]]:
-    """Each workload of the sample kernel: name, rounds and exits of all rounds."""
-    said = [
-        (name, int(rounds))
-        for name, rounds in re.findall(r"^# bench (\w+) rounds=(\d+) ", outcome.console, re.MULTILINE)
-    ]
-    every = list(exits.between(seen, WORKLOAD_MARK))
-    # Of the first two the time is read in a process, whose start and end come before each.
+def exits_of(outcome: Outcome) -> Sequence[Exit]:
+    """UserError if they are not all there."""
+    if outcome.exits is None:
+        said = "; ".join(outcome.evidence.get("trace", ["this machine's own KVM is not looked at"]))
+        raise UserError(f"{outcome.guest.name}: {outcome.end}; trace: {said}; log: {outcome.log}")
+    return outcome.exits
+
+
+def of_cpu(exits: Iterable[Exit], cpu: int) -> list[Exit]:
+    return [each for each in exits if each.cpu == cpu]
+
+
+def of_workloads(outcome: Outcome) -> dict[str, tuple[int, list[Exit]]]:
+    """By workload of the sample kernel: rounds, and the exits of all rounds. The first two measure in a process:
+    its start and end are among theirs."""
+    said = re.findall(r"^# bench (\w+) rounds=(\d+) ", outcome.console, re.MULTILINE)
+    every = list(kvmtrace.between(exits_of(outcome), WORKLOAD_MARK))
+    # What a process takes to start and end is marked by itself before each of those two.
     if len(every) != len(said) + 2:
         raise UserError(f"{outcome.guest.name}: its workloads are {said}, and {len(every)} were marked")
-    once, calls, again, faults, *others = every
-    for (name, rounds), taken in zip(said, [calls - once, faults - again, *others], strict=True):
-        yield name, rounds, taken
+    del every[2], every[0]
+    return {name: (int(rounds), taken) for (name, rounds), taken in zip(said, every, strict=True)}
 
 
-def of_library(session: Session) -> dict[str, float]:
-    """Exits per round."""
-    found: dict[str, float] = {}
+def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
+    """Exits per round of all workloads, and of operations that are none."""
+    found = Figures()
 
-    def run(bench: str) -> tuple[Outcome, list[Exit | Mark]]:
-        outcome, seen = exits.run(session, library_guest(bench))
+    def clean(bench: str) -> Outcome:
+        outcome = run(library_guest(arch, bench))
         if not outcome.clean:
             raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
-        return outcome, seen
+        return outcome
 
-    for name, rounds, taken in of_workloads(*run("workloads")):
-        found[name] = taken.total() / rounds
-    ones: dict[str, Taken] = {}
-    for operation, rounds in ROUNDS.items():
-        _, seen = run(f"one op={operation} rounds={rounds}")
-        (ones[operation],) = exits.between(seen, WORKLOAD_MARK)
-    found["clock_read"] = ones["clock"].total() / ROUNDS["clock"]
-    # An interrupt to oneself is asked for, which leaves the guest once; the rest is its end.
-    found["end_of_interrupt"] = ones["end_of_interrupt"].total() / ROUNDS["end_of_interrupt"] - 1
-    sender = sum(number for (cpu, _), number in ones["interrupt_others"].items() if cpu == 0)
-    found["ipi"] = sender / ROUNDS["interrupt_others"]
+    for name, (rounds, exits) in of_workloads(clean("workloads")).items():
+        found.add(name, kvmtrace.by_reason(exits), rounds)
+        if name == "ipi_round_trip":
+            found.add("ipi", kvmtrace.by_reason(of_cpu(exits, 0)), rounds)
+    (exits,) = kvmtrace.between(exits_of(clean(f"one op=clock rounds={CLOCK_READS}")), WORKLOAD_MARK)
+    found.add("clock_read", kvmtrace.by_reason(exits), CLOCK_READS)
+    (exits,) = kvmtrace.between(
+        exits_of(clean(f"one op=end_of_interrupt rounds={INTERRUPTS}")), WORKLOAD_MARK
+    )
+    # Each is an interrupt to the CPU itself, by one hypercall, and its end.
+    made = kvmtrace.by_reason(exits)
+    made["vmmcall"] -= INTERRUPTS
+    found.add("end_of_interrupt", made, INTERRUPTS)
     return found
 
 
-def of_linux(outcome: Outcome, seen: Sequence[Exit | Mark]) -> dict[str, tuple[float, float] | None]:
-    """Exits per round, least and median; UserError if a round is missing."""
+def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] | None]]:
+    """Exits of the round that had fewest; and how many those and the median round have. UserError if a round
+    is missing."""
     said = re.findall(r"^# workload (\w+) rounds=(\d+)", outcome.console, re.MULTILINE)
-    every = exits.rounds(seen, exits.leaf("begin"), exits.leaf("round"))
+    every = kvmtrace.rounds(exits_of(outcome), leaf("begin"), leaf("round"))
     if [name for name, _ in said] != list(WORKLOADS) or [int(n) for _, n in said] != [len(e) for e in every]:
         raise UserError(f"Linux's rounds are {said}, and KVM saw {[len(each) for each in every]}")
-    found: dict[str, tuple[float, float] | None] = {"end_of_interrupt": None}
+    found = Figures()
+    spread: dict[str, tuple[float, float] | None] = {"end_of_interrupt": None}
+
+    def add(name: str, rounds: Sequence[Sequence[Exit]]) -> None:
+        taken = [kvmtrace.by_reason(exits) for exits in rounds]
+        least = min(taken, key=lambda each: sum(each.values()))
+        times = next(each.times for each in OPERATIONS if each.name == name)
+        found.add(name, least, times)
+        spread[name] = sum(least.values()), statistics.median(sum(each.values()) for each in taken)
+
     for (name, _), rounds in zip(said, every, strict=True):
-        totals = [taken.total() for taken in rounds]
-        found[name] = min(totals), statistics.median(totals)
+        add(name, rounds)
         if name == "ipi_round_trip":
-            sent = [sum(number for (cpu, _), number in taken.items() if cpu == 0) for taken in rounds]
-            found["ipi"] = min(sent), statistics.median(sent)
-    return found
+            add("ipi", [of_cpu(exits, 0) for exits in rounds])
+    return found, spread
 
 
-def rows(library: Mapping[str, float], linux: Mapping[str, tuple[float, float] | None]) -> list[Row]:
-    return beside_linux.rows(library, linux, REASONS)
+def rows(library: Figures, linux: Mapping[str, tuple[float, float] | None]) -> list[Row]:
+    return beside_linux.rows(library.totals, linux, REASONS)
 
 
-def beside(rows: Sequence[Row], version: str) -> list[str]:
+def beside(rows: Sequence[Row], library: Figures, linux: Figures, arch: str, version: str) -> list[str]:
     """Lines of the table."""
-    title = f"exits per operation beside Linux {version}, x86-64 guests of one KVM, by its own trace"
-    return beside_linux.beside(rows, title, GOALS)
+    title = f"{arch}: exits per operation beside Linux {version} ({LINUX_ARCH}), guests of one KVM, by its own trace"
+    ours = library.in_words()
+    ours |= {each.name: ours[each.beside] for each in OPERATIONS if each.beside in ours}
+    return beside_linux.beside(rows, title, GOALS, (ours, linux.in_words()))
