@@ -212,8 +212,8 @@ def counted(results: Results, chosen: Sequence[str]) -> None:
 
 
 def printed_tables(path: Path) -> list[tuple[list[dict[str, str]], str]]:
-    """The tables of a bench_*.py, as rows by the heads of their columns, and their titles; UserError if one of
-    its tests fails. A test that is skipped, as this machine's own hypervisor does not count, has none."""
+    """The tables of a bench_*.py, as rows by the heads of their columns, and their titles; UserError if one
+    of its tests fails. A test that is skipped, as this machine's own hypervisor does not count, has none."""
     with tempfile.TemporaryDirectory() as folder:
         junit = Path(folder) / "junit.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={junit}",

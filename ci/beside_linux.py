@@ -51,8 +51,9 @@ OPERATIONS = (
     Operation("end_of_interrupt", "end of an interrupt"),
     Operation("ipi", "IPI to an idle CPU, its sender alone", 1),
     Operation("ipi_round_trip", "IPI to an idle CPU, and its rest", 1),
-    Operation("console_64k", "console, 64 KiB"),
-    Operation("console_byte", "console, a byte of 64 KiB", 0, 65536),
+    Operation("console_64k", "console, 64 KiB, 256 bytes at a time"),
+    Operation("console_pages", "console, 64 KiB, 4 KiB at a time"),
+    Operation("console_byte", "console, a byte, 256 at a time", 0, 65536),
 )
 
 
@@ -86,8 +87,8 @@ def modules(names: Sequence[str], files: Sequence[str], report: Progress) -> lis
 
 
 def build(folder: Path, marks: Path, drivers: Sequence[tuple[str, bytes]] = ()) -> Path:
-    """An initial RAM file system of the program and of drivers that it loads (`modules`), in a folder; `marks`
-    has the mark.h that it is compiled with. The program is left beside it, as `linux_workloads`."""
+    """An initial RAM file system of the program and of drivers that it loads (`modules`), in a folder;
+    `marks` has the mark.h that it is compiled with. The program is left beside it, as `linux_workloads`."""
     program = folder / "linux_workloads"
     command = ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", f"-I{marks}",
                "-o", str(program), str(SOURCE)]  # fmt: skip

@@ -4,11 +4,12 @@ and arch/x86/kvm/trace.h).
 
 | event | from it |
 |---|---|
-| kvm_exit | vCPU, reason, address of the guest's next instruction, what the processor tells beside the reason |
+| kvm_exit | virtual CPU, reason, the guest's instruction, what the processor tells beside the reason |
 | kvm_cpuid | leaf, of the CPUID that the same thread has just left the guest for |
 
-A guest marks an instant by CPUID of a leaf that says which (docs/architecture.md, "Guest output"): CPUID always
-leaves the guest. Whoever asks for a trace compares its length with KVM's own counter of the guest's exits.
+A guest marks an instant by CPUID of a leaf that says which (docs/architecture.md, "Guest output"): CPUID
+always leaves the guest. Whoever asks for a trace compares its length with KVM's own counter of the guest's
+exits.
 """
 
 from __future__ import annotations
@@ -42,9 +43,8 @@ DEVICES = 0xC0000000
 """Below it a PC of QEMU with no more memory than that has memory alone, and above it devices."""
 
 _LINE = re.compile(r"-(\d+) +\[\d+\].*? kvm_(exit|cpuid): (.*)")
-_EXIT = re.compile(
-    r"vcpu (\d+) reason (?:EXIT_)?(\S+) rip (0x[0-9a-f]+) info1 (0x[0-9a-f]+) info2 (0x[0-9a-f]+)", re.IGNORECASE
-)
+_HEX = "(0x[0-9a-f]+)"
+_EXIT = re.compile(rf"vcpu (\d+) reason (?:EXIT_)?(.+?) rip {_HEX} info1 {_HEX} info2 {_HEX}")
 _CPUID = re.compile(r"func ([0-9a-f]+) ")
 _ENTRIES = re.compile(r"^# entries-in-buffer/entries-written: (\d+)/(\d+)", re.MULTILINE)
 
@@ -101,10 +101,13 @@ def read(text: str) -> Trace:
         if not (event := _LINE.search(line)):
             continue
         thread, kind, said = event.groups()
-        if kind == "exit" and (found := _EXIT.match(said)):
-            cpu, reason, address, *info = found.groups()
+        if kind == "exit":
+            if not (found := _EXIT.match(said)):
+                raise ValueError(f"expected vcpu, reason, rip, info1, info2 of an exit, found {said}")
+            cpu, reason, *words = found.groups()
+            address, info1, info2 = (int(word, 16) for word in words)
             last[thread] = len(exits)
-            exits.append(Exit(int(cpu), reason.lower(), int(address, 16), (int(info[0], 16), int(info[1], 16))))
+            exits.append(Exit(int(cpu), reason.lower(), address, (info1, info2)))
         elif kind == "cpuid" and (leaf := _CPUID.match(said)) and thread in last:
             exits[last[thread]] = replace(exits[last[thread]], leaf=int(leaf[1], 16))
     return Trace(exits, int(entries[2]) - int(entries[1]))
@@ -116,19 +119,20 @@ def by_reason(exits: Iterable[Exit]) -> Counter[str]:
 
 
 def _before_mark(exits: Sequence[Exit], mark: Exit) -> list[Exit]:
-    """Without the write to DR0 that belongs to a mark, if that leaves the guest."""
+    """Without the write to DR0 that belongs to a mark, if that leaves the guest; it does so again if the host
+    interrupts it."""
     found = list(exits)
     for place in range(len(found) - 1, -1, -1):
         if found[place].cpu == mark.cpu and not found[place].hosts:
-            if found[place].reason == "write_dr0":
-                del found[place]
-            break
+            if found[place].reason != "write_dr0":
+                break
+            del found[place]
     return found
 
 
 def between(exits: Sequence[Exit], leaf: int) -> Iterator[list[Exit]]:
-    """What lies between a guest's first mark of that leaf and its second, the third and the fourth, and so on;
-    ValueError if one has no second."""
+    """What lies between a guest's first mark of that leaf and its second, the third and the fourth, and so
+    on; ValueError if one has no second."""
     places = [place for place, each in enumerate(exits) if each.leaf == leaf]
     for start, end in zip(places[::2], places[1::2], strict=True):
         yield _before_mark(exits[start + 1 : end], exits[end])

@@ -44,9 +44,9 @@
 
 #define ROUNDS_MAX 1000
 
-#define CONSOLE_BYTES  65536
-#define CONSOLE_PIECE  256
-#define CONSOLE_PIECES (CONSOLE_BYTES / CONSOLE_PIECE)
+#define CONSOLE_BYTES     65536
+#define CONSOLE_LINE      256
+#define CONSOLE_PIECE_MAX 4096
 
 #define CONSOLE_WAITS             1000
 #define CONSOLE_WAIT_MICROSECONDS 10000
@@ -342,29 +342,40 @@ static void ipi_round_trip(unsigned rounds)
 
 /* In pieces, each up to the moment that its last byte has left; all of them are one round. As the
  * sample kernel does, the cheapest piece counts for all: others may have waited for whoever reads. */
-static void console_64k(unsigned rounds)
+static void console(const char *name, unsigned rounds, unsigned size)
 {
-    char piece[CONSOLE_PIECE];
+    char piece[CONSOLE_PIECE_MAX];
 
-    memset(piece, '.', sizeof(piece));
-    piece[0] = '#';
-    piece[1] = ' ';
-    piece[sizeof(piece) - 1] = '\n';
-    begin("console_64k", rounds);
+    memset(piece, '.', size);
+    for (unsigned line = 0; line < size; line += CONSOLE_LINE) {
+        memcpy(piece + line, "# data ", 7);
+        piece[line + CONSOLE_LINE - 1] = '\n';
+    }
+    begin(name, rounds);
     while (rounds--) {
         uint64_t least = UINT64_MAX;
 
-        for (unsigned i = 0; i < CONSOLE_PIECES; i++) {
+        for (unsigned done = 0; done < CONSOLE_BYTES; done += size) {
             uint64_t start = ticks();
-            if (write(STDOUT_FILENO, piece, sizeof(piece)) != sizeof(piece))
+            if (write(STDOUT_FILENO, piece, size) != (ssize_t)size)
                 fail("the console");
             tcdrain(STDOUT_FILENO);
             uint64_t spent = ticks() - start;
             if (spent < least)
                 least = spent;
         }
-        round_took(least * CONSOLE_PIECES);
+        round_took(least * (CONSOLE_BYTES / size));
     }
+}
+
+static void console_64k(unsigned rounds)
+{
+    console("console_64k", rounds, CONSOLE_LINE);
+}
+
+static void console_pages(unsigned rounds)
+{
+    console("console_pages", rounds, CONSOLE_PIECE_MAX);
 }
 
 static const struct {
@@ -383,6 +394,7 @@ static const struct {
     {"process_create_exit", process_create_exit, 20, false},
     {"timer_tick", timer_tick, 50, false},
     {"console_64k", console_64k, 1, false},
+    {"console_pages", console_pages, 1, false},
     {"ipi_round_trip", ipi_round_trip, 50, true},
 };
 

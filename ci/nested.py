@@ -115,8 +115,8 @@ TRACE_SECONDS = 300
 
 
 class NestedSession(ControlSession):
-    """In the nested rig. Evidence: `counter` (KVM's own exit counters of this guest), and of guests whose exits
-    are kept `trace` (how many KVM has noted, and counted)."""
+    """In the nested rig. Evidence: `counter` (KVM's own exit counters of this guest), and of guests whose
+    exits are kept `trace` (how many KVM has noted, and counted)."""
 
     def __init__(self, rig: NestedRig, control: Control) -> None:
         super().__init__(control)

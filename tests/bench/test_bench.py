@@ -181,5 +181,5 @@ def test_each_test_of_a_benchmark_prints_a_table(tmp_path: Path) -> None:
         for what in ("clock", "interrupt")
     ]
     path.write_text("def test_one():\n    assert False\n")
-    with pytest.raises(UserError, match="bench_some.py failed"):
+    with pytest.raises(UserError, match=r"bench_some\.py failed"):
         printed_tables(path)

@@ -68,8 +68,8 @@ def test_what_is_no_trace() -> None:
 
 
 def test_what_the_host_has_to_do_is_no_guests() -> None:
-    """Its interrupts, and memory that it has yet to give. A device's page is the guest's, and so are CPUIDs that
-    are no marks."""
+    """Its interrupts, and memory that it has yet to give. A device's page is the guest's, and so are CPUIDs
+    that are no marks."""
     seen = read(
         trace(left("interrupt"), left("nmi"), left("npf", 0, (4, 0x123000)), left("npf", 0, (4, 0xFEE00300)),
               cpuid(1), left("vmmcall"), left("vmmcall"))
@@ -80,8 +80,8 @@ def test_what_the_host_has_to_do_is_no_guests() -> None:
 def test_between_marks() -> None:
     """What belongs to a mark is not counted, be it two exits or one, and only that."""
     seen = read(
-        trace(left("io"), mark(), left("hlt"), left("write_dr0"), left("msr"), left("interrupt"), left("hlt", 1),
-              mark(), left("io"), mark(), cpuid(2), cpuid(LEAF))
+        trace(left("io"), mark(), left("hlt"), left("write_dr0"), left("msr"), left("interrupt"),
+              left("hlt", 1), mark(), left("io"), mark(), cpuid(2), cpuid(LEAF))
     ).exits  # fmt: skip
     first, second = (by_reason(each) for each in between(seen, LEAF))
     assert first == {"hlt": 2, "write_dr0": 1, "msr": 1}
@@ -104,8 +104,8 @@ def test_rounds() -> None:
     """What comes before the first round of a workload and after its last one counts for none."""
     begin, end = cpuid(BEGIN), cpuid(ROUND)
     seen = read(
-        trace(left("io"), end, begin, left("io"), end, left("msr"), end, end, left("msr"), left("hlt", 1), end,
-              left("io"), begin, end, left("interrupt"), end, left("io"))
+        trace(left("io"), end, begin, left("io"), end, left("msr"), end, end, left("msr"), left("hlt", 1),
+              end, left("io"), begin, end, left("interrupt"), end, left("io"))
     ).exits  # fmt: skip
     one, other = rounds(seen, BEGIN, ROUND)
     assert [by_reason(each) for each in one] == [{"msr": 1}, {}, {"msr": 1, "hlt": 1}]

@@ -2,7 +2,8 @@
 """What KVM's features save: operations of the sample kernel, the native way and KVM's way; and exits per
 operation beside Linux's (beside_linux.py), in the same rig.
 
-Of the former, exits are KVM's own counters, of all virtual CPUs together, less those for the host's interrupts.
+Of the former, exits are KVM's own counters, of all virtual CPUs together, less those for the host's
+interrupts.
 Instructions are those of the calling CPU from the call to its return, the hypervisor's (and the
 nested rig's Linux) included: the outer machine runs with `-icount shift=0`, so that the time-stamp
 counter counts instructions; the cheapest round counts. In the native way only the one feature that
