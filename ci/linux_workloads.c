@@ -5,7 +5,8 @@
  * outside, or counted by itself, and stands beside theirs. ci/beside_linux.py builds it.
  *
  * Its arguments are the workloads' names, in the order in which they are wanted. One that is a path
- * names the console from there on. Kernel modules in /modules are loaded first, by their names' order.
+ * names the console from there on. Kernel modules in /modules are loaded first, by their names'
+ * order.
  *
  * Each workload is one mark `begin`, then a mark `round` before its first round and after each.
  * What a mark is, whoever counts says by a header of its own, mark.h: MARK(NAME) defines a function
@@ -341,7 +342,8 @@ static void ipi_round_trip(unsigned rounds)
 }
 
 /* In pieces, each up to the moment that its last byte has left; all of them are one round. As the
- * sample kernel does, the cheapest piece counts for all: others may have waited for whoever reads. */
+ * sample kernel does, the cheapest piece counts for all: others may have waited for whoever reads.
+ */
 static void console(const char *name, unsigned rounds, unsigned size)
 {
     char piece[CONSOLE_PIECE_MAX];
