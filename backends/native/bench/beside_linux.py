@@ -19,8 +19,10 @@ DEADLINE = 240.0
 CONSOLE_BYTES = 65536
 WORKLOADS = (
     "nothing", "clock_read", "system_call", "page_fault", "context_switch", "map_unmap_1024", "move_1024",
-    "process_create_exit", "timer_tick", "console_64k", "ipi_round_trip",
+    "process_create_exit", "timer_tick", "console_64k",
 )  # fmt: skip
+"""Not of two CPUs: where instructions are counted, QEMU does not get Linux beyond the start of its first one
+if there is a second (7.2, -smp 2)."""
 REASONS = {
     "page_fault": "4,096 are its REP STOSB, of which QEMU counts each byte; Linux clears 8 bytes at a time",
     "move_1024": "each entry is looked up from the root; mremap goes along the tables",
@@ -31,7 +33,7 @@ REASONS = {
 def linux_guest(rig: Rig, linux: Path, image: Path) -> Guest:
     return Guest(
         linux, "workloads-linux", beside_linux.command_line("ttyS0 tsc=reliable no_timer_check", WORKLOADS),
-        cpus=2, memory_mib=256, deadline=DEADLINE,
+        memory_mib=256, deadline=DEADLINE,
         options={**rig.instruction_counter, "cpu": "qemu64"}, modules=((image, ""),),
     )  # fmt: skip
 
