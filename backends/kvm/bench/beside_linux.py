@@ -177,7 +177,7 @@ def rows(library: Figures, linux: Mapping[str, tuple[float, float] | None]) -> l
 
 def beside(rows: Sequence[Row], library: Figures, linux: Figures, arch: str, version: str) -> list[str]:
     """Lines of the table."""
-    title = f"{arch}: exits per operation beside Linux {version} ({LINUX_ARCH}), guests of one KVM"
+    title = f"exits per operation, {arch} beside Linux {version} ({LINUX_ARCH}), guests of one KVM"
     ours = library.in_words()
     ours |= {each.name: ours[each.beside] for each in OPERATIONS if each.beside in ours}
     return beside_linux.beside(rows, title, GOALS, (ours, linux.in_words()))

@@ -111,7 +111,7 @@ def test_table(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = of_library(library, ARCHITECTURES[1])
     least, spread = of_linux(linux())
     text = beside(rows(ours, spread), ours, least, ARCHITECTURES[1], "6.1")
-    assert f"{ARCHITECTURES[1]}: exits per operation beside Linux 6.1" in text[0]
+    assert f"exits per operation, {ARCHITECTURES[1]} beside Linux 6.1 (" in text[0]
     title = {each.name: each.title for each in OPERATIONS}
     cells = {re.split(r" {2,}", line)[0]: re.split(r" {2,}", line)[1:] for line in text[1:]}
     assert len({len(each) for each in cells.values()}) == 1, "as many cells as heads"
