@@ -195,8 +195,8 @@ def in_rigs(results: Results, chosen: Sequence[tuple[str, Configuration]], rigs:
 
 
 def counted(results: Results, chosen: Sequence[str]) -> None:
-    """What the hypervisors' own tools count: bench_*.py of the backends, each of which prints one table whose
-    columns are two spaces or more apart."""
+    """What the hypervisors' own tools count: bench_*.py of the backends, each of whose tests prints one table
+    with columns two spaces or more apart."""
     for backend in chosen:
         files = [
             path
@@ -207,11 +207,13 @@ def counted(results: Results, chosen: Sequence[str]) -> None:
         for path in files:
             progress(f"{backend}: what the hypervisor itself counts ({path.relative_to(ROOT)})")
             with part(results, str(path.relative_to(ROOT))):
-                rows, title = _table(path)
-                results.counted.append({"backend": backend, "title": title, "rows": rows})
+                for rows, title in printed_tables(path):
+                    results.counted.append({"backend": backend, "title": title, "rows": rows})
 
 
-def _table(path: Path) -> tuple[list[dict[str, str]], str]:
+def printed_tables(path: Path) -> list[tuple[list[dict[str, str]], str]]:
+    """The tables of a bench_*.py, as rows by the heads of their columns, and their titles; UserError if one
+    of its tests fails. A test that is skipped, as this machine's own hypervisor does not count, has none."""
     with tempfile.TemporaryDirectory() as folder:
         junit = Path(folder) / "junit.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={junit}",
@@ -221,12 +223,18 @@ def _table(path: Path) -> tuple[list[dict[str, str]], str]:
         )
         if done.returncode:
             raise UserError(f"{path.name} failed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}")
-        text = "".join(node.text or "" for node in ElementTree.parse(junit).getroot().iter("system-out"))
+        printed = [node.text or "" for node in ElementTree.parse(junit).getroot().iter("system-out")]
+    found = (_printed_table(text, path.stem) for text in printed)
+    return [(rows, title) for rows, title in found if rows]
+
+
+def _printed_table(text: str, title: str) -> tuple[list[dict[str, str]], str]:
+    """One table; `title` is for one that has none."""
     cells = [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
-    title = next((line[0] for line in cells if len(line) == 1 and line[0] and line[0][0] != "-"), path.stem)
+    title = next((line[0] for line in cells if len(line) == 1 and line[0] and line[0][0] != "-"), title)
     table = [line for line in cells if len(line) > 1]
     if not table:
-        return [], title  # skipped: this machine's own hypervisor does not count
+        return [], title
     head = [f"{name} {table[0][: i + 1].count(name)}" if table[0].count(name) > 1 else name
             for i, name in enumerate(table[0])]  # fmt: skip
     return [dict(zip(head, row, strict=True)) for row in table[1:]], title

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import initramfs
+from . import initramfs, packages
 from .bench import table
-from .rig import LinuxRig, discover
+from .rig import CHANNEL_PATHS, LinuxRig, discover
 from .util import ROOT, Progress, UserError
 
 SOURCE = ROOT / "ci/linux_workloads.c"
@@ -51,7 +51,9 @@ OPERATIONS = (
     Operation("end_of_interrupt", "end of an interrupt"),
     Operation("ipi", "IPI to an idle CPU, its sender alone", 1),
     Operation("ipi_round_trip", "IPI to an idle CPU, and its rest", 1),
-    Operation("console_64k", "console, 64 KiB"),
+    Operation("console_64k", "console, 64 KiB, 256 bytes at a time"),
+    Operation("console_pages", "console, 64 KiB, 4 KiB at a time"),
+    Operation("console_byte", "console, a byte, 256 at a time", 0, 65536),
 )
 
 
@@ -71,9 +73,22 @@ class Row:
         return self.linux is not None and self.library > self.linux
 
 
-def build(folder: Path, marks: Path) -> Path:
-    """An initial RAM file system of the program alone, in a folder; `marks` has the mark.h that it is
-    compiled with. The program is left beside it, as `linux_workloads`."""
+def modules(names: Sequence[str], files: Sequence[str], report: Progress) -> list[tuple[str, bytes]]:
+    """Modules of the distribution's Linux, with those that they need, in the order in which they are to be
+    loaded; `files` are tar patterns of those that no rig takes."""
+    wanted = ("*/modules.builtin", *CHANNEL_PATHS, *files)
+    selection = packages.Selection(
+        ("linux-image-amd64",), ("linux-image-",), (("linux-image-[0-9]*", wanted),)
+    )
+    apt, chosen = packages.resolve(selection, report)
+    trees = packages.unpack(apt, selection, chosen, report)
+    kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
+    return initramfs.modules(kernel, names)
+
+
+def build(folder: Path, marks: Path, drivers: Sequence[tuple[str, bytes]] = ()) -> Path:
+    """An initial RAM file system of the program and of drivers that it loads (`modules`), in a folder;
+    `marks` has the mark.h that it is compiled with. The program is left beside it, as `linux_workloads`."""
     program = folder / "linux_workloads"
     command = ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", f"-I{marks}",
                "-o", str(program), str(SOURCE)]  # fmt: skip
@@ -81,7 +96,10 @@ def build(folder: Path, marks: Path) -> Path:
     archive = initramfs.Archive()
     archive.program("/init", program)
     archive.device("/dev/console", 5, 1)
+    archive.device("/dev/hvc0", 229, 0)
     archive.folder("/sys")
+    for number, (name, data) in enumerate(drivers):
+        archive.file(f"/modules/{number:02}-{name}.ko", data)
     image = folder / "linux.cpio"
     image.write_bytes(archive.finish())
     return image
@@ -141,10 +159,19 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
-def beside(rows: Sequence[Row], title: str, goals: Mapping[str, float] | None = None) -> list[str]:
+def beside(
+    rows: Sequence[Row],
+    title: str,
+    goals: Mapping[str, float] | None = None,
+    made_of: tuple[Mapping[str, str], Mapping[str, str]] | None = None,
+) -> list[str]:
     """Lines of the table, as ci/bench.py takes it over; a row that is worse than Linux's is marked and has
-    its reason beside it, and one with a goal says whether it is met."""
-    cells = [["operation", "library", "Linux, least", "Linux, median", "verdict"]]
+    its reason beside it, and one with a goal says whether it is met. `made_of` says in words what the
+    library's numbers and Linux's least ones are made of, by operation."""
+    heads = ["library", "Linux, least", "Linux, median"]
+    if made_of:
+        heads = ["library", "of these", "Linux, least", "of them", "Linux, median"]
+    cells = [["operation", *heads, "verdict"]]
     for each in rows:
         verdict = "no worse" if each.linux is not None else ""
         if each.worse:
@@ -153,6 +180,9 @@ def beside(rows: Sequence[Row], title: str, goals: Mapping[str, float] | None = 
             met = f"goal {number(goal)}" if each.library <= goal else f"MISSES its goal of {number(goal)}"
             verdict = "; ".join(filter(None, (met, verdict)))
         verdict = verdict or "not compared"
-        numbers = (number(value) for value in (each.library, each.linux, each.usual))
+        numbers = [number(value) for value in (each.library, each.linux, each.usual)]
+        if made_of:
+            ours, theirs = (of.get(each.operation.name) or "-" for of in made_of)
+            numbers = [numbers[0], ours, numbers[1], theirs, numbers[2]]
         cells.append([each.operation.title, *numbers, verdict])
     return list(table(title, cells))

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import initramfs, probe
+from . import initramfs, kvmtrace, probe
 from .control import NET_PORT, SHARE, Control
 from .rig import (
     COUNTING,
@@ -110,14 +110,35 @@ class HostSession(Session):
         return run_machine(machine, guest, self.logs, live)
 
 
+TRACE_SECONDS = 300
+"""In which a busy rig writes a trace out."""
+
+
 class NestedSession(ControlSession):
-    """In the nested rig. Evidence: `counter` (KVM's own exit counters of this guest)."""
+    """In the nested rig. Evidence: `counter` (KVM's own exit counters of this guest), and of guests whose
+    exits are kept `trace` (how many KVM has noted, and counted)."""
 
     def __init__(self, rig: NestedRig, control: Control) -> None:
         super().__init__(control)
         self.rig = rig
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        if not guest.exits:
+            return self._run(guest, live)
+        self.control.script(kvmtrace.START)
+        outcome = self._run(guest, live)
+        folder = self.control.folder()
+        self.control.script(kvmtrace.stop(f"{SHARE}/{folder.name}/trace"), TRACE_SECONDS)
+        trace = kvmtrace.read((folder / "trace").read_text(errors="replace"))
+        shutil.rmtree(folder)
+        counted = self.rig.counter(outcome, "exits")
+        said = f"{len(trace.exits)} exits noted, {trace.lost} events lost, {counted or 'no'} exits counted"
+        outcome.evidence["trace"] = [said]
+        if not trace.lost and counted == str(len(trace.exits)):
+            outcome.exits = trace.exits
+        return outcome
+
+    def _run(self, guest: Guest, live: Live | None) -> Outcome:
         options = self.rig.options(guest)
         options["arguments"] += "".join(f" {word}" for word in (WITHOUT_VAPIC, *qemu_rng(guest)))
         folder = self.control.folder()

@@ -42,6 +42,7 @@ from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, w
 if TYPE_CHECKING:
     from .guest import GuestStrategy
     from .ktap import Report
+    from .kvmtrace import Exit
     from .witness import Hypercall, Mark
 
 Live = Callable[[str], object]
@@ -129,6 +130,8 @@ class Guest:
     "Remote Protocol"); only where `Rig.gdb`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
+    exits: bool = False
+    """Whether the rig is to keep a record of all that makes the guest leave for its hypervisor, if it can."""
 
 
 @dataclass
@@ -153,6 +156,8 @@ class Outcome:
     """What the rig saw from outside, by kind of evidence."""
     witness: Sequence[Hypercall | Mark] | None = None
     """The guest's hypercalls in order, as seen from outside the guest; if asked for."""
+    exits: Sequence[Exit] | None = None
+    """The guest's exits in order, if asked for; None if the rig cannot see them, or some were lost."""
 
     def said_of_it(self, most: int) -> list[str]:
         """The last lines of each kind of evidence, as `KIND: LINE`; without QEMU's warnings, and without

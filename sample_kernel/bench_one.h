@@ -3,7 +3,7 @@
 #define BENCH_ONE_H
 
 /*
- * bench=one op=NAME rounds=N: one operation by itself, for measuring from outside.
+ * bench=one op=NAME,… rounds=N: operations by themselves, for measuring from outside.
  */
 void bench_one(void);
 

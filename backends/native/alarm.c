@@ -197,12 +197,14 @@ static uint64_t ticks_until(uint64_t expiry, uint32_t rate)
     return vmi__add_saturating(vmi__scale_saturating(expiry - now, rate, SHIFT), 1);
 }
 
-/* Starts this CPU's timer; false if it will go off before the alarm is due. */
-static bool start_lvtt(uint64_t expiry)
+/* Starts this CPU's timer, whose LVT entry is `lvtt`; false if it will go off before the alarm is
+ * due. */
+static bool start_lvtt(uint64_t expiry, uint32_t lvtt)
 {
-    uint32_t lvtt = vmi__native_apic_read(VMI_APIC_LVTT) & ~LVTT_MODE, shift = 0;
+    uint32_t shift = 0;
     uint64_t ticks, last;
 
+    lvtt &= ~LVTT_MODE;
     if (deadline) {
         last = vmi__add_saturating(vmi__rdtsc(), deadline_ahead);
         vmi__native_apic_write(VMI_APIC_LVTT, lvtt | LVTT_DEADLINE);
@@ -260,9 +262,9 @@ static void start_irq0_periodic(uint64_t period)
 static void start(struct alarm *alarm, bool lvtt, uint64_t earliest)
 {
     uint64_t due = alarm->expiry > earliest ? alarm->expiry : earliest;
-    uint32_t vector =
-        lvtt ? vmi__native_apic_read(VMI_APIC_LVTT) & 0xff : vmi__native_event_vector(0);
-    bool whole = lvtt ? start_lvtt(due) : start_irq0(due);
+    uint32_t entry = lvtt ? vmi__native_apic_read(VMI_APIC_LVTT) : vmi__native_event_vector(0);
+    uint32_t vector = entry & 0xff;
+    bool whole = lvtt ? start_lvtt(due, entry) : start_irq0(due);
 
     if (!whole || alarm->period)
         vmi__native_ended_vectors[vector] = true;
@@ -360,6 +362,7 @@ void vmi__native_alarm_write_lvtt(uint32_t value)
 
 void vmi__native_alarm_again(uint32_t vector)
 {
+    struct alarm *alarm;
     uint32_t saved;
 
     if (vector == vmi__native_event_vector(0)) {
@@ -368,8 +371,10 @@ void vmi__native_alarm_again(uint32_t vector)
         vmi__unlock(&irq0_lock, saved);
     }
     saved = vmi__irq_save();
-    if (vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
-        go_on(lvtt_of(vmi__native_cpu()), true);
+    alarm = lvtt_of(vmi__native_cpu());
+    /* The entry is read only if it matters: that may leave a guest. */
+    if (alarm->set && vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
+        go_on(alarm, true);
     vmi__irq_restore(saved);
 }
 

@@ -24,6 +24,7 @@ from ci.bench import (
     beside_inline,
     differences,
     measurable,
+    printed_tables,
 )
 from ci.figure import named
 from ci.rig import Configuration
@@ -152,3 +153,33 @@ def test_limited_configurations_are_left_out(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == f"vmi: not {named('wide', first)}, because it has no page tables\n"
     with pytest.raises(UserError, match="nothing can be measured in other, because it has no page tables"):
         measurable([limited])
+
+
+PRINTS = """
+import pytest
+from ci.bench import table
+
+@pytest.mark.parametrize("what", ["clock", "interrupt"])
+def test_one(what):
+    print("\\n".join(table(f"exits of {what}", [["operation", "exits", "exits"], [what, "1", "2"]])))
+
+@pytest.mark.skip(reason="nothing counts here")
+def test_other():
+    print("never")
+
+def test_silent():
+    pass
+"""
+
+
+def test_each_test_of_a_benchmark_prints_a_table(tmp_path: Path) -> None:
+    """And none if it is skipped."""
+    path = tmp_path / "bench_some.py"
+    path.write_text(PRINTS)
+    assert printed_tables(path) == [
+        ([{"operation": what, "exits 1": "1", "exits 2": "2"}], f"exits of {what}")
+        for what in ("clock", "interrupt")
+    ]
+    path.write_text("def test_one():\n    assert False\n")
+    with pytest.raises(UserError, match=r"bench_some\.py failed"):
+        printed_tables(path)

@@ -46,8 +46,22 @@ def test_verdicts() -> None:
     assert "no reason is known" in "\n".join(beside(rows(LIBRARY, LINUX, {}), "title"))
 
 
+def test_what_numbers_are_made_of() -> None:
+    """Stands beside them; a dash where there is nothing, for a cell must not be empty."""
+    made = rows(LIBRARY, {**LINUX, "end_of_interrupt": None}, {})
+    text = beside(made, "title", None, ({"system_call": "io 98, hlt 1"}, {"context_switch": "msr 1"}))
+    cells = {re.split(r" {2,}", line)[0]: re.split(r" {2,}", line) for line in text[1:]}
+    title = {each.name: each.title for each in OPERATIONS}
+    heads = ["library", "of these", "Linux, least", "of them", "Linux, median", "verdict"]
+    assert cells["operation"][1:] == heads
+    assert cells[title["system_call"]][1:6] == ["99", "io 98, hlt 1", "100", "-", "110"]
+    assert cells[title["context_switch"]][1:6] == ["401", "-", "400", "msr 1", "400.5"]
+
+
 def test_program_has_every_operation() -> None:
     """But those that are told from a part of another one's round."""
     named = set(re.findall(r'^    \{"(\w+)", ', SOURCE.read_text(), re.MULTILINE))
-    assert named - {"nothing"} == {each.name for each in OPERATIONS} - {"end_of_interrupt", "ipi"}
+    assert named - {"nothing"} == {each.name for each in OPERATIONS} - {
+        "end_of_interrupt", "ipi", "console_byte",
+    }  # fmt: skip
     assert command_line("hvc0", sorted(named)).startswith("console=hvc0 ")

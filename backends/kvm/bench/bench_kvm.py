@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What KVM's features save: operations of the sample kernel, the native way and KVM's way.
+"""What KVM's features save: operations of the sample kernel, the native way and KVM's way; and exits per
+operation beside Linux's (beside_linux.py), in the same rig.
 
-Exits are KVM's own counters, of all virtual CPUs together, less those for the host's interrupts.
+Of the former, exits are KVM's own counters, of all virtual CPUs together, less those for the host's
+interrupts.
 Instructions are those of the calling CPU from the call to its return, the hypervisor's (and the
 nested rig's Linux) included: the outer machine runs with `-icount shift=0`, so that the time-stamp
 counter counts instructions; the cheapest round counts. In the native way only the one feature that
@@ -16,10 +18,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from backends.kvm.bench import beside_linux
 from ci.bench import table
+from ci.beside_linux import distribution_linux
 from ci.build import kernels
 from ci.rig import Guest, Outcome, Session, discover
-from ci.util import RESULTS, progress
+from ci.util import ARCHITECTURES, RESULTS, progress
 
 BACKEND = "kvm"
 ROUNDS = 100
@@ -129,3 +133,22 @@ def test_operations(session: Session) -> None:
             )
         )
     print("\n".join(table("per operation: exits of all virtual CPUs, instructions of the caller", rows)))
+
+
+Linux = tuple[beside_linux.Figures, dict[str, tuple[float, float] | None], str]
+
+
+@pytest.fixture(scope="module")
+def linux(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Linux:
+    image = beside_linux.build(tmp_path_factory.mktemp("linux"), progress)
+    kernel, version = distribution_linux(progress)
+    return *beside_linux.of_linux(session.run(beside_linux.linux_guest(kernel, image))), version
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_beside_linux(session: Session, linux: Linux, arch: str) -> None:
+    least, spread, version = linux
+    library = beside_linux.of_library(session.run, arch)
+    rows = beside_linux.rows(library, spread)
+    print("\n".join(beside_linux.beside(rows, library, least, arch, version)))
+    assert not [row.operation.title for row in rows if row.worse and not row.reason]

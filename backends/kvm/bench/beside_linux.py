@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Exits per operation: the sample kernel's beside those of Linux (ci/beside_linux.py), guests of the same
+KVM, by its own trace (ci/kvmtrace.py). Exits for what the host has to do count for none: its own interrupts,
+and memory that it gives when a guest first uses it."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ci import beside_linux, kvmtrace
+from ci.beside_linux import OPERATIONS, WORKLOAD_MARK, Row, number
+from ci.build import kernels
+from ci.kvmtrace import Exit
+from ci.rig import Guest, Outcome
+from ci.util import Progress, UserError
+
+BACKEND = "kvm"
+LINUX_ARCH = "x86_64"
+DEADLINE = 240.0
+CONSOLE = "/dev/hvc0"
+HYPERCALL = "hypercall"
+"""KVM's word for VMMCALL."""
+DRIVERS = (("virtio-pci", "virtio-console"), ("*/drivers/char/virtio_console.ko*",))
+"""Of that console: names, and files that no rig takes."""
+WORKLOADS = (
+    "clock_read", "system_call", "page_fault", "context_switch", "map_unmap_1024", "move_1024",
+    "process_create_exit", "timer_tick", "console_64k", "console_pages", "ipi_round_trip",
+)  # fmt: skip
+GOALS = {"clock_read": 0, "end_of_interrupt": 0, "ipi": 1, "timer_tick": 2, "console_pages": 70}
+"""How many exits an operation may take at most."""
+REASONS: Mapping[str, str] = {
+    "timer_tick": "the kernel writes the LVT entry, and SetAlarm reads and writes it before the deadline; "
+    "the alarm is due while interrupts are masked (vintr)",
+}
+"""Why the library takes more exits than Linux, by operation, if it does."""
+ROUNDS = 100
+"""Of operations of the sample kernel that are no workloads."""
+CONSOLE_ROUNDS = 16
+"""Of these operations make 64 KiB."""
+
+
+@dataclass
+class Figures:
+    """Exits of an operation, those of Linux in the round that had fewest."""
+
+    totals: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def add(self, name: str, exits: Mapping[str, int], times: int) -> None:
+        self.totals[name] = sum(exits.values()) / times
+        self.reasons[name] = {reason: count / times for reason, count in exits.items() if count}
+
+    def in_words(self) -> dict[str, str]:
+        return {
+            name: ", ".join(f"{reason} {number(count)}" for reason, count in sorted(made.items()))
+            for name, made in self.reasons.items()
+        }
+
+
+def build(folder: Path, report: Progress) -> Path:
+    return beside_linux.build(folder, Path(__file__).parent, beside_linux.modules(*DRIVERS, report))
+
+
+def leaf(name: str) -> int:
+    """Of a mark of Linux's program (mark.h)."""
+    text = Path(__file__).with_name("mark.h").read_text()
+    return int(re.findall(rf"^#define MARK_LEAF_{name} (0x\w+)$", text, re.MULTILINE)[0], 16)
+
+
+def linux_guest(linux: Path, image: Path) -> Guest:
+    return Guest(
+        linux, "workloads-linux", beside_linux.command_line("ttyS0", (CONSOLE, *WORKLOADS)), cpus=2,
+        memory_mib=256, deadline=DEADLINE, modules=((image, ""),), exits=True,
+    )  # fmt: skip
+
+
+def library_guest(arch: str, bench: str) -> Guest:
+    name = "-".join(["library", arch, *re.findall(r"\w+", bench)])
+    kernel = kernels("sample", arch)[BACKEND]
+    return Guest(kernel, name, f"bench={bench}", cpus=2, deadline=DEADLINE, exits=True)
+
+
+def exits_of(outcome: Outcome) -> Sequence[Exit]:
+    """UserError if they are not all there."""
+    if outcome.exits is None:
+        said = "; ".join(outcome.evidence.get("trace", ["this machine's own KVM is not looked at"]))
+        raise UserError(f"{outcome.guest.name}: {outcome.end}; trace: {said}; log: {outcome.log}")
+    return outcome.exits
+
+
+def of_cpu(exits: Iterable[Exit], cpu: int) -> list[Exit]:
+    return [each for each in exits if each.cpu == cpu]
+
+
+def of_workloads(outcome: Outcome) -> dict[str, tuple[int, list[Exit]]]:
+    """By workload of the sample kernel: rounds, and the exits of all rounds. The first two measure in a
+    process: its start and end are among theirs."""
+    said = re.findall(r"^# bench (\w+) rounds=(\d+) ", outcome.console, re.MULTILINE)
+    every = list(kvmtrace.between(exits_of(outcome), WORKLOAD_MARK))
+    # What a process takes to start and end is marked by itself before each of those two.
+    if len(every) != len(said) + 2:
+        raise UserError(f"{outcome.guest.name}: its workloads are {said}, and {len(every)} were marked")
+    del every[2], every[0]
+    return {name: (int(rounds), taken) for (name, rounds), taken in zip(said, every, strict=True)}
+
+
+def of_interrupts(exits: Sequence[Exit]) -> list[list[Exit]]:
+    """Each interrupt that a CPU asks for by a hypercall, to the next one. Where the host's own interrupt
+    comes in between, KVM wants to be told of the end whatever the guest's memory says: those are the host's,
+    and left out."""
+    found: list[list[Exit]] = []
+    for each in exits:
+        if each.reason == HYPERCALL:
+            found.append([each])
+        elif found:
+            found[-1].append(each)
+    return [each for each in found if not any(exit_.hosts for exit_ in each)]
+
+
+def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
+    """Exits per round of all workloads, and of operations that are none."""
+    found = Figures()
+
+    def clean(bench: str) -> Outcome:
+        outcome = run(library_guest(arch, bench))
+        if not outcome.clean:
+            raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
+        return outcome
+
+    for name, (rounds, exits) in of_workloads(clean("workloads")).items():
+        if name == "ipi_round_trip":
+            sent = of_interrupts(exits)
+            exits, rounds = [exit_ for each in sent for exit_ in each], len(sent)
+            found.add("ipi", kvmtrace.by_reason(of_cpu(exits, 0)), rounds)
+        found.add(name, kvmtrace.by_reason(exits), rounds)
+    outcome = clean(f"one op=clock,end_of_interrupt,console rounds={ROUNDS}")
+    clock, interrupts, console = kvmtrace.between(exits_of(outcome), WORKLOAD_MARK)
+    found.add("clock_read", kvmtrace.by_reason(clock), ROUNDS)
+    ends = [exits[1:] for exits in of_interrupts(interrupts)]
+    found.add("end_of_interrupt", kvmtrace.by_reason(exit_ for each in ends for exit_ in each), len(ends))
+    pieces = kvmtrace.by_reason(console)
+    found.add("console_pages", {reason: count * CONSOLE_ROUNDS for reason, count in pieces.items()}, ROUNDS)
+    return found
+
+
+def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] | None]]:
+    """Exits of the round that had fewest; and how many those and the median round have. UserError if a round
+    is missing."""
+    said = re.findall(r"^# workload (\w+) rounds=(\d+)", outcome.console, re.MULTILINE)
+    every = kvmtrace.rounds(exits_of(outcome), leaf("begin"), leaf("round"))
+    if [name for name, _ in said] != list(WORKLOADS) or [int(n) for _, n in said] != [len(e) for e in every]:
+        raise UserError(f"Linux's rounds are {said}, and KVM saw {[len(each) for each in every]}")
+    found = Figures()
+    spread: dict[str, tuple[float, float] | None] = {"end_of_interrupt": None}
+
+    def add(name: str, rounds: Sequence[Sequence[Exit]]) -> None:
+        taken = [kvmtrace.by_reason(exits) for exits in rounds]
+        least = min(taken, key=lambda each: sum(each.values()))
+        times = next(each.times for each in OPERATIONS if each.name == name)
+        found.add(name, least, times)
+        spread[name] = sum(least.values()), statistics.median(sum(each.values()) for each in taken)
+
+    for (name, _), rounds in zip(said, every, strict=True):
+        add(name, rounds)
+        if name == "ipi_round_trip":
+            add("ipi", [of_cpu(exits, 0) for exits in rounds])
+    return found, spread
+
+
+def rows(library: Figures, linux: Mapping[str, tuple[float, float] | None]) -> list[Row]:
+    return beside_linux.rows(library.totals, linux, REASONS)
+
+
+def beside(rows: Sequence[Row], library: Figures, linux: Figures, arch: str, version: str) -> list[str]:
+    """Lines of the table."""
+    title = f"exits per operation, {arch} beside Linux {version} ({LINUX_ARCH}), guests of one KVM"
+    ours = library.in_words()
+    ours |= {each.name: ours[each.beside] for each in OPERATIONS if each.beside in ours}
+    return beside_linux.beside(rows, title, GOALS, (ours, linux.in_words()))

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Exits per operation beside Linux's (bench/beside_linux.py): how they are counted from a trace. In the rig
+they are held to their goals by test_kvm_boot.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from backends.kvm.bench.beside_linux import (
+    GOALS,
+    HYPERCALL,
+    WORKLOADS,
+    beside,
+    leaf,
+    of_interrupts,
+    of_library,
+    of_linux,
+    rows,
+)
+from ci.beside_linux import OPERATIONS, WORKLOAD_MARK
+from ci.kvmtrace import Exit
+from ci.rig import Guest, Outcome
+from ci.util import ARCHITECTURES, UserError
+
+
+def mark(number: int) -> Exit:
+    return Exit(0, "cpuid", leaf=number)
+
+
+def of_guest(exits: Sequence[Exit] | None, console: str) -> Outcome:
+    outcome = Outcome(Guest(Path("kernel"), "guest"), console, True, "", "", 0.0, "", Path("log"), {})
+    outcome.exits = exits
+    return outcome
+
+
+MSR, HLT, IO, HOST = Exit(0, "msr"), Exit(1, "hlt"), Exit(0, "io"), Exit(0, "interrupt")
+SENT = Exit(0, HYPERCALL)
+SAID = {"system_call": 2, "page_fault": 4, "timer_tick": 2, "ipi_round_trip": 2}
+"""Workloads of the sample kernel in these tests, and their rounds."""
+
+
+def library(guest: Guest) -> Outcome:
+    """What it does: no exit for a system call, one for a page fault, 1.5 for a tick, and so on."""
+    around = mark(WORKLOAD_MARK)
+    if "one op=" in guest.append:
+        clock = [around, HOST, around]
+        ends = [around, SENT, SENT, HOST, MSR, SENT, around]
+        return of_guest([*clock, *ends, around, *[IO] * 100, around], "")
+    process, calls = [around, around], [around, HOST, around]
+    faults = [around, MSR, MSR, MSR, MSR, around]
+    ticks, sent = [around, MSR, MSR, HOST, HLT, around], [around, SENT, HLT, SENT, HLT, around]
+    console = "".join(f"# bench {name} rounds={rounds} ticks=1\n" for name, rounds in SAID.items())
+    return of_guest([IO, *process, *calls, *process, *faults, *ticks, *sent, IO], console)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_exits_of_the_library(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.kvm.bench.beside_linux.kernels", lambda *_: {"kvm": Path("kernel")})
+    found = of_library(library, arch)
+    assert found.totals == {
+        "system_call": 0, "page_fault": 1, "timer_tick": 1.5, "ipi_round_trip": 2, "ipi": 1, "clock_read": 0,
+        "end_of_interrupt": 0, "console_pages": 16,
+    }  # fmt: skip
+    words = found.in_words()
+    assert words["timer_tick"] == "hlt 0.5, msr 1"
+    assert words["ipi_round_trip"] == f"hlt 1, {HYPERCALL} 1"
+
+
+def test_interrupt_amid_which_the_host_has_its_own_is_left_out() -> None:
+    assert of_interrupts([IO, SENT, MSR, SENT, HOST, MSR, SENT]) == [[SENT, MSR], [SENT]]
+
+
+def test_trace_with_gaps_is_no_result() -> None:
+    with pytest.raises(UserError, match="trace: "):
+        of_linux(of_guest(None, ""))
+
+
+def linux(lost: int | None = None) -> Outcome:
+    """Each workload has two rounds, of one exit and of two, those of an IPI each CPU's."""
+    exits: list[Exit] = [IO]
+    for _ in WORKLOADS:
+        exits += [mark(leaf("begin")), IO, mark(leaf("round")), MSR, HOST, mark(leaf("round")), MSR, HLT,
+                  mark(leaf("round")), IO]  # fmt: skip
+    if lost is not None:
+        del exits[lost]
+    return of_guest(exits, "".join(f"# workload {name} rounds=2\n" for name in WORKLOADS))
+
+
+def test_exits_of_linux() -> None:
+    found, spread = of_linux(linux())
+    assert spread["clock_read"] == (1, 1.5)
+    assert spread["ipi"] == (1, 1), "the sender's alone"
+    assert spread["end_of_interrupt"] is None
+    assert found.in_words()["clock_read"] == "msr 1"
+    assert found.in_words()["context_switch"] == "msr 0.5", "a round is two"
+
+
+@pytest.mark.parametrize("lost", [1, 3, 6, 9])
+def test_lost_mark_is_no_count(lost: int) -> None:
+    with pytest.raises(UserError, match="KVM saw"):
+        of_linux(linux(lost))
+
+
+def test_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goals and reasons stand beside the figures."""
+    monkeypatch.setattr("backends.kvm.bench.beside_linux.kernels", lambda *_: {"kvm": Path("kernel")})
+    ours = of_library(library, ARCHITECTURES[1])
+    least, spread = of_linux(linux())
+    text = beside(rows(ours, spread), ours, least, ARCHITECTURES[1], "6.1")
+    assert f"exits per operation, {ARCHITECTURES[1]} beside Linux 6.1 (" in text[0]
+    title = {each.name: each.title for each in OPERATIONS}
+    cells = {re.split(r" {2,}", line)[0]: re.split(r" {2,}", line)[1:] for line in text[1:]}
+    assert len({len(each) for each in cells.values()}) == 1, "as many cells as heads"
+    assert cells[title["timer_tick"]][:5] == ["1.5", "hlt 0.5, msr 1", "1", "msr 1", "1.5"]
+    assert cells[title["timer_tick"]][5].startswith("goal 2; WORSE: the kernel writes")
+    assert cells[title["clock_read"]][-1] == "goal 0; no worse"
+    assert cells[title["end_of_interrupt"]][-1] == "goal 0"
+    assert set(GOALS) <= set(ours.totals)
