@@ -12,16 +12,13 @@ extern const struct check checks_boot[], checks_descriptors[], checks_processor[
     checks_interrupts[], checks_clocks[], checks_time[], checks_paging[], checks_threads[],
     checks_processes[], checks_cpus[], checks_devices[], checks_supervisor[], checks_events[],
     checks_no_execute[], checks_device_memory[], checks_disks[], checks_networks[],
-    checks_entropy[], checks_rebind[];
+    checks_entropy[], checks_rebind[], checks_other_processor[];
 
 /* arch/ARCH: those that need the other CPUs, which checks_cpus[0] has started. */
 extern const struct check checks_entries_cpus[];
 
 /* For the checks that compare with it; set before any check runs. */
 extern const struct vmi_boot_info *checks_boot_info;
-
-/* Option test=processor: waits to be moved to another processor. */
-void checks_other_processor(void);
 
 /*
  * The checks that option test=WORD asks for: one that fails, never returns, faults, panics or waits

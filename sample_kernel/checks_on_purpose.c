@@ -36,15 +36,13 @@ static const struct check checks_fail[] = {{"test.fail", fail}, {NULL, NULL}};
 static const struct check checks_hang[] = {{"test.hang", hang}, {NULL, NULL}};
 static const struct check checks_fault[] = {{"test.fault", fault}, {NULL, NULL}};
 static const struct check checks_panic[] = {{"test.panic", stop}, {NULL, NULL}};
-static const struct check checks_processor_changed[] = {{"test.processor", checks_other_processor},
-                                                        {NULL, NULL}};
 
 static const struct {
     const char *word;
     const struct check *checks;
 } on_purpose[] = {
     {"", checks_none},       {"fail", checks_fail},   {"hang", checks_hang},
-    {"fault", checks_fault}, {"panic", checks_panic}, {"processor", checks_processor_changed},
+    {"fault", checks_fault}, {"panic", checks_panic}, {"processor", checks_other_processor},
 };
 
 const struct check *checks_on_purpose(const char *word)

@@ -13,8 +13,6 @@
 
 extern const uint32_t vmi_image_start[], vmi_text_end[];
 
-#define CPUID_7_EBX_SMAP (1u << 20)
-
 /* Of all code, the library's included: a sum that the order of words matters to. */
 static uint32_t code_sum(void)
 {
@@ -135,7 +133,7 @@ static void FROM_ASSEMBLY wake_self(void *argument)
  * bound again, unless `rebind=no`, and makes calls whose forms the first one had. Whoever moves it
  * ends it, if need be.
  */
-void checks_other_processor(void)
+static void other_processor(void)
 {
     struct processor before = processor_now(), now;
     struct fault fault = {0};
@@ -164,3 +162,8 @@ void checks_other_processor(void)
     EXPECT_EQUAL(access, (now.more & CPUID_7_EBX_SMAP) != 0);
     EXPECT(woken == VMI_OK || woken == VMI_ENOSYS);
 }
+
+const struct check checks_other_processor[] = {
+    {"test.processor", other_processor},
+    {NULL, NULL},
+};

@@ -498,10 +498,10 @@ const char *vmi__sites_bind_again(const struct vmi__code *given, const struct vm
                                   uintptr_t text, bool write)
 {
     const struct vmi__code code = *given;
-    const struct vmi__site *site = sites->records + sites->count;
 
-    while (site > sites->records) {
-        uint32_t offset = offset_of(&code, --site, record_of(sites, site));
+    for (uint32_t i = 0; i < sites->count; i++) {
+        const struct vmi__site *site = &sites->records[i];
+        uint32_t offset = offset_of(&code, site, record_of(sites, site));
         const char *reason = check_place(&code, site, offset);
         struct vmi__rom_call call;
 
@@ -518,8 +518,9 @@ const char *vmi__sites_bind_again(const struct vmi__code *given, const struct vm
     if (!write)
         return 0;
     /* From the last to the first, as before: what is nothing depends on what follows it. */
-    for (site = sites->records + sites->count; site > sites->records;) {
-        uint32_t offset = offset_of(&code, --site, record_of(sites, site));
+    for (uint32_t i = sites->count; i-- > 0;) {
+        const struct vmi__site *site = &sites->records[i];
+        uint32_t offset = offset_of(&code, site, record_of(sites, site));
         uint8_t *bytes = code.bytes + offset;
         struct vmi__rom_call call;
 
