@@ -282,7 +282,7 @@ append="vmi.debug_exit=0xf4 checks=none test=processor {append}"
 timeout 120 qemu $machine -cpu host,vendor={first} -serial file:before -monitor stdio -append "$append" \
     <monitor >said 2>&1 &
 exec 3>monitor
-until grep -q "test=processor: vendor" before; do kill -0 $! || exit 1; sleep 0.2; done 2>/dev/null
+until grep -q "test=processor: vendor" before; do kill -0 $! || { cat said before; exit 1; }; sleep 0.2; done 2>/dev/null
 echo 'migrate "exec:cat >state"' >&3
 echo quit >&3
 wait $!
