@@ -526,7 +526,7 @@ class BackendRules:
             self._problems.add(
                 entry.place_of("forms"),
                 f"call '{call.name}' is a jump and has forms",
-                "expected one way for all processors: a site that was bound no longer tells a jump from a call",
+                "expected one way for all processors: a bound site no longer tells a jump from a call",
                 "keep one, or test the feature in a routine",
             )
             return None

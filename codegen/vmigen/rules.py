@@ -563,9 +563,7 @@ class SpecRules:
     def _feature_constant(self, part: Map, number: int) -> None:
         """A feature's bit in the constants group `feature`, where there is one."""
         group, name = self._constants.get("feature"), part["name"].upper()
-        if group is None or any(
-            (value.name, value.value) == (name, 1 << number) for value in group.values
-        ):
+        if group is None or any((value.name, value.value) == (name, 1 << number) for value in group.values):
             return
         self._problems.add(
             part.place_of("name"),

@@ -192,7 +192,8 @@ class Loaded:
         """The reason not to, and the code, which was bound by the forms `before`; those that are chosen now
         take their place."""
         memory = ctypes.create_string_buffer(code, len(code))
-        kernel, recorded = Code(ctypes.addressof(memory), len(code), self.binder.at(CODE)), self.recorded(sites)
+        kernel = Code(ctypes.addressof(memory), len(code), self.binder.at(CODE))
+        recorded = self.recorded(sites)
 
         def bind() -> tuple[str, bytes]:
             reason = self.library.vmi__sites_bind_again(
@@ -232,7 +233,14 @@ def binder(folder: Path, arch: str = ARCHITECTURES[0]) -> Binder:
                str(ROOT / "runtime/bind/rom.c"), str(ROOT / "runtime/bind/sites.c")]  # fmt: skip
     subprocess.run(command, check=True)
     library = ctypes.CDLL(str(program))
-    for name in ("rom_read", "rom_sum", "rom_word_sum", "rom_load", "sites_bind", "sites_bind_again",
-                 "slots_check"):
+    for name in (
+        "rom_read",
+        "rom_sum",
+        "rom_word_sum",
+        "rom_load",
+        "sites_bind",
+        "sites_bind_again",
+        "slots_check",
+    ):
         getattr(library, f"vmi__{name}").restype = c_char_p
     return Binder(arch, library)

@@ -496,10 +496,11 @@ FORMED = synthetic(
 """Calls that become instructions, nothing and calls of the provider, in and out of the features; 2 is nothing
 always, and prefixes of what follows it if that takes them."""
 ROW = [(0, 2, 5), (5, 17, 5), (10, 40, 5), (15, 2, 7), (22, 0, 9), (31, 40, 5), (36, 129, 15), (51, 2, 5)]
-PROCESSORS = [(), (FAST,), (WIDE,), (FAST, WIDE)]
+Features = tuple[tuple[int, int, int, int], ...]
+PROCESSORS: list[Features] = [(), (FAST,), (WIDE,), (FAST, WIDE)]
 
 
-def bound_by(binder: Binder, features: tuple[tuple[int, int, int, int], ...], without: int = 0) -> bytes:
+def bound_by(binder: Binder, features: Features, without: int = 0) -> bytes:
     provider = Loaded(binder, FORMED)
     provider.choose(*features, without=without)
     reason, code, _ = provider.bind(*kernel(*ROW))
@@ -509,9 +510,7 @@ def bound_by(binder: Binder, features: tuple[tuple[int, int, int, int], ...], wi
 
 @pytest.mark.parametrize("after", PROCESSORS, ids=["none", "fast", "wide", "both"])
 @pytest.mark.parametrize("before", PROCESSORS, ids=["none", "fast", "wide", "both"])
-def test_bound_again_as_if_it_had_started_there(
-    binder: Binder, before: tuple[tuple[int, int, int, int], ...], after: tuple[tuple[int, int, int, int], ...]
-) -> None:
+def test_bound_again_as_if_it_had_started_there(binder: Binder, before: Features, after: Features) -> None:
     """Every byte of the code, from each processor to each other, and back."""
     provider, code = Loaded(binder, FORMED), bound_by(binder, before)
     assert (code == bound_by(binder, after)) == (before == after)

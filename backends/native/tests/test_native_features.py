@@ -68,13 +68,15 @@ DEADLINE = 240.0
 MOVED = re.compile(r"^# test=processor: moved to .*?$", re.MULTILINE)
 
 
-def machine(arch: str, library: str, cpu: str, console: Path, append: str, *more: str) -> subprocess.Popen[str]:
+def machine(
+    arch: str, library: str, cpu: str, console: Path, append: str, *more: str
+) -> subprocess.Popen[str]:
     """The sample kernel, and QEMU's monitor on its standard input and output."""
     path = kernels("sample", arch)["native"].with_name(f"sample-{library}.elf")
     return subprocess.Popen(
         ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", "pc,vmport=off", "-nodefaults",
-         "-no-user-config", "-display", "none", "-serial", f"file:{console}", "-monitor", "stdio", "-smp", "1",
-         "-m", "64", *QEMU_END, "-kernel", str(path),
+         "-no-user-config", "-display", "none", "-serial", f"file:{console}", "-monitor", "stdio",
+         "-smp", "1", "-m", "64", *QEMU_END, "-kernel", str(path),
          "-append", f"{DEBUG_EXIT} checks=none test=processor {append}", *more],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=tied(),
     )  # fmt: skip
