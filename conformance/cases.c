@@ -1057,6 +1057,16 @@ AFTER(fill_entropy)
                     (uint32_t)vmi_fill_entropy(VMI_ENTROPY_ANY, random, 0), (uint32_t)VMI_EINVAL);
 }
 
+CASE(rebind)
+{
+    give_rebind(in, 0);
+}
+
+AFTER(rebind)
+{
+    contract_expect("the result", (uint32_t)result_rebind(out), VMI_OK);
+}
+
 /* The console's event, where it has one. Taken before the checks that bind it for good. */
 static void note_console(struct trap_frame *trap)
 {

@@ -94,13 +94,13 @@ static void first_thread(void)
     choose_devices();
 
     const struct check *const lists[] = {
-        checks_layout,     checks_contract,      checks_boot,         checks_descriptors,
-        CHECKS_ARCH,       checks_processor,     checks_supervisor,   checks_traps,
-        checks_interrupts, checks_clocks,        checks_time,         checks_paging,
-        checks_threads,    checks_processes,     checks_no_execute,   checks_other_devices,
-        checks_behaviour,  checks_ring3,         checks_alarms,       checks_start,
-        &checks_cpus[1],   checks_device_memory, checks_entries_cpus, checks_across,
-        checks_matrix,
+        checks_layout,        checks_contract,   checks_boot,          checks_descriptors,
+        CHECKS_ARCH,          checks_processor,  checks_rebind,        checks_supervisor,
+        checks_traps,         checks_interrupts, checks_clocks,        checks_time,
+        checks_paging,        checks_threads,    checks_processes,     checks_no_execute,
+        checks_other_devices, checks_behaviour,  checks_ring3,         checks_alarms,
+        checks_start,         &checks_cpus[1],   checks_device_memory, checks_entries_cpus,
+        checks_across,        checks_matrix,
     };
     option_value(checks_boot_info->command_line, "checks", pattern, sizeof(pattern));
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), pattern, nothing);

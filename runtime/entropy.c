@@ -17,17 +17,21 @@
 #define RDSEED_FEATURE 7, 0, 1, 18
 
 enum { SEED = 1, RAND = 2, LOOKED = 4 };
+#define REBINDS_SHIFT 3
 
 int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
 
-static volatile uint32_t found; /* LOOKED with SEED and RAND, for instructions that there are */
+/* LOOKED with SEED and RAND, for instructions that there are; above, vmi__rebinds at that time. */
+static volatile uint32_t found;
 
 static uint32_t generators(void)
 {
-    if (!found)
-        found = LOOKED | (vmi__feature(RDSEED_FEATURE) ? SEED : 0u) |
-                (vmi__feature(RDRAND_FEATURE) ? RAND : 0u);
-    return found & (SEED | RAND);
+    uint32_t now = LOOKED | vmi__rebinds << REBINDS_SHIFT, known = found;
+
+    if ((known & ~(uint32_t)(SEED | RAND)) != now)
+        found = known = now | (vmi__feature(RDSEED_FEATURE) ? SEED : 0u) |
+                        (vmi__feature(RDRAND_FEATURE) ? RAND : 0u);
+    return known & (SEED | RAND);
 }
 
 /* The last word of each generator in a call, 0 if there is none yet: no call leaves it behind. */

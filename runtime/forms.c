@@ -3,11 +3,36 @@
 
 #include "feature.h"
 #include "runtime.h"
+#include "writable.h"
 
-#define CR0_WP 0x10000u
+#define INT3 0xcc
 
-#define JUMP        0xe9
-#define JUMP_LENGTH 5
+#define JUMP              0xe9
+#define JUMP_LENGTH       5
+#define JUMP_SHORT        0xeb /* which an assembler makes of what is near */
+#define JUMP_SHORT_LENGTH 2
+
+static const struct vmi__form *best_of(const struct vmi__form *form, uint32_t without)
+{
+    while (form->feature != VMI__FORM_LAST &&
+           ((without >> form->feature & 1) ||
+            !vmi__feature(form->leaf, form->subleaf, form->number, form->bit)))
+        form++;
+    return form;
+}
+
+static bool is_in_place(const struct vmi__form *form)
+{
+    const uint8_t *entry = form->entry;
+    int32_t distance;
+
+    if (form->copied)
+        return !memcmp(entry, form->code, VMI__FORM_ROOM);
+    if (entry[0] == JUMP_SHORT)
+        return entry + JUMP_SHORT_LENGTH + (int8_t)entry[1] == form->code;
+    memcpy(&distance, entry + 1, sizeof(distance));
+    return entry[0] == JUMP && entry + JUMP_LENGTH + distance == form->code;
+}
 
 static void put(const struct vmi__form *form)
 {
@@ -19,31 +44,27 @@ static void put(const struct vmi__form *form)
 
         form->entry[0] = JUMP;
         memcpy(form->entry + 1, &distance, sizeof(distance));
+        memset(form->entry + JUMP_LENGTH, INT3, VMI__FORM_ROOM - JUMP_LENGTH);
     }
 }
 
-VMI__RUN_ONCE void vmi__forms_choose(void)
+VMI__RUN_ONCE void vmi__forms_choose(uint32_t without)
 {
-    const uint8_t *done = 0;
-    uintptr_t cr0 = 0;
-    uint32_t ignored;
+    struct vmi__writing writing;
+    bool written = false;
 
     for (const struct vmi__form *form = vmi__forms; form < vmi__forms_end; form++) {
-        if (form->entry == done ||
-            !vmi__feature(form->leaf, form->subleaf, form->number, form->bit))
+        const struct vmi__form *best = best_of(form, without);
+
+        while (form->feature != VMI__FORM_LAST)
+            form++;
+        if (is_in_place(best))
             continue;
-        if (!done) {
-            /* The boot tables may have made code read-only already. */
-            cr0 = vmi_get_cr0();
-            vmi_set_cr0(cr0 & ~(uintptr_t)CR0_WP);
-        }
-        done = form->entry;
-        put(form);
+        if (!written)
+            vmi__writing_begins(&writing);
+        written = true;
+        put(best);
     }
-    if (!done)
-        return;
-    vmi_set_cr0(cr0);
-    /* A processor carries out code that it has just changed after a serializing instruction only
-     * (Intel SDM vol. 3A, 9.1.3). */
-    vmi_cpuid(0, 0, &ignored, &ignored, &ignored, &ignored);
+    if (written)
+        vmi__writing_ends(&writing);
 }

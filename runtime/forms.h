@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#define VMI__FORM_ROOM 32 /* bytes of such an entry point; as in codegen/vmigen/common.py */
+#define VMI__FORM_ROOM 32   /* bytes of such an entry point; as in codegen/vmigen/common.py */
+#define VMI__FORM_LAST 0xff /* in place of a feature: for all processors */
 
 /* A form, in the generated stubs.S; those of a call follow each other, the best first. */
 struct vmi__form {
@@ -16,15 +17,17 @@ struct vmi__form {
     const uint8_t *code; /* VMI__FORM_ROOM bytes to copy there, or where to jump from there */
     uint32_t leaf, subleaf;
     uint8_t number, bit; /* of the feature, as in feature.h */
-    uint8_t copied, reserved;
+    uint8_t copied;
+    uint8_t feature; /* bit of VMI_FEATURE_…, or VMI__FORM_LAST */
 };
 
 extern const struct vmi__form vmi__forms[], vmi__forms_end[]; /* generated */
 
 /*
- * Makes each entry point the first of its forms whose feature the processor has. On the first CPU,
- * before any other has started and before code is write-protected for good.
+ * Makes each entry point the first of its forms whose feature the processor has and `without`
+ * (VMI_FEATURE_…) does not name. On the first CPU before any other has started and before code is
+ * write-protected for good; later on the terms of Rebind.
  */
-void vmi__forms_choose(void);
+void vmi__forms_choose(uint32_t without);
 
 #endif

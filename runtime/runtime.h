@@ -55,6 +55,21 @@ void vmi__backend_init(struct vmi_boot_info *boot);
 bool vmi__backend_here(void);
 
 /*
+ * Looks at the processor again, which may be another one after a restore or a migration: how the
+ * hypervisor is entered, and whether what is in use is still there. `without` are features
+ * (VMI_FEATURE_…) whose forms are about to be left. VMI_OK, or what Rebind is to return. Defined by
+ * each backend.
+ */
+int32_t vmi__backend_rebind(uint32_t without);
+
+/*
+ * The call Rebind (rebind.c), and how often it has changed to what the processor is now: what a
+ * library remembers of features, and is no form of a call, it looks for again then.
+ */
+VMI__ROUTINE int32_t vmi__rebind(uint32_t without);
+extern volatile uint32_t vmi__rebinds;
+
+/*
  * Runs the kernel's constructors (C++'s of global objects, and functions with the attribute) in the
  * linker's order. Once, before kernel_main or kernel_main_unpaged, and in the state that these are
  * entered with. Nothing in provider images, whose binder does it.
@@ -96,6 +111,10 @@ struct vmi__kernel {
     uintptr_t info;     /* as for vmi__pc_start, or info alone: the hypervisor's structure */
     const char *refuse; /* for vmi__pc_refuse, or 0 */
     struct vmi__pc_tables *tables; /* of the PC entry */
+
+    /* Binds the kernel's call sites again, for Rebind; 0 where they were not bound when it started.
+     */
+    int32_t (*bind_again)(uint32_t without) VMI__FROM_ENTRY;
 
     /* The library's tables; filled by provider images. */
     const struct vmi_call_info *calls;

@@ -33,7 +33,7 @@ static void prepare(void (*init)(struct vmi_boot_info *))
 {
     const char *reason;
 
-    vmi__forms_choose();
+    vmi__forms_choose(0);
     reason = vmi__options();
     if (reason)
         vmi__fatal(reason);

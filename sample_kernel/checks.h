@@ -12,7 +12,7 @@ extern const struct check checks_boot[], checks_descriptors[], checks_processor[
     checks_interrupts[], checks_clocks[], checks_time[], checks_paging[], checks_threads[],
     checks_processes[], checks_cpus[], checks_devices[], checks_supervisor[], checks_events[],
     checks_no_execute[], checks_device_memory[], checks_disks[], checks_networks[],
-    checks_entropy[];
+    checks_entropy[], checks_rebind[], checks_other_processor[];
 
 /* arch/ARCH: those that need the other CPUs, which checks_cpus[0] has started. */
 extern const struct check checks_entries_cpus[];
@@ -21,8 +21,9 @@ extern const struct check checks_entries_cpus[];
 extern const struct vmi_boot_info *checks_boot_info;
 
 /*
- * The checks that option test=WORD asks for: one that fails, never returns, faults or panics, for
- * tests of whatever watches this kernel. An empty list for the empty word, null for an unknown one.
+ * The checks that option test=WORD asks for: one that fails, never returns, faults, panics or waits
+ * for another processor, for tests of whatever watches this kernel. An empty list for the empty
+ * word, null for an unknown one.
  */
 const struct check *checks_on_purpose(const char *word);
 

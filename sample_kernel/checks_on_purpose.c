@@ -42,7 +42,7 @@ static const struct {
     const struct check *checks;
 } on_purpose[] = {
     {"", checks_none},       {"fail", checks_fail},   {"hang", checks_hang},
-    {"fault", checks_fault}, {"panic", checks_panic},
+    {"fault", checks_fault}, {"panic", checks_panic}, {"processor", checks_other_processor},
 };
 
 const struct check *checks_on_purpose(const char *word)

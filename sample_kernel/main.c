@@ -29,12 +29,12 @@ static void run_checks(void)
         panic("unknown option test=%s", word);
 
     const struct check *const lists[] = {
-        checks_boot,         checks_descriptors, CHECKS_ARCH,       checks_processor,
-        checks_supervisor,   checks_traps,       checks_interrupts, checks_clocks,
-        checks_time,         checks_paging,      checks_threads,    checks_processes,
-        checks_no_execute,   checks_devices,     checks_cpus,       checks_device_memory,
-        checks_events,       checks_disks,       checks_networks,   checks_entropy,
-        checks_entries_cpus, on_purpose,
+        checks_boot,          checks_descriptors,  CHECKS_ARCH,    checks_processor,
+        checks_rebind,        checks_supervisor,   checks_traps,   checks_interrupts,
+        checks_clocks,        checks_time,         checks_paging,  checks_threads,
+        checks_processes,     checks_no_execute,   checks_devices, checks_cpus,
+        checks_device_memory, checks_events,       checks_disks,   checks_networks,
+        checks_entropy,       checks_entries_cpus, on_purpose,
     };
     workloads_count();
     struct ktap_result result =

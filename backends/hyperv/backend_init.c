@@ -19,3 +19,9 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__hyperv_clock_init();
     vmi__hyperv_describe();
 }
+
+/* The way into the hypervisor is its own page, which it writes for the processor. */
+int32_t vmi__backend_rebind(uint32_t without)
+{
+    return vmi__native_rebind(without);
+}

@@ -23,3 +23,8 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__kvm_cpus_init();
     vmi__kvm_describe();
 }
+
+int32_t vmi__backend_rebind(uint32_t without)
+{
+    return vmi__kvm_detect_again() ? vmi__native_rebind(without) : VMI_ENODEV;
+}

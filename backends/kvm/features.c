@@ -68,6 +68,7 @@ bool vmi__kvm_present;
 
 static const struct vendor *vendor;
 static uint32_t offered, hints;
+static uint32_t chosen; /* vmi__kvm_used at the start */
 
 static void find_vendor(void)
 {
@@ -184,7 +185,25 @@ const char *vmi__kvm_detect(void)
         vmi__kvm_used &= ~(1u << KVM__FEATURE_POLL_CONTROL);
     else if (!vmi__is_word("off", value, length))
         return "option vmi.host_poll= wants the word off";
+    chosen = vmi__kvm_used;
     return 0;
+}
+
+bool vmi__kvm_detect_again(void)
+{
+    static const uint32_t kept = 1u << KVM__FEATURE_CLOCKSOURCE | 1u << KVM__FEATURE_CLOCKSOURCE2 |
+                                 1u << KVM__FEATURE_CLOCKSOURCE_STABLE |
+                                 1u << KVM__FEATURE_STEAL_TIME | 1u << KVM__FEATURE_PV_EOI |
+                                 1u << KVM__FEATURE_POLL_CONTROL;
+    uint32_t leaf = find_leaves();
+
+    find_vendor();
+    if (!vmi__kvm_present)
+        return true;
+    if (!leaf)
+        return false;
+    vmi__kvm_used = chosen & (vmi__cpuid(leaf + 1, 0).eax | kept);
+    return true;
 }
 
 /* ---- the line on the console ----------------------------------------------------------------- */

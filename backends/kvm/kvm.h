@@ -15,7 +15,10 @@
 /* Is there a KVM? */
 extern bool vmi__kvm_present;
 
-/* Features in use, by their bits in CPUID. Constant after vmi__kvm_detect. */
+/*
+ * Features in use, by their bits in CPUID. After vmi__kvm_detect only vmi__kvm_detect_again changes
+ * them.
+ */
 extern uint32_t vmi__kvm_used;
 
 /*
@@ -37,6 +40,13 @@ bool vmi__kvm_here(void);
  * reason to refuse.
  */
 const char *vmi__kvm_detect(void);
+
+/*
+ * Looks for KVM again, on another host perhaps: chooses the hypercall instruction, and drops or
+ * takes up features that are asked for at each call. Those that KVM keeps structures for go on:
+ * where these are is part of the state that was carried over. False if there is no KVM any more.
+ */
+bool vmi__kvm_detect_again(void);
 
 /* Writes lines `# kvm …` to the console: what was offered and what is used. */
 void vmi__kvm_describe(void);

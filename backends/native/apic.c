@@ -61,6 +61,15 @@ static void enable(void)
         vmi__window_map(VMI__APIC_SLOT, base & VMI__APIC_BASE_ADDRESS);
 }
 
+int32_t vmi__native_rebind(uint32_t without)
+{
+    if (!vmi__native_x2apic)
+        return VMI_OK;
+    if (without & VMI_FEATURE_X2APIC)
+        return VMI_EBUSY;
+    return vmi__cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC ? VMI_OK : VMI_ENODEV;
+}
+
 void vmi__native_apic_init(void)
 {
     enable();

@@ -14,3 +14,8 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     boot->backend = "native";
     vmi__native_init(boot);
 }
+
+int32_t vmi__backend_rebind(uint32_t without)
+{
+    return vmi__native_rebind(without);
+}

@@ -244,6 +244,12 @@ static inline void vmi__native_apic_write(uint32_t reg, uint32_t value)
  */
 void vmi__native_apic_init(void);
 
+/*
+ * Part of vmi__backend_rebind: EBUSY if x2APIC mode, in which the APICs are, is to be left out;
+ * ENODEV if the processor does not offer it any more.
+ */
+int32_t vmi__native_rebind(uint32_t without);
+
 /* APIC identifier and number (index into boot_info.cpus) of this CPU. */
 uint32_t vmi__native_apic_id(void);
 uint32_t vmi__native_cpu_by_apic(void);

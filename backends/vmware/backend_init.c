@@ -17,3 +17,9 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__vmware_time_init();
     vmi__vmware_describe();
 }
+
+int32_t vmi__backend_rebind(uint32_t without)
+{
+    vmi__vmware_form_again();
+    return vmi__native_rebind(without);
+}

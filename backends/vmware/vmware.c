@@ -79,6 +79,12 @@ uint64_t vmi__vmware_detect(void)
     return tsc_hz;
 }
 
+void vmi__vmware_form_again(void)
+{
+    if (vmi__vmware_present)
+        vmi__vmware_form = find_form();
+}
+
 static void put(const char *name, uint32_t value)
 {
     char digits[DIGITS_MAX + 1], *first = digits + DIGITS_MAX;

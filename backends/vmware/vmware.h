@@ -67,6 +67,9 @@ bool vmi__vmware_here(void);
  */
 uint64_t vmi__vmware_detect(void);
 
+/* Chooses anew how the backdoor is entered, if there is one: on another host perhaps. */
+void vmi__vmware_form_again(void);
+
 /* Writes the line `# vmware …` to the console. */
 void vmi__vmware_describe(void);
 

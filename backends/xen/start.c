@@ -417,3 +417,10 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__print(vmi__xen_ports_abi());
     vmi__print("\r\n");
 }
+
+/* Neither the way into Xen nor a form of a call depends on the processor. */
+int32_t vmi__backend_rebind(uint32_t without)
+{
+    (void)without;
+    return VMI_OK;
+}

@@ -26,6 +26,12 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     vmi__xen_pvh_cpus_start();
 }
 
+int32_t vmi__backend_rebind(uint32_t without)
+{
+    vmi__xen_pvh_find_transfer();
+    return vmi__native_rebind(without);
+}
+
 #ifdef __i386__
 /* Only the local APIC is out of reach: console, clocks, sharing and ends are hypercalls and memory.
  */

@@ -28,6 +28,9 @@ extern struct shared_info vmi__xen_pvh_shared;
 /* Is Xen there? Looks once, and remembers. */
 bool vmi__xen_pvh_present(void);
 
+/* Chooses the hypercall instruction by the processor's vendor. */
+void vmi__xen_pvh_find_transfer(void);
+
 /* Has Xen's pages appear; returns 0 or the reason to refuse. */
 const char *vmi__xen_pvh_start(void);
 

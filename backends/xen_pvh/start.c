@@ -26,6 +26,11 @@ uint8_t vmi__xen_pvh_vmcall;
 /* CPUID leaf of Xen's signature; 1 for none, 0 before it was looked for. */
 static uint32_t base;
 
+void vmi__xen_pvh_find_transfer(void)
+{
+    vmi__xen_pvh_vmcall = vmi__cpuid(0, 0).ebx == VENDOR_INTEL_EBX;
+}
+
 bool vmi__xen_pvh_present(void)
 {
     uint32_t leaf;
@@ -41,7 +46,7 @@ bool vmi__xen_pvh_present(void)
                 break;
             }
         }
-        vmi__xen_pvh_vmcall = vmi__cpuid(0, 0).ebx == VENDOR_INTEL_EBX;
+        vmi__xen_pvh_find_transfer();
     }
     return base != 1;
 }

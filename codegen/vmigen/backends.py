@@ -522,6 +522,14 @@ class BackendRules:
     def _formed(self, source: BackendSource, entry: Map, call: Call, note: str | None) -> Way | None:
         """A way of several forms: the last, with the others before it."""
         parts, forms = entry["forms"], list[Form]()
+        if call.convention == "jump":
+            self._problems.add(
+                entry.place_of("forms"),
+                f"call '{call.name}' is a jump and has forms",
+                "expected one way for all processors: a bound site no longer tells a jump from a call",
+                "keep one, or test the feature in a routine",
+            )
+            return None
         seen: dict[str, Place] = {}
         for i, part in enumerate(parts):
             last = i == len(parts) - 1

@@ -212,8 +212,9 @@ def entry_point(
 ) -> EntryPoint:
     """A call's entry point as it is linked: the form for processors that have no feature of the others.
 
-    At the start of the library another form is copied over it, or a jump to that. What is said to
-    unwinders stays, so that a form which moves the stack has a place, and a frame, of its own.
+    At the start of the library another form is copied over it, or a jump to that; later perhaps this one
+    again, so that it is among the forms. What is said to unwinders stays, so that a form which moves the
+    stack has a place, and a frame, of its own.
     """
     if not way.forms:
         return EntryPoint(framed(stub(call, way), call))
@@ -233,4 +234,4 @@ def entry_point(
     last = forms.pop()
     lines = last.lines if last.copied else [f"jmp {last.label}"]
     room = f".org {call.c_name} + {FORM_ROOM}, 0xcc"
-    return EntryPoint(framed([*lines, room], call), tuple(forms if last.copied else [*forms, last]))
+    return EntryPoint(framed([*lines, room], call), (*forms, last))

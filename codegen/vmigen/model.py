@@ -120,9 +120,12 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature of processors, and the bit of CPUID's result that tells of it."""
+    """A feature of processors, and the bit of CPUID's result that tells of it.
+
+    Its number is its place in the list, and its bit where features are a set (VMI_FEATURE_…)."""
 
     name: str
+    number: int
     leaf: int
     subleaf: int
     register: str

@@ -556,8 +556,21 @@ class SpecRules:
             if self._once(
                 seen, part["name"], part.place_of("name"), f"feature '{part['name']}'"
             ) and self._once(bits, where, part.place_of("cpuid"), "this bit of CPUID"):
-                found.append(Feature(part["name"], *where, part["summary"], part["source"]))
+                self._feature_constant(part, len(found))
+                found.append(Feature(part["name"], len(found), *where, part["summary"], part["source"]))
         return tuple(found)
+
+    def _feature_constant(self, part: Map, number: int) -> None:
+        """A feature's bit in the constants group `feature`, where there is one."""
+        group, name = self._constants.get("feature"), part["name"].upper()
+        if group is None or any((value.name, value.value) == (name, 1 << number) for value in group.values):
+            return
+        self._problems.add(
+            part.place_of("name"),
+            f"feature '{part['name']}' has not its bit among the constants 'feature'",
+            f"expected {name} with the value {1 << number:#x}",
+            "add it there; features are added at the end",
+        )
 
     # Calls
 

@@ -5,6 +5,7 @@
 #include "bind/sites.h"
 #include "feature.h"
 #include "tables.h"
+#include "writable.h"
 
 /* Refusals leave room for the report. */
 #define NOTES_MAX      4096
@@ -283,14 +284,23 @@ static void __attribute__((noreturn)) stop(void)
         __asm__ volatile("ud2");
 }
 
+static struct vmi__code kernel_code(void)
+{
+    return (struct vmi__code){vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
+                              (uintptr_t)vmi_image_start};
+}
+
+static struct vmi__sites kernel_sites(void)
+{
+    return (struct vmi__sites){vmi_sites_start, (uint32_t)(vmi_sites_end - vmi_sites_start),
+                               (uintptr_t)vmi_sites_start};
+}
+
 /* Binds all calls. Without paging there is nothing that could make code read-only. */
 static void vmi__bind_calls(const struct vmi_boot_info *boot)
 {
-    const struct vmi__code interface = slots();
-    const struct vmi__code code = {vmi_image_start, (uint32_t)(vmi_text_end - vmi_image_start),
-                                   (uintptr_t)vmi_image_start};
-    const struct vmi__sites sites = {vmi_sites_start, (uint32_t)(vmi_sites_end - vmi_sites_start),
-                                     (uintptr_t)vmi_sites_start};
+    const struct vmi__code interface = slots(), code = kernel_code();
+    const struct vmi__sites sites = kernel_sites();
     uintptr_t text = (uintptr_t)vmi__provider_text;
     uint32_t eax = 0, ebx, ecx = 0, edx;
     struct vmi__site_counts counts = {0};
@@ -301,7 +311,7 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
         stop();
     bound = true;
     vmi__slots_bind(&interface, &provider, text);
-    vmi__rom_choose(&provider, vmi__feature);
+    vmi__rom_choose(&provider, vmi__feature, 0);
     reason = vmi__sites_bind(&code, &sites, interface.address, &provider, text, &counts);
     /* A processor carries out what it has just been made to run after a serializing instruction
      * only (Intel SDM vol. 3A, 9.1.3). */
@@ -330,6 +340,32 @@ static void vmi__bind_calls(const struct vmi_boot_info *boot)
     vmi_console_write(notes, notes_length);
 }
 
+/*
+ * For the provider's Rebind: sites whose calls have other forms now, by what the records say, which
+ * are constants of the kernel's. The slots lead to the provider's entry points, which it chooses.
+ */
+static VMI__ADDRESS_TAKEN VMI__FROM_ENTRY int32_t bind_again(uint32_t without)
+{
+    const struct vmi__code code = kernel_code();
+    const struct vmi__sites sites = kernel_sites();
+    uintptr_t text = (uintptr_t)vmi__provider_text;
+    uint8_t before[VMI_ORDINALS];
+    struct vmi__writing writing;
+
+    memcpy(before, provider.form_at, sizeof(before));
+    vmi__rom_choose(&provider, vmi__feature, without);
+    if (vmi__sites_bind_again(&code, &sites, &provider, before, text, false)) {
+        memcpy(provider.form_at, before, sizeof(before));
+        return VMI_EIO;
+    }
+    if (memcmp(provider.form_at, before, sizeof(before)) != 0) {
+        vmi__writing_begins(&writing);
+        vmi__sites_bind_again(&code, &sites, &provider, before, text, true);
+        vmi__writing_ends(&writing);
+    }
+    return VMI_OK;
+}
+
 /* In place of the kernel's entry points for the provider: bind, then enter the kernel. */
 static VMI__ADDRESS_TAKEN void bind(const struct vmi_boot_info *boot)
 {
@@ -352,6 +388,7 @@ void vmi__bind_start(void)
         (__typeof__(start))(vmi__provider_text + provider.start);
 
     vmi__kernel.main = bind;
+    vmi__kernel.bind_again = bind_again;
     vmi__kernel.main_unpaged = kernel_main_unpaged ? bind_unpaged : 0;
     vmi__bind_count();
     start(&vmi__kernel);

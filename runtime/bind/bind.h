@@ -52,8 +52,9 @@ bool vmi__bind_named(const char *name);
 
 /*
  * Starts the provider that was put into place last, for the kernel that vmi__kernel describes, and
- * goes on in the kernel, bound. There is no second time: a kernel that is bound stays so. Comes
- * back only if the provider is not for a kernel that was entered by vmi__kernel.protocol.
+ * goes on in the kernel, bound. There is no second provider: later only forms by processor feature
+ * are chosen again (Rebind). Comes back only if the provider is not for a kernel that was entered
+ * by vmi__kernel.protocol.
  */
 void vmi__bind_start(void);
 

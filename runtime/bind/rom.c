@@ -206,7 +206,7 @@ static const char *read_forms(struct vmi__rom *rom)
         if (!vmi__rom_has(rom, form.ordinal))
             return "one of its forms is of a call that it does not have";
         if (form.kind > VMI__ROM_NOP || entry[VMI__ROM_FORM_REGISTER] > 3 ||
-            entry[VMI__ROM_FORM_BIT] > 31)
+            entry[VMI__ROM_FORM_BIT] > 31 || entry[VMI__ROM_FORM_FEATURE] > 31)
             return "one of its forms is of an unknown kind or feature";
         if (!has_instructions(rom, &form))
             return "one of its forms has impossible instructions";
@@ -215,7 +215,8 @@ static const char *read_forms(struct vmi__rom *rom)
 }
 
 void vmi__rom_choose(struct vmi__rom *rom,
-                     bool (*has)(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit))
+                     bool (*has)(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit),
+                     uint32_t without)
 {
     vmi__fill(rom->form_at, 0, sizeof(rom->form_at));
     for (uint32_t i = 0; i < rom->forms_count; i++) {
@@ -224,6 +225,7 @@ void vmi__rom_choose(struct vmi__rom *rom,
 
         /* What this kernel never calls has no form. */
         if (ordinal < VMI_ORDINALS && !rom->form_at[ordinal] &&
+            !(without >> entry[VMI__ROM_FORM_FEATURE] & 1) &&
             has(get32(entry + VMI__ROM_FORM_LEAF), get32(entry + VMI__ROM_FORM_SUBLEAF),
                 entry[VMI__ROM_FORM_REGISTER], entry[VMI__ROM_FORM_BIT]))
             rom->form_at[ordinal] = (uint8_t)(i + 1);
@@ -297,6 +299,19 @@ struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index)
     };
 }
 
+struct vmi__rom_call vmi__rom_form(const struct vmi__rom *rom, uint32_t ordinal, uint32_t form)
+{
+    struct vmi__rom_call call = vmi__rom_call(rom, rom->call_at[ordinal] - 1u);
+
+    if (form) {
+        uint32_t target = call.target;
+
+        call = form_of(rom, form - 1);
+        call.target = target;
+    }
+    return call;
+}
+
 bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call)
 {
     uint32_t low = 0, high = rom->calls_count;
@@ -304,13 +319,7 @@ bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom
     if (ordinal < VMI_ORDINALS) {
         if (!rom->call_at[ordinal])
             return false;
-        *call = vmi__rom_call(rom, rom->call_at[ordinal] - 1u);
-        if (rom->form_at[ordinal]) {
-            uint32_t target = call->target;
-
-            *call = form_of(rom, rom->form_at[ordinal] - 1u);
-            call->target = target;
-        }
+        *call = vmi__rom_form(rom, ordinal, rom->form_at[ordinal]);
         return true;
     }
     while (low < high) {

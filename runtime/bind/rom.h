@@ -91,13 +91,18 @@ const char *vmi__rom_word_sum(const struct vmi__rom *rom);
 
 /*
  * Chooses the forms of an image that was read: `has` says whether the processor has a feature
- * (vmi__feature). Before, vmi__rom_find gives calls as processors do them that have none.
+ * (vmi__feature), `without` (VMI_FEATURE_…) which are to be left out all the same. Before,
+ * vmi__rom_find gives calls as processors do them that have none.
  */
 void vmi__rom_choose(struct vmi__rom *rom,
-                     bool (*has)(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit));
+                     bool (*has)(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit),
+                     uint32_t without);
 
 /* Entry `index` of the table of calls, without regard to forms. */
 struct vmi__rom_call vmi__rom_call(const struct vmi__rom *rom, uint32_t index);
+
+/* The call of an ordinal that the image has, in a form by its number as in form_at. */
+struct vmi__rom_call vmi__rom_form(const struct vmi__rom *rom, uint32_t ordinal, uint32_t form);
 
 /* The call of an ordinal, in the form that was chosen; false if there is none. */
 bool vmi__rom_find(const struct vmi__rom *rom, uint32_t ordinal, struct vmi__rom_call *call);

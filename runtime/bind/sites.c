@@ -270,18 +270,45 @@ static bool is_shared(const struct vmi__code *code, const struct vmi__sites *sit
     return false;
 }
 
-static const char *check_site(const struct vmi__code *code, const struct vmi__site *site,
-                              uint32_t offset, uintptr_t slots, const struct vmi__rom *rom)
+/* Is there a whole site? */
+static const char *check_place(const struct vmi__code *code, const struct vmi__site *site,
+                               uint32_t offset)
 {
     if (site->length < VMI__SITE_LEAST || site->length > VMI__SITE_MOST)
         return "a call site has an impossible length";
     if (offset > code->size || site->length > code->size - offset)
         return "a call site is outside the kernel's text";
+    return 0;
+}
+
+static const char *check_site(const struct vmi__code *code, const struct vmi__site *site,
+                              uint32_t offset, uintptr_t slots, const struct vmi__rom *rom)
+{
+    const char *reason = check_place(code, site, offset);
+
+    if (reason)
+        return reason;
     if (!is_branch(code->bytes + offset, code->address + offset, slot_of(slots, site)))
         return "a call site was bound before, or is no call of its slot";
     if (!vmi__rom_has(rom, site->ordinal))
         return "a call site is for a call that the provider does not have";
     return 0;
+}
+
+/*
+ * Writes what a call becomes that does something, to `bytes`, which are or will be the site at an
+ * address: instructions, or the branch `opcode`. True for instructions.
+ */
+static bool put_call(uint8_t *bytes, uint8_t opcode, uintptr_t address, uint32_t length,
+                     const struct vmi__rom *rom, const struct vmi__rom_call *call, uintptr_t text)
+{
+    if (call->kind == VMI__ROM_NONE && call->inline_length <= length) {
+        put_instructions(bytes, length, rom->bytes + call->inline_offset, call->inline_length);
+        return true;
+    }
+    put_branch(bytes, opcode, address, text + call->target);
+    put_nops(bytes + VMI__SITE_LEAST, length - VMI__SITE_LEAST);
+    return false;
 }
 
 /* A jump does not come back, so that it cannot be left out. */
@@ -295,12 +322,9 @@ static void bind_site(const struct vmi__code *code, uint32_t offset, const struc
     if (call.kind == VMI__ROM_NOP && bytes[0] == CALL) {
         put_nothing(bytes, site->length, code->size - offset);
         counts->nop++;
-    } else if (call.kind == VMI__ROM_NONE && call.inline_length <= site->length) {
-        put_instructions(bytes, site->length, rom->bytes + call.inline_offset, call.inline_length);
+    } else if (put_call(bytes, bytes[0], code->address + offset, site->length, rom, &call, text)) {
         counts->instruction++;
     } else {
-        put_branch(bytes, bytes[0], code->address + offset, text + call.target);
-        put_nops(bytes + VMI__SITE_LEAST, site->length - VMI__SITE_LEAST);
         counts->call++;
     }
 }
@@ -431,6 +455,85 @@ const char *vmi__sites_bind(const struct vmi__code *given, const struct vmi__sit
     }
     counts->instruction += instructions;
     counts->call += branches;
+    return 0;
+}
+
+/* ---- once more ---- */
+
+static bool are_equal(const uint8_t *one, const uint8_t *other, uint32_t length)
+{
+    while (length && *one == *other) {
+        one++;
+        other++;
+        length--;
+    }
+    return !length;
+}
+
+/* Does a site hold what put_nothing has left there? */
+static bool is_nothing(const uint8_t *site, uint32_t length)
+{
+    uint8_t expected[VMI__SITE_MOST];
+
+    put_nops(expected, length);
+    if (site[0] == PREFIX_CS || site[0] == PREFIX_SS)
+        vmi__fill(expected, site[0], length);
+    return are_equal(site, expected, length);
+}
+
+/* Does a site hold what a form of its call has become there? */
+static bool is_bound(const struct vmi__code *code, uint32_t offset, const struct vmi__site *site,
+                     const struct vmi__rom *rom, const struct vmi__rom_call *call, uintptr_t text)
+{
+    uint8_t expected[VMI__SITE_MOST];
+
+    if (call->kind == VMI__ROM_NOP)
+        return is_nothing(code->bytes + offset, site->length);
+    put_call(expected, CALL, code->address + offset, site->length, rom, call, text);
+    return are_equal(code->bytes + offset, expected, site->length);
+}
+
+const char *vmi__sites_bind_again(const struct vmi__code *given, const struct vmi__sites *sites,
+                                  const struct vmi__rom *rom, const uint8_t before[VMI_ORDINALS],
+                                  uintptr_t text, bool write)
+{
+    const struct vmi__code code = *given;
+
+    for (uint32_t i = 0; i < sites->count; i++) {
+        const struct vmi__site *site = &sites->records[i];
+        uint32_t offset = offset_of(&code, site, record_of(sites, site));
+        const char *reason = check_place(&code, site, offset);
+        struct vmi__rom_call call;
+
+        if (reason)
+            return reason;
+        if (site->ordinal >= VMI_ORDINALS || !rom->call_at[site->ordinal])
+            return "a call site is for a call that the provider does not have";
+        if (before[site->ordinal] == rom->form_at[site->ordinal])
+            continue;
+        call = vmi__rom_form(rom, site->ordinal, before[site->ordinal]);
+        if (!is_bound(&code, offset, site, rom, &call, text))
+            return "a call site does not hold what binding left there";
+    }
+    if (!write)
+        return 0;
+    /* From the last to the first, as before: what is nothing depends on what follows it. */
+    for (uint32_t i = sites->count; i-- > 0;) {
+        const struct vmi__site *site = &sites->records[i];
+        uint32_t offset = offset_of(&code, site, record_of(sites, site));
+        uint8_t *bytes = code.bytes + offset;
+        struct vmi__rom_call call;
+
+        vmi__rom_find(rom, site->ordinal, &call);
+        if (call.kind == VMI__ROM_NOP) {
+            /* A jump is not left out. */
+            if (before[site->ordinal] != rom->form_at[site->ordinal] ||
+                is_nothing(bytes, site->length))
+                put_nothing(bytes, site->length, code.size - offset);
+        } else if (before[site->ordinal] != rom->form_at[site->ordinal]) {
+            put_call(bytes, CALL, code.address + offset, site->length, rom, &call, text);
+        }
+    }
     return 0;
 }
 

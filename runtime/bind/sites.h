@@ -43,6 +43,17 @@ const char *vmi__sites_bind(const struct vmi__code *given, const struct vmi__sit
                             struct vmi__site_counts *counts);
 
 /*
+ * Binds the sites again whose call has another form than before: `rom` is as vmi__rom_choose has
+ * made it now, `before` is rom->form_at as it was when they were bound. Such a site is written only
+ * if it holds what binding left there. All other bytes stay, so that the code is then what binding
+ * it by the forms of now had made of it. Calls with forms are no jumps. With `write` false sites
+ * are looked at only. Returns 0, or the reason not to; then nothing was changed.
+ */
+const char *vmi__sites_bind_again(const struct vmi__code *given, const struct vmi__sites *sites,
+                                  const struct vmi__rom *rom, const uint8_t before[VMI_ORDINALS],
+                                  uintptr_t text, bool write);
+
+/*
  * Has the provider a call for each slot that the interface has? Those begin with a jump. Returns 0,
  * or the reason to refuse the provider.
  */

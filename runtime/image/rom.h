@@ -87,7 +87,7 @@
 #define VMI__ROM_X_END          240
 
 #define VMI__ROM_X_MAGIC_VALUE   0x58494d56
-#define VMI__ROM_X_VERSION_VALUE 4
+#define VMI__ROM_X_VERSION_VALUE 5
 
 /* Machines, by their numbers in ELF headers (System V ABI, e_machine). */
 #define VMI__ROM_MACHINE_I386   3
@@ -134,8 +134,9 @@
  * An entry of the table of forms, for a call that is done otherwise on processors with a feature:
  * 16 bits ordinal, 8 bits kind, 8 bits length of the inline form, word its offset, then the
  * feature: words leaf and subleaf of CPUID, 8 bits register (0 to 3: eax, ebx, ecx, edx), 8 bits
- * bit of it, 16 bits 0. Kind and inline form of the first entry whose feature is there take the
- * place of those in the table of calls. The target there serves every form once the library has
+ * bit of it, 8 bits its number (bit of VMI_FEATURE_…), 8 bits 0. Kind and inline form of the first
+ * entry whose feature is there, and is not to be left out, take the place of those in the table of
+ * calls. The target there serves every form once the library has
  * started.
  */
 #define VMI__ROM_FORM_ORDINAL       0
@@ -146,6 +147,7 @@
 #define VMI__ROM_FORM_SUBLEAF       12
 #define VMI__ROM_FORM_REGISTER      16
 #define VMI__ROM_FORM_BIT           17
+#define VMI__ROM_FORM_FEATURE       18
 #define VMI__ROM_FORM_SIZE          20
 
 #endif

@@ -139,9 +139,11 @@ LISTED = "instructions:\n  - {name: halt, class: io, summary: H., instead: wait,
 FEATURE = (
     e(
         "",
-        "features:\n",
-        "features:\n  - {name: quick, cpuid: {leaf: 1, register: ecx, bit: 3}, summary: Q, source: SDM}\n",
+        "\n# What a caller holds",
+        "  - {name: quick, cpuid: {leaf: 1, register: ecx, bit: 3}, summary: Q, source: SDM}\n"
+        "\n# What a caller holds",
     ),
+    e("feature", "    values:\n", "    values:\n      - {name: QUICK, value: 0x10, summary: Q.}\n"),
 )
 HALT = (e("", "instructions:\n", LISTED),)
 ODD = (e("", "types:\n", "types:\n  - {name: odd, c: uint32_t, bits: 32, summary: Odd.}\n"),)

@@ -161,10 +161,10 @@ class Loaded:
             )
         )
 
-    def choose(self, *features: tuple[int, int, int, int]) -> None:
-        """Chooses the forms for a processor with these features."""
+    def choose(self, *features: tuple[int, int, int, int], without: int = 0) -> None:
+        """Chooses the forms for a processor with these features, of which some are left out."""
         has = HAS(lambda *feature: feature in features)
-        self.library.vmi__rom_choose(byref(self.rom), has)
+        self.library.vmi__rom_choose(byref(self.rom), has, without)
 
     def slots(self, ordinals: set[int]) -> tuple[str, bytes]:
         """What is said of an interface with these calls, and its slots after binding."""
@@ -180,13 +180,34 @@ class Loaded:
 
         return apart(bind)
 
+    def recorded(self, sites: list[Site]) -> Sites:
+        """Their records in a kernel."""
+        size = RECORD[self.binder.arch]
+        records = b"".join(site.record(self.binder.arch, SITES + size * n) for n, site in enumerate(sites))
+        return Sites(records, len(sites), self.binder.at(SITES))
+
+    def bind_again(
+        self, code: bytes, sites: list[Site], before: bytes, write: bool = True
+    ) -> tuple[str, bytes]:
+        """The reason not to, and the code, which was bound by the forms `before`; those that are chosen now
+        take their place."""
+        memory = ctypes.create_string_buffer(code, len(code))
+        kernel = Code(ctypes.addressof(memory), len(code), self.binder.at(CODE))
+        recorded = self.recorded(sites)
+
+        def bind() -> tuple[str, bytes]:
+            reason = self.library.vmi__sites_bind_again(
+                byref(kernel), byref(recorded), byref(self.rom), before, self.text(), ctypes.c_bool(write)
+            )
+            return text(reason), memory.raw
+
+        return apart(bind)
+
     def bind(self, code: bytes, sites: list[Site]) -> tuple[str, bytes, tuple[int, int, int]]:
         """The reason to stop, the code, and how many sites became instruction, call and nop."""
         memory = ctypes.create_string_buffer(code, len(code))
         kernel, counts = Code(ctypes.addressof(memory), len(code), self.binder.at(CODE)), Counts()
-        size = RECORD[self.binder.arch]
-        records = b"".join(site.record(self.binder.arch, SITES + size * n) for n, site in enumerate(sites))
-        recorded = Sites(records, len(sites), self.binder.at(SITES))
+        recorded = self.recorded(sites)
 
         def bind() -> tuple[str, bytes, tuple[int, int, int]]:
             reason = self.library.vmi__sites_bind(
@@ -212,6 +233,6 @@ def binder(folder: Path, arch: str = ARCHITECTURES[0]) -> Binder:
                str(ROOT / "runtime/bind/rom.c"), str(ROOT / "runtime/bind/sites.c")]  # fmt: skip
     subprocess.run(command, check=True)
     library = ctypes.CDLL(str(program))
-    for name in ("rom_read", "rom_word_sum", "rom_load", "sites_bind", "slots_check"):
+    for name in ("rom_read", "rom_word_sum", "rom_load", "sites_bind", "sites_bind_again", "slots_check"):
         getattr(library, f"vmi__{name}").restype = c_char_p
     return Binder(arch, library)

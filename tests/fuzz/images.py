@@ -62,12 +62,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Form:
-    """Another form of a call, for processors with a feature: leaf, subleaf, register and bit of CPUID."""
+    """Another form of a call, for processors with a feature: leaf, subleaf, register and bit of CPUID. The
+    feature's number is for who leaves it out."""
 
     ordinal: int
     feature: tuple[int, int, int, int]
     kind: int = CALL
     inline: bytes = b""
+    number: int = 0
 
 
 def synthetic(
@@ -100,7 +102,9 @@ def synthetic(
     for form in forms:
         inline = append(form.inline) if form.inline else 0
         entries.append(
-            struct.pack("<HBBIIIBBH", form.ordinal, form.kind, len(form.inline), inline, *form.feature, 0)
+            struct.pack(
+                "<HBBIIIBBBx", form.ordinal, form.kind, len(form.inline), inline, *form.feature, form.number
+            )
         )
     forms_at = append(b"".join(entries))
     append(bytes(4))  # what ends the text part may be relocated
@@ -387,6 +391,8 @@ BROKEN = (
            formed(Form(0, (7, 0, 4, 3)))),
     Broken("form of unknown bit", "one of its forms is of an unknown kind or feature",
            formed(Form(0, (7, 0, 1, 32)))),
+    Broken("form of unknown number", "one of its forms is of an unknown kind or feature",
+           formed(Form(0, FAST, number=32))),
     Broken("form's instructions", "one of its forms has impossible instructions",
            formed(Form(0, FAST, NONE))),
     Broken("form's instructions too long", "one of its forms has impossible instructions",

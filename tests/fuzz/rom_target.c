@@ -265,6 +265,58 @@ static bool overlap(const struct vmi__site *sites, uint32_t count)
     return false;
 }
 
+/* Are sites described in the order in which they lie? */
+static bool in_order(const struct vmi__site *sites, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        if (offset_of(sites, i) < offset_of(sites, i - 1))
+            return false;
+    return true;
+}
+
+/* Has a jump a form that is another one now? A site does not tell it from a call. */
+static bool moves_jump(const struct vmi__rom *rom, const uint8_t *forms,
+                       const struct vmi__sites *sites)
+{
+    for (uint32_t i = 0; i < sites->count; i++)
+        if (sites->records[i].live & 1 &&
+            forms[sites->records[i].ordinal] != rom->form_at[sites->records[i].ordinal])
+            return true;
+    return false;
+}
+
+static bool has(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit);
+
+/*
+ * Binds sites again without some features: the code is then what it had become without these from
+ * the start, and what it was when they are back.
+ */
+static void bind_again(const struct vmi__rom *rom, const struct vmi__code *code,
+                       const struct vmi__sites *sites, const uint8_t *unbound)
+{
+    struct vmi__rom other = *rom, same = *rom;
+    uint8_t bound[CODE_SIZE], fresh[CODE_SIZE];
+    const struct vmi__code from_start = {fresh, CODE_SIZE, CODE_ADDRESS};
+    struct vmi__site_counts counts = {0};
+    bool comparable;
+
+    vmi__rom_choose(&other, has, 0x55555555);
+    comparable = in_order(sites->records, sites->count) && !moves_jump(&other, rom->form_at, sites);
+    memcpy(bound, code->bytes, CODE_SIZE);
+    memcpy(fresh, unbound, CODE_SIZE);
+    HOLDS(!vmi__sites_bind(&from_start, sites, SLOTS_ADDRESS, &other, TEXT_ADDRESS, &counts));
+    if (vmi__sites_bind_again(code, sites, &other, rom->form_at, TEXT_ADDRESS, true)) {
+        HOLDS(!comparable && !memcmp(code->bytes, bound, CODE_SIZE));
+        return;
+    }
+    HOLDS(!comparable || !memcmp(code->bytes, fresh, CODE_SIZE));
+    vmi__rom_choose(&same, has, 0);
+    HOLDS(!vmi__sites_bind_again(code, sites, &same, other.form_at, TEXT_ADDRESS, true) ||
+          !comparable);
+    HOLDS(!comparable || !memcmp(code->bytes, bound, CODE_SIZE));
+    memcpy(code->bytes, bound, CODE_SIZE);
+}
+
 static void bind_sites(const struct vmi__rom *rom, const uint8_t *bytes, size_t size)
 {
     struct vmi__site records[SITES_MAX];
@@ -289,6 +341,7 @@ static void bind_sites(const struct vmi__rom *rom, const uint8_t *bytes, size_t 
         HOLDS(overlap(records, count) || !memcmp(memory, before, CODE_SIZE));
     } else {
         HOLDS(!overlap(records, count));
+        bind_again(rom, &code, &sites, before);
         HOLDS(counts.instruction + counts.call + counts.nop == count);
         for (uint32_t i = 0; i < count; i++) {
             uint32_t offset = offset_of(records, i);
@@ -314,7 +367,7 @@ static bool has(uint32_t leaf, uint32_t subleaf, uint32_t number, uint32_t bit)
 /* What was chosen is as good as what the table of calls says. */
 static void hold_forms(struct vmi__rom *rom)
 {
-    vmi__rom_choose(rom, has);
+    vmi__rom_choose(rom, has, 0);
     for (uint32_t ordinal = 0; ordinal < VMI_ORDINALS; ordinal++)
         HOLDS(rom->form_at[ordinal] <= rom->forms_count &&
               rom->call_at[ordinal] <= rom->calls_count);

@@ -478,6 +478,96 @@ def test_form_of_the_processor_is_bound(binder: Binder) -> None:
     assert bound((7, 0, 1, 2), (7, 1, 1, 3)) == plain
 
 
+# Bound again, on another processor
+
+FAST, WIDE = (7, 0, 1, 3), (0x80000001, 2, 3, 31)
+CLAC, LOAD = b"\x0f\x01\xca", b"\xb8\x01\x00\x00\x00"  # the second takes prefixes: mov $1, %eax
+FORMED = synthetic(
+    [Call(0, NONE, CPUID), Call(2, NOP), Call(17, NONE, LOAD), Call(40, NOP), Call(129)],
+    forms=[
+        Form(0, FAST, NONE, CLAC, number=3),
+        Form(0, WIDE, NOP, number=4),
+        Form(17, WIDE, number=4),
+        Form(40, FAST, NONE, CLAC, number=3),
+        Form(129, WIDE, NONE, CLAC, number=4),
+        Form(129, FAST, NONE, bytes(6), number=3),
+    ],
+)
+"""Calls that become instructions, nothing and calls of the provider, in and out of the features; 2 is nothing
+always, and prefixes of what follows it if that takes them."""
+ROW = [(0, 2, 5), (5, 17, 5), (10, 40, 5), (15, 2, 7), (22, 0, 9), (31, 40, 5), (36, 129, 15), (51, 2, 5)]
+Features = tuple[tuple[int, int, int, int], ...]
+PROCESSORS: list[Features] = [(), (FAST,), (WIDE,), (FAST, WIDE)]
+
+
+def bound_by(binder: Binder, features: Features, without: int = 0) -> bytes:
+    provider = Loaded(binder, FORMED)
+    provider.choose(*features, without=without)
+    reason, code, _ = provider.bind(*kernel(*ROW))
+    assert reason == ""
+    return code
+
+
+@pytest.mark.parametrize("after", PROCESSORS, ids=["none", "fast", "wide", "both"])
+@pytest.mark.parametrize("before", PROCESSORS, ids=["none", "fast", "wide", "both"])
+def test_bound_again_as_if_it_had_started_there(binder: Binder, before: Features, after: Features) -> None:
+    """Every byte of the code, from each processor to each other, and back."""
+    provider, code = Loaded(binder, FORMED), bound_by(binder, before)
+    assert (code == bound_by(binder, after)) == (before == after)
+    provider.choose(*before)
+    old = bytes(provider.rom.form_at)
+    provider.choose(*after)
+    new = bytes(provider.rom.form_at)
+    assert provider.bind_again(code, kernel(*ROW)[1], old, write=False) == ("", code)
+    reason, code = provider.bind_again(code, kernel(*ROW)[1], old)
+    assert (reason, code) == ("", bound_by(binder, after))
+    provider.choose(*before)
+    assert provider.bind_again(code, kernel(*ROW)[1], new) == ("", bound_by(binder, before))
+
+
+def test_features_that_are_left_out_count_as_absent(binder: Binder) -> None:
+    assert bound_by(binder, (FAST, WIDE), 1 << 3) == bound_by(binder, (WIDE,))
+    assert bound_by(binder, (FAST, WIDE), 1 << 4) == bound_by(binder, (FAST,))
+    assert bound_by(binder, (FAST, WIDE), 0xFFFFFFFF) == bound_by(binder, ())
+    assert bound_by(binder, (FAST, WIDE), 0xFFFFFFE7) == bound_by(binder, (FAST, WIDE))
+
+
+@pytest.mark.parametrize(
+    ("site", "reason"),
+    [
+        (Site(CODE + 64, 0, 5), "a call site is outside the kernel's text"),
+        (Site(CODE + 60, 0, 5), "a call site is outside the kernel's text"),
+        (Site(CODE - 1, 0, 5), "a call site is outside the kernel's text"),
+        (Site(CODE + 56, 0, 4), "a call site has an impossible length"),
+        (Site(CODE, 0, 16), "a call site has an impossible length"),
+        (Site(CODE, 1, 5), "a call site is for a call that the provider does not have"),
+        (Site(CODE, 0xFFFF, 5), "a call site is for a call that the provider does not have"),
+        (Site(CODE + 56, 0, 5), "a call site does not hold what binding left there"),
+        (Site(CODE + 56, 40, 5), "a call site does not hold what binding left there"),
+        (Site(CODE + 56, 129, 5), "a call site does not hold what binding left there"),
+    ],
+)
+def test_bound_again_holds_records_to_what_they_say(binder: Binder, site: Site, reason: str) -> None:
+    """As at the start, and beyond: what is written over is what was written there."""
+    provider, code = Loaded(binder, FORMED), bound_by(binder, (FAST,))
+    provider.choose(FAST)
+    old = bytes(provider.rom.form_at)
+    provider.choose(WIDE)
+    for sites in ([site, *kernel(*ROW)[1]], [*kernel(*ROW)[1], site]):
+        assert provider.bind_again(code, sites, old) == (reason, code)
+
+
+@pytest.mark.parametrize("at", [22, 23, 26, 30, 36, 37, 50])
+def test_site_that_was_changed_since_is_left(binder: Binder, at: int) -> None:
+    """A debugger's breakpoint, for example; then no other site is written either."""
+    provider, code = Loaded(binder, FORMED), bytearray(bound_by(binder, ()))
+    code[at] ^= 0xFF
+    old = bytes(provider.rom.form_at)
+    provider.choose(FAST, WIDE)
+    reason, now = provider.bind_again(bytes(code), kernel(*ROW)[1], old)
+    assert (reason, now) == ("a call site does not hold what binding left there", bytes(code))
+
+
 @pytest.mark.parametrize("length", range(5, 16))
 @pytest.mark.parametrize(
     ("behind", "prefix", "size"),

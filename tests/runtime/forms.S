@@ -8,16 +8,21 @@
     ret
     .endm
 
-    .macro form entry, code, leaf, subleaf, register, bit, copied
+    .macro form entry, code, leaf, subleaf, register, bit, copied, feature
     .quad \entry, \code
     .long \leaf, \subleaf
-    .byte \register, \bit, \copied, 0
+    .byte \register, \bit, \copied, \feature
     .balign 8
+    .endm
+
+    /* For all processors. */
+    .macro last entry, code, copied
+    form \entry, \code, 0, 0, 0, 0, \copied, 0xff
     .endm
 
     .text
     .balign 4096
-    .globl entries, entries_end, copied, jumped, alone
+    .globl entries, entries_end, copied, jumped, alone, short
 entries:
 copied:
     answer 1
@@ -28,7 +33,12 @@ jumped:
 alone:
     answer 100
     .org alone + 32, 0xcc
+short:
+    jmp short_form
+    .org short + 32, 0xcc
 entries_end:
+short_form: /* near enough for a jump of two bytes */
+    answer 1000
     .balign 4096
 
 far_form:
@@ -65,7 +75,13 @@ vmi_cpuid:
     pop %rdi
     ret
 
-    .globl vmi_get_cr0, vmi_set_cr0
+    .globl vmi_get_cr0, vmi_set_cr0, vmi_get_cr4, vmi_set_cr4
+vmi_get_cr4:
+    mov test_cr4(%rip), %rax
+    ret
+vmi_set_cr4:
+    mov %rdi, test_cr4(%rip)
+    ret
 vmi_get_cr0:
     mov test_cr0(%rip), %rax
     ret
@@ -99,14 +115,28 @@ copy_best:
 copy_next:
     answer 2
     .org copy_next + 32, 0xcc
+copy_1:
+    answer 1
+    .org copy_1 + 32, 0xcc
+copy_10:
+    answer 10
+    .org copy_10 + 32, 0xcc
+copy_100:
+    answer 100
+    .org copy_100 + 32, 0xcc
 
     .balign 8
     .globl vmi__forms, vmi__forms_end
 vmi__forms:
-    form copied, copy_best, 7, 0, 1, 20, 1
-    form copied, copy_next, 0x80000001, 0, 3, 31, 1
-    form jumped, far_form, 7, 1, 0, 0, 0
-    form alone, copy_best, 8, 0, 1, 20, 1
+    form copied, copy_best, 7, 0, 1, 20, 1, 0
+    form copied, copy_next, 0x80000001, 0, 3, 31, 1, 1
+    last copied, copy_1, 1
+    form jumped, far_form, 7, 1, 0, 0, 0, 2
+    last jumped, copy_10, 1
+    form alone, copy_best, 8, 0, 1, 20, 1, 0
+    last alone, copy_100, 1
+    form short, copy_best, 7, 1, 0, 1, 1, 31
+    last short, short_form, 0
 vmi__forms_end:
 
     .section .note.GNU-stack, "", @progbits

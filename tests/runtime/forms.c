@@ -2,8 +2,10 @@
  *
  * runtime/forms.c as a process, with entry points and a table of its own (forms.S), a processor
  * that is played, and control registers that are variables. Arguments: leaf, subleaf, register and
- * bit of each feature that the processor has, in hexadecimal and joined by commas. Prints the entry
- * points' bytes, what they return, and what became of CR0.
+ * bit of each feature that the processor has, in hexadecimal and joined by commas; "without=MASK"
+ * for features that are left out; "cet" has CR4.CET on. Behind "next" the same of the processor
+ * that comes then. Prints of the last the entry points' bytes, what they return, CR0, how often
+ * code was made writable, and CR4.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +16,12 @@
 #include "runtime.h"
 
 #define PAGE 4096
+#define CET  0x800000u
 
 extern uint8_t entries[], entries_end[];
-extern uint32_t copied(void), jumped(void), alone(void);
+extern uint32_t copied(void), jumped(void), alone(void), short_one(void) __asm__("short");
 
-uintptr_t test_cr0 = 0x80010033;
+uintptr_t test_cr0 = 0x80010033, test_cr4 = 0xa0;
 uint32_t test_writable; /* stores to CR0 with WP off */
 
 static char **features;
@@ -55,6 +58,8 @@ void test_set_cr0(uintptr_t value)
     int access = PROT_READ | PROT_EXEC;
 
     if (!(value & 0x10000)) {
+        if (test_cr4 & CET)
+            exit(3); /* #GP */
         access |= PROT_WRITE;
         test_writable++;
     }
@@ -63,17 +68,39 @@ void test_set_cr0(uintptr_t value)
         exit(2);
 }
 
+/* Takes the arguments of one processor. */
+static void choose(char **arguments, uint32_t count)
+{
+    uint32_t without = 0;
+
+    features = arguments;
+    features_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        sscanf(arguments[i], "without=%x", &without);
+        if (!strcmp(arguments[i], "cet"))
+            test_cr4 |= CET;
+    }
+    vmi__forms_choose(without);
+}
+
 int main(int count, char **arguments)
 {
-    features = arguments + 1;
-    features_count = (uint32_t)count - 1;
-    vmi__forms_choose();
+    int first = 1;
+
+    for (int i = 1; i < count; i++) {
+        if (strcmp(arguments[i], "next") != 0)
+            continue;
+        choose(arguments + first, (uint32_t)(i - first));
+        test_writable = 0;
+        first = i + 1;
+    }
+    choose(arguments + first, (uint32_t)(count - first));
     for (const uint8_t *entry = entries; entry < entries_end; entry += VMI__FORM_ROOM) {
         for (uint32_t i = 0; i < VMI__FORM_ROOM; i++)
             printf("%02x", entry[i]);
         printf("\n");
     }
-    printf("%u %u %u\n", copied(), jumped(), alone());
-    printf("%#lx %u\n", (unsigned long)test_cr0, test_writable);
+    printf("%u %u %u %u\n", copied(), jumped(), alone(), short_one());
+    printf("%#lx %u %#lx\n", (unsigned long)test_cr0, test_writable, (unsigned long)test_cr4);
     return 0;
 }

@@ -28,6 +28,7 @@ static bool played_feature(uint32_t leaf, uint32_t subleaf, uint32_t number, uin
 #define GUARD   0x5au
 
 struct vmi_boot_info vmi__boot;
+volatile uint32_t vmi__rebinds;
 
 /* ---- the processor ---- */
 
@@ -287,7 +288,7 @@ static void devices_after_the_processor(void)
     EXPECT(ask(VMI_ENTROPY_ANY, 8) == 8);
 }
 
-/* The processor is asked once what it has. */
+/* The processor is asked once what it has, and once more after it may be another one. */
 static void looked_at_once(void)
 {
     processor(HAS_RAND, 0, 100);
@@ -299,6 +300,12 @@ static void looked_at_once(void)
     cpuid.basic_ecx = HAS_RAND;
     asked = 0;
     EXPECT(ask(VMI_ENTROPY_PROCESSOR, 8) == VMI_ENODEV && !asked);
+    vmi__rebinds++;
+    rand.good = 100;
+    EXPECT(ask(VMI_ENTROPY_PROCESSOR, 8) == 8 && asked);
+    vmi__rebinds++;
+    cpuid.basic_ecx = 0;
+    EXPECT(ask(VMI_ENTROPY_PROCESSOR, 8) == VMI_ENODEV);
 }
 
 static const struct played_check all[] = {

@@ -333,11 +333,25 @@ static void calls_by_the_page(void)
     EXPECT(!faulted);
 }
 
+/* The mode is not left, and the processor must go on offering it. */
+static void another_processor(void)
+{
+    start(X2APIC | HYPERVISOR, ENABLED);
+    EXPECT(vmi__native_x2apic && vmi__native_rebind(0) == VMI_OK);
+    EXPECT(vmi__native_rebind(~VMI_FEATURE_X2APIC) == VMI_OK);
+    EXPECT(vmi__native_rebind(VMI_FEATURE_X2APIC) == VMI_EBUSY);
+    features_ecx = HYPERVISOR;
+    EXPECT(vmi__native_rebind(0) == VMI_ENODEV);
+    start(X2APIC, ENABLED);
+    EXPECT(!vmi__native_x2apic && vmi__native_rebind(VMI_FEATURE_X2APIC) == VMI_OK);
+    features_ecx = 0;
+    EXPECT(vmi__native_rebind(0) == VMI_OK && !msrs_written);
+}
+
 static const struct played_check checks[] = {
-    CHECK(the_mode_is_chosen),   CHECK(commands_by_msr),
-    CHECK(calls_in_x2apic_mode), CHECK(calls_by_the_page),
-    CHECK(all_are_one_command),  CHECK(all_are_those_that_run),
-    CHECK(a_set_is_its_cpus),    CHECK(what_is_wrong_sends_nothing),
+    CHECK(another_processor),      CHECK(the_mode_is_chosen), CHECK(commands_by_msr),
+    CHECK(calls_in_x2apic_mode),   CHECK(calls_by_the_page),  CHECK(all_are_one_command),
+    CHECK(all_are_those_that_run), CHECK(a_set_is_its_cpus),  CHECK(what_is_wrong_sends_nothing),
 };
 
 PLAY(checks)

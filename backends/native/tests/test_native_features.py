@@ -4,7 +4,10 @@ form does what the contract says, and one that the processor lacks would be an i
 
 from __future__ import annotations
 
+import re
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +57,73 @@ def test_each_form_keeps_the_contract(arch: str, library: str) -> None:
     found = boot(arch, "conformance", library, NONE, "contract.")
     wanted = dict.fromkeys(CALLS[arch], "pass") | {"XSETBV": "skip"}
     assert {name: found[f"contract.{name}"] for name in CALLS[arch]} == wanted
+
+
+# Moved to another processor
+
+LESS = "max,-smap,-invpcid"
+"""What a guest that started on ALL can be moved to: it uses none of this itself."""
+EACH = [*KERNELS, ("x86_64", "any")]
+DEADLINE = 240.0
+MOVED = re.compile(r"^# test=processor: moved to .*?$", re.MULTILINE)
+
+
+def machine(
+    arch: str, library: str, cpu: str, console: Path, append: str, *more: str
+) -> subprocess.Popen[str]:
+    """The sample kernel, and QEMU's monitor on its standard input and output."""
+    path = kernels("sample", arch)["native"].with_name(f"sample-{library}.elf")
+    return subprocess.Popen(
+        ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", "pc,vmport=off", "-nodefaults",
+         "-no-user-config", "-display", "none", "-serial", f"file:{console}", "-monitor", "stdio",
+         "-smp", "1", "-m", "64", *QEMU_END, "-kernel", str(path),
+         "-append", f"{DEBUG_EXIT} checks=none test=processor {append}", *more],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=tied(),
+    )  # fmt: skip
+
+
+def moved(
+    arch: str, library: str, first: str, second: str, folder: Path, append: str = ""
+) -> tuple[str, str, str]:
+    """A guest is saved where QEMU has one processor, and goes on where it has the other. How that ended, what
+    the kernel wrote before, and what it wrote there."""
+    build(arch=arch)
+    before, after, state = (folder / name for name in ("before", "after", "state"))
+    source = machine(arch, library, first, before, append)
+    try:
+        deadline = time.monotonic() + DEADLINE
+        while not (before.exists() and "# test=processor: vendor=" in before.read_text()):
+            assert source.poll() is None and time.monotonic() < deadline, "the kernel does not come so far"
+            time.sleep(0.1)
+        said, _ = source.communicate(f'migrate "exec:cat >{state}"\nquit\n', timeout=DEADLINE)
+    finally:
+        source.kill()
+    assert state.stat().st_size > 1 << 20, said
+    target = machine(arch, library, second, after, append, "-incoming", f"exec:cat {state}")
+    try:
+        said, _ = target.communicate(timeout=DEADLINE)
+    finally:
+        target.kill()
+    end = STATUS.get(target.returncode >> 1, "") if target.returncode & 1 else ""
+    return end, before.read_text(), after.read_text() if after.exists() else said
+
+
+@pytest.mark.parametrize(("first", "second"), [(ALL, LESS), (LESS, ALL)], ids=["to less", "to more"])
+@pytest.mark.parametrize(("arch", "library"), EACH)
+def test_moved_to_another_processor(arch: str, library: str, first: str, second: str, tmp_path: Path) -> None:
+    """A kernel that was linked, and one that has bound itself: after Rebind each has the forms of the
+    processor that it runs on."""
+    end, before, after = moved(arch, library, first, second, tmp_path)
+    assert end == "pass", before + after
+    assert f"access={int(first == ALL)}" in before
+    told = MOVED.search(after)
+    assert told, after
+    assert f" rebind=0 access={int(second == ALL)} " in told[0] and told[0].rstrip().endswith(" exception=0")
+
+
+@pytest.mark.parametrize(("arch", "library"), EACH)
+def test_moved_and_not_bound_again(arch: str, library: str, tmp_path: Path) -> None:
+    """What Rebind is for: STAC and CLAC are invalid opcodes on the other processor."""
+    end, before, after = moved(arch, library, ALL, LESS, tmp_path, "rebind=no")
+    assert "access=1" in before
+    assert end != "pass", after

@@ -113,6 +113,12 @@ uint32_t vmi__native_cpu(void) { return current; }
 void *vmi__cpu_rows(uint32_t size) { (void)size; return 0; }
 uint64_t vmi__native_get_wallclock_time(void) { return 77; }
 static uint64_t begun_with; /* the frequency that the native library was given; without one it measures */
+static uint32_t asked_without;
+int32_t vmi__native_rebind(uint32_t without)
+{
+    asked_without = without;
+    return 7;
+}
 void vmi__native_init(struct vmi_boot_info *boot)
 {
     (void)boot;
@@ -243,6 +249,14 @@ static void detection(void)
     vmi__vmware_describe();
     CHECK(57, same(printed, "# vmware version=6 product=4 by=vmcall tsc_khz=5000000 bus_khz=66000"
                             " time=no steal=no\r\n"));
+    /* On another host: entered as that wants it, and not where there was none. */
+    leaves.features = 1;
+    CHECK(67, vmi__backend_rebind(5) == 7 && asked_without == 5 && vmi__vmware_form == VMWARE__BY_VMMCALL);
+    leaves.features = 2;
+    CHECK(68, vmi__backend_rebind(0) == 7 && vmi__vmware_form == VMWARE__BY_VMCALL);
+    vmi__vmware_present = false;
+    leaves.features = 1;
+    CHECK(69, vmi__backend_rebind(0) == 7 && vmi__vmware_form == VMWARE__BY_VMCALL);
     /* Not known, and nonsense. */
     hz = 0xffffffffffffffff;
     CHECK(60, detected(theirs, 0x40000010, 0) == 0 && vmi__vmware_present);

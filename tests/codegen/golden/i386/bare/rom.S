@@ -115,7 +115,7 @@ vmi__rom_forms:
         .byte VMI__ROM_CALL, 0
         .long 0
         .long 0x80000001, 2
-        .byte 3, 31, 0, 0
+        .byte 3, 31, 1, 0
 vmi__rom_forms_end:
 
         /* Calls that are done by instructions alone, longer ones included: ordinals. */

@@ -180,15 +180,20 @@ vmi__form_load_0:
         .balign 8
         .globl vmi__forms, vmi__forms_end
 vmi__forms:
-        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied */
+        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied, feature */
         .long vmi_load, vmi__form_load_0
         .long 0x7, 0
         .byte 1, 3, 1, 0
         .balign 4
-        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied */
+        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied, feature */
         .long vmi_load, vmi__bare_load
         .long 0x80000001, 2
-        .byte 3, 31, 0, 0
+        .byte 3, 31, 0, 1
+        .balign 4
+        /* Load: the last; entry point and code; leaf, subleaf; register and bit, whether copied, feature */
+        .long vmi_load, vmi__form_load_2
+        .long 0, 0
+        .byte 0, 0, 0, 255
         .balign 4
 vmi__forms_end:
 

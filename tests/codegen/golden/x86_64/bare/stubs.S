@@ -294,18 +294,28 @@ vmi__form_load_0:
         ret
         .org vmi__form_load_0 + 32, 0xcc
 
+vmi__form_load_2:
+        mov %rdi, %cr2
+        ret
+        .org vmi__form_load_2 + 32, 0xcc
+
         .balign 8
         .globl vmi__forms, vmi__forms_end
 vmi__forms:
-        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied */
+        /* Load: fast; entry point and code; leaf, subleaf; register and bit, whether copied, feature */
         .quad vmi_load, vmi__form_load_0
         .long 0x7, 0
         .byte 1, 3, 1, 0
         .balign 8
-        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied */
+        /* Load: wide; entry point and code; leaf, subleaf; register and bit, whether copied, feature */
         .quad vmi_load, vmi__bare_load
         .long 0x80000001, 2
-        .byte 3, 31, 0, 0
+        .byte 3, 31, 0, 1
+        .balign 8
+        /* Load: the last; entry point and code; leaf, subleaf; register and bit, whether copied, feature */
+        .quad vmi_load, vmi__form_load_2
+        .long 0, 0
+        .byte 0, 0, 1, 255
         .balign 8
 vmi__forms_end:
 
