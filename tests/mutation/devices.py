@@ -47,6 +47,7 @@ BY = ("tests on the build machine", "sample kernel")
 VIRTIO = ("pci/pci.c", "virtio/virtio.c")
 PLAYED = {
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
+    "tests/devices/virtio_net.c": (*VIRTIO, "virtio_net/virtio_net.c"),
     "tests/devices/virtio_rng.c": (*VIRTIO, "virtio_rng/virtio_rng.c"),
     "tests/runtime/generator.c": (),
 }
@@ -60,9 +61,15 @@ CPUS = {"i386": "qemu32", "x86_64": "qemu64"}
 
 MACHINES: tuple[dict[str, str], ...] = (
     {},
-    {"disk": "virtio-blk-pci,vectors=0", "rng": "virtio-rng-pci,vectors=0", "cpu": ",+rdrand"},
+    {
+        "disk": "virtio-blk-pci,vectors=0",
+        "net": "virtio-net-pci,vectors=0",
+        "rng": "virtio-rng-pci,vectors=0",
+        "cpu": ",+rdrand",
+    },
     {
         "disk": "virtio-blk-pci-non-transitional,indirect_desc=off,event_idx=off,num-queues=1,discard=off",
+        "net": "virtio-net-pci-non-transitional,indirect_desc=off,event_idx=off,status=off",
         "rng": "virtio-rng-pci-non-transitional,event_idx=off",
     },
 )
