@@ -66,13 +66,14 @@ static bool read_some(uint64_t sector, uint32_t count, void *memory)
     if (vmi_block_submit(disk, QUEUE, &request, 1) != 1)
         return false;
     for (;;) {
+        const uint32_t seen = interrupts_seen();
         int32_t ended = vmi_block_reap(disk, QUEUE, &completion, 1);
 
         if (ended != 0)
             return ended == 1 && completion.status == VMI_OK;
         if (clock_now() >= end)
             stop(VMI_STATUS_FAIL, "the disk does not answer");
-        interrupts_wait(end);
+        interrupts_wait(seen, end);
     }
 }
 

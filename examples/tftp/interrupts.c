@@ -15,6 +15,8 @@
 /* A gate has 8 bytes on i386 and 16 on x86-64. */
 static uint32_t idt[VECTORS][sizeof(uintptr_t) / 2] __attribute__((aligned(4096)));
 
+static volatile uint32_t came; /* interrupts */
+
 /* Where interrupts enter, and what they call. */
 void alarm_entry(void);
 void device_entry(void);
@@ -58,14 +60,15 @@ __asm__("fault_entry:\n"
 ENTRY("alarm_entry", "on_alarm");
 ENTRY("device_entry", "on_device");
 
-/* That they came is all that is to be known: they end interrupts_wait. */
 void on_alarm(void)
 {
+    came++;
     vmi_end_of_interrupt(VECTOR_ALARM);
 }
 
 void on_device(void)
 {
+    came++;
     vmi_end_of_interrupt(VECTOR_DEVICE);
 }
 
@@ -115,9 +118,14 @@ uint64_t clock_second(void)
     return vmi_get_cycle_frequency();
 }
 
-void interrupts_wait(uint64_t until)
+uint32_t interrupts_seen(void)
 {
-    if (clock_now() >= until)
+    return came;
+}
+
+void interrupts_wait(uint32_t seen, uint64_t until)
+{
+    if (came != seen || clock_now() >= until)
         return;
     vmi_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_CYCLES_REAL, until, 0);
     /* Letting in and waiting are one step, so none that has come before is missed. */

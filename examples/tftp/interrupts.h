@@ -17,10 +17,14 @@ void interrupts_bind(uint32_t device, uint32_t queue);
 uint64_t clock_now(void);
 uint64_t clock_second(void);
 
+/* How many interrupts have come. */
+uint32_t interrupts_seen(void);
+
 /*
- * Waits until an interrupt has come or that time. One that has come since the kernel last waited
- * ends the wait at once.
+ * Waits until more interrupts have come than `seen`, or until that time. Whoever waits has asked
+ * for the number before it has looked for what an interrupt would tell: one may have come while
+ * something else was waited for.
  */
-void interrupts_wait(uint64_t until);
+void interrupts_wait(uint32_t seen, uint64_t until);
 
 #endif

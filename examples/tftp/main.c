@@ -34,6 +34,9 @@ void kernel_main(const struct vmi_boot_info *boot)
     if (!card_open())
         stop(VMI_STATUS_FAIL, "there is no network");
     tftp_begin();
-    for (;;)
-        interrupts_wait(server_turn());
+    for (;;) {
+        const uint32_t seen = interrupts_seen();
+
+        interrupts_wait(seen, server_turn());
+    }
 }

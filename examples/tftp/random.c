@@ -26,13 +26,14 @@ uint32_t random_number(void)
     uint32_t number, filled = 0;
 
     while (filled < sizeof(number)) {
+        const uint32_t seen = interrupts_seen();
         int32_t more =
             vmi_fill_entropy(VMI_ENTROPY_ANY, (uint8_t *)&number + filled, sizeof(number) - filled);
 
         if (more > 0)
             filled += (uint32_t)more;
         else if (more == VMI_EAGAIN && clock_now() < end)
-            interrupts_wait(end); /* an event of the device's says that there is more */
+            interrupts_wait(seen, end); /* an event of the device's says that there is more */
         else
             return (uint32_t)clock_now() * 2654435761u; /* no two are alike, and that is all */
     }
