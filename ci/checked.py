@@ -58,8 +58,8 @@ def passed_over(guest: Guest, report: Report) -> list[str]:
 
 
 def findings(guest: Guest, report: Report) -> list[str]:
-    """Why the devices are not as the kernel says that they are; empty if they are. A kernel that was not asked
-    to check them says nothing."""
+    """Why the devices are not as the kernel says that they are; empty if they are. A kernel that was not
+    asked to check them says nothing."""
     found = passed_over(guest, report)
     if not any(test.name == CHECK and test.status == "pass" for test in report.tests):
         return found

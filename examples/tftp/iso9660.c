@@ -12,11 +12,9 @@
 #define IDENTIFIER       "CD001"
 #define LABEL_BYTES      32u
 enum { PRIMARY = 1, TERMINATOR = 255 };
-enum {
-    LABEL = 40,
-    BLOCK_SIZE = 130 /* the one of its two that is most significant first */,
-    ROOT = 156
-};
+/* Where they have what. A block's size is there twice; this one is the one in the network's order.
+ */
+enum { LABEL = 40, BLOCK_SIZE = 130, ROOT = 156 };
 
 /* A directory's record (ECMA-119, 9.1). */
 enum { LENGTH = 0, ATTRIBUTES, EXTENT, SIZE = 10, FLAGS = 25, UNIT, GAP, NAME_LENGTH = 32, NAME };
@@ -30,9 +28,10 @@ enum { IS_DIRECTORY = 2, GOES_ON = 128 };
 #define NAME_MOST   255u
 #define ROCK_RIDGE  "\xbe\xef"
 
+#define NONE UINT64_MAX
+
 static uint8_t *sector; /* one, for everything but files' contents */
 static uint64_t held;   /* which one it is, or NONE */
-#define NONE UINT64_MAX
 static struct file root;
 static bool rock_ridge;
 static uint32_t skipped; /* bytes of each record's rest before the first entry */

@@ -366,8 +366,11 @@ static void take_request(const struct datagram *datagram)
 
 static void take_acknowledgement(struct transfer *of, uint32_t number)
 {
-    /* Of those that are on their way. An older one changes nothing: what were sent twice for each
-       that came twice would be twice as many for ever. */
+    /*
+     * One of those that are on their way. An older one changes nothing: if a packet were sent for
+     * each acknowledgement, one that came twice would have all that follow sent twice (RFC 1123,
+     * 4.2.3.1).
+     */
     uint32_t packet = of->first + ((number - of->first) & 0xffff);
 
     if (packet >= of->next)

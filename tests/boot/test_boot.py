@@ -34,7 +34,7 @@ def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
 
 
 def test_what_the_kernel_wrote_is_on_its_disk(configuration: Place, run: Run) -> None:
-    """Seen from outside, in the same boot. Each device is checked, and nothing is passed over that it is asked."""
+    """Seen from outside, in the same boot. Each device is checked, and no check of one is passed over."""
     outcome, report = run(configuration)
     groups = ("disks.", "entropy.", "networks.")
     asked = {test.name: test.status for test in report.tests if test.name.startswith(groups)}

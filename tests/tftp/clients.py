@@ -39,11 +39,12 @@ class Program:
         return [word.format(port=port, name=name, out=out, patience=patience) for word in self.words]
 
 
-CURL = Program("curl", ("curl", "--silent", "--show-error", "--max-time", "{patience}",
-                        "--tftp-blksize", "1468", "--output", "{out}", "tftp://127.0.0.1:{port}/{name}"))  # fmt: skip
 PROGRAMS = {
-    "curl": CURL,
-    "tftp-hpa": Program("tftp", ("tftp", "-m", "binary", "127.0.0.1", "{port}", "-c", "get", "{name}", "{out}")),
+    "curl": Program("curl", ("curl", "--silent", "--show-error", "--max-time", "{patience}",
+                             "--tftp-blksize", "1468", "--output", "{out}",
+                             "tftp://127.0.0.1:{port}/{name}")),
+    "tftp-hpa": Program("tftp", ("tftp", "-m", "binary", "127.0.0.1", "{port}", "-c", "get",
+                                 "{name}", "{out}")),
     "atftp": Program("atftp", ("atftp", "--option", "windowsize 16", "--option", "blksize 1468", "--get",
                                "--remote-file", "{name}", "--local-file", "{out}", "127.0.0.1", "{port}")),
 }  # fmt: skip
@@ -114,7 +115,8 @@ class Served:
 
 
 def serve(
-    session: Session, kernel: Path, name: str, disk: Path, work: Work, patience: int = PATIENCE, **more: object
+    session: Session, kernel: Path, name: str, disk: Path, work: Work, patience: int = PATIENCE,
+    **more: object,
 ) -> Outcome:
     """Boots the kernel with that disk, and does the work meanwhile. Further arguments are Guest's."""
     network: Net = net(f"user,udp:{TFTP}")

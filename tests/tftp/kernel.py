@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""examples/tftp as a process of this machine (host.c), and what talks to it: frames, a DHCP server, a client of
-TFTP, a network in which time is a number and packets get lost."""
+"""examples/tftp as a process of this machine (host.c), and what talks to it: frames, a DHCP server, a client
+of TFTP, a network in which time is a number and packets get lost."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def build(folder: Path) -> Path:
     program = folder / "host"
     subprocess.run(
         ["gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined",
-         "-fno-sanitize-recover=all", "-DVMI_ALLOW_SSE", f"-I{tree('x86_64') / 'include'}", f"-I{EXAMPLE}", "-o", program,
-         Path(__file__).with_name("host.c"), *(EXAMPLE / name for name in LOGIC)],
+         "-fno-sanitize-recover=all", "-DVMI_ALLOW_SSE", f"-I{tree('x86_64') / 'include'}", f"-I{EXAMPLE}",
+         "-o", program, Path(__file__).with_name("host.c"), *(EXAMPLE / name for name in LOGIC)],
         check=True,
     )  # fmt: skip
     return program

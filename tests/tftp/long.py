@@ -35,7 +35,7 @@ def fetch_badly(folder: Path, seed: int, counts: Counter[str], said: dict[str, s
 
 class BadNetwork(Part):
     name = "tftp"
-    summary = f"two clients fetch {SIZE >> 20} MiB from examples/tftp while packets are dropped, doubled and late"
+    summary = f"two clients fetch {SIZE >> 20} MiB from examples/tftp; packets are dropped, doubled and late"
 
     def pieces(self) -> list[str]:
         places = [place for arch in ARCHITECTURES for place in whole_places(arch)]
@@ -54,10 +54,10 @@ class BadNetwork(Part):
             counts: Counter[str] = Counter()
             said: dict[str, str] = {}
             work = partial(fetch_badly, folder, self.pieces().index(piece), counts, said)
+            kernel = kernels("tftp", place.arch)[place.backend]
             options, _ = place.configuration.given(place.arch)
             with place.rig.steady_session(folder) as session:
-                outcome = serve(session, kernels("tftp", place.arch)[place.backend], f"tftp-{piece}", disk, work,
-                                PATIENCE, options=options)  # fmt: skip
+                outcome = serve(session, kernel, f"tftp-{piece}", disk, work, PATIENCE, options=options)
             wrong = [f"{name}: {text.strip()}" for name, text in said.items() if text] or [
                 f"{name}: other bytes" for name in CLIENTS if (folder / name).read_bytes() != content(SIZE)
             ]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""A bad network between clients of TFTP and a server on this machine's loopback interface: datagrams are dropped,
-doubled and late, both ways."""
+"""A bad network between clients of TFTP and a server on this machine's loopback interface: datagrams are
+dropped, doubled and late, both ways."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ class Lossy:
                 self.counts["dropped"] += 1
             elif self.random.random() < self.late:
                 self.counts["late"] += 1
-                heapq.heappush(self.waiting, (time.monotonic() + LATE_SECONDS, next(self.numbers), by, data, to))
+                when = time.monotonic() + LATE_SECONDS
+                heapq.heappush(self.waiting, (when, next(self.numbers), by, data, to))
             else:
                 self._send(by, data, to)
 

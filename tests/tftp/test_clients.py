@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""examples/tftp in every configuration that has disks and networks: Debian's clients fetch from it, and the bytes
-are equal. Its README's commands do what it says."""
+"""examples/tftp in every configuration that has disks and networks: Debian's clients fetch from it, and the
+bytes are equal. Its README's commands do what it says."""
 
 from __future__ import annotations
 
@@ -31,10 +31,17 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kernel_of(place: Place, library: str) -> Path:
-    return bound_kernel("tftp", place.arch) if library == BOUND else kernels("tftp", place.arch)[place.backend]
+    if library == BOUND:
+        return bound_kernel("tftp", place.arch)
+    return kernels("tftp", place.arch)[place.backend]
 
 
-PLACES = [place for arch in ARCHITECTURES for place in whole_places(arch) if not (place.rig.disks or place.rig.nets)]
+PLACES = [
+    place
+    for arch in ARCHITECTURES
+    for place in whole_places(arch)
+    if not (place.rig.disks or place.rig.nets)
+]
 ROWS = [(place, library) for place in PLACES for library in ("own", BOUND)]
 
 
