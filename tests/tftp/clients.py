@@ -20,7 +20,7 @@ from ci.util import tied
 
 from .kernel import TFTP, request
 
-PATIENCE = 240
+PATIENCE = 600
 """Seconds that a client may take; only a fault takes so long."""
 BIG = "big.bin"
 LAST = "the last"
