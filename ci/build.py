@@ -166,7 +166,7 @@ def loaded_by_multiboot(arch: str = ARCHITECTURES[0]) -> list[str]:
 
 def bound_kernel(name: str, arch: str = ARCHITECTURES[0]) -> Path:
     """The built kernel of an architecture called `name` that binds itself when it starts."""
-    paths = sorted(tree(arch).glob(f"*/{name}-{BOUND}.elf"))
+    paths = [path for depth in ("*", "*/*") for path in tree(arch).glob(f"{depth}/{name}-{BOUND}.elf")]
     if not paths:
         raise UserError(f"the build has no {name} kernel for {arch} that binds itself when it starts")
     return paths[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What the sample kernel is given to check devices with, and what it has left on its disk."""
+"""What the sample kernel is given to check devices with, whether it has, and what it has left on its disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .ktap import Report
-from .rig import Disk, Guest, Rig
+from .rig import Disk, Guest, Net, Rig
 
 BLOCK = 512
 BLOCKS = 2501
@@ -19,12 +19,14 @@ STEP = 0x9E3779B1
 """sample_kernel/checks_disks.c, pattern()."""
 CHECK = "disks.whole"
 """That writes it."""
+NETWORK_CHECK = "networks.flood"
 
 
 def with_devices(guest: Guest, rig: Rig, file: Path) -> Guest:
     """The guest with those devices that the rig's guests can be given; `blank` makes the disk's file."""
     disks = () if rig.disks else (Disk(file),)
-    return replace(guest, disks=disks, rng=not rig.rng)
+    nets = () if rig.nets else (Net(),)
+    return replace(guest, disks=disks, nets=nets, rng=not rig.rng)
 
 
 def blank(disks: Sequence[Disk], size: int = BLOCKS * BLOCK) -> None:
@@ -45,15 +47,22 @@ def other_blocks(data: bytes, size: int = BLOCK) -> list[int]:
     ]
 
 
+def passed_over(guest: Guest, report: Report) -> list[str]:
+    """The devices that the guest has and its kernel does not check, although it was asked to."""
+    return [
+        f"the kernel has a {what} and does not check it: {test.reason}"
+        for what, check, given in (("disk", CHECK, guest.disks), ("network", NETWORK_CHECK, guest.nets))
+        for test in report.tests
+        if given and test.name == check and test.status == "skip" and test.reason != "not asked for"
+    ]
+
+
 def findings(guest: Guest, report: Report) -> list[str]:
-    """Why the disks are not as the kernel says that they are; empty if they are. A kernel that was not asked
-    to check them says nothing."""
-    asked = [test for test in report.tests if test.name == CHECK and test.reason != "not asked for"]
-    if not guest.disks or not asked or asked[0].status == "fail":
-        return []
-    if asked[0].status == "skip":
-        return [f"the kernel has a disk and does not check it: {asked[0].reason}"]
-    found = []
+    """Why the devices are not as the kernel says that they are; empty if they are. A kernel that was not
+    asked to check them says nothing."""
+    found = passed_over(guest, report)
+    if not any(test.name == CHECK and test.status == "pass" for test in report.tests):
+        return found
     for disk in guest.disks[:1]:
         data = disk.file.read_bytes()
         if other := other_blocks(data):

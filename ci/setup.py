@@ -60,10 +60,12 @@ FOR_TESTS = {
     **FIRMWARE,
     "/usr/bin/rustc": "rustc",
     "/usr/lib/rustlib/src/rust/library/core/src/lib.rs": "rust-src",
+    "atftp": "atftp",
     "bindgen": "bindgen",
     "cargo": "cargo",
     "chromium": "chromium",
     "cmake": "cmake",
+    "curl": "curl",
     "/usr/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a": "libclang-rt-dev",
     "dh": "debhelper",
     "dh_python3": "dh-python",
@@ -71,6 +73,8 @@ FOR_TESTS = {
     "make": "make",
     "mandoc": "mandoc",
     "pkg-config": "pkgconf",
+    "tftp": "tftp-hpa",
+    "xorriso": "xorriso",
 }
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
-from ci.checked import BLOCK, CHECK, STEP, blank, findings, other_blocks, with_devices
-from ci.rig import Disk, Guest, discover
+from ci.checked import BLOCK, CHECK, NETWORK_CHECK, STEP, blank, findings, other_blocks, with_devices
+from ci.rig import Disk, Guest, Net, discover
 
 BLOCKS = 5
 
@@ -68,6 +68,15 @@ def test_disk_that_the_kernel_has_not_found(guest: Guest) -> None:
     ]
 
 
+def test_network_that_the_kernel_has_not_found(guest: Guest) -> None:
+    skipped = report("skip", "there is no network", NETWORK_CHECK)
+    assert findings(replace(guest, nets=[Net()]), skipped) == [
+        "the kernel has a network and does not check it: there is no network"
+    ]
+    assert findings(guest, skipped) == []
+    assert findings(replace(guest, nets=[Net()]), report("skip", "not asked for", NETWORK_CHECK)) == []
+
+
 def test_nothing_is_said_where_nothing_was_asked(guest: Guest) -> None:
     blank(guest.disks, BLOCKS * BLOCK)
     assert findings(guest, report("skip", "not asked for")) == []
@@ -82,4 +91,5 @@ def test_guests_of_a_rig_that_has_devices(guest: Guest, tmp_path: Path) -> None:
     for rig in rigs:
         given = with_devices(guest, rig, tmp_path / "other")
         assert bool(given.disks) == (not rig.disks)
+        assert len(given.nets) == (not rig.nets)
         assert given.rng == (not rig.rng)

@@ -275,6 +275,55 @@ static void as_the_device_was_told(void)
     }
 }
 
+/* Rings, tables and headers of both ways, and the interface's table behind them. */
+static void nothing_lies_on_another(void)
+{
+    const uint32_t requests = 64;
+    uintptr_t end = (uintptr_t)memory_of_device;
+
+    plug();
+    look();
+    EXPECT(open_with((struct vmi_device_setup){
+               .queues = 1, .requests = requests, .segments = SEGMENTS}) == VMI_OK);
+    for (uint32_t way = 0; way < WAYS; way++) {
+        const struct descriptor *table;
+        uintptr_t tables = (uintptr_t)rings(way)->tables;
+
+        EXPECT(pass_on(way, 0, 1) == 1);
+        table = (struct descriptor *)(uintptr_t)descriptors_of(way)[given_of(way, 0)].address;
+        EXPECT((uintptr_t)rings(way)->descriptors >= end);
+        EXPECT(tables >= (uintptr_t)&used_of(way)->ring[rings(way)->size]);
+        end = tables + requests * (SEGMENTS + 1) * sizeof(struct descriptor);
+        EXPECT(table[0].address >= end);
+        end = (uintptr_t)table[0].address + VIRTIO_HEADER;
+    }
+    EXPECT((uintptr_t)devices[0].queues[0].slots >= end);
+}
+
+/* Messages for each way, or for none. */
+static void messages(void)
+{
+    plug();
+    plug_msix();
+    look();
+    EXPECT(devices[0].messages == WAYS && !(space[MSIX / 4] >> 31));
+    EXPECT(open_it() == VMI_OK && space[MSIX / 4] >> 31);
+    plug();
+    plug_msix();
+    space[MSIX / 4] = 0x11; /* one */
+    look();
+    EXPECT(!devices[0].messages && open_it() == VMI_OK && !(space[MSIX / 4] >> 31));
+}
+
+/* It is left reset, and nothing is open. */
+static void does_not_come_up(void)
+{
+    plug();
+    look();
+    set(0, OFFERED, 1 | FEATURE_MTU, 4); /* other features than then */
+    EXPECT(open_it() == VMI_EIO && !bar[STATUS] && pass_on(SEND, 0, 1) == VMI_EINVAL && !locks);
+}
+
 static void what_is_no_buffer(void)
 {
     const uint64_t at = (uintptr_t)buffer;
@@ -518,6 +567,9 @@ static const struct played_check all[] = {
     CHECK(a_message_for_each),
     CHECK(descriptors_in_the_ring),
     CHECK(as_the_device_was_told),
+    CHECK(nothing_lies_on_another),
+    CHECK(messages),
+    CHECK(does_not_come_up),
     CHECK(what_is_no_buffer),
     CHECK(each_ends_once_in_any_order),
     CHECK(all_the_room),

@@ -61,9 +61,15 @@ CPUS = {"i386": "qemu32", "x86_64": "qemu64"}
 
 MACHINES: tuple[dict[str, str], ...] = (
     {},
-    {"disk": "virtio-blk-pci,vectors=0", "rng": "virtio-rng-pci,vectors=0", "cpu": ",+rdrand"},
+    {
+        "disk": "virtio-blk-pci,vectors=0",
+        "net": "virtio-net-pci,vectors=0",
+        "rng": "virtio-rng-pci,vectors=0",
+        "cpu": ",+rdrand",
+    },
     {
         "disk": "virtio-blk-pci-non-transitional,indirect_desc=off,event_idx=off,num-queues=1,discard=off",
+        "net": "virtio-net-pci-non-transitional,indirect_desc=off,event_idx=off,status=off",
         "rng": "virtio-rng-pci-non-transitional,event_idx=off",
     },
 )
