@@ -22,9 +22,34 @@ now() {
     echo "${up%.*}${up#*.}"
 }
 
+# attach_disks: those of $opt_disks, copied into memory; sets $disks, xl's setting for them.
+attach_disks() {
+    disks=
+    number=0
+    for disk in $opt_disks; do
+        cp "${disk%,*}" "/run/disk$number"
+        losetup "/dev/loop$number" "/run/disk$number"
+        letter=$(echo abcdefgh | cut -c $((number + 1)))
+        disks="$disks${disks:+,}\"phy:/dev/loop$number,xvd$letter,${disk##*,}\""
+        number=$((number + 1))
+    done
+}
+
+# detach_disks: what the guest has written goes back.
+detach_disks() {
+    number=0
+    for disk in $opt_disks; do
+        losetup -d "/dev/loop$number"
+        [ "${disk##*,}" = r ] || cp "/run/disk$number" "${disk%,*}"
+        rm "/run/disk$number"
+        number=$((number + 1))
+    done
+}
+
 # run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
-# trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace).
+# trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
+# with ,w or ,r).
 # Answers: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg
 # (what Xen said meanwhile), killed (the deadline has passed), stopped (as the host asked), registers (of a domain that was
 # killed).
@@ -48,12 +73,13 @@ run_guest() {
     typist=
     xl dmesg -c >/dev/null 2>&1
     [ -z "$opt_trace" ] || start_trace
+    attach_disks
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
     # (-p), so that it is there to be listed however short its life is.
     xl create -F -p "$opt_config" 'name="guest"' "kernel=\"$opt_kernel\"" "cmdline=\"$opt_append\"" \
         "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" ${opt_ramdisk:+"ramdisk=\"$opt_ramdisk\""} \
-        ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
+        ${disks:+"disk=[$disks]"} ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
         if [ -z "$listed" ] && grep -q '^Waiting for domain' /run/xl.log; then
@@ -92,6 +118,7 @@ run_guest() {
     done
     wait $xl
     say xl "exit status $?"
+    detach_disks
     [ -z "$opt_trace" ] || end_trace
     # shellcheck disable=SC2086 # a list
     [ -z "$typist" ] || kill $typist 2>/dev/null
