@@ -46,10 +46,26 @@ detach_disks() {
     done
 }
 
+# vif_settings: sets $vifs, xl's setting for $opt_nets networks.
+vif_settings() {
+    vifs=
+    for net in $(seq 1 "${opt_nets:-0}"); do
+        vifs="$vifs${vifs:+,}\"mac=00:16:3e:00:00:0$net,script=/etc/xen/scripts/vif-up\""
+    done
+}
+
+# join_nets: carries frames between the domain's networks and streams from the host, from port $opt_net_port on.
+join_nets() {
+    domain=$(xl domid guest)
+    for net in $(seq 1 "${opt_nets:-0}"); do
+        xl-net "vif$domain.$((net - 1))" "$((opt_net_port + net - 1))" 2>&1 | frame net &
+    done
+}
+
 # run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
-# with ,w or ,r).
+# with ,w or ,r) nets (how many) net_port (where the first of them is joined to a stream).
 # Answers: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg
 # (what Xen said meanwhile), killed (the deadline has passed), stopped (as the host asked), registers (of a domain that was
 # killed).
@@ -74,12 +90,13 @@ run_guest() {
     xl dmesg -c >/dev/null 2>&1
     [ -z "$opt_trace" ] || start_trace
     attach_disks
+    vif_settings
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
     # (-p), so that it is there to be listed however short its life is.
     xl create -F -p "$opt_config" 'name="guest"' "kernel=\"$opt_kernel\"" "cmdline=\"$opt_append\"" \
         "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" ${opt_ramdisk:+"ramdisk=\"$opt_ramdisk\""} \
-        ${disks:+"disk=[$disks]"} ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
+        ${disks:+"disk=[$disks]"} ${vifs:+"vif=[$vifs]"} ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
         if [ -z "$listed" ] && grep -q '^Waiting for domain' /run/xl.log; then
@@ -87,6 +104,7 @@ run_guest() {
             xl list 2>&1 | frame list
             xl list -l guest | grep -E '"(type|pvshim)":' | frame type
             [ -z "$opt_trace" ] || wait_for_trace
+            join_nets
             xl unpause guest
         fi
         if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
@@ -119,6 +137,7 @@ run_guest() {
     wait $xl
     say xl "exit status $?"
     detach_disks
+    [ "${opt_nets:-0}" = 0 ] || killall xl-net 2>/dev/null
     [ -z "$opt_trace" ] || end_trace
     # shellcheck disable=SC2086 # a list
     [ -z "$typist" ] || kill $typist 2>/dev/null

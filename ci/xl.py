@@ -24,7 +24,7 @@ from typing import IO
 
 from . import initramfs, packages, probe
 from .console import lines
-from .control import Control
+from .control import NET_PORT, Control
 from .rig import (
     COUNTING,
     PROMPT_SECONDS,
@@ -38,7 +38,9 @@ from .rig import (
     Outcome,
     Session,
     Terminal,
+    user_network,
 )  # fmt: skip
+from .usernet import user_networks
 from .util import ROOT, UserError
 from .xentrace import read
 
@@ -57,6 +59,8 @@ TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "x
          "xentrace")  # fmt: skip
 STORE_TOOLS = ("xenstore-read", "xenstore-write", "xenstore-rm")
 BLOCK_SCRIPT = ROOT / "ci/xl-block.sh"
+VIF_SCRIPT = ROOT / "ci/xl-vif.sh"
+NET_SOURCE = ROOT / "ci/xl-net.c"
 DISK_LETTERS = "abcdefgh"
 """Of a domain's disks, in the order in which it finds them: Linux has eight loop devices."""
 DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
@@ -184,7 +188,9 @@ class XlSession(ControlSession):
         if traced:
             options["trace"] = f"{traced:#x}"
         words = arguments(guest, str(guest.kernel.absolute()), "guest")
-        with self.disks(guest) as places:
+        options["nets"], options["net_port"] = str(len(guest.nets)), str(NET_PORT)
+        backends = [user_network(net) for net in guest.nets]
+        with self.disks(guest) as places, user_networks(self.control, backends, NET_PORT):
             options["disks"] = " ".join(f"{place},{'r' if only else 'w'}" for place, only in places)
             answer, console = self.run_kernel(guest, folder, options, live)
         clean, end, advice = end_state(answer.frames, console)
@@ -305,15 +311,16 @@ class XlRig(LinuxRig):
     xl's setting of this name, with blanks between ranges; it is for the rig alone, for on a machine's own Xen
     other devices are there."""
 
-    nets = "no library has a driver for the networks of a Xen domain"
     rng = "a Xen domain is given none; FillEntropy asks the processor"
 
     shared = "xl"
     init = ROOT / "ci/xl-init.sh"
     roots = ("xen-system-amd64", "xenstore-utils")
     follow = ("lib", "zlib1g", "xen-")
-    modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc", "loop", "xen-blkback")
-    module_paths = ("*/drivers/xen/*", "*/drivers/block/loop.ko*", "*/drivers/block/xen-blkback/*")
+    modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc", "loop", "xen-blkback",
+               "xen-netback")  # fmt: skip
+    module_paths = ("*/drivers/xen/*", "*/drivers/block/loop.ko*", "*/drivers/block/xen-blkback/*",
+                    "*/drivers/net/xen-netback/*")  # fmt: skip
 
     own_lines = SHIM_LINE
 
@@ -337,6 +344,7 @@ class XlRig(LinuxRig):
     def prepare(self) -> None:
         self.host = self._host_info()
         if self.host is not None:
+            self.nets = "on a machine's own Xen guests' networks are for its owner to set up"
             self.report(f"this machine runs Xen {self.host.get('xen_version', '')} and it is used")
         else:
             self.report("Xen rig in an emulated machine, because this machine runs no Xen (xl info fails)")
@@ -375,7 +383,7 @@ class XlRig(LinuxRig):
         return xl_info(said_by_xl("info")) or None
 
     def inputs(self) -> list[Path]:
-        return [BLOCK_SCRIPT]
+        return [BLOCK_SCRIPT, VIF_SCRIPT, NET_SOURCE]
 
     def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> dict[str, str]:
         utils = next(tree for tree in trees if re.match(r"xen-utils-\d", tree.name))
@@ -386,6 +394,11 @@ class XlRig(LinuxRig):
         for path in store:
             archive.program(f"/bin/{path.name}", path)
         archive.program("/etc/xen/scripts/block", BLOCK_SCRIPT)
+        archive.program("/etc/xen/scripts/vif-up", VIF_SCRIPT)
+        carrier = image / "xl-net"
+        command = ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", str(carrier), str(NET_SOURCE)]
+        subprocess.run(command, check=True)
+        archive.program("/bin/xl-net", carrier)
         for place, path in initramfs.libraries([*programs, *store], trees).items():
             archive.program(place, path)
         # pthread_cancel() loads it by name, so no program says that it needs it.

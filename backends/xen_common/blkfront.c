@@ -73,7 +73,7 @@ static bool connect(struct disk *disk, void *page)
            vmi__xen_common_tell(bus, "ring-ref", disk->ring_reference) &&
            vmi__xen_common_tell(bus, "event-channel", bus->ports[0]) &&
            vmi__xen_common_tell_text(bus, "protocol", XEN_IO_PROTO_ABI_NATIVE) &&
-           vmi__xen_common_connect(bus);
+           vmi__xen_common_connect(bus, XenbusStateInitialised);
 }
 
 /* Takes a slot's frames back; false if the other side has one. */
@@ -164,8 +164,7 @@ static bool describe(struct vmi__device *device)
     disk->block_bits = (uint32_t)__builtin_ctz((uint32_t)size) - SECTOR_BITS;
     info->blocks = sectors >> disk->block_bits;
     info->queues = 1;
-    info->requests =
-        vmi__xen_common_ring_entries(RING_BYTES, sizeof(union blkif_sring_entry));
+    info->requests = vmi__xen_common_ring_entries(RING_BYTES, sizeof(union blkif_sring_entry));
     info->segments = SEGMENTS_MAX;
     info->segment_bytes = REQUEST_BYTES;
     info->request_blocks = REQUEST_BYTES / info->block_size;

@@ -21,7 +21,7 @@ struct vmi__xen_common_ring_head {
 struct vmi__xen_common_ring {
     volatile struct vmi__xen_common_ring_head *head;
     char *entries;
-    uint32_t count, bytes;        /* entries, a power of 2, and their size */
+    uint32_t count, bytes;       /* entries, a power of 2, and their size */
     uint32_t given, told, taken; /* requests put, those published; responses taken */
 };
 

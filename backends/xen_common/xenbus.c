@@ -49,8 +49,7 @@ static bool parse(const char *text, uint64_t *number)
         uint32_t digit = (uint32_t)(text[digits] - '0');
 
         /* A tenth of the largest number: no product or sum below is too large. */
-        if (digit > 9 || value > 0x1999999999999999 ||
-            (value == 0x1999999999999999 && digit > 5))
+        if (digit > 9 || value > 0x1999999999999999 || (value == 0x1999999999999999 && digit > 5))
             return false;
         value = value * 10 + digit;
     }
@@ -90,8 +89,7 @@ uint64_t vmi__xen_common_told(const struct vmi__xen_common_bus *bus, const char 
     return number_at(bus->other, name, none);
 }
 
-uint64_t vmi__xen_common_own(const struct vmi__xen_common_bus *bus, const char *name,
-                             uint64_t none)
+uint64_t vmi__xen_common_own(const struct vmi__xen_common_bus *bus, const char *name, uint64_t none)
 {
     return number_at(bus->node, name, none);
 }
@@ -193,9 +191,8 @@ enum xenbus_state vmi__xen_common_state(const struct vmi__xen_common_bus *bus)
     return state <= XenbusStateReconfigured ? (enum xenbus_state)state : XenbusStateUnknown;
 }
 
-/* Waits for one of two states of the other side. */
-static bool wait_for(const struct vmi__xen_common_bus *bus, enum xenbus_state one,
-                     enum xenbus_state other)
+bool vmi__xen_common_wait_for(const struct vmi__xen_common_bus *bus, enum xenbus_state one,
+                              enum xenbus_state other)
 {
     for (uint32_t waits = 0; waits < WAITS_MAX; waits++) {
         enum xenbus_state state = vmi__xen_common_state(bus);
@@ -216,13 +213,13 @@ bool vmi__xen_common_begin(const struct vmi__xen_common_bus *bus)
         state == XenbusStateClosing)
         vmi__xen_common_part(bus, true);
     return vmi__xen_common_tell(bus, "state", XenbusStateInitialising) &&
-           wait_for(bus, XenbusStateInitWait, XenbusStateInitWait);
+           vmi__xen_common_wait_for(bus, XenbusStateInitWait, XenbusStateInitWait);
 }
 
-bool vmi__xen_common_connect(const struct vmi__xen_common_bus *bus)
+bool vmi__xen_common_connect(const struct vmi__xen_common_bus *bus, enum xenbus_state state)
 {
-    return vmi__xen_common_tell(bus, "state", XenbusStateInitialised) &&
-           wait_for(bus, XenbusStateConnected, XenbusStateConnected) &&
+    return vmi__xen_common_tell(bus, "state", state) &&
+           vmi__xen_common_wait_for(bus, XenbusStateConnected, XenbusStateConnected) &&
            vmi__xen_common_tell(bus, "state", XenbusStateConnected);
 }
 
@@ -230,10 +227,10 @@ void vmi__xen_common_part(const struct vmi__xen_common_bus *bus, bool wait)
 {
     vmi__xen_common_tell(bus, "state", XenbusStateClosing);
     if (wait)
-        wait_for(bus, XenbusStateClosing, XenbusStateClosed);
+        vmi__xen_common_wait_for(bus, XenbusStateClosing, XenbusStateClosed);
     vmi__xen_common_tell(bus, "state", XenbusStateClosed);
     if (wait)
-        wait_for(bus, XenbusStateClosed, XenbusStateClosed);
+        vmi__xen_common_wait_for(bus, XenbusStateClosed, XenbusStateClosed);
 }
 
 /* ---- channels and grants ---- */
@@ -267,8 +264,7 @@ void vmi__xen_common_notify(evtchn_port_t port)
 grant_ref_t vmi__xen_common_lend_page(const struct vmi__xen_common_bus *bus, const void *page)
 {
     uint32_t frame = vmi__xen_common_frame(vmi__physical(page) >> 12);
-    grant_ref_t reference =
-        frame == VMI__XEN_COMMON_NO_FRAME ? 0 : vmi__xen_common_grant_reserve();
+    grant_ref_t reference = frame == VMI__XEN_COMMON_NO_FRAME ? 0 : vmi__xen_common_grant_reserve();
 
     if (reference)
         vmi__xen_common_grant_lend(reference, frame, bus->peer, false);

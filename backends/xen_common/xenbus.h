@@ -65,11 +65,18 @@ bool vmi__xen_common_tell_text(const struct vmi__xen_common_bus *bus, const char
 /* State of the back end. */
 enum xenbus_state vmi__xen_common_state(const struct vmi__xen_common_bus *bus);
 
+/* Waits for one of two states of the back end, for a bounded time; false if it does not come. */
+bool vmi__xen_common_wait_for(const struct vmi__xen_common_bus *bus, enum xenbus_state one,
+                              enum xenbus_state other);
+
 /* Both sides to where they agree on a connection; false if the other one does not come. */
 bool vmi__xen_common_begin(const struct vmi__xen_common_bus *bus);
 
-/* What is to be agreed on has been told: waits for the other side, and it is connected. */
-bool vmi__xen_common_connect(const struct vmi__xen_common_bus *bus);
+/*
+ * What is to be agreed on has been told: says so by the state at which back ends of that kind
+ * connect, and waits until this one has.
+ */
+bool vmi__xen_common_connect(const struct vmi__xen_common_bus *bus, enum xenbus_state state);
 
 /* Parts from the other side, and waits until it follows, for a bounded time, or does not wait. */
 void vmi__xen_common_part(const struct vmi__xen_common_bus *bus, bool wait);

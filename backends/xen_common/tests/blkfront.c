@@ -38,7 +38,8 @@ static void tell(const char *name, const char *value)
 
 static void connected(void)
 {
-    EXPECT(same(node_at(OWN "/protocol")->value, sizeof(void *) == 8 ? "x86_64-abi" : "x86_32-abi"));
+    EXPECT(
+        same(node_at(OWN "/protocol")->value, sizeof(void *) == 8 ? "x86_64-abi" : "x86_32-abi"));
     EXPECT(channels & 1u << number_of(OWN "/event-channel"));
     head = page_of(number_of(OWN "/ring-ref"));
     EXPECT(head && !head->requested && head->request_event == 1 && head->response_event == 1);
@@ -237,7 +238,7 @@ static void ended_twice(void)
 
 static void never_given(void)
 {
-    static const uint64_t slots[] = {REQUESTS - 1, REQUESTS,    0x10000,
+    static const uint64_t slots[] = {REQUESTS - 1, REQUESTS,   0x10000,
                                      0xffffffff,   1ull << 32, 0xffffffffffffffff};
 
     for (uint32_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
@@ -283,7 +284,7 @@ static grant_ref_t held;
 /* The other side lets go of what it holds. */
 static void let_go(void)
 {
-    table[held].flags &= (uint16_t)~(GTF_reading | GTF_writing);
+    table[held].flags &= (uint16_t) ~(GTF_reading | GTF_writing);
 }
 
 /* A frame that it has mapped when it says that the request has ended. */
@@ -508,8 +509,8 @@ static void left_connected(void)
 static void any_description(void)
 {
     static const char *const paths[] = {
-        OWN "/backend-id",     OWN "/virtual-device",   OTHER "/sectors", OTHER "/sector-size",
-        OTHER "/info",         OTHER "/feature-discard", OTHER "/state",   OWN "/backend",
+        OWN "/backend-id", OWN "/virtual-device",    OTHER "/sectors", OTHER "/sector-size",
+        OTHER "/info",     OTHER "/feature-discard", OTHER "/state",   OWN "/backend",
     };
     uint32_t kept = 0;
 

@@ -27,13 +27,13 @@ struct vmi_boot_info vmi__boot;
 int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
 
 static struct grant_entry_v1 table[VMI__XEN_COMMON_GRANTS];
-static uint32_t locks, unbound;       /* held; how often events were */
-static uint32_t no_frame = ~0u;       /* a page that is none */
-static uint32_t waited;               /* how often */
-static uint32_t notified;             /* how often */
-static uint32_t channels;             /* that are open, a bit each */
-static uint32_t refused_channels;     /* as many as are still to be refused */
-static void (*meanwhile)(void);       /* what the other side does while it is waited for */
+static uint32_t locks, unbound;   /* held; how often events were */
+static uint32_t no_frame = ~0u;   /* a page that is none */
+static uint32_t waited;           /* how often */
+static uint32_t notified;         /* how often */
+static uint32_t channels;         /* that are open, a bit each */
+static uint32_t refused_channels; /* as many as are still to be refused */
+static void (*meanwhile)(void);   /* what the other side does while it is waited for */
 
 /* ---- the platform ---- */
 
@@ -209,6 +209,7 @@ int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size)
 /* ---- the back end ---- */
 
 static uint32_t reached = XenbusStateConnected; /* how far it goes by itself */
+static uint32_t connects_at;                    /* the front end's state */
 static bool parts = true;                       /* and follows to the end */
 
 static void say_state(uint32_t state)
@@ -223,7 +224,8 @@ static void front_end_is(uint32_t state)
 {
     if (state == XenbusStateInitialising && reached >= XenbusStateInitWait)
         say_state(XenbusStateInitWait);
-    if (state == XenbusStateInitialised && reached >= XenbusStateConnected) {
+    if (state == connects_at && reached >= XenbusStateConnected &&
+        number_of(OTHER "/state") != XenbusStateConnected) {
         connected();
         say_state(XenbusStateConnected);
     }
@@ -286,6 +288,7 @@ static void plug_split(const char *named)
     no_frame = ~0u;
     meanwhile = 0;
     reached = XenbusStateConnected;
+    connects_at = XenbusStateInitialised;
     parts = true;
     names = named;
     write_node(OWN "/backend", OTHER);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What the libraries for Xen share, as processes: grants.c and console_ring.c play Xen, blkfront.c the other
-side of a disk."""
+"""What the libraries for Xen share, as processes: grants.c and console_ring.c play Xen, blkfront.c and
+netfront.c the other side of a device."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "grants.c": (),
     "console_ring.c": (),
     "blkfront.c": ("blkfront.c", *FRONT_ENDS),
+    "netfront.c": ("netfront.c", *FRONT_ENDS),
 }
 """Checks, and what they are linked with."""
 USERS = [
