@@ -347,7 +347,7 @@ def test_image_that_is_broken(linked: Kernel, tmp_path: Path, copy: Path) -> Non
     rom = bytearray(path.read_bytes())
     rom[-1] ^= 1
     path.write_bytes(rom)
-    assert "its checksum is wrong" in refusal(linked.path, tmp_path, build=copy)
+    assert "its words do not add up" in refusal(linked.path, tmp_path, build=copy)
 
 
 def test_image_that_is_not_there(linked: Kernel, tmp_path: Path, copy: Path) -> None:
