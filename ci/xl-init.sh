@@ -22,15 +22,14 @@ now() {
     echo "${up%.*}${up#*.}"
 }
 
-# attach_disks: those of $opt_disks, copied into memory; sets $disks, xl's setting for them.
+# attach_disks: those of $opt_disks, copied into memory; prints xl's setting for them.
 attach_disks() {
-    disks=
     number=0
     for disk in $opt_disks; do
         cp "${disk%,*}" "/run/disk$number"
         losetup "/dev/loop$number" "/run/disk$number"
-        letter=$(echo abcdefgh | cut -c $((number + 1)))
-        disks="$disks${disks:+,}\"phy:/dev/loop$number,xvd$letter,${disk##*,}\""
+        printf '%s"phy:/dev/loop%s,xvd%s,%s"' "${comma:=}" $number "$(echo abcdefgh | cut -c $((number + 1)))" "${disk##*,}"
+        comma=,
         number=$((number + 1))
     done
 }
@@ -46,11 +45,11 @@ detach_disks() {
     done
 }
 
-# vif_settings: sets $vifs, xl's setting for $opt_nets networks.
+# vif_settings: prints xl's setting for $opt_nets networks.
 vif_settings() {
-    vifs=
     for net in $(seq 1 "${opt_nets:-0}"); do
-        vifs="$vifs${vifs:+,}\"mac=00:16:3e:00:00:0$net,script=/etc/xen/scripts/vif-up\""
+        printf '%s"mac=00:16:3e:00:00:0%s,script=/etc/xen/scripts/vif-up"' "${comma:=}" "$net"
+        comma=,
     done
 }
 
@@ -89,8 +88,8 @@ run_guest() {
     typist=
     xl dmesg -c >/dev/null 2>&1
     [ -z "$opt_trace" ] || start_trace
-    attach_disks
-    vif_settings
+    disks=$(attach_disks)
+    vifs=$(vif_settings)
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
     # (-p), so that it is there to be listed however short its life is.

@@ -396,8 +396,9 @@ class XlRig(LinuxRig):
         archive.program("/etc/xen/scripts/block", BLOCK_SCRIPT)
         archive.program("/etc/xen/scripts/vif-up", VIF_SCRIPT)
         carrier = image / "xl-net"
-        command = ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", str(carrier), str(NET_SOURCE)]
-        subprocess.run(command, check=True)
+        subprocess.run(
+            ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", carrier, NET_SOURCE], check=True
+        )
         archive.program("/bin/xl-net", carrier)
         for place, path in initramfs.libraries([*programs, *store], trees).items():
             archive.program(place, path)
