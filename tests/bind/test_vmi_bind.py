@@ -70,7 +70,9 @@ def test_bound_kernel_runs(configuration: Place, run: Run) -> None:
     outcome, report = run(configuration, kernel=bound, devices=True)
     assert report.failures() == []
     assert outcome.clean, outcome.end
-    _, before = run(configuration)
+    linked, before = run(configuration)
+    assert before.failures() == []
+    assert linked.clean, linked.end
     assert {each.name: each.status for each in report.tests} == {
         each.name: each.status for each in before.tests
     }

@@ -121,6 +121,21 @@ def test_ends_of_qemu(code: int | None, shutdown: str, clean: bool, end: str) ->
 
 
 @pytest.mark.parametrize(
+    ("code", "shutdown", "end"),
+    [
+        (0, "", "ended by the debugger"),
+        (0, "guest-shutdown", "ended by the debugger, or powered off without a status (guest-shutdown)"),
+        (0, "guest-reset", "machine reset or powered off without a status (guest-reset)"),
+        (33, "", "exit status 0x10 (pass)"),
+        (1, "", "QEMU exited with 1"),
+    ],
+)
+def test_ends_of_qemu_with_a_debugger(code: int, shutdown: str, end: str) -> None:
+    """Whatever QEMU's version calls it."""
+    assert rig.qemu_end(code, shutdown, debugged=True)[1] == end
+
+
+@pytest.mark.parametrize(
     ("option", "message"),
     [
         ("test=hang", "the small rig has not answered for 3 s"),
@@ -158,10 +173,12 @@ class TiredRig(SmallRig):
         self.silences = silences
         self.opened = 0
         self.closed = 0
+        self.logs: list[Path] = []
 
     @contextlib.contextmanager
     def session(self, logs: Path) -> Iterator[rig.Session]:
         self.opened += 1
+        self.logs.append(logs)
         try:
             yield TiredSession(self)
         finally:
@@ -192,6 +209,21 @@ def test_a_rig_that_stands_still_is_opened_anew_once(tmp_path: Path) -> None:
         with pytest.raises(rig.RigSilent):
             session.run(guest)
     assert tired.opened == tired.closed == 3
+    assert tired.logs == [tmp_path, tmp_path / "opened-2", tmp_path / "opened-3"]
+
+
+def test_what_was_said_outside_of_a_guest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last words of everybody, without warnings and numbers; `./vmi boot` prints them."""
+    evidence = {
+        "xl": ["Parsing config", "Domain 1 has shut down"], "qemu": ["warning: TCG", "it failed"],
+        "counter": ["exits 3"], "dmesg": [],
+    }  # fmt: skip
+    guest = rig.Guest(tmp_path / "kernel", "guest")
+    outcome = rig.Outcome(guest, "", False, "lost", "", 1.0, "xl create", tmp_path / "log", evidence)
+    assert outcome.said_of_it(1) == ["xl: Domain 1 has shut down", "qemu: it failed"]
+    boot.show_failure(outcome, [outcome.end])
+    shown = capsys.readouterr().err
+    assert "\n  xl: Parsing config\n  xl: Domain 1 has shut down\n  qemu: it failed\n" in shown
 
 
 def test_kernels_of_64_bits(tmp_path: Path) -> None:
