@@ -14,7 +14,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,8 +149,11 @@ class NestedSession(ControlSession):
         console = options["console"]
         backends = [user_network(net) for net in guest.nets]
         with self.disks(guest) as disks, user_networks(self.control, backends, NET_PORT) as netdevs:
-            device = guest.options.get("net", NET_DEVICE)
-            options["arguments"] += disks + "".join(f" {word}" for word in net_arguments(netdevs, device))
+            words = (
+                *disk_arguments(disks, guest.options.get("disk", DISK_DEVICE)),
+                *net_arguments(netdevs, guest.options.get("net", NET_DEVICE)),
+            )
+            options["arguments"] += "".join(f" {word}" for word in words)
             answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
         frames = answer.frames
         if "stopped" in frames:
@@ -171,23 +173,6 @@ class NestedSession(ControlSession):
             guest, "\n".join(lines), clean, end, advice, answer.seconds,
             f"where KVM works: {command}", self.log, frames,
         )  # fmt: skip
-
-    @contextlib.contextmanager
-    def disks(self, guest: Guest) -> Iterator[str]:
-        """Copies of a guest's disks in the channel, which come back afterwards; QEMU's arguments for them."""
-        folder = self.control.folder()
-        places = []
-        for number, disk in enumerate(guest.disks):
-            shutil.copyfile(disk.file, folder / f"{number}")
-            places.append((f"{SHARE}/{folder.name}/{number}", disk.read_only))
-        device = guest.options.get("disk", DISK_DEVICE)
-        try:
-            yield "".join(f" {word}" for word in disk_arguments(places, device))
-            for number, disk in enumerate(guest.disks):
-                if not disk.read_only:
-                    shutil.copyfile(folder / f"{number}", disk.file)
-        finally:
-            shutil.rmtree(folder)
 
 
 def qemu_program(name: str) -> Path:

@@ -34,7 +34,7 @@ from . import initramfs, packages
 from .backends import backends
 from .cache import kept
 from .console import lines as console_lines
-from .control import TERMINAL_PORT, Answer, Control, RigSilent, channel
+from .control import SHARE, TERMINAL_PORT, Answer, Control, RigSilent, channel
 from .control import options as option_lines
 from .kernel import LINUX, MULTIBOOT, PVH, Kernel
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
@@ -671,6 +671,23 @@ class ControlSession(Session):
     @property
     def log(self) -> Path:
         return self.control.strategy.log
+
+    @contextlib.contextmanager
+    def disks(self, guest: Guest) -> Iterator[list[tuple[str, bool]]]:
+        """Copies of a guest's disks in the channel, which come back afterwards: their places in the rig, and
+        whether each is read-only."""
+        folder = self.control.folder()
+        places = []
+        for number, disk in enumerate(guest.disks):
+            shutil.copyfile(disk.file, folder / f"{number}")
+            places.append((f"{SHARE}/{folder.name}/{number}", disk.read_only))
+        try:
+            yield places
+            for number, disk in enumerate(guest.disks):
+                if not disk.read_only:
+                    shutil.copyfile(folder / f"{number}", disk.file)
+        finally:
+            shutil.rmtree(folder)
 
     def run_kernel(
         self, guest: Guest, folder: Path, options: Mapping[str, str], live: Live | None

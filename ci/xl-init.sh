@@ -26,9 +26,48 @@ now() {
     echo "${up%.*}${up#*.}"
 }
 
+# attach_disks: those of $opt_disks, copied into memory; prints xl's setting for them.
+attach_disks() {
+    number=0
+    for disk in $opt_disks; do
+        cp "${disk%,*}" "/run/disk$number"
+        losetup "/dev/loop$number" "/run/disk$number"
+        printf '%s"phy:/dev/loop%s,xvd%s,%s"' "${comma:=}" $number "$(echo abcdefgh | cut -c $((number + 1)))" "${disk##*,}"
+        comma=,
+        number=$((number + 1))
+    done
+}
+
+# detach_disks: what the guest has written goes back.
+detach_disks() {
+    number=0
+    for disk in $opt_disks; do
+        losetup -d "/dev/loop$number"
+        [ "${disk##*,}" = r ] || cp "/run/disk$number" "${disk%,*}"
+        rm "/run/disk$number"
+        number=$((number + 1))
+    done
+}
+
+# vif_settings: prints xl's setting for $opt_nets networks.
+vif_settings() {
+    for net in $(seq 1 "${opt_nets:-0}"); do
+        printf '%s"mac=00:16:3e:00:00:0%s,script=/etc/xen/scripts/vif-up"' "${comma:=}" "$net"
+        comma=,
+    done
+}
+
+# join_nets: carries frames between the networks of $domain and streams from the host, from port $opt_net_port on.
+join_nets() {
+    for net in $(seq 1 "${opt_nets:-0}"); do
+        xl-net "vif$domain.$((net - 1))" "$((opt_net_port + net - 1))" 2>&1 | frame net &
+    done
+}
+
 # run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
-# trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace).
+# trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
+# with ,w or ,r) nets (how many) net_port (where the first of them is joined to a stream).
 # Answers: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg
 # (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), stopped (as the host
 # asked), registers (of a domain that was killed, or that has crashed or reset itself).
@@ -54,6 +93,8 @@ run_guest() {
     xl dmesg -c >/dev/null 2>&1
     dmesg -c >/dev/null 2>&1
     [ -z "$opt_trace" ] || start_trace
+    disks=$(attach_disks)
+    vifs=$(vif_settings)
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
     # (-p), so that it is there to be listed however short its life is. It is kept when it has ended: xenconsoled
@@ -61,13 +102,14 @@ run_guest() {
     # shutdown_domain).
     xl create -F -p "$opt_config" "$KEPT" 'name="guest"' "kernel=\"$opt_kernel\"" "cmdline=\"$opt_append\"" \
         "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" ${opt_ramdisk:+"ramdisk=\"$opt_ramdisk\""} \
-        ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
+        ${disks:+"disk=[$disks]"} ${vifs:+"vif=[$vifs]"} ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
         if [ -z "$domain" ] && domain=$(created) && [ -n "$domain" ]; then
             xl list 2>&1 | frame list
             xl list -l "$domain" 2>&1 | grep -E '"(type|pvshim)":' | frame type
             [ -z "$opt_trace" ] || wait_for_trace
+            join_nets
         fi
         if [ -n "$domain" ] && [ -z "$runs" ]; then
             if said=$(xl unpause "$domain" 2>&1); then
@@ -113,6 +155,8 @@ run_guest() {
     fi
     wait $xl
     say xl "exit status $?"
+    detach_disks
+    [ "${opt_nets:-0}" = 0 ] || killall xl-net 2>/dev/null
     [ -z "$opt_trace" ] || end_trace
     # shellcheck disable=SC2086 # a list
     [ -z "$typist" ] || kill $typist 2>/dev/null

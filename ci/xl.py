@@ -24,7 +24,7 @@ from typing import IO
 
 from . import initramfs, packages, probe
 from .console import lines
-from .control import Control
+from .control import NET_PORT, Control
 from .rig import (
     COUNTING,
     PROMPT_SECONDS,
@@ -38,7 +38,9 @@ from .rig import (
     Outcome,
     Session,
     Terminal,
+    user_network,
 )  # fmt: skip
+from .usernet import user_networks
 from .util import ROOT, UserError
 from .xentrace import read
 
@@ -55,6 +57,12 @@ XEN_COMMAND_LINE = (
 )
 TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "xen-init-dom0", "xenctx",
          "xentrace")  # fmt: skip
+STORE_TOOLS = ("xenstore-read", "xenstore-write", "xenstore-rm")
+BLOCK_SCRIPT = ROOT / "ci/xl-block.sh"
+VIF_SCRIPT = ROOT / "ci/xl-vif.sh"
+NET_SOURCE = ROOT / "ci/xl-net.c"
+DISK_LETTERS = "abcdefgh"
+"""Of a domain's disks, in the order in which it finds them: Linux has eight loop devices."""
 DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
 """For guests on whose console something is typed. With xl's own value, `console=xen,pv`, xen-shim stands
 between the console and its guest and drops what comes while the guest's ring is full
@@ -132,13 +140,25 @@ def ramdisk(guest: Guest) -> Path:
     return path
 
 
+def disk_setting(guest: Guest) -> str:
+    """xl's setting for a guest's disks, files of this machine."""
+    found = []
+    for disk, letter in zip(guest.disks, DISK_LETTERS, strict=False):
+        access = "r" if disk.read_only else "rw"
+        found.append(f"format=raw,vdev=xvd{letter},access={access},target={disk.file.absolute()}")
+    return f"disk={json.dumps(found)}"
+
+
 def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
     """xl's configuration beyond the .cfg file."""
     if '"' in guest.append or "\\" in guest.append:
         raise UserError("no quotes or backslashes in a command line for xl", 2)
+    if len(guest.disks) > len(DISK_LETTERS):
+        raise UserError(f"at most {len(DISK_LETTERS)} disks for a domain; found {len(guest.disks)}", 2)
     return [f'name="{name}"', f'kernel="{kernel}"', f'cmdline="{guest.append}"',
             f"vcpus={guest.cpus}", f"memory={guest.memory_mib}",
             *([f'ramdisk="{ramdisk(guest).absolute()}"'] if guest.modules else []),
+            *([disk_setting(guest)] if guest.disks else []),
             *([DIRECT_CONSOLE] if guest.typed or guest.terminal else [])]  # fmt: skip
 
 
@@ -173,7 +193,11 @@ class XlSession(ControlSession):
         if traced:
             options["trace"] = f"{traced:#x}"
         words = arguments(guest, str(guest.kernel.absolute()), "guest")
-        answer, console = self.run_kernel(guest, folder, options, live)
+        options["nets"], options["net_port"] = str(len(guest.nets)), str(NET_PORT)
+        backends = [user_network(net) for net in guest.nets]
+        with self.disks(guest) as places, user_networks(self.control, backends, NET_PORT):
+            options["disks"] = " ".join(f"{place},{'r' if only else 'w'}" for place, only in places)
+            answer, console = self.run_kernel(guest, folder, options, live)
         clean, end, advice = end_state(answer.frames, console)
         command = shlex.join(["xl", "create", "-F", str(config), *words])
         outcome = Outcome(
@@ -297,16 +321,16 @@ class XlRig(LinuxRig):
     xl's setting of this name, with blanks between ranges; it is for the rig alone, for on a machine's own Xen
     other devices are there."""
 
-    disks = "no library has a driver for the disks of a Xen domain"
-    nets = "no library has a driver for the networks of a Xen domain"
     rng = "a Xen domain is given none; FillEntropy asks the processor"
 
     shared = "xl"
     init = ROOT / "ci/xl-init.sh"
-    roots = ("xen-system-amd64",)
+    roots = ("xen-system-amd64", "xenstore-utils")
     follow = ("lib", "zlib1g", "xen-")
-    modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc")
-    module_paths = ("*/drivers/xen/*",)
+    modules = ("xen-evtchn", "xen-privcmd", "xenfs", "xen-gntdev", "xen-gntalloc", "loop", "xen-blkback",
+               "xen-netback")  # fmt: skip
+    module_paths = ("*/drivers/xen/*", "*/drivers/block/loop.ko*", "*/drivers/block/xen-blkback/*",
+                    "*/drivers/net/xen-netback/*")  # fmt: skip
 
     own_lines = SHIM_LINE
 
@@ -330,6 +354,7 @@ class XlRig(LinuxRig):
     def prepare(self) -> None:
         self.host = self._host_info()
         if self.host is not None:
+            self.nets = "on a machine's own Xen guests' networks are for its owner to set up"
             self.report(f"this machine runs Xen {self.host.get('xen_version', '')} and it is used")
         else:
             self.report("Xen rig in an emulated machine, because this machine runs no Xen (xl info fails)")
@@ -367,12 +392,25 @@ class XlRig(LinuxRig):
             return None
         return xl_info(said_by_xl("info")) or None
 
+    def inputs(self) -> list[Path]:
+        return [BLOCK_SCRIPT, VIF_SCRIPT, NET_SOURCE]
+
     def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> dict[str, str]:
         utils = next(tree for tree in trees if re.match(r"xen-utils-\d", tree.name))
         programs = [packages.find([utils], f"xen-*/bin/{tool}") for tool in TOOLS]
         for path in (*programs, packages.find([utils], "xen-*/boot/xen-shim")):
             archive.program(str(path.relative_to(utils)), path)
-        for place, path in initramfs.libraries(programs, trees).items():
+        store = [packages.find(trees, f"usr/bin/{tool}") for tool in STORE_TOOLS]
+        for path in store:
+            archive.program(f"/bin/{path.name}", path)
+        archive.program("/etc/xen/scripts/block", BLOCK_SCRIPT)
+        archive.program("/etc/xen/scripts/vif-up", VIF_SCRIPT)
+        carrier = image / "xl-net"
+        subprocess.run(
+            ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", carrier, NET_SOURCE], check=True
+        )
+        archive.program("/bin/xl-net", carrier)
+        for place, path in initramfs.libraries([*programs, *store], trees).items():
             archive.program(place, path)
         # pthread_cancel() loads it by name, so no program says that it needs it.
         archive.program("/lib/x86_64-linux-gnu/libgcc_s.so.1", packages.find(trees, "libgcc_s.so.1"))

@@ -108,6 +108,12 @@ struct vmi__driver {
     /* Resets the device: it reaches no memory and raises no interrupt from then on. */
     void (*stop)(struct vmi__device *device);
 
+    /*
+     * Optional: gives back what the device had of the library's and the kernel's once it is stopped
+     * and its events are unbound; false as long as the device still has some of it.
+     */
+    bool (*leave)(struct vmi__device *device);
+
     /* Of a disk: puts a sound request in a free slot, without telling the device. */
     void (*put)(struct vmi__device *device, uint32_t queue, uint32_t slot,
                 const struct vmi_block_request *request);

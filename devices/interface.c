@@ -246,6 +246,12 @@ static void give_buffers(struct vmi__device *device)
     device->driver->tell(device, 0);
 }
 
+/* Is what the device was given the kernel's again? */
+static bool is_left(struct vmi__device *device)
+{
+    return !device->driver->leave || device->driver->leave(device);
+}
+
 VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup);
 VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup)
 {
@@ -281,6 +287,10 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
             device->state = VMI__DEVICE_OPEN;
         } else {
             device->driver->stop(device);
+            if (!is_left(device)) {
+                device->info.fault = VMI_FAULT_HELD;
+                device->state = VMI__DEVICE_SHUT_OFF;
+            }
             result = VMI_EIO;
         }
     }
@@ -326,6 +336,7 @@ VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
 {
     struct vmi__device *device = vmi__device_by_number(number);
     uint32_t flags, given = 0;
+    bool closed;
 
     if (!device)
         return VMI_ENOENT;
@@ -338,10 +349,11 @@ VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
         drop_stock(device);
     for (uint32_t i = 0; i < device->opened; i++)
         given += device->queues[i].given;
-    if (!given)
+    closed = !given && is_left(device);
+    if (closed)
         device->state = VMI__DEVICE_CLOSED;
     vmi__platform_leave(&lock, flags);
-    return given ? VMI_EBUSY : VMI_OK;
+    return closed ? VMI_OK : VMI_EBUSY;
 }
 
 /* ---- requests and their ends ---- */

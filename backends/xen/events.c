@@ -19,6 +19,8 @@
 
 extern const struct vmi__xen_sequence vmi__xen_restart[], vmi__xen_restart_end[];
 
+const struct vmi__xen_device_events *vmi__xen_device_events;
+
 /* ---- entry
  * -------------------------------------------------------------------------------------------------
  * ------
@@ -225,6 +227,14 @@ static int32_t bind_peer(uint32_t number, uint32_t vector)
     return result;
 }
 
+/* Under the lock. */
+static int32_t bind_device(uint32_t number, uint32_t vector)
+{
+    evtchn_port_t port = vmi__xen_device_events ? vmi__xen_device_events->port(number) : 0;
+
+    return port ? give_port(port, vector) : VMI_EINVAL;
+}
+
 VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
     uint32_t mask;
@@ -248,6 +258,8 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
         }
     } else if (source == VMI_EVENT_PEER) {
         result = bind_peer(number, vector);
+    } else if (source == VMI_EVENT_DEVICE) {
+        result = bind_device(number, vector);
     }
     vmi__xen_give(&vmi__xen_events_lock, mask);
     return result;
@@ -307,7 +319,8 @@ VMI__ROUTINE int32_t vmi__xen_event_unbind(uint32_t event)
         vmi__xen_port_mask(event);
         vmi__xen_port_set(event, VMI__XEN_PORT_NONE, 0, 0);
         /* The console's is the toolstack's, and the library waits for it again. */
-        if (event != vmi__xen_console_port())
+        if (event != vmi__xen_console_port() &&
+            !(vmi__xen_device_events && vmi__xen_device_events->owns(event)))
             vmi__xen_port_close(event);
     } else {
         result = VMI_EINVAL;

@@ -40,4 +40,13 @@ extern const char vmi__xen_event_callback[], vmi__xen_failsafe_callback[];
  */
 intptr_t vmi__xen_callbacks_register(void);
 
+/* Channels of devices, set where a kernel makes calls for them (platform.c). */
+struct vmi__xen_device_events {
+    /* The channel of an event's number (VMI_EVENT_DEVICE), 0 if there is none. */
+    evtchn_port_t (*port)(uint32_t number);
+    /* Is it a driver's? */
+    bool (*owns)(evtchn_port_t port);
+};
+extern const struct vmi__xen_device_events *vmi__xen_device_events;
+
 #endif

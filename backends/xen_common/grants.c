@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * SharePage and UnsharePage. No lock: an entry belongs to whoever has marked it as taken, and the
- * mark is the library's own, for Xen writes to the table as well.
+ * SharePage and UnsharePage, and references that front ends keep. No lock: an entry belongs to
+ * whoever has marked it as taken, and the mark is the library's own, for Xen writes to the table as
+ * well.
  */
 #include "grants.h"
 
@@ -16,35 +17,30 @@ void vmi__xen_common_grants_use(struct grant_entry_v1 *table)
     grants = table;
 }
 
-VMI__ROUTINE int32_t vmi__xen_common_share_page(uintptr_t pfn, uint32_t peer, uint32_t flags)
+grant_ref_t vmi__xen_common_grant_reserve(void)
 {
-    uint32_t frame = vmi__xen_common_frame(pfn), i;
-
-    if (frame == VMI__XEN_COMMON_NO_FRAME || peer >= DOMID_FIRST_RESERVED ||
-        !(flags & VMI_SHARE_READ) || flags & ~(uint32_t)(VMI_SHARE_READ | VMI_SHARE_WRITE))
-        return VMI_EINVAL;
     if (!grants)
-        return VMI_ENOMEM;
-    for (i = GNTTAB_NR_RESERVED_ENTRIES; i < VMI__XEN_COMMON_GRANTS; i++) {
-        if (__atomic_exchange_n(&taken[i], 1, __ATOMIC_ACQUIRE))
-            continue;
-        grants[i].domid = (domid_t)peer;
-        grants[i].frame = frame;
-        __atomic_store_n(&grants[i].flags,
-                         GTF_permit_access | (flags & VMI_SHARE_WRITE ? 0 : GTF_readonly),
-                         __ATOMIC_SEQ_CST);
-        return (int32_t)i;
-    }
-    return VMI_ENOMEM;
+        return 0;
+    for (uint32_t i = GNTTAB_NR_RESERVED_ENTRIES; i < VMI__XEN_COMMON_GRANTS; i++)
+        if (!__atomic_exchange_n(&taken[i], 1, __ATOMIC_ACQUIRE))
+            return i;
+    return 0;
 }
 
-VMI__ROUTINE int32_t vmi__xen_common_unshare_page(uint32_t reference)
+void vmi__xen_common_grant_lend(grant_ref_t reference, uint32_t frame, uint32_t peer,
+                                bool read_only)
 {
-    uint16_t flags;
+    grants[reference].domid = (domid_t)peer;
+    grants[reference].frame = frame;
+    __atomic_store_n(&grants[reference].flags, GTF_permit_access | (read_only ? GTF_readonly : 0),
+                     __ATOMIC_SEQ_CST);
+}
 
-    if (!grants || reference < GNTTAB_NR_RESERVED_ENTRIES || reference >= VMI__XEN_COMMON_GRANTS)
-        return VMI_EINVAL;
-    flags = __atomic_load_n(&grants[reference].flags, __ATOMIC_SEQ_CST);
+/* Takes back what an entry lends: VMI_EBUSY while it is mapped, VMI_EINVAL if it lends nothing. */
+static int32_t take_back(uint32_t reference)
+{
+    uint16_t flags = __atomic_load_n(&grants[reference].flags, __ATOMIC_SEQ_CST);
+
     do {
         if (!(flags & GTF_type_mask))
             return VMI_EINVAL;
@@ -52,6 +48,42 @@ VMI__ROUTINE int32_t vmi__xen_common_unshare_page(uint32_t reference)
             return VMI_EBUSY;
     } while (!__atomic_compare_exchange_n(&grants[reference].flags, &flags, 0, 0, __ATOMIC_SEQ_CST,
                                           __ATOMIC_SEQ_CST));
-    __atomic_store_n(&taken[reference], 0, __ATOMIC_RELEASE);
     return VMI_OK;
+}
+
+bool vmi__xen_common_grant_end(grant_ref_t reference)
+{
+    return take_back(reference) != VMI_EBUSY;
+}
+
+void vmi__xen_common_grant_release(grant_ref_t reference)
+{
+    __atomic_store_n(&taken[reference], 0, __ATOMIC_RELEASE);
+}
+
+VMI__ROUTINE int32_t vmi__xen_common_share_page(uintptr_t pfn, uint32_t peer, uint32_t flags)
+{
+    uint32_t frame = vmi__xen_common_frame(pfn);
+    grant_ref_t reference;
+
+    if (frame == VMI__XEN_COMMON_NO_FRAME || peer >= DOMID_FIRST_RESERVED ||
+        !(flags & VMI_SHARE_READ) || flags & ~(uint32_t)(VMI_SHARE_READ | VMI_SHARE_WRITE))
+        return VMI_EINVAL;
+    reference = vmi__xen_common_grant_reserve();
+    if (!reference)
+        return VMI_ENOMEM;
+    vmi__xen_common_grant_lend(reference, frame, peer, !(flags & VMI_SHARE_WRITE));
+    return (int32_t)reference;
+}
+
+VMI__ROUTINE int32_t vmi__xen_common_unshare_page(uint32_t reference)
+{
+    int32_t result;
+
+    if (!grants || reference < GNTTAB_NR_RESERVED_ENTRIES || reference >= VMI__XEN_COMMON_GRANTS)
+        return VMI_EINVAL;
+    result = take_back(reference);
+    if (result == VMI_OK)
+        vmi__xen_common_grant_release(reference);
+    return result;
 }

@@ -2,11 +2,13 @@
  *
  * Pages lent to other domains by the grant table, version 1 (xen/grant_table.h): one page of
  * entries, shared with Xen. A library binds SharePage and UnsharePage to the routines
- * vmi__xen_common_share_page and vmi__xen_common_unshare_page.
+ * vmi__xen_common_share_page and vmi__xen_common_unshare_page; front ends reserve references once
+ * and lend a page by each again and again.
  */
 #ifndef VMI_XEN_COMMON_GRANTS_H
 #define VMI_XEN_COMMON_GRANTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <xen/xen.h>
@@ -19,9 +21,25 @@
 
 /*
  * Takes the page of VMI__XEN_COMMON_GRANTS entries into use, once the library has it shared with
- * Xen. Without this call SharePage returns ENOMEM.
+ * Xen. Without this call there are no references.
  */
 void vmi__xen_common_grants_use(struct grant_entry_v1 *table);
+
+/* A reference of the caller's own that lends nothing yet, or 0, which none is. */
+grant_ref_t vmi__xen_common_grant_reserve(void);
+
+/* Lends a frame by a reserved reference, which lends nothing, to a domain. */
+void vmi__xen_common_grant_lend(grant_ref_t reference, uint32_t frame, uint32_t peer,
+                                bool read_only);
+
+/*
+ * Has a reserved reference lend nothing; true if it did not. False while the other domain has the
+ * frame mapped: then nothing is changed.
+ */
+bool vmi__xen_common_grant_end(grant_ref_t reference);
+
+/* Gives back a reserved reference that lends nothing. */
+void vmi__xen_common_grant_release(grant_ref_t reference);
 
 /*
  * Defined by each library: the frame by which Xen knows a guest-physical page that may be lent, or

@@ -29,7 +29,8 @@ HERE = Path(__file__).parent
 ENTRY = re.compile(r"\bvmi__xen_(?:mask|take|set_bit)\(")
 BEGINS = re.compile(r"\bvmi__xen_(?:mask|take)\(")
 LOCKED = re.compile(r"\bvmi__xen_take\(")
-DEFINES_THEM = "base.c"
+DEFINES_THEM = ("base.c", "platform.c")
+"""The latter for the drivers of devices, whose sections are in the folder `devices`."""
 FUNCTION = re.compile(r"^(?!#|static const|typedef)[^\s/*{}].*?\b(\w+)\(", re.MULTILINE)
 
 TYPED = bytes(range(ord("0"), ord("0") + 64))
@@ -51,7 +52,7 @@ def commands(output: str, folder: Path) -> dict[Path, list[str]]:
 
 def library_commands() -> dict[Path, list[str]]:
     every = commands("libvmi-xen.a", FOLDER)
-    return {source: command for source, command in every.items() if source.name != DEFINES_THEM}
+    return {source: command for source, command in every.items() if source.name not in DEFINES_THEM}
 
 
 def sections(entry: re.Pattern[str] = ENTRY) -> set[str]:

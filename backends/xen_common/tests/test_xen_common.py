@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What the libraries for Xen share, as processes: grants.c and console_ring.c play Xen."""
+"""What the libraries for Xen share, as processes: grants.c and console_ring.c play Xen, blkfront.c and
+netfront.c the other side of a device."""
 
 from __future__ import annotations
 
@@ -13,7 +14,15 @@ from ci.build import tree
 from ci.util import ARCHITECTURES, ROOT
 from tests.backends import played
 
-SOURCES = {name: Path(__file__).with_name(name) for name in ("grants.c", "console_ring.c")}
+FOLDER = Path(__file__).parents[1]
+FRONT_ENDS = ("xenbus.c", "grants.c")
+SOURCES: dict[str, tuple[str, ...]] = {
+    "grants.c": (),
+    "console_ring.c": (),
+    "blkfront.c": ("blkfront.c", *FRONT_ENDS),
+    "netfront.c": ("netfront.c", *FRONT_ENDS),
+}
+"""Checks, and what they are linked with."""
 USERS = [
     (name, arch)
     for arch in ARCHITECTURES
@@ -32,16 +41,19 @@ def results(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends" / name / "meson.build").read_text()
     )
     assert version
-    more = [version[0], "-idirafter", "/usr/include", f"-I{tree(arch) / 'include' / name}"]
+    more = [version[0], "-idirafter", "/usr/include", f"-I{tree(arch) / 'include' / name}",
+            f"-I{ROOT / 'devices'}"]  # fmt: skip
     folder = tmp_path_factory.mktemp("xen_common")
     said = {}
-    for file, source in SOURCES.items():
-        for check, result in played.results(source, folder, *more, arch=arch).items():
+    for file, parts in SOURCES.items():
+        sources = [FOLDER / part for part in parts]
+        found = played.results(FOLDER / "tests" / file, folder, *more, *sources, arch=arch)
+        for check, result in found.items():
             said[f"{file}:{check}"] = result
     return said
 
 
-CHECKS = [f"{file}:{check}" for file, source in SOURCES.items() for check in played.checks(source)]
+CHECKS = [f"{file}:{check}" for file in SOURCES for check in played.checks(FOLDER / "tests" / file)]
 
 
 @pytest.mark.parametrize("check", CHECKS)

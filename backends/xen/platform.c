@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What drivers of devices ask for (devices/platform.h, xen_common/xenbus.h), and their events: a
+ * device's queue has a channel of its own, which is its driver's.
+ */
+#include "traps.h"
+
+#include "platform.h"
+#include "xen_common/xenbus.h"
+
+#define WAIT_NANOSECONDS 10000000
+
+uint32_t vmi__platform_enter(volatile uint32_t *lock)
+{
+    return vmi__xen_take((struct vmi__xen_lock *)(uintptr_t)lock);
+}
+
+void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
+{
+    vmi__xen_give((struct vmi__xen_lock *)(uintptr_t)lock, flags);
+}
+
+/* ---- events ---- */
+
+static VMI__ADDRESS_TAKEN evtchn_port_t port_of(uint32_t number)
+{
+    uint32_t queue;
+    struct vmi__device *device = vmi__device_of_event(number, &queue);
+
+    return device ? vmi__xen_common_bus_of(device)->ports[queue] : 0;
+}
+
+static VMI__ADDRESS_TAKEN bool owns(evtchn_port_t port)
+{
+    struct vmi__device *device;
+
+    for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
+        for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++)
+            if (vmi__xen_common_bus_of(device)->ports[queue] == port)
+                return true;
+    return false;
+}
+
+void vmi__platform_unbind(uint32_t number)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+
+    for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++) {
+        evtchn_port_t port = vmi__xen_common_bus_of(device)->ports[queue];
+
+        if (port && vmi__xen_port_of(port).kind == VMI__XEN_PORT_BOUND)
+            vmi__xen_event_unbind(port);
+    }
+}
+
+static const struct vmi__xen_device_events events = {.port = port_of, .owns = owns};
+
+void vmi__platform_init(void)
+{
+    vmi__xen_device_events = &events;
+}
+
+/* ---- what front ends ask for ---- */
+
+intptr_t vmi__xen_common_event_op(uint32_t command, void *argument)
+{
+    return vmi__xen_hypercall_event_channel_op(command, argument);
+}
+
+void vmi__xen_common_port_mask(evtchn_port_t port)
+{
+    vmi__xen_port_mask(port);
+}
+
+void vmi__xen_common_wait(void)
+{
+    struct sched_poll poll = {.timeout = vmi__xen_system_time() + WAIT_NANOSECONDS};
+
+    vmi__xen_hypercall_sched_op(SCHEDOP_poll, &poll);
+}
+
+int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size)
+{
+    return vmi__xen_store_read(path, to, size);
+}
+
+int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size)
+{
+    return vmi__xen_store_list(path, to, size);
+}
+
+int32_t vmi__xen_common_store_write(const char *path, const char *value)
+{
+    return vmi__xen_store_write(path, value);
+}

@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Disks of Xen's as a Linux process: this file is the back end, which lies.
+ */
+static const char folder_of_devices[] = "device/vbd";
+#define OWN "device/vbd/51712"
+static void connected(void);
+#include "split.h"
+
+#include <xen/io/blkif.h>
+
+extern const struct vmi__driver vmi__driver_blkfront;
+const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_blkfront, 0};
+
+#define BLOCKS   1000u
+#define SECTOR   512u
+#define REQUESTS 8u
+#define SEGMENTS 4u
+#define SEEDS    1000u
+#define ENTRIES  32u /* of a ring of one page */
+
+static uint8_t buffer[0x8000] __attribute__((aligned(4096)));
+
+/* ---- the back end ---- */
+
+static struct vmi__xen_common_ring_head *head;
+static uint32_t answered; /* responses given */
+static uint32_t rings;    /* how often it was given a ring */
+
+static void tell(const char *name, const char *value)
+{
+    char path[VMI__XEN_COMMON_PATH_MAX] = OTHER;
+
+    memcpy(path + sizeof(OTHER) - 1, name, length(name) + 1);
+    if (!node_at(path)->value[0])
+        write_node(path, value);
+}
+
+static void connected(void)
+{
+    EXPECT(
+        same(node_at(OWN "/protocol")->value, sizeof(void *) == 8 ? "x86_64-abi" : "x86_32-abi"));
+    EXPECT(channels & 1u << number_of(OWN "/event-channel"));
+    head = page_of(number_of(OWN "/ring-ref"));
+    EXPECT(head && !head->requested && head->request_event == 1 && head->response_event == 1);
+    answered = 0;
+    rings++;
+    /* All that it tells of the disk before it tells its state, unless a check has told it. */
+    tell("/sectors", "1000");
+    tell("/sector-size", "512");
+    tell("/info", "0");
+    tell("/feature-flush-cache", "1");
+}
+
+static void *entry(uint32_t index)
+{
+    return (char *)(head + 1) + index % ENTRIES * sizeof(union blkif_sring_entry);
+}
+
+/* The request that was given as that one, from 0. */
+static struct blkif_request *given(uint32_t number)
+{
+    return entry(number);
+}
+
+/* Answers, without looking at what was asked. */
+static void say(uint64_t id, int16_t status)
+{
+    struct blkif_response *response = entry(answered);
+
+    response->id = id;
+    response->operation = 0;
+    response->status = status;
+    head->responded = ++answered;
+}
+
+/* A sound disk that nobody has looked at. */
+static void plug(void)
+{
+    static const char named[] = "51712\0";
+
+    plug_split(named);
+    write_node(OWN "/virtual-device", "51712");
+    rings = 0;
+}
+
+static int32_t open_it(void)
+{
+    return open_with(
+        (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
+}
+
+/* A disk that is open. */
+static void begin(void)
+{
+    plug();
+    look();
+    EXPECT(open_it() == VMI_OK);
+}
+
+/* Reads of a block each, by identifiers from `first` on; how many were taken. */
+static int32_t submit(uint64_t first, uint32_t wanted)
+{
+    struct vmi_segment segment = {.address = (uintptr_t)buffer, .length = SECTOR};
+    struct vmi_block_request requests[2 * REQUESTS];
+
+    for (uint32_t i = 0; i < wanted; i++)
+        requests[i] = (struct vmi_block_request){
+            .id = first + i,
+            .operation = VMI_BLOCK_READ,
+            .block = i,
+            .blocks = 1,
+            .count = 1,
+            .segments = &segment,
+        };
+    return vmi__block_submit(0, 0, requests, wanted);
+}
+
+static int32_t one_of(uint32_t operation, uint64_t block, uint32_t blocks, uint32_t segments,
+                      const struct vmi_segment *of)
+{
+    const struct vmi_block_request request = {.id = 1,
+                                              .operation = operation,
+                                              .block = block,
+                                              .blocks = blocks,
+                                              .count = segments,
+                                              .segments = of};
+
+    return vmi__block_submit(0, 0, &request, 1);
+}
+
+/* ---- checks ---- */
+
+static struct vmi_completion done[2 * REQUESTS];
+
+/* Takes all that can be taken, and how many; `seen` counts by identifier. */
+static uint32_t reap_all(uint8_t *seen, int32_t status)
+{
+    int32_t taken = vmi__block_reap(0, 0, done, 2 * REQUESTS);
+
+    EXPECT(taken >= 0);
+    for (int32_t i = 0; i < taken; i++) {
+        EXPECT(done[i].id < REQUESTS && !seen[done[i].id]++);
+        EXPECT(done[i].status == status);
+    }
+    return (uint32_t)taken;
+}
+
+/* Shut off for that reason, and the requests that are left end once; then it may be used anew. */
+static void is_shut_off(uint32_t fault, uint8_t *seen, uint32_t left)
+{
+    EXPECT(reap_all(seen, VMI_EIO) == left);
+    EXPECT(look().fault == fault);
+    EXPECT(reap_all(seen, VMI_EIO) == 0);
+    EXPECT(submit(0, 1) == VMI_EIO);
+    EXPECT(lent() == 1); /* the ring, until it is closed */
+    EXPECT(vmi__device_close(0) == VMI_OK && all_is_given_back());
+    EXPECT(open_it() == VMI_OK && look().fault == VMI_FAULT_NONE);
+    EXPECT(!locks);
+}
+
+static void what_is_said_of_it(void)
+{
+    static const char name[] = "xenbus device/vbd/51712 blkfront";
+    struct vmi_device_properties info;
+
+    plug();
+    write_node(OTHER "/feature-discard", "1");
+    info = look();
+    for (uint32_t i = 0; i < sizeof(name); i++)
+        EXPECT(info.name[i] == (uint8_t)name[i]);
+    EXPECT(info.kind == VMI_DEVICE_BLOCK && info.flags == VMI_DEVICE_IS_CACHED);
+    EXPECT(info.blocks == BLOCKS && info.block_size == SECTOR && info.requests == ENTRIES);
+    EXPECT(info.queues == 1 && info.segments == SEGMENTS && info.segment_bytes == 0x4000);
+    EXPECT(info.request_blocks == 32 && info.discard_blocks);
+    /* It had a ring of the library's meanwhile, and has none any more. */
+    EXPECT(rings == 1 && all_is_given_back() && number_of(OWN "/state") == XenbusStateClosed);
+    EXPECT(open_it() == VMI_OK && rings == 2 && number_of(OWN "/state") == XenbusStateConnected);
+    EXPECT(vmi__device_close(0) == VMI_OK && all_is_given_back() && unbound == 1);
+    EXPECT(open_it() == VMI_OK && rings == 3);
+}
+
+/* On the ring all is in sectors of 512 bytes, whatever a block is. */
+static void large_blocks(void)
+{
+    const struct vmi_segment segment = {.address = (uintptr_t)buffer, .length = 0x2000};
+
+    plug();
+    write_node(OTHER "/sector-size", "4096");
+    write_node(OTHER "/info", "4");
+    EXPECT(look().block_size == 0x1000 && look().blocks == BLOCKS / 8);
+    EXPECT(look().request_blocks == 4 && look().flags & VMI_DEVICE_IS_READ_ONLY);
+    EXPECT(open_it() == VMI_OK && one_of(VMI_BLOCK_READ, 3, 2, 1, &segment) == 1);
+    EXPECT(given(0)->sector_number == 24 && given(0)->nr_segments == 2);
+    EXPECT(one_of(VMI_BLOCK_WRITE, 3, 2, 1, &segment) == VMI_EROFS);
+}
+
+static void each_ends_once_in_any_order(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit(0, REQUESTS) == (int32_t)REQUESTS && head->requested == REQUESTS);
+    EXPECT(submit(0, 1) == 0 && lent() == 1 + REQUESTS);
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        say(REQUESTS - 1 - i, BLKIF_RSP_OKAY);
+    EXPECT(reap_all(seen, VMI_OK) == REQUESTS);
+    EXPECT(done[0].length == SECTOR && lent() == 1);
+    EXPECT(reap_all(seen, VMI_OK) == 0);
+    EXPECT(submit(0, REQUESTS) == (int32_t)REQUESTS && head->requested == 2 * REQUESTS);
+}
+
+static void failures_are_the_requests(void)
+{
+    begin();
+    EXPECT(submit(0, 2) == 2);
+    say(given(0)->id, BLKIF_RSP_ERROR);
+    say(given(1)->id, BLKIF_RSP_EOPNOTSUPP);
+    EXPECT(vmi__block_reap(0, 0, done, 2) == 2);
+    EXPECT(done[0].status == VMI_EIO && done[1].status == VMI_ENOSYS && !done[0].length);
+    EXPECT(look().fault == VMI_FAULT_NONE && lent() == 1);
+}
+
+static void ended_twice(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+    uint64_t id;
+
+    begin();
+    EXPECT(submit(0, 3) == 3);
+    id = given(1)->id;
+    say(id, BLKIF_RSP_OKAY);
+    say(id, BLKIF_RSP_OKAY);
+    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].id == 1);
+    seen[1] = 1;
+    is_shut_off(VMI_FAULT_IDENTIFIER, seen, 2);
+}
+
+static void never_given(void)
+{
+    static const uint64_t slots[] = {REQUESTS - 1, REQUESTS,   0x10000,
+                                     0xffffffff,   1ull << 32, 0xffffffffffffffff};
+
+    for (uint32_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(submit(0, 2) == 2);
+        say(slots[i], BLKIF_RSP_OKAY);
+        is_shut_off(VMI_FAULT_IDENTIFIER, seen, 2);
+    }
+}
+
+static void more_than_was_given(void)
+{
+    static const uint32_t ahead[] = {3, 8, ENTRIES, 0x7fffffff, 0x80000000, 0xffffffff};
+
+    for (uint32_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(submit(0, 2) == 2);
+        head->responded = ahead[i];
+        is_shut_off(VMI_FAULT_COUNT, seen, 2);
+    }
+}
+
+static void unknown_status(void)
+{
+    static const int16_t words[] = {1, -3, 0x7fff, -0x8000};
+
+    for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(submit(0, 2) == 2);
+        say(given(0)->id, words[i]);
+        is_shut_off(VMI_FAULT_STATUS, seen, 2);
+    }
+}
+
+static grant_ref_t held;
+
+/* The other side lets go of what it holds. */
+static void let_go(void)
+{
+    table[held].flags &= (uint16_t) ~(GTF_reading | GTF_writing);
+}
+
+/* A frame that it has mapped when it says that the request has ended. */
+static void keeps_a_frame(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit(0, 2) == 2);
+    held = given(0)->seg[0].gref;
+    table[held].flags |= GTF_writing;
+    say(given(0)->id, BLKIF_RSP_OKAY);
+    EXPECT(reap_all(seen, VMI_EIO) == 2 && look().fault == VMI_FAULT_HELD);
+    EXPECT(lent() == 2); /* the ring and that frame */
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && vmi__device_close(0) == VMI_EBUSY);
+    EXPECT(open_it() == VMI_EBUSY);
+    let_go();
+    EXPECT(vmi__device_close(0) == VMI_OK && all_is_given_back());
+    EXPECT(open_it() == VMI_OK && look().fault == VMI_FAULT_NONE);
+}
+
+/* The page of its ring. */
+static void keeps_the_ring(void)
+{
+    begin();
+    held = number_of(OWN "/ring-ref");
+    table[held].flags |= GTF_reading | GTF_writing;
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && open_it() == VMI_EBUSY);
+    EXPECT(look().flags & VMI_DEVICE_IS_OPEN);
+    let_go();
+    EXPECT(vmi__device_close(0) == VMI_OK && all_is_given_back());
+}
+
+/* Ends what is under way. */
+static void end_all(void)
+{
+    while (answered != head->requested)
+        say(given(answered)->id, BLKIF_RSP_OKAY);
+}
+
+static void closed_with_requests_in_flight(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit(0, 3) == 3);
+    meanwhile = end_all; /* it is given time for that */
+    waited = 0;
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && answered == 3 && waited == 1 && lent() == 1);
+    EXPECT(submit(3, 1) == VMI_EINVAL);
+    EXPECT(reap_all(seen, VMI_ECANCELED) == 3);
+    EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
+    EXPECT(all_is_given_back());
+    /* One that does nothing is not waited for without end. */
+    meanwhile = 0;
+    memset(seen, 0, sizeof(seen));
+    EXPECT(open_it() == VMI_OK && submit(0, 3) == 3);
+    parts = false;
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && !locks);
+    EXPECT(reap_all(seen, VMI_ECANCELED) == 3 && vmi__device_close(0) == VMI_OK);
+    EXPECT(all_is_given_back());
+}
+
+/* By one that does not come nothing is open, and nothing is left behind. */
+static void does_not_come_up(void)
+{
+    static const uint32_t states[] = {0, XenbusStateInitialising, XenbusStateInitWait};
+    struct vmi_device_properties info;
+
+    for (uint32_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        plug();
+        look();
+        reached = states[i];
+        EXPECT(open_it() == VMI_EIO && submit(0, 1) == VMI_EINVAL && !locks);
+        EXPECT(all_is_given_back());
+        reached = XenbusStateConnected;
+        EXPECT(open_it() == VMI_OK);
+        plug();
+        reached = states[i];
+        EXPECT(vmi__device_info(0, &info) == VMI_ENOENT && all_is_given_back());
+    }
+    plug();
+    look();
+    refused_channels = 1;
+    EXPECT(open_it() == VMI_EIO && all_is_given_back() && open_it() == VMI_OK);
+}
+
+/* What a kernel was told of it has to stay so. */
+static void another_disk_than_before(void)
+{
+    plug();
+    look();
+    devices[0].info.blocks++;
+    EXPECT(open_it() == VMI_EIO && look().blocks == BLOCKS + 1 && all_is_given_back());
+    plug();
+    look();
+    devices[0].info.flags |= VMI_DEVICE_IS_READ_ONLY;
+    EXPECT(open_it() == VMI_EIO && look().flags & VMI_DEVICE_IS_READ_ONLY);
+}
+
+/* No references are left for it, since others have them. */
+static void no_references(void)
+{
+    static grant_ref_t taken[VMI__XEN_COMMON_GRANTS];
+    uint32_t found_free = 0;
+
+    plug();
+    look();
+    while ((taken[found_free] = vmi__xen_common_grant_reserve()))
+        found_free++;
+    for (uint32_t i = 0; i < 3; i++)
+        vmi__xen_common_grant_release(taken[--found_free]);
+    EXPECT(open_it() == VMI_EIO && !channels && !lent());
+    while (found_free)
+        vmi__xen_common_grant_release(taken[--found_free]);
+    EXPECT(all_is_given_back() && open_it() == VMI_OK);
+}
+
+static bool lends(grant_ref_t reference, const void *page, bool read_only)
+{
+    return page_of(reference) == page && !(table[reference].flags & GTF_readonly) == !read_only;
+}
+
+/* What the other side is told of a request: its frames in order, each with its sectors. */
+static void what_a_request_becomes(void)
+{
+    const struct vmi_segment segments[] = {
+        {.address = (uintptr_t)buffer + 0x200, .length = 2 * SECTOR},
+        {.address = (uintptr_t)buffer + 0x1e00, .length = 0x1400},
+    };
+    const struct blkif_request_discard *discard;
+    const struct blkif_request *request;
+
+    plug();
+    write_node(OTHER "/feature-discard", "1");
+    look();
+    EXPECT(open_it() == VMI_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        EXPECT(one_of(i ? VMI_BLOCK_WRITE : VMI_BLOCK_READ, 7, 12, 2, segments) == 1);
+        request = given(i);
+        EXPECT(request->operation == (i ? BLKIF_OP_WRITE : BLKIF_OP_READ));
+        EXPECT(request->nr_segments == 4 && request->handle == 51712);
+        EXPECT(request->sector_number == 7);
+        EXPECT(request->seg[0].first_sect == 1 && request->seg[0].last_sect == 2);
+        EXPECT(request->seg[1].first_sect == 7 && request->seg[1].last_sect == 7);
+        EXPECT(request->seg[2].first_sect == 0 && request->seg[2].last_sect == 7);
+        EXPECT(request->seg[3].first_sect == 0 && request->seg[3].last_sect == 0);
+        EXPECT(lends(request->seg[0].gref, buffer, i));
+        for (uint32_t j = 1; j < 4; j++)
+            EXPECT(lends(request->seg[j].gref, buffer + j * 0x1000, i));
+    }
+    EXPECT(one_of(VMI_BLOCK_DISCARD, 5, 3, 0, 0) == 1);
+    discard = (void *)given(2);
+    EXPECT(discard->operation == BLKIF_OP_DISCARD && !discard->flag);
+    EXPECT(discard->sector_number == 5 && discard->nr_sectors == 3);
+    EXPECT(one_of(VMI_BLOCK_FLUSH, 0, 0, 0, 0) == 1);
+    EXPECT(given(3)->operation == BLKIF_OP_FLUSH_DISKCACHE && !given(3)->nr_segments);
+    end_all();
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 4 && lent() == 1);
+    EXPECT(done[0].length == 12 * SECTOR && !done[1].length && !done[2].length);
+    /* A page that is none is not lent. */
+    no_frame = (uint32_t)((uintptr_t)buffer >> 12) + 2;
+    EXPECT(one_of(VMI_BLOCK_READ, 7, 12, 2, segments) == 1);
+    EXPECT(!page_of(given(4)->seg[2].gref) && page_of(given(4)->seg[1].gref) && lent() == 4);
+    say(given(4)->id, BLKIF_RSP_ERROR);
+    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].status == VMI_EIO && lent() == 1);
+}
+
+/* However its segments lie, a request of the largest size can be told. */
+static void largest_request(void)
+{
+    struct vmi_segment segments[SEGMENTS];
+    uint32_t most = 0;
+
+    begin();
+    for (uint32_t at = 0; at < 8; at++)
+        for (uint32_t first = 1; first <= 29; first++) {
+            uint32_t sizes[SEGMENTS] = {first, (32 - first) / 3, (32 - first) / 3, 0};
+
+            if (!sizes[1])
+                continue;
+            sizes[3] = 32 - first - 2 * sizes[1];
+            for (uint32_t i = 0; i < SEGMENTS; i++)
+                segments[i] = (struct vmi_segment){.address = (uintptr_t)buffer + at * SECTOR,
+                                                   .length = sizes[i] * SECTOR};
+            EXPECT(one_of(VMI_BLOCK_READ, 0, 32, SEGMENTS, segments) == 1);
+            if (given(answered)->nr_segments > most)
+                most = given(answered)->nr_segments;
+            say(given(answered)->id, BLKIF_RSP_OKAY);
+            EXPECT(vmi__block_reap(0, 0, done, 1) == 1);
+        }
+    EXPECT(most > 7 && most <= BLKIF_MAX_SEGMENTS_PER_REQUEST);
+}
+
+/* Notified is one that wants it, once for a batch; and asked is for the next response. */
+static void notifications(void)
+{
+    begin();
+    notified = 0;
+    EXPECT(submit(0, 3) == 3 && notified == 1);
+    EXPECT(submit(3, 1) == 1 && notified == 1); /* it has not asked anew */
+    head->request_event = 5;
+    EXPECT(submit(4, 1) == 1 && notified == 2);
+    head->request_event = 7;
+    EXPECT(submit(5, 1) == 1 && notified == 2);
+    EXPECT(vmi__block_reap(0, 0, done, 4) == 0 && head->response_event == 1);
+    say(given(0)->id, BLKIF_RSP_OKAY);
+    EXPECT(vmi__block_reap(0, 0, done, 4) == 1 && head->response_event == 2);
+}
+
+/* A state that whoever was here before has left. */
+static void left_connected(void)
+{
+    plug();
+    say_state(XenbusStateConnected);
+    write_node(OWN "/state", "4");
+    look();
+    EXPECT(open_it() == VMI_OK);
+}
+
+/* Nodes that are none: it is left alone, or has numbers that can be. */
+static void any_description(void)
+{
+    static const char *const paths[] = {
+        OWN "/backend-id", OWN "/virtual-device",    OTHER "/sectors", OTHER "/sector-size",
+        OTHER "/info",     OTHER "/feature-discard", OTHER "/state",   OWN "/backend",
+    };
+    uint32_t kept = 0;
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
+        struct vmi_device_properties info;
+
+        state = seed;
+        plug();
+        if (random() % 4)
+            say_anything(paths[random() % (sizeof(paths) / sizeof(paths[0]))]);
+        if (vmi__device_info(0, &info) != VMI_OK)
+            continue;
+        kept++;
+        EXPECT(info.blocks && info.requests == ENTRIES && info.queues == 1);
+        EXPECT(info.block_size >= SECTOR && !(info.block_size & (info.block_size - 1)));
+        EXPECT(info.request_blocks && info.name[sizeof(info.name) - 1] == 0);
+    }
+    EXPECT(kept > SEEDS / 10 && kept < SEEDS && !locks);
+}
+
+static void names_of_devices(void)
+{
+    static const char *const lists[] = {"x\0", "51712x\0", "\0", "1073741824\0",
+                                        "123456789012345678901234567890\0"};
+    struct vmi_device_properties info;
+
+    for (uint32_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        plug();
+        names = lists[i];
+        EXPECT(vmi__device_info(0, &info) == VMI_ENOENT && !rings);
+    }
+    plug();
+    names = "768\00051712\0"; /* the first has no nodes */
+    EXPECT(vmi__device_info(0, &info) == VMI_OK && vmi__device_info(1, &info) == VMI_ENOENT);
+    plug();
+    names = 0;
+    EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
+}
+
+/* Whatever it says, each request ends once. */
+static void any_back_end(void)
+{
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
+        uint8_t pending[REQUESTS] = {0};
+        uint32_t next = 0;
+
+        state = seed;
+        begin();
+        for (uint32_t step = 0; step < 40; step++) {
+            uint32_t what = random() % 16;
+            int32_t taken;
+
+            if (what < 6 && !pending[next % REQUESTS] && submit(next % REQUESTS, 1) == 1)
+                pending[next++ % REQUESTS] = 1;
+            else if (what < 11 && answered != head->requested)
+                say(random() % 8 ? given(answered)->id : random(),
+                    random() % 16 ? BLKIF_RSP_OKAY : (int16_t)random());
+            else if (what == 11 && !(random() % 4))
+                head->responded = random() % 2 ? answered : random();
+            else if (what == 12)
+                say_anything(OTHER "/state");
+            else if (what == 13)
+                head->request_event = random();
+            taken = vmi__block_reap(0, 0, done, random() % 3);
+            EXPECT(taken >= 0);
+            for (int32_t i = 0; i < taken; i++)
+                EXPECT(done[i].id < REQUESTS && pending[done[i].id]-- == 1);
+        }
+        vmi__device_close(0);
+        for (int32_t taken; (taken = vmi__block_reap(0, 0, done, REQUESTS)) > 0;)
+            for (int32_t i = 0; i < taken; i++)
+                EXPECT(done[i].id < REQUESTS && pending[done[i].id]-- == 1);
+        for (uint32_t i = 0; i < REQUESTS; i++)
+            EXPECT(!pending[i]);
+        vmi__device_close(0);
+        EXPECT(devices[0].state == VMI__DEVICE_CLOSED && !locks && all_is_given_back());
+    }
+}
+
+static const struct played_check all[] = {
+    CHECK(what_is_said_of_it),
+    CHECK(large_blocks),
+    CHECK(each_ends_once_in_any_order),
+    CHECK(failures_are_the_requests),
+    CHECK(ended_twice),
+    CHECK(never_given),
+    CHECK(more_than_was_given),
+    CHECK(unknown_status),
+    CHECK(keeps_a_frame),
+    CHECK(keeps_the_ring),
+    CHECK(closed_with_requests_in_flight),
+    CHECK(does_not_come_up),
+    CHECK(another_disk_than_before),
+    CHECK(no_references),
+    CHECK(what_a_request_becomes),
+    CHECK(largest_request),
+    CHECK(notifications),
+    CHECK(left_connected),
+    CHECK(names_of_devices),
+    CHECK(any_description),
+    CHECK(any_back_end),
+};
+
+PLAY(all)

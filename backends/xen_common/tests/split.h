@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What checks of front ends share: the interface (devices/interface.c), xenstore, the grant table,
+ * and a back end that comes together with the front end by its states, as far as it is asked to.
+ */
+#ifndef VMI_XEN_COMMON_TESTS_SPLIT_H
+#define VMI_XEN_COMMON_TESTS_SPLIT_H
+
+/* The interface's own names stay out of the way of played.h's. */
+#define reset interface_reset
+#define end   interface_end
+#include "interface.c"
+#undef reset
+#undef end
+
+#include "string.c" /* runtime/ */
+
+#include "backends/played.h"
+#include "xen_common/grants.h"
+#include "xen_common/split_ring.h"
+#include "xen_common/xenbus.h"
+
+#define OTHER  "/other"
+#define FRAMES 0x100000u /* machine frames differ from the domain's */
+
+struct vmi_boot_info vmi__boot;
+int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
+
+static struct grant_entry_v1 table[VMI__XEN_COMMON_GRANTS];
+static uint32_t locks, unbound;   /* held; how often events were */
+static uint32_t no_frame = ~0u;   /* a page that is none */
+static uint32_t waited;           /* how often */
+static uint32_t notified;         /* how often */
+static uint32_t channels;         /* that are open, a bit each */
+static uint32_t refused_channels; /* as many as are still to be refused */
+static void (*meanwhile)(void);   /* what the other side does while it is waited for */
+
+/* ---- the platform ---- */
+
+void vmi__platform_init(void)
+{
+}
+
+uint32_t vmi__platform_enter(volatile uint32_t *held)
+{
+    EXPECT(!*held);
+    *held = 1;
+    locks++;
+    return 0;
+}
+
+void vmi__platform_leave(volatile uint32_t *held, uint32_t flags)
+{
+    (void)flags;
+    *held = 0;
+    locks--;
+}
+
+void vmi__platform_unbind(uint32_t device)
+{
+    EXPECT(device < count);
+    unbound++;
+}
+
+uint32_t vmi__xen_common_frame(uintptr_t pfn)
+{
+    return pfn == no_frame ? VMI__XEN_COMMON_NO_FRAME : (uint32_t)pfn + FRAMES;
+}
+
+static uint32_t peer(void);
+
+intptr_t vmi__xen_common_event_op(uint32_t command, void *argument)
+{
+    if (command == EVTCHNOP_alloc_unbound) {
+        struct evtchn_alloc_unbound *channel = argument;
+
+        EXPECT(channel->dom == DOMID_SELF && channel->remote_dom == peer());
+        if (refused_channels) {
+            refused_channels--;
+            return -1;
+        }
+        channel->port = 5;
+        while (channels & 1u << channel->port)
+            channel->port++;
+        channels |= 1u << channel->port;
+    } else if (command == EVTCHNOP_close) {
+        const struct evtchn_close *channel = argument;
+
+        EXPECT(channels & 1u << channel->port);
+        channels &= ~(1u << channel->port);
+    } else {
+        EXPECT(command == EVTCHNOP_send && channels & 1u << ((struct evtchn_send *)argument)->port);
+        notified++;
+    }
+    return 0;
+}
+
+void vmi__xen_common_port_mask(evtchn_port_t port)
+{
+    EXPECT(channels & 1u << port);
+}
+
+void vmi__xen_common_wait(void)
+{
+    EXPECT(locks);
+    waited++;
+    if (meanwhile)
+        meanwhile();
+}
+
+/* ---- xenstore ---- */
+
+static struct node {
+    char path[VMI__XEN_COMMON_PATH_MAX], value[VMI__XEN_COMMON_PATH_MAX];
+} nodes[48];
+static const char *names; /* of the devices, each ended, and the last by two */
+
+static bool same(const char *a, const char *b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+static uint32_t length(const char *text)
+{
+    uint32_t bytes = 0;
+
+    while (text[bytes])
+        bytes++;
+    return bytes;
+}
+
+/* A node that is there, or a free one. */
+static struct node *node_at(const char *path)
+{
+    struct node *found = 0;
+
+    for (uint32_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+        if (same(nodes[i].path, path))
+            return &nodes[i];
+        if (!nodes[i].path[0])
+            found = &nodes[i];
+    }
+    memcpy(found->path, path, length(path) + 1);
+    return found;
+}
+
+static void write_node(const char *path, const char *value)
+{
+    EXPECT(length(path) < VMI__XEN_COMMON_PATH_MAX && length(value) < VMI__XEN_COMMON_PATH_MAX);
+    memcpy(node_at(path)->value, value, length(value) + 1);
+}
+
+static void remove_node(const char *path)
+{
+    memset(node_at(path), 0, sizeof(nodes[0]));
+}
+
+/* Digits, and nothing else, of a node that is there. */
+static uint32_t number_of(const char *path)
+{
+    uint32_t number = 0;
+
+    EXPECT(node_at(path)->value[0]);
+    for (const char *text = node_at(path)->value; *text; text++)
+        number = number * 10 + (uint32_t)(*text - '0');
+    return number;
+}
+
+/* The back end's domain. */
+static uint32_t peer(void)
+{
+    return number_of(OWN "/backend-id");
+}
+
+int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size)
+{
+    const struct node *node = node_at(path);
+    uint32_t bytes = length(node->value);
+
+    if (!bytes) {
+        remove_node(path);
+        to[0] = 0;
+        return VMI_ENOENT;
+    }
+    bytes = bytes < size - 1 ? bytes : size - 1;
+    memcpy(to, node->value, bytes);
+    to[bytes] = 0;
+    return (int32_t)bytes;
+}
+
+int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size)
+{
+    uint32_t bytes = 0;
+
+    EXPECT(same(path, "device/vbd") || same(path, "device/vif"));
+    if (!names || !same(path, folder_of_devices))
+        return VMI_ENOENT;
+    while (bytes < size && (names[bytes] || names[bytes + 1])) {
+        to[bytes] = names[bytes];
+        bytes++;
+    }
+    if (bytes < size)
+        to[bytes++] = 0;
+    return (int32_t)bytes;
+}
+
+/* ---- the back end ---- */
+
+static uint32_t reached = XenbusStateConnected; /* how far it goes by itself */
+static uint32_t connects_at;                    /* the front end's state */
+static bool parts = true;                       /* and follows to the end */
+
+static void say_state(uint32_t state)
+{
+    const char digit[2] = {(char)('0' + state), 0};
+
+    write_node(OTHER "/state", digit);
+}
+
+/* What the front end's state has it do. */
+static void front_end_is(uint32_t state)
+{
+    if (state == XenbusStateInitialising && reached >= XenbusStateInitWait)
+        say_state(XenbusStateInitWait);
+    if (state == connects_at && reached >= XenbusStateConnected &&
+        number_of(OTHER "/state") != XenbusStateConnected) {
+        connected();
+        say_state(XenbusStateConnected);
+    }
+    if ((state == XenbusStateClosing || state == XenbusStateClosed) && parts)
+        say_state(state);
+}
+
+int32_t vmi__xen_common_store_write(const char *path, const char *value)
+{
+    write_node(path, value);
+    if (same(path, OWN "/state"))
+        front_end_is((uint32_t)(value[0] - '0'));
+    return VMI_OK;
+}
+
+/* The page that a reference lends, or 0. */
+static void *page_of(grant_ref_t reference)
+{
+    if (reference >= VMI__XEN_COMMON_GRANTS || !(table[reference].flags & GTF_permit_access))
+        return 0;
+    EXPECT(table[reference].domid == peer());
+    return (void *)((uintptr_t)(table[reference].frame - FRAMES) << 12);
+}
+
+static uint32_t lent(void)
+{
+    uint32_t pages = 0;
+
+    for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS; i++)
+        pages += !!table[i].flags;
+    return pages;
+}
+
+/* Nothing that was taken for a device is still taken. */
+static bool all_is_given_back(void)
+{
+    static grant_ref_t kept[VMI__XEN_COMMON_GRANTS];
+    uint32_t found = 0;
+
+    while ((kept[found] = vmi__xen_common_grant_reserve()))
+        found++;
+    for (uint32_t i = 0; i < found; i++)
+        vmi__xen_common_grant_release(kept[i]);
+    return found == VMI__XEN_COMMON_GRANTS - GNTTAB_NR_RESERVED_ENTRIES && !channels && !lent();
+}
+
+/* A domain with one device that nobody has looked at. */
+static void plug_split(const char *named)
+{
+    memset(nodes, 0, sizeof(nodes));
+    memset(devices, 0, sizeof(devices));
+    memset(table, 0, sizeof(table));
+    vmi__xen_common_grants_use(table);
+    for (uint32_t i = GNTTAB_NR_RESERVED_ENTRIES; i < VMI__XEN_COMMON_GRANTS; i++)
+        vmi__xen_common_grant_release(i);
+    channels = 0;
+    count = 0;
+    found = false;
+    unbound = waited = notified = refused_channels = 0;
+    no_frame = ~0u;
+    meanwhile = 0;
+    reached = XenbusStateConnected;
+    connects_at = XenbusStateInitialised;
+    parts = true;
+    names = named;
+    write_node(OWN "/backend", OTHER);
+    write_node(OWN "/backend-id", "3");
+    write_node(OWN "/state", "1");
+    write_node(OTHER "/state", "2");
+}
+
+/* What DeviceInfo says of it. */
+static struct vmi_device_properties look(void)
+{
+    struct vmi_device_properties info = {0};
+
+    EXPECT(vmi__device_info(0, &info) == VMI_OK);
+    return info;
+}
+
+static uint8_t memory_of_device[0x10000] __attribute__((aligned(4096)));
+
+/* Opens it with memory of the process. */
+static int32_t open_with(struct vmi_device_setup setup)
+{
+    struct vmi_device_memory needs;
+
+    setup.memory = (uintptr_t)memory_of_device;
+    vmi__boot.linear_pages = ((uintptr_t)memory_of_device + sizeof(memory_of_device)) / PAGE;
+    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
+    EXPECT(needs.size <= sizeof(memory_of_device));
+    return vmi__device_open(0, &setup);
+}
+
+/* ---- seeds ---- */
+
+static uint32_t state;
+
+static uint32_t random(void)
+{
+    state ^= state << 13;
+    state ^= state >> 17;
+    return state ^= state << 5;
+}
+
+/* Some text in a node's place: digits, or anything. */
+static inline void say_anything(const char *path)
+{
+    char text[32] = {0};
+
+    for (uint32_t i = 0, bytes = random() % 28; i < bytes; i++)
+        text[i] = (char)(random() % 4 ? '0' + random() % 10 : 1 + random() % 126);
+    write_node(path, text);
+}
+
+#endif
