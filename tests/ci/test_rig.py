@@ -221,7 +221,7 @@ def test_what_was_said_outside_of_a_guest(tmp_path: Path, capsys: pytest.Capture
     guest = rig.Guest(tmp_path / "kernel", "guest")
     outcome = rig.Outcome(guest, "", False, "lost", "", 1.0, "xl create", tmp_path / "log", evidence)
     assert outcome.said_of_it(1) == ["xl: Domain 1 has shut down", "qemu: it failed"]
-    boot.show_failure(outcome, [outcome.end])
+    boot.show_failure(outcome, [outcome.end], rig.Rig.own_lines)
     shown = capsys.readouterr().err
     assert "\n  xl: Parsing config\n  xl: Domain 1 has shut down\n  qemu: it failed\n" in shown
 
