@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Breaks backends on purpose, one way at a time, and counts how many the conformance suite notices:
 
-    .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]…
+    .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]… [--again]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
 call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of
@@ -9,28 +9,36 @@ those that it shares (`../FOLDER/FILE`, `../../runtime/FILE`); `arch` stands wit
 architecture (`call` and registers). Without ARCH each is tried on every architecture that the backend boots.
 TEXT chooses the mutations whose names contain it, or one of several; without a NAME every backend that has a
 list is broken.
-Each mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
+Each mutation is built in a copy of the tree. It is caught by
 
-1. the conformance kernel, if that reports it, dies, hangs or ends otherwise than it was to, if its console
-   data or its other ends are wrong, or if the rig knows better (`Rig.findings`);
-2. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
-   that it shares;
+1. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
+   that it shares. Those whose sources name the broken file come first, of all mutations;
+2. the conformance kernel in the backend's rig, if that reports it, dies, hangs or ends otherwise than it was
+   to, if its console data or its other ends are wrong, or if the rig knows better (`Rig.findings`). Then
+   the other tests on the build machine are tried;
 3. the folder's own tests that boot.
 
 One that does not build is not counted among them but told in the last line. The unbroken library must pass
 first. Exit status 1 if fewer than 95 % of a backend's are caught.
+
+Those that were caught are kept in results/mutation/NAME-ARCH.json, and are not tried again while the file
+that they break is the same, unless with --again: a run that was ended goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,7 +50,16 @@ from ci import ktap
 from ci.build import tree as build_folder
 from ci.conformance import console_data, data_received, digest
 from ci.rig import Guest, Outcome, Rig, Session, discover
-from ci.util import ARCHITECTURES, RESULTS, ROOT, UserError, progress, tied
+from ci.util import (
+    ARCHITECTURES,
+    RESULTS,
+    ROOT,
+    UserError,
+    progress,
+    remembered,
+    tied,
+    write_if_changed,
+)
 
 LIST = "mutations.yaml"
 LEAST = 95
@@ -50,7 +67,11 @@ CPUS = 2
 PATIENCE = 4
 """How many times as long as the unbroken library a broken one may take before it counts as hanging."""
 LONGEST = 120.0
+SHORTEST = 60.0
+"""Seconds that tests on the build machine have at least."""
 CONSOLE_KIB = 2
+STUBS = "tests/codegen/test_vmigen_library_stubs.py"
+DESCRIPTION = "backend.yaml"
 
 
 @dataclass(frozen=True)
@@ -66,9 +87,9 @@ class Mutation:
     times: int = 1
     arch: str = ""
 
-    def apply(self, folder: Path) -> Path:
-        """Break it in a copy of the backend's folder; the file that changed."""
-        path = folder / (self.file or "backend.yaml")
+    def broken(self, folder: Path) -> tuple[Path, str]:
+        """The file in the backend's folder that it changes, and what is in it then."""
+        path = folder / (self.file or DESCRIPTION)
         text = path.read_text()
         if self.call:
             entry = rf"^  {self.call}:.*\n(?:    .*\n)*"
@@ -77,8 +98,17 @@ class Mutation:
             new, count = text.replace(self.old, self.new), text.count(self.old)
         if count != self.times:
             raise UserError(f"mutation {self.name}: what it breaks stands {count} times in {path.name}")
-        path.write_text(new)
+        return path, new
+
+    def apply(self, folder: Path) -> Path:
+        """Break it in a copy of the backend's folder; the file that changed."""
+        path, text = self.broken(folder)
+        path.write_text(text)
         return path
+
+    def digest(self, folder: Path) -> str:
+        """Differs if it breaks something else than before, or in another file."""
+        return hashlib.sha256(self.broken(folder)[1].encode()).hexdigest()
 
 
 def mutations(backend: str, arch: str) -> list[Mutation]:
@@ -121,7 +151,7 @@ def copy(tree: Path, backend: str, arch: str) -> None:
 
 Run = Callable[[str], Outcome]
 
-BY = ("conformance kernel", "tests on the build machine", "tests that boot")
+BY = ("tests on the build machine", "conformance kernel", "tests that boot")
 """What catches a mutation, in the order in which it is asked."""
 REFUSED = "compiler"
 """In place of those."""
@@ -148,28 +178,111 @@ def caught_by_kernel(rig: Rig, run: Run) -> str:
     return ""
 
 
+def folders_of(tree: Path, backend: str) -> list[Path]:
+    """Those of the tests of a backend and of what it shares."""
+    shared = re.findall(r"'\.\./(\w+)/", (tree / "backends" / backend / "meson.build").read_text())
+    folders = [tree / f"backends/{name}/tests" for name in dict.fromkeys([backend, *shared])]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def included(tree: Path, source: Path, found: set[Path]) -> set[Path]:
+    """Adds a C source and what it includes of the tree."""
+    if source not in found:
+        found.add(source)
+        for name in re.findall(r'^#include "([^"]+)"', source.read_text(), re.MULTILINE):
+            places = [folder / name for folder in (source.parent, tree / "backends", tree / "runtime")]
+            for path in [path.resolve() for path in places if path.is_file()][:1]:
+                included(tree, path, found)
+    return found
+
+
+def tests_of(tree: Path, folders: Sequence[Path], file: Path) -> list[str]:
+    """The tests that name a file or play what is around it, by their sources. Of what describes a backend,
+    those of the stubs that are generated from it, too."""
+    named = re.compile(rf"(?<![\w.]){re.escape(file.name)}\b")
+    found = [STUBS] if file.name == DESCRIPTION else []
+    for folder in folders:
+        for test in sorted(folder.glob("test_*.py")):
+            text = test.read_text()
+            sources: set[Path] = set()
+            for stem in re.findall(r'"(\w+)\.c"', text):
+                for path in (folder / f"{stem}.c", folder / f"{stem}.S"):
+                    if path.is_file():
+                        included(tree.resolve(), path.resolve(), sources)
+            if named.search(text) or file.resolve() in sources:
+                found.append(str(test))
+    return found
+
+
+def ended_with(process: subprocess.Popen[str], seconds: float | None) -> str | None:
+    """What a process says until it ends; None if it does not, when it is killed with all that it started."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return None
+
+
+def caught_by(tree: Path, tests: Sequence[str], boot: bool, seconds: float | None = None) -> str:
+    """The first of these tests that notices; empty if none does. A program of a test's that the compiler
+    refuses notices nothing."""
+    if not tests:
+        return ""
+    everywhere = [each.name for rig in discover(progress).values() for each in rig.configurations]
+    options = ["-q", "-p", "no:cacheprovider", *(["-x"] if boot else [])]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    with subprocess.Popen(
+        command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**os.environ, "COLUMNS": "1000", "VMI_SKIP": "" if boot else " ".join(everywhere)}, preexec_fn=tied(),
+    ) as process:  # fmt: skip
+        try:
+            said = ended_with(process, seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if said is None:
+        return f"{', '.join(Path(test).name for test in tests)}: no end"
+    lines = re.findall(r"^(?:FAILED|ERROR) (\S+)(.*)", said, re.MULTILINE)
+    if process.returncode and not lines:
+        raise UserError(f"the tests cannot run: {said.strip().splitlines()[-1]}")
+    noticed = [name for name, why in lines if "CalledProcessError" not in why]
+    return noticed[0] if noticed else ""
+
+
 def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
     """The first test that notices, of the stubs, the folder or one that it shares; empty if none does."""
     for arch in ARCHITECTURES:
         if folder_of(tree, arch).is_dir() and (refused := build(tree, "all", arch)):
             return f"the build: {refused.splitlines()[-1]}"
-    shared = re.findall(r"'\.\./(\w+)/", (tree / "backends" / backend / "meson.build").read_text())
-    folders = [f"backends/{name}/tests" for name in dict.fromkeys([backend, *shared])]
-    tests = [folder for folder in folders if (tree / folder).is_dir()]
-    if not boot:
-        tests.append("tests/codegen/test_vmigen_library_stubs.py")
-    if not tests:
+    tests = [str(folder) for folder in folders_of(tree, backend)]
+    return caught_by(tree, tests if boot else [*tests, STUBS], boot)
+
+
+class Near:
+    """The tests on the build machine that are about a file, once they have passed with nothing broken."""
+
+    def __init__(self, tree: Path, backend: str) -> None:
+        self.tree = tree
+        self.folders = folders_of(tree, backend)
+        self.seconds: dict[str, float] = {}
+
+    def learn(self, file: Path) -> None:
+        """How long they take; before it is broken."""
+        for test in tests_of(self.tree, self.folders, file):
+            if test in self.seconds:
+                continue
+            begun = time.monotonic()
+            if found := caught_by(self.tree, [test], False):
+                raise UserError(f"the unbroken library does not pass: {found}")
+            self.seconds[test] = time.monotonic() - begun
+
+    def notice(self, file: Path) -> str:
+        """The first that notices, of those that take least first; empty if none does."""
+        for test in sorted(tests_of(self.tree, self.folders, file), key=self.seconds.__getitem__):
+            if found := caught_by(self.tree, [test], False, max(SHORTEST, PATIENCE * self.seconds[test])):
+                return found
         return ""
-    everywhere = [each.name for rig in discover(progress).values() for each in rig.configurations]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(
-        command, cwd=tree, capture_output=True, text=True, check=False,
-        env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)}, preexec_fn=tied(),
-    )  # fmt: skip
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    if done.returncode and not found:
-        raise UserError(f"the tests cannot run: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
-    return found[1] if done.returncode and found else ""
 
 
 def spoils(outcome: Outcome) -> bool:
@@ -231,8 +344,8 @@ class Broken:
 
 
 def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITECTURES[0]) -> Iterator[Broken]:
-    """What becomes of mutations of one backend, one by one; those that only tests that boot may notice come
-    last."""
+    """What becomes of mutations of one backend, one by one: first those that the nearest tests on the build
+    machine notice, last those that only tests that boot may."""
     backend = rig.backend
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
         images, tree = Path(name), Path(name) / "vmi"
@@ -241,24 +354,43 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
         target = f"conformance/conformance-{backend}.elf"
 
         @contextlib.contextmanager
-        def broken(mutation: Mutation) -> Iterator[None]:
+        def broken(mutation: Mutation) -> Iterator[Path]:
             changed = mutation.apply(folder)
-            yield
-            changed.write_bytes((ROOT / "backends" / backend / changed.relative_to(folder)).read_bytes())
+            yield changed
+            changed.write_bytes((ROOT / changed.resolve().relative_to(tree.resolve())).read_bytes())
 
+        def build_libraries() -> str:
+            library = f"backends/libvmi-{backend}.a"
+            others = [each for each in ARCHITECTURES if each != arch and folder_of(tree, each).is_dir()]
+            return build(tree, library, arch) or "".join(build(tree, library, each) for each in others)
+
+        if refused := build_libraries():
+            raise UserError(f"the unbroken library is not built:\n{refused}")
+        near = Near(tree, backend)
+        left, survivors = [], []
+        for mutation in chosen:
+            near.learn(mutation.broken(folder)[0])
+            with broken(mutation) as changed:
+                if build_libraries():
+                    yield Broken(mutation, REFUSED, "")
+                elif found := near.notice(changed):
+                    yield Broken(mutation, BY[0], found)
+                else:
+                    left.append(mutation)
+        if not left:
+            return
         if refused := build(tree, target, arch):
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
         shutil.copy(folder_of(tree, arch) / target, unbroken)
         machine = Machine(rig, arch)
-        survivors = []
         try:
             machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
-            found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)
-            if found:
+            if found := caught_by_kernel(rig, machine.runner(unbroken)):
                 raise UserError(f"the unbroken library does not pass: {found}")
-            for number, mutation in enumerate(chosen):
-                by, image = BY[0], images / f"m{number}.elf"
+            others = False
+            for number, mutation in enumerate(left):
+                by, image = BY[1], images / f"m{number}.elf"
                 with broken(mutation):
                     if build(tree, target, arch):
                         yield Broken(mutation, REFUSED, "")
@@ -269,11 +401,18 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
                     except UserError as error:  # the guest has taken the rig along
                         found = str(error).splitlines()[0]
                     image.unlink()
-                    if not found:
-                        by = BY[1]
-                        found = caught_by_tests(tree, backend, False)
+                if "hung" in found and machine.runner(unbroken)("").end.startswith("hung"):
+                    raise UserError("the unbroken library does not come to its end, either; try again later")
                 if found:
                     yield Broken(mutation, by, found)
+                    continue
+                if not others and (found := caught_by_tests(tree, backend, False)):
+                    raise UserError(f"the unbroken library does not pass: {found}")
+                others = True
+                with broken(mutation):
+                    found = caught_by_tests(tree, backend, False)
+                if found:
+                    yield Broken(mutation, BY[0], found)
                 else:
                     survivors.append(mutation)
         finally:
@@ -284,6 +423,27 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
             with broken(mutation):
                 found = caught_by_tests(tree, backend, True)
             yield Broken(mutation, BY[2] if found else "", found)
+
+
+class Kept:
+    """What was caught of a library by this run and earlier ones."""
+
+    def __init__(self, backend: str, arch: str, again: bool) -> None:
+        self.folder = ROOT / "backends" / backend
+        self.path = RESULTS / "mutation" / f"{backend}-{arch}.json"
+        self.caught = {} if again else remembered(self.path)
+
+    def known(self, mutation: Mutation) -> Broken | None:
+        each = self.caught.get(mutation.name, {})
+        if each.get("digest") != mutation.digest(self.folder) or each.get("by") not in BY:
+            return None
+        return Broken(mutation, each["by"], each["found"])
+
+    def keep(self, broken: Broken) -> None:
+        if broken.by in BY:
+            digest = broken.mutation.digest(self.folder)
+            self.caught[broken.mutation.name] = {"digest": digest, "by": broken.by, "found": broken.found}
+            write_if_changed(self.path, json.dumps(self.caught, indent=1, sort_keys=True) + "\n")
 
 
 def summary(library: str, counts: Counter[str], ways: Sequence[str] = BY) -> str:
@@ -305,6 +465,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--arch", choices=ARCHITECTURES)
     parser.add_argument("--only", action="append", metavar="TEXT")
+    parser.add_argument("--again", action="store_true")
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     rigs = discover(progress)
@@ -324,12 +485,18 @@ def main(arguments: Sequence[str]) -> int:
                 for mutation in mutations(backend, arch)
                 if any(text in mutation.name for text in options.only or [""])
             ]
+            kept = Kept(backend, arch, options.again)
+            before = [each for each in map(kept.known, chosen) if each]
             rigs[backend].prepare()
-            counts = results[f"{backend} on {arch}"] = Counter()
-            with contextlib.closing(break_in_all_ways(rigs[backend], chosen, arch)) as broken:
+            counts = results[f"{backend} on {arch}"] = Counter(each.by for each in before)
+            new = [mutation for mutation in chosen if not kept.known(mutation)]
+            for each in before:
+                print(each, flush=True)
+            with contextlib.closing(break_in_all_ways(rigs[backend], new, arch)) as broken:
                 for each in broken:
                     print(each, flush=True)
                     counts[each.by] += 1
+                    kept.keep(each)
     for library, counts in results.items():
         print(summary(library, counts))
     return 0 if all(percent(counts) >= LEAST for counts in results.values()) else 1
