@@ -33,12 +33,11 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,14 +60,19 @@ from ci.util import (
     write_if_changed,
 )
 
+from ..backends import played
+
 LIST = "mutations.yaml"
 LEAST = 95
 CPUS = 2
 PATIENCE = 4
 """How many times as long as the unbroken library a broken one may take before it counts as hanging."""
 LONGEST = 120.0
-SHORTEST = 60.0
-"""Seconds that tests on the build machine have at least."""
+LONGEST_PLAYED = 20
+"""Seconds of the processor after which a program of checks hangs; they take one or two."""
+NO_TESTS = 5
+"""Status of pytest if none is chosen."""
+UNDECIDED = ("CalledProcessError", "TimeoutExpired")
 CONSOLE_KIB = 2
 STUBS = "tests/codegen/test_vmigen_library_stubs.py"
 DESCRIPTION = "backend.yaml"
@@ -197,10 +201,9 @@ def included(tree: Path, source: Path, found: set[Path]) -> set[Path]:
 
 
 def tests_of(tree: Path, folders: Sequence[Path], file: Path) -> list[str]:
-    """The tests that name a file or play what is around it, by their sources. Of what describes a backend,
-    those of the stubs that are generated from it, too."""
+    """The tests that name a file or play what is around it, by their sources."""
     named = re.compile(rf"(?<![\w.]){re.escape(file.name)}\b")
-    found = [STUBS] if file.name == DESCRIPTION else []
+    found = []
     for folder in folders:
         for test in sorted(folder.glob("test_*.py")):
             text = test.read_text()
@@ -214,39 +217,27 @@ def tests_of(tree: Path, folders: Sequence[Path], file: Path) -> list[str]:
     return found
 
 
-def ended_with(process: subprocess.Popen[str], seconds: float | None) -> str | None:
-    """What a process says until it ends; None if it does not, when it is killed with all that it started."""
-    try:
-        return process.communicate(timeout=seconds)[0]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return None
-
-
-def caught_by(tree: Path, tests: Sequence[str], boot: bool, seconds: float | None = None) -> str:
-    """The first of these tests that notices; empty if none does. A program of a test's that the compiler
-    refuses notices nothing."""
+def caught_by(tree: Path, tests: Sequence[str], boot: bool, arch: str = "", note: Path | None = None) -> str:
+    """The first of these tests that notices; empty if none does. With `arch` only the cases of that
+    architecture are tried. One that the compiler refuses notices nothing, nor does one that the machine had
+    no time for. `note` gets the commands by which programs are built."""
     if not tests:
         return ""
     everywhere = [each.name for rig in discover(progress).values() for each in rig.configurations]
     options = ["-q", "-p", "no:cacheprovider", *(["-x"] if boot else [])]
-    command = [sys.executable, "-m", "pytest", *options, *tests]
-    with subprocess.Popen(
-        command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        env={**os.environ, "COLUMNS": "1000", "VMI_SKIP": "" if boot else " ".join(everywhere)}, preexec_fn=tied(),
-    ) as process:  # fmt: skip
-        try:
-            said = ended_with(process, seconds)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    if said is None:
-        return f"{', '.join(Path(test).name for test in tests)}: no end"
-    lines = re.findall(r"^(?:FAILED|ERROR) (\S+)(.*)", said, re.MULTILINE)
-    if process.returncode and not lines:
-        raise UserError(f"the tests cannot run: {said.strip().splitlines()[-1]}")
-    noticed = [name for name, why in lines if "CalledProcessError" not in why]
+    if arch:
+        options += ["-k", " and ".join(f"not {each}" for each in ARCHITECTURES if each != arch)]
+
+    noted = {played.NOTED: str(note)} if note else {}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *tests], cwd=tree, capture_output=True, text=True,
+        env={**os.environ, **noted, "COLUMNS": "1000", "VMI_SKIP": "" if boot else " ".join(everywhere)},
+        check=False, preexec_fn=tied(),
+    )  # fmt: skip
+    lines = re.findall(r"^(?:FAILED|ERROR) (\S+)(.*)", done.stdout, re.MULTILINE)
+    if done.returncode not in (0, NO_TESTS) and not lines:
+        raise UserError(f"the tests cannot run: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+    noticed = [name for name, why in lines if not any(word in why for word in UNDECIDED)]
     return noticed[0] if noticed else ""
 
 
@@ -259,28 +250,74 @@ def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
     return caught_by(tree, tests if boot else [*tests, STUBS], boot)
 
 
-class Near:
-    """The tests on the build machine that are about a file, once they have passed with nothing broken."""
+@dataclass(frozen=True)
+class Program:
+    """Checks that run as a process (tests/backends/played.py)."""
 
-    def __init__(self, tree: Path, backend: str) -> None:
+    name: str
+    command: tuple[str, ...]
+    sources: frozenset[Path]
+
+    def notice(self) -> str:
+        """Its first check that does not hold, built anew; empty if all do, or if it cannot be built."""
+        with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as folder:
+            program = Path(folder) / self.name
+            at = self.command.index("-o") + 1
+            command = [*self.command[:at], str(program), *self.command[at + 1 :]]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                return ""
+
+            def limited() -> None:
+                resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_PLAYED, LONGEST_PLAYED))
+
+            done = subprocess.run([program], capture_output=True, text=True, check=False, preexec_fn=limited)
+        failed = [f"{self.name}: {check}, {line}" for check, line in played.said(done.stdout).items() if line]
+        if done.returncode and not failed:
+            return f"{self.name}: ended with {done.returncode}"
+        return failed[0] if failed else ""
+
+
+class Near:
+    """The tests on the build machine that are about a file, once they have passed with nothing broken. What
+    they do with programs is done without them, which takes less."""
+
+    def __init__(self, tree: Path, backend: str, arch: str) -> None:
         self.tree = tree
+        self.arch = arch
         self.folders = folders_of(tree, backend)
-        self.seconds: dict[str, float] = {}
+        self.programs: dict[str, list[Program]] = {}
 
     def learn(self, file: Path) -> None:
-        """How long they take; before it is broken."""
+        """The programs of those tests; before the file is broken."""
         for test in tests_of(self.tree, self.folders, file):
-            if test in self.seconds:
+            if test in self.programs:
                 continue
-            begun = time.monotonic()
-            if found := caught_by(self.tree, [test], False):
+            note = self.tree.parent / "programs"
+            note.write_text("")
+            if found := caught_by(self.tree, [test], False, self.arch, note):
                 raise UserError(f"the unbroken library does not pass: {found}")
-            self.seconds[test] = time.monotonic() - begun
+            self.programs[test] = []
+            for line in note.read_text().splitlines():
+                command = json.loads(line)
+                paths = [Path(each) for each in command if each.endswith((".c", ".S"))]
+                sources: set[Path] = set()
+                for path in paths:
+                    included(self.tree.resolve(), path.resolve(), sources)
+                self.programs[test].append(Program(paths[0].stem, tuple(command), frozenset(sources)))
 
-    def notice(self, file: Path) -> str:
-        """The first that notices, of those that take least first; empty if none does."""
-        for test in sorted(tests_of(self.tree, self.folders, file), key=self.seconds.__getitem__):
-            if found := caught_by(self.tree, [test], False, max(SHORTEST, PATIENCE * self.seconds[test])):
+    def programs_notice(self, file: Path) -> str:
+        """The first program that notices, of those that play the file; empty if none does."""
+        every = [each for programs in self.programs.values() for each in programs]
+        for program in sorted(every, key=lambda each: len(each.sources)):
+            if file.resolve() in program.sources and (found := program.notice()):
+                return found
+        return ""
+
+    def tests_notice(self, file: Path) -> str:
+        """The same of tests that do other things with the file."""
+        for test in tests_of(self.tree, self.folders, file):
+            plays = any(file.resolve() in program.sources for program in self.programs[test])
+            if not plays and (found := caught_by(self.tree, [test], False, self.arch)):
                 return found
         return ""
 
@@ -359,21 +396,20 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
             yield changed
             changed.write_bytes((ROOT / changed.resolve().relative_to(tree.resolve())).read_bytes())
 
-        def build_libraries() -> str:
-            library = f"backends/libvmi-{backend}.a"
-            others = [each for each in ARCHITECTURES if each != arch and folder_of(tree, each).is_dir()]
-            return build(tree, library, arch) or "".join(build(tree, library, each) for each in others)
-
-        if refused := build_libraries():
-            raise UserError(f"the unbroken library is not built:\n{refused}")
-        near = Near(tree, backend)
+        library = f"backends/libvmi-{backend}.a"
+        for each in ARCHITECTURES:
+            if folder_of(tree, each).is_dir() and (refused := build(tree, library, each)):
+                raise UserError(f"the unbroken library is not built:\n{refused}")
+        near = Near(tree, backend, arch)
         left, survivors = [], []
         for mutation in chosen:
             near.learn(mutation.broken(folder)[0])
             with broken(mutation) as changed:
-                if build_libraries():
+                if found := near.programs_notice(changed):
+                    yield Broken(mutation, BY[0], found)
+                elif build(tree, library, arch):
                     yield Broken(mutation, REFUSED, "")
-                elif found := near.notice(changed):
+                elif found := near.tests_notice(changed):
                     yield Broken(mutation, BY[0], found)
                 else:
                     left.append(mutation)
