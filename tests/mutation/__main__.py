@@ -141,16 +141,19 @@ def build(tree: Path, target: str, arch: str = ARCHITECTURES[0]) -> str:
     return done.stdout if done.returncode else ""
 
 
-def copy(tree: Path, backend: str, arch: str) -> None:
-    """The tree with builds of its own."""
+def copy(tree: Path) -> None:
+    """The tree's sources."""
     names = (".git", ".venv", "build", "build-*", "results", "__pycache__", ".hypothesis")
     ignore = shutil.ignore_patterns(*names)
     shutil.copytree(ROOT, tree, ignore=ignore)
     subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # some tests ask it for the tree's files
-    # Tests on the build machine have the first architecture's build.
-    for each in dict.fromkeys((ARCHITECTURES[0], arch)):
-        command = ["meson", "setup", "--cross-file", f"cross/{each}-gcc.ini", "-Dbackends=" + backend]
-        subprocess.run([*command, str(folder_of(tree, each))], cwd=tree, check=True, capture_output=True)
+
+
+def set_up(tree: Path, backend: str, arch: str) -> None:
+    """A build of a copy's own, unless it has one."""
+    if not folder_of(tree, arch).is_dir():
+        command = ["meson", "setup", "--cross-file", f"cross/{arch}-gcc.ini", "-Dbackends=" + backend]
+        subprocess.run([*command, str(folder_of(tree, arch))], cwd=tree, check=True, capture_output=True)
 
 
 Run = Callable[[str], Outcome]
@@ -243,6 +246,7 @@ def caught_by(tree: Path, tests: Sequence[str], boot: bool, arch: str = "", note
 
 def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
     """The first test that notices, of the stubs, the folder or one that it shares; empty if none does."""
+    set_up(tree, backend, ARCHITECTURES[0])  # which such tests have
     for arch in ARCHITECTURES:
         if folder_of(tree, arch).is_dir() and (refused := build(tree, "all", arch)):
             return f"the build: {refused.splitlines()[-1]}"
@@ -277,46 +281,60 @@ class Program:
         return failed[0] if failed else ""
 
 
-class Near:
-    """The tests on the build machine that are about a file, once they have passed with nothing broken. What
-    they do with programs is done without them, which takes less."""
+class Programs:
+    """Programs of checks, as the tests on the build machine build them, with the sources of a copy and what
+    this tree's build has generated."""
 
     def __init__(self, tree: Path, backend: str, arch: str) -> None:
         self.tree = tree
         self.arch = arch
         self.folders = folders_of(tree, backend)
-        self.programs: dict[str, list[Program]] = {}
+        self.of_test: dict[str, list[Program]] = {}
 
     def learn(self, file: Path) -> None:
-        """The programs of those tests; before the file is broken."""
+        """Those of the tests that are about a file, which have to pass."""
         for test in tests_of(self.tree, self.folders, file):
-            if test in self.programs:
+            if test in self.of_test:
+                continue
+            self.of_test[test] = []
+            if "played.results(" not in Path(test).read_text():
                 continue
             note = self.tree.parent / "programs"
             note.write_text("")
-            if found := caught_by(self.tree, [test], False, self.arch, note):
+            here = str(ROOT / Path(test).relative_to(self.tree))
+            if found := caught_by(ROOT, [here], False, self.arch, note):
                 raise UserError(f"the unbroken library does not pass: {found}")
-            self.programs[test] = []
-            for line in note.read_text().splitlines():
-                command = json.loads(line)
-                paths = [Path(each) for each in command if each.endswith((".c", ".S"))]
-                sources: set[Path] = set()
-                for path in paths:
-                    included(self.tree.resolve(), path.resolve(), sources)
-                self.programs[test].append(Program(paths[0].stem, tuple(command), frozenset(sources)))
+            self.of_test[test] = [self.program(json.loads(line)) for line in note.read_text().splitlines()]
+            for program in self.of_test[test]:
+                if found := program.notice():
+                    raise UserError(f"the unbroken library does not pass: {found}")
 
-    def programs_notice(self, file: Path) -> str:
-        """The first program that notices, of those that play the file; empty if none does."""
-        every = [each for programs in self.programs.values() for each in programs]
-        for program in sorted(every, key=lambda each: len(each.sources)):
-            if file.resolve() in program.sources and (found := program.notice()):
-                return found
-        return ""
+    def program(self, command: Sequence[str]) -> Program:
+        """What a command builds, of the copy."""
+        for folder in ("backends", "runtime", "tests"):
+            at = re.compile(rf"^((?:-I)?){re.escape(str(ROOT))}/{folder}(?=/|$)")
+            command = [at.sub(rf"\g<1>{self.tree}/{folder}", each) for each in command]
+        sources: set[Path] = set()
+        files = [Path(each) for each in command if each.endswith((".c", ".S"))]
+        for path in files:
+            included(self.tree.resolve(), path.resolve(), sources)
+        return Program(files[0].stem, tuple(command), frozenset(sources))
+
+    def about(self, file: Path) -> list[Program]:
+        """Those that play a file, the smallest first."""
+        every = [each for programs in self.of_test.values() for each in programs]
+        return sorted(
+            (each for each in every if file.resolve() in each.sources), key=lambda each: len(each.sources)
+        )
+
+    def notice(self, file: Path) -> str:
+        """The first that notices; empty if none does."""
+        return next((found for program in self.about(file) if (found := program.notice())), "")
 
     def tests_notice(self, file: Path) -> str:
-        """The same of tests that do other things with the file."""
+        """The same of tests that do other things with the file, in a copy that is built."""
         for test in tests_of(self.tree, self.folders, file):
-            plays = any(file.resolve() in program.sources for program in self.programs[test])
+            plays = any(file.resolve() in program.sources for program in self.of_test[test])
             if not plays and (found := caught_by(self.tree, [test], False, self.arch)):
                 return found
         return ""
@@ -386,7 +404,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
     backend = rig.backend
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
         images, tree = Path(name), Path(name) / "vmi"
-        copy(tree, backend, arch)
+        copy(tree)
         folder = tree / "backends" / backend
         target = f"conformance/conformance-{backend}.elf"
 
@@ -396,36 +414,42 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
             yield changed
             changed.write_bytes((ROOT / changed.resolve().relative_to(tree.resolve())).read_bytes())
 
-        library = f"backends/libvmi-{backend}.a"
-        for each in ARCHITECTURES:
-            if folder_of(tree, each).is_dir() and (refused := build(tree, library, each)):
-                raise UserError(f"the unbroken library is not built:\n{refused}")
-        near = Near(tree, backend, arch)
-        left, survivors = [], []
+        if not build_folder(arch).is_dir():
+            raise UserError("nothing is built; run ./vmi build")
+        programs = Programs(tree, backend, arch)
+        left, others, survivors = [], [], []
         for mutation in chosen:
-            near.learn(mutation.broken(folder)[0])
+            programs.learn(mutation.broken(folder)[0])
             with broken(mutation) as changed:
-                if found := near.programs_notice(changed):
-                    yield Broken(mutation, BY[0], found)
-                elif build(tree, library, arch):
-                    yield Broken(mutation, REFUSED, "")
-                elif found := near.tests_notice(changed):
-                    yield Broken(mutation, BY[0], found)
-                else:
-                    left.append(mutation)
+                found = programs.notice(changed)
+            if found:
+                yield Broken(mutation, BY[0], found)
+            else:
+                left.append(mutation)
         if not left:
             return
+        set_up(tree, backend, arch)
         if refused := build(tree, target, arch):
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
         shutil.copy(folder_of(tree, arch) / target, unbroken)
+        for mutation in left:
+            with broken(mutation) as changed:
+                if build(tree, f"backends/libvmi-{backend}.a", arch):
+                    yield Broken(mutation, REFUSED, "")
+                elif found := programs.tests_notice(changed):
+                    yield Broken(mutation, BY[0], found)
+                else:
+                    others.append(mutation)
+        if not others:
+            return
         machine = Machine(rig, arch)
         try:
             machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
             if found := caught_by_kernel(rig, machine.runner(unbroken)):
                 raise UserError(f"the unbroken library does not pass: {found}")
-            others = False
-            for number, mutation in enumerate(left):
+            passed = False
+            for number, mutation in enumerate(others):
                 by, image = BY[1], images / f"m{number}.elf"
                 with broken(mutation):
                     if build(tree, target, arch):
@@ -442,9 +466,9 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
                 if found:
                     yield Broken(mutation, by, found)
                     continue
-                if not others and (found := caught_by_tests(tree, backend, False)):
+                if not passed and (found := caught_by_tests(tree, backend, False)):
                     raise UserError(f"the unbroken library does not pass: {found}")
-                others = True
+                passed = True
                 with broken(mutation):
                     found = caught_by_tests(tree, backend, False)
                 if found:

@@ -167,6 +167,8 @@ static void an_end_waits_for_the_output(void)
         begin(3);
         EXPECT(vmi__xen_pvh_console_write(words, sizeof(words)) == (int32_t)sizeof(words));
         EXPECT(output() == sizeof(words));
+        for (uint32_t i = 0; i < sizeof(words); i++)
+            EXPECT(xen.ring.out[i] == words[i]);
         end((enum how)how);
         EXPECT(xen.reason == reasons[how]);
         EXPECT(xen.left == 0 && xen.yields == 3);
