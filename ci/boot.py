@@ -19,13 +19,14 @@ from .rig import (
     Outcome,
     Rig,
     Session,
-    complaints,
     discover,
 )
 from .status import Checks, Step, shown
 from .util import ARCHITECTURES, RESULTS, ROOT, Progress, UserError, above, progress, write_if_changed
 
 TAIL = 40
+EVIDENCE = 12
+"""Lines of each kind of evidence that are shown."""
 FIGURE = RESULTS / "figure-7-6.json"
 DETAILS = "figure.md"
 BOUND_FIGURE = RESULTS / f"figure-{BOUND}.json"
@@ -91,8 +92,8 @@ def show_failure(outcome: Outcome, failures: Sequence[str], whole: bool = False,
             print(f"  advice: {outcome.advice}", file=sys.stderr)
         print(f"  command: {outcome.command}", file=sys.stderr)
         print(f"  log: {figure.log_path(outcome.log)}", file=sys.stderr)
-        for line in complaints(outcome.evidence.get("qemu", []))[-TAIL:]:
-            print(f"  qemu: {line}", file=sys.stderr)
+        for line in outcome.said_of_it(EVIDENCE):
+            print(f"  {line}", file=sys.stderr)
         if tail:
             print(f"  last {len(last)} of {len(lines)} console lines:", file=sys.stderr)
         for line in last if tail else []:

@@ -154,6 +154,16 @@ class Outcome:
     witness: Sequence[Hypercall | Mark] | None = None
     """The guest's hypercalls in order, as seen from outside the guest; if asked for."""
 
+    def said_of_it(self, most: int) -> list[str]:
+        """The last lines of each kind of evidence, as `KIND: LINE`; without QEMU's warnings, and without
+        counters, which are no words."""
+        return [
+            f"{kind}: {line}"
+            for kind, said in self.evidence.items()
+            if kind != "counter"
+            for line in (complaints(said) if kind == "qemu" else said)[-most:]
+        ]
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -209,20 +219,28 @@ class SteadySession(Session):
     def __init__(self, rig: Rig, logs: Path) -> None:
         self.rig = rig
         self.logs = logs
+        self.opened = 0
         self.stack = contextlib.ExitStack()
         self.session = self._open()
 
     def _open(self) -> Session:
+        """Each time with logs of its own: those of what fell silent say why it did."""
         self.stack.close()
-        return self.stack.enter_context(self.rig.session(self.logs))
+        self.opened += 1
+        logs = self.logs if self.opened == 1 else self.logs / f"opened-{self.opened}"
+        return self.stack.enter_context(self.rig.session(logs))
 
     @property
     def broken(self) -> str:
         return str(getattr(self.session, "broken", ""))
 
-    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
-        if self.broken:  # by a guest before
+    def renew(self) -> None:
+        """Opens it anew if a guest before has broken it."""
+        if self.broken:
             self.session = self._open()
+
+    def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        self.renew()
         try:
             return self.session.run(guest, live)
         except RigSilent as silence:

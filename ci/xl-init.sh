@@ -6,6 +6,10 @@
 toolstack=$(echo /usr/lib/xen-*/bin)
 export PATH="$toolstack:$PATH"
 
+# Ends by which a domain is lost; its registers say where (xen/include/public/sched.h, SHUTDOWN_reboot and SHUTDOWN_crash).
+FELL='has shut down, reason code [13] '
+KEPT='on_poweroff="preserve";on_reboot="preserve";on_watchdog="preserve";on_crash="preserve";on_soft_reset="preserve"'
+
 start() {
     mkdir -p /run/xen /run/xenstored
     load_modules /rig/modules
@@ -26,8 +30,8 @@ now() {
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace).
 # Answers: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg
-# (what Xen said meanwhile), killed (the deadline has passed), stopped (as the host asked), registers (of a domain that was
-# killed).
+# (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), stopped (as the host
+# asked), registers (of a domain that was killed, or that has crashed or reset itself).
 run_guest() {
     log=/var/log/xen/guest-guest.log
     # xenconsoled's log is a pipe. This end is held open until the domain is gone.
@@ -44,40 +48,48 @@ run_guest() {
     fi
     carrying=$!
     exec 5>"$log"
-    listed=
+    domain=
+    runs=
     typist=
     xl dmesg -c >/dev/null 2>&1
+    dmesg -c >/dev/null 2>&1
     [ -z "$opt_trace" ] || start_trace
     end=$(($(now) + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
-    # (-p), so that it is there to be listed however short its life is.
-    xl create -F -p "$opt_config" 'name="guest"' "kernel=\"$opt_kernel\"" "cmdline=\"$opt_append\"" \
+    # (-p), so that it is there to be listed however short its life is. It is kept when it has ended: xenconsoled
+    # leaves what it has not read of the console of one that is destroyed (tools/console/daemon/io.c,
+    # shutdown_domain).
+    xl create -F -p "$opt_config" "$KEPT" 'name="guest"' "kernel=\"$opt_kernel\"" "cmdline=\"$opt_append\"" \
         "vcpus=${opt_cpus:-1}" "memory=${opt_memory:-64}" ${opt_ramdisk:+"ramdisk=\"$opt_ramdisk\""} \
         ${opt_setting:+"$opt_setting"} >/run/xl.log 2>&1 &
     xl=$!
     while kill -0 $xl 2>/dev/null; do
-        if [ -z "$listed" ] && grep -q '^Waiting for domain' /run/xl.log; then
-            listed=yes
+        if [ -z "$domain" ] && domain=$(created) && [ -n "$domain" ]; then
             xl list 2>&1 | frame list
-            xl list -l guest | grep -E '"(type|pvshim)":' | frame type
+            xl list -l "$domain" 2>&1 | grep -E '"(type|pvshim)":' | frame type
             [ -z "$opt_trace" ] || wait_for_trace
-            xl unpause guest
+        fi
+        if [ -n "$domain" ] && [ -z "$runs" ]; then
+            if said=$(xl unpause "$domain" 2>&1); then
+                runs=yes
+            else
+                echo "$said" | frame xl
+            fi
         fi
         if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
             type_from "$opt_typed"
         fi
-        if [ -z "$typist" ] && [ -n "$opt_terminal" ] && [ -n "$listed" ]; then
+        if [ -z "$typist" ] && [ -n "$opt_terminal" ] && [ -n "$runs" ]; then
             type_from /run/input
         fi
         if [ -f /run/stop ]; then
             say stopped "as asked"
-            xl destroy guest 2>&1 | frame xl
             break
         fi
         if [ "$(now)" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
             xl list 2>&1 | frame list
-            xenctx -C "$(xl domid guest)" 2>&1 | frame registers
+            [ -z "$domain" ] || xenctx -a -C "$domain" 2>&1 | frame registers
             # Xen's own keys: event channels and VCPUs, as the shim sees them (three times ^A leads to
             # it; its answer is on the guest's console) and as Xen does.
             for pty in /dev/pts/[0-9]*; do
@@ -85,11 +97,20 @@ run_guest() {
             done
             xl debug-keys e
             usleep 500000
-            xl destroy guest 2>&1 | frame xl
             break
         fi
         usleep 50000
     done
+    if [ -n "$domain" ]; then
+        if grep -qE "$FELL" /run/xl.log; then
+            xenctx -a -C "$domain" 2>&1 | frame registers
+        fi
+        xl pause "$domain" 2>&1 | frame xl
+        drain
+        xl destroy "$domain" 2>&1 | frame xl
+    elif kill $xl 2>/dev/null; then # it was still about to create it
+        xl destroy guest 2>&1 | frame xl
+    fi
     wait $xl
     say xl "exit status $?"
     [ -z "$opt_trace" ] || end_trace
@@ -104,6 +125,29 @@ run_guest() {
     fi
     frame xl </run/xl.log
     xl dmesg 2>&1 | frame dmesg
+    dmesg 2>&1 | frame linux
+}
+
+# The number of the domain that xl has created; nothing before.
+created() {
+    sed -n 's/^Waiting for domain .* (domid \([0-9]*\)) to die.*/\1/p' /run/xl.log
+}
+
+# Until nothing more has come from the domain's console for longer than the fifth of a second for which xenconsoled leaves
+# one alone that writes much (tools/console/daemon/io.c, RATE_LIMIT_PERIOD).
+drain() {
+    size=
+    quiet=0
+    while [ $quiet -lt 2 ]; do
+        usleep 125000
+        before=$size
+        size=$(wc -c <"$console")
+        if [ "$size" = "$before" ]; then
+            quiet=$((quiet + 1))
+        else
+            quiet=0
+        fi
+    done
 }
 
 # Xen's trace buffers have room for 4 MiB, which xentrace empties ten times a second; it says on standard error

@@ -62,6 +62,9 @@ between the console and its guest and drops what comes while the guest's ring is
 the shim's own messages are not seen. Other guests than those of xen-shim ignore it."""
 SHIM_LINE = re.compile(r"\(XEN\) ")
 """What xen-shim and Xen write before each line of their own."""
+FELL = re.compile(r"\(XEN\) (.*(?:Triple fault|domain_crash called).*)")
+"""What Xen itself writes of a domain that it ends (xen/arch/x86/hvm/hvm.c, hvm_triple_fault;
+xen/include/xen/sched.h, domain_crash)."""
 # xen/include/public/sched.h, SHUTDOWN_*
 REASONS = {0: "poweroff", 1: "reboot", 2: "suspend", 3: "crash", 4: "watchdog", 5: "soft reset"}
 
@@ -89,9 +92,11 @@ def end_state(
     if found:
         reason = int(found[1])
         end = f"domain shut down, reason {reason} ({REASONS.get(reason, 'unknown')})"
+        fell = FELL.search("\n".join(frames.get("dmesg", [])))
+        words = f"; Xen says: {fell[1].strip()}" if fell else ""
         silent = not any(line.strip() and not SHIM_LINE.match(line) for line in console)
         if reason == 1:
-            return False, f"{end}{', without a word on its console' if silent else ''}", (
+            return False, f"{end}{', without a word on its console' if silent else ''}{words}", (
                 "a triple fault; most often the kernel is linked with another library than this "
                 "configuration's"
             )
@@ -100,7 +105,7 @@ def end_state(
             return False, f"{end}, without a word on its console", (
                 "nothing shows that the kernel ran: a kernel that halts with interrupts masked ends so too"
             )
-        return reason == 0, end, (
+        return reason == 0, f"{end}{words}", (
             "" if reason == 0
             else "the kernel ended itself as failed, or crashed, which Xen does not tell apart: its last "
             "lines say why"
@@ -146,8 +151,8 @@ def said_by_xl(*words: str) -> list[str]:
 class XlSession(ControlSession):
     """In the rig, with a witness: Xen's own trace, which is kept only while a guest runs that asks for it.
 
-    Evidence: `xl` (what it said), `list` and `type` (the domain while it ran), `dmesg` (Xen's log), `trace`
-    (what xentrace said, and how much there was).
+    Evidence: `xl` (what it said), `list` and `type` (the domain while it ran), `dmesg` (Xen's log), `linux`
+    (dom0's), `registers` (of a domain that was lost), `trace` (what xentrace said, and how much there was).
     """
 
     def __init__(self, rig: XlRig, control: Control) -> None:

@@ -21,11 +21,12 @@ import pickle
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pluggy import Result
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -34,7 +35,7 @@ from ci.backends import backends
 from ci.build import kernels
 from ci.figure import named
 from ci.kernel import architecture
-from ci.rig import Configuration, Guest, Outcome, Rig, Session, discover
+from ci.rig import Configuration, Guest, Outcome, Rig, SteadySession, discover
 from ci.util import ARCHITECTURES, RESULTS, ROOT, die_with, locked, progress, write_if_changed
 
 LOGS = RESULTS / "test" / os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -135,6 +136,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     return Scheduling(config, log)
 
 
+EVIDENCE = 100
+"""Lines of each kind of evidence that are in a test's report."""
+
+FAILED = RESULTS / "failed"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Result[pytest.TestReport], None]:
+    """What a failed test says, with the consoles of its guests, is kept until the same test fails again: the
+    next run writes over everything else."""
+    report = (yield).get_result()
+    if report.failed:
+        parts = [f"{item.nodeid}, {report.when}", report.longreprtext]
+        parts += [f"---- {title} ----\n{text}" for title, text in report.sections]
+        name = re.sub(r"[^\w.]+", "-", item.nodeid).strip("-")
+        write_if_changed(FAILED / f"{name}.log", "\n".join(parts))
+
+
 POLLED_KIB = 8
 """What is typed for a kernel that asks the console all the time."""
 
@@ -146,7 +165,7 @@ class Rigs:
     def __init__(self, stack: contextlib.ExitStack, outcomes: Path) -> None:
         self.stack = stack
         self.outcomes = outcomes
-        self.sessions: dict[str, tuple[Session, contextlib.ExitStack]] = {}
+        self.sessions: dict[str, SteadySession] = {}
         self.prepared: set[str] = set()
 
     def prepare(self, place: Place) -> None:
@@ -154,16 +173,12 @@ class Rigs:
             place.rig.prepare()
             self.prepared.add(place.backend)
 
-    def session(self, place: Place) -> Session:
-        opened = self.sessions.get(place.backend)
-        if opened and not getattr(opened[0], "broken", ""):
-            return opened[0]
-        if opened:
-            opened[1].close()
-        own = self.stack.enter_context(contextlib.ExitStack())
-        session = own.enter_context(place.rig.steady_session(LOGS))
-        self.sessions[place.backend] = (session, own)
-        return session
+    def session(self, place: Place) -> SteadySession:
+        if place.backend not in self.sessions:
+            session = self.stack.enter_context(place.rig.steady_session(LOGS))
+            self.sessions[place.backend] = session
+        self.sessions[place.backend].renew()
+        return self.sessions[place.backend]
 
     def once(self, place: Place, guest: Guest, again: bool) -> Outcome:
         """Run a guest, its disks blank, or tell what became of it when it was run before."""
@@ -175,7 +190,8 @@ class Rigs:
             if again or not kept.is_file():
                 checked.blank(guest.disks)
                 outcome = self.session(place).run(guest)
-                write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
+                log = LOGS / f"{guest.name}-{guest.kernel.stem}.guest.log"
+                write_if_changed(log, outcome.console + "\n")
                 write_if_changed(kept, pickle.dumps(outcome))
             return pickle.loads(kept.read_bytes())  # type: ignore[no-any-return]
 
@@ -216,7 +232,8 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
             disk = rigs.outcomes / f"{place}{'' if kernel == 'sample' else f'-{image.stem}'}.disk"
             guest = checked.with_devices(guest, place.rig, disk)
         outcome = rigs.once(place, guest, again)
-        text = f"{outcome.command}\n{outcome.end}\n{outcome.console}"
+        outside = [] if outcome.clean else outcome.said_of_it(EVIDENCE)
+        text = "\n".join([outcome.command, outcome.end, *outside, outcome.console])
         request.node.add_report_section("call", f"console of {name}", text)
         return outcome, ktap.parse(outcome.console)
 

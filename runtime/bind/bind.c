@@ -143,7 +143,7 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
     if (!reason)
         reason = vmi__rom_read(bytes, available, &provider);
     if (!reason && !builtin)
-        reason = vmi__rom_sum(&provider);
+        reason = vmi__rom_word_sum(&provider);
     if (!reason && asked && !vmi__is_word(provider.name, wanted, length))
         return false;
     if (!reason)

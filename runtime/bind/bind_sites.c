@@ -212,7 +212,7 @@ int main(void)
     entries = take(request.entries_count * sizeof(*entries));
     reason = vmi__rom_read(rom_bytes, (uint32_t)request.rom_size, &rom);
     if (!reason)
-        reason = vmi__rom_sum(&rom);
+        reason = vmi__rom_word_sum(&rom);
     if (reason)
         refuse(-1, reason);
     before = malloc(request.code_size ? request.code_size : 1);

@@ -9,13 +9,9 @@
 
 #define PAGE_SIZE 4096u
 
-/* Words of a round of adding up. */
-#define UNROLLED       16
-#define FIRST_UNROLLED 4  /* words of 32 bits, in the first unit behind the published header */
+/* Words of 32 bits in a round of adding up. */
+#define FIRST_UNROLLED 4  /* in the first unit behind the published header */
 #define UNIT_UNROLLED  16 /* in other units */
-
-/* Of every other byte in a word of the machine. */
-#define EVEN ((uintptr_t)0x00ff00ff00ff00ff)
 
 /* The machine's own order is that of images. */
 static uint32_t get16(const uint8_t *bytes)
@@ -29,14 +25,6 @@ static uint32_t get16(const uint8_t *bytes)
 static uint32_t get32(const uint8_t *bytes)
 {
     uint32_t value;
-
-    __builtin_memcpy(&value, bytes, sizeof(value));
-    return value;
-}
-
-static uintptr_t get_word(const uint8_t *bytes)
-{
-    uintptr_t value;
 
     __builtin_memcpy(&value, bytes, sizeof(value));
     return value;
@@ -263,35 +251,6 @@ static const char *read_rest(struct vmi__rom *rom)
         if (length == VMI__ROM_NAME_MAX || character <= ' ' || character > '~')
             return "its name cannot be printed";
     }
-}
-
-/*
- * By words: the even bytes of each add up beside each other, and what remains of the sum of words
- * is that of the odd ones. No sum of a unit's bytes reaches the next.
- */
-const char *vmi__rom_sum(const struct vmi__rom *rom)
-{
-    const uint8_t *next = rom->bytes;
-    uintptr_t sum = 0;
-
-    for (uint32_t units = rom->size / VMI__ROM_UNIT; units; units--) {
-        const uint8_t *end = next + VMI__ROM_UNIT;
-        uintptr_t all = 0, even = 0;
-
-        do {
-#pragma GCC unroll 16
-            for (uint32_t i = 0; i < UNROLLED; i++) {
-                uintptr_t word = get_word(next + i * sizeof(word));
-
-                all += word;
-                even += word & EVEN;
-            }
-            next += UNROLLED * sizeof(all);
-        } while (next < end);
-        for (uint32_t bits = 0; bits < 8 * sizeof(sum); bits += 16)
-            sum += (even >> bits) + ((all - even) >> (bits + 8));
-    }
-    return sum & 0xff ? "its checksum is wrong" : 0;
 }
 
 const char *vmi__rom_word_sum(const struct vmi__rom *rom)

@@ -63,7 +63,7 @@ bool vmi__rom_is_vmi(const uint8_t *bytes, uint32_t available);
 
 /*
  * The first of what vmi__rom_read does: is it an image of this version for this machine? Then the
- * other functions still know nothing of it, but for vmi__rom_has_sign and vmi__rom_sum.
+ * other functions still know nothing of it, but for vmi__rom_has_sign and vmi__rom_word_sum.
  */
 const char *vmi__rom_open(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom);
 
@@ -76,18 +76,16 @@ bool vmi__rom_has_sign(const struct vmi__rom *rom,
                        void (*ask)(uint32_t leaf, uint32_t registers[4]));
 
 /*
- * Checks an image, but for its checksum, and describes it. Returns 0, or the reason for which it
+ * Checks an image, but for its sum, and describes it. Returns 0, or the reason for which it
  * must not be used. An image of a later minor version may have calls above VMI_ORDINALS, which are
  * held to the same and then passed over.
  */
 const char *vmi__rom_read(const uint8_t *bytes, uint32_t available, struct vmi__rom *rom);
 
-/* Checks that the bytes of an image that was read add up. Returns 0, or the reason to refuse. */
-const char *vmi__rom_sum(const struct vmi__rom *rom);
-
 /*
- * Checks that the words of its extension and all behind that add up, in a quarter of the
- * instructions: for an image that comes with the kernel, whose published header says nothing to it.
+ * Checks that the words of an image's extension and of all behind it add up. Returns 0, or the
+ * reason to refuse. The published header before it has a sum of bytes, which firmware checks, and
+ * says nothing that is used here.
  */
 const char *vmi__rom_word_sum(const struct vmi__rom *rom);
 

@@ -70,7 +70,9 @@ def test_bound_kernel_runs(configuration: Place, run: Run) -> None:
     outcome, report = run(configuration, kernel=bound, devices=True)
     assert report.failures() == []
     assert outcome.clean, outcome.end
-    _, before = run(configuration)
+    linked, before = run(configuration)
+    assert before.failures() == []
+    assert linked.clean, linked.end
     assert {each.name: each.status for each in report.tests} == {
         each.name: each.status for each in before.tests
     }
@@ -347,7 +349,7 @@ def test_image_that_is_broken(linked: Kernel, tmp_path: Path, copy: Path) -> Non
     rom = bytearray(path.read_bytes())
     rom[-1] ^= 1
     path.write_bytes(rom)
-    assert "its checksum is wrong" in refusal(linked.path, tmp_path, build=copy)
+    assert "its words do not add up" in refusal(linked.path, tmp_path, build=copy)
 
 
 def test_image_that_is_not_there(linked: Kernel, tmp_path: Path, copy: Path) -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -82,31 +84,41 @@ class Line:
         return ""
 
 
-@pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Control, Line, Path]]:
+@contextlib.contextmanager
+def played(script: str, tmp_path: Path) -> Iterator[tuple[Control, Line, Path]]:
     """A rig's shell on this machine, the host's end, and the rig's state."""
-    monkeypatch.setattr(control, "AGAIN_SECONDS", 0.2)
-    monkeypatch.setattr(control, "NUDGE_SECONDS", 0.2)
     share, state = tmp_path / "share", tmp_path / "state"
     share.mkdir()
-    state.mkdir()
+    state.mkdir(exist_ok=True)
     ours, theirs = socket.socketpair()
 
     def as_serial_port() -> None:
         os.dup2(theirs.fileno(), 3)
 
     child = subprocess.Popen(
-        ["sh", "-c", RIG, "rig", share, state, ROOT / "ci/rig-protocol.sh"], preexec_fn=as_serial_port,
+        ["sh", "-c", script, "rig", share, state, ROOT / "ci/rig-protocol.sh"], preexec_fn=as_serial_port,
         close_fds=False, start_new_session=True,
     )  # fmt: skip
     theirs.close()
     line = Line(ours, tmp_path / "log")
     end = Control(line, "small", share)  # type: ignore[arg-type]  # as much of a strategy as it takes
-    end.start(20)
-    yield end, line, state
-    ours.close()
-    (state / "stop").touch()
-    child.wait(20)
+    try:
+        end.start(20)
+        yield end, line, state
+        ours.close()
+        (state / "stop").touch()
+        child.wait(20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Control, Line, Path]]:
+    monkeypatch.setattr(control, "AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(control, "NUDGE_SECONDS", 0.2)
+    with played(RIG, tmp_path) as parts:
+        yield parts
 
 
 def run(end: Control, more: str = "", **how: Any) -> control.Answer:

@@ -158,10 +158,12 @@ class TiredRig(SmallRig):
         self.silences = silences
         self.opened = 0
         self.closed = 0
+        self.logs: list[Path] = []
 
     @contextlib.contextmanager
     def session(self, logs: Path) -> Iterator[rig.Session]:
         self.opened += 1
+        self.logs.append(logs)
         try:
             yield TiredSession(self)
         finally:
@@ -192,6 +194,21 @@ def test_a_rig_that_stands_still_is_opened_anew_once(tmp_path: Path) -> None:
         with pytest.raises(rig.RigSilent):
             session.run(guest)
     assert tired.opened == tired.closed == 3
+    assert tired.logs == [tmp_path, tmp_path / "opened-2", tmp_path / "opened-3"]
+
+
+def test_what_was_said_outside_of_a_guest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last words of everybody, without warnings and numbers; `./vmi boot` prints them."""
+    evidence = {
+        "xl": ["Parsing config", "Domain 1 has shut down"], "qemu": ["warning: TCG", "it failed"],
+        "counter": ["exits 3"], "dmesg": [],
+    }  # fmt: skip
+    guest = rig.Guest(tmp_path / "kernel", "guest")
+    outcome = rig.Outcome(guest, "", False, "lost", "", 1.0, "xl create", tmp_path / "log", evidence)
+    assert outcome.said_of_it(1) == ["xl: Domain 1 has shut down", "qemu: it failed"]
+    boot.show_failure(outcome, [outcome.end])
+    shown = capsys.readouterr().err
+    assert "\n  xl: Parsing config\n  xl: Domain 1 has shut down\n  qemu: it failed\n" in shown
 
 
 def test_kernels_of_64_bits(tmp_path: Path) -> None:

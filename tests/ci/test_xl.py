@@ -52,6 +52,16 @@ def test_end_states(said: list[str], killed: bool, console: list[str], clean: bo
     assert ("linked with another library" in advice) == ("(reboot)" in words)
 
 
+@pytest.mark.parametrize("reason", [1, 3])
+def test_what_xen_says_of_a_lost_domain(reason: int) -> None:
+    """A kernel that crashes by itself is no news to Xen."""
+    said = [f"Domain 2 has shut down, reason code {reason} 0x{reason}"]
+    fault = "(XEN) d2v0 Triple fault - invoking HVM shutdown action 1"
+    frames = {"xl": said, "dmesg": ["(XEN) d2v0 RDMSR 0x0000001b", fault]}
+    assert f"; Xen says: {fault[6:]}" in end_state(frames, SHIM)[1]
+    assert "Xen says" not in end_state({**frames, "dmesg": frames["dmesg"][:1]}, SHIM)[1]
+
+
 def test_a_guest_that_is_stopped_has_not_passed() -> None:
     assert end_state({"xl": ["Domain 1 has been destroyed."], "stopped": ["as asked"]}, SHIM) == STOPPED
 

@@ -135,7 +135,7 @@ class Loaded:
             lambda: (
                 text(
                     library.vmi__rom_read(self.image, len(image), byref(rom))
-                    or library.vmi__rom_sum(byref(rom))
+                    or library.vmi__rom_word_sum(byref(rom))
                 ),
                 bytes(rom),
             )
@@ -212,6 +212,6 @@ def binder(folder: Path, arch: str = ARCHITECTURES[0]) -> Binder:
                str(ROOT / "runtime/bind/rom.c"), str(ROOT / "runtime/bind/sites.c")]  # fmt: skip
     subprocess.run(command, check=True)
     library = ctypes.CDLL(str(program))
-    for name in ("rom_read", "rom_sum", "rom_word_sum", "rom_load", "sites_bind", "slots_check"):
+    for name in ("rom_read", "rom_word_sum", "rom_load", "sites_bind", "slots_check"):
         getattr(library, f"vmi__{name}").restype = c_char_p
     return Binder(arch, library)

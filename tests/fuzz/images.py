@@ -41,7 +41,8 @@ def for_machine(image: bytes, arch: str) -> bytes:
         return image
     other = bytearray(image)
     other[at] = machine
-    other[ROM["CHECKSUM"]] = (image[ROM["CHECKSUM"]] + image[at] - machine) & 0xFF
+    put(other, "X_SUM", get(image, "X_SUM") - ((machine - image[at]) << at % 4 * 8) & 0xFFFFFFFF)
+    other[ROM["CHECKSUM"]] = (image[ROM["CHECKSUM"]] + sum(image) - sum(other)) & 0xFF
     return bytes(other)
 
 
@@ -329,7 +330,7 @@ FAST = (7, 0, 1, 3)
 BROKEN = (
     Broken("signature", "it has not the signature of an option ROM", field("SIGNATURE", 0x55AA, "<H")),
     Broken("length", "it is longer than the memory that it lies in", field("LENGTH", 255, "B")),
-    Broken("checksum", "its checksum is wrong", last_byte, sealed=False),
+    Broken("sum", "its words do not add up", last_byte, sealed=False),
     Broken("major", "it is for another major version of the interface", field("API_MAJOR", 4, "B")),
     Broken("no extension", "it has no extension, so that it cannot serve this kernel", field("X_MAGIC", 0)),
     Broken("extension version", "its extension is of another version", field("X_VERSION", 1, "<H")),

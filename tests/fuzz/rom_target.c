@@ -37,14 +37,10 @@ static bool within(uint64_t offset, uint64_t size, uint64_t start, uint64_t end)
 
 static void hold_description(const struct vmi__rom *rom, size_t size)
 {
-    uint8_t sum = 0;
     struct vmi__rom_call call;
     uint32_t found = 0, newer = 0;
 
     HOLDS(rom->size <= size && rom->text_size >= VMI__ROM_X_END);
-    for (uint32_t i = 0; i < rom->size; i++)
-        sum = (uint8_t)(sum + rom->bytes[i]);
-    HOLDS(!sum);
     HOLDS(rom->text_size <= rom->data_offset && rom->data_size <= rom->memory_size);
     HOLDS(within(rom->data_offset, rom->data_size, 0, rom->reloc_offset));
     HOLDS(
@@ -380,12 +376,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct memory memory;
     struct vmi__rom rom;
 
-    if (size > UINT32_MAX || vmi__rom_read(data, (uint32_t)size, &rom) || vmi__rom_sum(&rom))
+    if (size > UINT32_MAX || vmi__rom_read(data, (uint32_t)size, &rom))
+        return 0;
+    hold_word_sum(&rom);
+    if (vmi__rom_word_sum(&rom))
         return 0;
     HOLDS(vmi__rom_is_vmi(data, (uint32_t)size));
     hold_description(&rom, size);
     hold_sign(&rom);
-    hold_word_sum(&rom);
     memory.text = reserve(rom.text_size, VMI__PROVIDER_TEXT_SIZE, TEXT_ADDRESS);
     memory.data = reserve(rom.memory_size, VMI__PROVIDER_DATA_SIZE, DATA_ADDRESS);
     if (!vmi__rom_load(&rom, &memory.text, &memory.data)) {
@@ -472,7 +470,7 @@ static void mutate_sign(uint8_t *data, uint32_t *state)
 /* Most inputs get what is checked first right, so that they go on to what is checked next. */
 static void seal(uint8_t *data, size_t size)
 {
-    uint8_t sum = 0;
+    uint32_t sum = 0;
 
     data[VMI__ROM_SIGNATURE] = VMI__ROM_SIGNATURE_VALUE & 0xff;
     data[VMI__ROM_SIGNATURE + 1] = VMI__ROM_SIGNATURE_VALUE >> 8;
@@ -483,10 +481,10 @@ static void seal(uint8_t *data, size_t size)
     data[VMI__ROM_X_MACHINE + 1] = 0;
     if (!length_of(data) || length_of(data) > size)
         data[VMI__ROM_LENGTH] = (uint8_t)least((uint32_t)(size / VMI__ROM_UNIT), 255);
-    data[VMI__ROM_CHECKSUM] = 0;
-    for (uint32_t i = 0; i < length_of(data); i++)
-        sum = (uint8_t)(sum + data[i]);
-    data[VMI__ROM_CHECKSUM] = (uint8_t)-sum;
+    write_word(data + VMI__ROM_X_SUM, 0);
+    for (uint32_t offset = VMI__ROM_EXTENSION; offset < length_of(data); offset += 4)
+        sum += read_word(data + offset);
+    write_word(data + VMI__ROM_X_SUM, -sum);
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed)

@@ -51,11 +51,12 @@ def test_every_backend_is_there(installed: Path, arch: str) -> None:
     assert there == {"vmi.h", "constants.h", *ARCHITECTURES}
 
 
-def test_no_architecture_overwrites_another(tmp_path: Path) -> None:
-    """What two of them install under one name has the same bytes."""
+def test_no_architecture_overwrites_another(compiled: None, tmp_path: Path) -> None:
+    """What two of them install under one name has the same bytes; what Python compiled is not installed."""
     for arch in ARCHITECTURES:
         command = ["meson", "install", "-C", tree(arch), "--no-rebuild", "--quiet", "--destdir"]
         subprocess.run([*command, tmp_path / arch], check=True, capture_output=True)
+    assert list(tmp_path.rglob("__pycache__")) == []
     first, *others = (
         {path.relative_to(tmp_path / arch): path for path in (tmp_path / arch).rglob("*") if path.is_file()}
         for arch in ARCHITECTURES
