@@ -4,6 +4,8 @@
  * access of memory (xen_accesses.h), and this file says for each check which lock goes with which
  * memory. It plays Xen and the other sides of the rings. For x86-64, where the compiler does that;
  * the sources are those of both architectures.
+ *
+ * With the same domain: what Xen is asked for of page tables, and what a kernel reads of them.
  */
 #include "xen/builder.h"
 #include "xen/traps.h"
@@ -166,6 +168,7 @@ static void share(const volatile void *at, uintptr_t size, const struct vmi__xen
 static struct {
     uint32_t yields, reports;
     struct vmi__xen_lock *let_go; /* by the second yield */
+    uint64_t roots[2];            /* frames of the kernel's and of the process's, as it was told */
 } xen;
 
 /* A page of the domain's by the machine's address. */
@@ -193,7 +196,14 @@ HYPERCALL intptr_t vmi__xen_hypercall_mmu_update(const void *updated, uint32_t c
 HYPERCALL intptr_t vmi__xen_hypercall_mmuext_op(const void *operations, uint32_t count, void *done,
                                                 uint32_t domain)
 {
-    (void)operations, (void)count, (void)done, (void)domain;
+    const struct mmuext_op *op = operations;
+
+    (void)done, (void)domain;
+    for (uint32_t i = 0; i < count; i++)
+        if (op[i].cmd == MMUEXT_NEW_BASEPTR)
+            xen.roots[0] = op[i].arg1.mfn;
+        else if (op[i].cmd == MMUEXT_NEW_USER_BASEPTR)
+            xen.roots[1] = op[i].arg1.mfn;
     return 0;
 }
 
@@ -201,12 +211,14 @@ HYPERCALL intptr_t vmi__xen_hypercall_multicall(void *calls, uint32_t count)
 {
     struct multicall_entry *op = calls;
 
-    for (uint32_t i = 0; i < count; i++)
-        op[i].result = op[i].op == __HYPERVISOR_mmu_update
-                           ? (uintptr_t)vmi__xen_hypercall_mmu_update((void *)op[i].args[0],
-                                                                      (uint32_t)op[i].args[1],
-                                                                      (void *)op[i].args[2], 0)
-                           : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        op[i].result = 0;
+        if (op[i].op == __HYPERVISOR_mmu_update)
+            vmi__xen_hypercall_mmu_update((void *)op[i].args[0], (uint32_t)op[i].args[1],
+                                          (void *)op[i].args[2], 0);
+        else if (op[i].op == __HYPERVISOR_mmuext_op)
+            vmi__xen_hypercall_mmuext_op((void *)op[i].args[0], (uint32_t)op[i].args[1], 0, 0);
+    }
     return 0;
 }
 
@@ -627,6 +639,30 @@ static void states_of_tables(void)
     EXPECT(!xen.reports);
 }
 
+/* What is kept back is carried out at the end of the mode, and nothing is kept back after that. */
+static void a_lazy_mode_ends(void)
+{
+    begin();
+    vmi__xen_set_lazy_mode(VMI_LAZY_MMU);
+    vmi__xen_write_entry(0x5000, entry_of(BOOT_ROOT, 3));
+    EXPECT(*entry_of(BOOT_ROOT, 3) == 0);
+    vmi__xen_set_lazy_mode(VMI_LAZY_NONE);
+    EXPECT(*entry_of(BOOT_ROOT, 3) == 0x5000);
+    vmi__xen_write_entry(0x6000, entry_of(BOOT_ROOT, 3));
+    EXPECT(*entry_of(BOOT_ROOT, 3) == 0x6000 && !xen.reports);
+}
+
+static void a_process_has_a_root_of_its_own(void)
+{
+    begin();
+    allocate(ROOT, VMI_PAGE_PML4);
+    allocate(OTHER_ROOT, VMI_PAGE_PML4);
+    vmi__xen_load_roots(ROOT << VMI__PAGE_SHIFT, OTHER_ROOT << VMI__PAGE_SHIFT);
+    EXPECT(xen.roots[0] == FIRST_MFN + ROOT && xen.roots[1] == FIRST_MFN + OTHER_ROOT);
+    vmi__xen_load_roots(ROOT << VMI__PAGE_SHIFT, 0);
+    EXPECT(xen.roots[0] == FIRST_MFN + ROOT && xen.roots[1] == 0);
+}
+
 /* ---- devices ---- */
 
 #define DEVICE 0xe0000000u
@@ -688,6 +724,8 @@ static const struct played_check checks[] = {
     CHECK(trap_table),
     CHECK(context_of_a_cpu_that_starts),
     CHECK(states_of_tables),
+    CHECK(a_lazy_mode_ends),
+    CHECK(a_process_has_a_root_of_its_own),
     CHECK(mappings_of_devices),
     CHECK(entries_of_devices_are_shown),
 };
