@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from . import checked, figure, ktap
 from .backends import backends
 from .build import BOUND, bound_kernel, build, kernels
+from .fault import where
 from .lava import signals
 from .rig import (
     LIMITED_KERNEL,
@@ -79,23 +81,36 @@ def needed(
     )
 
 
-def show_failure(outcome: Outcome, failures: Sequence[str], whole: bool = False, tail: bool = True) -> None:
+def kernels_own(console: str, own_lines: re.Pattern[str]) -> tuple[list[str], int]:
+    """The lines of a console that the kernel has written, and how many the hypervisor has, which begin so.
+    Of a kernel that has written none they are all that there is to see."""
+    every = console.splitlines()
+    lines = [line for line in every if not own_lines.match(line)]
+    return (lines, len(every) - len(lines)) if any(line.strip() for line in lines) else (every, 0)
+
+
+def show_failure(
+    outcome: Outcome, failures: Sequence[str], own_lines: re.Pattern[str], whole: bool = False,
+    tail: bool = True,
+) -> None:  # fmt: skip
     """What a person needs to find out why a guest failed; with the end of its console, or all of it, or
-    nothing where it has been seen."""
-    lines = outcome.console.splitlines()
+    nothing where it has been seen. Lines that begin as `own_lines` are the hypervisor's, and in the log."""
+    lines, others = kernels_own(outcome.console, own_lines)
     last = lines if whole else lines[-TAIL:]
+    advice = "; ".join(filter(None, (where(outcome.guest.kernel, outcome.console), outcome.advice)))
     with above():
         print(f"\n{outcome.guest.name}: FAILED", file=sys.stderr)
         for failure in failures:
             print(f"  {failure}", file=sys.stderr)
-        if outcome.advice:
-            print(f"  advice: {outcome.advice}", file=sys.stderr)
+        if advice:
+            print(f"  advice: {advice}", file=sys.stderr)
         print(f"  command: {outcome.command}", file=sys.stderr)
         print(f"  log: {figure.log_path(outcome.log)}", file=sys.stderr)
         for line in outcome.said_of_it(EVIDENCE):
             print(f"  {line}", file=sys.stderr)
         if tail:
-            print(f"  last {len(last)} of {len(lines)} console lines:", file=sys.stderr)
+            without = f" (without {others} of the hypervisor's own)" if others else ""
+            print(f"  last {len(last)} of {len(lines)} console lines{without}:", file=sys.stderr)
         for line in last if tail else []:
             print(f"  | {line}", file=sys.stderr)
 
@@ -195,7 +210,7 @@ def boot(
                 checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
                 progress(f"{title}: {checks} in {outcome.seconds:.1f} s")
                 if row.failures:
-                    show_failure(outcome, row.failures, whole=True, tail=not console)
+                    show_failure(outcome, row.failures, rig.own_lines, whole=True, tail=not console)
     if lava:
         for row in rows:
             print("\n".join(signals(row.report, row.name)))

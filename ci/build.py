@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,22 +17,59 @@ from pathlib import Path
 from .backends import backends
 from .house import PICTURE, picture
 from .kernel import MULTIBOOT, look
+from .status import Step, at_terminal, shown
 from .util import ARCHITECTURES, BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
 
 BOUND = "any"
 """What stands for a backend's name in kernels that choose among all of them when they start."""
 PAGES = ("support-matrix.md", "reference")
+_PARTS = re.compile(r"\[(\d+)/(\d+)\] ")
+"""How lines of ninja begin."""
 
 
-def run(command: Sequence[str], what: str) -> None:
-    """Run a tool quietly. If it fails, that is because of the place or of the specification, which one line
-    says, or else the tool's output is shown."""
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=ROOT, check=False)
-    if done.returncode:
+def run(command: Sequence[str], what: str, step: Step) -> None:
+    """Run a tool with a line of how far it is. If it fails, that is because of the place or of the
+    specification, which one line says, or else the tool's output is shown."""
+    said: list[str] = []
+    environment = {**os.environ, "NINJA_STATUS": "[%f/%t] "}
+    with (
+        shown(step),
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace",
+        ) as child,
+    ):  # fmt: skip
+        assert child.stdout
+        try:
+            for line in child.stdout:
+                said.append(line)
+                step.line(line)
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode:
         check_place(BUILD)
         check_specification()
-        sys.stderr.write(done.stdout + done.stderr)
+        sys.stderr.write("".join(said))
         raise UserError(f"{what} failed; messages above")
+
+
+class Parts(Step):
+    """How far ninja is; without a terminal a line of progress for each tenth of a large build."""
+
+    least = 100
+    """Steps of a build that is large."""
+    told = 0
+
+    def line(self, line: str) -> None:
+        if not (found := _PARTS.match(line)):
+            return
+        done, total = int(found[1]), int(found[2])
+        self.doing = f"{done} of {total} steps"
+        tenths = 10 * done // total
+        if self.told < tenths < 10 and total >= self.least and not at_terminal():
+            self.told = tenths
+            progress(self.text())
 
 
 def check_place(folder: Path) -> None:
@@ -76,13 +114,13 @@ def configure(arch: str) -> None:
     if (folder / "build.ninja").is_file() and before.get("project") == project:
         if before == now:
             return
-        progress(f"configuring the build for {arch} again: backends have changed")
-        run(["meson", "setup", "--reconfigure", str(folder), str(ROOT)], "meson setup")
+        step = Step(f"configuring the build for {arch} again", "backends have changed")
+        run(["meson", "setup", "--reconfigure", str(folder), str(ROOT)], "meson setup", step)
     else:
-        progress(f"configuring the build for {arch}")
+        step = Step(f"configuring the build for {arch}", "looking at compilers and specification")
         shutil.rmtree(folder, ignore_errors=True)
         cross = ROOT / f"cross/{arch}-gcc.ini"
-        run(["meson", "setup", "--cross-file", str(cross), str(folder), str(ROOT)], "meson setup")
+        run(["meson", "setup", "--cross-file", str(cross), str(folder), str(ROOT)], "meson setup", step)
     write_if_changed(known, json.dumps(now))
 
 
@@ -93,8 +131,8 @@ def build(*targets: str, arch: str = ARCHITECTURES[0]) -> None:
     plan = subprocess.run([*ninja, "-n", *targets], capture_output=True, text=True, check=False)
     if plan.returncode == 0 and "no work to do" in plan.stdout:
         return
-    progress(f"building into {tree(arch).relative_to(ROOT)}/")
-    run([*ninja, *targets], "the build")
+    step = Parts(f"building into {tree(arch).relative_to(ROOT)}/", "looking at what has changed")
+    run([*ninja, *targets], "the build", step)
 
 
 def build_all(architectures: Iterable[str] = ARCHITECTURES) -> None:

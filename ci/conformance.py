@@ -107,7 +107,7 @@ def conformance(names: Sequence[str], lava: bool, console: bool = False, archite
                 failures = report.failures() or rig.findings(outcome, report)
                 if failures or not outcome.clean:
                     failed = True
-                    show_failure(outcome, failures)
+                    show_failure(outcome, failures, rig.own_lines)
                 if lava:
                     print("\n".join(signals(report, f"conformance-{name}")))
                 verdicts.append(verdict(name, failures, report, outcome.clean, outcome.end))

@@ -69,8 +69,17 @@ class Kernel:
             has = ", ".join(sorted(self.ways)) or "nothing by which a loader starts it"
             raise UserError(
                 f"kernel {self.path}: expected {' or '.join(takes)}, which {starter} starts; "
-                f"the file has {has}", 2,
+                f"the file has {has}{self._mend(starter)}", 2,
             )  # fmt: skip
+
+    def _mend(self, starter: str) -> str:
+        """How it gets what a loader wants, if it is a kernel of the SDK's or none of anybody's."""
+        script = f"-Wl,-T,runtime/arch/{self.architecture}/kernel.ld"
+        if self.ways:
+            return f"; link it with the library for {starter}" if self.libraries else ""
+        if self.libraries:
+            return f"; it was linked without the library's linker script: add {script}"
+        return f"; link it with libvmi-NAME.a and {script}, or give it a header of its own"
 
 
 def is_linux(kernel: bytes) -> bool:

@@ -319,7 +319,7 @@ class Rig(abc.ABC):
             having = ", ".join(arch for arch in ARCHITECTURES if self.backend in backends(arch=arch))
             raise UserError(
                 f"kernel {kernel.path}: expected one for {having}, which {name} is for; "
-                f"the file is for {kernel.architecture}", 2,
+                f"the file is for {kernel.architecture}; compile it for {having}", 2,
             )  # fmt: skip
         flat = kernel.addresses or kernel.architecture == ARCHITECTURES[0] or LINUX in kernel.ways
         if MULTIBOOT in self.takes and MULTIBOOT in kernel.ways and not flat:
@@ -469,10 +469,11 @@ def complaints(said: Sequence[str]) -> list[str]:
 
 
 def qemu_end(
-    code: int | None, shutdown: str = "", said: Sequence[str] = ()
+    code: int | None, shutdown: str = "", said: Sequence[str] = (), debugged: bool = False
 ) -> tuple[bool, str, str]:
-    """What QEMU's exit status says about the guest: clean, the end in words, advice. `said` is what QEMU has
-    written on its standard error.
+    """What QEMU's exit status says about the guest: clean, the end in words, advice. `shutdown` is the reason
+    that QEMU gives (QMP's SHUTDOWN event), `said` what it has written on its standard error; `debugged` says
+    that the guest had a stub for a debugger, which can end it.
 
     isa-debug-exit makes the status `value << 1 | 1`; None stands for a guest that had to be stopped.
     """
@@ -486,8 +487,10 @@ def qemu_end(
             "" if status == 0x10 else "the console says which check failed or why it stopped"
             if status in STATUS else "no VMI_STATUS_… has that value",
         )
-    if code == 0 and any("Terminated via GDBstub" in line for line in said):
-        return False, "ended by the debugger", "to go on without it: detach"
+    if code == 0 and debugged and shutdown != "guest-reset":
+        # From version 8.1 on QEMU gives the reason of a guest's own power-off then.
+        other = f", or powered off without a status ({shutdown})" if shutdown else ""
+        return False, f"ended by the debugger{other}", "to go on without it: detach"
     if code == 0:
         how = f" ({shutdown})" if shutdown else ""
         return (
@@ -622,7 +625,9 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 if live and not stopped:
                     live(rest)
             evidence["qemu"] = strategy.qemu.errors().splitlines()
-        clean, end, advice = STOPPED if stopped else qemu_end(code, shutdown, evidence["qemu"])
+        clean, end, advice = (
+            STOPPED if stopped else qemu_end(code, shutdown, evidence["qemu"], guest.gdb is not None)
+        )
     except ExecutionError as error:
         clean, end = False, str(error.msg)
         advice = f"QEMU would not run this kernel; it takes those with {', '.join(Rig.takes)}"

@@ -272,7 +272,10 @@ def fits(image: Kernel, backend: str, wanted: Wanted) -> None:
         )
     if image.libraries and backend not in image.libraries:
         linked = ", ".join(sorted(image.libraries))
-        progress(f"{image.path.name} is linked with the library for {linked}, not for {backend}")
+        progress(
+            f"{image.path.name} is linked with the library for {linked}, not for {backend}: link it with "
+            f"libvmi-{backend}.a, or run it in a configuration of {linked}"
+        )
 
 
 def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
@@ -325,7 +328,13 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
                 outcome = replace(outcome, advice="; ".join(filter(None, (outcome.advice, SILENT))))
             if failures:
                 failed += 1
-                show_failure(outcome, failures, tail=bool(watch.hidden))
+                # What the kernel wrote has been seen; the hypervisor's own lines are for one that wrote none.
+                unseen = watch.hidden > 0 and not watch.spoken
+                show_failure(outcome, failures, rig.own_lines, tail=unseen)
+                if watch.hidden and not unseen:
+                    progress(
+                        f"{watch.hidden} lines of the hypervisor's own are left out; --all-lines shows them"
+                    )
             elif several:
                 progress(f"{name}: {guest.kernel.name} passed in {outcome.seconds:.1f} s")
     if several:

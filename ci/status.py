@@ -34,6 +34,9 @@ class Step:
     def text(self) -> str:
         return f"{self.name}: {self.doing}, {time.monotonic() - self.started:.0f} s"
 
+    def line(self, line: str) -> None:
+        """Takes a line of what does it, which may say how far it is."""
+
 
 class Checks(Step):
     """A kernel that reports checks: how many it has done."""
@@ -41,7 +44,6 @@ class Checks(Step):
     planned = passed = failed = 0
 
     def line(self, line: str) -> None:
-        """Takes a line of the kernel's console."""
         if plan := _PLAN.match(line):
             self.planned = int(plan[1])
         elif line.startswith("ok "):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Which checks show a call: those of the kernels' lists (`{"group.name", function}`) whose function makes it,
-itself or by other functions of its file or of an architecture, and boots that end by it (option `end=`)."""
+itself or by other functions of its file, of an architecture or of what checks share, and boots that end by it
+(option `end=`)."""
 
 from __future__ import annotations
 
@@ -23,10 +24,12 @@ def sources() -> list[Path]:
     return sorted(kernels)
 
 
-def _of_architectures() -> dict[str, str]:
-    """Functions that each architecture of the sample kernel has of its own, by name, bodies joined."""
+def _common() -> dict[str, str]:
+    """Functions that checks of several files call, and those that each architecture of the sample kernel has
+    of its own, by name, bodies joined."""
     found: dict[str, str] = {}
-    for path in sorted((ROOT / "sample_kernel/arch").glob("*/*.[ch]")):
+    kernel = ROOT / "sample_kernel"
+    for path in (kernel / "first_device.c", *sorted(kernel.glob("arch/*/*.[ch]"))):
         for name, body in _FUNCTION.findall(path.read_text()):
             found[name] = found.get(name, "") + body
     return found
@@ -45,7 +48,7 @@ def checks_by_symbol() -> dict[str, list[str]]:
     """Names of checks by the call's symbol; `contract` and `matrix` stand for the generated checks of a call
     whose probe is written by hand."""
     found: dict[str, list[str]] = {}
-    common = _of_architectures()
+    common = _common()
     for path in sources():
         text = path.read_text()
         pairs = [(symbol, kind) for symbol in _PROBE.findall(text) for kind in ("contract", "matrix")]

@@ -93,6 +93,9 @@ enum vmi__taken { VMI__TAKEN_NONE, VMI__TAKEN_ONE, VMI__TAKEN_FAULT };
 struct vmi__driver {
     const char *name;
 
+    /* What its family's common part has to know of it (virtio/virtio.h); 0: it has no family. */
+    const void *family;
+
     /* Looks for devices and adds each (vmi__device_add). */
     void (*find)(const struct vmi__driver *driver);
 

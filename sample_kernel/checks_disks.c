@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "first_device.h"
 #include "frames.h"
 #include "layout.h"
 #include "lock.h"
@@ -21,69 +22,28 @@
 #define REQUESTS_MAX 128
 #define SEGMENTS     2
 #define BUFFERS      128 /* pages; as many requests are under way */
-#define MEMORY_MAX   64  /* pages next to each other for the disk's rings */
 
-#define NO_DISK UINT32_MAX
-
-static uint32_t disk = NO_DISK;
-static struct vmi_device_properties facts;
-static struct vmi_device_setup setup;
+static struct first_device disk = {
+    .kind = VMI_DEVICE_BLOCK,
+    .name = "disk",
+    .requests = REQUESTS_MAX,
+    .segments = SEGMENTS,
+};
 static uint32_t buffers[BUFFERS];
-static uint32_t memory_first, memory_pages;
-static volatile uint32_t came;
-
-#define NEEDS_DISK()                                                                               \
-    do {                                                                                           \
-        NEEDS(DEVICE_INFO);                                                                        \
-        if (!find_disk()) {                                                                        \
-            ktap_skip("there is no disk");                                                         \
-            return;                                                                                \
-        }                                                                                          \
-    } while (0)
 
 #define NEEDS_OPEN_DISK()                                                                          \
     do {                                                                                           \
-        NEEDS_DISK();                                                                              \
-        EXPECT_EQUAL(open_disk(), VMI_OK);                                                         \
+        NEEDS_OPEN_DEVICE(&disk);                                                                  \
+        EXPECT(have_buffers());                                                                    \
     } while (0)
-
-static bool find_disk(void)
-{
-    for (uint32_t i = 0; disk == NO_DISK && vmi_device_info(i, &facts) == VMI_OK; i++)
-        if (facts.kind == VMI_DEVICE_BLOCK)
-            disk = i;
-    return disk != NO_DISK && vmi_device_info(disk, &facts) == VMI_OK;
-}
 
 /* ---- memory ---- */
 
-static int32_t open_disk(void)
+static bool have_buffers(void)
 {
-    struct vmi_device_memory needs;
-
-    if (facts.flags & VMI_DEVICE_IS_OPEN)
-        return VMI_OK;
-    setup = (struct vmi_device_setup){
-        .queues = 1,
-        .requests = facts.requests < REQUESTS_MAX ? facts.requests : REQUESTS_MAX,
-        .segments = facts.segments < SEGMENTS ? facts.segments : SEGMENTS,
-    };
-    int32_t result = vmi_device_needs(disk, &setup, &needs);
-    /* Without indirect descriptors a ring holds fewer that have more segments. */
-    for (; result == VMI_EINVAL && setup.requests > 1; setup.requests /= 2)
-        result = vmi_device_needs(disk, &setup, &needs);
-    if (result != VMI_OK)
-        return result;
-    if (memory_pages == 0) {
-        memory_pages = (uint32_t)(needs.size / PAGE_SIZE);
-        memory_first = memory_pages <= MEMORY_MAX ? frame_allocate_run(memory_pages) : FRAME_NONE;
-        for (uint32_t i = 0; i < BUFFERS; i++)
-            buffers[i] = frame_allocate();
-        if (memory_first == FRAME_NONE || buffers[BUFFERS - 1] == FRAME_NONE)
-            return VMI_ENOMEM;
-    }
-    setup.memory = (uintptr_t)frame_address(memory_first);
-    return vmi_device_open(disk, &setup);
+    for (uint32_t i = 0; i < BUFFERS && buffers[BUFFERS - 1] == FRAME_NONE; i++)
+        buffers[i] = frame_allocate();
+    return buffers[BUFFERS - 1] != FRAME_NONE;
 }
 
 static void *buffer(uint32_t i)
@@ -112,19 +72,19 @@ static int32_t carry_out(uint32_t operation, uint64_t block, uint32_t blocks,
     };
     struct vmi_completion completion;
     uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
-    int32_t result = vmi_block_submit(disk, 0, &request, 1);
+    int32_t result = vmi_block_submit(disk.number, 0, &request, 1);
 
     if (result != 1)
         return result;
     do {
-        result = vmi_block_reap(disk, 0, &completion, 1);
+        result = vmi_block_reap(disk.number, 0, &completion, 1);
     } while (result == 0 && vmi_clock_nanoseconds() < end);
     return result != 1 || completion.id != request.id ? VMI_EAGAIN : completion.status;
 }
 
 static int32_t one(uint32_t operation, uint64_t block)
 {
-    const struct vmi_segment segment = {.address = address(0), .length = facts.block_size};
+    const struct vmi_segment segment = {.address = address(0), .length = disk.facts.block_size};
 
     return carry_out(operation, block, 1, &segment, 1);
 }
@@ -132,13 +92,13 @@ static int32_t one(uint32_t operation, uint64_t block)
 /* What belongs to a disk's block: its words are the number of the block and their own. */
 static void pattern(uint32_t *words, uint64_t block)
 {
-    for (uint32_t i = 0; i < facts.block_size / 4; i++)
+    for (uint32_t i = 0; i < disk.facts.block_size / 4; i++)
         words[i] = (uint32_t)block * 0x9e3779b1u + i;
 }
 
 static bool is_pattern(const uint32_t *words, uint64_t block)
 {
-    for (uint32_t i = 0; i < facts.block_size / 4; i++)
+    for (uint32_t i = 0; i < disk.facts.block_size / 4; i++)
         if (words[i] != (uint32_t)block * 0x9e3779b1u + i)
             return false;
     return true;
@@ -151,29 +111,19 @@ static void told(void)
     struct vmi_device_memory needs;
     struct vmi_device_properties other;
 
-    NEEDS_DISK();
-    EXPECT(facts.blocks > 0);
-    EXPECT(facts.block_size >= 512 && (facts.block_size & (facts.block_size - 1)) == 0);
-    EXPECT(facts.queues > 0 && facts.requests > 0 && facts.segments > 0);
-    EXPECT(facts.request_blocks > 0 && facts.segment_bytes >= facts.block_size);
-    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
-    EXPECT(facts.name[0] != 0 && facts.name[sizeof(facts.name) - 1] == 0);
+    NEEDS_DEVICE(&disk);
+    EXPECT(disk.facts.blocks > 0);
+    EXPECT(disk.facts.block_size >= 512 &&
+           (disk.facts.block_size & (disk.facts.block_size - 1)) == 0);
+    EXPECT(disk.facts.queues > 0 && disk.facts.requests > 0 && disk.facts.segments > 0);
+    EXPECT(disk.facts.request_blocks > 0 && disk.facts.segment_bytes >= disk.facts.block_size);
+    EXPECT_EQUAL(disk.facts.fault, VMI_FAULT_NONE);
+    EXPECT(disk.facts.name[0] != 0 && disk.facts.name[sizeof(disk.facts.name) - 1] == 0);
     EXPECT_EQUAL(vmi_device_info(UINT32_MAX, &other), VMI_ENOENT);
-    setup = (struct vmi_device_setup){.queues = 1, .requests = 1, .segments = 1};
-    EXPECT_EQUAL(vmi_device_needs(disk, &setup, &needs), VMI_OK);
+    const struct vmi_device_setup least = {.queues = 1, .requests = 1, .segments = 1};
+    EXPECT_EQUAL(vmi_device_needs(disk.number, &least, &needs), VMI_OK);
     EXPECT(needs.size > 0 && needs.size % PAGE_SIZE == 0 && needs.alignment >= PAGE_SIZE);
-    const struct vmi_device_setup none[] = {
-        {.queues = 0, .requests = 1, .segments = 1},
-        {.queues = facts.queues + 1, .requests = 1, .segments = 1},
-        {.queues = 1, .requests = 0, .segments = 1},
-        {.queues = 1, .requests = facts.requests + 1, .segments = 1},
-        {.queues = 1, .requests = 1, .segments = 0},
-        {.queues = 1, .requests = 1, .segments = facts.segments + 1},
-    };
-    for (uint32_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-        EXPECT_EQUAL(vmi_device_needs(disk, &none[i], &needs), VMI_EINVAL);
-        EXPECT_EQUAL(vmi_device_open(disk, &none[i]), VMI_EINVAL);
-    }
+    EXPECT(first_device_has_limits(&disk));
 }
 
 static void opened(void)
@@ -181,25 +131,25 @@ static void opened(void)
     struct vmi_block_request request = {.operation = VMI_BLOCK_FLUSH};
     struct vmi_completion completion;
 
-    NEEDS_DISK();
-    EXPECT_EQUAL(vmi_device_close(disk), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_block_submit(disk, 0, &request, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_block_reap(disk, 0, &completion, 1), VMI_EINVAL);
-    EXPECT_EQUAL(open_disk(), VMI_OK);
-    setup.memory += 1;
-    EXPECT_EQUAL(vmi_device_open(disk, &setup), VMI_EBUSY);
-    EXPECT_EQUAL(vmi_device_close(disk), VMI_OK);
-    EXPECT_EQUAL(vmi_device_open(disk, &setup), VMI_EINVAL); /* not on a page */
-    EXPECT(find_disk());
-    EXPECT_EQUAL(open_disk(), VMI_OK);
-    EXPECT(find_disk());
-    EXPECT(facts.flags & VMI_DEVICE_IS_OPEN);
+    NEEDS_DEVICE(&disk);
+    EXPECT_EQUAL(vmi_device_close(disk.number), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_block_submit(disk.number, 0, &request, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_block_reap(disk.number, 0, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(first_device_open(&disk), VMI_OK);
+    disk.setup.memory += 1;
+    EXPECT_EQUAL(vmi_device_open(disk.number, &disk.setup), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_device_close(disk.number), VMI_OK);
+    EXPECT_EQUAL(vmi_device_open(disk.number, &disk.setup), VMI_EINVAL); /* not on a page */
+    EXPECT(first_device_find(&disk));
+    EXPECT_EQUAL(first_device_open(&disk), VMI_OK);
+    EXPECT(first_device_find(&disk));
+    EXPECT(disk.facts.flags & VMI_DEVICE_IS_OPEN);
 }
 
 static void refused(void)
 {
     NEEDS_OPEN_DISK();
-    const uint32_t size = facts.block_size;
+    const uint32_t size = disk.facts.block_size;
     const struct vmi_segment whole[3] = {{.address = address(0), .length = size},
                                          {.address = address(1), .length = size},
                                          {.address = address(2), .length = size}};
@@ -214,15 +164,15 @@ static void refused(void)
         uint32_t operation, blocks, count;
         int32_t result;
     } cases[] = {
-        {whole, facts.blocks, VMI_BLOCK_READ, 1, 1, VMI_EINVAL},
-        {whole, facts.blocks - 1, VMI_BLOCK_READ, 2, 2, VMI_EINVAL},
+        {whole, disk.facts.blocks, VMI_BLOCK_READ, 1, 1, VMI_EINVAL},
+        {whole, disk.facts.blocks - 1, VMI_BLOCK_READ, 2, 2, VMI_EINVAL},
         {whole, UINT64_MAX, VMI_BLOCK_READ, 1, 1, VMI_EINVAL},
         {whole, 0, VMI_BLOCK_READ, 0, 1, VMI_EINVAL},
         {whole, 0, VMI_BLOCK_READ, 0, 0, VMI_EINVAL},
         {whole, 0, VMI_BLOCK_READ, 1, 0, VMI_EINVAL},
         {whole, 0, VMI_BLOCK_READ, 2, 1, VMI_EINVAL},
-        {whole, 0, VMI_BLOCK_READ, 3, setup.segments + 1, VMI_EINVAL},
-        {whole, 0, VMI_BLOCK_READ, facts.request_blocks + 1, 1, VMI_EINVAL},
+        {whole, 0, VMI_BLOCK_READ, 3, disk.setup.segments + 1, VMI_EINVAL},
+        {whole, 0, VMI_BLOCK_READ, disk.facts.request_blocks + 1, 1, VMI_EINVAL},
         {&odd, 0, VMI_BLOCK_READ, 1, 1, VMI_EINVAL},
         {&shorter, 0, VMI_BLOCK_READ, 1, 1, VMI_EINVAL},
         {&longer, 0, VMI_BLOCK_READ, 1, 1, VMI_EINVAL},
@@ -243,41 +193,35 @@ static void refused(void)
     }
     struct vmi_block_request two[2] = {
         {.id = 1, .segments = whole, .count = 1, .blocks = 1},
-        {.id = 2, .segments = whole, .count = 1, .blocks = 1, .block = facts.blocks},
+        {.id = 2, .segments = whole, .count = 1, .blocks = 1, .block = disk.facts.blocks},
     };
     struct vmi_completion completion;
     /* What stands before the first one that cannot be is taken. */
-    EXPECT_EQUAL(vmi_block_submit(disk, 0, two, 2), 1);
+    EXPECT_EQUAL(vmi_block_submit(disk.number, 0, two, 2), 1);
     uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
-    while (vmi_block_reap(disk, 0, &completion, 1) == 0 && vmi_clock_nanoseconds() < end)
+    while (vmi_block_reap(disk.number, 0, &completion, 1) == 0 && vmi_clock_nanoseconds() < end)
         ;
     EXPECT_EQUAL(completion.id, 1);
     EXPECT_EQUAL(completion.status, VMI_OK);
-    EXPECT_EQUAL(vmi_block_submit(disk, setup.queues, two, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_block_submit(disk.number, disk.setup.queues, two, 1), VMI_EINVAL);
     EXPECT_EQUAL(vmi_block_submit(UINT32_MAX, 0, two, 1), VMI_ENOENT);
-    EXPECT_EQUAL(vmi_block_submit(disk, 0, two, 0), 0);
+    EXPECT_EQUAL(vmi_block_submit(disk.number, 0, two, 0), 0);
 }
 
 static void read_only(void)
 {
     NEEDS_OPEN_DISK();
-    if (!(facts.flags & VMI_DEVICE_IS_READ_ONLY)) {
+    if (!(disk.facts.flags & VMI_DEVICE_IS_READ_ONLY)) {
         ktap_skip("this disk can be written to");
         return;
     }
     EXPECT_EQUAL(one(VMI_BLOCK_WRITE, 0), VMI_EROFS);
     EXPECT_EQUAL(carry_out(VMI_BLOCK_DISCARD, 0, 1, NULL, 0), VMI_EROFS);
     EXPECT_EQUAL(one(VMI_BLOCK_READ, 0), VMI_OK);
-    EXPECT_EQUAL(one(VMI_BLOCK_READ, facts.blocks - 1), VMI_OK);
+    EXPECT_EQUAL(one(VMI_BLOCK_READ, disk.facts.blocks - 1), VMI_OK);
 }
 
 /* ---- the whole disk ---- */
-
-static void note(struct trap_frame *frame)
-{
-    came++;
-    vmi_end_of_interrupt(frame->vector);
-}
 
 /*
  * Reads or writes the whole disk in requests of up to a page, a buffer each; waits by events if
@@ -285,28 +229,28 @@ static void note(struct trap_frame *frame)
  */
 static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reason)
 {
-    uint32_t blocks = PAGE_SIZE / facts.block_size, free = BUFFERS;
+    uint32_t blocks = PAGE_SIZE / disk.facts.block_size, free = BUFFERS;
     struct vmi_completion completions[8];
     uint8_t free_buffers[BUFFERS];
     uint64_t next = 0, right = 0, first[BUFFERS];
     uint64_t end = vmi_clock_nanoseconds() + 10 * PATIENCE_MILLISECONDS * 1000000ull;
-    uint32_t most = setup.requests < BUFFERS ? setup.requests : BUFFERS, under_way = 0;
+    uint32_t most = disk.setup.requests < BUFFERS ? disk.setup.requests : BUFFERS, under_way = 0;
 
     *reason = NULL;
-    if (blocks > facts.request_blocks)
-        blocks = facts.request_blocks;
+    if (blocks > disk.facts.request_blocks)
+        blocks = disk.facts.request_blocks;
     for (uint32_t i = 0; i < BUFFERS; i++)
         free_buffers[i] = (uint8_t)i;
-    while (right < facts.blocks && *reason == NULL) {
-        while (free > BUFFERS - most && next < facts.blocks) {
+    while (right < disk.facts.blocks && *reason == NULL) {
+        while (free > BUFFERS - most && next < disk.facts.blocks) {
             uint32_t i = free_buffers[free - 1];
             uint32_t count =
-                facts.blocks - next < blocks ? (uint32_t)(facts.blocks - next) : blocks;
+                disk.facts.blocks - next < blocks ? (uint32_t)(disk.facts.blocks - next) : blocks;
             /* In two parts, where that can be. */
-            uint32_t part = setup.segments > 1 && count > 1 ? facts.block_size : 0;
+            uint32_t part = disk.setup.segments > 1 && count > 1 ? disk.facts.block_size : 0;
             struct vmi_segment segments[2] = {
                 {.address = address(i), .length = part},
-                {.address = address(i) + part, .length = count * facts.block_size - part},
+                {.address = address(i) + part, .length = count * disk.facts.block_size - part},
             };
             struct vmi_block_request request = {
                 .id = next << 8 | i,
@@ -317,13 +261,13 @@ static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reaso
                 .blocks = count,
             };
             for (uint32_t block = 0; block < count; block++) {
-                uint32_t *words = (uint32_t *)((char *)buffer(i) + block * facts.block_size);
+                uint32_t *words = (uint32_t *)((char *)buffer(i) + block * disk.facts.block_size);
                 if (operation == VMI_BLOCK_WRITE)
                     pattern(words, next + block);
                 else
                     words[0] = ~(uint32_t)(next + block);
             }
-            if (vmi_block_submit(disk, 0, &request, 1) != 1)
+            if (vmi_block_submit(disk.number, 0, &request, 1) != 1)
                 break;
             first[i] = next;
             next += count;
@@ -331,20 +275,20 @@ static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reaso
         }
         if (under_way < BUFFERS - free)
             under_way = BUFFERS - free;
-        uint32_t seen = came;
-        int32_t ended = vmi_block_reap(disk, 0, completions, 8);
+        uint32_t seen = first_device_events;
+        int32_t ended = vmi_block_reap(disk.number, 0, completions, 8);
         for (int32_t j = 0; j < ended && *reason == NULL; j++) {
             uint32_t i = completions[j].id & 0xff;
             uint64_t start = completions[j].id >> 8;
             uint32_t count =
-                facts.blocks - start < blocks ? (uint32_t)(facts.blocks - start) : blocks;
+                disk.facts.blocks - start < blocks ? (uint32_t)(disk.facts.blocks - start) : blocks;
             if (i >= BUFFERS || first[i] != start)
                 *reason = "another request has ended";
             else if (completions[j].status != VMI_OK)
                 *reason = "a request failed";
             for (uint32_t block = 0; block < count && *reason == NULL; block++)
                 if (operation == VMI_BLOCK_READ &&
-                    !is_pattern((uint32_t *)((char *)buffer(i) + block * facts.block_size),
+                    !is_pattern((uint32_t *)((char *)buffer(i) + block * disk.facts.block_size),
                                 start + block))
                     *reason = "a block holds something else";
             if (*reason == NULL) {
@@ -357,8 +301,8 @@ static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reaso
             *reason = "reaping failed";
         else if (vmi_clock_nanoseconds() > end)
             *reason = "it takes too long";
-        else if (ended == 0 && by_event && right < facts.blocks &&
-                 !wait_for_count(&came, seen + 1, PATIENCE_MILLISECONDS))
+        else if (ended == 0 && by_event && right < disk.facts.blocks &&
+                 !wait_for_count(&first_device_events, seen + 1, PATIENCE_MILLISECONDS))
             *reason = "no event came";
     }
     if (*reason == NULL && under_way < most && right > (uint64_t)most * blocks)
@@ -380,13 +324,13 @@ static uint64_t whole_disk(uint32_t operation, bool by_event, const char **reaso
 static void whole(void)
 {
     NEEDS_OPEN_DISK();
-    if (facts.flags & VMI_DEVICE_IS_READ_ONLY) {
+    if (disk.facts.flags & VMI_DEVICE_IS_READ_ONLY) {
         ktap_skip("this disk is read-only");
         return;
     }
     EXPECT_WHOLE(VMI_BLOCK_WRITE, false);
     EXPECT_EQUAL(carry_out(VMI_BLOCK_FLUSH, 0, 0, NULL, 0),
-                 facts.flags & VMI_DEVICE_IS_CACHED ? VMI_OK : VMI_ENOSYS);
+                 disk.facts.flags & VMI_DEVICE_IS_CACHED ? VMI_OK : VMI_ENOSYS);
     EXPECT_WHOLE(VMI_BLOCK_READ, false);
 }
 
@@ -396,39 +340,40 @@ static void by_event(void)
 
     NEEDS_OPEN_DISK();
     NEEDS(EVENT_BIND);
-    const uint32_t source = disk << 16;
-    trap_handler_set(VECTOR_DISK, note);
-    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source | setup.queues, VECTOR_DISK), VMI_EINVAL);
+    const uint32_t source = disk.number << 16;
+    trap_handler_set(VECTOR_DISK, first_device_note);
+    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source | disk.setup.queues, VECTOR_DISK),
+                 VMI_EINVAL);
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, 0xffff0000, VECTOR_DISK), VMI_EINVAL);
     int32_t event = vmi_event_bind(VMI_EVENT_DEVICE, source, VECTOR_DISK);
     EXPECT(event >= 0);
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source, VECTOR_DISK), VMI_EBUSY);
     /* Kept back until it is let in, and then it comes. */
-    const struct vmi_segment segment = {.address = address(0), .length = facts.block_size};
+    const struct vmi_segment segment = {.address = address(0), .length = disk.facts.block_size};
     const struct vmi_block_request request = {
         .id = 7, .segments = &segment, .count = 1, .blocks = 1};
-    came = 0;
-    EXPECT_EQUAL(vmi_block_reap(disk, 0, &completion, 1), 0);
-    EXPECT_EQUAL(vmi_block_submit(disk, 0, &request, 1), 1);
+    first_device_events = 0;
+    EXPECT_EQUAL(vmi_block_reap(disk.number, 0, &completion, 1), 0);
+    EXPECT_EQUAL(vmi_block_submit(disk.number, 0, &request, 1), 1);
     spin_milliseconds(20);
-    EXPECT_EQUAL(came, 0);
+    EXPECT_EQUAL(first_device_events, 0);
     EXPECT_EQUAL(vmi_event_unmask((uint32_t)event), VMI_OK);
-    EXPECT(wait_for_count(&came, 1, PATIENCE_MILLISECONDS));
+    EXPECT(wait_for_count(&first_device_events, 1, PATIENCE_MILLISECONDS));
     /* A message that was kept back since an earlier request, which has been reaped, comes first. */
-    uint32_t seen = came;
-    int32_t reaped = vmi_block_reap(disk, 0, &completion, 1);
-    if (reaped == 0 && wait_for_count(&came, seen + 1, PATIENCE_MILLISECONDS))
-        reaped = vmi_block_reap(disk, 0, &completion, 1);
+    uint32_t seen = first_device_events;
+    int32_t reaped = vmi_block_reap(disk.number, 0, &completion, 1);
+    if (reaped == 0 && wait_for_count(&first_device_events, seen + 1, PATIENCE_MILLISECONDS))
+        reaped = vmi_block_reap(disk.number, 0, &completion, 1);
     EXPECT_EQUAL(reaped, 1);
     EXPECT_EQUAL(completion.id, 7);
     EXPECT_EQUAL(completion.status, VMI_OK);
     EXPECT_EQUAL(vmi_event_mask((uint32_t)event), VMI_OK);
     EXPECT_EQUAL(vmi_event_unmask((uint32_t)event), VMI_OK);
-    if (!(facts.flags & VMI_DEVICE_IS_READ_ONLY)) {
+    if (!(disk.facts.flags & VMI_DEVICE_IS_READ_ONLY)) {
         EXPECT_WHOLE(VMI_BLOCK_WRITE, true);
         EXPECT_WHOLE(VMI_BLOCK_READ, true);
         EXPECT_EQUAL(carry_out(VMI_BLOCK_FLUSH, 0, 0, NULL, 0),
-                     facts.flags & VMI_DEVICE_IS_CACHED ? VMI_OK : VMI_ENOSYS);
+                     disk.facts.flags & VMI_DEVICE_IS_CACHED ? VMI_OK : VMI_ENOSYS);
     }
     EXPECT_EQUAL(vmi_event_unbind((uint32_t)event), VMI_OK);
     EXPECT_EQUAL(vmi_event_unmask((uint32_t)event), VMI_EINVAL);
@@ -445,20 +390,20 @@ static void closed(void)
     NEEDS_OPEN_DISK();
     memset(times, 0, sizeof(times));
     for (uint32_t i = 0; i < BUFFERS; i++) {
-        segments[i] = (struct vmi_segment){.address = address(i), .length = facts.block_size};
+        segments[i] = (struct vmi_segment){.address = address(i), .length = disk.facts.block_size};
         requests[i] = (struct vmi_block_request){.id = i,
                                                  .segments = &segments[i],
                                                  .count = 1,
                                                  .operation = VMI_BLOCK_READ,
                                                  .blocks = 1};
     }
-    int32_t given = vmi_block_submit(disk, 0, requests, BUFFERS);
+    int32_t given = vmi_block_submit(disk.number, 0, requests, BUFFERS);
     EXPECT(given > 0);
-    int32_t result = vmi_device_close(disk), reaped = 0;
+    int32_t result = vmi_device_close(disk.number), reaped = 0;
     EXPECT_EQUAL(result, VMI_EBUSY);
-    EXPECT_EQUAL(vmi_block_submit(disk, 0, requests, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_block_submit(disk.number, 0, requests, 1), VMI_EINVAL);
     for (int32_t i = 0, count; i <= given; i++, reaped += count) {
-        count = vmi_block_reap(disk, 0, completions, 5);
+        count = vmi_block_reap(disk.number, 0, completions, 5);
         EXPECT(count >= 0);
         for (int32_t j = 0; j < count; j++) {
             EXPECT(completions[j].id < BUFFERS);
@@ -469,15 +414,21 @@ static void closed(void)
     EXPECT_EQUAL(reaped, given);
     for (int32_t i = 0; i < given; i++)
         EXPECT_EQUAL(times[i], 1);
-    EXPECT_EQUAL(vmi_device_close(disk), VMI_OK);
-    EXPECT_EQUAL(vmi_device_close(disk), VMI_EINVAL);
-    EXPECT(find_disk());
-    EXPECT_EQUAL(facts.flags & VMI_DEVICE_IS_OPEN, 0);
-    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
+    EXPECT_EQUAL(vmi_device_close(disk.number), VMI_OK);
+    EXPECT_EQUAL(vmi_device_close(disk.number), VMI_EINVAL);
+    EXPECT(first_device_find(&disk));
+    EXPECT_EQUAL(disk.facts.flags & VMI_DEVICE_IS_OPEN, 0);
+    EXPECT_EQUAL(disk.facts.fault, VMI_FAULT_NONE);
     /* It comes up again as at first. */
-    EXPECT_EQUAL(open_disk(), VMI_OK);
+    EXPECT_EQUAL(first_device_open(&disk), VMI_OK);
     EXPECT_EQUAL(one(VMI_BLOCK_READ, 0), VMI_OK);
-    EXPECT_EQUAL(vmi_device_close(disk), VMI_OK);
+    EXPECT_EQUAL(vmi_device_close(disk.number), VMI_OK);
+    /* Nobody has the memory then. */
+    uint32_t before = frames_free(), back = BUFFERS + first_device_give_back(&disk);
+    for (uint32_t i = 0; i < BUFFERS; i++)
+        frame_release(buffers[i]);
+    memset(buffers, 0, sizeof(buffers));
+    EXPECT_EQUAL(frames_free(), before + back);
 }
 
 const struct check checks_disks[] = {

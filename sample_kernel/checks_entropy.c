@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "first_device.h"
 #include "frames.h"
 #include "layout.h"
 #include "string.h"
@@ -21,33 +22,14 @@
 #define REQUESTS 4u
 #define GUARD    0x5a
 #define SEED     64u
-#define NONE     UINT32_MAX
 
-static struct vmi_device_properties facts;
-static struct vmi_device_setup setup;
-static uint32_t memory_first, memory_pages;
-static volatile uint32_t came;
+static struct first_device source = {
+    .kind = VMI_DEVICE_ENTROPY,
+    .name = "source of entropy on a bus",
+    .requests = REQUESTS,
+    .segments = 1,
+};
 static uint8_t bytes[2 * MOST];
-
-/* The first source that is a device. */
-static uint32_t find_device(void)
-{
-    for (uint32_t i = 0; vmi_device_info(i, &facts) == VMI_OK; i++)
-        if (facts.kind == VMI_DEVICE_ENTROPY)
-            return i;
-    return NONE;
-}
-
-#define NEEDS_DEVICE(device)                                                                       \
-    do {                                                                                           \
-        NEEDS(FILL_ENTROPY);                                                                       \
-        NEEDS(DEVICE_INFO);                                                                        \
-        device = find_device();                                                                    \
-        if (device == NONE) {                                                                      \
-            ktap_skip("no device is a source of entropy");                                         \
-            return;                                                                                \
-        }                                                                                          \
-    } while (0)
 
 static bool has_generator(void)
 {
@@ -124,6 +106,7 @@ static void refused(void)
     EXPECT_EQUAL(vmi_fill_entropy(VMI_ENTROPY_PROCESSOR, bytes, 0x80000000), VMI_EINVAL);
     EXPECT_EQUAL(vmi_fill_entropy(0xffff, bytes, 1), VMI_ENOENT);
     EXPECT_EQUAL(vmi_fill_entropy(VMI_ENTROPY_PROCESSOR - 1, bytes, 1), VMI_ENOENT);
+    struct vmi_device_properties facts;
     for (uint32_t i = 0; vmi_device_info(i, &facts) == VMI_OK; i++)
         if (!(facts.flags & VMI_DEVICE_IS_OPEN) || facts.kind != VMI_DEVICE_ENTROPY)
             EXPECT_EQUAL(vmi_fill_entropy(i, bytes, 1), VMI_EINVAL);
@@ -145,35 +128,18 @@ static void of_the_processor(void)
     EXPECT(gives(VMI_ENTROPY_ANY));
 }
 
-static int32_t open_device(uint32_t device, uint32_t requests)
-{
-    struct vmi_device_memory needs;
-
-    setup = (struct vmi_device_setup){.queues = 1, .requests = requests, .segments = 1};
-    int32_t result = vmi_device_needs(device, &setup, &needs);
-    if (result != VMI_OK)
-        return result;
-    if (memory_pages == 0) {
-        memory_pages = (uint32_t)(needs.size / PAGE_SIZE);
-        memory_first = frame_allocate_run(memory_pages);
-    }
-    if (memory_first == FRAME_NONE || needs.size > (uintptr_t)memory_pages * PAGE_SIZE)
-        return VMI_ENOMEM;
-    setup.memory = (uintptr_t)frame_address(memory_first);
-    return vmi_device_open(device, &setup);
-}
-
 static void of_a_device(void)
 {
-    uint32_t device;
-
-    NEEDS_DEVICE(device);
-    EXPECT(facts.queues == 1 && facts.segments == 1 && facts.requests > 0);
-    EXPECT(facts.segment_bytes > 0 && facts.blocks == 0);
-    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
-    uint32_t requests = facts.requests < REQUESTS ? facts.requests : REQUESTS;
-    EXPECT_EQUAL(open_device(device, requests), VMI_OK);
-    EXPECT_EQUAL(vmi_device_open(device, &setup), VMI_EBUSY);
+    NEEDS(FILL_ENTROPY);
+    NEEDS_DEVICE(&source);
+    const uint32_t device = source.number;
+    const struct vmi_device_properties *facts = &source.facts;
+    EXPECT(facts->queues == 1 && facts->segments == 1 && facts->requests > 0);
+    EXPECT(facts->segment_bytes > 0 && facts->blocks == 0);
+    EXPECT_EQUAL(facts->fault, VMI_FAULT_NONE);
+    EXPECT(first_device_has_limits(&source));
+    EXPECT_EQUAL(first_device_open(&source), VMI_OK);
+    EXPECT_EQUAL(vmi_device_open(device, &source.setup), VMI_EBUSY);
     EXPECT(gives(device));
     EXPECT(gives(VMI_ENTROPY_ANY));
     EXPECT_EQUAL(vmi_block_submit(device, 0, NULL, 0), VMI_EINVAL);
@@ -183,45 +149,45 @@ static void of_a_device(void)
     EXPECT_EQUAL(vmi_device_close(device), VMI_OK);
     EXPECT_EQUAL(vmi_fill_entropy(device, bytes, 1), VMI_EINVAL);
     EXPECT_EQUAL(vmi_device_close(device), VMI_EINVAL);
-    EXPECT_EQUAL(open_device(device, 1), VMI_OK);
+    source.requests = 1;
+    EXPECT_EQUAL(first_device_open(&source), VMI_OK);
     EXPECT(gives(device));
     EXPECT_EQUAL(vmi_device_close(device), VMI_OK);
-    EXPECT(find_device() == device);
-    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
-}
-
-static void note(struct trap_frame *frame)
-{
-    came++;
-    vmi_end_of_interrupt(frame->vector);
+    EXPECT(first_device_find(&source));
+    EXPECT_EQUAL(facts->fault, VMI_FAULT_NONE);
 }
 
 /* Asked once too often, it says so by an event once there is more. */
 static void by_event(void)
 {
-    uint32_t device, seen, left = MOST;
+    uint32_t seen, left = MOST;
     uint64_t end;
 
-    NEEDS_DEVICE(device);
+    NEEDS(FILL_ENTROPY);
     NEEDS(EVENT_BIND);
-    EXPECT_EQUAL(open_device(device, 1), VMI_OK);
-    trap_handler_set(VECTOR_ENTROPY, note);
-    came = 0;
+    source.requests = 1;
+    NEEDS_OPEN_DEVICE(&source);
+    const uint32_t device = source.number;
+    trap_handler_set(VECTOR_ENTROPY, first_device_note);
+    first_device_events = 0;
     int32_t event = vmi_event_bind(VMI_EVENT_DEVICE, device << 16, VECTOR_ENTROPY);
     EXPECT(event >= 0);
     EXPECT_EQUAL(vmi_event_unmask((uint32_t)event), VMI_OK);
     end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
     while (left && vmi_clock_nanoseconds() < end) {
-        seen = came;
+        seen = first_device_events;
         int32_t result = vmi_fill_entropy(device, bytes, left);
         EXPECT(result > 0 || result == VMI_EAGAIN);
         left -= result > 0 ? (uint32_t)result : 0;
         if (left)
-            EXPECT(wait_for_count(&came, seen + 1, PATIENCE_MILLISECONDS));
+            EXPECT(wait_for_count(&first_device_events, seen + 1, PATIENCE_MILLISECONDS));
     }
     EXPECT_EQUAL(left, 0);
     EXPECT_EQUAL(vmi_event_unbind((uint32_t)event), VMI_OK);
     EXPECT_EQUAL(vmi_device_close(device), VMI_OK);
+    /* Nobody has the memory then. */
+    uint32_t before = frames_free(), back = first_device_give_back(&source);
+    EXPECT_EQUAL(frames_free(), before + back);
 }
 
 const struct check checks_entropy[] = {

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "first_device.h"
 #include "frames.h"
 #include "layout.h"
 #include "options.h"
@@ -39,44 +40,25 @@ enum { ICMP_REPLY = 0, ICMP_REQUEST = 8 };
 #define PIECE    27 /* bytes of the first */
 #define PIECE_AT 65 /* of the second one */
 
-#define NO_NETWORK UINT32_MAX
-
 static const uint8_t own_ip[4] = {10, 0, 2, 15}, other_ip[4] = {10, 0, 2, 2};
 
-static uint32_t network = NO_NETWORK;
-static struct vmi_device_properties facts;
-static struct vmi_device_setup setup;
-static struct vmi_device_memory needs;
-static uint32_t memory_first;                          /* frame of the rings */
+static struct first_device network = {
+    .kind = VMI_DEVICE_NETWORK,
+    .name = "network",
+    .requests = BUFFERS,
+    .segments = SEGMENTS,
+};
 static uint32_t to_receive[BUFFERS], to_send[BUFFERS]; /* first frames of buffers */
 static uint32_t buffer_pages;
 static uint8_t other_address[6];
 static bool resolved;             /* whether it is known */
 static uint8_t packet[FRAME_MAX]; /* in one piece */
-static volatile uint32_t came;
-
-#define NEEDS_NETWORK()                                                                            \
-    do {                                                                                           \
-        NEEDS(DEVICE_INFO);                                                                        \
-        if (!find_network()) {                                                                     \
-            ktap_skip("there is no network");                                                      \
-            return;                                                                                \
-        }                                                                                          \
-    } while (0)
 
 #define NEEDS_OPEN_NETWORK()                                                                       \
     do {                                                                                           \
-        NEEDS_NETWORK();                                                                           \
+        NEEDS_DEVICE(&network);                                                                    \
         EXPECT_EQUAL(open_network(), VMI_OK);                                                      \
     } while (0)
-
-static bool find_network(void)
-{
-    for (uint32_t i = 0; network == NO_NETWORK && vmi_device_info(i, &facts) == VMI_OK; i++)
-        if (facts.kind == VMI_DEVICE_NETWORK)
-            network = i;
-    return network != NO_NETWORK && vmi_device_info(network, &facts) == VMI_OK;
-}
 
 /* ---- memory ---- */
 
@@ -88,7 +70,7 @@ static struct ways {
 
 static void all_free(void)
 {
-    free = (struct ways){.receiving = setup.requests, .sending = setup.requests};
+    free = (struct ways){.receiving = network.setup.requests, .sending = network.setup.requests};
     for (uint32_t i = 0; i < BUFFERS; i++)
         free.receive[i] = free.send[i] = (uint8_t)i;
 }
@@ -98,36 +80,24 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+static bool have_buffers(void)
+{
+    buffer_pages = (PIECE_AT + network.facts.mtu + ETHERNET + PAGE_SIZE - 1) / PAGE_SIZE;
+    for (uint32_t i = 0; i < BUFFERS && to_send[BUFFERS - 1] == FRAME_NONE; i++) {
+        to_receive[i] = frame_allocate_run(buffer_pages);
+        to_send[i] = frame_allocate_run(buffer_pages);
+    }
+    return to_receive[BUFFERS - 1] != FRAME_NONE && to_send[BUFFERS - 1] != FRAME_NONE;
+}
+
 static int32_t open_network(void)
 {
-    setup = (struct vmi_device_setup){
-        .queues = 1,
-        .requests = least(facts.requests, BUFFERS),
-        .segments = least(facts.segments, SEGMENTS),
-    };
-    if (facts.flags & VMI_DEVICE_IS_OPEN)
-        return VMI_OK;
-    int32_t result = vmi_device_needs(network, &setup, &needs);
-    /* Without indirect descriptors a ring holds fewer that have more segments. */
-    for (; result == VMI_EINVAL && setup.requests > 1; setup.requests /= 2)
-        result = vmi_device_needs(network, &setup, &needs);
-    if (result != VMI_OK)
-        return result;
-    if (memory_first == FRAME_NONE) {
-        buffer_pages = (PIECE_AT + facts.mtu + ETHERNET + PAGE_SIZE - 1) / PAGE_SIZE;
-        memory_first = frame_allocate_run((uint32_t)(needs.size / PAGE_SIZE));
-        for (uint32_t i = 0; i < BUFFERS; i++) {
-            to_receive[i] = frame_allocate_run(buffer_pages);
-            to_send[i] = frame_allocate_run(buffer_pages);
-            if (to_receive[i] == FRAME_NONE || to_send[i] == FRAME_NONE)
-                return VMI_ENOMEM;
-        }
-        if (memory_first == FRAME_NONE)
-            return VMI_ENOMEM;
-    }
-    setup.memory = (uintptr_t)frame_address(memory_first);
-    all_free();
-    return vmi_device_open(network, &setup);
+    bool was_open = network.facts.flags & VMI_DEVICE_IS_OPEN;
+    int32_t result = have_buffers() ? first_device_open(&network) : VMI_ENOMEM;
+
+    if (result == VMI_OK && !was_open)
+        all_free();
+    return result;
 }
 
 /* The segments of `bytes` in a buffer: two, or one where there is room for no more. */
@@ -135,7 +105,7 @@ static uint32_t pieces(uint32_t pfn, uint32_t bytes, struct vmi_segment segments
 {
     uint64_t address = (uint64_t)pfn << PAGE_SHIFT;
 
-    if (setup.segments < SEGMENTS || bytes <= PIECE) {
+    if (network.setup.segments < SEGMENTS || bytes <= PIECE) {
         segments[0] = (struct vmi_segment){.address = address, .length = bytes};
         return 1;
     }
@@ -148,7 +118,7 @@ static uint32_t pieces(uint32_t pfn, uint32_t bytes, struct vmi_segment segments
 static void copy(uint32_t pfn, uint32_t bytes, bool out)
 {
     uint8_t *buffer = frame_address(pfn);
-    uint32_t first = setup.segments < SEGMENTS ? bytes : least(bytes, PIECE);
+    uint32_t first = network.setup.segments < SEGMENTS ? bytes : least(bytes, PIECE);
 
     if (out) {
         memcpy(buffer, packet, first);
@@ -189,7 +159,7 @@ static uint32_t checksum(const uint8_t *bytes, uint32_t size)
 static void ethernet(const uint8_t *to, uint32_t type)
 {
     memcpy(packet, to, 6);
-    memcpy(packet + 6, facts.address, 6);
+    memcpy(packet + 6, network.facts.address, 6);
     put16(packet + 12, type);
 }
 
@@ -202,7 +172,7 @@ static uint32_t make_question(void)
 
     ethernet(all, TYPE_ARP);
     memcpy(arp, head, sizeof(head));
-    memcpy(arp + 8, facts.address, 6);
+    memcpy(arp + 8, network.facts.address, 6);
     memcpy(arp + 14, own_ip, 4);
     memset(arp + 18, 0, 6);
     memcpy(arp + 24, other_ip, 4);
@@ -256,7 +226,8 @@ static bool is_same(uint32_t bytes, uint32_t number, uint32_t sent)
     const uint8_t *ip = packet + ETHERNET, *icmp = ip + IP_BYTES;
 
     if (bytes < sent || get16(ip + 2) != sent - ETHERNET ||
-        checksum(icmp, sent - ETHERNET - IP_BYTES) != 0 || memcmp(packet, facts.address, 6) != 0)
+        checksum(icmp, sent - ETHERNET - IP_BYTES) != 0 ||
+        memcmp(packet, network.facts.address, 6) != 0)
         return false;
     for (uint32_t i = 0; i < sent - HEADERS; i++)
         if (icmp[ECHO + i] != content(number, i))
@@ -279,10 +250,10 @@ static const char *post(void)
             buffers[i] = (struct vmi_net_buffer){
                 .id = 0x100000000 | buffer,
                 .segments = segments[i],
-                .count = pieces(to_receive[buffer], facts.mtu + ETHERNET, segments[i]),
+                .count = pieces(to_receive[buffer], network.facts.mtu + ETHERNET, segments[i]),
             };
         }
-        int32_t taken = vmi_net_post(network, 0, buffers, count);
+        int32_t taken = vmi_net_post(network.number, 0, buffers, count);
         if (taken != (int32_t)count)
             return "a queue that is not full takes no buffer";
         free.receiving -= count;
@@ -294,13 +265,13 @@ static const char *post(void)
 static const char *reap_sent(void)
 {
     struct vmi_completion completions[BATCH];
-    int32_t ended = vmi_net_sent(network, 0, completions, BATCH);
+    int32_t ended = vmi_net_sent(network.number, 0, completions, BATCH);
 
     if (ended < 0)
         return "reaping what was sent failed";
     for (int32_t i = 0; i < ended; i++) {
         uint64_t buffer = completions[i].id ^ 0x200000000;
-        if (buffer >= BUFFERS || free.sending == setup.requests)
+        if (buffer >= BUFFERS || free.sending == network.setup.requests)
             return "another packet was sent";
         if (completions[i].status != VMI_OK || completions[i].length != 0)
             return "a packet was not sent";
@@ -315,7 +286,7 @@ static const char *wait_until_sent(void)
     uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
     const char *reason = NULL;
 
-    while (reason == NULL && free.sending < setup.requests) {
+    while (reason == NULL && free.sending < network.setup.requests) {
         reason = reap_sent();
         if (reason == NULL && vmi_clock_nanoseconds() > end)
             reason = "what is sent does not end";
@@ -327,15 +298,15 @@ static const char *wait_until_sent(void)
 static uint32_t receive(const char **reason)
 {
     struct vmi_completion completion;
-    int32_t ended = vmi_net_received(network, 0, &completion, 1);
+    int32_t ended = vmi_net_received(network.number, 0, &completion, 1);
 
     if (ended == 0)
         return 0;
     uint64_t buffer = completion.id ^ 0x100000000;
-    if (ended != 1 || buffer >= BUFFERS || free.receiving == setup.requests) {
+    if (ended != 1 || buffer >= BUFFERS || free.receiving == network.setup.requests) {
         *reason = "another buffer was received in";
     } else if (completion.status != VMI_OK || completion.length < ETHERNET ||
-               completion.length > facts.mtu + ETHERNET) {
+               completion.length > network.facts.mtu + ETHERNET) {
         *reason = "no packet was received";
     } else {
         copy(to_receive[buffer], completion.length, false);
@@ -357,7 +328,7 @@ static bool send(uint32_t bytes)
     copy(to_send[number], bytes, true);
     buffer.id = 0x200000000 | number;
     buffer.count = pieces(to_send[number], bytes, segments);
-    if (vmi_net_send(network, 0, &buffer, 1) != 1)
+    if (vmi_net_send(network.number, 0, &buffer, 1) != 1)
         return false;
     free.sending--;
     return true;
@@ -397,15 +368,25 @@ static const char *resolve(void)
 /* The bytes of packet `number` of a flood: of all sizes, in no order. */
 static uint32_t some_size(uint32_t number)
 {
-    return HEADERS + number * 397 % (facts.mtu + ETHERNET - HEADERS + 1);
+    return HEADERS + number * 397 % (network.facts.mtu + ETHERNET - HEADERS + 1);
 }
 
 /* From the least to the largest, around what is special to Ethernet. */
 static uint32_t special_size(uint32_t number)
 {
-    const uint32_t sizes[] = {
-        HEADERS,       43, 59, 60, 61, 64, 127, 128, 1000, 1023, facts.mtu + 12, facts.mtu + 13,
-        facts.mtu + 14};
+    const uint32_t sizes[] = {HEADERS,
+                              43,
+                              59,
+                              60,
+                              61,
+                              64,
+                              127,
+                              128,
+                              1000,
+                              1023,
+                              network.facts.mtu + 12,
+                              network.facts.mtu + 13,
+                              network.facts.mtu + 14};
     return sizes[number % (sizeof(sizes) / sizeof(sizes[0]))];
 }
 #define SPECIAL_SIZES 13
@@ -426,8 +407,8 @@ static const char *echoes(uint32_t count, uint32_t (*size)(uint32_t), bool by_ev
     run++;
     *right = 0;
     memset(answered, 0, sizeof(answered));
-    while (reason == NULL && (*right < count || free.sending < setup.requests)) {
-        uint32_t seen = came, received = 0, sending = free.sending;
+    while (reason == NULL && (*right < count || free.sending < network.setup.requests)) {
+        uint32_t seen = first_device_events, received = 0, sending = free.sending;
         reason = post();
         while (reason == NULL && next < count && next - *right < WINDOW) {
             make_echo(run, next, size(next));
@@ -451,8 +432,8 @@ static const char *echoes(uint32_t count, uint32_t (*size)(uint32_t), bool by_ev
             continue;
         if (vmi_clock_nanoseconds() > end)
             reason = "it takes too long";
-        else if (by_event && (*right < count || free.sending < setup.requests) &&
-                 !wait_for_count(&came, seen + 1, PATIENCE_MILLISECONDS))
+        else if (by_event && (*right < count || free.sending < network.setup.requests) &&
+                 !wait_for_count(&first_device_events, seen + 1, PATIENCE_MILLISECONDS))
             reason = "no event came";
     }
     return reason;
@@ -481,24 +462,15 @@ static const char *echoes(uint32_t count, uint32_t (*size)(uint32_t), bool by_ev
 
 static void told(void)
 {
-    NEEDS_NETWORK();
-    EXPECT(facts.mtu >= 68);
-    EXPECT((facts.address[0] & 1) == 0);
-    EXPECT(facts.queues > 0 && facts.requests > 0 && facts.segments > 0);
-    EXPECT(facts.segment_bytes >= facts.mtu + ETHERNET);
-    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
-    EXPECT(facts.flags & VMI_DEVICE_IS_LINKED);
-    EXPECT(facts.name[0] != 0 && facts.name[sizeof(facts.name) - 1] == 0);
-    const struct vmi_device_setup none[] = {
-        {.queues = 0, .requests = 1, .segments = 1},
-        {.queues = facts.queues + 1, .requests = 1, .segments = 1},
-        {.queues = 1, .requests = 0, .segments = 1},
-        {.queues = 1, .requests = facts.requests + 1, .segments = 1},
-        {.queues = 1, .requests = 1, .segments = 0},
-        {.queues = 1, .requests = 1, .segments = facts.segments + 1},
-    };
-    for (uint32_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-        EXPECT_EQUAL(vmi_device_needs(network, &none[i], &needs), VMI_EINVAL);
+    NEEDS_DEVICE(&network);
+    EXPECT(network.facts.mtu >= 68);
+    EXPECT((network.facts.address[0] & 1) == 0);
+    EXPECT(network.facts.queues > 0 && network.facts.requests > 0 && network.facts.segments > 0);
+    EXPECT(network.facts.segment_bytes >= network.facts.mtu + ETHERNET);
+    EXPECT_EQUAL(network.facts.fault, VMI_FAULT_NONE);
+    EXPECT(network.facts.flags & VMI_DEVICE_IS_LINKED);
+    EXPECT(network.facts.name[0] != 0 && network.facts.name[sizeof(network.facts.name) - 1] == 0);
+    EXPECT(first_device_has_limits(&network));
 }
 
 static void opened(void)
@@ -506,16 +478,16 @@ static void opened(void)
     struct vmi_net_buffer buffer = {.count = 0};
     struct vmi_completion completion;
 
-    NEEDS_NETWORK();
-    EXPECT_EQUAL(vmi_device_close(network), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_post(network, 0, &buffer, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_send(network, 0, &buffer, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_received(network, 0, &completion, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_sent(network, 0, &completion, 1), VMI_EINVAL);
+    NEEDS_DEVICE(&network);
+    EXPECT_EQUAL(vmi_device_close(network.number), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_post(network.number, 0, &buffer, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_send(network.number, 0, &buffer, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_received(network.number, 0, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_sent(network.number, 0, &completion, 1), VMI_EINVAL);
     EXPECT_EQUAL(open_network(), VMI_OK);
-    EXPECT_EQUAL(vmi_device_open(network, &setup), VMI_EBUSY);
-    EXPECT(find_network());
-    EXPECT(facts.flags & VMI_DEVICE_IS_OPEN);
+    EXPECT_EQUAL(vmi_device_open(network.number, &network.setup), VMI_EBUSY);
+    EXPECT(first_device_find(&network));
+    EXPECT(network.facts.flags & VMI_DEVICE_IS_OPEN);
 }
 
 static void refused(void)
@@ -525,7 +497,7 @@ static void refused(void)
 
     NEEDS_OPEN_NETWORK();
     const uint64_t at = (uint64_t)to_send[0] << PAGE_SHIFT;
-    const uint32_t most = facts.mtu + ETHERNET;
+    const uint32_t most = network.facts.mtu + ETHERNET;
     const struct vmi_segment whole = {.address = at, .length = most};
     const struct vmi_segment many[3] = {{.address = at, .length = most},
                                         {.address = at, .length = most},
@@ -534,14 +506,14 @@ static void refused(void)
     const struct vmi_segment shorter = {.address = at, .length = most - 1};
     const struct vmi_segment least_less = {.address = at, .length = ETHERNET - 1};
     const struct vmi_segment longer = {.address = at, .length = most + 5};
-    const struct vmi_segment huge = {.address = at, .length = facts.segment_bytes + 1};
+    const struct vmi_segment huge = {.address = at, .length = network.facts.segment_bytes + 1};
     const struct vmi_segment wraps = {.address = 0ull - most / 2, .length = most};
     const struct {
         const struct vmi_segment *segments;
         uint32_t count;
         bool receive, send; /* for which of the two it is none */
     } cases[] = {
-        {&whole, 0, true, true},      {many, setup.segments + 1, true, true},
+        {&whole, 0, true, true},      {many, network.setup.segments + 1, true, true},
         {empty, 2, true, true},       {&shorter, 1, true, false},
         {&least_less, 1, true, true}, {&longer, 1, false, true},
         {&huge, 1, true, true},       {&wraps, 1, true, true},
@@ -550,24 +522,26 @@ static void refused(void)
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct vmi_net_buffer buffer = {.segments = cases[i].segments,
                                               .count = cases[i].count};
-        int32_t receive = cases[i].receive ? vmi_net_post(network, 0, &buffer, 1) : VMI_EINVAL;
-        int32_t send = cases[i].send ? vmi_net_send(network, 0, &buffer, 1) : VMI_EINVAL;
+        int32_t receive =
+            cases[i].receive ? vmi_net_post(network.number, 0, &buffer, 1) : VMI_EINVAL;
+        int32_t send = cases[i].send ? vmi_net_send(network.number, 0, &buffer, 1) : VMI_EINVAL;
         if (receive != VMI_EINVAL || send != VMI_EINVAL) {
             ktap_fail("case %u: %d and %d, not %d", i, receive, send, VMI_EINVAL);
             return;
         }
     }
     const struct vmi_net_buffer sound = {.segments = &whole, .count = 1};
-    EXPECT_EQUAL(vmi_net_send(network, setup.queues, &sound, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_post(network, setup.queues, &sound, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_received(network, setup.queues, &completion, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_sent(network, setup.queues, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_send(network.number, network.setup.queues, &sound, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_post(network.number, network.setup.queues, &sound, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_received(network.number, network.setup.queues, &completion, 1),
+                 VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_sent(network.number, network.setup.queues, &completion, 1), VMI_EINVAL);
     EXPECT_EQUAL(vmi_net_send(UINT32_MAX, 0, &sound, 1), VMI_ENOENT);
-    EXPECT_EQUAL(vmi_net_send(network, 0, &sound, 0), 0);
-    EXPECT_EQUAL(vmi_net_sent(network, 0, &completion, 1), 0);
-    EXPECT_EQUAL(vmi_net_received(network, 0, &completion, 1), 0);
-    EXPECT_EQUAL(vmi_block_submit(network, 0, &block, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_block_reap(network, 0, &completion, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_send(network.number, 0, &sound, 0), 0);
+    EXPECT_EQUAL(vmi_net_sent(network.number, 0, &completion, 1), 0);
+    EXPECT_EQUAL(vmi_net_received(network.number, 0, &completion, 1), 0);
+    EXPECT_EQUAL(vmi_block_submit(network.number, 0, &block, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_block_reap(network.number, 0, &completion, 1), VMI_EINVAL);
 }
 
 static void sizes(void)
@@ -588,7 +562,7 @@ static void flood(void)
 static void full(void)
 {
     struct vmi_net_buffer buffers[BUFFERS + 1];
-    struct vmi_segment segment = {.length = facts.mtu + ETHERNET};
+    struct vmi_segment segment = {.length = network.facts.mtu + ETHERNET};
 
     NEEDS_OPEN_NETWORK();
     EXPECT_RIGHT(resolve());
@@ -597,7 +571,7 @@ static void full(void)
     for (uint32_t i = 0; i <= BUFFERS; i++)
         buffers[i] = (struct vmi_net_buffer){.id = i, .segments = &segment, .count = 1};
     segment.address = (uint64_t)to_receive[0] << PAGE_SHIFT;
-    EXPECT_EQUAL(vmi_net_post(network, 0, buffers, 1), 0);
+    EXPECT_EQUAL(vmi_net_post(network.number, 0, buffers, 1), 0);
     make_echo(0, 0, HEADERS);
     memcpy(frame_address(to_send[0]), packet, HEADERS);
     segment =
@@ -605,16 +579,10 @@ static void full(void)
     for (uint32_t i = 0; i < 2; i++)
         buffers[i].id = 0x200000000 | free.send[free.sending - 1 - i];
     buffers[2].count = 0;
-    EXPECT_EQUAL(free.sending, setup.requests);
-    EXPECT_EQUAL(vmi_net_send(network, 0, buffers, setup.requests), 2);
+    EXPECT_EQUAL(free.sending, network.setup.requests);
+    EXPECT_EQUAL(vmi_net_send(network.number, 0, buffers, network.setup.requests), 2);
     free.sending -= 2;
     EXPECT_RIGHT(wait_until_sent());
-}
-
-static void note(struct trap_frame *frame)
-{
-    came++;
-    vmi_end_of_interrupt(frame->vector);
 }
 
 static void by_event(void)
@@ -622,20 +590,20 @@ static void by_event(void)
     NEEDS_OPEN_NETWORK();
     NEEDS(EVENT_BIND);
     EXPECT_RIGHT(resolve());
-    const uint32_t source = network << 16, ways = 2 * setup.queues;
+    const uint32_t source = network.number << 16, ways = 2 * network.setup.queues;
     int32_t events[2];
-    trap_handler_set(VECTOR_NETWORK, note);
+    trap_handler_set(VECTOR_NETWORK, first_device_note);
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source | ways, VECTOR_NETWORK), VMI_EINVAL);
     for (uint32_t i = 0; i < 2; i++) {
         events[i] = vmi_event_bind(VMI_EVENT_DEVICE, source | i, VECTOR_NETWORK);
         EXPECT(events[i] >= 0);
         EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_DEVICE, source | i, VECTOR_NETWORK), VMI_EBUSY);
     }
-    came = 0;
+    first_device_events = 0;
     for (uint32_t i = 0; i < 2; i++)
         EXPECT_EQUAL(vmi_event_unmask((uint32_t)events[i]), VMI_OK);
     EXPECT_ECHOES(FLOOD / 4, some_size, true);
-    EXPECT(came > 0);
+    EXPECT(first_device_events > 0);
     EXPECT_EQUAL(vmi_event_unbind((uint32_t)events[0]), VMI_OK);
     /* On an interrupt line both are one event. */
     EXPECT_EQUAL(vmi_event_unbind((uint32_t)events[1]),
@@ -647,8 +615,8 @@ static bool wait_for_link(bool wanted)
 {
     uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
 
-    while (find_network() && vmi_clock_nanoseconds() < end)
-        if (!!(facts.flags & VMI_DEVICE_IS_LINKED) == wanted)
+    while (first_device_find(&network) && vmi_clock_nanoseconds() < end)
+        if (!!(network.facts.flags & VMI_DEVICE_IS_LINKED) == wanted)
             return true;
     return false;
 }
@@ -689,16 +657,16 @@ static void closed(void)
     make_echo(0, 0, HEADERS);
     while (send(HEADERS))
         ;
-    given[0] = setup.requests;
-    given[1] = setup.requests;
-    EXPECT_EQUAL(vmi_device_close(network), VMI_EBUSY);
-    EXPECT_EQUAL(vmi_net_send(network, 0, &none, 1), VMI_EINVAL);
-    EXPECT_EQUAL(vmi_net_post(network, 0, &none, 1), VMI_EINVAL);
+    given[0] = network.setup.requests;
+    given[1] = network.setup.requests;
+    EXPECT_EQUAL(vmi_device_close(network.number), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_net_send(network.number, 0, &none, 1), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_net_post(network.number, 0, &none, 1), VMI_EINVAL);
     for (uint32_t way = 0; way < 2; way++) {
         const uint64_t mark = (uint64_t)(way + 1) << 32;
         for (uint32_t i = 0; i <= BUFFERS; i++) {
-            int32_t count = way == 0 ? vmi_net_received(network, 0, completions, 5)
-                                     : vmi_net_sent(network, 0, completions, 5);
+            int32_t count = way == 0 ? vmi_net_received(network.number, 0, completions, 5)
+                                     : vmi_net_sent(network.number, 0, completions, 5);
             EXPECT(count >= 0);
             for (int32_t j = 0; j < count; j++) {
                 EXPECT((completions[j].id ^ mark) < BUFFERS);
@@ -711,18 +679,26 @@ static void closed(void)
         for (uint32_t i = 0; i < given[way]; i++)
             EXPECT_EQUAL(times[way][i], 1);
     }
-    EXPECT_EQUAL(vmi_device_close(network), VMI_OK);
-    EXPECT_EQUAL(vmi_device_close(network), VMI_EINVAL);
-    EXPECT(find_network());
-    EXPECT_EQUAL(facts.flags & VMI_DEVICE_IS_OPEN, 0);
-    EXPECT_EQUAL(facts.fault, VMI_FAULT_NONE);
+    EXPECT_EQUAL(vmi_device_close(network.number), VMI_OK);
+    EXPECT_EQUAL(vmi_device_close(network.number), VMI_EINVAL);
+    EXPECT(first_device_find(&network));
+    EXPECT_EQUAL(network.facts.flags & VMI_DEVICE_IS_OPEN, 0);
+    EXPECT_EQUAL(network.facts.fault, VMI_FAULT_NONE);
     /* It comes up again as at first. */
     EXPECT_EQUAL(open_network(), VMI_OK);
     EXPECT_ECHOES(SPECIAL_SIZES, special_size, false);
-    EXPECT_EQUAL(vmi_device_close(network), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_device_close(network.number), VMI_EBUSY);
     for (uint32_t i = 0; i <= BUFFERS; i++)
-        vmi_net_received(network, 0, completions, 5);
-    EXPECT_EQUAL(vmi_device_close(network), VMI_OK);
+        vmi_net_received(network.number, 0, completions, 5);
+    EXPECT_EQUAL(vmi_device_close(network.number), VMI_OK);
+    /* Nobody has the memory then. */
+    uint32_t before = frames_free(), back = first_device_give_back(&network);
+    for (uint32_t i = 0; i < BUFFERS; i++, back += 2 * buffer_pages) {
+        frame_release_run(to_receive[i], buffer_pages);
+        frame_release_run(to_send[i], buffer_pages);
+        to_receive[i] = to_send[i] = FRAME_NONE;
+    }
+    EXPECT_EQUAL(frames_free(), before + back);
 }
 
 const struct check checks_networks[] = {

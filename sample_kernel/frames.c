@@ -121,6 +121,12 @@ void frame_release(uint32_t pfn)
     lock_release(&lock, flags);
 }
 
+void frame_release_run(uint32_t pfn, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        frame_release(pfn + i);
+}
+
 uint32_t frame_references(uint32_t pfn)
 {
     uint32_t flags = lock_acquire(&lock);

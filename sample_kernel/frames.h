@@ -30,6 +30,8 @@ uint32_t frame_allocate_run(uint32_t count);
 void frame_share(uint32_t pfn);
 /* One reference less; the last one frees the frame. */
 void frame_release(uint32_t pfn);
+/* The same of frames next to each other. */
+void frame_release_run(uint32_t pfn, uint32_t count);
 uint32_t frame_references(uint32_t pfn);
 
 uint32_t frames_free(void);

@@ -54,6 +54,15 @@ enum {
 #define READS_MAX  16 /* of what the device may be changing */
 
 #define DESCRIPTOR_BYTES ((uint32_t)sizeof(struct vmi__virtio_descriptor))
+#define RING_MAX         0x8000u /* descriptors: no more than indices tell apart */
+
+/* What lies behind a ring is aligned to it. */
+#define ROOM_ALIGNMENT 64u
+
+static const struct vmi__virtio_kind *kind_of(const struct vmi__device *device)
+{
+    return device->driver->family;
+}
 
 /* ---- registers ---- */
 
@@ -139,7 +148,8 @@ static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, u
     return 0;
 }
 
-bool vmi__virtio_find(struct vmi__virtio *virtio, uint32_t place, uint32_t type)
+/* Is it a virtio device of that type by the modern interface? Then it is ready to be started. */
+static bool find_parts(struct vmi__virtio *virtio, uint32_t place, uint32_t type)
 {
     uint32_t id = vmi__platform_pci_read(place, VMI__PCI_ID), bytes, at;
 
@@ -175,7 +185,8 @@ static bool reset(const struct vmi__virtio *virtio)
     return false;
 }
 
-bool vmi__virtio_agree(struct vmi__virtio *virtio, uint64_t wanted)
+/* Resets it and agrees on what it offers of `wanted`, VERSION_1 among it; false if it does not. */
+static bool agree(struct vmi__virtio *virtio, uint64_t wanted)
 {
     uint64_t offered;
 
@@ -203,14 +214,14 @@ uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio)
     return read16(virtio, QUEUES);
 }
 
-uint32_t vmi__virtio_queue_size(const struct vmi__virtio *virtio, uint32_t queue)
+/* How large a queue may be, 0: there is none. Between agreeing and starting. */
+static uint32_t queue_size(const struct vmi__virtio *virtio, uint32_t queue)
 {
     uint32_t size;
 
     write16(virtio, QUEUE_SELECT, queue);
     size = read16(virtio, QUEUE_SIZE);
-    /* A power of 2 (2.7), and no more than indices tell apart. */
-    return size & (size - 1) || size > 0x8000 ? 0 : size;
+    return size & (size - 1) || size > RING_MAX ? 0 : size; /* a power of 2 (2.7) */
 }
 
 static uint32_t config_once(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes)
@@ -248,6 +259,51 @@ uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset)
     return value;
 }
 
+/* Fills in what follows from the rings that the device has, and from MSI-X. */
+static bool limit(struct vmi__device *device)
+{
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+    struct vmi_device_properties *info = &device->info;
+    const struct vmi_device_setup all = {.queues = info->queues};
+    uint32_t queues = vmi__device_queues(device, &all);
+    uint32_t chain = virtio->features & VMI__VIRTIO_INDIRECT ? 1 : 1 + kind_of(device)->extra;
+
+    if (!queues || queues > vmi__virtio_queues(virtio))
+        return false;
+    /* A message for each, or none at all. */
+    if (virtio->msix.count < queues)
+        virtio->msix.entries = 0;
+    device->messages = virtio->msix.entries ? queues : 0;
+    virtio->most = RING_MAX;
+    for (uint32_t i = 0; i < queues; i++)
+        virtio->most = vmi__least(virtio->most, queue_size(virtio, i));
+    info->requests = vmi__least(virtio->most / chain, VMI__REQUESTS_MAX);
+    return info->requests;
+}
+
+static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
+{
+    struct vmi__device *device = vmi__device_add(context, place);
+    struct vmi__virtio *virtio;
+
+    if (!device)
+        return;
+    virtio = vmi__virtio_of(device);
+    if (!find_parts(virtio, place, kind_of(device)->type))
+        return;
+    if (agree(virtio, kind_of(device)->features) && kind_of(device)->describe(device) &&
+        limit(device)) {
+        vmi__device_name(device, "pci");
+        vmi__device_keep(device);
+    }
+    vmi__virtio_stop(device);
+}
+
+void vmi__virtio_find(const struct vmi__driver *driver)
+{
+    vmi__pci_each(probe, (void *)(uintptr_t)driver);
+}
+
 /* ---- queues ---- */
 
 /* Size of a ring for so many slots, a power of 2. */
@@ -276,24 +332,41 @@ static uint32_t tables_at(uint32_t size)
     return (used_at(size) + 8 * size + 6 + 15) & ~15u;
 }
 
-uintptr_t vmi__virtio_bytes(const struct vmi__virtio *virtio, uint32_t slots, uint32_t chain,
-                            uint32_t most)
+/* Bytes of what the driver wants behind a ring. */
+static uintptr_t room_bytes(const struct vmi__device *device, const struct vmi_device_setup *setup)
 {
-    uint32_t size = ring_size(virtio, slots, chain);
-    uint32_t tables =
-        virtio->features & VMI__VIRTIO_INDIRECT ? slots * chain * DESCRIPTOR_BYTES : 0;
+    const struct vmi__virtio_kind *kind = kind_of(device);
 
-    return size > most ? 0 : tables_at(size) + tables;
+    return kind->ring_room + (uintptr_t)setup->requests * kind->request_room;
 }
 
-bool vmi__virtio_open(struct vmi__virtio *virtio, uint32_t number, void *memory, uint32_t slots,
-                      uint32_t chain)
+/* Bytes of a queue and of what is behind its ring; 0 if its slots are more than a ring takes. */
+static uintptr_t queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
+{
+    const struct vmi__virtio *virtio = vmi__virtio_of(device);
+    uint32_t chain = setup->segments + kind_of(device)->extra;
+    uint32_t size = ring_size(virtio, setup->requests, chain);
+    uint32_t tables =
+        virtio->features & VMI__VIRTIO_INDIRECT ? setup->requests * chain * DESCRIPTOR_BYTES : 0;
+    uintptr_t ring = (tables_at(size) + tables + ROOM_ALIGNMENT - 1) & ~(ROOM_ALIGNMENT - 1);
+
+    return size > virtio->most ? 0 : ring + room_bytes(device, setup);
+}
+
+uintptr_t vmi__virtio_memory(struct vmi__device *device, const struct vmi_device_setup *setup)
+{
+    return vmi__device_queues(device, setup) * queue_bytes(device, setup);
+}
+
+/* Makes a queue known to the device, at zeroed memory. */
+static bool open_queue(struct vmi__virtio *virtio, uint32_t number, void *memory, uint32_t slots,
+                       uint32_t chain)
 {
     struct vmi__virtqueue *queue = &virtio->queues[number];
     uint32_t size = ring_size(virtio, slots, chain), notify;
     char *at = memory;
 
-    if (size > vmi__virtio_queue_size(virtio, number))
+    if (size > queue_size(virtio, number))
         return false;
     memset(queue, 0, sizeof(*queue));
     queue->size = (uint16_t)size;
@@ -322,11 +395,29 @@ bool vmi__virtio_open(struct vmi__virtio *virtio, uint32_t number, void *memory,
     return true;
 }
 
-void vmi__virtio_go(struct vmi__virtio *virtio, uint32_t place)
+bool vmi__virtio_start(struct vmi__device *device, void *memory)
 {
-    vmi__pci_enable(place, true);
+    const struct vmi_device_setup *setup = &device->setup;
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+    uintptr_t each = queue_bytes(device, setup);
+    uint64_t features = virtio->features;
+    char *at = memory;
+    bool same = agree(virtio, kind_of(device)->features) && virtio->features == features;
+
+    /* What is known of the device goes by these, also when it is tried again. */
+    virtio->features = features;
+    if (!same)
+        return false;
+    vmi__msix_enable(&virtio->msix, device->place, true);
+    for (uint32_t i = 0; i < device->opened; i++, at += each) {
+        virtio->rooms[i] = at + each - room_bytes(device, setup);
+        if (!open_queue(virtio, i, at, setup->requests, setup->segments + kind_of(device)->extra))
+            return false;
+    }
+    vmi__pci_enable(device->place, true);
     write8(virtio, STATUS,
            STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+    return true;
 }
 
 void vmi__virtio_stop(struct vmi__device *device)

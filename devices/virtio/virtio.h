@@ -57,15 +57,31 @@ struct vmi__virtio {
     volatile uint8_t *interrupt;
     const volatile char *config; /* 0: none */
     uint32_t notify_bytes, notify_step, config_bytes;
+    uint32_t most;     /* descriptors of a ring */
     uint64_t features; /* that are in use */
     struct vmi__msix msix;
     struct vmi__virtqueue queues[VMI__QUEUES_MAX];
+    void *rooms[VMI__QUEUES_MAX]; /* behind each ring: what the driver wants there */
+};
+_Static_assert(sizeof(struct vmi__virtio) <= VMI__DRIVER_BYTES,
+               "a driver's record has no room for it");
+
+/* What drivers of virtio's devices differ in: the `family` of a driver. */
+struct vmi__virtio_kind {
+    uint64_t features;     /* that it uses; VERSION_1 is always asked for */
+    uint32_t type;         /* VIRTIO 1.2, 5 */
+    uint32_t extra;        /* descriptors of a request beside those of its segments */
+    uint32_t ring_room;    /* bytes behind each ring, 64 or none */
+    uint32_t request_room; /* and for each of its requests, 64 or none */
+
+    /*
+     * Takes what the device says of itself into `info`, kind and queues among it; false if that
+     * cannot be. What follows from the rings (`requests`) and MSI-X is filled in afterwards.
+     */
+    bool (*describe)(struct vmi__device *device);
 };
 
-/* Is it a virtio device of that type by the modern interface? Then it is ready to be started. */
-bool vmi__virtio_find(struct vmi__virtio *virtio, uint32_t place, uint32_t type);
-
-/* The driver's record of a device begins with it. */
+/* The driver's record of a device is it. */
 static inline struct vmi__virtio *vmi__virtio_of(struct vmi__device *device)
 {
     return (struct vmi__virtio *)device->own;
@@ -77,37 +93,28 @@ static inline uint32_t vmi__least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Resets it and agrees on what it offers of `wanted`, VERSION_1 among it; false if it does not. */
-bool vmi__virtio_agree(struct vmi__virtio *virtio, uint64_t wanted);
-
-/* How many queues, and how large one may be, 0 for none. Between agreeing and starting. */
+/* How many queues the device has. */
 uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio);
-uint32_t vmi__virtio_queue_size(const struct vmi__virtio *virtio, uint32_t queue);
 
 /* A field of the device's own configuration, 0 behind its end. */
 uint32_t vmi__virtio_config(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes);
 uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset);
-
-/* Bytes of a queue with so many slots of `chain` descriptors; 0 if `most` are too few. */
-uintptr_t vmi__virtio_bytes(const struct vmi__virtio *virtio, uint32_t slots, uint32_t chain,
-                            uint32_t most);
-
-/* Makes a queue known to the device, at zeroed memory; then all of them together. */
-bool vmi__virtio_open(struct vmi__virtio *virtio, uint32_t queue, void *memory, uint32_t slots,
-                      uint32_t chain);
-void vmi__virtio_go(struct vmi__virtio *virtio, uint32_t place);
 
 /* The descriptors of a slot, to be filled from the first on; and giving `count` of them away. */
 volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue *queue,
                                                           uint32_t slot);
 void vmi__virtio_give(struct vmi__virtqueue *queue, uint32_t slot, uint32_t count);
 
-/* What driver.h says of tell, take, ask, stop, message, mask and acknowledge. */
+/* What driver.h says of find, memory, start, stop, tell, take, ask, message, mask, acknowledge. */
+VMI__ADDRESS_TAKEN void vmi__virtio_find(const struct vmi__driver *driver);
+VMI__ADDRESS_TAKEN uintptr_t vmi__virtio_memory(struct vmi__device *device,
+                                                const struct vmi_device_setup *setup);
+VMI__ADDRESS_TAKEN bool vmi__virtio_start(struct vmi__device *device, void *memory);
+VMI__ADDRESS_TAKEN void vmi__virtio_stop(struct vmi__device *device);
 VMI__ADDRESS_TAKEN void vmi__virtio_tell(struct vmi__device *device, uint32_t queue);
 enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t queue,
                                  struct vmi__ended *ended);
 VMI__ADDRESS_TAKEN bool vmi__virtio_ask(struct vmi__device *device, uint32_t queue);
-VMI__ADDRESS_TAKEN void vmi__virtio_stop(struct vmi__device *device);
 VMI__ADDRESS_TAKEN void vmi__virtio_message(struct vmi__device *device, uint32_t queue,
                                             const struct vmi_message *message);
 VMI__ADDRESS_TAKEN void vmi__virtio_mask(struct vmi__device *device, uint32_t queue, bool masked);

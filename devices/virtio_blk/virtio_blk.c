@@ -3,11 +3,8 @@
  * Disks by virtio. Source: VIRTIO 1.2, 5.2 (block device).
  */
 #include "driver.h"
-#include "pci/pci.h"
 #include "runtime.h"
 #include "virtio/virtio.h"
-
-#define TYPE 2
 
 #define FEATURE_SIZE_MAX   (1ull << 1)
 #define FEATURE_SEG_MAX    (1ull << 2)
@@ -49,32 +46,25 @@ struct request {
     uint8_t rest[31]; /* of 64 bytes */
 };
 
-/* Header and status come with the segments. */
-#define EXTRA 2
-
-struct disk {
-    struct vmi__virtio virtio;
-    uint32_t sectors_of_block;
-    uint32_t most; /* descriptors of a ring */
-    volatile struct request *requests[VMI__QUEUES_MAX];
-};
-_Static_assert(sizeof(struct disk) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
-
-static struct disk *disk_of(struct vmi__device *device)
+static uint32_t sectors_of_block(const struct vmi__device *device)
 {
-    return (struct disk *)device->own;
+    return device->info.block_size / SECTOR;
+}
+
+/* The requests of a queue are behind its ring. */
+static volatile struct request *requests_of(struct vmi__device *device, uint32_t queue)
+{
+    return vmi__virtio_of(device)->rooms[queue];
 }
 
 /* ---- finding ---- */
 
-/* Takes what the device says of itself into `info`; false if that cannot be. */
-static bool describe(struct vmi__device *device)
+static VMI__ADDRESS_TAKEN bool describe(struct vmi__device *device)
 {
-    struct disk *disk = disk_of(device);
-    struct vmi__virtio *virtio = &disk->virtio;
+    const struct vmi__virtio *virtio = vmi__virtio_of(device);
     struct vmi_device_properties *info = &device->info;
     uint64_t features = virtio->features;
-    uint32_t chain, size;
+    uint32_t size;
 
     info->kind = VMI_DEVICE_BLOCK;
     info->flags |= features & FEATURE_READ_ONLY ? VMI_DEVICE_IS_READ_ONLY : 0;
@@ -84,10 +74,9 @@ static bool describe(struct vmi__device *device)
     if (info->block_size < SECTOR || info->block_size > BLOCK_MAX ||
         info->block_size & (info->block_size - 1))
         return false;
-    disk->sectors_of_block = info->block_size / SECTOR;
     /* As shifts, for a division of 64 bits is not to be had everywhere. */
     info->blocks = vmi__virtio_config64(virtio, CONFIG_SECTORS);
-    for (size = disk->sectors_of_block; size > 1; size /= 2)
+    for (size = sectors_of_block(device); size > 1; size /= 2)
         info->blocks >>= 1;
 
     size = features & FEATURE_SIZE_MAX ? vmi__virtio_config(virtio, CONFIG_SIZE_MAX, 4) : 0;
@@ -97,77 +86,22 @@ static bool describe(struct vmi__device *device)
     info->request_blocks = BYTES_MAX / info->block_size;
     if (features & FEATURE_DISCARD)
         info->discard_blocks =
-            vmi__virtio_config(virtio, CONFIG_DISCARD, 4) / disk->sectors_of_block;
+            vmi__virtio_config(virtio, CONFIG_DISCARD, 4) / sectors_of_block(device);
 
     size = features & FEATURE_QUEUES ? vmi__virtio_config(virtio, CONFIG_QUEUES, 2) : 1;
     info->queues = vmi__least(vmi__least(size, vmi__virtio_queues(virtio)), VMI__QUEUES_MAX);
     if (virtio->msix.entries)
         info->queues = vmi__least(info->queues, virtio->msix.count);
-    device->messages = virtio->msix.entries ? info->queues : 0;
-    disk->most = 0x8000;
-    for (uint32_t i = 0; i < info->queues; i++)
-        disk->most = vmi__least(disk->most, vmi__virtio_queue_size(virtio, i));
-    chain = features & VMI__VIRTIO_INDIRECT ? 1 : 1 + EXTRA;
-    info->requests = vmi__least(disk->most / chain, VMI__REQUESTS_MAX);
-    return info->blocks && info->segment_bytes && info->queues && info->requests;
+    return info->blocks && info->segment_bytes;
 }
 
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
-{
-    struct vmi__device *device = vmi__device_add(context, place);
-
-    if (!device || !vmi__virtio_find(&disk_of(device)->virtio, place, TYPE))
-        return;
-    if (vmi__virtio_agree(&disk_of(device)->virtio, FEATURES) && describe(device)) {
-        vmi__device_name(device, "pci");
-        vmi__device_keep(device);
-    }
-    vmi__virtio_stop(device);
-}
-
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
-{
-    vmi__pci_each(probe, (void *)(uintptr_t)driver);
-}
-
-/* ---- opening ---- */
-
-static uintptr_t requests_bytes(const struct vmi_device_setup *setup)
-{
-    return (uintptr_t)setup->requests * (uint32_t)sizeof(struct request);
-}
-
-static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
-                                           const struct vmi_device_setup *setup)
-{
-    struct disk *disk = disk_of(device);
-    uintptr_t ring =
-        vmi__virtio_bytes(&disk->virtio, setup->requests, setup->segments + EXTRA, disk->most);
-
-    ring = (ring + 63) & ~(uintptr_t)63;
-    return ring ? setup->queues * (ring + requests_bytes(setup)) : 0;
-}
-
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
-{
-    const struct vmi_device_setup *setup = &device->setup;
-    struct disk *disk = disk_of(device);
-    struct vmi__virtio *virtio = &disk->virtio;
-    uint64_t features = virtio->features;
-    uintptr_t each = memory(device, setup) / setup->queues;
-    char *place = at;
-
-    if (!vmi__virtio_agree(virtio, FEATURES) || virtio->features != features)
-        return false;
-    vmi__msix_enable(&virtio->msix, device->place, true);
-    for (uint32_t i = 0; i < setup->queues; i++, place += each) {
-        disk->requests[i] = (void *)(place + each - requests_bytes(setup));
-        if (!vmi__virtio_open(virtio, i, place, setup->requests, setup->segments + EXTRA))
-            return false;
-    }
-    vmi__virtio_go(virtio, device->place);
-    return true;
-}
+static const struct vmi__virtio_kind kind = {
+    .type = 2,
+    .features = FEATURES,
+    .extra = 2, /* header and status */
+    .request_room = sizeof(struct request),
+    .describe = describe,
+};
 
 /* ---- requests ---- */
 
@@ -185,11 +119,10 @@ static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, 
         [VMI_BLOCK_FLUSH] = OPERATION_FLUSH,
         [VMI_BLOCK_DISCARD] = OPERATION_DISCARD,
     };
-    struct disk *disk = disk_of(device);
-    struct vmi__virtqueue *queue = &disk->virtio.queues[number];
-    volatile struct request *request = &disk->requests[number][slot];
+    struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
+    volatile struct request *request = &requests_of(device, number)[slot];
     volatile struct vmi__virtio_descriptor *chain = vmi__virtio_chain(queue, slot);
-    uint64_t sector = wanted->block * disk->sectors_of_block;
+    uint64_t sector = wanted->block * sectors_of_block(device);
     uint32_t count = 1;
 
     request->operation = operations[wanted->operation];
@@ -207,7 +140,7 @@ static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, 
         }
     } else if (wanted->operation == VMI_BLOCK_DISCARD) {
         request->discard.sector = sector;
-        request->discard.sectors = wanted->blocks * disk->sectors_of_block;
+        request->discard.sectors = wanted->blocks * sectors_of_block(device);
         request->discard.flags = 0;
         chain[count].address = address_of(&request->discard);
         chain[count].length = sizeof(request->discard);
@@ -229,7 +162,7 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
         return taken;
     /* The status is written as well. */
     ended->length -= ended->length ? 1 : 0;
-    status = disk_of(device)->requests[number][ended->slot].status;
+    status = requests_of(device, number)[ended->slot].status;
     if (status > STATUS_UNSUPPORTED) {
         device->info.fault = VMI_FAULT_STATUS;
         return VMI__TAKEN_FAULT;
@@ -241,9 +174,10 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
 const struct vmi__driver vmi__driver_virtio_blk;
 const struct vmi__driver vmi__driver_virtio_blk = {
     .name = "virtio-blk",
-    .find = find,
-    .memory = memory,
-    .start = start,
+    .family = &kind,
+    .find = vmi__virtio_find,
+    .memory = vmi__virtio_memory,
+    .start = vmi__virtio_start,
     .stop = vmi__virtio_stop,
     .put = put,
     .tell = vmi__virtio_tell,

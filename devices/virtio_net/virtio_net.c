@@ -5,11 +5,8 @@
  * which is not used.
  */
 #include "driver.h"
-#include "pci/pci.h"
 #include "runtime.h"
 #include "virtio/virtio.h"
-
-#define TYPE 1
 
 #define FEATURE_MTU     (1ull << 3)
 #define FEATURE_ADDRESS (1ull << 5)
@@ -33,27 +30,10 @@ enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
  */
 #define HEADER_BYTES 12u
 #define HEADER_ROOM  64u
-#define EXTRA        1 /* descriptors that it takes */
 
-struct network {
-    struct vmi__virtio virtio;
-    uint32_t most; /* descriptors of a ring */
-    volatile void *headers[VMI__QUEUES_MAX];
-};
-_Static_assert(sizeof(struct network) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
-
-static struct network *network_of(struct vmi__device *device)
+static VMI__ADDRESS_TAKEN bool describe(struct vmi__device *device)
 {
-    return (struct network *)device->own;
-}
-
-/* ---- finding ---- */
-
-/* Takes what the device says of itself into `info`; false if that cannot be. */
-static bool describe(struct vmi__device *device)
-{
-    struct network *network = network_of(device);
-    struct vmi__virtio *virtio = &network->virtio;
+    const struct vmi__virtio *virtio = vmi__virtio_of(device);
     struct vmi_device_properties *info = &device->info;
     uint64_t features = virtio->features;
 
@@ -65,37 +45,17 @@ static bool describe(struct vmi__device *device)
         return false;
     info->segment_bytes = SEGMENT_MOST;
     info->segments = VMI__SEGMENTS_MAX;
-    if (vmi__virtio_queues(virtio) < VMI__WAYS)
-        return false;
     info->queues = 1;
-    /* A message for each, or none at all. */
-    if (virtio->msix.entries && virtio->msix.count < VMI__WAYS)
-        virtio->msix.entries = 0;
-    device->messages = virtio->msix.entries ? VMI__WAYS : 0;
-    network->most = vmi__least(vmi__virtio_queue_size(virtio, VMI__RECEIVE),
-                               vmi__virtio_queue_size(virtio, VMI__SEND));
-    info->requests = vmi__least(network->most / (features & VMI__VIRTIO_INDIRECT ? 1 : 1 + EXTRA),
-                                VMI__REQUESTS_MAX);
-    return info->requests;
+    return true;
 }
 
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
-{
-    struct vmi__device *device = vmi__device_add(context, place);
-
-    if (!device || !vmi__virtio_find(&network_of(device)->virtio, place, TYPE))
-        return;
-    if (vmi__virtio_agree(&network_of(device)->virtio, FEATURES) && describe(device)) {
-        vmi__device_name(device, "pci");
-        vmi__device_keep(device);
-    }
-    vmi__virtio_stop(device);
-}
-
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
-{
-    vmi__pci_each(probe, (void *)(uintptr_t)driver);
-}
+static const struct vmi__virtio_kind kind = {
+    .type = 1,
+    .features = FEATURES,
+    .extra = 1, /* the header */
+    .ring_room = HEADER_ROOM,
+    .describe = describe,
+};
 
 static VMI__ADDRESS_TAKEN bool linked(struct vmi__device *device)
 {
@@ -105,57 +65,18 @@ static VMI__ADDRESS_TAKEN bool linked(struct vmi__device *device)
            vmi__virtio_config(virtio, CONFIG_STATUS, 2) & STATUS_LINKED;
 }
 
-/* ---- opening ---- */
-
-/* Bytes of a ring and its header, 0 if it is too large. */
-static uintptr_t ring_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
-{
-    struct network *network = network_of(device);
-    uintptr_t ring = vmi__virtio_bytes(&network->virtio, setup->requests, setup->segments + EXTRA,
-                                       network->most);
-
-    return ring ? ((ring + HEADER_ROOM - 1) & ~(uintptr_t)(HEADER_ROOM - 1)) + HEADER_ROOM : 0;
-}
-
-static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
-                                           const struct vmi_device_setup *setup)
-{
-    return vmi__device_queues(device, setup) * ring_bytes(device, setup);
-}
-
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
-{
-    const struct vmi_device_setup *setup = &device->setup;
-    struct network *network = network_of(device);
-    struct vmi__virtio *virtio = &network->virtio;
-    uint64_t features = virtio->features;
-    uintptr_t each = ring_bytes(device, setup);
-    char *place = at;
-
-    if (!vmi__virtio_agree(virtio, FEATURES) || virtio->features != features)
-        return false;
-    vmi__msix_enable(&virtio->msix, device->place, true);
-    for (uint32_t i = 0; i < device->opened; i++, place += each) {
-        network->headers[i] = place + each - HEADER_ROOM;
-        if (!vmi__virtio_open(virtio, i, place, setup->requests, setup->segments + EXTRA))
-            return false;
-    }
-    vmi__virtio_go(virtio, device->place);
-    return true;
-}
-
 /* ---- packets ---- */
 
 static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t number, uint32_t slot,
                                     const struct vmi_net_buffer *buffer)
 {
-    struct network *network = network_of(device);
-    struct vmi__virtqueue *queue = &network->virtio.queues[number];
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+    struct vmi__virtqueue *queue = &virtio->queues[number];
     volatile struct vmi__virtio_descriptor *chain = vmi__virtio_chain(queue, slot);
     uint16_t flags = number % VMI__WAYS == VMI__RECEIVE ? VMI__VIRTIO_WRITE : 0;
     uint32_t count = 0;
 
-    chain[count].address = vmi__physical((const void *)(uintptr_t)network->headers[number]);
+    chain[count].address = vmi__physical(virtio->rooms[number]);
     chain[count].length = HEADER_BYTES;
     chain[count++].flags = flags;
     for (uint32_t i = 0; i < buffer->count; i++, count++) {
@@ -188,9 +109,10 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
 const struct vmi__driver vmi__driver_virtio_net;
 const struct vmi__driver vmi__driver_virtio_net = {
     .name = "virtio-net",
-    .find = find,
-    .memory = memory,
-    .start = start,
+    .family = &kind,
+    .find = vmi__virtio_find,
+    .memory = vmi__virtio_memory,
+    .start = vmi__virtio_start,
     .stop = vmi__virtio_stop,
     .pass = pass,
     .linked = linked,

@@ -121,6 +121,21 @@ def test_ends_of_qemu(code: int | None, shutdown: str, clean: bool, end: str) ->
 
 
 @pytest.mark.parametrize(
+    ("code", "shutdown", "end"),
+    [
+        (0, "", "ended by the debugger"),
+        (0, "guest-shutdown", "ended by the debugger, or powered off without a status (guest-shutdown)"),
+        (0, "guest-reset", "machine reset or powered off without a status (guest-reset)"),
+        (33, "", "exit status 0x10 (pass)"),
+        (1, "", "QEMU exited with 1"),
+    ],
+)
+def test_ends_of_qemu_with_a_debugger(code: int, shutdown: str, end: str) -> None:
+    """Whatever QEMU's version calls it."""
+    assert rig.qemu_end(code, shutdown, debugged=True)[1] == end
+
+
+@pytest.mark.parametrize(
     ("option", "message"),
     [
         ("test=hang", "the small rig has not answered for 3 s"),

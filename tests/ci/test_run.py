@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from ci.backends import backends
-from ci.build import BOUND, bound_kernel, kernels, rom
+from ci.boot import show_failure
+from ci.build import BOUND, bound_kernel, kernels, rom, tree
 from ci.conformance import typed_file
 from ci.kernel import look
-from ci.rig import LinuxRig
+from ci.rig import Guest, LinuxRig, Outcome
 from ci.util import ARCHITECTURES, ROOT, UserError, tied
 
 from ..boot.test_own_kernel import compiled
@@ -128,7 +129,11 @@ EM_386, EM_ARM, ET_REL, ET_EXEC = 3, 40, 1, 2
         (b"\xca\xfe\xba\xbe" + bytes(60), "found other data (it begins with ca fe ba be)"),
         (elf(EM_386, ET_REL, 0), "found an object that is not linked"),
         (elf(EM_ARM, ET_EXEC), "found one for ARM"),
-        (elf(EM_386, ET_EXEC), "the file has nothing by which a loader starts it"),
+        (
+            elf(EM_386, ET_EXEC),
+            "the file has nothing by which a loader starts it; link it with libvmi-NAME.a and "
+            "-Wl,-T,runtime/arch/i386/kernel.ld, or give it a header of its own",
+        ),
         (elf(EM_386, ET_EXEC)[:60], "the ELF file is damaged or cut off"),
     ],
 )
@@ -144,6 +149,26 @@ def test_what_is_no_kernel_is_refused_before_anything_boots(
         *_, line = done.stderr.splitlines()
         assert line.startswith(f"vmi: kernel {file}: ") and line.endswith(found)
         assert "booting" not in done.stderr and "FAILED" not in done.stderr
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kernel_that_was_linked_without_the_linker_script(arch: str, tmp_path: Path) -> None:
+    """A linker does not notice: the kernel asks for calls only, and has no way in."""
+    kernel = tmp_path / "kernel.elf"
+    (library,) = tree(arch).glob(f"backends/libvmi-{NAME}.a")
+    source = ROOT / "examples/hello/hello.c"
+    flags = {"i386": ["-m32"], "x86_64": ["-m64", "-mcmodel=kernel", "-mno-red-zone"]}[arch]
+    subprocess.run(
+        ["gcc", *flags, "-O2", "-ffreestanding", "-fno-pic", "-fno-stack-protector", "-mgeneral-regs-only",
+         "-nostdlib", "-static", f"-I{tree(arch)}/include", source, library, "-o", kernel],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    done = vmi_run(NAME, kernel)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(
+        "the file has nothing by which a loader starts it; it was linked without the library's linker "
+        f"script: add -Wl,-T,runtime/arch/{arch}/kernel.ld"
+    )
 
 
 def test_kernels_that_a_configuration_does_not_start() -> None:
@@ -222,9 +247,45 @@ def test_too_little_memory_is_refused_with_the_least_that_works(arch: str) -> No
 def test_another_library_is_said(tmp_path: Path) -> None:
     """In one line, before it boots; the kernel's own is not."""
     other = next(name for name in kernels("hello") if name not in (NAME, "any"))
-    said = f"hello-{other}.elf is linked with the library for {other}, not for {NAME}\n"
+    said = (
+        f"hello-{other}.elf is linked with the library for {other}, not for {NAME}: link it with "
+        f"libvmi-{NAME}.a, or run it in a configuration of {other}\n"
+    )
     assert said in vmi_run(NAME, kernels("hello")[other], "--deadline", "10").stderr
     assert "is linked with" not in vmi_run(NAME, kernels("hello")[NAME]).stderr
+
+
+FAULTS = {
+    "vmi_send_ipi(0, 1, 0x40)": r"is vmi__cpu_set_next\+0x\w+, of the library: see what the kernel gave to "
+    "the call that led there",
+    "vmi_set_idt(0)": r"is vmi__?set_idt\+0x\w+, of the library: see what the kernel gave to SetIDT",
+    "*(volatile int *)0x1238 = 1": r"is kernel_main\+0x\w+, the kernel's own",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kernel_that_faulted(arch: str, fault: str, tmp_path: Path) -> None:
+    """Before it had an IDT, by what it gave to the library or by itself: function and call are named."""
+    text = f"#include <vmi/vmi.h>\nvoid kernel_main(const struct vmi_boot_info *b) {{ (void)b; {fault}; }}\n"
+    kernel = compiled(text, NAME, tmp_path, arch)
+    done = vmi_run(NAME, kernel)
+    assert done.returncode == 1 and "faulted before it had an IDT" in done.stdout
+    assert re.search(rf"^  advice: 0x\w+ {FAULTS[fault]}; ", done.stderr, re.MULTILINE), done.stderr
+
+
+def test_hypervisors_own_lines_of_a_kernel_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are left out and counted; of a kernel that wrote none they are what there is to see."""
+    own = re.compile(r"\(HV\) ")
+    guest = Guest(Path("k.elf"), "k")
+    for console, shown, left_out in (
+        ("(HV) boots\n1..2\n(HV) clock\nnot ok 1 a\n", ["1..2", "not ok 1 a"], 2),
+        ("(HV) boots\n \n(HV) it crashed\n", ["(HV) boots", " ", "(HV) it crashed"], 0),
+    ):
+        show_failure(Outcome(guest, console, False, "ended", "", 1.0, "qemu", Path("log")), ["why"], own)
+        said = capsys.readouterr().err
+        assert [line[4:] for line in said.splitlines() if line.startswith("  | ")] == shown
+        assert (f"(without {left_out} of the hypervisor's own)" in said) == bool(left_out)
 
 
 def test_kernel_that_wrote_no_line(tmp_path: Path) -> None:

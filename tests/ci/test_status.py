@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import bench, setup, status, testing
+from ci import bench, build, setup, status, testing
 from ci.bench import Results, as_text, part
 from ci.figure import as_table
 from ci.util import UserError
@@ -35,6 +35,37 @@ def test_progress_of_tests(capsys: pytest.CaptureFixture[str]) -> None:
         step.line(line)
     assert step.doing == "12 %, 3 done, 1 failed"
     assert capsys.readouterr().err == "vmi: tests: 12 %, 2 done, 1 failed, 0 s\n"
+
+
+def ninja(folder: Path, rule: str, parts: int) -> list[str]:
+    """A build of that many files by a command; the command that builds them."""
+    outputs = "".join(f"build {number}: make\n" for number in range(parts))
+    (folder / "build.ninja").write_text(f"rule make\n  command = {rule}\n{outputs}")
+    return ["ninja", "-C", str(folder)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"), [(200, [f"{tenth * 20} of 200 steps" for tenth in range(1, 10)]), (20, [])]
+)
+def test_progress_of_a_build(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], parts: int, told: list[str]
+) -> None:
+    """By ninja itself: where there is no terminal a line for each tenth of one that takes a while, and all
+    the time a text for the line of one that has a terminal."""
+    step = build.Parts("building", "beginning")
+    build.run(ninja(tmp_path, "touch $out", parts), "the build", step)
+    assert step.doing == f"{parts} of {parts} steps"
+    shown = [line.rpartition(", ")[0] for line in capsys.readouterr().err.splitlines()[1:]]
+    assert shown == [f"vmi: building: {each}" for each in told]
+
+
+def test_a_build_that_fails_shows_what_was_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of it, errors among it, and then one line."""
+    with pytest.raises(UserError, match=r"^the build failed; messages above$"):
+        build.run(
+            ninja(tmp_path, "echo no $out >&2; false", 1), "the build", build.Parts("building", "beginning")
+        )
+    assert "\nno 0\n" in capsys.readouterr().err
 
 
 def test_failures_are_shown_and_nothing_else() -> None:

@@ -14,8 +14,8 @@ from ci.backends import backends
 from ci.lint import tracked
 
 NAME = next(iter(backends()))
-CONFIGURING = "vmi: configuring the build for i386"
-BUILDING = "vmi: building into build/"
+CONFIGURING = "vmi: configuring the build for i386: looking at compilers and specification"
+BUILDING = "vmi: building into build/: looking at what has changed"
 
 
 @pytest.fixture(scope="module")

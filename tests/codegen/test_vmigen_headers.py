@@ -122,6 +122,31 @@ def test_each_header_alone_and_twice(
     assert done.returncode == 0, done.stderr
 
 
+INTEGERS = "".join(
+    f"extern {name}_t of_{name};\n{name}_t of_{name} = 1;\n"
+    for bits in ("8", "16", "32", "64", "ptr")
+    for name in (f"int{bits}", f"uint{bits}")
+)
+"""Each type of an integer that a kernel and the header share."""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "language"),
+    [*DIALECTS.items(), ("c17", "c"), ("gnu17", "c"), ("c++20", "c++"), ("gnu++20", "c++")],
+)
+@pytest.mark.parametrize("arch", COMPILE)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_one_header_is_enough(
+    compiler: str, arch: str, dialect: str, language: str, generated_for: dict[str, Path], tmp_path: Path
+) -> None:
+    """With nothing before it: a kernel has addresses as numbers, too."""
+    source = f"#include <vmi/vmi.h>\n{INTEGERS}extern uintptr_t at;\nuintptr_t at = (uintptr_t)&of_uint8;\n"
+    flags = ("-Wall", "-Werror", "-mgeneral-regs-only", standard(compiler, dialect))
+    include = generated_for[arch] / "include"
+    done = compiles(compiler, source, tmp_path, include, *flags, language=language, arch=arch)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "order", [("stdint.h", "vmi/vmi.h"), ("vmi/vmi.h", "stdint.h")], ids=["before", "after"]
@@ -262,9 +287,7 @@ def test_a_kernel_that_would_use_sse_is_refused(
     flags = {"i386": "-mgeneral-regs-only", "x86_64": "-mno-red-zone -mgeneral-regs-only"}[arch]
     assert len(errors) == 1 and f"uses SSE registers, which nobody saves; add {flags} (or " in errors[0]
     for more in ("-mgeneral-regs-only", "-DVMI_ALLOW_SSE", "-D__BINDGEN__"):
-        done = compiles(
-            compiler, source, tmp_path, include, "-msse2", more, language=language, arch=arch
-        )
+        done = compiles(compiler, source, tmp_path, include, "-msse2", more, language=language, arch=arch)
         assert done.returncode == 0, done.stderr
 
 

@@ -605,8 +605,11 @@ static void does_not_come_up(void)
     set(0, QUEUE_SIZE, 2, 2); /* smaller than it was when it was found */
     EXPECT(open_it() == VMI_EIO && !bar[STATUS] && submit(0, 1) == VMI_EINVAL && !locks);
     set(0, QUEUE_SIZE, 64, 2);
-    set(0, OFFERED, 1 | FEATURE_SEG_MAX, 4); /* other features than then */
+    set(0, OFFERED, 1 | FEATURE_SEG_MAX, 4); /* other features than then, however often */
     EXPECT(open_it() == VMI_EIO && !bar[STATUS]);
+    EXPECT(open_it() == VMI_EIO && !bar[STATUS]);
+    set(0, OFFERED, 1 | FEATURE_SEG_MAX | FEATURE_FLUSH | FEATURE_INDIRECT, 4);
+    EXPECT(open_it() == VMI_OK);
 }
 
 static int32_t one_of(uint32_t operation, uint64_t block, uint32_t blocks, uint32_t segments,

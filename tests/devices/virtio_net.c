@@ -215,6 +215,20 @@ static void says_what_cannot_be(void)
     EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
 }
 
+/* A message for each way, or none at all. */
+static void a_message_for_each(void)
+{
+    plug();
+    plug_msix();
+    look();
+    EXPECT(devices[0].messages == WAYS && open_it() == VMI_OK && space[MSIX / 4] >> 31);
+    plug();
+    plug_msix();
+    space[MSIX / 4] = 0x11u; /* a table of one */
+    look();
+    EXPECT(!devices[0].messages && open_it() == VMI_OK && !(space[MSIX / 4] >> 31));
+}
+
 /* Without indirect descriptors there is one less for each packet's header. */
 static void descriptors_in_the_ring(void)
 {
@@ -501,6 +515,7 @@ static const struct played_check all[] = {
     CHECK(says_what_it_is),
     CHECK(says_nothing),
     CHECK(says_what_cannot_be),
+    CHECK(a_message_for_each),
     CHECK(descriptors_in_the_ring),
     CHECK(as_the_device_was_told),
     CHECK(what_is_no_buffer),

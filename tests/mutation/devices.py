@@ -48,6 +48,7 @@ BY = ("tests on the build machine", "sample kernel")
 VIRTIO = ("pci/pci.c", "virtio/virtio.c")
 PLAYED = {
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
+    "tests/devices/virtio_net.c": (*VIRTIO, "virtio_net/virtio_net.c"),
     "tests/devices/virtio_rng.c": (*VIRTIO, "virtio_rng/virtio_rng.c"),
     "tests/runtime/generator.c": (),
 }

@@ -15,12 +15,22 @@ import pytest
 from ci.lint import tracked
 from ci.util import BUILD, ROOT, tied
 
-from .test_consumers import MESON, kernel_says_hello, made, project, says_hello  # noqa: F401
+from .test_consumers import (  # noqa: F401
+    MESON,
+    kernel_says_hello,
+    made,
+    meson,
+    project,
+    says_hello,
+)
 
 KERNEL = Path(__file__).with_name("options.c")
 REGPARM = "-mregparm=3"
 ALL = ["-O0", "-Os", "-O3", "-O2 -flto", f"-O2 {REGPARM}", "-O2 -fstack-protector-strong", "-Og -fPIE"]
-OF_X86_64 = ["-O0 -fstack-protector-strong", "-O3 -flto", "-Oz -mcmodel=small -fPIE"]
+OF_X86_64 = [
+    "-O0 -fstack-protector-strong", "-Os", "-O3 -flto", "-Oz -mcmodel=small -fPIE",
+]  # fmt: skip
+"""As on i386, but for the convention: the processor has one."""
 FEW = [f"-O0 -fstack-protector-strong {REGPARM}", "-Os -flto"]
 
 
@@ -79,23 +89,31 @@ def test_make(installed: Path, tmp_path: Path, compiler: str, arch: str, options
         is_right(made(tmp_path, "native", arch))
 
 
-@pytest.mark.parametrize("options", ["-O0 -fstack-protector-strong", "-Os -flto"])
-def test_cmake(project: Path, installed: Path, options: str) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    ("arch", "options"),
+    [("i386", "-O0 -fstack-protector-strong"), ("i386", "-Os -flto"), ("x86_64", "-Os -flto")],
+)
+def test_cmake(project: Path, installed: Path, arch: str, options: str) -> None:  # noqa: F811
     compiled(
         project,
-        f"cmake -B build --toolchain i386.cmake -DCMAKE_PREFIX_PATH='{installed}' -DKERNEL={KERNEL} "
+        f"cmake -B build --toolchain {arch}.cmake -DCMAKE_PREFIX_PATH='{installed}' -DKERNEL={KERNEL} "
         f"-DCMAKE_C_FLAGS='{options}' && cmake --build build",
     )
     is_right(project / "build/kernel-native.elf")
 
 
 @pytest.mark.parametrize(
-    "options", ["-Dc_args=-fstack-protector-strong -Dbuildtype=debug -Db_pie=true", "-Db_lto=true"]
+    ("arch", "options"),
+    [
+        ("i386", "-Dc_args=-fstack-protector-strong -Dbuildtype=debug -Db_pie=true"),
+        ("i386", "-Db_lto=true"),
+        ("x86_64", "-Db_lto=true -Dc_args=-fstack-protector-strong"),
+    ],
 )
-def test_meson(project: Path, installed: Path, options: str) -> None:  # noqa: F811
+def test_meson(project: Path, installed: Path, arch: str, options: str) -> None:  # noqa: F811
     compiled(
         project,
-        f"{' '.join(MESON)} -Dkernel={KERNEL} {options} && ninja -C build",
+        f"{' '.join(meson(arch))} -Dkernel={KERNEL} {options} && ninja -C build",
         PKG_CONFIG_LIBDIR=str(installed / "share/pkgconfig"),
     )
     is_right(project / "build/kernel-native.elf")
@@ -108,8 +126,9 @@ def test_meson(project: Path, installed: Path, options: str) -> None:  # noqa: F
         ("i386-clang", "-Db_lto=true"),
         ("i386-clang", "-Dc_args=-Oz -Db_pie=true"),
         ("i386-gcc", f"-Dc_args='{FEW[0]}'"),
-        ("x86_64-gcc", "-Db_pie=true"),
-        ("x86_64-clang", "-Dc_args=-Oz"),
+        ("x86_64-gcc", "-Db_lto=true -Db_pie=true"),
+        ("x86_64-clang", "-Db_lto=true"),
+        ("x86_64-clang", "-Dc_args=-Oz -Db_pie=true"),
     ],
 )
 def test_libraries(tmp_path: Path, cross: str, options: str) -> None:
@@ -125,16 +144,20 @@ def test_libraries(tmp_path: Path, cross: str, options: str) -> None:
         assert "linked with the library for native" in said, said
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_vendored(tmp_path: Path, compiler: str) -> None:
+@pytest.mark.parametrize(
+    ("arch", "compiler", "options"),
+    [
+        ("i386", "gcc", f"-Os -flto {REGPARM} -fstack-protector-strong"),
+        ("i386", "clang", f"-Oz {REGPARM} -fstack-protector-strong"),
+        ("x86_64", "gcc", "-Os -flto -fstack-protector-strong"),
+    ],
+)
+def test_vendored(tmp_path: Path, arch: str, compiler: str, options: str) -> None:
     """The library's sources are compiled with the kernel's options, those of the convention too."""
     shutil.copy(ROOT / "examples/consumers/vendored/Makefile", tmp_path)
-    subprocess.run([ROOT / "vmi", "vendor", tmp_path / "vmi", "native"], check=True, capture_output=True)
-    options = {
-        "gcc": f"-Os -flto {REGPARM} -fstack-protector-strong",
-        "clang": f"-Oz {REGPARM} -fstack-protector-strong",
-    }
-    compiled(tmp_path, f"make -j2 CC={compiler} AR=gcc-ar KERNEL={KERNEL} CFLAGS='{options[compiler]}'")
+    command = [ROOT / "vmi", "vendor", "--arch", arch, tmp_path / "vmi", "native"]
+    subprocess.run(command, check=True, capture_output=True)
+    compiled(tmp_path, f"make -j2 CC={compiler} AR=gcc-ar KERNEL={KERNEL} CFLAGS='{options}'")
     is_right(tmp_path / "kernel-native.elf")
 
 

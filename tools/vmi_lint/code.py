@@ -132,9 +132,11 @@ class Walk:
         self._functions = self._bounds()
         self._starts = [function.start for function in self._functions]
         self._undecoded: dict[int, None] = {}
+        self._lines = debug.Lines(image.elf)
         self._stack: list[int] = []
         """Where memory below the stack pointer is named, and where the frame pointer is set (x86-64)."""
-        self._maybe: set[int] = set()
+        self._labels, self._addresses = self._may_be_code()
+        """What is to be tried still, in an order of its own and by address."""
         self._read: set[int] = set()
         self._tried: set[int] = set()
         self._taken: set[int] = set()
@@ -147,10 +149,13 @@ class Walk:
 
     def run(self) -> None:
         """Finds everything."""
+        marked = 0
         for symbol, end in self._extents("object"):
             # A label of data at the end of some may be where a function begins.
-            if symbol.size or symbol.address not in self._typed:
-                self._mark(symbol.address, end - symbol.address, _DATA)
+            if (symbol.size or symbol.address not in self._typed) and end > marked:
+                start = max(symbol.address, marked)
+                self._mark(start, end - start, _DATA)
+                marked = end
         pointers = [at for at in self.image.pointers if self._function(at)]
         self._follow([*self._starts, *self.image.entries, *pointers])
         self._try()
@@ -166,9 +171,12 @@ class Walk:
         Says whether there was any.
         """
         found = False
-        while new := [address for address in self._candidates() if address not in self._tried]:
-            self._tried.update(new)
+        while new := [*self._labels, *sorted(self._addresses)]:
+            self._labels, self._addresses = [], set()
             for address in new:
+                if address in self._tried:
+                    continue
+                self._tried.add(address)
                 if self._unknown(address) and address not in self._read and self._plausible(address):
                     self._follow([address])
                     found = True
@@ -256,8 +264,8 @@ class Walk:
             return self._functions[i]
         return None
 
-    def _candidates(self) -> list[int]:
-        """What may be code, more likely ones first."""
+    def _may_be_code(self) -> tuple[list[int], set[int]]:
+        """What may be code, more likely ones first; addresses that code takes come to it."""
         labels = [symbol.address for symbol in self.image.symbols if symbol.kind == "label"]
         sections = [section.address for section in self.image.sections]
         relative = [
@@ -266,7 +274,7 @@ class Walk:
             if not self.image.elf.get_section(index).name.startswith(".rodata")
             for target in entries.values()
         ]
-        return [*sections, *labels, *sorted({*self.image.pointers, *relative, *self._maybe})]
+        return [*sections, *labels], {*self.image.pointers, *relative}
 
     # Marks
 
@@ -408,7 +416,7 @@ class Walk:
 
     def _known_points(self, section: Section, address: int, end: int) -> list[int]:
         """Where an instruction is known to begin next, behind one that the decoder does not know."""
-        points = [debug.next_line(self.image.elf, address, end), self._next_point(address)]
+        points = [self._lines.next(address, end), self._next_point(address)]
         known = [point for point in points if point is not None and point < end]
         return [min(known)] if known else []
 
@@ -490,7 +498,7 @@ class Walk:
                 self._taken.add(address)
             del loaded[:-_BACK]
         if address is not None and self.image.section(address):
-            (self._maybe if word == "lea" else self._read).add(address)
+            (self._addresses if word == "lea" else self._read).add(address)
 
     def _immediate(self, at: int, size: int, operands: str) -> None:
         """Notes an address of code that is used as a number: a handler, or a text."""
@@ -498,11 +506,11 @@ class Walk:
             relocation = self._last_relocation(at, size)
             target = relocation.target if relocation else None
             if relocation and target is not None and _of_immediate(relocation, at + size, operands):
-                self._maybe.add(target)
+                self._addresses.add(target)
             return
         number = operands.rpartition(", ")[2]
         if len(number) > 6 and number.startswith("0x") and self.image.section(int(number, 16)):
-            self._maybe.add(int(number, 16))
+            self._addresses.add(int(number, 16))
 
     # Jump tables
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from elftools.dwarf.descriptions import describe_form_class
@@ -61,22 +62,58 @@ def find(elf: Any, addresses: Iterable[int]) -> dict[int, Source]:
     return found
 
 
-def next_line(elf: Any, address: int, end: int) -> int | None:
-    """The first address behind another one, and before an end, at which a line of the source begins."""
-    try:
-        if not elf.has_dwarf_info(strict=True):
+class Lines:
+    """Where lines of the source begin. A unit's are read when they are first asked for, and then kept."""
+
+    def __init__(self, elf: Any) -> None:
+        self._elf = elf
+        self._ranges: list[tuple[int, int, int]] | None = None
+        """First address, the one behind the last, and which unit's, in order."""
+        self._reach: list[int] = []
+        """How far the ranges up to each one go."""
+        self._units: list[Any] = []
+        self._begins: dict[int, list[int]] = {}
+
+    def next(self, address: int, end: int) -> int | None:
+        """The first address behind another one, and before an end, at which a line begins."""
+        try:
+            found = [
+                begins[i]
+                for unit in self._units_at(address)
+                if (i := bisect.bisect_right(begins := self._of(unit), address)) < len(begins)
+                and begins[i] < end
+            ]
+            return min(found, default=None)
+        except Exception:  # as above
             return None
-        dwarf = elf.get_dwarf_info()
-        starts = (
-            start
-            for unit in dwarf.iter_CUs()
-            if _inside(dwarf, unit, [address])
-            for start, _, _, _ in _rows(dwarf.line_program_for_CU(unit))
-            if address < start < end
-        )
-        return min(starts, default=None)
-    except Exception:  # as above
-        return None
+
+    def _units_at(self, address: int) -> set[int]:
+        if self._ranges is None:
+            self._ranges = []
+            if self._elf.has_dwarf_info(strict=True):
+                dwarf = self._elf.get_dwarf_info()
+                self._units = list(dwarf.iter_CUs())
+                self._ranges = sorted(
+                    (start, end, number)
+                    for number, unit in enumerate(self._units)
+                    for start, end in ranges(dwarf, unit, unit.get_top_DIE())
+                )
+                self._reach = list(accumulate((end for _, end, _ in self._ranges), max))
+        found = set()
+        i = bisect.bisect_right(self._ranges, address, key=lambda each: each[0]) - 1
+        while i >= 0 and self._reach[i] > address:
+            _, end, unit = self._ranges[i]
+            if end > address:
+                found.add(unit)
+            i -= 1
+        return found
+
+    def _of(self, unit: int) -> list[int]:
+        if unit not in self._begins:
+            dwarf = self._units[unit].dwarfinfo
+            program = dwarf.line_program_for_CU(self._units[unit])
+            self._begins[unit] = sorted({start for start, _, _, _ in _rows(program)})
+        return self._begins[unit]
 
 
 def _inside(dwarf: Any, unit: Any, wanted: list[int]) -> list[int]:

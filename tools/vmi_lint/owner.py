@@ -9,6 +9,7 @@ code together. So the global symbols around an object's local ones tell whose th
 from __future__ import annotations
 
 import bisect
+from itertools import accumulate
 
 from .elf import Image, Symbol
 
@@ -35,6 +36,8 @@ class Owners:
     def _decide(self, image: Image) -> None:
         public = [symbol for symbol in image.symbols if not symbol.group]
         places = [symbol.address for symbol in public]
+        # How many of them, from the first on, have a library's name.
+        named = [0, *accumulate(symbol.name.startswith(_GLOBAL) for symbol in public)]
         members: dict[int, list[Symbol]] = {}
         for symbol in image.symbols:
             if symbol.group:
@@ -45,7 +48,7 @@ class Owners:
                 continue
             first = bisect.bisect_left(places, symbols[0].address)
             last = bisect.bisect_right(places, symbols[-1].address)
-            near = public[first:last] or public[max(first - 1, 0) : first + 1]
-            answers = {symbol.name.startswith(_GLOBAL) for symbol in near}
+            if first == last:
+                first, last = max(first - 1, 0), min(first + 1, len(public))
             # In doubt it is the kernel's: better a finding too many than one that is not told.
-            self._groups[group] = answers == {True}
+            self._groups[group] = first < last and named[last] - named[first] == last - first
