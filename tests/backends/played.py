@@ -8,6 +8,8 @@ prints `ok NAME` or `not ok NAME: line N`.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -17,6 +19,9 @@ from ci.util import ROOT
 from tests.seeds import SEED
 
 COMPILE = {"i386": ("-m32", "-march=i686"), "x86_64": ("-m64", "-march=x86-64", "-mno-red-zone")}
+
+NOTED = "VMI_PLAYED"
+"""In the environment: a file to which the command of each program that is built is added, a line of JSON."""
 
 SEEDS_APART = 3000
 """So many seeds the checks go through, or fewer."""
@@ -46,8 +51,16 @@ def results(
                f"-I{root / 'backends'}", f"-I{root / 'runtime'}",
                f"-I{root / 'tests'}", "-o", str(program), str(source),
                *map(str, (*place_of_the_image(arch), *more))]  # fmt: skip
+    if NOTED in os.environ:
+        with open(os.environ[NOTED], "a") as file:
+            print(json.dumps(command), file=file)
     subprocess.run(command, check=True)
     done = subprocess.run([program], capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}"
-    lines = [re.fullmatch(r"(?:not )?ok (\w+)(?:: (.*))?", line) for line in done.stdout.splitlines()]
+    return said(done.stdout)
+
+
+def said(output: str) -> dict[str, str]:
+    """What each check said, of what the program has printed: empty if it held."""
+    lines = [re.fullmatch(r"(?:not )?ok (\w+)(?:: (.*))?", line) for line in output.splitlines()]
     return {line[1]: line[2] or "" for line in lines if line}

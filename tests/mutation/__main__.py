@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """Breaks backends on purpose, one way at a time, and counts how many the conformance suite notices:
 
-    .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]…
+    .venv/bin/python -m tests.mutation [NAME…] [--arch ARCH] [--only TEXT]… [--again]
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
 call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of
@@ -9,24 +9,31 @@ those that it shares (`../FOLDER/FILE`, `../../runtime/FILE`); `arch` stands wit
 architecture (`call` and registers). Without ARCH each is tried on every architecture that the backend boots.
 TEXT chooses the mutations whose names contain it, or one of several; without a NAME every backend that has a
 list is broken.
-Each mutation is built in a copy of the tree and booted in the backend's rig. It is caught by
+Each mutation is built in a copy of the tree. It is caught by
 
-1. the conformance kernel, if that reports it, dies, hangs or ends otherwise than it was to, if its console
-   data or its other ends are wrong, or if the rig knows better (`Rig.findings`);
-2. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
-   that it shares;
+1. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
+   that it shares. Those whose sources name the broken file come first, of all mutations;
+2. the conformance kernel in the backend's rig, if that reports it, dies, hangs or ends otherwise than it was
+   to, if its console data or its other ends are wrong, or if the rig knows better (`Rig.findings`). Then
+   the other tests on the build machine are tried;
 3. the folder's own tests that boot.
 
 One that does not build is not counted among them but told in the last line. The unbroken library must pass
 first. Exit status 1 if fewer than 95 % of a backend's are caught.
+
+Those that were caught are kept in results/mutation/NAME-ARCH.json, and are not tried again while the file
+that they break is the same, unless with --again: a run that was ended goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -42,7 +49,18 @@ from ci import ktap
 from ci.build import tree as build_folder
 from ci.conformance import console_data, data_received, digest
 from ci.rig import Guest, Outcome, Rig, Session, discover
-from ci.util import ARCHITECTURES, RESULTS, ROOT, UserError, progress, tied
+from ci.util import (
+    ARCHITECTURES,
+    RESULTS,
+    ROOT,
+    UserError,
+    progress,
+    remembered,
+    tied,
+    write_if_changed,
+)
+
+from ..backends import played
 
 LIST = "mutations.yaml"
 LEAST = 95
@@ -50,7 +68,14 @@ CPUS = 2
 PATIENCE = 4
 """How many times as long as the unbroken library a broken one may take before it counts as hanging."""
 LONGEST = 120.0
+LONGEST_PLAYED = 20
+"""Seconds of the processor after which a program of checks hangs; they take one or two."""
+NO_TESTS = 5
+"""Status of pytest if none is chosen."""
+UNDECIDED = ("CalledProcessError", "TimeoutExpired")
 CONSOLE_KIB = 2
+STUBS = "tests/codegen/test_vmigen_library_stubs.py"
+DESCRIPTION = "backend.yaml"
 
 
 @dataclass(frozen=True)
@@ -66,9 +91,9 @@ class Mutation:
     times: int = 1
     arch: str = ""
 
-    def apply(self, folder: Path) -> Path:
-        """Break it in a copy of the backend's folder; the file that changed."""
-        path = folder / (self.file or "backend.yaml")
+    def broken(self, folder: Path) -> tuple[Path, str]:
+        """The file in the backend's folder that it changes, and what is in it then."""
+        path = folder / (self.file or DESCRIPTION)
         text = path.read_text()
         if self.call:
             entry = rf"^  {self.call}:.*\n(?:    .*\n)*"
@@ -77,8 +102,17 @@ class Mutation:
             new, count = text.replace(self.old, self.new), text.count(self.old)
         if count != self.times:
             raise UserError(f"mutation {self.name}: what it breaks stands {count} times in {path.name}")
-        path.write_text(new)
+        return path, new
+
+    def apply(self, folder: Path) -> Path:
+        """Break it in a copy of the backend's folder; the file that changed."""
+        path, text = self.broken(folder)
+        path.write_text(text)
         return path
+
+    def digest(self, folder: Path) -> str:
+        """Differs if it breaks something else than before, or in another file."""
+        return hashlib.sha256(self.broken(folder)[1].encode()).hexdigest()
 
 
 def mutations(backend: str, arch: str) -> list[Mutation]:
@@ -107,21 +141,24 @@ def build(tree: Path, target: str, arch: str = ARCHITECTURES[0]) -> str:
     return done.stdout if done.returncode else ""
 
 
-def copy(tree: Path, backend: str, arch: str) -> None:
-    """The tree with builds of its own."""
+def copy(tree: Path) -> None:
+    """The tree's sources."""
     names = (".git", ".venv", "build", "build-*", "results", "__pycache__", ".hypothesis")
     ignore = shutil.ignore_patterns(*names)
     shutil.copytree(ROOT, tree, ignore=ignore)
     subprocess.run(["git", "init", "-q"], cwd=tree, check=True)  # some tests ask it for the tree's files
-    # Tests on the build machine have the first architecture's build.
-    for each in dict.fromkeys((ARCHITECTURES[0], arch)):
-        command = ["meson", "setup", "--cross-file", f"cross/{each}-gcc.ini", "-Dbackends=" + backend]
-        subprocess.run([*command, str(folder_of(tree, each))], cwd=tree, check=True, capture_output=True)
+
+
+def set_up(tree: Path, backend: str, arch: str) -> None:
+    """A build of a copy's own, unless it has one."""
+    if not folder_of(tree, arch).is_dir():
+        command = ["meson", "setup", "--cross-file", f"cross/{arch}-gcc.ini", "-Dbackends=" + backend]
+        subprocess.run([*command, str(folder_of(tree, arch))], cwd=tree, check=True, capture_output=True)
 
 
 Run = Callable[[str], Outcome]
 
-BY = ("conformance kernel", "tests on the build machine", "tests that boot")
+BY = ("tests on the build machine", "conformance kernel", "tests that boot")
 """What catches a mutation, in the order in which it is asked."""
 REFUSED = "compiler"
 """In place of those."""
@@ -148,28 +185,159 @@ def caught_by_kernel(rig: Rig, run: Run) -> str:
     return ""
 
 
-def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
-    """The first test that notices, of the stubs, the folder or one that it shares; empty if none does."""
-    for arch in ARCHITECTURES:
-        if folder_of(tree, arch).is_dir() and (refused := build(tree, "all", arch)):
-            return f"the build: {refused.splitlines()[-1]}"
+def folders_of(tree: Path, backend: str) -> list[Path]:
+    """Those of the tests of a backend and of what it shares."""
     shared = re.findall(r"'\.\./(\w+)/", (tree / "backends" / backend / "meson.build").read_text())
-    folders = [f"backends/{name}/tests" for name in dict.fromkeys([backend, *shared])]
-    tests = [folder for folder in folders if (tree / folder).is_dir()]
-    if not boot:
-        tests.append("tests/codegen/test_vmigen_library_stubs.py")
+    folders = [tree / f"backends/{name}/tests" for name in dict.fromkeys([backend, *shared])]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def included(tree: Path, source: Path, found: set[Path]) -> set[Path]:
+    """Adds a C source and what it includes of the tree."""
+    if source not in found:
+        found.add(source)
+        for name in re.findall(r'^#include "([^"]+)"', source.read_text(), re.MULTILINE):
+            places = [folder / name for folder in (source.parent, tree / "backends", tree / "runtime")]
+            for path in [path.resolve() for path in places if path.is_file()][:1]:
+                included(tree, path, found)
+    return found
+
+
+def tests_of(tree: Path, folders: Sequence[Path], file: Path) -> list[str]:
+    """The tests that name a file or play what is around it, by their sources."""
+    named = re.compile(rf"(?<![\w.]){re.escape(file.name)}\b")
+    found = []
+    for folder in folders:
+        for test in sorted(folder.glob("test_*.py")):
+            text = test.read_text()
+            sources: set[Path] = set()
+            for stem in re.findall(r'"(\w+)\.c"', text):
+                for path in (folder / f"{stem}.c", folder / f"{stem}.S"):
+                    if path.is_file():
+                        included(tree.resolve(), path.resolve(), sources)
+            if named.search(text) or file.resolve() in sources:
+                found.append(str(test))
+    return found
+
+
+def caught_by(tree: Path, tests: Sequence[str], boot: bool, arch: str = "", note: Path | None = None) -> str:
+    """The first of these tests that notices; empty if none does. With `arch` only the cases of that
+    architecture are tried. One that the compiler refuses notices nothing, nor does one that the machine had
+    no time for. `note` gets the commands by which programs are built."""
     if not tests:
         return ""
     everywhere = [each.name for rig in discover(progress).values() for each in rig.configurations]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    options = ["-q", "-p", "no:cacheprovider", *(["-x"] if boot else [])]
+    if arch:
+        options += ["-k", " and ".join(f"not {each}" for each in ARCHITECTURES if each != arch)]
+
+    noted = {played.NOTED: str(note)} if note else {}
     done = subprocess.run(
-        command, cwd=tree, capture_output=True, text=True, check=False,
-        env={**os.environ, "VMI_SKIP": "" if boot else " ".join(everywhere)}, preexec_fn=tied(),
+        [sys.executable, "-m", "pytest", *options, *tests], cwd=tree, capture_output=True, text=True,
+        env={**os.environ, **noted, "COLUMNS": "1000", "VMI_SKIP": "" if boot else " ".join(everywhere)},
+        check=False, preexec_fn=tied(),
     )  # fmt: skip
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    if done.returncode and not found:
+    lines = re.findall(r"^(?:FAILED|ERROR) (\S+)(.*)", done.stdout, re.MULTILINE)
+    if done.returncode not in (0, NO_TESTS) and not lines:
         raise UserError(f"the tests cannot run: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
-    return found[1] if done.returncode and found else ""
+    noticed = [name for name, why in lines if not any(word in why for word in UNDECIDED)]
+    return noticed[0] if noticed else ""
+
+
+def caught_by_tests(tree: Path, backend: str, boot: bool) -> str:
+    """The first test that notices, of the stubs, the folder or one that it shares; empty if none does."""
+    set_up(tree, backend, ARCHITECTURES[0])  # which such tests have
+    for arch in ARCHITECTURES:
+        if folder_of(tree, arch).is_dir() and (refused := build(tree, "all", arch)):
+            return f"the build: {refused.splitlines()[-1]}"
+    tests = [str(folder) for folder in folders_of(tree, backend)]
+    return caught_by(tree, tests if boot else [*tests, STUBS], boot)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Checks that run as a process (tests/backends/played.py)."""
+
+    name: str
+    command: tuple[str, ...]
+    sources: frozenset[Path]
+
+    def notice(self) -> str:
+        """Its first check that does not hold, built anew; empty if all do, or if it cannot be built."""
+        with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as folder:
+            program = Path(folder) / self.name
+            at = self.command.index("-o") + 1
+            command = [*self.command[:at], str(program), *self.command[at + 1 :]]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                return ""
+
+            def limited() -> None:
+                resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_PLAYED, LONGEST_PLAYED))
+
+            done = subprocess.run([program], capture_output=True, text=True, check=False, preexec_fn=limited)
+        failed = [f"{self.name}: {check}, {line}" for check, line in played.said(done.stdout).items() if line]
+        if done.returncode and not failed:
+            return f"{self.name}: ended with {done.returncode}"
+        return failed[0] if failed else ""
+
+
+class Programs:
+    """Programs of checks, as the tests on the build machine build them, with the sources of a copy and what
+    this tree's build has generated."""
+
+    def __init__(self, tree: Path, backend: str, arch: str) -> None:
+        self.tree = tree
+        self.arch = arch
+        self.folders = folders_of(tree, backend)
+        self.of_test: dict[str, list[Program]] = {}
+
+    def learn(self, file: Path) -> None:
+        """Those of the tests that are about a file, which have to pass."""
+        for test in tests_of(self.tree, self.folders, file):
+            if test in self.of_test:
+                continue
+            self.of_test[test] = []
+            if "played.results(" not in Path(test).read_text():
+                continue
+            note = self.tree.parent / "programs"
+            note.write_text("")
+            here = str(ROOT / Path(test).relative_to(self.tree))
+            if found := caught_by(ROOT, [here], False, self.arch, note):
+                raise UserError(f"the unbroken library does not pass: {found}")
+            self.of_test[test] = [self.program(json.loads(line)) for line in note.read_text().splitlines()]
+            for program in self.of_test[test]:
+                if found := program.notice():
+                    raise UserError(f"the unbroken library does not pass: {found}")
+
+    def program(self, command: Sequence[str]) -> Program:
+        """What a command builds, of the copy."""
+        for folder in ("backends", "runtime", "tests"):
+            at = re.compile(rf"^((?:-I)?){re.escape(str(ROOT))}/{folder}(?=/|$)")
+            command = [at.sub(rf"\g<1>{self.tree}/{folder}", each) for each in command]
+        sources: set[Path] = set()
+        files = [Path(each) for each in command if each.endswith((".c", ".S"))]
+        for path in files:
+            included(self.tree.resolve(), path.resolve(), sources)
+        return Program(files[0].stem, tuple(command), frozenset(sources))
+
+    def about(self, file: Path) -> list[Program]:
+        """Those that play a file, the smallest first."""
+        every = [each for programs in self.of_test.values() for each in programs]
+        return sorted(
+            (each for each in every if file.resolve() in each.sources), key=lambda each: len(each.sources)
+        )
+
+    def notice(self, file: Path) -> str:
+        """The first that notices; empty if none does."""
+        return next((found for program in self.about(file) if (found := program.notice())), "")
+
+    def tests_notice(self, file: Path) -> str:
+        """The same of tests that do other things with the file, in a copy that is built."""
+        for test in tests_of(self.tree, self.folders, file):
+            plays = any(file.resolve() in program.sources for program in self.of_test[test])
+            if not plays and (found := caught_by(self.tree, [test], False, self.arch)):
+                return found
+        return ""
 
 
 def spoils(outcome: Outcome) -> bool:
@@ -231,34 +399,58 @@ class Broken:
 
 
 def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITECTURES[0]) -> Iterator[Broken]:
-    """What becomes of mutations of one backend, one by one; those that only tests that boot may notice come
-    last."""
+    """What becomes of mutations of one backend, one by one: first those that the nearest tests on the build
+    machine notice, last those that only tests that boot may."""
     backend = rig.backend
     with tempfile.TemporaryDirectory(prefix="vmi-mutation-") as name:
         images, tree = Path(name), Path(name) / "vmi"
-        copy(tree, backend, arch)
+        copy(tree)
         folder = tree / "backends" / backend
         target = f"conformance/conformance-{backend}.elf"
 
         @contextlib.contextmanager
-        def broken(mutation: Mutation) -> Iterator[None]:
+        def broken(mutation: Mutation) -> Iterator[Path]:
             changed = mutation.apply(folder)
-            yield
-            changed.write_bytes((ROOT / "backends" / backend / changed.relative_to(folder)).read_bytes())
+            yield changed
+            changed.write_bytes((ROOT / changed.resolve().relative_to(tree.resolve())).read_bytes())
 
+        if not build_folder(arch).is_dir():
+            raise UserError("nothing is built; run ./vmi build")
+        programs = Programs(tree, backend, arch)
+        left, others, survivors = [], [], []
+        for mutation in chosen:
+            programs.learn(mutation.broken(folder)[0])
+            with broken(mutation) as changed:
+                found = programs.notice(changed)
+            if found:
+                yield Broken(mutation, BY[0], found)
+            else:
+                left.append(mutation)
+        if not left:
+            return
+        set_up(tree, backend, arch)
         if refused := build(tree, target, arch):
             raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
         shutil.copy(folder_of(tree, arch) / target, unbroken)
+        for mutation in left:
+            with broken(mutation) as changed:
+                if build(tree, f"backends/libvmi-{backend}.a", arch):
+                    yield Broken(mutation, REFUSED, "")
+                elif found := programs.tests_notice(changed):
+                    yield Broken(mutation, BY[0], found)
+                else:
+                    others.append(mutation)
+        if not others:
+            return
         machine = Machine(rig, arch)
-        survivors = []
         try:
             machine.deadline = max(30.0, PATIENCE * machine.runner(unbroken)("").seconds)
-            found = caught_by_kernel(rig, machine.runner(unbroken)) or caught_by_tests(tree, backend, False)
-            if found:
+            if found := caught_by_kernel(rig, machine.runner(unbroken)):
                 raise UserError(f"the unbroken library does not pass: {found}")
-            for number, mutation in enumerate(chosen):
-                by, image = BY[0], images / f"m{number}.elf"
+            passed = False
+            for number, mutation in enumerate(others):
+                by, image = BY[1], images / f"m{number}.elf"
                 with broken(mutation):
                     if build(tree, target, arch):
                         yield Broken(mutation, REFUSED, "")
@@ -269,11 +461,18 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
                     except UserError as error:  # the guest has taken the rig along
                         found = str(error).splitlines()[0]
                     image.unlink()
-                    if not found:
-                        by = BY[1]
-                        found = caught_by_tests(tree, backend, False)
+                if "hung" in found and machine.runner(unbroken)("").end.startswith("hung"):
+                    raise UserError("the unbroken library does not come to its end, either; try again later")
                 if found:
                     yield Broken(mutation, by, found)
+                    continue
+                if not passed and (found := caught_by_tests(tree, backend, False)):
+                    raise UserError(f"the unbroken library does not pass: {found}")
+                passed = True
+                with broken(mutation):
+                    found = caught_by_tests(tree, backend, False)
+                if found:
+                    yield Broken(mutation, BY[0], found)
                 else:
                     survivors.append(mutation)
         finally:
@@ -284,6 +483,27 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
             with broken(mutation):
                 found = caught_by_tests(tree, backend, True)
             yield Broken(mutation, BY[2] if found else "", found)
+
+
+class Kept:
+    """What was caught of a library by this run and earlier ones."""
+
+    def __init__(self, backend: str, arch: str, again: bool) -> None:
+        self.folder = ROOT / "backends" / backend
+        self.path = RESULTS / "mutation" / f"{backend}-{arch}.json"
+        self.caught = {} if again else remembered(self.path)
+
+    def known(self, mutation: Mutation) -> Broken | None:
+        each = self.caught.get(mutation.name, {})
+        if each.get("digest") != mutation.digest(self.folder) or each.get("by") not in BY:
+            return None
+        return Broken(mutation, each["by"], each["found"])
+
+    def keep(self, broken: Broken) -> None:
+        if broken.by in BY:
+            digest = broken.mutation.digest(self.folder)
+            self.caught[broken.mutation.name] = {"digest": digest, "by": broken.by, "found": broken.found}
+            write_if_changed(self.path, json.dumps(self.caught, indent=1, sort_keys=True) + "\n")
 
 
 def summary(library: str, counts: Counter[str], ways: Sequence[str] = BY) -> str:
@@ -305,6 +525,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--arch", choices=ARCHITECTURES)
     parser.add_argument("--only", action="append", metavar="TEXT")
+    parser.add_argument("--again", action="store_true")
     options = parser.parse_args(arguments)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     rigs = discover(progress)
@@ -324,12 +545,18 @@ def main(arguments: Sequence[str]) -> int:
                 for mutation in mutations(backend, arch)
                 if any(text in mutation.name for text in options.only or [""])
             ]
+            kept = Kept(backend, arch, options.again)
+            before = [each for each in map(kept.known, chosen) if each]
             rigs[backend].prepare()
-            counts = results[f"{backend} on {arch}"] = Counter()
-            with contextlib.closing(break_in_all_ways(rigs[backend], chosen, arch)) as broken:
+            counts = results[f"{backend} on {arch}"] = Counter(each.by for each in before)
+            new = [mutation for mutation in chosen if not kept.known(mutation)]
+            for each in before:
+                print(each, flush=True)
+            with contextlib.closing(break_in_all_ways(rigs[backend], new, arch)) as broken:
                 for each in broken:
                     print(each, flush=True)
                     counts[each.by] += 1
+                    kept.keep(each)
     for library, counts in results.items():
         print(summary(library, counts))
     return 0 if all(percent(counts) >= LEAST for counts in results.values()) else 1

@@ -40,6 +40,7 @@ from .__main__ import (
     folder_of,
     listed,
     percent,
+    set_up,
     summary,
 )
 
@@ -124,7 +125,9 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str) -> Iterat
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vmi-mutation-")))
         tree, target = folder / "vmi", f"sample_kernel/sample-{BACKEND}.elf"
-        copy(tree, BACKEND, arch)
+        copy(tree)
+        for each in dict.fromkeys((ARCHITECTURES[0], arch)):
+            set_up(tree, BACKEND, each)
         kernel = folder_of(tree, arch) / target
         session = stack.enter_context(rig.session(RESULTS / "mutation" / f"devices-{arch}"))
 

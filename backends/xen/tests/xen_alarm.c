@@ -193,10 +193,31 @@ static void both_wirings(void)
     EXPECT(timer > xen_time + HUGE / 4);
 }
 
+/* In a second of Xen's there are as many cycles as the frequency says. */
+static void cycles_of_a_second(void)
+{
+    uint64_t before;
+
+    begin(1);
+    before = vmi__xen_get_cycle_counter(VMI_CYCLES_REAL);
+    xen_time += 1000000000;
+    EXPECT(vmi__xen_get_cycle_counter(VMI_CYCLES_REAL) - before == vmi__xen_get_cycle_frequency());
+}
+
+static void wall_clock(void)
+{
+    begin(1);
+    vmi__xen_shared.wc_version = 2;
+    vmi__xen_shared.wc_sec = 5;
+    vmi__xen_shared.wc_nsec = 7;
+    EXPECT(vmi__xen_wallclock_updated() && !vmi__xen_wallclock_updated());
+    EXPECT(vmi__xen_get_wallclock_time() == 5000000007 + xen_time);
+    vmi__xen_shared.wc_version = 4;
+    EXPECT(vmi__xen_wallclock_updated());
+}
+
 static const struct played_check checks[] = {
-    CHECK(lvtt),
-    CHECK(irq0),
-    CHECK(both_wirings),
+    CHECK(cycles_of_a_second), CHECK(wall_clock), CHECK(lvtt), CHECK(irq0), CHECK(both_wirings),
 };
 
 PLAY(checks)

@@ -408,6 +408,16 @@ static void masked_ports_wait(void)
     EXPECT(came_at[0][VECTOR] == 2 && !reports);
 }
 
+/* An upcall that is over is made again for what came meanwhile, of each CPU alone. */
+static void there_is_more_until_it_is_told(void)
+{
+    begin_run();
+    send(bind(1, 15, VECTOR));
+    EXPECT(vmi__xen_ports_more(&records[1], 1) && !vmi__xen_ports_more(&records[0], 0));
+    upcalls();
+    EXPECT(!vmi__xen_ports_more(&records[1], 1) && came_at[1][VECTOR] == 1);
+}
+
 /* Xen may be about to write a link: then it is Xen that lets the port in. */
 static void busy_words_are_left_to_xen(void)
 {
@@ -731,6 +741,7 @@ static const struct played_check checks[] = {
     CHECK(ports_of_all_queues_are_told),
     CHECK(last_port_is_told_and_no_more_are_taken),
     CHECK(masked_ports_wait),
+    CHECK(there_is_more_until_it_is_told),
     CHECK(busy_words_are_left_to_xen),
     CHECK(polled_ports_are_cleared),
     CHECK(moved_ports_are_handed_on),

@@ -13,8 +13,8 @@
 
 #include "xen/machine.c"
 
-static struct vmi__xen_cpu records[2];
-struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&records[0], &records[1]};
+static struct vmi__xen_cpu records[VMI__XEN_CPUS_MAX];
+struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX];
 uint32_t vmi__xen_cpu_count = 2;
 static uint16_t states[1] = {VMI__XEN_ROOT};
 struct vmi__xen_memory vmi__xen_memory = {.state = states, .linear_pages = 1};
@@ -28,20 +28,29 @@ static const struct vmi_ap_state state;
 /* ---- Xen ---- */
 
 static struct {
-    intptr_t initialise; /* what it answers */
+    intptr_t initialise, place; /* what it answers */
     uint32_t registered, started, reports, ended;
+    uintptr_t places[VMI__XEN_CPUS_MAX]; /* where it was told to keep a vcpu_info */
 } xen;
 
 static void *back[5];
 
 HYPERCALL intptr_t vmi__xen_hypercall_vcpu_op(uint32_t command, uint32_t vcpu, void *argument)
 {
-    (void)argument;
-    EXPECT(vcpu == 1);
+    const struct vcpu_register_vcpu_info *where = argument;
+
+    EXPECT(vcpu && vcpu < VMI__XEN_CPUS_MAX);
     switch (command) {
     case VCPUOP_register_vcpu_info:
-        /* Xen takes one place of a VCPU's, once (xen/common/domain.c, map_vcpu_info). */
-        return xen.registered++ ? VMI_EINVAL : 0;
+        if (xen.place)
+            return xen.place;
+        /* Xen takes one place of a VCPU's, once, and none that lies in two pages
+         * (xen/common/domain.c, map_vcpu_info). */
+        if (xen.places[vcpu] || where->offset > VMI__PAGE_SIZE - sizeof(struct vcpu_info))
+            return VMI_EINVAL;
+        xen.places[vcpu] = (uintptr_t)where->mfn << VMI__PAGE_SHIFT | where->offset;
+        xen.registered++;
+        return 0;
     case VCPUOP_initialise:
         return xen.initialise;
     case VCPUOP_up:
@@ -141,6 +150,8 @@ void *memset(void *to, int byte, size_t size)
 static void begin(void)
 {
     memset(records, 0, sizeof(records));
+    for (uint32_t i = 0; i < VMI__XEN_CPUS_MAX; i++)
+        vmi__xen_cpus[i] = &records[i];
     memset(&xen, 0, sizeof(xen));
 }
 
@@ -154,6 +165,41 @@ static void a_cpu_that_was_refused_can_be_started(void)
     EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_OK);
     EXPECT(xen.started == 1 && xen.registered == 1);
     EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_EBUSY);
+}
+
+/* Without its words in memory a CPU would hear of nothing. */
+static void a_cpu_without_a_place_is_not_started(void)
+{
+    begin();
+    xen.place = VMI_ENOMEM;
+    EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_EIO);
+    EXPECT(!xen.started && !records[1].started && !records[1].registered);
+    xen.place = 0;
+    EXPECT(vmi__xen_set_initial_ap_state(&state, 1) == VMI_OK);
+    EXPECT(xen.started == 1 && xen.registered == 1 && records[1].registered);
+}
+
+static void a_place_is_told_again_after_a_save(void)
+{
+    begin();
+    EXPECT(vmi__xen_vcpu_register(1) == 0 && vmi__xen_vcpu_register(1) == 0);
+    EXPECT(xen.registered == 1);
+    vmi__xen_vcpu_forget(1);
+    xen.places[1] = 0; /* another Xen, which was told of none */
+    EXPECT(vmi__xen_vcpu_register(1) == 0 && xen.registered == 2);
+}
+
+/* More than the shared page has room for: what Xen writes there is what the library looks at. */
+static void each_cpu_has_a_place_of_its_own(void)
+{
+    begin();
+    for (uint32_t cpu = 1; cpu < VMI__XEN_CPUS_MAX; cpu++) {
+        EXPECT(vmi__xen_vcpu_register(cpu) == 0);
+        EXPECT(xen.places[cpu] == (uintptr_t)vmi__xen_vcpu(cpu));
+        for (uint32_t other = 1; other < cpu; other++)
+            EXPECT(xen.places[other] != xen.places[cpu]);
+    }
+    EXPECT(xen.registered == VMI__XEN_CPUS_MAX - 1);
 }
 
 static uint32_t told_by_reason(uint32_t how, uint32_t status)
@@ -182,6 +228,9 @@ static void each_end_has_its_reason(void)
 static const struct played_check checks[] = {
     CHECK(each_end_has_its_reason),
     CHECK(a_cpu_that_was_refused_can_be_started),
+    CHECK(a_cpu_without_a_place_is_not_started),
+    CHECK(a_place_is_told_again_after_a_save),
+    CHECK(each_cpu_has_a_place_of_its_own),
 };
 
 PLAY(checks)

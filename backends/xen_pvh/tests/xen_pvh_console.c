@@ -22,7 +22,8 @@ static void yield(void);
 #include "backends/played.h"
 
 #define CONSOLE_PFN 5
-#define ENDED       99u /* no reason of Xen's */
+#define ENDED       99u       /* no reason of Xen's */
+#define YIELDS_MAX  50000000u /* many more than the library's patience has room for */
 
 struct vmi_boot_info vmi__boot;
 uint64_t vmi__native_tsc_hz;
@@ -30,6 +31,7 @@ uint64_t vmi__native_tsc_hz;
 static struct {
     struct xencons_interface ring;
     uint32_t yields, serves_at; /* the yield in which the output is taken; 0: never */
+    uint32_t told;              /* how often the other side was */
     uint32_t reason, left;      /* the end, and how much output was in the ring then */
     bool absent;                /* there is no console */
 } xen;
@@ -45,6 +47,8 @@ static void yield(void)
 {
     if (++xen.yields == xen.serves_at)
         xen.ring.out_cons = xen.ring.out_prod;
+    if (xen.yields == YIELDS_MAX)
+        __builtin_longjmp(ended, 1);
 }
 
 HYPERCALL intptr_t vmi__xen_pvh_hypercall_hvm_op(uint32_t command, void *argument)
@@ -60,6 +64,7 @@ HYPERCALL intptr_t vmi__xen_pvh_hypercall_event_channel_op(uint32_t command, voi
 {
     (void)argument;
     EXPECT(command == EVTCHNOP_send);
+    xen.told++;
     return 0;
 }
 
@@ -162,6 +167,8 @@ static void an_end_waits_for_the_output(void)
         begin(3);
         EXPECT(vmi__xen_pvh_console_write(words, sizeof(words)) == (int32_t)sizeof(words));
         EXPECT(output() == sizeof(words));
+        for (uint32_t i = 0; i < sizeof(words); i++)
+            EXPECT(xen.ring.out[i] == words[i]);
         end((enum how)how);
         EXPECT(xen.reason == reasons[how]);
         EXPECT(xen.left == 0 && xen.yields == 3);
@@ -192,7 +199,49 @@ static void an_end_waits_for_nothing_else(void)
     EXPECT(xen.reason == SHUTDOWN_poweroff && xen.yields == 0);
 }
 
+/* ---- before the end ---- */
+
+static void output_waits_for_room(void)
+{
+    static const char text[sizeof(xen.ring.out) + 100];
+
+    begin(2);
+    if (!__builtin_setjmp(ended))
+        EXPECT(vmi__xen_pvh_console_write(text, sizeof(text)) == (int32_t)sizeof(text));
+    EXPECT(xen.yields == 2 && output() == 100 && xen.told == 2);
+}
+
+static void the_other_side_is_told_of_what_was_read(void)
+{
+    char byte;
+
+    begin(0);
+    EXPECT(vmi__xen_pvh_console_read(&byte, 1) == 0 && !xen.told);
+    xen.ring.in[0] = 'a';
+    xen.ring.in_prod = 1;
+    EXPECT(vmi__xen_pvh_console_read(&byte, 1) == 1 && byte == 'a' && xen.told == 1);
+}
+
+static void indices_that_cannot_be_are_refused(void)
+{
+    char byte;
+
+    begin(0);
+    xen.ring.out_cons = 1;
+    EXPECT(vmi__xen_pvh_console_write(words, sizeof(words)) == VMI_EIO);
+    xen.ring.in_prod = sizeof(xen.ring.in) + 1;
+    EXPECT(vmi__xen_pvh_console_read(&byte, 1) == VMI_EIO);
+    EXPECT(xen.ring.out_prod == 0 && xen.ring.in_cons == 0 && !xen.told);
+    begin(0);
+    xen.absent = true;
+    EXPECT(vmi__xen_pvh_console_write(words, sizeof(words)) == VMI_EIO);
+    EXPECT(vmi__xen_pvh_console_read(&byte, 1) == VMI_EIO);
+}
+
 static const struct played_check checks[] = {
+    CHECK(output_waits_for_room),
+    CHECK(the_other_side_is_told_of_what_was_read),
+    CHECK(indices_that_cannot_be_are_refused),
     CHECK(an_end_waits_for_the_output),
     CHECK(an_end_comes_if_nobody_takes_the_output),
     CHECK(an_end_waits_for_nothing_else),

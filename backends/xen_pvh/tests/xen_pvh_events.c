@@ -317,11 +317,8 @@ static bool wait(void)
     return true;
 }
 
-/* One run; how many steps it had. It reads what was typed to the end, or has lost an event. */
-static uint32_t run(void)
+static void begin(void)
 {
-    uint32_t typed = 0;
-
     memset(&vmi__xen_pvh_shared, 0, sizeof(vmi__xen_pvh_shared));
     memset(&kernel, 0, sizeof(kernel));
     ring = 0;
@@ -333,6 +330,14 @@ static uint32_t run(void)
     xen.requested = xen.in_service = xen.over = false;
     xen.interrupts = true;
     xen.done = xen.now = 0;
+}
+
+/* One run; how many steps it had. It reads what was typed to the end, or has lost an event. */
+static uint32_t run(void)
+{
+    uint32_t typed = 0;
+
+    begin();
     runs++;
     for (uint32_t i = 0; i < xen.count; i++)
         typed += xen.actions[i] == TYPE;
@@ -406,7 +411,33 @@ static void an_event_comes_in_parts(void)
     EVERYWHERE(9, SEND, TYPE, PENDING, SELECTOR, UPCALL, RAISE);
 }
 
+static void what_is_no_event_is_refused(void)
+{
+    xen.count = 0;
+    begin();
+    xen.interrupts = false;
+    EXPECT(vmi__xen_pvh_event_unmask(PORT) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_notify(PORT) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 1, VECTOR) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_MSI + 1, 0, VECTOR) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, 31) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, 256) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VMI__APIC_SPURIOUS) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == PORT);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == VMI_EBUSY);
+    EXPECT(vmi__xen_pvh_event_unmask(PORT + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_mask(PORT + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_notify(PORT + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_move(PORT + 1, 0) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_move(PORT, 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_unbind(PORT + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_notify(PORT) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_unbind(PORT) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_unbind(PORT) == VMI_EINVAL);
+}
+
 static const struct played_check checks[] = {
+    CHECK(what_is_no_event_is_refused),
     CHECK(an_event_comes_wherever_it_is_sent),
     CHECK(an_event_without_input_hides_none),
     CHECK(an_event_comes_in_parts),
