@@ -491,10 +491,11 @@ class Kept:
     def __init__(self, backend: str, arch: str, again: bool) -> None:
         self.folder = ROOT / "backends" / backend
         self.path = RESULTS / "mutation" / f"{backend}-{arch}.json"
-        self.caught = {} if again else remembered(self.path)
+        self.again = again
+        self.caught = remembered(self.path)
 
     def known(self, mutation: Mutation) -> Broken | None:
-        each = self.caught.get(mutation.name, {})
+        each = {} if self.again else self.caught.get(mutation.name, {})
         if each.get("digest") != mutation.digest(self.folder) or each.get("by") not in BY:
             return None
         return Broken(mutation, each["by"], each["found"])
