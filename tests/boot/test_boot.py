@@ -59,7 +59,7 @@ def test_failure_is_shown_with_console_and_command(
 ) -> None:
     """What `./vmi boot` prints about a kernel that panics."""
     outcome, report = run(configuration, "test=panic")
-    show_failure(outcome, report.failures())
+    show_failure(outcome, report.failures(), configuration.rig.own_lines)
     shown = capsys.readouterr().err
     assert f"command: {outcome.command}" in shown
     assert outcome.advice in shown
