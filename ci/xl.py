@@ -438,7 +438,7 @@ class XlRig(LinuxRig):
             return {"xen": self.host.get("xen_version", "?"), "dom0": self.host.get("release", "?")}
         versions = self.image.versions
         xen = next(name for name in versions if re.match(r"xen-hypervisor-\d", name))
-        linux = next(name for name in versions if re.match(r"linux-image-\d", name))
+        linux = packages.linux_package(versions)
         return {"xen": versions[xen], "dom0": f"Linux {versions[linux]}"}
 
     def facts(self, outcome: Outcome) -> dict[str, str]:
