@@ -5,9 +5,13 @@
 
 #include "attempt.h"
 #include "checks.h"
+#include "cpus.h"
+#include "current.h"
 #include "lock.h"
 #include "options.h"
 #include "print.h"
+#include "threads.h"
+#include "timer.h"
 #include "traps.h"
 #include "x86.h"
 
@@ -99,6 +103,9 @@ const struct check checks_rebind[] = {
 
 /* ---- option test=processor ---- */
 
+#define ALARM_MICROSECONDS 1000
+#define ALARM_WAITS        2000 /* of a millisecond */
+
 /* What tells processors apart: the vendor and the features that forms are for. */
 struct processor {
     uint32_t vendor, features, more;
@@ -128,6 +135,22 @@ static void FROM_ASSEMBLY wake_self(void *argument)
     *(int32_t *)argument = vmi_kick(vmi_current_cpu());
 }
 
+/* Does an alarm go off that is set now? Whatever is known of the timer was moved too. */
+static bool alarm_goes_off(void)
+{
+    const volatile uint32_t *alarms = timer_alarms(cpu_current());
+    bool periodic = timer_is_periodic(cpu_current());
+    uint32_t before = *alarms, waits = 0;
+
+    timer_one_shot(ALARM_MICROSECONDS);
+    while (*alarms == before && waits++ < ALARM_WAITS)
+        spin_milliseconds(1);
+    bool gone_off = *alarms != before;
+    if (periodic)
+        timer_init_cpu();
+    return gone_off;
+}
+
 /*
  * Waits with interrupts masked until the guest has been moved to another processor, has itself
  * bound again, unless `rebind=no`, and makes calls whose forms the first one had. Whoever moves it
@@ -155,8 +178,11 @@ static void other_processor(void)
     bool access = sets_access();
     bool done = attempt(use_forms, NULL, &fault) && attempt(wake_self, &woken, &fault);
     interrupts_restore(flags);
-    print("# test=processor: moved to vendor=0x%x rebind=%d access=%u kick=%d exception=%u\n",
-          now.vendor, (int)result, access, (int)woken, done ? 0 : fault.vector);
+    bool alarm = alarm_goes_off();
+    print("# test=processor: moved to vendor=0x%x rebind=%d access=%u kick=%d exception=%u "
+          "alarm=%u\n",
+          now.vendor, (int)result, access, (int)woken, done ? 0 : fault.vector, alarm);
+    EXPECT(alarm);
     EXPECT_EQUAL(result, VMI_OK);
     EXPECT(done);
     EXPECT_EQUAL(access, (now.more & CPUID_7_EBX_SMAP) != 0);

@@ -19,6 +19,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
         vmi__fatal(reason);
     vmi__kvm_cpu_init();
     vmi__kvm_clock_init();
+    vmi__native_apic_write_called = true;
     vmi__native_init(boot);
     vmi__kvm_cpus_init();
     vmi__kvm_describe();

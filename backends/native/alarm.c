@@ -8,6 +8,10 @@
  * A client of the published API has no EndOfInterrupt. Its writes to the APIC's EOI register are
  * seen instead; the ends of its line interrupts are not, so that the PIT makes periods by itself.
  *
+ * Under a hypervisor each access to the APIC may leave the guest. So the LVT timer entry is
+ * remembered where every write to it comes by here, and is neither read nor written for what it has
+ * already: an alarm by deadline is one access then, to set that.
+ *
  * Source: Intel SDM vol. 3A, 11.5.4.
  */
 #include "native.h"
@@ -15,6 +19,7 @@
 
 #define CPUID_1_ECX_DEADLINE (1u << 24)
 #define MSR_DEADLINE         0x6e0
+#define LVTT_VECTOR          0xffu
 #define LVTT_MODE            0x60000u
 #define LVTT_DEADLINE        0x40000u
 
@@ -58,8 +63,18 @@ struct alarm {
     uint64_t expiry, period; /* cycles; no period: once */
 };
 
-static struct alarm by_lvtt[VMI__CPUS_FEW], *by_lvtt_more, by_irq0;
+/* What there is of each CPU's timer. */
+struct timer {
+    struct alarm alarm;
+    bool known;       /* what the register has is `there` */
+    uint32_t there;   /* the LVT timer entry as it was seen last */
+    uint32_t written; /* the mode in it that the kernel has chosen; the library may use another */
+};
+
+static struct timer timers[VMI__CPUS_FEW], *timers_more;
+static struct alarm by_irq0;
 static struct vmi__lock irq0_lock;
+bool vmi__native_apic_write_called;
 static bool deadline;
 static uint64_t deadline_ahead = UINT64_MAX;
 static uint64_t least; /* cycles that are left to the kernel between two of a periodic alarm */
@@ -69,10 +84,32 @@ static uint32_t apic_rate, pit_rate;
 static const uint8_t divide[] = {0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa};
 #define DIVIDE_SHIFT_MAX 7
 
-/* The alarm of a CPU that is wired to LVTT. */
-static struct alarm *lvtt_of(uint32_t cpu)
+static struct timer *timer_of(uint32_t cpu)
 {
-    return VMI__CPU_ROW(by_lvtt, by_lvtt_more, cpu);
+    return VMI__CPU_ROW(timers, timers_more, cpu);
+}
+
+/*
+ * This CPU's LVT timer entry as the register has it. It is read if it is not known, and is known
+ * from then on where the kernel's writes come by here: in x2APIC mode APICWrite is a routine in
+ * every library. Interrupts are masked, here and where the entry is written.
+ */
+static uint32_t entry_of(struct timer *timer)
+{
+    if (!timer->known) {
+        timer->there = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVTT_BITS;
+        timer->known = vmi__native_x2apic || vmi__native_apic_write_called;
+    }
+    return timer->there;
+}
+
+static void write_entry(struct timer *timer, uint32_t entry)
+{
+    if (timer->known && timer->there == entry)
+        return;
+    vmi__native_apic_write(VMI_APIC_LVTT, entry);
+    /* An APIC that is off by its SVR keeps the mask, whatever is written: it is read once more. */
+    timer->known = false;
 }
 
 static VMI__ADDRESS_TAKEN void apic_counter(struct vmi__native_reading *reading)
@@ -177,7 +214,7 @@ void vmi__native_alarm_init(void)
 {
     uint32_t features = vmi__cpuid(1, 0).ecx;
 
-    by_lvtt_more = vmi__cpu_rows(sizeof(*by_lvtt_more));
+    timers_more = vmi__cpu_rows(sizeof(*timers_more));
     pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz_least);
     least = vmi__div64(vmi__native_tsc_hz, VMI__ALARMS_PER_SECOND);
     deadline = features & CPUID_1_ECX_DEADLINE;
@@ -197,17 +234,17 @@ static uint64_t ticks_until(uint64_t expiry, uint32_t rate)
     return vmi__add_saturating(vmi__scale_saturating(expiry - now, rate, SHIFT), 1);
 }
 
-/* Starts this CPU's timer, whose LVT entry is `lvtt`; false if it will go off before the alarm is
+/* Starts this CPU's timer, whose LVT entry is given; false if it will go off before the alarm is
  * due. */
-static bool start_lvtt(uint64_t expiry, uint32_t lvtt)
+static bool start_lvtt(struct timer *timer, uint32_t entry, uint64_t expiry)
 {
     uint32_t shift = 0;
     uint64_t ticks, last;
 
-    lvtt &= ~LVTT_MODE;
+    entry &= ~LVTT_MODE;
     if (deadline) {
         last = vmi__add_saturating(vmi__rdtsc(), deadline_ahead);
-        vmi__native_apic_write(VMI_APIC_LVTT, lvtt | LVTT_DEADLINE);
+        write_entry(timer, entry | LVTT_DEADLINE);
         /*
          * The mode must be there before the deadline (Intel SDM vol. 3A, 11.5.4.1); a locked access
          * is a fence.
@@ -220,18 +257,20 @@ static bool start_lvtt(uint64_t expiry, uint32_t lvtt)
     while (ticks >> shift >= UINT32_MAX && shift < DIVIDE_SHIFT_MAX)
         shift++;
     ticks = (ticks >> shift) + 1;
-    vmi__native_apic_write(VMI_APIC_LVTT, lvtt);
+    write_entry(timer, entry);
     vmi__native_apic_write(VMI__APIC_TIMER_DIVIDE, divide[shift]);
     vmi__native_apic_write(VMI__APIC_TIMER_INITIAL,
                            ticks > UINT32_MAX ? ON_THE_WAY(UINT32_MAX) : (uint32_t)ticks);
     return ticks <= UINT32_MAX;
 }
 
-static void stop_lvtt(void)
+/* With a deadline the count is nothing (Intel SDM vol. 3A, 11.5.4.1). */
+static void stop_lvtt(struct timer *timer)
 {
-    if (deadline && (vmi__native_apic_read(VMI_APIC_LVTT) & LVTT_MODE) == LVTT_DEADLINE)
+    if (deadline && (entry_of(timer) & LVTT_MODE) == LVTT_DEADLINE)
         vmi__wrmsr(MSR_DEADLINE, 0);
-    vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
+    else
+        vmi__native_apic_write(VMI__APIC_TIMER_INITIAL, 0);
 }
 
 /* As start_lvtt. */
@@ -256,41 +295,43 @@ static void start_irq0_periodic(uint64_t period)
 }
 
 /*
- * Starts a timer, and has EndOfInterrupt look after it if one shot is not all. It is not to go off
- * before `earliest`.
+ * Starts a timer, this CPU's or, if there is none, the PIT, and has EndOfInterrupt look after it if
+ * one shot is not all. It is not to go off before `earliest`.
  */
-static void start(struct alarm *alarm, bool lvtt, uint64_t earliest)
+static void start(struct alarm *alarm, struct timer *timer, uint64_t earliest)
 {
     uint64_t due = alarm->expiry > earliest ? alarm->expiry : earliest;
-    uint32_t entry = lvtt ? vmi__native_apic_read(VMI_APIC_LVTT) : vmi__native_event_vector(0);
-    uint32_t vector = entry & 0xff;
-    bool whole = lvtt ? start_lvtt(due, entry) : start_irq0(due);
+    uint32_t entry = timer ? entry_of(timer) : vmi__native_event_vector(0);
+    uint32_t vector = entry & LVTT_VECTOR;
+    bool whole = timer ? start_lvtt(timer, entry, due) : start_irq0(due);
 
     if (!whole || alarm->period)
         vmi__native_ended_vectors[vector] = true;
     alarm->set = !whole || alarm->period;
     alarm->last = whole;
     alarm->due = whole ? due : 0;
-    if (lvtt && vmi__native_published)
-        alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
+    if (timer && vmi__native_published)
+        alarm->unheard = entry_of(timer) & VMI__APIC_LVT_MASKED;
 }
 
 VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)
 {
     bool lvtt = flags & VMI_ALARM_WIRED_LVTT;
+    struct timer *timer;
     struct alarm *alarm;
     uint32_t saved;
 
     if (lvtt && !lvtt_ready())
         return;
-    alarm = lvtt ? lvtt_of(vmi__native_cpu()) : &by_irq0;
+    timer = lvtt ? timer_of(vmi__native_cpu()) : 0;
+    alarm = lvtt ? &timer->alarm : &by_irq0;
     saved = lvtt ? vmi__irq_save() : vmi__lock(&irq0_lock);
     alarm->expiry = expiry;
     alarm->period = flags & VMI_ALARM_PERIODIC ? period : 0;
     if (!lvtt && !vmi__native_published)
         vmi__native_event_timer(true);
     if (lvtt || !vmi__native_published)
-        start(alarm, lvtt, 0);
+        start(alarm, timer, 0);
     else if (alarm->period)
         start_irq0_periodic(alarm->period);
     else
@@ -303,15 +344,17 @@ VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_
 
 VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
 {
+    struct timer *timer;
     uint32_t saved;
 
     if (flags & VMI_ALARM_WIRED_LVTT) {
         if (!lvtt_ready())
             return;
         saved = vmi__irq_save();
-        lvtt_of(vmi__native_cpu())->set = false;
-        stop_lvtt();
-        lvtt_of(vmi__native_cpu())->unheard = false;
+        timer = timer_of(vmi__native_cpu());
+        timer->alarm.set = false;
+        stop_lvtt(timer);
+        timer->alarm.unheard = false;
         vmi__irq_restore(saved);
     } else {
         saved = vmi__lock(&irq0_lock);
@@ -327,7 +370,7 @@ VMI__ROUTINE void vmi__native_cancel_alarm(uint32_t flags)
  * Goes on with an alarm whose interrupt has been handled, whether that was early or on time. One
  * that fell due while a shot on the way was handled has yet to interrupt.
  */
-static void go_on(struct alarm *alarm, bool lvtt)
+static void go_on(struct alarm *alarm, struct timer *timer)
 {
     uint64_t now = vmi__rdtsc(), earliest = 0;
 
@@ -341,55 +384,73 @@ static void go_on(struct alarm *alarm, bool lvtt)
         alarm->expiry = vmi__alarm_next(alarm->expiry, alarm->period, now);
         earliest = now + least;
     }
-    start(alarm, lvtt, earliest);
+    start(alarm, timer, earliest);
 }
 
 void vmi__native_alarm_write_lvtt(uint32_t value)
 {
-    uint32_t saved = vmi__irq_save(), before = vmi__native_apic_read(VMI_APIC_LVTT);
-    struct alarm *alarm = lvtt_of(vmi__native_cpu());
+    uint32_t saved = vmi__irq_save(), before;
+    struct timer *timer = timer_of(vmi__native_cpu());
 
+    value &= VMI__APIC_LVTT_BITS;
+    before = entry_of(timer);
+    timer->written = value & LVTT_MODE;
     /* In another mode the timer would forget its deadline. */
-    if (deadline && (before & LVTT_MODE) == LVTT_DEADLINE && !(value & LVTT_MODE))
+    if (deadline && (before & LVTT_MODE) == LVTT_DEADLINE && !timer->written)
         value |= LVTT_DEADLINE;
-    if (vmi__native_ended_vectors[before & 0xff])
-        vmi__native_ended_vectors[value & 0xff] = true;
-    vmi__native_apic_write_any(VMI_APIC_LVTT, value);
-    if (alarm->unheard)
-        start(alarm, true, 0);
+    if (vmi__native_ended_vectors[before & LVTT_VECTOR])
+        vmi__native_ended_vectors[value & LVTT_VECTOR] = true;
+    write_entry(timer, value);
+    if (timer->alarm.unheard)
+        start(&timer->alarm, timer, 0);
     vmi__irq_restore(saved);
+}
+
+void vmi__native_alarm_leave_timer(void)
+{
+    uint32_t saved = vmi__irq_save();
+    struct timer *timer = timer_of(vmi__native_cpu());
+
+    if (deadline)
+        write_entry(timer, (entry_of(timer) & ~LVTT_MODE) | timer->written);
+    vmi__irq_restore(saved);
+}
+
+void vmi__native_alarm_look_at_lvtt(void)
+{
+    timer_of(vmi__native_cpu())->known = false;
 }
 
 void vmi__native_alarm_again(uint32_t vector)
 {
-    struct alarm *alarm;
+    struct timer *timer;
     uint32_t saved;
 
     if (vector == vmi__native_event_vector(0)) {
         saved = vmi__lock(&irq0_lock);
-        go_on(&by_irq0, false);
+        go_on(&by_irq0, 0);
         vmi__unlock(&irq0_lock, saved);
     }
     saved = vmi__irq_save();
-    alarm = lvtt_of(vmi__native_cpu());
+    timer = timer_of(vmi__native_cpu());
     /* The entry is read only if it matters: that may leave a guest. */
-    if (alarm->set && vector == (vmi__native_apic_read(VMI_APIC_LVTT) & 0xff))
-        go_on(alarm, true);
+    if (timer->alarm.set && vector == (entry_of(timer) & LVTT_VECTOR))
+        go_on(&timer->alarm, timer);
     vmi__irq_restore(saved);
 }
 
 void vmi__native_alarm_after_eoi(void)
 {
     uint32_t saved = vmi__irq_save();
-    struct alarm *alarm = lvtt_of(vmi__native_cpu());
+    struct timer *timer = timer_of(vmi__native_cpu());
 
     /* A timer that has not gone off is let alone. */
-    if (alarm->set && vmi__rdtsc() >= alarm->due)
-        go_on(alarm, true);
+    if (timer->alarm.set && vmi__rdtsc() >= timer->alarm.due)
+        go_on(&timer->alarm, timer);
     vmi__irq_restore(saved);
 }
 
 void vmi__native_alarm_forget(uint32_t cpu)
 {
-    *lvtt_of(cpu) = (struct alarm){.set = false};
+    *timer_of(cpu) = (struct timer){.known = false};
 }

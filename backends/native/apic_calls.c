@@ -18,8 +18,8 @@
      1ull << 0x3e)
 
 /*
- * Registers that can be written there, but for the command, and the bits that are not reserved. EOI
- * and the error status take 0 alone.
+ * Registers that can be written there, but for the command and the timer's LVT entry, and the bits
+ * that are not reserved. EOI and the error status take 0 alone.
  */
 static const struct {
     uint16_t reg;
@@ -29,7 +29,6 @@ static const struct {
     {VMI_APIC_EOI, 0},
     {VMI_APIC_SVR, 0x1ff},
     {0x280, 0},                     /* error status */
-    {VMI_APIC_LVTT, 0x700ff},       /* vector, mask, mode */
     {0x330, 0x107ff},               /* thermal sensor: vector, delivery, mask */
     {0x340, 0x107ff},               /* performance counters */
     {VMI__APIC_LVT_LINT0, 0x1a7ff}, /* the same, polarity and trigger */
@@ -70,11 +69,10 @@ VMI__ROUTINE uint32_t vmi__native_apic_read_any(uint32_t reg)
     return reg < READABLE_END && READABLE >> (reg >> 4) & 1 ? vmi__native_apic_read(reg) : 0;
 }
 
-VMI__ROUTINE void vmi__native_apic_write_any(uint32_t reg, uint32_t value)
+static void write_register(uint32_t reg, uint32_t value)
 {
     uint32_t to;
 
-    reg &= REGISTER;
     if (!vmi__native_x2apic) {
         vmi__native_apic_write(reg, value);
         return;
@@ -94,4 +92,19 @@ VMI__ROUTINE void vmi__native_apic_write_any(uint32_t reg, uint32_t value)
             return;
         }
     }
+}
+
+/* What is the timer's goes by alarm.c, which shares that with the kernel. */
+VMI__ROUTINE void vmi__native_apic_write_any(uint32_t reg, uint32_t value)
+{
+    reg &= REGISTER;
+    if (reg == VMI_APIC_LVTT) {
+        vmi__native_alarm_write_lvtt(value);
+        return;
+    }
+    if (reg == VMI__APIC_TIMER_INITIAL)
+        vmi__native_alarm_leave_timer();
+    write_register(reg, value);
+    if (reg == VMI_APIC_SVR)
+        vmi__native_alarm_look_at_lvtt();
 }

@@ -208,6 +208,7 @@ void vmi__native_pat_init(void);
 #define VMI__APIC_TIMER_CURRENT 0x390
 #define VMI__APIC_TIMER_DIVIDE  0x3e0
 #define VMI__APIC_LVT_MASKED    0x10000u
+#define VMI__APIC_LVTT_BITS     0x700ffu /* that can be written: vector, mask, mode */
 
 /* Where the local APIC's registers are: in the window, or where a client of the ROM has them. */
 extern volatile char *vmi__native_apic;
@@ -557,6 +558,21 @@ void vmi__native_alarm_init(void);
  */
 void vmi__native_alarm_write_lvtt(uint32_t value);
 
+/* To be called before the kernel has this CPU's timer count: the entry has the kernel's mode again.
+ */
+void vmi__native_alarm_leave_timer(void);
+
+/* The APIC may have changed this CPU's entry by itself, as it does when it is turned off. */
+void vmi__native_alarm_look_at_lvtt(void);
+
+/*
+ * For an inheriting library, before it calls vmi__native_init or vmi__native_serve: its APICWrite
+ * is a routine in either mode of the APIC, which passes on what is written. So the LVT timer entry
+ * is known without being read. Nothing else may change it: a kernel that writes the register's MSR
+ * by WRMSR has no alarms there.
+ */
+extern bool vmi__native_apic_write_called;
+
 /* Sets an alarm again if the vector whose interrupt has ended is its own. */
 void vmi__native_alarm_again(uint32_t vector);
 
@@ -566,7 +582,7 @@ void vmi__native_alarm_again(uint32_t vector);
  */
 void vmi__native_alarm_after_eoi(void);
 
-/* Forgets a CPU's LVTT alarm; its timer has been reset. */
+/* Forgets a CPU's LVTT alarm and entry; its timer has been reset, or will be. */
 void vmi__native_alarm_forget(uint32_t cpu);
 
 /* ---- startup.c ---- */

@@ -59,6 +59,7 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
     if (!vmi__native_cpu_runs(cpu)) {
         vmi__native_smp_arch_prepare(state, cpu);
         vmi__native_smp_leave(state);
+        vmi__native_alarm_forget(cpu);
         /* Before it runs: from then on the clock must hold for more than one. */
         __sync_fetch_and_add(&vmi__native_cpus_started, 1);
         result = vmi__native_smp_start(cpu);

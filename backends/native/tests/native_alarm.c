@@ -16,18 +16,17 @@ static void write_msr(uint32_t index, uint64_t value);
 static struct vmi__cpuid cpuid(void);
 static void port_write(uint16_t port, uint8_t value);
 static uint8_t port_read(uint16_t port);
-#define vmi__rdtsc()                          tsc
-#define vmi__native_apic_read(reg)            apic_read(reg)
-#define vmi__native_apic_write(reg, word)     apic_write(reg, word)
-#define vmi__native_apic_write_any(reg, word) apic_write(reg, word)
-#define vmi__wrmsr(index, value)              write_msr(index, value)
-#define vmi__cpuid(leaf, subleaf)             cpuid()
-#define vmi__outb(port, value)                port_write(port, value)
-#define vmi__inb(port)                        port_read(port)
-#define vmi__irq_save()                       0u
-#define vmi__irq_restore(flags)               ((void)(flags))
-#define vmi__lock(lock)                       ((void)(lock), 0u)
-#define vmi__unlock(lock, flags)              ((void)(lock), (void)(flags))
+#define vmi__rdtsc()                      tsc
+#define vmi__native_apic_read(reg)        apic_read(reg)
+#define vmi__native_apic_write(reg, word) apic_write(reg, word)
+#define vmi__wrmsr(index, value)          write_msr(index, value)
+#define vmi__cpuid(leaf, subleaf)         cpuid()
+#define vmi__outb(port, value)            port_write(port, value)
+#define vmi__inb(port)                    port_read(port)
+#define vmi__irq_save()                   0u
+#define vmi__irq_restore(flags)           ((void)(flags))
+#define vmi__lock(lock)                   ((void)(lock), 0u)
+#define vmi__unlock(lock, flags)          ((void)(lock), (void)(flags))
 
 #include "alarm.c" /* runtime/ */
 #include "native/alarm.c"
@@ -39,8 +38,10 @@ static uint8_t port_read(uint16_t port);
 
 /* ---- the machine ---- */
 
+#define CPUS         2
 #define NEVER        UINT64_MAX
 #define VECTOR_LVTT  0x40
+#define VECTOR_OTHER 0x41
 #define VECTOR_IRQ0  0x30
 #define PIT_CONTROL  0x43
 #define PIT_CHANNEL0 0x40
@@ -53,8 +54,14 @@ static struct {
     bool offers_deadline, in_guest; /* in a guest a deadline is multiplied by a million */
     enum pit pit;
 
-    uint32_t lvtt, divide, initial;
-    uint64_t apic_due;
+    /* Each CPU's, of which one runs. */
+    struct {
+        uint32_t lvtt, divide;
+        uint64_t due;
+        bool off;          /* by its SVR */
+        uint32_t accesses; /* to its timer and entry */
+    } apic[CPUS];
+    uint32_t cpu;
 
     uint32_t pit_control, pit_bytes, pit_count;
     uint64_t pit_due;
@@ -63,7 +70,8 @@ static struct {
     uint32_t pit_edges; /* while the line was closed or open */
 } machine;
 
-struct vmi_boot_info vmi__boot = {.cpu_count = 1};
+struct vmi_boot_info vmi__boot = {.cpu_count = CPUS};
+bool vmi__native_x2apic;
 uint64_t vmi__native_tsc_hz, vmi__native_tsc_hz_least;
 uint32_t vmi__native_apic_timer_hz;
 
@@ -73,7 +81,7 @@ const struct vmi__native_published *vmi__native_published;
 
 uint32_t vmi__native_cpu(void)
 {
-    return 0;
+    return machine.cpu;
 }
 
 uint32_t vmi__native_event_vector(uint32_t line)
@@ -161,40 +169,54 @@ static struct vmi__cpuid cpuid(void)
 
 static uint32_t apic_read(uint32_t reg)
 {
-    return reg == VMI_APIC_LVTT ? machine.lvtt : 1;
+    machine.apic[machine.cpu].accesses++;
+    return reg == VMI_APIC_LVTT ? machine.apic[machine.cpu].lvtt : 1;
 }
 
+static bool by_deadline(void)
+{
+    return (machine.apic[machine.cpu].lvtt & LVTT_MODE) == LVTT_DEADLINE;
+}
+
+/* Another mode disarms the timer, and each mode has one of count and deadline (Intel SDM vol. 3A,
+ * 11.5.4.1); an APIC that is off masks its entries (11.4.7.2). */
 static void apic_write(uint32_t reg, uint32_t value)
 {
-    uint32_t shift = 0;
+    uint32_t shift = 0, off = machine.apic[machine.cpu].off ? VMI__APIC_LVT_MASKED : 0;
+    uint64_t *due = &machine.apic[machine.cpu].due;
 
+    machine.apic[machine.cpu].accesses++;
     if (reg == VMI_APIC_LVTT) {
-        machine.lvtt = value;
+        if ((machine.apic[machine.cpu].lvtt ^ value) & LVTT_DEADLINE)
+            *due = NEVER;
+        machine.apic[machine.cpu].lvtt = value | off;
     } else if (reg == VMI__APIC_TIMER_DIVIDE) {
         while (shift < DIVIDE_SHIFT_MAX && divide[shift] != value)
             shift++;
-        machine.divide = shift;
-    } else if (reg == VMI__APIC_TIMER_INITIAL) {
-        machine.initial = value;
-        machine.apic_due =
-            value ? later(ratio((uint64_t)value << machine.divide, machine.tsc_hz, machine.bus_hz))
-                  : NEVER;
+        machine.apic[machine.cpu].divide = shift;
+    } else if (reg == VMI__APIC_TIMER_INITIAL && !by_deadline()) {
+        *due = value ? later(ratio((uint64_t)value << machine.apic[machine.cpu].divide,
+                                   machine.tsc_hz, machine.bus_hz))
+                     : NEVER;
     }
 }
 
 /* As Linux 6.1 computes it in a guest: the product loses what is above 64 bits. */
 static void write_msr(uint32_t index, uint64_t value)
 {
-    if (index != MSR_DEADLINE)
+    uint64_t *due = &machine.apic[machine.cpu].due;
+
+    machine.apic[machine.cpu].accesses++;
+    if (index != MSR_DEADLINE || !by_deadline())
         return;
     if (!value)
-        machine.apic_due = NEVER;
+        *due = NEVER;
     else if (value <= tsc)
-        machine.apic_due = tsc;
+        *due = tsc;
     else if (machine.in_guest)
-        machine.apic_due = later(ratio((value - tsc) * 1000000, 1, 1000000));
+        *due = later(ratio((value - tsc) * 1000000, 1, 1000000));
     else
-        machine.apic_due = value;
+        *due = value;
 }
 
 static void port_write(uint16_t port, uint8_t value)
@@ -255,17 +277,17 @@ static uint64_t any_size(void)
 static uint32_t next_interrupt(void)
 {
     for (;;) {
-        bool apic = machine.apic_due <= machine.pit_due;
-        uint64_t due = apic ? machine.apic_due : machine.pit_due;
+        bool apic = machine.apic[machine.cpu].due <= machine.pit_due;
+        uint64_t due = apic ? machine.apic[machine.cpu].due : machine.pit_due;
 
         if (due == NEVER || (due > tsc && due - tsc > 1ull << 62))
             return 0;
         if (due > tsc)
             tsc = due;
         if (apic) {
-            machine.apic_due = NEVER;
-            if (!(machine.lvtt & VMI__APIC_LVT_MASKED))
-                return machine.lvtt & 0xff;
+            machine.apic[machine.cpu].due = NEVER;
+            if (!(machine.apic[machine.cpu].lvtt & VMI__APIC_LVT_MASKED))
+                return machine.apic[machine.cpu].lvtt & 0xff;
         } else {
             machine.pit_due = NEVER;
             if (machine.line_open)
@@ -285,9 +307,16 @@ static void begin(uint64_t seed, bool offers_deadline, bool in_guest, enum pit p
     machine.tsc_hz = mhz[any() & 3] * 1000000ull;
     vmi__native_tsc_hz = vmi__native_tsc_hz_least = machine.tsc_hz;
     machine.bus_hz = bus_mhz[any() & 3] * 1000000ull;
-    machine.lvtt = VECTOR_LVTT;
-    machine.apic_due = machine.pit_due = NEVER;
+    for (machine.cpu = CPUS; machine.cpu--;) {
+        vmi__native_alarm_forget(machine.cpu);
+        machine.apic[machine.cpu].lvtt = VECTOR_LVTT;
+        machine.apic[machine.cpu].due = NEVER;
+        machine.apic[machine.cpu].off = false;
+    }
+    machine.cpu = 0;
+    machine.pit_due = NEVER;
     machine.line_open = false;
+    vmi__native_x2apic = vmi__native_apic_write_called = false;
     tsc = any() >> 12;
     apic_rate = 0;
     deadline_ahead = UINT64_MAX;
@@ -348,7 +377,7 @@ static void one_alarm(bool lvtt, uint32_t flags, uint64_t expiry, uint64_t perio
             vmi__native_alarm_again(vector);
         /* Never a storm: the kernel has its time. After a step on the way an alarm may be near. */
         if (goes_on && alarm)
-            EXPECT((lvtt ? machine.apic_due : machine.pit_due) - tsc >= least - least / 64);
+            EXPECT((lvtt ? machine.apic[0].due : machine.pit_due) - tsc >= least - least / 64);
     }
     if (!goes_on)
         EXPECT(!next_interrupt());
@@ -386,6 +415,174 @@ static void lvtt_has_a_deadline(void)
 static void lvtt_has_a_guests_deadline(void)
 {
     all_of_64_bits(true, true, true, DATA_SHEET);
+}
+
+/* ---- a guest's accesses ---- */
+
+/* An alarm in a while, whose entry the kernel writes first, as one that knows no better does. */
+static uint32_t accesses_of_an_alarm(uint32_t vector)
+{
+    uint32_t *accesses = &machine.apic[machine.cpu].accesses, before = *accesses;
+
+    vmi__native_alarm_write_lvtt(vector);
+    vmi__native_set_alarm(VMI_ALARM_WIRED_LVTT, tsc + 5000000, 0);
+    return *accesses - before;
+}
+
+/* Where APICWrite comes by the library, by either mode of the APIC. */
+static void begin_in_guest(uint32_t way, bool offers_deadline)
+{
+    begin(FIRST_SEED + way, offers_deadline, true, KVM);
+    vmi__native_x2apic = way & 1;
+    vmi__native_apic_write_called = way & 2;
+    for (uint32_t vector = 0; vector < 256; vector++)
+        vmi__native_ended_vectors[vector] = false;
+}
+
+static void an_alarm_is_one_access(void)
+{
+    for (uint32_t way = 1; way < 4; way++) {
+        begin_in_guest(way, true);
+        for (uint32_t i = 0; i < 4; i++) {
+            uint32_t accesses = accesses_of_an_alarm(VECTOR_LVTT);
+
+            EXPECT(accesses == 1 || (i < 2 && accesses <= 4));
+            EXPECT(next_interrupt() == VECTOR_LVTT);
+        }
+        EXPECT(accesses_of_an_alarm(VECTOR_OTHER) > 1 && next_interrupt() == VECTOR_OTHER);
+        accesses_of_an_alarm(VECTOR_OTHER);
+        EXPECT(accesses_of_an_alarm(VECTOR_OTHER) == 1 && next_interrupt() == VECTOR_OTHER);
+
+        /* A periodic one is as cheap, and stopping either. */
+        vmi__native_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_ALARM_PERIODIC, tsc, 5000000);
+        for (uint32_t i = 0; i < 4; i++) {
+            uint32_t before = machine.apic[0].accesses;
+
+            EXPECT(next_interrupt() == VECTOR_OTHER);
+            vmi__native_alarm_again(VECTOR_OTHER);
+            EXPECT(machine.apic[0].accesses == before + 1);
+        }
+        machine.apic[0].accesses = 0;
+        vmi__native_cancel_alarm(VMI_ALARM_WIRED_LVTT);
+        EXPECT(machine.apic[0].accesses == 1 && !next_interrupt());
+    }
+    /* Where the kernel writes the page by itself what is there is looked at. */
+    begin(1, true, false, DATA_SHEET);
+    for (uint32_t i = 0; i < 3; i++)
+        vmi__native_set_alarm(VMI_ALARM_WIRED_LVTT, tsc + 5000000, 0);
+    EXPECT(next_interrupt() == VECTOR_LVTT);
+    machine.apic[0].lvtt = VECTOR_OTHER;
+    vmi__native_set_alarm(VMI_ALARM_WIRED_LVTT, tsc + 5000000, 0);
+    EXPECT(next_interrupt() == VECTOR_OTHER);
+}
+
+/* A CPU that is started anew has been reset, and what is known of one is nothing of another's. */
+static void each_cpu_has_its_entry(void)
+{
+    for (uint32_t way = 1; way < 4; way++) {
+        begin_in_guest(way, true);
+        for (uint32_t i = 0; i < 3; i++) {
+            accesses_of_an_alarm(VECTOR_LVTT);
+            EXPECT(next_interrupt() == VECTOR_LVTT);
+        }
+        for (uint32_t start = 0; start < 2; start++) {
+            vmi__native_alarm_forget(1);
+            machine.cpu = 1;
+            machine.apic[1].lvtt = VMI__APIC_LVT_MASKED;
+            accesses_of_an_alarm(VECTOR_OTHER);
+            EXPECT(next_interrupt() == VECTOR_OTHER);
+            machine.cpu = 0;
+            EXPECT(accesses_of_an_alarm(VECTOR_LVTT) == 1 && next_interrupt() == VECTOR_LVTT);
+        }
+    }
+}
+
+/* An APIC that is turned off masks its entries, and does so as long as it is off. */
+static void an_apic_turned_off_and_on(void)
+{
+    for (uint32_t way = 1; way < 4; way++) {
+        for (uint32_t writes = 0; writes < 3; writes++) {
+            begin_in_guest(way, true);
+            for (uint32_t i = 0; i < 3; i++) {
+                accesses_of_an_alarm(VECTOR_LVTT);
+                EXPECT(next_interrupt() == VECTOR_LVTT);
+            }
+            machine.apic[0].off = true;
+            machine.apic[0].lvtt |= VMI__APIC_LVT_MASKED;
+            vmi__native_alarm_look_at_lvtt();
+            for (uint32_t i = 0; i < writes; i++)
+                vmi__native_alarm_write_lvtt(VECTOR_LVTT);
+            machine.apic[0].off = false;
+            vmi__native_alarm_look_at_lvtt();
+            accesses_of_an_alarm(VECTOR_LVTT);
+            EXPECT(next_interrupt() == VECTOR_LVTT);
+        }
+    }
+}
+
+static bool reach_apic(void)
+{
+    return true;
+}
+
+/* A client's alarm that went off unheard, as its APIC was off, goes off when it is heard. */
+static void a_clients_alarm_while_its_apic_is_off(void)
+{
+    static const struct vmi__native_published published = {.reach_apic = reach_apic};
+
+    begin_in_guest(2, true);
+    vmi__native_published = &published;
+    accesses_of_an_alarm(VECTOR_LVTT);
+    EXPECT(next_interrupt() == VECTOR_LVTT);
+    machine.apic[0].off = true;
+    machine.apic[0].lvtt |= VMI__APIC_LVT_MASKED;
+    vmi__native_alarm_look_at_lvtt();
+    accesses_of_an_alarm(VECTOR_OTHER);
+    EXPECT(!next_interrupt());
+    machine.apic[0].off = false;
+    vmi__native_alarm_look_at_lvtt();
+    vmi__native_alarm_write_lvtt(VECTOR_OTHER);
+    EXPECT(next_interrupt() == VECTOR_OTHER && !next_interrupt());
+    vmi__native_published = 0;
+}
+
+/* The kernel may write the entry behind the alarm: that moves, is masked, or goes on. */
+static void an_entry_written_while_an_alarm_is_on(void)
+{
+    for (uint32_t way = 1; way < 4; way++) {
+        begin_in_guest(way, true);
+        accesses_of_an_alarm(VECTOR_LVTT);
+        vmi__native_alarm_write_lvtt(VECTOR_OTHER);
+        EXPECT(next_interrupt() == VECTOR_OTHER);
+        vmi__native_set_alarm(VMI_ALARM_WIRED_LVTT | VMI_ALARM_PERIODIC, tsc + 5000000, 5000000);
+        vmi__native_alarm_write_lvtt(VECTOR_LVTT);
+        for (uint32_t i = 0; i < 3; i++) {
+            EXPECT(next_interrupt() == VECTOR_LVTT && vmi__native_ended_vectors[VECTOR_LVTT]);
+            vmi__native_alarm_again(VECTOR_LVTT);
+        }
+        vmi__native_alarm_write_lvtt(VECTOR_LVTT | VMI__APIC_LVT_MASKED);
+        EXPECT(!next_interrupt());
+        EXPECT(accesses_of_an_alarm(VECTOR_LVTT) && next_interrupt() == VECTOR_LVTT);
+    }
+}
+
+/* A kernel that has the timer count by itself has it in the mode that it wrote. */
+static void the_kernels_own_count(void)
+{
+    for (uint32_t way = 1; way < 4; way++) {
+        begin_in_guest(way, true);
+        accesses_of_an_alarm(VECTOR_LVTT);
+        EXPECT(next_interrupt() == VECTOR_LVTT);
+        vmi__native_alarm_write_lvtt(VECTOR_LVTT);
+        vmi__native_alarm_leave_timer();
+        apic_write(VMI__APIC_TIMER_INITIAL, 1000);
+        EXPECT(next_interrupt() == VECTOR_LVTT);
+        EXPECT(accesses_of_an_alarm(VECTOR_LVTT) && next_interrupt() == VECTOR_LVTT);
+        vmi__native_alarm_write_lvtt(VECTOR_LVTT | LVTT_DEADLINE);
+        vmi__native_alarm_leave_timer();
+        apic_write(VMI__APIC_TIMER_INITIAL, 1000);
+        EXPECT(!next_interrupt() && by_deadline());
+    }
 }
 
 static void irq0_by_the_data_sheet(void)
@@ -501,6 +698,12 @@ static const struct played_check checks[] = {
     CHECK(lvtt_counts),
     CHECK(lvtt_has_a_deadline),
     CHECK(lvtt_has_a_guests_deadline),
+    CHECK(an_alarm_is_one_access),
+    CHECK(each_cpu_has_its_entry),
+    CHECK(an_apic_turned_off_and_on),
+    CHECK(a_clients_alarm_while_its_apic_is_off),
+    CHECK(an_entry_written_while_an_alarm_is_on),
+    CHECK(the_kernels_own_count),
     CHECK(irq0_by_the_data_sheet),
     CHECK(irq0_of_qemu),
     CHECK(irq0_of_kvm),

@@ -118,7 +118,8 @@ def test_moved_to_another_processor(arch: str, library: str, first: str, second:
     assert f"access={int(first == ALL)}" in before
     told = MOVED.search(after)
     assert told, after
-    assert f" rebind=0 access={int(second == ALL)} " in told[0] and told[0].rstrip().endswith(" exception=0")
+    assert f" rebind=0 access={int(second == ALL)} " in told[0]
+    assert told[0].rstrip().endswith(" exception=0 alarm=1")
 
 
 @pytest.mark.parametrize(("arch", "library"), EACH)

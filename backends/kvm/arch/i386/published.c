@@ -42,6 +42,7 @@ bool vmi__backend_serve(void)
         return false;
     vmi__kvm_cpu_init();
     vmi__kvm_clock_init();
+    vmi__native_apic_write_called = true;
     return vmi__native_serve();
 }
 

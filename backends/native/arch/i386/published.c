@@ -266,10 +266,6 @@ VMI__ROUTINE void vmi__native_published_apic_write(uint32_t reg, uint32_t value)
     reg &= REGISTER;
     if (reg == VMI_APIC_ICR_LOW && (value & ICR_KIND) == ICR_STARTUP && start(value))
         return;
-    if (reg == VMI_APIC_LVTT) {
-        vmi__native_alarm_write_lvtt(value);
-        return;
-    }
     vmi__native_apic_write_any(reg, value);
     if (reg == VMI_APIC_EOI)
         vmi__native_alarm_after_eoi();
