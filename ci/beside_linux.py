@@ -48,6 +48,7 @@ OPERATIONS = (
     Operation("move_1024", "the same, moved there and back (mremap)", 2, 1, "map_unmap_1024"),
     Operation("process_create_exit", "process: creation and end (fork, exit)"),
     Operation("timer_tick", "timer tick"),
+    Operation("masked_tick", "timer tick, due while interrupts are masked"),
     Operation("end_of_interrupt", "end of an interrupt"),
     Operation("ipi", "IPI to an idle CPU, its sender alone", 1),
     Operation("ipi_round_trip", "IPI to an idle CPU, and its rest", 1),

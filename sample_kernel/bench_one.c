@@ -12,6 +12,7 @@
 #include "checks.h"
 #include "cpu_start.h"
 #include "cpus.h"
+#include "current.h"
 #include "layout.h"
 #include "options.h"
 #include "panic.h"
@@ -63,6 +64,24 @@ static void read_wall_clock(void)
         uint64_t start = vmi_rdtsc();
         vmi_get_wallclock_time();
         note(start);
+    }
+}
+
+/* Longer than an emulated hypervisor takes for an exit, so that it is not due before SetAlarm ends.
+ */
+#define ALARM_MICROSECONDS 5000
+
+/* An alarm that goes off while interrupts are on; its setting is what is timed. */
+static void tick(void)
+{
+    const volatile uint32_t *alarms = timer_alarms(cpu_current());
+
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint32_t before = *alarms;
+        uint64_t start = vmi_rdtsc();
+        timer_one_shot(ALARM_MICROSECONDS);
+        note(start);
+        spin_until(alarms, before + 1);
     }
 }
 
@@ -204,6 +223,7 @@ static const struct {
     {"nothing", nothing, false},
     {"clock", read_clock, false},
     {"wall_clock", read_wall_clock, false},
+    {"tick", tick, false},
     {"end_of_interrupt", end_of_interrupt, false},
     {"console", console, false},
     {"interrupt_others", interrupt_others, true},
