@@ -70,6 +70,7 @@ FOR_TESTS = {
     "dh": "debhelper",
     "dh_python3": "dh-python",
     "dpkg-buildpackage": "dpkg-dev",
+    "lintian": "lintian",
     "make": "make",
     "mandoc": "mandoc",
     "pkg-config": "pkgconf",

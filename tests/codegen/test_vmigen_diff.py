@@ -706,16 +706,39 @@ def test_the_manual_of_the_rules(vmigen: Vmigen, capfd: pytest.CaptureFixture[st
         assert re.search(rf"^  {rule} +{level}: {re.escape(meaning)}$", text, re.MULTILINE)
 
 
+def released(folder: Path = PROJECT / "spec/released") -> list[Path]:
+    """The specifications that are kept of releases, the last one last."""
+    return sorted(folder.glob("*.yaml"), key=lambda file: [*map(int, file.stem.split("."))])
+
+
+def test_last_release_is_the_highest_version(tmp_path: Path) -> None:
+    """By numbers, not by letters."""
+    for version in ("1.10.0", "1.2.0", "0.9.10", "1.9.3"):
+        (tmp_path / f"{version}.yaml").write_text("")
+    assert [file.stem for file in released(tmp_path)] == ["0.9.10", "1.2.0", "1.9.3", "1.10.0"]
+
+
+def test_what_is_new_behind_a_release_is_announced(tmp_path: Path, vmigen: Vmigen) -> None:
+    """Once the specification is kept, the same `api` version may have nothing that it had not."""
+    (tmp_path / "released").mkdir()
+    kept = tmp_path / "released/1.0.0.yaml"
+    kept.write_text(SPECIFICATION)
+    (tmp_path / "vmi.yaml").write_text(SPECIFICATION)
+    changes = PROJECT / "CHANGES.md"
+    (base,) = released(tmp_path / "released")
+    assert vmigen("diff", base, tmp_path / "vmi.yaml", "--changes", changes).status == 0
+    kept.write_text(re.sub(r"  - name: CancelAlarm\n.*?(?=  - name: )", "", SPECIFICATION, flags=re.DOTALL))
+    run = vmigen("diff", base, tmp_path / "vmi.yaml", "--changes", changes)
+    assert run.status == 1 and "added-unannounced" in run.out
+
+
 def test_changes_since_the_last_release_are_announced() -> None:
     """CHANGES.md names what is not compatible with the last release; before there is one, with HEAD."""
-    released = sorted(
-        (PROJECT / "spec/released").glob("*.yaml"), key=lambda file: [*map(int, file.stem.split("."))]
-    )
-    base = str(released[-1]) if released else "HEAD"
+    base = str(released()[-1]) if released() else "HEAD"
     git = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False
     )
-    if not released and git.returncode:
+    if not released() and git.returncode:
         pytest.skip("not in a git repository, and nothing is released: there is nothing to compare with")
     run = subprocess.run(
         [PROJECT / "vmi", "diff", base, "spec/vmi.yaml", "--changes", "CHANGES.md"],

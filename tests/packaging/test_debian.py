@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from ci.lint import tracked
-from ci.util import ROOT
+from ci.util import ARCHITECTURES, ROOT, tied
 
-from .test_consumers import built_for, kernel_says_hello, made
+from .test_consumers import BACKEND, build, built_for, kernel_says_hello, made, meson, project, says_hello
+
+__all__ = ["project"]
 
 SOURCE = ROOT / "debian"
 
@@ -49,21 +51,60 @@ def test_packages_hold_everything_that_is_installed(packages: list[Path], instal
     assert {f"./usr/{p.relative_to(installed)}" for p in installed.rglob("*") if p.is_file()} <= set(held)
 
 
-@built_for
-def test_kernel_is_built_from_the_packages(
-    packages: list[Path], tmp_path: Path, library: str, arch: str
-) -> None:
-    root = tmp_path / "root"
+def test_lintian_finds_nothing(packages: list[Path]) -> None:
+    command = ["lintian", "--fail-on", "error,warning", "--tag-display-limit", "0", *packages]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def unpacked(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the packages have below /usr."""
+    root = tmp_path_factory.mktemp("unpacked")
     for package in packages:
         subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
-    shutil.copy(ROOT / "examples/hello/hello.c", tmp_path)
-    subprocess.run(
-        ["make", "-f", ROOT / "examples/consumers/make/Makefile", f"BACKEND={library}", f"ARCH={arch}",
-         "KERNEL=hello.c"],
-        cwd=tmp_path, check=True, capture_output=True,
-        env={**os.environ, "PKG_CONFIG_LIBDIR": str(root / "usr/share/pkgconfig")},
-    )  # fmt: skip
-    kernel_says_hello(made(tmp_path, library, arch), library, arch)
+    return root / "usr"
+
+
+@built_for
+def test_make_from_the_packages(project: Path, unpacked: Path, library: str, arch: str) -> None:
+    where = str(unpacked / "share/pkgconfig")
+    build(project, ["make", f"BACKEND={library}", f"ARCH={arch}"], PKG_CONFIG_LIBDIR=where)
+    kernel_says_hello(made(project, library, arch), library, arch)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_cmake_from_the_packages(project: Path, unpacked: Path, arch: str) -> None:
+    configure = ["cmake", "-B", "build", "--toolchain", f"{arch}.cmake", f"-DCMAKE_PREFIX_PATH={unpacked}"]
+    build(project, configure, ["cmake", "--build", "build"])
+    says_hello(project / "build", BACKEND, arch)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_meson_from_the_packages(project: Path, unpacked: Path, arch: str) -> None:
+    where = str(unpacked / "share/pkgconfig")
+    build(project, meson(arch), ["ninja", "-C", "build"], PKG_CONFIG_LIBDIR=where)
+    says_hello(project / "build", BACKEND, arch)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_rust_from_the_packages(unpacked: Path, tmp_path: Path, arch: str) -> None:
+    """The crate and its compiler's driver, and a link as pkg-config says."""
+    kernel, library = tmp_path / "kernel.elf", tmp_path / "libhello.a"
+    rustc = [unpacked / "bin/vmi-rust", "--arch", arch, "rustc", "--crate-type=staticlib", "-O",
+             ROOT / "examples/hello-rust/hello.rs", "-o", library]  # fmt: skip
+    where = {"PKG_CONFIG_LIBDIR": str(unpacked / "share/pkgconfig")}
+    build(tmp_path, rustc)
+    asked = ["pkg-config", "--libs", f"vmi-kernel-{arch}", f"vmi-{BACKEND}-{arch}"]
+    flags = subprocess.run(
+        asked, env={**os.environ, **where}, capture_output=True, text=True, check=True
+    ).stdout.split()
+    build(tmp_path, ["gcc", library, *flags, "-Wl,--gc-sections", "-o", kernel])
+    command = [f"qemu-system-{arch}", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, preexec_fn=tied()
+    )
+    assert "Hello from ring 0 and Rust" in done.stdout
 
 
 def test_version_is_the_project_s() -> None:
