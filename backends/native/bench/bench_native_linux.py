@@ -15,11 +15,16 @@ def test_beside_linux(tmp_path: Path) -> None:
     rig = discover(progress)[beside_linux.BACKEND]
     linux, version = distribution_linux(progress)
     image = build(tmp_path, Path(__file__).parent)
+    plugin = beside_linux.build_counter(tmp_path, rig.describe()["qemu"])
+    out = tmp_path / "readings"
     with rig.session(RESULTS / "bench") as session:
         calls = session.run(beside_linux.library_guest(rig, "calls", 1))
         workloads = session.run(beside_linux.library_guest(rig, "workloads", 2))
         library = beside_linux.of_library(calls, workloads)
         found = beside_linux.of_linux(session.run(beside_linux.linux_guest(rig, linux, image)))
+        program = tmp_path / "linux_workloads"
+        two = session.run(beside_linux.counted_guest(linux, image, plugin, program, out))
+        found["ipi_round_trip"] = beside_linux.of_two(two, [int(line) for line in out.read_text().split()])
     made = rows(library, found, beside_linux.REASONS)
     print("\n".join(beside_linux.beside(made, version)))
     assert not [row.operation.title for row in made if row.worse and not row.reason]
