@@ -319,6 +319,11 @@ class Rig(abc.ABC):
             session.close()
 
     @property
+    def image_name(self) -> str:
+        """Rigs with the same one make the same image ready."""
+        return self.backend
+
+    @property
     def folder(self) -> Path:
         return ROOT / "backends" / self.backend
 
@@ -792,6 +797,10 @@ class LinuxRig(Rig):
         """Put the backend's own files into the archive, or beside it into the folder `image`; says the
         versions of what is not from the packages."""
 
+    @property
+    def image_name(self) -> str:
+        return self.shared or self.backend
+
     def prepare(self) -> None:
         try:
             self._prepare(fresh=False)
@@ -801,7 +810,7 @@ class LinuxRig(Rig):
     def _prepare(self, fresh: bool) -> None:
         selection = self.selection()
         apt, chosen = packages.resolve(selection, self.report, fresh)
-        image = self.shared or self.backend
+        image = self.image_name
         folder = cache_dir() / "rigs" / f"{image}-{self._key(chosen)}"
 
         def make(new: Path) -> None:
