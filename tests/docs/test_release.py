@@ -56,7 +56,9 @@ def test_what_the_list_names_is_there() -> None:
         assert done.returncode == 0, word
     assert len(words) >= 6
     paths = re.findall(r"\b((?:tests|docs|spec)(?:/[\w-]+)*/[\w.-]+\w)", LIST)
-    missing = {path for path in paths if not list(ROOT.glob(path.replace("VERSION", "*").replace("LAST", "*")))}
+    missing = {
+        path for path in paths if not list(ROOT.glob(path.replace("VERSION", "*").replace("LAST", "*")))
+    }
     # Nothing is kept before the first release.
     assert {path for path in missing if not path.startswith("spec/released")} == set()
     assert importlib.util.find_spec("tests.fresh.__main__") and (ROOT / ".ci/run").is_file()
