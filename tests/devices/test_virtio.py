@@ -23,7 +23,7 @@ def results(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, str]]:
     def run(device: str, source: Path) -> dict[str, str]:
-        drivers = ("pci/pci.c", "virtio/virtio.c", f"{device}/{device}.c")
+        drivers = ("pci/device.c", "pci/pci.c", "virtio/virtio.c", f"{device}/{device}.c")
         sources = (ROOT / "devices" / name for name in drivers)
         return played.results(
             source, tmp_path_factory.mktemp(device), f"-I{ROOT / 'devices'}", *sources, arch=request.param

@@ -45,7 +45,8 @@ from .__main__ import (
 )
 
 BY = ("tests on the build machine", "sample kernel")
-VIRTIO = ("pci/pci.c", "virtio/virtio.c")
+PCI = ("pci/device.c", "pci/pci.c")
+VIRTIO = (*PCI, "virtio/virtio.c")
 PLAYED = {
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
     "tests/devices/virtio_net.c": (*VIRTIO, "virtio_net/virtio_net.c"),
