@@ -7,10 +7,10 @@
  * the interface's table is the ring to receive, queue 1 the ring to send.
  *
  * A descriptor to receive has no length of its own: up to BUFFER_BYTES are written wherever it
- * points, and more than the kernel's buffer has room for (a VLAN's tag beyond the MTU). So a
- * packet goes to the kernel's first segment only if that is as large; else to a buffer between, and
- * is copied.
+ * points, and a packet may have more than the kernel's buffer has room for (a VLAN's tag beyond the
+ * MTU).
  */
+#include "bounce/bounce.h"
 #include "driver.h"
 #include "pci/device.h"
 #include "platform.h"
@@ -154,8 +154,7 @@ struct card {
     const struct model *model;
     volatile char *registers;
     struct ring rings[VMI__WAYS];
-    char *buffers;                /* BUFFER_BYTES for each slot to receive */
-    struct vmi_segment *segments; /* of each slot to receive, as many as there may be */
+    struct vmi__bounce bounce;
 };
 _Static_assert(sizeof(struct card) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
 
@@ -319,7 +318,7 @@ static uint32_t ring_size(uint32_t entries)
 /* Where in a device's memory is what: the device sees rings and buffers, and pages behind not. */
 struct layout {
     uint32_t sizes[VMI__WAYS]; /* of the rings */
-    uintptr_t rings[VMI__WAYS], buffers, segments, slots[VMI__WAYS], end;
+    uintptr_t rings[VMI__WAYS], shown, hidden, slots[VMI__WAYS], end;
 };
 
 static struct layout layout_of(const struct vmi_device_setup *setup)
@@ -333,11 +332,10 @@ static struct layout layout_of(const struct vmi_device_setup *setup)
     };
 
     at.rings[VMI__SEND] = at.sizes[VMI__RECEIVE] * sizeof(struct descriptor);
-    at.buffers = at.rings[VMI__SEND] + at.sizes[VMI__SEND] * sizeof(struct descriptor);
-    at.segments = at.buffers + (uintptr_t)setup->requests * BUFFER_BYTES;
-    at.segments = (at.segments + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-    at.slots[VMI__RECEIVE] =
-        at.segments + (uintptr_t)setup->requests * setup->segments * sizeof(struct vmi_segment);
+    at.shown = at.rings[VMI__SEND] + at.sizes[VMI__SEND] * sizeof(struct descriptor);
+    at.hidden = at.shown + vmi__bounce_shown(setup, BUFFER_BYTES);
+    at.hidden = (at.hidden + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    at.slots[VMI__RECEIVE] = at.hidden + vmi__bounce_hidden(setup);
     at.slots[VMI__SEND] = at.slots[VMI__RECEIVE] + at.sizes[VMI__RECEIVE] * sizeof(uint16_t);
     at.end = at.slots[VMI__SEND] + at.sizes[VMI__SEND] * sizeof(uint16_t);
     return at;
@@ -392,9 +390,8 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 
     if (!reset(card) || !wait_for_eeprom(card))
         return false;
-    card->buffers = (char *)at + layout.buffers;
-    card->segments = (struct vmi_segment *)((char *)at + layout.segments);
-    vmi__device_limit_to_linear(device);
+    vmi__bounce_begin(&card->bounce, device, BUFFER_BYTES, (char *)at + layout.shown,
+                      (char *)at + layout.hidden);
     write32(card, STATION_LOW,
             address[0] | (uint32_t)address[1] << 8 | (uint32_t)address[2] << 16 |
                 (uint32_t)address[3] << 24);
@@ -453,30 +450,12 @@ static void give(struct ring *ring, uint16_t slot, uint64_t address, uint32_t le
     ring->given++;
 }
 
-static struct vmi_segment *segments_of(struct vmi__device *device, uint32_t slot)
-{
-    return &card_of(device)->segments[slot * device->setup.segments];
-}
-
-static char *buffer_of(const struct card *card, uint32_t slot)
-{
-    return card->buffers + slot * BUFFER_BYTES;
-}
-
-/* Is all that is received the first segment's? */
-static bool is_direct(const struct vmi_segment *segments)
-{
-    return segments[0].length >= BUFFER_BYTES;
-}
-
 static void post(struct vmi__device *device, uint32_t slot)
 {
     struct card *card = card_of(device);
-    const struct vmi_segment *segments = segments_of(device, slot);
-    uint64_t address =
-        is_direct(segments) ? segments[0].address : vmi__physical(buffer_of(card, slot));
 
-    give(&card->rings[VMI__RECEIVE], (uint16_t)slot, address, 0, 0);
+    give(&card->rings[VMI__RECEIVE], (uint16_t)slot, vmi__bounce_address(&card->bounce, slot), 0,
+         0);
 }
 
 static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, uint32_t slot,
@@ -485,8 +464,7 @@ static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, ui
     struct ring *ring = &card_of(device)->rings[way];
 
     if (way == VMI__RECEIVE) {
-        memcpy(segments_of(device, slot), buffer->segments,
-               buffer->count * (uint32_t)sizeof(struct vmi_segment));
+        vmi__bounce_keep(&card_of(device)->bounce, slot, buffer);
         post(device, slot);
         return;
     }
@@ -556,9 +534,7 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
             tell(device, way);
             continue;
         }
-        if (!is_direct(segments_of(device, ended->slot)))
-            vmi__device_scatter(segments_of(device, ended->slot), buffer_of(card, ended->slot),
-                                length);
+        vmi__bounce_deliver(&card->bounce, ended->slot, length);
         ended->length = length;
         return VMI__TAKEN_ONE;
     }
