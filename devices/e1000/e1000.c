@@ -165,12 +165,12 @@ static struct card *card_of(struct vmi__device *device)
 
 static uint32_t read32(const struct card *card, uint32_t offset)
 {
-    return *(volatile uint32_t *)(card->registers + offset);
+    return vmi__register_read(card->registers, offset);
 }
 
 static void write32(const struct card *card, uint32_t offset, uint32_t value)
 {
-    *(volatile uint32_t *)(card->registers + offset) = value;
+    vmi__register_write(card->registers, offset, value);
 }
 
 static bool wait_for(const struct card *card, uint32_t offset, uint32_t mask, uint32_t value,
