@@ -167,7 +167,7 @@ static void put_big64(volatile uint8_t *at, uint64_t value)
 
 /* ---- the adapter ---- */
 
-static void reset(const struct adapter *adapter)
+static VMI__RUN_ONCE void reset(const struct adapter *adapter)
 {
     write32(adapter, CAUSES_LET, 0);
     write32(adapter, COMMAND, ADAPTER_RESET);
@@ -175,7 +175,7 @@ static void reset(const struct adapter *adapter)
 }
 
 /* Pages of the rings for so many requests; 0: more than there can be. */
-static uint32_t request_pages(uint32_t requests)
+static VMI__RUN_ONCE uint32_t request_pages(uint32_t requests)
 {
     uint32_t pages = 1;
 
@@ -184,7 +184,7 @@ static uint32_t request_pages(uint32_t requests)
     return pages <= RING_PAGES_MAX ? pages : 0;
 }
 
-static uint32_t ended_pages(uint32_t pages)
+static VMI__RUN_ONCE uint32_t ended_pages(uint32_t pages)
 {
     uint32_t needed = pages * REQUESTS_OF_PAGE / ENDED_OF_PAGE;
 
@@ -195,7 +195,7 @@ static uint32_t ended_pages(uint32_t pages)
  * Resets the adapter and has it use rings in memory that is zeroed: a page of their state, then
  * the rings. False if it says that they are others.
  */
-static bool setup_rings(struct adapter *adapter, char *memory, uint32_t pages)
+static VMI__RUN_ONCE bool setup_rings(struct adapter *adapter, char *memory, uint32_t pages)
 {
     struct setup setup = {.request_pages = pages, .ended_pages = ended_pages(pages)};
     uint64_t page = vmi__physical(memory) / PAGE;
@@ -242,8 +242,8 @@ static volatile struct request *next_request(struct adapter *adapter, uint64_t c
  * Has the unit carry out a command that reads so many bytes, and waits for that; it is nobody's
  * request. False if it has failed.
  */
-static bool carry_out(struct adapter *adapter, const uint8_t *command, uint32_t length,
-                      uint32_t bytes)
+static VMI__RUN_ONCE bool carry_out(struct adapter *adapter, const uint8_t *command,
+                                    uint32_t length, uint32_t bytes)
 {
     struct rings *rings = &adapter->rings;
     volatile struct request *request = next_request(adapter, 1);
@@ -266,7 +266,7 @@ static bool carry_out(struct adapter *adapter, const uint8_t *command, uint32_t 
     return ended->adapter == ADAPTER_GOOD && ended->unit == UNIT_GOOD;
 }
 
-static bool inquire(struct adapter *adapter, uint32_t page, uint32_t bytes)
+static VMI__RUN_ONCE bool inquire(struct adapter *adapter, uint32_t page, uint32_t bytes)
 {
     const uint8_t command[6] = {INQUIRY, !!page, (uint8_t)page, 0, (uint8_t)bytes};
 
@@ -274,7 +274,7 @@ static bool inquire(struct adapter *adapter, uint32_t page, uint32_t bytes)
 }
 
 /* The first commands after a reset may end with the news of that. */
-static bool is_ready(struct adapter *adapter)
+static VMI__RUN_ONCE bool is_ready(struct adapter *adapter)
 {
     static const uint8_t command[6] = {TEST_UNIT_READY};
 
@@ -285,7 +285,7 @@ static bool is_ready(struct adapter *adapter)
 }
 
 /* Looks for the first target that is a disk. */
-static bool find_target(struct adapter *adapter)
+static VMI__RUN_ONCE bool find_target(struct adapter *adapter)
 {
     for (uint32_t target = 0; target < TARGETS_MAX; target++) {
         adapter->target = (uint8_t)target;
@@ -296,7 +296,8 @@ static bool find_target(struct adapter *adapter)
 }
 
 /* How many blocks, and of which size; *thin is whether some may be without memory. */
-static bool find_capacity(struct adapter *adapter, struct vmi_device_properties *info, bool *thin)
+static VMI__RUN_ONCE bool find_capacity(struct adapter *adapter, struct vmi_device_properties *info,
+                                        bool *thin)
 {
     const uint8_t command[16] = {SERVICE_IN, SERVICE_CAPACITY, [13] = 32};
 
@@ -310,7 +311,7 @@ static bool find_capacity(struct adapter *adapter, struct vmi_device_properties 
 }
 
 /* Whether it may be written to, and has a cache; what it does not tell it does not have. */
-static void find_mode(struct adapter *adapter, struct vmi_device_properties *info)
+static VMI__RUN_ONCE void find_mode(struct adapter *adapter, struct vmi_device_properties *info)
 {
     const uint8_t command[6] = {MODE_SENSE, 0, PAGE_CACHING, 0, 255};
     uint32_t at;
@@ -325,7 +326,8 @@ static void find_mode(struct adapter *adapter, struct vmi_device_properties *inf
 }
 
 /* What it takes at a time. */
-static void find_limits(struct adapter *adapter, struct vmi_device_properties *info, bool thin)
+static VMI__RUN_ONCE void find_limits(struct adapter *adapter, struct vmi_device_properties *info,
+                                      bool thin)
 {
     uint32_t most = 0, discarded = 0;
 
@@ -340,7 +342,7 @@ static void find_limits(struct adapter *adapter, struct vmi_device_properties *i
         info->discard_blocks = discarded;
 }
 
-static bool describe(struct vmi__device *device)
+static VMI__RUN_ONCE bool describe(struct vmi__device *device)
 {
     struct vmi_device_properties *info = &device->info;
     struct adapter *adapter = adapter_of(device);
@@ -370,7 +372,7 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
     vmi__msix_enable(&adapter->msix, device->place, false);
 }
 
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     bool is = vmi__platform_pci_read(place, VMI__PCI_ID) == ID;
     struct vmi__device *device = is ? vmi__device_add(context, place) : 0;
@@ -390,7 +392,7 @@ static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
     stop(device);
 }
 
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
 {
     vmi__pci_each(probe, (void *)(uintptr_t)driver);
 }
@@ -410,7 +412,7 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
            (uintptr_t)setup->requests * sizeof(struct extra);
 }
 
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     struct adapter *adapter = adapter_of(device);
     uint32_t pages = request_pages(device->setup.requests);

@@ -204,7 +204,7 @@ static void compiler_fence(void)
 /* ---- finding ---- */
 
 /* The station's address; false if it is none. */
-static bool find_address(const struct network *network, uint8_t address[6])
+static VMI__RUN_ONCE bool find_address(const struct network *network, uint8_t address[6])
 {
     const uint32_t words[] = {read32(network, STATION_LOW), read32(network, STATION_HIGH)};
     uint32_t any = 0;
@@ -216,7 +216,7 @@ static bool find_address(const struct network *network, uint8_t address[6])
     return any && !(address[0] & 1);
 }
 
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     bool is = vmi__platform_pci_read(place, VMI__PCI_ID) == ID;
     struct vmi__device *device = is ? vmi__device_add(context, place) : 0;
@@ -248,7 +248,7 @@ static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
         vmi__pci_device_keep(device);
 }
 
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
 {
     vmi__pci_each(probe, (void *)(uintptr_t)driver);
 }
@@ -277,7 +277,7 @@ struct layout {
     uintptr_t shown, hidden, slots[VMI__WAYS], end;
 };
 
-static struct layout layout_of(const struct vmi_device_setup *setup)
+static VMI__RUN_ONCE struct layout layout_of(const struct vmi_device_setup *setup)
 {
     struct layout at = {.queues = 1024, .unused = 1024 + VMI__WAYS * sizeof(struct queue)};
     uintptr_t next = at.unused + RING_LEAST * sizeof(struct descriptor);
@@ -321,7 +321,8 @@ static uint64_t address_of(const volatile void *linear)
 
 /* Tells the device of the rings. Each way's interrupt is the message of that number, or the line.
  */
-static void tell_rings(const struct network *network, const char *at, const struct layout *layout)
+static VMI__RUN_ONCE void tell_rings(const struct network *network, const char *at,
+                                     const struct layout *layout)
 {
     volatile struct queue *send = &network->queues[0], *receive = &network->queues[1];
     const struct ring *rings = network->rings;
@@ -342,7 +343,7 @@ static void tell_rings(const struct network *network, const char *at, const stru
 }
 
 /* Fills in what the device is told before it is active, in zeroed memory. */
-static void tell_all(const struct network *network, volatile struct shared *shared)
+static VMI__RUN_ONCE void tell_all(const struct network *network, volatile struct shared *shared)
 {
     shared->magic = MAGIC;
     shared->misc.version = 1;
@@ -361,7 +362,7 @@ static void tell_all(const struct network *network, volatile struct shared *shar
         shared->filter.vlans[i] = ~0u;
 }
 
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *memory)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *memory)
 {
     struct network *network = network_of(device);
     struct layout layout = layout_of(&device->setup);

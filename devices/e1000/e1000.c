@@ -188,7 +188,7 @@ static void compiler_fence(void)
 
 /* ---- finding ---- */
 
-static const struct model *model_of(uint32_t id)
+static VMI__RUN_ONCE const struct model *model_of(uint32_t id)
 {
     for (uint32_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
         if (id == (VENDOR | (uint32_t)models[i].identifier << 16))
@@ -201,7 +201,7 @@ static const struct model *model_of(uint32_t id)
  * by one that does not reset itself. On PCI Express transfers have to have ended before
  * (82574, 10.2.2, GIO Master Disable).
  */
-static bool reset(const struct card *card)
+static VMI__RUN_ONCE bool reset(const struct card *card)
 {
     write32(card, MASK_CLEAR, ~0u);
     write32(card, RECEIVE_CONTROL, 0);
@@ -220,7 +220,7 @@ static bool reset(const struct card *card)
 }
 
 /* Waits until what the EEPROM sets is set again after a reset. */
-static bool wait_for_eeprom(const struct card *card)
+static VMI__RUN_ONCE bool wait_for_eeprom(const struct card *card)
 {
     if (card->model->express)
         return wait_for(card, EEPROM_CONTROL, EEPROM_LOADED, EEPROM_LOADED, EEPROM_MILLISECONDS);
@@ -229,7 +229,7 @@ static bool wait_for_eeprom(const struct card *card)
 }
 
 /* A word of the EEPROM; false if it is not to be had. */
-static bool eeprom_word(const struct card *card, uint32_t number, uint32_t *word)
+static VMI__RUN_ONCE bool eeprom_word(const struct card *card, uint32_t number, uint32_t *word)
 {
     const struct model *model = card->model;
 
@@ -241,7 +241,7 @@ static bool eeprom_word(const struct card *card, uint32_t number, uint32_t *word
 }
 
 /* The station's address: as the device has loaded it, or the EEPROM has it. False if it is none. */
-static bool find_address(const struct card *card, uint8_t address[6])
+static VMI__RUN_ONCE bool find_address(const struct card *card, uint8_t address[6])
 {
     uint32_t words[3], any = 0;
 
@@ -261,7 +261,7 @@ static bool find_address(const struct card *card, uint8_t address[6])
     return any && !(address[0] & 1);
 }
 
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     const struct model *model = model_of(vmi__platform_pci_read(place, VMI__PCI_ID));
     struct vmi__device *device = model ? vmi__device_add(context, place) : 0;
@@ -293,7 +293,7 @@ static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
         vmi__pci_device_keep(device);
 }
 
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
 {
     vmi__pci_each(probe, (void *)(uintptr_t)driver);
 }
@@ -351,7 +351,7 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
 }
 
 /* Makes a ring known to the device, empty. */
-static void open_ring(const struct card *card, const struct ring *ring)
+static VMI__RUN_ONCE void open_ring(const struct card *card, const struct ring *ring)
 {
     uint64_t base = vmi__physical((const void *)(uintptr_t)ring->entries);
 
@@ -364,7 +364,7 @@ static void open_ring(const struct card *card, const struct ring *ring)
 }
 
 /* Which causes raise an interrupt: a message for each way, or the line for both (82574 7.4). */
-static void open_interrupts(const struct card *card)
+static VMI__RUN_ONCE void open_interrupts(const struct card *card)
 {
     if (!card->msix.entries) {
         write32(card, MASK_SET, CAUSE_SENT | CAUSE_RECEIVED);
@@ -377,7 +377,7 @@ static void open_interrupts(const struct card *card)
     write32(card, MASK_SET, CAUSE_QUEUES);
 }
 
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     static const uint32_t registers[VMI__WAYS] = {
         [VMI__RECEIVE] = RECEIVE_RING,

@@ -13,6 +13,7 @@ from tests.backends import played
 FOLDER = Path(__file__).parents[1]
 PCI = ("pci/pci.c", "pci/device.c")
 SOURCES: dict[str, tuple[str, ...]] = {
+    "pvscsi.c": PCI,
     "vmxnet3.c": (*PCI, "bounce/bounce.c"),
 }
 """Drivers, of which each has its checks in a file of its name, and what of devices/ they are linked with."""
