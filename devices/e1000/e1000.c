@@ -427,7 +427,12 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
     /* Should it not reset itself: it reaches no memory all the same. */
     reset(card);
     vmi__pci_enable(device->place, false);
-    vmi__msix_enable(&card->msix, device->place, false);
+    /*
+     * Messages stay on, masked: QEMU's e1000e (7.2) may still hold one back (EITR), and ends itself
+     * if they are off when it is due.
+     */
+    for (uint32_t i = 0; card->msix.entries && i < card->msix.count; i++)
+        vmi__msix_mask(&card->msix, i, true);
 }
 
 /* ---- packets ---- */
