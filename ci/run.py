@@ -129,7 +129,7 @@ def net(text: str) -> Net:
     network that a kernel sees."""
     kind, *words = text.split(",")
     if kind != "user":
-        raise UserError(f"--net: expected user, with a device and ports behind it or without; found {text!r}", 2)
+        raise UserError(f"--net: expected user, with a device and ports behind it or not; found {text!r}", 2)
     device = words.pop(0) if words and re.fullmatch(r"[a-z][a-z0-9-]*", words[0]) else ""
     return Net([forward(each) for each in words], device=device)
 

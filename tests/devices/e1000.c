@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Networks by Intel's gigabit controllers as a Linux process: this file is the device, which lies.
- * Its registers are memory; what it does itself it does while the driver waits.
+ * What it does itself it does while the driver waits.
  */
 #define BAR_SIZE 0x8000u
 #define TABLE    0x7000u /* of MSI-X, in the BAR */
 
-#include "devices/played_pci.h"
+#include "devices/played_registers.h"
 
 #define REQUESTS 8u
 #define SEGMENTS 2u
@@ -22,6 +22,8 @@ enum {
     STATUS = 0x0008,
     EEPROM_CONTROL = 0x0010,
     EEPROM_READ = 0x0014,
+    CONTROL_EXTENDED = 0x0018,
+    CAUSES = 0x00c0,
     MASK_SET = 0x00d0,
     MASK_CLEAR = 0x00d8,
     AUTO_CLEAR = 0x00dc,
@@ -64,25 +66,23 @@ const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_e1000, 0};
 static bool stuck;    /* it does not reset itself */
 static bool unloaded; /* nor reads its EEPROM after that */
 static uint64_t eeprom;
-static uint32_t resets;
+static uint32_t resets, causes_read;
 static uint32_t ended_of[WAYS];
-
-static uint32_t get(uint32_t offset)
-{
-    uint32_t value;
-
-    memcpy(&value, bar + offset, 4);
-    return value;
-}
-
-static void set(uint32_t offset, uint32_t value)
-{
-    memcpy(bar + offset, &value, 4);
-}
 
 static bool is_express(void)
 {
     return space[PCI_ID / 4] == EXPRESS;
+}
+
+static void is_read(uint32_t offset)
+{
+    causes_read += offset == CAUSES;
+}
+
+static void is_written(uint32_t offset, uint32_t value)
+{
+    (void)offset;
+    (void)value;
 }
 
 static void work(void)
@@ -269,6 +269,7 @@ static void messages(void)
     EXPECT(devices[0].messages == WAYS && open_it() == VMI_OK && space[MSIX / 4] >> 31);
     /* Vectors 0 and 1, valid, and both causes, that end with their message. */
     EXPECT(get(VECTORS) == 0x908 && get(MASK_SET) == 0x500000 && get(AUTO_CLEAR) == 0x500000);
+    EXPECT(get(CONTROL_EXTENDED) == 0x88000000); /* what is cleared stays enabled */
     for (uint32_t i = 0; i < 5; i++)
         set(TABLE + 16 * i + 12, 0);
     vmi__device_close(0);
@@ -383,6 +384,25 @@ static void copied_or_not(void)
     for (uint32_t i = 0; i < BYTES; i++)
         EXPECT(buffer[i < 101 ? i : 8192 + i - 101] == (uint8_t)(i * 3));
     EXPECT(buffer[101] == 0xee && buffer[8192 + BYTES - 101] == 0xee);
+}
+
+/* Each packet goes to its own buffer. */
+static void each_to_its_own(void)
+{
+    struct vmi_segment segment = {.length = BYTES};
+    struct vmi_net_buffer one = {.segments = &segment, .count = 1};
+
+    begin();
+    for (uint32_t i = 0; i < 4; i++) {
+        one.id = i;
+        segment.address = (uintptr_t)buffer + 4096 * i;
+        EXPECT(vmi__net_post(0, 0, &one, 1) == 1);
+        *(uint8_t *)(uintptr_t)entry(RECEIVE, i)->address = (uint8_t)(i + 1);
+        say_received(BYTES, DONE | LAST, 0);
+    }
+    EXPECT(reap_some(RECEIVE, 4) == 4);
+    for (uint32_t i = 0; i < 4; i++)
+        EXPECT(done[i].id == i && buffer[4096 * i] == i + 1);
 }
 
 /* What is copied to has to be in the linear mapping. */
@@ -544,7 +564,8 @@ static void one_line_for_both_ways(void)
     const struct vmi__driver *driver = &vmi__driver_e1000;
 
     begin_both();
-    EXPECT(!driver->acknowledge(&devices[0]));
+    causes_read = 0;
+    EXPECT(!driver->acknowledge(&devices[0]) && causes_read == 1);
     say_sound(SEND);
     say_sound(RECEIVE);
     EXPECT(reap_some(RECEIVE, REQUESTS) == 1);
@@ -609,6 +630,7 @@ static const struct played_check all[] = {
     CHECK(nothing_lies_on_another),
     CHECK(too_many_descriptors),
     CHECK(copied_or_not),
+    CHECK(each_to_its_own),
     CHECK(beyond_the_linear_mapping),
     CHECK(what_is_no_buffer),
     CHECK(each_ends_once_in_order),

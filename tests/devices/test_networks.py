@@ -149,6 +149,4 @@ def test_of_a_network_its_device() -> None:
     with pytest.raises(UserError) as error:
         rig.check_guest(Guest(Path("kernel"), "card", nets=[net("user,e100")]), "native")
     assert error.value.status == 2
-    assert str(error.value) == (
-        "native has no network device e100; it has virtio-net-pci, e1000, e1000e"
-    )
+    assert str(error.value) == "native has no network device e100; it has virtio-net-pci, e1000, e1000e"
