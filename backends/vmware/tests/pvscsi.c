@@ -300,7 +300,10 @@ static void says_what_cannot_be(void)
     space[PCI_BAR0 / 4] |= 1; /* ports */
     is_none();
     plug();
-    space[PCI_ID / 4]++;
+    space[PCI_ID / 4]++; /* another vendor's */
+    is_none();
+    plug();
+    space[PCI_ID / 4] += 0x10000;
     is_none();
 }
 

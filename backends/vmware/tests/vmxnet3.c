@@ -227,7 +227,10 @@ static void says_what_cannot_be(void)
     space[PCI_BAR0 / 4 + 1] |= 1; /* ports */
     is_none();
     plug();
-    space[PCI_ID / 4]++;
+    space[PCI_ID / 4]++; /* another vendor's */
+    is_none();
+    plug();
+    space[PCI_ID / 4] += 0x10000;
     is_none();
 }
 
@@ -314,9 +317,11 @@ static void nothing_lies_on_another(void)
     EXPECT((uintptr_t)devices[0].queues[0].slots >= end + 4096);
     for (uint32_t i = 0; i < REQUESTS; i++)
         say_sound(RECEIVE);
+    memset(buffer, 0xee, sizeof(buffer));
     for (uintptr_t at = (uintptr_t)completion(SEND, size_of(SEND) - 1) + 16; at < end; at++)
         *(uint8_t *)at = 0xff;
     EXPECT(reap_some(RECEIVE, REQUESTS) == (int32_t)REQUESTS && !look().fault);
+    EXPECT(buffer[1] == 0xff && buffer[LEAST] == 0xff && buffer[LEAST + 1] == 0xee);
 }
 
 static void too_many_descriptors(void)
