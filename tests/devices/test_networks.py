@@ -120,7 +120,7 @@ def test_of_a_network_its_ports() -> None:
     assert (found.forwards[1].protocol, found.forwards[1].port) == ("tcp", 80)
     assert 0 < found.forwards[1].host < 65536
     assert user_network(net("user,udp:69=6969")) == "user,hostfwd=udp:127.0.0.1:6969-:69"
-    assert net("user,e1000") == Net(device="e1000")
+    assert net("user,e1000") == Net([], device="e1000")
     found = net("user,e1000e,udp:69=6969")
     assert (found.device, found.forwards) == ("e1000e", [Forward("udp", 69, 6969)])
 
