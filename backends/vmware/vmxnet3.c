@@ -183,10 +183,16 @@ static void write32(const struct network *network, uint32_t offset, uint32_t val
     vmi__register_write(network->registers, offset, value);
 }
 
-/* Has the device carry out a command: its result. */
-static uint32_t command(const struct network *network, int which)
+/* Has the device carry out a command. */
+static void command(const struct network *network, int which)
 {
     write32(network, COMMAND, (uint32_t)which);
+}
+
+/* The result of a command that has one. */
+static uint32_t result_of(const struct network *network, int which)
+{
+    command(network, which);
     return read32(network, COMMAND);
 }
 
@@ -255,7 +261,7 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driv
 
 static VMI__ADDRESS_TAKEN bool linked(struct vmi__device *device)
 {
-    return command(network_of(device), COMMAND_LINK) & LINKED;
+    return result_of(network_of(device), COMMAND_LINK) & LINKED;
 }
 
 /* ---- starting and stopping ---- */
@@ -390,7 +396,7 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, v
     vmi__pci_enable(device->place, true);
     write32(network, SHARED_LOW, (uint32_t)shared);
     write32(network, SHARED_HIGH, (uint32_t)(shared >> 32));
-    if (command(network, COMMAND_ACTIVATE))
+    if (result_of(network, COMMAND_ACTIVATE))
         return false;
     write32(network, STATION_LOW,
             address[0] | (uint32_t)address[1] << 8 | (uint32_t)address[2] << 16 |

@@ -337,12 +337,14 @@ static void as_the_unit_was_told(void)
     EXPECT(one_of(VMI_BLOCK_WRITE, 7, 3, 2, both) == 1 && moves == 2 && !others);
     EXPECT(one_of(VMI_BLOCK_FLUSH, 0, 0, 0, 0) == 1 && moves == 2 && others == 1);
     EXPECT(one_of(VMI_BLOCK_DISCARD, 9, 2999, 0, 0) == 1 && others == 2);
-    EXPECT(rings_state()->given == fetched + 4);
+    EXPECT(one_of(VMI_BLOCK_READ, 0, 3, 2, both) == 1 && moves == 3 && others == 2);
+    EXPECT(rings_state()->given == fetched + 5);
     for (uint32_t i = 0; i < 4; i++) {
         const struct request *request = given_of(i);
 
         EXPECT(request->context && request->context <= REQUESTS && request->target == BUSY_TARGET);
         EXPECT(request->tag == 0x20 && !request->bus && !request->sense_length);
+        EXPECT(!request->sense && !request->command[15] && !request->hint);
         EXPECT(request->command[0] == codes[i]);
         EXPECT(request->command_length == (i < 2 ? 16 : 10));
     }
@@ -404,7 +406,15 @@ static void each_ends_once_in_any_order(void)
 {
     begin();
     for (uint32_t round = 0; round < 40; round++) {
+        const struct vmi_segment one = {.address = (uintptr_t)buffer, .length = SECTOR};
         uint8_t seen[REQUESTS] = {0};
+
+        /* Where a read was, a flush is told of nothing that the read had. */
+        EXPECT(one_of(VMI_BLOCK_FLUSH, 0, 0, 0, &one) == 1);
+        EXPECT(!given_of(0)->address && !given_of(0)->length && !given_of(0)->command[13]);
+        say(given_of(0)->context, 0, 0);
+        EXPECT(vmi__block_reap(0, 0, done, 1) == 1);
+        fetched++;
 
         EXPECT(submit(0, REQUESTS + 2) == (int32_t)REQUESTS && submit(0, 1) == 0);
         EXPECT(reap_all(seen, VMI_OK) == 0);
@@ -513,6 +523,9 @@ static void does_not_come_up(void)
     bits_less = 1;
     EXPECT(open_it() == VMI_EIO && is_reset());
     bits_less = 0;
+    answers = false;
+    EXPECT(open_it() == VMI_EIO && is_reset());
+    answers = true;
     EXPECT(open_it() == VMI_OK && !news);
 }
 
