@@ -19,6 +19,9 @@ void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags);
 /* Lets another thread of the processor on, in a loop that waits. */
 void vmi__platform_pause(void);
 
+/* Waits for so long, by the library's clock. */
+void vmi__platform_delay(uint32_t microseconds);
+
 /*
  * A function's configuration space, 32 bits at a multiple of 4. Functions are numbered as for
  * VMI_EVENT_MSI. What is not there reads as all ones.

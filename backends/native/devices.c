@@ -48,6 +48,11 @@ void vmi__platform_pause(void)
     vmi__pause();
 }
 
+void vmi__platform_delay(uint32_t microseconds)
+{
+    vmi__native_delay(microseconds);
+}
+
 /* ---- registers ---- */
 
 uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)

@@ -55,6 +55,7 @@ void vmi__pci_enable(uint32_t place, bool on);
 struct vmi__msix {
     volatile uint32_t *entries; /* 0: it has none */
     uint32_t count, capability;
+    uint32_t first; /* the entry of queue 0; the others' follow */
 };
 
 void vmi__msix_find(struct vmi__msix *msix, uint32_t place);

@@ -284,7 +284,6 @@ static bool limit(struct vmi__device *device)
 static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     struct vmi__device *device = vmi__device_add(context, place);
-    char address[VMI__PCI_ADDRESS_BYTES];
     struct vmi__virtio *virtio;
 
     if (!device)
@@ -293,11 +292,8 @@ static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
     if (!find_parts(virtio, place, kind_of(device)->type))
         return;
     if (agree(virtio, kind_of(device)->features) && kind_of(device)->describe(device) &&
-        limit(device)) {
-        vmi__pci_address(place, address);
-        vmi__device_name(device, "pci", address);
-        vmi__device_keep(device);
-    }
+        limit(device))
+        vmi__pci_device_keep(device);
     vmi__virtio_stop(device);
 }
 
@@ -526,17 +522,6 @@ bool vmi__virtio_ask(struct vmi__device *device, uint32_t number)
 }
 
 /* ---- interrupts ---- */
-
-void vmi__virtio_message(struct vmi__device *device, uint32_t queue,
-                         const struct vmi_message *message)
-{
-    vmi__msix_message(&vmi__virtio_of(device)->msix, queue, message);
-}
-
-void vmi__virtio_mask(struct vmi__device *device, uint32_t queue, bool masked)
-{
-    vmi__msix_mask(&vmi__virtio_of(device)->msix, queue, masked);
-}
 
 bool vmi__virtio_acknowledge(struct vmi__device *device)
 {

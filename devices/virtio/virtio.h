@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "driver.h"
-#include "pci/pci.h"
+#include "pci/device.h"
 
 /* Features of all devices (VIRTIO 1.2, 6). */
 #define VMI__VIRTIO_INDIRECT  (1ull << 28)
@@ -53,13 +53,13 @@ struct vmi__virtqueue {
 };
 
 struct vmi__virtio {
+    struct vmi__msix msix; /* first: pci/device.h */
     volatile char *common, *notify;
     volatile uint8_t *interrupt;
     const volatile char *config; /* 0: none */
     uint32_t notify_bytes, notify_step, config_bytes;
     uint32_t most;     /* descriptors of a ring */
     uint64_t features; /* that are in use */
-    struct vmi__msix msix;
     struct vmi__virtqueue queues[VMI__QUEUES_MAX];
     void *rooms[VMI__QUEUES_MAX]; /* behind each ring: what the driver wants there */
 };
@@ -87,12 +87,6 @@ static inline struct vmi__virtio *vmi__virtio_of(struct vmi__device *device)
     return (struct vmi__virtio *)device->own;
 }
 
-/* Of two limits the one that holds. */
-static inline uint32_t vmi__least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* How many queues the device has. */
 uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio);
 
@@ -105,7 +99,7 @@ volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue 
                                                           uint32_t slot);
 void vmi__virtio_give(struct vmi__virtqueue *queue, uint32_t slot, uint32_t count);
 
-/* What driver.h says of find, memory, start, stop, tell, take, ask, message, mask, acknowledge. */
+/* What driver.h says of find, memory, start, stop, tell, take, ask, acknowledge. */
 VMI__ADDRESS_TAKEN void vmi__virtio_find(const struct vmi__driver *driver);
 VMI__ADDRESS_TAKEN uintptr_t vmi__virtio_memory(struct vmi__device *device,
                                                 const struct vmi_device_setup *setup);
@@ -115,9 +109,6 @@ VMI__ADDRESS_TAKEN void vmi__virtio_tell(struct vmi__device *device, uint32_t qu
 enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t queue,
                                  struct vmi__ended *ended);
 VMI__ADDRESS_TAKEN bool vmi__virtio_ask(struct vmi__device *device, uint32_t queue);
-VMI__ADDRESS_TAKEN void vmi__virtio_message(struct vmi__device *device, uint32_t queue,
-                                            const struct vmi_message *message);
-VMI__ADDRESS_TAKEN void vmi__virtio_mask(struct vmi__device *device, uint32_t queue, bool masked);
 VMI__ADDRESS_TAKEN bool vmi__virtio_acknowledge(struct vmi__device *device);
 
 #endif

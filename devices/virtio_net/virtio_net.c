@@ -117,7 +117,7 @@ const struct vmi__driver vmi__driver_virtio_net = {
     .tell = vmi__virtio_tell,
     .take = take,
     .ask = vmi__virtio_ask,
-    .message = vmi__virtio_message,
-    .mask = vmi__virtio_mask,
+    .message = vmi__pci_device_message,
+    .mask = vmi__pci_device_mask,
     .acknowledge = vmi__virtio_acknowledge,
 };

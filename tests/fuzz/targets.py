@@ -40,6 +40,7 @@ INTERFACE = (
 
 
 DRIVERS = (
+    "../devices/pci/device.c",
     "../devices/pci/pci.c",
     "../devices/virtio/virtio.c",
     "../devices/virtio_blk/virtio_blk.c",

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What drivers of devices on PCI do alike. Their records of a device (`own`) begin with what there
+ * is to know of its messages.
+ */
+#ifndef VMI_DEVICES_PCI_DEVICE_H
+#define VMI_DEVICES_PCI_DEVICE_H
+
+#include "driver.h"
+#include "pci/pci.h"
+
+/* Of two limits the one that holds. */
+static inline uint32_t vmi__least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The messages of a device, the first member of its driver's record. */
+static inline struct vmi__msix *vmi__msix_of(struct vmi__device *device)
+{
+    return (struct vmi__msix *)device->own;
+}
+
+/* A register of 32 bits of a device that does something when it is read or written. */
+uint32_t vmi__register_read(const volatile void *registers, uint32_t offset);
+void vmi__register_write(volatile void *registers, uint32_t offset, uint32_t value);
+
+/* Keeps a device that was added, by a name that says where it is. */
+void vmi__pci_device_keep(struct vmi__device *device);
+
+/*
+ * Waits until those bits of a register, or of memory that a device writes, have that value; false
+ * if they have not within the time.
+ */
+bool vmi__wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value,
+                   uint32_t milliseconds);
+
+/* What driver.h says of message and mask. */
+VMI__ADDRESS_TAKEN void vmi__pci_device_message(struct vmi__device *device, uint32_t queue,
+                                                const struct vmi_message *message);
+VMI__ADDRESS_TAKEN void vmi__pci_device_mask(struct vmi__device *device, uint32_t queue,
+                                             bool masked);
+
+#endif
