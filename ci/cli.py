@@ -330,8 +330,8 @@ WORDS: dict[str, Word] = {
                 action="append",
                 default=[],
                 type=line,
-                metavar="FILE[,ro]",
-                help="a disk with what is in the file, ro: read-only; may be repeated",
+                metavar="FILE[,ro][,nvme]",
+                help="a disk with what is in the file, ro: read-only, nvme: by NVMe; may be repeated",
             ),
             option(
                 "--net",

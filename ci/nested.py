@@ -24,8 +24,8 @@ from .control import NET_PORT, SHARE, Control
 from .rig import (
     COUNTING,
     DEBUG_EXIT,
-    DISK_DEVICE,
     NET_DEVICE,
+    PC_DISK_DEVICES,
     QEMU_END,
     STOPPED,
     ControlSession,
@@ -150,7 +150,7 @@ class NestedSession(ControlSession):
         backends = [user_network(net) for net in guest.nets]
         with self.disks(guest) as disks, user_networks(self.control, backends, NET_PORT) as netdevs:
             words = (
-                *disk_arguments(disks, guest.options.get("disk", DISK_DEVICE)),
+                *disk_arguments(disks, guest.options.get("disk", "")),
                 *net_arguments(netdevs, guest.options.get("net", NET_DEVICE)),
             )
             options["arguments"] += "".join(f" {word}" for word in words)
@@ -188,6 +188,7 @@ class NestedRig(LinuxRig):
     the nested rig alone, `console`: `16550` or `virtio`."""
 
     option_roms = True
+    disk_devices = PC_DISK_DEVICES
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
     machine = "pc"

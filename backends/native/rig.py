@@ -11,6 +11,7 @@ from pathlib import Path
 from ci.kernel import architecture
 from ci.rig import (
     DEBUG_EXIT,
+    PC_DISK_DEVICES,
     QEMU_END,
     Configuration,
     Guest,
@@ -72,6 +73,7 @@ class BackendRig(Rig):
     configurations = (Configuration("native", "hardware"),)
     instruction_counter = {"qemu": "-icount shift=0"}
     option_roms = True
+    disk_devices = PC_DISK_DEVICES
     # No hypervisor's interface, which QEMU's default machine has.
     machine = "pc,vmport=off"
 

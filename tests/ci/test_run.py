@@ -418,7 +418,7 @@ def test_linux_runs() -> None:
         ((NAME, "k.elf", "--initrd", "gone"), "no initial RAM disk gone"),
         ((NAME, "k.elf", "--rom", "gone"), "no ROM gone"),
         ((NAME, "k.elf", "--disk", "gone"), "no disk gone"),
-        ((NAME, "k.elf", "--disk", "gone,rw"), "disk gone,rw: expected FILE or FILE,ro"),
+        ((NAME, "k.elf", "--disk", "gone,rw"), "disk gone,rw: expected FILE or FILE,ro, FILE,nvme"),
         ((NAME, kernels("hello")[NAME], "--interactive"), "--interactive needs a terminal"),
         ((NAME, kernels("hello")[NAME], "--stdin", "gone"), "no file to be typed gone"),
     ],

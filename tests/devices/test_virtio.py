@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Drivers for virtio, and the interface above them, against devices that lie: virtio_*.c play them."""
+"""Drivers, and the interface above them, against devices that lie: the programs of this folder play them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ import pytest
 
 from ci.util import ARCHITECTURES, ROOT
 from tests.backends import played
+from tests.mutation.devices import PLAYED
 
-DEVICES = {
-    "virtio_blk": Path(__file__).with_name("virtio_blk.c"),
-    "virtio_net": Path(__file__).with_name("virtio_net.c"),
-    "virtio_rng": Path(__file__).with_name("virtio_rng.c"),
-}
-CHECKS = [(device, check) for device, source in DEVICES.items() for check in played.checks(source)]
+DEVICES = {source.stem: source for source in map(Path, PLAYED) if source.parts[:2] == ("tests", "devices")}
+CHECKS = [(device, check) for device, source in DEVICES.items() for check in played.checks(ROOT / source)]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -23,10 +20,9 @@ def results(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, str]]:
     def run(device: str, source: Path) -> dict[str, str]:
-        drivers = ("pci/device.c", "pci/pci.c", "virtio/virtio.c", f"{device}/{device}.c")
-        sources = (ROOT / "devices" / name for name in drivers)
+        sources = (ROOT / "devices" / name for name in PLAYED[str(source)])
         return played.results(
-            source, tmp_path_factory.mktemp(device), f"-I{ROOT / 'devices'}", *sources, arch=request.param
+            ROOT / source, tmp_path_factory.mktemp(device), f"-I{ROOT / 'devices'}", *sources, arch=request.param
         )
 
     return {device: run(device, source) for device, source in DEVICES.items()}
