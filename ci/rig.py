@@ -541,6 +541,7 @@ def qemu_modules(guest: Guest) -> tuple[str, ...]:
 DISK_DEVICES = {
     "": ("virtio-blk-pci",),
     "nvme": ("nvme,serial=disk{0}",),
+    "ahci": ("ahci,id=ahci{0}", "ide-hd,bus=ahci{0}.0"),
 }
 """QEMU's devices for a disk, by `Disk.device`; the last one has the disk, and {0} is its number."""
 PC_DISK_DEVICES = tuple(filter(None, DISK_DEVICES))

@@ -108,6 +108,8 @@ def disk(text: str) -> Disk:
     if "," in name and not Path(name).exists():
         said = ", ".join(f"FILE,{word}" for word in words)
         raise UserError(f"disk {text}: expected FILE or {said}; there is no file {name}", 2)
+    if read_only and device == "ahci":
+        raise UserError(f"disk {text}: no disk by AHCI is read-only; leave out ro, or ahci", 2)
     found = Disk(file(Path(name), "disk"), read_only, device)
     size = found.file.stat().st_size
     if not found.file.is_file() or not size or size % SECTOR:

@@ -73,8 +73,9 @@ enum { FLUSH = 0x00, WRITE = 0x01, READ = 0x02, DATASET_MANAGEMENT = 0x09 };
 enum { IDENTIFY_NAMESPACE = 0, IDENTIFY_CONTROLLER = 1, IDENTIFY_NAMESPACES = 2 };
 enum { CONTROLLER_TRANSFER = 77, CONTROLLER_OPTIONAL = 520, CONTROLLER_CACHE = 525 };
 enum { NAMESPACE_BLOCKS = 0, NAMESPACE_FORMAT = 26, NAMESPACE_ATTRIBUTES = 99 };
-#define NAMESPACE_FORMATS 128 /* metadata bytes in the lower half, bytes of a block in bits 16-23  \
-                               */
+#define NAMESPACE_FORMATS                                                                          \
+    128 /* metadata bytes in the lower half, bytes of a block in bits 16-23                        \
+         */
 #define FORMAT_NUMBER        0xfu
 #define FORMAT_METADATA      0xffffu
 #define OPTIONAL_DATASETS    0x4u
@@ -137,6 +138,7 @@ struct nvme {
     uint32_t most;         /* entries of a queue */
     uint32_t namespace;
     struct queue admin, queue;
+    bool masked; /* the line, until there is nothing more to be taken */
     char *lists;
     struct request *requests;
 };
@@ -266,7 +268,7 @@ static bool disable(const struct nvme *nvme)
 }
 
 /* Resets it and brings it up with admin queues in two pages, which are zeroed (7.6.1). */
-static bool enable(struct vmi__device *device, char *pages)
+VMI__RUN_ONCE static bool enable(struct vmi__device *device, char *pages)
 {
     struct nvme *nvme = nvme_of(device);
 
@@ -295,7 +297,7 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
 /* ---- finding ---- */
 
 /* Looks at the registers of a controller that is one; false if it cannot be driven. */
-static bool find_parts(struct nvme *nvme, uint32_t place)
+VMI__RUN_ONCE static bool find_parts(struct nvme *nvme, uint32_t place)
 {
     uint32_t low, high;
 
@@ -320,7 +322,8 @@ static bool find_parts(struct nvme *nvme, uint32_t place)
 }
 
 /* What the controller says of itself or of a namespace; 0 if it says nothing. */
-static const volatile uint8_t *identify(struct nvme *nvme, uint32_t what, uint32_t namespace)
+VMI__RUN_ONCE static const volatile uint8_t *identify(struct nvme *nvme, uint32_t what,
+                                                      uint32_t namespace)
 {
     const struct command command = {.operation = ADMIN_IDENTIFY,
                                     .namespace = namespace,
@@ -331,7 +334,7 @@ static const volatile uint8_t *identify(struct nvme *nvme, uint32_t what, uint32
 }
 
 /* The first namespace; 0 if there is none. */
-static uint32_t first_namespace(struct nvme *nvme)
+VMI__RUN_ONCE static uint32_t first_namespace(struct nvme *nvme)
 {
     const volatile uint8_t *facts;
 
@@ -342,7 +345,7 @@ static uint32_t first_namespace(struct nvme *nvme)
 }
 
 /* Takes what the controller says of itself; false if that cannot be. */
-static bool describe_controller(struct vmi__device *device)
+VMI__RUN_ONCE static bool describe_controller(struct vmi__device *device)
 {
     struct nvme *nvme = nvme_of(device);
     struct vmi_device_properties *info = &device->info;
@@ -367,7 +370,7 @@ static bool describe_controller(struct vmi__device *device)
 }
 
 /* Takes what it says of the namespace; false if that cannot be, or blocks have metadata. */
-static bool describe_namespace(struct vmi__device *device)
+VMI__RUN_ONCE static bool describe_namespace(struct vmi__device *device)
 {
     struct nvme *nvme = nvme_of(device);
     struct vmi_device_properties *info = &device->info;
@@ -388,7 +391,7 @@ static bool describe_namespace(struct vmi__device *device)
     return info->blocks && info->request_blocks;
 }
 
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     struct vmi__device *device;
     struct nvme *nvme;
@@ -466,7 +469,8 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
 }
 
 /* Has the controller make one of the queues for requests. */
-static bool create(struct nvme *nvme, uint32_t operation, const volatile void *linear, uint32_t how)
+VMI__RUN_ONCE static bool create(struct nvme *nvme, uint32_t operation, const volatile void *linear,
+                                 uint32_t how)
 {
     const struct command command = {
         .operation = operation,
@@ -476,7 +480,7 @@ static bool create(struct nvme *nvme, uint32_t operation, const volatile void *l
     return administer(nvme, &command);
 }
 
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *pages)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *pages)
 {
     static const struct command queues = {.operation = ADMIN_SET_FEATURES,
                                           .words = {FEATURE_QUEUES}};
@@ -488,6 +492,7 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *pages)
     vmi__msix_enable(&nvme->msix, device->place, true);
     if (!enable(device, linear) || !administer(nvme, &queues))
         return false;
+    nvme->masked = false;
     nvme->lists = linear + layout.lists;
     nvme->requests = (struct request *)(linear + layout.requests);
     make_queue(nvme, &nvme->queue, QUEUE, linear + layout.commands, linear + layout.completions,
@@ -646,8 +651,9 @@ static VMI__ADDRESS_TAKEN bool ask(struct vmi__device *device, uint32_t number)
 
     (void)number;
     tell_head(&nvme->queue);
-    if (!device->messages)
+    if (nvme->masked)
         write32(nvme, INTERRUPT_MASK_CLEAR, INTERRUPT_OF_LINE);
+    nvme->masked = false;
     __sync_synchronize();
     return is_next(&nvme->queue);
 }
@@ -665,8 +671,9 @@ static uint32_t ended_by_now(struct queue ahead)
 }
 
 /*
- * The line is up as long as there is something to be taken; masked, it is down until that has been
- * done (`ask`). Whoever does it meanwhile would be overtaken by the mask: under the queue's lock.
+ * The line is up as long as there is something that the controller has not been told is taken; what
+ * is still to be taken is masked until it has been (`ask`). Whoever does that meanwhile would be
+ * overtaken by the mask: under the queue's lock.
  */
 static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
 {
@@ -676,6 +683,7 @@ static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
     bool again = false;
 
     if (device->state == VMI__DEVICE_OPEN) {
+        tell_head(&nvme->queue);
         ended = ended_by_now(nvme->queue);
         again = ended > nvme->queue.noted;
         nvme->queue.noted = ended;
@@ -683,6 +691,7 @@ static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
     if (ended) {
         write32(nvme, INTERRUPT_MASK_SET, INTERRUPT_OF_LINE);
         (void)read32(nvme, INTERRUPT_MASK_SET); /* it has got there */
+        nvme->masked = true;
     }
     vmi__platform_leave(&device->queues[0].lock, flags);
     return again;

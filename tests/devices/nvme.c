@@ -381,10 +381,12 @@ static void does_not_come_up(void)
         stuck = i == 3;
         broken = i == 4;
         silent = i == 5;
+        set_register(CSTS, stuck);
         EXPECT(open_it() == VMI_EIO && !register_of(CC) && !(space[1] & COMMAND_MASTER));
         EXPECT(submit(0, 1) == VMI_EINVAL && !locks);
         refused = 0;
         stuck = broken = silent = false;
+        play_controller(); /* it sees that it is reset, if nobody has waited for that */
         EXPECT(open_it() == VMI_OK);
     }
 }
@@ -451,6 +453,12 @@ static void line(void)
     EXPECT(vmi__block_reap(0, 0, done, 4) == 2 && register_of(INTMC) == 1);
     set_register(INTMS, 0);
     EXPECT(!devices[0].driver->acknowledge(&devices[0]) && !register_of(INTMS) && !locks);
+    /* It is not masked for what has been taken, but told of that. */
+    say(given(3), 0);
+    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && head() == 3);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]) && !register_of(INTMS) && head() == 4);
+    set_register(INTMC, 0);
+    EXPECT(vmi__block_reap(0, 0, done, 4) == 0 && !register_of(INTMC)); /* it is not masked */
 }
 
 /* Told are the commands of a batch at once, and what was taken when there is no more. */
