@@ -133,6 +133,11 @@ struct table {
 #define FIS_IS_COMMAND  0x80u
 #define RECEIVED_OFFSET 1024u /* behind the list; 256 bytes */
 #define RECEIVED_BYTES  256u
+#define RECEIVED_STATUS 0x40u /* in it what a disk sends when a command has ended (4.2.1) */
+#define FIS_FROM_DEVICE 0x34u
+
+/* So many looks at memory for one at registers, which tell of what never gets to memory. */
+#define LOOKS 1024u
 
 /* What there is of each request beside its table. */
 struct request {
@@ -147,6 +152,8 @@ struct ahci {
     uint32_t port;
     bool wide;
     volatile struct header *header; /* the first one of the list: no other is used */
+    volatile uint8_t *received;     /* FIS_FROM_DEVICE when the disk has ended something */
+    uint32_t looks;
     char *tables;
     struct request *requests;
     uint32_t table_bytes;
@@ -227,8 +234,10 @@ VMI__RUN_ONCE static bool is_linked(const struct ahci *ahci, uint32_t millisecon
  * Brings the port up (10.1.2), with a list of commands at memory that is zeroed; false if no disk
  * comes up.
  */
-VMI__RUN_ONCE static bool bring_up(struct ahci *ahci, const char *list)
+VMI__RUN_ONCE static bool bring_up(struct ahci *ahci, char *list)
 {
+    ahci->header = (volatile struct header *)list;
+    ahci->received = (volatile uint8_t *)list + RECEIVED_OFFSET + RECEIVED_STATUS;
     write_address(port(ahci, PORT_LIST), list);
     write_address(port(ahci, PORT_RECEIVED), list + RECEIVED_OFFSET);
     *port(ahci, PORT_COMMAND) = COMMAND_UP | COMMAND_RECEIVE;
@@ -247,12 +256,21 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
     vmi__pci_enable(device->place, false);
 }
 
-/* Has the command that was issued failed? Cleared errors count. */
+/* Lowers the line; errors are kept. */
+static void lower(struct ahci *ahci)
+{
+    uint32_t seen = *port(ahci, PORT_INTERRUPTS);
+
+    ahci->errors |= seen & INTERRUPT_ERRORS;
+    *port(ahci, PORT_INTERRUPTS) = seen;
+    *at(ahci, INTERRUPTS) = 1u << ahci->port;
+}
+
+/* Has the command failed that has ended, or has stopped the port? Lowers the line. */
 static bool has_failed(struct ahci *ahci)
 {
-    ahci->errors |= *port(ahci, PORT_INTERRUPTS) & INTERRUPT_ERRORS;
-    return ahci->errors || (!(*port(ahci, PORT_ISSUE) & 1) &&
-                            *port(ahci, PORT_STATUS) & (STATUS_ERROR | STATUS_FAULT));
+    lower(ahci);
+    return ahci->errors || *port(ahci, PORT_STATUS) & (STATUS_ERROR | STATUS_FAULT);
 }
 
 /* Has the port go on after a command that has failed (6.2.2.1); false if it does not. */
@@ -304,6 +322,7 @@ static void issue(struct ahci *ahci, const struct table *table, uint32_t how)
 {
     uint64_t address = vmi__physical(table);
 
+    *ahci->received = 0;
     ahci->header->how = how;
     ahci->header->transferred = 0;
     ahci->header->table = (uint32_t)address;
@@ -320,7 +339,6 @@ VMI__RUN_ONCE static bool identify(struct ahci *ahci)
     struct table *table = (struct table *)looked.table;
 
     memset(&looked, 0, sizeof(looked));
-    ahci->header = (volatile struct header *)looked.list;
     if (!bring_up(ahci, looked.list))
         return false;
     write_command(table, IDENTIFY, 0, 0, 0);
@@ -464,7 +482,6 @@ VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, v
     uintptr_t tables = whole_pages((uintptr_t)setup->requests * table_bytes(setup));
     char *linear = pages;
 
-    ahci->header = pages;
     ahci->tables = linear + PAGE;
     ahci->table_bytes = table_bytes(setup);
     ahci->requests = (struct request *)(linear + PAGE + tables);
@@ -558,10 +575,12 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
     issue(ahci, table_of(ahci, ahci->current), ahci->requests[ahci->current].how);
 }
 
-/* Has the command under way ended? */
+/* Has the command under way ended, or stopped the port? Memory tells that at less cost. */
 static bool has_ended(struct ahci *ahci)
 {
     if (ahci->current == NO_SLOT)
+        return false;
+    if (!ahci->errors && *ahci->received != FIS_FROM_DEVICE && ++ahci->looks % LOOKS)
         return false;
     if (!(*port(ahci, PORT_ISSUE) & 1))
         return true;
@@ -589,21 +608,9 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
     return VMI__TAKEN_ONE;
 }
 
-/* Lowers the line; errors are kept. */
-static void lower(struct ahci *ahci)
-{
-    uint32_t seen = *port(ahci, PORT_INTERRUPTS);
-
-    ahci->errors |= seen & INTERRUPT_ERRORS;
-    *port(ahci, PORT_INTERRUPTS) = seen;
-    *at(ahci, INTERRUPTS) = 1u << ahci->port;
-    (void)*at(ahci, INTERRUPTS); /* it has got there */
-}
-
 static VMI__ADDRESS_TAKEN bool ask(struct vmi__device *device, uint32_t number)
 {
     (void)number;
-    lower(ahci_of(device));
     return has_ended(ahci_of(device));
 }
 
@@ -616,6 +623,7 @@ static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
 
     if (device->state == VMI__DEVICE_OPEN) {
         lower(ahci);
+        (void)*at(ahci, INTERRUPTS); /* it has got there */
         again = has_ended(ahci) && !ahci->noted;
         ahci->noted |= again;
     }
