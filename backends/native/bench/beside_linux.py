@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import re
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ci import beside_linux
+from ci import accesses, beside_linux
 from ci.bench import CALL, WORKLOAD
-from ci.beside_linux import Row
+from ci.beside_linux import DEVICES, Row, number
 from ci.build import kernels
-from ci.rig import Guest, Outcome, Rig
-from ci.util import ARCHITECTURES, UserError
+from ci.rig import Disk, Guest, Net, Outcome, Rig
+from ci.util import ARCHITECTURES, Progress, UserError
 
 BACKEND = "native"
 ARCH = ARCHITECTURES[1]
@@ -23,11 +28,22 @@ WORKLOADS = (
 )  # fmt: skip
 """Not of two CPUs: where instructions are counted, QEMU does not get Linux beyond the start of its first one
 if there is a second (7.2, -smp 2)."""
+DRIVERS = (
+    ("virtio-pci", "virtio-blk", "virtio-net"),
+    ("*/drivers/block/virtio_blk.ko*", "*/drivers/net/virtio_net.ko*", "*/drivers/net/net_failover.ko*",
+     "*/net/core/failover.ko*"),
+)  # fmt: skip
+"""Of disks and networks: names, and files that no rig takes."""
+DEVICE_NAMES = tuple(each.name for each in DEVICES)
+DISK_BYTES = 1 << 22
+DEVICE_ROUNDS = 32
 REASONS = {
     "page_fault": "4,096 are its REP STOSB, of which QEMU counts each byte; Linux clears 8 bytes at a time",
     "move_1024": "each entry is looked up from the root; mremap goes along the tables",
 }
 """Why the library takes more instructions than Linux, by operation, if it does."""
+DEVICE_REASONS: Mapping[str, str] = {}
+"""The same of devices."""
 
 
 def linux_guest(rig: Rig, linux: Path, image: Path) -> Guest:
@@ -65,3 +81,122 @@ def beside(rows: list[Row], version: str) -> list[str]:
     """Lines of the table."""
     title = f"instructions per operation beside Linux {version}, x86-64 on the same PC"
     return beside_linux.beside(rows, title)
+
+
+# Disks and networks
+
+
+@dataclass
+class Figures:
+    """Per request or packet, by operation."""
+
+    instructions: dict[str, float] = field(default_factory=dict)
+    """Without those of the time in which the processor rests."""
+    accesses: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """To registers of devices, in the mean and in the median round."""
+    words: dict[str, str] = field(default_factory=dict)
+    """Which registers those of the mean are."""
+
+    def add(self, name: str, instructions: int, rounds: Sequence[Counter[str]], each: int = 1) -> None:
+        """Of all rounds; `each` of these are one of the list."""
+        times = next(operation.times for operation in DEVICES if operation.name == name) * each
+        every = sum(rounds, Counter())
+        self.instructions[name] = instructions / len(rounds) / times
+        totals = [made.total() / times for made in rounds]
+        self.accesses[name] = statistics.mean(totals), statistics.median(totals)
+        self.words[name] = ", ".join(
+            f"{region} {number(count / len(rounds) / times)}" for region, count in sorted(every.items())
+        )
+
+
+def _traced(guest: Guest, rig: Rig, disk: Disk, trace: Path) -> Guest:
+    words = f"{rig.instruction_counter['qemu']} {accesses.arguments(trace)}"
+    return replace(guest, options={**guest.options, "qemu": words}, disks=(disk,), nets=(Net(),))
+
+
+def devices_guest(rig: Rig, arch: str, disk: Disk, trace: Path) -> Guest:
+    append = f"bench=one op={','.join(DEVICE_NAMES)} rounds={DEVICE_ROUNDS}"
+    kernel = kernels("bench-bound", arch)[BACKEND]
+    guest = Guest(kernel, f"devices-library-{arch}", append, deadline=DEADLINE)
+    return _traced(guest, rig, disk, trace)
+
+
+def linux_devices_guest(rig: Rig, linux: Path, image: Path, disk: Disk, trace: Path) -> Guest:
+    line = beside_linux.command_line("ttyS0 tsc=reliable no_timer_check", DEVICE_NAMES)
+    guest = linux_guest(rig, linux, image)
+    return _traced(replace(guest, name="devices-linux", append=line), rig, disk, trace)
+
+
+def build_with_drivers(folder: Path, report: Progress) -> Path:
+    """Linux's initial RAM file system for devices."""
+    return beside_linux.build(folder, Path(__file__).parent, beside_linux.modules(*DRIVERS, report))
+
+
+def mark(name: str) -> int:
+    """A code of Linux's program (mark.h)."""
+    text = Path(__file__).with_name("mark.h").read_text()
+    return int(re.findall(rf"^#define MARK_{name} +(0x\w+)$", text, re.MULTILINE)[0], 16)
+
+
+def of_devices(outcome: Outcome, trace: Path) -> Figures:
+    """Of the library."""
+    if not outcome.clean:
+        raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
+    said = re.findall(
+        r"^# bench (\w+) rounds=(\d+) .* all=(\d+) rested=(\d+) ", outcome.console, re.MULTILINE
+    )
+    if [name for name, *_ in said] != list(DEVICE_NAMES):
+        raise UserError(f"the sample kernel measured {said}; expected {', '.join(DEVICE_NAMES)}")
+    found = Figures()
+    made = accesses.between(accesses.read(trace), len(said))
+    for (name, rounds, every, rested), seen in zip(said, made, strict=True):
+        found.add(name, int(every) - int(rested), [accesses.by_region(seen)], int(rounds))
+    return found
+
+
+def of_linux_devices(outcome: Outcome, trace: Path) -> Figures:
+    """UserError if a round is missing. Of packets that are sent the instructions are those of giving them:
+    Linux's program looks for their end without a rest."""
+
+    def said(pattern: str) -> dict[str, int]:
+        return {name: int(ticks) for name, ticks in re.findall(pattern, outcome.console, re.MULTILINE)}
+
+    rounds = said(r"^# workload (\w+) rounds=(\d+)")
+    every, rested = said(r"^# took (\w+) .* all=(\d+)"), said(r"^# rested (\w+) nanoseconds=(\d+)")
+    gave = said(r"^# gave (\w+) ticks=(\d+)")
+    made = accesses.rounds(accesses.read(trace), mark("begin"), mark("round"))
+    if list(rounds) != list(DEVICE_NAMES) or list(rounds.values()) != [len(each) for each in made]:
+        raise UserError(f"Linux's rounds are {rounds}, and QEMU saw {[len(each) for each in made]}")
+    found = Figures()
+    for name, seen in zip(rounds, made, strict=True):
+        instructions = gave[name] if name in gave else every[name] - rested[name]
+        found.add(name, instructions, [accesses.by_region(each) for each in seen])
+    return found
+
+
+def device_rows(library: Figures, linux: Figures) -> tuple[list[Row], list[Row]]:
+    """Instructions, and accesses."""
+
+    def made(ours: Mapping[str, float], theirs: Mapping[str, tuple[float, float]]) -> list[Row]:
+        return [
+            Row(each, ours[each.name], *theirs[each.name], DEVICE_REASONS.get(each.name, ""))
+            for each in DEVICES
+        ]
+
+    instructions = {name: (value, value) for name, value in linux.instructions.items()}
+    return (
+        made(library.instructions, instructions),
+        made({name: mean for name, (mean, _) in library.accesses.items()}, linux.accesses),
+    )
+
+
+def beside_devices(
+    rows: tuple[list[Row], list[Row]], library: Figures, linux: Figures, arch: str, version: str
+) -> list[str]:
+    """Lines of one table of both."""
+    instructions, made = rows
+    title = f"accesses to registers per request and packet, {arch} beside Linux {version}, on the same PC"
+    cells = {each.operation.name: each for each in instructions}
+    columns = {name: f"{number(each.library)}, Linux's {number(each.linux)}" for name, each in cells.items()}
+    words = library.words, linux.words
+    return beside_linux.beside(made, title, None, words, "mean", column=("instructions", columns))

@@ -11,7 +11,7 @@ import pytest
 from backends.xen.bench import beside_linux
 from backends.xen.bench.beside_linux import WORKLOADS, beside, of_linux, rows
 from ci.rig import Guest, LinuxRig, Outcome
-from ci.util import UserError
+from ci.util import UserError, progress
 from ci.witness import Hypercall, Mark
 from tests.guests import Rigs, places
 
@@ -75,7 +75,7 @@ def test_no_operation_takes_more_than_linux_does(rigs: Rigs, tmp_path: Path) -> 
     if not place.rig.witnesses:
         pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
     assert isinstance(place.rig, LinuxRig)
-    image, marks = beside_linux.build(tmp_path)
+    image, marks = beside_linux.build(tmp_path, progress)
     library = beside_linux.of_library(rigs.once(place, beside_linux.library_guest(), False))
     linux = of_linux(rigs.once(place, beside_linux.linux_guest(place.rig, image), False), marks)
     found = rows(library, linux)
