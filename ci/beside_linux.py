@@ -26,6 +26,13 @@ WORKLOAD_MARK = 0x57494D56
 """sample_kernel/report.h"""
 
 
+VIRTIO_FILES = (
+    "*/drivers/char/virtio_console.ko*", "*/drivers/block/virtio_blk.ko*", "*/drivers/net/virtio_net.ko*",
+    "*/drivers/net/net_failover.ko*", "*/net/core/failover.ko*",
+)  # fmt: skip
+"""Linux's drivers of virtio's devices, which no rig takes."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """A workload, and what of a round of Linux's is to be compared."""

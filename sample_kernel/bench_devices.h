@@ -18,11 +18,10 @@ void bench_disk_prepare(void);
 void bench_disk_1(uint32_t rounds);
 void bench_disk_32(uint32_t rounds);
 
-/* A network is prepared for one way: the other's events are masked. */
 void bench_send_prepare(void);
 void bench_echo_prepare(void);
 
-/* BATCH packets that nobody answers, given one by one or at once, until all have been sent. */
+/* BATCH packets that nobody answers, one or all at a time, each time until they have been sent. */
 void bench_send_1(uint32_t rounds);
 void bench_send_64(uint32_t rounds);
 

@@ -25,12 +25,8 @@ DEADLINE = 240.0
 CONSOLE = "/dev/hvc0"
 HYPERCALL = "hypercall"
 """KVM's word for VMMCALL."""
-DRIVERS = (
-    ("virtio-pci", "virtio-console", "virtio-blk", "virtio-net"),
-    ("*/drivers/char/virtio_console.ko*", "*/drivers/block/virtio_blk.ko*", "*/drivers/net/virtio_net.ko*",
-     "*/drivers/net/net_failover.ko*", "*/net/core/failover.ko*"),
-)  # fmt: skip
-"""Of that console, of a disk and of a network: names, and files that no rig takes."""
+DRIVERS = ("virtio-pci", "virtio-console", "virtio-blk", "virtio-net")
+"""Of that console, of a disk and of a network."""
 WORKLOADS = (
     "clock_read", "system_call", "page_fault", "context_switch", "map_unmap_1024", "move_1024",
     "process_create_exit", "timer_tick", "console_64k", "console_pages", "ipi_round_trip",
@@ -73,7 +69,9 @@ class Figures:
 
 
 def build(folder: Path, report: Progress) -> Path:
-    return beside_linux.build(folder, Path(__file__).parent, beside_linux.modules(*DRIVERS, report))
+    return beside_linux.build(
+        folder, Path(__file__).parent, beside_linux.modules(DRIVERS, beside_linux.VIRTIO_FILES, report)
+    )
 
 
 def leaf(name: str) -> int:
@@ -82,9 +80,9 @@ def leaf(name: str) -> int:
     return int(re.findall(rf"^#define MARK_LEAF_{name} (0x\w+)$", text, re.MULTILINE)[0], 16)
 
 
-def linux_guest(linux: Path, image: Path, disk: Disk) -> Guest:
+def linux_guest(linux: Path, image: Path, disk: Disk, names: Sequence[str] = WORKLOADS) -> Guest:
     return Guest(
-        linux, "workloads-linux", beside_linux.command_line("ttyS0", (CONSOLE, *WORKLOADS)), cpus=2,
+        linux, "workloads-linux", beside_linux.command_line("ttyS0", (CONSOLE, *names)), cpus=2,
         memory_mib=256, deadline=DEADLINE, modules=((image, ""),), exits=True, disks=(disk,), nets=(Net(),),
     )  # fmt: skip
 
@@ -176,12 +174,14 @@ def of_devices(outcome: Outcome) -> Figures:
     return found
 
 
-def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] | None]]:
+def of_linux(
+    outcome: Outcome, names: Sequence[str] = WORKLOADS
+) -> tuple[Figures, dict[str, tuple[float, float] | None]]:
     """Exits of the round that had fewest, on devices of the mean round; and how many those and the median
     round have. UserError if a round is missing."""
     said = re.findall(r"^# workload (\w+) rounds=(\d+)", outcome.console, re.MULTILINE)
     every = kvmtrace.rounds(exits_of(outcome), leaf("begin"), leaf("round"))
-    if [name for name, _ in said] != list(WORKLOADS) or [int(n) for _, n in said] != [len(e) for e in every]:
+    if [name for name, _ in said] != list(names) or [int(n) for _, n in said] != [len(e) for e in every]:
         raise UserError(f"Linux's rounds are {said}, and KVM saw {[len(each) for each in every]}")
     found = Figures()
     spread: dict[str, tuple[float, float] | None] = {"end_of_interrupt": None}

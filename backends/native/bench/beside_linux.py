@@ -15,7 +15,7 @@ from ci import accesses, beside_linux
 from ci.bench import CALL, WORKLOAD
 from ci.beside_linux import DEVICES, Row, number
 from ci.build import kernels
-from ci.rig import Disk, Guest, Net, Outcome, Rig
+from ci.rig import DISK_DEVICE, NET_DEVICE, Disk, Guest, Net, Outcome, Rig
 from ci.util import ARCHITECTURES, Progress, UserError
 
 BACKEND = "native"
@@ -28,13 +28,11 @@ WORKLOADS = (
 )  # fmt: skip
 """Not of two CPUs: where instructions are counted, QEMU does not get Linux beyond the start of its first one
 if there is a second (7.2, -smp 2)."""
-DRIVERS = (
-    ("virtio-pci", "virtio-blk", "virtio-net"),
-    ("*/drivers/block/virtio_blk.ko*", "*/drivers/net/virtio_net.ko*", "*/drivers/net/net_failover.ko*",
-     "*/net/core/failover.ko*"),
-)  # fmt: skip
-"""Of disks and networks: names, and files that no rig takes."""
+DRIVERS = ("virtio-pci", "virtio-blk", "virtio-net")
+"""Of a disk and of a network."""
 DEVICE_NAMES = tuple(each.name for each in DEVICES)
+AT_ONCE = "ioeventfd=off"
+"""Of QEMU's devices: else a write that tells one is no access of its trace's, and several may be one."""
 DISK_BYTES = 1 << 22
 DEVICE_ROUNDS = 32
 REASONS = {
@@ -111,7 +109,13 @@ class Figures:
 
 def _traced(guest: Guest, rig: Rig, disk: Disk, trace: Path) -> Guest:
     words = f"{rig.instruction_counter['qemu']} {accesses.arguments(trace)}"
-    return replace(guest, options={**guest.options, "qemu": words}, disks=(disk,), nets=(Net(),))
+    options = {
+        **guest.options,
+        "qemu": words,
+        "disk": f"{DISK_DEVICE},{AT_ONCE}",
+        "net": f"{NET_DEVICE},{AT_ONCE}",
+    }
+    return replace(guest, options=options, disks=(disk,), nets=(Net(),))
 
 
 def devices_guest(rig: Rig, arch: str, disk: Disk, trace: Path) -> Guest:
@@ -129,7 +133,9 @@ def linux_devices_guest(rig: Rig, linux: Path, image: Path, disk: Disk, trace: P
 
 def build_with_drivers(folder: Path, report: Progress) -> Path:
     """Linux's initial RAM file system for devices."""
-    return beside_linux.build(folder, Path(__file__).parent, beside_linux.modules(*DRIVERS, report))
+    return beside_linux.build(
+        folder, Path(__file__).parent, beside_linux.modules(DRIVERS, beside_linux.VIRTIO_FILES, report)
+    )
 
 
 def mark(name: str) -> int:

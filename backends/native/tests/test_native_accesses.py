@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Accesses to devices' registers by QEMU's trace (ci/accesses.py), and what is made of them beside Linux's."""
+"""Accesses to devices' registers by QEMU's trace (ci/accesses.py), and what is made of them beside Linux's,
+and that the library keeps to its goals."""
 
 from __future__ import annotations
 
