@@ -33,7 +33,14 @@
 #define AGAIN_MILLISECONDS 100
 
 uint64_t bench_rested;
-static uint64_t resting; /* since then; 0: it does not */
+static uint64_t resting; /* since then, in ticks; 0: it does not */
+
+static void end_rest(uint64_t now)
+{
+    if (resting != 0)
+        bench_rested += now - resting;
+    resting = 0;
+}
 
 /*
  * Of a device's vector. Where an emulator takes an interrupt between STI and HLT, it does not go
@@ -41,26 +48,21 @@ static uint64_t resting; /* since then; 0: it does not */
  */
 static void wake(struct trap_frame *frame)
 {
+    end_rest(vmi_rdtsc());
     if (!trap_from_user(frame) && trap_before_halt(frame->ip))
         frame->ip++;
-    if (resting != 0)
-        bench_rested += vmi_rdtsc() - resting;
-    resting = 0;
     first_device_note(frame);
 }
 
 /* Until an event that has not been seen. */
-static void rest(uint32_t seen)
+static void halt(uint32_t seen)
 {
     while (first_device_events == seen) {
         vmi_disable_interrupts();
-        if (first_device_events == seen) {
-            resting = vmi_rdtsc();
+        if (first_device_events == seen)
             vmi_halt();
-            resting = 0;
-        } else {
+        else
             vmi_enable_interrupts();
-        }
     }
 }
 
@@ -81,20 +83,38 @@ static void begin_waiting(uint32_t count)
     look_anew();
 }
 
-/* Something has come; or nothing, and no event after `seen` has been taken. */
-static void wait_on(uint32_t seen, bool came)
-{
-    uint64_t start = vmi_rdtsc();
+/* Events and ticks before the device was looked at. */
+struct look {
+    uint32_t events;
+    uint64_t ticks;
+};
 
+static struct look begin_look(void)
+{
+    return (struct look){.events = first_device_events, .ticks = vmi_rdtsc()};
+}
+
+/* Looks at which nothing has come are a part of the rest. */
+static void end_look(const struct look *look, bool came)
+{
+    if (came)
+        end_rest(look->ticks);
+    else if (resting == 0)
+        resting = look->ticks;
+}
+
+/* Behind a look: if nothing has come, until there may be something. */
+static void wait_on(const struct look *look, bool came)
+{
+    end_look(look, came);
     if (came) {
         looks = LOOKS;
     } else if (looking && looks != 0) {
         looks--;
         for (uint32_t i = 0; i < PAUSES; i++)
             __asm__ volatile("pause");
-        bench_rested += vmi_rdtsc() - start;
     } else {
-        rest(seen);
+        halt(look->events);
         look_anew();
     }
 }
@@ -124,6 +144,11 @@ static void open(struct first_device *device, uint32_t *frames, uint32_t count, 
     trap_handler_set((uint8_t)vector, wake);
 }
 
+static bool is_open(struct first_device *device)
+{
+    return first_device_find(device) && device->facts.flags & VMI_DEVICE_IS_OPEN;
+}
+
 /* The event of one of a device's queues, masked; a line's is that of all queues. */
 static uint32_t bind(const struct first_device *device, uint32_t queue, uint32_t vector)
 {
@@ -149,7 +174,7 @@ static uint32_t read_into[DEPTH];
 
 void bench_disk_prepare(void)
 {
-    bool was_open = disk.facts.flags & VMI_DEVICE_IS_OPEN;
+    bool was_open = is_open(&disk);
 
     open(&disk, read_into, DEPTH, VECTOR_DISK);
     if (was_open)
@@ -158,7 +183,6 @@ void bench_disk_prepare(void)
         panic("the disk has %llu blocks only", (unsigned long long)disk.facts.blocks);
     if (vmi_event_unmask(bind(&disk, 0, VECTOR_DISK)) != VMI_OK)
         panic("the disk's event stays masked");
-    first_device_find(&disk);
 }
 
 static void disk_rounds(uint32_t rounds, uint32_t depth)
@@ -191,10 +215,10 @@ static void disk_rounds(uint32_t rounds, uint32_t depth)
         if (vmi_block_submit(disk.number, 0, requests, depth) != (int32_t)depth)
             panic("the disk does not take %u requests", depth);
         while (ended < depth) {
-            uint32_t seen = first_device_events;
+            struct look look = begin_look();
             int32_t count = vmi_block_reap(disk.number, 0, completions, BUFFERS + 1);
 
-            wait_on(seen, count != 0);
+            wait_on(&look, count != 0);
             for (int32_t i = 0; i < count; i++)
                 if (completions[i].status != VMI_OK || completions[i].id >= depth)
                     panic("a read fails: %d", completions[i].status);
@@ -272,13 +296,15 @@ static uint32_t receive(void)
     return (uint32_t)count;
 }
 
-static void reap_sent(void)
+/* False if nothing has been sent since. */
+static bool reap_sent(void)
 {
     int32_t count = vmi_net_sent(network.number, 0, completions, BUFFERS + 1);
 
     if (count < 0)
         panic("the network fails: %d", count);
     sending -= (uint32_t)count;
+    return count != 0;
 }
 
 static uint32_t packet_room(void)
@@ -316,13 +342,15 @@ static void find_other(void)
 
 static void prepare(void)
 {
-    bool was_open = network.facts.flags & VMI_DEVICE_IS_OPEN;
+    bool was_open = is_open(&network);
 
+    /* What both take together may be more than the other side can be lent. */
+    if (is_open(&disk) && vmi_device_close(disk.number) != VMI_OK)
+        panic("the disk does not close");
     open(&network, frames, WAYS * BUFFERS, VECTOR_NETWORK);
     if (!was_open) {
         if (vmi_event_unmask(bind(&network, RECEIVE, VECTOR_NETWORK)) != VMI_OK)
             panic("the network's event stays masked");
-        first_device_find(&network);
         find_other();
     }
     while (sending != 0)
@@ -361,8 +389,11 @@ static void send_rounds(uint32_t rounds, uint32_t batch)
     while (rounds-- != 0)
         for (uint32_t i = 0; i < BATCH; i += batch) {
             give(SEND, first + i, batch, BYTES);
-            while (sending != 0)
-                reap_sent();
+            while (sending != 0) {
+                struct look look = begin_look();
+
+                end_look(&look, reap_sent());
+            }
         }
 }
 
@@ -399,9 +430,10 @@ static void echo_rounds(uint32_t rounds, uint32_t batch)
         begin_waiting(batch);
         give(SEND, first, batch, BYTES);
         while (answered < batch) {
-            uint32_t seen = first_device_events, count = receive();
+            struct look look = begin_look();
+            uint32_t count = receive();
 
-            wait_on(seen, count != 0);
+            wait_on(&look, count != 0);
             answered += answers(count);
             memcpy(used + free, which, count * sizeof(*which));
             free += count;

@@ -9,7 +9,10 @@
  * is no part of what is measured. A round is one batch.
  */
 
-/* Ticks in which the CPU has rested, from before it halts to the handler of what wakes it. */
+/*
+ * Ticks in which the CPU has rested: from the first look at which nothing has come to the one at
+ * which something has, or to the handler of what wakes it from its halt.
+ */
 extern uint64_t bench_rested;
 
 void bench_disk_prepare(void);

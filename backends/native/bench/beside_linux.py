@@ -31,6 +31,12 @@ if there is a second (7.2, -smp 2)."""
 DRIVERS = ("virtio-pci", "virtio-blk", "virtio-net")
 """Of a disk and of a network."""
 DEVICE_NAMES = tuple(each.name for each in DEVICES)
+DEVICE_GOALS = {"disk_1": 1, "disk_32": 0.1, "send_1": 1, "send_64": 0.1, "echo_1": 1, "echo_64": 0.1}
+"""How many accesses to registers a request or packet may take at most: one tells the device."""
+INSTRUCTION_GOALS = {
+    "disk_1": 2000, "disk_32": 1000, "send_1": 1500, "send_64": 1000, "echo_1": 3000, "echo_64": 2000,
+}  # fmt: skip
+"""And how many instructions."""
 AT_ONCE = "ioeventfd=off"
 """Of QEMU's devices: else a write that tells one is no access of its trace's, and several may be one."""
 DISK_BYTES = 1 << 22
@@ -205,4 +211,4 @@ def beside_devices(
     cells = {each.operation.name: each for each in instructions}
     columns = {name: f"{number(each.library)}, Linux's {number(each.linux)}" for name, each in cells.items()}
     words = library.words, linux.words
-    return beside_linux.beside(made, title, None, words, "mean", column=("instructions", columns))
+    return beside_linux.beside(made, title, DEVICE_GOALS, words, "mean", column=("instructions", columns))

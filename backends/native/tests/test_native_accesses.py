@@ -11,8 +11,9 @@ import pytest
 from backends.native.bench import beside_linux
 from ci.accesses import Access, between, by_region, read, rounds
 from ci.beside_linux import DEVICES
-from ci.rig import Guest, Outcome
-from ci.util import UserError
+from ci.rig import Disk, Guest, Outcome
+from ci.util import ARCHITECTURES, UserError
+from tests.guests import Rigs, places
 
 NOTIFY = "virtio-pci-notify-virtio-blk"
 NAMES = [each.name for each in DEVICES]
@@ -110,3 +111,19 @@ def test_table(tmp_path: Path) -> None:
 def test_lost_mark_is_no_count(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="QEMU saw"):
         linux(tmp_path, mark(beside_linux.mark("round")))
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_requests_and_packets_keep_to_their_goals(rigs: Rigs, tmp_path: Path, arch: str) -> None:
+    """Goals that are no more than Linux takes (docs/benchmarks.md)."""
+    here = [place for place in places(arch) if place.backend == beside_linux.BACKEND]
+    if not here:
+        pytest.skip("left out, as asked")
+    rigs.prepare(here[0])
+    disk, trace = Disk(tmp_path / "disk"), tmp_path / "trace"
+    made = rigs.once(here[0], beside_linux.devices_guest(here[0].rig, arch, disk, trace), True)
+    found = beside_linux.of_devices(made, trace)
+    print(found)
+    for name, goal in beside_linux.DEVICE_GOALS.items():
+        assert found.accesses[name][0] <= goal, name
+        assert found.instructions[name] <= beside_linux.INSTRUCTION_GOALS[name], name
