@@ -405,12 +405,12 @@ static const struct {
     {"console_64k", console_64k, 1, false},
     {"console_pages", console_pages, 1, false},
     {"ipi_round_trip", ipi_round_trip, 50, true},
-    {"disk_1", disk_1, 100, false},
+    {"disk_1", disk_1, 32, false},
     {"disk_32", disk_32, 32, false},
-    {"send_1", send_1, 32, false},
+    {"send_1", send_1, 4, false},
     {"send_64", send_64, 32, false},
-    {"echo_1", echo_1, 100, false},
-    {"echo_64", echo_64, 32, false},
+    {"echo_1", echo_1, 32, false},
+    {"echo_64", echo_64, 16, false},
 };
 
 static void run(const char *name)
