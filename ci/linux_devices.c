@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/sockios.h>
@@ -23,6 +24,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "linux_workloads.h"
@@ -238,13 +240,16 @@ static void give(int file, unsigned first, unsigned count)
     }
 }
 
-/* How many answers of that run have come, at least one packet being waited for. */
-static unsigned take(int file, uint16_t run, unsigned most, int flags)
+/* How many answers of that run have come, at least one packet being waited for; -1 if none comes.
+ */
+static int take(int file, uint16_t run, unsigned most, int flags)
 {
     int count = recvmmsg(file, receiving, most, flags, NULL);
-    unsigned found = 0;
+    int found = 0;
 
-    if (count < 0 && !(flags & MSG_DONTWAIT))
+    if (count < 0 && errno == EAGAIN)
+        return -1;
+    if (count < 0)
         fail("recvmmsg");
     for (int i = 0; i < count; i++) {
         const struct icmphdr *head = (void *)(answers[i] + sizeof(struct iphdr));
@@ -266,7 +271,7 @@ static int reach_other(uint16_t run)
         give(file, 0, 1);
         for (unsigned looks = 0; !found && looks < 10; looks++) {
             usleep(WAIT_MICROSECONDS);
-            found = take(file, run, 1, MSG_DONTWAIT);
+            found = take(file, run, 1, MSG_DONTWAIT) > 0;
         }
     }
     if (!found)
@@ -317,20 +322,34 @@ void send_64(unsigned rounds)
     send_packets("send_64", rounds, BATCH);
 }
 
+/* A round whose packets are lost on the way ends with a second in which none comes. */
 static void echo(const char *name, unsigned rounds, unsigned batch)
 {
+    const struct timeval second = {.tv_sec = 1};
     static uint16_t run = 1;
     int file = reach_other(++run);
+    unsigned lost = 0;
 
+    if (setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)))
+        fail("SO_RCVTIMEO");
     make_packets(ICMP_ECHO, ++run);
     begin_devices(name, rounds);
     while (rounds--) {
+        unsigned left = batch;
+
         give(file, 0, batch);
-        for (unsigned answered = 0; answered < batch;)
-            answered += take(file, run, batch - answered, MSG_WAITFORONE);
+        while (left) {
+            int answered = take(file, run, left, MSG_WAITFORONE);
+
+            if (answered < 0)
+                break;
+            left -= (unsigned)answered;
+        }
+        lost += left;
         round_end();
     }
     end_devices(name);
+    printf("# lost %s packets=%u\n", name, lost);
     close(file);
 }
 

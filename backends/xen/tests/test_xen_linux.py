@@ -10,7 +10,6 @@ import pytest
 
 from backends.xen.bench import beside_linux
 from backends.xen.bench.beside_linux import WORKLOADS, beside, of_linux, rows
-from ci.beside_linux import throughput
 from ci.rig import Disk, Guest, LinuxRig, Outcome
 from ci.util import ARCHITECTURES, UserError, progress
 from ci.witness import Hypercall, Mark
@@ -85,24 +84,16 @@ def test_no_operation_takes_more_than_linux_does(rigs: Rigs, tmp_path: Path) -> 
     assert library["map_unmap_1024"] <= 8
 
 
-@pytest.mark.skipif(not PV, reason="left out, as asked")
-def test_no_request_or_packet_takes_more_than_linux_does(rigs: Rigs, tmp_path: Path) -> None:
-    """Of disks and networks, on both architectures; and no more than its goal."""
-    place = PV[0]
-    rigs.prepare(place)
-    if not place.rig.witnesses:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_requests_and_packets_keep_to_their_goals(rigs: Rigs, tmp_path: Path, arch: str) -> None:
+    here = [place for place in places(arch) if place.backend == "xen"]
+    if not here:
+        pytest.skip("left out, as asked")
+    rigs.prepare(here[0])
+    if not here[0].rig.witnesses:
         pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
-    assert isinstance(place.rig, LinuxRig)
-    image, marks = beside_linux.build(tmp_path, progress)
-    disk = Disk(tmp_path / "disk")
-    outcome = rigs.once(place, beside_linux.linux_devices_guest(place.rig, image, disk), False)
-    linux = of_linux(outcome, marks)
-    for arch in ARCHITECTURES:
-        ours = rigs.once(place, beside_linux.devices_guest(arch, disk), False)
-        library = beside_linux.of_devices(ours)
-        found = rows(library, linux)
-        column = throughput(ours.console, outcome.console)
-        print("\n".join(beside_linux.beside_devices(found, arch, "Linux", column)))
-        assert not [row for row in found if row.worse]
-        for name, goal in beside_linux.DEVICE_GOALS.items():
-            assert library[name] <= goal, name
+    outcome = rigs.once(here[0], beside_linux.devices_guest(arch, Disk(tmp_path / "disk")), False)
+    found = beside_linux.of_devices(outcome)
+    print(found)
+    for name, goal in beside_linux.DEVICE_GOALS.items():
+        assert found[name] <= goal, name
