@@ -21,8 +21,16 @@ from .rig import CHANNEL_PATHS, LinuxRig, discover
 from .util import ROOT, Progress, UserError
 
 SOURCE = ROOT / "ci/linux_workloads.c"
+SOURCES = (SOURCE, ROOT / "ci/linux_devices.c")
 WORKLOAD_MARK = 0x57494D56
 """sample_kernel/report.h"""
+
+
+VIRTIO_FILES = (
+    "*/drivers/char/virtio_console.ko*", "*/drivers/block/virtio_blk.ko*", "*/drivers/net/virtio_net.ko*",
+    "*/drivers/net/net_failover.ko*", "*/net/core/failover.ko*",
+)  # fmt: skip
+"""Linux's drivers of virtio's devices, which no rig takes."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,16 @@ class Operation:
     beside: str = ""
     """Whose workload of the library it stands beside; the one of this name if it is empty."""
 
+
+DEVICES = (
+    Operation("disk_1", "read of 4 KiB, 1 at a time"),
+    Operation("disk_32", "read of 4 KiB, 32 at a time", times=32),
+    Operation("send_1", "packet sent, 1 at a time", times=64),
+    Operation("send_64", "packet sent, 64 at a time", times=64),
+    Operation("echo_1", "packet sent and answered, 1 at a time"),
+    Operation("echo_64", "packet sent and answered, 64 at a time", times=64),
+)
+"""Of a disk and a network. How much comes at once is the other side's doing, so all rounds count."""
 
 OPERATIONS = (
     Operation("clock_read", "clock read"),
@@ -55,6 +73,7 @@ OPERATIONS = (
     Operation("console_64k", "console, 64 KiB, 256 bytes at a time"),
     Operation("console_pages", "console, 64 KiB, 4 KiB at a time"),
     Operation("console_byte", "console, a byte, 256 at a time", 0, 65536),
+    *DEVICES,
 )
 
 
@@ -63,7 +82,8 @@ class Row:
     operation: Operation
     library: float
     linux: float | None
-    """In the round that had fewest; None if Linux does nothing that can be told from the rest."""
+    """In the round that had fewest, of devices in the mean; None if Linux does nothing that can be told from
+    the rest."""
     usual: float | None
     """In the median round."""
     reason: str = ""
@@ -91,13 +111,14 @@ def build(folder: Path, marks: Path, drivers: Sequence[tuple[str, bytes]] = ()) 
     `marks` has the mark.h that it is compiled with. The program is left beside it, as `linux_workloads`."""
     program = folder / "linux_workloads"
     command = ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", f"-I{marks}",
-               "-o", str(program), str(SOURCE)]  # fmt: skip
+               "-o", str(program), *map(str, SOURCES)]  # fmt: skip
     subprocess.run(command, check=True)
     archive = initramfs.Archive()
     archive.program("/init", program)
     archive.device("/dev/console", 5, 1)
     archive.device("/dev/hvc0", 229, 0)
     archive.folder("/sys")
+    archive.folder("/proc")
     for number, (name, data) in enumerate(drivers):
         archive.file(f"/modules/{number:02}-{name}.ko", data)
     image = folder / "linux.cpio"
@@ -117,7 +138,7 @@ def distribution_linux(report: Progress) -> tuple[Path, str]:
 
 def command_line(console: str, names: Sequence[str]) -> str:
     """Linux's, for a console and for these workloads."""
-    return f"console={console} quiet mitigations=off -- {' '.join(names)}"
+    return f"console={console} quiet mitigations=off ipv6.disable=1 -- {' '.join(names)}"
 
 
 def ticks(console: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -126,7 +147,7 @@ def ticks(console: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
     found = {
         name: (float(least), float(median))
         for name, least, median in re.findall(
-            r"^# took (\w+) least=(\d+) median=(\d+)\r?$", console, re.MULTILINE
+            r"^# took (\w+) least=(\d+) median=(\d+)(?: all=\d+)?\r?$", console, re.MULTILINE
         )
     }
     if set(found) != set(names):
@@ -141,8 +162,7 @@ def rows(
     reasons: Mapping[str, str],
 ) -> list[Row]:
     """The operations that both have; of Linux least and median, and reasons by operation."""
-    call = linux["system_call"]
-    assert call
+    call = linux.get("system_call") or (0.0, 0.0)
     result = []
     for each in OPERATIONS:
         ours = each.beside or each.name
@@ -155,6 +175,21 @@ def rows(
     return result
 
 
+def throughput(library: str, linux: str) -> tuple[str, dict[str, str]]:
+    """Of operations on devices, the library's by that of Linux's median round, from both consoles: a column
+    of a table."""
+    ours = {
+        name: int(ticks) / int(rounds)
+        for name, rounds, ticks in re.findall(
+            r"^# bench (\w+) rounds=(\d+) .* all=(\d+) ", library, re.MULTILINE
+        )
+    }
+    theirs = dict(re.findall(r"^# took (\w+) least=\d+ median=(\d+)", linux, re.MULTILINE))
+    return "throughput by Linux's", {
+        name: number(int(theirs[name]) / ticks) for name, ticks in ours.items() if name in theirs and ticks
+    }
+
+
 def number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
 
@@ -164,13 +199,18 @@ def beside(
     title: str,
     goals: Mapping[str, float] | None = None,
     made_of: tuple[Mapping[str, str], Mapping[str, str]] | None = None,
+    which: str = "least",
+    column: tuple[str, Mapping[str, str]] | None = None,
 ) -> list[str]:
     """Lines of the table, as ci/bench.py takes it over; a row that is worse than Linux's is marked and has
     its reason beside it, and one with a goal says whether it is met. `made_of` says in words what the
-    library's numbers and Linux's least ones are made of, by operation."""
-    heads = ["library", "Linux, least", "Linux, median"]
+    library's numbers and Linux's first ones are made of, by operation, `which` what those first ones
+    are, and `column` is a further one: its head, and cells by operation."""
+    heads = ["library", f"Linux, {which}", "Linux, median"]
     if made_of:
-        heads = ["library", "of these", "Linux, least", "of them", "Linux, median"]
+        heads = ["library", "of these", f"Linux, {which}", "of them", "Linux, median"]
+    if column:
+        heads.append(column[0])
     cells = [["operation", *heads, "verdict"]]
     for each in rows:
         verdict = "no worse" if each.linux is not None else ""
@@ -184,5 +224,7 @@ def beside(
         if made_of:
             ours, theirs = (of.get(each.operation.name) or "-" for of in made_of)
             numbers = [numbers[0], ours, numbers[1], theirs, numbers[2]]
+        if column:
+            numbers.append(column[1].get(each.operation.name) or "-")
         cells.append([each.operation.title, *numbers, verdict])
     return list(table(title, cells))

@@ -13,7 +13,9 @@
  * mark_NAME.
  *
  * The console says `# workload NAME rounds=N` for each before it, and after it
- * `# took NAME least=N median=N`: time-stamp ticks of the cheapest round and of the median one.
+ * `# took NAME least=N median=N all=N`: time-stamp ticks of the cheapest round, of the median one
+ * and of all together; of devices before that `# rested NAME nanoseconds=N`, in which the CPU had
+ * nothing to do.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -38,6 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "linux_workloads.h"
 #include "mark.h"
 
 #define PAGE   4096
@@ -55,7 +58,7 @@
 MARK(begin)
 MARK(round)
 
-static void fail(const char *what)
+void fail(const char *what)
 {
     perror(what);
     exit(1);
@@ -109,7 +112,7 @@ static unsigned rounds_done;
 static uint64_t round_began;
 
 /* Where it is done stands in a section, for whoever counts from outside. */
-static uint64_t ticks(void)
+uint64_t ticks(void)
 {
     uint32_t low, high;
 
@@ -121,7 +124,7 @@ static uint64_t ticks(void)
     return (uint64_t)high << 32 | low;
 }
 
-static void begin(const char *name, unsigned rounds)
+void begin(const char *name, unsigned rounds)
 {
     printf("# workload %s rounds=%u\n", name, rounds);
     fflush(stdout);
@@ -140,7 +143,7 @@ static void round_took(uint64_t spent)
     round_began = ticks();
 }
 
-static void round_end(void)
+void round_end(void)
 {
     round_took(ticks() - round_began);
 }
@@ -155,8 +158,12 @@ static int by_size(const void *one, const void *other)
 static void show_taken(const char *name)
 {
     qsort(taken, rounds_done, sizeof(taken[0]), by_size);
-    printf("# took %s least=%llu median=%llu\n", name, (unsigned long long)taken[0],
-           (unsigned long long)taken[rounds_done / 2]);
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < rounds_done; i++)
+        all += taken[i];
+    printf("# took %s least=%llu median=%llu all=%llu\n", name, (unsigned long long)taken[0],
+           (unsigned long long)taken[rounds_done / 2], (unsigned long long)all);
     fflush(stdout);
 }
 
@@ -403,6 +410,12 @@ static const struct {
     {"console_64k", console_64k, 1, false},
     {"console_pages", console_pages, 1, false},
     {"ipi_round_trip", ipi_round_trip, 50, true},
+    {"disk_1", disk_1, 32, false},
+    {"disk_32", disk_32, 32, false},
+    {"send_1", send_1, 4, false},
+    {"send_64", send_64, 32, false},
+    {"echo_1", echo_1, 32, false},
+    {"echo_64", echo_64, 16, false},
 };
 
 static void run(const char *name)

@@ -11,6 +11,7 @@
 #include "frames.h"
 #include "layout.h"
 #include "options.h"
+#include "packets.h"
 #include "paging.h"
 #include "patience.h"
 #include "print.h"
@@ -26,21 +27,11 @@
 
 #define AGAIN_MILLISECONDS 100
 
-#define ETHERNET  14 /* bytes of its header */
-#define IP_BYTES  20
-#define ECHO      8
-#define HEADERS   (ETHERNET + IP_BYTES + ECHO)
 #define FRAME_MAX 0x10000
-#define TYPE_IP   0x0800
-#define TYPE_ARP  0x0806
-#define IP_ICMP   1
-enum { ICMP_REPLY = 0, ICMP_REQUEST = 8 };
 
 /* Where a packet's two pieces are in its buffer: neither next to each other nor aligned. */
 #define PIECE    27 /* bytes of the first */
 #define PIECE_AT 65 /* of the second one */
-
-static const uint8_t own_ip[4] = {10, 0, 2, 15}, other_ip[4] = {10, 0, 2, 2};
 
 static struct first_device network = {
     .kind = VMI_DEVICE_NETWORK,
@@ -50,8 +41,8 @@ static struct first_device network = {
 };
 static uint32_t to_receive[BUFFERS], to_send[BUFFERS]; /* first frames of buffers */
 static uint32_t buffer_pages;
-static uint8_t other_address[6];
-static bool resolved;             /* whether it is known */
+static struct packet_ends ends;
+static bool resolved;             /* whether the other one is known */
 static uint8_t packet[FRAME_MAX]; /* in one piece */
 
 #define NEEDS_OPEN_NETWORK()                                                                       \
@@ -97,6 +88,7 @@ static int32_t open_network(void)
 
     if (result == VMI_OK && !was_open)
         all_free();
+    memcpy(ends.own, network.facts.address, sizeof(ends.own));
     return result;
 }
 
@@ -127,112 +119,6 @@ static void copy(uint32_t pfn, uint32_t bytes, bool out)
         memcpy(packet, buffer, first);
         memcpy(packet + first, buffer + PIECE_AT, bytes - first);
     }
-}
-
-/* ---- packets ---- */
-
-static void put16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static uint32_t get16(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 8 | at[1];
-}
-
-/* RFC 1071. */
-static uint32_t checksum(const uint8_t *bytes, uint32_t size)
-{
-    uint32_t sum = 0;
-
-    for (uint32_t i = 0; i + 1 < size; i += 2)
-        sum += get16(bytes + i);
-    if (size % 2)
-        sum += (uint32_t)bytes[size - 1] << 8;
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return ~sum & 0xffff;
-}
-
-static void ethernet(const uint8_t *to, uint32_t type)
-{
-    memcpy(packet, to, 6);
-    memcpy(packet + 6, network.facts.address, 6);
-    put16(packet + 12, type);
-}
-
-/* RFC 826: who has 10.0.2.2? Bytes of the packet. */
-static uint32_t make_question(void)
-{
-    static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    static const uint8_t head[8] = {0, 1, TYPE_IP >> 8, 0, 6, 4, 0, 1};
-    uint8_t *arp = packet + ETHERNET;
-
-    ethernet(all, TYPE_ARP);
-    memcpy(arp, head, sizeof(head));
-    memcpy(arp + 8, network.facts.address, 6);
-    memcpy(arp + 14, own_ip, 4);
-    memset(arp + 18, 0, 6);
-    memcpy(arp + 24, other_ip, 4);
-    return ETHERNET + 28;
-}
-
-/* What an echo carries. */
-static uint8_t content(uint32_t number, uint32_t i)
-{
-    return (uint8_t)(number * 151 + i * 7 + (i >> 8));
-}
-
-/* RFC 792, in a packet of `bytes`. */
-static void make_echo(uint32_t run, uint32_t number, uint32_t bytes)
-{
-    uint8_t *ip = packet + ETHERNET, *icmp = ip + IP_BYTES;
-
-    ethernet(other_address, TYPE_IP);
-    memset(ip, 0, IP_BYTES + ECHO);
-    ip[0] = 0x45;
-    put16(ip + 2, bytes - ETHERNET);
-    put16(ip + 4, number);
-    ip[8] = 64;
-    ip[9] = IP_ICMP;
-    memcpy(ip + 12, own_ip, 4);
-    memcpy(ip + 16, other_ip, 4);
-    put16(ip + 10, checksum(ip, IP_BYTES));
-    icmp[0] = ICMP_REQUEST;
-    put16(icmp + 4, run);
-    put16(icmp + 6, number);
-    for (uint32_t i = 0; i < bytes - HEADERS; i++)
-        icmp[ECHO + i] = content(number, i);
-    put16(icmp + 2, checksum(icmp, bytes - ETHERNET - IP_BYTES));
-}
-
-/* Is `packet`, of so many bytes, the answer to an echo of that run? Its number then. */
-static bool is_answer(uint32_t bytes, uint32_t run, uint32_t *number)
-{
-    const uint8_t *ip = packet + ETHERNET, *icmp = ip + IP_BYTES;
-
-    if (bytes < HEADERS || get16(packet + 12) != TYPE_IP || ip[0] != 0x45 || ip[9] != IP_ICMP ||
-        icmp[0] != ICMP_REPLY || get16(icmp + 4) != run)
-        return false;
-    *number = get16(icmp + 6);
-    return true;
-}
-
-/* Does it carry what an echo of so many bytes has carried? */
-static bool is_same(uint32_t bytes, uint32_t number, uint32_t sent)
-{
-    const uint8_t *ip = packet + ETHERNET, *icmp = ip + IP_BYTES;
-
-    if (bytes < sent || get16(ip + 2) != sent - ETHERNET ||
-        checksum(icmp, sent - ETHERNET - IP_BYTES) != 0 ||
-        memcmp(packet, network.facts.address, 6) != 0)
-        return false;
-    for (uint32_t i = 0; i < sent - HEADERS; i++)
-        if (icmp[ECHO + i] != content(number, i))
-            return false;
-    return true;
 }
 
 /* ---- both ways ---- */
@@ -346,15 +232,11 @@ static const char *resolve(void)
 
     while (reason == NULL && !resolved) {
         now = vmi_clock_nanoseconds();
-        if (now >= again && send(make_question()))
+        packet_question(packet, &ends);
+        if (now >= again && send(QUESTION_BYTES))
             again = now + AGAIN_MILLISECONDS * 1000000ull;
         uint32_t bytes = receive(&reason);
-        const uint8_t *arp = packet + ETHERNET;
-        if (bytes >= ETHERNET + 28 && get16(packet + 12) == TYPE_ARP && arp[7] == 2 &&
-            memcmp(arp + 14, other_ip, 4) == 0) {
-            memcpy(other_address, arp + 8, 6);
-            resolved = true;
-        }
+        resolved = packet_is_other(packet, bytes, &ends);
         if (reason == NULL)
             reason = reap_sent();
         if (reason == NULL)
@@ -414,17 +296,17 @@ static const char *echoes(uint32_t count, uint32_t (*size)(uint32_t), bool by_ev
         uint32_t seen = first_device_events, received = 0, sending = free.sending;
         reason = post();
         while (reason == NULL && next < count && next - *right < WINDOW) {
-            make_echo(run, next, size(next));
+            packet_echo(packet, &ends, run, next, size(next));
             if (!send(size(next)))
                 break;
             next++;
         }
         for (uint32_t bytes; reason == NULL && (bytes = receive(&reason)) != 0; received++) {
-            if (!is_answer(bytes, run, &number))
+            if (!packet_is_answer(packet, bytes, run, &number))
                 continue;
             if (number >= next || answered[number]++)
                 reason = "an answer has come twice";
-            else if (!is_same(bytes, number, size(number)))
+            else if (!packet_is_same(packet, &ends, bytes, number, size(number)))
                 reason = "an answer is another one";
             else
                 ++*right;
@@ -575,7 +457,7 @@ static void full(void)
         buffers[i] = (struct vmi_net_buffer){.id = i, .segments = &segment, .count = 1};
     segment.address = (uint64_t)to_receive[0] << PAGE_SHIFT;
     EXPECT_EQUAL(vmi_net_post(network.number, 0, buffers, 1), 0);
-    make_echo(0, 0, HEADERS);
+    packet_echo(packet, &ends, 0, 0, HEADERS);
     memcpy(frame_address(to_send[0]), packet, HEADERS);
     segment =
         (struct vmi_segment){.address = (uint64_t)to_send[0] << PAGE_SHIFT, .length = HEADERS};
@@ -637,7 +519,7 @@ static void link(void)
     print("# link down, please\n");
     EXPECT(wait_for_link(false));
     /* What is sent meanwhile ends, too. */
-    make_echo(0, 0, HEADERS);
+    packet_echo(packet, &ends, 0, 0, HEADERS);
     EXPECT(send(HEADERS));
     EXPECT_RIGHT(wait_until_sent());
     print("# link up, please\n");
@@ -657,7 +539,7 @@ static void closed(void)
     EXPECT_RIGHT(resolve());
     EXPECT_RIGHT(wait_until_sent());
     EXPECT_RIGHT(post());
-    make_echo(0, 0, HEADERS);
+    packet_echo(packet, &ends, 0, 0, HEADERS);
     while (send(HEADERS))
         ;
     given[0] = network.setup.requests;

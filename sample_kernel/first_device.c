@@ -4,7 +4,7 @@
 #include "frames.h"
 #include "x86.h"
 
-#define MEMORY_MAX 64 /* pages next to each other */
+#define MEMORY_MAX 160 /* pages next to each other */
 
 volatile uint32_t first_device_events;
 

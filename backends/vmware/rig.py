@@ -14,9 +14,7 @@ Parent: Any = rig_class("native")
 
 class BackendRig(Parent):  # type: ignore[misc]  # known only when it runs
     # Only VMware's own CPUID leaves make a kernel bind itself to this library, and QEMU has none.
-    configurations = (
-        Configuration("vmware", "VMware backdoor", bound_append="vmi.provider=vmware"),
-    )
+    configurations = (Configuration("vmware", "VMware backdoor", bound_append="vmi.provider=vmware"),)
     machine = "pc,vmport=on"
     net_devices = (*Parent.net_devices, "vmxnet3")
 

@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from backends.kvm.bench import beside_linux
+from ci import checked
 from ci.bench import table
-from ci.beside_linux import distribution_linux
+from ci.beside_linux import distribution_linux, throughput
 from ci.build import kernels
-from ci.rig import Guest, Outcome, Session, discover
+from ci.rig import Disk, Guest, Outcome, Session, discover
 from ci.util import ARCHITECTURES, RESULTS, progress
 
 BACKEND = "kvm"
@@ -135,20 +136,45 @@ def test_operations(session: Session) -> None:
     print("\n".join(table("per operation: exits of all virtual CPUs, instructions of the caller", rows)))
 
 
-Linux = tuple[beside_linux.Figures, dict[str, tuple[float, float] | None], str]
+@dataclass
+class Linux:
+    """What is counted of the distribution's."""
+
+    figures: beside_linux.Figures
+    spread: dict[str, tuple[float, float] | None]
+    version: str
+    console: str
 
 
 @pytest.fixture(scope="module")
-def linux(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Linux:
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
+    found = Disk(tmp_path_factory.mktemp("disk") / "disk")
+    checked.blank([found], beside_linux.DISK_BYTES)
+    return found
+
+
+@pytest.fixture(scope="module")
+def linux(session: Session, disk: Disk, tmp_path_factory: pytest.TempPathFactory) -> Linux:
     image = beside_linux.build(tmp_path_factory.mktemp("linux"), progress)
     kernel, version = distribution_linux(progress)
-    return *beside_linux.of_linux(session.run(beside_linux.linux_guest(kernel, image))), version
+    outcome = session.run(beside_linux.linux_guest(kernel, image, disk))
+    return Linux(*beside_linux.of_linux(outcome), version, outcome.console)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_beside_linux(session: Session, linux: Linux, arch: str) -> None:
-    least, spread, version = linux
     library = beside_linux.of_library(session.run, arch)
-    rows = beside_linux.rows(library, spread)
-    print("\n".join(beside_linux.beside(rows, library, least, arch, version)))
+    rows = beside_linux.rows(library, linux.spread)
+    print("\n".join(beside_linux.beside(rows, library, linux.figures, arch, linux.version)))
+    assert not [row.operation.title for row in rows if row.worse and not row.reason]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_devices_beside_linux(session: Session, linux: Linux, disk: Disk, arch: str) -> None:
+    outcome = session.run(beside_linux.devices_guest(arch, disk))
+    library = beside_linux.of_devices(outcome)
+    rows = beside_linux.rows(library, linux.spread)
+    column = throughput(outcome.console, linux.console)
+    titles = arch, linux.version
+    print("\n".join(beside_linux.beside_devices(rows, library, linux.figures, titles, column)))
     assert not [row.operation.title for row in rows if row.worse and not row.reason]

@@ -9,14 +9,14 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci import beside_linux, kvmtrace
-from ci.beside_linux import OPERATIONS, WORKLOAD_MARK, Row, number
+from ci.beside_linux import DEVICES, OPERATIONS, WORKLOAD_MARK, Row, number
 from ci.build import kernels
 from ci.kvmtrace import Exit
-from ci.rig import Guest, Outcome
+from ci.rig import Disk, Guest, Net, Outcome
 from ci.util import Progress, UserError
 
 BACKEND = "kvm"
@@ -27,11 +27,12 @@ HYPERCALL = "hypercall"
 """KVM's word for VMMCALL."""
 DEADLINE_SET = "msr"
 """And for a write of the timer's deadline."""
-DRIVERS = (("virtio-pci", "virtio-console"), ("*/drivers/char/virtio_console.ko*",))
-"""Of that console: names, and files that no rig takes."""
+DRIVERS = ("virtio-pci", "virtio-console", "virtio-blk", "virtio-net")
+"""Of that console, of a disk and of a network."""
 WORKLOADS = (
     "clock_read", "system_call", "page_fault", "context_switch", "map_unmap_1024", "move_1024",
     "process_create_exit", "timer_tick", "console_64k", "console_pages", "ipi_round_trip",
+    *(each.name for each in DEVICES),
 )  # fmt: skip
 GOALS = {
     "clock_read": 0, "end_of_interrupt": 0, "ipi": 1, "timer_tick": 2, "masked_tick": 2, "console_pages": 70
@@ -39,10 +40,17 @@ GOALS = {
 """How many exits an operation may take at most."""
 REASONS: Mapping[str, str] = {}
 """Why the library takes more exits than Linux, by operation, if it does."""
+DEVICE_GOALS = {"disk_1": 2.5, "disk_32": 0.1, "send_1": 1, "send_64": 0.1, "echo_1": 2.5, "echo_64": 0.1}
+"""The same for requests and packets: one leaves the guest to tell the device, and again to wait for it. The
+half is for rounds in which the host has an interrupt of its own, after which KVM wants to be told of the
+end of the guest's."""
 ROUNDS = 100
 """Of operations of the sample kernel that are no workloads."""
 CONSOLE_ROUNDS = 16
 """Of these operations make 64 KiB."""
+DISK_BYTES = 1 << 22
+DEVICE_ROUNDS = 32
+"""Of operations on devices."""
 
 
 @dataclass
@@ -64,7 +72,9 @@ class Figures:
 
 
 def build(folder: Path, report: Progress) -> Path:
-    return beside_linux.build(folder, Path(__file__).parent, beside_linux.modules(*DRIVERS, report))
+    return beside_linux.build(
+        folder, Path(__file__).parent, beside_linux.modules(DRIVERS, beside_linux.VIRTIO_FILES, report)
+    )
 
 
 def leaf(name: str) -> int:
@@ -73,10 +83,10 @@ def leaf(name: str) -> int:
     return int(re.findall(rf"^#define MARK_LEAF_{name} (0x\w+)$", text, re.MULTILINE)[0], 16)
 
 
-def linux_guest(linux: Path, image: Path) -> Guest:
+def linux_guest(linux: Path, image: Path, disk: Disk) -> Guest:
     return Guest(
         linux, "workloads-linux", beside_linux.command_line("ttyS0", (CONSOLE, *WORKLOADS)), cpus=2,
-        memory_mib=256, deadline=DEADLINE, modules=((image, ""),), exits=True,
+        memory_mib=256, deadline=DEADLINE, modules=((image, ""),), exits=True, disks=(disk,), nets=(Net(),),
     )  # fmt: skip
 
 
@@ -84,6 +94,12 @@ def library_guest(arch: str, bench: str) -> Guest:
     name = "-".join(["library", arch, *re.findall(r"\w+", bench)])
     kernel = kernels("sample", arch)[BACKEND]
     return Guest(kernel, name, f"bench={bench}", cpus=2, deadline=DEADLINE, exits=True)
+
+
+def devices_guest(arch: str, disk: Disk) -> Guest:
+    names = ",".join(each.name for each in DEVICES)
+    guest = library_guest(arch, f"one op={names} rounds={DEVICE_ROUNDS}")
+    return replace(guest, name=f"library-{arch}-devices", disks=(disk,), nets=(Net(),))
 
 
 def exits_of(outcome: Outcome) -> Sequence[Exit]:
@@ -137,16 +153,19 @@ def of_tick(exits: Sequence[Exit]) -> Mapping[str, int]:
     return sorted(found, key=Counter.total)[len(found) // 2] if found else {}
 
 
+def _clean(outcome: Outcome) -> Outcome:
+    if not outcome.clean:
+        raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
+    return outcome
+
+
 def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
     """Exits per round of all workloads, and of operations that are none. The workload's alarm is due while
     interrupts are masked; Linux's tick finds them on, and stands beside the operation in which they are."""
     found = Figures()
 
     def clean(bench: str) -> Outcome:
-        outcome = run(library_guest(arch, bench))
-        if not outcome.clean:
-            raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
-        return outcome
+        return _clean(run(library_guest(arch, bench)))
 
     for name, (rounds, exits) in of_workloads(clean("workloads")).items():
         if name == "ipi_round_trip":
@@ -168,9 +187,18 @@ def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
     return found
 
 
+def of_devices(outcome: Outcome) -> Figures:
+    """Exits per request and packet, of the library's guest with a disk and a network."""
+    found = Figures()
+    measured = kvmtrace.between(exits_of(_clean(outcome)), WORKLOAD_MARK)
+    for each, exits in zip(DEVICES, measured, strict=True):
+        found.add(each.name, kvmtrace.by_reason(exits), DEVICE_ROUNDS * each.times)
+    return found
+
+
 def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] | None]]:
-    """Exits of the round that had fewest; and how many those and the median round have. UserError if a round
-    is missing."""
+    """Exits of the round that had fewest, on devices of the mean round; and how many those and the median
+    round have. UserError if a round is missing."""
     said = re.findall(r"^# workload (\w+) rounds=(\d+)", outcome.console, re.MULTILINE)
     every = kvmtrace.rounds(exits_of(outcome), leaf("begin"), leaf("round"))
     if [name for name, _ in said] != list(WORKLOADS) or [int(n) for _, n in said] != [len(e) for e in every]:
@@ -186,6 +214,12 @@ def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] |
         spread[name] = sum(least.values()), statistics.median(sum(each.values()) for each in taken)
 
     for (name, _), rounds in zip(said, every, strict=True):
+        if times := next((each.times for each in DEVICES if each.name == name), 0):
+            taken = [kvmtrace.by_reason(exits) for exits in rounds]
+            totals = [sum(each.values()) for each in taken]
+            found.add(name, sum(taken, Counter()), len(rounds) * times)
+            spread[name] = statistics.mean(totals), statistics.median(totals)
+            continue
         add(name, rounds)
         if name == "ipi_round_trip":
             add("ipi", [of_cpu(exits, 0) for exits in rounds])
@@ -202,3 +236,17 @@ def beside(rows: Sequence[Row], library: Figures, linux: Figures, arch: str, ver
     ours = library.in_words()
     ours |= {each.name: ours[each.beside] for each in OPERATIONS if each.beside in ours}
     return beside_linux.beside(rows, title, GOALS, (ours, linux.in_words()))
+
+
+def beside_devices(
+    rows: Sequence[Row],
+    library: Figures,
+    linux: Figures,
+    titles: tuple[str, str],
+    column: tuple[str, Mapping[str, str]],
+) -> list[str]:
+    """The same of operations on devices; `titles` are the library's architecture and Linux's version."""
+    arch, version = titles
+    title = f"exits per request and packet, {arch} beside Linux {version} ({LINUX_ARCH}), guests of one KVM"
+    words = library.in_words(), linux.in_words()
+    return beside_linux.beside(rows, title, DEVICE_GOALS, words, "mean", column)

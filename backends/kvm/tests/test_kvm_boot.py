@@ -16,7 +16,7 @@ from ci.build import kernels
 from ci.ktap import Report
 from ci.kvmtrace import between, by_reason
 from ci.nested import NestedRig
-from ci.rig import ControlSession, Outcome
+from ci.rig import ControlSession, Disk, Outcome
 from ci.util import ARCHITECTURES
 from tests.guests import Place, Rigs, Run, places
 
@@ -267,6 +267,21 @@ def test_operations_leave_the_guest_no_more_often_than_their_goals(kvm: Place, r
     assert found.totals["timer_tick"] == 1 and found.totals["masked_tick"] == 2
     for name in ("system_call", "page_fault", "context_switch", "map_unmap_1024", "process_create_exit"):
         assert found.totals[name] == 0, name
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_requests_and_packets_leave_the_guest_no_more_often_than_their_goals(
+    kvm: Place, rigs: Rigs, arch: str, tmp_path: Path
+) -> None:
+    """Goals that are no more than Linux takes (docs/benchmarks.md)."""
+    rigs.prepare(kvm)
+    if not isinstance(kvm.rig, NestedRig) or not kvm.rig.refusal:
+        pytest.skip("the host's KVM is used, and nothing looks at it from outside")
+    guest = beside_linux.devices_guest(arch, Disk(tmp_path / "disk"))
+    found = beside_linux.of_devices(rigs.once(kvm, guest, False))
+    print(found.in_words())
+    for name, goal in beside_linux.DEVICE_GOALS.items():
+        assert found.totals[name] <= goal, name
 
 
 def caused(kvm: Place, run: Run, operation: str, rounds: int, off: str = "") -> Counter[str]:

@@ -11,17 +11,21 @@ from pathlib import Path
 import pytest
 
 from backends.kvm.bench.beside_linux import (
+    DEVICE_GOALS,
+    DEVICE_ROUNDS,
     GOALS,
     HYPERCALL,
     WORKLOADS,
     beside,
+    beside_devices,
     leaf,
+    of_devices,
     of_interrupts,
     of_library,
     of_linux,
     rows,
 )
-from ci.beside_linux import OPERATIONS, WORKLOAD_MARK
+from ci.beside_linux import DEVICES, OPERATIONS, WORKLOAD_MARK, throughput
 from ci.kvmtrace import Exit
 from ci.rig import Guest, Outcome
 from ci.util import ARCHITECTURES, UserError
@@ -123,3 +127,34 @@ def test_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cells[title["clock_read"]][-1] == "goal 0; no worse"
     assert cells[title["end_of_interrupt"]][-1] == "goal 0"
     assert set(GOALS) <= set(ours.totals)
+
+
+def devices() -> Outcome:
+    """Each round tells the device once, and the first one waits."""
+    around = mark(WORKLOAD_MARK)
+    exits = [around, HLT, *[IO] * DEVICE_ROUNDS, HOST, around] * len(DEVICES)
+    said = (f"# bench {each.name} rounds={DEVICE_ROUNDS} least=0 all=640 rested=0 \n" for each in DEVICES)
+    return of_guest(exits, "".join(said))
+
+
+def test_exits_of_devices() -> None:
+    """Per request and per packet, of which a round has several; Linux's are those of all rounds."""
+    found = of_devices(devices())
+    assert found.totals["disk_1"] == 1 + 1 / DEVICE_ROUNDS
+    assert found.totals["disk_32"] == found.totals["disk_1"] / 32
+    assert found.totals.keys() == DEVICE_GOALS.keys() == {each.name for each in DEVICES}
+    least, spread = of_linux(linux())
+    assert spread["disk_1"] == (1.5, 1.5)
+    assert least.in_words()["disk_1"] == "hlt 0.5, msr 1"
+
+
+def test_table_of_devices() -> None:
+    ours, (least, spread) = of_devices(devices()), of_linux(linux())
+    took = "# took disk_1 least=10 median=40 all=50\n"
+    column = throughput(devices().console, took)
+    lines = beside_devices(rows(ours, spread), ours, least, ("i386", "6.1"), column)
+    assert "Linux, mean" in lines[1] and column[0] in lines[1]
+    (line,) = (line for line in lines if line.startswith(DEVICES[0].title))
+    assert re.split(r" {2,}", line)[6:] == ["2", "goal 2.5; no worse"], (
+        "Linux takes 40 ticks, and the library 20"
+    )

@@ -12,17 +12,19 @@ from __future__ import annotations
 import re
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from ci import beside_linux
+from ci import accesses, beside_linux
 from ci.bench import CALL, WORKLOAD
-from ci.beside_linux import Row
+from ci.beside_linux import DEVICES, Row, number
 from ci.build import kernels
-from ci.rig import Guest, Outcome, Rig
-from ci.util import ARCHITECTURES, UserError
+from ci.rig import DISK_DEVICE, NET_DEVICE, Disk, Guest, Net, Outcome, Rig
+from ci.util import ARCHITECTURES, Progress, UserError
 
 BACKEND = "native"
 ARCH = ARCHITECTURES[1]
@@ -41,11 +43,26 @@ PLUGIN_SOURCE = Path(__file__).with_name("instruction_counter.c")
 QEMU_PLUGIN = "-plugin {plugin},out={out},{places}"
 PLUGIN_VERSIONS = ((9, 2), (0, 1))
 """From which QEMU on which version of the plugins' interface is taken (QEMU, plugins/plugin.h)."""
+DRIVERS = ("virtio-pci", "virtio-blk", "virtio-net")
+"""Of a disk and of a network."""
+DEVICE_NAMES = tuple(each.name for each in DEVICES)
+DEVICE_GOALS = {"disk_1": 1, "disk_32": 0.1, "send_1": 1, "send_64": 0.1, "echo_1": 1, "echo_64": 0.1}
+"""How many accesses to registers a request or packet may take at most: one tells the device."""
+INSTRUCTION_GOALS = {
+    "disk_1": 2000, "disk_32": 1000, "send_1": 1500, "send_64": 1000, "echo_1": 3000, "echo_64": 2000,
+}  # fmt: skip
+"""And how many instructions."""
+AT_ONCE = "ioeventfd=off"
+"""Of QEMU's devices: else a write that tells one is no access of its trace's, and several may be one."""
+DISK_BYTES = 1 << 22
+DEVICE_ROUNDS = 32
 REASONS = {
     "page_fault": "4,096 are its REP STOSB, of which QEMU counts each byte; Linux clears 8 bytes at a time",
     "move_1024": "each entry is looked up from the root; mremap goes along the tables",
 }
 """Why the library takes more instructions than Linux, by operation, if it does."""
+DEVICE_REASONS: Mapping[str, str] = {}
+"""The same of devices."""
 
 
 def linux_guest(rig: Rig, linux: Path, image: Path) -> Guest:
@@ -136,3 +153,130 @@ def beside(rows: list[Row], version: str) -> list[str]:
     """Lines of the table."""
     title = f"instructions per operation beside Linux {version}, x86-64 on the same PC"
     return beside_linux.beside(rows, title)
+
+
+# Disks and networks
+
+
+@dataclass
+class Figures:
+    """Per request or packet, by operation."""
+
+    instructions: dict[str, float] = field(default_factory=dict)
+    """Without those of the time in which the processor rests."""
+    accesses: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """To registers of devices, in the mean and in the median round."""
+    words: dict[str, str] = field(default_factory=dict)
+    """Which registers those of the mean are."""
+
+    def add(self, name: str, instructions: int, rounds: Sequence[Counter[str]], each: int = 1) -> None:
+        """Of all rounds; `each` of these are one of the list."""
+        times = next(operation.times for operation in DEVICES if operation.name == name) * each
+        every = sum(rounds, Counter())
+        self.instructions[name] = instructions / len(rounds) / times
+        totals = [made.total() / times for made in rounds]
+        self.accesses[name] = statistics.mean(totals), statistics.median(totals)
+        self.words[name] = ", ".join(
+            f"{region} {number(count / len(rounds) / times)}" for region, count in sorted(every.items())
+        )
+
+
+def _traced(guest: Guest, rig: Rig, disk: Disk, trace: Path) -> Guest:
+    words = f"{rig.instruction_counter['qemu']} {accesses.arguments(trace)}"
+    options = {
+        **guest.options,
+        "qemu": words,
+        "disk": f"{DISK_DEVICE},{AT_ONCE}",
+        "net": f"{NET_DEVICE},{AT_ONCE}",
+    }
+    return replace(guest, options=options, disks=(disk,), nets=(Net(),))
+
+
+def devices_guest(rig: Rig, arch: str, disk: Disk, trace: Path) -> Guest:
+    append = f"bench=one op={','.join(DEVICE_NAMES)} rounds={DEVICE_ROUNDS}"
+    kernel = kernels("bench-bound", arch)[BACKEND]
+    guest = Guest(kernel, f"devices-library-{arch}", append, deadline=DEADLINE)
+    return _traced(guest, rig, disk, trace)
+
+
+def linux_devices_guest(rig: Rig, linux: Path, image: Path, disk: Disk, trace: Path) -> Guest:
+    line = beside_linux.command_line("ttyS0 tsc=reliable no_timer_check", DEVICE_NAMES)
+    guest = linux_guest(rig, linux, image)
+    return _traced(replace(guest, name="devices-linux", append=line), rig, disk, trace)
+
+
+def build_with_drivers(folder: Path, report: Progress) -> Path:
+    """Linux's initial RAM file system for devices."""
+    return beside_linux.build(
+        folder, Path(__file__).parent, beside_linux.modules(DRIVERS, beside_linux.VIRTIO_FILES, report)
+    )
+
+
+def mark(name: str) -> int:
+    """A code of Linux's program (mark.h)."""
+    text = Path(__file__).with_name("mark.h").read_text()
+    return int(re.findall(rf"^#define MARK_{name} +(0x\w+)$", text, re.MULTILINE)[0], 16)
+
+
+def of_devices(outcome: Outcome, trace: Path) -> Figures:
+    """Of the library."""
+    if not outcome.clean:
+        raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
+    said = re.findall(
+        r"^# bench (\w+) rounds=(\d+) .* all=(\d+) rested=(\d+) ", outcome.console, re.MULTILINE
+    )
+    if [name for name, *_ in said] != list(DEVICE_NAMES):
+        raise UserError(f"the sample kernel measured {said}; expected {', '.join(DEVICE_NAMES)}")
+    found = Figures()
+    made = accesses.between(accesses.read(trace), len(said))
+    for (name, rounds, every, rested), seen in zip(said, made, strict=True):
+        found.add(name, int(every) - int(rested), [accesses.by_region(seen)], int(rounds))
+    return found
+
+
+def of_linux_devices(outcome: Outcome, trace: Path) -> Figures:
+    """UserError if a round is missing. Of packets that are sent the instructions are those of giving them:
+    Linux's program looks for their end without a rest."""
+
+    def said(pattern: str) -> dict[str, int]:
+        return {name: int(ticks) for name, ticks in re.findall(pattern, outcome.console, re.MULTILINE)}
+
+    rounds = said(r"^# workload (\w+) rounds=(\d+)")
+    every, rested = said(r"^# took (\w+) .* all=(\d+)"), said(r"^# rested (\w+) nanoseconds=(\d+)")
+    gave = said(r"^# gave (\w+) ticks=(\d+)")
+    made = accesses.rounds(accesses.read(trace), mark("begin"), mark("round"))
+    if list(rounds) != list(DEVICE_NAMES) or list(rounds.values()) != [len(each) for each in made]:
+        raise UserError(f"Linux's rounds are {rounds}, and QEMU saw {[len(each) for each in made]}")
+    found = Figures()
+    for name, seen in zip(rounds, made, strict=True):
+        instructions = gave[name] if name in gave else every[name] - rested[name]
+        found.add(name, instructions, [accesses.by_region(each) for each in seen])
+    return found
+
+
+def device_rows(library: Figures, linux: Figures) -> tuple[list[Row], list[Row]]:
+    """Instructions, and accesses."""
+
+    def made(ours: Mapping[str, float], theirs: Mapping[str, tuple[float, float]]) -> list[Row]:
+        return [
+            Row(each, ours[each.name], *theirs[each.name], DEVICE_REASONS.get(each.name, ""))
+            for each in DEVICES
+        ]
+
+    instructions = {name: (value, value) for name, value in linux.instructions.items()}
+    return (
+        made(library.instructions, instructions),
+        made({name: mean for name, (mean, _) in library.accesses.items()}, linux.accesses),
+    )
+
+
+def beside_devices(
+    rows: tuple[list[Row], list[Row]], library: Figures, linux: Figures, arch: str, version: str
+) -> list[str]:
+    """Lines of one table of both."""
+    instructions, made = rows
+    title = f"accesses to registers per request and packet, {arch} beside Linux {version}, on the same PC"
+    cells = {each.operation.name: each for each in instructions}
+    columns = {name: f"{number(each.library)}, Linux's {number(each.linux)}" for name, each in cells.items()}
+    words = library.words, linux.words
+    return beside_linux.beside(made, title, DEVICE_GOALS, words, "mean", column=("instructions", columns))

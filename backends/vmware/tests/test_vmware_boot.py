@@ -20,6 +20,7 @@ from tests.guests import Place, Run
 def sample(arch: str) -> Path:
     return kernels("sample", arch)["vmware"]
 
+
 HARDWARE = next(iter(backends()))
 
 

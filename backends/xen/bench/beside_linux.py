@@ -8,14 +8,15 @@ import re
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ci import beside_linux
-from ci.beside_linux import WORKLOAD_MARK, Row
+from ci.beside_linux import DEVICES, WORKLOAD_MARK, Row
 from ci.build import kernels
-from ci.rig import Guest, LinuxRig, Outcome
-from ci.util import ARCHITECTURES, UserError
-from ci.witness import Hypercall, Mark, of_workloads
+from ci.rig import Disk, Guest, LinuxRig, Net, Outcome
+from ci.util import ARCHITECTURES, Progress, UserError
+from ci.witness import Hypercall, Mark, between_marks, of_workloads
 
 ARCH = ARCHITECTURES[1]
 DEADLINE = 240.0
@@ -23,23 +24,49 @@ WORKLOADS = (
     "system_call", "page_fault", "context_switch", "map_unmap_1024", "move_1024", "process_create_exit",
     "timer_tick", "ipi_round_trip",
 )  # fmt: skip
+DRIVERS = (
+    ("xen-blkfront", "xen-netfront"),
+    ("*/drivers/block/xen-blkfront.ko*", "*/drivers/net/xen-netfront.ko*"),
+)
+"""Of disks and networks: names, and files that no rig takes."""
+DEVICE_NAMES = tuple(each.name for each in DEVICES)
+DEVICE_GOALS = {"disk_1": 3, "disk_32": 0.1, "send_1": 1, "send_64": 0.1, "echo_1": 3, "echo_64": 0.1}
+"""How many hypercalls a request or packet may take at most: one tells the other side, one waits, and on
+x86-64 one returns from the event."""
+DISK_BYTES = 1 << 22
+DEVICE_ROUNDS = 4
+"""Of operations on devices. A guest that looks for the end of what it sends keeps dom0 from it until its turn
+ends, where both have one processor."""
 REASONS: Mapping[str, str] = {}
 """Why the library makes more hypercalls than Linux, if it does."""
 
 
-def build(folder: Path) -> tuple[Path, dict[str, int]]:
-    """An initial RAM file system of the program alone, and where its marks are."""
-    image = beside_linux.build(folder, Path(__file__).parent)
+def build(folder: Path, report: Progress) -> tuple[Path, dict[str, int]]:
+    """An initial RAM file system of the program and of drivers, and where the program's marks are."""
+    image = beside_linux.build(folder, Path(__file__).parent, beside_linux.modules(*DRIVERS, report))
     shown = subprocess.run(["nm", folder / "linux_workloads"], capture_output=True, text=True, check=True)
     found = re.findall(r"^(\w+) T mark_(\w+)_place$", shown.stdout, re.MULTILINE)
     return image, {name: int(address, 16) for address, name in found}
 
 
-def linux_guest(rig: LinuxRig, image: Path) -> Guest:
+def linux_guest(rig: LinuxRig, image: Path, names: Sequence[str] = WORKLOADS) -> Guest:
     return Guest(
-        rig.image.linux, "workloads-linux", beside_linux.command_line("hvc0", WORKLOADS), cpus=2,
+        rig.image.linux, "workloads-linux", beside_linux.command_line("hvc0", names), cpus=2,
         memory_mib=256, deadline=DEADLINE, options={"config": "pv64"}, modules=((image, ""),), witness=True,
     )  # fmt: skip
+
+
+def linux_devices_guest(rig: LinuxRig, image: Path, disk: Disk) -> Guest:
+    guest = linux_guest(rig, image, DEVICE_NAMES)
+    return replace(guest, name="devices-linux", disks=(disk,), nets=(Net(),))
+
+
+def devices_guest(arch: str, disk: Disk) -> Guest:
+    """The library's."""
+    append = f"bench=one op={','.join(DEVICE_NAMES)} rounds={DEVICE_ROUNDS}"
+    config = "pv64" if arch == ARCH else "pv"
+    return Guest(kernels("sample", arch)["xen"], f"devices-library-{arch}", append, deadline=DEADLINE,
+                 options={"config": config}, witness=True, disks=(disk,), nets=(Net(),))  # fmt: skip
 
 
 def library_guest() -> Guest:
@@ -62,6 +89,19 @@ def of_library(outcome: Outcome) -> dict[str, float]:
     if seen != counted:
         raise UserError(f"the sample kernel counted {counted} hypercalls, and the witness {seen}")
     return {name: int(hypercalls) / int(rounds) for name, rounds, hypercalls in found}
+
+
+def of_devices(outcome: Outcome) -> dict[str, float]:
+    """Hypercalls per request and packet of the library's guest, as the witness has them; UserError if the
+    guest has counted others."""
+    found = re.findall(r"^# bench (\w+) rounds=\d+ .* hypercalls=(\d+)", outcome.console, re.MULTILINE)
+    seen = between_marks(_witness(outcome), WORKLOAD_MARK)
+    counted = [int(hypercalls) for _, hypercalls in found]
+    if seen != counted or [name for name, _ in found] != list(DEVICE_NAMES):
+        raise UserError(f"the sample kernel counted {found} hypercalls, and the witness {seen}")
+    return {
+        each.name: made / (DEVICE_ROUNDS * each.times) for each, made in zip(DEVICES, counted, strict=True)
+    }
 
 
 def rounds(seen: Sequence[Hypercall | Mark], places: dict[str, int]) -> list[list[int]]:
@@ -92,7 +132,10 @@ def of_linux(outcome: Outcome, places: dict[str, int]) -> dict[str, list[int]]:
 
 def rows(library: Mapping[str, float], linux: Mapping[str, Sequence[int]]) -> list[Row]:
     """The operations of both."""
-    spread = {name: (min(made), statistics.median(made)) for name, made in linux.items()}
+    spread = {
+        name: (statistics.mean(made) if name in DEVICE_NAMES else min(made), statistics.median(made))
+        for name, made in linux.items()
+    }
     return beside_linux.rows(library, spread, REASONS)
 
 
@@ -100,3 +143,11 @@ def beside(rows: Sequence[Row], versions: str) -> list[str]:
     """Lines of the table."""
     title = f"hypercalls per operation beside {versions}, x86-64 PV guests of one Xen, by its own trace"
     return beside_linux.beside(rows, title)
+
+
+def beside_devices(
+    rows: Sequence[Row], arch: str, version: str, column: tuple[str, Mapping[str, str]]
+) -> list[str]:
+    """The same of operations on devices; of Linux in the mean."""
+    title = f"hypercalls per request and packet, {arch} beside {version} (x86-64), PV guests of one Xen"
+    return beside_linux.beside(rows, title, DEVICE_GOALS, which="mean", column=column)

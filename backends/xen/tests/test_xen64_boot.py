@@ -39,9 +39,7 @@ def build() -> Path:
     built = tree(ARCH)
     kernel = built / "tests" / "checks64-xen.elf"
     kernel.parent.mkdir(exist_ok=True)
-    version = re.search(
-        r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text()
-    )
+    version = re.search(r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text())
     assert version
     with locked(kernel.with_suffix(".lock")):
         subprocess.run(

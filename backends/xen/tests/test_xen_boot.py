@@ -40,9 +40,7 @@ def build() -> Path:
     """The kernels of xen_checks.c and xen_refuses.c, where rigs look for kernels when they start."""
     kernel = BUILD / "tests" / "checks-xen.elf"
     kernel.parent.mkdir(exist_ok=True)
-    version = re.search(
-        r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text()
-    )
+    version = re.search(r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text())
     assert version
 
     def link(to: Path, source: Path, wrapped: str) -> list[str]:

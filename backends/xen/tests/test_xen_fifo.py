@@ -19,9 +19,7 @@ SOURCE = Path(__file__).with_name("xen_fifo.c")
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("fifo")
     arguments = [f"-I{tree(request.param) / 'include/xen'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
-    return played.results(
-        SOURCE, folder, *arguments, SOURCE.parents[1] / "two_level.c", arch=request.param
-    )
+    return played.results(SOURCE, folder, *arguments, SOURCE.parents[1] / "two_level.c", arch=request.param)
 
 
 @pytest.mark.seeded

@@ -10,8 +10,8 @@ import pytest
 
 from backends.xen.bench import beside_linux
 from backends.xen.bench.beside_linux import WORKLOADS, beside, of_linux, rows
-from ci.rig import Guest, LinuxRig, Outcome
-from ci.util import UserError
+from ci.rig import Disk, Guest, LinuxRig, Outcome
+from ci.util import ARCHITECTURES, UserError, progress
 from ci.witness import Hypercall, Mark
 from tests.guests import Rigs, places
 
@@ -75,10 +75,25 @@ def test_no_operation_takes_more_than_linux_does(rigs: Rigs, tmp_path: Path) -> 
     if not place.rig.witnesses:
         pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
     assert isinstance(place.rig, LinuxRig)
-    image, marks = beside_linux.build(tmp_path)
+    image, marks = beside_linux.build(tmp_path, progress)
     library = beside_linux.of_library(rigs.once(place, beside_linux.library_guest(), False))
     linux = of_linux(rigs.once(place, beside_linux.linux_guest(place.rig, image), False), marks)
     found = rows(library, linux)
     print("\n".join(beside(found, "Linux")))
     assert not [row for row in found if row.worse]
     assert library["map_unmap_1024"] <= 8
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_requests_and_packets_keep_to_their_goals(rigs: Rigs, tmp_path: Path, arch: str) -> None:
+    here = [place for place in places(arch) if place.backend == "xen"]
+    if not here:
+        pytest.skip("left out, as asked")
+    rigs.prepare(here[0])
+    if not here[0].rig.witnesses:
+        pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
+    outcome = rigs.once(here[0], beside_linux.devices_guest(arch, Disk(tmp_path / "disk")), False)
+    found = beside_linux.of_devices(outcome)
+    print(found)
+    for name, goal in beside_linux.DEVICE_GOALS.items():
+        assert found[name] <= goal, name

@@ -17,9 +17,7 @@ TRANSFER = SOURCE.with_name("xen_transfer.inc")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    version = re.search(
-        r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text()
-    )
+    version = re.search(r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text())
     assert version
     return played.results(
         SOURCE, tmp_path_factory.mktemp("start"), version[0], "-idirafter", "/usr/include",
