@@ -90,6 +90,7 @@ enum {
 #define TARGETS_MAX  16u
 #define TRIES        5u /* of a command that the unit answers with what has happened before */
 #define MILLISECONDS 2000u
+#define TOLD_BYTES   512u /* of what it tells, at most */
 
 #define REQUESTS_OF_PAGE 32u
 #define ENDED_OF_PAGE    128u
@@ -126,10 +127,16 @@ struct adapter {
 };
 _Static_assert(sizeof(struct adapter) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
 
-/* Memory with which a disk is looked at: the kernel gives some only when it is opened. */
-static struct {
+/*
+ * Memory with which a disk is looked at, for the kernel gives some only when it is opened: the
+ * rings' state with what the disk tells behind it, and a page of each ring.
+ */
+static union {
     char rings[3 * PAGE];
-    uint8_t data[PAGE];
+    struct {
+        struct rings_state state;
+        uint8_t unused[PAGE - sizeof(struct rings_state) - TOLD_BYTES], data[TOLD_BYTES];
+    };
 } looked __attribute__((aligned(PAGE), section(".bss..bound_only")));
 
 static struct adapter *adapter_of(struct vmi__device *device)

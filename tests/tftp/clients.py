@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci.rig import Disk, Guest, Net, Outcome, Session
@@ -118,10 +118,11 @@ class Served:
 
 def serve(
     session: Session, kernel: Path, name: str, disk: Path, work: Work, patience: int = PATIENCE,
-    **more: object,
+    device: str = "", **more: object,
 ) -> Outcome:
-    """Boots the kernel with that disk, and does the work meanwhile. Further arguments are Guest's."""
-    network: Net = net(f"user,udp:{TFTP}")
+    """Boots the kernel with that disk and a network by that device, and does the work meanwhile. Further
+    arguments are Guest's."""
+    network: Net = replace(net(f"user,udp:{TFTP}"), device=device)
     served = Served(work, network.forwards[0].host)
     guest = Guest(kernel, name, disks=[Disk(disk, True)], nets=[network], rng=True, deadline=3 * patience,
                   **more)  # type: ignore[arg-type]  # fmt: skip

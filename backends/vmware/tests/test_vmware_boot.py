@@ -65,12 +65,13 @@ def test_no_backdoor(place: Place, run: Run, arch: str) -> None:
     assert "# vmware absent=1" in outcome.console
 
 
-def test_kernel_that_binds_itself_prefers_plain_hardware(place: Place, run: Run) -> None:
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_kernel_that_binds_itself_prefers_plain_hardware(place: Place, run: Run, arch: str) -> None:
     """QEMU's port tells nothing that is worth a library of its own; by name it is taken."""
-    _, report = run(place, "checks=boot", bound_kernel("sample"))
+    _, report = run(place, "checks=boot", bound_kernel("sample", arch))
     assert report.failures() == []
     assert report.binding["provider"] == HARDWARE
-    _, report = run(place, f"checks=boot vmi.provider={place.backend}", bound_kernel("sample"))
+    _, report = run(place, f"checks=boot vmi.provider={place.backend}", bound_kernel("sample", arch))
     assert report.failures() == []
     assert report.binding["provider"] == place.backend
 
