@@ -339,8 +339,9 @@ WORDS: dict[str, Word] = {
                 action="append",
                 default=[],
                 type=line,
-                metavar="user[,udp:PORT[=HOSTPORT]…]",
-                help="a network; its UDP or TCP port is one of 127.0.0.1, too; may be repeated",
+                metavar="user[,DEVICE][,udp:PORT[=HOSTPORT]…]",
+                help="a network, played by QEMU's DEVICE; its UDP or TCP port is one of 127.0.0.1, too; "
+                "may be repeated",
             ),
             option("--rng", action="store_true", help="a device that is a source of entropy (virtio-rng)"),
             option("--stdin", default="", metavar="FILE", help="type it on the console; - is standard input"),

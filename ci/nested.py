@@ -24,8 +24,8 @@ from .control import NET_PORT, SHARE, Control
 from .rig import (
     COUNTING,
     DEBUG_EXIT,
-    NET_DEVICE,
     PC_DISK_DEVICES,
+    PC_NET_DEVICES,
     QEMU_END,
     STOPPED,
     ControlSession,
@@ -151,7 +151,7 @@ class NestedSession(ControlSession):
         with self.disks(guest) as disks, user_networks(self.control, backends, NET_PORT) as netdevs:
             words = (
                 *disk_arguments(disks, guest.options.get("disk", "")),
-                *net_arguments(netdevs, guest.options.get("net", NET_DEVICE)),
+                *net_arguments(guest, netdevs),
             )
             options["arguments"] += "".join(f" {word}" for word in words)
             answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
@@ -190,6 +190,7 @@ class NestedRig(LinuxRig):
 
     option_roms = True
     disk_devices = PC_DISK_DEVICES
+    net_devices = PC_NET_DEVICES
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
     machine = "pc"

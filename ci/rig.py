@@ -91,6 +91,8 @@ class Net:
     forwards: Sequence[Forward] = ()
     netdev: str = ""
     """QEMU's backend in its place, without `id`; only on this machine."""
+    device: str = ""
+    """The device of QEMU that plays it, one of `Rig.net_devices`; empty for the rig's own choice."""
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,9 @@ class Rig(abc.ABC):
     """What else than the rig's own choice can play a guest's disk (`Disk.device`)."""
     nets = ""
     """Why guests cannot be given networks (`Guest.nets`); empty if they can."""
+    net_devices: tuple[str, ...] = ()
+    """Devices of QEMU that can play a guest's network (`Net.device`), the usual one first; empty where there
+    is no choice."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     gdb = ""
@@ -363,6 +368,10 @@ class Rig(abc.ABC):
                 raise UserError(f"{name} has no disk device {disk.device}; it has {found}", 2)
         if guest.nets and self.nets:
             raise UserError(f"{name} has no networks: {self.nets}", 2)
+        for net in guest.nets:
+            if net.device and net.device not in self.net_devices:
+                found = ", ".join(self.net_devices) or "no choice of one"
+                raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
         if guest.gdb and self.gdb:
@@ -579,21 +588,24 @@ def user_network(net: Net) -> str:
     return net.netdev or "user" + "".join(forwards)
 
 
-def net_arguments(netdevs: Sequence[str], device: str) -> tuple[str, ...]:
-    """QEMU's arguments for networks with these backends. A card wants its boot ROM, which nobody needs."""
+NET_DEVICE = "virtio-net-pci"
+PC_NET_DEVICES = (NET_DEVICE, "e1000", "e1000e")
+"""Those of a PC whose drivers are no hypervisor's own (devices/)."""
+
+
+def net_arguments(guest: Guest, netdevs: Sequence[str]) -> tuple[str, ...]:
+    """QEMU's arguments for a guest's networks, with these backends. Option of a guest: `net` (QEMU's device
+    with properties, for networks that name none). A card wants its boot ROM, which nobody needs."""
     found: list[str] = []
-    for number, netdev in enumerate(netdevs):
+    for number, (net, netdev) in enumerate(zip(guest.nets, netdevs, strict=True)):
+        device = net.device or guest.options.get("net", NET_DEVICE)
         found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number},romfile="]
     return tuple(found)
 
 
-NET_DEVICE = "virtio-net-pci"
-
-
 def qemu_nets(guest: Guest) -> tuple[str, ...]:
-    """QEMU's arguments for a guest's networks. Option of a guest: `net` (QEMU's device with properties)."""
-    device = guest.options.get("net", NET_DEVICE)
-    return net_arguments([user_network(net) for net in guest.nets], device)
+    """`net_arguments` with backends of this machine."""
+    return net_arguments(guest, [user_network(net) for net in guest.nets])
 
 
 def qemu_rng(guest: Guest) -> tuple[str, ...]:

@@ -137,11 +137,13 @@ def forward(text: str) -> Forward:
 
 
 def net(text: str) -> Net:
-    """`user` and what is forwarded, with commas between: a network that a kernel sees."""
-    kind, *forwards = text.split(",")
+    """`user`, the device of QEMU that plays it or none, and what is forwarded, with commas between: a
+    network that a kernel sees."""
+    kind, *words = text.split(",")
     if kind != "user":
-        raise UserError(f"--net: expected user, with ports behind it or without; found {text!r}", 2)
-    return Net([forward(each) for each in forwards])
+        raise UserError(f"--net: expected user, with a device and ports behind it or not; found {text!r}", 2)
+    device = words.pop(0) if words and re.fullmatch(r"[a-z][a-z0-9-]*", words[0]) else ""
+    return Net([forward(each) for each in words], device=device)
 
 
 class Typed(Terminal):

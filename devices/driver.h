@@ -195,4 +195,13 @@ struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue);
 /* A device by its number. */
 struct vmi__device *vmi__device_by_number(uint32_t number);
 
+/*
+ * Of a network whose driver copies what is received, while it starts: from then on no segment goes
+ * beyond the linear mapping.
+ */
+void vmi__device_limit_to_linear(struct vmi__device *device);
+
+/* Copies a packet to segments of the linear mapping that have room for it. */
+void vmi__device_scatter(const struct vmi_segment *segments, const void *packet, uint32_t bytes);
+
 #endif

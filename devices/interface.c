@@ -184,6 +184,14 @@ static uint64_t memory_end(void)
     return end;
 }
 
+void vmi__device_limit_to_linear(struct vmi__device *device)
+{
+    uint64_t end = (uint64_t)vmi__boot.linear_pages * PAGE;
+
+    if (device->memory_end > end)
+        device->memory_end = end;
+}
+
 static void make_table(struct vmi__device *device, char *memory)
 {
     uint32_t requests = device->setup.requests;
@@ -558,6 +566,19 @@ VMI__ROUTINE int32_t vmi__block_reap(uint32_t number, uint32_t queue,
 
 #define ETHERNET_LEAST 14u /* bytes of its header */
 #define ETHERNET_MOST  18u /* with the tag of a VLAN */
+
+void vmi__device_scatter(const struct vmi_segment *segments, const void *packet, uint32_t bytes)
+{
+    const char *from = packet;
+
+    for (uint32_t i = 0; bytes; i++) {
+        uint32_t part = bytes < segments[i].length ? bytes : segments[i].length;
+
+        memcpy(vmi__linear((uintptr_t)segments[i].address), from, part);
+        from += part;
+        bytes -= part;
+    }
+}
 
 /* Gives buffers to one of the two ways of a network's queue. */
 static int32_t pass(uint32_t number, uint32_t queue, uint32_t way,

@@ -407,6 +407,9 @@ static const char *echoes(uint32_t count, uint32_t (*size)(uint32_t), bool by_ev
     run++;
     *right = 0;
     memset(answered, 0, sizeof(answered));
+    /* A device may drop what it has no buffer for: what came before gives its buffers back. */
+    while (reason == NULL && receive(&reason) != 0)
+        ;
     while (reason == NULL && (*right < count || free.sending < network.setup.requests)) {
         uint32_t seen = first_device_events, received = 0, sending = free.sending;
         reason = post();

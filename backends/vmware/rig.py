@@ -18,6 +18,7 @@ class BackendRig(Parent):  # type: ignore[misc]  # known only when it runs
         Configuration("vmware", "VMware backdoor", bound_append="vmi.provider=vmware"),
     )
     machine = "pc,vmport=on"
+    net_devices = (*Parent.net_devices, "vmxnet3")
 
     def describe(self) -> dict[str, str]:
         return {

@@ -35,7 +35,6 @@ _Static_assert(FRAMES_OF(SEGMENTS_MAX) <= XEN_NETIF_NR_SLOTS_MIN, "no back end t
 /* A slot to receive: its page, and where the packet goes from there. */
 struct received {
     grant_ref_t reference;
-    uint32_t count;
     struct vmi_segment segments[SEGMENTS_MAX];
 };
 
@@ -249,7 +248,6 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     struct network *network = network_of(device);
     uint32_t requests = device->setup.requests;
-    uint64_t linear_end = (uint64_t)vmi__boot.linear_pages * PAGE;
     char *place = at;
 
     for (uint32_t way = 0; way < VMI__WAYS; way++, place += RING_BYTES)
@@ -261,9 +259,7 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
     network->sent = (struct sent *)place;
     place += requests * sizeof(struct sent);
     network->posted = (uint16_t *)place;
-    /* Buffers are copied to. */
-    if (device->memory_end > linear_end)
-        device->memory_end = linear_end;
+    vmi__device_limit_to_linear(device);
     if (!vmi__xen_common_begin(&network->bus))
         return false;
     place = at;
@@ -350,28 +346,11 @@ static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, ui
     if (way == VMI__RECEIVE) {
         struct received *received = &network->received[slot];
 
-        received->count = buffer->count;
         for (uint32_t i = 0; i < buffer->count; i++)
             received->segments[i] = buffer->segments[i];
         post(network, slot);
     } else {
         send(network, slot, buffer);
-    }
-}
-
-/* Copies a packet from a slot's page to the kernel's buffer, which has room for it. */
-static void copy(const struct network *network, uint32_t slot, uint32_t offset, uint32_t bytes)
-{
-    const struct received *received = &network->received[slot];
-    const char *from = network->pages + slot * PAGE + offset;
-
-    for (uint32_t i = 0; bytes; i++) {
-        const struct vmi_segment *segment = &received->segments[i];
-        uint32_t part = bytes < segment->length ? bytes : segment->length;
-
-        memcpy(vmi__linear((uintptr_t)segment->address), from, part);
-        from += part;
-        bytes -= part;
     }
 }
 
@@ -414,7 +393,8 @@ static enum vmi__taken take_received(struct vmi__device *device, struct vmi__end
             tell(device, VMI__RECEIVE);
             continue;
         }
-        copy(network, slot, offset, (uint32_t)bytes);
+        vmi__device_scatter(network->received[slot].segments, network->pages + slot * PAGE + offset,
+                            (uint32_t)bytes);
         *ended = (struct vmi__ended){.slot = slot, .length = (uint32_t)bytes, .status = VMI_OK};
         return VMI__TAKEN_ONE;
     }

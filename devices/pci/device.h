@@ -21,6 +21,10 @@ static inline struct vmi__msix *vmi__msix_of(struct vmi__device *device)
     return (struct vmi__msix *)device->own;
 }
 
+/* A register of 32 bits of a device that does something when it is read or written. */
+uint32_t vmi__register_read(const volatile void *registers, uint32_t offset);
+void vmi__register_write(volatile void *registers, uint32_t offset, uint32_t value);
+
 /* Keeps a device that was added, by a name that says where it is. */
 void vmi__pci_device_keep(struct vmi__device *device);
 

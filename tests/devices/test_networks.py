@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ci.build import kernels
-from ci.rig import Forward, Guest, Net, user_network
+from ci.rig import Forward, Guest, Net, qemu_nets, user_network
 from ci.run import net
 from ci.util import ARCHITECTURES, UserError
 
@@ -29,6 +29,8 @@ DEVICES = {
     "line": ("virtio-net-pci,vectors=0", 1500),
     "jumbo": ("virtio-net-pci-non-transitional,host_mtu=9000", 9000),
     "plain": ("virtio-net-pci,indirect_desc=off,event_idx=off,status=off", 1500),
+    "e1000": ("e1000", 1500),
+    "e1000e": ("e1000e", 1500),
 }
 
 
@@ -118,14 +120,33 @@ def test_of_a_network_its_ports() -> None:
     assert (found.forwards[1].protocol, found.forwards[1].port) == ("tcp", 80)
     assert 0 < found.forwards[1].host < 65536
     assert user_network(net("user,udp:69=6969")) == "user,hostfwd=udp:127.0.0.1:6969-:69"
+    assert net("user,e1000") == Net([], device="e1000")
+    found = net("user,e1000e,udp:69=6969")
+    assert (found.device, found.forwards) == ("e1000e", [Forward("udp", 69, 6969)])
 
 
 @pytest.mark.parametrize(
     "text", ["", "tap", "user,", "user,69", "user,udp:0", "user,tcp:65536", "user,udp:1=0", "user,sctp:1",
-             "user,udp:1=65536", "user,udp:1=", "user,udp:1,guestfwd=x"],
+             "user,udp:1=65536", "user,udp:1=", "user,udp:1,guestfwd=x", "user,udp:1,e1000",
+             "user,e1000,e1000e"],
 )  # fmt: skip
 def test_what_is_no_network(text: str) -> None:
     with pytest.raises(UserError) as error:
         net(text)
     assert error.value.status == 2
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_of_a_network_its_device() -> None:
+    """What QEMU is told; a device that a configuration has not is refused with those that it has."""
+    rig = next(place for place in places("i386") if place.backend == "native").rig
+    card = Guest(Path("kernel"), "card", nets=[net("user,e1000"), net("user")])
+    rig.check_guest(card, "native")
+    assert qemu_nets(card) == (
+        "-netdev", "user,id=net0", "-device", "e1000,netdev=net0,romfile=",
+        "-netdev", "user,id=net1", "-device", "virtio-net-pci,netdev=net1,romfile=",
+    )  # fmt: skip
+    with pytest.raises(UserError) as error:
+        rig.check_guest(Guest(Path("kernel"), "card", nets=[net("user,e100")]), "native")
+    assert error.value.status == 2
+    assert str(error.value) == "native has no network device e100; it has virtio-net-pci, e1000, e1000e"

@@ -7,6 +7,14 @@
 
 #include "virtio/virtio.h"
 
+#define REQUESTS 8u
+#define SEGMENTS 2u
+#define MTU      1000u
+
+static int32_t open_it(void);
+
+#include "devices/played_network.h"
+
 /* VIRTIO 1.2, 5.1. */
 enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
 #define FEATURE_MTU      (1u << 3)
@@ -15,19 +23,12 @@ enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
 #define VIRTIO_HEADER    12u
 #define FEATURE_INDIRECT (1u << 28)
 #define WRITE            2u /* flag of a descriptor */
-enum { RECEIVE, SEND, WAYS };
 
 extern const struct vmi__driver vmi__driver_virtio_net;
 const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_virtio_net, 0};
 
-#define REQUESTS 8u
-#define SEGMENTS 2u
-#define SEEDS    3000u
-#define MTU      1000u
-#define LEAST    14u           /* bytes of a packet */
-#define BYTES    (MTU + LEAST) /* of a buffer */
+#define SEEDS 3000u
 
-static uint8_t buffer[0x4000] __attribute__((aligned(4096)));
 static uint16_t ended_of[WAYS]; /* of the used rings */
 
 static void plug(void)
@@ -48,29 +49,6 @@ static int32_t open_it(void)
         (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
 }
 
-/* A network that is open. */
-static void begin(void)
-{
-    plug();
-    look();
-    EXPECT(open_it() == VMI_OK);
-}
-
-/* Buffers of one way, by identifiers from `first` on; how many were taken. */
-static int32_t pass_on(uint32_t way, uint64_t first, uint32_t wanted)
-{
-    struct vmi_segment segments[SEGMENTS] = {
-        {.address = (uintptr_t)buffer + 1, .length = 100},
-        {.address = (uintptr_t)buffer + 0x1003, .length = BYTES - 100},
-    };
-    struct vmi_net_buffer buffers[2 * REQUESTS];
-
-    for (uint32_t i = 0; i < wanted; i++)
-        buffers[i] = (struct vmi_net_buffer){.id = first + i, .segments = segments, .count = 2};
-    return way == RECEIVE ? vmi__net_post(0, 0, buffers, wanted)
-                          : vmi__net_send(0, 0, buffers, wanted);
-}
-
 /*
  * A queue's rings, as the driver has them. Registers that are plain memory keep what was told of
  * the last queue only; that it was the same is seen there (as_the_device_was_told).
@@ -88,6 +66,11 @@ static struct used *used_of(uint32_t way)
 static struct descriptor *descriptors_of(uint32_t way)
 {
     return (struct descriptor *)(uintptr_t)rings(way)->descriptors;
+}
+
+static bool is_reset(void)
+{
+    return !(space[1] & COMMAND_MASTER) && !bar[STATUS];
 }
 
 /* The identifier of the buffer that was given as that one, from 0. */
@@ -114,53 +97,6 @@ static uint32_t sound(uint32_t way)
 }
 
 /* ---- checks ---- */
-
-static struct vmi_completion done[2 * REQUESTS];
-
-static int32_t reap_some(uint32_t way, uint32_t room)
-{
-    return way == RECEIVE ? vmi__net_received(0, 0, done, room) : vmi__net_sent(0, 0, done, room);
-}
-
-/* Takes all that can be taken of one way, and how many; `seen` counts by identifier. */
-static uint32_t reap_all(uint32_t way, uint8_t *seen, int32_t status)
-{
-    int32_t taken = reap_some(way, 2 * REQUESTS);
-
-    EXPECT(taken >= 0);
-    for (int32_t i = 0; i < taken; i++) {
-        EXPECT(done[i].id < REQUESTS && !seen[done[i].id]++);
-        EXPECT(done[i].status == status);
-        EXPECT(status == VMI_OK || !done[i].length);
-    }
-    return (uint32_t)taken;
-}
-
-/*
- * With three buffers under way each way, of which some of one way have been reaped (`seen`), a lie
- * about that way has the device shut off: it reaches no memory, and all that are left end once.
- */
-static void is_shut_off(uint32_t fault, uint32_t way, uint8_t *seen, uint32_t left)
-{
-    uint8_t others[REQUESTS] = {0};
-
-    EXPECT(reap_all(way, seen, VMI_EIO) == left);
-    EXPECT(look().fault == fault);
-    EXPECT(!(space[1] & COMMAND_MASTER) && !bar[STATUS]);
-    EXPECT(reap_all(way, seen, VMI_EIO) == 0);
-    EXPECT(pass_on(RECEIVE, 0, 1) == VMI_EIO && pass_on(SEND, 0, 1) == VMI_EIO);
-    EXPECT(vmi__device_close(0) == VMI_EBUSY);
-    EXPECT(reap_all(!way, others, VMI_EIO) == 3);
-    EXPECT(vmi__device_close(0) == VMI_OK);
-    EXPECT(open_it() == VMI_OK && look().fault == VMI_FAULT_NONE);
-    EXPECT(!locks);
-}
-
-static void begin_both(void)
-{
-    begin();
-    EXPECT(pass_on(RECEIVE, 0, 3) == 3 && pass_on(SEND, 0, 3) == 3);
-}
 
 static void says_what_it_is(void)
 {
@@ -325,49 +261,6 @@ static void does_not_come_up(void)
     EXPECT(open_it() == VMI_EIO && !bar[STATUS] && pass_on(SEND, 0, 1) == VMI_EINVAL && !locks);
 }
 
-static void what_is_no_buffer(void)
-{
-    const uint64_t at = (uintptr_t)buffer;
-    const struct {
-        struct vmi_segment segments[SEGMENTS + 1];
-        uint32_t count;
-        int32_t receive, send;
-    } cases[] = {
-        {{{.address = at, .length = BYTES}}, 1, 1, 1},
-        {{{.address = at, .length = BYTES}}, 0, VMI_EINVAL, VMI_EINVAL},
-        {{{.address = at, .length = BYTES - 1}}, 1, VMI_EINVAL, 1},
-        {{{.address = at, .length = LEAST}}, 1, VMI_EINVAL, 1},
-        {{{.address = at, .length = LEAST - 1}}, 1, VMI_EINVAL, VMI_EINVAL},
-        {{{.address = at, .length = BYTES + 4}}, 1, 1, 1},
-        {{{.address = at, .length = BYTES + 5}}, 1, 1, VMI_EINVAL},
-        {{{.address = at, .length = BYTES}, {.address = at}}, 2, VMI_EINVAL, VMI_EINVAL},
-        {{{.address = at}, {.address = at, .length = BYTES}}, 2, VMI_EINVAL, VMI_EINVAL},
-        {{{.address = 0ull - BYTES + 1, .length = BYTES}}, 1, VMI_EINVAL, VMI_EINVAL},
-        {{{.address = at, .length = 400},
-          {.address = at, .length = 400},
-          {.address = at, .length = 400}},
-         3,
-         VMI_EINVAL,
-         VMI_EINVAL},
-        {{{.address = at, .length = 0x20001}}, 1, VMI_EINVAL, VMI_EINVAL},
-        {{{.address = at, .length = 0xffffffff}, {.address = at, .length = BYTES + 1}},
-         2,
-         VMI_EINVAL,
-         VMI_EINVAL},
-    };
-
-    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct vmi_net_buffer one = {.segments = cases[i].segments, .count = cases[i].count};
-
-        begin();
-        EXPECT(vmi__net_post(0, 0, &one, 1) == cases[i].receive);
-        EXPECT(vmi__net_send(0, 0, &one, 1) == cases[i].send);
-        EXPECT(vmi__net_send(0, 1, &one, 1) == VMI_EINVAL);
-        EXPECT(vmi__net_post(1, 0, &one, 1) == VMI_ENOENT);
-    }
-    EXPECT(vmi__block_reap(0, 0, done, 1) == VMI_EINVAL);
-}
-
 static void each_ends_once_in_any_order(void)
 {
     for (uint32_t way = 0; way < WAYS; way++) {
@@ -509,7 +402,6 @@ static void any_device(void)
         begin();
         for (uint32_t step = 0; step < 60; step++) {
             uint32_t what = random() % 16, way = random() % WAYS, id = next[way] % REQUESTS;
-            int32_t taken;
 
             if (what < 6 && !pending[way][id] && pass_on(way, id, 1) == 1)
                 pending[way][next[way]++ % REQUESTS] = 1;
@@ -518,22 +410,10 @@ static void any_device(void)
                     random() % 16 ? sound(way) : random());
             else if (what == 11)
                 used_of(way)->index = (uint16_t)(random() % 8 ? ended_of[way] : random());
-            taken = reap_some(way, random() % 3);
-            EXPECT(taken >= 0);
-            for (int32_t i = 0; i < taken; i++)
-                EXPECT(done[i].id < REQUESTS && pending[way][done[i].id]-- == 1);
+            EXPECT(reap_pending(way, pending[way], random() % 3) >= 0);
         }
         faults += !!look().fault;
-        vmi__device_close(0);
-        for (uint32_t way = 0; way < WAYS; way++) {
-            for (int32_t taken; (taken = reap_some(way, REQUESTS)) > 0;)
-                for (int32_t i = 0; i < taken; i++)
-                    EXPECT(done[i].id < REQUESTS && pending[way][done[i].id]-- == 1);
-            for (uint32_t i = 0; i < REQUESTS; i++)
-                EXPECT(!pending[way][i]);
-        }
-        vmi__device_close(0);
-        EXPECT(devices[0].state == VMI__DEVICE_CLOSED && !locks);
+        close_with_pending(pending);
     }
     EXPECT(faults > SEEDS / 4 && faults < SEEDS);
 }

@@ -53,6 +53,7 @@ PLAYED = {
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
     "tests/devices/virtio_net.c": (*VIRTIO, "virtio_net/virtio_net.c"),
     "tests/devices/virtio_rng.c": (*VIRTIO, "virtio_rng/virtio_rng.c"),
+    "tests/devices/e1000.c": (*PCI, "bounce/bounce.c", "e1000/e1000.c"),
     "tests/runtime/generator.c": (),
 }
 """Programs of checks, each with the drivers' files that it is built with."""
@@ -76,6 +77,8 @@ MACHINES: tuple[dict[str, str], ...] = (
         "net": "virtio-net-pci-non-transitional,indirect_desc=off,event_idx=off,status=off",
         "rng": "virtio-rng-pci-non-transitional,event_idx=off",
     },
+    {"net": "e1000"},
+    {"net": "e1000e"},
 )
 """Options of the guests that follow each other; what the processor has beyond its model."""
 
