@@ -552,8 +552,9 @@ def qemu_modules(guest: Guest) -> tuple[str, ...]:
     return ("-initrd", module_list(files)) if files else ()
 
 
+DISK_DEVICE = "virtio-blk-pci"
 DISK_DEVICES = {
-    "": ("virtio-blk-pci",),
+    "": (DISK_DEVICE,),
     "nvme": ("nvme,serial=disk{0}",),
     "ahci": ("ahci,id=ahci{0}", "ide-hd,bus=ahci{0}.0"),
 }
