@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""IRET and SYSRET of the library for Xen PVH on x86-64: which stack the one is executed on, and what the other
-takes from its frame (xen_pvh_iret.c)."""
+"""IRET and SYSRET of the library for Xen PVH on x86-64: which stack the one is executed on, and what the
+other takes from its frame (xen_pvh_iret.c)."""
 
 from __future__ import annotations
 
