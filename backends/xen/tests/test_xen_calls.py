@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What is x86-64's alone in the Xen library, and registers: xen_calls64.c plays Xen for calls and further CPUs,
-xen_tables64.c for the map of the image."""
+"""What is x86-64's alone in the Xen library, and registers: xen_calls64.c plays Xen for calls and further
+CPUs, xen_tables64.c for the map of the image."""
 
 from __future__ import annotations
 
