@@ -12,7 +12,8 @@ list is broken.
 Each mutation is built in a copy of the tree. It is caught by
 
 1. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
-   that it shares. Those whose sources name the broken file come first, of all mutations;
+   that it shares. Those whose sources name the broken file come first, of all mutations, and so do the
+   stubs', if what they are made of is broken;
 2. the conformance kernel in the backend's rig, if that reports it, dies, hangs or ends otherwise than it was
    to, if its console data or its other ends are wrong, or if the rig knows better (`Rig.findings`). Then
    the other tests on the build machine are tried;
@@ -289,6 +290,7 @@ class Programs:
         self.tree = tree
         self.arch = arch
         self.folders = folders_of(tree, backend)
+        self.stubs = f"{STUBS}::test_every_stub[{backend}-{arch}-gcc]"
         self.of_test: dict[str, list[Program]] = {}
         self.proved: set[str] = set()
 
@@ -333,12 +335,13 @@ class Programs:
         return next((found for program in self.about(file) if (found := program.notice())), "")
 
     def others(self, file: Path) -> list[str]:
-        """The tests that do other things with a file."""
-        return [
+        """The tests that do other things with a file: for what stubs are made of, the stubs' own too."""
+        named = [
             test
             for test in tests_of(self.tree, self.folders, file)
             if not any(file.resolve() in program.sources for program in self.of_test[test])
         ]
+        return [*named, self.stubs] if file.name == DESCRIPTION else named
 
     def prove(self, file: Path) -> None:
         """Has those pass in a copy that is built, before the file is broken."""
@@ -443,15 +446,18 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
                 left.append(mutation)
         if not left:
             return
-        set_up(tree, backend, arch)
-        if refused := build(tree, target, arch):
-            raise UserError(f"the unbroken library is not built:\n{refused}")
+        library = f"backends/libvmi-{backend}.a"
+        both = dict.fromkeys((ARCHITECTURES[0], arch))  # some tests are of the first alone
+        for each in both:
+            set_up(tree, backend, each)
+            if refused := build(tree, target if each == arch else library, each):
+                raise UserError(f"the unbroken library is not built:\n{refused}")
         unbroken = images / "unbroken.elf"
         shutil.copy(folder_of(tree, arch) / target, unbroken)
         for mutation in left:
             programs.prove(mutation.broken(folder)[0])
             with broken(mutation) as changed:
-                if build(tree, f"backends/libvmi-{backend}.a", arch):
+                if any(build(tree, library, each) for each in both):
                     yield Broken(mutation, REFUSED, "")
                 elif found := programs.tests_notice(changed):
                     yield Broken(mutation, BY[0], found)

@@ -100,7 +100,10 @@ played_return:
     add $8, %rsp
     incl returns
     orq $3, 8(%rsp) /* RPL 0 is the kernel's */
-    iretq
+    cmpw $0, 6(%rsp)
+    je 1f
+    movq $landing, (%rsp) /* where no process is, it would fault */
+1:  iretq
 
 /* Where C returns to, instead of to its caller: the traps are on again from here. Flags are lost. */
     .globl from_c
@@ -139,6 +142,17 @@ on_vector:
     .globl on_fault
 on_fault:
     pop fault_error
+    movq $landing, (%rsp)
+    movq $SELECTOR_KERNEL, 8(%rsp)
+    jmp vmi__xen_iret
+
+/* That of invalid opcodes; on the stack: frame. */
+    .globl on_opcode
+on_opcode:
+    push %rax
+    mov 8(%rsp), %rax
+    mov %rax, opcode_at
+    pop %rax
     movq $landing, (%rsp)
     movq $SELECTOR_KERNEL, 8(%rsp)
     jmp vmi__xen_iret

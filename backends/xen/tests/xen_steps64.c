@@ -31,12 +31,13 @@
 #define SA_RESTORER 0x04000000ul
 #define SA_ONSTACK  0x08000000ul
 
-#define VECTOR       0x61
-#define VECTOR_FAULT 13
-#define FLAGS        (2u | 0x8d5u) /* all that arithmetic sets */
-#define PORT(cpu)    (1 + (cpu))
-#define STEPS_MAX    2000
-#define WORDS_MAX    12
+#define VECTOR        0x61
+#define VECTOR_FAULT  13
+#define VECTOR_OPCODE 6
+#define FLAGS         (2u | 0x8d5u) /* all that arithmetic sets */
+#define PORT(cpu)     (1 + (cpu))
+#define STEPS_MAX     2000
+#define WORDS_MAX     12
 
 /* arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64, within struct ucontext. */
 struct context {
@@ -48,13 +49,13 @@ struct context {
 /* xen_steps64.S */
 void enter(const void *target, const uint64_t *words, uint64_t count, const void *top);
 extern const char steps_begin[], steps_end[], landing[], landing_end[], on_vector[], on_fault[],
-    from_c[], restorer[], vmi__xen_traps[], vmi__xen_syscall_callback[], vmi__xen_return_begin[],
-    vmi__xen_return_end[];
+    on_opcode[], vmi__xen_syscall_callback32[], from_c[], restorer[], vmi__xen_traps[],
+    vmi__xen_syscall_callback[], vmi__xen_return_begin[], vmi__xen_return_end[];
 void on_interrupt(void);
 
 uint64_t outer, entry_rcx, entry_r11, landed[REGISTERS], landed_sp, landed_flags, returned;
 uint32_t returns, vmi__xen_hypercall_iret_count;
-uint64_t fault_error, back_from_c;
+uint64_t fault_error, opcode_at, back_from_c;
 const void *target;
 
 struct shared_info vmi__xen_shared;
@@ -280,6 +281,7 @@ struct way {
     uint8_t is_call;       /* rax, rcx and flags may be others */
     uint8_t loses;         /* rcx and r11 may be */
     uint8_t entered;       /* by Xen: rcx and r11 are on the stack */
+    uint8_t no_entry;      /* the kernel has named none for system calls */
     uint8_t kept, waiting; /* something is kept back; an event is pending from the beginning */
 };
 
@@ -319,9 +321,10 @@ static uint32_t run(const struct way *way)
         clear(records[i].isr, sizeof(records[i].isr));
         clear(records[i].ipi, sizeof(records[i].ipi));
         records[i].arch.kept = 0;
-        records[i].arch.syscall = (uintptr_t)landing;
+        records[i].arch.syscall = way->no_entry ? 0 : (uintptr_t)landing;
         records[i].arch.gate[VECTOR].address = (uint64_t)on_vector;
         records[i].arch.gate[VECTOR_FAULT].address = (uint64_t)on_fault;
+        records[i].arch.gate[VECTOR_OPCODE].address = (uint64_t)on_opcode;
         vmi__xen_port_set(PORT(i), VMI__XEN_PORT_IPI, 0, i);
     }
     records[0].arch.info.evtchn_upcall_mask = way->masked;
@@ -476,6 +479,10 @@ static void return_to_a_process(void)
     way.masked = way.loses = 1;
     try_all(&way);
     EXPECT(returns == 1 && returned == VGCF_in_syscall);
+    /* By SYSRET, Xen would fault in its own ring 0 where no process can be. */
+    way.words[4] = 0xffff880000000000;
+    try_all(&way);
+    EXPECT(returns == 1 && returned == 0);
 }
 
 /* An NMI ends by Xen, to wherever it came. */
@@ -574,6 +581,24 @@ static void system_call_reaches_its_entry(void)
     try_all(&way);
 }
 
+/* It is an invalid opcode then, at the instruction itself. */
+static void system_call_without_an_entry(void)
+{
+    struct way way = {.target = vmi__xen_syscall_callback,
+                      .count = 7,
+                      .masked = 1,
+                      .entered = 1,
+                      .no_entry = 1,
+                      .words = {FRAME(FLAT_KERNEL_CS, VMI__EFLAGS_IF), REGISTER(2), REGISTER(1)}};
+
+    opcode_at = 0;
+    try_all(&way);
+    EXPECT(opcode_at == (uint64_t)landing - 2);
+    way.target = vmi__xen_syscall_callback32;
+    way.no_entry = 0;
+    try_all(&way);
+}
+
 /* ds, es, fs, gs as they were to be, of which each in turn is not loaded so. */
 static void segment_that_xen_could_not_load(void)
 {
@@ -617,6 +642,7 @@ static const struct played_check checks[] = {
     CHECK(mask_is_read),
     CHECK(trap_reaches_its_handler),
     CHECK(system_call_reaches_its_entry),
+    CHECK(system_call_without_an_entry),
     CHECK(segment_that_xen_could_not_load),
     CHECK(frame_that_xen_could_not_return_by),
 };

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""IRET of the library for Xen PVH on x86-64: which stack it is executed on (xen_pvh_iret.c)."""
+"""IRET and SYSRET of the library for Xen PVH on x86-64: which stack the one is executed on, and what the
+other takes from its frame (xen_pvh_iret.c)."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ OF_RING_0 = {
     "mov     %gs:VMI_PERCPU_KERNEL_STACK, %rcx": "mov     kernel_stack(%rip), %rcx",
     "        jns     3f": "        jz      3f",
     "        cli\n        swapgs\n4:": "4:",
+    "        cli\n        mov     RSP(%rsp), %rsp\n": "        mov     RSP(%rsp), %rsp\n",
+    "process_stack:\n        swapgs\n        sysretq\n": "process_stack:\n        jmp     *%rcx\n",
 }
 """What a process cannot execute, and what stands for it: kernel addresses are those with the sign."""
 

@@ -14,7 +14,12 @@ from ruamel.yaml import YAML
 from tests.backends.played import COMPILE
 
 FOLDER = Path(__file__).resolve().parents[1]
-CALLS: list[dict[str, Any]] = YAML(typ="safe").load(FOLDER / "backend.yaml")["hypercalls"]["calls"]
+HYPERCALLS: dict[str, Any] = YAML(typ="safe").load(FOLDER / "backend.yaml")["hypercalls"]
+CALLS: list[dict[str, Any]] = HYPERCALLS["calls"]
+
+REGISTERS = {"i386": ["ebx", "ecx", "edx", "esi", "edi"], "x86_64": ["rdi", "rsi", "rdx", "r10", "r8"]}
+"""arch-x86/xen-x86_32.h, xen-x86_64.h; xen/arch/x86/hvm/hypercall.c takes a sixth, r9 or ebp."""
+SIXTH = {"i386": "ebp", "x86_64": "r9"}
 
 
 def complaints(folder: Path, by: int, arch: str) -> list[str]:
@@ -42,3 +47,10 @@ def test_numbers_are_those_of_the_header(tmp_path: Path, arch: str) -> None:
 @pytest.mark.parametrize("arch", COMPILE)
 def test_a_wrong_number_is_noticed(tmp_path: Path, arch: str) -> None:
     assert complaints(tmp_path, 1, arch) == [call["name"] for call in CALLS]
+
+
+@pytest.mark.parametrize("arch", REGISTERS)
+def test_arguments_are_in_the_registers_that_xen_looks_at(arch: str) -> None:
+    found = HYPERCALLS[arch]["arguments"]
+    assert found == [*REGISTERS[arch], SIXTH[arch]][: len(found)]
+    assert len(found) >= len(REGISTERS[arch])

@@ -280,9 +280,11 @@ bool vmi__native_cpu_runs(uint32_t cpu)
     return cpu == 0;
 }
 
+static uint32_t ended;
+
 void vmi__native_vector_ended(uint32_t vector)
 {
-    (void)vector;
+    ended = vector;
 }
 
 void *memset(void *to, int byte, size_t size)
@@ -436,7 +438,23 @@ static void what_is_no_event_is_refused(void)
     EXPECT(vmi__xen_pvh_event_unbind(PORT) == VMI_EINVAL);
 }
 
+/* The alarm's own, which sets the next one, and a line's, which lets it in again. */
+static void an_end_of_interrupt_is_told_to_what_waits_for_it(void)
+{
+    xen.count = 0;
+    begin();
+    xen.interrupts = false;
+    ended = 0;
+    vmi__xen_pvh_end_of_interrupt(VECTOR + 1);
+    EXPECT(ended == 0);
+    vmi__native_ended_vectors[VECTOR + 1] = true;
+    vmi__xen_pvh_end_of_interrupt(VECTOR + 1);
+    EXPECT(ended == VECTOR + 1);
+    vmi__native_ended_vectors[VECTOR + 1] = false;
+}
+
 static const struct played_check checks[] = {
+    CHECK(an_end_of_interrupt_is_told_to_what_waits_for_it),
     CHECK(what_is_no_event_is_refused),
     CHECK(an_event_comes_wherever_it_is_sent),
     CHECK(an_event_without_input_hides_none),

@@ -17,7 +17,7 @@
 
 uint8_t to_ring_3;
 uintptr_t kernel_stack;
-uintptr_t saved, landed, got_rax, got_rcx;
+uintptr_t way, saved, landed, got_rax, got_rcx, got_r11;
 
 /* Stacks, one above the other: the frame's, the one it leads to, the kernel's. */
 static struct {
@@ -27,11 +27,11 @@ static struct {
 #define target_stack stacks.target
 #define own_stack    stacks.own
 
-extern const char landing[], vmi__native_syscall[];
+extern const char landing[], vmi__native_syscall[], vmi__xen_pvh_iret[], vmi__xen_pvh_sysret[];
 
 /*
- * return_by(frame): IRET by a frame; what follows stands where the frames lead to, or where the
- * entry of system calls would.
+ * return_by(frame): by a frame, the way that `way` names; what follows stands where the frames lead
+ * to, or where the entry of system calls would.
  */
 __asm__("    .text\n"
         "return_by:\n"
@@ -40,7 +40,7 @@ __asm__("    .text\n"
         "    mov %rdi, %rsp\n"
         "    movabs $0x1111222233334444, %rax\n"
         "    movabs $0x5555666677778888, %rcx\n"
-        "    jmp vmi__xen_pvh_iret\n"
+        "    jmp *way(%rip)\n"
         "    .globl vmi__native_syscall, vmi__native_syscall_end\n"
         "vmi__native_syscall:\n"
         "    jmp landing\n"
@@ -50,6 +50,7 @@ __asm__("    .text\n"
         "    mov %rsp, landed(%rip)\n"
         "    mov %rax, got_rax(%rip)\n"
         "    mov %rcx, got_rcx(%rip)\n"
+        "    mov %r11, got_r11(%rip)\n"
         "    mov saved(%rip), %rsp\n"
         "    pop %r15\n    pop %r14\n    pop %r13\n    pop %r12\n    pop %rbp\n    pop %rbx\n"
         "    ret\n");
@@ -62,7 +63,7 @@ static void empty(uint64_t *stack)
 }
 
 /* Returns by a frame of a stack at that word, to the target stack's or the same one's word. */
-static void go(uint64_t *stack, uint32_t at, const char *rip, uint64_t *rsp)
+static void leave(uint64_t *stack, uint32_t at, const char *rip, uint64_t *rsp)
 {
     empty(frame_stack);
     empty(target_stack);
@@ -72,8 +73,15 @@ static void go(uint64_t *stack, uint32_t at, const char *rip, uint64_t *rsp)
     stack[at + 2] = RFLAGS;
     stack[at + 3] = (uintptr_t)rsp;
     stack[at + 4] = SS;
+    landed = 0;
     return_by(&stack[at]);
     EXPECT(landed == (uintptr_t)rsp);
+}
+
+static void go(uint64_t *stack, uint32_t at, const char *rip, uint64_t *rsp)
+{
+    way = (uintptr_t)vmi__xen_pvh_iret;
+    leave(stack, at, rip, rsp);
     EXPECT(got_rax == RAX && got_rcx == RCX);
 }
 
@@ -145,7 +153,18 @@ static void kernel_without_a_stack_has_none_to_move_to(void)
     EXPECT(untouched(target_stack) && untouched(own_stack));
 }
 
+/* The instruction takes address and flags from rcx and r11, and the stack pointer is the process's.
+ */
+static void sysret_takes_what_the_frame_holds(void)
+{
+    way = (uintptr_t)vmi__xen_pvh_sysret;
+    leave(own_stack, WORDS - 5, landing, &target_stack[40]);
+    EXPECT(got_rax == RAX && got_rcx == (uintptr_t)landing && got_r11 == RFLAGS);
+    EXPECT(untouched(target_stack) && untouched(frame_stack));
+}
+
 static const struct played_check checks[] = {
+    CHECK(sysret_takes_what_the_frame_holds),
     CHECK(frame_moves_to_the_stack_it_leads_to),
     CHECK(frame_stays_on_its_own_stack),
     CHECK(nothing_is_written_by_a_process_stack),
