@@ -43,6 +43,10 @@ static const struct {
 } on_purpose[] = {
     {"", checks_none},       {"fail", checks_fail},   {"hang", checks_hang},
     {"fault", checks_fault}, {"panic", checks_panic}, {"processor", checks_other_processor},
+    {"key", checks_request_key},
+    {"poweroff", checks_request_power_off},
+    {"reboot", checks_request_reboot},
+    {"nobody", checks_request_nobody},
 };
 
 const struct check *checks_on_purpose(const char *word)

@@ -44,6 +44,7 @@ static bool by_ioapic;
 static bool timer_on;                         /* an alarm is wired to line 0 */
 static uint32_t line_vectors[VMI__ISA_LINES]; /* 0: not bound */
 static uint32_t console_vector;               /* if the console's line is to be lowered */
+static uint32_t request_vector, request_event; /* of VMI_EVENT_REQUEST; vector 0: not bound */
 static struct vmi__lock lock;
 
 void vmi__native_event_init(void)
@@ -174,6 +175,25 @@ static int32_t bind_input(uint32_t input, uint32_t vector)
     return number;
 }
 
+/* ACPI's interrupt is one by level; where no table says how, active low (ACPI 6.5, 5.2.9). */
+static int32_t bind_request(uint32_t vector)
+{
+    uint32_t line = vmi__native_acpi.sci;
+    int32_t number;
+
+    if (!vmi__native_acpi.event_a)
+        return VMI_ENOSYS;
+    number = has_level(line) ? bind_line(line, false, vector)
+                             : bind_input(line | VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW, vector);
+    if (number < 0)
+        return number;
+    request_vector = vector;
+    request_event = (uint32_t)number;
+    vmi__native_ended_vectors[vector] = true;
+    vmi__native_button_watch(true);
+    return number;
+}
+
 VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
     bool console = source == VMI_EVENT_CONSOLE;
@@ -182,8 +202,9 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
 
     if (source == VMI_EVENT_PEER)
         return VMI_ENOSYS;
-    if (source > VMI_EVENT_DEVICE || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
-        (console && (number || !vmi__native_console_present())))
+    if (source > VMI_EVENT_REQUEST || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
+        (console && (number || !vmi__native_console_present())) ||
+        (source == VMI_EVENT_REQUEST && number))
         return VMI_EINVAL;
     if ((console && vmi__native_virtio && !has_level(line)) || place() == vmi__boot.cpu_count)
         return VMI_ENOSYS;
@@ -195,6 +216,8 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
         result = bind_free(MESSAGE, 0, vector);
     else if (source == VMI_EVENT_GSI)
         result = bind_input(number, vector);
+    else if (source == VMI_EVENT_REQUEST)
+        result = bind_request(vector);
     else
         result = bind_line(line, console, vector);
     vmi__unlock(&lock, flags);
@@ -205,6 +228,8 @@ void vmi__native_event_again(uint32_t vector)
 {
     if (vector == console_vector)
         vmi__native_virtio_acknowledge();
+    if (vector == request_vector)
+        vmi__native_button_look();
     if (vmi__native_device_events)
         vmi__native_device_events->ended(vector);
 }
@@ -330,6 +355,10 @@ VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
         let_in(number, false);
         if (event->console)
             console_vector = 0;
+        if (request_vector && number == request_event) {
+            request_vector = 0;
+            vmi__native_button_watch(false);
+        }
         if (event->kind == LINE) {
             line_vectors[number] = 0;
             vmi__native_pic_unroute(number);

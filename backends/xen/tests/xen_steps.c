@@ -650,7 +650,7 @@ static void line_0_is_let_in_while_it_goes_off(void)
         clear(vcpus[0].ipi, sizeof(vcpus[0].ipi));
         vmi__xen_infos[0].evtchn_upcall_mask = 1;
         vmi__xen_infos[1].evtchn_upcall_mask = 1;
-        vmi__xen_irq0 = (struct vmi__xen_irq0){.vector = VECTOR};
+        vmi__xen_irq0 = (struct vmi__xen_line){.vector = VECTOR};
         __asm__ volatile("pushf; orl %0, (%%esp); popf" : : "i"(FLAG_TRAP) : "cc", "memory");
         vmi__xen_raise_irq0(&vcpus[0]);
         __asm__ volatile("pushf; andl %0, (%%esp); popf" : : "i"(~FLAG_TRAP) : "cc", "memory");
