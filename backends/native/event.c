@@ -18,6 +18,9 @@
 
 #define LVT_EXTINT 0x700
 
+/* An input without how it is signalled. */
+#define INPUT_NUMBER(input) ((input) & ~(uint32_t)(VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW))
+
 #define MESSAGE_ADDRESS    0xfee00000u
 #define MESSAGE_APIC_SHIFT 12
 
@@ -86,12 +89,11 @@ static bool has_level(uint32_t line)
 /* Has an event the same input of the I/O APICs? Under the lock. */
 static bool input_taken(uint32_t input)
 {
-    const uint32_t how = VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW;
     uint32_t i;
 
     for (i = 0; i < EVENTS; i++)
         if ((events[i].kind == LINE || events[i].kind == INPUT) &&
-            !((events[i].input ^ input) & ~how))
+            INPUT_NUMBER(events[i].input) == INPUT_NUMBER(input))
             return true;
     return false;
 }
@@ -118,6 +120,8 @@ static uint32_t place(void)
 
 static int32_t bind(uint32_t number, enum kind kind, uint32_t input, uint32_t vector)
 {
+    if (kind != MESSAGE && INPUT_NUMBER(input) == vmi__native_acpi.sci)
+        vmi__native_button_leave();
     events[number] = (struct event){
         .kind = (uint8_t)kind, .vector = (uint8_t)vector, .cpu = place(), .input = input};
     return (int32_t)number;

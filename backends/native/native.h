@@ -436,6 +436,15 @@ void vmi__native_acpi_enable(void);
 /* Has it raise ACPI's interrupt, or not any more. */
 void vmi__native_button_watch(bool on);
 
+/*
+ * Where no kernel watches it: looks whether it was pressed, a few times in a second however often
+ * this is called, and ends the kernel then.
+ */
+void vmi__native_button_unwatched(void);
+
+/* The kernel has taken ACPI's interrupt, and its registers with it: the button is let alone. */
+void vmi__native_button_leave(void);
+
 /* Notes whether it was pressed, and lowers the interrupt, which is one by level. */
 void vmi__native_button_look(void);
 
