@@ -177,24 +177,25 @@ int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size);
  * a VMI error. */
 int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size);
 int32_t vmi__xen_store_write(const char *path, const char *value);
-/* Writes a node and does not wait for the answer, which nobody looks at. */
-void vmi__xen_store_tell(const char *path, const char *value);
 /*
  * Reads a node and leaves it empty, as one: what is written there meanwhile is not lost. Returns the
  * length of what was taken, 0 if it was empty already, or a VMI error.
  */
 int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size);
 
+/* The next three are for the start, while one CPU runs with events masked. Writes a node and does
+ * not wait for the answer, which nobody looks at. */
+void vmi__xen_store_tell(const char *path, const char *value);
 /*
- * Asks to be told of changes of a node. Being told is to find vmi__xen_store_told set, which who has
- * seen it clears; the first time is at once. CPU 0 looks after each upcall, and is given one.
+ * Asks to be told of changes of a node. Being told is to find vmi__xen_store_told set, which whoever
+ * has seen it clears; the first time is at once. CPU 0 looks after each upcall, and is given one.
  */
 void vmi__xen_store_watch(const char *path);
 extern uint32_t vmi__xen_store_told;
-
-/* Is there a store? Lets its port in, on CPU 0. */
+/* Lets the store's port in, on CPU 0. Is there a store? */
 bool vmi__xen_store_let_in(void);
-/* Looks at what has come that nobody waits for. */
+
+/* Looks at what has come that nobody waits for; on CPU 0, with events masked. */
 void vmi__xen_store_came(void);
 
 #endif

@@ -275,7 +275,7 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
     } else if (source == VMI_EVENT_IRQ && number == 0) {
         result = bind_line(EVENT_IRQ0, vector);
     } else if (source == VMI_EVENT_REQUEST && number == 0) {
-        result = bind_line(EVENT_REQUEST, vector);
+        result = vmi__xen_requests_known ? bind_line(EVENT_REQUEST, vector) : VMI_ENOSYS;
     } else if (source == VMI_EVENT_PEER) {
         result = bind_peer(number, vector);
     } else if (source == VMI_EVENT_DEVICE) {

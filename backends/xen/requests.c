@@ -14,6 +14,8 @@
 
 static const char shutdown_node[] = "control/shutdown", key_node[] = "control/sysrq";
 
+bool vmi__xen_requests_known;
+
 static struct vmi__xen_lock lock;
 static bool refused; /* what stands in the node has been said to be refused */
 
@@ -104,5 +106,5 @@ void vmi__xen_requests_start(void)
     waiting |= vmi__xen_store_read(key_node, word, sizeof(word)) > 0;
     if (waiting)
         __atomic_store_n(&vmi__xen_store_told, 1, __ATOMIC_SEQ_CST);
-    vmi__xen_store_let_in();
+    vmi__xen_requests_known = vmi__xen_store_let_in();
 }

@@ -82,7 +82,7 @@ static uint32_t length_of(const char *text)
 /* ---- under the lock ---- */
 
 /* Sends a request; what follows the path is `length` bytes. */
-static int32_t send(uint32_t type, uint32_t transaction, const char *path, const char *value,
+static int32_t send_request(uint32_t type, uint32_t transaction, const char *path, const char *value,
                     uint32_t length)
 {
     uint32_t path_length = length_of(path) + 1;
@@ -134,14 +134,14 @@ static int32_t drain(void)
 }
 
 /* The port is polled from here on. */
-static void begin(void)
+static void poll_port(void)
 {
     if (let_in)
         vmi__xen_port_mask(store_port);
 }
 
 /* It makes upcalls again. What it has told meanwhile is looked at, here or by CPU 0. */
-static int32_t end(int32_t result)
+static int32_t leave_port(int32_t result)
 {
     if (result != VMI_EIO && let_in && drain() < 0)
         result = VMI_EIO;
@@ -192,29 +192,23 @@ static int32_t ask(uint32_t type, uint32_t transaction, const char *path, const 
     if (path_length > XENSTORE_REL_PATH_MAX || value_length > XENSTORE_PAYLOAD_MAX - path_length)
         return VMI_EINVAL;
     mask = vmi__xen_take(&lock);
-    begin();
-    result = send(type, transaction, path, value, value_length);
+    poll_port();
+    result = send_request(type, transaction, path, value, value_length);
     if (result >= 0)
         result = take_answer(type, to, size);
-    result = end(result);
+    result = leave_port(result);
     vmi__xen_give(&lock, mask);
     return result;
 }
 
-/* A request whose answer nobody waits for. */
-static void tell(uint32_t type, const char *path, const char *value, uint32_t length)
+/* A request whose answer nobody waits for; one CPU runs. */
+static void post(uint32_t type, const char *path, const char *value, uint32_t length)
 {
-    uint32_t mask;
-
-    if (!ring)
-        return;
-    mask = vmi__xen_take(&lock);
-    begin();
-    end(send(type, 0, path, value, length));
-    vmi__xen_give(&lock, mask);
+    if (ring)
+        leave_port(send_request(type, 0, path, value, length));
 }
 
-static int32_t read(uint32_t transaction, const char *path, char *to, uint32_t size)
+static int32_t read_in(uint32_t transaction, const char *path, char *to, uint32_t size)
 {
     int32_t result = ask(XS_READ, transaction, path, 0, to, size - 1);
 
@@ -224,7 +218,7 @@ static int32_t read(uint32_t transaction, const char *path, char *to, uint32_t s
 
 int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size)
 {
-    return read(0, path, to, size);
+    return read_in(0, path, to, size);
 }
 
 int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size)
@@ -241,12 +235,12 @@ int32_t vmi__xen_store_write(const char *path, const char *value)
 
 void vmi__xen_store_tell(const char *path, const char *value)
 {
-    tell(XS_WRITE, path, value, length_of(value));
+    post(XS_WRITE, path, value, length_of(value));
 }
 
 void vmi__xen_store_watch(const char *path)
 {
-    tell(XS_WATCH, path, WATCH_TOKEN, sizeof(WATCH_TOKEN));
+    post(XS_WATCH, path, WATCH_TOKEN, sizeof(WATCH_TOKEN));
 }
 
 /* The number of a transaction, 0 if the text is none. */
@@ -265,7 +259,7 @@ static uint32_t transaction_of(const char *text)
  */
 int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size)
 {
-    int32_t result = read(0, path, to, size);
+    int32_t result = read_in(0, path, to, size);
 
     for (uint32_t tries = 0; result > 0 && tries < TRANSACTIONS_MAX; tries++) {
         char text[TRANSACTION_TEXT_MAX];
@@ -278,28 +272,23 @@ int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size)
         }
         if (!transaction)
             return result < 0 ? result : VMI_EIO;
-        result = read(transaction, path, to, size);
+        result = read_in(transaction, path, to, size);
         if (result > 0 && ask(XS_WRITE, transaction, path, "", 0, 0) < 0)
             result = VMI_EIO;
         if (ask(XS_TRANSACTION_END, transaction, result > 0 ? "T" : "F", 0, 0, 0) >= 0)
             return result;
-        result = read(0, path, to, size);
+        result = read_in(0, path, to, size);
     }
     return result > 0 ? VMI_EBUSY : result;
 }
 
 bool vmi__xen_store_let_in(void)
 {
-    uint32_t mask;
-
     if (!ring || !vmi__xen_port_exists(store_port))
         return false;
-    mask = vmi__xen_take(&lock);
     vmi__xen_port_set(store_port, VMI__XEN_PORT_STORE, 0, 0);
     let_in = true;
-    end(VMI_OK);
-    vmi__xen_give(&lock, mask);
-    return ring;
+    return leave_port(VMI_OK) == VMI_OK;
 }
 
 void vmi__xen_store_came(void)

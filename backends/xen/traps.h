@@ -44,6 +44,8 @@ intptr_t vmi__xen_callbacks_register(void);
 
 /* Has xenstore tell of them; before events are let in. */
 void vmi__xen_requests_start(void);
+/* Does it? A domain may have none. */
+extern bool vmi__xen_requests_known;
 
 /* On CPU 0, with events masked, where there may be one: has the kernel take it, or ends it. */
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu);
