@@ -129,7 +129,7 @@ class Guest:
     """In the order in which the guest finds them; only where `Rig.nets`."""
     requests: bool = False
     """Whether the rig asks the guest for what its lines `# request WORD` name, in the way in which its
-    hypervisor does: poweroff, reboot, key and its character."""
+    hypervisor does, if it can (`Rig.requests`): poweroff, reboot, key and its character."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     gdb: Path | None = None
@@ -298,6 +298,8 @@ class Rig(abc.ABC):
     """Why guests cannot be given networks (`Guest.nets`); empty if they can."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
+    requests: tuple[str, ...] = ("poweroff",)
+    """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
@@ -603,8 +605,8 @@ def option_rom(guest: Guest) -> tuple[str, ...]:
 
 
 def qemu_request(strategy: GuestStrategy, wanted: str) -> None:
-    """Ask a machine for what its guest has named: a PC has a power button, and no other way."""
-    if wanted != "poweroff":
+    """Ask a machine for what its guest has named."""
+    if wanted not in Rig.requests:
         raise UserError(f"a PC cannot be asked for: {wanted}")
     strategy.qemu.monitor_command("system_powerdown")
 
