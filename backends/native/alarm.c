@@ -271,8 +271,7 @@ static void start(struct alarm *alarm, bool lvtt, uint64_t earliest)
     alarm->set = !whole || alarm->period;
     alarm->last = whole;
     alarm->due = whole ? due : 0;
-    if (!vmi__native_published)
-        vmi__native_button_unwatched();
+    vmi__native_button_unwatched();
     if (lvtt && vmi__native_published)
         alarm->unheard = vmi__native_apic_read(VMI_APIC_LVTT) & VMI__APIC_LVT_MASKED;
 }

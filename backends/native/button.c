@@ -17,7 +17,8 @@
 static struct vmi__lock lock;
 static bool watched, pressed;
 static bool enabled;       /* pressing it sets the bit */
-static uint64_t next_look; /* at a button that is not watched; of the TSC */
+static bool left;          /* the kernel's own affair */
+static uint64_t looked;    /* when, if it is not watched; of the TSC */
 
 /* Under the lock. */
 static void look_at(uint32_t port)
@@ -28,10 +29,14 @@ static void look_at(uint32_t port)
     }
 }
 
+/* What was pressed before is how the machine was switched on. */
 static void enable_at(uint32_t port, bool on)
 {
-    if (port)
-        vmi__outw((uint16_t)(port + vmi__native_acpi.event_enable), on ? POWER_BUTTON : 0);
+    if (!port)
+        return;
+    if (!enabled)
+        vmi__outw((uint16_t)port, POWER_BUTTON);
+    vmi__outw((uint16_t)(port + vmi__native_acpi.event_enable), on ? POWER_BUTTON : 0);
 }
 
 /* Under the lock. */
@@ -65,24 +70,29 @@ void vmi__native_button_watch(bool on)
 
     enable(on);
     watched = on;
-    next_look = on ? UINT64_MAX : 0;
+    left = false;
     vmi__unlock(&lock, flags);
 }
 
 void vmi__native_button_leave(void)
 {
-    next_look = UINT64_MAX;
+    left = true;
 }
 
 void vmi__native_button_unwatched(void)
 {
+    uint64_t now;
     uint32_t flags;
     bool asked;
 
-    if (!vmi__native_acpi.event_a || vmi__rdtsc() < next_look)
+    if (!vmi__native_acpi.event_a || watched || left || vmi__native_published)
+        return;
+    /* The TSC of another machine may be behind. */
+    now = vmi__rdtsc();
+    if (enabled && now - looked < vmi__native_tsc_hz >> LOOKS_SHIFT)
         return;
     flags = vmi__lock(&lock);
-    next_look = vmi__rdtsc() + (vmi__native_tsc_hz >> LOOKS_SHIFT);
+    looked = now;
     if (!enabled)
         enable(true);
     look();
