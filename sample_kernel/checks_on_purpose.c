@@ -41,8 +41,12 @@ static const struct {
     const char *word;
     const struct check *checks;
 } on_purpose[] = {
-    {"", checks_none},       {"fail", checks_fail},   {"hang", checks_hang},
-    {"fault", checks_fault}, {"panic", checks_panic}, {"processor", checks_other_processor},
+    {"", checks_none},
+    {"fail", checks_fail},
+    {"hang", checks_hang},
+    {"fault", checks_fault},
+    {"panic", checks_panic},
+    {"processor", checks_other_processor},
     {"key", checks_request_key},
     {"poweroff", checks_request_power_off},
     {"reboot", checks_request_reboot},

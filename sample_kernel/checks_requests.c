@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Requests from outside, which somebody has to make. A line `# request WORD` says which one is wanted
- * now: poweroff, reboot, or key and its character.
+ * Requests from outside, which somebody has to make. A line `# request WORD` says which one is
+ * wanted now: poweroff, reboot, or key and its character.
  */
 #include <stddef.h>
 

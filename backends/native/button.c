@@ -16,9 +16,9 @@
 
 static struct vmi__lock lock;
 static bool watched, pressed;
-static bool enabled;       /* pressing it sets the bit */
-static bool left;          /* the kernel's own affair */
-static uint64_t looked;    /* when, if it is not watched; of the TSC */
+static bool enabled;    /* pressing it sets the bit */
+static bool left;       /* the kernel's own affair */
+static uint64_t looked; /* when, if it is not watched; of the TSC */
 
 /* Under the lock. */
 static void look_at(uint32_t port)

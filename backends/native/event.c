@@ -44,9 +44,9 @@ bool vmi__native_ended_vectors[256];
 const struct vmi__native_device_events *vmi__native_device_events;
 
 static bool by_ioapic;
-static bool timer_on;                         /* an alarm is wired to line 0 */
-static uint32_t line_vectors[VMI__ISA_LINES]; /* 0: not bound */
-static uint32_t console_vector;               /* if the console's line is to be lowered */
+static bool timer_on;                          /* an alarm is wired to line 0 */
+static uint32_t line_vectors[VMI__ISA_LINES];  /* 0: not bound */
+static uint32_t console_vector;                /* if the console's line is to be lowered */
 static uint32_t request_vector, request_event; /* of VMI_EVENT_REQUEST; vector 0: not bound */
 static struct vmi__lock lock;
 

@@ -145,9 +145,9 @@ intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector);
 extern struct vmi__xen_lock vmi__xen_events_lock;
 
 /*
- * An event of the kernel's that no port is: its vector (0: not bound), whether it is let in, and the
- * CPU that it arrives at. Under the lock: between looking whether it is let in and noting that it is
- * pending another CPU could let it in.
+ * An event of the kernel's that no port is: its vector (0: not bound), whether it is let in, and
+ * the CPU that it arrives at. Under the lock: between looking whether it is let in and noting that
+ * it is pending another CPU could let it in.
  */
 struct vmi__xen_line {
     uint8_t vector, unmasked, pending, cpu;
@@ -178,8 +178,8 @@ int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size);
 int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size);
 int32_t vmi__xen_store_write(const char *path, const char *value);
 /*
- * Reads a node and leaves it empty, as one: what is written there meanwhile is not lost. Returns the
- * length of what was taken, 0 if it was empty already, or a VMI error.
+ * Reads a node and leaves it empty, as one: what is written there meanwhile is not lost. Returns
+ * the length of what was taken, 0 if it was empty already, or a VMI error.
  */
 int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size);
 
@@ -187,8 +187,9 @@ int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size);
  * not wait for the answer, which nobody looks at. */
 void vmi__xen_store_tell(const char *path, const char *value);
 /*
- * Asks to be told of changes of a node. Being told is to find vmi__xen_store_told set, which whoever
- * has seen it clears; the first time is at once. CPU 0 looks after each upcall, and is given one.
+ * Asks to be told of changes of a node. Being told is to find vmi__xen_store_told set, which
+ * whoever has seen it clears; the first time is at once. CPU 0 looks after each upcall, and is
+ * given one.
  */
 void vmi__xen_store_watch(const char *path);
 extern uint32_t vmi__xen_store_told;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Requests from outside. The toolstack writes what it wants into nodes of the domain's directory and
- * waits until they are empty again (Xen, docs/misc/xenstore-paths.pandoc, "control/shutdown" and
- * "control/sysrq"). A watch tells of both.
+ * Requests from outside. The toolstack writes what it wants into nodes of the domain's directory
+ * and waits until they are empty again (Xen, docs/misc/xenstore-paths.pandoc, "control/shutdown"
+ * and "control/sysrq"). A watch tells of both.
  */
 #include "traps.h"
 
@@ -42,8 +42,9 @@ static uint32_t take_shutdown(void)
 
     if (length > 0 && !meaning(word)) {
         if (!refused)
-            vmi__print("vmi: the toolstack asks for what is not supported (control/shutdown): it is "
-                       "left without an answer\r\n");
+            vmi__print(
+                "vmi: the toolstack asks for what is not supported (control/shutdown): it is "
+                "left without an answer\r\n");
         refused = true;
         return VMI_REQUEST_NONE;
     }

@@ -82,8 +82,8 @@ static uint32_t length_of(const char *text)
 /* ---- under the lock ---- */
 
 /* Sends a request; what follows the path is `length` bytes. */
-static int32_t send_request(uint32_t type, uint32_t transaction, const char *path, const char *value,
-                    uint32_t length)
+static int32_t send_request(uint32_t type, uint32_t transaction, const char *path,
+                            const char *value, uint32_t length)
 {
     uint32_t path_length = length_of(path) + 1;
     struct xsd_sockmsg message = {
@@ -127,8 +127,7 @@ static int32_t drain(void)
     bool other;
 
     vmi__xen_port_clear(store_port);
-    while (result >= 0 &&
-           __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE) != ring->rsp_cons)
+    while (result >= 0 && __atomic_load_n(&ring->rsp_prod, __ATOMIC_ACQUIRE) != ring->rsp_cons)
         result = take_head(&message, 0, &other);
     return result;
 }
