@@ -82,8 +82,7 @@ def modules(names: Sequence[str], files: Sequence[str], report: Progress) -> lis
     )
     apt, chosen = packages.resolve(selection, report)
     trees = packages.unpack(apt, selection, chosen, report)
-    kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
-    return initramfs.modules(kernel, names)
+    return initramfs.modules(packages.linux_tree(trees), names)
 
 
 def build(folder: Path, marks: Path, drivers: Sequence[tuple[str, bytes]] = ()) -> Path:
@@ -111,7 +110,7 @@ def distribution_linux(report: Progress) -> tuple[Path, str]:
     if rig is None:
         raise UserError("no backend's rig is made of a Linux, to be compared with")
     LinuxRig.prepare(rig)  # also where the rig itself would do without
-    package = next(name for name in rig.image.versions if re.match(r"linux-image-\d", name))
+    package = packages.linux_package(rig.image.versions)
     return rig.image.linux, rig.image.versions[package]
 
 

@@ -16,7 +16,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,8 +208,11 @@ class Control:
                 return self.forwarded[port]
         raise UserError(f"the {self.name} rig's machine forwards no port {port}")
 
-    def connect(self, port: int, seconds: float = 30.0) -> socket.socket:
-        """A stream to a TCP port on which something in the rig listens, or soon will."""
+    def connect(
+        self, port: int, seconds: float = 30.0, wanted: Callable[[], bool] = lambda: True
+    ) -> socket.socket:
+        """A stream to a TCP port on which something in the rig listens, or soon will; no longer tried once
+        it is not `wanted`."""
         address = self.forward(port)
         deadline = time.monotonic() + seconds
         while True:
@@ -224,7 +227,7 @@ class Control:
             except OSError:
                 pass
             stream.close()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not wanted():
                 raise UserError(f"nothing in the {self.name} rig listens on port {port}")
             time.sleep(0.1)
         stream.settimeout(None)

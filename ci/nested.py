@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import re
 import shlex
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import initramfs, kvmtrace, probe
+from . import initramfs, kvmtrace, packages, probe
 from .control import NET_PORT, SHARE, Control
 from .rig import (
     COUNTING,
@@ -279,7 +278,7 @@ class NestedRig(LinuxRig):
     def describe(self) -> dict[str, str]:
         if not self.refusal:
             return {"kvm": f"host Linux {platform.release()}"}
-        linux = next(name for name in self.image.versions if re.match(r"linux-image-\d", name))
+        linux = packages.linux_package(self.image.versions)
         return {
             "kvm": f"Linux {self.image.versions[linux]} (nested, kvm-amd)",
             "qemu": self.image.versions["qemu"],

@@ -14,6 +14,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -269,6 +270,17 @@ def _extract(deb: Path, target: Path, patterns: Sequence[str]) -> None:
               if "Not found in archive" not in line and "previous errors" not in line]  # fmt: skip
     if errors or archive.returncode:
         raise UserError(f"cannot unpack {deb.name}: {(errors or ['dpkg-deb failed'])[0]}")
+
+
+def linux_package(names: Iterable[str]) -> str:
+    """Of packages the one that is Linux itself, which `linux-image-amd64` depends on."""
+    return next(name for name in names if re.match(r"linux-image-\d", name))
+
+
+def linux_tree(trees: Iterable[Path]) -> Path:
+    """Where that one was unpacked."""
+    by_name = {tree.name: tree for tree in trees}
+    return by_name[linux_package(by_name)]
 
 
 def find(trees: Iterable[Path], pattern: str) -> Path:

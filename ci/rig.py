@@ -849,7 +849,7 @@ class LinuxRig(Rig):
         return key.hexdigest()[:16]
 
     def _build(self, folder: Path, trees: list[Path]) -> dict[str, str]:
-        kernel = next(tree for tree in trees if re.match(r"linux-image-\d", tree.name))
+        kernel = packages.linux_tree(trees)
         archive = initramfs.Archive()
         for script, place in SCRIPTS.items():
             archive.program(place, ROOT / "ci" / script)

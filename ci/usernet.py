@@ -56,32 +56,40 @@ class UserNetwork:
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                 pass_fds=(far.fileno(),), preexec_fn=tied(),
             )  # fmt: skip
-        for loop in (self._from_guest, self._to_guest):
-            threading.Thread(target=loop, daemon=True).start()
+        self.threads = [
+            threading.Thread(target=loop, daemon=True) for loop in (self._from_guest, self._to_guest)
+        ]
+        for thread in self.threads:
+            thread.start()
 
     def _from_guest(self) -> None:
         while not self.ended:
             # The guest's QEMU may not listen yet.
             with (
                 contextlib.suppress(UserError, OSError),
-                self.control.connect(self.port, CONNECT_SECONDS) as self.rig,
+                self.control.connect(self.port, CONNECT_SECONDS, lambda: not self.ended) as rig,
             ):
-                for frame in _frames(self.rig):
-                    self.near.sendall(frame)
+                self.rig = rig
+                if not self.ended:  # else close() may not have seen it
+                    for frame in _frames(rig):
+                        self.near.sendall(frame)
             self.rig = None
 
     def _to_guest(self) -> None:
         for frame in _frames(self.near):
             with contextlib.suppress(OSError):
-                if self.rig:  # else the cable is not plugged in
-                    self.rig.sendall(frame)
+                if rig := self.rig:  # else the cable is not plugged in
+                    rig.sendall(frame)
 
     def close(self) -> None:
+        """Nothing of it is left to take the connection that the next guest's QEMU waits for."""
         self.ended = True
         for stream in (self.near, self.rig):
             if stream:
                 with contextlib.suppress(OSError):
                     stream.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
         self.near.close()
         self.qemu.terminate()
         _, said = self.qemu.communicate()

@@ -24,7 +24,7 @@ from typing import IO
 
 from . import initramfs, packages, probe
 from .console import lines
-from .control import NET_PORT, Control
+from .control import NET_PORT, Control, RigSilent
 from .rig import (
     COUNTING,
     PROMPT_SECONDS,
@@ -126,6 +126,15 @@ def end_state(
     )
 
 
+def shim_is_silent(frames: Mapping[str, Sequence[str]], console: Sequence[str]) -> bool:
+    """Whether xen-shim has not come as far as its first line, which it writes long before it builds its
+    guest: in an emulated processor it has been seen in real mode, amid its own start. `console` has its
+    lines, unless DIRECT_CONSOLE was asked for."""
+    ended = "killed" in frames or "has shut down" in "\n".join(frames.get("xl", []))
+    shim = any('"pvshim": "True"' in line for line in frames.get("type", []))
+    return ended and shim and not any(line.strip() for line in console)
+
+
 def domain_number(said: Sequence[str]) -> int | None:
     """By what xl says while a domain runs; its list has been seen without a domain that was there."""
     found = re.search(r"^Waiting for domain \S+ \(domid (\d+)\) to die", "\n".join(said), re.MULTILINE)
@@ -204,6 +213,8 @@ class XlSession(ControlSession):
         with self.disks(guest) as places, user_networks(self.control, backends, NET_PORT):
             options["disks"] = " ".join(f"{place},{'r' if only else 'w'}" for place, only in places)
             answer, console = self.run_kernel(guest, folder, options, live)
+        if DIRECT_CONSOLE not in settings and shim_is_silent(answer.frames, console):
+            raise RigSilent(f"xen-shim ended without a line in the {self.control.name} rig")
         clean, end, advice = end_state(answer.frames, console)
         command = shlex.join(["xl", "create", "-F", str(config), *words])
         outcome = Outcome(
@@ -439,7 +450,7 @@ class XlRig(LinuxRig):
             return {"xen": self.host.get("xen_version", "?"), "dom0": self.host.get("release", "?")}
         versions = self.image.versions
         xen = next(name for name in versions if re.match(r"xen-hypervisor-\d", name))
-        linux = next(name for name in versions if re.match(r"linux-image-\d", name))
+        linux = packages.linux_package(versions)
         return {"xen": versions[xen], "dom0": f"Linux {versions[linux]}"}
 
     def facts(self, outcome: Outcome) -> dict[str, str]:

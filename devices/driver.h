@@ -86,6 +86,13 @@ struct vmi__ended {
 /* What taking can find. */
 enum vmi__taken { VMI__TAKEN_NONE, VMI__TAKEN_ONE, VMI__TAKEN_FAULT };
 
+/* What taking has found is a fault of the device's, for that reason (VMI_FAULT_…). */
+static inline enum vmi__taken vmi__device_fault(struct vmi__device *device, uint32_t reason)
+{
+    device->info.fault = reason;
+    return VMI__TAKEN_FAULT;
+}
+
 /*
  * A driver. Functions are called under the lock of the queue (of the table) that they name, and one
  * at a time for what names none.
@@ -169,8 +176,8 @@ extern const struct vmi__driver *const vmi__drivers[];
 struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place);
 void vmi__device_keep(struct vmi__device *device);
 
-/* Notes where a device is and what drives it. */
-void vmi__device_name(struct vmi__device *device, const char *bus);
+/* Notes where on a bus a device is, and what drives it; what there is no room for is left out. */
+void vmi__device_name(struct vmi__device *device, const char *bus, const char *where);
 
 /*
  * The device of an event's number (VMI_EVENT_DEVICE), if it is open and has the queue (of the

@@ -50,33 +50,13 @@ static uint32_t append(uint8_t *to, uint32_t at, uint32_t room, const char *text
     return at;
 }
 
-static uint32_t append_hex(uint8_t *to, uint32_t at, uint32_t room, uint32_t value, uint32_t digits)
+void vmi__device_name(struct vmi__device *device, const char *bus, const char *where)
 {
-    char text[2] = {0, 0};
+    const char *const words[] = {bus, " ", where, " ", device->driver->name};
+    uint32_t at = 0;
 
-    while (digits--) {
-        text[0] = "0123456789abcdef"[value >> 4 * digits & 15];
-        at = append(to, at, room, text);
-    }
-    return at;
-}
-
-void vmi__device_name(struct vmi__device *device, const char *bus)
-{
-    uint8_t *name = device->info.name;
-    const uint32_t room = sizeof(device->info.name);
-    uint32_t at = append(name, 0, room, bus), place = device->place;
-
-    at = append(name, at, room, " ");
-    at = append_hex(name, at, room, place >> 16, 4);
-    at = append(name, at, room, ":");
-    at = append_hex(name, at, room, place >> 8 & 0xff, 2);
-    at = append(name, at, room, ":");
-    at = append_hex(name, at, room, place >> 3 & 0x1f, 2);
-    at = append(name, at, room, ".");
-    at = append_hex(name, at, room, place & 7, 1);
-    at = append(name, at, room, " ");
-    append(name, at, room, device->driver->name);
+    for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        at = append(device->info.name, at, sizeof(device->info.name), words[i]);
 }
 
 struct vmi__device *vmi__device_by_number(uint32_t number)

@@ -303,37 +303,30 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
         vmi__xen_common_notify(disk->bus.ports[0]);
 }
 
-static enum vmi__taken fault(struct vmi__device *device, uint32_t reason)
-{
-    device->info.fault = reason;
-    return VMI__TAKEN_FAULT;
-}
-
 static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint32_t number,
                                                struct vmi__ended *ended)
 {
     struct disk *disk = disk_of(device);
-    uint32_t news = vmi__xen_common_ring_news(&disk->ring);
     const volatile struct blkif_response *response;
+    const volatile void *next;
     const struct vmi__slot *slot;
+    enum vmi__taken taken = vmi__xen_common_ring_take(device, &disk->ring, &next);
     uint64_t id;
     int16_t status;
 
-    if (vmi__xen_common_ring_is_wrong(&disk->ring, news))
-        return fault(device, VMI_FAULT_COUNT);
-    if (!news)
-        return VMI__TAKEN_NONE;
+    if (taken != VMI__TAKEN_ONE)
+        return taken;
     /* Read once: what is checked is what is used. */
-    response = vmi__xen_common_ring_take(&disk->ring);
+    response = next;
     id = response->id;
     status = response->status;
     ended->slot = id < device->setup.requests ? (uint32_t)id : device->setup.requests;
     ended->length = 0;
     slot = &device->queues[number].slots[ended->slot];
     if (ended->slot == device->setup.requests || slot->state != VMI__SLOT_GIVEN)
-        return fault(device, VMI_FAULT_IDENTIFIER);
+        return vmi__device_fault(device, VMI_FAULT_IDENTIFIER);
     if (!end_lending(&disk->lent[ended->slot]))
-        return fault(device, VMI_FAULT_HELD);
+        return vmi__device_fault(device, VMI_FAULT_HELD);
     switch (status) {
     case BLKIF_RSP_OKAY:
         ended->status = VMI_OK;
@@ -346,7 +339,7 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
         ended->status = VMI_ENOSYS;
         return VMI__TAKEN_ONE;
     default:
-        return fault(device, VMI_FAULT_STATUS);
+        return vmi__device_fault(device, VMI_FAULT_STATUS);
     }
 }
 

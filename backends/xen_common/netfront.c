@@ -359,12 +359,6 @@ static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, ui
     }
 }
 
-static enum vmi__taken fault(struct vmi__device *device, uint32_t reason)
-{
-    device->info.fault = reason;
-    return VMI__TAKEN_FAULT;
-}
-
 /* Copies a packet from a slot's page to the kernel's buffer, which has room for it. */
 static void copy(const struct network *network, uint32_t slot, uint32_t offset, uint32_t bytes)
 {
@@ -391,30 +385,29 @@ static enum vmi__taken take_received(struct vmi__device *device, struct vmi__end
     struct vmi__xen_common_ring *ring = &network->rings[VMI__RECEIVE];
 
     for (;;) {
-        uint32_t news = vmi__xen_common_ring_news(ring);
         uint32_t slot = network->posted[ring->taken & (ring->count - 1)], offset, flags;
         const volatile struct netif_rx_response *response;
+        const volatile void *next;
+        enum vmi__taken taken = vmi__xen_common_ring_take(device, ring, &next);
         int32_t bytes;
         uint16_t id;
 
-        if (vmi__xen_common_ring_is_wrong(ring, news))
-            return fault(device, VMI_FAULT_COUNT);
-        if (!news)
-            return VMI__TAKEN_NONE;
+        if (taken != VMI__TAKEN_ONE)
+            return taken;
         /* Read once: what is checked is what is used. */
-        response = vmi__xen_common_ring_take(ring);
+        response = next;
         id = response->id;
         offset = response->offset;
         flags = response->flags;
         bytes = response->status;
         /* Each entry is answered at its place. */
         if (id != slot)
-            return fault(device, VMI_FAULT_IDENTIFIER);
+            return vmi__device_fault(device, VMI_FAULT_IDENTIFIER);
         /* Neither was agreed on. */
         if (flags & (NETRXF_more_data | NETRXF_extra_info))
-            return fault(device, VMI_FAULT_STATUS);
+            return vmi__device_fault(device, VMI_FAULT_STATUS);
         if (bytes > (int32_t)PAGE || offset + (uint32_t)(bytes > 0 ? bytes : 0) > PAGE)
-            return fault(device, VMI_FAULT_LENGTH);
+            return vmi__device_fault(device, VMI_FAULT_LENGTH);
         if (bytes < (int32_t)ETHERNET_LEAST ||
             (uint32_t)bytes > device->queues[VMI__RECEIVE].slots[slot].room) {
             post(network, slot);
@@ -434,28 +427,28 @@ static enum vmi__taken take_sent(struct vmi__device *device, struct vmi__ended *
     struct vmi__xen_common_ring *ring = &network->rings[VMI__SEND];
 
     for (;;) {
-        uint32_t news = vmi__xen_common_ring_news(ring), slot, bit;
         const volatile struct netif_tx_response *response;
+        const volatile void *next;
+        enum vmi__taken taken = vmi__xen_common_ring_take(device, ring, &next);
         struct sent *sent;
+        uint32_t slot, bit;
         int32_t status;
         uint16_t id;
 
-        if (vmi__xen_common_ring_is_wrong(ring, news))
-            return fault(device, VMI_FAULT_COUNT);
-        if (!news)
-            return VMI__TAKEN_NONE;
-        response = vmi__xen_common_ring_take(ring);
+        if (taken != VMI__TAKEN_ONE)
+            return taken;
+        response = next;
         id = response->id;
         status = response->status;
         slot = id / FRAMES_OF(SEGMENTS_MAX);
         bit = 1u << id % FRAMES_OF(SEGMENTS_MAX);
         if (slot >= device->setup.requests || !(network->sent[slot].left & bit))
-            return fault(device, VMI_FAULT_IDENTIFIER);
+            return vmi__device_fault(device, VMI_FAULT_IDENTIFIER);
         sent = &network->sent[slot];
         if (status != NETIF_RSP_OKAY && status != NETIF_RSP_DROPPED && status != NETIF_RSP_ERROR)
-            return fault(device, VMI_FAULT_STATUS);
+            return vmi__device_fault(device, VMI_FAULT_STATUS);
         if (!vmi__xen_common_grant_end(sent->references[id % FRAMES_OF(SEGMENTS_MAX)]))
-            return fault(device, VMI_FAULT_HELD);
+            return vmi__device_fault(device, VMI_FAULT_HELD);
         if (status == NETIF_RSP_ERROR)
             sent->status = VMI_EIO;
         sent->left &= ~bit;

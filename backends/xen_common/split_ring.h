@@ -7,6 +7,8 @@
 #ifndef VMI_XEN_COMMON_SPLIT_RING_H
 #define VMI_XEN_COMMON_SPLIT_RING_H
 
+#include "driver.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -78,16 +80,19 @@ static inline uint32_t vmi__xen_common_ring_news(const struct vmi__xen_common_ri
     return __atomic_load_n(&ring->head->responded, __ATOMIC_ACQUIRE) - ring->taken;
 }
 
-static inline bool vmi__xen_common_ring_is_wrong(const struct vmi__xen_common_ring *ring,
-                                                 uint32_t news)
+/* The next response of a device's ring, if there is one; its index may be a fault. */
+static inline enum vmi__taken vmi__xen_common_ring_take(struct vmi__device *device,
+                                                        struct vmi__xen_common_ring *ring,
+                                                        const volatile void **response)
 {
-    return news > ring->told - ring->taken;
-}
+    uint32_t news = vmi__xen_common_ring_news(ring);
 
-/* The next response, where there is one. */
-static inline const volatile void *vmi__xen_common_ring_take(struct vmi__xen_common_ring *ring)
-{
-    return vmi__xen_common_ring_at(ring, ring->taken++);
+    if (news > ring->told - ring->taken)
+        return vmi__device_fault(device, VMI_FAULT_COUNT);
+    if (!news)
+        return VMI__TAKEN_NONE;
+    *response = vmi__xen_common_ring_at(ring, ring->taken++);
+    return VMI__TAKEN_ONE;
 }
 
 /* Asks for an event at the next response; true if there is one already. */

@@ -121,19 +121,6 @@ bool vmi__xen_common_tell(const struct vmi__xen_common_bus *bus, const char *nam
 
 /* ---- finding ---- */
 
-/* Where a device's name begins and what drives it. */
-static void name_device(struct vmi__device *device, const char *node)
-{
-    char *name = (char *)device->info.name;
-    const uint32_t room = sizeof(device->info.name);
-
-    name[0] = 0;
-    append(name, room, "xenbus ");
-    append(name, room, node);
-    append(name, room, " ");
-    append(name, room, device->driver->name);
-}
-
 /* A device by its directory's name, which is its number. */
 static void look_at(const struct vmi__driver *driver, const char *folder, const char *name,
                     void (*probe)(struct vmi__device *device))
@@ -158,7 +145,7 @@ static void look_at(const struct vmi__driver *driver, const char *folder, const 
     if (peer >= DOMID_FIRST_RESERVED)
         return;
     bus->peer = (uint32_t)peer;
-    name_device(device, bus->node);
+    vmi__device_name(device, "xenbus", bus->node);
     probe(device);
 }
 

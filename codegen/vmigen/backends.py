@@ -42,7 +42,7 @@ RESERVED_NAMES = frozenset(
         *("flavour", "form", "forms", "image", "inner", "is"),
         *("loader", "memory", "multiboot", "multiboot2", "no", "parse", "pc", "physical", "provider"),
         *("published", "pvh", "rom", "scale", "site", "sites", "slots", "start", "table", "tables", "text"),
-        *("window",),
+        *("window", "writing"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""

@@ -49,7 +49,10 @@ def ended(name: str, run: Callable[[], int]) -> int:
             return run()
         finally:
             _flush(sys.stdout, "standard output")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # What comes while a class is being made is wrapped by Python before 3.12 (__set_name__).
+        if KeyboardInterrupt not in (type(error), type(error.__cause__)):
+            raise
         tell(f"{name}: interrupted")
         return INTERRUPTED
     except BrokenPipeError:

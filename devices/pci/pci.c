@@ -43,6 +43,19 @@ uint32_t vmi__pci_read8(uint32_t place, uint32_t offset)
     return vmi__platform_pci_read(place, offset & ~3u) >> 8 * (offset & 3) & 0xff;
 }
 
+void vmi__pci_address(uint32_t place, char to[VMI__PCI_ADDRESS_BYTES])
+{
+    const uint32_t parts[] = {place >> 16, place >> 8 & 0xff, place >> 3 & 0x1f, place & 7};
+    static const uint8_t digits[] = {4, 2, 2, 1};
+    static const char ends[] = "::.";
+
+    for (uint32_t i = 0; i < sizeof(digits); i++) {
+        for (uint32_t left = digits[i]; left; left--)
+            *to++ = "0123456789abcdef"[parts[i] >> 4 * (left - 1) & 15];
+        *to++ = ends[i];
+    }
+}
+
 /* Buses are looked at in the order of their numbers: a bridge's secondary one is above its own. */
 void vmi__pci_each(void (*function)(uint32_t place, void *context), void *context)
 {

@@ -21,6 +21,12 @@ enum {
 /* Calls back for every function that there is, bridges to further buses followed. */
 void vmi__pci_each(void (*function)(uint32_t place, void *context), void *context);
 
+/* Bytes of a place in digits, its end included. */
+#define VMI__PCI_ADDRESS_BYTES 13
+
+/* A place in hexadecimal digits, as people write it: domain, bus, slot and function. */
+void vmi__pci_address(uint32_t place, char to[VMI__PCI_ADDRESS_BYTES]);
+
 /* So many capabilities have room in configuration space behind the header. */
 #define VMI__PCI_CAPABILITIES_MAX 48
 

@@ -284,6 +284,7 @@ static bool limit(struct vmi__device *device)
 static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     struct vmi__device *device = vmi__device_add(context, place);
+    char address[VMI__PCI_ADDRESS_BYTES];
     struct vmi__virtio *virtio;
 
     if (!device)
@@ -293,7 +294,8 @@ static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
         return;
     if (agree(virtio, kind_of(device)->features) && kind_of(device)->describe(device) &&
         limit(device)) {
-        vmi__device_name(device, "pci");
+        vmi__pci_address(place, address);
+        vmi__device_name(device, "pci", address);
         vmi__device_keep(device);
     }
     vmi__virtio_stop(device);
@@ -499,19 +501,15 @@ enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,
     }
     queue->noted = index;
     waiting = (uint16_t)(index - queue->taken);
-    if (waiting > (uint16_t)(queue->told - queue->taken)) {
-        device->info.fault = VMI_FAULT_COUNT;
-        return VMI__TAKEN_FAULT;
-    }
+    if (waiting > (uint16_t)(queue->told - queue->taken))
+        return vmi__device_fault(device, VMI_FAULT_COUNT);
     compiler_fence();
     id = queue->used->ring[queue->taken & (queue->size - 1)].id;
     ended->length = queue->used->ring[queue->taken & (queue->size - 1)].length;
     queue->taken++;
     ended->slot = queue->tables ? id : id / queue->chain;
-    if (!queue->tables && id % queue->chain) {
-        device->info.fault = VMI_FAULT_IDENTIFIER;
-        return VMI__TAKEN_FAULT;
-    }
+    if (!queue->tables && id % queue->chain)
+        return vmi__device_fault(device, VMI_FAULT_IDENTIFIER);
     return VMI__TAKEN_ONE;
 }
 

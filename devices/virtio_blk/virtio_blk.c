@@ -163,10 +163,8 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
     /* The status is written as well. */
     ended->length -= ended->length ? 1 : 0;
     status = requests_of(device, number)[ended->slot].status;
-    if (status > STATUS_UNSUPPORTED) {
-        device->info.fault = VMI_FAULT_STATUS;
-        return VMI__TAKEN_FAULT;
-    }
+    if (status > STATUS_UNSUPPORTED)
+        return vmi__device_fault(device, VMI_FAULT_STATUS);
     ended->status = status == STATUS_OK ? VMI_OK : status == STATUS_FAILED ? VMI_EIO : VMI_ENOSYS;
     return VMI__TAKEN_ONE;
 }

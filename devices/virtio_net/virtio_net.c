@@ -98,10 +98,8 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
     if (number % VMI__WAYS == VMI__SEND)
         return taken;
     /* The header is written as well. */
-    if (ended->length < HEADER_BYTES) {
-        device->info.fault = VMI_FAULT_LENGTH;
-        return VMI__TAKEN_FAULT;
-    }
+    if (ended->length < HEADER_BYTES)
+        return vmi__device_fault(device, VMI_FAULT_LENGTH);
     ended->length -= HEADER_BYTES;
     return taken;
 }

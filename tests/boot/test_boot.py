@@ -38,6 +38,9 @@ def test_what_the_kernel_wrote_is_on_its_disk(configuration: Place, run: Run) ->
     outcome, report = run(configuration)
     groups = ("disks.", "entropy.", "networks.")
     asked = {test.name: test.status for test in report.tests if test.name.startswith(groups)}
+    if configuration.rig.rng:
+        assert not outcome.guest.rng
+        assert asked.pop("entropy.of_a_device") == asked.pop("entropy.by_event") == "skip"
     if configuration.rig.nets:
         assert not outcome.guest.nets and asked["networks.flood"] == "skip"
     else:
@@ -59,7 +62,7 @@ def test_failure_is_shown_with_console_and_command(
 ) -> None:
     """What `./vmi boot` prints about a kernel that panics."""
     outcome, report = run(configuration, "test=panic")
-    show_failure(outcome, report.failures())
+    show_failure(outcome, report.failures(), configuration.rig.own_lines)
     shown = capsys.readouterr().err
     assert f"command: {outcome.command}" in shown
     assert outcome.advice in shown

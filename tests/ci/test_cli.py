@@ -12,6 +12,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -180,6 +181,30 @@ def test_a_locale_without_the_characters(root: Path) -> None:
         plain, done = shell(root, words, LC_ALL="C.UTF-8"), shell(root, words, **ascii_only)
         assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout)
         assert done.stderr == plain.stderr
+
+
+def test_ctrl_c_while_a_class_is_made(root: Path) -> None:
+    """Python before 3.12 makes another exception of it."""
+    program = """
+import os, signal, sys
+from vmigen.program import ended, prepare
+
+class Field:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def run():
+    type("Made", (), {"field": Field()})
+    return 0
+
+prepare()
+sys.exit(ended("made", run))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(root / "codegen")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "made: interrupted\n")
 
 
 def test_ctrl_c_at_any_moment(root: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ci.rig import STOPPED, Guest
 from ci.util import UserError
-from ci.xl import arguments, domain_number, end_state
+from ci.xl import arguments, domain_number, end_state, shim_is_silent
 
 SHIM = ["(XEN) Bootloader: PVH Directboot", "(XEN) Freed 2048kB init memory", "hello"]
 PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
@@ -87,3 +87,25 @@ def test_domain_number() -> None:
     said = ["Parsing config from guest.cfg", "Waiting for domain guest (domid 12) to die [pid 83]"]
     assert domain_number(said) == 12
     assert domain_number(said[:1]) is None
+
+
+SHIM_TYPE = ['                "type": "pvh",', '                "pvshim": "True"']
+KILLED = {"killed": ["after 240 s"], "xl": ["Domain 4 has been destroyed."]}
+FALLEN = {"xl": ["Domain 4 has shut down, reason code 1 0x1"]}
+
+
+@pytest.mark.parametrize(
+    ("frames", "console", "silent"),
+    [
+        ({**KILLED, "type": SHIM_TYPE}, [], True),
+        ({**FALLEN, "type": SHIM_TYPE}, [""], True),
+        ({**KILLED, "type": SHIM_TYPE}, SHIM[:1], False),
+        ({**KILLED, "type": ['                "type": "pv",']}, [], False),
+        ({**FALLEN, "type": ['                "type": "pvh",']}, [], False),
+        ({"stopped": ["as asked"], "xl": [], "type": SHIM_TYPE}, [], False),
+        ({"xl": ["libxl: error: cannot"]}, [], False),
+    ],
+)
+def test_a_shim_that_never_came_up(frames: dict[str, list[str]], console: list[str], silent: bool) -> None:
+    """That is the rig's failure, and says nothing of the kernel, of which the shim had built nothing."""
+    assert shim_is_silent(frames, console) == silent

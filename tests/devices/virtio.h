@@ -7,16 +7,7 @@
 #ifndef VMI_TESTS_DEVICES_VIRTIO_H
 #define VMI_TESTS_DEVICES_VIRTIO_H
 
-/* The interface's own names stay out of the way of played.h's. */
-#define reset interface_reset
-#define end   interface_end
-#include "interface.c"
-#undef reset
-#undef end
-
-#include "string.c" /* runtime/ */
-
-#include "backends/played.h"
+#include "devices/played_interface.h"
 
 /* Of the bus and of virtio, by the standards themselves: VIRTIO 1.2, 2.7, 4.1.4; PCI 3.0, 6. */
 #define PCI_ID           0x00
@@ -53,45 +44,15 @@ struct used {
 #define TABLE    0x3800u /* and the table in the BAR */
 #define PART     0x1000u /* of the BAR has each of the parts of virtio */
 
-struct vmi_boot_info vmi__boot;
-int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
-
 /* ---- the bus ---- */
 
 static uint32_t place = PLACE;
 static uint32_t space[64]; /* configuration of the one function */
 static uint8_t bar[BAR_SIZE] __attribute__((aligned(4096)));
 static bool sizing;
-static uint32_t locks;   /* that are held */
-static uint32_t unbound; /* how often events were */
-
-void vmi__platform_init(void)
-{
-}
-
-uint32_t vmi__platform_enter(volatile uint32_t *held)
-{
-    EXPECT(!*held);
-    *held = 1;
-    locks++;
-    return 0;
-}
-
-void vmi__platform_leave(volatile uint32_t *held, uint32_t flags)
-{
-    (void)flags;
-    *held = 0;
-    locks--;
-}
 
 void vmi__platform_pause(void)
 {
-}
-
-void vmi__platform_unbind(uint32_t device)
-{
-    EXPECT(device < count);
-    unbound++;
 }
 
 /* The function before one that is not the first of its place, and the bridge to another bus. */
@@ -151,7 +112,6 @@ volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
 
 /* ---- the device ---- */
 
-static uint8_t memory_of_device[0x10000] __attribute__((aligned(4096)));
 static uint16_t ended_index; /* of the used ring */
 
 static void set(uint32_t part, uint32_t offset, uint32_t value, uint32_t bytes)
@@ -204,9 +164,8 @@ static inline void plug_msix(void)
 /* What DeviceInfo says of it. */
 static struct vmi_device_properties look(void)
 {
-    struct vmi_device_properties info = {0};
+    struct vmi_device_properties info = info_of_first();
 
-    EXPECT(vmi__device_info(0, &info) == VMI_OK);
     EXPECT(space[1] & COMMAND_NO_INTX); /* its line is for whoever binds an event */
     return info;
 }
@@ -214,14 +173,8 @@ static struct vmi_device_properties look(void)
 /* Opens it with memory of the process. */
 static int32_t open_with(struct vmi_device_setup setup)
 {
-    struct vmi_device_memory needs;
-    int32_t result;
+    int32_t result = open_first(setup);
 
-    setup.memory = (uintptr_t)memory_of_device;
-    vmi__boot.linear_pages = ((uintptr_t)memory_of_device + sizeof(memory_of_device)) / PAGE;
-    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
-    EXPECT(needs.size <= sizeof(memory_of_device));
-    result = vmi__device_open(0, &setup);
     EXPECT(space[1] & COMMAND_NO_INTX);
     EXPECT(result == VMI_EBUSY || !(space[1] & COMMAND_MASTER) == (result != VMI_OK));
     return result;
@@ -263,15 +216,6 @@ static inline void say_ended(uint32_t id, uint32_t length)
 }
 
 /* ---- seeds ---- */
-
-static uint32_t state;
-
-static uint32_t random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 17;
-    return state ^= state << 5;
-}
 
 /* Up to four of the device's capabilities and registers are any. */
 static inline void say_anything(void)

@@ -29,44 +29,14 @@ const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_virtio_blk, 0};
 
 static uint8_t buffer[0x4000] __attribute__((aligned(4096)));
 
+#include "devices/played_disk.h"
+
 /* A sound disk that nobody has looked at. */
 static void plug(void)
 {
     plug_virtio(0x1042, FEATURE_SEG_MAX | FEATURE_FLUSH | FEATURE_INDIRECT, 64);
     set(3, CONFIG_SECTORS, BLOCKS, 4);
     set(3, CONFIG_SEG_MAX, SEGMENTS, 4);
-}
-
-static int32_t open_it(void)
-{
-    return open_with(
-        (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
-}
-
-/* A disk that is open. */
-static void begin(void)
-{
-    plug();
-    look();
-    EXPECT(open_it() == VMI_OK);
-}
-
-/* Reads of a block each, by identifiers from `first` on; how many were taken. */
-static int32_t submit(uint64_t first, uint32_t wanted)
-{
-    struct vmi_segment segment = {.address = (uintptr_t)buffer, .length = SECTOR};
-    struct vmi_block_request requests[2 * REQUESTS];
-
-    for (uint32_t i = 0; i < wanted; i++)
-        requests[i] = (struct vmi_block_request){
-            .id = first + i,
-            .operation = VMI_BLOCK_READ,
-            .block = i,
-            .blocks = 1,
-            .count = 1,
-            .segments = &segment,
-        };
-    return vmi__block_submit(0, 0, requests, wanted);
 }
 
 /* Where a request's status is: in the last descriptor of the table that its first one leads to. */
@@ -87,21 +57,6 @@ static void say(uint32_t id, uint32_t length, uint8_t status)
 }
 
 /* ---- checks ---- */
-
-static struct vmi_completion done[2 * REQUESTS];
-
-/* Takes all that can be taken, and how many; `seen` counts by identifier. */
-static uint32_t reap_all(uint8_t *seen, int32_t status)
-{
-    int32_t taken = vmi__block_reap(0, 0, done, 2 * REQUESTS);
-
-    EXPECT(taken >= 0);
-    for (int32_t i = 0; i < taken; i++) {
-        EXPECT(done[i].id < REQUESTS && !seen[done[i].id]++);
-        EXPECT(done[i].status == status);
-    }
-    return (uint32_t)taken;
-}
 
 /* Shut off for that reason: it reaches no memory, and the requests that are left end once. */
 static void is_shut_off(uint32_t fault, uint8_t *seen, uint32_t left)
@@ -233,7 +188,6 @@ static void any_device(void)
         begin();
         for (uint32_t step = 0; step < 40; step++) {
             uint32_t what = random() % 16;
-            int32_t taken;
 
             if (what < 6 && !pending[next % REQUESTS] && submit(next % REQUESTS, 1) == 1)
                 pending[next++ % REQUESTS] = 1;
@@ -243,19 +197,9 @@ static void any_device(void)
             else if (what == 11)
                 ((struct used *)ring(QUEUE_USED))->index =
                     (uint16_t)(random() % 4 ? ended_index : random());
-            taken = vmi__block_reap(0, 0, done, random() % 3);
-            EXPECT(taken >= 0);
-            for (int32_t i = 0; i < taken; i++)
-                EXPECT(done[i].id < REQUESTS && pending[done[i].id]-- == 1);
+            EXPECT(reap_pending(pending, random() % 3) >= 0);
         }
-        vmi__device_close(0);
-        for (int32_t taken; (taken = vmi__block_reap(0, 0, done, REQUESTS)) > 0;)
-            for (int32_t i = 0; i < taken; i++)
-                EXPECT(done[i].id < REQUESTS && pending[done[i].id]-- == 1);
-        for (uint32_t i = 0; i < REQUESTS; i++)
-            EXPECT(!pending[i]);
-        vmi__device_close(0);
-        EXPECT(devices[0].state == VMI__DEVICE_CLOSED && !locks);
+        close_with_pending(pending);
     }
 }
 
@@ -610,19 +554,6 @@ static void does_not_come_up(void)
     EXPECT(open_it() == VMI_EIO && !bar[STATUS]);
     set(0, OFFERED, 1 | FEATURE_SEG_MAX | FEATURE_FLUSH | FEATURE_INDIRECT, 4);
     EXPECT(open_it() == VMI_OK);
-}
-
-static int32_t one_of(uint32_t operation, uint64_t block, uint32_t blocks, uint32_t segments,
-                      const struct vmi_segment *of)
-{
-    const struct vmi_block_request request = {.id = 1,
-                                              .operation = operation,
-                                              .block = block,
-                                              .blocks = blocks,
-                                              .count = segments,
-                                              .segments = of};
-
-    return vmi__block_submit(0, 0, &request, 1);
 }
 
 static void requests_that_are_none(void)

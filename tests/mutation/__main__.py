@@ -290,6 +290,7 @@ class Programs:
         self.arch = arch
         self.folders = folders_of(tree, backend)
         self.of_test: dict[str, list[Program]] = {}
+        self.proved: set[str] = set()
 
     def learn(self, file: Path) -> None:
         """Those of the tests that are about a file, which have to pass."""
@@ -331,13 +332,27 @@ class Programs:
         """The first that notices; empty if none does."""
         return next((found for program in self.about(file) if (found := program.notice())), "")
 
+    def others(self, file: Path) -> list[str]:
+        """The tests that do other things with a file."""
+        return [
+            test
+            for test in tests_of(self.tree, self.folders, file)
+            if not any(file.resolve() in program.sources for program in self.of_test[test])
+        ]
+
+    def prove(self, file: Path) -> None:
+        """Has those pass in a copy that is built, before the file is broken."""
+        for test in self.others(file):
+            if test not in self.proved and (found := caught_by(self.tree, [test], False, self.arch)):
+                raise UserError(f"the unbroken library does not pass: {found}")
+            self.proved.add(test)
+
     def tests_notice(self, file: Path) -> str:
-        """The same of tests that do other things with the file, in a copy that is built."""
-        for test in tests_of(self.tree, self.folders, file):
-            plays = any(file.resolve() in program.sources for program in self.of_test[test])
-            if not plays and (found := caught_by(self.tree, [test], False, self.arch)):
-                return found
-        return ""
+        """The first of those that notices, in a copy that is built; empty if none does."""
+        tests = self.others(file)
+        return next(
+            (found for test in tests if (found := caught_by(self.tree, [test], False, self.arch))), ""
+        )
 
 
 def spoils(outcome: Outcome) -> bool:
@@ -434,6 +449,7 @@ def break_in_all_ways(rig: Rig, chosen: Sequence[Mutation], arch: str = ARCHITEC
         unbroken = images / "unbroken.elf"
         shutil.copy(folder_of(tree, arch) / target, unbroken)
         for mutation in left:
+            programs.prove(mutation.broken(folder)[0])
             with broken(mutation) as changed:
                 if build(tree, f"backends/libvmi-{backend}.a", arch):
                     yield Broken(mutation, REFUSED, "")
@@ -491,10 +507,11 @@ class Kept:
     def __init__(self, backend: str, arch: str, again: bool) -> None:
         self.folder = ROOT / "backends" / backend
         self.path = RESULTS / "mutation" / f"{backend}-{arch}.json"
-        self.caught = {} if again else remembered(self.path)
+        self.again = again
+        self.caught = remembered(self.path)
 
     def known(self, mutation: Mutation) -> Broken | None:
-        each = self.caught.get(mutation.name, {})
+        each = {} if self.again else self.caught.get(mutation.name, {})
         if each.get("digest") != mutation.digest(self.folder) or each.get("by") not in BY:
             return None
         return Broken(mutation, each["by"], each["found"])

@@ -89,6 +89,8 @@ class Served:
     work: Work
     port: int
     ended: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)
+    """The guest is: it may have been ended by the line before its answer was sent."""
     error: BaseException | None = None
     thread: threading.Thread | None = None
 
@@ -100,7 +102,7 @@ class Served:
         self.ended.set()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking, contextlib.suppress(OSError):
             asking.settimeout(1)
-            for _ in range(PATIENCE):
+            while not self.gone.is_set():
                 asking.sendto(request(LAST), ("127.0.0.1", self.port))
                 with contextlib.suppress(TimeoutError):
                     asking.recv(600)
@@ -123,7 +125,10 @@ def serve(
     served = Served(work, network.forwards[0].host)
     guest = Guest(kernel, name, disks=[Disk(disk, True)], nets=[network], rng=True, deadline=3 * patience,
                   **more)  # type: ignore[arg-type]  # fmt: skip
-    outcome = session.run(guest, served.live)
+    try:
+        outcome = session.run(guest, served.live)
+    finally:
+        served.gone.set()
     assert served.thread, f"it has no address:\n{outcome.end}\n{outcome.console}"
     served.thread.join()
     if served.error:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Marks of ci/linux_workloads.c in KVM's trace: CPUID always leaves the guest, and the trace has
- * the leaf (exits.py).
+ * the leaf (ci/kvmtrace.py).
  */
 #ifndef MARK_H
 #define MARK_H

@@ -17,20 +17,13 @@
 #include "xen/ports.c"
 
 #include "xen/events.c"
+#include "xen/tests/xen_quiet.h"
 
-#define CPUS         3
 #define CONSOLE_PORT 2
 #define VECTOR       0x51
 
-static struct vmi__xen_cpu records[CPUS];
-struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&records[0], &records[1], &records[2]};
-uint32_t vmi__xen_cpu_count = CPUS;
-struct shared_info vmi__xen_shared;
 struct vmi_boot_info vmi__boot;
 struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
-#ifndef __x86_64__
-struct vcpu_info vmi__xen_infos[VMI__XEN_CPUS_MAX];
-#endif
 const struct vmi__xen_sequence vmi__xen_mask_restart[1], vmi__xen_mask_restart_end[1];
 const struct vmi__xen_sequence vmi__xen_restart[1], vmi__xen_restart_end[1];
 
@@ -85,28 +78,7 @@ HYPERCALL intptr_t vmi__xen_hypercall_vcpu_op(uint32_t command, uint32_t vcpu, v
     return 0;
 }
 
-HYPERCALL intptr_t vmi__xen_hypercall_sched_op(uint32_t command, const void *argument)
-{
-    (void)command, (void)argument;
-    return 0;
-}
-
 /* ---- the rest of the library ---- */
-
-uint64_t vmi__xen_machine(const void *linear)
-{
-    return (uintptr_t)linear;
-}
-
-uint64_t vmi__xen_system_time(void)
-{
-    return 0;
-}
-
-VMI__ROUTINE uint32_t vmi__xen_mask(void)
-{
-    return 1;
-}
 
 VMI__ROUTINE void vmi__xen_enable_interrupts(void)
 {

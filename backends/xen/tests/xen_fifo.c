@@ -17,19 +17,11 @@ static uint32_t self; /* the CPU that runs */
 
 #include "xen/fifo.c"
 #include "xen/ports.c"
+#include "xen/tests/xen_quiet.h"
 
-#define CPUS   3
 #define VECTOR 0x40
 
 #define XEN_REFUSES_OTHERWISE (-12) /* ENOMEM */
-
-static struct vmi__xen_cpu records[CPUS];
-struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&records[0], &records[1], &records[2]};
-uint32_t vmi__xen_cpu_count = CPUS;
-struct shared_info vmi__xen_shared;
-#ifndef __x86_64__
-struct vcpu_info vmi__xen_infos[VMI__XEN_CPUS_MAX];
-#endif
 
 /* ---- Xen ---- */
 
@@ -170,28 +162,7 @@ HYPERCALL intptr_t vmi__xen_hypercall_event_channel_op(uint32_t command, void *a
     }
 }
 
-HYPERCALL intptr_t vmi__xen_hypercall_sched_op(uint32_t command, const void *argument)
-{
-    (void)command, (void)argument;
-    return 0;
-}
-
 /* ---- the rest of the library ---- */
-
-uint64_t vmi__xen_machine(const void *linear)
-{
-    return (uintptr_t)linear;
-}
-
-uint64_t vmi__xen_system_time(void)
-{
-    return 0;
-}
-
-VMI__ROUTINE uint32_t vmi__xen_mask(void)
-{
-    return 1;
-}
 
 VMI__ROUTINE void vmi__xen_enable_interrupts(void)
 {

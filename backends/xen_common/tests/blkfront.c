@@ -21,6 +21,8 @@ const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_blkfront, 0};
 
 static uint8_t buffer[0x8000] __attribute__((aligned(4096)));
 
+#include "devices/played_disk.h"
+
 /* ---- the back end ---- */
 
 static struct vmi__xen_common_ring_head *head;
@@ -84,67 +86,7 @@ static void plug(void)
     rings = 0;
 }
 
-static int32_t open_it(void)
-{
-    return open_with(
-        (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
-}
-
-/* A disk that is open. */
-static void begin(void)
-{
-    plug();
-    look();
-    EXPECT(open_it() == VMI_OK);
-}
-
-/* Reads of a block each, by identifiers from `first` on; how many were taken. */
-static int32_t submit(uint64_t first, uint32_t wanted)
-{
-    struct vmi_segment segment = {.address = (uintptr_t)buffer, .length = SECTOR};
-    struct vmi_block_request requests[2 * REQUESTS];
-
-    for (uint32_t i = 0; i < wanted; i++)
-        requests[i] = (struct vmi_block_request){
-            .id = first + i,
-            .operation = VMI_BLOCK_READ,
-            .block = i,
-            .blocks = 1,
-            .count = 1,
-            .segments = &segment,
-        };
-    return vmi__block_submit(0, 0, requests, wanted);
-}
-
-static int32_t one_of(uint32_t operation, uint64_t block, uint32_t blocks, uint32_t segments,
-                      const struct vmi_segment *of)
-{
-    const struct vmi_block_request request = {.id = 1,
-                                              .operation = operation,
-                                              .block = block,
-                                              .blocks = blocks,
-                                              .count = segments,
-                                              .segments = of};
-
-    return vmi__block_submit(0, 0, &request, 1);
-}
-
 /* ---- checks ---- */
-
-static struct vmi_completion done[2 * REQUESTS];
-
-/* Takes all that can be taken, and how many; `seen` counts by identifier. */
-static uint32_t reap_all(uint8_t *seen, int32_t status)
-{
-    int32_t taken = vmi__block_reap(0, 0, done, 2 * REQUESTS);
-
-    EXPECT(taken >= 0);
-    for (int32_t i = 0; i < taken; i++) {
-        EXPECT(done[i].id < REQUESTS && !seen[done[i].id]++);
-        EXPECT(done[i].status == status);
-    }
-    return (uint32_t)taken;
-}
 
 /* Shut off for that reason, and the requests that are left end once; then it may be used anew. */
 static void is_shut_off(uint32_t fault, uint8_t *seen, uint32_t left)
@@ -561,7 +503,6 @@ static void any_back_end(void)
         begin();
         for (uint32_t step = 0; step < 40; step++) {
             uint32_t what = random() % 16;
-            int32_t taken;
 
             if (what < 6 && !pending[next % REQUESTS] && submit(next % REQUESTS, 1) == 1)
                 pending[next++ % REQUESTS] = 1;
@@ -574,19 +515,10 @@ static void any_back_end(void)
                 say_anything(OTHER "/state");
             else if (what == 13)
                 head->request_event = random();
-            taken = vmi__block_reap(0, 0, done, random() % 3);
-            EXPECT(taken >= 0);
-            for (int32_t i = 0; i < taken; i++)
-                EXPECT(done[i].id < REQUESTS && pending[done[i].id]-- == 1);
+            EXPECT(reap_pending(pending, random() % 3) >= 0);
         }
-        vmi__device_close(0);
-        for (int32_t taken; (taken = vmi__block_reap(0, 0, done, REQUESTS)) > 0;)
-            for (int32_t i = 0; i < taken; i++)
-                EXPECT(done[i].id < REQUESTS && pending[done[i].id]-- == 1);
-        for (uint32_t i = 0; i < REQUESTS; i++)
-            EXPECT(!pending[i]);
-        vmi__device_close(0);
-        EXPECT(devices[0].state == VMI__DEVICE_CLOSED && !locks && all_is_given_back());
+        close_with_pending(pending);
+        EXPECT(all_is_given_back());
     }
 }
 

@@ -21,6 +21,8 @@ const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_netfront, 0};
 
 static uint8_t buffers[REQUESTS][0x1000] __attribute__((aligned(4096)));
 
+#include "devices/played_open.h"
+
 /* ---- the back end ---- */
 
 static struct vmi__xen_common_ring_head *heads[VMI__WAYS];
@@ -92,19 +94,6 @@ static void plug(void)
     write_node(OWN "/mac", "00:16:3e:0a:Bc:ff");
     write_node(OTHER "/feature-rx-copy", "1");
     write_node(OTHER "/feature-split-event-channels", "1");
-}
-
-static int32_t open_it(void)
-{
-    return open_with(
-        (struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = SEGMENTS});
-}
-
-static void begin(void)
-{
-    plug();
-    look();
-    EXPECT(open_it() == VMI_OK);
 }
 
 /* The two pieces of a buffer: neither next to each other nor aligned. */

@@ -6,16 +6,7 @@
 #ifndef VMI_XEN_COMMON_TESTS_SPLIT_H
 #define VMI_XEN_COMMON_TESTS_SPLIT_H
 
-/* The interface's own names stay out of the way of played.h's. */
-#define reset interface_reset
-#define end   interface_end
-#include "interface.c"
-#undef reset
-#undef end
-
-#include "string.c" /* runtime/ */
-
-#include "backends/played.h"
+#include "devices/played_interface.h"
 #include "xen_common/grants.h"
 #include "xen_common/split_ring.h"
 #include "xen_common/xenbus.h"
@@ -23,11 +14,7 @@
 #define OTHER  "/other"
 #define FRAMES 0x100000u /* machine frames differ from the domain's */
 
-struct vmi_boot_info vmi__boot;
-int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
-
 static struct grant_entry_v1 table[VMI__XEN_COMMON_GRANTS];
-static uint32_t locks, unbound;   /* held; how often events were */
 static uint32_t no_frame = ~0u;   /* a page that is none */
 static uint32_t waited;           /* how often */
 static uint32_t notified;         /* how often */
@@ -36,31 +23,6 @@ static uint32_t refused_channels; /* as many as are still to be refused */
 static void (*meanwhile)(void);   /* what the other side does while it is waited for */
 
 /* ---- the platform ---- */
-
-void vmi__platform_init(void)
-{
-}
-
-uint32_t vmi__platform_enter(volatile uint32_t *held)
-{
-    EXPECT(!*held);
-    *held = 1;
-    locks++;
-    return 0;
-}
-
-void vmi__platform_leave(volatile uint32_t *held, uint32_t flags)
-{
-    (void)flags;
-    *held = 0;
-    locks--;
-}
-
-void vmi__platform_unbind(uint32_t device)
-{
-    EXPECT(device < count);
-    unbound++;
-}
 
 uint32_t vmi__xen_common_frame(uintptr_t pfn)
 {
@@ -300,36 +262,16 @@ static void plug_split(const char *named)
 /* What DeviceInfo says of it. */
 static struct vmi_device_properties look(void)
 {
-    struct vmi_device_properties info = {0};
-
-    EXPECT(vmi__device_info(0, &info) == VMI_OK);
-    return info;
+    return info_of_first();
 }
-
-static uint8_t memory_of_device[0x10000] __attribute__((aligned(4096)));
 
 /* Opens it with memory of the process. */
 static int32_t open_with(struct vmi_device_setup setup)
 {
-    struct vmi_device_memory needs;
-
-    setup.memory = (uintptr_t)memory_of_device;
-    vmi__boot.linear_pages = ((uintptr_t)memory_of_device + sizeof(memory_of_device)) / PAGE;
-    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
-    EXPECT(needs.size <= sizeof(memory_of_device));
-    return vmi__device_open(0, &setup);
+    return open_first(setup);
 }
 
 /* ---- seeds ---- */
-
-static uint32_t state;
-
-static uint32_t random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 17;
-    return state ^= state << 5;
-}
 
 /* Some text in a node's place: digits, or anything. */
 static inline void say_anything(const char *path)
