@@ -125,7 +125,7 @@ def contended(pv: Place, run: Run) -> Outcome:
     folder = build().parent
     typed = folder / "typed.txt"
     typed.write_bytes(TYPED)
-    return run(pv, "contend=1", kernel=build(), cpus=4, typed=typed)[0]
+    return run(pv, "contend=1", kernel=build(), cpus=4, typed=typed, requests=True)[0]
 
 
 def sections_of(outcome: Outcome) -> list[dict[str, str]]:

@@ -129,6 +129,11 @@ int32_t sections_store_read(const char *path, char *to, uint32_t size)
     return vmi__xen_store_read(path, to, size);
 }
 
+int32_t sections_store_write(const char *path, const char *value)
+{
+    return vmi__xen_store_write(path, value);
+}
+
 /* ---- within sections ---- */
 
 /* Is it this CPU's alone: its stack, its record but for the alarms? */

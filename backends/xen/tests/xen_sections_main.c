@@ -41,6 +41,7 @@ static void again(void)
     vmi_set_idt(&idt);
     vmi_set_gs_base(vmi_get_gs_base());
     vmi_apic_read(VMI_APIC_ID);
+    vmi_take_request();
 }
 
 /* ---- contention ---- */
@@ -286,6 +287,59 @@ static void ask(uint32_t who)
 
 static const struct contest questions = {NULL, {ask, ask, ask}, NULL};
 
+/* ---- requests from outside ---- */
+
+#define VECTOR_OF_REQUEST 0x92
+#define KEY               'k'
+#define TOLD              4   /* rounds in which the rig asks for something */
+#define BETWEEN           100 /* milliseconds between two looks: half of what a CPU sleeps for */
+#define LOOKS_MAX         100
+
+static uint32_t taken;
+
+static void before_taking(void)
+{
+    const char key[] = {KEY, 0};
+
+    taken = 0;
+    expect(sections_store_write("control/sysrq", key) == VMI_OK, "a node");
+}
+
+static void take(uint32_t who)
+{
+    uint32_t request = vmi_take_request();
+
+    (void)who;
+    expect(!request || request == (VMI_REQUEST_KEY | KEY << 8), "a request");
+    if (request)
+        __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
+}
+
+static void after_taking(void)
+{
+    expect(taken == 1, "a request is one CPU's");
+}
+
+static const struct contest takes = {before_taking, {take, take, take}, after_taking};
+
+/* The toolstack writes while nobody waits for an answer, so that the store's event tells of it. */
+static void before_telling(void)
+{
+    taken = round_number < TOLD ? 0 : 1;
+    if (!taken)
+        print("# request key %c\n", KEY);
+}
+
+static void look(uint32_t who)
+{
+    for (uint32_t i = 0; i < LOOKS_MAX && !__atomic_load_n(&taken, __ATOMIC_RELAXED); i++) {
+        spin_milliseconds(BETWEEN);
+        take(who);
+    }
+}
+
+static const struct contest tells = {before_telling, {look, look, look}, after_taking};
+
 /* ---- events ---- */
 
 #define VECTOR_OF_LINE 0x91
@@ -439,6 +493,8 @@ static bool contend_for_all(void)
 {
     for (uint32_t cpu = 1; cpu < CPUS; cpu++)
         expect(cpu_start(cpu) == VMI_OK, "a CPU");
+    /* Bound, not let in: who takes requests looks for them. */
+    expect(vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_OF_REQUEST) >= 0, "requests");
     sections_store_read("name", domain_name, sizeof(domain_name));
     print("# input ready\n");
     spin_milliseconds(1000);
@@ -451,6 +507,8 @@ static bool contend_for_all(void)
     contend(&names);
     contend(&releases);
     contend(&questions);
+    contend(&takes);
+    contend(&tells);
     contend(&binds);
     contend(&changes);
     contend(&moves);

@@ -13,5 +13,7 @@ void sections_contend(bool on);
 
 /* Reads a node of xenstore, for which there is no call. Returns its length or an error. */
 int32_t sections_store_read(const char *path, char *to, uint32_t size);
+/* Writes one. */
+int32_t sections_store_write(const char *path, const char *value);
 
 #endif
