@@ -12,6 +12,7 @@
 
 #include "checks.h"
 #include "cpu_start.h"
+#include "current.h"
 #include "descriptors.h"
 #include "first_state.h"
 #include "frames.h"
@@ -19,10 +20,12 @@
 #include "lock.h"
 #include "options.h"
 #include "paging.h"
+#include "patience.h"
 #include "print.h"
 #include "smp.h"
 #include "start.h"
 #include "threads.h"
+#include "traps.h"
 #include "x86.h"
 
 #define CPUS    3          /* that work */
@@ -291,11 +294,25 @@ static const struct contest questions = {NULL, {ask, ask, ask}, NULL};
 
 #define VECTOR_OF_REQUEST 0x92
 #define KEY               'k'
-#define TOLD              4   /* rounds in which the rig asks for something */
-#define BETWEEN           100 /* milliseconds between two looks: half of what a CPU sleeps for */
-#define LOOKS_MAX         100
+#define TOLD              4 /* rounds in which the rig asks for something */
 
-static uint32_t taken;
+static uint32_t taken, request_event;
+static volatile uint32_t came;
+
+static void note_request(struct trap_frame *frame)
+{
+    came = 1;
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static void bind_requests(void)
+{
+    int32_t event = vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_OF_REQUEST);
+
+    expect(event >= 0, "requests");
+    request_event = (uint32_t)event;
+    trap_handler_set(VECTOR_OF_REQUEST, note_request);
+}
 
 static void before_taking(void)
 {
@@ -322,23 +339,41 @@ static void after_taking(void)
 
 static const struct contest takes = {before_taking, {take, take, take}, after_taking};
 
-/* The toolstack writes while nobody waits for an answer, so that the store's event tells of it. */
+/*
+ * The toolstack writes while nobody waits for an answer, so that the first CPU is told by the
+ * store's event. The others ask when it sleeps there.
+ */
 static void before_telling(void)
 {
-    taken = round_number < TOLD ? 0 : 1;
-    if (!taken)
-        print("# request key %c\n", KEY);
+    taken = 1;
+    if (round_number >= TOLD)
+        return;
+    /* What the contest before has left is told now. */
+    vmi_event_unmask(request_event);
+    spin_milliseconds(1);
+    taken = came = 0;
+    print("# request key %c\n", KEY);
 }
 
 static void look(uint32_t who)
 {
-    for (uint32_t i = 0; i < LOOKS_MAX && !__atomic_load_n(&taken, __ATOMIC_RELAXED); i++) {
-        spin_milliseconds(BETWEEN);
+    struct patience patience;
+
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
+    while (!taken && !came && !(cpu_current() != 0 && sections_asleep()) &&
+           patience_left(&patience))
+        relax();
+    if (!__atomic_load_n(&taken, __ATOMIC_RELAXED))
         take(who);
-    }
 }
 
-static const struct contest tells = {before_telling, {look, look, look}, after_taking};
+static void after_telling(void)
+{
+    vmi_event_mask(request_event);
+    after_taking();
+}
+
+static const struct contest tells = {before_telling, {look, look, look}, after_telling};
 
 /* ---- events ---- */
 
@@ -493,8 +528,7 @@ static bool contend_for_all(void)
 {
     for (uint32_t cpu = 1; cpu < CPUS; cpu++)
         expect(cpu_start(cpu) == VMI_OK, "a CPU");
-    /* Bound, not let in: who takes requests looks for them. */
-    expect(vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_OF_REQUEST) >= 0, "requests");
+    bind_requests();
     sections_store_read("name", domain_name, sizeof(domain_name));
     print("# input ready\n");
     spin_milliseconds(1000);
