@@ -117,7 +117,7 @@ def pv() -> Place:
 
 @pytest.fixture
 def slept(pv: Place, run: Run) -> tuple[Outcome, ktap.Report]:
-    return run(pv, kernel=build(), cpus=3)
+    return run(pv, kernel=build(), cpus=3, requests=True)
 
 
 @pytest.fixture
