@@ -17,7 +17,7 @@ start() {
 # run_guest, options: kernel deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine) modules (QEMU's
 # -initrd) arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output
 # are its ends) typed (file that is typed on the console after the guest's line `# input ready`) terminal (a TCP port
-# that is joined to the console).
+# that is joined to the console) requests (if set, the guest is asked for what its lines `# request WORD` name).
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
 # Answers: qemu (what QEMU itself says), exit (its status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
@@ -32,6 +32,11 @@ run_guest() {
     [ -p /run/output ] || mkfifo /run/output
     show </run/output &
     exec 7>/run/output
+    monitor="-monitor none"
+    if [ -n "$opt_requests" ]; then
+        [ -p /run/monitor.in ] || mkfifo /run/monitor.in /run/monitor.out
+        monitor="-chardev pipe,id=monitor,path=/run/monitor -mon chardev=monitor"
+    fi
     if [ -n "$opt_terminal" ]; then
         [ -p /run/terminal ] || mkfifo /run/terminal
         exec 8<>/run/terminal
@@ -44,7 +49,7 @@ run_guest() {
         # shellcheck disable=SC2086 # one word per argument
         (exec timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
-            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} -monitor none -no-reboot \
+            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} $monitor -no-reboot \
             -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
             ${opt_modules:+-initrd "$opt_modules"} <&5 >>"$console" 2>/run/qemu.log)
         echo $? >/run/status
@@ -64,6 +69,9 @@ run_guest() {
             # By a file descriptor of its own: QEMU makes its standard input one that does not block.
             cat "$opt_typed" >/run/input 7>&- &
             typist=$!
+        fi
+        if [ -n "$opt_requests" ] && [ -s /run/request ]; then
+            make_request | frame request
         fi
         if [ -z "$stopped" ] && [ -f /run/stop ]; then
             stopped=yes
@@ -97,6 +105,16 @@ run_guest() {
         exec 4<&-
     fi
     say exit "$status"
+}
+
+# Asks the guest for what it has named, once.
+make_request() {
+    read -r word _ </run/request
+    rm /run/request
+    case $word in
+        poweroff) echo system_powerdown >/run/monitor.in ;;
+        *) echo "a PC cannot be asked for: $word" ;;
+    esac
 }
 
 # pass_on: what the guest has written since, to those who look.

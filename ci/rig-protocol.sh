@@ -46,12 +46,13 @@ frame() {
 
 # show <output of a guest, to its end: tells it line by line, without carriage returns. Lines `# data …` are too many
 # for the port; the file has them. A line `# input ready` makes the file $state/ready: the guest waits for what is to be
-# typed.
+# typed. What a line `# request WORD…` names is put into the file $state/request: the guest waits to be asked for it.
 show() {
     awk '{ gsub(/\r/, "") }
         /^# data / { next }
         { print "@console " $0; fflush() }
-        /^# input ready/ { print >ready; close(ready) }' ready="$state/ready" >&3
+        /^# input ready/ { print >ready; close(ready) }
+        /^# request / { print $3, $4 >request; close(request) }' ready="$state/ready" request="$state/request" >&3
 }
 
 # prompts: tells the console's last line again and again while it stands still and has not ended; until it is killed.
@@ -79,7 +80,7 @@ in_folder() {
         return
     fi
     answers=$state/answers
-    rm -f "$state/stop" "$state/ready"
+    rm -f "$state/stop" "$state/ready" "$state/request"
     : >"$answers"
     : >"$console"
     if [ "$2" = run ]; then

@@ -61,6 +61,10 @@ COUNTING = ("-accel", "tcg", "-icount", "shift=0")
 """How QEMU is told to let a machine's time-stamp counter count instructions."""
 
 
+REQUEST = "# request "
+"""How a guest's line begins that names what it is to be asked for."""
+
+
 @dataclass(frozen=True)
 class Disk:
     """A file that a guest sees as a disk, byte for byte."""
@@ -127,6 +131,9 @@ class Guest:
     the files afterwards."""
     nets: Sequence[Net] = ()
     """In the order in which the guest finds them; only where `Rig.nets`."""
+    requests: bool = False
+    """Whether the rig asks the guest for what its lines `# request WORD` name, in the way in which its
+    hypervisor does, if it can (`Rig.requests`): poweroff, reboot, key and its character."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     gdb: Path | None = None
@@ -300,6 +307,8 @@ class Rig(abc.ABC):
     is no choice."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
+    requests: tuple[str, ...] = ("poweroff",)
+    """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
@@ -630,6 +639,13 @@ def option_rom(guest: Guest) -> tuple[str, ...]:
     return ("-option-rom", str(guest.option_rom.absolute())) if guest.option_rom else ()
 
 
+def qemu_request(strategy: GuestStrategy, wanted: str) -> None:
+    """Ask a machine for what its guest has named."""
+    if wanted not in Rig.requests:
+        raise UserError(f"a PC cannot be asked for: {wanted}")
+    strategy.qemu.monitor_command("system_powerdown")
+
+
 def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -> Outcome:
     """Run a guest directly in a QEMU of its own."""
     from labgrid.driver.exception import ExecutionError
@@ -665,6 +681,8 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                     if guest.typed and line.startswith("# input ready"):
                         with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
                             strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
+                    if guest.requests and line.startswith(REQUEST):
+                        qemu_request(strategy, line.removeprefix(REQUEST))
                     stopped = bool(live and live(line))
                 if guest.terminal and not joined:
                     joined = True
@@ -749,6 +767,7 @@ class ControlSession(Session):
             "memory": str(guest.memory_mib),
             **({"typed": self.control.put(guest.typed, folder)} if guest.typed else {}),
             **({"terminal": str(TERMINAL_PORT)} if guest.terminal else {}),
+            **({"requests": "yes"} if guest.requests else {}),
             **options,
         }
         (folder / "options").write_text(option_lines(values))

@@ -67,8 +67,8 @@ join_nets() {
 # run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
-# with ,w or ,r) nets (how many) net_port (where the first of them is joined to a stream).
-# Answers: xl (what xl said; it names the end state), list (the domain as xl list shows it), type (of the domain), dmesg
+# with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream).
+# Answers: xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), list (the domain as xl list shows it), type (of the domain), dmesg
 # (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), stopped (as the host
 # asked), registers (of a domain that was killed, or that has crashed or reset itself).
 run_guest() {
@@ -121,6 +121,9 @@ run_guest() {
         if [ -z "$typist" ] && [ -n "$opt_typed" ] && [ -f /run/ready ]; then
             type_from "$opt_typed"
         fi
+        if [ -n "$opt_requests" ] && [ -s /run/request ]; then
+            make_request 2>&1 | frame request
+        fi
         if [ -z "$typist" ] && [ -n "$opt_terminal" ] && [ -n "$runs" ]; then
             type_from /run/input
         fi
@@ -170,6 +173,18 @@ run_guest() {
     frame xl </run/xl.log
     xl dmesg 2>&1 | frame dmesg
     dmesg 2>&1 | frame linux
+}
+
+# Asks the domain for what it has named, once.
+make_request() {
+    read -r word key </run/request
+    rm /run/request
+    case $word in
+        poweroff) xl shutdown "$domain" ;;
+        reboot) xl reboot "$domain" ;;
+        key) xl sysrq "$domain" "$key" ;;
+        *) echo "unknown: $word" ;;
+    esac
 }
 
 # The number of the domain that xl has created; nothing before.

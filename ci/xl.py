@@ -179,6 +179,12 @@ def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
             *([DIRECT_CONSOLE] if guest.typed or guest.terminal else [])]  # fmt: skip
 
 
+def request(wanted: str, name: str) -> list[str]:
+    """xl's words with which a domain is asked for what it has named."""
+    word, *key = wanted.split()
+    return [{"poweroff": "shutdown", "key": "sysrq"}.get(word, word), name, *key]
+
+
 def said_by_xl(*words: str) -> list[str]:
     """Lines that xl prints; none if it fails."""
     done = subprocess.run(["xl", *words], capture_output=True, text=True, check=False)
@@ -262,7 +268,7 @@ class HostSession(Session):
         log = self.logs / f"{guest.name}.console.log"
         started = time.monotonic()
         frames: dict[str, list[str]] = {}
-        shown = passed = asked = size = 0
+        shown = passed = asked = size = asked_for = 0
         grown = started
         with open(log, "wb") as out, open(self.logs / f"{guest.name}.xl.log", "w+") as said:
             creating = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
@@ -298,6 +304,10 @@ class HostSession(Session):
                     shown += 1
                     if live and live(line):
                         frames["stopped"] = ["as asked"]
+                for wanted in re.findall(rb"^# request (.+?)\r?\n", written, re.MULTILINE)[asked_for:]:
+                    asked_for += 1
+                    if guest.requests:
+                        frames.setdefault("request", []).extend(said_by_xl(*request(wanted.decode(), name)))
                 if "stopped" in frames:
                     break
                 time.sleep(0.05)
@@ -341,6 +351,8 @@ class XlRig(LinuxRig):
     configuration if it has none. `iomem`, frames of the emulated machine's that its domain may map, as in
     xl's setting of this name, with blanks between ranges; it is for the rig alone, for on a machine's own Xen
     other devices are there."""
+
+    requests: tuple[str, ...] = ("poweroff", "reboot", "key")
 
     rng = "a Xen domain is given none; FillEntropy asks the processor"
 

@@ -1187,6 +1187,14 @@ AFTER(event_notify)
     contract_expect("the result", (uint32_t)result_event_notify(out), VMI_OK);
 }
 
+/* Nobody asks for anything. */
+PLAIN(take_request)
+
+AFTER(take_request)
+{
+    contract_expect("the request", result_take_request(out), VMI_REQUEST_NONE);
+}
+
 /* Checks run on the first CPU; on others behaviour.c asks. */
 PLAIN(current_cpu)
 

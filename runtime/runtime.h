@@ -131,6 +131,12 @@ extern struct vmi__kernel vmi__kernel;
  */
 void vmi__fatal(const char *reason) __attribute__((noreturn));
 
+/*
+ * What becomes of a request from outside (VMI_REQUEST_…, as TakeRequest returns it) that no kernel
+ * takes: it ends, with a line on the console and VMI_STATUS_PASS. A key is dropped.
+ */
+void vmi__request_default(uint32_t request);
+
 /* Writes a string to the library's console, whole. */
 void vmi__print(const char *text);
 

@@ -58,6 +58,10 @@ static const struct {
     {"panic", checks_panic},
     {"masked", checks_masked},
     {"processor", checks_other_processor},
+    {"key", checks_request_key},
+    {"poweroff", checks_request_power_off},
+    {"reboot", checks_request_reboot},
+    {"nobody", checks_request_nobody},
 };
 
 const struct check *checks_on_purpose(const char *word)

@@ -33,6 +33,7 @@
 #define VECTOR_DISK       0x4c
 #define VECTOR_ENTROPY    0x4d
 #define VECTOR_NETWORK    0x4e
+#define VECTOR_REQUEST    0x51 /* of an 8259's line 9, where ACPI's interrupt is one */
 #define VECTOR_SYSCALL    0x80
 
 #endif

@@ -17,9 +17,12 @@
 #define TABLE_SIZE_MAX (1u << 20)
 
 /* FADT flags. */
+#define FADT_NO_BUTTON   0x00000010u /* of the fixed hardware, for power */
 #define FADT_TIMER_32BIT 0x00000100u
 #define FADT_RESET       0x00000400u
 #define FADT_REDUCED     0x00100000u
+
+#define PM1_EVENT_LENGTH_MIN 4 /* status and enable, two bytes each */
 
 #define MADT_ENABLED 0x1u
 
@@ -329,6 +332,12 @@ static void read_fadt(const struct header *header)
     } else {
         acpi->control_a = port_of(fadt.pm1a_control, &fadt.x_pm1a_control);
         acpi->control_b = port_of(fadt.pm1b_control, &fadt.x_pm1b_control);
+        if (!(fadt.flags & FADT_NO_BUTTON) && fadt.pm1_event_length >= PM1_EVENT_LENGTH_MIN) {
+            acpi->event_a = port_of(fadt.pm1a_event, &fadt.x_pm1a_event);
+            acpi->event_b = port_of(fadt.pm1b_event, &fadt.x_pm1b_event);
+            acpi->event_enable = fadt.pm1_event_length / 2;
+            acpi->sci = fadt.sci_line;
+        }
         acpi->smi_command = fadt.smi_command & 0xffff;
         acpi->smi_enable = fadt.acpi_enable;
     }

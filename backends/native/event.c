@@ -18,6 +18,9 @@
 
 #define LVT_EXTINT 0x700
 
+/* An input without how it is signalled. */
+#define INPUT_NUMBER(input) ((input) & ~(uint32_t)(VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW))
+
 #define MESSAGE_ADDRESS    0xfee00000u
 #define MESSAGE_APIC_SHIFT 12
 
@@ -41,9 +44,10 @@ bool vmi__native_ended_vectors[256];
 const struct vmi__native_device_events *vmi__native_device_events;
 
 static bool by_ioapic;
-static bool timer_on;                         /* an alarm is wired to line 0 */
-static uint32_t line_vectors[VMI__ISA_LINES]; /* 0: not bound */
-static uint32_t console_vector;               /* if the console's line is to be lowered */
+static bool timer_on;                          /* an alarm is wired to line 0 */
+static uint32_t line_vectors[VMI__ISA_LINES];  /* 0: not bound */
+static uint32_t console_vector;                /* if the console's line is to be lowered */
+static uint32_t request_vector, request_event; /* of VMI_EVENT_REQUEST; vector 0: not bound */
 static struct vmi__lock lock;
 
 void vmi__native_event_init(void)
@@ -85,12 +89,11 @@ static bool has_level(uint32_t line)
 /* Has an event the same input of the I/O APICs? Under the lock. */
 static bool input_taken(uint32_t input)
 {
-    const uint32_t how = VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW;
     uint32_t i;
 
     for (i = 0; i < EVENTS; i++)
         if ((events[i].kind == LINE || events[i].kind == INPUT) &&
-            !((events[i].input ^ input) & ~how))
+            INPUT_NUMBER(events[i].input) == INPUT_NUMBER(input))
             return true;
     return false;
 }
@@ -117,6 +120,8 @@ static uint32_t place(void)
 
 static int32_t bind(uint32_t number, enum kind kind, uint32_t input, uint32_t vector)
 {
+    if (kind != MESSAGE && INPUT_NUMBER(input) == vmi__native_acpi.sci)
+        vmi__native_button_leave();
     events[number] = (struct event){
         .kind = (uint8_t)kind, .vector = (uint8_t)vector, .cpu = place(), .input = input};
     return (int32_t)number;
@@ -174,6 +179,25 @@ static int32_t bind_input(uint32_t input, uint32_t vector)
     return number;
 }
 
+/* ACPI's interrupt is one by level; where no table says how, active low (ACPI 6.5, 5.2.9). */
+static int32_t bind_request(uint32_t vector)
+{
+    uint32_t line = vmi__native_acpi.sci;
+    int32_t number;
+
+    if (!vmi__native_acpi.event_a)
+        return VMI_ENOSYS;
+    number = has_level(line) ? bind_line(line, false, vector)
+                             : bind_input(line | VMI_GSI_LEVEL | VMI_GSI_ACTIVE_LOW, vector);
+    if (number < 0)
+        return number;
+    request_vector = vector;
+    request_event = (uint32_t)number;
+    vmi__native_ended_vectors[vector] = true;
+    vmi__native_button_watch(true);
+    return number;
+}
+
 VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
     bool console = source == VMI_EVENT_CONSOLE;
@@ -182,8 +206,9 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
 
     if (source == VMI_EVENT_PEER)
         return VMI_ENOSYS;
-    if (source > VMI_EVENT_DEVICE || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
-        (console && (number || !vmi__native_console_present())))
+    if (source > VMI_EVENT_REQUEST || vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS ||
+        (console && (number || !vmi__native_console_present())) ||
+        (source == VMI_EVENT_REQUEST && number))
         return VMI_EINVAL;
     if ((console && vmi__native_virtio && !has_level(line)) || place() == vmi__boot.cpu_count)
         return VMI_ENOSYS;
@@ -195,6 +220,8 @@ VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, ui
         result = bind_free(MESSAGE, 0, vector);
     else if (source == VMI_EVENT_GSI)
         result = bind_input(number, vector);
+    else if (source == VMI_EVENT_REQUEST)
+        result = bind_request(vector);
     else
         result = bind_line(line, console, vector);
     vmi__unlock(&lock, flags);
@@ -205,6 +232,8 @@ void vmi__native_event_again(uint32_t vector)
 {
     if (vector == console_vector)
         vmi__native_virtio_acknowledge();
+    if (vector == request_vector)
+        vmi__native_button_look();
     if (vmi__native_device_events)
         vmi__native_device_events->ended(vector);
 }
@@ -330,6 +359,10 @@ VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
         let_in(number, false);
         if (event->console)
             console_vector = 0;
+        if (request_vector && number == request_event) {
+            request_vector = 0;
+            vmi__native_button_watch(false);
+        }
         if (event->kind == LINE) {
             line_vectors[number] = 0;
             vmi__native_pic_unroute(number);

@@ -392,6 +392,9 @@ struct vmi__native_acpi {
     bool can_sleep;                /* S5 is there */
     uint8_t sleep_a, sleep_b;      /* its types */
     uint32_t control_a, control_b; /* PM1 control ports */
+    uint32_t event_a, event_b;     /* PM1 status ports, where the power button is in them; else 0 */
+    uint32_t event_enable;         /* so far behind them are the ports that let events in */
+    uint32_t sci;                  /* the interrupt that they raise, a line of ISA or an input */
     uint32_t smi_command;          /* port */
     uint8_t smi_enable;            /* what turns ACPI mode on there */
     struct vmi__native_register sleep, reset;
@@ -423,6 +426,28 @@ void vmi__native_expect_cpus(uint32_t count);
 
 /* There are CPUs that are not listed: what names all of them must not be used. */
 extern bool vmi__native_cpus_unlisted;
+
+/* ---- shutdown.c ---- */
+
+/* Has the machine be in ACPI's mode, in which its fixed hardware is the library's. */
+void vmi__native_acpi_enable(void);
+
+/* ---- button.c: ACPI's power button, where vmi__native_acpi.event_a is not 0 ---- */
+
+/* Has it raise ACPI's interrupt, or not any more. */
+void vmi__native_button_watch(bool on);
+
+/*
+ * Where no kernel watches it: looks whether it was pressed, a few times in a second however often
+ * this is called, and ends the kernel then.
+ */
+void vmi__native_button_unwatched(void);
+
+/* The kernel has taken ACPI's interrupt, and its registers with it: the button is let alone. */
+void vmi__native_button_leave(void);
+
+/* Notes whether it was pressed, and lowers the interrupt, which is one by level. */
+void vmi__native_button_look(void);
 
 /* ---- srat.c ---- */
 

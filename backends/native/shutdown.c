@@ -50,8 +50,9 @@ static void write_register(const struct vmi__native_register *reg, uint8_t value
         *(volatile uint8_t *)vmi__window_map(SLOT, reg->address) = value;
 }
 
-static void enable_acpi(const struct vmi__native_acpi *acpi)
+void vmi__native_acpi_enable(void)
 {
+    const struct vmi__native_acpi *acpi = &vmi__native_acpi;
     uint32_t polls = 0;
 
     if (!acpi->smi_command || !acpi->smi_enable ||
@@ -80,7 +81,7 @@ static void power_off(void)
         write_register(&acpi->sleep,
                        (uint8_t)((acpi->sleep_a & 7u) << REDUCED_SLEEP_SHIFT | REDUCED_SLEEP));
     } else {
-        enable_acpi(acpi);
+        vmi__native_acpi_enable();
         if (acpi->control_b)
             sleep_port(acpi->control_b, acpi->sleep_b);
         sleep_port(acpi->control_a, acpi->sleep_a);

@@ -16,6 +16,7 @@ enum vmi__xen_port_kind {
     VMI__XEN_PORT_NONE,
     VMI__XEN_PORT_TIMER,
     VMI__XEN_PORT_IPI,
+    VMI__XEN_PORT_STORE, /* xenstore's: polled while the library waits for an answer */
     VMI__XEN_PORT_BOUND
 };
 
@@ -144,16 +145,20 @@ intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector);
 extern struct vmi__xen_lock vmi__xen_events_lock;
 
 /*
- * Interrupt line 0, which no port has: its vector (0: not bound), whether it is let in, and the CPU
- * that it arrives at. Under the lock: between looking whether it is let in and noting that it is
- * pending another CPU could let it in.
+ * An event of the kernel's that no port is: its vector (0: not bound), whether it is let in, and
+ * the CPU that it arrives at. Under the lock: between looking whether it is let in and noting that
+ * it is pending another CPU could let it in.
  */
-struct vmi__xen_irq0 {
+struct vmi__xen_line {
     uint8_t vector, unmasked, pending, cpu;
 };
-extern struct vmi__xen_irq0 vmi__xen_irq0;
+/* Interrupt line 0, and what tells of requests from outside (VMI_EVENT_REQUEST). */
+extern struct vmi__xen_line vmi__xen_irq0, vmi__xen_requests;
 
-/* Requests the vector of that line, on CPU 0, with events masked. */
+/* Requests the vector of one, on the CPU that calls, with events masked. */
+void vmi__xen_raise_line(struct vmi__xen_line *line, struct vmi__xen_cpu *cpu);
+
+/* Requests the vector of line 0, on CPU 0, with events masked. */
 void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu);
 
 /* ---- grants (share.c) ---- */
@@ -172,5 +177,26 @@ int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size);
  * a VMI error. */
 int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size);
 int32_t vmi__xen_store_write(const char *path, const char *value);
+/*
+ * Reads a node and leaves it empty, as one: what is written there meanwhile is not lost. Returns
+ * the length of what was taken, 0 if it was empty already, or a VMI error.
+ */
+int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size);
+
+/* The next three are for the start, while one CPU runs with events masked. Writes a node and does
+ * not wait for the answer, which nobody looks at. */
+void vmi__xen_store_tell(const char *path, const char *value);
+/*
+ * Asks to be told of changes of a node. Being told is to find vmi__xen_store_told set, which
+ * whoever has seen it clears; the first time is at once. CPU 0 looks after each upcall, and is
+ * given one.
+ */
+void vmi__xen_store_watch(const char *path);
+extern uint32_t vmi__xen_store_told;
+/* Lets the store's port in, on CPU 0. Is there a store? */
+bool vmi__xen_store_let_in(void);
+
+/* Looks at what has come that nobody waits for; on CPU 0, with events masked. */
+void vmi__xen_store_came(void);
 
 #endif

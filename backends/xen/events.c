@@ -9,8 +9,9 @@
 
 #include "frames.h"
 
-/* EventBind's number for interrupt line 0, which is no port. */
-#define EVENT_IRQ0 VMI__XEN_PORTS
+/* EventBind's numbers for what is no port. */
+#define EVENT_IRQ0    VMI__XEN_PORTS
+#define EVENT_REQUEST (VMI__XEN_PORTS + 1)
 
 #define APIC_VERSION_VALUE 0x00000014u /* integrated APIC, one LVT entry */
 #define ICR_MODE(icr)      ((icr) >> 8 & 7)
@@ -41,6 +42,9 @@ static VMI__ADDRESS_TAKEN void port_came(struct vmi__xen_cpu *cpu, struct vmi__x
         if (__atomic_exchange_n(&cpu->alarm_changed, 0, __ATOMIC_SEQ_CST))
             vmi__xen_alarms(cpu);
         break;
+    case VMI__XEN_PORT_STORE:
+        vmi__xen_store_came();
+        break;
     case VMI__XEN_PORT_BOUND:
         vmi__xen_set_bit(cpu->irr, port.vector);
         break;
@@ -70,6 +74,8 @@ VMI__ROUTINE uintptr_t vmi__xen_event(struct vmi__xen_frame *frame)
         restart(frame, vmi__xen_restart, vmi__xen_restart_end);
     }
     vmi__xen_ports_collect(cpu, number, port_came);
+    if (number == 0 && vmi__xen_store_told)
+        vmi__xen_requests_came(cpu);
     vector = vmi__xen_deliverable(cpu);
     /*
      * Raising within this function asked for another upcall: it is this one. An exchange, since a
@@ -235,6 +241,25 @@ static int32_t bind_device(uint32_t number, uint32_t vector)
     return port ? give_port(port, vector) : VMI_EINVAL;
 }
 
+/* What an event is that is no port; 0 for one that is. */
+static struct vmi__xen_line *line_of(uint32_t event)
+{
+    return event == EVENT_IRQ0 ? &vmi__xen_irq0 : event == EVENT_REQUEST ? &vmi__xen_requests : 0;
+}
+
+/* Under the lock. */
+static int32_t bind_line(uint32_t event, uint32_t vector)
+{
+    struct vmi__xen_line *line = line_of(event);
+
+    if (line->vector)
+        return VMI_EBUSY;
+    line->vector = (uint8_t)vector;
+    line->unmasked = 0;
+    line->cpu = (uint8_t)vmi__xen_this();
+    return (int32_t)event;
+}
+
 VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
     uint32_t mask;
@@ -248,14 +273,9 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
     if (source == VMI_EVENT_CONSOLE && number == 0) {
         result = give_port(vmi__xen_console_port(), vector);
     } else if (source == VMI_EVENT_IRQ && number == 0) {
-        if (vmi__xen_irq0.vector) {
-            result = VMI_EBUSY;
-        } else {
-            vmi__xen_irq0.vector = (uint8_t)vector;
-            vmi__xen_irq0.unmasked = 0;
-            vmi__xen_irq0.cpu = (uint8_t)vmi__xen_this();
-            result = EVENT_IRQ0;
-        }
+        result = bind_line(EVENT_IRQ0, vector);
+    } else if (source == VMI_EVENT_REQUEST && number == 0) {
+        result = vmi__xen_requests_known ? bind_line(EVENT_REQUEST, vector) : VMI_ENOSYS;
     } else if (source == VMI_EVENT_PEER) {
         result = bind_peer(number, vector);
     } else if (source == VMI_EVENT_DEVICE) {
@@ -267,17 +287,18 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
 
 VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
 {
+    struct vmi__xen_line *line = line_of(event);
     uint32_t mask;
     int32_t result = VMI_EINVAL;
 
-    if (event == EVENT_IRQ0) {
+    if (line) {
         mask = vmi__xen_take(&vmi__xen_events_lock);
-        if (vmi__xen_irq0.vector) {
+        if (line->vector) {
             result = VMI_OK;
-            vmi__xen_irq0.unmasked = 1;
-            if (vmi__xen_irq0.pending) {
-                vmi__xen_irq0.pending = 0;
-                vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
+            line->unmasked = 1;
+            if (line->pending) {
+                line->pending = 0;
+                vmi__xen_raise_on(line->cpu, line->vector);
             }
         }
         vmi__xen_give(&vmi__xen_events_lock, mask);
@@ -296,10 +317,11 @@ static bool is_bound(uint32_t event)
 VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
 {
     uint32_t mask = vmi__xen_take(&vmi__xen_events_lock);
+    struct vmi__xen_line *line = line_of(event);
     int32_t result = VMI_OK;
 
-    if (event == EVENT_IRQ0 && vmi__xen_irq0.vector)
-        vmi__xen_irq0.unmasked = 0;
+    if (line && line->vector)
+        line->unmasked = 0;
     else if (is_bound(event))
         vmi__xen_port_mask(event);
     else
@@ -311,10 +333,11 @@ VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
 VMI__ROUTINE int32_t vmi__xen_event_unbind(uint32_t event)
 {
     uint32_t mask = vmi__xen_take(&vmi__xen_events_lock);
+    struct vmi__xen_line *line = line_of(event);
     int32_t result = VMI_OK;
 
-    if (event == EVENT_IRQ0 && vmi__xen_irq0.vector) {
-        vmi__xen_irq0.vector = 0;
+    if (line && line->vector) {
+        line->vector = 0;
     } else if (is_bound(event)) {
         vmi__xen_port_mask(event);
         vmi__xen_port_set(event, VMI__XEN_PORT_NONE, 0, 0);
@@ -345,14 +368,15 @@ static int32_t move_port(evtchn_port_t port, uint32_t cpu)
 
 VMI__ROUTINE int32_t vmi__xen_event_move(uint32_t event, uint32_t cpu)
 {
+    struct vmi__xen_line *line = line_of(event);
     uint32_t mask;
     int32_t result = VMI_EINVAL;
 
     if (cpu >= vmi__xen_cpu_count || !vmi__xen_cpus[cpu]->started)
         return VMI_EINVAL;
     mask = vmi__xen_take(&vmi__xen_events_lock);
-    if (event == EVENT_IRQ0 && vmi__xen_irq0.vector) {
-        vmi__xen_irq0.cpu = (uint8_t)cpu;
+    if (line && line->vector) {
+        line->cpu = (uint8_t)cpu;
         result = VMI_OK;
     } else if (is_bound(event)) {
         result = move_port(event, cpu);

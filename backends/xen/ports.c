@@ -19,7 +19,7 @@ static struct vmi__xen_port ports[VMI__XEN_PORTS];
 static const struct vmi__xen_port_abi *abi = &vmi__xen_two_level;
 static bool chosen, keep_two_level;
 
-struct vmi__xen_irq0 vmi__xen_irq0;
+struct vmi__xen_line vmi__xen_irq0, vmi__xen_requests;
 struct vmi__xen_lock vmi__xen_events_lock;
 
 struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number)
@@ -79,17 +79,22 @@ intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector)
     return vmi__xen_prod(number);
 }
 
-void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
+void vmi__xen_raise_line(struct vmi__xen_line *line, struct vmi__xen_cpu *cpu)
 {
     uint32_t mask = vmi__xen_take(&vmi__xen_events_lock);
 
-    if (!vmi__xen_irq0.vector || !vmi__xen_irq0.unmasked)
-        vmi__xen_irq0.pending = 1;
-    else if (vmi__xen_irq0.cpu != vmi__xen_this())
-        vmi__xen_raise_on(vmi__xen_irq0.cpu, vmi__xen_irq0.vector);
+    if (!line->vector || !line->unmasked)
+        line->pending = 1;
+    else if (line->cpu != vmi__xen_this())
+        vmi__xen_raise_on(line->cpu, line->vector);
     else
-        vmi__xen_raise(cpu, vmi__xen_irq0.vector);
+        vmi__xen_raise(cpu, line->vector);
     vmi__xen_give(&vmi__xen_events_lock, mask);
+}
+
+void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu)
+{
+    vmi__xen_raise_line(&vmi__xen_irq0, cpu);
 }
 
 /* ---- ports ---- */
@@ -228,10 +233,17 @@ intptr_t vmi__xen_prod(uint32_t number)
     return vmi__xen_port_notify(vmi__xen_cpus[number]->ipi_port);
 }
 
+/* Can the library poll it? The kernel is to hear of its own. */
+static bool is_polled(evtchn_port_t port)
+{
+    uint32_t kind = port < abi->ports ? vmi__xen_port_of(port).kind : VMI__XEN_PORT_BOUND;
+
+    return kind == VMI__XEN_PORT_NONE || kind == VMI__XEN_PORT_STORE;
+}
+
 void vmi__xen_port_clear(evtchn_port_t port)
 {
-    /* The kernel is to hear of its own. */
-    if (port < abi->ports && vmi__xen_port_of(port).kind == VMI__XEN_PORT_NONE)
+    if (is_polled(port))
         abi->clear(port);
 }
 
@@ -249,7 +261,7 @@ void vmi__xen_port_wait(evtchn_port_t port)
 {
     struct sched_poll poll = {.nr_ports = 1, .timeout = vmi__xen_system_time() + WAIT_NANOSECONDS};
 
-    if (port >= abi->ports || vmi__xen_port_of(port).kind != VMI__XEN_PORT_NONE) {
+    if (!is_polled(port)) {
         vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
         return;
     }

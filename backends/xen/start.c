@@ -348,7 +348,7 @@ static void start_shared(const struct start_info *info)
     vmi__xen_shared.arch.p2m_vaddr = (uintptr_t)vmi__xen_memory.p2m;
     vmi__xen_shared.arch.p2m_cr3 =
         xen_pfn_to_cr3(vmi__xen_mfn(vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT));
-    /* Both are polled: their upcalls would tell nothing. */
+    /* Both are polled: their upcalls would tell nothing, until requests are looked for. */
     vmi__xen_port_mask(info->console.domU.evtchn);
     vmi__xen_port_mask(info->store_evtchn);
 }
@@ -400,6 +400,7 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
     list_cpus();
     describe_options();
     describe_loader();
+    vmi__xen_requests_start();
     vmi__start();
 }
 

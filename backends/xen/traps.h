@@ -40,6 +40,16 @@ extern const char vmi__xen_event_callback[], vmi__xen_failsafe_callback[];
  */
 intptr_t vmi__xen_callbacks_register(void);
 
+/* ---- requests from outside (requests.c) ---- */
+
+/* Has xenstore tell of them; before events are let in. */
+void vmi__xen_requests_start(void);
+/* Does it? A domain may have none. */
+extern bool vmi__xen_requests_known;
+
+/* On CPU 0, with events masked, where there may be one: has the kernel take it, or ends it. */
+void vmi__xen_requests_came(struct vmi__xen_cpu *cpu);
+
 /* Channels of devices, set where a kernel makes calls for them (platform.c). */
 struct vmi__xen_device_events {
     /* The channel of an event's number (VMI_EVENT_DEVICE), 0 if there is none. */

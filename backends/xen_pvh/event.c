@@ -54,7 +54,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, u
     int32_t result = VMI_EBUSY;
     uint32_t flags;
 
-    if (source > VMI_EVENT_CONSOLE && source <= VMI_EVENT_MSI)
+    if ((source > VMI_EVENT_CONSOLE && source <= VMI_EVENT_MSI) || source == VMI_EVENT_REQUEST)
         return VMI_ENOSYS;
     if (source != VMI_EVENT_CONSOLE || number || !port || vector < 32 || vector > 255 ||
         vector == VMI__APIC_SPURIOUS)

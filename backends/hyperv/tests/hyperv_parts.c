@@ -175,6 +175,10 @@ HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t inp
     return by(processors, 0, vector);
 }
 
+void vmi__native_button_unwatched(void)
+{
+}
+
 VMI__ROUTINE uint64_t vmi__native_clock_nanoseconds(void)
 {
     return 0;

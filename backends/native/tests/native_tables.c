@@ -226,6 +226,29 @@ static void the_old_blocks_come_first(void)
     }
 }
 
+/* A button of the fixed hardware is one whose registers are ports, and that no method stands for.
+ */
+static void where_the_power_button_is(void)
+{
+    struct fadt *fadt = (struct fadt *)(memory + FADT);
+
+    for (uint32_t wrong = 0; wrong <= 4; wrong++) {
+        begin();
+        put_root();
+        fadt->sci_line = 9;
+        fadt->pm1_event_length = wrong == 1 ? 2 : 4;
+        fadt->flags = wrong == 2 ? FADT_NO_BUTTON : wrong == 3 ? FADT_REDUCED : 0;
+        fadt->x_pm1a_event = (struct vmi__native_register){
+            wrong == 4 ? SPACE_PORTS - 1 : SPACE_PORTS, 32, 0, 3, 0x600};
+        fadt->x_pm1b_event = (struct vmi__native_register){SPACE_PORTS, 32, 0, 3, 0x700};
+        finish(FADT, "FACP", sizeof(*fadt));
+        vmi__native_firmware_init();
+        EXPECT(vmi__native_acpi.event_a == (wrong ? 0 : 0x600));
+        EXPECT(wrong || (vmi__native_acpi.event_b == 0x700 && vmi__native_acpi.event_enable == 2 &&
+                         vmi__native_acpi.sci == 9));
+    }
+}
+
 static void x2apic_entries_of_small_identifiers(void)
 {
     begin();
@@ -576,6 +599,7 @@ static const struct played_check checks[] = {
     CHECK(the_extended_blocks_are_not_taken_for_what_they_are_not),
     CHECK(control_ports_in_the_extended_blocks),
     CHECK(the_old_blocks_come_first),
+    CHECK(where_the_power_button_is),
     CHECK(x2apic_entries_of_small_identifiers),
     CHECK(x2apic_entries_of_all_identifiers),
     CHECK(x2apic_entries_of_many_cpus),

@@ -117,7 +117,7 @@ def pv() -> Place:
 
 @pytest.fixture
 def slept(pv: Place, run: Run) -> tuple[Outcome, ktap.Report]:
-    return run(pv, kernel=build(), cpus=3)
+    return run(pv, kernel=build(), cpus=3, requests=True)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def contended(pv: Place, run: Run) -> Outcome:
     folder = build().parent
     typed = folder / "typed.txt"
     typed.write_bytes(TYPED)
-    return run(pv, "contend=1", kernel=build(), cpus=4, typed=typed)[0]
+    return run(pv, "contend=1", kernel=build(), cpus=4, typed=typed, requests=True)[0]
 
 
 def sections_of(outcome: Outcome) -> list[dict[str, str]]:

@@ -127,6 +127,20 @@ uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
     return 0;
 }
 
+uint32_t vmi__xen_store_told;
+bool vmi__xen_requests_known = true;
+
+void vmi__xen_store_came(void)
+{
+    vmi__xen_store_told = 1;
+}
+
+void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
+{
+    vmi__xen_store_told = 0;
+    vmi__xen_raise_line(&vmi__xen_requests, cpu);
+}
+
 /* ---- checks ---- */
 
 /* CPUs 0 and 1 run, and have their ports. */
@@ -137,6 +151,7 @@ static void begin(void)
     memset(records, 0, sizeof(records));
     memset(ports, 0, sizeof(ports));
     memset(&vmi__xen_irq0, 0, sizeof(vmi__xen_irq0));
+    memset(&vmi__xen_requests, 0, sizeof(vmi__xen_requests));
     memset(&vmi__xen_shared, 0, sizeof(vmi__xen_shared));
     memset(vmi__xen_shared.evtchn_mask, 0xff, sizeof(vmi__xen_shared.evtchn_mask));
     vmi__boot.cpu_count = CPUS;
@@ -258,6 +273,25 @@ static void a_peers_port_is_closed_with_its_event(void)
     EXPECT(xen.closed == xen.next - 1);
 }
 
+/* What tells of requests is no port either, and independent of line 0. */
+static void requests_wait_until_they_are_let_in(void)
+{
+    begin();
+    EXPECT(vmi__xen_event_bind(VMI_EVENT_REQUEST, 1, VECTOR) == VMI_EINVAL);
+    EXPECT(vmi__xen_event_bind(VMI_EVENT_REQUEST, 0, VECTOR) == EVENT_REQUEST);
+    EXPECT(vmi__xen_event_bind(VMI_EVENT_REQUEST, 0, VECTOR) == VMI_EBUSY);
+    EXPECT(vmi__xen_event_unmask(EVENT_IRQ0) == VMI_EINVAL);
+    vmi__xen_requests_came(&records[0]);
+    EXPECT(!requested(0) && vmi__xen_highest(records[0].irr) < 0);
+    EXPECT(vmi__xen_event_unmask(EVENT_REQUEST) == VMI_OK && requested(0) == VECTOR);
+    EXPECT(vmi__xen_event_move(EVENT_REQUEST, 1) == VMI_OK);
+    vmi__xen_requests_came(&records[0]);
+    EXPECT(requested(1) == VECTOR);
+    EXPECT(vmi__xen_event_notify(EVENT_REQUEST) == VMI_EINVAL);
+    EXPECT(vmi__xen_event_unbind(EVENT_REQUEST) == VMI_OK);
+    EXPECT(vmi__xen_event_unmask(EVENT_REQUEST) == VMI_EINVAL);
+}
+
 static void line_0_waits_until_it_is_let_in(void)
 {
     begin();
@@ -287,6 +321,7 @@ static const struct played_check checks[] = {
     CHECK(a_port_is_bound_once),
     CHECK(a_peers_port_is_closed_with_its_event),
     CHECK(line_0_waits_until_it_is_let_in),
+    CHECK(requests_wait_until_they_are_let_in),
 };
 
 PLAY(checks)

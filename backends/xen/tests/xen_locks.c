@@ -291,6 +291,14 @@ HYPERCALL intptr_t vmi__xen_hypercall_sched_op(uint32_t command, const void *arg
     return 0;
 }
 
+bool vmi__xen_requests_known = true;
+
+void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
+{
+    (void)cpu;
+    EXPECT(false); /* xenstore tells of nothing */
+}
+
 static evtchn_port_t next_port = CONSOLE_PORT + 1;
 
 /* Xenstore takes requests at once; its answer stands there already. */

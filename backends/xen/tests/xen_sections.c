@@ -124,9 +124,19 @@ void sections_contend(bool on)
     together = on;
 }
 
+bool sections_asleep(void)
+{
+    return __atomic_load_n(&watching, __ATOMIC_ACQUIRE);
+}
+
 int32_t sections_store_read(const char *path, char *to, uint32_t size)
 {
     return vmi__xen_store_read(path, to, size);
+}
+
+int32_t sections_store_write(const char *path, const char *value)
+{
+    return vmi__xen_store_write(path, value);
 }
 
 /* ---- within sections ---- */

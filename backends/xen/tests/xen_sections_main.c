@@ -12,6 +12,7 @@
 
 #include "checks.h"
 #include "cpu_start.h"
+#include "current.h"
 #include "descriptors.h"
 #include "first_state.h"
 #include "frames.h"
@@ -19,10 +20,12 @@
 #include "lock.h"
 #include "options.h"
 #include "paging.h"
+#include "patience.h"
 #include "print.h"
 #include "smp.h"
 #include "start.h"
 #include "threads.h"
+#include "traps.h"
 #include "x86.h"
 
 #define CPUS    3          /* that work */
@@ -286,6 +289,107 @@ static void ask(uint32_t who)
 
 static const struct contest questions = {NULL, {ask, ask, ask}, NULL};
 
+/* ---- requests from outside ---- */
+
+#define VECTOR_OF_REQUEST 0x92
+#define KEY               'k'
+#define TOLD              4     /* rounds in which the rig asks for something */
+#define TOLD_MILLISECONDS 60000 /* in which it does: xl has to be started */
+
+static uint32_t taken, request_event;
+static volatile uint32_t came;
+
+static void note_request(struct trap_frame *frame)
+{
+    came = 1;
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static void bind_requests(void)
+{
+    int32_t event = vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_OF_REQUEST);
+
+    expect(event >= 0, "requests");
+    request_event = (uint32_t)event;
+    trap_handler_set(VECTOR_OF_REQUEST, note_request);
+}
+
+static void before_taking(void)
+{
+    const char key[] = {KEY, 0};
+
+    taken = 0;
+    expect(sections_store_write("control/sysrq", key) == VMI_OK, "a node");
+}
+
+static void take(uint32_t who)
+{
+    uint32_t request = vmi_take_request();
+
+    (void)who;
+    expect(!request || request == (VMI_REQUEST_KEY | KEY << 8), "a request");
+    if (request)
+        __atomic_add_fetch(&taken, 1, __ATOMIC_RELAXED);
+}
+
+static void after_taking(void)
+{
+    expect(taken == 1, "a request is one CPU's");
+}
+
+static const struct contest takes = {before_taking, {take, take, take}, after_taking};
+
+/*
+ * The toolstack writes while nobody waits for an answer, so that the first CPU is told by the
+ * store's event. The others ask when it sleeps there.
+ */
+static void before_telling(void)
+{
+    taken = 1;
+    if (round_number >= TOLD)
+        return;
+    /* What the contest before has left is told now. */
+    vmi_event_unmask(request_event);
+    spin_milliseconds(1);
+    taken = came = 0;
+    print("# request key %c\n", KEY);
+}
+
+static void look(uint32_t who)
+{
+    struct patience patience;
+
+    patience_begin(&patience, TOLD_MILLISECONDS);
+    while (!taken && !came && !(cpu_current() != 0 && sections_asleep()) &&
+           patience_left(&patience))
+        relax();
+    if (!__atomic_load_n(&taken, __ATOMIC_RELAXED))
+        take(who);
+}
+
+static void after_telling(void)
+{
+    vmi_event_mask(request_event);
+    after_taking();
+}
+
+static const struct contest tells = {before_telling, {look, look, look}, after_telling};
+
+/* The rig asks for something while nobody asks xenstore. */
+static void be_told(void)
+{
+    struct patience patience;
+
+    bind_requests();
+    vmi_event_unmask(request_event);
+    print("# request key %c\n", KEY);
+    patience_begin(&patience, TOLD_MILLISECONDS);
+    while (!came && patience_left(&patience))
+        relax();
+    take(0);
+    after_taking();
+}
+
 /* ---- events ---- */
 
 #define VECTOR_OF_LINE 0x91
@@ -439,6 +543,7 @@ static bool contend_for_all(void)
 {
     for (uint32_t cpu = 1; cpu < CPUS; cpu++)
         expect(cpu_start(cpu) == VMI_OK, "a CPU");
+    bind_requests();
     sections_store_read("name", domain_name, sizeof(domain_name));
     print("# input ready\n");
     spin_milliseconds(1000);
@@ -451,6 +556,8 @@ static bool contend_for_all(void)
     contend(&names);
     contend(&releases);
     contend(&questions);
+    contend(&takes);
+    contend(&tells);
     contend(&binds);
     contend(&changes);
     contend(&moves);
@@ -477,8 +584,9 @@ static bool check_all(void)
     struct ktap_result result = ktap_run(lists, sizeof(lists) / sizeof(lists[0]), "", NULL);
 
     again();
+    be_told();
     print("# result pass=%u fail=%u skip=%u\n", result.passed, result.failed, result.skipped);
-    return result.failed == 0;
+    return result.failed == 0 && wrong == 0;
 }
 
 static void first_thread(void)

@@ -239,6 +239,19 @@ uint64_t vmi__xen_machine(const void *linear)
     return (uintptr_t)linear;
 }
 
+/* Xenstore has nothing to tell. */
+uint32_t vmi__xen_store_told;
+bool vmi__xen_requests_known = true;
+
+void vmi__xen_store_came(void)
+{
+}
+
+void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
+{
+    (void)cpu;
+}
+
 evtchn_port_t vmi__xen_console_port(void)
 {
     return 0;
@@ -650,7 +663,7 @@ static void line_0_is_let_in_while_it_goes_off(void)
         clear(vcpus[0].ipi, sizeof(vcpus[0].ipi));
         vmi__xen_infos[0].evtchn_upcall_mask = 1;
         vmi__xen_infos[1].evtchn_upcall_mask = 1;
-        vmi__xen_irq0 = (struct vmi__xen_irq0){.vector = VECTOR};
+        vmi__xen_irq0 = (struct vmi__xen_line){.vector = VECTOR};
         __asm__ volatile("pushf; orl %0, (%%esp); popf" : : "i"(FLAG_TRAP) : "cc", "memory");
         vmi__xen_raise_irq0(&vcpus[0]);
         __asm__ volatile("pushf; andl %0, (%%esp); popf" : : "i"(~FLAG_TRAP) : "cc", "memory");

@@ -235,6 +235,19 @@ uint64_t vmi__xen_machine(const void *linear)
     return (uintptr_t)linear;
 }
 
+/* Xenstore has nothing to tell. */
+uint32_t vmi__xen_store_told;
+bool vmi__xen_requests_known = true;
+
+void vmi__xen_store_came(void)
+{
+}
+
+void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
+{
+    (void)cpu;
+}
+
 evtchn_port_t vmi__xen_console_port(void)
 {
     return 0;

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""A running kernel is asked for something from outside, in the way of each rig's hypervisor."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..guests import Place, Run
+
+NOBODY = "the kernel takes no requests, so it ends here"
+"""Of what the library says of a request that no kernel takes."""
+
+pytestmark = pytest.mark.every_architecture
+
+
+def asked(configuration: Place, run: Run, word: str) -> tuple[str, bool]:
+    """The console of a sample kernel that waits for a request, and whether it ended well."""
+    if word not in configuration.rig.requests:
+        pytest.skip(f"nobody asks a guest for {word} here")
+    outcome, report = run(configuration, f"test={word} checks=nothing", requests=True)
+    wanted = [test for test in report.tests if test.name.startswith("test.request")]
+    if any(test.status == "skip" for test in wanted):
+        pytest.skip("the kernel says that nobody can ask it for anything")
+    return outcome.console, outcome.clean
+
+
+def test_a_kernel_ends_with_its_own_last_words(configuration: Place, run: Run) -> None:
+    console, clean = asked(configuration, run, "poweroff")
+    assert "# last words: asked to power off" in console
+    assert clean
+
+
+def test_a_key_comes_with_its_character(configuration: Place, run: Run) -> None:
+    console, clean = asked(configuration, run, "key")
+    assert "test.request_key" in console and "# last words: asked to power off" in console
+    assert clean
+
+
+def test_a_kernel_is_asked_to_reboot(configuration: Place, run: Run) -> None:
+    """Its domain ends as one that wants to."""
+    console, _ = asked(configuration, run, "reboot")
+    assert console.rstrip().endswith("# last words: asked to reboot")
+
+
+def test_a_kernel_that_takes_no_requests_is_ended(configuration: Place, run: Run) -> None:
+    if not configuration.rig.requests:
+        pytest.skip("nobody asks a guest for anything here")
+    outcome, _ = run(configuration, "test=nobody checks=nothing", requests=True)
+    assert outcome.console.rstrip().endswith(NOBODY)
+    assert outcome.clean
