@@ -9,6 +9,8 @@
 
 #define PAGE_SHIFT 12
 
+void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
+
 static struct vmi__lock lock;
 
 /* Bits of a page's entry for a cache type (pat.c). */
@@ -45,6 +47,8 @@ static int32_t map(uint64_t base, uintptr_t size, uint32_t cache, void **address
         return VMI_ENOMEM;
     }
     *address = (void *)mapping->linear;
+    if (vmi__native_device_mapped)
+        vmi__native_device_mapped(base, base + (size - 1));
     return VMI_OK;
 }
 
