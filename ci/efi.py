@@ -91,7 +91,8 @@ def efi(kernel: Path, append: str, texts: Sequence[str], output: Path | None) ->
     print(f"{shown / PROGRAM}: has it unchanged from byte {at} on")
     firmware, package = next(iter(FIRMWARE.items()))
     print(f"""\
-  in QEMU:     qemu-system-x86_64 -m 256 -bios {firmware} -drive format=raw,file=fat:{shown} -serial stdio
+  in QEMU:     qemu-system-x86_64 -m 256 -serial stdio -bios {firmware} \\
+                   -drive format=raw,snapshot=on,file=fat:{shown}
                ({firmware}: Debian package {package})
   on a PC:     copy EFI to a stick's FAT file system, and boot it by UEFI without Secure Boot
   the command line is the first line of {PROGRAM.parent / CONFIGURATION}, each further one a module""")

@@ -29,7 +29,7 @@ def boot(folder: Path) -> tuple[int, str]:
     done = subprocess.run(
         ["qemu-system-x86_64", "-machine", "pc,vmport=off", "-m", "256", "-smp", "2", "-nodefaults",
          "-no-user-config", "-display", "none", "-serial", "stdio", *QEMU_END, "-bios", *FIRMWARE,
-         "-drive", f"format=raw,file=fat:{folder}"],
+         "-drive", f"format=raw,snapshot=on,file=fat:{folder}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=DEADLINE, check=False, preexec_fn=tied(),
     )  # fmt: skip
     return done.returncode, text(done.stdout)

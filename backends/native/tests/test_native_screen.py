@@ -21,7 +21,7 @@ CHECKS = [(arch, part, check) for arch in ARCHITECTURES for part in ("screen", "
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], str]:
-    found = {}
+    found: dict[tuple[str, str, str], str] = {}
     for arch in ARCHITECTURES:
         font = tree(arch) / "backends/native/native-font.c"
         for part, more in (("screen", [font]), ("keyboard", [])):
