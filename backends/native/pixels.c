@@ -21,16 +21,25 @@ static uint64_t ink;
 
 static void put_pixel(volatile uint8_t *at, uint64_t pixel)
 {
-    if (bytes == 4) {
-        *(volatile uint32_t *)at = (uint32_t)pixel;
-        return;
-    }
     for (uint32_t i = 0; i < bytes; i++, pixel >>= 8)
         at[i] = (uint8_t)pixel;
 }
 
+/* Most screens have such pixels, and a text that scrolls draws millions of them. */
+static void put_line_of_words(volatile uint32_t *at, uint32_t dots)
+{
+    const uint32_t color = (uint32_t)ink;
+
+    for (uint32_t i = 0; i < VMI__FONT_WIDTH; i++, dots <<= 1)
+        at[i] = dots & 1u << (VMI__FONT_WIDTH - 1) ? color : 0;
+}
+
 static void put_line(volatile uint8_t *at, uint32_t dots)
 {
+    if (bytes == 4 && scale == 1) {
+        put_line_of_words((volatile uint32_t *)at, dots);
+        return;
+    }
     for (uint32_t dot = 1u << (VMI__FONT_WIDTH - 1); dot; dot >>= 1) {
         for (uint32_t i = 0; i < scale; i++, at += bytes)
             put_pixel(at, dots & dot ? ink : 0);
