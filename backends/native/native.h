@@ -203,6 +203,9 @@ void vmi__native_pat_init(void);
 /* Is told what the kernel maps by MapDevice, from first to last; 0 without a screen. */
 extern void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
 
+/* The library's own mapping, which no kernel can unmap; 0 without a screen. */
+extern uintptr_t vmi__native_device_kept;
+
 /* ---- apic.c ---- */
 
 #define VMI__APIC_SLOT          0 /* in the device window: APICRead and APICWrite know this */

@@ -6,7 +6,7 @@
  * MEMORY.LST, 0040h:0049h to 0040h:0084h.
  */
 #include "canvas.h"
-#include "cpu.h"
+#include "native.h"
 
 #define PAGE 4096u
 
@@ -99,6 +99,7 @@ bool vmi__native_vga_text_find(struct vmi__native_canvas *canvas)
         row_cells * canvas->rows * 2 > MEMORY_SIZE || !has_crtc() ||
         vmi_map_device(canvas->first, MEMORY_SIZE, VMI_CACHE_UNCACHED, &address) != VMI_OK)
         return false;
+    vmi__native_device_kept = (uintptr_t)address;
     cells = address;
     set_word(CRTC_START, 0);
     canvas->last = canvas->first + MEMORY_SIZE - 1;

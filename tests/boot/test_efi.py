@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import subprocess
 from pathlib import Path
@@ -15,21 +16,22 @@ from ci.console import text
 from ci.efi import PROGRAM, configuration, efi
 from ci.rig import DEBUG_EXIT, QEMU_END
 from ci.setup import FIRMWARE, provide
-from ci.util import ARCHITECTURES, UserError, tied
+from ci.util import ARCHITECTURES, RESULTS, UserError, tied
 
 from ..guests import places
+from .screen import Monitor, photographed, shows
 
 PASSED = 0x10 << 1 | 1
 DEADLINE = 300
 
 
-def boot(folder: Path) -> tuple[int, str]:
+def boot(folder: Path, *options: str) -> tuple[int, str]:
     """QEMU's exit status and the console."""
     provide(FIRMWARE)
     done = subprocess.run(
         ["qemu-system-x86_64", "-machine", "pc,vmport=off", "-m", "256", "-smp", "2", "-nodefaults",
          "-no-user-config", "-display", "none", "-serial", "stdio", *QEMU_END, "-bios", *FIRMWARE,
-         "-drive", f"format=raw,snapshot=on,file=fat:{folder}"],
+         "-drive", f"format=raw,snapshot=on,file=fat:{folder}", *options],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=DEADLINE, check=False, preexec_fn=tied(),
     )  # fmt: skip
     return done.returncode, text(done.stdout)
@@ -47,16 +49,23 @@ def carried(folder: Path) -> bytes:
 # Named so that no rig is taken to be needed (tests/guests.py).
 @pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"uefi_{arch}")
 def test_starts_without_a_loader(arch: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All checks pass; the command line came."""
+    """All checks pass, and what the console has is on the screen, in the framebuffer that the firmware has
+    left."""
     kernel = kernels("sample", arch)[places(arch)[0].backend]
-    assert efi(kernel, DEBUG_EXIT, [], tmp_path) == 0
+    assert efi(kernel, "", [], tmp_path) == 0
     data = kernel.read_bytes()
     assert carried(tmp_path)[: len(data)] == data
     assert hashlib.sha256(data).hexdigest() in capsys.readouterr().out
-    status, console = boot(tmp_path)
+    picture = RESULTS / f"test/screen/uefi-{arch}.ppm"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(Monitor()) as monitor:
+        photographed(monitor, picture, DEADLINE)
+        # The kernel switches the machine off, which stays until the picture is taken.
+        status, console = boot(tmp_path, "-vga", "std", "-no-shutdown", *monitor.options)
     report = ktap.parse(console)
-    assert (report.failures(), status) == ([], PASSED), console
+    assert (report.failures(), status) == ([], 0), console
     assert report.boot["protocol"] == "multiboot2"
+    assert shows(picture, console) == []
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"uefi_{arch}")
