@@ -128,6 +128,14 @@ class _Parser(Parser):
 
 NAMES = option("names", nargs="*", metavar="NAME", help="backends or configurations; default: all")
 APPEND = option("--append", default="", type=line, metavar="STR", help="add to the kernel's command line")
+MODULE = option(
+    "--module",
+    action="append",
+    default=[],
+    type=line,
+    metavar="'FILE ARGUMENT…'",
+    help="a module with its arguments; may be repeated",
+)
 CONSOLE = option("--console", action="store_true", help="show the kernels' whole consoles")
 ARCH = option("--arch", choices=ARCHITECTURES, default="", help="of one architecture only")
 LAVA = option("--lava", action="store_true", help="print results as LAVA signals as well")
@@ -228,6 +236,12 @@ def _iso(options: Namespace) -> int:
     return iso(options.append, options.output, options.kernels)
 
 
+def _efi(options: Namespace) -> int:
+    from .efi import efi
+
+    return efi(options.kernel, options.append, options.module, options.output)
+
+
 def _build(_: Namespace) -> int:
     from .build import build_all
 
@@ -316,14 +330,7 @@ WORDS: dict[str, Word] = {
                 help="memory; 1 to 65536, default: 64",
             ),
             option("--initrd", type=path, metavar="FILE", help="an initial RAM disk; the first module"),
-            option(
-                "--module",
-                action="append",
-                default=[],
-                type=line,
-                metavar="'FILE ARGUMENT…'",
-                help="a module with its arguments; may be repeated",
-            ),
+            MODULE,
             option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),
             option(
                 "--disk",
@@ -484,6 +491,17 @@ WORDS: dict[str, Word] = {
             ),
             APPEND,
             option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
+        ),
+    ),
+    "efi": Word(
+        _efi,
+        "KERNEL",
+        "make a program of a multiboot2 kernel that UEFI firmware starts by itself",
+        (
+            option("kernel", type=path, metavar="KERNEL", help="for i386 or x86-64; it is carried unchanged"),
+            APPEND,
+            MODULE,
+            option("--output", type=path, metavar="DIR", help="instead of build/NAME.efi"),
         ),
     ),
     "build": Word(_build, "", "build all libraries and kernels, into build/ (i386) and build-x86_64/"),

@@ -67,7 +67,7 @@ set default=0
 
 ENTRY = """
 menuentry '{title} ({key})' --hotkey={key} {{
-    echo 'The kernel speaks on the first serial port, at 115200 baud.'
+    echo 'The kernel speaks on the screen and on the first serial port, at 115200 baud.'
 {start}}}
 """
 
@@ -264,5 +264,6 @@ def iso(append: str, output: Path | None, kernels: Sequence[Path] = ()) -> int:
   with UEFI:    add -m 256 -bios {firmware} (Debian package {package}) to qemu-system-x86_64
   on a stick:   sudo dd if={shown} of=/dev/sdX bs=1M conv=fsync
                 (sdX: the whole stick, see lsblk; all that is on it is lost)
-  on a PC:      boot it by BIOS or by UEFI without Secure Boot; the kernel speaks on COM1, 115200 baud""")
+  on a PC:      boot it by BIOS or by UEFI without Secure Boot; the kernel speaks on the screen, and on
+                COM1 at 115200 baud""")
     return 0

@@ -43,6 +43,7 @@ SYSTEM = {
     "qemu-system-x86_64": "qemu-system-x86",
     "/usr/share/qemu/pvh.bin": "qemu-system-data",
     "/usr/share/seabios/bios-256k.bin": "seabios",
+    "/usr/share/seabios/vgabios-stdvga.bin": "seabios",
     "/usr/include/xen/xen.h": "libxen-dev",
     "/usr/include/linux/kvm_para.h": "linux-libc-dev",
     "/usr/bin/python3": "python3",

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "cmos.h"
 #include "divide.h"
 #include "print.h"
 
@@ -18,6 +19,10 @@ static void wall_clock(void)
 
     NEEDS(GET_WALLCLOCK_TIME);
     uint64_t now = vmi_get_wallclock_time();
+    if (!now && cmos_absent()) {
+        ktap_skip("this machine has no clock");
+        return;
+    }
     uint64_t seconds = divide_u64(now, 1000000000, &rest);
     print("# wall clock %llu.%09u\n", WIDE(seconds), rest);
     EXPECT(seconds >= YEAR_2020 && seconds < YEAR_2100);

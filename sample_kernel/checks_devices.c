@@ -3,26 +3,26 @@
 #include <stddef.h>
 
 #include "checks.h"
+#include "cmos.h"
 #include "frames.h"
 #include "layout.h"
 #include "string.h"
 #include "threads.h"
 #include "traps.h"
 
-/*
- * The PC's real-time clock: index and data port, and the register that holds the seconds (as BCD or
- * binary).
- */
-#define CMOS_INDEX   0x70
-#define CMOS_DATA    0x71
-#define CMOS_SECONDS 0x00
 /* Where a PC's firmware shows its progress: a port that takes writes and does nothing else. */
 #define POST_PORT 0x80
 
 static void console_write(void)
 {
     static const char line[] = "# the console takes a line whole\r\n";
-    EXPECT_EQUAL(vmi_console_write(line, sizeof(line) - 1), sizeof(line) - 1);
+    int32_t written = vmi_console_write(line, sizeof(line) - 1);
+
+    if (written == VMI_EIO) {
+        ktap_skip("this machine has no console");
+        return;
+    }
+    EXPECT_EQUAL(written, sizeof(line) - 1);
     EXPECT_EQUAL(vmi_console_write(line, 0), 0);
 }
 
@@ -32,6 +32,10 @@ static void console_read(void)
 
     NEEDS(CONSOLE_READ);
     int32_t length = vmi_console_read(typed, sizeof(typed));
+    if (length == VMI_EIO && vmi_console_write(typed, 0) == VMI_EIO) {
+        ktap_skip("this machine has no console");
+        return;
+    }
     EXPECT(length >= 0 && length <= (int32_t)sizeof(typed));
     EXPECT_EQUAL(vmi_console_read(typed, 0), 0);
 }
@@ -53,6 +57,10 @@ static void console_event(void)
     NEEDS(EVENT_BIND);
     trap_handler_set(VECTOR_CONSOLE, note_console);
     int32_t event = vmi_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR_CONSOLE);
+    if (event == VMI_EINVAL && vmi_console_write("", 0) == VMI_EIO) {
+        ktap_skip("this machine has no console");
+        return;
+    }
     if (event == VMI_ENOSYS) {
         ktap_skip("this console raises no event");
         return;
@@ -69,6 +77,10 @@ static void ports(void)
 
     NEEDS(INB);
     NEEDS(OUTB);
+    if (cmos_absent()) {
+        ktap_skip("this machine has no real-time clock");
+        return;
+    }
     vmi_outb(CMOS_SECONDS, CMOS_INDEX);
     EXPECT(vmi_inb(CMOS_DATA) <= 0x59);
     vmi_insb(CMOS_DATA, bytes, sizeof(bytes));

@@ -9,6 +9,9 @@
 
 #define PAGE_SHIFT 12
 
+void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
+uintptr_t vmi__native_device_kept;
+
 static struct vmi__lock lock;
 
 /* Bits of a page's entry for a cache type (pat.c). */
@@ -45,6 +48,8 @@ static int32_t map(uint64_t base, uintptr_t size, uint32_t cache, void **address
         return VMI_ENOMEM;
     }
     *address = (void *)mapping->linear;
+    if (vmi__native_device_mapped)
+        vmi__native_device_mapped(base, base + (size - 1));
     return VMI_OK;
 }
 
@@ -93,7 +98,7 @@ VMI__ROUTINE int32_t vmi__native_unmap_device(uintptr_t address)
     if (!vmi__devices_present())
         return VMI_ENOSYS;
     flags = vmi__lock(&lock);
-    mapping = vmi__device_noted(address);
+    mapping = address == vmi__native_device_kept ? 0 : vmi__device_noted(address);
     result = mapping ? unmap(mapping) : VMI_EINVAL;
     vmi__unlock(&lock, flags);
     return result;

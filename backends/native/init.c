@@ -16,9 +16,10 @@ void vmi__native_init(struct vmi_boot_info *boot)
     vmi__native_segments_init();
 #endif
     vmi__native_console_init();
+    vmi__native_pat_init();
+    vmi__native_console_screen_init();
     if (!(features & CPUID_1_EDX_TSC) || !(features & CPUID_1_EDX_MSR))
         vmi__fatal("the processor has no time-stamp counter or no model-specific registers");
-    vmi__native_pat_init();
     /* In this order: what the firmware's timer has asked for is forgotten with all requests. */
     vmi__native_pit_init();
     vmi__native_pic_init();

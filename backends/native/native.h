@@ -29,6 +29,9 @@ void vmi__native_init(struct vmi_boot_info *boot);
 /* Finds and sets up the console that option vmi.console= asks for, or refuses to run. */
 void vmi__native_console_init(void);
 
+/* Adds the machine's screen and keyboard to it, if there are any; once the PAT is set. */
+VMI__RUN_ONCE void vmi__native_console_screen_init(void);
+
 bool vmi__native_console_present(void);
 
 /* Its interrupt line; VMI__ISA_LINES or more if it has none of ISA's. */
@@ -194,6 +197,14 @@ extern uint64_t vmi__native_pat;
 
 /* Sets the first CPU's. */
 void vmi__native_pat_init(void);
+
+/* ---- device.c ---- */
+
+/* Is told what the kernel maps by MapDevice, from first to last; 0 without a screen. */
+extern void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
+
+/* The library's own mapping, which no kernel can unmap; 0 without a screen. */
+extern uintptr_t vmi__native_device_kept;
 
 /* ---- apic.c ---- */
 

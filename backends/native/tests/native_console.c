@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * The native library's console as a Linux process: this file plays PCI, a virtio console that does
- * what a check wants of it, and the 16550.
+ * what a check wants of it, the 16550, a screen and a keyboard.
  */
 #include "native/native.h"
 
@@ -122,6 +122,47 @@ int32_t vmi__native_uart_read(void *to, uint32_t length)
 {
     (void)to;
     return machine.uart && length ? 0 : VMI_EIO;
+}
+
+bool vmi__native_screen;
+static char screened[64];
+static uint32_t screened_bytes;
+static const char *typed; /* on the keyboard; 0: there is none */
+static bool keyboard_interrupts;
+
+void vmi__native_screen_init(void)
+{
+    vmi__native_screen = true;
+}
+
+void vmi__native_screen_write(const char *from, uint32_t length)
+{
+    memcpy(screened + screened_bytes, from, length);
+    screened_bytes += length;
+}
+
+void vmi__native_keyboard_init(void)
+{
+    typed = "";
+}
+
+bool vmi__native_keyboard_present(void)
+{
+    return typed;
+}
+
+void vmi__native_keyboard_interrupts(void)
+{
+    keyboard_interrupts = true;
+}
+
+uint32_t vmi__native_keyboard_read(char *to, uint32_t length)
+{
+    uint32_t done = 0;
+
+    while (done < length && *typed)
+        to[done++] = *typed++;
+    return done;
 }
 
 void *memcpy(void *to, const void *from, size_t size)
@@ -649,6 +690,37 @@ static void waits_at_the_end(void)
     EXPECT(vmi__native_virtio && transmit.with_device);
 }
 
+/* ---- a screen ---- */
+
+/* What the other console takes is on the screen, once; all, where there is no other. */
+static void a_screen_shows_what_is_sent(void)
+{
+    char read[4];
+
+    start("16550", 0);
+    machine.uart = true;
+    vmi__native_console_screen_init();
+    EXPECT(vmi__native_console_line() == VMI__LINE_UART);
+    vmi__native_console_interrupts();
+    EXPECT(!keyboard_interrupts);
+    EXPECT(vmi__native_console_write("both", 4) == 4 && uart_bytes == 4 && screened_bytes == 4);
+    typed = "key";
+    EXPECT(vmi__native_console_read(read, 4) == 3 && read[0] == 'k' && !*typed);
+    EXPECT(vmi__native_console_read(read, 4) == 0);
+    machine.uart = false;
+    EXPECT(vmi__native_console_present() && vmi__native_console_line() == VMI__LINE_KEYBOARD);
+    EXPECT(vmi__native_console_write("alone", 5) == 5 && screened_bytes == 9);
+    EXPECT(vmi__native_console_read(read, 4) == 0);
+    vmi__native_console_interrupts();
+    EXPECT(keyboard_interrupts);
+    typed = 0;
+    EXPECT(vmi__native_console_line() == VMI__ISA_LINES);
+    EXPECT(vmi__native_console_read(read, 4) == VMI_EIO);
+    vmi__native_screen = false;
+    EXPECT(!vmi__native_console_present() && vmi__native_console_write("none", 4) == VMI_EIO);
+    EXPECT(screened_bytes == 9);
+}
+
 /* ---- main ---- */
 
 static const struct played_check checks[] = {
@@ -668,6 +740,7 @@ static const struct played_check checks[] = {
     CHECK(input_survives_a_wrong_length),
     CHECK(lowers_its_line),
     CHECK(waits_at_the_end),
+    CHECK(a_screen_shows_what_is_sent),
 };
 
 PLAY(checks)

@@ -21,6 +21,9 @@
 #define MULTIBOOT2_LOADER     0x36d76289 /* in eax at the entry */
 #define MULTIBOOT2_ENTRY      3          /* tag: physical address of the entry */
 #define MULTIBOOT2_ENTRY_SIZE 12
+#define MULTIBOOT2_FRAMEBUFFER 5 /* tag: pixels are welcome; UEFI's GRUB tells of none otherwise */
+#define MULTIBOOT2_FRAMEBUFFER_SIZE 20
+#define MULTIBOOT2_OPTIONAL 1 /* a flag of tags */
 #define MULTIBOOT2_END_SIZE   8
 
 #define NOTE_PHYS32_ENTRY 18
@@ -64,6 +67,9 @@ multiboot2:
     .long -(MULTIBOOT2_MAGIC + (multiboot2_end - multiboot2))
     .short MULTIBOOT2_ENTRY, 0
     .long MULTIBOOT2_ENTRY_SIZE, PHYSICAL(vmi_entry)
+    .balign 8
+    .short MULTIBOOT2_FRAMEBUFFER, MULTIBOOT2_OPTIONAL
+    .long MULTIBOOT2_FRAMEBUFFER_SIZE, 0, 0, 0 /* any width, height and depth */
     .balign 8
     .short 0, 0
     .long MULTIBOOT2_END_SIZE
