@@ -330,8 +330,9 @@ WORDS: dict[str, Word] = {
                 action="append",
                 default=[],
                 type=line,
-                metavar="FILE[,ro]",
-                help="a disk with what is in the file, ro: read-only; may be repeated",
+                metavar="FILE[,ro][,DEVICE]",
+                help="a disk with what is in the file, ro: read-only; by virtio, or by DEVICE: nvme or ahci; "
+                "may be repeated",
             ),
             option(
                 "--net",

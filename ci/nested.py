@@ -24,7 +24,7 @@ from .control import NET_PORT, SHARE, Control
 from .rig import (
     COUNTING,
     DEBUG_EXIT,
-    DISK_DEVICE,
+    PC_DISK_DEVICES,
     PC_NET_DEVICES,
     QEMU_END,
     STOPPED,
@@ -150,7 +150,7 @@ class NestedSession(ControlSession):
         backends = [user_network(net) for net in guest.nets]
         with self.disks(guest) as disks, user_networks(self.control, backends, NET_PORT) as netdevs:
             words = (
-                *disk_arguments(disks, guest.options.get("disk", DISK_DEVICE)),
+                *disk_arguments(disks, guest.options.get("disk", "")),
                 *net_arguments(guest, netdevs),
             )
             options["arguments"] += "".join(f" {word}" for word in words)
@@ -189,6 +189,7 @@ class NestedRig(LinuxRig):
     the nested rig alone, `console`: `16550` or `virtio`."""
 
     option_roms = True
+    disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"

@@ -67,6 +67,8 @@ class Disk:
 
     file: Path
     read_only: bool = False
+    device: str = ""
+    """What plays it, one of `Rig.disk_devices`; empty for the rig's own choice."""
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,8 @@ class Rig(abc.ABC):
     """Whether guests can be given one (`Guest.option_rom`)."""
     disks = ""
     """Why guests cannot be given disks (`Guest.disks`); empty if they can."""
+    disk_devices: Sequence[str] = ()
+    """What else than the rig's own choice can play a guest's disk (`Disk.device`)."""
     nets = ""
     """Why guests cannot be given networks (`Guest.nets`); empty if they can."""
     net_devices: tuple[str, ...] = ()
@@ -358,6 +362,10 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
         if guest.disks and self.disks:
             raise UserError(f"{name} has no disks: {self.disks}", 2)
+        for disk in guest.disks:
+            if disk.device and disk.device not in self.disk_devices:
+                found = ", ".join(self.disk_devices) or "no choice of one"
+                raise UserError(f"{name} has no disk device {disk.device}; it has {found}", 2)
         if guest.nets and self.nets:
             raise UserError(f"{name} has no networks: {self.nets}", 2)
         for net in guest.nets:
@@ -544,24 +552,33 @@ def qemu_modules(guest: Guest) -> tuple[str, ...]:
     return ("-initrd", module_list(files)) if files else ()
 
 
-def disk_arguments(places: Sequence[tuple[str, bool]], device: str) -> tuple[str, ...]:
-    """QEMU's arguments for disks: files, and whether each is read-only."""
+DISK_DEVICES = {
+    "": ("virtio-blk-pci",),
+    "nvme": ("nvme,serial=disk{0}",),
+    "ahci": ("ahci,id=ahci{0}", "ide-hd,bus=ahci{0}.0"),
+}
+"""QEMU's devices for a disk, by `Disk.device`; the last one has the disk, and {0} is its number."""
+PC_DISK_DEVICES = tuple(filter(None, DISK_DEVICES))
+"""Those of a PC whose drivers are no hypervisor's own (devices/)."""
+
+
+def disk_arguments(disks: Sequence[Disk], device: str = "") -> tuple[str, ...]:
+    """QEMU's arguments for disks; `device`, with properties, is in place of theirs."""
     found: list[str] = []
-    for number, (path, read_only) in enumerate(places):
-        only = "on" if read_only else "off"
-        file = path.replace(",", ",,")
-        found += ["-drive", f"if=none,id=disk{number},format=raw,read-only={only},file={file}",
-                  "-device", f"{device},drive=disk{number}"]  # fmt: skip
+    for number, disk in enumerate(disks):
+        only = "on" if disk.read_only else "off"
+        file = str(disk.file).replace(",", ",,")
+        found += ["-drive", f"if=none,id=disk{number},format=raw,read-only={only},file={file}"]
+        *others, last = (device,) if device else DISK_DEVICES[disk.device]
+        for each in (*others, f"{last},drive=disk{number}"):
+            found += ["-device", each.format(number)]
     return tuple(found)
-
-
-DISK_DEVICE = "virtio-blk-pci"
 
 
 def qemu_disks(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's disks. Option of a guest: `disk` (QEMU's device with properties)."""
-    places = [(str(disk.file.absolute()), disk.read_only) for disk in guest.disks]
-    return disk_arguments(places, guest.options.get("disk", DISK_DEVICE))
+    disks = [replace(disk, file=disk.file.absolute()) for disk in guest.disks]
+    return disk_arguments(disks, guest.options.get("disk", ""))
 
 
 def user_network(net: Net) -> str:
@@ -702,14 +719,14 @@ class ControlSession(Session):
         return self.control.strategy.log
 
     @contextlib.contextmanager
-    def disks(self, guest: Guest) -> Iterator[list[tuple[str, bool]]]:
-        """Copies of a guest's disks in the channel, which come back afterwards: their places in the rig, and
-        whether each is read-only."""
+    def disks(self, guest: Guest) -> Iterator[list[Disk]]:
+        """Copies of a guest's disks in the channel, which come back afterwards; their files are places in the
+        rig."""
         folder = self.control.folder()
         places = []
         for number, disk in enumerate(guest.disks):
             shutil.copyfile(disk.file, folder / f"{number}")
-            places.append((f"{SHARE}/{folder.name}/{number}", disk.read_only))
+            places.append(replace(disk, file=Path(f"{SHARE}/{folder.name}/{number}")))
         try:
             yield places
             for number, disk in enumerate(guest.disks):

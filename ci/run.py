@@ -20,7 +20,7 @@ from pathlib import Path
 from . import ktap
 from .boot import choose, once, show_failure
 from .kernel import Kernel, look
-from .rig import Disk, Forward, Guest, Net, Outcome, Rig, Terminal, discover
+from .rig import PC_DISK_DEVICES, Disk, Forward, Guest, Net, Outcome, Rig, Terminal, discover
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
 QUIT = b"\x1d"
@@ -94,11 +94,23 @@ def disks(texts: Sequence[str]) -> list[Disk]:
 
 
 def disk(text: str) -> Disk:
-    """`FILE` or `FILE,ro`: a file that a kernel sees as a disk."""
-    name = text.removesuffix(",ro")
+    """`FILE`, `FILE,ro`, `FILE,nvme`, `FILE,ro,nvme`, …: a file that a kernel sees as a disk."""
+    words = ("ro", *PC_DISK_DEVICES)
+    name, read_only, device = text, False, ""
+    while (before := name.rpartition(","))[2] in words and before[1]:
+        if before[2] == "ro":
+            read_only = True
+        elif device:
+            raise UserError(f"disk {text}: expected one device, found {before[2]} and {device}", 2)
+        else:
+            device = before[2]
+        name = before[0]
     if "," in name and not Path(name).exists():
-        raise UserError(f"disk {text}: expected FILE or FILE,ro; there is no file {name}", 2)
-    found = Disk(file(Path(name), "disk"), name != text)
+        said = ", ".join(f"FILE,{word}" for word in words)
+        raise UserError(f"disk {text}: expected FILE or {said}; there is no file {name}", 2)
+    if read_only and device == "ahci":
+        raise UserError(f"disk {text}: no disk by AHCI is read-only; leave out ro, or ahci", 2)
+    found = Disk(file(Path(name), "disk"), read_only, device)
     size = found.file.stat().st_size
     if not found.file.is_file() or not size or size % SECTOR:
         raise UserError(f"disk {name}: expected whole sectors of {SECTOR} bytes, found {size} bytes", 2)

@@ -213,7 +213,7 @@ class XlSession(ControlSession):
         options["nets"], options["net_port"] = str(len(guest.nets)), str(NET_PORT)
         backends = [user_network(net) for net in guest.nets]
         with self.disks(guest) as places, user_networks(self.control, backends, NET_PORT):
-            options["disks"] = " ".join(f"{place},{'r' if only else 'w'}" for place, only in places)
+            options["disks"] = " ".join(f"{place.file},{'r' if place.read_only else 'w'}" for place in places)
             answer, console = self.run_kernel(guest, folder, options, live)
         if DIRECT_CONSOLE not in settings and shim_is_silent(answer.frames, console):
             raise RigFailed(f"xen-shim ended without a line in the {self.control.name} rig")

@@ -26,8 +26,9 @@ from elftools.elf.sections import SymbolTableSection
 
 LAYOUT_H = Path(__file__).resolve().parents[1] / "runtime/image/rom.h"
 PAGE = 4096
-AREA = 0x1C000
-"""What an image may take of the option ROM area, which has room for others."""
+AREA = 0x1F000
+"""What an image may take of the option ROM area, which has room for others. A ROM's header has its length in
+a byte, by 512 bytes: less than 128 KiB."""
 
 
 class RomError(Exception):

@@ -121,6 +121,12 @@ struct vmi__driver {
      */
     bool (*leave)(struct vmi__device *device);
 
+    /*
+     * Optional, of a disk: can it take a sound read or write whose segments follow each other like
+     * that?
+     */
+    bool (*fits)(const struct vmi__device *device, const struct vmi_block_request *request);
+
     /* Of a disk: puts a sound request in a free slot, without telling the device. */
     void (*put)(struct vmi__device *device, uint32_t queue, uint32_t slot,
                 const struct vmi_block_request *request);
@@ -154,7 +160,8 @@ struct vmi__driver {
 
     /*
      * Of a device without messages: lowers its interrupt line. True if something has ended that
-     * neither this nor `ask` has seen, for which the line may not be raised again.
+     * neither this nor `ask` has seen, for which the line may not be raised again. Under no queue's
+     * lock; it may take one.
      */
     bool (*acknowledge)(struct vmi__device *device);
 };

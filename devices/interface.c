@@ -489,9 +489,9 @@ static int32_t check_memory(const struct vmi__device *device,
 {
     uint64_t bytes = (uint64_t)request->blocks * device->info.block_size;
 
-    return check_segments(device, request->segments, request->count, VMI_SEGMENT_ALIGNMENT) == bytes
-               ? VMI_OK
-               : VMI_EINVAL;
+    if (check_segments(device, request->segments, request->count, VMI_SEGMENT_ALIGNMENT) != bytes)
+        return VMI_EINVAL;
+    return !device->driver->fits || device->driver->fits(device, request) ? VMI_OK : VMI_EINVAL;
 }
 
 /* What is wrong about a request, or 0. */

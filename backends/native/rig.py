@@ -11,6 +11,7 @@ from pathlib import Path
 from ci.kernel import architecture
 from ci.rig import (
     DEBUG_EXIT,
+    PC_DISK_DEVICES,
     PC_NET_DEVICES,
     QEMU_END,
     Configuration,
@@ -73,6 +74,7 @@ class BackendRig(Rig):
     configurations = (Configuration("native", "hardware"),)
     instruction_counter = {"qemu": "-icount shift=0"}
     option_roms = True
+    disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES
     # No hypervisor's interface, which QEMU's default machine has.
     machine = "pc,vmport=off"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What drivers of devices on PCI do alike. Their records of a device (`own`) begin with what there
- * is to know of its messages.
+ * What drivers of devices on PCI do alike. The record (`own`) of a device that has messages begins
+ * with what there is to know of those.
  */
 #ifndef VMI_DEVICES_PCI_DEVICE_H
 #define VMI_DEVICES_PCI_DEVICE_H

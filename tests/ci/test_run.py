@@ -419,6 +419,8 @@ def test_linux_runs() -> None:
         ((NAME, "k.elf", "--rom", "gone"), "no ROM gone"),
         ((NAME, "k.elf", "--disk", "gone"), "no disk gone"),
         ((NAME, "k.elf", "--disk", "gone,rw"), "disk gone,rw: expected FILE or FILE,ro"),
+        ((NAME, "k.elf", "--disk", "gone,ro,ahci"), "disk gone,ro,ahci: no disk by AHCI is read-only"),
+        ((NAME, "k.elf", "--disk", "gone,nvme,ahci"), "disk gone,nvme,ahci: expected one device"),
         ((NAME, kernels("hello")[NAME], "--interactive"), "--interactive needs a terminal"),
         ((NAME, kernels("hello")[NAME], "--stdin", "gone"), "no file to be typed gone"),
     ],

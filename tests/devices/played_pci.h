@@ -2,7 +2,8 @@
  *
  * What checks of drivers for devices on PCI share: the interface (interface.c) with the bus below
  * it and a function on it, whose one BAR is memory of the process. The process has, before it
- * includes this: BAR_SIZE, and TABLE, where in the BAR the table of MSI-X is.
+ * includes this: BAR_SIZE, and TABLE, where in the BAR the table of MSI-X is; and BAR, if it is not
+ * the first one.
  */
 #ifndef VMI_TESTS_DEVICES_PLAYED_PCI_H
 #define VMI_TESTS_DEVICES_PLAYED_PCI_H
@@ -18,6 +19,11 @@
 #define COMMAND_MEMORY   0x0002u
 #define COMMAND_MASTER   0x0004u
 #define COMMAND_NO_INTX  0x0400u
+
+#ifndef BAR
+#define BAR 0u
+#endif
+#define PCI_BAR (PCI_BAR0 + 4 * BAR)
 
 #define PLACE  0x18u /* of the function, by bus, slot and number */
 #define BRIDGE 0x28u
@@ -67,18 +73,18 @@ uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
     EXPECT(locks); /* in a search, too: another CPU may ask at the same time */
     if (function != place)
         return other_function(function, offset);
-    if (offset == PCI_BAR0 && sizing)
-        return ~(BAR_SIZE - 1) | (space[PCI_BAR0 / 4] & 15);
+    if (offset == PCI_BAR && sizing)
+        return ~(BAR_SIZE - 1) | (space[PCI_BAR / 4] & 15);
     return space[offset / 4];
 }
 
 void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
 {
     EXPECT(function == place);
-    if (offset == PCI_BAR0) {
+    if (offset == PCI_BAR) {
         EXPECT(!(space[1] & COMMAND_MEMORY)); /* not while it answers there */
         sizing = value == ~0u;
-        EXPECT(sizing || value == space[PCI_BAR0 / 4]);
+        EXPECT(sizing || value == space[PCI_BAR / 4]);
     }
     if (offset == MSIX)
         space[MSIX / 4] = value;
@@ -88,8 +94,8 @@ void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
 
 volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
 {
-    uint32_t low = space[PCI_BAR0 / 4];
-    uint64_t offset = base - (low & ~15u) - (low & 4 ? (uint64_t)space[PCI_BAR0 / 4 + 1] << 32 : 0);
+    uint32_t low = space[PCI_BAR / 4];
+    uint64_t offset = base - (low & ~15u) - (low & 4 ? (uint64_t)space[PCI_BAR / 4 + 1] << 32 : 0);
 
     EXPECT(!sizing);
 
@@ -107,7 +113,7 @@ static void plug_function(uint32_t id)
     found = false;
     unbound = 0;
     space[PCI_ID / 4] = id;
-    space[PCI_BAR0 / 4] = 0xfe000000u;
+    space[PCI_BAR / 4] = 0xfe000000u;
 }
 
 /* So many message-signalled interrupts; the list of capabilities leads there, or is to. */

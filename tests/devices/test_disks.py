@@ -17,12 +17,17 @@ from ci.util import ARCHITECTURES, UserError
 
 from ..guests import places
 
+LARGE = "logical_block_size=4096,physical_block_size=4096"
 DEVICES = {
     "message": ("virtio-blk-pci", 512),
     "line": ("virtio-blk-pci,vectors=0", 512),
-    "modern": ("virtio-blk-pci-non-transitional,logical_block_size=4096,physical_block_size=4096", 4096),
+    "modern": (f"virtio-blk-pci-non-transitional,{LARGE}", 4096),
     "plain": ("virtio-blk-pci,indirect_desc=off,event_idx=off,num-queues=1,discard=off", 512),
+    "nvme": ("nvme", 512),
+    "nvme-line": (f"nvme,serial=line,msix_qsize=1,{LARGE}", 4096),
+    "ahci": ("ahci", 512),
 }
+"""QEMU's device with properties, or `Disk.device`; and bytes of a block."""
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -31,11 +36,12 @@ def test_pattern_is_in_the_file(tmp_path: Path, arch: str, device: str) -> None:
     """Whole disk, in a plain PC."""
     place = next(place for place in places(arch) if place.backend == "native")
     name, size = DEVICES[device]
+    given = name in place.rig.disk_devices
     file = tmp_path / "disk"
     file.write_bytes(BLANK * (BLOCKS * size))
     guest = Guest(
         kernels("sample", arch)["native"], f"disks-{arch}-{device}", "checks=disks.", cpus=2, deadline=60.0,
-        options={"disk": name}, disks=[Disk(file)],
+        options={} if given else {"disk": name}, disks=[Disk(file, device=name if given else "")],
     )  # fmt: skip
     with place.rig.session(tmp_path / "logs") as session:
         outcome = session.run(guest)

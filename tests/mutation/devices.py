@@ -48,6 +48,8 @@ BY = ("tests on the build machine", "sample kernel")
 PCI = ("pci/device.c", "pci/pci.c")
 VIRTIO = (*PCI, "virtio/virtio.c")
 PLAYED = {
+    "tests/devices/ahci.c": (*PCI, "ahci/ahci.c"),
+    "tests/devices/nvme.c": (*PCI, "nvme/nvme.c"),
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
     "tests/devices/virtio_net.c": (*VIRTIO, "virtio_net/virtio_net.c"),
     "tests/devices/virtio_rng.c": (*VIRTIO, "virtio_rng/virtio_rng.c"),

@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Disks by AHCI as a Linux process: this file is the controller with a disk at its third port,
+ * which lies. It resets itself, and says what it is, while the driver waits; what becomes of
+ * requests is for each check to say.
+ */
+#define BAR_SIZE 0x1000u
+#define TABLE    0u
+#define BAR      5u
+
+#include "devices/played_pci.h"
+
+/* Of the standards themselves: AHCI 1.3.1, 3 and 4.2; ACS-3, 7.12. */
+enum { CAP = 0, GHC = 4, IS = 8, PI = 0xc, CAP2 = 0x24, BOHC = 0x28, PORTS = 0x100, PORT = 0x80 };
+enum { CLB = 0, FB = 8, PIS = 0x10, PIE = 0x14, CMD = 0x18, TFD = 0x20, SIG = 0x24, SSTS = 0x28 };
+enum { SERR = 0x30, CI = 0x38 };
+#define GHC_AE 0x80000000u
+#define TFES   0x40000000u
+#define IFS    0x08000000u
+#define CR     0x8000u
+#define ST     1u
+#define DONE   0x50u /* of the status: ready, and nothing else */
+#define FAILED 0x451u
+#define BUSY   0xd0u
+
+#define SECTOR   512u
+#define BLOCKS   1000u
+#define REQUESTS 8u
+#define SEGMENTS 3u
+#define SEEDS    3000u
+
+extern const struct vmi__driver vmi__driver_ahci;
+const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_ahci, 0};
+
+static uint8_t buffer[0x10000] __attribute__((aligned(4096)));
+
+#include "devices/played_disk.h"
+
+/* ---- the controller ---- */
+
+struct header {
+    uint32_t how, transferred, table, table_high, reserved[4];
+};
+struct table {
+    uint8_t fis[64], packet[16], reserved[48];
+    struct {
+        uint64_t address;
+        uint32_t reserved, last;
+    } entries[];
+};
+
+static uint16_t facts[256];
+static uint32_t disk_at;  /* its port */
+static bool stuck, hangs; /* it never resets itself; its port never stops */
+static bool silent;       /* the disk ends nothing */
+static bool refuses;      /* it fails when it is to say what it is */
+static uint32_t resets;
+
+static uint32_t get(uint32_t offset)
+{
+    uint32_t value;
+
+    memcpy(&value, bar + offset, 4);
+    return value;
+}
+
+static void put_register(uint32_t offset, uint32_t value)
+{
+    memcpy(bar + offset, &value, 4);
+}
+
+static uint32_t of_port(uint32_t offset)
+{
+    return PORTS + disk_at * PORT + offset;
+}
+
+static struct header *header(void)
+{
+    return (struct header *)(uintptr_t)get(of_port(CLB));
+}
+
+static const struct table *table(void)
+{
+    return (struct table *)(uintptr_t)header()->table;
+}
+
+/* What the disk sends when a command has ended gets there. */
+static void send(void)
+{
+    ((uint8_t *)(uintptr_t)get(of_port(FB)))[0x40] = 0x34;
+}
+
+/* Says what it is, to where it is asked to. */
+static void identify(void)
+{
+    EXPECT(header()->how == (5 | 1u << 16) && !header()->table_high);
+    EXPECT(table()->fis[0] == 0x27 && table()->fis[1] == 0x80);
+    EXPECT(table()->entries[0].last == sizeof(facts) - 1);
+    memcpy((void *)(uintptr_t)table()->entries[0].address, facts, sizeof(facts));
+    header()->transferred = sizeof(facts);
+    put_register(of_port(TFD), refuses ? FAILED : DONE);
+    put_register(of_port(CI), 0);
+}
+
+/* What it does while the driver waits for it. */
+static void play_controller(void)
+{
+    uint32_t command;
+
+    if (get(GHC) & 1 && !stuck) {
+        resets++;
+        memset(bar + PORTS, 0, BAR_SIZE - PORTS);
+        for (uint32_t i = 0; i < 8; i++)
+            put_register(PORTS + i * PORT + TFD, 0x7f);
+        put_register(GHC, GHC_AE);
+    }
+    command = get(of_port(CMD));
+    if (command & 2) /* spun up */
+        put_register(of_port(SSTS), 0x113);
+    if (command & 0x10 && get(of_port(TFD)) == 0x7f) {
+        EXPECT(get(of_port(CLB)) % 1024 == 0 && get(of_port(FB)) % 256 == 0);
+        EXPECT(get(of_port(FB)) && space[1] & COMMAND_MASTER);
+        put_register(of_port(TFD), DONE);
+        put_register(of_port(SIG), 0x101);
+    }
+    if (!(command & ST) && command & CR && !hangs)
+        put_register(of_port(CMD), command & ~CR);
+    if (get(of_port(CI)) & 1 && !silent && get(of_port(CLB)) && header()->table &&
+        table()->fis[2] == 0xec)
+        identify();
+}
+
+/* A sound controller that nobody has looked at. */
+static void plug(void)
+{
+    plug_function(0x29228086);
+    while_waiting = play_controller;
+    space[2] = 0x01060100;
+    put_register(CAP, 0x80000000u);
+    put_register(GHC, GHC_AE | 2); /* as firmware has left it */
+    put_register(PI, 0x15);
+    disk_at = 2;
+    stuck = hangs = silent = refuses = false;
+    resets = 0;
+    memset(facts, 0, sizeof(facts));
+    facts[83] = 0x400;
+    facts[85] = 0x20;
+    facts[100] = BLOCKS;
+}
+
+/* Says that the command under way has ended. */
+static void say(uint32_t status, uint32_t transferred)
+{
+    header()->transferred = transferred;
+    put_register(of_port(TFD), status);
+    put_register(of_port(CI), 0);
+    put_register(of_port(PIS), 1);
+    send();
+}
+
+/* The port has stopped by an error, and its command list runs still. */
+static void fail(uint32_t status, uint32_t interrupts, bool under_way)
+{
+    put_register(of_port(TFD), status);
+    put_register(of_port(CI), under_way);
+    put_register(of_port(PIS), interrupts);
+    put_register(of_port(CMD), get(of_port(CMD)) | CR);
+    if (interrupts & (TFES | 1))
+        send();
+}
+
+static uint64_t sector(void)
+{
+    const uint8_t *fis = table()->fis;
+
+    return fis[4] | (uint32_t)fis[5] << 8 | (uint32_t)fis[6] << 16 | (uint64_t)fis[8] << 24 |
+           (uint64_t)fis[9] << 32 | (uint64_t)fis[10] << 40;
+}
+
+/* ---- checks ---- */
+
+/* Shut off for that reason: it reaches no memory, and the requests that are left end once. */
+static void is_shut_off(uint32_t fault, uint8_t *seen, uint32_t left)
+{
+    EXPECT(reap_all(seen, VMI_EIO) == left);
+    EXPECT(look().fault == fault);
+    EXPECT(!(space[1] & COMMAND_MASTER) && !get(of_port(CMD)));
+    EXPECT(reap_all(seen, VMI_EIO) == 0);
+    EXPECT(submit(0, 1) == VMI_EIO);
+    EXPECT(vmi__device_close(0) == VMI_OK);
+    hangs = false;
+    EXPECT(open_it() == VMI_OK && look().fault == VMI_FAULT_NONE);
+    EXPECT(!locks);
+}
+
+static void says_what_it_is(void)
+{
+    static const char name[] = "pci 0000:00:03.0 ahci";
+    struct vmi_device_properties info;
+
+    plug();
+    info = look();
+    for (uint32_t i = 0; i < sizeof(name); i++)
+        EXPECT(info.name[i] == (uint8_t)name[i]);
+    EXPECT(info.kind == VMI_DEVICE_BLOCK && info.flags == VMI_DEVICE_IS_CACHED);
+    EXPECT(info.blocks == BLOCKS && info.block_size == SECTOR && !info.discard_blocks);
+    EXPECT(info.queues == 1 && info.requests == 1024 && info.segments == 30);
+    EXPECT(info.segment_bytes == 0x400000 && info.request_blocks == 0x8000);
+    EXPECT(resets == 2 && !(space[1] & COMMAND_MASTER) && (space[1] & COMMAND_MEMORY) && !locks);
+    EXPECT(!devices[0].messages);
+    /* What it need not be. */
+    plug();
+    disk_at = 4;
+    facts[85] = 0;
+    facts[101] = 2;
+    facts[102] = 3;
+    facts[106] = 0x5000;
+    facts[117] = 2048;
+    facts[169] = 1;
+    info = look();
+    EXPECT(!info.flags && info.block_size == 4096 && info.request_blocks == 0x1000);
+    EXPECT(info.blocks == (BLOCKS | 2ull << 16 | 3ull << 32));
+    EXPECT(info.discard_blocks == 64 * 65535);
+    /* A size that is not valid, or that is the usual one. */
+    for (uint32_t i = 0; i < 3; i++) {
+        static const uint16_t words[] = {0x1000, 0xd000, 0x4000};
+
+        plug();
+        facts[106] = words[i];
+        facts[117] = 2048;
+        EXPECT(look().block_size == SECTOR);
+    }
+}
+
+static void what_is_no_disk(void)
+{
+    struct vmi_device_properties info;
+
+    for (uint32_t i = 0; i < 13; i++) {
+        plug();
+        switch (i) {
+        case 0:
+            space[2] = 0x01060000; /* another interface */
+            break;
+        case 1:
+            space[2] = 0x01010100; /* another class */
+            break;
+        case 2:
+            put_register(PI, 0);
+            break;
+        case 3:
+            disk_at = 3; /* where there is no port */
+            break;
+        case 4:
+            stuck = true;
+            break;
+        case 5:
+            silent = true;
+            break;
+        case 6:
+            refuses = true;
+            break;
+        case 7:
+            facts[83] = 0;
+            break;
+        case 8:
+            facts[100] = 0;
+            break;
+        case 9:
+            facts[106] = 0x5000;
+            facts[117] = 128; /* words: less than a sector */
+            break;
+        case 10:
+            facts[106] = 0x5000;
+            facts[117] = 3 * 256;
+            break;
+        case 11:
+            facts[106] = 0x5000;
+            facts[118] = 1;
+            break;
+        default:
+            space[PCI_BAR / 4] |= 1;
+        }
+        EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
+        EXPECT(!(space[1] & COMMAND_MASTER) && !locks);
+    }
+}
+
+/* The firmware is asked to let go, where it can be. */
+static void handed_over(void)
+{
+    plug();
+    put_register(BOHC, 1);
+    look();
+    EXPECT(get(BOHC) == 1);
+    plug();
+    put_register(CAP2, 1);
+    put_register(BOHC, 1);
+    look();
+    EXPECT(get(BOHC) == 3);
+}
+
+static void comes_up(void)
+{
+    plug();
+    look();
+    resets = 0;
+    EXPECT(open_it() == VMI_OK && resets == 1);
+    EXPECT(get(GHC) == (GHC_AE | 2) && get(of_port(PIE)) == 0x78000001);
+    EXPECT(get(of_port(CMD)) == 0x17 && !get(of_port(CLB) + 4) && !get(of_port(CI)));
+    EXPECT(get(of_port(CLB)) == (uintptr_t)memory_of_device); /* none of the library's memory */
+    EXPECT(get(of_port(FB)) == (uintptr_t)memory_of_device + 1024);
+}
+
+static void does_not_come_up(void)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        plug();
+        look();
+        stuck = i == 0;
+        disk_at = i == 1 ? 3 : 2; /* nothing is linked */
+        if (i == 2)
+            while_waiting = 0; /* does nothing any more */
+        EXPECT(open_it() == VMI_EIO && !(space[1] & COMMAND_MASTER));
+        EXPECT(submit(0, 1) == VMI_EINVAL && !locks);
+        stuck = false;
+        disk_at = 2;
+        while_waiting = play_controller;
+        EXPECT(open_it() == VMI_OK);
+    }
+}
+
+/* What reaches no memory above 4 GiB is given none. */
+static void narrow(void)
+{
+    const struct vmi_memory_range more = {.base = 0, .size = 1ull << 33, .kind = VMI_MEMORY_USABLE};
+    const struct vmi_segment behind = {.address = 1ull << 32, .length = SECTOR};
+    const struct vmi_segment last = {.address = (1ull << 32) - SECTOR, .length = SECTOR};
+
+    for (uint32_t wide = 0; wide < 2; wide++) {
+        plug();
+        put_register(CAP, wide << 31);
+        look();
+        vmi__boot.memory = &more;
+        vmi__boot.memory_count = 1;
+        EXPECT(open_it() == VMI_OK);
+        vmi__boot.memory_count = 0;
+        EXPECT(one_of(VMI_BLOCK_READ, 0, 1, 1, &behind) == (wide ? 1 : VMI_EINVAL));
+        EXPECT(one_of(VMI_BLOCK_READ, 0, 1, 1, &last) == 1);
+    }
+}
+
+static void numbers_of_a_setup(void)
+{
+    struct vmi_device_setup setup = {.queues = 1, .requests = 7, .segments = 3};
+    struct vmi_device_memory needs;
+
+    plug();
+    look();
+    /* The list, 7 tables of 768 bytes, a page of requests, the table of the interface. */
+    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK && needs.size == 5 * PAGE);
+    setup = (struct vmi_device_setup){.queues = 1, .requests = 8, .segments = 30};
+    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK && needs.size == 6 * PAGE);
+}
+
+/* One after the other, in the order in which they were given, each when the one before has ended.
+ */
+static void one_by_one(void)
+{
+    begin();
+    EXPECT(submit(0, 3) == 3 && get(of_port(CI)) == 1 && sector() == 0);
+    put_register(of_port(CI), 0x11); /* which would show what is written there */
+    EXPECT(submit(3, 1) == 1 && get(of_port(CI)) == 0x11 && sector() == 0);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        EXPECT(sector() == (i < 3 ? i : 0)); /* submit() begins at 0 */
+        say(DONE, SECTOR);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && done[0].id == i);
+        EXPECT(done[0].status == VMI_OK && done[0].length == SECTOR);
+        EXPECT(get(of_port(CI)) == (i < 3));
+    }
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 0);
+    EXPECT(submit(4, 1) == 1 && get(of_port(CI)) == 1);
+    say(DONE, SECTOR);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && done[0].id == 4);
+}
+
+static void each_ends_once(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit(0, REQUESTS) == (int32_t)REQUESTS);
+    EXPECT(submit(0, 1) == 0);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        say(DONE, SECTOR);
+        EXPECT(reap_all(seen, VMI_OK) == 1);
+    }
+    EXPECT(reap_all(seen, VMI_OK) == 0);
+    EXPECT(submit(0, REQUESTS) == (int32_t)REQUESTS);
+}
+
+/* The line is lowered when a request is reaped or its interrupt ends, and tells of each end once.
+ */
+static void line(void)
+{
+    begin();
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]));
+    EXPECT(submit(0, 2) == 2);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]));
+    say(DONE, SECTOR);
+    put_register(IS, 0);
+    EXPECT(devices[0].driver->acknowledge(&devices[0]) && get(IS) == 4 && get(of_port(PIS)) == 1);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]));
+    put_register(IS, 0);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && get(IS) == 4);
+    /* Who asks in vain costs no register. */
+    put_register(IS, 0);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 0 && !get(IS));
+    say(DONE, SECTOR);
+    EXPECT(devices[0].driver->acknowledge(&devices[0]) && !locks);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]));
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 1);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]));
+}
+
+/* An error is that of the command under way, whether that is shown as ended or not. */
+static void errors(void)
+{
+    static const struct {
+        uint32_t status, interrupts;
+        bool under_way, acknowledged;
+    } cases[] = {
+        {FAILED, TFES, true, false}, {FAILED, TFES, false, false}, {FAILED, TFES, true, true},
+        {FAILED, 1, false, false},   {0x70, 1, false, false},      {DONE, IFS, true, false},
+        {DONE, IFS, true, true},
+    };
+
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int32_t reaped = 0;
+
+        begin();
+        EXPECT(submit(0, 2) == 2);
+        fail(cases[i].status, cases[i].interrupts, cases[i].under_way);
+        if (cases[i].acknowledged) { /* which clears what tells of it */
+            EXPECT(devices[0].driver->acknowledge(&devices[0]));
+            put_register(of_port(PIS), 0);
+        }
+        put_register(of_port(SERR), 0);
+        /* What memory does not tell of is seen, too, if not at once. */
+        for (uint32_t look = 0; look < 1024 && !(reaped = vmi__block_reap(0, 0, done, 1)); look++)
+            EXPECT(cases[i].interrupts == IFS && !cases[i].acknowledged);
+        EXPECT(reaped == 1);
+        EXPECT(done[0].id == 0 && done[0].status == VMI_EIO && !done[0].length);
+        EXPECT(get(of_port(CMD)) == 0x17 && get(of_port(SERR)) == ~0u && get(of_port(PIS)) == ~0u);
+        /* The next one is under way, and does not have its failure. */
+        put_register(of_port(PIS), 0);
+        EXPECT(get(of_port(CI)) == 1 && sector() == 1);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 0);
+        say(DONE, SECTOR);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && done[0].status == VMI_OK);
+        EXPECT(look().fault == VMI_FAULT_NONE);
+    }
+}
+
+/* A port that does not stop, or a disk that is busy for good, is shut off. */
+static void does_not_go_on(void)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(submit(0, 3) == 3);
+        hangs = i == 0;
+        fail(i == 1 ? BUSY : i == 2 ? 0x58 : FAILED, TFES, true);
+        is_shut_off(VMI_FAULT_STATUS, seen, 3);
+    }
+}
+
+static void more_bytes_than_room(void)
+{
+    static const uint32_t lengths[] = {SECTOR + 2, 0x10000, 0xffffffff};
+
+    for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(submit(0, 2) == 2);
+        say(DONE, lengths[i]);
+        is_shut_off(VMI_FAULT_LENGTH, seen, 2);
+    }
+}
+
+static void what_a_request_becomes(void)
+{
+    const struct vmi_segment segments[] = {
+        {.address = (uintptr_t)buffer + 0x200, .length = 2 * SECTOR},
+        {.address = (uintptr_t)buffer + 0x2e00, .length = 5 * SECTOR},
+        {.address = (uintptr_t)buffer, .length = SECTOR}};
+    const uint64_t *ranges;
+
+    plug();
+    facts[102] = 2;
+    facts[169] = 1;
+    look();
+    EXPECT(open_it() == VMI_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        EXPECT(one_of(i ? VMI_BLOCK_WRITE : VMI_BLOCK_READ, 0x123456789, 8, 3, segments) == 1);
+        EXPECT(header()->how == (5 | 3u << 16 | (i ? 0x40 : 0)) && !header()->transferred);
+        EXPECT((uintptr_t)table() % 128 == 0 && !header()->table_high);
+        EXPECT(table()->fis[0] == 0x27 && table()->fis[1] == 0x80 && table()->fis[7] == 0x40);
+        EXPECT(table()->fis[2] == (i ? 0x35 : 0x25) && !table()->fis[3] && !table()->fis[11]);
+        EXPECT(sector() == 0x123456789 && table()->fis[12] == 8 && !table()->fis[13]);
+        for (uint32_t j = 0; j < 3; j++) {
+            EXPECT(table()->entries[j].address == segments[j].address);
+            EXPECT(table()->entries[j].last == segments[j].length - 1);
+        }
+        say(DONE, 8 * SECTOR);
+        EXPECT(vmi__block_reap(0, 0, done, 2) == 1 && done[0].length == (i ? 0 : 8 * SECTOR));
+    }
+    EXPECT(one_of(VMI_BLOCK_FLUSH, 0, 0, 0, 0) == 1);
+    EXPECT(header()->how == 5 && table()->fis[2] == 0xea && !sector() && !table()->fis[12]);
+    say(DONE, 0);
+    EXPECT(vmi__block_reap(0, 0, done, 2) == 1 && done[0].status == VMI_OK);
+    EXPECT(one_of(VMI_BLOCK_DISCARD, 0x111111111, 65535 * 2 + 3, 0, 0) == 1);
+    EXPECT(header()->how == (5 | 1u << 16 | 0x40) && table()->fis[2] == 0x06);
+    EXPECT(table()->fis[3] == 1 && !sector() && table()->fis[12] == 1 && !table()->fis[13]);
+    EXPECT(table()->entries[0].last == SECTOR - 1);
+    ranges = (uint64_t *)(uintptr_t)table()->entries[0].address;
+    EXPECT(ranges[0] == (0xffffull << 48 | 0x111111111));
+    EXPECT(ranges[1] == (0xffffull << 48 | (0x111111111 + 65535)));
+    EXPECT(ranges[2] == (3ull << 48 | (0x111111111 + 2 * 65535)) && !ranges[3]);
+    say(DONE, 0);
+    EXPECT(vmi__block_reap(0, 0, done, 2) == 1 && done[0].status == VMI_OK);
+    /* None of it stays in what the slot is used for next. */
+    EXPECT(one_of(VMI_BLOCK_DISCARD, 7, 1, 0, 0) == 1);
+    ranges = (uint64_t *)(uintptr_t)table()->entries[0].address;
+    EXPECT(ranges[0] == (1ull << 48 | 7) && !ranges[1]);
+    say(DONE, 0);
+    EXPECT(vmi__block_reap(0, 0, done, 2) == 1);
+    EXPECT(one_of(VMI_BLOCK_READ, 0, 1, 1, &segments[2]) == 1);
+    EXPECT(!table()->fis[3] && table()->fis[12] == 1 && table()->fis[2] == 0x25);
+}
+
+/* Tables of all slots at once do not lie on each other, nor on what is to be trimmed. */
+static void tables(void)
+{
+    uintptr_t before = 0;
+
+    plug();
+    facts[169] = 1;
+    look();
+    EXPECT(open_it() == VMI_OK);
+    for (uint32_t i = 0; i < REQUESTS; i++)
+        EXPECT(one_of(VMI_BLOCK_DISCARD, i, 1, 0, 0) == 1);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        const uint64_t *range = (uint64_t *)(uintptr_t)table()->entries[0].address;
+
+        EXPECT(*range == (1ull << 48 | i));
+        EXPECT((uintptr_t)table() >= before);
+        EXPECT((uintptr_t)range >= (uintptr_t)&table()->entries[SEGMENTS]);
+        before = (uintptr_t)range + SECTOR;
+        say(DONE, 0);
+        EXPECT(vmi__block_reap(0, 0, done, 2) == 1);
+    }
+    EXPECT(before <= (uintptr_t)memory_of_device + 3 * PAGE);
+}
+
+static void closed_with_requests_in_flight(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit(0, 3) == 3);
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && !get(of_port(CMD)));
+    EXPECT(!(space[1] & COMMAND_MASTER) && submit(3, 1) == VMI_EINVAL);
+    EXPECT(reap_all(seen, VMI_ECANCELED) == 3);
+    EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
+    /* One that does not reset itself reaches no memory. */
+    begin();
+    stuck = true;
+    EXPECT(vmi__device_close(0) == VMI_OK && !(space[1] & COMMAND_MASTER));
+}
+
+/* Whatever it says, each request ends once. */
+static void any_device(void)
+{
+    static const uint8_t places[] = {PIS, TFD, CI, CMD, SSTS, SERR};
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS / 10 && !failed_line; seed++) {
+        uint8_t pending[REQUESTS] = {0};
+        uint32_t next = 0;
+
+        state = seed;
+        begin();
+        for (uint32_t step = 0; step < 40; step++) {
+            uint32_t what = random() % 16;
+
+            if (what < 6 && !pending[next % REQUESTS] && submit(next % REQUESTS, 1) == 1)
+                pending[next++ % REQUESTS] = 1;
+            else if (what < 10 && get(of_port(CLB)))
+                say(random() % 8 ? DONE : random() & 0xffff, random() % 8 ? SECTOR : random());
+            else if (what == 10 && get(of_port(CLB)))
+                fail(random() & 0xffff, random(), random() % 2);
+            else if (what == 11)
+                put_register(of_port(places[random() % 6]), random());
+            EXPECT(reap_pending(pending, random() % 3) >= 0);
+        }
+        close_with_pending(pending);
+    }
+}
+
+/* Whatever it says of itself: it is left alone, or has numbers that can be. */
+static void any_description(void)
+{
+    static const uint8_t places[] = {83, 85, 100, 101, 102, 106, 117, 118, 169};
+    uint32_t kept = 0;
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
+        struct vmi_device_properties info;
+
+        state = seed;
+        plug();
+        for (uint32_t i = random() % 4; i < 4; i++)
+            facts[places[random() % 9]] = (uint16_t)random();
+        put_register(PI, random() % 2 ? random() & 0xff : 0x15);
+        if (vmi__device_info(0, &info) != VMI_OK)
+            continue;
+        kept++;
+        EXPECT(info.blocks && info.requests && info.requests <= VMI__REQUESTS_MAX);
+        EXPECT(info.queues == 1 && info.segments && info.segments <= VMI__SEGMENTS_MAX);
+        EXPECT(info.block_size >= SECTOR && !(info.block_size & (info.block_size - 1)));
+        EXPECT(info.segment_bytes && info.request_blocks);
+    }
+    EXPECT(kept > SEEDS / 10 && kept < SEEDS);
+}
+
+static const struct played_check all[] = {
+    CHECK(says_what_it_is),
+    CHECK(what_is_no_disk),
+    CHECK(handed_over),
+    CHECK(comes_up),
+    CHECK(does_not_come_up),
+    CHECK(narrow),
+    CHECK(numbers_of_a_setup),
+    CHECK(one_by_one),
+    CHECK(each_ends_once),
+    CHECK(line),
+    CHECK(errors),
+    CHECK(does_not_go_on),
+    CHECK(more_bytes_than_room),
+    CHECK(what_a_request_becomes),
+    CHECK(tables),
+    CHECK(closed_with_requests_in_flight),
+    CHECK(any_device),
+    CHECK(any_description),
+};
+
+PLAY(all)
