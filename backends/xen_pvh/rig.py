@@ -32,8 +32,6 @@ def limitation(done: Done | None) -> str:
 class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
     takes = (PVH, LINUX)
-    disks = "its library has no drivers for the disks of a Xen domain"
-    nets = "its library has no drivers for the networks of a Xen domain"
     witnesses = True
 
     def __init__(self, backend: str, report: Progress) -> None:
