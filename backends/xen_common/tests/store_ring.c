@@ -101,6 +101,8 @@ static void a_request_and_its_answer(void)
         say(7, XS_READ, 5, "value", 5);
         EXPECT(vmi__store_ask(&store, XS_READ, "a/node", 0, to, sizeof(to)) == 5);
         EXPECT(same(to, "value", 5) && other.told);
+        while (page.req_cons != page.req_prod)
+            work();
         copy(&message, other.request, sizeof(message));
         EXPECT(message.type == XS_READ && message.req_id == 7 && !message.tx_id);
         EXPECT(message.len == 7 && other.length == sizeof(message) + 7);

@@ -503,8 +503,8 @@ static void an_event_comes_in_parts(void)
 static void events_of_two_sources_come(void)
 {
     for (first = 0; first < SOURCES && !failed_line; first++) {
-        EVERYWHERE(0, ANSWER, TELL);
-        EVERYWHERE(0, TYPE, SEND, ANSWER, TELL);
+        EVERYWHERE(12, ANSWER, TELL, ANSWER, TELL);
+        EVERYWHERE(12, TYPE, SEND, ANSWER, TELL);
         EVERYWHERE(6, ANSWER, TELL, TYPE, PENDING, SELECTOR, UPCALL, RAISE);
     }
     first = CONSOLE;
