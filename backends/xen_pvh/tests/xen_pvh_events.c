@@ -348,9 +348,11 @@ bool vmi__native_cpu_runs(uint32_t cpu)
     return cpu < CPUS;
 }
 
+static uint32_t ended;
+
 void vmi__native_vector_ended(uint32_t vector)
 {
-    (void)vector;
+    ended = vector;
 }
 
 void *memset(void *to, int byte, size_t size)
@@ -529,6 +531,13 @@ static void another_vector_is_raised_when_one_goes(void)
     EXPECT(xen.vectors[0] == vectors[DEVICE]);
 }
 
+/* So many that what is requested has come. */
+static void some_steps(void)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        step();
+}
+
 /* One that is masked when something else's interrupt ends comes when it is let in. */
 static void what_is_masked_is_kept(void)
 {
@@ -542,12 +551,52 @@ static void what_is_masked_is_kept(void)
     act(TELL);
     act(TYPE);
     act(SEND);
-    step();
+    some_steps();
     EXPECT(kernel.taken[CONSOLE] == 1 && kernel.taken[DEVICE] == 0);
     EXPECT(vmi__xen_pvh_event_unmask(ports[DEVICE]) == VMI_OK);
-    for (uint32_t i = 0; i < 3; i++)
-        step();
+    some_steps();
     EXPECT(kernel.taken[DEVICE] == 1);
+}
+
+/* What is pending at another CPU is for that one to tell. */
+static void an_event_stays_where_it_is(void)
+{
+    xen_ulong_t *pending = &vmi__xen_pvh_shared.evtchn_pending[VMI__XEN_PVH_WORD(ports[DEVICE])];
+
+    xen.count = 0;
+    takes_at_once = true;
+    begin();
+    EXPECT(bind_source(CONSOLE) == (int32_t)ports[CONSOLE]);
+    EXPECT(bind_source(DEVICE) == (int32_t)ports[DEVICE]);
+    EXPECT(vmi__xen_pvh_event_unmask(ports[CONSOLE]) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_unmask(ports[DEVICE]) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_move(ports[DEVICE], 1) == VMI_OK);
+    some_steps();
+    set(pending, VMI__XEN_PVH_BIT(ports[DEVICE]));
+    act(TYPE);
+    act(SEND);
+    some_steps();
+    EXPECT(kernel.taken[CONSOLE] == 1 && *pending == VMI__XEN_PVH_BIT(ports[DEVICE]));
+}
+
+/* The native library's part of an end, also where the vector is an event's. */
+static void the_end_is_told(void)
+{
+    const uint8_t other = 0x33;
+
+    xen.count = 0;
+    begin();
+    xen.interrupts = false;
+    EXPECT(bind_source(CONSOLE) == (int32_t)ports[CONSOLE]);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint8_t vector = i ? vectors[CONSOLE] : other;
+
+        vmi__native_ended_vectors[vector] = true;
+        ended = 0;
+        vmi__xen_pvh_end_of_interrupt(vector);
+        EXPECT(ended == vector);
+        vmi__native_ended_vectors[vector] = false;
+    }
 }
 
 static void no_more_than_there_is_room_for(void)
@@ -605,6 +654,8 @@ static const struct played_check checks[] = {
     CHECK(events_of_two_sources_come),
     CHECK(another_vector_is_raised_when_one_goes),
     CHECK(what_is_masked_is_kept),
+    CHECK(an_event_stays_where_it_is),
+    CHECK(the_end_is_told),
     CHECK(no_more_than_there_is_room_for),
 };
 
