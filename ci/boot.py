@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import checked, figure, ktap
@@ -23,6 +26,7 @@ from .rig import (
     Session,
     discover,
 )
+from .side_by_side import side_by_side
 from .status import Checks, Step, shown
 from .util import ARCHITECTURES, RESULTS, ROOT, Progress, UserError, above, progress, write_if_changed
 
@@ -142,6 +146,63 @@ def watched(session: Session, guest: Guest, name: str, console: bool) -> Outcome
         return session.run(guest, live)
 
 
+def apart(rigs: Mapping[str, Rig], names: Iterable[str]) -> list[str]:
+    """An order in which those that need the same image are not begun together, for one would wait for the
+    other while it is built."""
+    rounds: Counter[str] = Counter()
+    begun = []
+    for name in names:
+        image = rigs[name].image_name
+        begun.append((rounds[image], name))
+        rounds[image] += 1
+    return [name for _, name in sorted(begun, key=lambda each: each[0])]
+
+
+def rows_of(
+    rig: Rig, guests: Sequence[tuple[Configuration, str, Path]], append: str, bound: bool, console: bool,
+    report: Progress,
+) -> list[figure.Row]:  # fmt: skip
+    """The rows of one backend: a kernel for each configuration and architecture."""
+    rig.report = report
+    rows = []
+    with contextlib.ExitStack() as stack:
+        with shown(Step(rig.backend, "making its rig ready")):
+            rig.prepare()
+            on = rig.describe()
+            session = stack.enter_context(rig.steady_session(RESULTS / "boot"))
+        for configuration, arch, image in guests:
+            title = figure.named(configuration.name, arch)
+            options, why = configuration.given(arch)
+            if why:
+                report(f"{title}: only the {LIMITED_KERNEL} kernel, because {why}")
+            name = f"{BOUND}-{title}" if bound else title
+            told = f"{configuration.bound_append if bound else ''} {append}".strip()
+            guest = Guest(image, name, told, cpus=CPUS, deadline=DEADLINE, options=options)
+            if not why:
+                guest = checked.with_devices(guest, rig, RESULTS / "boot" / f"{name}.disk")
+            checked.blank(guest.disks)
+            outcome = watched(session, guest, title, console)
+            write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
+            seen = ktap.parse(outcome.console)
+            row = figure.Row(
+                configuration,
+                rig.backend,
+                arch,
+                on,
+                rig.facts(outcome),
+                outcome,
+                seen,
+                rig.hypercall_goals.get(arch, {}),
+                checked.findings(guest, seen),
+            )
+            rows.append(row)
+            checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
+            progress(f"{title}: {checks} in {outcome.seconds:.1f} s")
+            if row.failures:
+                show_failure(outcome, row.failures, rig.own_lines, whole=True, tail=not console)
+    return rows
+
+
 def boot(
     names: Sequence[str], append: str, json_file: Path | None, lava: bool, console: bool = False,
     architecture: str = "",
@@ -157,60 +218,29 @@ def boot(
     libraries = having({backend for backend, _ in chosen}, architectures)
     for arch, of in libraries.items():
         build(*needed(of, chosen, arch, bound), arch=arch)
-    rows = []
-    for backend in dict.fromkeys(backend for backend, _ in chosen):
+    parts = []
+    for backend in apart(rigs, dict.fromkeys(backend for backend, _ in chosen)):
         own = pairs(backend, chosen, libraries)
         if bound:
             for configuration, arch in own:
                 if why := configuration.given(arch)[1]:
                     report(f"not {configuration.name}, because {why}")
             own = [(configuration, arch) for configuration, arch in own if not configuration.given(arch)[1]]
-        if not own:
-            continue
-        images = {}
+        guests = []
         for configuration, arch in own:
             kernel = LIMITED_KERNEL if configuration.given(arch)[1] else "sample"
             image = bound_kernel(kernel, arch) if bound else kernels(kernel, arch).get(backend)
             if image is None:
                 raise UserError(f"the build has no {kernel} kernel for {backend} on {arch}")
-            images[configuration.name, arch] = kernel, image
-        rig = rigs[backend]
-        with contextlib.ExitStack() as stack:
-            with shown(Step(backend, "making its rig ready")):
-                rig.prepare()
-                on = rig.describe()
-                session = stack.enter_context(rig.steady_session(RESULTS / "boot"))
-            for configuration, arch in own:
-                kernel, image = images[configuration.name, arch]
-                title = figure.named(configuration.name, arch)
-                options, why = configuration.given(arch)
-                if why:
-                    report(f"{title}: only the {kernel} kernel, because {why}")
-                name = f"{BOUND}-{title}" if bound else title
-                told = f"{configuration.bound_append if bound else ''} {append}".strip()
-                guest = Guest(image, name, told, cpus=CPUS, deadline=DEADLINE, options=options)
-                if not why:
-                    guest = checked.with_devices(guest, rig, RESULTS / "boot" / f"{name}.disk")
-                checked.blank(guest.disks)
-                outcome = watched(session, guest, title, console)
-                write_if_changed(RESULTS / "boot" / f"{name}.guest.log", outcome.console + "\n")
-                seen = ktap.parse(outcome.console)
-                row = figure.Row(
-                    configuration,
-                    backend,
-                    arch,
-                    on,
-                    rig.facts(outcome),
-                    outcome,
-                    seen,
-                    rig.hypercall_goals.get(arch, {}),
-                    checked.findings(guest, seen),
-                )
-                rows.append(row)
-                checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
-                progress(f"{title}: {checks} in {outcome.seconds:.1f} s")
-                if row.failures:
-                    show_failure(outcome, row.failures, rig.own_lines, whole=True, tail=not console)
+            guests.append((configuration, arch, image))
+        if guests:
+            parts.append(functools.partial(rows_of, rigs[backend], guests, append, bound, console))
+    if console:  # consoles are read one after another
+        found = [part(report) for part in parts]
+    else:
+        found = side_by_side(parts, report)
+    order = list(rigs)
+    rows = sorted(itertools.chain.from_iterable(found), key=lambda row: order.index(row.backend))
     if lava:
         for row in rows:
             print("\n".join(signals(row.report, row.name)))

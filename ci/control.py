@@ -56,8 +56,8 @@ SHARE = "/share"
 """The channel's folder as the rig sees it."""
 
 
-class RigSilent(UserError):
-    """A rig's own hypervisor or emulator stands still; nothing is said about the guest."""
+class RigFailed(UserError):
+    """A rig's own hypervisor or emulator stands still or errs; nothing is said about the guest."""
 
 
 def channel(share: Path) -> list[str]:
@@ -139,7 +139,7 @@ class Control:
 
     def _frames(self, seconds: float, silence: float) -> Iterator[tuple[str, str]]:
         """The rig's lines as they come, as tags and texts; `("", "")` after so much silence. It ends by an
-        error only, RigSilent after `seconds`."""
+        error only, RigFailed after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
@@ -151,7 +151,7 @@ class Control:
                     continue
                 self._where()
                 why = f"the {self.name} rig has not answered for {seconds:g} s"
-                raise self._lost(RigSilent, why) from None
+                raise self._lost(RigFailed, why) from None
             if line is None:
                 raise self._lost(UserError, f"the {self.name} rig has ended by itself")
             tag, said = frame(line)

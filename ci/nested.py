@@ -155,6 +155,7 @@ class NestedSession(ControlSession):
             )
             options["arguments"] += "".join(f" {word}" for word in words)
             answer, lines = self.run_kernel(guest, folder, {**options, "console": CONSOLES[console]}, live)
+        self.check_svm(lines)
         frames = answer.frames
         if "stopped" in frames:
             clean, end, advice = STOPPED

@@ -34,7 +34,7 @@ from . import initramfs, packages
 from .backends import backends
 from .cache import kept
 from .console import lines as console_lines
-from .control import SHARE, TERMINAL_PORT, Answer, Control, RigSilent, channel
+from .control import SHARE, TERMINAL_PORT, Answer, Control, RigFailed, channel
 from .control import options as option_lines
 from .kernel import LINUX, MULTIBOOT, PVH, Kernel
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
@@ -222,9 +222,9 @@ class Session(abc.ABC):
 
 
 class SteadySession(Session):
-    """A session that is opened anew, and its guest run again, once, if the rig itself falls silent: emulated
-    processors have been seen to lose an interrupt of the rig's own kernel. A guest that hangs is another
-    matter: the rig ends it and lives on."""
+    """A session that is opened anew, and its guest run again, once, if the rig itself falls silent or errs:
+    emulated processors have been seen to lose an interrupt of the rig's own kernel. A guest that hangs is
+    another matter: the rig ends it and lives on."""
 
     def __init__(self, rig: Rig, logs: Path) -> None:
         self.rig = rig
@@ -254,7 +254,7 @@ class SteadySession(Session):
         self.renew()
         try:
             return self.session.run(guest, live)
-        except RigSilent as silence:
+        except RigFailed as silence:
             self.rig.report(f"{str(silence).splitlines()[0]}: it is started anew, for {guest.name} once more")
             self.session = self._open()
             return self.session.run(guest, live)
@@ -317,6 +317,11 @@ class Rig(abc.ABC):
             yield session
         finally:
             session.close()
+
+    @property
+    def image_name(self) -> str:
+        """Rigs with the same one make the same image ready."""
+        return self.backend
 
     @property
     def folder(self) -> Path:
@@ -658,11 +663,23 @@ def _type(terminal: Terminal, strategy: GuestStrategy) -> None:
             strategy.qemu.feed(data, strategy.left())
 
 
+CAME_MASKED = re.compile(r"^PANIC: vector 0x[0-9a-f]+ came while interrupts were masked")
+"""What the sample kernel says of an interrupt that no processor delivers. QEMU's SVM (7.2, and later ones by
+their source) leaves the vector that VMRUN injects noted as an exception to be raised; if its loop is left for
+something else than an interrupt before the guest's next exit, the guest gets that vector once more, whatever
+its flags say. QMP's `stop` and `cont`, 20 times a second, show it within some boots."""
+
+
 class ControlSession(Session):
     """In a rig that is a machine of its own."""
 
     def __init__(self, control: Control) -> None:
         self.control = control
+
+    def check_svm(self, console: Sequence[str]) -> None:
+        """Raises RigFailed if the emulated SVM has delivered an interrupt to a guest that masked them."""
+        if line := next(filter(CAME_MASKED.match, console), ""):
+            raise RigFailed(f"the {self.control.name} rig's SVM delivered an interrupt twice ({line})")
 
     @property
     def broken(self) -> str:
@@ -780,6 +797,10 @@ class LinuxRig(Rig):
         """Put the backend's own files into the archive, or beside it into the folder `image`; says the
         versions of what is not from the packages."""
 
+    @property
+    def image_name(self) -> str:
+        return self.shared or self.backend
+
     def prepare(self) -> None:
         try:
             self._prepare(fresh=False)
@@ -789,7 +810,7 @@ class LinuxRig(Rig):
     def _prepare(self, fresh: bool) -> None:
         selection = self.selection()
         apt, chosen = packages.resolve(selection, self.report, fresh)
-        image = self.shared or self.backend
+        image = self.image_name
         folder = cache_dir() / "rigs" / f"{image}-{self._key(chosen)}"
 
         def make(new: Path) -> None:

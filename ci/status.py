@@ -14,7 +14,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from . import util
 from .util import progress
@@ -59,40 +59,77 @@ def at_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
+relay: Callable[[str], None] | None = None
+"""Where a step's text goes in a part of a command that has no terminal of its own (ci/side_by_side.py)."""
+
+
 @contextlib.contextmanager
-def shown(step: Step) -> Iterator[None]:
-    """Keep a step's line on the screen while it is done."""
+def line(text: Callable[[], str]) -> Iterator[Callable[[], None]]:
+    """Keep a line, where there is something to say, on the screen below all others; what is yielded draws it
+    anew. Without a terminal it does nothing."""
     if not at_terminal():
-        progress(f"{step.name}: {step.doing}")
-        yield
+        yield lambda: None
         return
-    ended = threading.Event()
+
+    on_screen = ""
+
+    def put(new: str) -> None:
+        nonlocal on_screen
+        if new or on_screen:
+            sys.stderr.write(f"\r\x1b[K{new}")
+            sys.stderr.flush()
+        on_screen = new
 
     def draw() -> None:
-        width = shutil.get_terminal_size().columns - 1
-        sys.stderr.write(f"\r\x1b[K{step.text()[:width]}")
-        sys.stderr.flush()
+        with util.SCREEN:
+            put(text()[: shutil.get_terminal_size().columns - 1])
 
     def erase() -> None:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        put("")
 
-    def tick() -> None:
-        while not ended.wait(TICK_SECONDS):
-            with util.SCREEN:
-                if not ended.is_set():
-                    draw()
-
-    ticking = threading.Thread(target=tick, daemon=True)
     with util.SCREEN:
         util.around.append((erase, draw))
-        draw()
-    ticking.start()
+    draw()
+    try:
+        yield draw
+    finally:
+        with util.SCREEN:
+            util.around.pop()
+            erase()
+
+
+@contextlib.contextmanager
+def ticking(tick: Callable[[], None]) -> Iterator[None]:
+    """Call something all the time meanwhile."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(TICK_SECONDS):
+            tick()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         ended.set()
-        with util.SCREEN:
-            util.around.pop()
-            erase()
-        ticking.join()
+        thread.join()
+
+
+@contextlib.contextmanager
+def shown(step: Step) -> Iterator[None]:
+    """Keep a step's line on the screen while it is done."""
+    if relay is not None:
+        send = relay
+        send(step.text())
+        try:
+            with ticking(lambda: send(step.text())):
+                yield
+        finally:
+            send("")
+    elif at_terminal():
+        with line(step.text) as draw, ticking(draw):
+            yield
+    else:
+        progress(f"{step.name}: {step.doing}")
+        yield

@@ -24,7 +24,7 @@ from typing import IO
 
 from . import initramfs, packages, probe
 from .console import lines
-from .control import NET_PORT, Control, RigSilent
+from .control import NET_PORT, Control, RigFailed
 from .rig import (
     COUNTING,
     PROMPT_SECONDS,
@@ -126,13 +126,21 @@ def end_state(
     )
 
 
+def has_shim(frames: Mapping[str, Sequence[str]]) -> bool:
+    return any('"pvshim": "True"' in line for line in frames.get("type", []))
+
+
+def in_svm(frames: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a domain gets its interrupts from the processor: as PVH, without a Xen of its own."""
+    return not has_shim(frames) and any('"type": "pvh"' in line for line in frames.get("type", []))
+
+
 def shim_is_silent(frames: Mapping[str, Sequence[str]], console: Sequence[str]) -> bool:
     """Whether xen-shim has not come as far as its first line, which it writes long before it builds its
     guest: in an emulated processor it has been seen in real mode, amid its own start. `console` has its
     lines, unless DIRECT_CONSOLE was asked for."""
     ended = "killed" in frames or "has shut down" in "\n".join(frames.get("xl", []))
-    shim = any('"pvshim": "True"' in line for line in frames.get("type", []))
-    return ended and shim and not any(line.strip() for line in console)
+    return ended and has_shim(frames) and not any(line.strip() for line in console)
 
 
 def domain_number(said: Sequence[str]) -> int | None:
@@ -208,7 +216,9 @@ class XlSession(ControlSession):
             options["disks"] = " ".join(f"{place},{'r' if only else 'w'}" for place, only in places)
             answer, console = self.run_kernel(guest, folder, options, live)
         if DIRECT_CONSOLE not in settings and shim_is_silent(answer.frames, console):
-            raise RigSilent(f"xen-shim ended without a line in the {self.control.name} rig")
+            raise RigFailed(f"xen-shim ended without a line in the {self.control.name} rig")
+        if in_svm(answer.frames):
+            self.check_svm(console)
         clean, end, advice = end_state(answer.frames, console)
         command = shlex.join(["xl", "create", "-F", str(config), *words])
         outcome = Outcome(

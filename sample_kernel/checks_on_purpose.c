@@ -6,6 +6,7 @@
 #include "panic.h"
 #include "print.h"
 #include "string.h"
+#include "traps.h"
 
 static void fail(void)
 {
@@ -31,18 +32,32 @@ static void stop(void)
     panic("asked for by test=panic");
 }
 
+/* As an emulated processor has delivered it: the alarm, to a kernel that had masked interrupts. */
+static void masked(void)
+{
+    struct trap_frame frame = {.vector = VECTOR_ALARM};
+
+    trap_handler_get(VECTOR_ALARM)(&frame);
+}
+
 static const struct check checks_none[] = {{NULL, NULL}};
 static const struct check checks_fail[] = {{"test.fail", fail}, {NULL, NULL}};
 static const struct check checks_hang[] = {{"test.hang", hang}, {NULL, NULL}};
 static const struct check checks_fault[] = {{"test.fault", fault}, {NULL, NULL}};
 static const struct check checks_panic[] = {{"test.panic", stop}, {NULL, NULL}};
+static const struct check checks_masked[] = {{"test.masked", masked}, {NULL, NULL}};
 
 static const struct {
     const char *word;
     const struct check *checks;
 } on_purpose[] = {
-    {"", checks_none},       {"fail", checks_fail},   {"hang", checks_hang},
-    {"fault", checks_fault}, {"panic", checks_panic}, {"processor", checks_other_processor},
+    {"", checks_none},
+    {"fail", checks_fail},
+    {"hang", checks_hang},
+    {"fault", checks_fault},
+    {"panic", checks_panic},
+    {"masked", checks_masked},
+    {"processor", checks_other_processor},
 };
 
 const struct check *checks_on_purpose(const char *word)

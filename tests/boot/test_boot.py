@@ -11,7 +11,7 @@ from ci import checked
 from ci.boot import show_failure
 from ci.figure import Row
 from ci.lava import signals
-from ci.rig import LIMITED_KERNEL
+from ci.rig import CAME_MASKED, LIMITED_KERNEL
 from ci.util import ARCHITECTURES
 from ci.witness import UNSEEN, before_mark, differences, hypercalls
 
@@ -111,6 +111,14 @@ def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) 
     assert outcome.end and outcome.advice
     assert "PANIC" in outcome.console
     assert "no result line" in report.errors
+
+
+@pytest.mark.parametrize("place", [places(arch)[0] for arch in ARCHITECTURES], ids=str)
+def test_interrupt_to_a_kernel_that_masks_them(place: Place, run: Run) -> None:
+    """The words by which rigs tell that their emulated processor has done it."""
+    outcome, _ = run(place, "test=masked")
+    assert not outcome.clean
+    assert any(map(CAME_MASKED.match, outcome.console.splitlines()))
 
 
 def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from ci import control
 from ci.console import lines, text
-from ci.control import Control, RigSilent, frame, options, signed
+from ci.control import Control, RigFailed, frame, options, signed
 from ci.util import ROOT, UserError
 
 RIG = """
@@ -194,7 +194,7 @@ def test_an_error_of_the_rig_ends_the_wait(rig: tuple[Control, Line, Path]) -> N
     with pytest.raises(UserError, match="the small rig says: unknown command: rnu") as error:
         end.command("rnu")
         end.command("run", "1")
-    assert not isinstance(error.value, RigSilent)
+    assert not isinstance(error.value, RigFailed)
     with pytest.raises(UserError, match="unknown command"):
         run(end)
 
@@ -203,7 +203,7 @@ def test_a_folder_that_is_not_there_ends_the_wait(rig: tuple[Control, Line, Path
     end, _, _ = rig
     with pytest.raises(UserError, match="no folder 1 in the channel") as error:
         end.run("run", end.share / "1", 20)
-    assert not isinstance(error.value, RigSilent)
+    assert not isinstance(error.value, RigFailed)
 
 
 def test_a_rig_that_never_answers_is_silent(
@@ -212,7 +212,7 @@ def test_a_rig_that_never_answers_is_silent(
     monkeypatch.setattr(control, "COMMAND_SECONDS", 1.0)
     end, line, _ = rig
     line.to_rig = [lambda data: b""] * 100
-    with pytest.raises(RigSilent, match="has not answered for 1 s"):
+    with pytest.raises(RigFailed, match="has not answered for 1 s"):
         end.command("stop")
 
 

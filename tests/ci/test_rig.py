@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -191,7 +193,7 @@ class TiredSession(rig.Session):
 
     def run(self, guest: rig.Guest, live: rig.Live | None = None) -> rig.Outcome:
         if self.owner.silences.pop(0):
-            raise rig.RigSilent("the tired rig has not answered for 3 s\nits last line")
+            raise rig.RigFailed("the tired rig has not answered for 3 s\nits last line")
         return rig.Outcome(guest, "", True, "", "", 1.0, "", Path("log"))
 
 
@@ -206,7 +208,7 @@ def test_a_rig_that_stands_still_is_opened_anew_once(tmp_path: Path) -> None:
             "the tired rig has not answered for 3 s: it is started anew, for guest once more"
         ]
         assert (tired.opened, tired.closed) == (2, 1)
-        with pytest.raises(rig.RigSilent):
+        with pytest.raises(rig.RigFailed):
             session.run(guest)
     assert tired.opened == tired.closed == 3
     assert tired.logs == [tmp_path, tmp_path / "opened-2", tmp_path / "opened-3"]
@@ -251,3 +253,25 @@ def test_reasons_of_the_nested_rig_are_one_message() -> None:
         "a tiny guest failed under this machine's /dev/kvm; QEMU exited with -6 "
         '("qemu-system-x86_64: kvm.c:3183: failed.")'
     )
+
+
+class EmulatedSession(rig.ControlSession):
+    def __init__(self) -> None:
+        super().__init__(cast(Control, SimpleNamespace(name="nested")))
+
+    def run(self, guest: rig.Guest, live: rig.Live | None = None) -> rig.Outcome:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("line", "failed"),
+    [
+        ("PANIC: vector 0x40 came while interrupts were masked, at 0xffffffff80104d69", True),
+        ("# PANIC: vector 0x40 came while interrupts were masked, at 0xffffffff80104d69", False),
+        ("PANIC: trap 14 (page fault), error code 0x0", False),
+    ],
+)
+def test_an_interrupt_that_the_emulated_svm_delivers_twice(line: str, failed: bool) -> None:
+    """That no processor does, nor any library: the flags in the frame are the processor's."""
+    with pytest.raises(rig.RigFailed) if failed else contextlib.nullcontext():
+        EmulatedSession().check_svm(["ok 1 boot.information", line])

@@ -9,7 +9,7 @@ import pytest
 
 from ci.rig import STOPPED, Guest
 from ci.util import UserError
-from ci.xl import arguments, domain_number, end_state, shim_is_silent
+from ci.xl import arguments, domain_number, end_state, in_svm, shim_is_silent
 
 SHIM = ["(XEN) Bootloader: PVH Directboot", "(XEN) Freed 2048kB init memory", "hello"]
 PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
@@ -109,3 +109,10 @@ FALLEN = {"xl": ["Domain 4 has shut down, reason code 1 0x1"]}
 def test_a_shim_that_never_came_up(frames: dict[str, list[str]], console: list[str], silent: bool) -> None:
     """That is the rig's failure, and says nothing of the kernel, of which the shim had built nothing."""
     assert shim_is_silent(frames, console) == silent
+
+
+def test_who_gets_interrupts_from_the_processor() -> None:
+    assert in_svm({"type": ['                "type": "pvh",']})
+    assert not in_svm({"type": SHIM_TYPE})
+    assert not in_svm({"type": ['                "type": "pv",']})
+    assert not in_svm({})
