@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What the libraries for Xen share, as processes: grants.c plays Xen, console_ring.c, store_ring.c, blkfront.c
-and netfront.c the other side of a ring."""
+"""What the libraries for Xen share, as processes: grants.c plays Xen, console_ring.c, store_ring.c,
+blkfront.c and netfront.c the other side of a ring."""
 
 from __future__ import annotations
 
