@@ -201,7 +201,7 @@ WHOLE = ("sample", "conformance")
 def boot(
     session: Session, kernel: str | Path, append: str = "", config: str = "pvh", cpus: int = 2,
     devices: bool = False,
-) -> tuple[Outcome, ktap.Report]:
+) -> tuple[Outcome, ktap.Report]:  # fmt: skip
     path = kernels(kernel)[NAME] if isinstance(kernel, str) else kernel
     guest = Guest(path, f"{path.stem}-{append}".strip("-"), append, cpus=cpus, deadline=DEADLINE,
                   options={"config": config})  # fmt: skip
