@@ -22,25 +22,6 @@ void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
 
 /* ---- events ---- */
 
-static VMI__ADDRESS_TAKEN evtchn_port_t port_of(uint32_t number)
-{
-    uint32_t queue;
-    struct vmi__device *device = vmi__device_of_event(number, &queue);
-
-    return device ? vmi__xen_common_bus_of(device)->ports[queue] : 0;
-}
-
-static VMI__ADDRESS_TAKEN bool owns(evtchn_port_t port)
-{
-    struct vmi__device *device;
-
-    for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
-        for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++)
-            if (vmi__xen_common_bus_of(device)->ports[queue] == port)
-                return true;
-    return false;
-}
-
 void vmi__platform_unbind(uint32_t number)
 {
     struct vmi__device *device = vmi__device_by_number(number);
@@ -53,7 +34,10 @@ void vmi__platform_unbind(uint32_t number)
     }
 }
 
-static const struct vmi__xen_device_events events = {.port = port_of, .owns = owns};
+static const struct vmi__xen_device_events events = {
+    .port = vmi__xen_common_port_of_event,
+    .owns = vmi__xen_common_owns_port,
+};
 
 void vmi__platform_init(void)
 {

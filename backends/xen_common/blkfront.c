@@ -6,7 +6,6 @@
  */
 #include "grants.h"
 #include "runtime.h"
-#include "split_ring.h"
 #include "xenbus.h"
 
 #include <xen/io/blkif.h>
@@ -65,6 +64,7 @@ static bool connect(struct disk *disk, void *page)
     struct vmi__xen_common_bus *bus = &disk->bus;
 
     vmi__xen_common_ring_begin(&disk->ring, page, RING_BYTES, sizeof(union blkif_sring_entry));
+    bus->rings[0] = &disk->ring;
     if (!vmi__xen_common_begin(bus))
         return false;
     disk->ring_reference = vmi__xen_common_lend_page(bus, page);

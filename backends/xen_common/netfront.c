@@ -7,7 +7,6 @@
  */
 #include "grants.h"
 #include "runtime.h"
-#include "split_ring.h"
 #include "xenbus.h"
 
 #include <xen/io/netif.h>
@@ -250,8 +249,10 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
     uint32_t requests = device->setup.requests;
     char *place = at;
 
-    for (uint32_t way = 0; way < VMI__WAYS; way++, place += RING_BYTES)
+    for (uint32_t way = 0; way < VMI__WAYS; way++, place += RING_BYTES) {
         vmi__xen_common_ring_begin(&network->rings[way], place, RING_BYTES, entry_bytes[way]);
+        network->bus.rings[way] = &network->rings[way];
+    }
     network->pages = place;
     place += requests * PAGE;
     network->received = (struct received *)place;

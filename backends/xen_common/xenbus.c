@@ -268,3 +268,40 @@ bool vmi__xen_common_take_back(grant_ref_t *reference)
     *reference = 0;
     return true;
 }
+
+/* ---- events ---- */
+
+VMI__ADDRESS_TAKEN evtchn_port_t vmi__xen_common_port_of_event(uint32_t number)
+{
+    uint32_t queue;
+    struct vmi__device *device = vmi__device_of_event(number, &queue);
+
+    return device ? vmi__xen_common_bus_of(device)->ports[queue] : 0;
+}
+
+/* The record of the device that has a channel, and which queue's it is; 0 if there is none. */
+static const struct vmi__xen_common_bus *bus_of_port(evtchn_port_t port, uint32_t *queue)
+{
+    struct vmi__device *device;
+
+    for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
+        for (*queue = 0; *queue < VMI__QUEUES_MAX; ++*queue)
+            if (vmi__xen_common_bus_of(device)->ports[*queue] == port)
+                return vmi__xen_common_bus_of(device);
+    return 0;
+}
+
+VMI__ADDRESS_TAKEN bool vmi__xen_common_owns_port(evtchn_port_t port)
+{
+    uint32_t queue;
+
+    return bus_of_port(port, &queue);
+}
+
+VMI__ADDRESS_TAKEN bool vmi__xen_common_port_has_news(evtchn_port_t port)
+{
+    uint32_t queue;
+    const struct vmi__xen_common_bus *bus = bus_of_port(port, &queue);
+
+    return bus && vmi__xen_common_ring_news(bus->rings[queue]);
+}

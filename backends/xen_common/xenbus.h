@@ -16,7 +16,7 @@
 #include <xen/grant_table.h>
 #include <xen/io/xenbus.h>
 
-#include "driver.h"
+#include "split_ring.h"
 
 #define VMI__XEN_COMMON_PATH_MAX 96
 #define VMI__XEN_COMMON_NODE_MAX 32
@@ -27,6 +27,7 @@ struct vmi__xen_common_bus {
     char other[VMI__XEN_COMMON_PATH_MAX]; /* the back end's */
     uint32_t peer;                        /* domain of the back end */
     evtchn_port_t ports[VMI__QUEUES_MAX]; /* of the queues of the table; 0: none */
+    const struct vmi__xen_common_ring *rings[VMI__QUEUES_MAX]; /* of those that have a port */
 };
 
 static inline struct vmi__xen_common_bus *vmi__xen_common_bus_of(struct vmi__device *device)
@@ -95,6 +96,17 @@ grant_ref_t vmi__xen_common_lend_page(const struct vmi__xen_common_bus *bus, con
 /* Ends and gives back a reference, and makes it 0; false while the other side has its page. */
 bool vmi__xen_common_take_back(grant_ref_t *reference);
 
+/* ---- events ---- */
+
+/* The channel of a queue by its event's number (VMI_EVENT_DEVICE); 0 if there is none. */
+VMI__ADDRESS_TAKEN evtchn_port_t vmi__xen_common_port_of_event(uint32_t number);
+
+/* Is a channel that of a device's queue? */
+VMI__ADDRESS_TAKEN bool vmi__xen_common_owns_port(evtchn_port_t port);
+
+/* Is there anything to take on the ring that has this channel? */
+VMI__ADDRESS_TAKEN bool vmi__xen_common_port_has_news(evtchn_port_t port);
+
 /* ---- defined by each library ---- */
 
 intptr_t vmi__xen_common_event_op(uint32_t command, void *argument);
@@ -105,8 +117,13 @@ void vmi__xen_common_port_mask(evtchn_port_t port);
 /* Lets about 10 ms pass. */
 void vmi__xen_common_wait(void);
 
-/* xenstore, as channels.h of the PV library has it. */
+/*
+ * xenstore. Reads a node into a buffer, terminated; paths are relative to the domain's own
+ * directory. Returns its length, or a VMI error.
+ */
 int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size);
+/* Names of a node's children, each terminated, one behind the other. Returns the length of all, or
+ * a VMI error. */
 int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size);
 int32_t vmi__xen_common_store_write(const char *path, const char *value);
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Wall clock and steal time. The monotonic clock is the native one: the TSC, whose frequency Xen
- * tells.
+ * Wall clock, steal time and waiting. The monotonic clock is the native one: the TSC, whose
+ * frequency Xen tells.
  */
 #include "pvh.h"
 #include "xen_common/wall_clock.h"
 
+#include <xen/sched.h>
 #include <xen/vcpu.h>
+
+#define WAIT_NANOSECONDS 10000000
 
 static uint32_t last_version;
 
@@ -28,6 +31,14 @@ static uint64_t system_time(void)
         __asm__ volatile("" : : : "memory");
     } while ((version & 1) || version != info->version);
     return time;
+}
+
+void vmi__xen_pvh_wait(evtchn_port_t port)
+{
+    struct sched_poll poll = {.nr_ports = port != 0, .timeout = system_time() + WAIT_NANOSECONDS};
+
+    set_xen_guest_handle(poll.ports, vmi__xen_pvh_argument(&port));
+    vmi__xen_pvh_hypercall_sched_op(SCHEDOP_poll, vmi__xen_pvh_argument(&poll));
 }
 
 VMI__ROUTINE uint64_t vmi__xen_pvh_get_wallclock_time(void)

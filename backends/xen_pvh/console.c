@@ -6,7 +6,6 @@
 #include "xen_common/console_ring.h"
 #include <native/routines.h>
 
-#include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 
 /*
@@ -21,15 +20,6 @@ static bool looked_for;
 static struct vmi__lock lock;
 static uint32_t noted; /* end of the input that the kernel has been told of, or has read */
 
-static uint64_t parameter(uint32_t index)
-{
-    struct xen_hvm_param param = {.domid = DOMID_SELF, .index = index};
-
-    if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_get_param, vmi__xen_pvh_argument(&param)) < 0)
-        return 0;
-    return param.value;
-}
-
 /* Finds the ring when it is first needed, which may be for a refusal before anything was begun. */
 static struct xencons_interface *find(void)
 {
@@ -37,21 +27,11 @@ static struct xencons_interface *find(void)
 
     if (!looked_for) {
         looked_for = true;
-        pfn = vmi__xen_pvh_present() ? parameter(HVM_PARAM_CONSOLE_PFN) : 0;
-        port = pfn ? (evtchn_port_t)parameter(HVM_PARAM_CONSOLE_EVTCHN) : 0;
-        if (pfn && pfn < 1u << 20)
-            ring = vmi__xen_pvh_paged()
-                       ? (void *)(uintptr_t)vmi__window_map(VMI__XEN_PVH_CONSOLE_SLOT, pfn << 12)
-                       : vmi__linear((uint32_t)(pfn << 12));
+        pfn = vmi__xen_pvh_present() ? vmi__xen_pvh_parameter(HVM_PARAM_CONSOLE_PFN) : 0;
+        port = pfn ? (evtchn_port_t)vmi__xen_pvh_parameter(HVM_PARAM_CONSOLE_EVTCHN) : 0;
+        ring = vmi__xen_pvh_map(VMI__XEN_PVH_CONSOLE_SLOT, pfn);
     }
     return ring;
-}
-
-static void notify(void)
-{
-    struct evtchn_send send = {.port = port};
-
-    vmi__xen_pvh_hypercall_event_channel_op(EVTCHNOP_send, vmi__xen_pvh_argument(&send));
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t length)
@@ -76,7 +56,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t lengt
             continue;
         }
         sent += vmi__console_ring_put(ring, text + sent, length - sent, room);
-        notify();
+        vmi__xen_pvh_on_port(EVTCHNOP_send, port);
     }
     vmi__unlock(&lock, flags);
     return (int32_t)length;
@@ -115,7 +95,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_console_read(void *to, uint32_t length)
     __atomic_store_n(&noted, vmi__console_ring_input_end(ring), __ATOMIC_SEQ_CST);
     count = vmi__console_ring_take(ring, to, length);
     if (count > 0)
-        notify();
+        vmi__xen_pvh_on_port(EVTCHNOP_send, port);
     vmi__unlock(&lock, flags);
     return count < 0 ? VMI_EIO : count;
 }

@@ -1,117 +1,186 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Events of a PVH domain. Xen raises one vector of the local APIC per VCPU for all of its event
- * channels (hvm/hvm_op.h, HVMOP_set_evtchn_upcall_vector); the kernel's vector is made that one, so
- * one event can be bound: the console's. What is pending is taken back when the interrupt ends; the
- * other side may have written behind the handler's back before that, so input that has come
- * meanwhile raises the vector anew. Input that is left to be read later does not: such a handler
- * would be entered for ever.
+ * Events of a PVH domain: the console's and those of devices. For all event channels of a VCPU Xen
+ * raises one vector of its local APIC (hvm/hvm_op.h, HVMOP_set_evtchn_upcall_vector), and nothing
+ * of the library's is entered then, for gates are the kernel's. So that vector is made the one of
+ * an event that is bound there. When its interrupt ends, the vectors of the others that are pending
+ * are raised; its own handler is also entered when nothing of its own has come.
+ *
+ * The other side may have written behind the handler's back before the interrupt ends, when what is
+ * pending is taken back. So an event that was pending raises its vector anew as long as there is
+ * something left to take; once, for a handler that leaves it to be taken later would be entered for
+ * ever.
  */
 #include "pvh.h"
 
 #include <xen/hvm/hvm_op.h>
 
-static uint8_t console_vector;
-static uint32_t console_cpu;
+#define ROWS 64
+
+const struct vmi__xen_pvh_device_events *vmi__xen_pvh_device_events;
+
+/* What is bound. */
+static struct row {
+    evtchn_port_t port; /* 0: the row is free */
+    uint32_t cpu;
+    uint8_t vector;
+    bool raised; /* its vector is the one that Xen raises on that CPU */
+} rows[ROWS];
+static uint32_t ends;      /* behind the last row that was ever taken */
+static uint8_t bound[256]; /* rows of each vector */
 static struct vmi__lock lock;
 
-/* Xen's answer, or the error for a domain whose console has no channel. */
-static int32_t on_port(uint32_t command, evtchn_port_t port)
-{
-    struct evtchn_send argument = {.port = port}; /* the same as for unmasking */
+/* ---- rows; under the lock ---- */
 
-    return vmi__xen_pvh_hypercall_event_channel_op(command, vmi__xen_pvh_argument(&argument)) < 0
-               ? VMI_EIO
-               : VMI_OK;
+/* The row of a port, or a free one for port 0; 0 if there is none. */
+static struct row *row_of(evtchn_port_t port)
+{
+    for (uint32_t i = 0; i < ROWS; i++)
+        if (rows[i].port == port)
+            return &rows[i];
+    return 0;
 }
 
-/* Masks the port; says whether it was already. */
-static bool mask(evtchn_port_t port)
+/* Has the vector of an event that is at a CPU raised there, if none is. False if Xen refuses. */
+static bool choose(uint32_t cpu)
 {
-    return __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_mask[VMI__XEN_PVH_WORD(port)],
-                             VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST) &
-           VMI__XEN_PVH_BIT(port);
+    struct xen_hvm_evtchn_upcall_vector upcall = {.vcpu = cpu};
+    struct row *chosen = 0;
+
+    for (uint32_t i = ends; i > 0; i--) {
+        if (!rows[i - 1].port || rows[i - 1].cpu != cpu)
+            continue;
+        if (rows[i - 1].raised)
+            return true;
+        chosen = &rows[i - 1];
+    }
+    if (!chosen)
+        return true;
+    chosen->raised = true;
+    upcall.vector = chosen->vector;
+    /* Xen raises it now, too, if something is pending. */
+    return vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector,
+                                         vmi__xen_pvh_argument(&upcall)) >= 0;
 }
 
-/* Has the port, which is masked, raise a vector of a CPU. Under the lock. */
-static bool raise_at(evtchn_port_t port, uint32_t cpu, uint32_t vector)
+/* Has a port, which is masked, tell a CPU. */
+static bool put_at(struct row *row, uint32_t cpu)
 {
-    struct xen_hvm_evtchn_upcall_vector upcall = {.vcpu = cpu, .vector = (uint8_t)vector};
-    struct evtchn_bind_vcpu bind = {.port = port, .vcpu = cpu};
+    struct evtchn_bind_vcpu bind = {.port = row->port, .vcpu = cpu};
+    uint32_t before = row->cpu;
 
-    if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_evtchn_upcall_vector,
-                                      vmi__xen_pvh_argument(&upcall)) < 0 ||
-        vmi__xen_pvh_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, vmi__xen_pvh_argument(&bind)) <
-            0)
+    if (vmi__xen_pvh_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, vmi__xen_pvh_argument(&bind)) <
+        0)
         return false;
-    console_cpu = cpu;
-    return true;
+    row->cpu = cpu;
+    row->raised = false;
+    return choose(before) && choose(cpu);
+}
+
+static void drop(struct row *row)
+{
+    uint32_t cpu = row->cpu;
+
+    bound[row->vector]--;
+    *row = (struct row){0};
+    choose(cpu);
+}
+
+static int32_t bind(evtchn_port_t port, uint32_t vector)
+{
+    struct row *row;
+
+    if (row_of(port))
+        return VMI_EBUSY;
+    row = row_of(0);
+    if (!row)
+        return VMI_ENOMEM;
+    vmi__xen_pvh_port_mask(port);
+    *row = (struct row){.port = port, .cpu = vmi__native_cpu(), .vector = (uint8_t)vector};
+    bound[vector]++;
+    if (ends <= (uint32_t)(row - rows))
+        ends = (uint32_t)(row - rows) + 1;
+    if (put_at(row, row->cpu))
+        return (int32_t)port;
+    drop(row);
+    return VMI_EIO;
+}
+
+/* ---- calls ---- */
+
+/* The channel of an event's source; 0 if there is none. */
+static evtchn_port_t port_of(uint32_t source, uint32_t number)
+{
+    if (source == VMI_EVENT_CONSOLE && !number)
+        return vmi__xen_pvh_console_port();
+    if (source == VMI_EVENT_DEVICE && vmi__xen_pvh_device_events)
+        return vmi__xen_pvh_device_events->port(number);
+    return 0;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, uint32_t vector)
 {
-    evtchn_port_t port = vmi__xen_pvh_console_port();
-    int32_t result = VMI_EBUSY;
+    evtchn_port_t port;
+    int32_t result;
     uint32_t flags;
 
     if ((source > VMI_EVENT_CONSOLE && source <= VMI_EVENT_MSI) || source == VMI_EVENT_REQUEST)
         return VMI_ENOSYS;
-    if (source != VMI_EVENT_CONSOLE || number || !port || vector < 32 || vector > 255 ||
-        vector == VMI__APIC_SPURIOUS)
+    if (vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS)
+        return VMI_EINVAL;
+    port = port_of(source, number);
+    if (!port)
         return VMI_EINVAL;
     flags = vmi__lock(&lock);
-    if (!console_vector) {
-        mask(port);
-        result = VMI_EIO;
-        if (raise_at(port, vmi__native_cpu(), vector)) {
-            console_vector = (uint8_t)vector;
-            result = (int32_t)port;
-        }
-    }
+    result = bind(port, vector);
     vmi__unlock(&lock, flags);
     return result;
 }
 
+static bool is_bound(uint32_t event)
+{
+    return event && row_of(event);
+}
+
 VMI__ROUTINE int32_t vmi__xen_pvh_event_unmask(uint32_t event)
 {
-    if (!console_vector || event != vmi__xen_pvh_console_port())
+    if (!is_bound(event))
         return VMI_EINVAL;
-    return on_port(EVTCHNOP_unmask, event);
+    return vmi__xen_pvh_on_port(EVTCHNOP_unmask, event) ? VMI_OK : VMI_EIO;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_mask(uint32_t event)
 {
-    if (!console_vector || event != vmi__xen_pvh_console_port())
+    if (!is_bound(event))
         return VMI_EINVAL;
-    mask(event);
+    vmi__xen_pvh_port_mask(event);
     return VMI_OK;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_unbind(uint32_t event)
 {
     uint32_t flags = vmi__lock(&lock);
-    int32_t result = VMI_EINVAL;
+    struct row *row = event ? row_of(event) : 0;
 
-    if (console_vector && event == vmi__xen_pvh_console_port()) {
-        mask(event);
-        console_vector = 0;
-        result = VMI_OK;
+    if (row) {
+        vmi__xen_pvh_port_mask(event);
+        drop(row);
     }
     vmi__unlock(&lock, flags);
-    return result;
+    return row ? VMI_OK : VMI_EINVAL;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
 {
     uint32_t flags = vmi__lock(&lock);
+    struct row *row = event ? row_of(event) : 0;
     int32_t result = VMI_EINVAL;
     bool masked;
 
-    if (console_vector && event == vmi__xen_pvh_console_port() && cpu < vmi__boot.cpu_count &&
-        vmi__native_cpu_runs(cpu)) {
-        masked = mask(event);
-        result = raise_at(event, cpu, console_vector) ? VMI_OK : VMI_EIO;
-        if (!masked && on_port(EVTCHNOP_unmask, event) < 0)
+    if (row && cpu < vmi__boot.cpu_count && vmi__native_cpu_runs(cpu)) {
+        masked = vmi__xen_pvh_port_mask(event);
+        result = put_at(row, cpu) ? VMI_OK : VMI_EIO;
+        if (!masked && !vmi__xen_pvh_on_port(EVTCHNOP_unmask, event))
             result = VMI_EIO;
     }
     vmi__unlock(&lock, flags);
@@ -120,19 +189,55 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_notify(uint32_t event)
 {
-    if (!console_vector || event != vmi__xen_pvh_console_port())
+    if (!is_bound(event))
         return VMI_EINVAL;
-    return on_port(EVTCHNOP_send, event);
+    return vmi__xen_pvh_on_port(EVTCHNOP_send, event) ? VMI_OK : VMI_EIO;
+}
+
+/* ---- the end of an interrupt ---- */
+
+/* Has something come that the kernel has not taken? */
+static bool has_news(evtchn_port_t port)
+{
+    if (port == vmi__xen_pvh_console_port())
+        return vmi__xen_pvh_console_news();
+    return vmi__xen_pvh_device_events && vmi__xen_pvh_device_events->news(port);
+}
+
+/* Is it the vector that Xen raises on a CPU? */
+static bool is_raised(uint32_t cpu, uint32_t vector)
+{
+    for (uint32_t i = 0; i < ends; i++)
+        if (rows[i].raised && rows[i].cpu == cpu && rows[i].vector == vector)
+            return rows[i].port;
+    return false;
+}
+
+/*
+ * What is pending on this CPU, now that the vector has ended which Xen raises there. An event of
+ * that vector has had its handler's turn; any other one is still to be told. One that is masked
+ * stays pending: Xen tells of it when it is let in.
+ */
+static void tell(uint32_t cpu, uint32_t vector)
+{
+    vmi__xen_pvh_vcpu_clear(vmi__xen_pvh_vcpu(cpu));
+    for (uint32_t i = 0; i < ends; i++) {
+        const struct row *row = &rows[i];
+
+        if (row->port && row->cpu == cpu && !vmi__xen_pvh_port_is_masked(row->port) &&
+            vmi__xen_pvh_port_clear(row->port) && (row->vector != vector || has_news(row->port)))
+            vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, VMI__ICR_FIXED | row->vector);
+    }
 }
 
 VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
 {
-    if (vector && vector == console_vector) {
-        vmi__xen_pvh_vcpu_clear(vmi__xen_pvh_vcpu(vmi__native_cpu()));
-        vmi__xen_pvh_port_clear(vmi__xen_pvh_console_port());
-        if (vmi__xen_pvh_console_news())
-            vmi__native_apic_command(vmi__boot.cpus[console_cpu].apic_id,
-                                     VMI__ICR_FIXED | console_vector);
+    if (bound[vector & 0xff]) {
+        uint32_t flags = vmi__lock(&lock), cpu = vmi__native_cpu();
+
+        if (is_raised(cpu, vector))
+            tell(cpu, vector);
+        vmi__unlock(&lock, flags);
     }
     vmi__native_apic_write(VMI_APIC_EOI, 0);
     vmi__native_interrupt_ended(vector);

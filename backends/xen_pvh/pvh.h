@@ -18,6 +18,7 @@
 
 /* Slots of the device window, above those of the native library. */
 #define VMI__XEN_PVH_CONSOLE_SLOT 12
+#define VMI__XEN_PVH_STORE_SLOT   13
 
 /* Whether hypercalls are made by VMCALL; else by VMMCALL. */
 extern uint8_t vmi__xen_pvh_vmcall;
@@ -45,6 +46,13 @@ void *vmi__xen_pvh_argument(const void *pointer);
 
 /* Is paging on? */
 bool vmi__xen_pvh_paged(void);
+
+/* A parameter of the domain (hvm/params.h); 0 if it has none. */
+uint64_t vmi__xen_pvh_parameter(uint32_t index);
+
+/* Maps a page that Xen has made for the domain, at a slot of the device window; 0 if there is none.
+ */
+void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn);
 
 /* A word of the shared page's bitmaps of event channels, and a port's bit in its word. */
 #define VMI__XEN_PVH_WORD(port) ((port) / (8 * sizeof(xen_ulong_t)))
@@ -78,12 +86,54 @@ void vmi__xen_pvh_console_drain(void);
 /* Has input come since this was last asked, or the console read? */
 bool vmi__xen_pvh_console_news(void);
 
-/* Takes away what a channel has pending. */
-static inline void vmi__xen_pvh_port_clear(evtchn_port_t port)
+/* ---- channels ---- */
+
+/* Signals a channel (EVTCHNOP_send) or lets its events in (EVTCHNOP_unmask); false if Xen refuses.
+ */
+static inline bool vmi__xen_pvh_on_port(uint32_t command, evtchn_port_t port)
 {
-    __atomic_fetch_and(&vmi__xen_pvh_shared.evtchn_pending[VMI__XEN_PVH_WORD(port)],
-                       ~VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST);
+    struct evtchn_send argument = {.port = port}; /* the same for both */
+
+    return vmi__xen_pvh_hypercall_event_channel_op(command, vmi__xen_pvh_argument(&argument)) >= 0;
 }
+
+/* Takes away what a channel has pending; was there anything? */
+static inline bool vmi__xen_pvh_port_clear(evtchn_port_t port)
+{
+    return __atomic_fetch_and(&vmi__xen_pvh_shared.evtchn_pending[VMI__XEN_PVH_WORD(port)],
+                              ~VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST) &
+           VMI__XEN_PVH_BIT(port);
+}
+
+/* Has a channel make no upcalls; says whether it made none already. */
+static inline bool vmi__xen_pvh_port_mask(evtchn_port_t port)
+{
+    return __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_mask[VMI__XEN_PVH_WORD(port)],
+                             VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST) &
+           VMI__XEN_PVH_BIT(port);
+}
+
+static inline bool vmi__xen_pvh_port_is_masked(evtchn_port_t port)
+{
+    return __atomic_load_n(&vmi__xen_pvh_shared.evtchn_mask[VMI__XEN_PVH_WORD(port)],
+                           __ATOMIC_SEQ_CST) &
+           VMI__XEN_PVH_BIT(port);
+}
+
+/*
+ * Waits until a channel that is masked has something pending, or for 10 ms where there is no
+ * channel (0); never longer than these.
+ */
+void vmi__xen_pvh_wait(evtchn_port_t port);
+
+/* Channels of devices, set where a kernel makes calls for them (platform.c). */
+struct vmi__xen_pvh_device_events {
+    /* The channel of an event's number (VMI_EVENT_DEVICE), 0 if there is none. */
+    evtchn_port_t (*port)(uint32_t number);
+    /* Has the other side of a channel answered what has not been taken? */
+    bool (*news)(evtchn_port_t port);
+};
+extern const struct vmi__xen_pvh_device_events *vmi__xen_pvh_device_events;
 
 void vmi__xen_pvh_grants_start(void);
 

@@ -32,9 +32,7 @@ def limitation(done: Done | None) -> str:
 class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
     takes = (PVH, LINUX)
-    disks = "its library has no drivers for the disks of a Xen domain"
-    nets = "its library has no drivers for the networks of a Xen domain"
-    requests = ()  # its library does not read xenstore
+    requests = ()  # its library does not watch xenstore
     witnesses = True
 
     def __init__(self, backend: str, report: Progress) -> None:

@@ -65,6 +65,23 @@ void *vmi__xen_pvh_argument(const void *pointer)
                                 : (void *)(uintptr_t)vmi__physical(pointer);
 }
 
+uint64_t vmi__xen_pvh_parameter(uint32_t index)
+{
+    struct xen_hvm_param param = {.domid = DOMID_SELF, .index = index};
+
+    if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_get_param, vmi__xen_pvh_argument(&param)) < 0)
+        return 0;
+    return param.value;
+}
+
+void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn)
+{
+    if (!pfn || pfn >= 1u << 20)
+        return 0;
+    return vmi__xen_pvh_paged() ? (void *)(uintptr_t)vmi__window_map(slot, pfn << 12)
+                                : vmi__linear((uint32_t)(pfn << 12));
+}
+
 int32_t vmi__xen_pvh_adopt(void *page, uint32_t space, uint32_t index)
 {
     struct xen_add_to_physmap map = {

@@ -58,7 +58,7 @@ static char *node(const char *path)
 
 static void carry_out(const struct xsd_sockmsg *message, const char *text)
 {
-    const char *value = text + length_of(text) + 1;
+    const char *value = text + vmi__store_length(text) + 1;
     uint32_t length = message->len - (uint32_t)(value - text);
     char *at = node(text);
 
@@ -68,7 +68,7 @@ static void carry_out(const struct xsd_sockmsg *message, const char *text)
     switch (message->type) {
     case XS_READ:
         EXPECT(at && !message->tx_id == !store.in_transaction);
-        answer(XS_READ, message->req_id, at, length_of(at));
+        answer(XS_READ, message->req_id, at, vmi__store_length(at));
         return;
     case XS_WRITE:
         if (at)
@@ -213,7 +213,7 @@ static void first(const char *shutdown)
 {
     memset(&store, 0, sizeof(store));
     memset(&page, 0, sizeof(page));
-    memcpy(store.shutdown, shutdown, length_of(shutdown));
+    memcpy(store.shutdown, shutdown, vmi__store_length(shutdown));
     let_in = refused = false;
     vmi__xen_store_told = port_masked = 0;
     vmi__xen_requests.vector = 0;
@@ -229,7 +229,7 @@ static void begin(void)
 
 static void ask_for(const char *word)
 {
-    memcpy(store.shutdown, word, length_of(word) + 1);
+    memcpy(store.shutdown, word, vmi__store_length(word) + 1);
 }
 
 static void at_the_start_both_nodes_are_watched(void)

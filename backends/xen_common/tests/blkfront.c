@@ -437,6 +437,29 @@ static void notifications(void)
     EXPECT(vmi__block_reap(0, 0, done, 4) == 1 && head->response_event == 2);
 }
 
+/* By its channel a library finds the device, and whether there is anything to take. */
+static void what_its_channel_is(void)
+{
+    evtchn_port_t port;
+
+    plug();
+    look();
+    EXPECT(!vmi__xen_common_port_of_event(0));
+    EXPECT(open_it() == VMI_OK);
+    port = vmi__xen_common_port_of_event(0);
+    EXPECT(port == number_of(OWN "/event-channel"));
+    EXPECT(!vmi__xen_common_port_of_event(1) && !vmi__xen_common_port_of_event(1u << 16));
+    EXPECT(vmi__xen_common_owns_port(port) && !vmi__xen_common_owns_port(port + 1));
+    EXPECT(submit(0, 2) == 2 && !vmi__xen_common_port_has_news(port));
+    say(given(0)->id, BLKIF_RSP_OKAY);
+    EXPECT(vmi__xen_common_port_has_news(port) && !vmi__xen_common_port_has_news(port + 1));
+    EXPECT(vmi__block_reap(0, 0, done, 4) == 1 && !vmi__xen_common_port_has_news(port));
+    say(given(1)->id, BLKIF_RSP_OKAY);
+    EXPECT(vmi__block_reap(0, 0, done, 4) == 1);
+    EXPECT(vmi__device_close(0) == VMI_OK);
+    EXPECT(!vmi__xen_common_port_of_event(0) && !vmi__xen_common_owns_port(port));
+}
+
 /* A state that whoever was here before has left. */
 static void left_connected(void)
 {
@@ -540,6 +563,7 @@ static const struct played_check all[] = {
     CHECK(what_a_request_becomes),
     CHECK(largest_request),
     CHECK(notifications),
+    CHECK(what_its_channel_is),
     CHECK(left_connected),
     CHECK(names_of_devices),
     CHECK(any_description),

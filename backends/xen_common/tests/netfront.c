@@ -223,6 +223,27 @@ static void received(void)
     EXPECT(heads[VMI__RECEIVE]->requested == 3 * ENTRIES + REQUESTS);
 }
 
+/* By its channels a library finds each way, and whether there is anything to take. */
+static void what_its_channels_are(void)
+{
+    evtchn_port_t ports[VMI__WAYS];
+
+    begin();
+    for (uint32_t way = 0; way < VMI__WAYS; way++)
+        ports[way] = vmi__xen_common_port_of_event(way);
+    EXPECT(ports[VMI__RECEIVE] == number_of(OWN "/event-channel-rx"));
+    EXPECT(ports[VMI__SEND] == number_of(OWN "/event-channel-tx"));
+    EXPECT(!vmi__xen_common_port_of_event(VMI__WAYS));
+    EXPECT(give(true, 0, 1, ROOM) == 1 && give(false, 1, 1, 60) == 1);
+    receive(60, 0);
+    EXPECT(vmi__xen_common_port_has_news(ports[VMI__RECEIVE]));
+    EXPECT(!vmi__xen_common_port_has_news(ports[VMI__SEND]));
+    EXPECT(vmi__net_received(0, 0, done, 4) == 1);
+    EXPECT(!vmi__xen_common_port_has_news(ports[VMI__RECEIVE]));
+    say_sent(sending(0)->id, NETIF_RSP_OKAY);
+    EXPECT(vmi__xen_common_port_has_news(ports[VMI__SEND]));
+}
+
 /* What has failed, or has no place in its buffer, is lost; its buffer stays where it was. */
 static void lost(void)
 {
@@ -449,6 +470,7 @@ static const struct played_check all[] = {
     CHECK(what_is_said_of_it),
     CHECK(what_is_no_network),
     CHECK(received),
+    CHECK(what_its_channels_are),
     CHECK(lost),
     CHECK(received_what_cannot_be),
     CHECK(sent),

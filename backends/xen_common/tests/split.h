@@ -8,7 +8,6 @@
 
 #include "devices/played_interface.h"
 #include "xen_common/grants.h"
-#include "xen_common/split_ring.h"
 #include "xen_common/xenbus.h"
 
 #define OTHER  "/other"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""What the libraries for Xen share, as processes: grants.c and console_ring.c play Xen, blkfront.c and
-netfront.c the other side of a device."""
+"""What the libraries for Xen share, as processes: grants.c plays Xen, console_ring.c, store_ring.c,
+blkfront.c and netfront.c the other side of a ring."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ FRONT_ENDS = ("xenbus.c", "grants.c")
 SOURCES: dict[str, tuple[str, ...]] = {
     "grants.c": (),
     "console_ring.c": (),
+    "store_ring.c": (),
     "blkfront.c": ("blkfront.c", *FRONT_ENDS),
     "netfront.c": ("netfront.c", *FRONT_ENDS),
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import ktap
+from ci import checked, ktap
 from ci.build import bound_kernel, kernels, tree
 from ci.rig import (
     DEBUG_EXIT,
@@ -172,6 +172,9 @@ def test_refused_without_the_hypervisor() -> None:
     assert qemu_end(done.returncode)[1] == "exit status 0x13 (refused)"
 
 
+LOGS = RESULTS / "test/overlooking"
+
+
 @pytest.fixture(scope="module")
 def overlooking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A session on a Xen that overlooks the accessed bit."""
@@ -188,7 +191,7 @@ def overlooking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     xen[found[0].start(1)] &= ~ACCESSED
     (folder / "xen").write_bytes(xen)
     rig.image = Image(folder, rig.image.versions)
-    with rig.session(RESULTS / "test/overlooking") as session:
+    with rig.session(LOGS) as session:
         yield session
 
 
@@ -196,21 +199,26 @@ WHOLE = ("sample", "conformance")
 
 
 def boot(
-    session: Session, kernel: str | Path, append: str = "", config: str = "pvh", cpus: int = 2
-) -> tuple[Outcome, ktap.Report]:
+    session: Session, kernel: str | Path, append: str = "", config: str = "pvh", cpus: int = 2,
+    devices: bool = False,
+) -> tuple[Outcome, ktap.Report]:  # fmt: skip
     path = kernels(kernel)[NAME] if isinstance(kernel, str) else kernel
-    outcome = session.run(
-        Guest(path, f"{path.stem}-{append}".strip("-"), append, cpus=cpus, deadline=DEADLINE,
-              options={"config": config})
-    )  # fmt: skip
+    guest = Guest(path, f"{path.stem}-{append}".strip("-"), append, cpus=cpus, deadline=DEADLINE,
+                  options={"config": config})  # fmt: skip
+    if devices:
+        guest = checked.with_devices(guest, rig_class(NAME)(NAME, progress), LOGS / f"{guest.name}.disk")
+        checked.blank(guest.disks)
+    outcome = session.run(guest)
     return outcome, ktap.parse(outcome.console)
 
 
 @pytest.mark.parametrize("kernel", WHOLE)
 def test_whole_kernels(overlooking: Session, kernel: str) -> None:
-    outcome, report = boot(overlooking, kernel)
+    """With a disk and a network, where the kernel looks for some."""
+    outcome, report = boot(overlooking, kernel, devices=kernel == "sample")
     assert report.failures() == []
     assert outcome.clean, outcome.end
+    assert checked.findings(outcome.guest, report) == []
     assert report.count("pass") >= 75
     assert report.boot["cpus"] == "2"
 

@@ -51,13 +51,15 @@ static void yield(void)
         __builtin_longjmp(ended, 1);
 }
 
-HYPERCALL intptr_t vmi__xen_pvh_hypercall_hvm_op(uint32_t command, void *argument)
+uint64_t vmi__xen_pvh_parameter(uint32_t index)
 {
-    struct xen_hvm_param *param = argument;
+    return xen.absent ? 0 : index == HVM_PARAM_CONSOLE_PFN ? CONSOLE_PFN : 2;
+}
 
-    EXPECT(command == HVMOP_get_param);
-    param->value = xen.absent ? 0 : param->index == HVM_PARAM_CONSOLE_PFN ? CONSOLE_PFN : 2;
-    return 0;
+void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn)
+{
+    EXPECT(slot == VMI__XEN_PVH_CONSOLE_SLOT && pfn == (xen.absent ? 0 : CONSOLE_PFN));
+    return pfn ? &xen.ring : 0;
 }
 
 HYPERCALL intptr_t vmi__xen_pvh_hypercall_event_channel_op(uint32_t command, void *argument)
@@ -85,20 +87,9 @@ bool vmi__xen_pvh_present(void)
     return true;
 }
 
-bool vmi__xen_pvh_paged(void)
-{
-    return true;
-}
-
 void *vmi__xen_pvh_argument(const void *pointer)
 {
     return (void *)(uintptr_t)pointer;
-}
-
-volatile void *vmi__window_map(uint32_t slot, uint64_t physical)
-{
-    EXPECT(slot == VMI__XEN_PVH_CONSOLE_SLOT && physical == CONSOLE_PFN << 12);
-    return &xen.ring;
 }
 
 VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length)

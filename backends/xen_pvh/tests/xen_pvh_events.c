@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The console's event of a PVH domain as a Linux process: this file plays Xen, the other side of
- * the ring, the local APIC and a kernel that halts until the event comes. Xen and the other side do
- * each of their steps at every point of the library's and the kernel's at which they could: before
- * each access to shared memory and each hypercall. A kernel that halts while input is left, and
- * nothing is to come, has lost an event.
+ * Events of a PVH domain, the console's and a device's, as a Linux process: this file plays Xen,
+ * the other side of both, the local APICs and a kernel that halts until an event comes. Xen and the
+ * other side do each of their steps at every point of the library's and the kernel's at which they
+ * could: before each access to shared memory and each hypercall. A kernel that halts while
+ * something is left to take, and nothing is to come, has lost an event.
  */
 #include <stdint.h>
 
@@ -42,28 +42,39 @@ static void lock_given(uint32_t flags);
 
 #include "backends/played.h"
 
-#define VECTOR      0x51
-#define PORT        2
-#define CONSOLE_PFN 5
+#define CONSOLE_PFN   5
+#define DEVICE_NUMBER 0x30001
+#define CPUS          2
 
-static struct vmi_cpu cpus[1];
-struct vmi_boot_info vmi__boot = {.cpu_count = 1, .cpus = cpus};
+/* What can be bound. */
+enum { CONSOLE, DEVICE, SOURCES };
+static const evtchn_port_t ports[SOURCES] = {[CONSOLE] = 2, [DEVICE] = 70};
+static const uint8_t vectors[SOURCES] = {[CONSOLE] = 0x51, [DEVICE] = 0x61};
+static const struct {
+    uint32_t source, number;
+} events[SOURCES] = {
+    [CONSOLE] = {VMI_EVENT_CONSOLE, 0}, [DEVICE] = {VMI_EVENT_DEVICE, DEVICE_NUMBER}};
+
+static struct vmi_cpu cpus[CPUS] = {{.apic_id = 0}, {.apic_id = 4}};
+struct vmi_boot_info vmi__boot = {.cpu_count = CPUS, .cpus = cpus};
 struct shared_info vmi__xen_pvh_shared;
 uint64_t vmi__native_tsc_hz;
 bool vmi__native_ended_vectors[256];
 
 /* ---- Xen and the other side of the ring ---- */
 
-/* What they do one after the other. The last four are one event (event_channel.h, two-level ABI):
- * one that finds its bit set is done with it. */
-enum action { TYPE, PENDING, SELECTOR, UPCALL, RAISE, SEND };
+/* What they do one after the other. Four are one event of the console's (event_channel.h, two-level
+ * ABI): one that finds its bit set is done with it. SEND is all of them, and so is TELL for the
+ * device, which ANSWERs. */
+enum action { TYPE, PENDING, SELECTOR, UPCALL, RAISE, SEND, ANSWER, TELL };
 
 #define ACTIONS_MAX 8
 
 static struct {
     struct xencons_interface ring;
-    uint8_t vector; /* that is raised for an upcall; 0: none */
-    bool requested, in_service, interrupts;
+    uint32_t answered;
+    uint8_t vectors[CPUS]; /* that is raised for an upcall; 0: none */
+    bool requested[SOURCES], in_service, interrupts;
     enum action actions[ACTIONS_MAX];
     uint32_t at[ACTIONS_MAX]; /* the step before which each is done; none is before the last one */
     uint32_t count, done, now;
@@ -72,18 +83,30 @@ static struct {
 
 static struct {
     bool told;
-    uint32_t received;
+    uint32_t taken[SOURCES], interrupts;
 } kernel;
 
-/* Whether the kernel reads in its handler, before it ends the interrupt; else after that. */
-static bool reads_at_once;
+/* Whether the kernel takes what there is in its handler, before it ends the interrupt; else after
+ * that. And what it binds first. */
+static bool takes_at_once;
+static uint32_t first;
 
 static uint32_t runs;
 
+static void request(uint32_t vector)
+{
+    uint32_t source = 0;
+
+    while (source < SOURCES && vectors[source] != vector)
+        source++;
+    EXPECT(source < SOURCES);
+    xen.requested[source] = true;
+}
+
 static void raise(void)
 {
-    if (xen.vector)
-        xen.requested = true;
+    if (xen.vectors[0])
+        request(xen.vectors[0]);
 }
 
 static bool set(xen_ulong_t *word, xen_ulong_t bit)
@@ -91,21 +114,25 @@ static bool set(xen_ulong_t *word, xen_ulong_t bit)
     return __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit;
 }
 
-static void act(enum action action)
+/* The selector's bit of a port's word. */
+static xen_ulong_t selector(evtchn_port_t port)
+{
+    return (xen_ulong_t)1 << VMI__XEN_PVH_WORD(port);
+}
+
+/* A step of an event of a port. */
+static void event_step(enum action action, evtchn_port_t port)
 {
     struct vcpu_info *info = &vmi__xen_pvh_shared.vcpu_info[0];
+    uint32_t word = VMI__XEN_PVH_WORD(port);
 
     switch (action) {
-    case TYPE:
-        xen.ring.in[MASK_XENCONS_IDX(xen.ring.in_prod, xen.ring.in)] = 'a';
-        xen.ring.in_prod++;
-        break;
     case PENDING:
-        xen.over = set(&vmi__xen_pvh_shared.evtchn_pending[0], 1u << PORT);
+        xen.over = set(&vmi__xen_pvh_shared.evtchn_pending[word], VMI__XEN_PVH_BIT(port));
         break;
     case SELECTOR:
-        xen.over = xen.over || vmi__xen_pvh_shared.evtchn_mask[0] & 1u << PORT ||
-                   set(&info->evtchn_pending_sel, 1);
+        xen.over = xen.over || vmi__xen_pvh_shared.evtchn_mask[word] & VMI__XEN_PVH_BIT(port) ||
+                   set(&info->evtchn_pending_sel, selector(port));
         break;
     case UPCALL:
         if (!xen.over) {
@@ -113,13 +140,30 @@ static void act(enum action action)
             info->evtchn_upcall_pending = 1;
         }
         break;
-    case RAISE:
+    default:
         if (!xen.over)
             raise();
         break;
+    }
+}
+
+static void act(enum action action)
+{
+    switch (action) {
+    case TYPE:
+        xen.ring.in[MASK_XENCONS_IDX(xen.ring.in_prod, xen.ring.in)] = 'a';
+        xen.ring.in_prod++;
+        break;
+    case ANSWER:
+        xen.answered++;
+        break;
     case SEND:
-        for (action = PENDING; action <= RAISE; action++)
-            act(action);
+    case TELL:
+        for (enum action part = PENDING; part <= RAISE; part++)
+            event_step(part, ports[action == SEND ? CONSOLE : DEVICE]);
+        break;
+    default:
+        event_step(action, ports[CONSOLE]);
         break;
     }
 }
@@ -134,14 +178,16 @@ static void step(void)
     take_interrupt();
 }
 
-static void unmask(void)
+static void unmask(evtchn_port_t port)
 {
     struct vcpu_info *info = &vmi__xen_pvh_shared.vcpu_info[0];
-    xen_ulong_t masked = vmi__xen_pvh_shared.evtchn_mask[0];
+    xen_ulong_t *mask = &vmi__xen_pvh_shared.evtchn_mask[VMI__XEN_PVH_WORD(port)];
+    xen_ulong_t pending = vmi__xen_pvh_shared.evtchn_pending[VMI__XEN_PVH_WORD(port)];
+    xen_ulong_t bit = VMI__XEN_PVH_BIT(port), masked = *mask;
 
-    vmi__xen_pvh_shared.evtchn_mask[0] = masked & ~(xen_ulong_t)(1u << PORT);
-    if (masked & vmi__xen_pvh_shared.evtchn_pending[0] & 1u << PORT &&
-        !set(&info->evtchn_pending_sel, 1) && !info->evtchn_upcall_pending) {
+    *mask = masked & ~bit;
+    if (masked & pending & bit && !set(&info->evtchn_pending_sel, selector(port)) &&
+        !info->evtchn_upcall_pending) {
         info->evtchn_upcall_pending = 1;
         raise();
     }
@@ -149,10 +195,9 @@ static void unmask(void)
 
 HYPERCALL intptr_t vmi__xen_pvh_hypercall_event_channel_op(uint32_t command, void *argument)
 {
-    (void)argument;
     step();
     if (command == EVTCHNOP_unmask)
-        unmask();
+        unmask(((struct evtchn_unmask *)argument)->port);
     else
         EXPECT(command == EVTCHNOP_send || command == EVTCHNOP_bind_vcpu);
     step();
@@ -161,46 +206,55 @@ HYPERCALL intptr_t vmi__xen_pvh_hypercall_event_channel_op(uint32_t command, voi
 
 HYPERCALL intptr_t vmi__xen_pvh_hypercall_hvm_op(uint32_t command, void *argument)
 {
-    struct xen_hvm_param *param = argument;
+    const struct xen_hvm_evtchn_upcall_vector *upcall = argument;
 
     step();
-    if (command == HVMOP_set_evtchn_upcall_vector) {
-        xen.vector = ((struct xen_hvm_evtchn_upcall_vector *)argument)->vector;
+    EXPECT(command == HVMOP_set_evtchn_upcall_vector && upcall->vcpu < CPUS && upcall->vector);
+    xen.vectors[upcall->vcpu] = upcall->vector;
+    if (upcall->vcpu == 0)
         raise(); /* Xen 4.17 does, whether something is pending or not */
-    } else {
-        EXPECT(command == HVMOP_get_param);
-        param->value = param->index == HVM_PARAM_CONSOLE_PFN ? CONSOLE_PFN : PORT;
-    }
     step();
     return 0;
 }
 
 /* ---- the processor ---- */
 
-/* Reads a byte if there is one. */
-static bool receive(void)
+/* Takes one thing of a source if there is one. */
+static bool receive(uint32_t source)
 {
+    int32_t count;
     char byte;
-    int32_t count = vmi__xen_pvh_console_read(&byte, 1);
 
-    EXPECT(count >= 0);
-    kernel.received += (uint32_t)count;
+    if (source == CONSOLE) {
+        count = vmi__xen_pvh_console_read(&byte, 1);
+        EXPECT(count >= 0);
+    } else {
+        step();
+        count = xen.answered != kernel.taken[DEVICE];
+    }
+    kernel.taken[source] += (uint32_t)count;
     step();
     return count;
 }
 
 static void take_interrupt(void)
 {
-    if (!xen.interrupts || !xen.requested || xen.in_service)
+    uint32_t source = SOURCES;
+
+    for (uint32_t i = 0; i < SOURCES; i++)
+        source = xen.requested[i] ? i : source;
+    if (!xen.interrupts || source == SOURCES || xen.in_service)
         return;
-    xen.requested = false;
+    xen.requested[source] = false;
     xen.in_service = true;
     xen.interrupts = false;
     kernel.told = true;
+    /* A handler that takes nothing is not entered for ever. */
+    EXPECT(kernel.interrupts++ < 4 * ACTIONS_MAX);
     step();
-    while (reads_at_once && receive())
+    while (takes_at_once && receive(source))
         ;
-    vmi__xen_pvh_end_of_interrupt(VECTOR);
+    vmi__xen_pvh_end_of_interrupt(vectors[source]);
     step();
     xen.interrupts = true;
 }
@@ -215,9 +269,9 @@ static void apic_write(uint32_t reg, uint32_t value)
 
 bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
 {
-    EXPECT(apic_id == 0 && command == (VMI__ICR_FIXED | VECTOR));
+    EXPECT(apic_id == 0 && (command & ~0xffu) == VMI__ICR_FIXED);
     step();
-    xen.requested = true;
+    request(command & 0xff);
     return true;
 }
 
@@ -242,11 +296,6 @@ bool vmi__xen_pvh_present(void)
     return true;
 }
 
-bool vmi__xen_pvh_paged(void)
-{
-    return true;
-}
-
 struct vcpu_info *vmi__xen_pvh_vcpu(uint32_t cpu)
 {
     EXPECT(cpu == 0);
@@ -258,11 +307,30 @@ void *vmi__xen_pvh_argument(const void *pointer)
     return (void *)(uintptr_t)pointer;
 }
 
-volatile void *vmi__window_map(uint32_t slot, uint64_t physical)
+uint64_t vmi__xen_pvh_parameter(uint32_t index)
 {
-    EXPECT(slot == VMI__XEN_PVH_CONSOLE_SLOT && physical == CONSOLE_PFN << 12);
+    return index == HVM_PARAM_CONSOLE_PFN ? CONSOLE_PFN : ports[CONSOLE];
+}
+
+void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn)
+{
+    EXPECT(slot == VMI__XEN_PVH_CONSOLE_SLOT && pfn == CONSOLE_PFN);
     return &xen.ring;
 }
+
+static evtchn_port_t port_of_device(uint32_t number)
+{
+    return number == DEVICE_NUMBER ? ports[DEVICE] : 0;
+}
+
+static bool device_has_news(evtchn_port_t port)
+{
+    EXPECT(port == ports[DEVICE]);
+    step();
+    return xen.answered != kernel.taken[DEVICE];
+}
+
+static const struct vmi__xen_pvh_device_events device_events = {port_of_device, device_has_news};
 
 VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length)
 {
@@ -277,7 +345,7 @@ uint32_t vmi__native_cpu(void)
 
 bool vmi__native_cpu_runs(uint32_t cpu)
 {
-    return cpu == 0;
+    return cpu < CPUS;
 }
 
 static uint32_t ended;
@@ -323,33 +391,53 @@ static void begin(void)
 {
     memset(&vmi__xen_pvh_shared, 0, sizeof(vmi__xen_pvh_shared));
     memset(&kernel, 0, sizeof(kernel));
+    memset(rows, 0, sizeof(rows));
+    memset(bound, 0, sizeof(bound));
+    ends = 0;
+    vmi__xen_pvh_device_events = &device_events;
     ring = 0;
     looked_for = false;
     noted = 0;
-    console_vector = 0;
     xen.ring.in_prod = xen.ring.in_cons = 0;
-    xen.vector = 0;
-    xen.requested = xen.in_service = xen.over = false;
+    xen.answered = 0;
+    memset(xen.vectors, 0, sizeof(xen.vectors));
+    memset(xen.requested, 0, sizeof(xen.requested));
+    xen.in_service = xen.over = false;
     xen.interrupts = true;
     xen.done = xen.now = 0;
 }
 
-/* One run; how many steps it had. It reads what was typed to the end, or has lost an event. */
+static int32_t bind_source(uint32_t source)
+{
+    return vmi__xen_pvh_event_bind(events[source].source, events[source].number, vectors[source]);
+}
+
+/* One run; how many steps it had. It takes what there is to the end, or has lost an event. */
 static uint32_t run(void)
 {
-    uint32_t typed = 0;
+    uint32_t typed = 0, answers = 0;
 
     begin();
     runs++;
-    for (uint32_t i = 0; i < xen.count; i++)
+    for (uint32_t i = 0; i < xen.count; i++) {
         typed += xen.actions[i] == TYPE;
+        answers += xen.actions[i] == ANSWER;
+    }
+    for (uint32_t i = 0; i < SOURCES; i++) {
+        uint32_t source = i ? SOURCES - 1 - first : first;
 
-    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == PORT);
-    EXPECT(vmi__xen_pvh_event_unmask(PORT) == VMI_OK);
-    while (kernel.received < typed)
-        if ((reads_at_once || !receive()) && !wait())
+        if (source == DEVICE && !answers)
+            continue;
+        EXPECT(bind_source(source) == (int32_t)ports[source]);
+        EXPECT(vmi__xen_pvh_event_unmask(ports[source]) == VMI_OK);
+    }
+    while (kernel.taken[CONSOLE] < typed || kernel.taken[DEVICE] < answers) {
+        bool any = !takes_at_once && (receive(CONSOLE) || receive(DEVICE));
+
+        if (!any && !wait())
             break;
-    EXPECT(kernel.received == typed);
+    }
+    EXPECT(kernel.taken[CONSOLE] == typed && kernel.taken[DEVICE] == answers);
     return xen.now;
 }
 
@@ -374,7 +462,7 @@ static void everywhere(const enum action *actions, uint32_t count, uint32_t apar
 {
     uint32_t steps;
 
-    reads_at_once = at_once;
+    takes_at_once = at_once;
     xen.count = count;
     for (uint32_t i = 0; i < count; i++) {
         xen.actions[i] = actions[i];
@@ -413,29 +501,149 @@ static void an_event_comes_in_parts(void)
     EVERYWHERE(9, SEND, TYPE, PENDING, SELECTOR, UPCALL, RAISE);
 }
 
-static void what_is_no_event_is_refused(void)
+/* Whichever of the two has the vector that Xen raises. */
+static void events_of_two_sources_come(void)
+{
+    for (first = 0; first < SOURCES && !failed_line; first++) {
+        EVERYWHERE(12, ANSWER, TELL, ANSWER, TELL);
+        EVERYWHERE(12, TYPE, SEND, ANSWER, TELL);
+        EVERYWHERE(6, ANSWER, TELL, TYPE, PENDING, SELECTOR, UPCALL, RAISE);
+    }
+    first = CONSOLE;
+}
+
+static void another_vector_is_raised_when_one_goes(void)
 {
     xen.count = 0;
     begin();
     xen.interrupts = false;
-    EXPECT(vmi__xen_pvh_event_unmask(PORT) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_notify(PORT) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 1, VECTOR) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_MSI + 1, 0, VECTOR) == VMI_EINVAL);
+    EXPECT(bind_source(CONSOLE) == (int32_t)ports[CONSOLE]);
+    EXPECT(bind_source(DEVICE) == (int32_t)ports[DEVICE]);
+    EXPECT(xen.vectors[0] == vectors[CONSOLE] && !xen.vectors[1]);
+    EXPECT(vmi__xen_pvh_event_move(ports[CONSOLE], 1) == VMI_OK);
+    EXPECT(xen.vectors[0] == vectors[DEVICE] && xen.vectors[1] == vectors[CONSOLE]);
+    EXPECT(vmi__xen_pvh_event_move(ports[DEVICE], 1) == VMI_OK);
+    EXPECT(xen.vectors[1] == vectors[CONSOLE]);
+    EXPECT(vmi__xen_pvh_event_unbind(ports[CONSOLE]) == VMI_OK);
+    EXPECT(xen.vectors[1] == vectors[DEVICE]);
+    EXPECT(vmi__xen_pvh_event_move(ports[DEVICE], 0) == VMI_OK);
+    EXPECT(bind_source(CONSOLE) == (int32_t)ports[CONSOLE]);
+    EXPECT(xen.vectors[0] == vectors[DEVICE]);
+}
+
+/* So many that what is requested has come. */
+static void some_steps(void)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        step();
+}
+
+/* One that is masked when something else's interrupt ends comes when it is let in. */
+static void what_is_masked_is_kept(void)
+{
+    xen.count = 0;
+    takes_at_once = true;
+    begin();
+    EXPECT(bind_source(CONSOLE) == (int32_t)ports[CONSOLE]);
+    EXPECT(bind_source(DEVICE) == (int32_t)ports[DEVICE]);
+    EXPECT(vmi__xen_pvh_event_unmask(ports[CONSOLE]) == VMI_OK);
+    act(ANSWER);
+    act(TELL);
+    act(TYPE);
+    act(SEND);
+    some_steps();
+    EXPECT(kernel.taken[CONSOLE] == 1 && kernel.taken[DEVICE] == 0);
+    EXPECT(vmi__xen_pvh_event_unmask(ports[DEVICE]) == VMI_OK);
+    some_steps();
+    EXPECT(kernel.taken[DEVICE] == 1);
+}
+
+/* What is pending at another CPU is for that one to tell. */
+static void an_event_stays_where_it_is(void)
+{
+    xen_ulong_t *pending = &vmi__xen_pvh_shared.evtchn_pending[VMI__XEN_PVH_WORD(ports[DEVICE])];
+
+    xen.count = 0;
+    takes_at_once = true;
+    begin();
+    EXPECT(bind_source(CONSOLE) == (int32_t)ports[CONSOLE]);
+    EXPECT(bind_source(DEVICE) == (int32_t)ports[DEVICE]);
+    EXPECT(vmi__xen_pvh_event_unmask(ports[CONSOLE]) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_unmask(ports[DEVICE]) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_move(ports[DEVICE], 1) == VMI_OK);
+    some_steps();
+    set(pending, VMI__XEN_PVH_BIT(ports[DEVICE]));
+    act(TYPE);
+    act(SEND);
+    some_steps();
+    EXPECT(kernel.taken[CONSOLE] == 1 && *pending == VMI__XEN_PVH_BIT(ports[DEVICE]));
+}
+
+/* The native library's part of an end, also where the vector is an event's. */
+static void the_end_is_told(void)
+{
+    const uint8_t other = 0x33;
+
+    xen.count = 0;
+    begin();
+    xen.interrupts = false;
+    EXPECT(bind_source(CONSOLE) == (int32_t)ports[CONSOLE]);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint8_t vector = i ? vectors[CONSOLE] : other;
+
+        vmi__native_ended_vectors[vector] = true;
+        ended = 0;
+        vmi__xen_pvh_end_of_interrupt(vector);
+        EXPECT(ended == vector);
+        vmi__native_ended_vectors[vector] = false;
+    }
+}
+
+static void no_more_than_there_is_room_for(void)
+{
+    xen.count = 0;
+    begin();
+    xen.interrupts = false;
+    for (uint32_t i = 0; i < ROWS; i++)
+        rows[i].port = 1000 + i;
+    EXPECT(bind_source(CONSOLE) == VMI_ENOMEM);
+}
+
+static void what_is_no_event_is_refused(void)
+{
+    const evtchn_port_t port = ports[CONSOLE];
+    const uint32_t vector = vectors[CONSOLE];
+
+    xen.count = 0;
+    begin();
+    xen.interrupts = false;
+    EXPECT(vmi__xen_pvh_event_unmask(port) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_notify(port) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 1, vector) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_DEVICE + 1, 0, vector) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_PEER, 0, vector) == VMI_ENOSYS);
     EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, 31) == VMI_EINVAL);
     EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, 256) == VMI_EINVAL);
     EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VMI__APIC_SPURIOUS) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == PORT);
-    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == VMI_EBUSY);
-    EXPECT(vmi__xen_pvh_event_unmask(PORT + 1) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_mask(PORT + 1) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_notify(PORT + 1) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_move(PORT + 1, 0) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_move(PORT, 1) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_unbind(PORT + 1) == VMI_EINVAL);
-    EXPECT(vmi__xen_pvh_event_notify(PORT) == VMI_OK);
-    EXPECT(vmi__xen_pvh_event_unbind(PORT) == VMI_OK);
-    EXPECT(vmi__xen_pvh_event_unbind(PORT) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, vector) == (int32_t)port);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, vector) == VMI_EBUSY);
+    EXPECT(vmi__xen_pvh_event_unmask(port + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_mask(port + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_notify(port + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_move(port + 1, 0) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_move(port, CPUS) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_unbind(port + 1) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_notify(port) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_unbind(port) == VMI_OK);
+    EXPECT(vmi__xen_pvh_event_unbind(port) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_DEVICE, DEVICE_NUMBER + 1, vector) == VMI_EINVAL);
+    EXPECT(bind_source(DEVICE) == (int32_t)ports[DEVICE]);
+    EXPECT(bind_source(DEVICE) == VMI_EBUSY);
+    EXPECT(vmi__xen_pvh_event_unbind(0) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_unmask(0) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_move(0, 0) == VMI_EINVAL);
+    vmi__xen_pvh_device_events = 0;
+    EXPECT(bind_source(DEVICE) == VMI_EINVAL);
 }
 
 /* The alarm's own, which sets the next one, and a line's, which lets it in again. */
@@ -459,6 +667,12 @@ static const struct played_check checks[] = {
     CHECK(an_event_comes_wherever_it_is_sent),
     CHECK(an_event_without_input_hides_none),
     CHECK(an_event_comes_in_parts),
+    CHECK(events_of_two_sources_come),
+    CHECK(another_vector_is_raised_when_one_goes),
+    CHECK(what_is_masked_is_kept),
+    CHECK(an_event_stays_where_it_is),
+    CHECK(the_end_is_told),
+    CHECK(no_more_than_there_is_room_for),
 };
 
 PLAY(checks)

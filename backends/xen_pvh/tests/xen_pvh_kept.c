@@ -152,7 +152,9 @@ static void start(uint32_t listed, uint32_t vcpus)
     memset(&xen, 0, sizeof(xen));
     memset(memory, 0, sizeof(memory));
     memset(&vmi__xen_pvh_shared, 0, sizeof(vmi__xen_pvh_shared));
-    console_vector = 0;
+    memset(rows, 0, sizeof(rows));
+    memset(bound, 0, sizeof(bound));
+    ends = 0;
     calling = 0;
     xen.vcpus = vcpus;
     for (uint32_t cpu = 0; cpu < XEN_LEGACY_MAX_VCPUS; cpu++)

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What drivers of devices ask for (devices/platform.h, xen_common/xenbus.h), and their events: a
+ * device's queue has a channel of its own, which is its driver's.
+ */
+#include "pvh.h"
+
+#include "platform.h"
+#include "xen_common/xenbus.h"
+
+uint32_t vmi__platform_enter(volatile uint32_t *lock)
+{
+    return vmi__lock((struct vmi__lock *)(uintptr_t)lock);
+}
+
+void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
+{
+    vmi__unlock((struct vmi__lock *)(uintptr_t)lock, flags);
+}
+
+/* ---- events ---- */
+
+void vmi__platform_unbind(uint32_t number)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+
+    for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++) {
+        evtchn_port_t port = vmi__xen_common_bus_of(device)->ports[queue];
+
+        if (port)
+            vmi__xen_pvh_event_unbind(port); /* nothing where it is not bound */
+    }
+}
+
+static const struct vmi__xen_pvh_device_events events = {
+    .port = vmi__xen_common_port_of_event,
+    .news = vmi__xen_common_port_has_news,
+};
+
+void vmi__platform_init(void)
+{
+    vmi__xen_pvh_device_events = &events;
+}
+
+/* ---- what front ends ask for ---- */
+
+intptr_t vmi__xen_common_event_op(uint32_t command, void *argument)
+{
+    return vmi__xen_pvh_hypercall_event_channel_op(command, vmi__xen_pvh_argument(argument));
+}
+
+void vmi__xen_common_port_mask(evtchn_port_t port)
+{
+    vmi__xen_pvh_port_mask(port);
+}
+
+void vmi__xen_common_wait(void)
+{
+    vmi__xen_pvh_wait(0);
+}
