@@ -10,6 +10,7 @@
 #include <xen/hvm/hvm_vcpu.h>
 #include <xen/hvm/params.h>
 #include <xen/memory.h>
+#include <xen/sched.h>
 #include <xen/vcpu.h>
 
 #include "xen_common/grants.h"
@@ -59,6 +60,8 @@ static struct {
     uint32_t commands[4], vcpus[4], count;
     uint32_t adopted;
     bool callback_named, shared_first;
+    struct sched_poll poll; /* what was waited for */
+    evtchn_port_t polled;
 } xen;
 
 static struct grant_entry_v1 *granted;
@@ -94,12 +97,31 @@ HYPERCALL intptr_t vmi__xen_pvh_hypercall_memory_op(uint32_t command, void *argu
 
 HYPERCALL intptr_t vmi__xen_pvh_hypercall_hvm_op(uint32_t command, void *argument)
 {
-    const struct xen_hvm_param *param = argument;
+    struct xen_hvm_param *param = argument;
 
+    if (command == HVMOP_get_param) {
+        EXPECT(param->domid == DOMID_SELF && param->index == HVM_PARAM_STORE_PFN);
+        param->value = 0x1234;
+        return xen.answer;
+    }
     EXPECT(command == HVMOP_set_param && param->index == HVM_PARAM_CALLBACK_IRQ);
     xen.shared_first = xen.adopted & 1u << XENMAPSPACE_shared_info;
     xen.callback_named = true;
     return 0;
+}
+
+HYPERCALL intptr_t vmi__xen_pvh_hypercall_sched_op(uint32_t command, const void *argument)
+{
+    EXPECT(command == SCHEDOP_poll);
+    xen.poll = *(const struct sched_poll *)argument;
+    if (xen.poll.nr_ports)
+        xen.polled = *xen.poll.ports.p;
+    return 0;
+}
+
+volatile void *vmi__window_map(uint32_t slot, uint64_t address)
+{
+    return (volatile void *)(uintptr_t)(address | slot);
 }
 
 static struct vmi__cpuid played_cpuid(uint32_t leaf, uint32_t subleaf)
@@ -228,6 +250,32 @@ static void stolen_is_what_was_runnable_or_offline(void)
     EXPECT(vmi__xen_pvh_steal_time() == 0);
 }
 
+/* For a channel, or for the time alone; never without an end. */
+static void waiting_ends(void)
+{
+    struct vcpu_time_info *time = &vmi__xen_pvh_shared.vcpu_info[0].time;
+
+    for (evtchn_port_t port = 0; port <= 7; port += 7) {
+        begin();
+        time->system_time = 5000;
+        vmi__xen_pvh_wait(port);
+        EXPECT(xen.poll.nr_ports == (port != 0) && xen.polled == port);
+        EXPECT(xen.poll.timeout == 5000 + 10000000);
+    }
+}
+
+static void pages_that_xen_made_are_mapped(void)
+{
+    begin();
+    EXPECT(vmi__xen_pvh_parameter(HVM_PARAM_STORE_PFN) == 0x1234);
+    xen.answer = -1;
+    EXPECT(vmi__xen_pvh_parameter(HVM_PARAM_STORE_PFN) == 0);
+    EXPECT(vmi__xen_pvh_map(VMI__XEN_PVH_STORE_SLOT, 0x1234) ==
+           (void *)(uintptr_t)(0x1234000 | VMI__XEN_PVH_STORE_SLOT));
+    EXPECT(!vmi__xen_pvh_map(VMI__XEN_PVH_STORE_SLOT, 0));
+    EXPECT(!vmi__xen_pvh_map(VMI__XEN_PVH_STORE_SLOT, 1u << 20));
+}
+
 static void only_plain_memory_is_shared(void)
 {
     EXPECT(vmi__xen_common_frame(0x0ff) == VMI__XEN_COMMON_NO_FRAME);
@@ -290,6 +338,8 @@ static const struct played_check checks[] = {
     CHECK(the_wall_clock_is_xens_time_behind_its_beginning),
     CHECK(a_step_of_the_wall_clock_is_told_once),
     CHECK(stolen_is_what_was_runnable_or_offline),
+    CHECK(waiting_ends),
+    CHECK(pages_that_xen_made_are_mapped),
     CHECK(only_plain_memory_is_shared),
     CHECK(the_grant_table_is_used_once_it_is_there),
     CHECK(a_cpu_begins_in_long_mode_on_the_kernels_tables),
