@@ -26,9 +26,9 @@ from elftools.elf.sections import SymbolTableSection
 
 LAYOUT_H = Path(__file__).resolve().parents[1] / "runtime/image/rom.h"
 PAGE = 4096
-AREA = 0x1F000
-"""What an image may take of the option ROM area, which has room for others. A ROM's header has its length in
-a byte, by 512 bytes: less than 128 KiB."""
+AREA = 0x1FE00
+"""What an image may take, at most all that a ROM can: a ROM's header has its length in
+a byte, by 512 bytes. Firmware finds room for less, as it has other ROMs (docs/binding.md)."""
 
 
 class RomError(Exception):
