@@ -165,13 +165,6 @@ static void plug(void)
     facts_of_namespace[128 + 2] = 9;
 }
 
-static void plug_messages(uint32_t messages)
-{
-    space[1] = STATUS_LIST;
-    space[PCI_CAPABILITIES / 4] = MSIX;
-    plug_table(messages);
-}
-
 /* A namespace of blocks of 4 KiB, in the second format. */
 static void plug_large_blocks(void)
 {

@@ -311,9 +311,7 @@ static void says_what_cannot_be(void)
 static void messages(void)
 {
     plug();
-    space[PCI_COMMAND / 4] = STATUS_LIST;
-    space[PCI_CAPABILITIES / 4] = MSIX;
-    plug_table(1);
+    plug_messages(1);
     look();
     EXPECT(devices[0].messages == 1 && !(space[MSIX / 4] >> 31));
     EXPECT(open_it() == VMI_OK && space[MSIX / 4] >> 31 && get(CAUSES_LET) == 3);
