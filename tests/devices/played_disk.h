@@ -138,8 +138,7 @@ static uint32_t any_lies(uint32_t seeds, uint32_t kinds, void (*lie)(uint32_t wh
     return faults;
 }
 
-/* Whatever it says of itself: it is left alone, or has numbers that can be; `more` looks at them.
- */
+/* Whatever it says of itself: it is left alone, or has numbers that can be, to `more` as well. */
 static inline void any_descriptions(void (*lie)(void),
                                     void (*more)(const struct vmi_device_properties *info))
 {
