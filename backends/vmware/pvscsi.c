@@ -149,12 +149,6 @@ static void write32(const struct adapter *adapter, uint32_t offset, uint32_t val
     vmi__register_write(adapter->registers, offset, value);
 }
 
-/* What is written before is written before what is written behind. */
-static void compiler_fence(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
 static uint32_t big32(const uint8_t *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
@@ -263,7 +257,7 @@ static VMI__RUN_ONCE bool carry_out(struct adapter *adapter, const uint8_t *comm
     for (uint32_t i = 0; i < length; i++)
         request->command[i] = command[i];
     request->command_length = (uint8_t)length;
-    compiler_fence();
+    vmi__compiler_fence();
     rings->state->given = rings->told = rings->given;
     write32(adapter, KICK_OTHER, 0);
     rings->taken++;
@@ -503,7 +497,7 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t queue)
     struct adapter *adapter = adapter_of(device);
 
     (void)queue;
-    compiler_fence();
+    vmi__compiler_fence();
     adapter->rings.state->given = adapter->rings.told = adapter->rings.given;
     write32(adapter, adapter->others ? KICK_OTHER : KICK_MOVES, 0);
     adapter->others = false;
@@ -522,7 +516,7 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
         return VMI__TAKEN_NONE;
     if (waiting > rings->told - rings->taken)
         return vmi__device_fault(device, VMI_FAULT_COUNT);
-    compiler_fence();
+    vmi__compiler_fence();
     /* Read once: what is checked is what is used. */
     context = said->context;
     if (said->unit > UNIT_STATE_MAX)

@@ -201,12 +201,6 @@ static void write_queue(const struct network *network, uint32_t offset, uint32_t
     vmi__register_write(network->queue_registers, offset, value);
 }
 
-/* What is written before is written before what is written behind. */
-static void compiler_fence(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
 /* ---- finding ---- */
 
 /* The station's address; false if it is none. */
@@ -239,10 +233,7 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context
         return;
     vmi__pci_enable(place, false);
     vmi__msix_find(&network->msix, place);
-    /* A message for each way, or none at all. */
-    if (network->msix.count < VMI__WAYS)
-        network->msix.entries = 0;
-    device->messages = network->msix.entries ? VMI__WAYS : 0;
+    vmi__pci_device_messages(device, VMI__WAYS);
     info->kind = VMI_DEVICE_NETWORK;
     info->mtu = MTU;
     info->queues = 1;
@@ -266,16 +257,6 @@ static VMI__ADDRESS_TAKEN bool linked(struct vmi__device *device)
 
 /* ---- starting and stopping ---- */
 
-/* Descriptors of a ring for so many: one is free, for a full ring is not told from an empty one. */
-static uint32_t ring_size(uint32_t entries)
-{
-    uint32_t size = RING_LEAST;
-
-    while (size <= entries)
-        size *= 2;
-    return size;
-}
-
 /* Where in a device's memory is what: the device sees all but pages from `hidden` on. */
 struct layout {
     uint32_t sizes[VMI__WAYS]; /* of the rings */
@@ -288,8 +269,8 @@ static VMI__RUN_ONCE struct layout layout_of(const struct vmi_device_setup *setu
     struct layout at = {.queues = 1024, .unused = 1024 + VMI__WAYS * sizeof(struct queue)};
     uintptr_t next = at.unused + RING_LEAST * sizeof(struct descriptor);
 
-    at.sizes[VMI__RECEIVE] = ring_size(setup->requests);
-    at.sizes[VMI__SEND] = ring_size(setup->requests * setup->segments);
+    at.sizes[VMI__RECEIVE] = vmi__ring_size(setup->requests, RING_LEAST);
+    at.sizes[VMI__SEND] = vmi__ring_size(setup->requests * setup->segments, RING_LEAST);
     for (uint32_t way = 0; way < VMI__WAYS; way++) {
         at.rings[way] = next;
         at.ended[way] = next + at.sizes[way] * sizeof(struct descriptor);
@@ -441,7 +422,7 @@ static void give(struct ring *ring, uint16_t slot, uint64_t address, uint32_t le
     entry->address = address;
     entry->flags = flags;
     ring->slots[at] = slot;
-    compiler_fence();
+    vmi__compiler_fence();
     entry->control = length | (bit ? ring->generation : 0);
     ring->given++;
 }
@@ -473,7 +454,7 @@ static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, ui
         give(ring, last ? (uint16_t)slot : PART, buffer->segments[i].address,
              buffer->segments[i].length, last ? FLAG_LAST | FLAG_REPORT : 0, i > 0);
     }
-    compiler_fence();
+    vmi__compiler_fence();
     ring->entries[first].control ^= GENERATION_SEND;
 }
 
@@ -483,7 +464,7 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t way)
     const struct ring *ring = &network->rings[way];
     uint32_t index = ring->given & (ring->size - 1);
 
-    compiler_fence();
+    vmi__compiler_fence();
     if (way == VMI__SEND)
         write_queue(network, SEND_INDEX, index);
     else if (network->queues[1].control.receive.wants_index)
@@ -520,7 +501,7 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
 
         if (!has_come(ring, ring->ended))
             return VMI__TAKEN_NONE;
-        compiler_fence();
+        vmi__compiler_fence();
         /* Read once: what is checked is what is used. */
         index = said->index;
         length = said->length;

@@ -200,11 +200,6 @@ static void write_address(volatile uint32_t *to, const void *linear)
     to[1] = (uint32_t)(address >> 32);
 }
 
-static void compiler_fence(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
 /* ---- the controller and its port ---- */
 
 /* Resets all of it (10.4.3): it reaches no memory from then on. */
@@ -327,7 +322,7 @@ static void issue(struct ahci *ahci, const struct table *table, uint32_t how)
     ahci->header->transferred = 0;
     ahci->header->table = (uint32_t)address;
     ahci->header->table_high = (uint32_t)(address >> 32);
-    compiler_fence();
+    vmi__compiler_fence();
     *port(ahci, PORT_ISSUE) = 1;
 }
 

@@ -180,12 +180,6 @@ static bool wait_for(const struct card *card, uint32_t offset, uint32_t mask, ui
                          milliseconds);
 }
 
-/* What is written before is written before what is written behind. */
-static void compiler_fence(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
 /* ---- finding ---- */
 
 static VMI__RUN_ONCE const struct model *model_of(uint32_t id)
@@ -279,10 +273,7 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context
     vmi__pci_enable(place, false);
     if (model->express)
         vmi__msix_find(&card->msix, place);
-    /* A message for each way, or none at all. */
-    if (card->msix.count < VMI__WAYS)
-        card->msix.entries = 0;
-    device->messages = card->msix.entries ? VMI__WAYS : 0;
+    vmi__pci_device_messages(device, VMI__WAYS);
     info->kind = VMI_DEVICE_NETWORK;
     info->mtu = MTU;
     info->queues = 1;
@@ -305,16 +296,6 @@ static VMI__ADDRESS_TAKEN bool linked(struct vmi__device *device)
 
 /* ---- starting and stopping ---- */
 
-/* Descriptors of a ring for so many: one is free, for a full ring is not told from an empty one. */
-static uint32_t ring_size(uint32_t entries)
-{
-    uint32_t size = RING_LEAST;
-
-    while (size <= entries)
-        size *= 2;
-    return size;
-}
-
 /* Where in a device's memory is what: the device sees rings and buffers, and pages behind not. */
 struct layout {
     uint32_t sizes[VMI__WAYS]; /* of the rings */
@@ -326,8 +307,8 @@ static struct layout layout_of(const struct vmi_device_setup *setup)
     struct layout at = {
         .sizes =
             {
-                [VMI__RECEIVE] = ring_size(setup->requests),
-                [VMI__SEND] = ring_size(setup->requests * setup->segments),
+                [VMI__RECEIVE] = vmi__ring_size(setup->requests, RING_LEAST),
+                [VMI__SEND] = vmi__ring_size(setup->requests * setup->segments, RING_LEAST),
             },
     };
 
@@ -487,7 +468,7 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t way)
     const struct card *card = card_of(device);
     const struct ring *ring = &card->rings[way];
 
-    compiler_fence();
+    vmi__compiler_fence();
     write32(card, ring->registers + RING_TAIL, ring->given & ring->mask);
 }
 
@@ -522,7 +503,7 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
         *ended = (struct vmi__ended){.slot = ring->slots[at], .status = VMI_OK};
         if (way == VMI__SEND)
             return VMI__TAKEN_ONE;
-        compiler_fence();
+        vmi__compiler_fence();
         /* Read once: what is checked is what is used. */
         length = ring->entries[at].length;
         status = ring->entries[at].status;

@@ -183,11 +183,6 @@ static void write_address(const struct nvme *nvme, uint32_t offset, const void *
     write32(nvme, offset + 4, (uint32_t)(address >> 32));
 }
 
-static void compiler_fence(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
 /* ---- queues ---- */
 
 /* Queues of the pair `number`, at zeroed memory. */
@@ -212,7 +207,7 @@ static void give(struct queue *queue, const struct command *command)
 
 static void tell_tail(const struct queue *queue)
 {
-    compiler_fence();
+    vmi__compiler_fence();
     *queue->tail_bell = queue->tail;
 }
 

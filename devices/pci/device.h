@@ -25,6 +25,35 @@ static inline struct vmi__msix *vmi__msix_of(struct vmi__device *device)
 uint32_t vmi__register_read(const volatile void *registers, uint32_t offset);
 void vmi__register_write(volatile void *registers, uint32_t offset, uint32_t value);
 
+/* What is written before is written before what is written behind, as the compiler orders it. */
+static inline void vmi__compiler_fence(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
+/*
+ * Descriptors of a ring for so many, a power of 2 from `least` on: one is free, for a full ring is
+ * not told from an empty one.
+ */
+static inline uint32_t vmi__ring_size(uint32_t entries, uint32_t least)
+{
+    uint32_t size = least;
+
+    while (size <= entries)
+        size *= 2;
+    return size;
+}
+
+/* Lets a device, whose MSI-X was looked for, have a message for each of so many, or none at all. */
+static inline void vmi__pci_device_messages(struct vmi__device *device, uint32_t wanted)
+{
+    struct vmi__msix *msix = vmi__msix_of(device);
+
+    if (msix->count < wanted)
+        msix->entries = 0;
+    device->messages = msix->entries ? wanted : 0;
+}
+
 /* Keeps a device that was added, by a name that says where it is. */
 void vmi__pci_device_keep(struct vmi__device *device);
 

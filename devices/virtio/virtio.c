@@ -111,11 +111,6 @@ static void fence(void)
     __sync_synchronize();
 }
 
-static void compiler_fence(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
 /* ---- finding ---- */
 
 /* Maps what the first sound capability of a kind leads to; *bytes is its length, `at` its offset.
@@ -270,10 +265,7 @@ static bool limit(struct vmi__device *device)
 
     if (!queues || queues > vmi__virtio_queues(virtio))
         return false;
-    /* A message for each, or none at all. */
-    if (virtio->msix.count < queues)
-        virtio->msix.entries = 0;
-    device->messages = virtio->msix.entries ? queues : 0;
+    vmi__pci_device_messages(device, queues);
     virtio->most = RING_MAX;
     for (uint32_t i = 0; i < queues; i++)
         virtio->most = vmi__least(virtio->most, queue_size(virtio, i));
@@ -462,7 +454,7 @@ void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
     uint16_t before = queue->told, now = queue->given;
     bool wanted;
 
-    compiler_fence();
+    vmi__compiler_fence();
     queue->available->index = now;
     queue->told = now;
     fence();
@@ -499,7 +491,7 @@ enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,
     waiting = (uint16_t)(index - queue->taken);
     if (waiting > (uint16_t)(queue->told - queue->taken))
         return vmi__device_fault(device, VMI_FAULT_COUNT);
-    compiler_fence();
+    vmi__compiler_fence();
     id = queue->used->ring[queue->taken & (queue->size - 1)].id;
     ended->length = queue->used->ring[queue->taken & (queue->size - 1)].length;
     queue->taken++;

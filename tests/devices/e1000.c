@@ -11,10 +11,13 @@
 #define REQUESTS 8u
 #define SEGMENTS 2u
 #define MTU      1500u
+#define SEEDS    3000u
+#define PIECE    2048u             /* bytes that a descriptor to receive stands for */
+#define HERE     0x5544332211aaull /* its address, first byte last: aa:11:22:33:44:55 */
 
 static int32_t open_it(void);
 
-#include "devices/played_network.h"
+#include "devices/played_bounce.h"
 
 /* Intel, 8254x Software Developer's Manual, 13.4; 82574 datasheet, 10.2. */
 enum {
@@ -48,9 +51,6 @@ enum {
 #define DONE        1u
 #define LAST        2u
 #define REPORT      8u
-#define BETWEEN     2048u /* bytes that a descriptor to receive stands for */
-#define SEEDS       3000u
-#define HERE        0x5544332211aaull /* its address, first byte last: aa:11:22:33:44:55 */
 #define EEPROM_HERE 0x665544332212ull
 
 struct descriptor {
@@ -66,7 +66,7 @@ const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_e1000, 0};
 static bool stuck;    /* it does not reset itself */
 static bool unloaded; /* nor reads its EEPROM after that */
 static uint64_t eeprom;
-static uint32_t resets, causes_read;
+static uint32_t resets;
 static uint32_t ended_of[WAYS];
 
 static bool is_express(void)
@@ -127,9 +127,7 @@ static void plug(void)
 static void plug_express(uint32_t messages)
 {
     plug_model(EXPRESS);
-    space[PCI_COMMAND / 4] = STATUS_LIST;
-    space[PCI_CAPABILITIES / 4] = MSIX;
-    plug_table(messages);
+    plug_messages(messages);
 }
 
 static int32_t open_it(void)
@@ -196,20 +194,26 @@ static void say_sound(uint32_t way)
         say_sent();
 }
 
+static uint64_t address_given(uint32_t number)
+{
+    return entry(RECEIVE, number)->address;
+}
+
+static bool told_of(uint32_t buffers)
+{
+    return tail_of(RECEIVE) == buffers;
+}
+
+static void say_length(uint32_t length)
+{
+    say_received(length, DONE | LAST, 0);
+}
+
 /* ---- checks ---- */
 
 static void says_what_it_is(void)
 {
-    struct vmi_device_properties info;
-
-    plug();
-    info = look();
-    EXPECT(info.kind == VMI_DEVICE_NETWORK && info.mtu == MTU && info.queues == 1);
-    for (uint32_t i = 0; i < 6; i++)
-        EXPECT(info.address[i] == (uint8_t)(HERE >> 8 * i));
-    EXPECT(info.requests == VMI__REQUESTS_MAX && info.segments >= SEGMENTS);
-    EXPECT(info.segment_bytes >= BYTES + 4 && info.flags == VMI_DEVICE_IS_LINKED);
-    EXPECT(!(space[1] & COMMAND_MASTER) && space[1] & COMMAND_MEMORY);
+    says_what_a_network_is();
     set(STATUS, ~LINKED);
     EXPECT(!(look().flags & VMI_DEVICE_IS_LINKED));
     set(STATUS, LINKED);
@@ -231,13 +235,6 @@ static void address_of_the_eeprom(void)
         EXPECT(open_it() == VMI_OK && get(STATION_LOW) == (uint32_t)EEPROM_HERE);
         EXPECT(get(STATION_HIGH) == ((uint32_t)(EEPROM_HERE >> 32) | VALID));
     }
-}
-
-static void is_none(void)
-{
-    struct vmi_device_properties info;
-
-    EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
 }
 
 static void says_what_cannot_be(void)
@@ -328,8 +325,8 @@ static void nothing_lies_on_another(void)
     EXPECT((uintptr_t)entry(SEND, 0) >= end && (uintptr_t)entry(SEND, 0) % 128 == 0);
     end = (uintptr_t)&entry(SEND, 0)[entries_of(SEND)];
     for (uint32_t i = 0; i < REQUESTS; i++)
-        EXPECT(entry(RECEIVE, i)->address == end + i * BETWEEN);
-    end += REQUESTS * BETWEEN;
+        EXPECT(entry(RECEIVE, i)->address == end + i * PIECE);
+    end += REQUESTS * PIECE;
     end = (end + 4095) & ~(uintptr_t)4095;
     EXPECT((uintptr_t)devices[0].queues[0].slots >= end + 4096);
     for (uint32_t i = 0; i < REQUESTS; i++)
@@ -342,108 +339,14 @@ static void nothing_lies_on_another(void)
     EXPECT(reap_some(RECEIVE, REQUESTS) == (int32_t)REQUESTS);
 }
 
-/* What a ring has no room for. */
-static void too_many_descriptors(void)
+static void tail_is_ahead(uint32_t way, uint32_t left)
 {
-    struct vmi_device_setup setup = {.queues = 1, .requests = 1024, .segments = 3};
-    struct vmi_device_memory needs;
-
-    plug();
-    look();
-    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
-    setup.segments = 4;
-    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_EINVAL);
-    setup.requests = 1023;
-    EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
-}
-
-/* Where a packet is received: in the kernel's own memory if that has room for any. */
-static void copied_or_not(void)
-{
-    struct vmi_segment segments[SEGMENTS] = {{.address = (uintptr_t)buffer, .length = BETWEEN},
-                                             {.address = (uintptr_t)buffer + 8192, .length = 1}};
-    const struct vmi_net_buffer one = {.id = 1, .segments = segments, .count = SEGMENTS};
-    uint8_t *between;
-
-    begin();
-    EXPECT(vmi__net_post(0, 0, &one, 1) == 1);
-    EXPECT(entry(RECEIVE, 0)->address == (uintptr_t)buffer);
-    memset(buffer, 7, BYTES);
-    say_received(BYTES, DONE | LAST, 0);
-    EXPECT(reap_some(RECEIVE, 1) == 1 && done[0].length == BYTES && buffer[BYTES - 1] == 7);
-    segments[0].length = 101;
-    segments[1] = (struct vmi_segment){.address = (uintptr_t)buffer + 8192, .length = BETWEEN};
-    EXPECT(vmi__net_post(0, 0, &one, 1) == 1);
-    between = (uint8_t *)(uintptr_t)entry(RECEIVE, 1)->address;
-    EXPECT(between > memory_of_device && between < memory_of_device + sizeof(memory_of_device));
-    for (uint32_t i = 0; i < BYTES; i++)
-        between[i] = (uint8_t)(i * 3);
-    memset(buffer, 0xee, sizeof(buffer));
-    say_received(BYTES, DONE | LAST, 0);
-    EXPECT(reap_some(RECEIVE, 1) == 1 && done[0].length == BYTES);
-    for (uint32_t i = 0; i < BYTES; i++)
-        EXPECT(buffer[i < 101 ? i : 8192 + i - 101] == (uint8_t)(i * 3));
-    EXPECT(buffer[101] == 0xee && buffer[8192 + BYTES - 101] == 0xee);
-}
-
-/* Each packet goes to its own buffer. */
-static void each_to_its_own(void)
-{
-    struct vmi_segment segment = {.length = BYTES};
-    struct vmi_net_buffer one = {.segments = &segment, .count = 1};
-
-    begin();
-    for (uint32_t i = 0; i < 4; i++) {
-        one.id = i;
-        segment.address = (uintptr_t)buffer + 4096 * i;
-        EXPECT(vmi__net_post(0, 0, &one, 1) == 1);
-        *(uint8_t *)(uintptr_t)entry(RECEIVE, i)->address = (uint8_t)(i + 1);
-        say_received(BYTES, DONE | LAST, 0);
-    }
-    EXPECT(reap_some(RECEIVE, 4) == 4);
-    for (uint32_t i = 0; i < 4; i++)
-        EXPECT(done[i].id == i && buffer[4096 * i] == i + 1);
-}
-
-/* What is copied to has to be in the linear mapping. */
-static void beyond_the_linear_mapping(void)
-{
-    struct vmi_memory_range more = {.kind = VMI_MEMORY_USABLE, .size = 0xf0000000u};
-    struct vmi_segment segment = {.length = BYTES};
-    const struct vmi_net_buffer one = {.segments = &segment, .count = 1};
-
-    vmi__boot.memory = &more;
-    vmi__boot.memory_count = 1;
-    begin();
-    segment.address = (uint64_t)vmi__boot.linear_pages * 4096 - BYTES;
-    EXPECT(vmi__net_post(0, 0, &one, 1) == 1);
-    segment.address++;
-    EXPECT(vmi__net_post(0, 0, &one, 1) == VMI_EINVAL);
-    vmi__boot.memory_count = 0;
+    EXPECT((tail_of(way) == ended_of[way] % entries_of(way)) == !left);
 }
 
 static void each_ends_once_in_order(void)
 {
-    for (uint32_t way = 0; way < WAYS; way++) {
-        begin();
-        for (uint32_t round = 0; round < 9; round++) {
-            uint8_t seen[REQUESTS] = {0};
-
-            EXPECT(pass_on(way, 0, REQUESTS + 2) == (int32_t)REQUESTS);
-            EXPECT(pass_on(way, 0, 1) == 0 && reap_some(way, 1) == 0);
-            for (uint32_t i = 0; i < REQUESTS; i++) {
-                EXPECT(tail_of(way) != ended_of[way] % entries_of(way));
-                say_sound(way);
-                if (i == REQUESTS / 2) {
-                    EXPECT(reap_all(way, seen, VMI_OK) == i + 1);
-                    for (uint32_t j = 0; j <= i; j++)
-                        EXPECT(done[j].id == j && done[j].length == (way == RECEIVE ? LEAST : 0));
-                }
-            }
-            EXPECT(reap_all(way, seen, VMI_OK) == REQUESTS / 2 - 1);
-            EXPECT(tail_of(way) == ended_of[way] % entries_of(way));
-        }
-    }
+    each_ends_once(tail_is_ahead);
 }
 
 /* Of what the device says of more than it was given nothing counts, nor of parts of a packet. */
@@ -471,26 +374,6 @@ static void more_than_was_given(void)
     }
 }
 
-/* What is longer than its buffer, or no packet, is dropped; its buffer waits for the next one. */
-static void no_room(void)
-{
-    static const uint32_t lengths[] = {0, LEAST - 1, BYTES + 1, BYTES + 8, BETWEEN};
-
-    for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        uint8_t seen[REQUESTS] = {0};
-
-        begin_both();
-        memset(buffer, 0xee, sizeof(buffer));
-        say_received(lengths[i], DONE | LAST, 0);
-        EXPECT(reap_all(RECEIVE, seen, VMI_OK) == 0 && tail_of(RECEIVE) == 4);
-        EXPECT(buffer[1] == 0xee && !look().fault);
-        for (uint32_t j = 0; j < 3; j++)
-            say_received(BYTES, DONE | LAST, 0);
-        EXPECT(reap_all(RECEIVE, seen, VMI_OK) == 3 && done[2].id == 0);
-        EXPECT(done[2].length == BYTES && done[0].id == 1);
-    }
-}
-
 static void what_no_packet_has(void)
 {
     static const struct {
@@ -498,7 +381,7 @@ static void what_no_packet_has(void)
         uint8_t status, errors;
         uint32_t fault;
     } cases[] = {
-        {BETWEEN + 1, DONE | LAST, 0, VMI_FAULT_LENGTH},
+        {PIECE + 1, DONE | LAST, 0, VMI_FAULT_LENGTH},
         {0xffff, DONE | LAST, 0, VMI_FAULT_LENGTH},
         {LEAST, DONE, 0, VMI_FAULT_LENGTH},
         {LEAST, DONE | LAST, 0x01, VMI_FAULT_STATUS},
@@ -519,19 +402,6 @@ static void what_no_packet_has(void)
     begin_both();
     say_received(LEAST, DONE | LAST | 0xf8, 0x68); /* checksums of IP and TCP, which nobody uses */
     EXPECT(reap_all(RECEIVE, seen, VMI_OK) == 1);
-}
-
-static void closed_with_buffers_in_flight(void)
-{
-    uint8_t received[REQUESTS] = {0}, sent[REQUESTS] = {0};
-
-    begin_both();
-    EXPECT(vmi__device_close(0) == VMI_EBUSY && is_reset());
-    EXPECT(pass_on(RECEIVE, 3, 1) == VMI_EINVAL && pass_on(SEND, 3, 1) == VMI_EINVAL);
-    EXPECT(reap_all(SEND, sent, VMI_ECANCELED) == 3 && vmi__device_close(0) == VMI_EBUSY);
-    EXPECT(reap_all(RECEIVE, received, VMI_ECANCELED) == 3);
-    EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
-    EXPECT(open_it() == VMI_OK && pass_on(SEND, 0, 1) == 1 && reap_some(SEND, 1) == 0);
 }
 
 /* It is left as it can be left, and nothing is open. */
@@ -558,67 +428,27 @@ static void is_not_reset(void)
     EXPECT(vmi__device_close(0) == VMI_EBUSY && is_reset() && get(MASK_CLEAR) == ~0u);
 }
 
-/* On an interrupt line: what nobody has looked at is said once. */
-static void one_line_for_both_ways(void)
+static void lie(uint32_t what, uint32_t way, uint32_t given)
 {
-    const struct vmi__driver *driver = &vmi__driver_e1000;
+    struct descriptor *at;
 
-    begin_both();
-    causes_read = 0;
-    EXPECT(!driver->acknowledge(&devices[0]) && causes_read == 1);
-    say_sound(SEND);
-    say_sound(RECEIVE);
-    EXPECT(reap_some(RECEIVE, REQUESTS) == 1);
-    EXPECT(driver->acknowledge(&devices[0]));  /* sent, and nobody has looked */
-    EXPECT(!driver->acknowledge(&devices[0])); /* that has been said */
-    EXPECT(reap_some(SEND, REQUESTS) == 1);
-    say_sound(RECEIVE);
-    EXPECT(reap_some(RECEIVE, REQUESTS) == 1 && !driver->acknowledge(&devices[0]));
-    say_sound(RECEIVE);
-    EXPECT(driver->acknowledge(&devices[0]));
+    (void)given;
+    if (devices[0].state != VMI__DEVICE_OPEN)
+        return;
+    at = entry(way, random());
+    if (what < 20 && ended_of[way] % entries_of(way) != tail_of(way))
+        say_sound(way);
+    else if (what == 20)
+        say_received(random(), (uint8_t)random(), (uint8_t)random());
+    else if (what == 21)
+        ((uint8_t *)at)[random() % sizeof(*at)] = (uint8_t)random();
+    else if (what == 22)
+        at->status = DONE | LAST;
 }
 
-/* What ends while the last look is taken is not left for an event that does not come. */
-static void asked_again(void)
-{
-    begin_both();
-    EXPECT(!vmi__driver_e1000.ask(&devices[0], RECEIVE));
-    say_sound(RECEIVE);
-    EXPECT(vmi__driver_e1000.ask(&devices[0], RECEIVE));
-    EXPECT(!vmi__driver_e1000.ask(&devices[0], SEND));
-}
-
-/* Whatever it says, each buffer ends once. */
 static void any_device(void)
 {
-    uint32_t faults = 0;
-
-    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
-        uint8_t pending[WAYS][REQUESTS] = {{0}};
-        uint32_t next[WAYS] = {0};
-
-        state = seed;
-        begin();
-        for (uint32_t step = 0; step < 60 && devices[0].state == VMI__DEVICE_OPEN; step++) {
-            uint32_t what = random() % 32, way = random() % WAYS, id = next[way] % REQUESTS;
-            struct descriptor *at = entry(way, random());
-
-            if (what < 12 && !pending[way][id] && pass_on(way, id, 1) == 1)
-                pending[way][next[way]++ % REQUESTS] = 1;
-            else if (what < 20 && ended_of[way] % entries_of(way) != tail_of(way))
-                say_sound(way);
-            else if (what == 20)
-                say_received(random(), (uint8_t)random(), (uint8_t)random());
-            else if (what == 21)
-                ((uint8_t *)at)[random() % sizeof(*at)] = (uint8_t)random();
-            else if (what == 22)
-                at->status = DONE | LAST;
-            EXPECT(reap_pending(way, pending[way], random() % 3) >= 0);
-        }
-        faults += !!look().fault;
-        close_with_pending(pending);
-    }
-    EXPECT(faults > SEEDS / 10 && faults < SEEDS);
+    any_lies(32, lie);
 }
 
 static const struct played_check all[] = {

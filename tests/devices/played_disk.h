@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * What checks of drivers for disks share, whatever device is played. The process has, before it
- * includes this: SECTOR and `buffer`, and what played_open.h wants.
+ * includes this: SECTOR, SEEDS and `buffer`, and what played_open.h wants.
  */
 #ifndef VMI_TESTS_DEVICES_PLAYED_DISK_H
 #define VMI_TESTS_DEVICES_PLAYED_DISK_H
 
 #include "devices/played_open.h"
+
+/* Does it reach no memory, and will it do nothing? The process's. */
+static bool is_reset(void);
 
 /* Reads of a block each, by identifiers from `first` on; how many were taken. */
 static int32_t submit(uint64_t first, uint32_t wanted)
@@ -73,7 +76,93 @@ static void close_with_pending(uint8_t *pending)
     for (uint32_t i = 0; i < REQUESTS; i++)
         EXPECT(!pending[i]);
     vmi__device_close(0);
-    EXPECT(devices[0].state == VMI__DEVICE_CLOSED && !locks);
+    EXPECT(devices[0].state == VMI__DEVICE_CLOSED && is_reset() && !locks);
+}
+
+/* Shut off for that reason: the requests that are left end once, and it may be opened anew. */
+static void is_shut_off(uint32_t fault, uint8_t *seen, uint32_t left)
+{
+    EXPECT(reap_all(seen, VMI_EIO) == left);
+    EXPECT(look().fault == fault);
+    EXPECT(is_reset());
+    EXPECT(reap_all(seen, VMI_EIO) == 0);
+    EXPECT(submit(0, 1) == VMI_EIO);
+    EXPECT(vmi__device_close(0) == VMI_OK && is_reset());
+    EXPECT(open_it() == VMI_OK && look().fault == VMI_FAULT_NONE);
+    EXPECT(!locks);
+}
+
+/* Closed with three requests under way, which end once. */
+static inline void close_in_flight(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit(0, 3) == 3);
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && is_reset());
+    EXPECT(submit(3, 1) == VMI_EINVAL);
+    EXPECT(reap_all(seen, VMI_ECANCELED) == 3);
+    EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
+}
+
+/* ---- seeds ---- */
+
+/*
+ * Whatever it says, each request ends once. At each step `lie` says something, by a number below
+ * `kinds`, unless a request is given: for three in eight of the numbers, if there is one. `given`
+ * are so far. How often it was shut off.
+ */
+static uint32_t any_lies(uint32_t seeds, uint32_t kinds, void (*lie)(uint32_t what, uint32_t given))
+{
+    uint32_t faults = 0;
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + seeds && !failed_line; seed++) {
+        uint8_t pending[REQUESTS] = {0};
+        uint32_t next = 0;
+
+        state = seed;
+        begin();
+        for (uint32_t step = 0; step < 60; step++) {
+            uint32_t what = random() % kinds, id = next % REQUESTS;
+
+            if (what < kinds * 3 / 8 && !pending[id] && submit(id, 1) == 1)
+                pending[next++ % REQUESTS] = 1;
+            else
+                lie(what, next);
+            EXPECT(reap_pending(pending, random() % 3) >= 0);
+        }
+        faults += !!look().fault;
+        close_with_pending(pending);
+    }
+    EXPECT(faults > seeds / 10);
+    return faults;
+}
+
+/* Whatever it says of itself: it is left alone, or has numbers that can be, to `more` as well. */
+static inline void any_descriptions(void (*lie)(void),
+                                    void (*more)(const struct vmi_device_properties *info))
+{
+    uint32_t kept = 0;
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
+        struct vmi_device_properties info;
+
+        state = seed;
+        plug();
+        lie();
+        if (vmi__device_info(0, &info) != VMI_OK)
+            continue;
+        kept++;
+        EXPECT(info.blocks && info.requests && info.requests <= VMI__REQUESTS_MAX);
+        EXPECT(info.queues && info.queues <= VMI__QUEUES_MAX);
+        EXPECT(info.segments && info.segments <= VMI__SEGMENTS_MAX);
+        EXPECT(info.block_size >= SECTOR && !(info.block_size & (info.block_size - 1)));
+        EXPECT(info.segment_bytes && info.request_blocks);
+        EXPECT(info.name[sizeof(info.name) - 1] == 0);
+        if (more)
+            more(&info);
+    }
+    EXPECT(kept > SEEDS / 10 && kept < SEEDS && !locks);
 }
 
 #endif

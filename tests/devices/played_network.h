@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * What checks of drivers for networks share, whatever device is played. The process has, before it
- * includes this: REQUESTS, SEGMENTS (2), MTU, look() and open_it().
+ * includes this: REQUESTS, SEGMENTS (2), SEEDS, MTU, look() and open_it().
  */
 #ifndef VMI_TESTS_DEVICES_PLAYED_NETWORK_H
 #define VMI_TESTS_DEVICES_PLAYED_NETWORK_H
@@ -114,6 +114,37 @@ static void is_shut_off(uint32_t fault, uint32_t way, uint8_t *seen, uint32_t le
     EXPECT(vmi__device_close(0) == VMI_OK);
     EXPECT(open_it() == VMI_OK && look().fault == VMI_FAULT_NONE);
     EXPECT(!locks);
+}
+
+/*
+ * Whatever it says, each buffer ends once. At each step `lie` says something of one way, by a
+ * number below `kinds`, unless a buffer is given: for three in eight of the numbers, if there is
+ * one. `given` are that way so far. How often it was shut off.
+ */
+static uint32_t any_lies(uint32_t kinds, void (*lie)(uint32_t what, uint32_t way, uint32_t given))
+{
+    uint32_t faults = 0;
+
+    for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
+        uint8_t pending[WAYS][REQUESTS] = {{0}};
+        uint32_t next[WAYS] = {0};
+
+        state = seed;
+        begin();
+        for (uint32_t step = 0; step < 60; step++) {
+            uint32_t what = random() % kinds, way = random() % WAYS, id = next[way] % REQUESTS;
+
+            if (what < kinds * 3 / 8 && !pending[way][id] && pass_on(way, id, 1) == 1)
+                pending[way][next[way]++ % REQUESTS] = 1;
+            else
+                lie(what, way, next[way]);
+            EXPECT(reap_pending(way, pending[way], random() % 3) >= 0);
+        }
+        faults += !!look().fault;
+        close_with_pending(pending);
+    }
+    EXPECT(faults > SEEDS / 10 && faults < SEEDS);
+    return faults;
 }
 
 static void what_is_no_buffer(void)

@@ -123,6 +123,14 @@ static inline void plug_table(uint32_t messages)
     space[MSIX / 4 + 1] = TABLE;
 }
 
+/* The same, and no other capability. */
+static inline void plug_messages(uint32_t messages)
+{
+    space[PCI_COMMAND / 4] = STATUS_LIST;
+    space[PCI_CAPABILITIES / 4] = MSIX;
+    plug_table(messages);
+}
+
 /* What DeviceInfo says of it. */
 static struct vmi_device_properties look(void)
 {

@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Registers of a played device (played_pci.h) that does something when they are read or written:
- * in place of devices/pci/registers.c. Offsets are those of the memory `bar`.
+ * in place of devices/pci/registers.c.
  */
 #ifndef VMI_TESTS_DEVICES_PLAYED_REGISTERS_H
 #define VMI_TESTS_DEVICES_PLAYED_REGISTERS_H
 
-#include "devices/played_pci.h"
+#include "devices/played_bar.h"
 
 /* The device's: before a register is read, and after one was written. */
 static void is_read(uint32_t offset);
 static void is_written(uint32_t offset, uint32_t value);
-
-static uint32_t get(uint32_t offset)
-{
-    uint32_t value;
-
-    memcpy(&value, bar + offset, 4);
-    return value;
-}
-
-static void set(uint32_t offset, uint32_t value)
-{
-    memcpy(bar + offset, &value, 4);
-}
 
 uint32_t vmi__register_read(const volatile void *registers, uint32_t offset)
 {
