@@ -23,12 +23,7 @@ void vmi__fatal(const char *reason)
     vmi_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_REFUSED);
 }
 
-/* For `prepare`, which calls it by its address where there is another. */
-static VMI__ADDRESS_TAKEN void initialize(struct vmi_boot_info *boot)
-{
-    vmi__backend_init(boot);
-}
-
+/* `init` is in place of the library's own, if it is not 0. */
 static void prepare(void (*init)(struct vmi_boot_info *))
 {
     const char *reason;
@@ -37,7 +32,10 @@ static void prepare(void (*init)(struct vmi_boot_info *))
     reason = vmi__options();
     if (reason)
         vmi__fatal(reason);
-    init(&vmi__boot);
+    if (init)
+        init(&vmi__boot);
+    else
+        vmi__backend_init(&vmi__boot);
     reason = vmi__memory_publish();
     if (reason)
         vmi__fatal(reason);
@@ -45,7 +43,7 @@ static void prepare(void (*init)(struct vmi_boot_info *))
 
 void vmi__prepare(void)
 {
-    prepare(initialize);
+    prepare(0);
 }
 
 static void __attribute__((noreturn))
@@ -62,7 +60,7 @@ enter(void (*init)(struct vmi_boot_info *), void (*kernel)(const struct vmi_boot
 
 void vmi__start(void)
 {
-    enter(initialize, vmi__kernel.main, true);
+    enter(0, vmi__kernel.main, true);
 }
 
 /* Every x86-64 processor has the paging that the kernel wants. */

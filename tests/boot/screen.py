@@ -147,10 +147,10 @@ class Monitor:
         self.do("screendump", filename=str(file.with_suffix(".png")), format="png")
 
     def key(self, name: str) -> None:
-        """Press a key and let it go."""
-        for down in (True, False):
-            key = {"type": "qcode", "data": name}
-            self.do("input-send-event", events=[{"type": "key", "data": {"down": down, "key": key}}])
+        """Press a key and let it go, by one command: its press may end the machine."""
+        key = {"type": "qcode", "data": name}
+        events = [{"type": "key", "data": {"down": down, "key": key}} for down in (True, False)]
+        self.do("input-send-event", events=events)
 
 
 def photographed(monitor: Monitor, file: Path, seconds: float) -> None:

@@ -101,6 +101,11 @@ void vmi__platform_pause(void)
 {
 }
 
+void vmi__platform_delay(uint32_t microseconds)
+{
+    (void)microseconds;
+}
+
 void vmi__platform_unbind(uint32_t device)
 {
     (void)device;
