@@ -41,8 +41,8 @@ RESERVED_NAMES = frozenset(
         *("device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults", "feature"),
         *("flavour", "form", "forms", "image", "inner", "is"),
         *("loader", "memory", "multiboot", "multiboot2", "no", "parse", "pc", "physical", "provider"),
-        *("published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start", "table", "tables"),
-        *("text", "window", "writing"),
+        *("published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start", "table"),
+        *("tables", "text", "window", "writing"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""
