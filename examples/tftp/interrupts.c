@@ -6,9 +6,15 @@
 #define VECTORS      256
 #define EXCEPTIONS   32
 #define VECTOR_ALARM 0x40
-#define VECTOR_DEVICE                                                                              \
-    0x41 /* of all devices: on an interrupt line they can have one vector only                     \
-          */
+#define NONE         UINT32_MAX
+/*
+ * Of the first device that is bound, and of the others. The local APIC notes of a vector how its
+ * last interrupt came, by a message or by a line that is held, and of the end of one that it takes
+ * for the other the I/O APIC never hears (Intel SDM vol. 3A, 11.8.4, trigger mode register): a disk
+ * with messages and a network on a line have two.
+ */
+#define VECTOR_FIRST  0x41
+#define VECTOR_OTHERS 0x42
 
 #define INTERRUPT_GATE 0x8e00u /* present, for the kernel alone (Intel SDM vol. 3A, 6.11) */
 
@@ -19,10 +25,12 @@ static volatile uint32_t came; /* interrupts */
 
 /* Where interrupts enter, and what they call. */
 void alarm_entry(void);
-void device_entry(void);
+void first_entry(void);
+void others_entry(void);
 void fault_entry(void);
 void on_alarm(void);
-void on_device(void);
+void on_first(void);
+void on_others(void);
 void on_fault(void);
 
 /*
@@ -58,7 +66,8 @@ __asm__("fault_entry:\n"
         "    call on_fault\n");
 #endif
 ENTRY("alarm_entry", "on_alarm");
-ENTRY("device_entry", "on_device");
+ENTRY("first_entry", "on_first");
+ENTRY("others_entry", "on_others");
 
 void on_alarm(void)
 {
@@ -66,10 +75,16 @@ void on_alarm(void)
     vmi_end_of_interrupt(VECTOR_ALARM);
 }
 
-void on_device(void)
+void on_first(void)
 {
     came++;
-    vmi_end_of_interrupt(VECTOR_DEVICE);
+    vmi_end_of_interrupt(VECTOR_FIRST);
+}
+
+void on_others(void)
+{
+    came++;
+    vmi_end_of_interrupt(VECTOR_OTHERS);
 }
 
 void on_fault(void)
@@ -95,15 +110,24 @@ void interrupts_begin(const struct vmi_boot_info *boot)
     for (uint32_t vector = 0; vector < EXCEPTIONS; vector++)
         set_gate(vector, fault_entry, boot->kernel_cs);
     set_gate(VECTOR_ALARM, alarm_entry, boot->kernel_cs);
-    set_gate(VECTOR_DEVICE, device_entry, boot->kernel_cs);
+    set_gate(VECTOR_FIRST, first_entry, boot->kernel_cs);
+    set_gate(VECTOR_OTHERS, others_entry, boot->kernel_cs);
     vmi_set_idt(&dtr);
     vmi_apic_write(VMI_APIC_LVTT, VECTOR_ALARM);
 }
 
 void interrupts_bind(uint32_t device, uint32_t queue)
 {
-    int32_t event = vmi_event_bind(VMI_EVENT_DEVICE, device << 16 | queue, VECTOR_DEVICE);
+    static uint32_t first = NONE;
+    const uint32_t source = device << 16 | queue;
+    int32_t event;
 
+    if (first == NONE)
+        first = device;
+    event =
+        vmi_event_bind(VMI_EVENT_DEVICE, source, device == first ? VECTOR_FIRST : VECTOR_OTHERS);
+    if (event == VMI_EBUSY) /* it is on the first one's line */
+        event = vmi_event_bind(VMI_EVENT_DEVICE, source, VECTOR_FIRST);
     if (event < 0 || vmi_event_unmask((uint32_t)event) != VMI_OK)
         stop(VMI_STATUS_FAIL, "a device has no event");
 }
