@@ -6,15 +6,13 @@
 #define VECTORS      256
 #define EXCEPTIONS   32
 #define VECTOR_ALARM 0x40
-#define NONE         UINT32_MAX
 /*
- * Of the first device that is bound, and of the others. The local APIC notes of a vector how its
- * last interrupt came, by a message or by a line that is held, and of the end of one that it takes
- * for the other the I/O APIC never hears (Intel SDM vol. 3A, 11.8.4, trigger mode register): a disk
- * with messages and a network on a line have two.
+ * Of the first device, and from there on. The local APIC notes of a vector how its last interrupt
+ * came, by a message or by a line that is held, and of the end of one that it takes for the other
+ * the I/O APIC never hears (Intel SDM vol. 3A, 11.8.4, trigger mode register): each device has one.
  */
-#define VECTOR_FIRST  0x41
-#define VECTOR_OTHERS 0x42
+#define VECTOR_DEVICES 0x41
+#define DEVICES        3 /* disk, network, entropy */
 
 #define INTERRUPT_GATE 0x8e00u /* present, for the kernel alone (Intel SDM vol. 3A, 6.11) */
 
@@ -25,66 +23,62 @@ static volatile uint32_t came; /* interrupts */
 
 /* Where interrupts enter, and what they call. */
 void alarm_entry(void);
-void first_entry(void);
-void others_entry(void);
+void device_0_entry(void);
+void device_1_entry(void);
+void device_2_entry(void);
 void fault_entry(void);
-void on_alarm(void);
-void on_first(void);
-void on_others(void);
 void on_fault(void);
 
 /*
- * Keeps the registers that C may destroy, calls, and returns by IRET, which is a jump to the
- * library with the interrupt's frame on the stack. On x86-64 the pushes and the frame leave the
- * stack 8 bytes from a boundary of 16. fault_entry does not come back.
+ * Keeps the registers that C may destroy, calls on_interrupt(vector), and returns by IRET, which is
+ * a jump to the library with the interrupt's frame on the stack. On x86-64 the pushes and the frame
+ * leave the stack 8 bytes from a boundary of 16. fault_entry does not come back.
  */
 #ifdef __x86_64__
-#define ENTRY(name, handler)                                                                       \
-    __asm__(name ":\n"                                                                             \
-                 "    push %rax; push %rcx; push %rdx; push %rsi; push %rdi\n"                     \
-                 "    push %r8; push %r9; push %r10; push %r11; sub $8, %rsp\n"                    \
-                 "    cld\n"                                                                       \
-                 "    call " handler "\n"                                                          \
-                 "    add $8, %rsp; pop %r11; pop %r10; pop %r9; pop %r8\n"                        \
-                 "    pop %rdi; pop %rsi; pop %rdx; pop %rcx; pop %rax\n"                          \
-                 "    jmp vmi_iret\n")
+#define ON_INTERRUPT
+#define ENTRY(name, vector)                                                                        \
+    __asm__(name                                                                                   \
+            ":\n"                                                                                  \
+            "    push %rax; push %rcx; push %rdx; push %rsi; push %rdi\n"                          \
+            "    push %r8; push %r9; push %r10; push %r11; sub $8, %rsp\n"                         \
+            "    cld\n"                                                                            \
+            "    mov $" TEXT(vector) ", %edi\n"                                                    \
+                                     "    call on_interrupt\n"                                     \
+                                     "    add $8, %rsp; pop %r11; pop %r10; pop %r9; pop %r8\n"    \
+                                     "    pop %rdi; pop %rsi; pop %rdx; pop %rcx; pop %rax\n"      \
+                                     "    jmp vmi_iret\n")
 __asm__("fault_entry:\n"
         "    cld\n"
         "    and $-16, %rsp\n"
         "    call on_fault\n");
 #else
-#define ENTRY(name, handler)                                                                       \
+#define ON_INTERRUPT __attribute__((regparm(0))) /* on the stack, whatever the compiler is told */
+#define ENTRY(name, vector)                                                                        \
     __asm__(name ":\n"                                                                             \
                  "    push %eax; push %ecx; push %edx\n"                                           \
                  "    cld\n"                                                                       \
-                 "    call " handler "\n"                                                          \
-                 "    pop %edx; pop %ecx; pop %eax\n"                                              \
-                 "    jmp vmi_iret\n")
+                 "    push $" TEXT(vector) "\n"                                                    \
+                                           "    call on_interrupt\n"                               \
+                                           "    add $4, %esp\n"                                    \
+                                           "    pop %edx; pop %ecx; pop %eax\n"                    \
+                                           "    jmp vmi_iret\n")
 __asm__("fault_entry:\n"
         "    cld\n"
         "    and $-16, %esp\n"
         "    call on_fault\n");
 #endif
-ENTRY("alarm_entry", "on_alarm");
-ENTRY("first_entry", "on_first");
-ENTRY("others_entry", "on_others");
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF(number)
+ENTRY("alarm_entry", VECTOR_ALARM);
+ENTRY("device_0_entry", VECTOR_DEVICES);
+ENTRY("device_1_entry", VECTOR_DEVICES + 1);
+ENTRY("device_2_entry", VECTOR_DEVICES + 2);
 
-void on_alarm(void)
+ON_INTERRUPT void on_interrupt(uint32_t vector);
+ON_INTERRUPT void on_interrupt(uint32_t vector)
 {
     came++;
-    vmi_end_of_interrupt(VECTOR_ALARM);
-}
-
-void on_first(void)
-{
-    came++;
-    vmi_end_of_interrupt(VECTOR_FIRST);
-}
-
-void on_others(void)
-{
-    came++;
-    vmi_end_of_interrupt(VECTOR_OTHERS);
+    vmi_end_of_interrupt(vector);
 }
 
 void on_fault(void)
@@ -110,24 +104,29 @@ void interrupts_begin(const struct vmi_boot_info *boot)
     for (uint32_t vector = 0; vector < EXCEPTIONS; vector++)
         set_gate(vector, fault_entry, boot->kernel_cs);
     set_gate(VECTOR_ALARM, alarm_entry, boot->kernel_cs);
-    set_gate(VECTOR_FIRST, first_entry, boot->kernel_cs);
-    set_gate(VECTOR_OTHERS, others_entry, boot->kernel_cs);
+    set_gate(VECTOR_DEVICES, device_0_entry, boot->kernel_cs);
+    set_gate(VECTOR_DEVICES + 1, device_1_entry, boot->kernel_cs);
+    set_gate(VECTOR_DEVICES + 2, device_2_entry, boot->kernel_cs);
     vmi_set_idt(&dtr);
     vmi_apic_write(VMI_APIC_LVTT, VECTOR_ALARM);
 }
 
 void interrupts_bind(uint32_t device, uint32_t queue)
 {
-    static uint32_t first = NONE;
+    static uint32_t bound[DEVICES], count;
     const uint32_t source = device << 16 | queue;
+    uint32_t at = 0;
     int32_t event;
 
-    if (first == NONE)
-        first = device;
-    event =
-        vmi_event_bind(VMI_EVENT_DEVICE, source, device == first ? VECTOR_FIRST : VECTOR_OTHERS);
-    if (event == VMI_EBUSY) /* it is on the first one's line */
-        event = vmi_event_bind(VMI_EVENT_DEVICE, source, VECTOR_FIRST);
+    while (at < count && bound[at] != device)
+        at++;
+    if (at == DEVICES)
+        stop(VMI_STATUS_FAIL, "there are more devices than vectors for them");
+    if (at == count)
+        bound[count++] = device;
+    do /* a line that another device has too is bound to that one's vector */
+        event = vmi_event_bind(VMI_EVENT_DEVICE, source, VECTOR_DEVICES + at);
+    while (event == VMI_EBUSY && at--);
     if (event < 0 || vmi_event_unmask((uint32_t)event) != VMI_OK)
         stop(VMI_STATUS_FAIL, "a device has no event");
 }
