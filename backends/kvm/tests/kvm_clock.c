@@ -18,6 +18,7 @@ static void write_msr(uint32_t index, uint64_t value);
 
 #include "kvm/clock.c"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 #define CLONE_VM 0x100
@@ -73,13 +74,6 @@ VMI__ROUTINE void vmi__native_set_alarm(uint32_t flags, uint64_t expiry, uint64_
     (void)flags;
     alarm_expiry = expiry;
     alarm_period = period;
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (char *next = to; size; size--)
-        *next++ = (char)byte;
-    return to;
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */

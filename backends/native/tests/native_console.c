@@ -23,6 +23,7 @@ static void port_write(uint16_t port, uint32_t value, uint32_t width);
 #include "native/console.c"
 #include "native/console_virtio.c"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 /* ---- the machine ---- */
@@ -163,22 +164,6 @@ uint32_t vmi__native_keyboard_read(char *to, uint32_t length)
     while (done < length && *typed)
         to[done++] = *typed++;
     return done;
-}
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-    char *next = to;
-
-    for (const char *byte = from; size; size--)
-        *next++ = *byte++;
-    return to;
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (char *next = to; size; size--)
-        *next++ = (char)byte;
-    return to;
 }
 
 /* ---- the device ---- */

@@ -23,6 +23,7 @@ static int32_t map_device(uint64_t base, uintptr_t size, uint32_t cache, void **
 #include "native/screen.c"
 #include "native/vga_text.c"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 /* ---- the machine ---- */
@@ -106,22 +107,6 @@ void vmi__fatal(const char *reason)
 {
     fatal = reason;
     __builtin_longjmp(refused, 1);
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (char *next = to; size; size--)
-        *next++ = (char)byte;
-    return to;
-}
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-    char *next = to;
-
-    for (const char *byte = from; size; size--)
-        *next++ = *byte++;
-    return to;
 }
 
 void *memmove(void *to, const void *from, size_t size)

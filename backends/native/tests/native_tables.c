@@ -12,6 +12,7 @@
 
 #include "cpus.c" /* runtime/ */
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 /* ---- the machine ---- */
@@ -44,22 +45,6 @@ uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
 const void *vmi__window_borrow(uint64_t address, uint32_t size)
 {
     return address < MEMORY && size <= MEMORY - address ? memory + (uint32_t)address : 0;
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile char *next = to; size; size--)
-        *next++ = (char)byte;
-    return to;
-}
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-    const char *source = from;
-
-    for (volatile char *next = to; size; size--)
-        *next++ = *source++;
-    return to;
 }
 
 int memcmp(const void *left, const void *right, size_t size)

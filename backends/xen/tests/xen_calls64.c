@@ -7,6 +7,7 @@
 
 #include "xen/arch/x86_64/entries.h"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 static struct vmi__xen_cpu records[2];
@@ -171,22 +172,6 @@ HYPERCALL intptr_t vmi__xen_hypercall_set_debugreg(uint32_t index, uintptr_t val
 HYPERCALL intptr_t vmi__xen_hypercall_get_debugreg(uint32_t index)
 {
     return (intptr_t)(debug_value + index);
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile uint8_t *at = to; size; size--)
-        *at++ = (uint8_t)byte;
-    return to;
-}
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-    volatile uint8_t *at = to;
-
-    for (const uint8_t *byte = from; size; size--)
-        *at++ = *byte++;
-    return to;
 }
 
 /* ---- checks ---- */

@@ -5,6 +5,7 @@
  */
 #include "xen/builder.h"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 /* What a process may not do: it has no descriptor that holds the number of the CPU. */
@@ -136,13 +137,6 @@ int32_t vmi__xen_store_write(const char *path, const char *value)
 {
     (void)path, (void)value;
     return 0;
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile uint8_t *at = to; size; size--)
-        *at++ = (uint8_t)byte;
-    return to;
 }
 
 /* ---- checks ---- */

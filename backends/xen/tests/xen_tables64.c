@@ -5,6 +5,7 @@
  */
 #include "xen/builder.h"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 /* The domain's own CPUID is an invalid opcode in a process. */
@@ -68,13 +69,6 @@ void vmi__fatal(const char *reason)
     put(reason);
     for (;;)
         call(SYS_EXIT, 1, 0, 0);
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile uint8_t *at = to; size; size--)
-        *at++ = (uint8_t)byte;
-    return to;
 }
 
 static const char *page_of_the_image(uint32_t number)

@@ -19,6 +19,7 @@ static void yield(void);
 #include "xen_pvh/console.c"
 #include "xen_pvh/machine.c"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 #define CONSOLE_PFN 5
@@ -102,13 +103,6 @@ VMI__ROUTINE void vmi__native_shutdown_reason(uint32_t reason, uint32_t status)
 {
     (void)reason, (void)status;
     vmi__stop();
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile uint8_t *at = to; size; size--)
-        *at++ = (uint8_t)byte;
-    return to;
 }
 
 /* ---- checks ---- */

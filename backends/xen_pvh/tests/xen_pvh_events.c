@@ -40,6 +40,7 @@ static void lock_given(uint32_t flags);
 /* From here on it is the world around the library. */
 #undef __atomic_fetch_or
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 #define CONSOLE_PFN   5
@@ -353,13 +354,6 @@ static uint32_t ended;
 void vmi__native_vector_ended(uint32_t vector)
 {
     ended = vector;
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile uint8_t *at = to; size; size--)
-        *at++ = (uint8_t)byte;
-    return to;
 }
 
 /* ---- the kernel ---- */

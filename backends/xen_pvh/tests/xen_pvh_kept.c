@@ -21,6 +21,7 @@
 #include "xen_pvh/cpu_kept.c"
 #include "xen_pvh/event.c"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 #define VECTOR 0x51
@@ -135,13 +136,6 @@ bool vmi__native_cpu_runs(uint32_t cpu)
 void vmi__native_vector_ended(uint32_t vector)
 {
     (void)vector;
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile uint8_t *at = to; size; size--)
-        *at++ = (uint8_t)byte;
-    return to;
 }
 
 /* ---- checks ---- */

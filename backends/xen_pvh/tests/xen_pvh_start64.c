@@ -15,6 +15,7 @@
 
 #include "xen_common/grants.h"
 
+#include "backends/plain_memory.h"
 #include "backends/played.h"
 
 static uint64_t counter, efer;
@@ -164,22 +165,6 @@ bool vmi__memory_is(uint64_t at, uint64_t size, uint32_t kind)
         return false;
     return (kind == VMI_MEMORY_USABLE && megabyte == 1) ||
            (kind == VMI_MEMORY_IMAGE && megabyte == 2);
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    for (volatile uint8_t *at = to; size; size--)
-        *at++ = (uint8_t)byte;
-    return to;
-}
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-    volatile uint8_t *at = to;
-
-    for (const uint8_t *byte = from; size; size--)
-        *at++ = *byte++;
-    return to;
 }
 
 static void begin(void)
