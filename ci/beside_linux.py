@@ -15,16 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import initramfs, packages
+from . import checked, initramfs, packages
 from .bench import table
-from .rig import CHANNEL_PATHS, LinuxRig, discover
+from .rig import CHANNEL_PATHS, Disk, LinuxRig, discover
 from .util import ROOT, Progress, UserError
 
 SOURCE = ROOT / "ci/linux_workloads.c"
 SOURCES = (SOURCE, ROOT / "ci/linux_devices.c")
 WORKLOAD_MARK = 0x57494D56
 """sample_kernel/report.h"""
-
+DISK_BYTES = 1 << 22
+"""Of the disk from which both read."""
 
 VIRTIO_FILES = (
     "*/drivers/char/virtio_console.ko*", "*/drivers/block/virtio_blk.ko*", "*/drivers/net/virtio_net.ko*",
@@ -104,6 +105,20 @@ def modules(names: Sequence[str], files: Sequence[str], report: Progress) -> lis
     apt, chosen = packages.resolve(selection, report)
     trees = packages.unpack(apt, selection, chosen, report)
     return initramfs.modules(packages.linux_tree(trees), names)
+
+
+def blank_disk(folder: Path) -> Disk:
+    """For operations on devices, in a folder."""
+    disk = Disk(folder / "disk")
+    checked.blank([disk], DISK_BYTES)
+    return disk
+
+
+def marks(folder: Path) -> tuple[int, int]:
+    """By what the program's begins and rounds are told, as the mark.h in that folder has it."""
+    text = (folder / "mark.h").read_text()
+    found = dict(re.findall(r"^#define MARK_(begin|round) +(0x\w+)$", text, re.MULTILINE))
+    return int(found["begin"], 16), int(found["round"], 16)
 
 
 def build(folder: Path, marks: Path, drivers: Sequence[tuple[str, bytes]] = ()) -> Path:

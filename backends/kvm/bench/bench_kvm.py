@@ -19,9 +19,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from backends.kvm.bench import beside_linux
-from ci import checked
 from ci.bench import table
-from ci.beside_linux import distribution_linux, throughput
+from ci.beside_linux import blank_disk, distribution_linux, throughput
 from ci.build import kernels
 from ci.rig import Disk, Guest, Outcome, Session, discover
 from ci.util import ARCHITECTURES, RESULTS, progress
@@ -148,9 +147,7 @@ class Linux:
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
-    found = Disk(tmp_path_factory.mktemp("disk") / "disk")
-    checked.blank([found], beside_linux.DISK_BYTES)
-    return found
+    return blank_disk(tmp_path_factory.mktemp("disk"))
 
 
 @pytest.fixture(scope="module")

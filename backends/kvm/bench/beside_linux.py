@@ -48,7 +48,8 @@ ROUNDS = 100
 """Of operations of the sample kernel that are no workloads."""
 CONSOLE_ROUNDS = 16
 """Of these operations make 64 KiB."""
-DISK_BYTES = 1 << 22
+MARKS = beside_linux.marks(Path(__file__).parent)
+"""Of Linux's program: of a begin and of a round."""
 DEVICE_ROUNDS = 32
 """Of operations on devices."""
 
@@ -75,12 +76,6 @@ def build(folder: Path, report: Progress) -> Path:
     return beside_linux.build(
         folder, Path(__file__).parent, beside_linux.modules(DRIVERS, beside_linux.VIRTIO_FILES, report)
     )
-
-
-def leaf(name: str) -> int:
-    """Of a mark of Linux's program (mark.h)."""
-    text = Path(__file__).with_name("mark.h").read_text()
-    return int(re.findall(rf"^#define MARK_LEAF_{name} (0x\w+)$", text, re.MULTILINE)[0], 16)
 
 
 def linux_guest(linux: Path, image: Path, disk: Disk) -> Guest:
@@ -200,7 +195,7 @@ def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] |
     """Exits of the round that had fewest, on devices of the mean round; and how many those and the median
     round have. UserError if a round is missing."""
     said = re.findall(r"^# workload (\w+) rounds=(\d+)", outcome.console, re.MULTILINE)
-    every = kvmtrace.rounds(exits_of(outcome), leaf("begin"), leaf("round"))
+    every = kvmtrace.rounds(exits_of(outcome), *MARKS)
     if [name for name, _ in said] != list(WORKLOADS) or [int(n) for _, n in said] != [len(e) for e in every]:
         raise UserError(f"Linux's rounds are {said}, and KVM saw {[len(each) for each in every]}")
     found = Figures()

@@ -8,13 +8,13 @@
 
 #include <stdint.h>
 
-#define MARK_LEAF_begin 0x57494d57
-#define MARK_LEAF_round 0x57494d58
+#define MARK_begin 0x57494d57
+#define MARK_round 0x57494d58
 
 #define MARK(name)                                                                                 \
     static void mark_##name(void)                                                                  \
     {                                                                                              \
-        uint32_t a = MARK_LEAF_##name, b, c = 0, d;                                                \
+        uint32_t a = MARK_##name, b, c = 0, d;                                                     \
         __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d)::"memory");                  \
     }
 

@@ -15,10 +15,10 @@ from backends.kvm.bench.beside_linux import (
     DEVICE_ROUNDS,
     GOALS,
     HYPERCALL,
+    MARKS,
     WORKLOADS,
     beside,
     beside_devices,
-    leaf,
     of_devices,
     of_interrupts,
     of_library,
@@ -88,8 +88,8 @@ def linux(lost: int | None = None) -> Outcome:
     """Each workload has two rounds, of one exit and of two, those of an IPI each CPU's."""
     exits: list[Exit] = [IO]
     for _ in WORKLOADS:
-        exits += [mark(leaf("begin")), IO, mark(leaf("round")), MSR, HOST, mark(leaf("round")), MSR, HLT,
-                  mark(leaf("round")), IO]  # fmt: skip
+        exits += [mark(MARKS[0]), IO, mark(MARKS[1]), MSR, HOST, mark(MARKS[1]), MSR, HLT,
+                  mark(MARKS[1]), IO]  # fmt: skip
     if lost is not None:
         del exits[lost]
     return of_guest(exits, "".join(f"# workload {name} rounds=2\n" for name in WORKLOADS))

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends.native.bench import beside_linux
-from ci import checked
-from ci.beside_linux import build, distribution_linux, rows
+from ci.beside_linux import blank_disk, build, distribution_linux, rows
 from ci.rig import Disk, discover
 from ci.util import ARCHITECTURES, RESULTS, progress
 
@@ -35,9 +34,7 @@ def test_beside_linux(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
-    found = Disk(tmp_path_factory.mktemp("disk") / "disk")
-    checked.blank([found], beside_linux.DISK_BYTES)
-    return found
+    return blank_disk(tmp_path_factory.mktemp("disk"))
 
 
 @pytest.fixture(scope="module")

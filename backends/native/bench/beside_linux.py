@@ -54,7 +54,8 @@ INSTRUCTION_GOALS = {
 """And how many instructions."""
 AT_ONCE = "ioeventfd=off"
 """Of QEMU's devices: else a write that tells one is no access of its trace's, and several may be one."""
-DISK_BYTES = 1 << 22
+MARKS = beside_linux.marks(Path(__file__).parent)
+"""Of Linux's program: of a begin and of a round."""
 DEVICE_ROUNDS = 32
 REASONS = {
     "page_fault": "4,096 are its REP STOSB, of which QEMU counts each byte; Linux clears 8 bytes at a time",
@@ -212,12 +213,6 @@ def build_with_drivers(folder: Path, report: Progress) -> Path:
     )
 
 
-def mark(name: str) -> int:
-    """A code of Linux's program (mark.h)."""
-    text = Path(__file__).with_name("mark.h").read_text()
-    return int(re.findall(rf"^#define MARK_{name} +(0x\w+)$", text, re.MULTILINE)[0], 16)
-
-
 def of_devices(outcome: Outcome, trace: Path) -> Figures:
     """Of the library."""
     if not outcome.clean:
@@ -244,7 +239,7 @@ def of_linux_devices(outcome: Outcome, trace: Path) -> Figures:
     rounds = said(r"^# workload (\w+) rounds=(\d+)")
     every, rested = said(r"^# took (\w+) .* all=(\d+)"), said(r"^# rested (\w+) nanoseconds=(\d+)")
     gave = said(r"^# gave (\w+) ticks=(\d+)")
-    made = accesses.rounds(accesses.read(trace), mark("begin"), mark("round"))
+    made = accesses.rounds(accesses.read(trace), *MARKS)
     if list(rounds) != list(DEVICE_NAMES) or list(rounds.values()) != [len(each) for each in made]:
         raise UserError(f"Linux's rounds are {rounds}, and QEMU saw {[len(each) for each in made]}")
     found = Figures()

@@ -73,7 +73,7 @@ def library(tmp_path: Path) -> beside_linux.Figures:
 
 def linux(tmp_path: Path, lost: str = "") -> beside_linux.Figures:
     """Two rounds of each, with one access and with two."""
-    begin, round_ = mark(beside_linux.mark("begin")), mark(beside_linux.mark("round"))
+    begin, round_ = map(mark, beside_linux.MARKS)
     trace = tmp_path / "linux"
     every = begin + round_ + line(NOTIFY, 0) + round_ + line(NOTIFY, 0) * 2 + round_
     trace.write_text((every * len(NAMES)).replace(lost, "", 1))
@@ -110,7 +110,7 @@ def test_table(tmp_path: Path) -> None:
 
 def test_lost_mark_is_no_count(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="QEMU saw"):
-        linux(tmp_path, mark(beside_linux.mark("round")))
+        linux(tmp_path, mark(beside_linux.MARKS[1]))
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from backends.xen.bench import beside_linux
-from ci import checked
-from ci.beside_linux import throughput
+from ci.beside_linux import blank_disk, throughput
 from ci.rig import Disk, LinuxRig, Outcome, Session, discover
 from ci.util import ARCHITECTURES, RESULTS, progress
 
@@ -40,8 +39,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
     assert isinstance(rig, LinuxRig)
     image, marks = beside_linux.build(folder, progress)
-    disk = Disk(folder / "disk")
-    checked.blank([disk], beside_linux.DISK_BYTES)
+    disk = blank_disk(folder)
     with rig.session(RESULTS / "bench") as session:
         yield Bench(rig, session, image, marks, disk)
 

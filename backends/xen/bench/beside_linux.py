@@ -33,7 +33,6 @@ DEVICE_NAMES = tuple(each.name for each in DEVICES)
 DEVICE_GOALS = {"disk_1": 3, "disk_32": 0.1, "send_1": 1, "send_64": 0.1, "echo_1": 3, "echo_64": 0.1}
 """How many hypercalls a request or packet may take at most: one tells the other side, one waits, and on
 x86-64 one returns from the event."""
-DISK_BYTES = 1 << 22
 DEVICE_ROUNDS = 4
 """Of operations on devices. A guest that looks for the end of what it sends keeps dom0 from it until its turn
 ends, where both have one processor."""
