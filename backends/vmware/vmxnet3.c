@@ -13,6 +13,7 @@
 #include "bounce/bounce.h"
 #include "driver.h"
 #include "pci/device.h"
+#include "station.h"
 #include "platform.h"
 #include "runtime.h"
 
@@ -143,7 +144,6 @@ _Static_assert(sizeof(struct queue) == 256, "struct Vmxnet3_TxQueueDesc");
 #define RING_ALIGNMENT 512u
 #define RING_LEAST     32u
 #define RING_MOST      4096u
-#define PAGE           4096u
 
 /* Of an entry that is not the last one of its packet, in place of its slot. */
 #define PART 0xffffu
@@ -207,13 +207,10 @@ static void write_queue(const struct network *network, uint32_t offset, uint32_t
 static VMI__RUN_ONCE bool find_address(const struct network *network, uint8_t address[6])
 {
     const uint32_t words[] = {read32(network, STATION_LOW), read32(network, STATION_HIGH)};
-    uint32_t any = 0;
 
-    for (uint32_t i = 0; i < 6; i++) {
+    for (uint32_t i = 0; i < 6; i++)
         address[i] = (uint8_t)(words[i / 4] >> i % 4 * 8);
-        any |= address[i];
-    }
-    return any && !(address[0] & 1);
+    return vmi__is_station(address);
 }
 
 static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
@@ -277,8 +274,7 @@ static VMI__RUN_ONCE struct layout layout_of(const struct vmi_device_setup *setu
         next = at.ended[way] + at.sizes[way] * sizeof(struct completion);
     }
     at.shown = next;
-    at.hidden = at.shown + vmi__bounce_shown(setup, BUFFER_BYTES);
-    at.hidden = (at.hidden + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    at.hidden = vmi__bounce_hidden_from(at.shown + vmi__bounce_shown(setup, BUFFER_BYTES));
     next = at.hidden + vmi__bounce_hidden(setup);
     for (uint32_t way = 0; way < VMI__WAYS; way++) {
         at.slots[way] = next;
@@ -379,10 +375,8 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, v
     write32(network, SHARED_HIGH, (uint32_t)(shared >> 32));
     if (result_of(network, COMMAND_ACTIVATE))
         return false;
-    write32(network, STATION_LOW,
-            address[0] | (uint32_t)address[1] << 8 | (uint32_t)address[2] << 16 |
-                (uint32_t)address[3] << 24);
-    write32(network, STATION_HIGH, address[4] | (uint32_t)address[5] << 8);
+    write32(network, STATION_LOW, vmi__station_low(address));
+    write32(network, STATION_HIGH, vmi__station_high(address));
     command(network, COMMAND_VLANS);
     command(network, COMMAND_FILTER);
     for (uint32_t way = 0; way < (network->msix.entries ? VMI__WAYS : 1u); way++)

@@ -9,6 +9,8 @@
 
 #include "driver.h"
 
+#define VMI__BOUNCE_PAGE 4096u
+
 struct vmi__bounce {
     uint32_t bytes;               /* of what the device may write */
     uint32_t each;                /* segments that a slot may have */
@@ -25,6 +27,12 @@ static inline uintptr_t vmi__bounce_shown(const struct vmi_device_setup *setup, 
 static inline uintptr_t vmi__bounce_hidden(const struct vmi_device_setup *setup)
 {
     return (uintptr_t)setup->requests * setup->segments * sizeof(struct vmi_segment);
+}
+
+/* Where in a device's memory what it does not see begins: in pages behind what it sees. */
+static inline uintptr_t vmi__bounce_hidden_from(uintptr_t shown_to)
+{
+    return (shown_to + VMI__BOUNCE_PAGE - 1) & ~(uintptr_t)(VMI__BOUNCE_PAGE - 1);
 }
 
 /* Begins, with so much memory. The device's segments keep to the linear mapping from then on. */

@@ -13,6 +13,7 @@
 #include "bounce/bounce.h"
 #include "driver.h"
 #include "pci/device.h"
+#include "station.h"
 #include "platform.h"
 #include "runtime.h"
 
@@ -122,7 +123,6 @@ struct descriptor {
 #define SEGMENT_MOST   16288u /* 8254x 3.3.3 */
 #define RING_LEAST     8u     /* descriptors: the length is a multiple of 128 bytes */
 #define RING_MOST      4096u
-#define PAGE           4096u
 
 /* Of an entry that is not the last one of its packet, in place of its slot. */
 #define PART 0xffffu
@@ -237,7 +237,7 @@ static VMI__RUN_ONCE bool eeprom_word(const struct card *card, uint32_t number, 
 /* The station's address: as the device has loaded it, or the EEPROM has it. False if it is none. */
 static VMI__RUN_ONCE bool find_address(const struct card *card, uint8_t address[6])
 {
-    uint32_t words[3], any = 0;
+    uint32_t words[3];
 
     if (read32(card, STATION_HIGH) & ADDRESS_VALID) {
         words[0] = read32(card, STATION_LOW) & 0xffff;
@@ -248,11 +248,9 @@ static VMI__RUN_ONCE bool find_address(const struct card *card, uint8_t address[
             if (!eeprom_word(card, i, &words[i]))
                 return false;
     }
-    for (uint32_t i = 0; i < 6; i++) {
+    for (uint32_t i = 0; i < 6; i++)
         address[i] = (uint8_t)(words[i / 2] >> i % 2 * 8);
-        any |= address[i];
-    }
-    return any && !(address[0] & 1);
+    return vmi__is_station(address);
 }
 
 static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
@@ -314,8 +312,7 @@ static struct layout layout_of(const struct vmi_device_setup *setup)
 
     at.rings[VMI__SEND] = at.sizes[VMI__RECEIVE] * sizeof(struct descriptor);
     at.shown = at.rings[VMI__SEND] + at.sizes[VMI__SEND] * sizeof(struct descriptor);
-    at.hidden = at.shown + vmi__bounce_shown(setup, BUFFER_BYTES);
-    at.hidden = (at.hidden + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    at.hidden = vmi__bounce_hidden_from(at.shown + vmi__bounce_shown(setup, BUFFER_BYTES));
     at.slots[VMI__RECEIVE] = at.hidden + vmi__bounce_hidden(setup);
     at.slots[VMI__SEND] = at.slots[VMI__RECEIVE] + at.sizes[VMI__RECEIVE] * sizeof(uint16_t);
     at.end = at.slots[VMI__SEND] + at.sizes[VMI__SEND] * sizeof(uint16_t);
@@ -373,10 +370,8 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, v
         return false;
     vmi__bounce_begin(&card->bounce, device, BUFFER_BYTES, (char *)at + layout.shown,
                       (char *)at + layout.hidden);
-    write32(card, STATION_LOW,
-            address[0] | (uint32_t)address[1] << 8 | (uint32_t)address[2] << 16 |
-                (uint32_t)address[3] << 24);
-    write32(card, STATION_HIGH, address[4] | (uint32_t)address[5] << 8 | ADDRESS_VALID);
+    write32(card, STATION_LOW, vmi__station_low(address));
+    write32(card, STATION_HIGH, vmi__station_high(address) | ADDRESS_VALID);
     for (uint32_t way = 0; way < VMI__WAYS; way++) {
         struct ring *ring = &card->rings[way];
 
