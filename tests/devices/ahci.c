@@ -63,18 +63,18 @@ static uint32_t of_port(uint32_t offset)
 
 static struct header *header(void)
 {
-    return (struct header *)(uintptr_t)get(of_port(CLB));
+    return REACHED(get(of_port(CLB)), sizeof(struct header));
 }
 
 static const struct table *table(void)
 {
-    return (struct table *)(uintptr_t)header()->table;
+    return REACHED(header()->table, sizeof(struct table) + 16);
 }
 
 /* What the disk sends when a command has ended gets there. */
 static void send(void)
 {
-    ((uint8_t *)(uintptr_t)get(of_port(FB)))[0x40] = 0x34;
+    *(uint8_t *)REACHED(get(of_port(FB)) + 0x40, 1) = 0x34;
 }
 
 /* Says what it is, to where it is asked to. */
@@ -83,7 +83,7 @@ static void identify(void)
     EXPECT(header()->how == (5 | 1u << 16) && !header()->table_high);
     EXPECT(table()->fis[0] == 0x27 && table()->fis[1] == 0x80);
     EXPECT(table()->entries[0].last == sizeof(facts) - 1);
-    memcpy((void *)(uintptr_t)table()->entries[0].address, facts, sizeof(facts));
+    memcpy(REACHED(table()->entries[0].address, sizeof(facts)), facts, sizeof(facts));
     header()->transferred = sizeof(facts);
     set(of_port(TFD), refuses ? FAILED : DONE);
     set(of_port(CI), 0);
