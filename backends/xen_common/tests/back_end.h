@@ -26,7 +26,7 @@ static uint8_t *shown(uint32_t *bytes)
     uint8_t *found = 0;
 
     *bytes = PAGE;
-    for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS && (!found || after); i++) {
+    for (uint32_t i = 0; i < references() && (!found || after); i++) {
         uint8_t *page = table[i].flags & GTF_readonly ? 0 : page_of(i);
 
         if (!page || !is_of_the_device(page))
@@ -40,7 +40,7 @@ static uint8_t *shown(uint32_t *bytes)
 /* Has a page mapped, or lets go of it. */
 static void hold_a_page(void)
 {
-    uint32_t reference = next8() | (next8() & 1) << 8;
+    uint32_t reference = next16() % references();
 
     if (memory_given && table[reference].flags & GTF_permit_access)
         table[reference].flags ^= next8() & 1 ? GTF_reading : GTF_writing;
@@ -101,7 +101,7 @@ static bool reaches_nothing(void)
 {
     if (devices[0].state == VMI__DEVICE_CLOSED)
         return nothing_is_taken();
-    for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS; i++)
+    for (uint32_t i = 0; i < references(); i++)
         if (table[i].flags & GTF_permit_access && !is_of_the_device(page_of(i)) &&
             !(table[i].flags & (GTF_reading | GTF_writing)))
             return false;
@@ -110,7 +110,7 @@ static bool reaches_nothing(void)
 
 static void release_all(void)
 {
-    for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS; i++)
+    for (uint32_t i = 0; i < references(); i++)
         table[i].flags &= (uint16_t) ~(GTF_reading | GTF_writing);
 }
 

@@ -9,6 +9,7 @@
 
 static void plug_back_end(void)
 {
+    offers = next8() & 1;
     plug();
     head = 0;
 }

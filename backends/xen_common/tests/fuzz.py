@@ -29,7 +29,7 @@ def targets() -> tuple[Target, ...]:
                 "blkfront",
                 HERE / "blkfront_target.c",
                 ("../backends/xen_common/blkfront.c", *COMMON),
-                lives(*disks("")),
+                lives(*disks("00"), *disks("01")),
                 more,
             ),
             device(
