@@ -188,6 +188,8 @@ class NestedRig(LinuxRig):
     """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for
     the nested rig alone, `console`: `16550` or `virtio`."""
 
+    exits_of = "KVM"
+    unmodified = True
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES

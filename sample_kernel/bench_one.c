@@ -16,6 +16,7 @@
 #include "current.h"
 #include "layout.h"
 #include "options.h"
+#include "paging.h"
 #include "panic.h"
 #include "print.h"
 #include "report.h"
@@ -64,6 +65,27 @@ static void read_wall_clock(void)
     for (uint32_t round = 0; round < rounds; round++) {
         uint64_t start = vmi_rdtsc();
         vmi_get_wallclock_time();
+        note(start);
+    }
+}
+
+/* The tables that are loaded, again. */
+static void set_cr3(void)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint64_t start = vmi_rdtsc();
+        aspace_load(&kernel_aspace);
+        note(start);
+    }
+}
+
+/* Interrupts masked, and on again. */
+static void mask(void)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint64_t start = vmi_rdtsc();
+        vmi_disable_interrupts();
+        vmi_enable_interrupts();
         note(start);
     }
 }
@@ -224,6 +246,8 @@ static const struct {
     {"nothing", nothing, false},
     {"clock", read_clock, false},
     {"wall_clock", read_wall_clock, false},
+    {"set_cr3", set_cr3, false},
+    {"mask", mask, false},
     {"tick", tick, false},
     {"end_of_interrupt", end_of_interrupt, false},
     {"console", console, false},

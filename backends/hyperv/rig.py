@@ -17,6 +17,7 @@ ENLIGHTENMENTS = (
 
 class BackendRig(NestedRig):
     configurations = (Configuration("hyperv", "Hyper-V interface"),)
+    exits_of = "KVM with Hyper-V's interface"
 
     cpu = ",".join(["host", *(f"hv-{name}" for name in ENLIGHTENMENTS)])
     # A crash is reported (QEMU's log has its parameters), but the machine goes on to its own end.

@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from vmigen.sides import Side, sides
 
+from ..virtualization import HYPERCALL, in_words
 from . import inputs, plots
-from .drawing import Bars, Column, bars, column
+from .drawing import Bars, Column, Way, bars, column, number, way
 
 TEMPLATES = Path(__file__).with_name("templates")
 SITES = {"instruction": "inline", "call": "calls", "nop": "nop"}
@@ -133,6 +134,48 @@ def _long(document: Mapping[str, Any]) -> Long:
     return Long(f"{document['commit'][:12]}{changed}", rows, failures, on)
 
 
+SHOWN = "boot"
+"""The operation whose exits stand on the figure's arrows."""
+
+
+@dataclass(frozen=True)
+class Exits:
+    """A kernel's two ways under one hypervisor, as `./vmi exits` has counted them."""
+
+    title: str
+    drawn: list[tuple[Markup, str]]
+    heads: list[str]
+    rows: list[list[str]]
+
+
+def _exits(document: Mapping[str, Any]) -> list[Exits]:
+    """From results/exits.json."""
+    found = []
+    for pair in document["pairs"]:
+        drawn, counted = [], []
+        for each in pair["ways"]:
+            reasons = each["exits"]
+            hypercalls = reasons[SHOWN].get(HYPERCALL, 0)
+            kernel = (
+                "Sample kernel",
+                f"libvmi-{each['library']}.a",
+                f"configuration {each['configuration']}",
+            )
+            on = [f"{name} {value}" for name, value in each["on"].items() if not name.startswith("why")]
+            traps = sum(reasons[SHOWN].values()) - hypercalls
+            drawn.append((way(Way(kernel, (pair["hypervisor"], *on), traps, hypercalls)), each["kind"]))
+            counted.append(reasons)
+        rows = []
+        for name, title in document["operations"].items():
+            cells = [number(sum(of[name].values())) for of in counted]
+            words = [in_words(of[name]) for of in counted]
+            rows.append([title, cells[0], words[0], cells[1], words[1]])
+        first, second = (each["kind"] for each in pair["ways"])
+        heads = ["operation", first, "by reason", second, "by reason"]
+        found.append(Exits(f"{pair['hypervisor']}, {pair['architecture']}", drawn, heads, rows))
+    return found
+
+
 def render(results: Path) -> tuple[str, list[str]]:
     """The page, and what it could not show."""
     read = inputs.read(results)
@@ -168,6 +211,13 @@ def render(results: Path) -> tuple[str, list[str]]:
             long = _long(document)
     except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
+    exits: list[Exits] = []
+    source, document = read.exits
+    try:
+        if document is not None:
+            exits = _exits(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -187,6 +237,7 @@ def render(results: Path) -> tuple[str, list[str]]:
         matrix=matrix,
         groups=groups,
         long=long,
+        exits=exits,
         machine=machine,
         versions=inputs.versions(),
         binaries=inputs.binaries(),

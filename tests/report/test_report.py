@@ -24,9 +24,12 @@ from ci.long import Kept, Result, Results
 from ci.report import report
 from ci.report.inputs import BENCHMARKS
 from ci.report.page import render
+from ci.rig import discover
 from ci.setup import provide
 from ci.testing import JUNIT
 from ci.util import ARCHITECTURES, RESULTS
+from ci.virtualization import DOCUMENT as EXITS
+from ci.virtualization import EVERY, Counts, as_json, pairs
 
 from ..guests import Place, Run, whole_places
 from .browser import Browser
@@ -79,6 +82,18 @@ def benchmarks() -> dict[str, object]:
     }
 
 
+TRAPS, HYPERCALLS = 1234, 567
+"""Of a boot by the exits that the page shows."""
+
+
+def exits() -> str:
+    """results/exits.json, with the same counts for all ways."""
+    found = pairs(discover(print), [], ARCHITECTURES)
+    reasons = {each.name: {"io": 1.5} for each in EVERY}
+    reasons["boot"] = {"io": TRAPS - 4, "hypercall": HYPERCALLS, "msr": 4}
+    return as_json([(pair, [Counts({"some hypervisor": "1"}, reasons) for _ in pair.ways]) for pair in found])
+
+
 def long_tests(folder: Path) -> None:
     """results/long.json, of one part."""
     identity = {"commit": "0123456789abcdef", "changed": False, "tree": "", "tools": {"compiler": "gcc 12"}}
@@ -100,6 +115,7 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
         long_tests(folder)
+        (folder / EXITS.name).write_text(exits())
         (folder / "test_kinds.py").write_text(TESTS_OF_EACH_KIND)
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--junitxml={folder / JUNIT.name}",
@@ -170,6 +186,17 @@ def test_figure_has_the_numbers_of_the_runs(browser: Browser, results: Path) -> 
                 assert said in label and said in text
             assert f"{calls:,} calls" in label and f"{calls:,}" in text
             assert f"{hypercalls:,} hypercalls" in label and f"{hypercalls:,}" in text
+
+
+def test_exits_are_on_the_arrows(browser: Browser, results: Path) -> None:
+    """Two drawings for each hypervisor, and the table of all operations below."""
+    found = json.loads((results / EXITS.name).read_text())["pairs"]
+    labels = browser.run("[...document.querySelectorAll('#exits figure svg')].map((s) => s.ariaLabel)")
+    assert len(labels) == 2 * len(found) > 0
+    for label in labels:
+        assert f"{TRAPS:,} traps and {HYPERCALLS} hypercalls to: " in label
+    rows = browser.run("document.querySelectorAll('#exits tbody tr').length")
+    assert rows == len(found) * len(EVERY)
 
 
 def test_accessible(browser: Browser) -> None:
