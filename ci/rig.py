@@ -322,8 +322,9 @@ class Rig(abc.ABC):
     exits_of = ""
     """The hypervisor whose exits sessions can see (`Guest.exits`), which may have several rigs; empty if they
     can see none."""
-    unmodified = False
-    """Whether kernels run under it that know nothing of it: those for the bare machine."""
+    unmodified: Mapping[str, Mapping[str, str]] = {}
+    """Ways in which kernels run under it that know nothing of it, those for the bare machine: options of a
+    guest by what the way is called; empty if they do not run."""
 
     def sees_exits(self, architecture: str) -> bool:
         """Whether they can be seen of kernels of an architecture."""

@@ -56,6 +56,7 @@ BOOT = Operation("boot", "boot of kernel and library, with all CPUs started")
 NOTHING = Operation("nothing", "what is around each of the following")
 SINGLE = (
     Operation("set_cr3", "page tables loaded (CR3)"),
+    Operation("set_entry", "page-table entry set, and its page read", 3),
     Operation("mask", "interrupts masked and unmasked"),
     Operation("clock", "clock read"),
     Operation("tick", "timer tick"),
@@ -92,19 +93,35 @@ class Way:
     """The backend whose library the kernel is linked with."""
     kind: str
     """TRUE or PARA."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The two ways of a hypervisor, on an architecture."""
-
-    hypervisor: str
-    arch: str
-    ways: tuple[Way, Way]
+    by: str = ""
+    """What further tells it from others."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the guest, beside the configuration's."""
 
     @property
     def name(self) -> str:
-        return named(self.ways[1].configuration.name, self.arch)
+        """Of runs."""
+        words = [self.configuration.name, self.library, *self.by.split()]
+        return "-".join(words)
+
+    @property
+    def head(self) -> str:
+        """What it is, for people."""
+        by = f" ({self.by})" if self.by else ""
+        return f"{self.kind}{by}: configuration {self.configuration.name}, kernel linked with {self.library}"
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Those of a hypervisor, on an architecture; the last one is paravirtualization."""
+
+    hypervisor: str
+    arch: str
+    ways: Sequence[Way]
+
+    @property
+    def name(self) -> str:
+        return named(self.ways[-1].configuration.name, self.arch)
 
 
 def base(backend: str) -> str:
@@ -115,8 +132,9 @@ def base(backend: str) -> str:
     return backend
 
 
-def pairs(rigs: Mapping[str, Rig], names: Sequence[str], architectures: Sequence[str]) -> list[Pair]:
-    """Those of which one way is among the named configurations or backends; all for no name."""
+def ways_of(rigs: Mapping[str, Rig], names: Sequence[str], architectures: Sequence[str]) -> list[Ways]:
+    """Those of hypervisors of which one way is among the named configurations or backends; all for no
+    name."""
     chosen = {configuration.name for _, configuration in choose(dict(rigs), names)}
     of: dict[str, list[Rig]] = {}
     for rig in rigs.values():
@@ -127,17 +145,24 @@ def pairs(rigs: Mapping[str, Rig], names: Sequence[str], architectures: Sequence
         # Where a library builds on another's, the processor virtualizes.
         those.sort(key=lambda rig: base(rig.backend) == rig.backend)
         for arch in architectures:
-            here = [rig for rig in those if rig.backend in backends(arch=arch) and rig.sees_exits(arch)]
-            libraries = [(rig, rig.backend) for rig in here]
-            if len(here) == 1 and here[0].unmodified:
-                libraries.insert(0, (here[0], base(here[0].backend)))
-            ways = [
-                Way(rig, rig.configurations[0], library, kind)
-                for (rig, library), kind in zip(libraries, (TRUE, PARA), strict=False)
+            here = [
+                rig
+                for rig in those
+                if rig.backend in backends(arch=arch)
+                and rig.sees_exits(arch)
+                and not rig.configurations[0].given(arch)[1]
             ]
-            ways = [way for way in ways if not way.configuration.given(arch)[1]]
-            if len(ways) == 2 and chosen & {way.configuration.name for way in ways}:
-                found.append(Pair(hypervisor, arch, (ways[0], ways[1])))
+            if not here:
+                continue
+            *others, last = here
+            ways = [Way(rig, rig.configurations[0], rig.backend, TRUE) for rig in others]
+            ways += [
+                Way(last, last.configurations[0], base(last.backend), TRUE, by, options)
+                for by, options in last.unmodified.items()
+            ]
+            ways.append(Way(last, last.configurations[0], last.backend, PARA))
+            if len(ways) > 1 and chosen & {way.configuration.name for way in ways}:
+                found.append(Ways(hypervisor, arch, ways))
     return found
 
 
@@ -225,20 +250,19 @@ def workloads(outcome: Outcome, counts: Counts) -> None:
 def count(way: Way, arch: str, session: Session) -> Counts:
     """Boots the kernel of a way three times, with a disk and a network in one of them."""
     kernel = kernels("sample", arch)[way.library]
-    title = f"{way.configuration.name}, library {way.library}, {arch}"
     counts = Counts(way.rig.describe())
 
     def run(what: str, append: str, **more: Any) -> Outcome:
-        name = "-".join([way.configuration.name, way.library, arch, what])
-        guest = Guest(kernel, name, append, cpus=CPUS, deadline=DEADLINE, exits=True,
-                      options=way.configuration.given(arch)[0], **more)  # fmt: skip
-        with shown(Step(title, what)):
+        options = {**way.configuration.given(arch)[0], **way.options}
+        name = f"{way.name}-{arch}-{what}"
+        guest = Guest(kernel, name, append, cpus=CPUS, deadline=DEADLINE, exits=True, options=options, **more)
+        with shown(Step(f"{way.name}, {arch}", what)):
             return session.run(guest)
 
     outcome = run("operations", asked_for((NOTHING, *SINGLE)))
     single(outcome, (NOTHING, *SINGLE), counts)
     counts.add(BOOT, of_kernel(before_first(_exits(outcome), WORKLOAD_MARK)), 1)
-    disk = Disk(LOGS / f"{way.configuration.name}-{way.library}-{arch}.disk")
+    disk = Disk(LOGS / f"{way.name}-{arch}.disk")
     checked.blank([disk], DISK_BYTES)
     single(run("devices", asked_for(DEVICES), disks=(disk,), nets=(Net(),)), DEVICES, counts)
     disk.file.unlink()
@@ -246,7 +270,7 @@ def count(way: Way, arch: str, session: Session) -> Counts:
     return counts
 
 
-Counted = tuple[Pair, Sequence[Counts]]
+Counted = tuple[Ways, Sequence[Counts]]
 
 
 def _of_rig(rig: Rig, wanted: Sequence[tuple[Way, str]], report: Progress) -> list[Counts]:
@@ -263,59 +287,55 @@ def number(value: float) -> str:
 
 
 def in_words(reasons: Mapping[str, float]) -> str:
-    """Reasons, the most frequent first."""
+    """Reasons, the most frequent first; empty if there are none."""
     ordered = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{reason} {number(count)}" for reason, count in ordered if count) or "none"
+    return ", ".join(f"{reason} {number(count)}" for reason, count in ordered if count)
 
 
-def title(pair: Pair) -> str:
-    return f"exits per operation under {pair.hypervisor}, {pair.arch}"
-
-
-def head(way: Way) -> str:
-    """Of a way's column."""
-    return f"{way.kind}: configuration {way.configuration.name}, kernel linked with {way.library}"
+LETTERS = "ABCDEFGH"
+"""Of ways, in tables."""
 
 
 def as_text(counted: Sequence[Counted]) -> str:
     """Tables for a terminal."""
+    widest = max(len(each.title) for each in EVERY)
     lines = []
-    for pair, both in counted:
-        lines.append(title(pair))
-        lines += [f"  {mark} {head(way)}" for mark, way in zip("AB", pair.ways, strict=True)]
-        widest = max(len(each.title) for each in EVERY)
-        lines.append(f"  {'':<{widest}}  {'A':>9} {'B':>9}")
+    for those, counts in counted:
+        letters = LETTERS[: len(those.ways)]
+        lines.append(f"exits per operation under {those.hypervisor}, {those.arch}")
+        lines += [f"  {letter} {way.head}" for letter, way in zip(letters, those.ways, strict=True)]
+        lines.append(f"  {'':<{widest}} {''.join(f'{letter:>10}' for letter in letters)}")
         for operation in EVERY:
-            first, second = (counts.total(operation.name) for counts in both)
-            lines.append(f"  {operation.title:<{widest}}  {number(first):>9} {number(second):>9}")
-            for mark, counts in zip("AB", both, strict=True):
-                said = f"      {mark}: {in_words(counts.reasons[operation.name])}"
-                lines += wrapped(said, " " * 9, WIDTH)
+            totals = "".join(f"{number(each.total(operation.name)):>10}" for each in counts)
+            lines.append(f"  {operation.title:<{widest}} {totals}")
+            for letter, each in zip(letters, counts, strict=True):
+                if said := in_words(each.reasons[operation.name]):
+                    lines += wrapped(f"      {letter}: {said}", " " * 9, WIDTH)
         lines.append("")
     return "\n".join(lines)
 
 
 def as_json(counted: Sequence[Counted]) -> str:
-    rows = [
+    hypervisors = [
         {
-            "hypervisor": pair.hypervisor,
-            "architecture": pair.arch,
+            "hypervisor": those.hypervisor,
+            "architecture": those.arch,
             "ways": [
                 {
                     "kind": way.kind,
+                    "by": way.by,
                     "configuration": way.configuration.name,
-                    "title": way.configuration.title,
                     "library": way.library,
-                    "on": counts.on,
-                    "exits": counts.reasons,
+                    "on": each.on,
+                    "exits": each.reasons,
                 }
-                for way, counts in zip(pair.ways, both, strict=True)
+                for way, each in zip(those.ways, counts, strict=True)
             ],
         }
-        for pair, both in counted
+        for those, counts in counted
     ]
     operations = {each.name: each.title for each in EVERY}
-    document = {"schema": SCHEMA, "cpus": CPUS, "operations": operations, "pairs": rows}
+    document = {"schema": SCHEMA, "cpus": CPUS, "operations": operations, "hypervisors": hypervisors}
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -323,29 +343,25 @@ def exits(names: Sequence[str], json_file: Path | None = None, architecture: str
     """The word."""
     report = once(progress)
     rigs = discover(report)
-    found = pairs(rigs, names, [architecture] if architecture else ARCHITECTURES)
+    found = ways_of(rigs, names, [architecture] if architecture else ARCHITECTURES)
     if not found:
-        known = ", ".join(dict.fromkeys(way.configuration.name for pair in pairs(rigs, [], ARCHITECTURES)
-                                        for way in pair.ways))  # fmt: skip
+        every = ways_of(rigs, [], ARCHITECTURES)
+        known = ", ".join(dict.fromkeys(way.configuration.name for those in every for way in those.ways))
         raise UserError(f"nothing counts the exits of {', '.join(names)}; there are: {known}", 2)
-    for arch in dict.fromkeys(pair.arch for pair in found):
-        libraries = sorted({way.library for pair in found if pair.arch == arch for way in pair.ways})
+    for arch in dict.fromkeys(those.arch for those in found):
+        libraries = sorted({way.library for those in found if those.arch == arch for way in those.ways})
         build(*(f"sample_kernel/sample-{library}.elf" for library in libraries), arch=arch)
     wanted: dict[str, list[tuple[Way, str]]] = {}
-    for pair in found:
-        for way in pair.ways:
-            wanted.setdefault(way.rig.backend, []).append((way, pair.arch))
-    done = side_by_side(
-        [functools.partial(_of_rig, rigs[backend], those) for backend, those in wanted.items()], report
-    )
+    for those in found:
+        for way in those.ways:
+            wanted.setdefault(way.rig.backend, []).append((way, those.arch))
+    done = side_by_side([functools.partial(_of_rig, rigs[name], of) for name, of in wanted.items()], report)
     counts = {
-        (backend, way.library, arch): of
-        for (backend, those), each in zip(wanted.items(), done, strict=True)
-        for (way, arch), of in zip(those, each, strict=True)
+        (way.name, arch): each
+        for of, those_counts in zip(wanted.values(), done, strict=True)
+        for (way, arch), each in zip(of, those_counts, strict=True)
     }
-    counted = [
-        (pair, [counts[way.rig.backend, way.library, pair.arch] for way in pair.ways]) for pair in found
-    ]
+    counted = [(those, [counts[way.name, those.arch] for way in those.ways]) for those in found]
     print(as_text(counted), end="")
     document = as_json(counted)
     if json_file:

@@ -14,7 +14,9 @@
 #include "cpu_start.h"
 #include "cpus.h"
 #include "current.h"
+#include "frames.h"
 #include "layout.h"
+#include "no_execute.h"
 #include "options.h"
 #include "paging.h"
 #include "panic.h"
@@ -76,6 +78,36 @@ static void set_cr3(void)
         uint64_t start = vmi_rdtsc();
         aspace_load(&kernel_aspace);
         note(start);
+    }
+}
+
+/* The textbook's update of a page table: three pages get frames, and are read. */
+#define UPDATED_PAGES 3
+
+static void set_entry(void)
+{
+    static const uint32_t pages[UPDATED_PAGES] = {7, 4, 3};
+    uint32_t frames[UPDATED_PAGES];
+
+    for (uint32_t i = 0; i < UPDATED_PAGES; i++)
+        if ((frames[i] = frame_allocate_zeroed()) == FRAME_NONE)
+            panic("no memory");
+    for (uint32_t round = 0; round < rounds; round++) {
+        for (uint32_t i = 0; i < UPDATED_PAGES; i++) {
+            uintptr_t address = MAP_WINDOW + ((uintptr_t)pages[i] << PAGE_SHIFT);
+            uint64_t start = vmi_rdtsc();
+            window_map(address, frames[i], KERNEL_PAGE | pte_no_execute);
+            vmi_inval_page(address);
+            note(start);
+            if (*(const volatile uint32_t *)address != 0)
+                panic("page %u is not its frame", pages[i]);
+        }
+    }
+    for (uint32_t i = 0; i < UPDATED_PAGES; i++) {
+        uintptr_t address = MAP_WINDOW + ((uintptr_t)pages[i] << PAGE_SHIFT);
+        window_map(address, 0, 0);
+        vmi_inval_page(address);
+        frame_release(frames[i]);
     }
 }
 
@@ -247,6 +279,7 @@ static const struct {
     {"clock", read_clock, false},
     {"wall_clock", read_wall_clock, false},
     {"set_cr3", set_cr3, false},
+    {"set_entry", set_entry, false},
     {"mask", mask, false},
     {"tick", tick, false},
     {"end_of_interrupt", end_of_interrupt, false},

@@ -140,7 +140,7 @@ SHOWN = "boot"
 
 @dataclass(frozen=True)
 class Exits:
-    """A kernel's two ways under one hypervisor, as `./vmi exits` has counted them."""
+    """A kernel's ways under one hypervisor, as `./vmi exits` has counted them."""
 
     title: str
     drawn: list[tuple[Markup, str]]
@@ -151,9 +151,9 @@ class Exits:
 def _exits(document: Mapping[str, Any]) -> list[Exits]:
     """From results/exits.json."""
     found = []
-    for pair in document["pairs"]:
-        drawn, counted = [], []
-        for each in pair["ways"]:
+    for those in document["hypervisors"]:
+        drawn, counted, heads = [], [], ["operation"]
+        for letter, each in zip("abcdefgh", those["ways"], strict=False):
             reasons = each["exits"]
             hypercalls = reasons[SHOWN].get(HYPERCALL, 0)
             kernel = (
@@ -163,16 +163,18 @@ def _exits(document: Mapping[str, Any]) -> list[Exits]:
             )
             on = [f"{name} {value}" for name, value in each["on"].items() if not name.startswith("why")]
             traps = sum(reasons[SHOWN].values()) - hypercalls
-            drawn.append((way(Way(kernel, (pair["hypervisor"], *on), traps, hypercalls)), each["kind"]))
+            title = f"({letter}) {each['kind']}{', ' + each['by'] if each['by'] else ''}"
+            drawn.append((way(Way(kernel, (those["hypervisor"], *on), traps, hypercalls)), title))
             counted.append(reasons)
-        rows = []
-        for name, title in document["operations"].items():
-            cells = [number(sum(of[name].values())) for of in counted]
-            words = [in_words(of[name]) for of in counted]
-            rows.append([title, cells[0], words[0], cells[1], words[1]])
-        first, second = (each["kind"] for each in pair["ways"])
-        heads = ["operation", first, "by reason", second, "by reason"]
-        found.append(Exits(f"{pair['hypervisor']}, {pair['architecture']}", drawn, heads, rows))
+            heads += [f"({letter})", "by reason"]
+        rows = [
+            [
+                title,
+                *(cell for of in counted for cell in (number(sum(of[name].values())), in_words(of[name]))),
+            ]
+            for name, title in document["operations"].items()
+        ]
+        found.append(Exits(f"{those['hypervisor']}, {those['architecture']}", drawn, heads, rows))
     return found
 
 

@@ -29,7 +29,7 @@ from ci.setup import provide
 from ci.testing import JUNIT
 from ci.util import ARCHITECTURES, RESULTS
 from ci.virtualization import DOCUMENT as EXITS
-from ci.virtualization import EVERY, Counts, as_json, pairs
+from ci.virtualization import EVERY, Counts, as_json, ways_of
 
 from ..guests import Place, Run, whole_places
 from .browser import Browser
@@ -88,10 +88,10 @@ TRAPS, HYPERCALLS = 1234, 567
 
 def exits() -> str:
     """results/exits.json, with the same counts for all ways."""
-    found = pairs(discover(print), [], ARCHITECTURES)
+    found = ways_of(discover(print), [], ARCHITECTURES)
     reasons = {each.name: {"io": 1.5} for each in EVERY}
     reasons["boot"] = {"io": TRAPS - 4, "hypercall": HYPERCALLS, "msr": 4}
-    return as_json([(pair, [Counts({"some hypervisor": "1"}, reasons) for _ in pair.ways]) for pair in found])
+    return as_json([(each, [Counts({"a hypervisor": "1"}, reasons) for _ in each.ways]) for each in found])
 
 
 def long_tests(folder: Path) -> None:
@@ -189,10 +189,10 @@ def test_figure_has_the_numbers_of_the_runs(browser: Browser, results: Path) -> 
 
 
 def test_exits_are_on_the_arrows(browser: Browser, results: Path) -> None:
-    """Two drawings for each hypervisor, and the table of all operations below."""
-    found = json.loads((results / EXITS.name).read_text())["pairs"]
+    """A drawing for each way, and a table of all operations for each hypervisor."""
+    found = json.loads((results / EXITS.name).read_text())["hypervisors"]
     labels = browser.run("[...document.querySelectorAll('#exits figure svg')].map((s) => s.ariaLabel)")
-    assert len(labels) == 2 * len(found) > 0
+    assert len(labels) == sum(len(each["ways"]) for each in found) > 0
     for label in labels:
         assert f"{TRAPS:,} traps and {HYPERCALLS} hypercalls to: " in label
     rows = browser.run("document.querySelectorAll('#exits tbody tr').length")
