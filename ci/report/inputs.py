@@ -17,6 +17,7 @@ from ..boot import BOUND_FIGURE, FIGURE
 from ..build import tree as built
 from ..conformance import DOCUMENT as CONFORMANCE
 from ..long import DOCUMENT as LONG
+from ..machines import DOCUMENT as MACHINES
 from ..testing import JUNIT
 from ..util import ARCHITECTURES, ROOT
 from ..versions import tools, tree
@@ -231,6 +232,7 @@ class Inputs:
     """By architecture."""
     long: tuple[Source, Any]
     exits: tuple[Source, Any]
+    machines: tuple[Source, Any]
 
     @property
     def kernels(self) -> list[Figure]:
@@ -245,6 +247,7 @@ class Inputs:
             self.tests.source,
             self.long[0],
             self.exits[0],
+            self.machines[0],
         ]
 
 
@@ -256,6 +259,7 @@ def read(results: Path) -> Inputs:
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
     long = Source("Long tests", results / LONG.name, "./vmi test --long")
     exits = Source("Exits", results / EXITS.name, "./vmi exits")
+    machines = Source("Machines", results / MACHINES.name, "./vmi test")
     models = {
         arch: Source(f"Support matrix, {arch}", built(arch) / "generated/model.json", "./vmi build")
         for arch in ARCHITECTURES
@@ -269,4 +273,5 @@ def read(results: Path) -> Inputs:
         {arch: (source, source.read()) for arch, source in models.items()},
         (long, long.read()),
         (exits, exits.read()),
+        (machines, machines.read()),
     )
