@@ -39,6 +39,8 @@ class Exit:
     """EXITINFO1 and EXITINFO2 (AMD APM vol. 2, appendix C)."""
     leaf: int | None = None
     """Of a CPUID; ANY_MARK of one that is a mark where nothing tells which."""
+    number: int | None = None
+    """Of a hypercall, where the hypervisor notes it."""
 
     @property
     def hosts(self) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checked
+from . import checked, page_update
 from .backends import backends
 from .beside_linux import DISK_BYTES, WORKLOAD_MARK
 from .boot import choose, once
@@ -54,6 +54,7 @@ class Operation:
 
 BOOT = Operation("boot", "boot of kernel and library, with all CPUs started")
 NOTHING = Operation("nothing", "what is around each of the following")
+UPDATE = Operation("update", "one update of a page table: pages get frames, and are read")
 SINGLE = (
     Operation("set_cr3", "page tables loaded (CR3)"),
     Operation("set_entry", "page-table entry set, and its page read", 3),
@@ -172,6 +173,10 @@ class Counts:
 
     on: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, dict[str, float]] = field(default_factory=dict)
+    frames: list[tuple[int, int]] = field(default_factory=list)
+    """Pages and frames of the update."""
+    steps: list[page_update.Step] = field(default_factory=list)
+    """The update, exit by exit."""
 
     def add(
         self,
@@ -212,8 +217,8 @@ def _rounds(outcome: Outcome) -> dict[str, int]:
     }
 
 
-def single(outcome: Outcome, operations: Sequence[Operation], counts: Counts) -> None:
-    """`bench=one`: each operation stands between two marks."""
+def single(outcome: Outcome, operations: Sequence[Operation], counts: Counts) -> dict[str, Sequence[Exit]]:
+    """`bench=one`: each operation stands between two marks. The exits of each, of all rounds."""
     exits = _exits(outcome)
     measured = list(between(exits, WORKLOAD_MARK))
     said = _rounds(outcome)
@@ -222,8 +227,9 @@ def single(outcome: Outcome, operations: Sequence[Operation], counts: Counts) ->
                         f"{len(measured)} were marked; log: {log_path(outcome.log)}")  # fmt: skip
     around = by_reason(measured[0]) if operations[0] is NOTHING else {}
     for operation, taken in zip(operations, measured, strict=True):
-        if operation is not NOTHING:
+        if operation not in (NOTHING, UPDATE):
             counts.add(operation, taken, said[operation.name], around)
+    return dict(zip(said, measured, strict=True))
 
 
 def asked_for(operations: Sequence[Operation]) -> str:
@@ -259,8 +265,12 @@ def count(way: Way, arch: str, session: Session) -> Counts:
         with shown(Step(f"{way.name}, {arch}", what)):
             return session.run(guest)
 
-    outcome = run("operations", asked_for((NOTHING, *SINGLE)))
-    single(outcome, (NOTHING, *SINGLE), counts)
+    operations = (NOTHING, UPDATE, *SINGLE)
+    outcome = run("operations", asked_for(operations))
+    measured = single(outcome, operations, counts)
+    counts.frames = page_update.frames(outcome.console)
+    names = page_update.hypercalls(way.library, arch)
+    counts.steps = page_update.steps(measured[UPDATE.name], page_update.Code(kernel), names)
     counts.add(BOOT, of_kernel(before_first(_exits(outcome), WORKLOAD_MARK)), 1)
     disk = Disk(LOGS / f"{way.name}-{arch}.disk")
     checked.blank([disk], DISK_BYTES)
@@ -311,6 +321,12 @@ def as_text(counted: Sequence[Counted]) -> str:
             for letter, each in zip(letters, counts, strict=True):
                 if said := in_words(each.reasons[operation.name]):
                     lines += wrapped(f"      {letter}: {said}", " " * 9, WIDTH)
+        lines.append(f"  {UPDATE.title}")
+        for letter, each in zip(letters, counts, strict=True):
+            told = [f"{step.reason} ({step.what})" if step.what else step.reason for step in each.steps]
+            lines += wrapped(
+                f"      {letter}: {', '.join(told) or 'nothing leaves the guest'}", " " * 9, WIDTH
+            )
         lines.append("")
     return "\n".join(lines)
 
@@ -328,6 +344,8 @@ def as_json(counted: Sequence[Counted]) -> str:
                     "library": way.library,
                     "on": each.on,
                     "exits": each.reasons,
+                    "frames": each.frames,
+                    "steps": [vars(step) for step in each.steps],
                 }
                 for way, each in zip(those.ways, counts, strict=True)
             ],

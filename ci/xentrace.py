@@ -181,7 +181,7 @@ class _Vcpu:
         if made.number == SET_TRAP_TABLE and before and before.number == SET_TRAP_TABLE:
             made = replace(made, may_repeat=True)
         self.seen.append((time, made))
-        self.exit(time, Exit(cpu, HYPERCALL))
+        self.exit(time, Exit(cpu, HYPERCALL, number=made.number))
 
 
 @dataclass
@@ -237,6 +237,7 @@ def read(data: bytes) -> Trace:
         if event == VMMCALL:
             # One that Xen goes on with could not be told; the libraries make none that is long.
             vcpu.seen.append((time, Hypercall(words[0], (UNSEEN,) * 6, processor=name)))
+            vcpu.tell(number=words[0])
         elif event & ~WIDE == HYPERCALL_V2:
             made = Hypercall(words[0] & NUMBER, _arguments(words), processor=name)
             vcpu.hypercall(time, made, number[1])

@@ -148,13 +148,15 @@ class Exits:
     drawn: list[tuple[Markup, str]]
     heads: list[str]
     rows: list[list[str]]
+    walks: list[tuple[str, str, list[Mapping[str, str]]]]
+    """Of each way: what it is, which pages got which frames, and each exit meanwhile."""
 
 
 def _exits(document: Mapping[str, Any]) -> list[Exits]:
     """From results/exits.json."""
     found = []
     for those in document["hypervisors"]:
-        drawn, counted, heads = [], [], ["operation"]
+        drawn, counted, walks, heads = [], [], [], ["operation"]
         for letter, each in zip("abcdefgh", those["ways"], strict=False):
             reasons = each["exits"]
             hypercalls = reasons[SHOWN].get(HYPERCALL, 0)
@@ -168,6 +170,8 @@ def _exits(document: Mapping[str, Any]) -> list[Exits]:
             title = f"({letter}) {each['kind']}{', ' + each['by'] if each['by'] else ''}"
             drawn.append((way(Way(kernel, (those["hypervisor"], *on), traps, hypercalls)), title))
             counted.append(reasons)
+            pages = ", ".join(f"page {page} gets frame {frame}" for page, frame in each["frames"])
+            walks.append((title, pages, each["steps"]))
             heads += [f"({letter})", "by reason"]
         rows = [
             [
@@ -176,7 +180,7 @@ def _exits(document: Mapping[str, Any]) -> list[Exits]:
             ]
             for name, title in document["operations"].items()
         ]
-        found.append(Exits(f"{those['hypervisor']}, {those['architecture']}", drawn, heads, rows))
+        found.append(Exits(f"{those['hypervisor']}, {those['architecture']}", drawn, heads, rows, walks))
     return found
 
 

@@ -186,6 +186,7 @@ def test_exits_of_a_guest_that_the_processor_virtualizes() -> None:
     assert found[:2] == [Exit(1, "io", 0xFFFFFFFF80001000), Exit(1, "npf", 0x1000, (0, 0xFEE00300))]
     assert by_reason(found) == {"io": 1, "npf": 1, "cpuid": 1, "exit 0x99": 1, "hypercall": 1}
     assert [each.leaf for each in found if each.reason == "cpuid"] == [77]
+    assert [each.number for each in found if each.reason == "hypercall"] == [29]
 
 
 def test_exits_of_a_guest_without_the_processors_help() -> None:
@@ -200,6 +201,7 @@ def test_exits_of_a_guest_without_the_processors_help() -> None:
     found = read(trace).exits[5]
     assert [each.leaf for each in found if each.reason == "cpuid"] == [None, *[ANY_MARK] * 3]
     (measured,) = between(found, 77)
+    assert [each.number for each in measured] == [29, None, None, 1]
     assert by_reason(measured) == {"hypercall": 2, ENTRIES[fault & ~WIDE]: 1, ENTRIES[write]: 1}
 
 

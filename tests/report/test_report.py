@@ -23,6 +23,7 @@ from ci.long import DOCUMENT as LONG
 from ci.long import Kept, Result, Results
 from ci.machines import DOCUMENT as MACHINES
 from ci.machines import Boot, record
+from ci.page_update import Step
 from ci.report import report
 from ci.report.inputs import BENCHMARKS
 from ci.report.page import render
@@ -92,8 +93,10 @@ def exits() -> str:
     """results/exits.json, with the same counts for all ways."""
     found = ways_of(discover(print), [], ARCHITECTURES)
     reasons = {each.name: {"io": 1.5} for each in EVERY}
+    steps = [Step("write_cr3", "mov %rax, %cr3", "load"), Step("hypercall", "mmu_update", "")]
     reasons["boot"] = {"io": TRAPS - 4, "hypercall": HYPERCALLS, "msr": 4}
-    return as_json([(each, [Counts({"a hypervisor": "1"}, reasons) for _ in each.ways]) for each in found])
+    counts = Counts({"a hypervisor": "1"}, reasons, [(7, 14)], steps)
+    return as_json([(each, [counts] * len(each.ways)) for each in found])
 
 
 def long_tests(folder: Path) -> None:
@@ -218,6 +221,8 @@ def test_exits_are_on_the_arrows(browser: Browser, results: Path) -> None:
         assert f"{TRAPS:,} traps and {HYPERCALLS} hypercalls to: " in label
     rows = browser.run("document.querySelectorAll('#exits tbody tr').length")
     assert rows == len(found) * len(EVERY)
+    steps = browser.run("[...document.querySelectorAll('#exits ol li')].map((each) => each.textContent)")
+    assert steps == ["write_cr3: mov %rax, %cr3 in load", "hypercall: mmu_update"] * len(labels)
 
 
 def test_accessible(browser: Browser) -> None:
