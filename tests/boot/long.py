@@ -29,6 +29,7 @@ def every_place() -> list[Place]:
 class Boots(Part):
     name = "boots"
     summary = f"the sample kernel {TIMES} times in each configuration, for each architecture"
+    of = ("spec", "codegen", "runtime", "devices", "backends", "sample_kernel")
 
     def pieces(self) -> list[str]:
         """One configuration after the other, so that a run that is cut short has had some of each."""
