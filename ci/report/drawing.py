@@ -187,8 +187,10 @@ MARKS = (
     '<path d="M{x:.1f} {y:g} m-2.6 -2.6 h5.2 v5.2 h-5.2 z" class="mark m1"/>',
     '<path d="M{x:.1f} {y:g} m0 -3.2 l3.4 5.8 h-6.8 z" class="mark m2"/>',
     '<path d="M{x:.1f} {y:g} m0 -3.6 l3.6 3.6 l-3.6 3.6 l-3.6 -3.6 z" class="mark m3"/>',
+    '<path d="M{x:.1f} {y:g} m-2.8 -2.8 l5.6 5.6 m0 -5.6 l-5.6 5.6" class="mark m4"/>',
 )
-"""A circle, a square, a triangle, a rhombus: told apart by form, and hollow or full."""
+"""A circle, a square, a triangle, a rhombus, a cross: told apart by form, and hollow or full. As many as a
+plot has series."""
 
 
 def mark(series: int, x: float, y: float) -> Markup:

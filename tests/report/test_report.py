@@ -256,6 +256,11 @@ def test_fits_a_telephone(browser: Browser) -> None:
     browser.look(width=360)
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert browser.run("document.documentElement.scrollWidth") <= 360
+    # What is wide is scrolled, not broken into lines: rows of the figures' tables have one, their heads two.
+    heights = browser.run(
+        "[...document.querySelectorAll('#figure tbody tr, #bound tbody tr')].map((row) => row.offsetHeight)"
+    )
+    assert heights and max(heights) < 2 * min(heights) and max(heights) < 40
 
 
 def luminance(colour: str) -> float:
@@ -289,6 +294,12 @@ def test_drawings_are_readable(browser: Browser, scheme: str, media: str) -> Non
         "}).map((text) => text.textContent)"
     )
     assert clipped == []
+    legends = browser.run(
+        "[...document.querySelectorAll('#benchmarks svg')].map((drawing) => ["
+        "new Set([...drawing.querySelectorAll('.mark')].map((each) => each.getAttribute('class'))).size,"
+        "drawing.querySelectorAll('.line').length]).filter(([marks]) => marks)"
+    )
+    assert legends and all(marks == names for marks, names in legends), "two series look the same"
 
 
 def models() -> dict[str, Any]:
@@ -400,6 +411,12 @@ def test_prints(browser: Browser) -> None:
         keep(f"report-{name}.png", picture["data"])
     browser.look("dark")
     data = keep("report.pdf", browser.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+    browser.look(media="print")
+    printed = browser.run(
+        "[...document.querySelectorAll('#tests details, #long details')].filter((each) => each.offsetHeight)"
+        ".map((each) => each.querySelector('summary').textContent.trim())"
+    )
+    assert printed and all("FAIL" in each for each in printed), "what failed is printed, what is shut is not"
     assert data.startswith(b"%PDF")
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 40
 
