@@ -29,6 +29,7 @@ static struct row {
     uint16_t device, queue;
     uint16_t vector; /* 0: the row is free */
     bool line;
+    uint32_t input; /* that a line leads to, as devices name it */
 } rows[VMI__DEVICES_MAX * VMI__QUEUES_MAX];
 static struct vmi__lock rows_lock, pci_lock;
 static bool pci_here;
@@ -115,37 +116,57 @@ static void let_raise(const struct vmi__device *device, bool on)
 {
     uint32_t command = vmi__platform_pci_read(device->place, PCI_COMMAND) & PCI_COMMAND_WRITABLE;
 
+    if (!vmi__device_on_pci(device))
+        return;
     command &= ~PCI_COMMAND_NO_INTX;
     vmi__platform_pci_write(device->place, PCI_COMMAND,
                             on ? command : command | PCI_COMMAND_NO_INTX);
 }
 
-/* The event of the device's line; those on one line share it, at one vector. */
-static int32_t bind_line(const struct vmi__device *device, uint32_t vector)
+/* The input that a device's line leads to; false if it has none. */
+static bool input_of(const struct vmi__device *device, uint32_t *input)
 {
-    uint32_t wired = vmi__platform_pci_read(device->place, PCI_INTERRUPT);
-    int32_t line = (int32_t)(wired & PCI_INTERRUPT_LINE);
+    uint32_t wired;
 
-    if (!(wired & PCI_INTERRUPT_PIN))
-        return VMI_ENOSYS;
+    *input = device->line;
+    if (!vmi__device_on_pci(device))
+        return true;
+    wired = vmi__platform_pci_read(device->place, PCI_INTERRUPT);
+    *input = wired & PCI_INTERRUPT_LINE;
+    return wired & PCI_INTERRUPT_PIN;
+}
+
+/*
+ * The event of a device's line; those on one line share it, at one vector. An input beyond ISA's
+ * lines, which no table describes, is taken as one by edges, active high: an edge comes with what
+ * is held as with what is pulsed, for the device is looked at after its line was lowered.
+ */
+static int32_t bind_line(const struct vmi__device *device, uint32_t input, uint32_t vector)
+{
+    uint32_t source =
+        vmi__device_on_pci(device) || input < VMI__ISA_LINES ? VMI_EVENT_IRQ : VMI_EVENT_GSI;
+    int32_t event;
+
     for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].vector && rows[i].line && rows[i].event == line)
-            return rows[i].vector == vector ? line : VMI_EBUSY;
-    line = vmi__native_event_bind(VMI_EVENT_IRQ, (uint32_t)line, vector);
-    if (line >= 0)
+        if (rows[i].vector && rows[i].line && rows[i].input == input)
+            return rows[i].vector == vector ? rows[i].event : VMI_EBUSY;
+    event = vmi__native_event_bind(source, input, vector);
+    if (event >= 0)
         vmi__native_ended_vectors[vector] = true;
-    return line;
+    return event;
 }
 
 static VMI__ADDRESS_TAKEN int32_t bind(uint32_t number, uint32_t vector)
 {
-    uint32_t queue, flags;
+    uint32_t queue, flags, input = 0;
     struct vmi__device *device = vmi__device_of_event(number, &queue);
     struct row *row;
     int32_t event;
 
     if (!device)
         return VMI_EINVAL;
+    if (!device->messages && !input_of(device, &input))
+        return VMI_ENOSYS;
     flags = vmi__lock(&rows_lock);
     row = free_row();
     event = row ? VMI_OK : VMI_ENOMEM;
@@ -154,13 +175,14 @@ static VMI__ADDRESS_TAKEN int32_t bind(uint32_t number, uint32_t vector)
             event = VMI_EBUSY;
     if (!event)
         event = device->messages ? vmi__native_event_bind(VMI_EVENT_MSI, device->place, vector)
-                                 : bind_line(device, vector);
+                                 : bind_line(device, input, vector);
     if (event >= 0) {
         *row = (struct row){.event = event,
                             .device = (uint16_t)device->number,
                             .queue = (uint16_t)queue,
                             .vector = (uint16_t)vector,
-                            .line = !device->messages};
+                            .line = !device->messages,
+                            .input = input};
         if (device->messages)
             write_message(row);
         else

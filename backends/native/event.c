@@ -294,7 +294,8 @@ void vmi__native_event_hold(uint32_t line, bool held)
     uint32_t flags = vmi__lock(&lock);
     struct event *event = &events[line];
 
-    if (by_ioapic && event->kind == LINE && event->held != held) {
+    /* Masked, an I/O APIC forgets an edge. */
+    if (by_ioapic && event->kind == LINE && event->input & VMI_GSI_LEVEL && event->held != held) {
         event->held = held;
         if (event->unmasked)
             vmi__native_ioapic_mask(event->input, held);
