@@ -241,8 +241,7 @@ static uintptr_t room_bytes(const struct vmi__device *device, const struct vmi_d
     return kind->ring_room + (uintptr_t)setup->requests * kind->request_room;
 }
 
-/* Bytes of a queue and of what is behind its ring; 0 if its slots are more than a ring takes. */
-static uintptr_t queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
+uintptr_t vmi__virtio_queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
 {
     const struct vmi__virtio *virtio = vmi__virtio_of(device);
     uint32_t chain = setup->segments + kind_of(device)->extra;
@@ -256,22 +255,18 @@ static uintptr_t queue_bytes(struct vmi__device *device, const struct vmi_device
 
 uintptr_t vmi__virtio_memory(struct vmi__device *device, const struct vmi_device_setup *setup)
 {
-    return vmi__device_queues(device, setup) * queue_bytes(device, setup);
+    return vmi__device_queues(device, setup) * vmi__virtio_queue_bytes(device, setup);
 }
 
-/* Makes a queue known to the device, at zeroed memory. */
-static bool open_queue(struct vmi__virtio *virtio, uint32_t number, void *memory, uint32_t slots,
-                       uint32_t chain)
+bool vmi__virtio_open(struct vmi__virtio *virtio, struct vmi__virtqueue *queue, void *memory,
+                      uint32_t slots)
 {
-    struct vmi__virtqueue *queue = &virtio->queues[number];
-    uint32_t size = ring_size(virtio, slots, chain);
+    uint32_t size = ring_size(virtio, slots, queue->chain);
     char *at = memory;
 
-    if (size > queue_size(virtio, number))
+    if (size > queue_size(virtio, queue->number))
         return false;
-    memset(queue, 0, sizeof(*queue));
     queue->size = (uint16_t)size;
-    queue->chain = (uint16_t)chain;
     queue->event_index = virtio->features & VMI__VIRTIO_EVENT_IDX;
     queue->descriptors = (void *)at;
     queue->available = (void *)(at + available_at(size));
@@ -283,17 +278,17 @@ static bool open_queue(struct vmi__virtio *virtio, uint32_t number, void *memory
     set_address(virtio, VMI__VIRTIO_QUEUE_DESCRIPTORS, queue->descriptors);
     set_address(virtio, VMI__VIRTIO_QUEUE_AVAILABLE, queue->available);
     set_address(virtio, VMI__VIRTIO_QUEUE_USED, queue->used);
-    if (!virtio->transport->wire(virtio, number))
+    if (!virtio->transport->wire(virtio, queue))
         return false;
     vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_ENABLE, 1);
     return true;
 }
 
-bool vmi__virtio_start(struct vmi__device *device, void *memory)
+bool vmi__virtio_begin(struct vmi__device *device, void *memory)
 {
     const struct vmi_device_setup *setup = &device->setup;
     struct vmi__virtio *virtio = vmi__virtio_of(device);
-    uintptr_t each = queue_bytes(device, setup);
+    uintptr_t each = vmi__virtio_queue_bytes(device, setup);
     uint64_t features = virtio->features;
     char *at = memory;
     bool same = agree(virtio, kind_of(device)->features) && virtio->features == features;
@@ -304,12 +299,31 @@ bool vmi__virtio_start(struct vmi__device *device, void *memory)
         return false;
     virtio->transport->enable(device, true);
     for (uint32_t i = 0; i < device->opened; i++, at += each) {
+        struct vmi__virtqueue *queue = &virtio->queues[i];
+
+        *queue = (struct vmi__virtqueue){
+            .number = (uint16_t)i,
+            .message = (uint16_t)i,
+            .chain = (uint16_t)(setup->segments + kind_of(device)->extra),
+        };
         virtio->rooms[i] = at + each - room_bytes(device, setup);
-        if (!open_queue(virtio, i, at, setup->requests, setup->segments + kind_of(device)->extra))
+        if (!vmi__virtio_open(virtio, queue, at, setup->requests))
             return false;
     }
+    return true;
+}
+
+void vmi__virtio_ready(const struct vmi__virtio *virtio)
+{
     vmi__virtio_set(virtio, VMI__VIRTIO_STATUS,
                     STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+}
+
+bool vmi__virtio_start(struct vmi__device *device, void *memory)
+{
+    if (!vmi__virtio_begin(device, memory))
+        return false;
+    vmi__virtio_ready(vmi__virtio_of(device));
     return true;
 }
 
@@ -350,10 +364,8 @@ void vmi__virtio_give(struct vmi__virtqueue *queue, uint32_t slot, uint32_t coun
     queue->given++;
 }
 
-void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
+void vmi__virtio_notify(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue)
 {
-    const struct vmi__virtio *virtio = vmi__virtio_of(device);
-    struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
     uint16_t before = queue->told, now = queue->given;
     bool wanted;
 
@@ -371,9 +383,16 @@ void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
     if (!wanted)
         return;
     if (virtio->transport->wide)
-        *(volatile uint32_t *)queue->notify = number;
+        *(volatile uint32_t *)queue->notify = queue->number;
     else
-        *(volatile uint16_t *)queue->notify = (uint16_t)number;
+        *(volatile uint16_t *)queue->notify = queue->number;
+}
+
+void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
+{
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+
+    vmi__virtio_notify(virtio, &virtio->queues[number]);
 }
 
 enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,

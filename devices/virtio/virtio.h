@@ -36,6 +36,8 @@ struct vmi__virtio_used {
     } ring[];
 };
 
+#define VMI__VIRTIO_NO_MESSAGE 0xffffu
+
 /*
  * A queue. Each slot of the table of requests has its own descriptors, at most `chain`: in a table
  * that one descriptor of the ring leads to, or in the ring itself.
@@ -46,6 +48,8 @@ struct vmi__virtqueue {
     const volatile struct vmi__virtio_used *used;
     const volatile uint16_t *wanted; /* the index whose passing the device wants to know of */
     volatile void *notify;
+    uint16_t number;  /* as the device counts */
+    uint16_t message; /* that it sends, or VMI__VIRTIO_NO_MESSAGE */
     uint16_t size, chain;
     uint16_t given, told, taken; /* modulo 2^16: to the device, as far as it was told, and back */
     volatile uint16_t noted;     /* the device's index when it was last looked at */
@@ -87,7 +91,7 @@ struct vmi__virtio_transport {
      * Says of the queue that is selected where it is notified, and gives it its message if there
      * are any; false if the device does not let that be.
      */
-    bool (*wire)(struct vmi__virtio *virtio, uint32_t number);
+    bool (*wire)(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue);
 
     /* Lowers the device's interrupt line. */
     void (*lower)(const struct vmi__virtio *virtio);
@@ -148,6 +152,29 @@ uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio);
 /* A field of the device's own configuration, 0 behind its end. */
 uint32_t vmi__virtio_config(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes);
 uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset);
+
+/*
+ * The two steps of starting (vmi__virtio_start), for a device that has a queue beside those of the
+ * table: that is opened between them.
+ */
+bool vmi__virtio_begin(struct vmi__device *device, void *memory);
+void vmi__virtio_ready(const struct vmi__virtio *virtio);
+
+/*
+ * Makes a queue known to the device, at zeroed memory, for so many slots. Its number, message and
+ * chain are filled in, all else is 0.
+ */
+bool vmi__virtio_open(struct vmi__virtio *virtio, struct vmi__virtqueue *queue, void *memory,
+                      uint32_t slots);
+
+/*
+ * Bytes of a queue with that setup, and of the driver's own behind its ring; 0 if its slots are
+ * more than a ring takes.
+ */
+uintptr_t vmi__virtio_queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup);
+
+/* Tells the device what it was given, if it wants to know. */
+void vmi__virtio_notify(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue);
 
 /* The descriptors of a slot, to be filled from the first on; and giving `count` of them away. */
 volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue *queue,

@@ -37,7 +37,7 @@ static VMI__ADDRESS_TAKEN void enable(struct vmi__device *device, bool on)
         vmi__msix_enable(vmi__msix_of(device), device->place, false);
 }
 
-static VMI__ADDRESS_TAKEN bool wire(struct vmi__virtio *virtio, uint32_t number)
+static VMI__ADDRESS_TAKEN bool wire(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue)
 {
     volatile uint16_t *vector = (volatile uint16_t *)(virtio->common + QUEUE_VECTOR);
     uint32_t notify =
@@ -45,11 +45,11 @@ static VMI__ADDRESS_TAKEN bool wire(struct vmi__virtio *virtio, uint32_t number)
 
     if (notify > virtio->notify_bytes - 2 || notify % 2)
         return false;
-    virtio->queues[number].notify = virtio->notify + notify;
+    queue->notify = virtio->notify + notify;
     if (!virtio->msix.entries)
         return true;
-    *vector = (uint16_t)number;
-    return *vector == number;
+    *vector = queue->message;
+    return *vector == queue->message;
 }
 
 /* Reading it is enough (4.1.4.5). */

@@ -37,9 +37,9 @@ static VMI__ADDRESS_TAKEN void enable(struct vmi__device *device, bool on)
     (void)on;
 }
 
-static VMI__ADDRESS_TAKEN bool wire(struct vmi__virtio *virtio, uint32_t number)
+static VMI__ADDRESS_TAKEN bool wire(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue)
 {
-    virtio->queues[number].notify = virtio->common + NOTIFY;
+    queue->notify = virtio->common + NOTIFY;
     return true;
 }
 
@@ -127,6 +127,8 @@ static VMI__RUN_ONCE const struct vmi__driver *driver_of(uint32_t type)
     return 0;
 }
 
+#define NOTHING "no virtio device is there"
+
 /* Why there is no device that could be used there, or 0. */
 static VMI__RUN_ONCE const char *probe(const struct block *block)
 {
@@ -139,12 +141,12 @@ static VMI__RUN_ONCE const char *probe(const struct block *block)
     uint32_t type;
 
     if (!registers)
-        return "registers cannot be there";
+        return NOTHING;
     registers += block->base - first;
     if (vmi__register_read(registers, MAGIC) != MAGIC_VALUE)
-        return "no virtio device is there";
+        return NOTHING;
     if (vmi__register_read(registers, VERSION) != VERSION_MODERN)
-        return "the device is a legacy one (QEMU: -global virtio-mmio.force-legacy=off)";
+        return "a legacy device is there (QEMU: force-legacy=off)";
     type = vmi__register_read(registers, TYPE);
     driver = type == TYPE_NONE ? 0 : driver_of(type);
     device = driver ? vmi__device_add(driver, block->base) : 0;
@@ -178,7 +180,7 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driv
         struct block block;
         const char *wrong = parse(value, length, &block)
                                 ? probe(&block)
-                                : "wanted is SIZE@BASE:LINE, for example 512@0xfeb00e00:12";
+                                : "wanted is SIZE@BASE:LINE, as 512@0xfeb00e00:12";
 
         if (wrong) {
             vmi__print("vmi: option " OPTION "=: ");
