@@ -9,7 +9,7 @@ static bool ends_word(char character)
     return character == ' ' || character == '\t' || !character;
 }
 
-bool vmi__next_option(const char **from, const char *name, const char **value, uint32_t *length)
+bool vmi__option_next(const char **from, const char *name, const char **value, uint32_t *length)
 {
     const char *word = *from;
 
@@ -41,7 +41,7 @@ bool vmi__option(const char *name, const char **value, uint32_t *length)
     const char *from = vmi__boot.command_line;
     bool found = false;
 
-    while (vmi__next_option(&from, name, value, length))
+    while (vmi__option_next(&from, name, value, length))
         found = true;
     return found;
 }

@@ -176,7 +176,7 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driv
     uint32_t length;
 
     (void)driver;
-    while (vmi__next_option(&from, OPTION, &value, &length)) {
+    while (vmi__option_next(&from, OPTION, &value, &length)) {
         struct block block;
         const char *wrong = parse(value, length, &block)
                                 ? probe(&block)
