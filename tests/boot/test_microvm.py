@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import checked, ktap
+from ci import checked, ktap, machines
 from ci.build import kernels
 from ci.console import text
 from ci.rig import DEBUG_EXIT, QEMU_END, Disk
@@ -78,6 +78,9 @@ def test_runs_or_says_why_not(tmp_path: Path, arch: str, cpus: int, out: tuple[s
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=120, check=False, preexec_fn=tied(),
     )  # fmt: skip
     console = text(done.stdout)
+    name = "microvm" + (f" without {', '.join(out)}" if out else "") + f", {cpus} CPU{'s' * (cpus > 1)}"
+    verdict, words = machines.judge(console, done.returncode, silent="isa-serial" in out)
+    machines.record(machines.Boot(name, "qemu64", "qboot", arch, verdict, words, machines.qemu()))
     if "isa-serial" in out:
         assert console == ""
     elif "pit" in out:
