@@ -50,8 +50,8 @@ def devices(disk: Path) -> list[str]:
     return found
 
 
-def words(acpi: bool) -> str:
-    """And those for the kernel, which has to know where they are (QEMU 7.2, hw/i386/microvm.c)."""
+def options(acpi: bool) -> str:
+    """The words of the kernel's command line that tell where they are (QEMU 7.2, hw/i386/microvm.c)."""
     first = 24 if acpi else 5
     buses = range(BUS, BUS + 3)
     return " ".join(f"virtio_mmio.device=512@{0xFEB00000 + 512 * bus:#x}:{first + bus}" for bus in buses)
@@ -74,7 +74,7 @@ def test_runs_or_says_why_not(tmp_path: Path, arch: str, cpus: int, out: tuple[s
         ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg", "-m", "64", "-smp", str(cpus),
          "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", *QEMU_END, *MODERN,
          *devices(disk.file), "-kernel", kernels("sample", arch)[places(arch)[0].backend],
-         "-append", f"{DEBUG_EXIT} {words('acpi' not in out)}"],
+         "-append", f"{DEBUG_EXIT} {options('acpi' not in out)}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=120, check=False, preexec_fn=tied(),
     )  # fmt: skip
     console = text(done.stdout)
