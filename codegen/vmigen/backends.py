@@ -40,7 +40,7 @@ RESERVED_NAMES = frozenset(
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "cpu", "cpus"),
         *("device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults", "feature"),
         *("flavour", "form", "forms", "image", "inner", "is"),
-        *("loader", "memory", "multiboot", "multiboot2", "no", "parse", "pc", "physical", "provider"),
+        *("loader", "memory", "multiboot", "multiboot2", "no", "option", "parse", "pc", "physical", "provider"),
         *("published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start", "table"),
         *("tables", "text", "window", "writing"),
     )
