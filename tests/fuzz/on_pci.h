@@ -26,11 +26,14 @@ static bool is_within(uint64_t address, uint32_t bytes, uint64_t from, uint32_t 
 
 static inline void *memory_at(uint64_t address, uint32_t bytes)
 {
-    static uint8_t nowhere[PAGE];
+    static uint8_t nowhere[PAGE] __attribute__((aligned(8)));
     uint32_t room = 0;
     uint64_t from = looked_in(&room);
 
     HOLDS(bytes <= sizeof(nowhere));
+    /* All that has parts is aligned. */
+    if (address % (bytes < 8 ? bytes : 8))
+        return nowhere;
     if (is_within(address, bytes, (uintptr_t)memory_of_device, memory_given) ||
         (from && is_within(address, bytes, from, room)))
         return (void *)(uintptr_t)address;
