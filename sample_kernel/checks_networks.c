@@ -66,11 +66,6 @@ static void all_free(void)
         free.receive[i] = free.send[i] = (uint8_t)i;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static bool have_buffers(void)
 {
     buffer_pages = (PIECE_AT + network.facts.mtu + ETHERNET + PAGE_SIZE - 1) / PAGE_SIZE;

@@ -17,11 +17,6 @@ bool first_device_find(struct first_device *device)
     return device->found && vmi_device_info(device->number, &device->facts) == VMI_OK;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 int32_t first_device_open(struct first_device *device)
 {
     const struct vmi_device_properties *facts = &device->facts;

@@ -59,4 +59,10 @@ extern volatile uint32_t first_device_events;
         EXPECT_EQUAL(first_device_open(device), VMI_OK);                                           \
     } while (0)
 
+/* The smaller of two limits. */
+static inline uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 #endif

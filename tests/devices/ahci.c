@@ -54,6 +54,7 @@ static uint32_t disk_at;  /* its port */
 static bool stuck, hangs; /* it never resets itself; its port stops by that only */
 static bool silent;       /* the disk ends nothing */
 static bool refuses;      /* it fails when it is to say what it is */
+static bool linked;       /* its port is, without having been asked to */
 static uint32_t resets;
 
 static uint32_t of_port(uint32_t offset)
@@ -103,7 +104,7 @@ static void play_controller(void)
         set(GHC, GHC_AE);
     }
     command = get(of_port(CMD));
-    if (command & 2) /* spun up */
+    if (command & 2 || linked) /* spun up */
         set(of_port(SSTS), 0x113);
     if (command & 0x10 && get(of_port(TFD)) == 0x7f) {
         EXPECT(get(of_port(CLB)) % 1024 == 0 && get(of_port(FB)) % 256 == 0);
@@ -128,7 +129,7 @@ static void plug(void)
     set(GHC, GHC_AE | 2); /* as firmware has left it */
     set(PI, 0x15);
     disk_at = 2;
-    stuck = hangs = silent = refuses = false;
+    stuck = hangs = silent = refuses = linked = false;
     resets = 0;
     memset(facts, 0, sizeof(facts));
     facts[83] = 0x400;
@@ -229,6 +230,7 @@ static void what_is_no_disk(void)
             break;
         case 3:
             disk_at = 3; /* where there is no port */
+            linked = true;
             break;
         case 4:
             stuck = true;

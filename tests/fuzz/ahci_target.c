@@ -75,6 +75,7 @@ static void lie_of_the_device(void)
         refuses = what & 0x80;
         break;
     case 5:
+        linked = what & 0x80;
         disk_at = what >> 4 & 7;
         break;
     case 6:
