@@ -234,6 +234,7 @@ static void what_is_no_disk(void)
             break;
         case 4:
             stuck = true;
+            set(of_port(TFD), 0x7f); /* a port that would come up */
             break;
         case 5:
             silent = true;
@@ -257,6 +258,7 @@ static void what_is_no_disk(void)
             break;
         case 11:
             facts[106] = 0x5000;
+            facts[117] = 256; /* a sector's, but for the upper word */
             facts[118] = 1;
             break;
         default:
