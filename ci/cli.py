@@ -226,6 +226,12 @@ def _vendor(options: Namespace) -> int:
     return vendor(options.folder, options.names, options.arch)
 
 
+def _exits(options: Namespace) -> int:
+    from .virtualization import exits
+
+    return exits(options.names, options.json, options.arch)
+
+
 def _report(options: Namespace) -> int:
     from .report import report
 
@@ -476,6 +482,13 @@ WORDS: dict[str, Word] = {
                 help=f"the libraries' architecture; default: {ARCHITECTURES[0]}",
             ),
         ),
+    ),
+    "exits": Word(
+        _exits,
+        "[NAME…]",
+        "count how often one kernel leaves for its hypervisor: knowing nothing of it, and speaking to it",
+        (NAMES, ARCH, JSON),
+        "By the hypervisors' own traces, so in emulated rigs only. docs/exits.md says more.",
     ),
     "report": Word(
         _report,

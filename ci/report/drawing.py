@@ -92,6 +92,31 @@ def column(drawn: Column) -> Markup:
     return _svg(WIDTH, third + BOX + 4, "column", description, parts)
 
 
+@dataclass(frozen=True)
+class Way:
+    """A kernel over its hypervisor, and how often it leaves for it."""
+
+    kernel: tuple[str, ...]
+    below: tuple[str, ...]
+    traps: float
+    hypercalls: float
+
+
+def way(drawn: Way) -> Markup:
+    second = BOX + GAP
+    parts = [
+        *_box(2, "kernel", drawn.kernel),
+        *_arrow(28, 2 + BOX, number(drawn.traps), "traps", drawn.traps > 0),
+        *_arrow(142, 2 + BOX, number(drawn.hypercalls), "hypercalls", drawn.hypercalls > 0),
+        *_box(2 + second, "below", drawn.below),
+    ]
+    traps, hypercalls = number(drawn.traps), number(drawn.hypercalls)
+    description = (
+        f"{', '.join(drawn.kernel)}: {traps} traps and {hypercalls} hypercalls to: {', '.join(drawn.below)}."
+    )
+    return _svg(WIDTH, second + BOX + 4, "column", description, parts)
+
+
 # Plots
 
 
