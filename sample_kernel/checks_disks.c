@@ -527,7 +527,6 @@ static void large(void)
 }
 
 const struct check checks_disks[] = {
-<<<<<<< HEAD
     {"disks.told", told},
     {"disks.opened", opened},
     {"disks.refused", refused},
@@ -536,10 +535,6 @@ const struct check checks_disks[] = {
     {"disks.by_event", by_event},
     {"disks.let_in_by_handler", let_in_by_handler},
     {"disks.closed", closed},
+    {"disks.large", large},
     {NULL, NULL},
-=======
-    {"disks.told", told},           {"disks.opened", opened}, {"disks.refused", refused},
-    {"disks.read_only", read_only}, {"disks.whole", whole},   {"disks.by_event", by_event},
-    {"disks.closed", closed},       {"disks.large", large},   {NULL, NULL},
->>>>>>> main
 };
