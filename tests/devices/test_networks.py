@@ -55,8 +55,8 @@ def skipped(console: str) -> set[str]:
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_two_pairs(tmp_path: Path, arch: str) -> None:
-    """QEMU's own backends that want no privilege have one; this one is the other side itself. By the line: with
-    messages QEMU 7.2 without KVM ends by itself when one of such a device is let in."""
+    """QEMU's own backends that want no privilege have one pair, so the peer is the backend. By the line: with
+    messages QEMU 7.2 without KVM crashes when one is bound for such a backend."""
     place = next(place for place in places(arch) if place.backend == "native")
     with tempfile.TemporaryDirectory() as folder, Queues(Path(folder)) as queues:
         bare = Guest(
@@ -73,7 +73,7 @@ def test_two_pairs(tmp_path: Path, arch: str) -> None:
     assert "networks.second_pair" not in skipped(outcome.console)
     assert queues.wrong == []
     assert queues.asked[0] > ECHOES
-    assert queues.asked[1] > ECHOES // 4
+    assert queues.asked[1] >= ECHOES // 4
 
 
 @pytest.mark.parametrize("device", DEVICES)
