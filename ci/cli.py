@@ -224,6 +224,12 @@ def _vendor(options: Namespace) -> int:
     return vendor(options.folder, options.names, options.arch)
 
 
+def _life(options: Namespace) -> int:
+    from .life import life
+
+    return life(options.names, options.times, options.seconds, options.arch, options.console)
+
+
 def _report(options: Namespace) -> int:
     from .report import report
 
@@ -412,6 +418,32 @@ WORDS: dict[str, Word] = {
         "[NAME…]",
         "hold libraries to the specification and to what they declare, call by call",
         (NAMES, ARCH, CONSOLE, LAVA),
+    ),
+    "life": Word(
+        _life,
+        "[NAME…]",
+        "put the sample kernel, while it works, through what happens to machines (stopped, moved, put into a "
+        "file, asked to end), and print a table of it",
+        (
+            NAMES,
+            ARCH,
+            option(
+                "--times",
+                type=whole(1, 40),
+                default=3,
+                metavar="N",
+                help="each event so often; 1 to 40, default: 3",
+            ),
+            option(
+                "--seconds",
+                type=seconds,
+                default=10,
+                metavar="SECONDS",
+                help="how long a stopped machine stands still; 1 to 86400, default: 10",
+            ),
+            CONSOLE,
+        ),
+        "docs/testing.md says more.",
     ),
     "new-backend": Word(
         _new_backend,

@@ -37,6 +37,7 @@ from .console import lines as console_lines
 from .control import SHARE, TERMINAL_PORT, Answer, Control, RigFailed, channel
 from .control import options as option_lines
 from .kernel import LINUX, MULTIBOOT, PVH, Kernel
+from .moving import carry_out
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
@@ -100,6 +101,22 @@ class Net:
 
 
 @dataclass(frozen=True)
+class Life:
+    """What one guest goes through while it works (`./vmi life`).
+
+    The sample kernel's option `life` has these words, and its lines `# request WORD` ask for them one after
+    another. A guest with `Guest.requests` gets each from its session, and a byte typed on its console once it
+    is over. The session's evidence `life` has a line `WORD BEGAN ENDED` for each, in seconds since 1970 by
+    the clock of the machine that has the hypervisor, and last a line `end NOW NOW`.
+    """
+
+    events: Sequence[str]
+    """WORD or WORD:ARGUMENT; `{seconds}` in an argument is how long the guest is to stand still."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the guest, beside those of its configuration."""
+
+
+@dataclass(frozen=True)
 class Guest:
     """One kernel to run once."""
 
@@ -133,7 +150,7 @@ class Guest:
     """In the order in which the guest finds them; only where `Rig.nets`."""
     requests: bool = False
     """Whether the rig asks the guest for what its lines `# request WORD` name, in the way in which its
-    hypervisor does, if it can (`Rig.requests`): poweroff, reboot, key and its character."""
+    hypervisor does, if it can (`Rig.requests`: poweroff, reboot, key and its character; `Rig.lives`)."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     gdb: Path | None = None
@@ -309,6 +326,8 @@ class Rig(abc.ABC):
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
+    lives: Sequence[Life] = ()
+    """What guests can be put through while they work; each is for a guest of its own."""
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
@@ -639,13 +658,6 @@ def option_rom(guest: Guest) -> tuple[str, ...]:
     return ("-option-rom", str(guest.option_rom.absolute())) if guest.option_rom else ()
 
 
-def qemu_request(strategy: GuestStrategy, wanted: str) -> None:
-    """Ask a machine for what its guest has named."""
-    if wanted not in Rig.requests:
-        raise UserError(f"a PC cannot be asked for: {wanted}")
-    strategy.qemu.monitor_command("system_powerdown")
-
-
 def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -> Outcome:
     """Run a guest directly in a QEMU of its own."""
     from labgrid.driver.exception import ExecutionError
@@ -682,7 +694,8 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                         with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
                             strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
                     if guest.requests and line.startswith(REQUEST):
-                        qemu_request(strategy, line.removeprefix(REQUEST))
+                        happened = carry_out(strategy, line.removeprefix(REQUEST))
+                        evidence.setdefault("life", []).append(happened)
                     stopped = bool(live and live(line))
                 if guest.terminal and not joined:
                     joined = True
@@ -692,12 +705,15 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 if live and not stopped:
                     live(rest)
             evidence["qemu"] = strategy.qemu.errors().splitlines()
+            if "life" in evidence:
+                evidence["life"].append(f"end {time.time():.3f} {time.time():.3f}")
         clean, end, advice = (
             STOPPED if stopped else qemu_end(code, shutdown, evidence["qemu"], guest.gdb is not None)
         )
     except ExecutionError as error:
         clean, end = False, str(error.msg)
-        advice = f"QEMU would not run this kernel; it takes those with {', '.join(Rig.takes)}"
+        takes = ", ".join(Rig.takes)
+        advice = "" if lines else f"QEMU would not run this kernel; it takes those with {takes}"
     return Outcome(
         guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command_of(machine), log,
         evidence,

@@ -16,6 +16,7 @@ from ci.rig import (
     QEMU_END,
     Configuration,
     Guest,
+    Life,
     Live,
     Machine,
     Outcome,
@@ -76,6 +77,11 @@ class BackendRig(Rig):
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES
+    # A snapshot holds what is on the disks, which a file for them alone cannot.
+    lives = (
+        Life(("stop:{seconds}", "migrate", "file")),
+        Life(("snapshot",), {"qemu": "-snapshot"}),
+    )
     # No hypervisor's interface, which QEMU's default machine has.
     machine = "pc,vmport=off"
 

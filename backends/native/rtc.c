@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * GetWallclockTime: the real-time clock, read once, and the TSC from there on. Right to a second,
- * as the RTC is. The RTC is taken to hold UTC. Source: Motorola MC146818A data sheet; century
- * register by the FADT.
+ * GetWallclockTime: the real-time clock, and the TSC from there on. The RTC is looked at again now
+ * and then, for whoever runs the machine may have stopped it, TSC and all, or have set the RTC.
+ * Right to a second, as the RTC is. The RTC is taken to hold UTC. Source: Motorola MC146818A data
+ * sheet; century register by the FADT.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -36,9 +37,21 @@ struct reading {
     uint8_t second, minute, hour, day, month, year, century;
 };
 
+#define NANOSECONDS 1000000000ull /* per second */
+
+/* For so long, ns, a look at the RTC is good: it takes some 30 accesses to ports. */
+#define LOOK (NANOSECONDS / 10)
+
+/*
+ * The RTC's second began up to one ago, and had when the wall clock was set by it; what is further
+ * apart is no such difference.
+ */
+#define APART (NANOSECONDS * 3 / 2)
+
 static struct vmi__lock lock;
-static bool known;
+static bool known, stepped;
 static uint64_t offset; /* wall clock less ClockNanoseconds */
+static uint64_t looked; /* ClockNanoseconds of the last look */
 
 static uint8_t cmos(uint32_t index)
 {
@@ -126,20 +139,45 @@ static uint64_t read_seconds(void)
            now.second;
 }
 
+/* Sets the wall clock by the RTC if it has to be. With the lock. */
+static void look(void)
+{
+    uint64_t now = vmi__native_clock_nanoseconds(), rtc, wall;
+
+    /* An update of the RTC is not waited for where there is a wall clock already. */
+    if (known && (now - looked < LOOK || (cmos(STATUS_A) & STATUS_A_UPDATING)))
+        return;
+    rtc = read_seconds() * NANOSECONDS;
+    now = looked = vmi__native_clock_nanoseconds();
+    if (!rtc)
+        return;
+    wall = offset + now;
+    if (known && wall + APART > rtc && wall < rtc + APART)
+        return;
+    offset = rtc - now;
+    stepped |= known;
+    known = true;
+}
+
 VMI__ROUTINE uint64_t vmi__native_get_wallclock_time(void)
 {
     uint32_t flags = vmi__lock(&lock);
-    uint64_t seconds;
+    uint64_t wall;
 
-    if (!known) {
-        seconds = read_seconds();
-        if (!seconds) {
-            vmi__unlock(&lock, flags);
-            return 0;
-        }
-        offset = seconds * 1000000000 - vmi__native_clock_nanoseconds();
-        known = true;
-    }
+    look();
+    wall = known ? offset + vmi__native_clock_nanoseconds() : 0;
     vmi__unlock(&lock, flags);
-    return offset + vmi__native_clock_nanoseconds();
+    return wall;
+}
+
+VMI__ROUTINE int32_t vmi__native_wallclock_updated(void)
+{
+    uint32_t flags = vmi__lock(&lock);
+    bool was;
+
+    look();
+    was = stepped;
+    stepped = false;
+    vmi__unlock(&lock, flags);
+    return was;
 }

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from vmigen.sides import Side, sides
 
+from ..figure import named
 from . import inputs, plots
 from .drawing import Bars, Column, bars, column
 
@@ -133,6 +134,28 @@ def _long(document: Mapping[str, Any]) -> Long:
     return Long(f"{document['commit'][:12]}{changed}", rows, failures, on)
 
 
+@dataclass(frozen=True)
+class Lives:
+    """What `./vmi life` has put kernels through."""
+
+    rows: list[list[str]]
+    lacking: list[str]
+
+    HEADS = ("configuration", "event", "tried", "lost", "stood still, ms")
+
+
+def _lives(document: Mapping[str, Any]) -> Lives:
+    """The table of events, from results/life.json."""
+    rows, lacking = [], []
+    for row in document["rows"]:
+        name = named(row["configuration"], row["architecture"])
+        for event in row["events"]:
+            still = f"{event['still_ms']:.1f}" if event["still_ms"] else ""
+            rows.append([name, event["event"], str(event["tried"]), str(event["lost"]), still])
+            lacking += [inputs.relative(f"{name}, {event['event']}: {each}") for each in event["lacking"]]
+    return Lives(rows, lacking)
+
+
 def render(results: Path) -> tuple[str, list[str]]:
     """The page, and what it could not show."""
     read = inputs.read(results)
@@ -168,6 +191,13 @@ def render(results: Path) -> tuple[str, list[str]]:
             long = _long(document)
     except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
+    lives: Lives | None = None
+    source, document = read.life
+    try:
+        if document is not None:
+            lives = _lives(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -187,6 +217,7 @@ def render(results: Path) -> tuple[str, list[str]]:
         matrix=matrix,
         groups=groups,
         long=long,
+        lives=lives,
         machine=machine,
         versions=inputs.versions(),
         binaries=inputs.binaries(),
