@@ -142,6 +142,12 @@ LAVA = option("--lava", action="store_true", help="print results as LAVA signals
 JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
 
 
+CPUS = option("--cpus", type=whole(1, 32), default=1, metavar="N", help="CPUs; 1 to 32, default: 1")
+MEMORY = option(
+    "--memory", type=whole(1, 65536), default=64, metavar="MIB", help="memory; 1 to 65536, default: 64"
+)
+
+
 def deadline(default: float | None, said: str = "") -> Option:
     return option(
         "--deadline",
@@ -222,6 +228,14 @@ def _vendor(options: Namespace) -> int:
     from .vendor import vendor
 
     return vendor(options.folder, options.names, options.arch)
+
+
+def _core(options: Namespace) -> int:
+    from .core import core
+    from .run import Wanted
+
+    wanted = Wanted(options.append, options.cpus, options.memory, options.deadline)
+    return core(options.name, options.kernel, wanted, options.at, options.output)
 
 
 def _life(options: Namespace) -> int:
@@ -327,14 +341,8 @@ WORDS: dict[str, Word] = {
                 "kernels", type=path, nargs="+", metavar="KERNEL", help="an ELF file or a bzImage; one by one"
             ),
             APPEND,
-            option("--cpus", type=whole(1, 32), default=1, metavar="N", help="CPUs; 1 to 32, default: 1"),
-            option(
-                "--memory",
-                type=whole(1, 65536),
-                default=64,
-                metavar="MIB",
-                help="memory; 1 to 65536, default: 64",
-            ),
+            CPUS,
+            MEMORY,
             option("--initrd", type=path, metavar="FILE", help="an initial RAM disk; the first module"),
             MODULE,
             option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),
@@ -376,6 +384,23 @@ WORDS: dict[str, Word] = {
             option("--all-lines", action="store_true", help="show what the hypervisor itself writes, too"),
             option("--gdb", action="store_true", help="wait for gdb; the command to type is shown"),
             deadline(None, "90, with --gdb 86400"),
+        ),
+        "docs/run.md says more.",
+    ),
+    "core": Word(
+        _core,
+        "NAME KERNEL",
+        "run a kernel in a configuration until it ends or has written a line, and write a core file for gdb "
+        "of its memory and CPUs",
+        (
+            option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
+            option("kernel", type=path, metavar="KERNEL", help="an ELF file"),
+            APPEND,
+            CPUS,
+            MEMORY,
+            option("--at", default="", metavar="REGEX", help="when a line matches; default: when it ends"),
+            deadline(90),
+            option("--output", type=path, metavar="FILE", help="instead of results/core/NAME-KERNEL.core"),
         ),
         "docs/run.md says more.",
     ),

@@ -28,6 +28,7 @@ from labgrid.strategy import Strategy
 from labgrid.util import PtxExpect
 from labgrid.util.qmp import QMPError, QMPMonitor
 
+from . import elf_core
 from .console import text
 from .util import tied
 
@@ -165,6 +166,16 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
         for pipe in (console, child.stdin, child.stdout):
             pipe.close()
         return rest
+
+    def dump(self, core: Path, arch: str) -> None:
+        """Halts the machine and writes its memory and CPUs as a core file."""
+        self.monitor_command("stop")
+        raw = core.with_name(f"{core.name}.raw")
+        try:
+            self.monitor_command("dump-guest-memory", {"paging": False, "protocol": f"file:{raw}"})
+            elf_core.write(elf_core.read_qemu(raw), arch, core)
+        finally:
+            raw.unlink(missing_ok=True)
 
     def _died(self, when: str) -> None:
         if self._child.poll() is not None:

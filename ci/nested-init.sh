@@ -5,6 +5,7 @@
 
 start() {
     load_modules /rig/modules
+    export TMPDIR=/tmp # for what -snapshot keeps
     mount -t debugfs debugfs /sys/kernel/debug
     uname -sr
     sed -n 's/^model name.*: /cpu /p' /proc/cpuinfo | head -n 1
@@ -17,13 +18,14 @@ start() {
 # run_guest, options: kernel deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine) modules (QEMU's
 # -initrd) arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output
 # are its ends) typed (file that is typed on the console after the guest's line `# input ready`) terminal (a TCP port
-# that is joined to the console) requests (if set, the guest is asked for what its lines `# request WORD` name).
+# that is joined to the console) requests (if set, the guest gets what its lines `# request WORD` name).
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
 # Answers: qemu (what QEMU itself says), exit (its status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
-# of this guest).
+# of this guest, before it was moved into another process), life (of each thing that happened to it, when it began and ended).
 run_guest() {
-    rm -f /run/status
+    number=0
+    : >/run/qemu.log
     # Open for both, so that QEMU's standard input does not end when what is typed does.
     [ -p /run/input ] || mkfifo /run/input
     exec 5<>/run/input
@@ -32,33 +34,18 @@ run_guest() {
     [ -p /run/output ] || mkfifo /run/output
     show </run/output &
     exec 7>/run/output
-    monitor="-monitor none"
-    if [ -n "$opt_requests" ]; then
-        [ -p /run/monitor.in ] || mkfifo /run/monitor.in /run/monitor.out
-        monitor="-chardev pipe,id=monitor,path=/run/monitor -mon chardev=monitor"
-    fi
     if [ -n "$opt_terminal" ]; then
         [ -p /run/terminal ] || mkfifo /run/terminal
         exec 8<>/run/terminal
         nc -l -p "$opt_terminal" </run/terminal >/run/input 7>&- &
         terminal=$!
     fi
-    {
-        # The shell says on its own standard error what has killed a program. It is a subshell's here, so that nothing but
-        # the guest's words gets onto the guest's console.
-        # shellcheck disable=SC2086 # one word per argument
-        (exec timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
-            -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
-            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} $monitor -no-reboot \
-            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
-            ${opt_modules:+-initrd "$opt_modules"} <&5 >>"$console" 2>/run/qemu.log)
-        echo $? >/run/status
-    } 2>/dev/null 7>&- 8>&- &
+    launch
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
     # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
     counters=
     stopped=
-    while [ ! -f /run/status ]; do
+    while [ ! -f "/run/status.$number" ]; do
         for folder in /sys/kernel/debug/kvm/*-*; do
             if [ -z "$counters" ] && [ -f "$folder/exits" ]; then
                 exec 4<"$folder/exits"
@@ -71,7 +58,7 @@ run_guest() {
             typist=$!
         fi
         if [ -n "$opt_requests" ] && [ -s /run/request ]; then
-            make_request | frame request
+            make_request
         fi
         if [ -z "$stopped" ] && [ -f /run/stop ]; then
             stopped=yes
@@ -91,7 +78,8 @@ run_guest() {
     fi
     exec 5>&-
     wait
-    status=$(cat /run/status)
+    status=$(cat "/run/status.$number")
+    [ -z "$opt_requests" ] || say life "end $(date +%s) $(date +%s)"
     if [ -n "$stopped" ]; then
         say stopped "as asked"
     elif [ "$status" = 137 ]; then
@@ -107,14 +95,96 @@ run_guest() {
     say exit "$status"
 }
 
-# Asks the guest for what it has named, once.
+# launch [ARGUMENT…]: QEMU for the guest, with these arguments as well. Its number is $number; /run/status.NUMBER has its
+# status in the end, and with opt_requests it takes its monitor's commands from /run/monitor.NUMBER.in.
+launch() {
+    number=$((number + 1))
+    rm -f "/run/status.$number"
+    monitor="-monitor none"
+    if [ -n "$opt_requests" ]; then
+        rm -f "/run/monitor.$number.in" "/run/monitor.$number.out"
+        mkfifo "/run/monitor.$number.in" "/run/monitor.$number.out"
+        monitor="-chardev pipe,id=monitor,path=/run/monitor.$number -mon chardev=monitor"
+    fi
+    {
+        # The shell says on its own standard error what has killed a program. It is a subshell's here, so that nothing but
+        # the guest's words gets onto the guest's console.
+        # shellcheck disable=SC2086 # one word per argument
+        (exec timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
+            -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
+            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} $monitor -no-reboot \
+            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
+            ${opt_modules:+-initrd "$opt_modules"} "$@" <&5 >>"$console" 2>>/run/qemu.log)
+        echo $? >"/run/status.$number"
+    } 2>/dev/null 7>&- 8>&- &
+}
+
+# order NUMBER COMMAND: for a QEMU's monitor, which carries out one after the other.
+order() {
+    [ -f "/run/status.$1" ] || echo "$2" >"/run/monitor.$1.in"
+}
+
+# await TEST ARGUMENT…: until the test holds, or the guest's last QEMU has ended.
+await() {
+    until test "$@" || [ -f "/run/status.$number" ]; do
+        usleep 20000
+    done
+}
+
+# await_running: until the guest's last QEMU has its state and runs it.
+await_running() {
+    until [ -f "/run/status.$number" ]; do
+        order "$number" "info status"
+        ! timeout 1 cat "/run/monitor.$number.out" | grep -q "VM status: running" || break
+    done
+}
+
+# Does to the guest what it has named, once. A byte on its console says that it is over, unless it has to say something
+# itself.
 make_request() {
     read -r word _ </run/request
     rm /run/request
+    began=$(date +%s)
+    before=$number
     case $word in
-        poweroff) echo system_powerdown >/run/monitor.in ;;
-        *) echo "a PC cannot be asked for: $word" ;;
+        poweroff)
+            order "$number" system_powerdown
+            return
+            ;;
+        stop:*)
+            order "$number" stop
+            sleep "${word#*:}"
+            order "$number" cont
+            ;;
+        migrate)
+            rm -f /run/state
+            launch -incoming unix:/run/state
+            await -S /run/state
+            order "$before" "migrate unix:/run/state"
+            order "$before" quit
+            await -f "/run/status.$before"
+            await_running
+            ;;
+        file)
+            order "$number" 'migrate "exec:cat >/run/state"'
+            order "$number" quit
+            await -f "/run/status.$before"
+            launch -incoming "exec:cat /run/state"
+            await_running
+            ;;
+        snapshot)
+            order "$number" "savevm life"
+            sleep 1
+            order "$number" "loadvm life"
+            await_running
+            ;;
+        *)
+            say request "a PC cannot be asked for: $word"
+            return
+            ;;
     esac
+    say life "${word%%:*} $began $(date +%s)"
+    echo >/run/input
 }
 
 # pass_on: what the guest has written since, to those who look.

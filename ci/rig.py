@@ -36,7 +36,7 @@ from .cache import kept
 from .console import lines as console_lines
 from .control import SHARE, TERMINAL_PORT, Answer, Control, RigFailed, channel
 from .control import options as option_lines
-from .kernel import LINUX, MULTIBOOT, PVH, Kernel
+from .kernel import LINUX, MULTIBOOT, PVH, Kernel, architecture
 from .moving import carry_out
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
@@ -156,6 +156,9 @@ class Guest:
     gdb: Path | None = None
     """The socket at which a debugger takes over the machine, which stands still until then (the GDB manual,
     "Remote Protocol"); only where `Rig.gdb`."""
+    core: Path | None = None
+    """Where its memory and CPUs are written to as an ELF core (ci/elf_core.py) when it is stopped, or ends by
+    itself; only where `Rig.cores`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
     exits: bool = False
@@ -328,6 +331,8 @@ class Rig(abc.ABC):
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
     lives: Sequence[Life] = ()
     """What guests can be put through while they work; each is for a guest of its own."""
+    cores = "its rig writes none"
+    """Why there are no core files of guests (`Guest.core`); empty if there are."""
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
@@ -402,6 +407,8 @@ class Rig(abc.ABC):
                 raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
+        if guest.core and self.cores:
+            raise UserError(f"{name} has no core files: {self.cores}", 2)
         if guest.gdb and self.gdb:
             raise UserError(f"{name} has no debugger: {self.gdb}", 2)
 
@@ -653,6 +660,29 @@ def qemu_gdb(guest: Guest) -> tuple[str, ...]:
     )
 
 
+QEMU_LIVES = (
+    Life(("stop:{seconds}", "migrate", "file")),
+    # QEMU has a snapshot of a machine only together with its disks, which files of their bytes cannot keep.
+    Life(("snapshot",), {"snapshots": "on"}),
+)
+"""What happens to machines that QEMU plays (ci/moving.py, ci/nested-init.sh)."""
+
+
+def qemu_snapshots(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest to whose snapshots one can return. Option of a guest: `snapshots`; what it
+    writes on its disks does not get into their files then."""
+    return ("-snapshot",) if guest.options.get("snapshots") else ()
+
+
+def qemu_core(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest of which there is to be a core file: it stands still at its end."""
+    return ("-no-shutdown",) if guest.core else ()
+
+
+ENDED = ("shutdown", "guest-panicked", "internal-error", "io-error")
+"""What QEMU's `query-status` says of machines that stand still for good."""
+
+
 def option_rom(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's option ROM."""
     return ("-option-rom", str(guest.option_rom.absolute())) if guest.option_rom else ()
@@ -680,6 +710,9 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 except TimeoutError:
                     if not strategy.left():
                         break
+                    if guest.core and strategy.qemu.monitor_command("query-status")["status"] in ENDED:
+                        stopped = True
+                        break
                     before, waiting = waiting, strategy.rest()
                     if not waiting or waiting != before:
                         continue
@@ -704,6 +737,9 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 lines.append(rest)
                 if live and not stopped:
                     live(rest)
+            if guest.core and code is None:
+                time.sleep(PROMPT_SECONDS)  # in which it does what it has written of
+                strategy.qemu.dump(guest.core, architecture(guest.kernel))
             evidence["qemu"] = strategy.qemu.errors().splitlines()
             if "life" in evidence:
                 evidence["life"].append(f"end {time.time():.3f} {time.time():.3f}")
