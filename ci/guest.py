@@ -106,12 +106,14 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
         self.status = 1
 
     def migrate(self) -> bytes:
-        """Moves the machine, while it runs, into a new process by way of a socket; what the old one has
-        written on the console, beyond what has been read."""
+        """Moves the machine into a new process by way of a socket; what the old one has written on the
+        console, beyond what has been read. It is halted first: TCG's CPUs look up where a store goes and then
+        store (accel/tcg/cputlb.c, "Dirty write flag handling"); a page copied in between misses it."""
         place = f"unix:{self._tempdir}/state"
         old = self._child, self._clientsocket, self.qmp
         try:
             self._launch("-incoming", place)
+            old[2].execute("stop")
             self._give(old[2], place)
             rest = self._end(*old)
         except BaseException:

@@ -5,7 +5,6 @@
 
 start() {
     load_modules /rig/modules
-    export TMPDIR=/tmp # for what -snapshot keeps
     mount -t debugfs debugfs /sys/kernel/debug
     uname -sr
     sed -n 's/^model name.*: /cpu /p' /proc/cpuinfo | head -n 1
@@ -22,10 +21,9 @@ start() {
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
 # Answers: qemu (what QEMU itself says), exit (its status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
-# of this guest, before it was moved into another process), life (of each thing that happened to it, when it began and ended).
+# of this guest), life (of each thing that happened to it, when it began and ended).
 run_guest() {
-    number=0
-    : >/run/qemu.log
+    rm -f /run/status
     # Open for both, so that QEMU's standard input does not end when what is typed does.
     [ -p /run/input ] || mkfifo /run/input
     exec 5<>/run/input
@@ -34,18 +32,33 @@ run_guest() {
     [ -p /run/output ] || mkfifo /run/output
     show </run/output &
     exec 7>/run/output
+    monitor="-monitor none"
+    if [ -n "$opt_requests" ]; then
+        [ -p /run/monitor.in ] || mkfifo /run/monitor.in /run/monitor.out
+        monitor="-chardev pipe,id=monitor,path=/run/monitor -mon chardev=monitor"
+    fi
     if [ -n "$opt_terminal" ]; then
         [ -p /run/terminal ] || mkfifo /run/terminal
         exec 8<>/run/terminal
         nc -l -p "$opt_terminal" </run/terminal >/run/input 7>&- &
         terminal=$!
     fi
-    launch
+    {
+        # The shell says on its own standard error what has killed a program. It is a subshell's here, so that nothing but
+        # the guest's words gets onto the guest's console.
+        # shellcheck disable=SC2086 # one word per argument
+        (exec timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
+            -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
+            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} $monitor -no-reboot \
+            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
+            ${opt_modules:+-initrd "$opt_modules"} <&5 >>"$console" 2>/run/qemu.log)
+        echo $? >/run/status
+    } 2>/dev/null 7>&- 8>&- &
     # KVM drops a guest's counters with the guest, but not before the last open one of them is closed
     # (virt/kvm/kvm_main.c, kvm_debugfs_open): so hold one open and read all when QEMU has gone.
     counters=
     stopped=
-    while [ ! -f "/run/status.$number" ]; do
+    while [ ! -f /run/status ]; do
         for folder in /sys/kernel/debug/kvm/*-*; do
             if [ -z "$counters" ] && [ -f "$folder/exits" ]; then
                 exec 4<"$folder/exits"
@@ -78,7 +91,7 @@ run_guest() {
     fi
     exec 5>&-
     wait
-    status=$(cat "/run/status.$number")
+    status=$(cat /run/status)
     [ -z "$opt_requests" ] || say life "end $(date +%s) $(date +%s)"
     if [ -n "$stopped" ]; then
         say stopped "as asked"
@@ -95,96 +108,23 @@ run_guest() {
     say exit "$status"
 }
 
-# launch [ARGUMENT…]: QEMU for the guest, with these arguments as well. Its number is $number; /run/status.NUMBER has its
-# status in the end, and with opt_requests it takes its monitor's commands from /run/monitor.NUMBER.in.
-launch() {
-    number=$((number + 1))
-    rm -f "/run/status.$number"
-    monitor="-monitor none"
-    if [ -n "$opt_requests" ]; then
-        rm -f "/run/monitor.$number.in" "/run/monitor.$number.out"
-        mkfifo "/run/monitor.$number.in" "/run/monitor.$number.out"
-        monitor="-chardev pipe,id=monitor,path=/run/monitor.$number -mon chardev=monitor"
-    fi
-    {
-        # The shell says on its own standard error what has killed a program. It is a subshell's here, so that nothing but
-        # the guest's words gets onto the guest's console.
-        # shellcheck disable=SC2086 # one word per argument
-        (exec timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
-            -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
-            -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} $monitor -no-reboot \
-            -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
-            ${opt_modules:+-initrd "$opt_modules"} "$@" <&5 >>"$console" 2>>/run/qemu.log)
-        echo $? >"/run/status.$number"
-    } 2>/dev/null 7>&- 8>&- &
-}
-
-# order NUMBER COMMAND: for a QEMU's monitor, which carries out one after the other.
-order() {
-    [ -f "/run/status.$1" ] || echo "$2" >"/run/monitor.$1.in"
-}
-
-# await TEST ARGUMENT…: until the test holds, or the guest's last QEMU has ended.
-await() {
-    until test "$@" || [ -f "/run/status.$number" ]; do
-        usleep 20000
-    done
-}
-
-# await_running: until the guest's last QEMU has its state and runs it.
-await_running() {
-    until [ -f "/run/status.$number" ]; do
-        order "$number" "info status"
-        ! timeout 1 cat "/run/monitor.$number.out" | grep -q "VM status: running" || break
-    done
-}
-
 # Does to the guest what it has named, once. A byte on its console says that it is over, unless it has to say something
 # itself.
 make_request() {
     read -r word _ </run/request
     rm /run/request
     began=$(date +%s)
-    before=$number
     case $word in
-        poweroff)
-            order "$number" system_powerdown
-            return
-            ;;
+        poweroff) echo system_powerdown >/run/monitor.in ;;
         stop:*)
-            order "$number" stop
+            echo stop >/run/monitor.in
             sleep "${word#*:}"
-            order "$number" cont
+            echo cont >/run/monitor.in
+            say life "${word%%:*} $began $(date +%s)"
+            echo >/run/input
             ;;
-        migrate)
-            rm -f /run/state
-            launch -incoming unix:/run/state
-            await -S /run/state
-            order "$before" "migrate unix:/run/state"
-            order "$before" quit
-            await -f "/run/status.$before"
-            await_running
-            ;;
-        file)
-            order "$number" 'migrate "exec:cat >/run/state"'
-            order "$number" quit
-            await -f "/run/status.$before"
-            launch -incoming "exec:cat /run/state"
-            await_running
-            ;;
-        snapshot)
-            order "$number" "savevm life"
-            sleep 1
-            order "$number" "loadvm life"
-            await_running
-            ;;
-        *)
-            say request "a PC cannot be asked for: $word"
-            return
-            ;;
+        *) say request "a PC cannot be asked for: $word" ;;
     esac
-    say life "${word%%:*} $began $(date +%s)"
-    echo >/run/input
 }
 
 # pass_on: what the guest has written since, to those who look.

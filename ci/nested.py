@@ -27,10 +27,10 @@ from .rig import (
     PC_DISK_DEVICES,
     PC_NET_DEVICES,
     QEMU_END,
-    QEMU_LIVES,
     STOPPED,
     ControlSession,
     Guest,
+    Life,
     LinuxRig,
     Live,
     Machine,
@@ -45,7 +45,6 @@ from .rig import (
     qemu_modules,
     qemu_nets,
     qemu_rng,
-    qemu_snapshots,
     run_machine,
     user_network,
 )  # fmt: skip
@@ -193,7 +192,7 @@ class NestedRig(LinuxRig):
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES
-    lives = QEMU_LIVES
+    lives = (Life(("stop:{seconds}",)),)
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
     machine = "pc"
@@ -217,7 +216,6 @@ class NestedRig(LinuxRig):
         """All options of a guest, the kernel's command line with the library's part included."""
         given = {"cpu": self.cpu, "machine": self.machine, "arguments": self.arguments,
                  "console": self.console, **guest.options}  # fmt: skip
-        given["arguments"] = " ".join(filter(None, (given["arguments"], *qemu_snapshots(guest))))
         library = DEBUG_EXIT + (f" vmi.console={VIRTIO}" if given["console"] == VIRTIO else "")
         return {**given, "append": f"{library} {guest.append}".rstrip()}
 

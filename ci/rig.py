@@ -665,7 +665,7 @@ QEMU_LIVES = (
     # QEMU has a snapshot of a machine only together with its disks, which files of their bytes cannot keep.
     Life(("snapshot",), {"snapshots": "on"}),
 )
-"""What happens to machines that QEMU plays (ci/moving.py, ci/nested-init.sh)."""
+"""What happens to machines that QEMU plays on this machine (ci/moving.py)."""
 
 
 def qemu_snapshots(guest: Guest) -> tuple[str, ...]:

@@ -42,11 +42,8 @@ struct reading {
 /* For so long, ns, a look at the RTC is good: it takes some 30 accesses to ports. */
 #define LOOK (NANOSECONDS / 10)
 
-/*
- * The RTC's second began up to one ago, and had when the wall clock was set by it; what is further
- * apart is no such difference.
- */
-#define APART (NANOSECONDS * 3 / 2)
+/* A correction of more than this, ns, is one that the clock was set by. */
+#define STEP NANOSECONDS
 
 static struct vmi__lock lock;
 static bool known, stepped;
@@ -139,23 +136,30 @@ static uint64_t read_seconds(void)
            now.second;
 }
 
-/* Sets the wall clock by the RTC if it has to be. With the lock. */
+/*
+ * Has the wall clock lie within the RTC's second, which it was in at some moment of the reading. So
+ * it is soon as right as looks are frequent. With the lock.
+ */
 static void look(void)
 {
-    uint64_t now = vmi__native_clock_nanoseconds(), rtc, wall;
+    uint64_t before = vmi__native_clock_nanoseconds(), after, second, corrected;
 
     /* An update of the RTC is not waited for where there is a wall clock already. */
-    if (known && (now - looked < LOOK || (cmos(STATUS_A) & STATUS_A_UPDATING)))
+    if (known && (before - looked < LOOK || (cmos(STATUS_A) & STATUS_A_UPDATING)))
         return;
-    rtc = read_seconds() * NANOSECONDS;
-    now = looked = vmi__native_clock_nanoseconds();
-    if (!rtc)
+    second = read_seconds() * NANOSECONDS;
+    after = looked = vmi__native_clock_nanoseconds();
+    if (!second)
         return;
-    wall = offset + now;
-    if (known && wall + APART > rtc && wall < rtc + APART)
+    if (!known || offset + after < second)
+        corrected = second - after;
+    else if (offset + before >= second + NANOSECONDS)
+        corrected = second + NANOSECONDS - before;
+    else
         return;
-    offset = rtc - now;
-    stepped |= known;
+    if (known && corrected - offset + STEP > 2 * STEP)
+        stepped = true;
+    offset = corrected;
     known = true;
 }
 
