@@ -41,9 +41,9 @@ from .moving import carry_out
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
+    from .exits import Exit
     from .guest import GuestStrategy
     from .ktap import Report
-    from .kvmtrace import Exit
     from .witness import Hypercall, Mark
 
 Live = Callable[[str], object]
@@ -342,6 +342,17 @@ class Rig(abc.ABC):
     def witnessed(self, architecture: str) -> bool:
         """Whether that is so for kernels of an architecture."""
         return self.witnesses
+
+    exits_of = ""
+    """The hypervisor whose exits sessions can see (`Guest.exits`), which may have several rigs; empty if they
+    can see none."""
+    unmodified: Mapping[str, Mapping[str, str]] = {}
+    """Ways in which kernels run under it that know nothing of it, those for the bare machine: options of a
+    guest by what the way is called; empty if they do not run."""
+
+    def sees_exits(self, architecture: str) -> bool:
+        """Whether they can be seen of kernels of an architecture."""
+        return bool(self.exits_of)
 
     hypercall_goals: Mapping[str, Mapping[str, int]] = {}
     """How many hypercalls a round of a workload of the sample kernel may take at most, by architecture and
@@ -724,7 +735,7 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                         break
                     lines.append(line)
                     if guest.typed and line.startswith("# input ready"):
-                        with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
+                        with contextlib.suppress(OSError):  # then it has ended, or waits to its deadline
                             strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
                     if guest.requests and line.startswith(REQUEST):
                         happened = carry_out(strategy, line.removeprefix(REQUEST))
@@ -758,7 +769,7 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
 
 def _type(terminal: Terminal, strategy: GuestStrategy) -> None:
     """What is typed at a terminal, as long as the machine takes it."""
-    with contextlib.suppress(OSError, TimeoutError, ValueError):
+    with contextlib.suppress(OSError, ValueError):
         while data := terminal.read():
             strategy.qemu.feed(data, strategy.left())
 

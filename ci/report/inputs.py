@@ -18,9 +18,11 @@ from ..build import tree as built
 from ..conformance import DOCUMENT as CONFORMANCE
 from ..life import DOCUMENT as LIFE
 from ..long import DOCUMENT as LONG
+from ..machines import DOCUMENT as MACHINES
 from ..testing import JUNIT
 from ..util import ARCHITECTURES, ROOT
 from ..versions import tools, tree
+from ..virtualization import DOCUMENT as EXITS
 
 BENCHMARKS = ("bench.json", "bench-quick.json")
 """docs/benchmarks.md; the quick ones where there are no others."""
@@ -231,6 +233,8 @@ class Inputs:
     """By architecture."""
     long: tuple[Source, Any]
     life: tuple[Source, Any]
+    exits: tuple[Source, Any]
+    machines: tuple[Source, Any]
 
     @property
     def kernels(self) -> list[Figure]:
@@ -245,6 +249,8 @@ class Inputs:
             self.tests.source,
             self.long[0],
             self.life[0],
+            self.exits[0],
+            self.machines[0],
         ]
 
 
@@ -256,6 +262,8 @@ def read(results: Path) -> Inputs:
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
     long = Source("Long tests", results / LONG.name, "./vmi test --long")
     life = Source("Life", results / LIFE.name, "./vmi life")
+    exits = Source("Exits", results / EXITS.name, "./vmi exits")
+    machines = Source("Machines", results / MACHINES.name, "./vmi test")
     models = {
         arch: Source(f"Support matrix, {arch}", built(arch) / "generated/model.json", "./vmi build")
         for arch in ARCHITECTURES
@@ -269,4 +277,6 @@ def read(results: Path) -> Inputs:
         {arch: (source, source.read()) for arch, source in models.items()},
         (long, long.read()),
         (life, life.read()),
+        (exits, exits.read()),
+        (machines, machines.read()),
     )

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from vmigen.sides import Side, sides
 
+from .. import machines
 from ..figure import named
+from ..util import ARCHITECTURES
+from ..virtualization import HYPERCALL, in_words
 from . import inputs, plots
-from .drawing import Bars, Column, bars, column
+from .drawing import Bars, Column, Way, bars, column, number, way
 
 TEMPLATES = Path(__file__).with_name("templates")
 SITES = {"instruction": "inline", "call": "calls", "nop": "nop"}
@@ -156,6 +159,89 @@ def _lives(document: Mapping[str, Any]) -> Lives:
     return Lives(rows, lacking)
 
 
+SHOWN = "boot"
+"""The operation whose exits stand on the figure's arrows."""
+
+
+@dataclass(frozen=True)
+class Exits:
+    """A kernel's ways under one hypervisor, as `./vmi exits` has counted them."""
+
+    title: str
+    drawn: list[tuple[Markup, str]]
+    heads: list[str]
+    rows: list[list[str]]
+    walks: list[tuple[str, str, list[Mapping[str, str]]]]
+    """Of each way: what it is, which pages got which frames, and each exit meanwhile."""
+
+
+def _exits(document: Mapping[str, Any]) -> list[Exits]:
+    """From results/exits.json."""
+    found = []
+    for those in document["hypervisors"]:
+        drawn, counted, walks, heads = [], [], [], ["operation"]
+        for letter, each in zip("abcdefgh", those["ways"], strict=False):
+            reasons = each["exits"]
+            hypercalls = reasons[SHOWN].get(HYPERCALL, 0)
+            kernel = (
+                "Sample kernel",
+                f"libvmi-{each['library']}.a",
+                f"configuration {each['configuration']}",
+            )
+            on = [f"{name} {value}" for name, value in each["on"].items() if not name.startswith("why")]
+            traps = sum(reasons[SHOWN].values()) - hypercalls
+            title = f"({letter}) {each['kind']}{', ' + each['by'] if each['by'] else ''}"
+            drawn.append((way(Way(kernel, (those["hypervisor"], *on), traps, hypercalls)), title))
+            counted.append(reasons)
+            pages = ", ".join(f"page {page} gets frame {frame}" for page, frame in each["frames"])
+            walks.append((title, pages, each["steps"]))
+            heads += [f"({letter})", "by reason"]
+        rows = [
+            [
+                title,
+                *(cell for of in counted for cell in (number(sum(of[name].values())), in_words(of[name]))),
+            ]
+            for name, title in document["operations"].items()
+        ]
+        found.append(Exits(f"{those['hypervisor']}, {those['architecture']}", drawn, heads, rows, walks))
+    return found
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A row of the matrix of machines: what was booted on one."""
+
+    name: str
+    cpu: str
+    firmware: str
+    boots: Mapping[str, machines.Boot]
+    """By architecture of the kernel."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What ran where."""
+
+    rows: list[Machine]
+    architectures: Sequence[str]
+    totals: Mapping[str, int]
+    """Boots by verdict."""
+
+    MARKS = {"runs": ("pass", "✓ runs"), "refuses": ("skip", "– refuses"), "fails": ("fail", "✗ FAILS"),
+             "absent": ("skip", "– not here")}  # fmt: skip
+    """A verdict's class of style, and what it reads as."""
+
+
+def _machines(document: Mapping[str, Any]) -> Machines:
+    """The matrix of machines, from results/machines.json."""
+    boots = [replace(each, words=inputs.relative(each.words)) for each in machines.read(document)]
+    rows: dict[tuple[str, str, str], dict[str, machines.Boot]] = {}
+    for boot in sorted(boots, key=lambda boot: boot.cell):
+        rows.setdefault(boot.cell[:3], {})[boot.architecture] = boot
+    totals = {each: sum(boot.verdict == each for boot in boots) for each in machines.VERDICTS}
+    return Machines([Machine(*place, found) for place, found in rows.items()], ARCHITECTURES, totals)
+
+
 def render(results: Path) -> tuple[str, list[str]]:
     """The page, and what it could not show."""
     read = inputs.read(results)
@@ -198,6 +284,20 @@ def render(results: Path) -> tuple[str, list[str]]:
             lives = _lives(document)
     except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
+    exits: list[Exits] = []
+    source, document = read.exits
+    try:
+        if document is not None:
+            exits = _exits(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
+    matrix_of_machines: Machines | None = None
+    source, document = read.machines
+    try:
+        if document is not None:
+            matrix_of_machines = _machines(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -218,6 +318,8 @@ def render(results: Path) -> tuple[str, list[str]]:
         groups=groups,
         long=long,
         lives=lives,
+        exits=exits,
+        machines=matrix_of_machines,
         machine=machine,
         versions=inputs.versions(),
         binaries=inputs.binaries(),

@@ -25,12 +25,18 @@ from ci.life import Row as LifeRow
 from ci.life import as_json as life_json
 from ci.long import DOCUMENT as LONG
 from ci.long import Kept, Result, Results
+from ci.machines import DOCUMENT as MACHINES
+from ci.machines import Boot, record
+from ci.page_update import Step
 from ci.report import report
 from ci.report.inputs import BENCHMARKS
 from ci.report.page import render
+from ci.rig import discover
 from ci.setup import provide
 from ci.testing import JUNIT
 from ci.util import ARCHITECTURES, RESULTS
+from ci.virtualization import DOCUMENT as EXITS
+from ci.virtualization import EVERY, Counts, as_json, ways_of
 
 from ..guests import Place, Run, whole_places
 from .browser import Browser
@@ -83,6 +89,20 @@ def benchmarks() -> dict[str, object]:
     }
 
 
+TRAPS, HYPERCALLS = 1234, 567
+"""Of a boot by the exits that the page shows."""
+
+
+def exits() -> str:
+    """results/exits.json, with the same counts for all ways."""
+    found = ways_of(discover(print), [], ARCHITECTURES)
+    reasons = {each.name: {"io": 1.5} for each in EVERY}
+    steps = [Step("write_cr3", "mov %rax, %cr3", "load"), Step("hypercall", "mmu_update", "")]
+    reasons["boot"] = {"io": TRAPS - 4, "hypercall": HYPERCALLS, "msr": 4}
+    counts = Counts({"a hypervisor": "1"}, reasons, [(7, 14)], steps)
+    return as_json([(each, [counts] * len(each.ways)) for each in found])
+
+
 def long_tests(folder: Path) -> None:
     """results/long.json, of one part."""
     identity = {"commit": "0123456789abcdef", "changed": False, "tree": "", "tools": {"compiler": "gcc 12"}}
@@ -99,6 +119,24 @@ def lives(folder: Path) -> None:
     (folder / LIFE.name).write_text(life_json([LifeRow("pc", "x86_64", events)], 3, 10))
 
 
+WHEN = "2026-01-31 12:00 UTC"
+REFUSAL = "the processor has no <b>long mode</b>"
+
+
+def machine_boots(folder: Path) -> None:
+    """results/machines.json, with a boot of each verdict and tier."""
+    for machine, cpu, arch, verdict, words, tier in (
+        ("pc", "pentium3", "i386", "runs", "97 checks, 34 skipped", "ordinary"),
+        ("pc", "pentium3", "x86_64", "refuses", REFUSAL, "ordinary"),
+        ("pc", "EPYC-Milan", "x86_64", "fails", "ended with panic; PANIC: vector 0x0d", "long"),
+        ("pc", "EPYC-Genoa", "i386", "absent", "this QEMU has no such model", "long"),
+    ):
+        record(
+            Boot(machine, cpu, "SeaBIOS", arch, verdict, words, "QEMU 7.2.0, TCG", WHEN, tier),
+            folder / MACHINES.name,
+        )
+
+
 @pytest.fixture
 def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str, Path]) -> Path:
     """A results folder as runs leave it: guests in every configuration, pytest's XML, benchmarks."""
@@ -111,6 +149,8 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
         long_tests(folder)
         lives(folder)
+        (folder / EXITS.name).write_text(exits())
+        machine_boots(folder)
         (folder / "test_kinds.py").write_text(TESTS_OF_EACH_KIND)
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--junitxml={folder / JUNIT.name}",
@@ -183,6 +223,19 @@ def test_figure_has_the_numbers_of_the_runs(browser: Browser, results: Path) -> 
             assert f"{hypercalls:,} hypercalls" in label and f"{hypercalls:,}" in text
 
 
+def test_exits_are_on_the_arrows(browser: Browser, results: Path) -> None:
+    """A drawing for each way, and a table of all operations for each hypervisor."""
+    found = json.loads((results / EXITS.name).read_text())["hypervisors"]
+    labels = browser.run("[...document.querySelectorAll('#exits figure svg')].map((s) => s.ariaLabel)")
+    assert len(labels) == sum(len(each["ways"]) for each in found) > 0
+    for label in labels:
+        assert f"{TRAPS:,} traps and {HYPERCALLS} hypercalls to: " in label
+    rows = browser.run("document.querySelectorAll('#exits tbody tr').length")
+    assert rows == len(found) * len(EVERY)
+    steps = browser.run("[...document.querySelectorAll('#exits ol li')].map((each) => each.textContent)")
+    assert steps == ["write_cr3: mov %rax, %cr3 in load", "hypercall: mmu_update"] * len(labels)
+
+
 def test_accessible(browser: Browser) -> None:
     """Everything opened, so that nothing hides from axe-core."""
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
@@ -214,6 +267,11 @@ def test_fits_a_telephone(browser: Browser) -> None:
     browser.look(width=360)
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert browser.run("document.documentElement.scrollWidth") <= 360
+    # What is wide is scrolled, not broken into lines: rows of the figures' tables have one, their heads two.
+    heights = browser.run(
+        "[...document.querySelectorAll('#figure tbody tr, #bound tbody tr')].map((row) => row.offsetHeight)"
+    )
+    assert heights and max(heights) < 2 * min(heights) and max(heights) < 40
 
 
 def luminance(colour: str) -> float:
@@ -247,6 +305,12 @@ def test_drawings_are_readable(browser: Browser, scheme: str, media: str) -> Non
         "}).map((text) => text.textContent)"
     )
     assert clipped == []
+    legends = browser.run(
+        "[...document.querySelectorAll('#benchmarks svg')].map((drawing) => ["
+        "new Set([...drawing.querySelectorAll('.mark')].map((each) => each.getAttribute('class'))).size,"
+        "drawing.querySelectorAll('.line').length]).filter(([marks]) => marks)"
+    )
+    assert legends and all(marks == names for marks, names in legends), "two series look the same"
 
 
 def models() -> dict[str, Any]:
@@ -358,6 +422,12 @@ def test_prints(browser: Browser) -> None:
         keep(f"report-{name}.png", picture["data"])
     browser.look("dark")
     data = keep("report.pdf", browser.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+    browser.look(media="print")
+    printed = browser.run(
+        "[...document.querySelectorAll('#tests details, #long details')].filter((each) => each.offsetHeight)"
+        ".map((each) => each.querySelector('summary').textContent.trim())"
+    )
+    assert printed and all("FAIL" in each for each in printed), "what failed is printed, what is shut is not"
     assert data.startswith(b"%PDF")
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 40
 
@@ -433,6 +503,24 @@ def test_lives_are_told(tmp_path: Path) -> None:
     assert "pc-x86_64, file: the &lt;b&gt;wall clock&lt;/b&gt; is wrong by 9 s" in section
 
 
+def test_machines_are_told(tmp_path: Path) -> None:
+    """A row for each machine, a cell for each architecture: verdict, words, where, when."""
+    machine_boots(tmp_path)
+    path = tmp_path / "report.html"
+    report(tmp_path, path)
+    section = path.read_text().partition('<section id="machines"')[2].partition("</section>")[0]
+    assert "1 run, 1 refuse and say why, 1 fail, 1 are not to be had here" in section
+    rows = html5lib.parse(section, namespaceHTMLElements=False).iter("tr")
+    cells = [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in rows][1:]
+    when = f"QEMU 7.2.0, TCG; {WHEN}"
+    long = f"QEMU 7.2.0, TCG; long tier, {WHEN}"
+    assert cells == [
+        ["pc", "EPYC-Genoa", "SeaBIOS", f"– not here this QEMU has no such model {long}", "not booted"],
+        ["pc", "EPYC-Milan", "SeaBIOS", "not booted", f"✗ FAILS ended with panic; PANIC: vector 0x0d {long}"],
+        ["pc", "pentium3", "SeaBIOS", f"✓ runs 97 checks, 34 skipped {when}", f"– refuses {REFUSAL} {when}"],
+    ]
+
+
 def test_what_is_missing_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], chromium: Browser
 ) -> None:
@@ -450,7 +538,10 @@ def test_what_is_missing_is_said(
 
 @pytest.mark.parametrize(
     "name",
-    [FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name, LONG.name, LIFE.name],
+    [
+        FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name, LONG.name,
+        MACHINES.name, LIFE.name,
+    ],
 )
 @pytest.mark.parametrize("content", ["", "[1]", '{"rows": [{}], "calls": [{}]}'])
 def test_what_is_damaged_is_said(tmp_path: Path, name: str, content: str) -> None:
