@@ -583,6 +583,55 @@ static void closed(void)
     EXPECT_EQUAL(frames_free(), before + back);
 }
 
+/* ---- while something else happens ---- */
+
+#define LIFE_RUN 0x4c00
+
+const char *network_goes_on(uint32_t round)
+{
+    const uint32_t sent = special_size(0), number = round & 0xffff;
+    bool answered = false;
+    uint64_t again = 0;
+    struct patience patience;
+
+    if (call_unsupported(VMI_ORDINAL_DEVICE_INFO) || !first_device_find(&network))
+        return NULL;
+    if (open_network() != VMI_OK)
+        return "the network is not opened";
+    const char *reason = resolve();
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
+    while (reason == NULL && !answered) {
+        uint64_t now = vmi_clock_nanoseconds();
+        uint32_t bytes, which;
+        reason = post();
+        if (reason == NULL && now >= again) {
+            /*
+             * The other side may have been moved and not know any more who has 10.0.2.15; it learns
+             * it by a question, too.
+             */
+            if (again != 0) {
+                packet_question(packet, &ends);
+                send(QUESTION_BYTES);
+            }
+            packet_echo(packet, &ends, LIFE_RUN, number, sent);
+            if (send(sent))
+                again = now + AGAIN_MILLISECONDS * 1000000ull;
+        }
+        while (reason == NULL && (bytes = receive(&reason)) != 0) {
+            if (!packet_is_answer(packet, bytes, LIFE_RUN, &which) || which != number)
+                continue;
+            answered = true;
+            if (!packet_is_same(packet, &ends, bytes, number, sent))
+                reason = "an answer is another one";
+        }
+        if (reason == NULL)
+            reason = reap_sent();
+        if (reason == NULL && !answered && !patience_left(&patience))
+            reason = "nobody answers an echo";
+    }
+    return reason;
+}
+
 /* Each with as much under way as it takes, both at once. */
 static void beside_a_disk(void)
 {
