@@ -530,6 +530,83 @@ int32_t vmi__xen_protect(uintptr_t pfn, uint32_t read_only, uint32_t call)
     return (int32_t)result;
 }
 
+/* ---- around a suspend ---- */
+
+static uint64_t with_frame(uint64_t entry, uintptr_t frame)
+{
+    return (entry & ~VMI__PTE_FRAME) | (uint64_t)frame << VMI__PAGE_SHIFT;
+}
+
+/* Has every entry that maps one machine frame map another, in all tables that Xen has. */
+static void map_instead(struct vmi__xen_cpu *cpu, uintptr_t from, uintptr_t to)
+{
+    for (uintptr_t pfn = 0; pfn < vmi__xen_memory.linear_pages; pfn++) {
+        const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
+
+        if ((vmi__xen_memory.state[pfn] & (VMI_PAGE_PT | VMI__XEN_UNPINNED)) != VMI_PAGE_PT)
+            continue;
+        for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES; i++) {
+            struct mmu_update update;
+
+            if (!(entries[i] & VMI__PTE_PRESENT) || frame_of(entries[i]) != from)
+                continue;
+            update.ptr = vmi__xen_machine(&entries[i]) | MMU_NORMAL_PT_UPDATE;
+            update.val = with_frame(entries[i], to);
+            queue_update(cpu, VMI_ORDINAL_SUSPEND, &update);
+        }
+    }
+}
+
+/* Numbers the frames anew in entries of tables that Xen does not have: by the domain, or by the
+ * machine again. An entry with none of the domain's is not present any more. */
+static void renumber(bool machine)
+{
+    for (uintptr_t pfn = 0; pfn < vmi__xen_memory.linear_pages; pfn++) {
+        uint32_t kind = vmi__xen_memory.state[pfn] & VMI__XEN_TABLE;
+        uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
+
+        if (!(vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED))
+            continue;
+        for (uint32_t i = 0; i < entries_of(kind); i++) {
+            uintptr_t frame;
+
+            if (!(entries[i] & VMI__PTE_PRESENT) || vmi__xen_is_xens(kind, i))
+                continue;
+            frame = frame_of(entries[i]);
+            frame = machine ? vmi__xen_mfn(frame) : vmi__xen_pfn(frame);
+            entries[i] = frame == VMI__XEN_NO_FRAME ? entries[i] & ~(uint64_t)VMI__PTE_PRESENT
+                                                    : with_frame(entries[i], frame);
+        }
+    }
+}
+
+void vmi__xen_tables_leave(void)
+{
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+
+    renumber(false);
+    for (uint32_t i = 0; i < adopted_count; i++)
+        map_instead(cpu, adopted[i].mfn, vmi__xen_memory.p2m[adopted[i].pfn]);
+    vmi__xen_queue_ext(cpu, VMI_ORDINAL_SUSPEND, MMUEXT_TLB_FLUSH_ALL, 0, 0);
+    vmi__xen_carry_out(cpu);
+}
+
+void vmi__xen_tables_return(void)
+{
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+
+    for (uint32_t i = 0; i < adopted_count; i++)
+        map_instead(cpu, vmi__xen_memory.p2m[adopted[i].pfn], adopted[i].mfn);
+    vmi__xen_queue_ext(cpu, VMI_ORDINAL_SUSPEND, MMUEXT_TLB_FLUSH_ALL, 0, 0);
+    vmi__xen_carry_out(cpu);
+    renumber(true);
+}
+
+void vmi__xen_adopt_nothing(void)
+{
+    adopted_count = 0;
+}
+
 /* ---- calls ---- */
 
 enum stored { STORED, REFUSED, HANDED_OVER };

@@ -17,6 +17,12 @@ void vmi__xen_common_grants_use(struct grant_entry_v1 *table)
     grants = table;
 }
 
+void vmi__xen_common_grants_forget(void)
+{
+    grants = 0;
+    memset(taken, 0, sizeof(taken));
+}
+
 grant_ref_t vmi__xen_common_grant_reserve(void)
 {
     if (!grants)

@@ -25,6 +25,10 @@
  */
 void vmi__xen_common_grants_use(struct grant_entry_v1 *table);
 
+/* Every reference is free: whom pages were lent to does not know them in a domain that was restored.
+ */
+void vmi__xen_common_grants_forget(void);
+
 /* A reference of the caller's own that lends nothing yet, or 0, which none is. */
 grant_ref_t vmi__xen_common_grant_reserve(void);
 
