@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import figure
+from . import figure, machines
 from .boot import choose
 from .build import build, build_all
 from .lava import signal
@@ -44,6 +44,7 @@ def pytest(arguments: Sequence[str], skip: Sequence[str]) -> int:
         with subprocess.Popen(chosen, cwd=ROOT, env=environment, text=True, preexec_fn=tied()) as child:
             return ended(child)
     LOG.parent.mkdir(parents=True, exist_ok=True)
+    machines.forget("ordinary")
     step = Tests("tests", "collecting")
     with (
         shown(step),

@@ -17,6 +17,7 @@ from ..boot import BOUND_FIGURE, FIGURE
 from ..build import tree as built
 from ..conformance import DOCUMENT as CONFORMANCE
 from ..long import DOCUMENT as LONG
+from ..machines import DOCUMENT as MACHINES
 from ..testing import JUNIT
 from ..util import ARCHITECTURES, ROOT
 from ..versions import tools, tree
@@ -229,6 +230,7 @@ class Inputs:
     models: dict[str, tuple[Source, Any]]
     """By architecture."""
     long: tuple[Source, Any]
+    machines: tuple[Source, Any]
 
     @property
     def kernels(self) -> list[Figure]:
@@ -242,6 +244,7 @@ class Inputs:
             self.benchmarks[0],
             self.tests.source,
             self.long[0],
+            self.machines[0],
         ]
 
 
@@ -252,6 +255,7 @@ def read(results: Path) -> Inputs:
     measured = [results / name for name in BENCHMARKS if (results / name).is_file()]
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
     long = Source("Long tests", results / LONG.name, "./vmi test --long")
+    machines = Source("Machines", results / MACHINES.name, "./vmi test")
     models = {
         arch: Source(f"Support matrix, {arch}", built(arch) / "generated/model.json", "./vmi build")
         for arch in ARCHITECTURES
@@ -264,4 +268,5 @@ def read(results: Path) -> Inputs:
         (benchmarks, benchmarks.read()),
         {arch: (source, source.read()) for arch, source in models.items()},
         (long, long.read()),
+        (machines, machines.read()),
     )

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from vmigen.sides import Side, sides
 
+from .. import machines
+from ..util import ARCHITECTURES
 from . import inputs, plots
 from .drawing import Bars, Column, bars, column
 
@@ -133,6 +135,41 @@ def _long(document: Mapping[str, Any]) -> Long:
     return Long(f"{document['commit'][:12]}{changed}", rows, failures, on)
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A row of the matrix of machines: what was booted on one."""
+
+    name: str
+    cpu: str
+    firmware: str
+    boots: Mapping[str, machines.Boot]
+    """By architecture of the kernel."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What ran where."""
+
+    rows: list[Machine]
+    architectures: Sequence[str]
+    totals: Mapping[str, int]
+    """Boots by verdict."""
+
+    MARKS = {"runs": ("pass", "✓ runs"), "refuses": ("skip", "– refuses"), "fails": ("fail", "✗ FAILS"),
+             "absent": ("skip", "– not here")}  # fmt: skip
+    """A verdict's class of style, and what it reads as."""
+
+
+def _machines(document: Mapping[str, Any]) -> Machines:
+    """The matrix of machines, from results/machines.json."""
+    boots = [replace(each, words=inputs.relative(each.words)) for each in machines.read(document)]
+    rows: dict[tuple[str, str, str], dict[str, machines.Boot]] = {}
+    for boot in sorted(boots, key=lambda boot: boot.cell):
+        rows.setdefault(boot.cell[:3], {})[boot.architecture] = boot
+    totals = {each: sum(boot.verdict == each for boot in boots) for each in machines.VERDICTS}
+    return Machines([Machine(*place, found) for place, found in rows.items()], ARCHITECTURES, totals)
+
+
 def render(results: Path) -> tuple[str, list[str]]:
     """The page, and what it could not show."""
     read = inputs.read(results)
@@ -168,6 +205,13 @@ def render(results: Path) -> tuple[str, list[str]]:
             long = _long(document)
     except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
+    matrix_of_machines: Machines | None = None
+    source, document = read.machines
+    try:
+        if document is not None:
+            matrix_of_machines = _machines(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -187,6 +231,7 @@ def render(results: Path) -> tuple[str, list[str]]:
         matrix=matrix,
         groups=groups,
         long=long,
+        machines=matrix_of_machines,
         machine=machine,
         versions=inputs.versions(),
         binaries=inputs.binaries(),

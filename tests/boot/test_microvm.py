@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from ci import ktap
+from ci import ktap, machines
 from ci.build import kernels
 from ci.console import text
 from ci.rig import DEBUG_EXIT, QEMU_END
@@ -54,6 +54,9 @@ def test_runs_or_says_why_not(arch: str, cpus: int, out: tuple[str, ...]) -> Non
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=120, check=False, preexec_fn=tied(),
     )  # fmt: skip
     console = text(done.stdout)
+    name = "microvm" + (f" without {', '.join(out)}" if out else "") + f", {cpus} CPU{'s' * (cpus > 1)}"
+    verdict, words = machines.judge(console, done.returncode, silent="isa-serial" in out)
+    machines.record(machines.Boot(name, "qemu64", "qboot", arch, verdict, words, machines.qemu()))
     if "isa-serial" in out:
         assert console == ""
     elif "pit" in out:

@@ -21,6 +21,8 @@ from ci.build import bound_kernel, tree
 from ci.conformance import DOCUMENT as CONFORMANCE
 from ci.long import DOCUMENT as LONG
 from ci.long import Kept, Result, Results
+from ci.machines import DOCUMENT as MACHINES
+from ci.machines import Boot, record
 from ci.report import report
 from ci.report.inputs import BENCHMARKS
 from ci.report.page import render
@@ -89,6 +91,24 @@ def long_tests(folder: Path) -> None:
     made.save()
 
 
+WHEN = "2026-01-31 12:00 UTC"
+REFUSAL = "the processor has no <b>long mode</b>"
+
+
+def machine_boots(folder: Path) -> None:
+    """results/machines.json, with a boot of each verdict and tier."""
+    for machine, cpu, arch, verdict, words, tier in (
+        ("pc", "pentium3", "i386", "runs", "97 checks, 34 skipped", "ordinary"),
+        ("pc", "pentium3", "x86_64", "refuses", REFUSAL, "ordinary"),
+        ("pc", "EPYC-Milan", "x86_64", "fails", "ended with panic; PANIC: vector 0x0d", "long"),
+        ("pc", "EPYC-Genoa", "i386", "absent", "this QEMU has no such model", "long"),
+    ):
+        record(
+            Boot(machine, cpu, "SeaBIOS", arch, verdict, words, "QEMU 7.2.0, TCG", WHEN, tier),
+            folder / MACHINES.name,
+        )
+
+
 @pytest.fixture
 def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str, Path]) -> Path:
     """A results folder as runs leave it: guests in every configuration, pytest's XML, benchmarks."""
@@ -100,6 +120,7 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
         long_tests(folder)
+        machine_boots(folder)
         (folder / "test_kinds.py").write_text(TESTS_OF_EACH_KIND)
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--junitxml={folder / JUNIT.name}",
@@ -411,6 +432,24 @@ def test_long_tests_are_told(tmp_path: Path) -> None:
         assert f"<dt>{name}</dt><dd>{version}</dd>" in section
 
 
+def test_machines_are_told(tmp_path: Path) -> None:
+    """A row for each machine, a cell for each architecture: verdict, words, where, when."""
+    machine_boots(tmp_path)
+    path = tmp_path / "report.html"
+    report(tmp_path, path)
+    section = path.read_text().partition('<section id="machines"')[2].partition("</section>")[0]
+    assert "1 run, 1 refuse and say why, 1 fail, 1 are not to be had here" in section
+    rows = html5lib.parse(section, namespaceHTMLElements=False).iter("tr")
+    cells = [[" ".join("".join(cell.itertext()).split()) for cell in row] for row in rows][1:]
+    when = f"QEMU 7.2.0, TCG; {WHEN}"
+    long = f"QEMU 7.2.0, TCG; long tier, {WHEN}"
+    assert cells == [
+        ["pc", "EPYC-Genoa", "SeaBIOS", f"– not here this QEMU has no such model {long}", "not booted"],
+        ["pc", "EPYC-Milan", "SeaBIOS", "not booted", f"✗ FAILS ended with panic; PANIC: vector 0x0d {long}"],
+        ["pc", "pentium3", "SeaBIOS", f"✓ runs 97 checks, 34 skipped {when}", f"– refuses {REFUSAL} {when}"],
+    ]
+
+
 def test_what_is_missing_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], chromium: Browser
 ) -> None:
@@ -427,7 +466,8 @@ def test_what_is_missing_is_said(
 
 
 @pytest.mark.parametrize(
-    "name", [FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name, LONG.name]
+    "name",
+    [FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name, LONG.name, MACHINES.name],
 )
 @pytest.mark.parametrize("content", ["", "[1]", '{"rows": [{}], "calls": [{}]}'])
 def test_what_is_damaged_is_said(tmp_path: Path, name: str, content: str) -> None:
