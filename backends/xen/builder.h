@@ -57,8 +57,8 @@ static inline void vmi__xen_mark(const void *table, uint32_t kind)
 
 /* ---- start.c ---- */
 
-/* The builder's words, once all memory is mapped; the toolstack writes new ones when it restores the
- * domain. */
+/* The builder's words, once all memory is mapped; the toolstack writes new ones when it restores
+ * the domain. */
 extern struct start_info *vmi__xen_info;
 
 /* The console by them; the page that Xen shares, and in it where the list of frames is, for who

@@ -154,7 +154,8 @@ struct vmi__xen_cpu {
     uint64_t timer;                 /* when Xen's timer goes off, 0 if it does not */
     struct vcpu_runstate_info runstate;
     uint64_t available; /* last value given out */
-    /* Stolen before the domain was saved, whose runstates begin anew; and what is told until then. */
+    /* Stolen before the domain was saved, whose runstates begin anew; and what is told until then.
+     */
     uint64_t stolen_before, stolen_told;
     uint32_t started;
     uint32_t registered; /* Xen has its vcpu_info where vmi__xen_vcpu() says */

@@ -430,7 +430,8 @@ void vmi__xen_events_return(bool restored)
 
     if (restored && kept_console.port.kind == VMI__XEN_PORT_BOUND && vmi__xen_port_exists(port)) {
         vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind);
-        vmi__xen_port_set(port, VMI__XEN_PORT_BOUND, kept_console.port.vector, kept_console.port.cpu);
+        vmi__xen_port_set(port, VMI__XEN_PORT_BOUND, kept_console.port.vector,
+                          kept_console.port.cpu);
         vmi__xen_port_pend(port);
     }
     if (!kept_console.masked)

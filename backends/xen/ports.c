@@ -8,8 +8,8 @@
 
 #define WAIT_NANOSECONDS 10000000
 
-#define APIC_LVT_MASKED  0x00010000u
-#define APIC_SVR_BEGINS  0x000000ffu
+#define APIC_LVT_MASKED 0x00010000u
+#define APIC_SVR_BEGINS 0x000000ffu
 
 /* Errors of Xen's (xen/errno.h) by which it says that it does not have a call. */
 #define XEN_EPERM      (-1)

@@ -26,8 +26,8 @@ static bool is(const char *text, const char *word)
     return *text == *word;
 }
 
-/* What a word of the toolstack's asks for; VMI_REQUEST_NONE for what is not carried out. Without the
- * kernel nobody suspends it. */
+/* What a word of the toolstack's asks for; VMI_REQUEST_NONE for what is not carried out. Without
+ * the kernel nobody suspends it. */
 static uint32_t meaning(const char *word)
 {
     if (is(word, "poweroff") || is(word, "halt"))

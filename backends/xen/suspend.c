@@ -5,8 +5,8 @@
  * itself anew, for the words of a CPU and its timer are for none but itself to name.
  *
  * What the toolstack rewrites (xen.git, tools/libs/guest/xg_sr_save_x86_pv.c and _restore_): page
- * tables that Xen knows, the list of frames, start_info, the registers. What Xen has forgotten of the
- * domain: event channels, grants, where vcpu_info and runstates are, its modes, timers.
+ * tables that Xen knows, the list of frames, start_info, the registers. What Xen has forgotten of
+ * the domain: event channels, grants, where vcpu_info and runstates are, its modes, timers.
  */
 #include "builder.h"
 #include "entries.h"

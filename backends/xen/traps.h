@@ -44,8 +44,8 @@ intptr_t vmi__xen_callbacks_register(void);
 
 /* Before it, on the one CPU that runs. */
 void vmi__xen_events_leave(void);
-/* After it: in the same domain, or in one that was restored. There the console has another port, and
- * is told of; channels to other domains are gone. */
+/* After it: in the same domain, or in one that was restored. There the console has another port,
+ * and is told of; channels to other domains are gone. */
 void vmi__xen_events_return(bool restored);
 
 /* ---- requests from outside (requests.c) ---- */

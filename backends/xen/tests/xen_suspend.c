@@ -35,7 +35,11 @@ static uint32_t here;
 /* What is in which frame of the domain's. */
 enum { TABLE = 1, NEW_TABLE, NEW_DIRECTORY, NEW_ROOT, SHARED, GRANTS, INFO, STORE, CONSOLE, PLAIN };
 
-static uint64_t memory[FRAMES][VMI__XEN_TABLE_ENTRIES] __attribute__((aligned(4096)));
+uint64_t memory[FRAMES][VMI__XEN_TABLE_ENTRIES] __attribute__((aligned(4096)));
+/* The pages that Xen's frames are put over follow each other. */
+__asm__(".globl vmi__xen_shared\n"
+        ".set vmi__xen_shared, memory + 5 * 4096");
+_Static_assert(SHARED == 5, "vmi__xen_shared");
 static xen_pfn_t p2m[FRAMES], m2p[LAST];
 static uint16_t states[FRAMES];
 
@@ -43,7 +47,6 @@ static struct vmi__xen_cpu records[2];
 struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX] = {&records[0], &records[1]};
 uint32_t vmi__xen_cpu_count;
 struct vmi_boot_info vmi__boot;
-struct shared_info vmi__xen_shared;
 struct start_info *vmi__xen_info;
 #ifndef __x86_64__
 struct vcpu_info vmi__xen_infos[VMI__XEN_CPUS_MAX];
@@ -204,7 +207,7 @@ static void restore(void)
     xen_pfn_t numbers[VMI__XEN_TABLE_ENTRIES];
 
     for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES; i++)
-        numbers[i] = m2p[(entry[i] & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT];
+        numbers[i] = m2p[((entry[i] & VMI__PTE_FRAME) >> VMI__PAGE_SHIFT) % LAST];
     number_frames(true);
     for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES; i++)
         if (entry[i] & VMI__PTE_PRESENT)
@@ -444,7 +447,6 @@ static void begin(uint32_t cpus)
     memset(records, 0, sizeof(records));
     memset(states, 0, sizeof(states));
     memset(memory, 0, sizeof(memory));
-    memset(&vmi__xen_shared, 0, sizeof(vmi__xen_shared));
     memset(&meeting, 0, sizeof(meeting));
     number_frames(false);
     vmi__boot.linear_base = (uintptr_t)memory;
