@@ -160,7 +160,7 @@ run_guest() {
     elif kill $xl 2>/dev/null; then # it was still about to create it
         xl destroy guest 2>&1 | frame xl
     fi
-    wait $xl
+    wait "$xl"
     say xl "exit status $?"
     detach_disks
     [ "${opt_nets:-0}" = 0 ] || killall xl-net 2>/dev/null
@@ -196,7 +196,7 @@ make_request() {
 # is gone are among those about the request.
 save_and_restore() {
     timeout 120 xl save "$domain" /run/saved || return
-    wait $xl
+    wait "$xl"
     cat /run/xl.log
     xl create -p "$opt_config" 'name="filler"' "kernel=\"$opt_kernel\"" "memory=${opt_memory:-64}" && filler=yes
     xl restore -F -p /run/saved >/run/xl.log 2>&1 &

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Suspend of the Xen library: frames' numbers rewritten, and what is made again, as xen_suspend.c plays it."""
+"""Suspend of the Xen library: frames numbered anew and what is made again, as xen_suspend.c plays it."""
 
 from __future__ import annotations
 
