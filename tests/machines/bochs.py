@@ -47,7 +47,7 @@ PLUGINS = f"{LIBRARIES}/bochs/plugins"
 ROWS, COLUMNS = 50, 132
 """Of the terminal; Bochs refuses a smaller one than the screen that it shows on it."""
 POWERED_OFF = "ACPI control: soft power off"
-DEADLINE = 600.0
+DEADLINE = 1200.0
 FIRMWARE = "Bochs's BIOS, GRUB"
 
 MACHINE = """\
