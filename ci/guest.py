@@ -109,13 +109,17 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
         # the machine, and what waits when it exits is lost: so no pause before reading, as labgrid makes.
         if not select.select([self._clientsocket], [], [], timeout)[0]:
             raise pexpect.TIMEOUT(f"no byte in {timeout:.2f} s")
-        data: bytes = self._clientsocket.recv(min(max_size or 65536, 65536))
+        try:
+            data: bytes = self._clientsocket.recv(min(max_size or 65536, 65536))
+        except ConnectionResetError:  # it has ended before it read all that was typed
+            data = b""
         if not data:
             raise pexpect.EOF("machine ended")  # else expect() spins
         return data
 
     def feed(self, data: bytes, timeout: float) -> None:
-        """Type data on the console, as fast as the machine takes it; TimeoutError if it does not."""
+        """Type data on the console, as fast as the machine takes it; OSError if it does not (TimeoutError)
+        or has ended."""
         deadline = time.monotonic() + timeout
         while data:
             left = deadline - time.monotonic()

@@ -679,7 +679,7 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                         break
                     lines.append(line)
                     if guest.typed and line.startswith("# input ready"):
-                        with contextlib.suppress(TimeoutError):  # then the guest waits for it to its deadline
+                        with contextlib.suppress(OSError):  # then it has ended, or waits to its deadline
                             strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
                     if guest.requests and line.startswith(REQUEST):
                         qemu_request(strategy, line.removeprefix(REQUEST))
@@ -706,7 +706,7 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
 
 def _type(terminal: Terminal, strategy: GuestStrategy) -> None:
     """What is typed at a terminal, as long as the machine takes it."""
-    with contextlib.suppress(OSError, TimeoutError, ValueError):
+    with contextlib.suppress(OSError, ValueError):
         while data := terminal.read():
             strategy.qemu.feed(data, strategy.left())
 

@@ -292,6 +292,18 @@ def fits(image: Kernel, backend: str, wanted: Wanted) -> None:
         )
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names that differ: one that has come before has a number behind it."""
+    seen: list[str] = []
+    for name in names:
+        number, each = 1, name
+        while each in seen:
+            number += 1
+            each = f"{name}-{number}"
+        seen.append(each)
+    return seen
+
+
 def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
     """Run kernels one after the other in one configuration, consoles on standard output; 0 if all passed."""
     with tempfile.TemporaryDirectory(prefix="vmi-gdb-") as folder:  # names of sockets must be short
@@ -309,9 +321,9 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
     check_terminal(wanted)
     several = len(images) > 1
     guests = []
-    for image in images:
+    for image, called in zip(images, distinct([image.path.stem for image in images]), strict=True):
         guest = Guest(
-            image.path, f"{configuration.name}-{image.path.stem}" if several else configuration.name,
+            image.path, f"{configuration.name}-{called}" if several else configuration.name,
             wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
             configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
             disks=wanted.disks, nets=wanted.nets, rng=wanted.rng, gdb=stub,

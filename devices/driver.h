@@ -67,6 +67,7 @@ struct vmi__device {
     uint32_t place;    /* the function on PCI */
     uint32_t messages; /* message-signalled interrupts that it has: one per queue, or none */
     uint32_t opened;   /* queues of the table, while it is open */
+    int32_t refusal;   /* why it does not start: VMI_EIO unless its driver says something else */
     volatile uint32_t state;
     uint64_t memory_end; /* guest-physical: no segment goes beyond it */
     struct vmi_device_properties info;

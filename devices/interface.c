@@ -265,6 +265,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
         device->opened = vmi__device_queues(device, setup);
         device->memory_end = memory_end();
         device->info.fault = VMI_FAULT_NONE;
+        device->refusal = VMI_EIO;
         memset(memory, 0, size);
         make_table(device, memory + table);
         if (device->driver->start(device, memory)) {
@@ -279,7 +280,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
                 device->info.fault = VMI_FAULT_HELD;
                 device->state = VMI__DEVICE_SHUT_OFF;
             }
-            result = VMI_EIO;
+            result = device->refusal;
         }
     }
     vmi__platform_leave(&lock, flags);

@@ -431,9 +431,71 @@ static void closed(void)
     EXPECT_EQUAL(frames_free(), before + back);
 }
 
+/* ---- large requests ---- */
+
+#define LARGE_PAGES 33 /* of memory: 128 KiB, and where it begins */
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Reads or writes from block 0 on in one request of so many bytes, in as many pieces of the memory
+ * as a disk that is open that way takes; VMI_OK or what came of it.
+ */
+static int32_t in_pieces(const struct first_device *large, uint32_t operation, uint64_t memory,
+                         uint32_t bytes)
+{
+    const uint32_t size = large->facts.block_size, most = large->setup.segments;
+    uint32_t piece = ((bytes / size + most - 1) / most) * size, count = 0;
+    struct vmi_segment segments[16];
+
+    for (uint32_t at = 0; at < bytes; at += piece)
+        segments[count++] =
+            (struct vmi_segment){.address = memory + at, .length = least(piece, bytes - at)};
+    return carry_out(operation, 0, bytes / size, segments, count);
+}
+
+/* Requests of all sizes up to the largest, in pieces that begin off a page. */
+static void large(void)
+{
+    static struct first_device opened_large = {
+        .kind = VMI_DEVICE_BLOCK, .name = "disk", .requests = 4, .segments = 16};
+    const struct vmi_device_properties *facts = &opened_large.facts;
+
+    NEEDS_DEVICE(&disk);
+    NEEDS_OPEN_DEVICE(&opened_large);
+    const uint32_t size = facts->block_size, run = frame_allocate_run(LARGE_PAGES);
+    const uint32_t offset = size < PAGE_SIZE ? size : 0;
+    const uint32_t room = (LARGE_PAGES - 1) * PAGE_SIZE;
+    const uint32_t pieces = opened_large.setup.segments * least(facts->segment_bytes, room);
+    uint32_t most = least(facts->request_blocks, least(pieces, room) / size);
+
+    EXPECT(run != FRAME_NONE);
+    most = most < facts->blocks ? most : (uint32_t)facts->blocks;
+    for (uint32_t blocks = most; blocks > 0; blocks /= 2) {
+        const uint64_t memory = ((uint64_t)run << PAGE_SHIFT) + offset;
+        char *words = (char *)frame_address(run) + offset;
+
+        for (uint32_t i = 0; i < blocks; i++)
+            pattern((uint32_t *)(words + i * size), i);
+        if (!(facts->flags & VMI_DEVICE_IS_READ_ONLY)) {
+            EXPECT_EQUAL(in_pieces(&opened_large, VMI_BLOCK_WRITE, memory, blocks * size), VMI_OK);
+            memset(words, 0, blocks * size);
+        }
+        EXPECT_EQUAL(in_pieces(&opened_large, VMI_BLOCK_READ, memory, blocks * size), VMI_OK);
+        for (uint32_t i = 0; i < blocks; i++)
+            EXPECT(facts->flags & VMI_DEVICE_IS_READ_ONLY ||
+                   is_pattern((uint32_t *)(words + i * size), i));
+    }
+    EXPECT_EQUAL(vmi_device_close(opened_large.number), VMI_OK);
+    first_device_give_back(&opened_large);
+    frame_release_run(run, LARGE_PAGES);
+}
+
 const struct check checks_disks[] = {
-    {"disks.told", told},       {"disks.opened", opened},
-    {"disks.refused", refused}, {"disks.read_only", read_only},
-    {"disks.whole", whole},     {"disks.by_event", by_event},
-    {"disks.closed", closed},   {NULL, NULL},
+    {"disks.told", told},           {"disks.opened", opened}, {"disks.refused", refused},
+    {"disks.read_only", read_only}, {"disks.whole", whole},   {"disks.by_event", by_event},
+    {"disks.closed", closed},       {"disks.large", large},   {NULL, NULL},
 };

@@ -586,10 +586,32 @@ static void closed(void)
     EXPECT_EQUAL(frames_free(), before + back);
 }
 
+/* Each with as much under way as it takes, both at once. */
+static void beside_a_disk(void)
+{
+    static struct first_device both[] = {
+        {.kind = VMI_DEVICE_BLOCK, .name = "disk", .requests = 128, .segments = 4},
+        {.kind = VMI_DEVICE_NETWORK, .name = "network", .requests = 128, .segments = 1},
+    };
+
+    for (uint32_t i = 0; i < 2; i++)
+        NEEDS_OPEN_DEVICE(&both[i]);
+    for (uint32_t i = 0; i < 2; i++) {
+        EXPECT_EQUAL(vmi_device_close(both[i].number), VMI_OK);
+        first_device_give_back(&both[i]);
+    }
+}
+
 const struct check checks_networks[] = {
-    {"networks.told", told},         {"networks.opened", opened},
-    {"networks.refused", refused},   {"networks.sizes", sizes},
-    {"networks.flood", flood},       {"networks.full", full},
-    {"networks.by_event", by_event}, {"networks.link", link},
-    {"networks.closed", closed},     {NULL, NULL},
+    {"networks.told", told},
+    {"networks.opened", opened},
+    {"networks.refused", refused},
+    {"networks.sizes", sizes},
+    {"networks.flood", flood},
+    {"networks.full", full},
+    {"networks.by_event", by_event},
+    {"networks.link", link},
+    {"networks.closed", closed},
+    {"networks.beside_a_disk", beside_a_disk},
+    {NULL, NULL},
 };

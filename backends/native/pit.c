@@ -56,13 +56,23 @@ void vmi__native_pit_counter(struct vmi__native_reading *reading)
     reading->count = ~(high << 8 | low) & 0xffff;
 }
 
+/* Has channel 0 count `ticks` in the mode of a control word; 0 stands for 65536. */
+static void load(uint8_t control, uint32_t ticks)
+{
+    vmi__outb(CONTROL, control);
+    vmi__outb(CHANNEL_0, (uint8_t)ticks);
+    vmi__outb(CHANNEL_0, (uint8_t)(ticks >> 8));
+}
+
 /*
  * Without a count, mode 0 stops counting and holds the line low, and the status says that there is
- * none. Emulators do not say so, and go on with the count before. In mode 5 a count stops KVM's
- * timer (Linux, arch/x86/kvm/i8254.c); QEMU's raises the line once more when that has run out,
- * whatever is done (hw/timer/i8254.c). A line that the library masks is masked by then, and a new
- * alarm's count will mostly come before; a client is to have the interrupt at once, as one that was
- * pending.
+ * none. Emulators do not say so, and go on with the count before. A busy KVM owes interrupts of a
+ * timer that has gone off while the one before was not acknowledged, and makes up for them even
+ * when the timer has been stopped; a new count in another mode than 5 makes it forget them. In mode
+ * 5 a count stops KVM's timer (Linux, arch/x86/kvm/i8254.c); QEMU's raises the line once more when
+ * that has run out, whatever is done (hw/timer/i8254.c). A line that the library masks is masked by
+ * then, and a new alarm's count will mostly come before; a client is to have the interrupt at once,
+ * as one that was pending.
  */
 static void silence(void)
 {
@@ -72,22 +82,18 @@ static void silence(void)
     vmi__outb(CONTROL, STATUS_0);
     if (vmi__inb(CHANNEL_0) & STATUS_NO_COUNT)
         return;
-    vmi__outb(CONTROL, CONTROL_0_STROBE);
-    vmi__outb(CHANNEL_0, (uint8_t)count);
-    vmi__outb(CHANNEL_0, (uint8_t)(count >> 8));
+    load(CONTROL_0_ONESHOT, COUNT_FAR);
+    load(CONTROL_0_STROBE, count);
 }
 
 void vmi__native_pit_oneshot(uint32_t ticks)
 {
     uint32_t flags = vmi__lock(&lock);
 
-    if (ticks) {
-        vmi__outb(CONTROL, CONTROL_0_ONESHOT);
-        vmi__outb(CHANNEL_0, (uint8_t)ticks);
-        vmi__outb(CHANNEL_0, (uint8_t)(ticks >> 8));
-    } else {
+    if (ticks)
+        load(CONTROL_0_ONESHOT, ticks);
+    else
         silence();
-    }
     vmi__unlock(&lock, flags);
 }
 
@@ -95,9 +101,6 @@ void vmi__native_pit_periodic(uint32_t ticks)
 {
     uint32_t flags = vmi__lock(&lock);
 
-    vmi__outb(CONTROL, CONTROL_0_RATE);
-    /* 0 stands for 65536. */
-    vmi__outb(CHANNEL_0, (uint8_t)ticks);
-    vmi__outb(CHANNEL_0, (uint8_t)(ticks >> 8));
+    load(CONTROL_0_RATE, ticks);
     vmi__unlock(&lock, flags);
 }

@@ -14,6 +14,7 @@
 
 #include "device_map.h"
 #include "entries.h"
+#include "xen_common/grant_frames.h"
 
 #define ENTRY_LARGE 0x80u /* PS in an entry that names a table */
 
@@ -31,13 +32,14 @@ static struct linear_mapping linear[LINEAR_MAPPINGS + 1];
 static struct vmi__xen_lock tables_lock;
 
 /*
- * Frames of Xen's that have been put into the image. They have no entry in m2p, and in p2m the
- * frames of the domain's own stay, which lie below them.
+ * Frames of Xen's that have been put into the image, from a page on; 0: none at that place. They
+ * have no entry in m2p, and in p2m the frames of the domain's own stay, which lie below them.
  */
+#define ADOPTED_MAX (1 + VMI__XEN_COMMON_GRANT_FRAMES)
+
 static struct {
-    uintptr_t mfn, pfn;
-} adopted[2];
-static uint32_t adopted_count;
+    uintptr_t first, mfn[ADOPTED_MAX];
+} adopted;
 
 /* ---- translation
  * -------------------------------------------------------------------------------------------------
@@ -45,9 +47,10 @@ static uint32_t adopted_count;
 
 uintptr_t vmi__xen_mfn(uintptr_t pfn)
 {
-    for (uint32_t i = 0; i < adopted_count; i++)
-        if (adopted[i].pfn == pfn)
-            return adopted[i].mfn;
+    uintptr_t at = pfn - adopted.first;
+
+    if (at < ADOPTED_MAX && adopted.mfn[at])
+        return adopted.mfn[at];
     return pfn < vmi__xen_memory.pages ? vmi__xen_memory.p2m[pfn] : VMI__XEN_NO_FRAME;
 }
 
@@ -55,13 +58,14 @@ uintptr_t vmi__xen_pfn(uintptr_t mfn)
 {
     uintptr_t pfn;
 
-    for (uint32_t i = 0; i < adopted_count; i++)
-        if (adopted[i].mfn == mfn)
-            return adopted[i].pfn;
-    if (mfn > vmi__xen_memory.m2p_last || !vmi__xen_m2p_read(&vmi__xen_memory.m2p[mfn], &pfn))
-        return VMI__XEN_NO_FRAME;
     /* m2p holds whatever owner a frame has: only one that p2m confirms is this domain's. */
-    return vmi__xen_mfn(pfn) == mfn ? pfn : VMI__XEN_NO_FRAME;
+    if (mfn <= vmi__xen_memory.m2p_last && vmi__xen_m2p_read(&vmi__xen_memory.m2p[mfn], &pfn) &&
+        vmi__xen_mfn(pfn) == mfn)
+        return pfn;
+    for (uint32_t i = 0; mfn && i < ADOPTED_MAX; i++)
+        if (adopted.mfn[i] == mfn)
+            return adopted.first + i;
+    return VMI__XEN_NO_FRAME;
 }
 
 uintptr_t vmi__xen_linear_pfn(uintptr_t address)
@@ -136,21 +140,17 @@ void vmi__xen_image_mapping(uintptr_t address, uintptr_t pages, uintptr_t pfn)
 const char *vmi__xen_adopt(void *page, uintptr_t mfn)
 {
     uintptr_t pfn = vmi__physical(page) >> VMI__PAGE_SHIFT;
+    uintptr_t first = vmi__physical(&vmi__xen_shared) >> VMI__PAGE_SHIFT;
     uint64_t entry = (uint64_t)mfn << VMI__PAGE_SHIFT;
-    uint32_t at = 0;
 
     entry |= VMI__PTE_PRESENT | VMI__PTE_WRITE | VMI__PTE_ACCESSED | VMI__PTE_DIRTY |
              vmi__xen_memory.no_execute;
-    /* A page that has been put there before, by another frame now, after the domain was saved. */
-    while (at < adopted_count && adopted[at].pfn != pfn)
-        at++;
-    if (at == sizeof(adopted) / sizeof(adopted[0]) ||
+    if (pfn - first >= ADOPTED_MAX ||
         vmi__xen_hypercall_update_va_mapping((uintptr_t)page, entry, UVMF_INVLPG) < 0)
         return "Xen does not let its shared page be mapped";
-    adopted[at].mfn = mfn;
-    adopted[at].pfn = pfn;
-    if (at == adopted_count)
-        adopted_count++;
+    /* Where one has been put before, it is by another frame now, after the domain was saved. */
+    adopted.first = first;
+    adopted.mfn[pfn - first] = mfn;
     return 0;
 }
 

@@ -16,18 +16,27 @@
 #define PAGE         4096u
 #define BLOCK_MAX    PAGE
 #define SECTORS_MAX  (1ull << 54) /* so that no address in bytes is too large */
-#define RING_BYTES   PAGE
-#define DISCARD_MOST 0x400000u /* blocks */
+#define DISCARD_MOST 0x400000u    /* blocks */
+
+/* Pages of a ring at most: 128 requests' worth. */
+#define RING_PAGES_MAX 4u
+
+/* Frames that a request can name itself; more are named on a page of its own (indirect). */
+#define FRAMES_DIRECT  BLKIF_MAX_SEGMENTS_PER_REQUEST
+#define FRAMES_OF_PAGE (PAGE / (uint32_t)sizeof(struct blkif_request_segment))
 
 /*
- * A request names frames, 11 at most, and a segment that does not begin on one takes part of one
- * more: so many segments of so many bytes in all can always be told, for n segments of b bytes lie
- * in no more than b / 4096 + 1.75 n frames.
+ * Frames in which so many segments of so many bytes in all can lie: one that does not begin on a
+ * page takes part of one more, n segments of b bytes no more than b / 4096 + 1.75 n.
  */
-#define FRAMES_MAX    BLKIF_MAX_SEGMENTS_PER_REQUEST
-#define SEGMENTS_MAX  4u
-#define REQUEST_BYTES 0x4000u
-_Static_assert(4 * REQUEST_BYTES / PAGE + 7 * SEGMENTS_MAX <= 4 * FRAMES_MAX,
+#define FRAMES_OF(bytes, segments) ((4 * (bytes) / PAGE + 7 * (segments)) / 4)
+
+/* Sizes of the largest request, the largest first: one whose frames the other side takes. */
+#define SEGMENT_BYTES 0x4000u
+static const struct size {
+    uint32_t bytes, segments;
+} sizes[] = {{0x20000, 16}, {0x10000, 8}, {0x8000, 4}, {0x4000, 4}};
+_Static_assert(FRAMES_OF(0x4000, 4) <= FRAMES_DIRECT && FRAMES_OF(0x20000, 16) <= FRAMES_OF_PAGE,
                "a request of the largest size has more frames than can be told");
 
 /* How long requests under way are waited for when a disk is closed: so often 10 ms. */
@@ -35,10 +44,12 @@ _Static_assert(4 * REQUEST_BYTES / PAGE + 7 * SEGMENTS_MAX <= 4 * FRAMES_MAX,
 /* And for the other side to let go of their memory, without which there is a fault. */
 #define LETTING_GO_WAITS 100
 
-/* References that a slot has for itself, and how many of them lend something. */
+/* What a slot has for itself: references, of which `count` lend something, and where it has one,
+ * its page of names. */
 struct lent {
-    grant_ref_t references[FRAMES_MAX];
     uint32_t count;
+    grant_ref_t page;
+    grant_ref_t references[]; /* as many as a request may have frames */
 };
 
 struct disk {
@@ -46,8 +57,10 @@ struct disk {
     struct vmi__xen_common_ring ring;
     uint32_t block_bits; /* of a block's sectors */
     uint32_t handle;     /* virtual-device: what requests say they are for */
-    grant_ref_t ring_reference;
-    struct lent *lent; /* of each slot, on pages that the other side does not see; 0: not begun */
+    grant_ref_t ring_references[RING_PAGES_MAX];
+    uint32_t frames; /* of a request, at most, while it is open */
+    char *pages;     /* of names, one for each slot; 0: no request has as many frames */
+    char *lent;      /* of each slot, on pages that the other side does not see; 0: not begun */
 };
 _Static_assert(sizeof(struct disk) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
 
@@ -56,22 +69,88 @@ static struct disk *disk_of(struct vmi__device *device)
     return (struct disk *)device->own;
 }
 
+static uint32_t lent_bytes(uint32_t frames)
+{
+    return (uint32_t)sizeof(struct lent) + frames * (uint32_t)sizeof(grant_ref_t);
+}
+
+static struct lent *lent_of(const struct disk *disk, uint32_t slot)
+{
+    return (struct lent *)(disk->lent + slot * lent_bytes(disk->frames));
+}
+
+/* Frames of the largest request that a setup allows. */
+static uint32_t frames_of(const struct vmi__device *device, const struct vmi_device_setup *setup)
+{
+    uint32_t bytes = device->info.request_blocks * device->info.block_size;
+
+    if (bytes > setup->segments * device->info.segment_bytes)
+        bytes = setup->segments * device->info.segment_bytes;
+    return FRAMES_OF(bytes, setup->segments);
+}
+
+static uint32_t ring_entries(uint32_t pages)
+{
+    return vmi__xen_common_ring_entries(pages * PAGE, sizeof(union blkif_sring_entry));
+}
+
+/* Pages of a ring that has room for so many requests. */
+static uint32_t ring_pages(uint32_t requests)
+{
+    uint32_t pages = 1;
+
+    while (ring_entries(pages) < requests)
+        pages *= 2;
+    return pages;
+}
+
 /* ---- connecting ---- */
 
-/* With a ring at a page of zeroes; false if the other side does not come. */
-static bool connect(struct disk *disk, void *page)
+/* Pages of a ring that the other side takes; it says so before it is connected. */
+static uint32_t ring_pages_offered(const struct disk *disk)
 {
+    uint64_t order = vmi__xen_common_told(&disk->bus, "max-ring-page-order", 0);
+    uint32_t pages = 1;
+
+    while (pages < RING_PAGES_MAX && order--)
+        pages *= 2;
+    return pages;
+}
+
+/*
+ * Names the ring to the other side: by the node that each knows if it is one page, and by those of
+ * one that knows larger ones, which may have what whoever was here before has left.
+ */
+static bool tell_ring(struct vmi__device *device, char *ring, uint32_t pages)
+{
+    static const char *const nodes[RING_PAGES_MAX] = {"ring-ref0", "ring-ref1", "ring-ref2",
+                                                      "ring-ref3"};
+    struct disk *disk = disk_of(device);
+    const struct vmi__xen_common_bus *bus = &disk->bus;
+
+    for (uint32_t i = 0; i < pages; i++) {
+        disk->ring_references[i] = vmi__xen_common_lend_page(device, ring + i * PAGE, false);
+        if (!disk->ring_references[i] ||
+            !vmi__xen_common_tell(bus, nodes[i], disk->ring_references[i]))
+            return false;
+    }
+    return vmi__xen_common_tell(bus, "ring-page-order", (uint32_t)__builtin_ctz(pages)) &&
+           (pages > 1 || vmi__xen_common_tell(bus, "ring-ref", disk->ring_references[0]));
+}
+
+/* With a ring at pages of zeroes; false if the other side does not come, or takes no such ring. */
+static bool connect(struct vmi__device *device, char *ring, uint32_t pages)
+{
+    struct disk *disk = disk_of(device);
     struct vmi__xen_common_bus *bus = &disk->bus;
 
-    vmi__xen_common_ring_begin(&disk->ring, page, RING_BYTES, sizeof(union blkif_sring_entry));
+    vmi__xen_common_ring_begin(&disk->ring, ring, pages * PAGE, sizeof(union blkif_sring_entry));
     bus->rings[0] = &disk->ring;
-    if (!vmi__xen_common_begin(bus))
+    if (!vmi__xen_common_begin(bus) || pages > ring_pages_offered(disk) ||
+        !tell_ring(device, ring, pages))
         return false;
-    disk->ring_reference = vmi__xen_common_lend_page(bus, page);
     bus->ports[0] = vmi__xen_common_channel(bus);
-    return disk->ring_reference && bus->ports[0] &&
-           vmi__xen_common_tell(bus, "ring-ref", disk->ring_reference) &&
-           vmi__xen_common_tell(bus, "event-channel", bus->ports[0]) &&
+    return bus->ports[0] && vmi__xen_common_tell(bus, "event-channel", bus->ports[0]) &&
            vmi__xen_common_tell_text(bus, "protocol", XEN_IO_PROTO_ABI_NATIVE) &&
            vmi__xen_common_connect(bus, XenbusStateInitialised);
 }
@@ -92,7 +171,7 @@ static bool end_all_lending(struct vmi__device *device)
     bool all = true;
 
     for (uint32_t slot = 0; disk->lent && slot < device->setup.requests; slot++)
-        all &= end_lending(&disk->lent[slot]);
+        all &= end_lending(lent_of(disk, slot));
     return all;
 }
 
@@ -100,12 +179,18 @@ static bool end_all_lending(struct vmi__device *device)
 static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
-    bool all = vmi__xen_common_take_back(&disk->ring_reference);
+    bool all = true;
 
     vmi__xen_common_close(&disk->bus.ports[0]);
-    for (uint32_t slot = 0; disk->lent && slot < device->setup.requests; slot++)
-        for (uint32_t i = 0; i < FRAMES_MAX; i++)
-            all &= vmi__xen_common_take_back(&disk->lent[slot].references[i]);
+    for (uint32_t i = 0; i < RING_PAGES_MAX; i++)
+        all &= vmi__xen_common_take_back(&disk->ring_references[i]);
+    for (uint32_t slot = 0; disk->lent && slot < device->setup.requests; slot++) {
+        struct lent *lent = lent_of(disk, slot);
+
+        all &= vmi__xen_common_take_back(&lent->page);
+        for (uint32_t i = 0; i < disk->frames; i++)
+            all &= vmi__xen_common_take_back(&lent->references[i]);
+    }
     if (all)
         disk->lent = 0;
     return all;
@@ -146,6 +231,19 @@ static bool offers(const struct disk *disk, const char *name)
     return vmi__xen_common_told(&disk->bus, name, 0) == 1;
 }
 
+/* The largest request whose frames the other side takes. */
+static struct size size_offered(const struct disk *disk)
+{
+    uint64_t frames =
+        vmi__xen_common_told(&disk->bus, "feature-max-indirect-segments", FRAMES_DIRECT);
+    uint32_t i = 0;
+
+    while (i + 1 < sizeof(sizes) / sizeof(sizes[0]) &&
+           FRAMES_OF(sizes[i].bytes, sizes[i].segments) > frames)
+        i++;
+    return sizes[i];
+}
+
 /* Takes what the other side says of the disk into `info`; false if that cannot be. */
 static bool describe(struct vmi__device *device)
 {
@@ -154,6 +252,7 @@ static bool describe(struct vmi__device *device)
     uint64_t sectors = vmi__xen_common_told(&disk->bus, "sectors", 0);
     uint64_t size = vmi__xen_common_told(&disk->bus, "sector-size", SECTOR);
     uint64_t flags = vmi__xen_common_told(&disk->bus, "info", 0);
+    struct size request = size_offered(disk);
 
     if (size < SECTOR || size > BLOCK_MAX || size & (size - 1) || sectors > SECTORS_MAX)
         return false;
@@ -164,10 +263,10 @@ static bool describe(struct vmi__device *device)
     disk->block_bits = (uint32_t)__builtin_ctz((uint32_t)size) - SECTOR_BITS;
     info->blocks = sectors >> disk->block_bits;
     info->queues = 1;
-    info->requests = vmi__xen_common_ring_entries(RING_BYTES, sizeof(union blkif_sring_entry));
-    info->segments = SEGMENTS_MAX;
-    info->segment_bytes = REQUEST_BYTES;
-    info->request_blocks = REQUEST_BYTES / info->block_size;
+    info->requests = ring_entries(ring_pages_offered(disk));
+    info->segments = request.segments;
+    info->segment_bytes = SEGMENT_BYTES;
+    info->request_blocks = request.bytes / info->block_size;
     info->discard_blocks = offers(disk, "feature-discard") ? DISCARD_MOST : 0;
     return info->blocks;
 }
@@ -186,7 +285,7 @@ static VMI__ADDRESS_TAKEN void probe(struct vmi__device *device)
     if (kept)
         return;
     disk->handle = (uint32_t)vmi__xen_common_own(&disk->bus, "virtual-device", 0) & 0xffff;
-    sound = connect(disk, page) && describe(device);
+    sound = connect(device, page, 1) && describe(device);
     stop(device);
     /* A page that the other side keeps is not given to the next one. */
     kept = !leave(device);
@@ -206,41 +305,85 @@ static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
 static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
                                            const struct vmi_device_setup *setup)
 {
-    (void)device;
-    return RING_BYTES + (uintptr_t)setup->requests * (uint32_t)sizeof(struct lent);
+    uint32_t frames = frames_of(device, setup);
+
+    return ring_pages(setup->requests) * PAGE +
+           (uintptr_t)setup->requests * ((frames > FRAMES_DIRECT ? PAGE : 0) + lent_bytes(frames));
+}
+
+/* References of all slots, and pages of names, which stay lent. */
+static bool reserve(struct vmi__device *device)
+{
+    struct disk *disk = disk_of(device);
+
+    for (uint32_t slot = 0; slot < device->setup.requests; slot++) {
+        struct lent *lent = lent_of(disk, slot);
+
+        if (disk->pages) {
+            lent->page = vmi__xen_common_lend_page(device, disk->pages + slot * PAGE, true);
+            if (!lent->page)
+                return false;
+        }
+        for (uint32_t i = 0; i < disk->frames; i++) {
+            lent->references[i] = vmi__xen_common_reserve(device);
+            if (!lent->references[i])
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Is what a kernel was told of a disk right? */
+static bool is_as_told(const struct vmi_device_properties *info,
+                       const struct vmi_device_properties *told)
+{
+    return info->blocks == told->blocks && info->flags == told->flags &&
+           info->block_size == told->block_size && info->discard_blocks == told->discard_blocks &&
+           info->requests == told->requests && info->segments == told->segments &&
+           info->request_blocks == told->request_blocks;
 }
 
 static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     struct disk *disk = disk_of(device);
     const struct vmi_device_properties before = device->info;
+    uint32_t requests = device->setup.requests, pages = ring_pages(requests);
+    char *place = (char *)at + pages * PAGE;
 
-    disk->lent = (struct lent *)((char *)at + RING_BYTES);
-    if (!connect(disk, at) || !describe(device)) {
+    disk->frames = frames_of(device, &device->setup);
+    disk->pages = 0;
+    if (disk->frames > FRAMES_DIRECT) {
+        disk->pages = place;
+        place += requests * PAGE;
+    }
+    disk->lent = place;
+    if (!connect(device, at, pages) || !describe(device) || !is_as_told(&device->info, &before)) {
         device->info = before;
         return false;
     }
-    /* What a kernel was told of it has to stay right. */
-    if (device->info.blocks != before.blocks || device->info.flags != before.flags ||
-        device->info.block_size != before.block_size ||
-        device->info.discard_blocks != before.discard_blocks) {
-        device->info = before;
-        return false;
-    }
-    for (uint32_t slot = 0; slot < device->setup.requests; slot++)
-        for (uint32_t i = 0; i < FRAMES_MAX; i++) {
-            disk->lent[slot].references[i] = vmi__xen_common_grant_reserve();
-            if (!disk->lent[slot].references[i])
-                return false;
-        }
-    return true;
+    return reserve(device);
 }
 
 /* ---- requests ---- */
 
-/* The frames of a segment, each lent by a reference of the slot's. */
-static void lend(struct disk *disk, struct lent *lent, volatile struct blkif_request *entry,
-                 const struct vmi_segment *segment, bool read_only)
+/* Frames in which the segments of a request lie. */
+static uint32_t frames_named(const struct vmi_block_request *request)
+{
+    uint32_t frames = 0;
+
+    for (uint32_t i = 0; i < request->count; i++) {
+        uint32_t offset = (uint32_t)request->segments[i].address & (PAGE - 1);
+
+        frames += (offset + request->segments[i].length + PAGE - 1) / PAGE;
+    }
+    return frames;
+}
+
+/* The frames of a segment, each lent by a reference of the slot's, and named from `name` on. */
+static volatile struct blkif_request_segment *lend(const struct disk *disk, struct lent *lent,
+                                                   volatile struct blkif_request_segment *name,
+                                                   const struct vmi_segment *segment,
+                                                   bool read_only)
 {
     uint64_t address = segment->address;
     uint32_t left = segment->length;
@@ -248,49 +391,75 @@ static void lend(struct disk *disk, struct lent *lent, volatile struct blkif_req
     while (left) {
         uint32_t offset = (uint32_t)address & (PAGE - 1);
         uint32_t part = left < PAGE - offset ? left : PAGE - offset;
-        grant_ref_t reference = lent->references[lent->count];
+        grant_ref_t reference = lent->references[lent->count++];
         uint32_t frame = vmi__xen_common_frame((uintptr_t)(address >> 12));
 
         /* What is no frame is not lent, and the request fails. */
         if (frame != VMI__XEN_COMMON_NO_FRAME)
             vmi__xen_common_grant_lend(reference, frame, disk->bus.peer, read_only);
-        entry->seg[lent->count].gref = reference;
-        entry->seg[lent->count].first_sect = (uint8_t)(offset / SECTOR);
-        entry->seg[lent->count].last_sect = (uint8_t)((offset + part) / SECTOR - 1);
-        lent->count++;
+        name->gref = reference;
+        name->first_sect = (uint8_t)(offset / SECTOR);
+        name->last_sect = (uint8_t)((offset + part) / SECTOR - 1);
+        name++;
         address += part;
         left -= part;
     }
+    return name;
+}
+
+/* A read or write: names its frames itself, or on its slot's page. */
+static void put_moving(struct disk *disk, uint32_t slot, const struct vmi_block_request *wanted,
+                       uint8_t operation, volatile union blkif_sring_entry *entry)
+{
+    struct lent *lent = lent_of(disk, slot);
+    volatile struct blkif_request_segment *name = entry->req.seg;
+    uint32_t frames = frames_named(wanted);
+
+    entry->req.operation = operation;
+    entry->req.nr_segments = (uint8_t)frames;
+    if (frames > FRAMES_DIRECT) {
+        volatile struct blkif_request_indirect *indirect = (volatile void *)entry;
+
+        name = (volatile void *)(disk->pages + slot * PAGE);
+        indirect->operation = BLKIF_OP_INDIRECT;
+        indirect->indirect_op = operation;
+        indirect->nr_segments = (uint16_t)frames;
+        indirect->handle = (blkif_vdev_t)disk->handle;
+        indirect->indirect_grefs[0] = lent->page;
+    }
+    for (uint32_t i = 0; i < wanted->count; i++)
+        name = lend(disk, lent, name, &wanted->segments[i], wanted->operation == VMI_BLOCK_WRITE);
 }
 
 static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, uint32_t slot,
                                    const struct vmi_block_request *wanted)
 {
-    static const uint8_t operations[] = {
-        [VMI_BLOCK_READ] = BLKIF_OP_READ,
-        [VMI_BLOCK_WRITE] = BLKIF_OP_WRITE,
-        [VMI_BLOCK_FLUSH] = BLKIF_OP_FLUSH_DISKCACHE,
-        [VMI_BLOCK_DISCARD] = BLKIF_OP_DISCARD,
-    };
     struct disk *disk = disk_of(device);
-    struct lent *lent = &disk->lent[slot];
-    volatile struct blkif_request *entry = vmi__xen_common_ring_put(&disk->ring);
+    volatile union blkif_sring_entry *entry = vmi__xen_common_ring_put(&disk->ring);
     volatile struct blkif_request_discard *discard = (volatile void *)entry;
 
     (void)number;
-    lent->count = 0;
-    entry->operation = operations[wanted->operation];
-    entry->id = slot;
-    entry->sector_number = wanted->block << disk->block_bits;
-    entry->handle = (blkif_vdev_t)disk->handle;
-    if (wanted->operation <= VMI_BLOCK_WRITE)
-        for (uint32_t i = 0; i < wanted->count; i++)
-            lend(disk, lent, entry, &wanted->segments[i], wanted->operation == VMI_BLOCK_WRITE);
-    if (wanted->operation == VMI_BLOCK_DISCARD) {
+    lent_of(disk, slot)->count = 0;
+    /* At the same place in each kind of request. */
+    entry->req.id = slot;
+    entry->req.sector_number = wanted->block << disk->block_bits;
+    entry->req.handle = (blkif_vdev_t)disk->handle;
+    switch (wanted->operation) {
+    case VMI_BLOCK_READ:
+        put_moving(disk, slot, wanted, BLKIF_OP_READ, entry);
+        break;
+    case VMI_BLOCK_WRITE:
+        put_moving(disk, slot, wanted, BLKIF_OP_WRITE, entry);
+        break;
+    case VMI_BLOCK_DISCARD:
+        discard->operation = BLKIF_OP_DISCARD;
         discard->flag = 0;
         discard->nr_sectors = (uint64_t)wanted->blocks << disk->block_bits;
-    } else {
-        entry->nr_segments = (uint8_t)lent->count;
+        break;
+    default:
+        entry->req.operation = BLKIF_OP_FLUSH_DISKCACHE;
+        entry->req.nr_segments = 0;
+        break;
     }
 }
 
@@ -325,7 +494,7 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
     slot = &device->queues[number].slots[ended->slot];
     if (ended->slot == device->setup.requests || slot->state != VMI__SLOT_GIVEN)
         return vmi__device_fault(device, VMI_FAULT_IDENTIFIER);
-    if (!end_lending(&disk->lent[ended->slot]))
+    if (!end_lending(lent_of(disk, ended->slot)))
         return vmi__device_fault(device, VMI_FAULT_HELD);
     switch (status) {
     case BLKIF_RSP_OKAY:

@@ -9,22 +9,52 @@
 #include "routines.h"
 #include "runtime.h"
 
-static struct grant_entry_v1 *grants; /* 0: there is no table */
-static uint8_t taken[VMI__XEN_COMMON_GRANTS];
+#define WORD_BITS   32u
+#define FRAME_WORDS (VMI__XEN_COMMON_FRAME_GRANTS / WORD_BITS)
 
-void vmi__xen_common_grants_use(struct grant_entry_v1 *table)
+static struct grant_entry_v1 *grants; /* 0: there is no table */
+static volatile uint32_t frames;      /* of it, that are in use */
+
+/* A bit for each reference. The first ones are Xen's (GNTTAB_NR_RESERVED_ENTRIES). */
+static volatile uint32_t taken[VMI__XEN_COMMON_GRANTS / WORD_BITS] = {
+    (1u << GNTTAB_NR_RESERVED_ENTRIES) - 1,
+};
+
+void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t count)
 {
     grants = table;
+    frames = count;
+}
+
+/* A reference of so many frames that nobody has; 0 if there is none. */
+static grant_ref_t take(uint32_t of_frames)
+{
+    for (uint32_t i = 0; i < of_frames * FRAME_WORDS; i++) {
+        uint32_t word = taken[i];
+
+        while (~word) {
+            uint32_t at = (uint32_t)__builtin_ctz(~word);
+
+            word = __atomic_fetch_or(&taken[i], 1u << at, __ATOMIC_ACQUIRE);
+            if (!(word & 1u << at))
+                return i * WORD_BITS + at;
+        }
+    }
+    return 0;
 }
 
 grant_ref_t vmi__xen_common_grant_reserve(void)
 {
-    if (!grants)
-        return 0;
-    for (uint32_t i = GNTTAB_NR_RESERVED_ENTRIES; i < VMI__XEN_COMMON_GRANTS; i++)
-        if (!__atomic_exchange_n(&taken[i], 1, __ATOMIC_ACQUIRE))
-            return i;
-    return 0;
+    for (;;) {
+        uint32_t count = frames;
+        grant_ref_t reference = take(count);
+
+        if (reference || !count || count == VMI__XEN_COMMON_GRANT_FRAMES ||
+            !vmi__xen_common_grants_more(count))
+            return reference;
+        /* Another CPU may have had the same frame shared. */
+        __sync_bool_compare_and_swap(&frames, count, count + 1);
+    }
 }
 
 void vmi__xen_common_grant_lend(grant_ref_t reference, uint32_t frame, uint32_t peer,
@@ -58,7 +88,8 @@ bool vmi__xen_common_grant_end(grant_ref_t reference)
 
 void vmi__xen_common_grant_release(grant_ref_t reference)
 {
-    __atomic_store_n(&taken[reference], 0, __ATOMIC_RELEASE);
+    __atomic_fetch_and(&taken[reference / WORD_BITS], ~(1u << reference % WORD_BITS),
+                       __ATOMIC_RELEASE);
 }
 
 VMI__ROUTINE int32_t vmi__xen_common_share_page(uintptr_t pfn, uint32_t peer, uint32_t flags)
@@ -80,7 +111,8 @@ VMI__ROUTINE int32_t vmi__xen_common_unshare_page(uint32_t reference)
 {
     int32_t result;
 
-    if (!grants || reference < GNTTAB_NR_RESERVED_ENTRIES || reference >= VMI__XEN_COMMON_GRANTS)
+    if (reference < GNTTAB_NR_RESERVED_ENTRIES ||
+        reference / VMI__XEN_COMMON_FRAME_GRANTS >= frames)
         return VMI_EINVAL;
     result = take_back(reference);
     if (result == VMI_OK)

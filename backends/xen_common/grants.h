@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Pages lent to other domains by the grant table, version 1 (xen/grant_table.h): one page of
- * entries, shared with Xen. A library binds SharePage and UnsharePage to the routines
+ * Pages lent to other domains by the grant table, version 1 (xen/grant_table.h): frames of entries,
+ * shared with Xen, next to each other. A library binds SharePage and UnsharePage to the routines
  * vmi__xen_common_share_page and vmi__xen_common_unshare_page; front ends reserve references once
  * and lend a page by each again and again.
  */
@@ -15,17 +15,24 @@
 
 #include <xen/grant_table.h>
 
-#define VMI__XEN_COMMON_GRANTS (4096 / sizeof(struct grant_entry_v1))
+#include "grant_frames.h"
+
+/* References of a frame, and of all that a library has room for. */
+#define VMI__XEN_COMMON_FRAME_GRANTS (4096 / sizeof(struct grant_entry_v1))
+#define VMI__XEN_COMMON_GRANTS       (VMI__XEN_COMMON_GRANT_FRAMES * VMI__XEN_COMMON_FRAME_GRANTS)
 
 #define VMI__XEN_COMMON_NO_FRAME 0xffffffffu
 
 /*
- * Takes the page of VMI__XEN_COMMON_GRANTS entries into use, once the library has it shared with
- * Xen. Without this call there are no references.
+ * Takes a table into use, of which the library has so many frames shared with Xen. Without this
+ * call there are no references.
  */
-void vmi__xen_common_grants_use(struct grant_entry_v1 *table);
+void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t frames);
 
-/* A reference of the caller's own that lends nothing yet, or 0, which none is. */
+/*
+ * A reference of the caller's own that lends nothing yet, or 0, which none is: then Xen gives no
+ * more.
+ */
 grant_ref_t vmi__xen_common_grant_reserve(void);
 
 /* Lends a frame by a reserved reference, which lends nothing, to a domain. */
@@ -41,9 +48,16 @@ bool vmi__xen_common_grant_end(grant_ref_t reference);
 /* Gives back a reserved reference that lends nothing. */
 void vmi__xen_common_grant_release(grant_ref_t reference);
 
+/* ---- defined by each library ---- */
+
 /*
- * Defined by each library: the frame by which Xen knows a guest-physical page that may be lent, or
- * VMI__XEN_COMMON_NO_FRAME.
+ * Has Xen share one more frame of the table, which is in use up to there, at its place; false if
+ * there is none. CPUs may ask for the same one at the same time.
+ */
+bool vmi__xen_common_grants_more(uint32_t frame);
+
+/*
+ * The frame by which Xen knows a guest-physical page that may be lent, or VMI__XEN_COMMON_NO_FRAME.
  */
 uint32_t vmi__xen_common_frame(uintptr_t pfn);
 

@@ -206,13 +206,13 @@ static bool reserve(struct vmi__device *device)
         struct received *received = &network->received[slot];
 
         received->reference =
-            vmi__xen_common_lend_page(&network->bus, network->pages + slot * PAGE);
+            vmi__xen_common_lend_page(device, network->pages + slot * PAGE, false);
         if (!received->reference)
             return false;
         for (uint32_t i = 0; i < FRAMES_OF(setup->segments); i++) {
             grant_ref_t *reference = &network->sent[slot].references[i];
 
-            *reference = vmi__xen_common_grant_reserve();
+            *reference = vmi__xen_common_reserve(device);
             if (!*reference)
                 return false;
         }
@@ -265,7 +265,7 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
         return false;
     place = at;
     for (uint32_t way = 0; way < VMI__WAYS; way++, place += RING_BYTES) {
-        network->references[way] = vmi__xen_common_lend_page(&network->bus, place);
+        network->references[way] = vmi__xen_common_lend_page(device, place, false);
         network->bus.ports[way] = vmi__xen_common_channel(&network->bus);
         if (!network->references[way] || !network->bus.ports[way])
             return false;

@@ -248,13 +248,23 @@ void vmi__xen_common_notify(evtchn_port_t port)
     vmi__xen_common_event_op(EVTCHNOP_send, &send);
 }
 
-grant_ref_t vmi__xen_common_lend_page(const struct vmi__xen_common_bus *bus, const void *page)
+grant_ref_t vmi__xen_common_reserve(struct vmi__device *device)
+{
+    grant_ref_t reference = vmi__xen_common_grant_reserve();
+
+    if (!reference)
+        device->refusal = VMI_ENOMEM;
+    return reference;
+}
+
+grant_ref_t vmi__xen_common_lend_page(struct vmi__device *device, const void *page, bool read_only)
 {
     uint32_t frame = vmi__xen_common_frame(vmi__physical(page) >> 12);
-    grant_ref_t reference = frame == VMI__XEN_COMMON_NO_FRAME ? 0 : vmi__xen_common_grant_reserve();
+    grant_ref_t reference = frame == VMI__XEN_COMMON_NO_FRAME ? 0 : vmi__xen_common_reserve(device);
 
     if (reference)
-        vmi__xen_common_grant_lend(reference, frame, bus->peer, false);
+        vmi__xen_common_grant_lend(reference, frame, vmi__xen_common_bus_of(device)->peer,
+                                   read_only);
     return reference;
 }
 

@@ -2,6 +2,8 @@
  *
  * Pages of the image that Xen's own are put over: nothing else may lie in them.
  */
+#include "xen_common/grant_frames.h"
+
     .section .bss.tables, "aw", @nobits
     .balign 4096
     .globl vmi__xen_pvh_shared, vmi__xen_pvh_grant_table
@@ -10,8 +12,8 @@
 vmi__xen_pvh_shared:
     .skip 4096
     .type vmi__xen_pvh_grant_table, @object
-    .size vmi__xen_pvh_grant_table, 4096
+    .size vmi__xen_pvh_grant_table, VMI__XEN_COMMON_GRANT_FRAMES * 4096
 vmi__xen_pvh_grant_table:
-    .skip 4096
+    .skip VMI__XEN_COMMON_GRANT_FRAMES * 4096
 
     .section .note.GNU-stack, "", @progbits

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The grant table's page, and the frames that it names (backends/xen_common/grants.c does the
+ * The grant table, and the frames that it names (backends/xen_common/grants.c does the
  * rest).
  */
 #include "pvh.h"
@@ -10,10 +10,17 @@
 
 extern struct grant_entry_v1 vmi__xen_pvh_grant_table[];
 
+/* Xen makes a frame of the table that is not there yet, up to the domain's limit. */
+bool vmi__xen_common_grants_more(uint32_t frame)
+{
+    return vmi__xen_pvh_adopt(vmi__xen_pvh_grant_table + frame * VMI__XEN_COMMON_FRAME_GRANTS,
+                              XENMAPSPACE_grant_table, frame) >= 0;
+}
+
 void vmi__xen_pvh_grants_start(void)
 {
-    if (vmi__xen_pvh_adopt(vmi__xen_pvh_grant_table, XENMAPSPACE_grant_table, 0) >= 0)
-        vmi__xen_common_grants_use(vmi__xen_pvh_grant_table);
+    if (vmi__xen_common_grants_more(0))
+        vmi__xen_common_grants_use(vmi__xen_pvh_grant_table, 1);
 }
 
 /* Only plain memory: what the map calls another kind is the runtime's, the library's or none. */

@@ -7,19 +7,25 @@ import os
 import pty
 import re
 import shlex
+import shutil
+import socket
 import struct
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pexpect
 import pytest
 
 from ci.backends import backends
 from ci.boot import show_failure
 from ci.build import BOUND, bound_kernel, kernels, rom, tree
 from ci.conformance import typed_file
+from ci.guest import GuestDriver
 from ci.kernel import look
 from ci.rig import Guest, LinuxRig, Outcome
+from ci.run import LOGS, distinct
 from ci.util import ARCHITECTURES, ROOT, UserError, tied
 
 from ..boot.test_own_kernel import compiled
@@ -219,6 +225,18 @@ def test_several_kernels() -> None:
     assert f"vmi: {NAME}: 1 of 2 kernels passed" in done.stderr
 
 
+def test_kernels_of_one_name_have_a_log_each(tmp_path: Path) -> None:
+    """As a build folder for each architecture has them."""
+    for arch in ARCHITECTURES:
+        (tmp_path / arch).mkdir()
+        shutil.copy(kernels("hello", arch)[NAME], tmp_path / arch / "mine.elf")
+    done = vmi_run(NAME, *(tmp_path / arch / "mine.elf" for arch in ARCHITECTURES))
+    assert done.returncode == 0, done.stderr
+    assert distinct(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]
+    for name in ("mine", "mine-2"):
+        assert "Hello" in (LOGS / f"{NAME}-{name}.guest.log").read_text()
+
+
 def test_memory_and_modules(tmp_path: Path) -> None:
     """What the kernel is given is what it finds: the second module is a provider, and it takes it."""
     disk = tmp_path / "a,b"
@@ -367,6 +385,19 @@ def test_file_that_is_typed(tmp_path: Path) -> None:
     typed = ("--append", "input=1", "--expect", "input received=1024 wrong=0")
     done = vmi_run(NAME, kernels("conformance")[NAME], *typed, "--stdin", typed_file(1))
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_typed_and_never_read_is_no_failure() -> None:
+    """A machine that ends before its kernel has read what was typed: the socket says so by an error."""
+    near, far = socket.socketpair()
+    with near:
+        near.sendall(b"typed")
+        far.sendall(b"done")
+        far.close()
+        qemu = SimpleNamespace(_clientsocket=near)
+        assert GuestDriver._read(qemu, 4) == b"done"
+        with pytest.raises(pexpect.EOF):
+            GuestDriver._read(qemu, 1)
 
 
 def test_terminal_is_joined_to_the_console() -> None:

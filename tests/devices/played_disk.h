@@ -92,6 +92,35 @@ static void is_shut_off(uint32_t fault, uint8_t *seen, uint32_t left)
     EXPECT(!locks);
 }
 
+/* The second of three requests is said to have ended, twice. */
+static inline void second_ends_twice(void (*say_second)(void))
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit(0, 3) == 3);
+    say_second();
+    say_second();
+    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].id == 1);
+    seen[1] = 1;
+    is_shut_off(VMI_FAULT_IDENTIFIER, seen, 2);
+}
+
+/* The first of two is said to have moved more bytes than it has room for. */
+static inline void first_has_more_bytes(void (*say_first)(uint32_t bytes))
+{
+    static const uint32_t lengths[] = {SECTOR + 2, 0x10000, 0xffffffff};
+
+    for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(submit(0, 2) == 2);
+        say_first(lengths[i]);
+        is_shut_off(VMI_FAULT_LENGTH, seen, 2);
+    }
+}
+
 /* Closed with three requests under way, which end once. */
 static inline void close_in_flight(void)
 {

@@ -89,17 +89,14 @@ static void failures_are_the_requests(void)
     EXPECT(look().fault == VMI_FAULT_NONE);
 }
 
+static void say_second(void)
+{
+    say(given(1), SECTOR + 1, STATUS_OK);
+}
+
 static void ended_twice(void)
 {
-    uint8_t seen[REQUESTS] = {0};
-
-    begin();
-    EXPECT(submit(0, 3) == 3);
-    say(given(1), SECTOR + 1, STATUS_OK);
-    say(given(1), SECTOR + 1, STATUS_OK);
-    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].id == 1);
-    seen[1] = 1;
-    is_shut_off(VMI_FAULT_IDENTIFIER, seen, 2);
+    second_ends_twice(say_second);
 }
 
 static void never_given(void)
@@ -130,18 +127,14 @@ static void more_than_was_given(void)
     }
 }
 
+static void say_first(uint32_t bytes)
+{
+    say(given(0), bytes, STATUS_OK);
+}
+
 static void more_bytes_than_room(void)
 {
-    static const uint32_t lengths[] = {SECTOR + 2, 0x10000, 0xffffffff};
-
-    for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        uint8_t seen[REQUESTS] = {0};
-
-        begin();
-        EXPECT(submit(0, 2) == 2);
-        say(given(0), lengths[i], STATUS_OK);
-        is_shut_off(VMI_FAULT_LENGTH, seen, 2);
-    }
+    first_has_more_bytes(say_first);
 }
 
 static void unknown_status(void)

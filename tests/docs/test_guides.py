@@ -62,7 +62,7 @@ def test_code_of_the_porting_guide_compiles(tmp_path: Path) -> None:
     )
     assert excerpts
     source = tmp_path / "excerpts.c"
-    source.write_text("#include <stdbool.h>\n#include <vmi/vmi.h>\n" + "".join(excerpts))
+    source.write_text("#include <vmi/vmi.h>\n" + "".join(excerpts))
     command = ["gcc", "-m32", "-ffreestanding", "-Wall", "-Werror", "-Wno-unused-function",
                f"-I{BUILD / 'include'}", "-fsyntax-only", source]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from vmi_rust.toolchain import RustError, Toolchain, choose, look_at, number
+from vmi_rust.sysroot import sysroot
+from vmi_rust.toolchain import RustError, Toolchain, candidates, choose, look_at, number
 
 from ci.build import build, tree
 from ci.util import ARCHITECTURES, BUILD, ROOT, tied
@@ -274,11 +275,32 @@ def test_no_red_zone(floating: Path, arch: str) -> None:
     assert "+soft-float" in target["features"] and "-sse" in target["features"]
 
 
+def with_a_heap() -> str:
+    """The example with the code of docs/rust.md, "A heap", as it stands there."""
+    guide = (ROOT / "docs/rust.md").read_text(encoding="utf-8").partition("## A heap")[2]
+    heap, features = re.findall(r"^```rust\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    source = (ROOT / "examples/hello-rust/hello.rs").read_text()
+    for before, after in (
+        ("#![no_std]\n", f"#![no_std]\n{features}"),
+        (
+            "let mut console",
+            "give_memory(boot);\n    let many = alloc::vec![7u64; 100_000];\n    let mut console",
+        ),
+        (
+            "boot.kernel_rpl);",
+            'boot.kernel_rpl);\n    let _ = write!(console, "{} of a heap, ", many.len());',
+        ),
+    ):
+        assert source.count(before) == 1
+        source = source.replace(before, after)
+    return source + heap
+
+
 def test_cargo(tmp_path: Path, arch: str) -> None:
-    """A package of one's own, in a folder with a space; its kernel is linked and runs."""
+    """A package of one's own, in a folder with a space; its kernel is linked, runs and has a heap."""
     package = tmp_path / "my kernel"
     (package / "src").mkdir(parents=True)
-    shutil.copy(ROOT / "examples/hello-rust/hello.rs", package / "src/lib.rs")
+    (package / "src/lib.rs").write_text(with_a_heap())
     (package / "Cargo.toml").write_text(
         '[package]\nname = "mine"\nversion = "0.1.0"\nedition = "2021"\n\n[lib]\ncrate-type = ["staticlib"]\n'
     )
@@ -291,7 +313,7 @@ def test_cargo(tmp_path: Path, arch: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    (library,) = package.glob("target/*/release/libmine.a")
+    library = package / f"target/{'i686' if arch == 'i386' else arch}-vmi/release/libmine.a"
     kernel = tmp_path / "kernel.elf"
     subprocess.run(
         [
@@ -317,7 +339,7 @@ def test_cargo(tmp_path: Path, arch: str) -> None:
         check=False,
         preexec_fn=tied(),
     )
-    assert "Hello from ring 0 and Rust" in boot.stdout
+    assert "Hello from ring 0 and Rust, 100000 of a heap" in boot.stdout
 
 
 ARITHMETIC = """
@@ -429,7 +451,17 @@ def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1 and done.stderr.startswith("vmi-rust: ")
 
 
-def test_choice_is_said_in_one_line(tmp_path: Path) -> None:
+def test_that_core_is_compiled_is_said(arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes long, and is done once."""
+    monkeypatch.setattr("vmi_rust.sysroot._fill", lambda *_: None)
+    toolchain, _ = choose(candidates())
+    told: list[str] = []
+    made = [sysroot(toolchain, arch, crate(arch), tmp_path, told.append) for _ in range(2)]
+    assert told == [f"compiling core and alloc for {arch} kernels, once; kept in {made[0].folder}"]
+
+
+def test_choice_is_said_in_one_line() -> None:
+    vmi_rust("--quiet", "sysroot")
     done = vmi_rust("sysroot")
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()

@@ -56,7 +56,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--crate", metavar="FILE", type=Path, help="source of the crate vmi; default: the SDK's"
     )
     parser.add_argument("--cache", metavar="FOLDER", type=Path, help="instead of VMI_CACHE")
-    parser.add_argument("--quiet", action="store_true", help="do not say which compiler is used")
+    parser.add_argument(
+        "--quiet", action="store_true", help="do not say which compiler is used, nor that core is compiled"
+    )
     parser.add_argument("command", choices=["rustc", "cargo", "sysroot", "target"])
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG", help="of rustc or cargo")
     return parser
@@ -72,10 +74,17 @@ def _crate(arch: str) -> Path:
     return found
 
 
-def _say(toolchain: Toolchain, passed: Sequence[str]) -> None:
+def _chosen(toolchain: Toolchain, passed: Sequence[str]) -> str:
     others = f"; {'; '.join(passed)}" if passed else ""
-    line = f"vmi-rust: {toolchain.rustc} {toolchain.release} with core from {toolchain.library}{others}"
-    print(line, file=sys.stderr, flush=True)
+    return f"{toolchain.rustc} {toolchain.release} with core from {toolchain.library}{others}"
+
+
+def _say(line: str) -> None:
+    print(f"vmi-rust: {line}", file=sys.stderr, flush=True)
+
+
+def _quietly(line: str) -> None:
+    """Says nothing."""
 
 
 def _rustc(toolchain: Toolchain, made: Sysroot, arguments: Sequence[str]) -> int:
@@ -113,9 +122,9 @@ def _run(options: argparse.Namespace) -> int:
     crate = options.crate or _crate(options.arch)
     if not crate.is_file():
         raise RustError(f"{crate} is not a file; --crate names the source of the crate vmi")
-    if not options.quiet:
-        _say(toolchain, passed)
-    made = sysroot(toolchain, options.arch, crate, options.cache or cache())
+    tell = _quietly if options.quiet else _say
+    tell(_chosen(toolchain, passed))
+    made = sysroot(toolchain, options.arch, crate, options.cache or cache(), tell)
     if options.command == "sysroot":
         print(made.folder)
         return 0

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,10 @@ def _fill(toolchain: Toolchain, sysroot: Sysroot, crate: Path) -> None:
     _compile(toolchain, sysroot, "vmi", crate, "--edition=2021", *configuration(toolchain))
 
 
-def sysroot(toolchain: Toolchain, arch: str, crate: Path, folder: Path) -> Sysroot:
-    """The libraries for this compiler and architecture, compiled if they are not there."""
+def sysroot(
+    toolchain: Toolchain, arch: str, crate: Path, folder: Path, tell: Callable[[str], object]
+) -> Sysroot:
+    """The libraries for this compiler and architecture, compiled if they are not there, which is told."""
     target = render(toolchain.rustc, arch)
     library = toolchain.library / "core/src/lib.rs"
     parts = [toolchain.version, str(toolchain.library), str(library.stat().st_mtime_ns), target]
@@ -92,6 +95,7 @@ def sysroot(toolchain: Toolchain, arch: str, crate: Path, folder: Path) -> Sysro
         with open(folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.is_dir():
+                tell(f"compiling core and alloc for {arch} kernels, once; kept in {place}")
                 with tempfile.TemporaryDirectory(dir=folder, prefix=".new.") as temporary:
                     new = Sysroot(Path(temporary) / "new", Path(temporary) / "new" / found.target.name)
                     new.folder.mkdir()

@@ -19,7 +19,10 @@ const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_blkfront, 0};
 #define SEEDS    1000u
 #define ENTRIES  32u /* of a ring of one page */
 
-static uint8_t buffer[0x8000] __attribute__((aligned(4096)));
+/* A request's frames, at most: with SEGMENTS segments, and the most that one names itself. */
+#define FRAMES_OF_REQUEST 11u
+
+static uint8_t buffer[0x22000] __attribute__((aligned(4096)));
 
 #include "devices/played_disk.h"
 
@@ -28,6 +31,8 @@ static uint8_t buffer[0x8000] __attribute__((aligned(4096)));
 static struct vmi__xen_common_ring_head *head;
 static uint32_t answered; /* responses given */
 static uint32_t rings;    /* how often it was given a ring */
+static uint32_t entries;  /* of the ring */
+static bool offers;       /* larger rings and requests, from the beginning */
 
 static void tell(const char *name, const char *value)
 {
@@ -38,12 +43,30 @@ static void tell(const char *name, const char *value)
         write_node(path, value);
 }
 
+/* Its ring: one page by the node that all know, more by theirs, next to each other. */
+static struct vmi__xen_common_ring_head *ring(void)
+{
+    char path[] = OWN "/ring-ref0";
+    uint32_t order = number_of(OWN "/ring-page-order");
+    char *first = page_of(number_of(path));
+
+    EXPECT(order <= 2 && lent() >= 1u << order);
+    for (uint32_t i = 1; i < 1u << order; i++) {
+        path[sizeof(path) - 2] = (char)('0' + i);
+        EXPECT(page_of(number_of(path)) == first + i * 0x1000);
+    }
+    if (!order)
+        EXPECT(page_of(number_of(OWN "/ring-ref")) == first);
+    entries = ENTRIES << order;
+    return (void *)first;
+}
+
 static void connected(void)
 {
     EXPECT(
         same(node_at(OWN "/protocol")->value, sizeof(void *) == 8 ? "x86_64-abi" : "x86_32-abi"));
     EXPECT(channels & 1u << number_of(OWN "/event-channel"));
-    head = page_of(number_of(OWN "/ring-ref"));
+    head = ring();
     EXPECT(head && !head->requested && head->request_event == 1 && head->response_event == 1);
     answered = 0;
     rings++;
@@ -56,7 +79,7 @@ static void connected(void)
 
 static void *entry(uint32_t index)
 {
-    return (char *)(head + 1) + index % ENTRIES * sizeof(union blkif_sring_entry);
+    return (char *)(head + 1) + index % entries * sizeof(union blkif_sring_entry);
 }
 
 /* The request that was given as that one, from 0. */
@@ -84,14 +107,19 @@ static void plug(void)
     plug_split(named);
     write_node(OWN "/virtual-device", "51712");
     rings = 0;
+    if (offers) {
+        write_node(OTHER "/max-ring-page-order", "4");
+        write_node(OTHER "/feature-max-indirect-segments", "256");
+    }
 }
 
 /* ---- checks ---- */
 
-/* It has the ring until it is closed. */
+/* It has the ring until it is closed, and pages of names. */
 static bool is_reset(void)
 {
-    return devices[0].state == VMI__DEVICE_CLOSED ? all_is_given_back() : lent() == 1;
+    return devices[0].state == VMI__DEVICE_CLOSED ? all_is_given_back()
+                                                  : lent() == 1 + (offers ? REQUESTS : 0);
 }
 
 static void what_is_said_of_it(void)
@@ -156,19 +184,14 @@ static void failures_are_the_requests(void)
     EXPECT(look().fault == VMI_FAULT_NONE && lent() == 1);
 }
 
+static void say_second(void)
+{
+    say(given(1)->id, BLKIF_RSP_OKAY);
+}
+
 static void ended_twice(void)
 {
-    uint8_t seen[REQUESTS] = {0};
-    uint64_t id;
-
-    begin();
-    EXPECT(submit(0, 3) == 3);
-    id = given(1)->id;
-    say(id, BLKIF_RSP_OKAY);
-    say(id, BLKIF_RSP_OKAY);
-    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].id == 1);
-    seen[1] = 1;
-    is_shut_off(VMI_FAULT_IDENTIFIER, seen, 2);
+    second_ends_twice(say_second);
 }
 
 static void never_given(void)
@@ -320,7 +343,7 @@ static void another_disk_than_before(void)
     EXPECT(open_it() == VMI_EIO && look().flags & VMI_DEVICE_IS_READ_ONLY);
 }
 
-/* No references are left for it, since others have them. */
+/* No references are left for it, since others have them, or one less than it needs. */
 static void no_references(void)
 {
     static grant_ref_t taken[VMI__XEN_COMMON_GRANTS];
@@ -330,9 +353,14 @@ static void no_references(void)
     look();
     while ((taken[found_free] = vmi__xen_common_grant_reserve()))
         found_free++;
-    for (uint32_t i = 0; i < 3; i++)
+    EXPECT(table_frames == most_frames);
+    EXPECT(open_it() == VMI_ENOMEM && !channels && !lent());
+    for (uint32_t i = 0; i < 1 + REQUESTS * FRAMES_OF_REQUEST - 1; i++)
         vmi__xen_common_grant_release(taken[--found_free]);
-    EXPECT(open_it() == VMI_EIO && !channels && !lent());
+    EXPECT(open_it() == VMI_ENOMEM && !channels && !lent());
+    EXPECT(!(look().flags & VMI_DEVICE_IS_OPEN) && !look().fault);
+    vmi__xen_common_grant_release(taken[--found_free]);
+    EXPECT(open_it() == VMI_OK && vmi__device_close(0) == VMI_OK);
     while (found_free)
         vmi__xen_common_grant_release(taken[--found_free]);
     EXPECT(all_is_given_back() && open_it() == VMI_OK);
@@ -414,6 +442,195 @@ static void largest_request(void)
     EXPECT(most > 7 && most <= BLKIF_MAX_SEGMENTS_PER_REQUEST);
 }
 
+/* ---- larger rings and requests ---- */
+
+static int32_t open_sized(uint32_t requests, uint32_t segments)
+{
+    return open_with(
+        (struct vmi_device_setup){.queues = 1, .requests = requests, .segments = segments});
+}
+
+/* As many requests as the ring has room for, of a ring that is as large as they need. */
+static void rings_of_pages(void)
+{
+    static const struct {
+        const char *order;
+        uint32_t requests;
+    } cases[] = {
+        {"0", 32}, {"1", 64},  {"2", 128},  {"3", 128}, {"4", 128}, {"18446744073709551615", 128},
+        {"", 32},  {"-1", 32}, {"two", 32}, {"2 ", 32},
+    };
+
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t most = cases[i].requests;
+
+        plug();
+        write_node(OTHER "/max-ring-page-order", cases[i].order);
+        EXPECT(look().requests == most && rings == 1 && all_is_given_back());
+        for (uint32_t requests = most; requests > ENTRIES / 2; requests /= 2) {
+            EXPECT(open_sized(requests, 1) == VMI_OK &&
+                   lent() == requests / ENTRIES + (requests < ENTRIES));
+            EXPECT(1u << number_of(OWN "/ring-page-order") == (requests + 31) / ENTRIES);
+            /* In several laps, each at its place. */
+            for (uint32_t lap = 0; lap < 3 * most / requests + 2; lap++) {
+                uint32_t at = answered;
+
+                for (uint32_t j = 0; j < requests; j += REQUESTS)
+                    EXPECT(submit(j, REQUESTS) == (int32_t)REQUESTS);
+                EXPECT(submit(0, 1) == 0 && head->requested == at + requests);
+                for (uint32_t j = 0; j < requests; j++)
+                    EXPECT(given(at + j)->id < requests);
+                for (uint32_t j = 0; j < requests; j += REQUESTS) {
+                    for (uint32_t k = 0; k < REQUESTS; k++)
+                        say(given(answered)->id, BLKIF_RSP_OKAY);
+                    EXPECT(vmi__block_reap(0, 0, done, REQUESTS) == (int32_t)REQUESTS);
+                    EXPECT(done[0].id == j && done[REQUESTS - 1].id == j + REQUESTS - 1);
+                }
+            }
+            EXPECT(!look().fault && vmi__device_close(0) == VMI_OK && all_is_given_back());
+        }
+        EXPECT(open_sized(33 < most ? 33 : most, 1) == VMI_OK);
+        EXPECT(number_of(OWN "/ring-page-order") == (most > 32 ? 1 : 0));
+    }
+}
+
+/* What the other side takes decides how large a request may be. */
+static void sizes_of_requests(void)
+{
+    static const struct {
+        const char *frames;
+        uint32_t segments, blocks;
+    } cases[] = {
+        {"0", 4, 32},     {"11", 4, 32},           {"14", 4, 32},   {"15", 4, 64},
+        {"29", 4, 64},    {"30", 8, 128},          {"59", 8, 128},  {"60", 16, 256},
+        {"256", 16, 256}, {"4294967296", 16, 256}, {"many", 4, 32}, {"-60", 4, 32},
+    };
+
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        plug();
+        write_node(OTHER "/feature-max-indirect-segments", cases[i].frames);
+        EXPECT(look().segments == cases[i].segments && look().request_blocks == cases[i].blocks);
+        EXPECT(look().segment_bytes == 0x4000);
+    }
+}
+
+/* The names of a request's frames, its own or those on its page. */
+static const struct blkif_request_segment *names_of(uint32_t number, uint32_t *frames)
+{
+    const struct blkif_request_indirect *indirect = (void *)given(number);
+
+    if (indirect->operation != BLKIF_OP_INDIRECT) {
+        *frames = given(number)->nr_segments;
+        EXPECT(*frames && *frames <= FRAMES_OF_REQUEST);
+        return given(number)->seg;
+    }
+    *frames = indirect->nr_segments;
+    EXPECT(*frames > FRAMES_OF_REQUEST && *frames <= 60);
+    EXPECT(table[indirect->indirect_grefs[0]].flags & GTF_readonly);
+    return page_of(indirect->indirect_grefs[0]);
+}
+
+/* Frames that a request cannot name itself are on a page: all of them, in order. */
+static void pages_of_names(void)
+{
+    struct vmi_segment segments[16];
+    const struct blkif_request_indirect *indirect;
+    const struct blkif_request_segment *names;
+    uint32_t direct = 0, frames;
+
+    offers = true;
+    plug();
+    look();
+    EXPECT(open_sized(REQUESTS, 16) == VMI_OK && lent() == 1 + REQUESTS);
+    for (uint32_t count = 1; count <= 16; count++)
+        for (uint32_t at = 0; at < 9; at += 4) {
+            uint32_t number = answered, left = 0, sectors = 256 / count & ~7u;
+            bool writes = count & 1;
+
+            if (sectors > 32)
+                sectors = 32;
+            for (uint32_t i = 0; i < count; i++)
+                segments[i] = (struct vmi_segment){
+                    .address = (uintptr_t)buffer + i * (sectors + 1) * SECTOR + at * SECTOR,
+                    .length = sectors * SECTOR,
+                };
+            EXPECT(one_of(writes ? VMI_BLOCK_WRITE : VMI_BLOCK_READ, 3, sectors * count, count,
+                          segments) == 1);
+            names = names_of(number, &frames);
+            EXPECT(names && lent() == 1 + REQUESTS + frames);
+            indirect = (void *)given(number);
+            EXPECT(indirect->id < REQUESTS && indirect->sector_number == 3);
+            if (indirect->operation == BLKIF_OP_INDIRECT) {
+                EXPECT(indirect->indirect_op == (writes ? BLKIF_OP_WRITE : BLKIF_OP_READ));
+                EXPECT(indirect->handle == 51712);
+            } else {
+                EXPECT(given(number)->operation == (writes ? BLKIF_OP_WRITE : BLKIF_OP_READ));
+                EXPECT(given(number)->handle == 51712);
+                direct++;
+            }
+            for (uint32_t i = 0; i < frames; i++) {
+                uint8_t *page = page_of(names[i].gref);
+                const struct vmi_segment *segment = segments;
+
+                EXPECT(!(table[names[i].gref].flags & GTF_readonly) == !writes);
+                for (uint32_t j = names[i].first_sect; j <= names[i].last_sect; j++, left++) {
+                    segment = &segments[left / sectors];
+                    EXPECT(page + j * SECTOR ==
+                           (uint8_t *)(uintptr_t)segment->address + left % sectors * SECTOR);
+                }
+            }
+            EXPECT(left == sectors * count);
+            say(given(number)->id, BLKIF_RSP_OKAY);
+            EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && lent() == 1 + REQUESTS);
+        }
+    EXPECT(direct > 3 && direct < 24 && vmi__device_close(0) == VMI_OK && all_is_given_back());
+    /* Where a setup allows no such requests there are no pages. */
+    EXPECT(open_sized(REQUESTS, 2) == VMI_OK && lent() == 1);
+    offers = false;
+}
+
+/* A page of names that it keeps, when all requests have ended. */
+static void keeps_names(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+    struct vmi_segment segments[SEGMENTS];
+
+    offers = true;
+    begin();
+    for (uint32_t i = 0; i < SEGMENTS; i++)
+        segments[i] = (struct vmi_segment){.address = (uintptr_t)buffer + SECTOR, .length = 0x4000};
+    EXPECT(one_of(VMI_BLOCK_READ, 0, 128, SEGMENTS, segments) == 1);
+    held = ((struct blkif_request_indirect *)given(0))->indirect_grefs[0];
+    table[held].flags |= GTF_reading;
+    say(given(0)->id, BLKIF_RSP_OKAY);
+    EXPECT(reap_all(seen, VMI_OK) == 1 && !look().fault);
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && open_it() == VMI_EBUSY);
+    let_go();
+    EXPECT(vmi__device_close(0) == VMI_OK && all_is_given_back() && open_it() == VMI_OK);
+    offers = false;
+}
+
+/* What it takes back between looking and opening. */
+static void offers_less_than_before(void)
+{
+    static const char *const nodes_of[] = {OTHER "/max-ring-page-order",
+                                           OTHER "/feature-max-indirect-segments"};
+
+    for (uint32_t i = 0; i < 2; i++) {
+        offers = true;
+        plug();
+        most_frames = 3;
+        EXPECT(look().requests == 128 && look().segments == 16);
+        remove_node(nodes_of[i]);
+        EXPECT(open_sized(128, 2) == VMI_EIO && rings == 1 + i && !locks);
+        EXPECT(all_is_given_back() && open_sized(8, 1) == VMI_EIO && all_is_given_back());
+        EXPECT(look().requests == 128 && look().segments == 16);
+        write_node(nodes_of[i], "60");
+        EXPECT(open_sized(128, 2) == VMI_OK && !look().fault);
+        offers = false;
+    }
+}
+
 /* Notified is one that wants it, once for a batch; and asked is for the next response. */
 static void notifications(void)
 {
@@ -466,8 +683,16 @@ static void left_connected(void)
 static void lie_of_itself(void)
 {
     static const char *const paths[] = {
-        OWN "/backend-id", OWN "/virtual-device",    OTHER "/sectors", OTHER "/sector-size",
-        OTHER "/info",     OTHER "/feature-discard", OTHER "/state",   OWN "/backend",
+        OWN "/backend-id",
+        OWN "/virtual-device",
+        OTHER "/sectors",
+        OTHER "/sector-size",
+        OTHER "/info",
+        OTHER "/feature-discard",
+        OTHER "/state",
+        OWN "/backend",
+        OTHER "/max-ring-page-order",
+        OTHER "/feature-max-indirect-segments",
     };
 
     if (random() % 4)
@@ -476,7 +701,8 @@ static void lie_of_itself(void)
 
 static void has_one_ring(const struct vmi_device_properties *info)
 {
-    EXPECT(info->requests == ENTRIES && info->queues == 1);
+    EXPECT(info->requests >= ENTRIES && info->requests <= 128 && info->queues == 1);
+    EXPECT(info->segments >= SEGMENTS && info->segments <= 16);
 }
 
 static void any_description(void)
@@ -519,7 +745,10 @@ static void lie(uint32_t what, uint32_t requests)
 
 static void any_back_end(void)
 {
-    any_lies(SEEDS, 16, lie);
+    any_lies(SEEDS / 2, 16, lie);
+    offers = true;
+    any_lies(SEEDS / 2, 16, lie);
+    offers = false;
 }
 
 static const struct played_check all[] = {
@@ -539,6 +768,11 @@ static const struct played_check all[] = {
     CHECK(no_references),
     CHECK(what_a_request_becomes),
     CHECK(largest_request),
+    CHECK(rings_of_pages),
+    CHECK(sizes_of_requests),
+    CHECK(pages_of_names),
+    CHECK(keeps_names),
+    CHECK(offers_less_than_before),
     CHECK(notifications),
     CHECK(what_its_channel_is),
     CHECK(left_connected),

@@ -8,10 +8,22 @@
 #include "backends/played.h"
 
 #define FIRST  GNTTAB_NR_RESERVED_ENTRIES
-#define LENT   (VMI__XEN_COMMON_GRANTS - FIRST)
+#define FRAME  ((uint32_t)VMI__XEN_COMMON_FRAME_GRANTS)
+#define LENT   (FRAME - FIRST)
 #define NO_PFN 7u
 
 static struct grant_entry_v1 table[VMI__XEN_COMMON_GRANTS];
+static uint32_t most = 1; /* frames that Xen shares */
+static uint32_t shared = 1;
+
+bool vmi__xen_common_grants_more(uint32_t frame)
+{
+    EXPECT(frame == shared && frame < VMI__XEN_COMMON_GRANT_FRAMES);
+    if (shared >= most)
+        return false;
+    shared++;
+    return true;
+}
 
 /* Frames differ from pages, as a PV guest's do. */
 uint32_t vmi__xen_common_frame(uintptr_t pfn)
@@ -26,10 +38,9 @@ static int32_t share(uintptr_t pfn, uint32_t peer, uint32_t flags)
 
 static void without_a_table(void)
 {
-    grants = 0;
     EXPECT(share(1, 0, VMI_SHARE_READ) == VMI_ENOMEM);
     EXPECT(vmi__xen_common_unshare_page(FIRST) == VMI_EINVAL);
-    vmi__xen_common_grants_use(table);
+    vmi__xen_common_grants_use(table, 1);
 }
 
 static void entry_says_what_was_asked(void)
@@ -54,6 +65,7 @@ static void wrong_arguments(void)
     EXPECT(share(1, 0, VMI_SHARE_READ | 0x80) == VMI_EINVAL);
     EXPECT(vmi__xen_common_unshare_page(0) == VMI_EINVAL);
     EXPECT(vmi__xen_common_unshare_page(FIRST) == VMI_EINVAL);
+    EXPECT(vmi__xen_common_unshare_page(FRAME) == VMI_EINVAL);
     EXPECT(vmi__xen_common_unshare_page(VMI__XEN_COMMON_GRANTS) == VMI_EINVAL);
     EXPECT(vmi__xen_common_unshare_page(~0u) == VMI_EINVAL);
 }
@@ -86,10 +98,34 @@ static void all_entries(void)
         EXPECT(vmi__xen_common_unshare_page(FIRST + i) == VMI_OK);
 }
 
+/* Frames are asked for when they are needed, until Xen gives no more, or there is no room. */
+static void more_frames(void)
+{
+    static const uint32_t limits[] = {2, 5, VMI__XEN_COMMON_GRANT_FRAMES, ~0u};
+    uint32_t given = 0;
+
+    for (uint32_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        uint32_t end = limits[i] < VMI__XEN_COMMON_GRANT_FRAMES ? limits[i] * FRAME
+                                                                : (uint32_t)VMI__XEN_COMMON_GRANTS;
+
+        most = limits[i];
+        for (; FIRST + given < end; given++) {
+            EXPECT(share(16 + given, 0, VMI_SHARE_READ) == (int32_t)(FIRST + given));
+            EXPECT(shared == (FIRST + given) / FRAME + 1);
+            EXPECT(table[FIRST + given].frame == 0x1010 + given);
+        }
+        EXPECT(share(1, 0, VMI_SHARE_READ) == VMI_ENOMEM && shared == end / FRAME);
+    }
+    for (uint32_t i = 0; i < given; i++)
+        EXPECT(vmi__xen_common_unshare_page(FIRST + i) == VMI_OK);
+    EXPECT(share(1, 0, VMI_SHARE_READ) == (int32_t)FIRST);
+    EXPECT(vmi__xen_common_unshare_page(FIRST) == VMI_OK);
+}
+
 static const struct played_check checks[] = {
     CHECK(without_a_table), CHECK(entry_says_what_was_asked),
     CHECK(wrong_arguments), CHECK(mapped_page_stays_lent),
-    CHECK(all_entries),
+    CHECK(all_entries),     CHECK(more_frames),
 };
 
 PLAY(checks)

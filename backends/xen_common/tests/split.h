@@ -14,6 +14,8 @@
 #define FRAMES 0x100000u /* machine frames differ from the domain's */
 
 static struct grant_entry_v1 table[VMI__XEN_COMMON_GRANTS];
+static uint32_t table_frames;     /* that Xen has shared */
+static uint32_t most_frames;      /* and will share */
 static uint32_t no_frame = ~0u;   /* a page that is none */
 static uint32_t waited;           /* how often */
 static uint32_t notified;         /* how often */
@@ -22,6 +24,21 @@ static uint32_t refused_channels; /* as many as are still to be refused */
 static void (*meanwhile)(void);   /* what the other side does while it is waited for */
 
 /* ---- the platform ---- */
+
+bool vmi__xen_common_grants_more(uint32_t frame)
+{
+    EXPECT(frame == table_frames);
+    if (table_frames == most_frames)
+        return false;
+    table_frames++;
+    return true;
+}
+
+/* References that there are. */
+static uint32_t references(void)
+{
+    return table_frames * VMI__XEN_COMMON_FRAME_GRANTS;
+}
 
 uint32_t vmi__xen_common_frame(uintptr_t pfn)
 {
@@ -205,7 +222,7 @@ int32_t vmi__xen_common_store_write(const char *path, const char *value)
 /* The page that a reference lends, or 0. */
 static void *page_of(grant_ref_t reference)
 {
-    if (reference >= VMI__XEN_COMMON_GRANTS || !(table[reference].flags & GTF_permit_access))
+    if (reference >= references() || !(table[reference].flags & GTF_permit_access))
         return 0;
     EXPECT(table[reference].domid == peer());
     return (void *)((uintptr_t)(table[reference].frame - FRAMES) << 12);
@@ -215,7 +232,7 @@ static uint32_t lent(void)
 {
     uint32_t pages = 0;
 
-    for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS; i++)
+    for (uint32_t i = 0; i < references(); i++)
         pages += !!table[i].flags;
     return pages;
 }
@@ -230,7 +247,7 @@ static bool all_is_given_back(void)
         found++;
     for (uint32_t i = 0; i < found; i++)
         vmi__xen_common_grant_release(kept[i]);
-    return found == VMI__XEN_COMMON_GRANTS - GNTTAB_NR_RESERVED_ENTRIES && !channels && !lent();
+    return found == references() - GNTTAB_NR_RESERVED_ENTRIES && !channels && !lent();
 }
 
 /* A domain with one device that nobody has looked at. */
@@ -239,7 +256,9 @@ static void plug_split(const char *named)
     memset(nodes, 0, sizeof(nodes));
     memset(devices, 0, sizeof(devices));
     memset(table, 0, sizeof(table));
-    vmi__xen_common_grants_use(table);
+    table_frames = 1;
+    most_frames = 2;
+    vmi__xen_common_grants_use(table, table_frames);
     for (uint32_t i = GNTTAB_NR_RESERVED_ENTRIES; i < VMI__XEN_COMMON_GRANTS; i++)
         vmi__xen_common_grant_release(i);
     channels = 0;

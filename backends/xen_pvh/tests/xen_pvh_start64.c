@@ -91,7 +91,8 @@ HYPERCALL intptr_t vmi__xen_pvh_hypercall_memory_op(uint32_t command, void *argu
     if (map->space == XENMAPSPACE_shared_info)
         EXPECT(map->gpfn == vmi__physical(&vmi__xen_pvh_shared) >> 12);
     else
-        EXPECT(map->space == XENMAPSPACE_grant_table && map->idx == 0);
+        EXPECT(map->space == XENMAPSPACE_grant_table &&
+               map->gpfn == (vmi__physical(vmi__xen_pvh_grant_table) >> 12) + map->idx);
     xen.adopted |= 1u << map->space;
     return xen.answer;
 }
@@ -150,8 +151,9 @@ bool vmi__native_smp_comes_up(uint32_t polls)
     return came_up;
 }
 
-void vmi__xen_common_grants_use(struct grant_entry_v1 *table)
+void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t frames)
 {
+    EXPECT(frames == 1);
     granted = table;
 }
 
@@ -283,6 +285,11 @@ static void the_grant_table_is_used_once_it_is_there(void)
     xen.answer = 0;
     vmi__xen_pvh_grants_start();
     EXPECT(granted == vmi__xen_pvh_grant_table);
+    /* Further frames lie behind the first one. */
+    EXPECT(vmi__xen_common_grants_more(1));
+    EXPECT(vmi__xen_common_grants_more(VMI__XEN_COMMON_GRANT_FRAMES - 1));
+    xen.answer = -1;
+    EXPECT(!vmi__xen_common_grants_more(2));
 }
 
 static void a_cpu_begins_in_long_mode_on_the_kernels_tables(void)
