@@ -13,10 +13,12 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
 import time
+import tty
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,7 @@ are most often there. With what they need themselves they are a hundred packages
 PLUGINS = f"{LIBRARIES}/bochs/plugins"
 ROWS, COLUMNS = 50, 132
 """Of the terminal; Bochs refuses a smaller one than the screen that it shows on it."""
+SCREEN = re.compile(rb'Bochs connected to screen "([^"]+)"')
 POWERED_OFF = "ACPI control: soft power off"
 DEADLINE = 1200.0
 FIRMWARE = "Bochs's BIOS, GRUB"
@@ -147,13 +150,31 @@ def run(kernel: Path, append: str, model: str, cpus: int, folder: Path, deadline
 
 
 def _watch(terminal: int, machine: subprocess.Popen[bytes], end: float) -> None:
-    """Takes what is drawn on the terminal, so that it never fills, until the machine has ended."""
+    """Takes what is written on the terminal, and what is drawn on the other one that Bochs makes itself and
+    names there, until the machine has ended: it waits for a terminal that is full."""
     os.set_blocking(terminal, False)
-    while machine.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(BlockingIOError, OSError):  # OSError: the other side is closed
-            while os.read(terminal, 65536):
-                pass
-        time.sleep(0.1)
+    said, screen = b"", -1
+    try:
+        while machine.poll() is None and time.monotonic() < end:
+            said += _taken(terminal)
+            if screen < 0 and (found := SCREEN.search(said)):
+                screen = os.open(found[1], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+                tty.setraw(screen)
+            if screen >= 0:
+                _taken(screen)
+            time.sleep(0.1)
+    finally:
+        if screen >= 0:
+            os.close(screen)
+
+
+def _taken(terminal: int) -> bytes:
+    """What there is to read."""
+    taken = b""
+    with contextlib.suppress(OSError):  # there is no more, or the other side is closed
+        while piece := os.read(terminal, 65536):
+            taken += piece
+    return taken
 
 
 @dataclass(frozen=True)
