@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import versions
 from .backends import backends
 from .boot import choose
 from .build import BOUND, bound_kernel, build_all, kernels, rom, tree
@@ -320,6 +321,7 @@ def machine(results: Results) -> None:
         "processors": os.cpu_count(),
         "linux": platform.release(),
         "compiler": gcc.splitlines()[0],
+        "tree": versions.tree(),
     }
 
 

@@ -64,7 +64,8 @@ def part_of(results: Results, backend: str) -> str:
     own = _of(results, backend)
     on = results.machine.get("rigs", {}).get(backend, {})
     told = [f"{name} {value}" for name, value in on.items() if not name.startswith("why")]
-    lines = [f"### {backend}", "", f"{', '.join([*told, results.machine.get('compiler', '?')])}."]
+    compiler, tree = results.machine.get("compiler", "?"), results.machine.get("tree") or "outside git"
+    lines = [f"### {backend}", "", f"{', '.join([*told, compiler])}. Tree {tree}."]
     for arch, rows in by_architecture(own.workloads):
         lines += _by_binding(rows, "workloads", "per_round", f"{arch}: instructions per round of a workload")
     for arch, shown in hypercalls_of(own):

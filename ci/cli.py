@@ -183,7 +183,7 @@ def _lab(options: Namespace) -> int:
 
 def _test(options: Namespace) -> int:
     if options.long:
-        from .long import long, show_parts
+        from .long import long, show_parts, write_record
 
         for wrong in [word for word in options.rest if word.startswith("-")]:
             raise UserError(f"unexpected: {wrong}; ./vmi test --help", 2)
@@ -191,8 +191,10 @@ def _test(options: Namespace) -> int:
             raise UserError("--lava does not go with --long; results/long.json has its results", 2)
         if options.list:
             return show_parts(options.rest)
+        if options.record:
+            return write_record(options.rest)
         return long(options.rest, options.hours, options.anew, options.skip)
-    for name in ("hours", "anew", "list"):
+    for name in ("hours", "anew", "list", "record"):
         if getattr(options, name):
             raise UserError(f"--{name} goes with --long; ./vmi test --help", 2)
     from .testing import test
@@ -222,6 +224,12 @@ def _vendor(options: Namespace) -> int:
     from .vendor import vendor
 
     return vendor(options.folder, options.names, options.arch)
+
+
+def _exits(options: Namespace) -> int:
+    from .virtualization import exits
+
+    return exits(options.names, options.json, options.arch)
 
 
 def _report(options: Namespace) -> int:
@@ -402,7 +410,14 @@ WORDS: dict[str, Word] = {
                 help="with --long: begin nothing more then; 0.01 to 1000, default: to the end",
             ),
             option("--anew", action="store_true", help="with --long: forget what earlier runs have done"),
-            option("--list", action="store_true", help="with --long: say what parts there are"),
+            option(
+                "--list", action="store_true", help="with --long: say what parts there are, and when they ran"
+            ),
+            option(
+                "--record",
+                action="store_true",
+                help="with --long: run nothing, but write what was run into docs/long-tests.md",
+            ),
         ),
         "docs/testing.md says more.",
         rest="PYTEST ARGUMENT or PART",
@@ -467,6 +482,13 @@ WORDS: dict[str, Word] = {
                 help=f"the libraries' architecture; default: {ARCHITECTURES[0]}",
             ),
         ),
+    ),
+    "exits": Word(
+        _exits,
+        "[NAME…]",
+        "count how often one kernel leaves for its hypervisor: knowing nothing of it, and speaking to it",
+        (NAMES, ARCH, JSON),
+        "By the hypervisors' own traces, so in emulated rigs only. docs/exits.md says more.",
     ),
     "report": Word(
         _report,

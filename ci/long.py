@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import figure, versions
+from . import figure, record, versions
 from .build import build
 from .lint import tracked
 from .status import Step, at_terminal, shown
@@ -63,6 +63,8 @@ class Part(abc.ABC):
     """On the command line."""
     summary: str
     """One line."""
+    of: tuple[str, ...] = (".",)
+    """Folders with what it tests; what changes there makes its results old (record.py)."""
 
     def absent(self) -> str:
         """Why it cannot be run on this machine; empty if it can."""
@@ -107,6 +109,12 @@ def parts(root: Path = ROOT) -> dict[str, Part]:
                     raise UserError(f"{where}: part {part.name} is there already; choose another name")
                 found[part.name] = part
     return found
+
+
+def built_parts() -> dict[str, Part]:
+    """The parts of this tree; some of their modules read what the build has rendered."""
+    build()
+    return parts()
 
 
 # What is kept
@@ -339,12 +347,27 @@ def choose(names: Sequence[str], every: Mapping[str, Part]) -> dict[str, Part]:
 
 
 def show_parts(names: Sequence[str]) -> int:
-    """What parts there are, and in how many pieces."""
-    rows = [
-        {"tests": name, "pieces": str(len(part.pieces())), "what": part.absent() or part.summary}
-        for name, part in choose(names, parts()).items()
-    ]
+    """What parts there are, in how many pieces, and when they were last run whole."""
+    rows, recorded = [], record.read(record.RECORD)
+    for name, part in choose(names, built_parts()).items():
+        commit, changed = record.age(name, part.of, recorded)
+        rows.append(
+            {"tests": name, "pieces": str(len(part.pieces())), "last whole": commit,
+             "files changed since": changed, "what": part.absent() or part.summary}
+        )  # fmt: skip
     print("\n".join(figure.as_table(rows)))
+    return 0
+
+
+def write_record(names: Sequence[str], path: Path = record.RECORD) -> int:
+    """What results/long.json has of these parts, or of all, into the document that the tree keeps."""
+    document = remembered(DOCUMENT)
+    if not document:
+        raise UserError(f"{figure.log_path(DOCUMENT)} is not there or damaged; ./vmi test --long writes it")
+    chosen = choose(names, built_parts())
+    new = [entry for entry in record.entries_of(document) if entry.part in chosen]
+    record.write(path, record.merged(record.read(path), new))
+    progress(f"{figure.log_path(path)} has {', '.join(entry.part for entry in new) or 'nothing new'}")
     return 0
 
 
@@ -377,13 +400,12 @@ def long(names: Sequence[str], hours: float | None, anew: bool, skip: Sequence[s
     """The parts named, or all, for so many hours, or to their end. 0 if nothing has failed so far."""
     if skip:
         os.environ["VMI_SKIP"] = " ".join(skip)  # read by tests/guests.py
-    every = parts()
+    every = built_parts()
     chosen = choose(names, every)
     if not chosen:
         raise UserError("there are no long tests: no tests/*/long.py")
     end = time.monotonic() + hours * 3600 if hours else float("inf")
     with alone(LOGS / "lock"):
-        build()
         results = Results(DOCUMENT, identity())
         results.resume()
         for name in [name for name in results.parts if name not in every]:

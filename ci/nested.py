@@ -15,7 +15,7 @@ import platform
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,15 @@ WITHOUT_VAPIC = "-global kvm-apic.vapic=off"
 """An argument of QEMU in the rig. Else it reads and writes back the state of a guest that writes its task
 priority, with a TSS for which the emulated SVM ends its machine at the next way into the kernel
 (`fatal: invalid tss type`, QEMU 7.2)."""
+
+SHADOW = "shadow"
+RELOAD = """set -e
+rmmod kvm_amd
+for module in /rig/modules/*-kvm-amd.ko; do
+    insmod "$module" $(cat "$module.args") {}
+done
+"""
+"""Shell commands by which KVM's module is loaded anew, with one more parameter."""
 
 UART, VIRTIO = "16550", "virtio"
 CONSOLES = {
@@ -122,6 +131,16 @@ class NestedSession(ControlSession):
         self.rig = rig
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
+        if guest.options.get("paging") != SHADOW:
+            return self._noted(guest, live)
+        self.control.script(RELOAD.format("npt=0"))
+        try:
+            return self._noted(guest, live)
+        finally:
+            self.control.script(RELOAD.format(""))
+
+    def _noted(self, guest: Guest, live: Live | None) -> Outcome:
+        """With its exits, if they are asked for."""
         if not guest.exits:
             return self._run(guest, live)
         self.control.script(kvmtrace.START)
@@ -186,8 +205,13 @@ def qemu_program(name: str) -> Path:
 
 class NestedRig(LinuxRig):
     """Options of a guest: `cpu`, `machine` (QEMU's -cpu and -machine), `arguments` (further ones) and, for
-    the nested rig alone, `console`: `16550` or `virtio`."""
+    the nested rig alone, `console`: `16550` or `virtio`, and `paging`: `shadow` if KVM is to keep page tables
+    for the guest itself, as for processors without nested paging."""
 
+    exits_of = "KVM"
+    unmodified: Mapping[str, Mapping[str, str]] = {
+        "shadow page tables": {"paging": SHADOW}, "nested paging": {}
+    }  # fmt: skip
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES

@@ -40,9 +40,9 @@ from .kernel import LINUX, MULTIBOOT, PVH, Kernel
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
+    from .exits import Exit
     from .guest import GuestStrategy
     from .ktap import Report
-    from .kvmtrace import Exit
     from .witness import Hypercall, Mark
 
 Live = Callable[[str], object]
@@ -318,6 +318,17 @@ class Rig(abc.ABC):
     def witnessed(self, architecture: str) -> bool:
         """Whether that is so for kernels of an architecture."""
         return self.witnesses
+
+    exits_of = ""
+    """The hypervisor whose exits sessions can see (`Guest.exits`), which may have several rigs; empty if they
+    can see none."""
+    unmodified: Mapping[str, Mapping[str, str]] = {}
+    """Ways in which kernels run under it that know nothing of it, those for the bare machine: options of a
+    guest by what the way is called; empty if they do not run."""
+
+    def sees_exits(self, architecture: str) -> bool:
+        """Whether they can be seen of kernels of an architecture."""
+        return bool(self.exits_of)
 
     hypercall_goals: Mapping[str, Mapping[str, int]] = {}
     """How many hypercalls a round of a workload of the sample kernel may take at most, by architecture and

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Hypercalls as Xen's own trace buffers have them: a witness for guests that enter Xen by SYSCALL or VMMCALL,
-which no emulator logs.
+"""Hypercalls, and all else for which a guest leaves for Xen, as Xen's own trace buffers have them: a witness
+for guests that enter Xen by SYSCALL or VMMCALL, which no emulator logs.
 
 `xentrace` in dom0 writes what Xen notes of the chosen classes (xen/trace.h). A record is a word (event in
 bits 0 to 27, how many words follow in 28 to 30, in bit 31 whether a time stamp comes before these), its time
@@ -12,8 +12,11 @@ stamp and its words; the records of a processor come in order, behind one that s
 | PV, HYPERCALL_V2 | number, and which arguments follow | a PV guest's hypercall |
 | PV, HYPERCALL_SUBCALL | the same | that an entry of a multicall is carried out |
 | PV, FORCED_INVALID_OP | address behind it | CPUID by the emulation prefix |
+| PV, other entries | | an exception, or an instruction that Xen carries out |
+| HVM, VMEXIT | exit code, address | that the processor has left the guest, and why |
 | HVM, VMMCALL | number | a hypercall of a guest with hardware virtualization |
 | HVM, CPUID | leaf, … | the marks that a guest makes by CPUID |
+| HVM, NPF | guest physical address (two words), … | where a nested page fault was |
 
 What comes before the scheduler's first record of a processor is dom0's or Xen's own: tracing begins before
 the guest's domain runs.
@@ -24,8 +27,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from .exits import ANY_MARK, Exit
 from .witness import UNSEEN, Hypercall, Mark
 
 SCHEDULER = 0x0002F000
@@ -45,8 +49,37 @@ SUBCALL = 0x0020200E
 FORCED_INVALID_OP = 0x00201005
 VMMCALL = 0x00082012
 CPUID = 0x0008200E
+VMEXIT = 0x00081002
+NPF = 0x00082021
 WIDE = 0x100
 """Or'ed into an event whose addresses are 64-bit (TRC_64_FLAG)."""
+
+ENTRIES = {
+    0x00201003: "exception",
+    0x00201004: "page fault",
+    FORCED_INVALID_OP: "cpuid",
+    0x00201006: "privileged instruction",
+    0x00201007: "segment limit",
+    0x00201008: "fpu",
+    0x00201009: "page table walk",
+    0x0020100A: "descriptor table",
+    0x0020100B: "page table write",
+    0x0020100C: "page table write",
+}
+"""Why a PV guest enters Xen (TRC_PV_*), beside hypercalls. Interrupts are not noted."""
+HYPERCALL = "hypercall"
+
+REASONS = {
+    **{number: f"read_cr{number}" for number in (0, 3, 4)},
+    **{0x10 + number: f"write_cr{number}" for number in (0, 3, 4, 8)},
+    **{0x20 + number: f"read_dr{number}" for number in range(8)},
+    **{0x30 + number: f"write_dr{number}" for number in range(8)},
+    **{0x40 + number: f"exception {number}" for number in range(32)},
+    0x60: "interrupt", 0x61: "nmi", 0x64: "vintr", 0x6E: "rdtsc", 0x72: "cpuid", 0x74: "iret", 0x78: "hlt",
+    0x79: "invlpg", 0x7B: "io", 0x7C: "msr", 0x7F: "shutdown", 0x81: HYPERCALL, 0x87: "rdtscp",
+    0x89: "wbinvd", 0x8D: "xsetbv", 0x400: "npf",
+}  # fmt: skip
+"""Exit codes of SVM (AMD APM vol. 2, appendix C) in KVM's words; the others are told by their number."""
 
 # xen/xen.h, __HYPERVISOR_*
 SET_TRAP_TABLE = 0
@@ -120,8 +153,19 @@ class _Vcpu:
     """The hypercall before, if nothing but parts of it came since."""
     parts: int = 0
     """Of a multicall, so many entries have been begun."""
+    left: list[tuple[int, Exit]] = field(default_factory=list)
+    """What it has left the guest for."""
 
-    def hypercall(self, time: int, made: Hypercall) -> None:
+    def exit(self, time: int, made: Exit) -> None:
+        self.left.append((time, made))
+
+    def tell(self, **more: Any) -> None:
+        """What Xen says more of the last exit."""
+        if self.left:
+            time, made = self.left[-1]
+            self.left[-1] = time, replace(made, **more)
+
+    def hypercall(self, time: int, made: Hypercall, cpu: int) -> None:
         """Unless Xen goes on with one that it has broken off. With set_trap_table nothing tells; with
         mmu_update and mmuext_op it says so;
         a multicall is begun again with the entries that are left. No library makes a multicall of one
@@ -137,6 +181,7 @@ class _Vcpu:
         if made.number == SET_TRAP_TABLE and before and before.number == SET_TRAP_TABLE:
             made = replace(made, may_repeat=True)
         self.seen.append((time, made))
+        self.exit(time, Exit(cpu, HYPERCALL, number=made.number))
 
 
 @dataclass
@@ -148,6 +193,19 @@ class Trace:
     lost: int
     """How many records Xen had no room for."""
     records: int
+    exits: dict[int, list[Exit]]
+    """Each domain's in their order, its VCPUs' together."""
+
+
+def _wide(words: tuple[int, ...]) -> int:
+    """An address of one word or of two."""
+    return sum(word << 32 * half for half, word in enumerate(words[:2]))
+
+
+def _in_order(found: dict[int, list[tuple[int, Any]]]) -> dict[int, list[Any]]:
+    return {
+        domain: [each for _, each in sorted(seen, key=lambda pair: pair[0])] for domain, seen in found.items()
+    }
 
 
 def read(data: bytes) -> Trace:
@@ -165,27 +223,39 @@ def read(data: bytes) -> Trace:
         number = running[processor]
         vcpu = vcpus.setdefault(number, _Vcpu())
         name = f"d{number[0]}v{number[1]}"
+        if event & ~WIDE == VMEXIT:
+            reason = REASONS.get(words[0], f"exit {words[0]:#x}")
+            vcpu.exit(time, Exit(number[1], reason, _wide(words[1:])))
+        elif event == NPF:
+            vcpu.tell(info=(0, _wide(words)))
+        elif event & ~WIDE in ENTRIES:
+            marked = event & ~WIDE == FORCED_INVALID_OP and vcpu.last and vcpu.last.number == SET_DEBUGREG
+            if marked:  # its hypercall is a part of it
+                vcpu.left.pop()
+            leaf = ANY_MARK if marked else None
+            vcpu.exit(time, Exit(number[1], ENTRIES[event & ~WIDE], leaf=leaf))
         if event == VMMCALL:
             # One that Xen goes on with could not be told; the libraries make none that is long.
             vcpu.seen.append((time, Hypercall(words[0], (UNSEEN,) * 6, processor=name)))
+            vcpu.tell(number=words[0])
         elif event & ~WIDE == HYPERCALL_V2:
-            vcpu.hypercall(time, Hypercall(words[0] & NUMBER, _arguments(words), processor=name))
+            made = Hypercall(words[0] & NUMBER, _arguments(words), processor=name)
+            vcpu.hypercall(time, made, number[1])
         elif event & ~WIDE == SUBCALL:
             vcpu.parts += 1
         elif event == CPUID:
             vcpu.seen.append((time, Mark(words[0])))
+            vcpu.tell(leaf=words[0])
         elif event & ~WIDE == FORCED_INVALID_OP and vcpu.last and vcpu.last.number == SET_DEBUGREG:
             # SetDR(0, mark) and the CPUID behind it; what was set is not noted.
             vcpu.seen[-1] = (time, Mark(None, vcpu.last))
             vcpu.last = None
         elif event & ~WIDE == FORCED_INVALID_OP:
             # CPUID alone: whoever makes marks so tells them by their places.
-            vcpu.seen.append((time, Mark(sum(word << 32 * half for half, word in enumerate(words)))))
-    domains: dict[int, list[tuple[int, Hypercall | Mark]]] = {}
+            vcpu.seen.append((time, Mark(_wide(words))))
+    domains: dict[int, list[tuple[int, Any]]] = {}
+    exits: dict[int, list[tuple[int, Any]]] = {}
     for (domain, _), vcpu in sorted(vcpus.items()):
         domains.setdefault(domain, []).extend(vcpu.seen)
-    in_order = {
-        domain: [each for _, each in sorted(seen, key=lambda pair: pair[0])]
-        for domain, seen in domains.items()
-    }
-    return Trace(in_order, lost, count)
+        exits.setdefault(domain, []).extend(vcpu.left)
+    return Trace(_in_order(domains), lost, count, _in_order(exits))

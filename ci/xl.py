@@ -68,6 +68,9 @@ DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
 between the console and its guest and drops what comes while the guest's ring is full
 (xen/drivers/char/consoled.c, consoled_guest_tx); without `pv` the guest has the console's ring itself, and
 the shim's own messages are not seen. Other guests than those of xen-shim ignore it."""
+NATIVE_TSC = 'tsc_mode="native"'
+"""For guests whose exits are counted. A processor whose time-stamp counter is not invariant, as that of the
+emulated machine, makes Xen carry out each RDTSC, also those by which a kernel measures."""
 SHIM_LINE = re.compile(r"\(XEN\) ")
 """What xen-shim and Xen write before each line of their own."""
 FELL = re.compile(r"\(XEN\) (.*(?:Triple fault|domain_crash called).*)")
@@ -211,8 +214,10 @@ class XlSession(ControlSession):
         settings = [DIRECT_CONSOLE] if guest.typed or guest.terminal else []
         if "iomem" in guest.options:
             settings.append(f"iomem={json.dumps(guest.options['iomem'].split())}")
+        if guest.exits:
+            settings.append(NATIVE_TSC)
         options["setting"] = ";".join(settings)
-        traced = self.rig.trace_events(guest) if guest.witness else 0
+        traced = self.rig.trace_events(guest) if guest.witness or guest.exits else 0
         if traced:
             options["trace"] = f"{traced:#x}"
         words = arguments(guest, str(guest.kernel.absolute()), "guest")
@@ -250,7 +255,8 @@ class XlSession(ControlSession):
         said.append(f"{trace.records} records, {len(data)} bytes, {trace.lost} records lost")
         domain = domain_number(outcome.evidence.get("xl", []))
         if domain is not None and not trace.lost:
-            outcome.witness = trace.domains.get(domain)
+            outcome.witness = trace.domains.get(domain) if outcome.guest.witness else None
+            outcome.exits = trace.exits.get(domain) if outcome.guest.exits else None
 
 
 class HostSession(Session):
@@ -366,6 +372,7 @@ class XlRig(LinuxRig):
                     "*/drivers/net/xen-netback/*")  # fmt: skip
 
     own_lines = SHIM_LINE
+    exits_of = "Xen"
 
     session_type: type[XlSession] = XlSession
 

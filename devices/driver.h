@@ -64,7 +64,8 @@ struct vmi__stock {
 struct vmi__device {
     const struct vmi__driver *driver;
     uint32_t number;
-    uint32_t place;    /* the function on PCI */
+    uint32_t place;    /* the function on PCI, or where its registers are (below) */
+    uint32_t line;     /* of one without a function: its input of the interrupt controllers */
     uint32_t messages; /* message-signalled interrupts that it has: one per queue, or none */
     uint32_t opened;   /* queues of the table, while it is open */
     int32_t refusal;   /* why it does not start: VMI_EIO unless its driver says something else */
@@ -76,6 +77,14 @@ struct vmi__device {
     struct vmi__stock stock;
     char own[VMI__DRIVER_BYTES] __attribute__((aligned(8)));
 };
+
+/* From here on a place is a guest-physical address; functions on PCI have lower numbers. */
+#define VMI__PLACE_REGISTERS 0x10000000u
+
+static inline bool vmi__device_on_pci(const struct vmi__device *device)
+{
+    return device->place < VMI__PLACE_REGISTERS;
+}
 
 /* What a device says of a slot. */
 struct vmi__ended {

@@ -4,34 +4,45 @@
  */
 #include "runtime.h"
 
-bool vmi__option(const char *name, const char **value, uint32_t *length)
+static bool ends_word(char character)
 {
-    const char *word = vmi__boot.command_line;
-    bool found = false;
+    return character == ' ' || character == '\t' || !character;
+}
+
+bool vmi__option_next(const char **from, const char *name, const char **value, uint32_t *length)
+{
+    const char *word = *from;
 
     while (*word) {
         const char *left = name, *end = word;
+        bool found;
 
-        if (*word == ' ' || *word == '\t') {
-            word++;
-            continue;
-        }
         while (*left && *end == *left) {
             end++;
             left++;
         }
-        if (!*left && (*end == '=' || *end == ' ' || *end == '\t' || !*end)) {
-            found = true;
-            if (*end == '=')
-                end++;
-            *value = end;
+        found = !*left && (*end == '=' || ends_word(*end));
+        if (found)
+            *value = *end == '=' ? end + 1 : end;
+        while (!ends_word(*end))
+            end++;
+        word = *end ? end + 1 : end;
+        if (found) {
+            *length = (uint32_t)(end - *value);
+            *from = word;
+            return true;
         }
-        word = end;
-        while (*word && *word != ' ' && *word != '\t')
-            word++;
-        if (found && *value == end)
-            *length = (uint32_t)(word - end);
     }
+    return false;
+}
+
+bool vmi__option(const char *name, const char **value, uint32_t *length)
+{
+    const char *from = vmi__boot.command_line;
+    bool found = false;
+
+    while (vmi__option_next(&from, name, value, length))
+        found = true;
     return found;
 }
 

@@ -248,6 +248,9 @@ uint32_t vmi__cpu_set_next(const uint32_t *set, uint32_t bits, uint32_t self, ui
  */
 bool vmi__option(const char *name, const char **value, uint32_t *length);
 
+/* The same for the first one from *from on, in the command line; *from is behind it then. */
+bool vmi__option_next(const char **from, const char *name, const char **value, uint32_t *length);
+
 /* Is a text of that length, for example an option's value, this word? */
 static inline bool vmi__is_word(const char *word, const char *text, uint32_t length)
 {

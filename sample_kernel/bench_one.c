@@ -14,8 +14,11 @@
 #include "cpu_start.h"
 #include "cpus.h"
 #include "current.h"
+#include "frames.h"
 #include "layout.h"
+#include "no_execute.h"
 #include "options.h"
+#include "paging.h"
 #include "panic.h"
 #include "print.h"
 #include "report.h"
@@ -64,6 +67,69 @@ static void read_wall_clock(void)
     for (uint32_t round = 0; round < rounds; round++) {
         uint64_t start = vmi_rdtsc();
         vmi_get_wallclock_time();
+        note(start);
+    }
+}
+
+/* The tables that are loaded, again. */
+static void set_cr3(void)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint64_t start = vmi_rdtsc();
+        aspace_load(&kernel_aspace);
+        note(start);
+    }
+}
+
+/* The textbook's update of a page table: three pages get frames, and are read. */
+static const uint32_t updated_pages[] = {7, 4, 3};
+#define UPDATED_PAGES (sizeof(updated_pages) / sizeof(updated_pages[0]))
+static uint32_t updated_frames[UPDATED_PAGES]; /* 0: none yet */
+
+static uintptr_t updated_address(uint32_t i)
+{
+    return MAP_WINDOW + ((uintptr_t)updated_pages[i] << PAGE_SHIFT);
+}
+
+static void prepare_pages(void)
+{
+    print("# update");
+    for (uint32_t i = 0; i < UPDATED_PAGES; i++) {
+        if (updated_frames[i] == 0 && (updated_frames[i] = frame_allocate_zeroed()) == FRAME_NONE)
+            panic("no memory");
+        window_map(updated_address(i), 0, 0);
+        vmi_inval_page(updated_address(i));
+        print(" page %u: frame %u%s", updated_pages[i], updated_frames[i],
+              i + 1 < UPDATED_PAGES ? "," : "\n");
+    }
+}
+
+static void update(void)
+{
+    for (uint32_t i = 0; i < UPDATED_PAGES; i++) {
+        uintptr_t address = updated_address(i);
+        uint64_t start = vmi_rdtsc();
+        window_map(address, updated_frames[i], KERNEL_PAGE | pte_no_execute);
+        vmi_inval_page(address);
+        note(start);
+        if (*(const volatile uint32_t *)address != 0)
+            panic("page %u is not its frame", updated_pages[i]);
+    }
+}
+
+static void set_entry(void)
+{
+    for (uint32_t round = 0; round < rounds; round++)
+        update();
+}
+
+/* Interrupts masked, and on again. */
+static void mask(void)
+{
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint64_t start = vmi_rdtsc();
+        vmi_disable_interrupts();
+        vmi_enable_interrupts();
         note(start);
     }
 }
@@ -220,16 +286,21 @@ static const struct {
     const char *name;
     void (*run)(void);
     bool others; /* it needs a second CPU */
+    void (*prepare)(void);
 } operations[] = {
-    {"nothing", nothing, false},
-    {"clock", read_clock, false},
-    {"wall_clock", read_wall_clock, false},
-    {"tick", tick, false},
-    {"end_of_interrupt", end_of_interrupt, false},
-    {"console", console, false},
-    {"interrupt_others", interrupt_others, true},
-    {"kick", kick, true},
-    {"flush_remote", flush_remote, true},
+    {"nothing", nothing, false, NULL},
+    {"clock", read_clock, false, NULL},
+    {"wall_clock", read_wall_clock, false, NULL},
+    {"set_cr3", set_cr3, false, NULL},
+    {"set_entry", set_entry, false, prepare_pages},
+    {"update", update, false, prepare_pages}, /* once, whatever the rounds */
+    {"mask", mask, false, NULL},
+    {"tick", tick, false, NULL},
+    {"end_of_interrupt", end_of_interrupt, false, NULL},
+    {"console", console, false, NULL},
+    {"interrupt_others", interrupt_others, true, NULL},
+    {"kick", kick, true, NULL},
+    {"flush_remote", flush_remote, true, NULL},
 };
 
 /* Those of devices take the rounds, and what they need first is not measured. */
@@ -308,6 +379,8 @@ static void run(const char *name)
             continue;
         if (operations[i].others && smp_cpu_count() == 1)
             panic("op=%s needs a second CPU", name);
+        if (operations[i].prepare)
+            operations[i].prepare();
         begin();
         operations[i].run();
         end(name);

@@ -56,6 +56,22 @@ static bool line_comes(uint32_t times)
     return wait_for_count(&came, times, PATIENCE_MILLISECONDS);
 }
 
+/* A line and a message do not have the same vector, whichever was first. */
+static void not_mixed(void)
+{
+    NEEDS_LINE();
+    NEEDS(EVENT_MESSAGE);
+    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_MSI, 0, VECTOR_LINE), VMI_EBUSY);
+    int32_t event = vmi_event_bind(VMI_EVENT_MSI, 0, VECTOR_DEVICE);
+    EXPECT(event >= 0);
+    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_IRQ, 10, VECTOR_DEVICE), VMI_EBUSY);
+    int32_t more = vmi_event_bind(VMI_EVENT_MSI, 0, VECTOR_DEVICE);
+    EXPECT(more >= 0);
+    EXPECT_EQUAL(vmi_event_unbind((uint32_t)event), VMI_OK);
+    EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_IRQ, 10, VECTOR_DEVICE), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_event_unbind((uint32_t)more), VMI_OK);
+}
+
 static void masked(void)
 {
     NEEDS_LINE();
@@ -266,6 +282,11 @@ static void input(void)
 }
 
 const struct check checks_events[] = {
-    {"events.masked", masked},   {"events.moved", moved}, {"events.unbound", unbound},
-    {"events.message", message}, {"events.input", input}, {NULL, NULL},
+    {"events.not_mixed", not_mixed},
+    {"events.masked", masked},
+    {"events.moved", moved},
+    {"events.unbound", unbound},
+    {"events.message", message},
+    {"events.input", input},
+    {NULL, NULL},
 };

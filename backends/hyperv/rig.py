@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from ci.ktap import Report
 from ci.nested import NestedRig
@@ -17,6 +18,8 @@ ENLIGHTENMENTS = (
 
 class BackendRig(NestedRig):
     configurations = (Configuration("hyperv", "Hyper-V interface"),)
+    exits_of = "KVM with Hyper-V's interface"
+    unmodified: Mapping[str, Mapping[str, str]] = {"nested paging": {}}
 
     cpu = ",".join(["host", *(f"hv-{name}" for name in ENLIGHTENMENTS)])
     # A crash is reported (QEMU's log has its parameters), but the machine goes on to its own end.

@@ -29,6 +29,7 @@ static struct row {
     uint16_t device, queue;
     uint16_t vector; /* 0: the row is free */
     bool line;
+    uint32_t input; /* that a line leads to, as devices name it */
 } rows[VMI__DEVICES_MAX * VMI__QUEUES_MAX];
 static struct vmi__lock rows_lock, pci_lock;
 static bool pci_here;
@@ -89,7 +90,7 @@ volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
 
 /* ---- events; under the lock of the rows ---- */
 
-static struct row *free_row(void)
+static VMI__RUN_ONCE struct row *free_row(void)
 {
     for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (!rows[i].vector)
@@ -111,41 +112,62 @@ static void write_message(const struct row *row)
  * Lets a device raise its line, or not: one that has no event would hold a line that others share,
  * and nobody would lower it.
  */
-static void let_raise(const struct vmi__device *device, bool on)
+static VMI__RUN_ONCE void let_raise(const struct vmi__device *device, bool on)
 {
     uint32_t command = vmi__platform_pci_read(device->place, PCI_COMMAND) & PCI_COMMAND_WRITABLE;
 
+    if (!vmi__device_on_pci(device))
+        return;
     command &= ~PCI_COMMAND_NO_INTX;
     vmi__platform_pci_write(device->place, PCI_COMMAND,
                             on ? command : command | PCI_COMMAND_NO_INTX);
 }
 
-/* The event of the device's line; those on one line share it, at one vector. */
-static int32_t bind_line(const struct vmi__device *device, uint32_t vector)
+/* The input that a device's line leads to; false if it has none. */
+static VMI__RUN_ONCE bool input_of(const struct vmi__device *device, uint32_t *input)
 {
-    uint32_t wired = vmi__platform_pci_read(device->place, PCI_INTERRUPT);
-    int32_t line = (int32_t)(wired & PCI_INTERRUPT_LINE);
+    uint32_t wired;
 
-    if (!(wired & PCI_INTERRUPT_PIN))
-        return VMI_ENOSYS;
-    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].vector && rows[i].line && rows[i].event == line)
-            return rows[i].vector == vector ? line : VMI_EBUSY;
-    line = vmi__native_event_bind(VMI_EVENT_IRQ, (uint32_t)line, vector);
-    if (line >= 0)
-        vmi__native_ended_vectors[vector] = true;
-    return line;
+    *input = device->line;
+    if (!vmi__device_on_pci(device))
+        return true;
+    wired = vmi__platform_pci_read(device->place, PCI_INTERRUPT);
+    *input = wired & PCI_INTERRUPT_LINE;
+    return wired & PCI_INTERRUPT_PIN;
 }
 
-static VMI__ADDRESS_TAKEN int32_t bind(uint32_t number, uint32_t vector)
+/*
+ * The event of a device's line; those on one line share it, at one vector. An input beyond ISA's
+ * lines, which no table describes, is taken as one by edges, active high: an edge comes with what
+ * is held as with what is pulsed, for the device is looked at after its line was lowered.
+ */
+static VMI__RUN_ONCE int32_t bind_line(const struct vmi__device *device, uint32_t input,
+                                       uint32_t vector)
 {
-    uint32_t queue, flags;
+    uint32_t source =
+        vmi__device_on_pci(device) || input < VMI__ISA_LINES ? VMI_EVENT_IRQ : VMI_EVENT_GSI;
+    int32_t event;
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].vector && rows[i].line && rows[i].input == input)
+            return rows[i].vector == vector ? rows[i].event : VMI_EBUSY;
+    event = vmi__native_event_bind(source, input, vector);
+    if (event >= 0)
+        vmi__native_ended_vectors[vector] = true;
+    return event;
+}
+
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN int32_t bind(uint32_t number, uint32_t vector)
+{
+    uint32_t queue, flags, input = 0;
     struct vmi__device *device = vmi__device_of_event(number, &queue);
     struct row *row;
     int32_t event;
 
     if (!device)
         return VMI_EINVAL;
+    if (!device->messages && !input_of(device, &input))
+        return VMI_ENOSYS;
     flags = vmi__lock(&rows_lock);
     row = free_row();
     event = row ? VMI_OK : VMI_ENOMEM;
@@ -154,13 +176,14 @@ static VMI__ADDRESS_TAKEN int32_t bind(uint32_t number, uint32_t vector)
             event = VMI_EBUSY;
     if (!event)
         event = device->messages ? vmi__native_event_bind(VMI_EVENT_MSI, device->place, vector)
-                                 : bind_line(device, vector);
+                                 : bind_line(device, input, vector);
     if (event >= 0) {
         *row = (struct row){.event = event,
                             .device = (uint16_t)device->number,
                             .queue = (uint16_t)queue,
                             .vector = (uint16_t)vector,
-                            .line = !device->messages};
+                            .line = !device->messages,
+                            .input = input};
         if (device->messages)
             write_message(row);
         else
@@ -203,7 +226,7 @@ static VMI__ADDRESS_TAKEN void moved(uint32_t event)
     each_message(event, move_row, false);
 }
 
-static VMI__ADDRESS_TAKEN void unbound(uint32_t event)
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void unbound(uint32_t event)
 {
     uint32_t flags = vmi__lock(&rows_lock);
 
@@ -228,10 +251,11 @@ static bool requested(uint32_t vector)
 
 /*
  * Devices on the line of a vector lower it. What has ended, and nobody has seen, is told by an
- * interrupt that this CPU sends itself. The line is held from before
- * that until the end of it: with a request of the line's on the same vector the local APIC would
- * take the one for the other, and the I/O APIC never hear of its end (Intel SDM vol. 3A, 11.8.4,
- * trigger mode register).
+ * interrupt that this CPU sends itself. The line is held from before that until the end of it: with
+ * a request of the line's on the same vector the local APIC would take the one for the other, and
+ * the I/O APIC never hear of its end (Intel SDM vol. 3A, 11.8.4, trigger mode register). So it does
+ * not if a line's interrupt is being handled, as where the kernel lets its event in before the end
+ * of that: what the I/O APIC waits for is forgotten when the line is let go.
  */
 static void lower(uint32_t vector)
 {
@@ -243,17 +267,21 @@ static void lower(uint32_t vector)
 
         if (rows[i].vector != vector || !rows[i].line)
             continue;
-        if (line < 0) {
-            line = rows[i].event;
-            vmi__native_event_hold((uint32_t)line, true);
-        }
+        line = rows[i].event;
         if (device->state == VMI__DEVICE_OPEN)
             again |= device->driver->acknowledge(device);
     }
-    if (line >= 0 && again && !requested(vector))
-        vmi__native_apic_command(vmi__native_apic_id(), VMI__ICR_FIXED | vector);
-    else if (line >= 0)
-        vmi__native_event_hold((uint32_t)line, false);
+    if (line < 0)
+        return;
+    /* Looked at twice, for what came before the line was held; most often it need not be. */
+    if (again && !requested(vector)) {
+        vmi__native_event_hold((uint32_t)line, true);
+        if (!requested(vector)) {
+            vmi__native_apic_command(vmi__native_apic_id(), VMI__ICR_FIXED | vector);
+            return;
+        }
+    }
+    vmi__native_event_hold((uint32_t)line, false);
 }
 
 static VMI__ADDRESS_TAKEN void ended(uint32_t vector)

@@ -86,15 +86,26 @@ static bool has_level(uint32_t line)
            (!by_ioapic || vmi__native_ioapic_line(line) & VMI_GSI_LEVEL);
 }
 
-/* Has an event the same input of the I/O APICs? Under the lock. */
-static bool input_taken(uint32_t input)
+/*
+ * Has an event the same input of the I/O APICs, or the same vector as one of the other kind? The
+ * local APIC keeps of a vector how its last interrupt came, by a line or by a message, and of the
+ * end of a line's that it takes for a message's the I/O APIC never hears (Intel SDM vol. 3A,
+ * 11.8.4, trigger mode register). Under the lock.
+ */
+static VMI__RUN_ONCE bool taken(enum kind kind, uint32_t input, uint32_t vector)
 {
     uint32_t i;
 
-    for (i = 0; i < EVENTS; i++)
-        if ((events[i].kind == LINE || events[i].kind == INPUT) &&
-            INPUT_NUMBER(events[i].input) == INPUT_NUMBER(input))
+    for (i = 0; i < EVENTS; i++) {
+        const struct event *event = &events[i];
+
+        if (event->kind == FREE)
+            continue;
+        if ((event->kind == MESSAGE) != (kind == MESSAGE)
+                ? event->vector == vector
+                : kind != MESSAGE && INPUT_NUMBER(event->input) == INPUT_NUMBER(input))
             return true;
+    }
     return false;
 }
 
@@ -118,7 +129,7 @@ static uint32_t place(void)
     return cpu;
 }
 
-static int32_t bind(uint32_t number, enum kind kind, uint32_t input, uint32_t vector)
+static VMI__RUN_ONCE int32_t bind(uint32_t number, enum kind kind, uint32_t input, uint32_t vector)
 {
     if (kind != MESSAGE && INPUT_NUMBER(input) == vmi__native_acpi.sci)
         vmi__native_button_leave();
@@ -127,13 +138,13 @@ static int32_t bind(uint32_t number, enum kind kind, uint32_t input, uint32_t ve
     return (int32_t)number;
 }
 
-static int32_t bind_line(uint32_t line, bool console, uint32_t vector)
+static VMI__RUN_ONCE int32_t bind_line(uint32_t line, bool console, uint32_t vector)
 {
     uint32_t input = by_ioapic ? vmi__native_ioapic_line(line) : line;
 
     if (line >= VMI__ISA_LINES || line == LINE_CASCADE)
         return VMI_EINVAL;
-    if (input_taken(input))
+    if (taken(LINE, input, vector))
         return VMI_EBUSY;
     if (by_ioapic ? !vmi__native_ioapic_has(input) : !vmi__native_pic_route(line, vector))
         return VMI_EINVAL;
@@ -153,17 +164,19 @@ static int32_t bind_line(uint32_t line, bool console, uint32_t vector)
 }
 
 /* A number for an event that is none of a line. */
-static int32_t bind_free(enum kind kind, uint32_t input, uint32_t vector)
+static VMI__RUN_ONCE int32_t bind_free(enum kind kind, uint32_t input, uint32_t vector)
 {
     uint32_t i;
 
+    if (taken(kind, input, vector))
+        return VMI_EBUSY;
     for (i = VMI__ISA_LINES; i < EVENTS; i++)
         if (events[i].kind == FREE)
             return bind(i, kind, input, vector);
     return VMI_ENOMEM;
 }
 
-static int32_t bind_input(uint32_t input, uint32_t vector)
+static VMI__RUN_ONCE int32_t bind_input(uint32_t input, uint32_t vector)
 {
     int32_t number;
 
@@ -171,8 +184,6 @@ static int32_t bind_input(uint32_t input, uint32_t vector)
         return VMI_ENOSYS;
     if (!vmi__native_ioapic_has(input))
         return VMI_EINVAL;
-    if (input_taken(input))
-        return VMI_EBUSY;
     number = bind_free(INPUT, input, vector);
     if (number >= 0)
         vmi__native_ioapic_route(input, vector, apic_id(&events[number]));
@@ -180,7 +191,7 @@ static int32_t bind_input(uint32_t input, uint32_t vector)
 }
 
 /* ACPI's interrupt is one by level; where no table says how, active low (ACPI 6.5, 5.2.9). */
-static int32_t bind_request(uint32_t vector)
+static VMI__RUN_ONCE int32_t bind_request(uint32_t vector)
 {
     uint32_t line = vmi__native_acpi.sci;
     int32_t number;
@@ -294,8 +305,11 @@ void vmi__native_event_hold(uint32_t line, bool held)
     uint32_t flags = vmi__lock(&lock);
     struct event *event = &events[line];
 
-    if (by_ioapic && event->kind == LINE && event->held != held) {
+    /* Masked, an I/O APIC forgets an edge. */
+    if (by_ioapic && event->kind == LINE && event->input & VMI_GSI_LEVEL && event->held != held) {
         event->held = held;
+        if (!held)
+            vmi__native_ioapic_forget(event->input);
         if (event->unmasked)
             vmi__native_ioapic_mask(event->input, held);
     }

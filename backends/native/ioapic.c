@@ -114,6 +114,8 @@ static void route(uint32_t input, uint32_t entry, uint32_t apic_id)
 
     if (!ioapic)
         return;
+    /* By edge first: so the entry is not waiting for an end that is not to come. */
+    write(ioapic, reg, ENTRY_MASKED);
     write(ioapic, reg, entry);
     write(ioapic, reg + 1, apic_id << 24);
 }
@@ -152,6 +154,24 @@ void vmi__native_ioapic_send_to(uint32_t input, uint32_t apic_id)
     send_to(input, apic_id);
     if (has_second(input))
         send_to(SECOND_INPUT_OF_LINE_0, apic_id);
+    vmi__unlock(&lock, flags);
+}
+
+/*
+ * An entry by level waits for the end of its interrupt (Remote IRR, 82093AA data sheet, 3.2.4), and
+ * waits no longer once it is one by edges. Linux does the same where an end was missed
+ * (arch/x86/kernel/apic/io_apic.c).
+ */
+void vmi__native_ioapic_forget(uint32_t input)
+{
+    uint32_t flags = vmi__lock(&lock), reg, entry;
+    const struct ioapic *ioapic = find(INPUT(input), &reg);
+
+    if (ioapic) {
+        entry = read(ioapic, reg);
+        write(ioapic, reg, (entry & ~(uint32_t)ENTRY_LEVEL) | ENTRY_MASKED);
+        write(ioapic, reg, entry);
+    }
     vmi__unlock(&lock, flags);
 }
 

@@ -518,6 +518,12 @@ void vmi__native_ioapic_route(uint32_t input, uint32_t vector, uint32_t apic_id)
 /* Another CPU for it. */
 void vmi__native_ioapic_send_to(uint32_t input, uint32_t apic_id);
 
+/*
+ * Of an input by level: forgets that an interrupt is under way whose end the I/O APIC has not heard
+ * of. What is still raised interrupts anew.
+ */
+void vmi__native_ioapic_forget(uint32_t input);
+
 /* Masks an input, or unmasks it. Edges that find it masked are lost. */
 void vmi__native_ioapic_mask(uint32_t input, bool masked);
 
@@ -542,7 +548,11 @@ bool vmi__native_event_end(uint32_t vector);
 /* Goes on with the console's line if the vector whose interrupt has ended is its own. */
 void vmi__native_event_again(uint32_t vector);
 
-/* Keeps a line that is bound masked at the I/O APIC, or no longer; nothing where there is none. */
+/*
+ * Keeps a line by level that is bound masked at the I/O APIC, or no longer: then it comes anew if
+ * it is still raised, whatever became of an interrupt of before. Nothing where there is no I/O
+ * APIC.
+ */
 void vmi__native_event_hold(uint32_t line, bool held);
 
 /*

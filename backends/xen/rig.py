@@ -114,6 +114,10 @@ class BackendRig(XlRig):
         """QEMU's log does not have SYSCALL."""
         return 0 if architecture(guest.kernel) == ARCHITECTURES[0] else mask(PV)
 
+    def sees_exits(self, architecture: str) -> bool:
+        """What enters xen-shim, Xen below it does not see."""
+        return architecture != ARCHITECTURES[0]
+
     def prepare(self) -> None:
         super().prepare()
         self.witnesses = self.host is None

@@ -92,6 +92,31 @@ def column(drawn: Column) -> Markup:
     return _svg(WIDTH, third + BOX + 4, "column", description, parts)
 
 
+@dataclass(frozen=True)
+class Way:
+    """A kernel over its hypervisor, and how often it leaves for it."""
+
+    kernel: tuple[str, ...]
+    below: tuple[str, ...]
+    traps: float
+    hypercalls: float
+
+
+def way(drawn: Way) -> Markup:
+    second = BOX + GAP
+    parts = [
+        *_box(2, "kernel", drawn.kernel),
+        *_arrow(28, 2 + BOX, number(drawn.traps), "traps", drawn.traps > 0),
+        *_arrow(142, 2 + BOX, number(drawn.hypercalls), "hypercalls", drawn.hypercalls > 0),
+        *_box(2 + second, "below", drawn.below),
+    ]
+    traps, hypercalls = number(drawn.traps), number(drawn.hypercalls)
+    description = (
+        f"{', '.join(drawn.kernel)}: {traps} traps and {hypercalls} hypercalls to: {', '.join(drawn.below)}."
+    )
+    return _svg(WIDTH, second + BOX + 4, "column", description, parts)
+
+
 # Plots
 
 
@@ -162,8 +187,10 @@ MARKS = (
     '<path d="M{x:.1f} {y:g} m-2.6 -2.6 h5.2 v5.2 h-5.2 z" class="mark m1"/>',
     '<path d="M{x:.1f} {y:g} m0 -3.2 l3.4 5.8 h-6.8 z" class="mark m2"/>',
     '<path d="M{x:.1f} {y:g} m0 -3.6 l3.6 3.6 l-3.6 3.6 l-3.6 -3.6 z" class="mark m3"/>',
+    '<path d="M{x:.1f} {y:g} m-2.8 -2.8 l5.6 5.6 m0 -5.6 l-5.6 5.6" class="mark m4"/>',
 )
-"""A circle, a square, a triangle, a rhombus: told apart by form, and hollow or full."""
+"""A circle, a square, a triangle, a rhombus, a cross: told apart by form, and hollow or full. As many as a
+plot has series."""
 
 
 def mark(series: int, x: float, y: float) -> Markup:

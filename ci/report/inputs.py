@@ -21,6 +21,7 @@ from ..machines import DOCUMENT as MACHINES
 from ..testing import JUNIT
 from ..util import ARCHITECTURES, ROOT
 from ..versions import tools, tree
+from ..virtualization import DOCUMENT as EXITS
 
 BENCHMARKS = ("bench.json", "bench-quick.json")
 """docs/benchmarks.md; the quick ones where there are no others."""
@@ -230,6 +231,7 @@ class Inputs:
     models: dict[str, tuple[Source, Any]]
     """By architecture."""
     long: tuple[Source, Any]
+    exits: tuple[Source, Any]
     machines: tuple[Source, Any]
 
     @property
@@ -244,6 +246,7 @@ class Inputs:
             self.benchmarks[0],
             self.tests.source,
             self.long[0],
+            self.exits[0],
             self.machines[0],
         ]
 
@@ -255,6 +258,7 @@ def read(results: Path) -> Inputs:
     measured = [results / name for name in BENCHMARKS if (results / name).is_file()]
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
     long = Source("Long tests", results / LONG.name, "./vmi test --long")
+    exits = Source("Exits", results / EXITS.name, "./vmi exits")
     machines = Source("Machines", results / MACHINES.name, "./vmi test")
     models = {
         arch: Source(f"Support matrix, {arch}", built(arch) / "generated/model.json", "./vmi build")
@@ -268,5 +272,6 @@ def read(results: Path) -> Inputs:
         (benchmarks, benchmarks.read()),
         {arch: (source, source.read()) for arch, source in models.items()},
         (long, long.read()),
+        (exits, exits.read()),
         (machines, machines.read()),
     )

@@ -14,8 +14,9 @@ from vmigen.sides import Side, sides
 
 from .. import machines
 from ..util import ARCHITECTURES
+from ..virtualization import HYPERCALL, in_words
 from . import inputs, plots
-from .drawing import Bars, Column, bars, column
+from .drawing import Bars, Column, Way, bars, column, number, way
 
 TEMPLATES = Path(__file__).with_name("templates")
 SITES = {"instruction": "inline", "call": "calls", "nop": "nop"}
@@ -135,6 +136,54 @@ def _long(document: Mapping[str, Any]) -> Long:
     return Long(f"{document['commit'][:12]}{changed}", rows, failures, on)
 
 
+SHOWN = "boot"
+"""The operation whose exits stand on the figure's arrows."""
+
+
+@dataclass(frozen=True)
+class Exits:
+    """A kernel's ways under one hypervisor, as `./vmi exits` has counted them."""
+
+    title: str
+    drawn: list[tuple[Markup, str]]
+    heads: list[str]
+    rows: list[list[str]]
+    walks: list[tuple[str, str, list[Mapping[str, str]]]]
+    """Of each way: what it is, which pages got which frames, and each exit meanwhile."""
+
+
+def _exits(document: Mapping[str, Any]) -> list[Exits]:
+    """From results/exits.json."""
+    found = []
+    for those in document["hypervisors"]:
+        drawn, counted, walks, heads = [], [], [], ["operation"]
+        for letter, each in zip("abcdefgh", those["ways"], strict=False):
+            reasons = each["exits"]
+            hypercalls = reasons[SHOWN].get(HYPERCALL, 0)
+            kernel = (
+                "Sample kernel",
+                f"libvmi-{each['library']}.a",
+                f"configuration {each['configuration']}",
+            )
+            on = [f"{name} {value}" for name, value in each["on"].items() if not name.startswith("why")]
+            traps = sum(reasons[SHOWN].values()) - hypercalls
+            title = f"({letter}) {each['kind']}{', ' + each['by'] if each['by'] else ''}"
+            drawn.append((way(Way(kernel, (those["hypervisor"], *on), traps, hypercalls)), title))
+            counted.append(reasons)
+            pages = ", ".join(f"page {page} gets frame {frame}" for page, frame in each["frames"])
+            walks.append((title, pages, each["steps"]))
+            heads += [f"({letter})", "by reason"]
+        rows = [
+            [
+                title,
+                *(cell for of in counted for cell in (number(sum(of[name].values())), in_words(of[name]))),
+            ]
+            for name, title in document["operations"].items()
+        ]
+        found.append(Exits(f"{those['hypervisor']}, {those['architecture']}", drawn, heads, rows, walks))
+    return found
+
+
 @dataclass(frozen=True)
 class Machine:
     """A row of the matrix of machines: what was booted on one."""
@@ -205,6 +254,13 @@ def render(results: Path) -> tuple[str, list[str]]:
             long = _long(document)
     except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
+    exits: list[Exits] = []
+    source, document = read.exits
+    try:
+        if document is not None:
+            exits = _exits(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
     matrix_of_machines: Machines | None = None
     source, document = read.machines
     try:
@@ -231,6 +287,7 @@ def render(results: Path) -> tuple[str, list[str]]:
         matrix=matrix,
         groups=groups,
         long=long,
+        exits=exits,
         machines=matrix_of_machines,
         machine=machine,
         versions=inputs.versions(),

@@ -4,43 +4,6 @@
 #include "platform.h"
 #include "runtime.h"
 
-#define VENDOR           0x1af4u
-#define ID_MODERN        0x1040u /* and the type */
-#define ID_TRANSITIONAL  0x1000u /* the type is the subsystem's identifier (4.1.2.3) */
-#define ID_TRANSITIONALS 0x40u
-
-/* A vendor's capability (4.1.4): type and BAR by byte, then offset and length. */
-#define CAPABILITY_VENDOR 0x09
-#define CAPABILITY_TYPE   3
-#define CAPABILITY_BAR    4
-#define CAPABILITY_OFFSET 8
-#define CAPABILITY_LENGTH 12
-#define CAPABILITY_STEP   16 /* of notifications */
-enum { COMMON = 1, NOTIFY = 2, INTERRUPT = 3, CONFIG = 4 };
-
-/* Common configuration (4.1.4.3). */
-enum {
-    OFFERED_SELECT = 0,
-    OFFERED = 4,
-    ACCEPTED_SELECT = 8,
-    ACCEPTED = 12,
-    CONFIG_VECTOR = 16,
-    QUEUES = 18,
-    STATUS = 20,
-    GENERATION = 21,
-    QUEUE_SELECT = 22,
-    QUEUE_SIZE = 24,
-    QUEUE_VECTOR = 26,
-    QUEUE_ENABLE = 28,
-    QUEUE_NOTIFY = 30,
-    QUEUE_DESCRIPTORS = 32,
-    QUEUE_AVAILABLE = 40,
-    QUEUE_USED = 48,
-    COMMON_BYTES = 56,
-};
-
-#define NO_VECTOR 0xffffu
-
 #define STATUS_ACKNOWLEDGE 0x01u
 #define STATUS_DRIVER      0x02u
 #define STATUS_DRIVER_OK   0x04u
@@ -50,8 +13,9 @@ enum {
 #define DESCRIPTOR_INDIRECT 4u
 #define USED_NO_NOTIFY      1u
 
-#define RESETS_MAX (1u << 20)
-#define READS_MAX  16 /* of what the device may be changing */
+#define QUEUES_MOST 256u /* that are looked for where no register counts them */
+#define RESETS_MAX  (1u << 20)
+#define READS_MAX   16 /* of what the device may be changing */
 
 #define DESCRIPTOR_BYTES ((uint32_t)sizeof(struct vmi__virtio_descriptor))
 #define RING_MAX         0x8000u /* descriptors: no more than indices tell apart */
@@ -66,43 +30,51 @@ static const struct vmi__virtio_kind *kind_of(const struct vmi__device *device)
 
 /* ---- registers ---- */
 
-static uint32_t read8(const struct vmi__virtio *virtio, uint32_t offset)
+static volatile char *place_of(const struct vmi__virtio *virtio, enum vmi__virtio_register which)
 {
-    return *(volatile uint8_t *)(virtio->common + offset);
+    return virtio->common + virtio->transport->registers[which].offset;
 }
 
-static uint32_t read16(const struct vmi__virtio *virtio, uint32_t offset)
+uint32_t vmi__virtio_get(const struct vmi__virtio *virtio, enum vmi__virtio_register which)
 {
-    return *(volatile uint16_t *)(virtio->common + offset);
+    const volatile char *at = place_of(virtio, which);
+
+    switch (virtio->transport->registers[which].bytes) {
+    case 1:
+        return *(const volatile uint8_t *)at;
+    case 2:
+        return *(const volatile uint16_t *)at;
+    default:
+        return *(const volatile uint32_t *)at;
+    }
 }
 
-static void write8(const struct vmi__virtio *virtio, uint32_t offset, uint32_t value)
+void vmi__virtio_set(const struct vmi__virtio *virtio, enum vmi__virtio_register which,
+                     uint32_t value)
 {
-    *(volatile uint8_t *)(virtio->common + offset) = (uint8_t)value;
+    volatile char *at = place_of(virtio, which);
+
+    switch (virtio->transport->registers[which].bytes) {
+    case 1:
+        *(volatile uint8_t *)at = (uint8_t)value;
+        break;
+    case 2:
+        *(volatile uint16_t *)at = (uint16_t)value;
+        break;
+    default:
+        *(volatile uint32_t *)at = value;
+    }
 }
 
-static void write16(const struct vmi__virtio *virtio, uint32_t offset, uint32_t value)
-{
-    *(volatile uint16_t *)(virtio->common + offset) = (uint16_t)value;
-}
-
-static uint32_t read32(const struct vmi__virtio *virtio, uint32_t offset)
-{
-    return *(volatile uint32_t *)(virtio->common + offset);
-}
-
-static void write32(const struct vmi__virtio *virtio, uint32_t offset, uint32_t value)
-{
-    *(volatile uint32_t *)(virtio->common + offset) = value;
-}
-
-static void write_address(const struct vmi__virtio *virtio, uint32_t offset,
-                          const volatile void *linear)
+/* The upper half of an address is behind the lower one. */
+static void set_address(const struct vmi__virtio *virtio, enum vmi__virtio_register which,
+                        const volatile void *linear)
 {
     uint64_t address = vmi__physical((const void *)(uintptr_t)linear);
+    volatile uint32_t *at = (volatile uint32_t *)place_of(virtio, which);
 
-    write32(virtio, offset, (uint32_t)address);
-    write32(virtio, offset + 4, (uint32_t)(address >> 32));
+    at[0] = (uint32_t)address;
+    at[1] = (uint32_t)(address >> 32);
 }
 
 /* Everything before is seen by the device before anything behind is read. */
@@ -113,67 +85,11 @@ static void fence(void)
 
 /* ---- finding ---- */
 
-/* Maps what the first sound capability of a kind leads to; *bytes is its length, `at` its offset.
- */
-static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, uint32_t *bytes,
-                                uint32_t *at)
-{
-    uint32_t alignment = kind == INTERRUPT ? 1 : kind == NOTIFY ? 2 : 4; /* 4.1.4.3 to 4.1.4.6 */
-    uint32_t offset = 0, first;
-
-    /* The list of a device that lies may lead back to itself. */
-    for (uint32_t i = 0; i < VMI__PCI_CAPABILITIES_MAX; i++) {
-        volatile void *mapped;
-
-        offset = vmi__pci_capability(place, CAPABILITY_VENDOR, offset);
-        if (!offset)
-            break;
-
-        if (vmi__pci_read8(place, offset + CAPABILITY_TYPE) != kind)
-            continue;
-        *at = offset;
-        *bytes = vmi__platform_pci_read(place, offset + CAPABILITY_LENGTH);
-        first = vmi__platform_pci_read(place, offset + CAPABILITY_OFFSET);
-        if (*bytes < least || first % alignment)
-            continue;
-        mapped = vmi__pci_map(place, vmi__pci_read8(place, offset + CAPABILITY_BAR), first, *bytes);
-        if (mapped)
-            return mapped;
-    }
-    return 0;
-}
-
-/* Is it a virtio device of that type by the modern interface? Then it is ready to be started. */
-static bool find_parts(struct vmi__virtio *virtio, uint32_t place, uint32_t type)
-{
-    uint32_t id = vmi__platform_pci_read(place, VMI__PCI_ID), bytes, at;
-
-    if ((id & 0xffff) != VENDOR)
-        return false;
-    id >>= 16;
-    if (id - ID_TRANSITIONAL < ID_TRANSITIONALS) {
-        if (vmi__platform_pci_read(place, VMI__PCI_SUBSYSTEM) >> 16 != type)
-            return false;
-    } else if (id != ID_MODERN + type) {
-        return false;
-    }
-    virtio->common = find_part(place, COMMON, COMMON_BYTES, &bytes, &at);
-    virtio->interrupt = find_part(place, INTERRUPT, 1, &bytes, &at);
-    virtio->config = find_part(place, CONFIG, 1, &virtio->config_bytes, &at);
-    virtio->notify = find_part(place, NOTIFY, 2, &virtio->notify_bytes, &at);
-    if (!virtio->common || !virtio->interrupt || !virtio->notify)
-        return false;
-    virtio->notify_step = vmi__platform_pci_read(place, at + CAPABILITY_STEP);
-    vmi__msix_find(&virtio->msix, place);
-    vmi__pci_enable(place, false);
-    return true;
-}
-
 static bool reset(const struct vmi__virtio *virtio)
 {
-    write8(virtio, STATUS, 0);
+    vmi__virtio_set(virtio, VMI__VIRTIO_STATUS, 0);
     for (uint32_t polls = 0; polls < RESETS_MAX; polls++) {
-        if (!read8(virtio, STATUS))
+        if (!vmi__virtio_get(virtio, VMI__VIRTIO_STATUS))
             return true;
         vmi__platform_pause();
     }
@@ -187,26 +103,22 @@ static bool agree(struct vmi__virtio *virtio, uint64_t wanted)
 
     if (!reset(virtio))
         return false;
-    write8(virtio, STATUS, STATUS_ACKNOWLEDGE);
-    write8(virtio, STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
-    write32(virtio, OFFERED_SELECT, 1);
-    offered = (uint64_t)read32(virtio, OFFERED) << 32;
-    write32(virtio, OFFERED_SELECT, 0);
-    offered |= read32(virtio, OFFERED);
+    vmi__virtio_set(virtio, VMI__VIRTIO_STATUS, STATUS_ACKNOWLEDGE);
+    vmi__virtio_set(virtio, VMI__VIRTIO_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
+    vmi__virtio_set(virtio, VMI__VIRTIO_OFFERED_SELECT, 1);
+    offered = (uint64_t)vmi__virtio_get(virtio, VMI__VIRTIO_OFFERED) << 32;
+    vmi__virtio_set(virtio, VMI__VIRTIO_OFFERED_SELECT, 0);
+    offered |= vmi__virtio_get(virtio, VMI__VIRTIO_OFFERED);
     virtio->features = offered & (wanted | VMI__VIRTIO_VERSION_1);
     if (!(virtio->features & VMI__VIRTIO_VERSION_1))
         return false;
-    write32(virtio, ACCEPTED_SELECT, 0);
-    write32(virtio, ACCEPTED, (uint32_t)virtio->features);
-    write32(virtio, ACCEPTED_SELECT, 1);
-    write32(virtio, ACCEPTED, (uint32_t)(virtio->features >> 32));
-    write8(virtio, STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
-    return read8(virtio, STATUS) & STATUS_FEATURES_OK;
-}
-
-uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio)
-{
-    return read16(virtio, QUEUES);
+    vmi__virtio_set(virtio, VMI__VIRTIO_ACCEPTED_SELECT, 0);
+    vmi__virtio_set(virtio, VMI__VIRTIO_ACCEPTED, (uint32_t)virtio->features);
+    vmi__virtio_set(virtio, VMI__VIRTIO_ACCEPTED_SELECT, 1);
+    vmi__virtio_set(virtio, VMI__VIRTIO_ACCEPTED, (uint32_t)(virtio->features >> 32));
+    vmi__virtio_set(virtio, VMI__VIRTIO_STATUS,
+                    STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
+    return vmi__virtio_get(virtio, VMI__VIRTIO_STATUS) & STATUS_FEATURES_OK;
 }
 
 /* How large a queue may be, 0: there is none. Between agreeing and starting. */
@@ -214,9 +126,20 @@ static uint32_t queue_size(const struct vmi__virtio *virtio, uint32_t queue)
 {
     uint32_t size;
 
-    write16(virtio, QUEUE_SELECT, queue);
-    size = read16(virtio, QUEUE_SIZE);
+    vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_SELECT, queue);
+    size = vmi__virtio_get(virtio, VMI__VIRTIO_QUEUE_MOST);
     return size & (size - 1) || size > RING_MAX ? 0 : size; /* a power of 2 (2.7) */
+}
+
+uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio)
+{
+    uint32_t queues = 0;
+
+    if (virtio->transport->registers[VMI__VIRTIO_QUEUES].bytes)
+        return vmi__virtio_get(virtio, VMI__VIRTIO_QUEUES);
+    while (queues < QUEUES_MOST && queue_size(virtio, queues))
+        queues++;
+    return queues;
 }
 
 static uint32_t config_once(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes)
@@ -244,11 +167,11 @@ uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset)
     uint64_t value = 0;
 
     for (uint32_t i = 0; i < READS_MAX; i++) {
-        uint32_t generation = read8(virtio, GENERATION);
+        uint32_t generation = vmi__virtio_get(virtio, VMI__VIRTIO_GENERATION);
 
         value = config_once(virtio, offset, 4);
         value |= (uint64_t)config_once(virtio, offset + 4, 4) << 32;
-        if (read8(virtio, GENERATION) == generation)
+        if (vmi__virtio_get(virtio, VMI__VIRTIO_GENERATION) == generation)
             break;
     }
     return value;
@@ -273,25 +196,13 @@ static bool limit(struct vmi__device *device)
     return info->requests;
 }
 
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
+bool vmi__virtio_look(struct vmi__device *device)
 {
-    struct vmi__device *device = vmi__device_add(context, place);
-    struct vmi__virtio *virtio;
+    bool sound = agree(vmi__virtio_of(device), kind_of(device)->features) &&
+                 kind_of(device)->describe(device) && limit(device);
 
-    if (!device)
-        return;
-    virtio = vmi__virtio_of(device);
-    if (!find_parts(virtio, place, kind_of(device)->type))
-        return;
-    if (agree(virtio, kind_of(device)->features) && kind_of(device)->describe(device) &&
-        limit(device))
-        vmi__pci_device_keep(device);
     vmi__virtio_stop(device);
-}
-
-void vmi__virtio_find(const struct vmi__driver *driver)
-{
-    vmi__pci_each(probe, (void *)(uintptr_t)driver);
+    return sound;
 }
 
 /* ---- queues ---- */
@@ -330,8 +241,7 @@ static uintptr_t room_bytes(const struct vmi__device *device, const struct vmi_d
     return kind->ring_room + (uintptr_t)setup->requests * kind->request_room;
 }
 
-/* Bytes of a queue and of what is behind its ring; 0 if its slots are more than a ring takes. */
-static uintptr_t queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
+uintptr_t vmi__virtio_queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
 {
     const struct vmi__virtio *virtio = vmi__virtio_of(device);
     uint32_t chain = setup->segments + kind_of(device)->extra;
@@ -345,22 +255,18 @@ static uintptr_t queue_bytes(struct vmi__device *device, const struct vmi_device
 
 uintptr_t vmi__virtio_memory(struct vmi__device *device, const struct vmi_device_setup *setup)
 {
-    return vmi__device_queues(device, setup) * queue_bytes(device, setup);
+    return vmi__device_queues(device, setup) * vmi__virtio_queue_bytes(device, setup);
 }
 
-/* Makes a queue known to the device, at zeroed memory. */
-static bool open_queue(struct vmi__virtio *virtio, uint32_t number, void *memory, uint32_t slots,
-                       uint32_t chain)
+bool vmi__virtio_open(struct vmi__virtio *virtio, struct vmi__virtqueue *queue, void *memory,
+                      uint32_t slots)
 {
-    struct vmi__virtqueue *queue = &virtio->queues[number];
-    uint32_t size = ring_size(virtio, slots, chain), notify;
+    uint32_t size = ring_size(virtio, slots, queue->chain);
     char *at = memory;
 
-    if (size > queue_size(virtio, number))
+    if (size > queue_size(virtio, queue->number))
         return false;
-    memset(queue, 0, sizeof(*queue));
     queue->size = (uint16_t)size;
-    queue->chain = (uint16_t)chain;
     queue->event_index = virtio->features & VMI__VIRTIO_EVENT_IDX;
     queue->descriptors = (void *)at;
     queue->available = (void *)(at + available_at(size));
@@ -368,28 +274,21 @@ static bool open_queue(struct vmi__virtio *virtio, uint32_t number, void *memory
     queue->wanted = (void *)(at + used_at(size) + 4 + 8 * size); /* 2.7.10 */
     if (virtio->features & VMI__VIRTIO_INDIRECT)
         queue->tables = (void *)(at + tables_at(size));
-    write16(virtio, QUEUE_SIZE, size);
-    write_address(virtio, QUEUE_DESCRIPTORS, queue->descriptors);
-    write_address(virtio, QUEUE_AVAILABLE, queue->available);
-    write_address(virtio, QUEUE_USED, queue->used);
-    notify = read16(virtio, QUEUE_NOTIFY) * virtio->notify_step;
-    if (notify > virtio->notify_bytes - 2 || notify % 2)
+    vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_SIZE, size);
+    set_address(virtio, VMI__VIRTIO_QUEUE_DESCRIPTORS, queue->descriptors);
+    set_address(virtio, VMI__VIRTIO_QUEUE_AVAILABLE, queue->available);
+    set_address(virtio, VMI__VIRTIO_QUEUE_USED, queue->used);
+    if (!virtio->transport->wire(virtio, queue))
         return false;
-    queue->notify = (volatile uint16_t *)(virtio->notify + notify);
-    if (virtio->msix.entries) {
-        write16(virtio, QUEUE_VECTOR, number);
-        if (read16(virtio, QUEUE_VECTOR) != number)
-            return false;
-    }
-    write16(virtio, QUEUE_ENABLE, 1);
+    vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_ENABLE, 1);
     return true;
 }
 
-bool vmi__virtio_start(struct vmi__device *device, void *memory)
+bool vmi__virtio_begin(struct vmi__device *device, void *memory)
 {
     const struct vmi_device_setup *setup = &device->setup;
     struct vmi__virtio *virtio = vmi__virtio_of(device);
-    uintptr_t each = queue_bytes(device, setup);
+    uintptr_t each = vmi__virtio_queue_bytes(device, setup);
     uint64_t features = virtio->features;
     char *at = memory;
     bool same = agree(virtio, kind_of(device)->features) && virtio->features == features;
@@ -398,15 +297,33 @@ bool vmi__virtio_start(struct vmi__device *device, void *memory)
     virtio->features = features;
     if (!same)
         return false;
-    vmi__msix_enable(&virtio->msix, device->place, true);
+    virtio->transport->enable(device, true);
     for (uint32_t i = 0; i < device->opened; i++, at += each) {
+        struct vmi__virtqueue *queue = &virtio->queues[i];
+
+        *queue = (struct vmi__virtqueue){
+            .number = (uint16_t)i,
+            .message = (uint16_t)i,
+            .chain = (uint16_t)(setup->segments + kind_of(device)->extra),
+        };
         virtio->rooms[i] = at + each - room_bytes(device, setup);
-        if (!open_queue(virtio, i, at, setup->requests, setup->segments + kind_of(device)->extra))
+        if (!vmi__virtio_open(virtio, queue, at, setup->requests))
             return false;
     }
-    vmi__pci_enable(device->place, true);
-    write8(virtio, STATUS,
-           STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+    return true;
+}
+
+void vmi__virtio_ready(const struct vmi__virtio *virtio)
+{
+    vmi__virtio_set(virtio, VMI__VIRTIO_STATUS,
+                    STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+}
+
+bool vmi__virtio_start(struct vmi__device *device, void *memory)
+{
+    if (!vmi__virtio_begin(device, memory))
+        return false;
+    vmi__virtio_ready(vmi__virtio_of(device));
     return true;
 }
 
@@ -416,8 +333,7 @@ void vmi__virtio_stop(struct vmi__device *device)
 
     /* Should it not reset itself: it reaches no memory all the same. */
     reset(virtio);
-    vmi__pci_enable(device->place, false);
-    vmi__msix_enable(&virtio->msix, device->place, false);
+    virtio->transport->enable(device, false);
 }
 
 volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue *queue,
@@ -448,9 +364,8 @@ void vmi__virtio_give(struct vmi__virtqueue *queue, uint32_t slot, uint32_t coun
     queue->given++;
 }
 
-void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
+void vmi__virtio_notify(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue)
 {
-    struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
     uint16_t before = queue->told, now = queue->given;
     bool wanted;
 
@@ -465,8 +380,19 @@ void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
     } else {
         wanted = !(queue->used->flags & USED_NO_NOTIFY);
     }
-    if (wanted)
-        *queue->notify = (uint16_t)number;
+    if (!wanted)
+        return;
+    if (virtio->transport->wide)
+        *(volatile uint32_t *)queue->notify = queue->number;
+    else
+        *(volatile uint16_t *)queue->notify = queue->number;
+}
+
+void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
+{
+    struct vmi__virtio *virtio = vmi__virtio_of(device);
+
+    vmi__virtio_notify(virtio, &virtio->queues[number]);
 }
 
 enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,
@@ -484,7 +410,7 @@ enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,
      * may be up for another queue: that one's event is to come.
      */
     if (index != queue->noted && !device->messages && device->opened == 1) {
-        (void)*virtio->interrupt;
+        virtio->transport->lower(virtio);
         index = queue->used->index;
     }
     queue->noted = index;
@@ -520,7 +446,7 @@ bool vmi__virtio_acknowledge(struct vmi__device *device)
     struct vmi__virtio *virtio = vmi__virtio_of(device);
     bool again = false;
 
-    (void)*virtio->interrupt;
+    virtio->transport->lower(virtio);
     for (uint32_t i = 0; i < device->opened; i++) {
         struct vmi__virtqueue *queue = &virtio->queues[i];
         uint16_t index = queue->used->index;

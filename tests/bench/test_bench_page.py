@@ -14,7 +14,8 @@ from ci.util import ARCHITECTURES, UserError
 
 
 def results(ticks: int = 1000) -> Results:
-    made = Results(machine={"compiler": "gcc 12", "rigs": {"b": {"qemu": "7.2", "why nested": "because"}}})
+    rigs = {"b": {"qemu": "7.2", "why nested": "because"}}
+    made = Results(machine={"compiler": "gcc 12", "tree": "0123abcd", "rigs": rigs})
     for arch in ARCHITECTURES:
         for binding in (LINKED, BOOT, INLINE):
             head = {"backend": "b", "configuration": "c", "architecture": arch, "binding": binding,
@@ -32,7 +33,7 @@ def results(ticks: int = 1000) -> Results:
 def test_part_of_a_backend() -> None:
     """Tables of both architectures, of what is no time."""
     text = part_of(results(), "b")
-    assert text.startswith("### b\n\nqemu 7.2, gcc 12.\n")
+    assert text.startswith("### b\n\nqemu 7.2, gcc 12. Tree 0123abcd.\n")
     for arch in ARCHITECTURES:
         assert f"\n{arch}: instructions per round of a workload:\n" in text
         assert f"\n{arch}: hypercalls per round of a workload:\n" in text

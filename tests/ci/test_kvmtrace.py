@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ci.kvmtrace import Exit, between, by_reason, read, rounds
+from ci.exits import ANY_MARK, Exit, before_first, between, by_reason, of_kernel, rounds_of
+from ci.kvmtrace import read
 
 LEAF, BEGIN, ROUND = 0x57494D56, 0x57494D57, 0x57494D58
 
@@ -107,6 +108,21 @@ def test_rounds() -> None:
         trace(left("io"), end, begin, left("io"), end, left("msr"), end, end, left("msr"), left("hlt", 1),
               end, left("io"), begin, end, left("interrupt"), end, left("io"))
     ).exits  # fmt: skip
-    one, other = rounds(seen, BEGIN, ROUND)
+    one, other = rounds_of(seen, BEGIN, ROUND)
     assert [by_reason(each) for each in one] == [{"msr": 1}, {}, {"msr": 1, "hlt": 1}]
     assert [by_reason(each) for each in other] == [{}]
+
+
+def test_marks_that_cannot_be_told_apart() -> None:
+    """The last one is that of the guest's counts."""
+    any_mark, exit_ = Exit(0, "cpuid", leaf=ANY_MARK), Exit(0, "hypercall")
+    assert list(between([any_mark, exit_, any_mark, exit_, any_mark], LEAF)) == [[exit_]]
+    assert before_first([exit_, exit_, any_mark], LEAF) == [exit_, exit_]
+    with pytest.raises(ValueError, match="no mark"):
+        before_first([exit_], LEAF)
+
+
+def test_firmware_is_not_the_kernel() -> None:
+    firmware, kernel = Exit(0, "io", 0xFD000), Exit(0, "io", 0xFFFFFFFF80001000)
+    assert of_kernel([firmware, kernel, firmware]) == [kernel, firmware]
+    assert of_kernel([Exit(0, "hypercall")]) == [Exit(0, "hypercall")]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ci import cli, long, testing
+from ci import cli, long, record, testing
 from ci.long import Kept, Part, Pieces, Result, Results
 from ci.util import UserError
 
@@ -281,6 +282,7 @@ def test_every_part_is_documented(root: Path) -> None:
         assert pieces == part.pieces()
         assert f"| `{name}` |" in text
         assert part.summary and "\n" not in part.summary
+        assert part.of and all((root / folder).is_dir() for folder in part.of)
 
 
 def test_a_name_is_there_once(toy: Path) -> None:
@@ -305,6 +307,16 @@ def test_seeds_are_those_asked_for(root: Path) -> None:
         assert told.stdout.strip() == said
 
 
+def test_what_parts_read_is_built_first(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a fresh clone `--list` is the first command."""
+    rendered = toy / "rendered"
+    (toy / "backends/toy/tests/long.py").write_text(f"open({str(rendered)!r}).read()\n{TOY}")
+    found = long.parts
+    monkeypatch.setattr(long, "parts", lambda: found(toy))
+    monkeypatch.setattr(long, "build", rendered.touch)
+    assert long.show_parts([]) == 0
+
+
 @pytest.mark.parametrize(
     "words, line",
     [
@@ -314,14 +326,92 @@ def test_seeds_are_those_asked_for(root: Path) -> None:
         (("--long", "--hours", "nan"), "argument --hours: expected hours from 0.01 to 1000, found 'nan'"),
         (("--long", "nothing"), "no part nothing; there are: boots, "),
         (("--long", "-k", "x"), "unexpected: -k; ./vmi test --help"),
+        (("--record",), "--record goes with --long; ./vmi test --help"),
         (("--long", "--lava"), "--lava does not go with --long"),
     ],
 )
 def test_misuse(words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch,
                 capfd: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.setattr(long, "build", lambda: None)
     monkeypatch.setattr(cli, "_enter_venv", lambda words: None)
     assert cli.main(["test", *words]) == 2
     assert capfd.readouterr().err.startswith(f"vmi: {line}")
+
+
+# The record in the tree
+
+
+def entry(part: str, done: int, commit: str = "a") -> record.Entry:
+    return record.Entry(part, commit, done, 3, 0, "1.5", "25 boots", "gcc 12.2.0")
+
+
+def test_what_was_run_is_recorded(toy: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the results of a run into the document, and out of it again; what is no table of it is refused."""
+    status, _, err = done(start())
+    assert status == 0, err
+    (toy / "long.json").write_text(
+        json.dumps({**document(toy), "changed": False, "tools": {"compiler": "gcc (Debian 12.2.0-14) 12.2.0",
+                                                                 "QEMU": "QEMU emulator version 7.2.22"}})
+    )  # fmt: skip
+    found = long.parts(toy)
+    monkeypatch.setattr(long, "parts", lambda: found)
+    monkeypatch.setattr(long, "build", lambda: None)
+    monkeypatch.setattr(long, "DOCUMENT", toy / "long.json")
+    path = toy / "long-tests.md"
+    path.write_text(record.RECORD.read_text().partition("| part |")[0])
+    with pytest.raises(UserError, match=r"long-tests\.md has no table"):
+        long.write_record([], path)
+    path.write_text(path.read_text() + record._head() + entry("gone", 3).row() + "\n")
+    assert long.write_record([], path) == 0
+    of_toy = record.Entry("toy", "a", 6, 6, 0, "0.0", "6 done", "gcc 12.2.0, QEMU 7.2.22")
+    assert record.read(path) == [entry("gone", 3), of_toy]
+    path.write_text(path.read_text() + "| toy | a |\n")
+    with pytest.raises(UserError, match=r"expected 8 cells"):
+        record.read(path)
+
+
+def test_results_that_no_commit_has_are_not_recorded() -> None:
+    with pytest.raises(UserError, match=r"no commit has"):
+        record.entries_of({"changed": True})
+
+
+def test_whole_runs_take_the_place_of_earlier_ones() -> None:
+    assert record.merged([entry("a", 3)], [entry("a", 1)]) == [entry("a", 3), entry("a", 1)]
+    assert record.merged([entry("a", 3), entry("a", 1)], [entry("a", 2)]) == [entry("a", 3), entry("a", 2)]
+    assert record.merged([entry("a", 1), entry("b", 3)], [entry("a", 3, "c")]) == [
+        entry("a", 3, "c"), entry("b", 3),
+    ]  # fmt: skip
+
+
+def test_what_has_changed_since_is_counted(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+
+    def run(*words: str) -> str:
+        return subprocess.run([*git, *words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    for name in ("a/one.c", "a/read.md", "b/two.c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    run("init", "-q")
+    run("add", ".")
+    run("commit", "-qm", "first")
+    first = run("rev-parse", "HEAD").strip()
+    assert record.changed(first, ["."], tmp_path) == []
+    (tmp_path / "a/one.c").write_text("new")
+    (tmp_path / "a/read.md").write_text("new")
+    assert record.changed(first, ["a"], tmp_path) == ["a/one.c"]
+    assert record.changed(first, ["b"], tmp_path) == []
+    assert record.changed("0123456789ab", ["a"], tmp_path) is None
+
+
+def test_the_tree_has_a_record_of_its_parts() -> None:
+    """Also where git does not know the commits, as in an unpacked archive."""
+    parts = long.parts()
+    for each in record.read(record.RECORD):
+        assert each.part in parts and 0 < each.done <= each.planned
+        assert re.fullmatch(r"[0-9a-f]{12}", each.commit)
+    assert record.age("nothing", ["."], []) == ("none", "-")
+    assert record.age("part", ["."], [entry("part", 3, "0" * 12)])[0] == "0" * 12
 
 
 def test_results_of_pytest_are_read_from_any_file(tmp_path: Path) -> None:

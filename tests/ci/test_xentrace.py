@@ -8,17 +8,21 @@ import subprocess
 from pathlib import Path
 
 from ci import xentrace
+from ci.exits import ANY_MARK, Exit, between, by_reason
 from ci.witness import UNSEEN, Hypercall, Mark, before_mark, between_marks, differences, hypercalls
 from ci.xentrace import (
     CPU_CHANGE,
     CPUID,
+    ENTRIES,
     FORCED_INVALID_OP,
     HVM,
     HYPERCALL_V2,
     LOST_RECORDS,
+    NPF,
     PV,
     RUNSTATE_CHANGE,
     SUBCALL,
+    VMEXIT,
     VMMCALL,
     WIDE,
     mask,
@@ -169,6 +173,44 @@ def test_marks_by_set_debugreg() -> None:
     assert [each.number for each in before_mark(seen, 78)] == [8, 29, 8, 29, 29, 8, 29, 8, 8]
 
 
+def test_exits_of_a_guest_that_the_processor_virtualizes() -> None:
+    """With what Xen says of them behind; what is the host's own business is no guest's."""
+    trace = (
+        processor(0) + runs(5, 1) + record(VMEXIT | WIDE, 0x7B, 0x80001000, 0xFFFFFFFF)
+        + record(VMEXIT, 0x400, 0x1000) + record(NPF, 0xFEE00300, 0, 1, 2, 3, 4)
+        + record(VMEXIT, 0x400, 0x1000) + record(NPF, 0x3000, 0, 1, 2, 3, 4) + record(VMEXIT, 0x60, 0x1000)
+        + record(VMEXIT, 0x72, 0x1002) + record(CPUID, 77, 0, 0, 0, 0, 0) + record(VMEXIT, 0x99, 0x1000)
+        + record(VMEXIT, 0x81, 0x1000) + record(VMMCALL, 29)
+    )  # fmt: skip
+    found = read(trace).exits[5]
+    assert found[:2] == [Exit(1, "io", 0xFFFFFFFF80001000), Exit(1, "npf", 0x1000, (0, 0xFEE00300))]
+    assert by_reason(found) == {"io": 1, "npf": 1, "cpuid": 1, "exit 0x99": 1, "hypercall": 1}
+    assert [each.leaf for each in found if each.reason == "cpuid"] == [77]
+    assert [each.number for each in found if each.reason == "hypercall"] == [29]
+
+
+def test_exits_of_a_guest_without_the_processors_help() -> None:
+    """A mark's hypercall is part of the mark, and hypercalls that Xen goes on with are one."""
+    mark_of = record(HYPERCALL_V2, 8) + record(FORCED_INVALID_OP | WIDE, 0x1000, 0)
+    fault, write = list(ENTRIES)[1] | WIDE, list(ENTRIES)[8]
+    trace = (
+        processor(0) + runs(5, 0) + record(FORCED_INVALID_OP | WIDE, 0x1000, 0) + mark_of
+        + record(HYPERCALL_V2, 29) + record(fault, 0, 0, 0, 0, 0) + record(write, 0, 0)
+        + update(5) + update(1 << 31 | 3) + mark_of + mark_of
+    )  # fmt: skip
+    found = read(trace).exits[5]
+    assert [each.leaf for each in found if each.reason == "cpuid"] == [None, *[ANY_MARK] * 3]
+    (measured,) = between(found, 77)
+    assert [each.number for each in measured] == [29, None, None, 1]
+    assert by_reason(measured) == {"hypercall": 2, ENTRIES[fault & ~WIDE]: 1, ENTRIES[write]: 1}
+
+
+ENTRY_NAMES = [
+    f"TRC_PV_{name}"
+    for name in ("TRAP", "PAGE_FAULT", "FORCED_INVALID_OP", "EMULATE_PRIVOP", "EMULATE_4GB",
+                 "MATH_STATE_RESTORE", "PAGING_FIXUP", "GDT_LDT_MAPPING_FAULT", "PTWR_EMULATION",
+                 "PTWR_EMULATION_PAE")
+]  # fmt: skip
 NAMES = {
     "TRC_SCHED": xentrace.SCHEDULER,
     "TRC_PV": xentrace.PV,
@@ -179,8 +221,11 @@ NAMES = {
     "TRC_PV_HYPERCALL_V2": xentrace.HYPERCALL_V2,
     "TRC_PV_HYPERCALL_SUBCALL": xentrace.SUBCALL,
     "TRC_PV_FORCED_INVALID_OP": xentrace.FORCED_INVALID_OP,
+    **dict(zip(ENTRY_NAMES, ENTRIES, strict=True)),
+    "TRC_HVM_VMEXIT": xentrace.VMEXIT,
     "TRC_HVM_VMMCALL": xentrace.VMMCALL,
     "TRC_HVM_CPUID": xentrace.CPUID,
+    "TRC_HVM_NPF": xentrace.NPF,
     "TRC_64_FLAG": xentrace.WIDE,
     "(uint32_t)~TRC_PV_HYPERCALL_V2_ARG_MASK": xentrace.NUMBER,
     "__HYPERVISOR_set_trap_table": xentrace.SET_TRAP_TABLE,

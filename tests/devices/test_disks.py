@@ -40,7 +40,8 @@ def test_pattern_is_in_the_file(tmp_path: Path, arch: str, device: str) -> None:
     file = tmp_path / "disk"
     file.write_bytes(BLANK * (BLOCKS * size))
     guest = Guest(
-        kernels("sample", arch)["native"], f"disks-{arch}-{device}", "checks=disks.", cpus=2, deadline=60.0,
+        kernels("sample", arch)["native"], f"disks-{arch}-{device}", "checks=disks. handlers=let_in", cpus=2,
+        deadline=60.0,
         options={} if given else {"disk": name}, disks=[Disk(file, device=name if given else "")],
     )  # fmt: skip
     with place.rig.session(tmp_path / "logs") as session:
@@ -48,6 +49,7 @@ def test_pattern_is_in_the_file(tmp_path: Path, arch: str, device: str) -> None:
     assert outcome.clean, outcome.console[-3000:]
     assert "disks.whole # SKIP" not in outcome.console
     assert "disks.by_event # SKIP" not in outcome.console
+    assert "disks.let_in_by_handler # SKIP" not in outcome.console
     assert other_blocks(file.read_bytes(), size) == []
 
 

@@ -17,10 +17,12 @@ static int32_t open_it(void);
 #include "devices/played_network.h"
 
 /* VIRTIO 1.2, 5.1. */
-enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
+enum { CONFIG_ADDRESS = 0, CONFIG_STATUS = 6, CONFIG_PAIRS = 8, CONFIG_MTU = 10 };
 #define FEATURE_MTU      (1u << 3)
 #define FEATURE_ADDRESS  (1u << 5)
 #define FEATURE_STATUS   (1u << 16)
+#define FEATURE_CONTROL  (1u << 17)
+#define FEATURE_PAIRS    (1u << 22)
 #define VIRTIO_HEADER    12u
 #define FEATURE_INDIRECT (1u << 28)
 #define WRITE            2u /* flag of a descriptor */
@@ -185,6 +187,123 @@ static void descriptors_in_the_ring(void)
     say(RECEIVE, given_of(RECEIVE, 0) + 1, sound(RECEIVE)); /* within a buffer's descriptors */
     memset(seen, 0, sizeof(seen));
     EXPECT(reap_all(RECEIVE, seen, VMI_EIO) == 1 && look().fault == VMI_FAULT_IDENTIFIER);
+}
+
+/* ---- several pairs ---- */
+
+static uint32_t commands; /* that were answered */
+static uint8_t command[4], answer;
+static uint16_t answered_index;
+
+/* The device, while its driver waits for an answer: the ring of commands was told last. */
+static void answers(void)
+{
+    struct used *used = ring(QUEUE_USED);
+    const struct descriptor *first = ring(QUEUE_DESCRIPTORS);
+    const struct available *available = ring(QUEUE_AVAILABLE);
+
+    if (available->index != 1 || used->index)
+        return;
+    first += available->ring[0];
+    if (first->flags & 4)
+        first = (struct descriptor *)(uintptr_t)first->address;
+    EXPECT(first[0].length == sizeof(command) && !(first[0].flags & WRITE));
+    EXPECT(first[1].length == 1 && first[1].flags & WRITE);
+    memcpy(command, (void *)(uintptr_t)first[0].address, sizeof(command));
+    *(uint8_t *)(uintptr_t)first[1].address = answer;
+    used->ring[0].id = available->ring[0];
+    used->ring[0].length = 1;
+    used->index = answered_index;
+    commands++;
+}
+
+static void plug_pairs(uint32_t pairs, uint32_t queues)
+{
+    plug();
+    set(0, OFFERED, 1 | FEATURE_MTU | FEATURE_CONTROL | FEATURE_PAIRS | FEATURE_INDIRECT, 4);
+    set(0, QUEUES, queues, 2);
+    set(3, CONFIG_PAIRS, pairs, 2);
+    while_waiting = answers;
+    commands = answer = 0;
+    answered_index = 1;
+}
+
+static int32_t open_pairs(uint32_t pairs)
+{
+    set(0, QUEUE_SIZE, 64, 2);
+    return open_with(
+        (struct vmi_device_setup){.queues = pairs, .requests = REQUESTS, .segments = SEGMENTS});
+}
+
+static void several_pairs(void)
+{
+    const struct vmi_segment segment = {.address = (uintptr_t)buffer, .length = BYTES};
+    const struct vmi_net_buffer one = {.id = 5, .segments = &segment, .count = 1};
+    uint16_t notified;
+
+    plug_pairs(3, 7);
+    EXPECT(look().queues == 3 && open_pairs(2) == VMI_OK && commands == 1);
+    EXPECT(command[0] == 4 && command[1] == 0 && command[2] == 2 && command[3] == 0);
+    memcpy(&notified, bar + PART, sizeof(notified));
+    EXPECT(notified == 6); /* behind the queues of all pairs that it has */
+    EXPECT((uintptr_t)ring(QUEUE_DESCRIPTORS) > (uintptr_t)rings(3)->used);
+    EXPECT((uintptr_t)devices[0].queues[0].slots > (uintptr_t)ring(QUEUE_USED));
+    ended_of[RECEIVE] = ended_of[SEND] = 0;
+    EXPECT(vmi__net_post(0, 2, &one, 1) == VMI_EINVAL && vmi__net_post(0, 1, &one, 1) == 1);
+    EXPECT(rings(2)->available->index == 1 && !rings(0)->available->index);
+    memcpy(&notified, bar + PART, sizeof(notified));
+    EXPECT(notified == 2);
+    used_of(2)->ring[0].id = rings(2)->available->ring[0];
+    used_of(2)->ring[0].length = VIRTIO_HEADER + LEAST;
+    used_of(2)->index = 1;
+    EXPECT(vmi__net_received(0, 0, done, 1) == 0);
+    EXPECT(vmi__net_received(0, 1, done, 1) == 1 && done[0].id == 5 && done[0].length == LEAST);
+    EXPECT(vmi__net_send(0, 1, &one, 1) == 1 && rings(3)->available->index == 1);
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && vmi__net_sent(0, 1, done, 2) == 1);
+    EXPECT(done[0].status == VMI_ECANCELED && vmi__device_close(0) == VMI_OK);
+    /* With one it is as if there were no others. */
+    EXPECT(open_pairs(1) == VMI_OK && commands == 1);
+    while_waiting = 0;
+}
+
+static void pairs_that_cannot_be(void)
+{
+    struct vmi_device_properties info;
+
+    /* It does not answer, or says no, or ends more than it was given. */
+    plug_pairs(2, 5);
+    look();
+    while_waiting = 0;
+    EXPECT(open_pairs(2) == VMI_EIO && !bar[STATUS] && !locks);
+    while_waiting = answers;
+    answer = 1;
+    EXPECT(open_pairs(2) == VMI_EIO && commands == 1);
+    answer = 0;
+    answered_index = 2;
+    EXPECT(open_pairs(2) == VMI_EIO && commands == 2);
+    answered_index = 1;
+    EXPECT(open_pairs(2) == VMI_OK && commands == 3 && look().fault == VMI_FAULT_NONE);
+    /* No pair, or more than there are queues; more than the library has room for. */
+    plug_pairs(0, 5);
+    EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
+    plug_pairs(3, 5);
+    EXPECT(vmi__device_info(0, &info) == VMI_ENOENT);
+    plug_pairs(0xffff, 0xffff);
+    EXPECT(look().queues == VMI__QUEUES_MAX / WAYS);
+    /* Both features are wanted. */
+    plug_pairs(2, 5);
+    set(0, OFFERED, 1 | FEATURE_MTU | FEATURE_PAIRS | FEATURE_INDIRECT, 4);
+    EXPECT(look().queues == 1);
+    /* As many pairs as have messages. */
+    plug_pairs(2, 5);
+    plug_msix();
+    space[MSIX / 4] = 0x11u | 2u << 16; /* three */
+    EXPECT(look().queues == 1 && devices[0].messages == WAYS);
+    plug_pairs(2, 5);
+    plug_msix();
+    space[MSIX / 4] = 0x11u | 3u << 16;
+    EXPECT(look().queues == 2 && devices[0].messages == 2 * WAYS);
+    while_waiting = 0;
 }
 
 static void as_the_device_was_told(void)
@@ -432,6 +551,8 @@ static const struct played_check all[] = {
     CHECK(says_what_cannot_be),
     CHECK(a_message_for_each),
     CHECK(descriptors_in_the_ring),
+    CHECK(several_pairs),
+    CHECK(pairs_that_cannot_be),
     CHECK(as_the_device_was_told),
     CHECK(nothing_lies_on_another),
     CHECK(messages),

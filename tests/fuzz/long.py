@@ -23,6 +23,7 @@ class Fuzz(Part):
     summary = (
         f"what the runtime reads with suspicion, fuzzed: {ROUNDS} times {SECONDS // 60} minutes a target"
     )
+    of = ("spec", "codegen", "runtime", "devices", "backends", "tests/fuzz")
 
     def pieces(self) -> list[str]:
         return [f"{target.name} {number}" for number in range(1, ROUNDS + 1) for target in TARGETS]

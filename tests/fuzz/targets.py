@@ -43,6 +43,7 @@ DRIVERS = (
     "../devices/pci/device.c",
     "../devices/pci/pci.c",
     "../devices/virtio/virtio.c",
+    "../devices/virtio/virtio_pci.c",
     "../devices/virtio_blk/virtio_blk.c",
     "../devices/virtio_rng/virtio_rng.c",
 )

@@ -46,11 +46,19 @@ from .__main__ import (
 
 BY = ("tests on the build machine", "sample kernel")
 PCI = ("pci/device.c", "pci/pci.c")
-VIRTIO = (*PCI, "virtio/virtio.c")
+VIRTIO = (*PCI, "virtio/virtio.c", "virtio/virtio_pci.c")
 PLAYED = {
     "tests/devices/ahci.c": (*PCI, "ahci/ahci.c"),
     "tests/devices/nvme.c": (*PCI, "nvme/nvme.c"),
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
+    "tests/devices/virtio_mmio.c": (
+        *VIRTIO,
+        "pci/registers.c",
+        "virtio_blk/virtio_blk.c",
+        "virtio_rng/virtio_rng.c",
+        "virtio_mmio/virtio_mmio.c",
+        "../runtime/options.c",
+    ),
     "tests/devices/virtio_net.c": (*VIRTIO, "virtio_net/virtio_net.c"),
     "tests/devices/virtio_rng.c": (*VIRTIO, "virtio_rng/virtio_rng.c"),
     "tests/devices/e1000.c": (*PCI, "bounce/bounce.c", "e1000/e1000.c"),

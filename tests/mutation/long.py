@@ -23,6 +23,7 @@ COUNTS = {REFUSED: "not built", "": "missed", **dict.fromkeys((*BY, *devices.BY)
 class Mutations(Part):
     name = "mutations"
     summary = f"backends and drivers broken in all ways of their {LIST}; {LEAST} % must be noticed"
+    of = ("spec", "codegen", "runtime", "devices", "backends", "conformance", "sample_kernel", "tests")
 
     def pieces(self) -> list[str]:
         """Each on every architecture that it is of and that the backend's first configuration boots."""

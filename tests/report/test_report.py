@@ -23,12 +23,16 @@ from ci.long import DOCUMENT as LONG
 from ci.long import Kept, Result, Results
 from ci.machines import DOCUMENT as MACHINES
 from ci.machines import Boot, record
+from ci.page_update import Step
 from ci.report import report
 from ci.report.inputs import BENCHMARKS
 from ci.report.page import render
+from ci.rig import discover
 from ci.setup import provide
 from ci.testing import JUNIT
 from ci.util import ARCHITECTURES, RESULTS
+from ci.virtualization import DOCUMENT as EXITS
+from ci.virtualization import EVERY, Counts, as_json, ways_of
 
 from ..guests import Place, Run, whole_places
 from .browser import Browser
@@ -81,6 +85,20 @@ def benchmarks() -> dict[str, object]:
     }
 
 
+TRAPS, HYPERCALLS = 1234, 567
+"""Of a boot by the exits that the page shows."""
+
+
+def exits() -> str:
+    """results/exits.json, with the same counts for all ways."""
+    found = ways_of(discover(print), [], ARCHITECTURES)
+    reasons = {each.name: {"io": 1.5} for each in EVERY}
+    steps = [Step("write_cr3", "mov %rax, %cr3", "load"), Step("hypercall", "mmu_update", "")]
+    reasons["boot"] = {"io": TRAPS - 4, "hypercall": HYPERCALLS, "msr": 4}
+    counts = Counts({"a hypervisor": "1"}, reasons, [(7, 14)], steps)
+    return as_json([(each, [counts] * len(each.ways)) for each in found])
+
+
 def long_tests(folder: Path) -> None:
     """results/long.json, of one part."""
     identity = {"commit": "0123456789abcdef", "changed": False, "tree": "", "tools": {"compiler": "gcc 12"}}
@@ -120,6 +138,7 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
         long_tests(folder)
+        (folder / EXITS.name).write_text(exits())
         machine_boots(folder)
         (folder / "test_kinds.py").write_text(TESTS_OF_EACH_KIND)
         subprocess.run(
@@ -193,6 +212,19 @@ def test_figure_has_the_numbers_of_the_runs(browser: Browser, results: Path) -> 
             assert f"{hypercalls:,} hypercalls" in label and f"{hypercalls:,}" in text
 
 
+def test_exits_are_on_the_arrows(browser: Browser, results: Path) -> None:
+    """A drawing for each way, and a table of all operations for each hypervisor."""
+    found = json.loads((results / EXITS.name).read_text())["hypervisors"]
+    labels = browser.run("[...document.querySelectorAll('#exits figure svg')].map((s) => s.ariaLabel)")
+    assert len(labels) == sum(len(each["ways"]) for each in found) > 0
+    for label in labels:
+        assert f"{TRAPS:,} traps and {HYPERCALLS} hypercalls to: " in label
+    rows = browser.run("document.querySelectorAll('#exits tbody tr').length")
+    assert rows == len(found) * len(EVERY)
+    steps = browser.run("[...document.querySelectorAll('#exits ol li')].map((each) => each.textContent)")
+    assert steps == ["write_cr3: mov %rax, %cr3 in load", "hypercall: mmu_update"] * len(labels)
+
+
 def test_accessible(browser: Browser) -> None:
     """Everything opened, so that nothing hides from axe-core."""
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
@@ -224,6 +256,11 @@ def test_fits_a_telephone(browser: Browser) -> None:
     browser.look(width=360)
     browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert browser.run("document.documentElement.scrollWidth") <= 360
+    # What is wide is scrolled, not broken into lines: rows of the figures' tables have one, their heads two.
+    heights = browser.run(
+        "[...document.querySelectorAll('#figure tbody tr, #bound tbody tr')].map((row) => row.offsetHeight)"
+    )
+    assert heights and max(heights) < 2 * min(heights) and max(heights) < 40
 
 
 def luminance(colour: str) -> float:
@@ -257,6 +294,12 @@ def test_drawings_are_readable(browser: Browser, scheme: str, media: str) -> Non
         "}).map((text) => text.textContent)"
     )
     assert clipped == []
+    legends = browser.run(
+        "[...document.querySelectorAll('#benchmarks svg')].map((drawing) => ["
+        "new Set([...drawing.querySelectorAll('.mark')].map((each) => each.getAttribute('class'))).size,"
+        "drawing.querySelectorAll('.line').length]).filter(([marks]) => marks)"
+    )
+    assert legends and all(marks == names for marks, names in legends), "two series look the same"
 
 
 def models() -> dict[str, Any]:
@@ -368,6 +411,12 @@ def test_prints(browser: Browser) -> None:
         keep(f"report-{name}.png", picture["data"])
     browser.look("dark")
     data = keep("report.pdf", browser.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+    browser.look(media="print")
+    printed = browser.run(
+        "[...document.querySelectorAll('#tests details, #long details')].filter((each) => each.offsetHeight)"
+        ".map((each) => each.querySelector('summary').textContent.trim())"
+    )
+    assert printed and all("FAIL" in each for each in printed), "what failed is printed, what is shut is not"
     assert data.startswith(b"%PDF")
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 40
 

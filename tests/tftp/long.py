@@ -36,6 +36,7 @@ def fetch_badly(folder: Path, seed: int, counts: Counter[str], said: dict[str, s
 class BadNetwork(Part):
     name = "tftp"
     summary = f"two clients fetch {SIZE >> 20} MiB from examples/tftp; packets are dropped, doubled and late"
+    of = ("spec", "codegen", "runtime", "devices", "backends", "examples/tftp", "tests/tftp")
 
     def pieces(self) -> list[str]:
         places = [place for arch in ARCHITECTURES for place in whole_places(arch)]

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ci import beside_linux, kvmtrace
+from ci import beside_linux
 from ci.beside_linux import DEVICES, OPERATIONS, WORKLOAD_MARK, Row, number
 from ci.build import kernels
-from ci.kvmtrace import Exit
+from ci.exits import Exit, between, by_reason, rounds_of
 from ci.rig import Disk, Guest, Net, Outcome
 from ci.util import Progress, UserError
 
@@ -113,7 +113,7 @@ def of_workloads(outcome: Outcome) -> dict[str, tuple[int, list[Exit]]]:
     """By workload of the sample kernel: rounds, and the exits of all rounds. The first two measure in a
     process: its start and end are among theirs."""
     said = re.findall(r"^# bench (\w+) rounds=(\d+) ", outcome.console, re.MULTILINE)
-    every = list(kvmtrace.between(exits_of(outcome), WORKLOAD_MARK))
+    every = list(between(exits_of(outcome), WORKLOAD_MARK))
     # What a process takes to start and end is marked by itself before each of those two.
     if len(every) != len(said) + 2:
         raise UserError(f"{outcome.guest.name}: its workloads are {said}, and {len(every)} were marked")
@@ -166,18 +166,18 @@ def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
         if name == "ipi_round_trip":
             sent = of_interrupts(exits)
             exits, rounds = [exit_ for each in sent for exit_ in each], len(sent)
-            found.add("ipi", kvmtrace.by_reason(of_cpu(exits, 0)), rounds)
+            found.add("ipi", by_reason(of_cpu(exits, 0)), rounds)
         if name == "timer_tick":
             found.add("masked_tick", of_tick(exits), 1)
         else:
-            found.add(name, kvmtrace.by_reason(exits), rounds)
+            found.add(name, by_reason(exits), rounds)
     outcome = clean(f"one op=clock,tick,end_of_interrupt,console rounds={ROUNDS}")
-    clock, ticks, interrupts, console = kvmtrace.between(exits_of(outcome), WORKLOAD_MARK)
-    found.add("clock_read", kvmtrace.by_reason(clock), ROUNDS)
+    clock, ticks, interrupts, console = between(exits_of(outcome), WORKLOAD_MARK)
+    found.add("clock_read", by_reason(clock), ROUNDS)
     found.add("timer_tick", of_tick(ticks), 1)
     ends = [exits[1:] for exits in of_interrupts(interrupts)]
-    found.add("end_of_interrupt", kvmtrace.by_reason(exit_ for each in ends for exit_ in each), len(ends))
-    pieces = kvmtrace.by_reason(console)
+    found.add("end_of_interrupt", by_reason(exit_ for each in ends for exit_ in each), len(ends))
+    pieces = by_reason(console)
     found.add("console_pages", {reason: count * CONSOLE_ROUNDS for reason, count in pieces.items()}, ROUNDS)
     return found
 
@@ -185,9 +185,9 @@ def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
 def of_devices(outcome: Outcome) -> Figures:
     """Exits per request and packet, of the library's guest with a disk and a network."""
     found = Figures()
-    measured = kvmtrace.between(exits_of(_clean(outcome)), WORKLOAD_MARK)
+    measured = between(exits_of(_clean(outcome)), WORKLOAD_MARK)
     for each, exits in zip(DEVICES, measured, strict=True):
-        found.add(each.name, kvmtrace.by_reason(exits), DEVICE_ROUNDS * each.times)
+        found.add(each.name, by_reason(exits), DEVICE_ROUNDS * each.times)
     return found
 
 
@@ -195,14 +195,14 @@ def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] |
     """Exits of the round that had fewest, on devices of the mean round; and how many those and the median
     round have. UserError if a round is missing."""
     said = re.findall(r"^# workload (\w+) rounds=(\d+)", outcome.console, re.MULTILINE)
-    every = kvmtrace.rounds(exits_of(outcome), *MARKS)
+    every = rounds_of(exits_of(outcome), *MARKS)
     if [name for name, _ in said] != list(WORKLOADS) or [int(n) for _, n in said] != [len(e) for e in every]:
         raise UserError(f"Linux's rounds are {said}, and KVM saw {[len(each) for each in every]}")
     found = Figures()
     spread: dict[str, tuple[float, float] | None] = dict.fromkeys(("end_of_interrupt", "masked_tick"))
 
     def add(name: str, rounds: Sequence[Sequence[Exit]]) -> None:
-        taken = [kvmtrace.by_reason(exits) for exits in rounds]
+        taken = [by_reason(exits) for exits in rounds]
         least = min(taken, key=lambda each: sum(each.values()))
         times = next(each.times for each in OPERATIONS if each.name == name)
         found.add(name, least, times)
@@ -210,7 +210,7 @@ def of_linux(outcome: Outcome) -> tuple[Figures, dict[str, tuple[float, float] |
 
     for (name, _), rounds in zip(said, every, strict=True):
         if times := next((each.times for each in DEVICES if each.name == name), 0):
-            taken = [kvmtrace.by_reason(exits) for exits in rounds]
+            taken = [by_reason(exits) for exits in rounds]
             totals = [sum(each.values()) for each in taken]
             found.add(name, sum(taken, Counter()), len(rounds) * times)
             spread[name] = statistics.mean(totals), statistics.median(totals)

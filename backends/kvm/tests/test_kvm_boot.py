@@ -14,11 +14,12 @@ from backends.kvm.bench import beside_linux
 from ci import machines
 from ci.beside_linux import WORKLOAD_MARK
 from ci.build import kernels
+from ci.exits import between, by_reason
 from ci.ktap import Report
-from ci.kvmtrace import between, by_reason
 from ci.nested import NestedRig
-from ci.rig import ControlSession, Disk, Outcome
+from ci.rig import ControlSession, Disk, Guest, Outcome
 from ci.util import ARCHITECTURES
+from ci.virtualization import CPUS, NOTHING, SINGLE, Counts, asked_for, base, single
 from tests.guests import Place, Rigs, Run, places
 
 KVM = [place for place in places() if place.backend == "kvm"]
@@ -279,6 +280,26 @@ def test_operations_leave_the_guest_no_more_often_than_their_goals(kvm: Place, r
     assert found.totals["timer_tick"] == 1 and found.totals["masked_tick"] == 2
     for name in ("system_call", "page_fault", "context_switch", "map_unmap_1024", "process_create_exit"):
         assert found.totals[name] == 0, name
+
+
+def test_kernel_that_knows_nothing_of_kvm_leaves_more_often(kvm: Place, rigs: Rigs) -> None:
+    """The same objects, linked with the library of the bare machine."""
+    rigs.prepare(kvm)
+    if not isinstance(kvm.rig, NestedRig) or not kvm.rig.refusal:
+        pytest.skip("the host's KVM is used, and nothing looks at it from outside")
+    kernel = kernels("sample", ARCHITECTURES[1])[base(kvm.backend)]
+    operations = (NOTHING, *SINGLE)
+    append = asked_for(operations)
+    guest = Guest(kernel, "unmodified", append, cpus=CPUS, deadline=DEADLINE, exits=True,
+                  options=kvm.configuration.given(ARCHITECTURES[1])[0])  # fmt: skip
+    counts = Counts()
+    single(rigs.once(kvm, guest, False), operations, counts)
+    print(counts.reasons)
+    for name in ("set_cr3", "mask", "clock"):
+        assert counts.total(name) == 0, name
+    # Each is one exit for the library of KVM (the goals above), which asks by a hypercall.
+    for name in ("tick", "end_of_interrupt", "interrupt_others"):
+        assert counts.total(name) >= 2 and counts.hypercalls(name) == 0, name
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

@@ -26,7 +26,7 @@ from backends.kvm.bench.beside_linux import (
     rows,
 )
 from ci.beside_linux import DEVICES, OPERATIONS, WORKLOAD_MARK, throughput
-from ci.kvmtrace import Exit
+from ci.exits import Exit
 from ci.rig import Guest, Outcome
 from ci.util import ARCHITECTURES, UserError
 

@@ -14,7 +14,8 @@ from ci import ktap
 from ci.build import kernels, tree
 from ci.rig import Guest, Outcome, Session, rig_class
 from ci.util import RESULTS, ROOT, locked, progress
-from ci.witness import of_workloads
+from ci.virtualization import NOTHING, SINGLE, Counts, asked_for, single
+from ci.witness import Mark, hypercalls, of_workloads
 from tests.guests import Place, Run, places
 
 ARCH = "x86_64"
@@ -131,6 +132,24 @@ def test_workloads_keep_to_their_goals(pv: Place, run: Run) -> None:
     (mark,) = report.notes["workloads"]
     seen = of_workloads(outcome.witness, int(mark.partition("=")[2], 16))
     assert seen == [each.hypercalls for each in report.workloads]
+
+
+def test_what_enters_xen(pv: Place, run: Run) -> None:
+    """As Xen has noted it, beside what its trace has of hypercalls alone."""
+    operations = (NOTHING, *SINGLE)
+    outcome, _ = run(pv, asked_for(operations), exits=True, witness=True)
+    if not pv.rig.witnesses:
+        pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
+    counts = Counts()
+    single(outcome, operations, counts)
+    print(counts.reasons)
+    assert counts.reasons["set_cr3"] == {"hypercall": 1}
+    assert counts.total("mask") == counts.total("clock") == 0
+    assert counts.reasons["end_of_interrupt"] == {"hypercall": 1}
+    assert outcome.witness and outcome.exits
+    marks = sum(isinstance(each, Mark) and each.made_by is not None for each in outcome.witness)
+    noted = sum(each.reason == "hypercall" for each in outcome.exits)
+    assert len(hypercalls(outcome.witness)) == noted + marks
 
 
 @pytest.mark.parametrize("abi", ["", TWO_LEVEL], ids=["fifo", "two_level"])

@@ -29,6 +29,7 @@ from ci.rig import (
     rig_class,
 )  # fmt: skip
 from ci.util import RESULTS, ROOT, locked, progress, tied
+from ci.virtualization import NOTHING, SINGLE, Counts, asked_for, single
 from tests.guests import Place, Run, places
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -116,6 +117,22 @@ def test_cpu_is_started_by_hypercall(run: Run) -> None:
     assert outcome.clean, outcome.end
     assert "# cpus online 0x3" in outcome.console
     assert {call.name: call.count for call in report.hypercalls}["vcpu_op"] == 2
+
+
+def test_what_leaves_the_guest(run: Run) -> None:
+    """The processor has page tables and interrupt flag for the guest alone; its local APIC Xen plays."""
+    if not WIDE:
+        pytest.skip("left out, as asked (--skip)")
+    operations = (NOTHING, *SINGLE)
+    outcome, _ = run(WIDE[0], asked_for(operations), exits=True)
+    if not WIDE[0].rig.witnesses:
+        pytest.skip("this machine's own Xen is used, and nothing looks at it from outside")
+    counts = Counts()
+    single(outcome, operations, counts)
+    print(counts.reasons)
+    assert counts.total("set_cr3") == counts.total("mask") == counts.total("clock") == 0
+    assert counts.reasons["end_of_interrupt"]["msr"] == 2
+    assert counts.hypercalls("console") > 0
 
 
 @pytest.mark.parametrize("cpus", [40, 128])
