@@ -15,7 +15,11 @@ from . import bochs
 from .models import MODELS, X86_64, boot, wrong
 
 
+OF = ("spec", "codegen", "runtime", "devices", "backends/native", "sample_kernel", "tests/machines")
+
+
 class Models(Part):
+    of = OF
     name = "models"
     summary = f"the sample kernels on {len(MODELS)} processor models of QEMU"
 
@@ -31,6 +35,7 @@ class Models(Part):
 
 
 class Bochs(Part):
+    of = OF
     name = "bochs"
     summary = f"the sample kernels on {len(bochs.MODELS)} processor models of Bochs"
 
