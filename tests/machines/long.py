@@ -14,7 +14,6 @@ from ..guests import places
 from . import bochs
 from .models import MODELS, X86_64, boot, wrong
 
-
 OF = ("spec", "codegen", "runtime", "devices", "backends/native", "sample_kernel", "tests/machines")
 
 
