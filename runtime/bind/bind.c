@@ -141,6 +141,10 @@ bool vmi__bind_try(const uint8_t *bytes, uint32_t available, const char *source,
     /* What the kernel has itself is read no further than to see that it is for something else. */
     if (!reason && builtin && !asked && !vmi__rom_has_sign(&provider, ask_cpuid))
         return false;
+    if (!reason && builtin && asked)
+        reason = vmi__rom_name(&provider);
+    if (!reason && builtin && asked && !vmi__is_word(provider.name, wanted, length))
+        return false;
     if (!reason)
         reason = vmi__rom_read(bytes, available, &provider);
     if (!reason && !builtin)

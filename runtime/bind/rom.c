@@ -232,15 +232,10 @@ void vmi__rom_choose(struct vmi__rom *rom,
     }
 }
 
-static const char *read_rest(struct vmi__rom *rom)
+static const char *read_name(struct vmi__rom *rom)
 {
     uint32_t name = get32(rom->bytes + VMI__ROM_X_NAME_OFFSET), length = 0;
 
-    rom->priority = get32(rom->bytes + VMI__ROM_X_PRIORITY);
-    rom->probe = get32(rom->bytes + VMI__ROM_X_PROBE);
-    rom->start = get32(rom->bytes + VMI__ROM_X_START);
-    if (!in_text(rom, rom->probe, 1) || !in_text(rom, rom->start, 1))
-        return "its entry points are outside its text part";
     for (;; length++) {
         uint8_t character;
 
@@ -253,6 +248,23 @@ static const char *read_rest(struct vmi__rom *rom)
         if (length == VMI__ROM_NAME_MAX || character <= ' ' || character > '~')
             return "its name cannot be printed";
     }
+}
+
+static const char *read_rest(struct vmi__rom *rom)
+{
+    rom->priority = get32(rom->bytes + VMI__ROM_X_PRIORITY);
+    rom->probe = get32(rom->bytes + VMI__ROM_X_PROBE);
+    rom->start = get32(rom->bytes + VMI__ROM_X_START);
+    if (!in_text(rom, rom->probe, 1) || !in_text(rom, rom->start, 1))
+        return "its entry points are outside its text part";
+    return read_name(rom);
+}
+
+const char *vmi__rom_name(struct vmi__rom *rom)
+{
+    const char *reason = read_parts(rom);
+
+    return reason ? reason : read_name(rom);
 }
 
 const char *vmi__rom_word_sum(const struct vmi__rom *rom)

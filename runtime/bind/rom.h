@@ -75,6 +75,9 @@ const char *vmi__rom_open(const uint8_t *bytes, uint32_t available, struct vmi__
 bool vmi__rom_has_sign(const struct vmi__rom *rom,
                        void (*ask)(uint32_t leaf, uint32_t registers[4]));
 
+/* After vmi__rom_open: reads the name alone. Why it cannot, or null. */
+const char *vmi__rom_name(struct vmi__rom *rom);
+
 /*
  * Checks an image, but for its sum, and describes it. Returns 0, or the reason for which it
  * must not be used. An image of a later minor version may have calls above VMI_ORDINALS, which are
