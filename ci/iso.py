@@ -44,6 +44,8 @@ LABEL = "VMI"
 FAT_EPOCH = 315532800
 """1980, in seconds from 1970."""
 SECONDS = 3
+REPORT = "vmi.report report=machine checks=boot end=key"
+"""What has the sample kernel tell of a machine, and keep the screen on."""
 KEYS = "0123456789abdfghijklmnoqrstuvwxyz"
 """Of the menu's entries in their order; c and e are GRUB's own."""
 
@@ -145,7 +147,7 @@ def own_menu(kernels: Sequence[Kernel], append: str, modules: Sequence[str] = ()
 
 def menu(append: str) -> str:
     """GRUB's configuration: what the kernel that fits the processor finds by itself, then each provider by
-    name, built in and as a module, then each architecture's kernel by name."""
+    name, built in and as a module, then each architecture's kernel by name, then a report of the machine."""
     for_grub(append)
     providers = {arch: loaded_by_multiboot(arch) for arch in ARCHITECTURES}
 
@@ -167,6 +169,7 @@ def menu(append: str) -> str:
             entry(f"... with provider {name}, from a module", chosen, f"{name}.rom", among),
         ]
     entries += [entry(f"... for {arch}", "", "", [arch]) for arch in ARCHITECTURES]
+    entries.append(entry("A report of this machine", f" {REPORT}", "", ARCHITECTURES))
     return MENU + "".join(
         ENTRY.format(key=key, title=title, start=start)
         for key, (title, start) in zip(KEYS, entries, strict=False)
