@@ -165,16 +165,19 @@ def _boot(options: Namespace) -> int:
 
 
 def _run(options: Namespace) -> int:
+    from .firmware import WAYS
     from .run import Wanted, disks, file, module, net, pattern, run
 
+    firmware = WAYS.get(options.firmware)
+    memory = options.memory or (firmware.memory_mib if firmware else 64)
     loaded = [(file(options.initrd, "initial RAM disk"), "")] if options.initrd else []
     loaded += [module(text) for text in options.module]
     rom = file(options.rom, "ROM") if options.rom else None
     expect, fail = ([pattern(text) for text in texts] for texts in (options.expect, options.fail))
     wanted = Wanted(
-        options.append, options.cpus, options.memory, options.deadline or (86400 if options.gdb else 90),
+        options.append, options.cpus, memory, options.deadline or (86400 if options.gdb else 90),
         options.gdb, loaded, rom, disks(options.disk),
-        [net(text) for text in options.net], options.rng, options.stdin,
+        [net(text) for text in options.net], options.rng, options.firmware, options.stdin,
         options.interactive, expect, fail, options.all_lines,
     )  # fmt: skip
     return run(options.name, options.kernels, wanted)
@@ -266,8 +269,9 @@ def _iso(options: Namespace) -> int:
 
 def _efi(options: Namespace) -> int:
     from .efi import efi
+    from .run import module
 
-    return efi(options.kernel, options.append, options.module, options.output)
+    return efi(options.kernel, options.append, [module(text) for text in options.module], options.output)
 
 
 def _build(_: Namespace) -> int:
@@ -350,7 +354,20 @@ WORDS: dict[str, Word] = {
             ),
             APPEND,
             CPUS,
-            MEMORY,
+            option(
+                "--memory",
+                type=whole(1, 65536),
+                metavar="MIB",
+                help="memory; 1 to 65536, default: 64, with UEFI 256",
+            ),
+            option(
+                "--firmware",
+                default="",
+                type=line,
+                metavar="WAY",
+                help="what starts the kernel, in place of QEMU's loader: bios (GRUB from a disc), uefi "
+                "(without a loader), uefi-grub (GRUB from a disc)",
+            ),
             option("--initrd", type=path, metavar="FILE", help="an initial RAM disk; the first module"),
             MODULE,
             option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),

@@ -3,7 +3,7 @@
 
 import re
 
-_NOISE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|\r")
+_NOISE = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1bc|\r")
 
 
 def text(data: bytes) -> str:

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .kernel import MULTIBOOT2, look
-from .run import module
 from .setup import FIRMWARE
 from .util import BUILD, ROOT, UserError, progress
 
 PROGRAM = Path("EFI/BOOT/BOOTX64.EFI")
 """Where firmware looks for one on a disk that it knows nothing of (UEFI 2.10, 3.5.1.1)."""
+STARTER = "the loader for UEFI"
 CONFIGURATION = "vmi.cfg"
 MOST = 4095
 """Bytes of vmi.cfg."""
@@ -64,13 +64,10 @@ def configuration(append: str, modules: Sequence[tuple[Path, str]]) -> str:
     return text
 
 
-def efi(kernel: Path, append: str, texts: Sequence[str], output: Path | None) -> int:
-    """Make the folder and say what to do with it."""
-    found = look(kernel)
-    found.check("the loader for UEFI", [MULTIBOOT2])
-    modules = [module(text) for text in texts]
+def lay_out(kernel: Path, append: str, modules: Sequence[tuple[Path, str]], folder: Path) -> None:
+    """Make the folder, for a kernel that the loader starts."""
+    look(kernel).check(STARTER, [MULTIBOOT2])
     text = configuration(append, modules)
-    folder = output or BUILD / f"{kernel.stem}.efi"
     place = folder / PROGRAM
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +77,13 @@ def efi(kernel: Path, append: str, texts: Sequence[str], output: Path | None) ->
             shutil.copyfile(path, place.parent / f"module{number}")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or place}: {error.strerror}") from None
+
+
+def efi(kernel: Path, append: str, modules: Sequence[tuple[Path, str]], output: Path | None) -> int:
+    """Make the folder and say what to do with it."""
+    folder = output or BUILD / f"{kernel.stem}.efi"
+    lay_out(kernel, append, modules, folder)
+    place = folder / PROGRAM
     carried = kernel.read_bytes()
     at = place.read_bytes().find(carried)
     if at < 0:

@@ -44,6 +44,8 @@ LABEL = "VMI"
 FAT_EPOCH = 315532800
 """1980, in seconds from 1970."""
 SECONDS = 3
+REPORT = "vmi.report report=machine checks=boot end=key"
+"""What has the sample kernel tell of a machine, and keep the screen on."""
 KEYS = "0123456789abdfghijklmnoqrstuvwxyz"
 """Of the menu's entries in their order; c and e are GRUB's own."""
 
@@ -73,6 +75,8 @@ menuentry '{title} ({key})' --hotkey={key} {{
 
 COMMANDS = {MULTIBOOT2: "multiboot2", MULTIBOOT: "multiboot", LINUX: "linux"}
 """GRUB's, by what it finds in a kernel; the first that fits. Multiboot2 alone tells of UEFI's ACPI tables."""
+
+MODULE_COMMANDS = {"multiboot2": "module2", "multiboot": "module", "linux": "initrd"}
 
 START = """\
     {command} /boot/{kernel}{options}
@@ -114,22 +118,36 @@ def _fitting(starts: Mapping[str, str]) -> str:
     return FITTING.format(wide=indented(wide), narrow=indented(narrow or NO_LONG_MODE))
 
 
-def own_menu(kernels: Sequence[Kernel], append: str) -> str:
-    """GRUB's configuration for somebody's own kernels, one for each architecture at most."""
+def _own_modules(command: str, words: Sequence[str]) -> str:
+    """GRUB's commands for the modules of somebody's own kernel, each with its arguments."""
+    if command == "linux" and (len(words) > 1 or any(words)):
+        raise UserError("Linux takes one initial RAM disk and no modules by GRUB", 2)
+    return "".join(
+        f"    {MODULE_COMMANDS[command]} /boot/module{number} {for_grub(each)}".rstrip() + "\n"
+        for number, each in enumerate(words)
+    )
+
+
+def own_menu(kernels: Sequence[Kernel], append: str, modules: Sequence[str] = (), ask: bool = True) -> str:
+    """GRUB's configuration for somebody's own kernels, one for each architecture at most, and for modules
+    with these arguments; without `ask` there is no menu."""
     tail = f" {for_grub(append)}" if append else ""
     title = " or ".join(dict.fromkeys(for_grub(kernel.path.name) for kernel in kernels))
     starts = {
         each.architecture: START.format(
             command=loader(each), kernel=f"{each.architecture}/{OWN}", options=tail
         )
+        + _own_modules(loader(each), modules)
         for each in kernels
     }
+    if not ask:
+        return f"{_fitting(starts)}boot\n"
     return MENU + ENTRY.format(key=KEYS[0], title=title, start=_fitting(starts))
 
 
 def menu(append: str) -> str:
     """GRUB's configuration: what the kernel that fits the processor finds by itself, then each provider by
-    name, built in and as a module, then each architecture's kernel by name."""
+    name, built in and as a module, then each architecture's kernel by name, then a report of the machine."""
     for_grub(append)
     providers = {arch: loaded_by_multiboot(arch) for arch in ARCHITECTURES}
 
@@ -151,6 +169,7 @@ def menu(append: str) -> str:
             entry(f"... with provider {name}, from a module", chosen, f"{name}.rom", among),
         ]
     entries += [entry(f"... for {arch}", "", "", [arch]) for arch in ARCHITECTURES]
+    entries.append(entry("A report of this machine", f" {REPORT}", "", ARCHITECTURES))
     return MENU + "".join(
         ENTRY.format(key=key, title=title, start=start)
         for key, (title, start) in zip(KEYS, entries, strict=False)
@@ -233,23 +252,35 @@ def _own(paths: Sequence[Path]) -> list[Kernel]:
     return [found[arch] for arch in ARCHITECTURES if arch in found]
 
 
+def own_disc(
+    kernels: Sequence[Kernel],
+    append: str,
+    date: int,
+    modules: Sequence[tuple[Path, str]] = (),
+    ask: bool = True,
+) -> bytes:
+    """The disc with somebody's own kernels."""
+    files = {f"{each.architecture}/{OWN}": each.path for each in kernels}
+    files |= {f"module{number}": path for number, (path, _) in enumerate(modules)}
+    return image(own_menu(kernels, append, [words for _, words in modules], ask), date, files)
+
+
 def iso(append: str, output: Path | None, kernels: Sequence[Path] = ()) -> int:
     """Make the disc and say what to do with it."""
     date = epoch()
     if kernels:
         own = _own(kernels)
-        configuration = own_menu(own, append)
-        files = {f"{each.architecture}/{OWN}": each.path for each in own}
+        data = own_disc(own, append, date)
         there = [each.architecture for each in own]
     else:
         for_grub(append)
         build_all()
-        configuration, files, there = menu(append), {}, list(ARCHITECTURES)
+        files, there = {}, list(ARCHITECTURES)
         for arch in ARCHITECTURES:
             files[f"{arch}/{KERNEL}"] = bound_kernel("sample", arch)
             files |= {f"{arch}/{name}.rom": rom(name, arch) for name in loaded_by_multiboot(arch)}
+        data = image(menu(append), date, files)
     path = output or BUILD / (f"{kernels[0].stem}.iso" if kernels else "vmi.iso")
-    data = image(configuration, date, files)
     try:
         write_if_changed(path, data)
     except OSError as error:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ktap, versions
-from .rig import STATUS
+from .rig import STATUS, Outcome
 from .util import ARCHITECTURES, RESULTS, locked, remembered, write_if_changed
 
 SCHEMA = 1
@@ -115,6 +115,12 @@ def verdict(console: str, end: str) -> tuple[str, str]:
     known = (panics, failures if report.started else [], none, lines[-1:], ["and said nothing"])
     said = next(filter(None, known))[0].strip()
     return "fails", f"{ended}; {said}"
+
+
+def ended(outcome: Outcome) -> str:
+    """By which word a guest has ended (ci.rig.STATUS); empty if by none."""
+    found = re.search(r"^exit status \S+ \((\w+)\)$", outcome.end)
+    return found[1] if found else ""
 
 
 def read(document: Mapping[str, Any]) -> list[Boot]:

@@ -36,7 +36,8 @@ from .cache import kept
 from .console import lines as console_lines
 from .control import SHARE, TERMINAL_PORT, Answer, Control, RigFailed, channel
 from .control import options as option_lines
-from .kernel import LINUX, MULTIBOOT, PVH, Kernel, architecture
+from .firmware import Firmware
+from .kernel import LINUX, MULTIBOOT, PVH, Kernel, architecture, look
 from .moving import carry_out
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
@@ -161,6 +162,8 @@ class Guest:
     itself; only where `Rig.cores`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
+    firmware: str = ""
+    """How the machine's own firmware starts it, one of `Rig.firmware`, in place of a loader of the rig's."""
     exits: bool = False
     """Whether the rig is to keep a record of all that makes the guest leave for its hypervisor, if it can."""
 
@@ -314,6 +317,8 @@ class Rig(abc.ABC):
     """How lines begin that the hypervisor itself writes on a guest's console; by default it writes none."""
     takes: tuple[str, ...] = (MULTIBOOT, PVH, LINUX)
     """By what its loader starts a kernel (ci/kernel.py); by default what QEMU's does."""
+    firmware: Mapping[str, Firmware] = {}
+    """What firmware can start guests (`Guest.firmware`)."""
     option_roms = False
     """Whether guests can be given one (`Guest.option_rom`)."""
     disks = ""
@@ -384,9 +389,11 @@ class Rig(abc.ABC):
         """Make ready whatever a session needs; slow only the first time."""
         return
 
-    def check(self, kernel: Kernel, name: str) -> None:
-        """UserError with status 2 for a kernel that cannot be started in the configuration `name`."""
-        kernel.check(name, self.takes)
+    def check(self, kernel: Kernel, name: str, loaded: bool = True) -> None:
+        """UserError with status 2 for a kernel that cannot be started in the configuration `name`, by the
+        rig's loader if it is `loaded`."""
+        if loaded:
+            kernel.check(name, self.takes)
         if LINUX not in kernel.ways and self.backend not in backends(arch=kernel.architecture):
             having = ", ".join(arch for arch in ARCHITECTURES if self.backend in backends(arch=arch))
             raise UserError(
@@ -394,7 +401,7 @@ class Rig(abc.ABC):
                 f"the file is for {kernel.architecture}; compile it for {having}", 2,
             )  # fmt: skip
         flat = kernel.addresses or kernel.architecture == ARCHITECTURES[0] or LINUX in kernel.ways
-        if MULTIBOOT in self.takes and MULTIBOOT in kernel.ways and not flat:
+        if loaded and MULTIBOOT in self.takes and MULTIBOOT in kernel.ways and not flat:
             raise UserError(
                 f"kernel {kernel.path}: its multiboot header has no addresses (flag 16), without which QEMU "
                 "takes no ELF file for 64 bits", 2,
@@ -402,6 +409,8 @@ class Rig(abc.ABC):
 
     def check_guest(self, guest: Guest, name: str) -> None:
         """UserError with status 2 for what guests of the configuration `name` cannot be given."""
+        if guest.firmware:
+            self._check_firmware(guest, name)
         if guest.option_rom and not self.option_roms:
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
         if guest.disks and self.disks:
@@ -422,6 +431,21 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no core files: {self.cores}", 2)
         if guest.gdb and self.gdb:
             raise UserError(f"{name} has no debugger: {self.gdb}", 2)
+
+    def _check_firmware(self, guest: Guest, name: str) -> None:
+        if guest.firmware not in self.firmware:
+            found = ", ".join(self.firmware) or "none to choose"
+            raise UserError(f"{name} has no firmware {guest.firmware}; it has {found}", 2)
+        firmware = self.firmware[guest.firmware]
+        kernel = look(guest.kernel)
+        firmware.check(kernel, guest.append, guest.modules, guest.memory_mib)
+        if firmware.uefi and guest.option_rom:
+            raise UserError(f"{name} by UEFI has no option ROMs; a provider can be a --module", 2)
+        if firmware.uefi and guest.gdb and kernel.architecture == ARCHITECTURES[0]:
+            raise UserError(
+                "gdb takes no kernel for 32 bits on the machine that this UEFI firmware is for; "
+                "use --firmware bios, or none", 2,
+            )  # fmt: skip
 
     @abc.abstractmethod
     def describe(self) -> dict[str, str]:
@@ -474,7 +498,8 @@ class Machine:
     machine: str
     cpu: str
     memory: str
-    kernel: Path
+    kernel: Path | None
+    """What QEMU's loader starts; None if the firmware finds one."""
     append: str
     extra: Sequence[str] = ()
     halted: bool = False
@@ -483,10 +508,10 @@ class Machine:
 
 def command_of(machine: Machine) -> str:
     """A machine as a person starts it, its console on standard input and output."""
+    loaded = ("-kernel", str(machine.kernel.absolute()), "-append", machine.append) if machine.kernel else ()
     return shlex.join(
         [machine.qemu, "-machine", machine.machine, "-cpu", machine.cpu, "-m", machine.memory,
-         "-display", "none", "-serial", "stdio", *machine.extra, "-kernel", str(machine.kernel.absolute()),
-         "-append", machine.append]
+         "-display", "none", "-serial", "stdio", *machine.extra, *loaded]
     )  # fmt: skip
 
 
@@ -503,7 +528,7 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
         raise UserError(f"{machine.qemu}: not found; ./vmi setup installs it")
     config = {
         "tools": {"qemu": qemu},
-        "images": {"kernel": str(machine.kernel)},
+        "images": {"kernel": str(machine.kernel)} if machine.kernel else {},
         "targets": {
             name: {
                 "drivers": {
@@ -513,8 +538,7 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
                         "cpu": machine.cpu,
                         "display": "fb-headless",
                         "memory": machine.memory,
-                        "kernel": "kernel",
-                        "boot_args": machine.append,
+                        **({"kernel": "kernel", "boot_args": machine.append} if machine.kernel else {}),
                         "extra_args": shlex.join(machine.extra),
                     },
                     "GuestStrategy": {"limit": limit, "halted": machine.halted},

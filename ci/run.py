@@ -49,6 +49,8 @@ class Wanted:
     disks: Sequence[Disk] = ()
     nets: Sequence[Net] = ()
     rng: bool = False
+    firmware: str = ""
+    """What starts the kernel, one of ci.firmware.WAYS; empty for the rig's own loader."""
     stdin: str = ""
     """A file that is typed on the console; `-` is standard input."""
     interactive: bool = False
@@ -327,8 +329,9 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
             wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
             configuration.given(image.architecture)[0], modules=wanted.modules, option_rom=wanted.rom,
             disks=wanted.disks, nets=wanted.nets, rng=wanted.rng, gdb=stub,
+            firmware=wanted.firmware,
         )  # fmt: skip
-        rig.check(image, name)
+        rig.check(image, name, loaded=not wanted.firmware)
         fits(image, backend, wanted)
         rig.check_guest(guest, name)
         guests.append(guest)

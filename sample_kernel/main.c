@@ -11,6 +11,7 @@
 #include "bench_workloads.h"
 #include "checks.h"
 #include "ktap.h"
+#include "machine.h"
 #include "options.h"
 #include "panic.h"
 #include "report.h"
@@ -44,6 +45,7 @@ static void run_checks(void)
     report_count();
     smp_parked_may_call();
     report(checks_boot_info, &result, exact);
+    machine_wait_for_key(checks_boot_info);
     vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                         result.failed == 0 ? VMI_STATUS_PASS : VMI_STATUS_FAIL);
 }
@@ -61,6 +63,11 @@ static void first_thread(void)
 
 void kernel_main(const struct vmi_boot_info *boot)
 {
+    char word[16];
+
     checks_boot_info = boot;
+    /* As early as can be: what comes next may fail on a machine that nobody has seen. */
+    if (option_value(boot->command_line, "report", word, sizeof(word)))
+        machine_report(boot);
     threads_start(first_thread);
 }

@@ -184,7 +184,7 @@ class Rigs:
         """Run a guest, its disks blank, or tell what became of it when it was run before."""
         what = (str(place), guest.kernel, guest.append, guest.cpus, guest.memory_mib, guest.deadline,
                 sorted(guest.options.items()), guest.typed, guest.option_rom, guest.witness,
-                guest.exits, guest.disks, guest.nets, guest.rng, guest.requests)  # fmt: skip
+                guest.exits, guest.disks, guest.nets, guest.rng, guest.requests, guest.firmware)  # fmt: skip
         kept = self.outcomes / hashlib.sha256(repr(what).encode()).hexdigest()
         with locked(kept.with_suffix(".lock")):
             if again or not kept.is_file():

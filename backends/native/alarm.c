@@ -17,11 +17,10 @@
 #include "native.h"
 #include <native/routines.h>
 
-#define CPUID_1_ECX_DEADLINE (1u << 24)
-#define MSR_DEADLINE         0x6e0
-#define LVTT_VECTOR          0xffu
-#define LVTT_MODE            0x60000u
-#define LVTT_DEADLINE        0x40000u
+#define MSR_DEADLINE  0x6e0
+#define LVTT_VECTOR   0xffu
+#define LVTT_MODE     0x60000u
+#define LVTT_DEADLINE 0x40000u
 
 /*
  * Ticks are cycles * rate >> SHIFT; 24 bits of fraction leave room for a timer 255 times as fast as
@@ -206,7 +205,7 @@ static bool lvtt_ready(void)
 
 void vmi__native_alarm_prepare(void)
 {
-    if (!(vmi__cpuid(1, 0).ecx & CPUID_1_ECX_DEADLINE))
+    if (!(vmi__cpuid(1, 0).ecx & VMI__CPUID_1_ECX_DEADLINE))
         start_counting();
 }
 
@@ -217,7 +216,7 @@ void vmi__native_alarm_init(void)
     timers_more = vmi__cpu_rows(sizeof(*timers_more));
     pit_rate = rate_of(VMI__PIT_HZ, vmi__native_tsc_hz_least);
     least = vmi__div64(vmi__native_tsc_hz, VMI__ALARMS_PER_SECOND);
-    deadline = features & CPUID_1_ECX_DEADLINE;
+    deadline = features & VMI__CPUID_1_ECX_DEADLINE;
     if (features & VMI__CPUID_1_ECX_HYPERVISOR)
         deadline_ahead = DEADLINE_AHEAD;
     if (!vmi__native_published && !lvtt_ready())

@@ -38,4 +38,5 @@ void vmi__native_init(struct vmi_boot_info *boot)
 #ifdef __i386__
     vmi__native_cpu_by_tss_init();
 #endif
+    vmi__native_report();
 }

@@ -81,6 +81,11 @@ uint32_t vmi__native_virtio_read(char *to, uint32_t length);
  */
 void vmi__native_virtio_acknowledge(void);
 
+/* ---- report.c, or no_report.c in its place ---- */
+
+/* With the option vmi.report: says which timers and interrupt controllers were chosen, and why. */
+void vmi__native_report(void);
+
 /* ---- measure.c ---- */
 
 /* One look at a free-running counter, and the TSC around the moment at which it was `count`. */
@@ -417,6 +422,16 @@ struct vmi__native_acpi {
 };
 
 extern struct vmi__native_acpi vmi__native_acpi;
+
+/* ACPI 6.5, 4.8.2.1: the ACPI timer's frequency, and the bits that it has; tsc.c reads it. */
+#define VMI__PM_TIMER_HZ 3579545u
+
+static inline uint32_t vmi__native_pm_mask(void)
+{
+    return vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff;
+}
+
+VMI__ADDRESS_TAKEN void vmi__native_pm_counter(struct vmi__native_reading *reading);
 
 /* Reads the tables, once; fills the CPUs of vmi__boot. False if they do not tell of any. */
 VMI__RUN_ONCE bool vmi__native_acpi_read(void);

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from ci.firmware import OWN_LINES, WAYS, remove
 from ci.kernel import architecture
 from ci.rig import (
     DEBUG_EXIT,
@@ -49,17 +50,24 @@ class PcSession(Session):
 
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         arch = architecture(guest.kernel)
+        append = f"{'' if guest.core else DEBUG_EXIT} {guest.append}".strip()
+        firmware = WAYS.get(guest.firmware)
+        medium = firmware.place(self.logs / guest.name) if firmware else None
+        modules = (
+            firmware.make(guest.kernel, append, guest.modules, medium)
+            if firmware and medium else qemu_modules(guest)
+        )  # fmt: skip
         machine = Machine(
             qemu=DEBUGGED[arch] if guest.gdb else QEMU,
             machine=guest.options.get("machine", self.machine),
-            cpu=guest.options.get("cpu", CPUS[arch]),
+            cpu=guest.options.get("cpu", CPUS["x86_64" if firmware and firmware.uefi else arch]),
             memory=f"{guest.memory_mib}M",
-            kernel=guest.kernel,
-            append=f"{'' if guest.core else DEBUG_EXIT} {guest.append}".strip(),
+            kernel=None if firmware else guest.kernel,
+            append=append,
             extra=("-accel", guest.options.get("accel", "tcg"), "-smp", str(guest.cpus),
                    "-nodefaults", "-no-user-config", *QEMU_END,
                    *option_rom(guest),
-                   *qemu_modules(guest),
+                   *modules,
                    *qemu_disks(guest),
                    *qemu_nets(guest),
                    *qemu_rng(guest),
@@ -69,7 +77,10 @@ class PcSession(Session):
                    *guest.options.get("qemu", "").split()),
             halted=bool(guest.gdb),
         )  # fmt: skip
-        return run_machine(machine, guest, self.logs, live)
+        outcome = run_machine(machine, guest, self.logs, live)
+        if medium and outcome.clean:  # else its command can be repeated
+            remove(medium)
+        return outcome
 
 
 class BackendRig(Rig):
@@ -78,6 +89,8 @@ class BackendRig(Rig):
 
     configurations = (Configuration("native", "hardware"),)
     instruction_counter = {"qemu": "-icount shift=0"}
+    firmware = WAYS
+    own_lines = OWN_LINES
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES

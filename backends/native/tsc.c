@@ -5,9 +5,6 @@
 #include "native.h"
 #include <native/routines.h>
 
-/* ACPI 6.5, 4.8.2.1. */
-#define PM_TIMER_HZ 3579545u
-
 uint64_t vmi__native_tsc_hz, vmi__native_tsc_hz_least;
 uint32_t vmi__native_apic_timer_hz;
 
@@ -15,7 +12,7 @@ static uint64_t start;             /* TSC at nanosecond 0 */
 static uint32_t multiplier, shift; /* nanoseconds are cycles * multiplier >> shift */
 static uint64_t latest __attribute__((aligned(8)));
 
-static VMI__ADDRESS_TAKEN void pm_counter(struct vmi__native_reading *reading)
+VMI__ADDRESS_TAKEN void vmi__native_pm_counter(struct vmi__native_reading *reading)
 {
     reading->before = vmi__rdtsc();
     reading->count = vmi__inl((uint16_t)vmi__native_acpi.pm_timer);
@@ -34,8 +31,8 @@ static struct vmi__native_bounds measured(void)
         vmi__native_measure(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ);
 
     if (!bounds.most && vmi__native_acpi.pm_timer)
-        bounds = vmi__native_measure(
-            pm_counter, vmi__native_acpi.pm_timer_32 ? 0xffffffff : 0xffffff, PM_TIMER_HZ);
+        bounds =
+            vmi__native_measure(vmi__native_pm_counter, vmi__native_pm_mask(), VMI__PM_TIMER_HZ);
     return bounds;
 }
 

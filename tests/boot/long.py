@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ci import figure, ktap
 from ci.build import kernels
+from ci.firmware import WAYS
 from ci.long import Part, Result
-from ci.rig import LIMITED_KERNEL, Guest
+from ci.rig import LIMITED_KERNEL, Guest, SteadySession
 from ci.util import ARCHITECTURES, write_if_changed
 from ci.xl import XlRig
 
@@ -23,6 +24,18 @@ TIMES = 1000
 def every_place() -> list[Place]:
     """Each configuration with each architecture of its library."""
     return [place for arch in ARCHITECTURES for place in places(arch)]
+
+
+def booted(place: Place, guest: Guest, session: SteadySession, folder: Path) -> str:
+    """Boot a guest there; what is wrong about it, its console kept in the folder, or nothing."""
+    outcome = session.run(guest)
+    report = ktap.parse(outcome.console)
+    row = figure.Row(place.configuration, place.backend, place.arch, {}, {}, outcome, report)
+    if not row.failures:
+        return ""
+    log = folder / f"{guest.name}.guest.log"
+    write_if_changed(log, f"{outcome.command}\n{outcome.console}\n")
+    return f"{row.failures[0]} ({figure.log_path(log)})"
 
 
 class Boots(Part):
@@ -63,14 +76,10 @@ class Boots(Part):
                     guest = replace(
                         self.guest, kernel=kernel, name=f"{name}-{number}", append=append, options=options
                     )
-                    outcome = session.run(guest)
+                    failure = booted(place, guest, session, folder)
                     left.guest_ended(session)
-                    report = ktap.parse(outcome.console)
-                    row = figure.Row(configuration, place.backend, place.arch, on, {}, outcome, report)
-                    if row.failures:
-                        log = folder / f"{guest.name}.guest.log"
-                        write_if_changed(log, f"{outcome.command}\n{outcome.console}\n")
-                        failures.append(f"boot {number}: {row.failures[0]} ({figure.log_path(log)})")
+                    if failure:
+                        failures.append(f"boot {number}: {failure}")
                 counts = {self.name: last + 1 - first, f"{self.name} that failed": len(failures)}
                 if found := left.found():
                     failures.append(found)
@@ -92,4 +101,37 @@ class Creations(Boots):
         return "" if self.where() else "no configuration has domains"
 
 
-PARTS = (Boots(), Creations())
+class Firmware(Part):
+    name = "firmware"
+    summary = "the sample kernel 50 times by each firmware of a PC, for each architecture"
+    times, at_once = 50, 10
+
+    def pieces(self) -> list[str]:
+        """One way after the other, as above."""
+        return [
+            f"{arch} {way} {first}-{first + self.at_once - 1}"
+            for first in range(1, self.times, self.at_once)
+            for arch in ARCHITECTURES
+            for way in WAYS
+        ]
+
+    def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
+        for piece in pieces:
+            arch, way, numbers = piece.split()
+            place = places(arch)[0]
+            kernel = kernels("sample", arch)[place.backend]
+            first, last = map(int, numbers.split("-"))
+            failures = []
+            with place.rig.steady_session(folder) as session:
+                for number in range(first, last + 1):
+                    guest = Guest(
+                        kernel, f"{way}-{arch}-{number}", "checks=boot", 2, WAYS[way].memory_mib, 240.0,
+                        firmware=way,
+                    )  # fmt: skip
+                    if failure := booted(place, guest, session, folder):
+                        failures.append(f"boot {number}: {failure}")
+            counts = {f"boots by {way}": last + 1 - first, f"boots by {way} that failed": len(failures)}
+            yield Result(piece, counts, "; ".join(failures), on=place.rig.describe())
+
+
+PARTS = (Boots(), Creations(), Firmware())

@@ -17,8 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ci.util import ROOT
+from ci.util import RESULTS, ROOT
 
+PICTURES = RESULTS / "test/screen"
+"""To be looked at."""
 VGABIOS = Path("/usr/share/seabios/vgabios-stdvga.bin")
 """The font of QEMU's VGA in text mode, and of the library."""
 WIDTH, HEIGHT = 8, 16
@@ -164,8 +166,8 @@ def photographed(monitor: Monitor, file: Path, seconds: float) -> None:
             monitor.picture(file)
             monitor.do("quit")
 
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
-
     threading.Thread(target=take, daemon=True).start()
 
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from ci import ktap
-from ci.build import bound_kernel, kernels, rom
+from ci.build import kernels
 from ci.console import text
 from ci.efi import PROGRAM, configuration, efi
-from ci.rig import DEBUG_EXIT, QEMU_END
+from ci.rig import QEMU_END
+from ci.run import module
 from ci.setup import FIRMWARE, provide
-from ci.util import ARCHITECTURES, RESULTS, UserError, tied
+from ci.util import ARCHITECTURES, UserError, tied
 
 from ..guests import places
-from .screen import Monitor, photographed, shows
+from .screen import PICTURES, Monitor, photographed, shows
 
-PASSED = 0x10 << 1 | 1
 DEADLINE = 300
 
 
@@ -56,8 +56,7 @@ def test_starts_without_a_loader(arch: str, tmp_path: Path, capsys: pytest.Captu
     data = kernel.read_bytes()
     assert carried(tmp_path)[: len(data)] == data
     assert hashlib.sha256(data).hexdigest() in capsys.readouterr().out
-    picture = RESULTS / f"test/screen/uefi-{arch}.ppm"
-    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture = PICTURES / f"uefi-{arch}.ppm"
     with contextlib.closing(Monitor()) as monitor:
         photographed(monitor, picture, DEADLINE)
         # The kernel switches the machine off, which stays until the picture is taken.
@@ -68,25 +67,13 @@ def test_starts_without_a_loader(arch: str, tmp_path: Path, capsys: pytest.Captu
     assert shows(picture, console) == []
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"uefi_{arch}")
-def test_module_beside_it(arch: str, tmp_path: Path) -> None:
-    """Reaches the kernel, whole: it binds itself to what is in it."""
-    name = places(arch)[0].backend
-    append = f"checks=boot vmi.provider={name} {DEBUG_EXIT}"
-    assert efi(bound_kernel("sample", arch), append, [str(rom(name, arch))], tmp_path) == 0
-    status, console = boot(tmp_path)
-    report = ktap.parse(console)
-    assert (report.failures(), status) == ([], PASSED), console
-    assert report.binding["source"].startswith("module@0x")
-
-
 def test_what_cannot_be_started(tmp_path: Path) -> None:
     """Is refused before anything is made."""
     with pytest.raises(UserError, match="which the loader for UEFI starts") as error:
         efi(Path("/bin/true"), "", [], tmp_path / "folder")
     assert error.value.status == 2
     with pytest.raises(UserError, match="no module"):
-        efi(bound_kernel("sample", ARCHITECTURES[0]), "", ["absent"], tmp_path / "folder")
+        module("absent")
     with pytest.raises(UserError, match="of 4095"):
         configuration("x" * 5000, [])
     assert not (tmp_path / "folder").exists()

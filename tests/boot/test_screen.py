@@ -13,16 +13,15 @@ import pytest
 from ci import ktap
 from ci.build import kernels
 from ci.console import text
-from ci.util import ARCHITECTURES, RESULTS, tied
+from ci.util import ARCHITECTURES, tied
 
 from ..guests import places
-from .screen import VGA_COLUMNS, Monitor, Picture, photographed, shows
+from .screen import PICTURES, VGA_COLUMNS, Monitor, Picture, photographed, shows
 from .test_own_kernel import compiled
 
 PC = ("-machine", "pc,vmport=off", "-m", "64", "-nodefaults", "-no-user-config", "-display", "none",
       "-vga", "std", "-no-reboot", "-no-shutdown")  # fmt: skip
 DEADLINE = 120
-PICTURES = RESULTS / "test/screen"
 
 each = pytest.mark.parametrize("arch", ARCHITECTURES)
 

@@ -47,6 +47,28 @@ def test_kernel_that_passes() -> None:
     assert done.stdout == f"Hello from ring 0, linked with the library for {NAME}\n"
 
 
+def test_kernel_started_by_firmware() -> None:
+    """The console is the kernel's, without what the firmware wrote before it; memory is enough for both."""
+    done = vmi_run(NAME, kernels("hello", ARCHITECTURES[1])[NAME], "--firmware", "uefi")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"Hello from ring 0, linked with the library for {NAME}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--firmware", "coreboot"), f"{NAME} has no firmware coreboot; it has bios, uefi, uefi-grub"),
+        (("--firmware", "uefi", "--memory", "64"), "--memory 64: this firmware needs at least 128 MiB"),
+        (("--firmware", "uefi", "--gdb"), "use --firmware bios, or none"),
+        (("--firmware", "uefi", "--rom", "/bin/true"), f"{NAME} by UEFI has no option ROMs"),
+    ],
+)
+def test_firmware_that_cannot_start_it(words: tuple[str, ...], said: str) -> None:
+    done = vmi_run(NAME, kernels("hello")[NAME], *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr.splitlines()[-1]
+
+
 def test_kernel_that_fails_says_why() -> None:
     done = vmi_run(NAME, kernels("sample")[NAME], "--append", "checks=boot test=fail")
     assert done.returncode == 1

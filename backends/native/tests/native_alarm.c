@@ -168,7 +168,7 @@ struct vmi__native_interval vmi__native_watch(vmi__native_counter *read, uint32_
 
 static struct vmi__cpuid cpuid(void)
 {
-    return (struct vmi__cpuid){.ecx = (machine.offers_deadline ? CPUID_1_ECX_DEADLINE : 0) |
+    return (struct vmi__cpuid){.ecx = (machine.offers_deadline ? VMI__CPUID_1_ECX_DEADLINE : 0) |
                                       (machine.in_guest ? VMI__CPUID_1_ECX_HYPERVISOR : 0)};
 }
 

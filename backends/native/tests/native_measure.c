@@ -104,7 +104,7 @@ static uint32_t read_pm_timer(void)
 {
     looks++;
     pass();
-    return ticks_of(PM_TIMER_HZ) & 0xffffff;
+    return ticks_of(VMI__PM_TIMER_HZ) & 0xffffff;
 }
 
 static struct vmi__cpuid leaf(uint32_t number)
