@@ -490,11 +490,6 @@ const char *disk_goes_on(uint32_t round)
 
 #define LARGE_PAGES 33 /* of memory: 128 KiB, and where it begins */
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /*
  * Reads or writes from block 0 on in one request of so many bytes, in as many pieces of the memory
  * as a disk that is open that way takes; VMI_OK or what came of it.

@@ -63,6 +63,7 @@ static const struct {
     {"reboot", checks_request_reboot},
     {"nobody", checks_request_nobody},
     {"life", checks_life},
+    {"suspend", checks_suspend},
 };
 
 const struct check *checks_on_purpose(const char *word)
