@@ -109,6 +109,13 @@ def test_a_guest_that_ends_badly_has_lost_its_last_event() -> None:
     assert stop.lost == 1 and stop.lacking == ["hung: stopped at its deadline"]
 
 
+def test_a_kernel_comes_back_from_suspends_or_has_lost_them() -> None:
+    back = [f"# suspended round={number} result=0 frame=0x1 before=0x2" for number in range(3)]
+    assert asked("suspend", ended(*back, times=()), 3) == Event("suspend", 3)
+    assert asked("suspend", ended(*back[:2], times=()), 3).lost == 1
+    assert asked("suspend", ended(*back, times=(), clean=False), 3).lost == 1
+
+
 def test_a_request_is_lost_without_last_words() -> None:
     assert asked("poweroff", ended("# last words: asked to power off", times=())).lost == 0
     assert asked("poweroff", ended(times=())).lost == 1
