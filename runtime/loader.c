@@ -107,14 +107,20 @@ bool vmi__loader_string(const struct vmi__loader_view *view, uint64_t address, c
 
 /* ---- the memory map ---- */
 
-static const char *add(const struct vmi__loader_range *range, bool own)
+/* What no address of the processor's reaches is no memory: an emulator's may have too few bits. */
+static const char *add(const struct vmi__loader_view *view, const struct vmi__loader_range *range,
+                       bool own)
 {
+    uint64_t size = range->size, end = view->bits ? 1ull << view->bits : 0;
+    uint64_t last = range->base + (size - 1);
     uint32_t kind = range->kind;
 
+    if (kind == VMI_MEMORY_USABLE && end && size && last >= range->base && last >= end)
+        size = range->base < end ? end - range->base : 0;
     if ((kind < VMI_MEMORY_USABLE || kind > VMI_MEMORY_UNUSABLE) &&
         !(own && kind == VMI_MEMORY_BOOT))
         kind = VMI_MEMORY_RESERVED;
-    return vmi__memory_add(range->base, range->size, kind);
+    return vmi__memory_add(range->base, size, kind);
 }
 
 static bool overlap(uint64_t start, uint64_t end, uint64_t other, uint64_t size)
@@ -210,7 +216,7 @@ const char *vmi__loader_memory(const struct vmi__loader_view *view,
     for (offset = 0; !reason && offset < map->length;) {
         reason = map->next(view, map, &offset, &range);
         if (!reason)
-            reason = add(&range, map->own);
+            reason = add(view, &range, map->own);
     }
     return reason;
 }

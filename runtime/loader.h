@@ -23,6 +23,7 @@ struct vmi__loader_view {
     const unsigned char *base;
     uint64_t size;
     uint64_t image_start, image_end;
+    uint32_t bits; /* of the processor's guest-physical addresses, below 64; 0 if it is no matter */
     const void *(*borrow)(uint64_t address, uint32_t size);
 };
 

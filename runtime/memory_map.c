@@ -206,6 +206,19 @@ bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind)
     return false;
 }
 
+/* Lets the library's claim that begins where a range ends begin with it; false if there is none. */
+static bool grow(uint64_t base, uint64_t size)
+{
+    uint32_t i;
+
+    for (i = 0; i < claims_count; i++)
+        if (claims[i].kind == VMI_MEMORY_LIBRARY && claims[i].first == base + size) {
+            claims[i].first = base;
+            return true;
+        }
+    return false;
+}
+
 uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
 {
     uint32_t i;
@@ -223,7 +236,8 @@ uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
         if (room < size || range->base + room == size)
             continue;
         room += range->base - size;
-        if (vmi__memory_add(room, size, VMI_MEMORY_LIBRARY) || vmi__memory_publish())
+        if ((!grow(room, size) && vmi__memory_add(room, size, VMI_MEMORY_LIBRARY)) ||
+            vmi__memory_publish())
             return 0;
         return (uint32_t)room;
     }

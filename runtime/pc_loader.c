@@ -14,6 +14,7 @@ const char *vmi__pc_read_loader(uint32_t protocol, uint32_t magic, uint32_t info
         .size = VMI__LINEAR_BOOT,
         .image_start = vmi__physical(vmi__kernel.image_start),
         .image_end = vmi__physical(vmi__kernel.image_end),
+        .bits = vmi__physical_bits() & 63,
         .borrow = vmi__window_borrow,
     };
     uintptr_t cr0;

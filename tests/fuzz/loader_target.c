@@ -152,7 +152,7 @@ static void hold_options(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct vmi__loader_view view = {0, SIZE, IMAGE_START, IMAGE_END, 0};
+    struct vmi__loader_view view = {0, SIZE, IMAGE_START, IMAGE_END, 0, 0};
     const char *reason;
     uint32_t claim;
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * Runs the runtime's readers of boot structures as a Linux process: memory as a loader might have
- * left it comes in on standard input, what the runtime makes of it goes out as text. 32-bit like
- * the runtime and without a C library, so that no 32-bit one has to be installed.
+ * left it comes in on standard input, what the runtime makes of it goes out as text. For either
+ * architecture, and without a C library, so that no 32-bit one has to be installed.
  *
  * Input, in words: protocol, magic number, address of the structure, start and end of the image,
- * size of memory, number of pieces; then of each piece address, size, bytes. Pieces from FAR on are
- * in memory above the linear region. Memory that the runtime must not touch is not mapped: a read
- * there ends the process by a signal.
+ * size of memory, bits of an address (0: no matter), number of pieces; then of each piece address,
+ * size, bytes. Pieces from FAR on are in memory above the linear region. Memory that the runtime
+ * must not touch is not mapped: a read there ends the process by a signal.
  */
 #include "loader.h"
 
@@ -24,6 +24,8 @@
 
 #define PAGE 4096u
 
+#define CLAIMS 400 /* pages that are claimed one by one */
+
 #define FAR      0x20000000u
 #define FAR_SIZE (1u << 20)
 
@@ -31,11 +33,23 @@ void _start(void);
 
 struct vmi_boot_info vmi__boot = {.loader = "", .command_line = ""};
 
-static int call(int number, uint32_t a, uint32_t b, uint32_t c)
+/* A 64-bit process makes these calls too; what it hands over is below 4 GiB, so none of its stack.
+ */
+#ifdef __x86_64__
+#define BASE     "rbp"
+#define STACK    "rsp"
+#define DESTROYS "r8", "r9", "r10", "r11", "memory"
+#else
+#define BASE     "ebp"
+#define STACK    "esp"
+#define DESTROYS "memory"
+#endif
+
+static int call(int number, uintptr_t a, uintptr_t b, uint32_t c)
 {
     int result;
 
-    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "memory");
+    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : DESTROYS);
     return result;
 }
 
@@ -47,7 +61,7 @@ static void __attribute__((noreturn)) leave(uint32_t status)
 
 static void put(const char *bytes, uint32_t size)
 {
-    if (call(SYS_WRITE, 1, (uint32_t)bytes, size) != (int)size)
+    if (call(SYS_WRITE, 1, (uintptr_t)bytes, size) != (int)size)
         leave(3);
 }
 
@@ -63,7 +77,7 @@ static void put_text(const char *text)
 static void put_number(uint64_t number)
 {
     static const char digits[] = "0123456789abcdef";
-    char text[17] = " ";
+    static char text[17] = " ";
     uint32_t i;
 
     for (i = 0; i < 16; i++)
@@ -78,8 +92,10 @@ static void put_string(const char *text)
 
     put(" =", 2);
     for (; *text; text++) {
-        char pair[2] = {digits[(unsigned char)*text >> 4], digits[*text & 15]};
+        static char pair[2];
 
+        pair[0] = digits[(unsigned char)*text >> 4];
+        pair[1] = digits[*text & 15];
         put(pair, 2);
     }
 }
@@ -89,7 +105,7 @@ static void get(void *to, uint32_t size)
     char *next = to;
 
     while (size) {
-        int count = call(SYS_READ, 0, (uint32_t)next, size);
+        int count = call(SYS_READ, 0, (uintptr_t)next, size);
 
         if (count <= 0)
             leave(2);
@@ -102,14 +118,14 @@ static char *reserve(uint32_t size, uint32_t protection)
 {
     uint32_t result;
 
-    __asm__ volatile("push %%ebp; xor %%ebp, %%ebp; int $0x80; pop %%ebp"
+    __asm__ volatile("push %%" BASE "; xor %%ebp, %%ebp; int $0x80; pop %%" BASE
                      : "=a"(result)
                      : "0"(SYS_MMAP2), "b"(0), "c"(size), "d"(protection), "S"(MAP_ANONYMOUS),
                        "D"(-1)
-                     : "memory");
+                     : DESTROYS);
     if (result > -PAGE)
         leave(4);
-    return (char *)result;
+    return (char *)(uintptr_t)result;
 }
 
 static unsigned char *far_memory;
@@ -179,37 +195,43 @@ static void report(void)
     }
     put_text("claim");
     put_number(vmi__memory_claim(5000, 0xa0000));
+    for (i = 0; i < CLAIMS && vmi__memory_claim(PAGE, 1u << 25); i++)
+        ;
+    put_text("\nclaims");
+    put_number(i);
     put_text("\n");
 }
 
 static void __attribute__((used)) run(void)
 {
-    struct {
-        uint32_t protocol, magic, info, image_start, image_end, size, pieces;
+    static struct {
+        uint32_t protocol, magic, info, image_start, image_end, size, bits, pieces;
     } head;
+    static uint32_t piece[2];
     struct vmi__loader_view view;
     const char *reason, *options;
-    uint32_t whole, piece[2];
+    uint32_t whole;
     char *memory;
 
     get(&head, sizeof(head));
     /* A page without access on each side. */
     whole = (head.size + PAGE - 1) & -PAGE;
     memory = reserve(whole + 2 * PAGE, PROT_NONE) + PAGE;
-    call(SYS_MPROTECT, (uint32_t)memory, whole, PROT_READ | PROT_WRITE);
+    call(SYS_MPROTECT, (uintptr_t)memory, whole, PROT_READ | PROT_WRITE);
     far_memory = (unsigned char *)reserve(FAR_SIZE, PROT_READ | PROT_WRITE);
     while (head.pieces--) {
         get(piece, sizeof(piece));
         get(piece[0] >= FAR ? (char *)far_memory + (piece[0] - FAR) : memory + piece[0], piece[1]);
     }
     if (head.image_end > head.image_start)
-        call(SYS_MPROTECT, (uint32_t)memory + head.image_start, head.image_end - head.image_start,
+        call(SYS_MPROTECT, (uintptr_t)memory + head.image_start, head.image_end - head.image_start,
              PROT_NONE);
 
     view.base = (unsigned char *)memory;
     view.size = head.size;
     view.image_start = head.image_start;
     view.image_end = head.image_end;
+    view.bits = head.bits;
     view.borrow = borrow;
     reason = vmi__loader_read(&view, head.protocol, head.magic, head.info);
     put_text("command_line");
@@ -234,4 +256,4 @@ static void __attribute__((used)) run(void)
 }
 
 /* The kernel enters with the stack aligned, but with no return address on it. */
-__asm__(".globl _start\n_start: and $-16, %esp\n call run\n");
+__asm__(".globl _start\n_start: and $-16, %" STACK "\n call run\n");

@@ -7,6 +7,7 @@ read is not mapped, so that reading it ends in a signal.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import struct
@@ -19,6 +20,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ci.backends import backends
+from ci.util import ARCHITECTURES
 
 from ..seeds import drawn
 
@@ -70,6 +74,8 @@ class Memory:
     magic: int = MULTIBOOT_MAGIC
     info: int = INFO
     size: int = SIZE
+    bits: int = 0
+    """Of the processor's addresses; 0: no matter."""
     pieces: list[tuple[int, bytes]] = field(default_factory=list)
 
     def put(self, address: int, content: bytes) -> int:
@@ -78,8 +84,9 @@ class Memory:
 
     def encode(self) -> bytes:
         head = struct.pack(
-            "<7I", self.protocol, self.magic, self.info, IMAGE_START, IMAGE_END, self.size, len(self.pieces)
-        )
+            "<8I", self.protocol, self.magic, self.info, IMAGE_START, IMAGE_END, self.size, self.bits,
+            len(self.pieces),
+        )  # fmt: skip
         return head + b"".join(struct.pack("<2I", at, len(what)) + what for at, what in self.pieces)
 
 
@@ -97,31 +104,27 @@ class Result:
     efi: tuple[int, ...] = (0, 0)
     quiet: int | None = None
     claim: int = 0
+    claims: int = 0
+    """Of 400 more."""
 
 
 Read = Callable[[Memory], Result]
 
 
-@pytest.fixture(scope="session")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
-    """Has the runtime read a memory."""
-    out = tmp_path_factory.mktemp("runtime")
+MACHINE = {"i386": ("-m32", "-march=i686"), "x86_64": ("-m64", "-mno-red-zone")}
+
+
+def reader(arch: str, out: Path) -> Read:
+    """Has an architecture's runtime read a memory."""
     folders = sorted(path.parent for path in (ROOT / "backends").glob("*/backend.yaml"))
     generate = [sys.executable, "-m", "vmigen", "generate", "--spec", str(ROOT / "spec/vmi.yaml")]
-    generate += ["--backends", *map(str, folders), "--out", str(out)]
+    generate += ["--arch", arch, "--backends"]
+    generate += [str(folder) for folder in folders if folder.name in backends(arch=arch)]
+    generate += ["--out", str(out)]
     subprocess.run(generate, check=True, env={**os.environ, "PYTHONPATH": str(ROOT / "codegen")})
-    compiler = [
-        "gcc",
-        "-m32",
-        "-march=i686",
-        "-std=gnu11",
-        "-O1",
-        "-g",
-        "-ffreestanding",
-        "-fno-pic",
-        "-no-pie",
-    ]
-    compiler += ["-fno-stack-protector", "-nostdlib", "-static", "-Wall", "-Wextra", "-Werror"]
+    compiler = ["gcc", *MACHINE[arch], "-std=gnu11", "-O1", "-g", "-ffreestanding", "-fno-pic", "-no-pie"]
+    compiler += ["-mgeneral-regs-only", "-fno-stack-protector", "-nostdlib", "-static"]
+    compiler += ["-Wall", "-Wextra", "-Werror"]
     compiler += [f"-I{out / 'include'}", f"-I{ROOT / 'runtime'}", "-o", str(out / "harness")]
     compiler += [str(HERE / "harness.c"), *(str(ROOT / "runtime" / name) for name in SOURCES)]
     subprocess.run(compiler, check=True)
@@ -132,6 +135,18 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
         return parse(done.stdout.decode())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
+    return reader(ARCHITECTURES[0], tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture(scope="session")
+def both(read: Read, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
+    """Of each architecture."""
+    wide = ARCHITECTURES[1]
+    return {ARCHITECTURES[0]: read, wide: reader(wide, tmp_path_factory.mktemp(f"runtime-{wide}"))}
 
 
 def parse(text: str) -> Result:
@@ -256,7 +271,11 @@ def kind_at(result: Result, address: int) -> int:
     return 0
 
 
-def check_map(result: Result) -> None:
+LINEAR = {"i386": 256 * MIB, "x86_64": 0x770000000000}
+"""What the direct map has room for (runtime/arch/ARCH/layout.h)."""
+
+
+def check_map(result: Result, arch: str = ARCHITECTURES[0]) -> None:
     """What holds for every map that the kernel is shown."""
     end = 0
     for base, size, kind in result.ranges:
@@ -271,11 +290,11 @@ def check_map(result: Result) -> None:
         if size:
             assert kind_at(result, base) == kind_at(result, base + size - 1) == MODULE
     top = max(base + size for base, size, kind in result.ranges if kind in (USABLE, IMAGE, BOOT, MODULE))
-    assert 0 < result.linear_pages <= (min(top, 256 * MIB) + 4095) // 4096
+    assert 0 < result.linear_pages <= (min(top, LINEAR[arch]) + 4095) // 4096
     # What is in memory below the end of the linear region is mapped.
     for base, size, kind in result.ranges:
-        if kind in (USABLE, IMAGE, BOOT, MODULE) and base < 256 * MIB:
-            assert min(base + size, 256 * MIB) <= result.linear_pages * 4096
+        if kind in (USABLE, IMAGE, BOOT, MODULE) and base < LINEAR[arch]:
+            assert min(base + size, LINEAR[arch]) <= result.linear_pages * 4096
 
 
 def test_multiboot(read: Read) -> None:
@@ -409,6 +428,12 @@ def test_memory_sizes_stand_in_for_a_map(read: Read) -> None:
     assert result.linear_pages == 8 * MIB // 4096
 
 
+def test_as_many_claims_as_there_is_memory_for(read: Read) -> None:
+    """They lie next to each other: that many ranges would be too many."""
+    assert read(multiboot()).claims == 400
+    assert read(multiboot([(MIB, IMAGE_END + 100 * 4096, USABLE)])).claims == 356
+
+
 def test_more_memory_than_the_linear_region(read: Read) -> None:
     result = read(multiboot([*MAP_OF_A_PC[:3], (MIB, 3 << 30, USABLE), (1 << 32, 1 << 32, USABLE)]))
     check_map(result)
@@ -463,6 +488,115 @@ def test_a_map_of_any_length(read: Read, protocol: Callable[..., Memory], count:
     assert len(own) == (count + len(MAP_OF_A_PC) > 64)
     for base, size in own:  # below the module, which is at the top of what the harness has
         assert base % 4096 == 0 and base + size == 4 * MIB - 0x1000 and size >= 2 * 24 * count
+
+
+RANK = {USABLE: 1, ACPI: 2, NVS: 3, RESERVED: 4, UNUSABLE: 5}
+
+
+def flattened(ranges: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """What a map of whole pages says, sorted, without overlap, joined."""
+    found: list[tuple[int, int, int]] = []
+    edges = sorted({edge for base, size, _ in ranges for edge in (base, base + size)})
+    for start, end in itertools.pairwise(edges):
+        kinds = [kind for base, size, kind in ranges if base <= start < base + size]
+        kind = max(kinds, key=RANK.__getitem__, default=0)
+        if found and found[-1][2] == kind and sum(found[-1][:2]) == start:
+            start = found.pop()[0]
+        if kind:
+            found.append((start, end - start, kind))
+    return found
+
+
+def scattered(top: int) -> list[tuple[int, int, int]]:
+    """400 ranges from 300 MiB to `top`, in no order: most touch their neighbours, some overlap them."""
+    chance = random.Random(400)
+    page = 4096
+    edges = sorted(chance.sample(range(300 * MIB // page, top // page), 401))
+    ranges = []
+    for start, end in itertools.pairwise(edges):
+        over = chance.choice([0, 0, 0, 1, 200])
+        end = min(end + over * (end - start) // 100, top // page)
+        ranges.append((start * page, (end - start) * page, chance.choice([USABLE, USABLE, *RANK])))
+    chance.shuffle(ranges)
+    return ranges
+
+
+GIB, TIB = 1 << 30, 1 << 40
+
+
+@pytest.mark.parametrize(("arch", "top"), [("i386", 64 * GIB), ("x86_64", 64 * GIB), ("x86_64", 200 * TIB)])
+@pytest.mark.parametrize("protocol", [multiboot, multiboot2, pvh])
+def test_400_ranges_in_any_order(
+    both: dict[str, Read], protocol: Callable[..., Memory], arch: str, top: int
+) -> None:
+    ranges = scattered(top)
+    assert len(ranges) == 400
+    result = both[arch](protocol([*MAP_OF_A_PC, *ranges]))
+    assert not result.refused
+    check_map(result, arch)
+    assert [entry for entry in result.ranges if entry[0] >= 300 * MIB] == flattened(ranges)
+
+
+@pytest.mark.parametrize(
+    ("arch", "bits", "end", "shown"),
+    [
+        ("i386", 36, 64 * GIB, 64 * GIB),
+        ("x86_64", 46, 6 * TIB + 3 * GIB, 6 * TIB + 3 * GIB),
+        ("x86_64", 52, 1 << 52, 1 << 52),
+        # A processor of an emulator's with fewer bits than its machine needs.
+        ("i386", 32, 9 * GIB, 0),
+        ("i386", 36, 65 * GIB, 64 * GIB),
+        ("x86_64", 40, 2 * TIB, TIB),
+    ],
+)
+@pytest.mark.parametrize("protocol", [multiboot, multiboot2, pvh])
+def test_memory_above_4_gib_as_far_as_addresses_reach(
+    both: dict[str, Read], protocol: Callable[..., Memory], arch: str, bits: int, end: int, shown: int
+) -> None:
+    """With the hole of a PC below, and one in the middle."""
+    below, low, hole = (3 * GIB - MIB), 4 * GIB, (6 * GIB, GIB)
+    ranges = [*MAP_OF_A_PC[:3], (low, sum(hole[:1]) - low, USABLE), (MIB, below, USABLE)]
+    ranges += [(sum(hole), end - sum(hole), USABLE), (0xFEC00000, 0x1400000, RESERVED)]
+    memory = protocol(ranges)
+    memory.bits = bits
+    result = both[arch](memory)
+    assert not result.refused
+    check_map(result, arch)
+    wanted = [(low, hole[0] - low, USABLE), (sum(hole), shown - sum(hole), USABLE)] if shown else []
+    assert [each for each in result.ranges if each[0] >= GIB * 4] == wanted
+    assert kind_at(result, 3 * GIB - 1) == USABLE and kind_at(result, 3 * GIB) == 0
+    assert result.linear_pages == min(shown or 3 * GIB, LINEAR[arch]) // 4096
+
+
+EFI_KIND = {
+    USABLE: (1, 2, 3, 4, 7), RESERVED: (0, 5, 6, 11, 12, 13, 14), ACPI: (9,), NVS: (10,), UNUSABLE: (8,),
+}  # fmt: skip
+"""Kinds of UEFI's (2.10, 7.2.3) that are as good as each of the BIOS's to a kernel."""
+
+
+@pytest.mark.parametrize("entry_size", [40, 48])
+def test_400_ranges_of_uefi(both: dict[str, Read], tmp_path: Path, entry_size: int) -> None:
+    """As the loader of `./vmi efi` hands them on, read once more where the map changes while it leaves."""
+    program = tmp_path / "efi_map"
+    command = ["clang", "-std=gnu11", "-O1", "-fshort-wchar", "-fno-builtin", "-fno-pic", "-no-pie"]
+    command += ["-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-const-variable"]
+    subprocess.run([*command, "-o", program, HERE / "efi_map.c"], check=True)
+    ranges = [(0, 0xA0000, USABLE), (MIB, 63 * MIB, USABLE), *scattered(200 * TIB)]
+    kinds = {kind: itertools.cycle(numbers) for kind, numbers in EFI_KIND.items()}
+    entries = b"".join(
+        struct.pack("<2I4Q", next(kinds[kind]), 0, base, 0, size // 4096, 0xF).ljust(entry_size, b"\xee")
+        for base, size, kind in ranges
+    )
+    head = struct.pack("<2I", entry_size, len(ranges))
+    done = subprocess.run([program], input=head + entries, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for arch, read in both.items():
+        memory = Memory(MULTIBOOT2, MULTIBOOT2_MAGIC, LONG_MAP)
+        memory.put(LONG_MAP, done.stdout)
+        result = read(memory)
+        assert not result.refused and result.command_line == b"quiet"
+        check_map(result, arch)
+        assert [entry for entry in result.ranges if entry[0] >= 300 * MIB] == flattened(ranges[2:])
 
 
 def test_a_long_map_keeps_clear_of_what_is_in_memory(read: Read) -> None:
@@ -692,17 +826,16 @@ def test_any_ranges(read: Read, ranges: list[tuple[int, int, int]]) -> None:
     if result.refused:
         return
     check_map(result)
-    rank = {USABLE: 1, ACPI: 2, NVS: 3, RESERVED: 4, UNUSABLE: 5}
     for base, size, _ in ranges:
         for address in {base, max(base + size - 1, 0), base + size}:
             if address < 4096 or IMAGE_START <= address < IMAGE_END:
                 continue
             kinds = [
-                kind if kind in rank else RESERVED
+                kind if kind in RANK else RESERVED
                 for start, length, kind in [*MAP_OF_A_PC, *ranges]
                 if start <= address < start + length
             ]
-            wanted = max(kinds, key=lambda kind: rank[kind], default=0)
+            wanted = max(kinds, key=lambda kind: RANK[kind], default=0)
             shown = kind_at(result, address)
             # What is usable shrinks to whole pages; everything else is shown as it is.
             assert shown == wanted or (wanted == USABLE and shown == 0)
@@ -721,13 +854,12 @@ def test_any_long_map(read: Read, seed: int, count: int) -> None:
     result = read(multiboot([*MAP_OF_A_PC, *ranges]))
     assert not result.refused
     check_map(result)
-    rank = {USABLE: 1, ACPI: 2, NVS: 3, RESERVED: 4, UNUSABLE: 5}
     for base, size, _ in chance.sample(ranges, 40):
         for address in (base, base + size):
             wanted = max(
                 (kind for start, length, kind in [*MAP_OF_A_PC, *ranges]
                  if start <= address < start + length),
-                key=lambda kind: rank[kind],
+                key=lambda kind: RANK[kind],
             )  # fmt: skip
             shown = kind_at(result, address)
             assert shown == wanted or (wanted == USABLE and shown == 0)

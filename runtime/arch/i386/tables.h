@@ -30,6 +30,7 @@
 #define CPUID_EXTENDED_1    0x80000001u
 #define CPUID_EXTENDED_1_NX (1u << 20) /* of edx */
 #define CPUID_ADDRESS_SIZES 0x80000008u
+#define CPUID_1_EDX_PSE36   (1u << 17)
 
 #define MSR_EFER 0xc0000080u
 #define EFER_NXE 0x800u

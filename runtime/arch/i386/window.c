@@ -52,12 +52,19 @@ bool vmi__window_has(uint64_t first, uint64_t last)
     return false;
 }
 
-/* 36 where a processor with PAE does not tell. */
+/*
+ * Where a processor with PAE does not tell, it is 36 (Intel SDM vol. 3A, 4.1.4); but one of QEMU's
+ * has 32 then if it has no PSE-36, and faults on more.
+ */
 uint32_t vmi__physical_bits(void)
 {
-    uint32_t eax, edx;
+    uint32_t eax, ebx, ecx = 0, edx;
 
-    return vmi__extended(CPUID_ADDRESS_SIZES, &eax, &edx) ? eax & 0xff : 36;
+    if (vmi__extended(CPUID_ADDRESS_SIZES, &eax, &edx))
+        return eax & 0xff;
+    eax = 1;
+    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return edx & CPUID_1_EDX_PSE36 ? 36 : 32;
 }
 
 const void *vmi__window_borrow(uint64_t address, uint32_t size)

@@ -116,6 +116,7 @@ static const char *take(const struct vmi_attach_info *facts)
         .size = VMI__LINEAR_BOOT,
         .image_start = facts->image_base,
         .image_end = facts->image_base + facts->image_size,
+        .bits = vmi__physical_bits() & 63,
         .borrow = vmi__window_borrow,
     };
     struct vmi__loader_view strings = view;

@@ -83,14 +83,29 @@ const char *vmi__tables_begin(void)
 
 /* ---- the direct map ---- */
 
+/* More tables than FEW, which map a GiB each, are taken MANY at once: there is memory enough. */
+#define FEW  16
+#define MANY 64
+
 /* A zeroed table in memory that nobody has; 0 if there is none. */
 static uint64_t *new_table(void)
 {
-    uint64_t at = vmi__memory_claim(PAGE, (uint32_t)(TABLES_LIMIT - 1));
-    uint64_t *table = vmi__linear(at);
+    static uint32_t taken, left;
+    static uint64_t at;
+    uint64_t *table;
 
-    if (!at)
-        return 0;
+    if (!left) {
+        left = taken < FEW ? 1 : MANY;
+        at = vmi__memory_claim(left * PAGE, (uint32_t)(TABLES_LIMIT - 1));
+        if (!at) {
+            left = 0;
+            return 0;
+        }
+    }
+    table = vmi__linear(at);
+    at += PAGE;
+    left--;
+    taken++;
     memset(table, 0, PAGE);
     return table;
 }
