@@ -983,6 +983,26 @@ AFTER(device_close)
     contract_expect("the result", (uint32_t)result_device_close(out), (uint32_t)VMI_ENOENT);
 }
 
+CASE(device_keep)
+{
+    give_device_keep(in, NO_DEVICE, 0, 1);
+}
+
+AFTER(device_keep)
+{
+    contract_expect("the result", (uint32_t)result_device_keep(out), (uint32_t)VMI_ENOENT);
+}
+
+CASE(device_release)
+{
+    give_device_release(in, NO_DEVICE);
+}
+
+AFTER(device_release)
+{
+    contract_expect("the result", (uint32_t)result_device_release(out), (uint32_t)VMI_ENOENT);
+}
+
 CASE(block_submit)
 {
     give_block_submit(in, NO_DEVICE, 0, NULL, 0);

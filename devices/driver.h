@@ -70,7 +70,9 @@ struct vmi__device {
     uint32_t opened;   /* queues of the table, while it is open */
     int32_t refusal;   /* why it does not start: VMI_EIO unless its driver says something else */
     volatile uint32_t state;
-    uint64_t memory_end; /* guest-physical: no segment goes beyond it */
+    uint64_t memory_start, memory_end; /* guest-physical: all segments are in between */
+    uintptr_t kept_first;              /* frames that were left to it (DeviceKeep) */
+    uint32_t kept;                     /* how many */
     struct vmi_device_properties info;
     struct vmi_device_setup setup; /* while it is open */
     struct vmi__queue queues[VMI__QUEUES_MAX];

@@ -10,6 +10,9 @@
 
 #define PAGE 4096u
 
+/* What is no part of requests: short before fast, for provider images have little room. */
+#define RARE __attribute__((cold))
+
 /* So many bytes in a row are not the same by chance: once in 2^64 of them. */
 #define RUN_MAX 9
 
@@ -21,7 +24,7 @@ static volatile uint32_t lock; /* of finding, opening and closing */
 
 /* ---- devices ---- */
 
-struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place)
+RARE struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place)
 {
     struct vmi__device *device = &devices[count];
 
@@ -50,7 +53,7 @@ static uint32_t append(uint8_t *to, uint32_t at, uint32_t room, const char *text
     return at;
 }
 
-void vmi__device_name(struct vmi__device *device, const char *bus, const char *where)
+RARE void vmi__device_name(struct vmi__device *device, const char *bus, const char *where)
 {
     const char *const words[] = {bus, " ", where, " ", device->driver->name};
     uint32_t at = 0;
@@ -89,7 +92,7 @@ static void find(void)
     vmi__platform_leave(&lock, flags);
 }
 
-VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info);
+RARE VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info);
 VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info)
 {
     struct vmi__device *device;
@@ -142,8 +145,8 @@ static uintptr_t ring_bytes(struct vmi__device *device, const struct vmi_device_
     return whole_pages(device->driver->memory(device, setup));
 }
 
-VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
-                                       struct vmi_device_memory *needs);
+RARE VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
+                                            struct vmi_device_memory *needs);
 VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
                                        struct vmi_device_memory *needs)
 {
@@ -190,6 +193,60 @@ void vmi__device_limit_to_linear(struct vmi__device *device)
 
     if (device->memory_end > end)
         device->memory_end = end;
+}
+
+/* Where segments of a device's requests may lie while it is open. */
+static void limit_memory(struct vmi__device *device)
+{
+    device->memory_start = 0;
+    device->memory_end = memory_end();
+    if (device->kept && device->info.kind == VMI_DEVICE_BLOCK) {
+        device->memory_start = (uint64_t)device->kept_first * PAGE;
+        device->memory_end = device->memory_start + (uint64_t)device->kept * PAGE;
+    }
+}
+
+RARE VMI__ROUTINE int32_t vmi__device_leave_frames(uint32_t number, uintptr_t first,
+                                                   uint32_t pages);
+VMI__ROUTINE int32_t vmi__device_leave_frames(uint32_t number, uintptr_t first, uint32_t pages)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+    uint64_t end = memory_end() / PAGE;
+    int32_t result = VMI_EBUSY;
+    uint32_t flags;
+
+    if (!device)
+        return VMI_ENOENT;
+    if (!pages || first >= end || pages > end - first)
+        return VMI_EINVAL;
+    flags = vmi__platform_enter(&lock);
+    if (device->state == VMI__DEVICE_CLOSED && !device->kept) {
+        device->kept_first = first;
+        device->kept = pages;
+        result = VMI_OK;
+    }
+    vmi__platform_leave(&lock, flags);
+    return result;
+}
+
+RARE VMI__ROUTINE int32_t vmi__device_release_frames(uint32_t number);
+VMI__ROUTINE int32_t vmi__device_release_frames(uint32_t number)
+{
+    struct vmi__device *device = vmi__device_by_number(number);
+    int32_t result = VMI_OK;
+    uint32_t flags;
+
+    if (!device)
+        return VMI_ENOENT;
+    flags = vmi__platform_enter(&lock);
+    if (device->state != VMI__DEVICE_CLOSED)
+        result = VMI_EBUSY;
+    else if (!device->kept)
+        result = VMI_EINVAL;
+    else
+        device->kept = 0;
+    vmi__platform_leave(&lock, flags);
+    return result;
 }
 
 static void make_table(struct vmi__device *device, char *memory)
@@ -240,7 +297,7 @@ static bool is_left(struct vmi__device *device)
     return !device->driver->leave || device->driver->leave(device);
 }
 
-VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup);
+RARE VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup);
 VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup)
 {
     struct vmi__device *device = vmi__device_by_number(number);
@@ -263,7 +320,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
 
         device->setup = *setup;
         device->opened = vmi__device_queues(device, setup);
-        device->memory_end = memory_end();
+        limit_memory(device);
         device->info.fault = VMI_FAULT_NONE;
         device->refusal = VMI_EIO;
         memset(memory, 0, size);
@@ -294,7 +351,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
  * from the table. A caller that has found a fault holds the lock of its own queue, and the others'
  * users only write what a device that is reset does not read.
  */
-static void reset(struct vmi__device *device, enum vmi__device_state state, bool own)
+RARE static void reset(struct vmi__device *device, enum vmi__device_state state, bool own)
 {
     uint32_t flags[VMI__QUEUES_MAX] = {0};
     uint32_t queues = device->opened;
@@ -320,7 +377,7 @@ static void drop_stock(struct vmi__device *device)
     device->queues[0].given = 0;
 }
 
-VMI__ROUTINE int32_t vmi__device_close(uint32_t number);
+RARE VMI__ROUTINE int32_t vmi__device_close(uint32_t number);
 VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
 {
     struct vmi__device *device = vmi__device_by_number(number);
@@ -388,7 +445,8 @@ static uint64_t check_segments(const struct vmi__device *device, const struct vm
         uint32_t length = segments[i].length;
 
         if (!length || length > device->info.segment_bytes || address + length < address ||
-            address + length > device->memory_end || ((uint32_t)address | length) & (alignment - 1))
+            address < device->memory_start || address + length > device->memory_end ||
+            ((uint32_t)address | length) & (alignment - 1))
             return 0;
         bytes += length;
     }
@@ -453,8 +511,8 @@ static uint32_t reap(struct vmi__device *device, uint32_t number,
 }
 
 /* Takes what a reset has ended. */
-static uint32_t reap_reset(struct vmi__device *device, struct vmi__queue *queue,
-                           struct vmi_completion *completions, uint32_t room)
+RARE static uint32_t reap_reset(struct vmi__device *device, struct vmi__queue *queue,
+                                struct vmi_completion *completions, uint32_t room)
 {
     int32_t status = device->info.fault ? VMI_EIO : VMI_ECANCELED;
     uint32_t done = 0;

@@ -488,6 +488,7 @@ const char *disk_goes_on(uint32_t round)
 
 /* ---- large requests ---- */
 
+#define KEPT_PAGES  2
 #define LARGE_PAGES 33 /* of memory: 128 KiB, and where it begins */
 
 /*
@@ -544,6 +545,53 @@ static void large(void)
     frame_release_run(run, LARGE_PAGES);
 }
 
+/* Frames that are left to the disk, and used again and again; requests name no others then. */
+static void kept(void)
+{
+    static struct first_device with_frames = {
+        .kind = VMI_DEVICE_BLOCK, .name = "disk", .requests = 4, .segments = 2};
+
+    NEEDS_DEVICE(&disk);
+    NEEDS_DEVICE(&with_frames);
+    const uint32_t size = disk.facts.block_size, number = disk.number;
+    const uint32_t run = frame_allocate_run(KEPT_PAGES), blocks = KEPT_PAGES * PAGE_SIZE / size;
+    const struct vmi_segment before = {.address = ((uint64_t)run << PAGE_SHIFT) - size,
+                                       .length = size};
+    const struct vmi_segment behind = {.address = (uint64_t)(run + KEPT_PAGES) << PAGE_SHIFT,
+                                       .length = size};
+
+    EXPECT(run != FRAME_NONE && disk.facts.blocks >= blocks);
+    EXPECT_EQUAL(vmi_device_release(number), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_device_keep(number, run, 0), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_device_keep(number, run, UINT32_MAX), VMI_EINVAL);
+    EXPECT_EQUAL(vmi_device_keep(number, run, KEPT_PAGES), VMI_OK);
+    EXPECT_EQUAL(vmi_device_keep(number, run, KEPT_PAGES), VMI_EBUSY);
+    EXPECT_EQUAL(first_device_open(&with_frames), VMI_OK);
+    EXPECT_EQUAL(vmi_device_keep(number, run, KEPT_PAGES), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_device_release(number), VMI_EBUSY);
+    EXPECT_EQUAL(carry_out(VMI_BLOCK_READ, 0, 1, &before, 1), VMI_EINVAL);
+    EXPECT_EQUAL(carry_out(VMI_BLOCK_READ, 0, 1, &behind, 1), VMI_EINVAL);
+    for (uint32_t i = 0; i < 3 * blocks; i++) {
+        const uint64_t block = i % blocks;
+        char *words = (char *)frame_address(run) + block * size;
+        const struct vmi_segment segment = {.address = ((uint64_t)run << PAGE_SHIFT) + block * size,
+                                            .length = size};
+
+        pattern((uint32_t *)words, block);
+        if (!(disk.facts.flags & VMI_DEVICE_IS_READ_ONLY)) {
+            EXPECT_EQUAL(carry_out(VMI_BLOCK_WRITE, block, 1, &segment, 1), VMI_OK);
+            memset(words, 0, size);
+        }
+        EXPECT_EQUAL(carry_out(VMI_BLOCK_READ, block, 1, &segment, 1), VMI_OK);
+        EXPECT(disk.facts.flags & VMI_DEVICE_IS_READ_ONLY || is_pattern((uint32_t *)words, block));
+    }
+    EXPECT_EQUAL(vmi_device_close(number), VMI_OK);
+    EXPECT_EQUAL(vmi_device_release(number), VMI_OK);
+    EXPECT_EQUAL(vmi_device_release(number), VMI_EINVAL);
+    first_device_give_back(&with_frames);
+    frame_release_run(run, KEPT_PAGES);
+}
+
 const struct check checks_disks[] = {
     {"disks.told", told},
     {"disks.opened", opened},
@@ -554,5 +602,6 @@ const struct check checks_disks[] = {
     {"disks.let_in_by_handler", let_in_by_handler},
     {"disks.closed", closed},
     {"disks.large", large},
+    {"disks.kept", kept},
     {NULL, NULL},
 };

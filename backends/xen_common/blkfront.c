@@ -58,9 +58,11 @@ struct disk {
     uint32_t block_bits; /* of a block's sectors */
     uint32_t handle;     /* virtual-device: what requests say they are for */
     grant_ref_t ring_references[RING_PAGES_MAX];
-    uint32_t frames; /* of a request, at most, while it is open */
-    char *pages;     /* of names, one for each slot; 0: no request has as many frames */
-    char *lent;      /* of each slot, on pages that the other side does not see; 0: not begun */
+    uint32_t frames;   /* of a request, at most, while it is open */
+    char *pages;       /* of names, one for each slot; 0: no request has as many frames */
+    char *lent;        /* of each slot, on pages that the other side does not see; 0: not begun */
+    grant_ref_t *kept; /* of the frames that are left to it, lent while it is open; 0: none are */
+    uintptr_t kept_first; /* of those frames */
 };
 _Static_assert(sizeof(struct disk) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
 
@@ -151,6 +153,7 @@ static bool connect(struct vmi__device *device, char *ring, uint32_t pages)
         return false;
     bus->ports[0] = vmi__xen_common_channel(bus);
     return bus->ports[0] && vmi__xen_common_tell(bus, "event-channel", bus->ports[0]) &&
+           vmi__xen_common_tell(bus, "feature-persistent", disk->kept ? 1 : 0) &&
            vmi__xen_common_tell_text(bus, "protocol", XEN_IO_PROTO_ABI_NATIVE) &&
            vmi__xen_common_connect(bus, XenbusStateInitialised);
 }
@@ -191,8 +194,12 @@ static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
         for (uint32_t i = 0; i < disk->frames; i++)
             all &= vmi__xen_common_take_back(&lent->references[i]);
     }
-    if (all)
+    for (uint32_t i = 0; disk->kept && i < device->kept; i++)
+        all &= vmi__xen_common_take_back(&disk->kept[i]);
+    if (all) {
         disk->lent = 0;
+        disk->kept = 0;
+    }
     return all;
 }
 
@@ -308,13 +315,23 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
     uint32_t frames = frames_of(device, setup);
 
     return ring_pages(setup->requests) * PAGE +
-           (uintptr_t)setup->requests * ((frames > FRAMES_DIRECT ? PAGE : 0) + lent_bytes(frames));
+           (uintptr_t)setup->requests * ((frames > FRAMES_DIRECT ? PAGE : 0) + lent_bytes(frames)) +
+           device->kept * (uintptr_t)sizeof(grant_ref_t);
 }
 
-/* References of all slots, and pages of names, which stay lent. */
+/*
+ * References of all slots, or of the frames that are left to the disk; and of pages of names. The
+ * latter two stay lent: the other side need not map anew what requests name again and again.
+ */
 static bool reserve(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
+
+    for (uint32_t i = 0; disk->kept && i < device->kept; i++) {
+        disk->kept[i] = vmi__xen_common_lend_frame(device, disk->kept_first + i, false);
+        if (!disk->kept[i])
+            return false;
+    }
 
     for (uint32_t slot = 0; slot < device->setup.requests; slot++) {
         struct lent *lent = lent_of(disk, slot);
@@ -324,7 +341,7 @@ static bool reserve(struct vmi__device *device)
             if (!lent->page)
                 return false;
         }
-        for (uint32_t i = 0; i < disk->frames; i++) {
+        for (uint32_t i = 0; !disk->kept && i < disk->frames; i++) {
             lent->references[i] = vmi__xen_common_reserve(device);
             if (!lent->references[i])
                 return false;
@@ -357,6 +374,9 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
         place += requests * PAGE;
     }
     disk->lent = place;
+    place += requests * lent_bytes(disk->frames);
+    disk->kept = device->kept ? (grant_ref_t *)place : 0;
+    disk->kept_first = device->kept_first;
     if (!connect(device, at, pages) || !describe(device) || !is_as_told(&device->info, &before)) {
         device->info = before;
         return false;
@@ -379,6 +399,18 @@ static uint32_t frames_named(const struct vmi_block_request *request)
     return frames;
 }
 
+/* A frame by the slot's next reference. What is no frame is not lent, and the request fails. */
+static grant_ref_t lend_frame(const struct disk *disk, struct lent *lent, uintptr_t pfn,
+                              bool read_only)
+{
+    grant_ref_t reference = lent->references[lent->count++];
+    uint32_t frame = vmi__xen_common_frame(pfn);
+
+    if (frame != VMI__XEN_COMMON_NO_FRAME)
+        vmi__xen_common_grant_lend(reference, frame, disk->bus.peer, read_only);
+    return reference;
+}
+
 /* The frames of a segment, each lent by a reference of the slot's, and named from `name` on. */
 static volatile struct blkif_request_segment *lend(const struct disk *disk, struct lent *lent,
                                                    volatile struct blkif_request_segment *name,
@@ -391,13 +423,10 @@ static volatile struct blkif_request_segment *lend(const struct disk *disk, stru
     while (left) {
         uint32_t offset = (uint32_t)address & (PAGE - 1);
         uint32_t part = left < PAGE - offset ? left : PAGE - offset;
-        grant_ref_t reference = lent->references[lent->count++];
-        uint32_t frame = vmi__xen_common_frame((uintptr_t)(address >> 12));
+        uintptr_t pfn = (uintptr_t)(address >> 12);
 
-        /* What is no frame is not lent, and the request fails. */
-        if (frame != VMI__XEN_COMMON_NO_FRAME)
-            vmi__xen_common_grant_lend(reference, frame, disk->bus.peer, read_only);
-        name->gref = reference;
+        name->gref = disk->kept ? disk->kept[pfn - disk->kept_first]
+                                : lend_frame(disk, lent, pfn, read_only);
         name->first_sect = (uint8_t)(offset / SECTOR);
         name->last_sect = (uint8_t)((offset + part) / SECTOR - 1);
         name++;

@@ -269,15 +269,20 @@ grant_ref_t vmi__xen_common_reserve(struct vmi__device *device)
     return reference;
 }
 
-grant_ref_t vmi__xen_common_lend_page(struct vmi__device *device, const void *page, bool read_only)
+grant_ref_t vmi__xen_common_lend_frame(struct vmi__device *device, uintptr_t pfn, bool read_only)
 {
-    uint32_t frame = vmi__xen_common_frame(vmi__physical(page) >> 12);
+    uint32_t frame = vmi__xen_common_frame(pfn);
     grant_ref_t reference = frame == VMI__XEN_COMMON_NO_FRAME ? 0 : vmi__xen_common_reserve(device);
 
     if (reference)
         vmi__xen_common_grant_lend(reference, frame, vmi__xen_common_bus_of(device)->peer,
                                    read_only);
     return reference;
+}
+
+grant_ref_t vmi__xen_common_lend_page(struct vmi__device *device, const void *page, bool read_only)
+{
+    return vmi__xen_common_lend_frame(device, vmi__physical(page) >> 12, read_only);
 }
 
 bool vmi__xen_common_take_back(grant_ref_t *reference)

@@ -93,7 +93,11 @@ void vmi__xen_common_close(evtchn_port_t *port);
 /* A reference for a device that starts; 0, and the device is refused for that, if there is none. */
 grant_ref_t vmi__xen_common_reserve(struct vmi__device *device);
 
-/* Lends a page of the library's or of a ring by a reference that is reserved for it; 0: none. */
+/*
+ * Lends a frame, or a page of the library's or of a ring, by a reference that is reserved for it;
+ * 0: none.
+ */
+grant_ref_t vmi__xen_common_lend_frame(struct vmi__device *device, uintptr_t pfn, bool read_only);
 grant_ref_t vmi__xen_common_lend_page(struct vmi__device *device, const void *page, bool read_only);
 
 /* Ends and gives back a reference, and makes it 0; false while the other side has its page. */

@@ -134,6 +134,46 @@ static inline void close_in_flight(void)
     EXPECT(vmi__device_close(0) == VMI_OK && vmi__device_close(0) == VMI_EINVAL);
 }
 
+/* Requests keep to the frames that were left to the disk, which are so as long as it is open. */
+static inline void requests_keep_to_their_frames(void)
+{
+    const uintptr_t first = (uintptr_t)buffer / PAGE;
+    struct vmi_segment segment = {.length = SECTOR};
+
+    plug();
+    look();
+    EXPECT(vmi__device_leave_frames(1, first, 1) == VMI_ENOENT);
+    EXPECT(vmi__device_release_frames(1) == VMI_ENOENT);
+    EXPECT(vmi__device_release_frames(0) == VMI_EINVAL);
+    vmi__boot.linear_pages = first + 2;
+    EXPECT(vmi__device_leave_frames(0, first, 0) == VMI_EINVAL);
+    EXPECT(vmi__device_leave_frames(0, first, 3) == VMI_EINVAL);
+    EXPECT(vmi__device_leave_frames(0, first + 2, 1) == VMI_EINVAL);
+    EXPECT(vmi__device_leave_frames(0, UINTPTR_MAX, 1) == VMI_EINVAL);
+    EXPECT(vmi__device_leave_frames(0, first, UINT32_MAX) == VMI_EINVAL);
+    EXPECT(vmi__device_leave_frames(0, first + 1, 1) == VMI_OK);
+    EXPECT(vmi__device_leave_frames(0, first, 1) == VMI_EBUSY);
+    EXPECT(open_it() == VMI_OK);
+    EXPECT(vmi__device_leave_frames(0, first, 1) == VMI_EBUSY);
+    EXPECT(vmi__device_release_frames(0) == VMI_EBUSY);
+    for (uint32_t sector = 0; sector < 3 * PAGE / SECTOR; sector++) {
+        bool inside = sector / (PAGE / SECTOR) == 1;
+
+        segment.address = (uintptr_t)buffer + sector * SECTOR;
+        if (!inside)
+            EXPECT(one_of(VMI_BLOCK_READ, 0, 1, 1, &segment) == VMI_EINVAL);
+    }
+    segment.address = (uintptr_t)buffer + PAGE;
+    EXPECT(one_of(VMI_BLOCK_READ, 0, 1, 1, &segment) == 1);
+    segment.address += PAGE - SECTOR;
+    EXPECT(one_of(VMI_BLOCK_READ, 0, 1, 1, &segment) == 1);
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && vmi__device_release_frames(0) == VMI_EBUSY);
+    EXPECT(vmi__block_reap(0, 0, done, 2) == 2 && vmi__device_close(0) == VMI_OK);
+    EXPECT(vmi__device_release_frames(0) == VMI_OK);
+    EXPECT(vmi__device_release_frames(0) == VMI_EINVAL);
+    EXPECT(open_it() == VMI_OK && submit(0, 1) == 1);
+}
+
 /* ---- seeds ---- */
 
 /*

@@ -676,6 +676,7 @@ static const struct played_check all[] = {
     CHECK(never_given),
     CHECK(more_than_was_given),
     CHECK(more_bytes_than_room),
+    CHECK(requests_keep_to_their_frames),
     CHECK(unknown_status),
     CHECK(closed_with_requests_in_flight),
     CHECK(any_device),

@@ -610,6 +610,72 @@ static void keeps_names(void)
     offers = false;
 }
 
+/* Frames that are left to the disk are lent once, and the other side may keep them all the time. */
+static void frames_stay_lent(void)
+{
+    const uint32_t frames = sizeof(buffer) / PAGE;
+    struct vmi_segment segments[16];
+    const struct blkif_request_segment *names;
+    static grant_ref_t of_frame[sizeof(buffer) / PAGE];
+    uint32_t named;
+
+    offers = true;
+    plug();
+    look();
+    EXPECT(vmi__device_leave_frames(0, (uintptr_t)buffer / PAGE, frames) == VMI_OK);
+    EXPECT(open_sized(REQUESTS, 16) == VMI_OK && lent() == 1 + REQUESTS + frames);
+    EXPECT(number_of(OWN "/feature-persistent") == 1);
+    for (uint32_t lap = 0; lap < 2 * REQUESTS; lap++) {
+        bool writes = lap & 1;
+
+        for (uint32_t i = 0; i < 16; i++)
+            segments[i] = (struct vmi_segment){
+                .address = (uintptr_t)buffer + (i * 16 + lap % 16) * SECTOR, .length = 16 * SECTOR};
+        EXPECT(one_of(writes ? VMI_BLOCK_WRITE : VMI_BLOCK_READ, 0, 256, 16, segments) == 1);
+        names = names_of(lap, &named);
+        for (uint32_t i = 0; i < named; i++) {
+            uint32_t at = (uint32_t)((uint8_t *)page_of(names[i].gref) - buffer) / PAGE;
+            uint32_t end = names[i].last_sect + 1u;
+
+            EXPECT(at < frames && (!of_frame[at] || names[i].gref == of_frame[at]));
+            of_frame[at] = names[i].gref;
+            EXPECT(end > names[i].first_sect && end <= 8);
+            EXPECT(!(table[names[i].gref].flags & GTF_readonly));
+            table[names[i].gref].flags |= GTF_reading | GTF_writing;
+        }
+        say(given(lap)->id, BLKIF_RSP_OKAY);
+        EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].status == VMI_OK && !look().fault);
+        EXPECT(lent() == 1 + REQUESTS + frames);
+    }
+    /* They are the kernel's again when it has let go of each. */
+    for (uint32_t i = 0; i < references(); i++)
+        if (table[i].flags & GTF_writing) {
+            EXPECT(vmi__device_close(0) == VMI_EBUSY && vmi__device_release_frames(0) == VMI_EBUSY);
+            table[i].flags &= (uint16_t) ~(GTF_reading | GTF_writing);
+        }
+    EXPECT(vmi__device_close(0) == VMI_OK && all_is_given_back());
+    EXPECT(vmi__device_release_frames(0) == VMI_OK && open_sized(REQUESTS, 2) == VMI_OK);
+    EXPECT(!number_of(OWN "/feature-persistent") && lent() == 1);
+    offers = false;
+}
+
+/* One of them is none, or there are more than references. */
+static void frames_that_cannot_be_lent(void)
+{
+    const uint32_t frames = sizeof(buffer) / PAGE;
+
+    plug();
+    look();
+    EXPECT(vmi__device_leave_frames(0, (uintptr_t)buffer / PAGE, frames) == VMI_OK);
+    no_frame = (uint32_t)((uintptr_t)buffer / PAGE) + frames - 1;
+    EXPECT(open_it() == VMI_EIO && all_is_given_back());
+    no_frame--;
+    EXPECT(open_it() == VMI_EIO && all_is_given_back());
+    no_frame = ~0u;
+    EXPECT(open_it() == VMI_OK && vmi__device_close(0) == VMI_OK && all_is_given_back());
+    EXPECT(vmi__device_release_frames(0) == VMI_OK);
+}
+
 /* What it takes back between looking and opening. */
 static void offers_less_than_before(void)
 {
@@ -772,6 +838,9 @@ static const struct played_check all[] = {
     CHECK(sizes_of_requests),
     CHECK(pages_of_names),
     CHECK(keeps_names),
+    CHECK(requests_keep_to_their_frames),
+    CHECK(frames_stay_lent),
+    CHECK(frames_that_cannot_be_lent),
     CHECK(offers_less_than_before),
     CHECK(notifications),
     CHECK(what_its_channel_is),
