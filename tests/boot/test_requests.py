@@ -56,6 +56,8 @@ def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
     """Three times, on two CPUs, and into other frames where it has the machine's."""
     if "suspend" not in configuration.rig.requests:
         pytest.skip("nobody asks a guest for suspend here")
+    if configuration.backend == "xen" and configuration.arch == "i386":
+        pytest.skip("xen-shim's domain, of 4 GiB of frame numbers, is not restored here: minutes for each round")
     outcome, report = run(
         configuration, "test=suspend checks=cpus.start rounds=3", cpus=2, requests=True, deadline=400
     )
@@ -65,5 +67,4 @@ def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
     rounds = re.findall(r"^# suspended round=(\d) result=0 ", outcome.console, re.MULTILINE)
     assert rounds == ["0", "1", "2"]
     frames = re.findall(r"^# suspended .* frame=(\w+) before=(\w+)$", outcome.console, re.MULTILINE)
-    # xen-shim keeps its guest's.
-    assert configuration.arch == "i386" or any(now != before for now, before in frames)
+    assert any(now != before for now, before in frames)
