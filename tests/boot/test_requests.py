@@ -57,7 +57,7 @@ def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
     if "suspend" not in configuration.rig.requests:
         pytest.skip("nobody asks a guest for suspend here")
     if configuration.backend == "xen" and configuration.arch == "i386":
-        pytest.skip("xen-shim's domain, of 4 GiB of frame numbers, is not restored here: minutes for each round")
+        pytest.skip("xen-shim is not restored here: it takes minutes for each round")
     outcome, report = run(
         configuration, "test=suspend checks=cpus.start rounds=3", cpus=2, requests=True, deadline=400
     )
