@@ -87,7 +87,8 @@ class Part(abc.ABC):
 # Discovery
 
 
-def _module(path: Path, root: Path) -> ModuleType:
+def module_at(path: Path, root: Path = ROOT) -> ModuleType:
+    """What was discovered, as a module."""
     inside = path.relative_to(root).with_suffix("")
     if inside.parts[0] == "tests" and root == ROOT:
         return importlib.import_module(".".join(inside.parts))
@@ -103,7 +104,7 @@ def parts(root: Path = ROOT) -> dict[str, Part]:
     found: dict[str, Part] = {}
     for pattern in PLACES:
         for path in sorted(root.glob(pattern)):
-            for part in _module(path, root).PARTS:
+            for part in module_at(path, root).PARTS:
                 if part.name in found:
                     where = path.relative_to(root)
                     raise UserError(f"{where}: part {part.name} is there already; choose another name")

@@ -17,11 +17,6 @@ bool first_device_find(struct first_device *device)
     return device->found && vmi_device_info(device->number, &device->facts) == VMI_OK;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 int32_t first_device_open(struct first_device *device)
 {
     const struct vmi_device_properties *facts = &device->facts;
@@ -31,7 +26,7 @@ int32_t first_device_open(struct first_device *device)
     if (facts->flags & VMI_DEVICE_IS_OPEN)
         return VMI_OK;
     *setup = (struct vmi_device_setup){
-        .queues = 1,
+        .queues = device->queues ? device->queues : 1,
         .requests = least(facts->requests, device->requests),
         .segments = least(facts->segments, device->segments),
     };

@@ -44,6 +44,13 @@ static uint32_t failed_line;
             failed_line = __LINE__;                                                                \
     } while (0)
 
+/*
+ * What holds whatever the machine does that is played, and what it reaches by an address that it
+ * was given: tests/fuzz/played/ has both otherwise.
+ */
+#define ALWAYS(condition)       EXPECT(condition)
+#define REACHED(address, bytes) ((void *)(uintptr_t)(address))
+
 /* HYPERCALL: of a library's hypercalls, where a check defines them in the hypervisor's stead. */
 #ifdef __x86_64__
 #define HYPERCALL

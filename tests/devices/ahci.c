@@ -54,6 +54,7 @@ static uint32_t disk_at;  /* its port */
 static bool stuck, hangs; /* it never resets itself; its port stops by that only */
 static bool silent;       /* the disk ends nothing */
 static bool refuses;      /* it fails when it is to say what it is */
+static bool linked;       /* its port is, without having been asked to */
 static uint32_t resets;
 
 static uint32_t of_port(uint32_t offset)
@@ -63,18 +64,18 @@ static uint32_t of_port(uint32_t offset)
 
 static struct header *header(void)
 {
-    return (struct header *)(uintptr_t)get(of_port(CLB));
+    return REACHED(get(of_port(CLB)), sizeof(struct header));
 }
 
 static const struct table *table(void)
 {
-    return (struct table *)(uintptr_t)header()->table;
+    return REACHED(header()->table, sizeof(struct table) + 16);
 }
 
 /* What the disk sends when a command has ended gets there. */
 static void send(void)
 {
-    ((uint8_t *)(uintptr_t)get(of_port(FB)))[0x40] = 0x34;
+    *(uint8_t *)REACHED(get(of_port(FB)) + 0x40, 1) = 0x34;
 }
 
 /* Says what it is, to where it is asked to. */
@@ -83,7 +84,7 @@ static void identify(void)
     EXPECT(header()->how == (5 | 1u << 16) && !header()->table_high);
     EXPECT(table()->fis[0] == 0x27 && table()->fis[1] == 0x80);
     EXPECT(table()->entries[0].last == sizeof(facts) - 1);
-    memcpy((void *)(uintptr_t)table()->entries[0].address, facts, sizeof(facts));
+    memcpy(REACHED(table()->entries[0].address, sizeof(facts)), facts, sizeof(facts));
     header()->transferred = sizeof(facts);
     set(of_port(TFD), refuses ? FAILED : DONE);
     set(of_port(CI), 0);
@@ -103,7 +104,7 @@ static void play_controller(void)
         set(GHC, GHC_AE);
     }
     command = get(of_port(CMD));
-    if (command & 2) /* spun up */
+    if (command & 2 || linked) /* spun up */
         set(of_port(SSTS), 0x113);
     if (command & 0x10 && get(of_port(TFD)) == 0x7f) {
         EXPECT(get(of_port(CLB)) % 1024 == 0 && get(of_port(FB)) % 256 == 0);
@@ -128,7 +129,7 @@ static void plug(void)
     set(GHC, GHC_AE | 2); /* as firmware has left it */
     set(PI, 0x15);
     disk_at = 2;
-    stuck = hangs = silent = refuses = false;
+    stuck = hangs = silent = refuses = linked = false;
     resets = 0;
     memset(facts, 0, sizeof(facts));
     facts[83] = 0x400;
@@ -229,9 +230,11 @@ static void what_is_no_disk(void)
             break;
         case 3:
             disk_at = 3; /* where there is no port */
+            linked = true;
             break;
         case 4:
             stuck = true;
+            set(of_port(TFD), 0x7f); /* a port that would come up */
             break;
         case 5:
             silent = true;
@@ -255,6 +258,7 @@ static void what_is_no_disk(void)
             break;
         case 11:
             facts[106] = 0x5000;
+            facts[117] = 256; /* a sector's, but for the upper word */
             facts[118] = 1;
             break;
         default:

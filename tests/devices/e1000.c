@@ -103,7 +103,7 @@ static void work(void)
     if (asked & 1 && eeprom) {
         uint32_t word = asked >> (is_express() ? 2 : 8) & 0xff;
 
-        set(EEPROM_READ, (uint32_t)(eeprom >> 16 * word) << 16 | (is_express() ? 2 : 0x10));
+        set(EEPROM_READ, (uint32_t)(eeprom >> 16 * (word & 3)) << 16 | (is_express() ? 2 : 0x10));
     }
 }
 

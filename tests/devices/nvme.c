@@ -57,10 +57,9 @@ static bool silent, stuck, broken; /* it ends no admin command; never resets; ne
 
 static void post(struct pair *pair, uint32_t queue, uint32_t end)
 {
-    struct completion *completions = (struct completion *)(uintptr_t)pair->completions;
+    struct completion *at = REACHED(pair->completions + pair->tail * sizeof(*at), sizeof(*at));
 
-    completions[pair->tail] =
-        (struct completion){.queue = queue << 16 | pair->head, .end = end | pair->phase};
+    *at = (struct completion){.queue = queue << 16 | pair->head, .end = end | pair->phase};
     if (++pair->tail == pair->size) {
         pair->tail = 0;
         pair->phase ^= PHASE;
@@ -75,7 +74,7 @@ static uint32_t identify(const struct command *command)
 
     EXPECT(command->words[0] <= 2);
     EXPECT(command->words[0] || command->namespace == (get(VS) < 0x00010100 ? 1 : namespaces[0]));
-    memcpy((void *)(uintptr_t)command->pages[0], facts, 4096);
+    memcpy(REACHED(command->pages[0], 4096), facts, 4096);
     return 0;
 }
 
@@ -129,7 +128,8 @@ static void play_controller(void)
         set(CSTS, broken ? 2 : 1);
     }
     while (!silent && admin.head != get(DOORBELLS)) {
-        const struct command *commands = (struct command *)(uintptr_t)admin.commands;
+        const struct command *commands =
+            REACHED(admin.commands, admin.size * (uint32_t)sizeof(*commands));
         uint32_t end = administer(&commands[admin.head]);
 
         admin.head = (admin.head + 1) % admin.size;
@@ -175,7 +175,7 @@ static void plug_large_blocks(void)
 
 static const struct command *command(uint32_t number)
 {
-    return (struct command *)(uintptr_t)io.commands + number % io.size;
+    return REACHED(io.commands + number % io.size * sizeof(struct command), sizeof(struct command));
 }
 
 /* The identifier of the command that was given as that one, from 0. */
@@ -813,7 +813,7 @@ static void lie(uint32_t what, uint32_t commands)
         say(random() % 4 ? given(random() % REQUESTS) : random() & 0xffff,
             random() % 8 ? 0 : random() & 0x7fff);
     else if (what == 11 && io.size)
-        ((uint32_t *)(uintptr_t)io.completions)[random() % (4 * io.size)] = random();
+        *(uint32_t *)REACHED(io.completions + 4 * (random() % (4 * io.size)), 4) = random();
 }
 
 static void any_device(void)

@@ -14,9 +14,12 @@
 #undef reset
 #undef end
 
+#if !__STDC_HOSTED__
 #include "string.c" /* runtime/ */
+#endif
 
 #include "backends/played.h"
+#include "devices/played_seeds.h"
 
 struct vmi_boot_info vmi__boot;
 int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
@@ -32,7 +35,7 @@ void vmi__platform_init(void)
 
 uint32_t vmi__platform_enter(volatile uint32_t *held)
 {
-    EXPECT(!*held);
+    ALWAYS(!*held);
     *held = 1;
     locks++;
     return 0;
@@ -47,7 +50,7 @@ void vmi__platform_leave(volatile uint32_t *held, uint32_t flags)
 
 void vmi__platform_unbind(uint32_t device)
 {
-    EXPECT(device < count);
+    ALWAYS(device < count);
     unbound++;
 }
 
@@ -74,17 +77,6 @@ static int32_t open_first(struct vmi_device_setup setup)
     EXPECT(vmi__device_needs(0, &setup, &needs) == VMI_OK);
     EXPECT(needs.size <= sizeof(memory_of_device));
     return vmi__device_open(0, &setup);
-}
-
-/* ---- seeds ---- */
-
-static uint32_t state;
-
-static uint32_t random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 17;
-    return state ^= state << 5;
 }
 
 #endif

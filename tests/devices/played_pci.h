@@ -69,8 +69,8 @@ static uint32_t other_function(uint32_t function, uint32_t offset)
 
 uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
 {
-    EXPECT(offset < sizeof(space) && offset % 4 == 0);
-    EXPECT(locks); /* in a search, too: another CPU may ask at the same time */
+    ALWAYS(offset < sizeof(space) && offset % 4 == 0);
+    ALWAYS(locks); /* in a search, too: another CPU may ask at the same time */
     if (function != place)
         return other_function(function, offset);
     if (offset == PCI_BAR && sizing)
@@ -80,7 +80,7 @@ uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
 
 void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
 {
-    EXPECT(function == place);
+    ALWAYS(function == place);
     if (offset == PCI_BAR) {
         EXPECT(!(space[1] & COMMAND_MEMORY)); /* not while it answers there */
         sizing = value == ~0u;

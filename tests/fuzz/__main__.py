@@ -3,7 +3,8 @@
 
     .venv/bin/python -m tests.fuzz [--seconds N] [TARGET…]
 
-`rom-ARCH` is provider images and call sites, `loader` what a boot loader leaves, `virtio` devices that lie.
+`rom-ARCH` is provider images and call sites, `loader` what a boot loader leaves; the others are devices that
+lie, named after their drivers: `virtio`, `nvme`, `ahci`, `e1000`, and those of backends (targets.py).
 Each runs for N seconds (60), in one process, from the corpus that former runs have left in results/fuzz/;
 then executions, time, and what the corpus covers are printed. Exit status 1 if something was found: the
 input is kept there, and named.
@@ -19,7 +20,8 @@ from pathlib import Path
 from ci.build import build
 from ci.util import ARCHITECTURES, RESULTS, UserError, progress
 
-from .targets import SANITIZERS, TARGETS, coverage, run
+from .program import SANITIZERS, coverage, run
+from .targets import TARGETS
 
 FUZZ = RESULTS / "fuzz"
 

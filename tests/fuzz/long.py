@@ -11,7 +11,8 @@ from pathlib import Path
 from ci.long import Part, Result
 from ci.util import RESULTS
 
-from .targets import SANITIZERS, TARGETS, run
+from .program import SANITIZERS, run
+from .targets import TARGETS
 
 SECONDS = 120
 """Of a piece."""
@@ -42,7 +43,11 @@ class Fuzz(Part):
                 result = run(programs[name], corpus, Path(finds), f"-max_total_time={SECONDS}",
                              f"-max_len={known[name].longest}")  # fmt: skip
                 found = [str(shutil.copy(find, kept)) for find in result.finds]
-            counts = {"executions": result.executions, "seconds fuzzed": result.seconds}
+            counts = {
+                "executions": result.executions,
+                f"executions of {name}": result.executions,
+                "seconds fuzzed": result.seconds,
+            }
             failure = ""
             if found:
                 log = kept / f"{Path(found[0]).name}.log"

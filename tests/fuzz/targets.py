@@ -1,30 +1,20 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The fuzz targets: what they are made of, what they begin with, how they are run and what they covered."""
+"""The fuzz targets: what they are made of and what they begin with.
+
+Those of backends are discovered: `backends/NAME/tests/fuzz.py` has a tuple TARGETS."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from ci.build import tree
-from ci.util import ARCHITECTURES, ROOT, UserError, tied
+from ci.long import module_at
+from ci.util import ARCHITECTURES, ROOT
 
 from ..runtime import test_boot_structures as structures
 from .host import CODE, RECORD, SITES, Site
 from .images import BROKEN, JUMP, NONE, NOP, Call, for_machine, seal, sign, synthetic
-
-HERE = Path(__file__).resolve().parent
-FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Wmissing-prototypes", "-Wstrict-prototypes",
-         "-Werror"]  # fmt: skip
-SANITIZERS = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
-COVERAGE = ["-fsanitize=fuzzer", "-fprofile-instr-generate", "-fcoverage-mapping"]
+from .program import HERE, PCI, Target, device, disks, lives, networks
 
 INTERFACE = (
     Call(0, NONE, bytes.fromhex("0fa2")),  # cpuid
@@ -103,11 +93,6 @@ def memories() -> Iterator[bytes]:
         yield memory.encode()
 
 
-def runtime(name: str) -> Path:
-    """A source by its name from runtime/ on."""
-    return (ROOT / "runtime" / name).resolve()
-
-
 LIVES = (
     # the device, how large its queue is, sectors, no scribbles, then steps (virtio_target.c)
     "ff 07 e803 00 0b 00 07 03 00 00 00 03 00 08 01 08 02 10 08 02 00 02 00 08 40 0c 00",
@@ -122,61 +107,11 @@ LIVES = (
     "7f 08 0001 07 0102 0304 0506 0b 01 0f 03 0d 1234 ff 0e 20 01 00 00 01 00 00 01 02 02 00 08 f0 0c 00",
 )
 
-
-def lives() -> Iterator[bytes]:
-    for life in LIVES:
-        yield bytes.fromhex(life)
-
-
-@dataclass(frozen=True)
-class Target:
-    """One program, and what it is about."""
-
-    name: str
-    main: str
-    """MAIN_target.c."""
-    sources: tuple[str, ...]
-    """Besides that, in runtime/ or from there on."""
-    about: tuple[str, ...]
-    """Files of runtime/ whose coverage counts."""
-    seeds: Callable[[], Iterator[bytes]]
-    longest: int
-    """Bytes of an input."""
-    runs: int
-    """Of a bounded run: seconds, not minutes."""
-    arch: str
-    """Whose headers it has, and for whom it binds: the build machine's own, or i386 with what only that has
-    taken out (host/)."""
-
-    def build(self, folder: Path, how: list[str]) -> Path:
-        program = folder / self.name
-        folder.mkdir(parents=True, exist_ok=True)
-        sources = [HERE / f"{self.main}_target.c", *map(runtime, self.sources)]
-        shim = [f"-I{HERE / 'host'}", "-DVMI__BIND_I386"] if self.arch == "i386" else []
-        command = ["clang", *FLAGS, "-DVMI_ALLOW_SSE", *how, *shim,
-                   f"-isystem{tree(self.arch) / 'include'}",
-                   f"-I{ROOT / 'runtime'}", f"-I{ROOT / 'devices'}", f"-I{HERE}", "-o", str(program),
-                   *map(str, sources)]  # fmt: skip
-        if not shutil.which(command[0]):
-            raise UserError(f"{command[0]}: not found; ./vmi setup installs it")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UserError(f"fuzz target {self.name} is not built:\n{done.stderr}")
-        return program
-
-    def plant(self, corpus: Path) -> Path:
-        """Writes the seeds."""
-        corpus.mkdir(parents=True, exist_ok=True)
-        for number, seed in enumerate(self.seeds()):
-            (corpus / f"seed-{number:03}").write_bytes(seed)
-        return corpus
-
-
 TARGETS = (
     *(
         Target(
             f"rom-{arch}",
-            "rom",
+            HERE / "rom_target.c",
             ("bind/rom.c", "bind/sites.c"),
             ("bind/rom.c", "bind/sites.c"),
             partial(images, arch),
@@ -188,7 +123,7 @@ TARGETS = (
     ),
     Target(
         "loader",
-        "loader",
+        HERE / "loader_target.c",
         ("multiboot.c", "multiboot2.c", "protocols.c", "pvh.c", "options.c"),
         ("loader.c", "memory_map.c", "multiboot.c", "multiboot2.c", "protocols.c", "options.c", "pvh.c"),
         memories,
@@ -198,76 +133,23 @@ TARGETS = (
     ),
     Target(
         "virtio",
-        "virtio",
+        HERE / "virtio_target.c",
         ("arch/x86_64/image_place.c", *DRIVERS),
         ("../devices/interface.c", *DRIVERS),
-        lives,
+        lives(*LIVES),
         512,
         60_000,
         "x86_64",
     ),
+    device(
+        "nvme", HERE / "nvme_target.c", ("../devices/nvme/nvme.c", *PCI), lives(*disks("00"), *disks("01"))
+    ),
+    device("ahci", HERE / "ahci_target.c", ("../devices/ahci/ahci.c", *PCI), lives(*disks("00"))),
+    device(
+        "e1000",
+        HERE / "e1000_target.c",
+        ("../devices/e1000/e1000.c", "../devices/bounce/bounce.c", *PCI),
+        lives(*networks("00 00"), *networks("01 05")),
+    ),
+    *(target for path in sorted(ROOT.glob("backends/*/tests/fuzz.py")) for target in module_at(path).TARGETS),
 )
-
-
-@dataclass(frozen=True)
-class Result:
-    executions: int
-    seconds: int
-    units: int
-    """Inputs of the corpus in the end."""
-    finds: list[Path]
-    """Inputs at which something did not hold."""
-    log: str
-
-
-def run(program: Path, corpus: Path, finds: Path, *options: str) -> Result:
-    """Runs a target until it has found something or an option ends it; what is new goes into the corpus."""
-    finds.mkdir(parents=True, exist_ok=True)
-    command = [str(program), f"-artifact_prefix={finds}/", "-print_final_stats=1", "-timeout=20",
-               *options, str(corpus)]  # fmt: skip
-    # Nothing is allocated but by the targets, who free it; looking for leaks needs ptrace.
-    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", env=environment, check=False,
-        preexec_fn=tied(),
-    )  # fmt: skip
-    executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
-    seconds = re.search(r"Done \d+ runs in (\d+) second", done.stderr)
-    found = sorted(finds.iterdir())
-    if done.returncode and not found:
-        raise UserError(f"{program.name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return Result(
-        int(executed[1]) if executed else 0,
-        int(seconds[1]) if seconds else 0,
-        sum(1 for _ in corpus.iterdir()),
-        found,
-        done.stderr,
-    )
-
-
-def coverage(target: Target, corpus: Path, folder: Path) -> tuple[dict[str, dict[str, str]], str]:
-    """What the corpus reaches, by file: of its functions, lines and branches; and which lines it does not."""
-    program = target.build(folder, COVERAGE)
-    raw, merged = folder / f"{target.name}.profraw", folder / f"{target.name}.profdata"
-    subprocess.run([program, "-runs=0", corpus], check=True, capture_output=True,
-                   env={**os.environ, "LLVM_PROFILE_FILE": str(raw)})  # fmt: skip
-    subprocess.run(["llvm-profdata", "merge", "-o", merged, raw], check=True, capture_output=True)
-    sources = [str(runtime(name)) for name in target.about]
-    common = [str(program), f"-instr-profile={merged}", *sources]
-    exported = subprocess.run(
-        ["llvm-cov", "export", "-summary-only", *common], check=True, capture_output=True, text=True
-    ).stdout
-    shown = subprocess.run(["llvm-cov", "show", *common], check=True, capture_output=True, text=True).stdout
-    table = {}
-    for file in json.loads(exported)["data"][0]["files"]:
-        table[str(Path(file["filename"]).relative_to(ROOT))] = {
-            kind: f"{file['summary'][kind]['covered']}/{file['summary'][kind]['count']}"
-            for kind in ("functions", "lines", "branches")
-        }
-    missed, name = [], ""
-    for line in shown.splitlines():
-        if line.startswith("/"):
-            name = str(Path(line.rstrip(":")).relative_to(ROOT))
-        elif match := re.match(r"\s*(\d+)\|\s*0\|(.*)", line):
-            missed.append(f"{name}:{match[1]}:{match[2]}")
-    return table, "\n".join(missed)

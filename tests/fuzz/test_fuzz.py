@@ -10,7 +10,8 @@ import pytest
 from ci.build import tree
 from ci.util import ARCHITECTURES
 
-from .targets import SANITIZERS, TARGETS, Target, run
+from .program import SANITIZERS, Target, run
+from .targets import TARGETS
 
 SEED = 1
 

@@ -9,13 +9,11 @@
  * shares with its driver: each request ends once, no lock is left held, and nothing is accessed
  * that is not the library's.
  */
-#include <stdlib.h>
-
 #include "interface.c" /* devices/: its devices are made anew for each input */
 
 #include "virtio/virtio.h"
 
-#include "fuzz.h"
+#include "disk.h"
 
 extern const struct vmi__driver vmi__driver_virtio_blk, vmi__driver_virtio_rng;
 
@@ -36,32 +34,6 @@ enum { DESCRIPTORS = 32, AVAILABLE = 40, USED = 48 };
 #define PART     0x1000u
 #define PLACES   2u /* functions 1 and 2 of the bus: disk and source */
 #define MOST_Q   2u
-#define IDS      4096u
-
-/* ---- the input ---- */
-
-static const uint8_t *input;
-static size_t left;
-
-static uint32_t next8(void)
-{
-    return left ? (left--, *input++) : 0;
-}
-
-static uint32_t next16(void)
-{
-    uint32_t low = next8();
-
-    return low | next8() << 8;
-}
-
-/* A number that is seldom large. */
-static uint32_t next_length(void)
-{
-    uint32_t value = next16();
-
-    return value & 0x8000 ? value << (value >> 4 & 31) : value;
-}
 
 /* ---- the bus ---- */
 
@@ -267,69 +239,6 @@ static void end_one(struct function *at, uint32_t queue)
 
 /* ---- the kernel ---- */
 
-static uint8_t buffer[0x10000] __attribute__((aligned(4096)));
-static uint32_t pending[IDS]; /* 0, or one more than the bytes that the request may write */
-static uint32_t given;
-
-static void take_back(const struct vmi_completion *done, int32_t taken)
-{
-    HOLDS(taken >= 0);
-    for (int32_t i = 0; i < taken; i++) {
-        HOLDS(done[i].id < IDS && pending[done[i].id]);
-        HOLDS(done[i].length < pending[done[i].id]);
-        pending[done[i].id] = 0;
-    }
-}
-
-static void submit(void)
-{
-    struct vmi_segment segments[8][4];
-    struct vmi_block_request requests[8];
-    uint32_t device = next8() % 3, queue = next8() % 3, wanted = next8() % 8 + 1;
-    uint32_t first = given;
-
-    if (given + 8 > IDS)
-        return;
-    for (uint32_t i = 0; i < wanted; i++) {
-        uint32_t operation = next8(), blocks = next8() % 9, size = 512;
-
-        if (device < count && devices[device].info.block_size)
-            size = devices[device].info.block_size;
-        requests[i] = (struct vmi_block_request){
-            .id = given,
-            .block = operation & 0x80 ? next16() : next8(),
-            .segments = segments[i],
-            .count = 1 + (operation >> 4 & 3),
-            .operation = operation % 5,
-            .blocks = operation % 5 == VMI_BLOCK_FLUSH ? 0 : blocks,
-        };
-        if (operation % 5 == VMI_BLOCK_FLUSH)
-            requests[i].block = 0;
-        for (uint32_t j = 0; j < 4; j++)
-            segments[i][j] = (struct vmi_segment){.address = (uintptr_t)buffer + 512 * j,
-                                                  .length = j + 1 < requests[i].count ? 512 : 0};
-        segments[i][requests[i].count - 1].length = blocks * size - 512 * (requests[i].count - 1);
-        pending[given++] = 1 + (requests[i].operation == VMI_BLOCK_READ ? blocks * size : 0);
-    }
-    int32_t taken = vmi__block_submit(device, queue, requests, wanted);
-    HOLDS(taken <= (int32_t)wanted);
-    /* What stays with the kernel ends in no other way. */
-    given = first + (taken > 0 ? (uint32_t)taken : 0);
-    for (uint32_t i = given; i < first + wanted; i++)
-        pending[i] = 0;
-}
-
-static void take_ended(uint32_t device, uint32_t queue, uint32_t room)
-{
-    struct vmi_completion *done = malloc((room + 1) * sizeof(*done));
-    int32_t taken = vmi__block_reap(device, queue, done, room);
-
-    HOLDS(taken <= (int32_t)room);
-    if (taken > 0)
-        take_back(done, taken);
-    free(done);
-}
-
 static void open_device(uint32_t number)
 {
     struct vmi_device_setup setup = {
@@ -349,19 +258,6 @@ static void open_device(uint32_t number)
     at->setup = setup;
     vmi__device_open(number, &setup);
     note_rings(at);
-}
-
-static void close_device(uint32_t number)
-{
-    for (uint32_t i = 0; i < 3; i++) {
-        int32_t result = vmi__device_close(number);
-
-        if (result != VMI_EBUSY)
-            break;
-        for (uint32_t queue = 0; queue < MOST_Q; queue++)
-            take_ended(number, queue, 64);
-        HOLDS(i < 2);
-    }
 }
 
 static void fill(void)
@@ -414,7 +310,8 @@ static void step(void)
     switch (what % 16) {
     case 0:
     case 1:
-        submit();
+        at = next8() % 3;
+        submit_requests(at, next8() % 3);
         break;
     case 2:
     case 3:
@@ -439,7 +336,7 @@ static void step(void)
     case 8:
     case 9:
         at = next8();
-        take_ended(at % 3, at / 4 % 3, at / 16);
+        reap_with(vmi__block_reap, at % 3, at / 4 % 3, at / 16);
         break;
     case 10:
         fill();
@@ -448,7 +345,7 @@ static void step(void)
         open_device(which);
         break;
     case 12:
-        close_device(next8() % 3);
+        HOLDS(close_and_reap(next8() % 3, reapers, 1, MOST_Q) != VMI_EBUSY);
         break;
     case 13:
         at = next16();
@@ -473,8 +370,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input = data;
     left = size;
     memset(devices, 0, sizeof(devices));
-    memset(pending, 0, sizeof(pending));
-    count = given = 0;
+    forget_requests();
+    count = 0;
     found = false;
     vmi__entropy_of_devices = 0;
     vmi__boot.linear_pages = UINTPTR_MAX / PAGE;
@@ -498,9 +395,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (left)
         step();
     for (uint32_t i = 0; i < count; i++)
-        close_device(i);
-    for (uint32_t i = 0; i < given; i++)
-        HOLDS(!pending[i]);
+        HOLDS(close_and_reap(i, reapers, 1, MOST_Q) != VMI_EBUSY);
+    nothing_is_pending();
     for (uint32_t i = 0; i < PLACES; i++) {
         free(functions[i].memory);
         functions[i].memory = 0;

@@ -126,7 +126,7 @@ static bool is_of_the_kernel(const struct request *request)
 static void answer(const struct request *request)
 {
     const uint8_t *command = request->command;
-    uint8_t *data = (uint8_t *)(uintptr_t)request->address;
+    uint8_t *data = REACHED(request->address, 64);
     bool page = command[0] == 0x12 && command[1];
 
     if (request->target != BUSY_TARGET) {

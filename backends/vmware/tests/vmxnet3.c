@@ -75,7 +75,7 @@ static void is_written(uint32_t offset, uint32_t value)
     if (value == RESET)
         active = false;
     if (value == ACTIVATE)
-        active = !refuses && *(uint32_t *)(uintptr_t)get(SHARED_LOW) == MAGIC;
+        active = !refuses && *(uint32_t *)REACHED(get(SHARED_LOW), 4) == MAGIC;
     set(COMMAND, value == ACTIVATE ? !active : value == LINK ? linked | 10000u << 16 : 0);
 }
 
@@ -113,17 +113,17 @@ static bool is_reset(void)
 
 /* ---- what the driver has told, by offsets in struct Vmxnet3_DriverShared and the queues' ---- */
 
-static void *linear(const void *at)
+static uint64_t address_at(const void *at)
 {
     uint64_t address;
 
     memcpy(&address, at, 8);
-    return (void *)(uintptr_t)address;
+    return address;
 }
 
 static uint8_t *shared(void)
 {
-    return linear(bar + SHARED_LOW) /* and the next register's part is 0 */;
+    return REACHED(get(SHARED_LOW), 720);
 }
 
 static uint32_t word(const uint8_t *at)
@@ -137,7 +137,7 @@ static uint32_t word(const uint8_t *at)
 /* The queue's description: to send first. */
 static uint8_t *queue_of(uint32_t way)
 {
-    return (uint8_t *)linear(shared() + 8 + 32) + (way == SEND ? 0 : 256);
+    return REACHED(address_at(shared() + 8 + 32) + (way == SEND ? 0 : 256), 256);
 }
 
 static uint32_t size_of(uint32_t way)
@@ -147,12 +147,16 @@ static uint32_t size_of(uint32_t way)
 
 static struct descriptor *entry(uint32_t way, uint32_t number)
 {
-    return (struct descriptor *)linear(queue_of(way) + 16) + number % size_of(way);
+    return REACHED(address_at(queue_of(way) + 16) +
+                       number % size_of(way) * sizeof(struct descriptor),
+                   sizeof(struct descriptor));
 }
 
 static struct completion *completion(uint32_t way, uint32_t number)
 {
-    return (struct completion *)linear(queue_of(way) + 16 + 16) + number % size_of(way);
+    return REACHED(address_at(queue_of(way) + 16 + 16) +
+                       number % size_of(way) * sizeof(struct completion),
+                   sizeof(struct completion));
 }
 
 /* Says of a packet with that last entry that it has ended. */
@@ -264,7 +268,7 @@ static void as_the_device_was_told(void)
     }
     EXPECT(word(queue_of(SEND) + 16 + 48) == size_of(SEND));
     EXPECT(word(queue_of(RECEIVE) + 16 + 48) == size_of(RECEIVE));
-    EXPECT(word(queue_of(RECEIVE) + 16 + 44) == 32 && linear(queue_of(RECEIVE) + 16 + 8));
+    EXPECT(word(queue_of(RECEIVE) + 16 + 44) == 32 && address_at(queue_of(RECEIVE) + 16 + 8));
     for (uint32_t i = 0; i < 4; i++) {
         const struct descriptor *at = entry(RECEIVE, i);
 
@@ -298,8 +302,8 @@ static void nothing_lies_on_another(void)
     EXPECT((uintptr_t)shared() == (uintptr_t)memory_of_device && (uintptr_t)queue_of(SEND) >= end);
     EXPECT((uintptr_t)queue_of(SEND) % 128 == 0);
     end = (uintptr_t)queue_of(RECEIVE) + 256;
-    EXPECT((uintptr_t)linear(queue_of(RECEIVE) + 16 + 8) >= end);
-    end = (uintptr_t)linear(queue_of(RECEIVE) + 16 + 8) + 512;
+    EXPECT(address_at(queue_of(RECEIVE) + 16 + 8) >= end);
+    end = (uintptr_t)address_at(queue_of(RECEIVE) + 16 + 8) + 512;
     for (uint32_t way = 0; way < WAYS; way++) {
         EXPECT((uintptr_t)entry(way, 0) >= end);
         end = (uintptr_t)(entry(way, 0) + size_of(way));
