@@ -195,7 +195,7 @@ make_request() {
 # Saves the domain, and restores it once another one has taken the frames that it has left. xl's words for the one that
 # is gone are among those about the request.
 save_and_restore() {
-    timeout 120 xl save "$domain" /run/saved || return
+    timeout 300 xl save "$domain" /run/saved || return
     wait "$xl"
     cat /run/xl.log
     xl create -p "$opt_config" 'name="filler"' "kernel=\"$opt_kernel\"" "memory=${opt_memory:-64}" && filler=yes
