@@ -142,6 +142,12 @@ LAVA = option("--lava", action="store_true", help="print results as LAVA signals
 JSON = option("--json", type=path, metavar="FILE", help="write the results there as well")
 
 
+CPUS = option("--cpus", type=whole(1, 32), default=1, metavar="N", help="CPUs; 1 to 32, default: 1")
+MEMORY = option(
+    "--memory", type=whole(1, 65536), default=64, metavar="MIB", help="memory; 1 to 65536, default: 64"
+)
+
+
 def deadline(default: float | None, said: str = "") -> Option:
     return option(
         "--deadline",
@@ -224,6 +230,20 @@ def _vendor(options: Namespace) -> int:
     from .vendor import vendor
 
     return vendor(options.folder, options.names, options.arch)
+
+
+def _core(options: Namespace) -> int:
+    from .core import core
+    from .run import Wanted
+
+    wanted = Wanted(options.append, options.cpus, options.memory, options.deadline)
+    return core(options.name, options.kernel, wanted, options.at, options.output)
+
+
+def _life(options: Namespace) -> int:
+    from .life import life
+
+    return life(options.names, options.times, options.seconds, options.arch, options.console)
 
 
 def _exits(options: Namespace) -> int:
@@ -329,14 +349,8 @@ WORDS: dict[str, Word] = {
                 "kernels", type=path, nargs="+", metavar="KERNEL", help="an ELF file or a bzImage; one by one"
             ),
             APPEND,
-            option("--cpus", type=whole(1, 32), default=1, metavar="N", help="CPUs; 1 to 32, default: 1"),
-            option(
-                "--memory",
-                type=whole(1, 65536),
-                default=64,
-                metavar="MIB",
-                help="memory; 1 to 65536, default: 64",
-            ),
+            CPUS,
+            MEMORY,
             option("--initrd", type=path, metavar="FILE", help="an initial RAM disk; the first module"),
             MODULE,
             option("--rom", type=path, metavar="FILE", help="an option ROM, for example a provider"),
@@ -378,6 +392,23 @@ WORDS: dict[str, Word] = {
             option("--all-lines", action="store_true", help="show what the hypervisor itself writes, too"),
             option("--gdb", action="store_true", help="wait for gdb; the command to type is shown"),
             deadline(None, "90, with --gdb 86400"),
+        ),
+        "docs/run.md says more.",
+    ),
+    "core": Word(
+        _core,
+        "NAME KERNEL",
+        "run a kernel in a configuration until it ends or has written a line, and write a core file for gdb "
+        "of its memory and CPUs",
+        (
+            option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
+            option("kernel", type=path, metavar="KERNEL", help="an ELF file"),
+            APPEND,
+            CPUS,
+            MEMORY,
+            option("--at", default="", metavar="REGEX", help="when a line matches; default: when it ends"),
+            deadline(90),
+            option("--output", type=path, metavar="FILE", help="instead of results/core/NAME-KERNEL.core"),
         ),
         "docs/run.md says more.",
     ),
@@ -427,6 +458,32 @@ WORDS: dict[str, Word] = {
         "[NAME…]",
         "hold libraries to the specification and to what they declare, call by call",
         (NAMES, ARCH, CONSOLE, LAVA),
+    ),
+    "life": Word(
+        _life,
+        "[NAME…]",
+        "put the sample kernel, while it works, through what happens to machines (stopped, moved, put into a "
+        "file, asked to end), and print a table of it",
+        (
+            NAMES,
+            ARCH,
+            option(
+                "--times",
+                type=whole(1, 40),
+                default=3,
+                metavar="N",
+                help="each event so often; 1 to 40, default: 3",
+            ),
+            option(
+                "--seconds",
+                type=seconds,
+                default=10,
+                metavar="SECONDS",
+                help="how long a stopped machine stands still; 1 to 86400, default: 10",
+            ),
+            CONSOLE,
+        ),
+        "docs/testing.md says more.",
     ),
     "new-backend": Word(
         _new_backend,

@@ -28,6 +28,7 @@ from labgrid.strategy import Strategy
 from labgrid.util import PtxExpect
 from labgrid.util.qmp import QMPError, QMPMonitor
 
+from . import elf_core
 from .console import text
 from .util import tied
 
@@ -39,6 +40,7 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
     console goes to a file that QEMU itself writes, and nothing waits without bound."""
 
     start_timeout = 20.0
+    move_timeout = 60.0
     status: int
     _cmd: list[str]
     _child: Any
@@ -56,7 +58,8 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
 
     def on_activate(self) -> None:
         super().on_activate()
-        log = ",logfile=" + str(self.console_log).replace(",", ",,")
+        # A process that takes the machine over writes on.
+        log = ",logappend=on,logfile=" + str(self.console_log).replace(",", ",,")
         self._cmd = [a + log if a.startswith("socket,id=serialsocket") else a for a in self._cmd]
 
     @step()  # type: ignore[untyped-decorator]
@@ -67,8 +70,19 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
         self._expect = PtxExpect(self)  # forgets a former boot's text
         # QEMU's warnings (TCG names every CPU feature it lacks) are kept for the case that it dies.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
+        self._launch()
+        try:
+            if not self.halted:
+                self.monitor_command("cont")
+        except (QMPError, OSError):
+            self._child.wait(self.start_timeout)
+            self._died("before the machine ran")
+            raise
+
+    def _launch(self, *more: str) -> None:
+        """Starts a process, whose machine stands still, and joins its console and its monitor."""
         self._child = subprocess.Popen(
-            self._cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            [*self._cmd, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             preexec_fn=tied(),
         )  # fmt: skip
         self._socket.settimeout(0.05)
@@ -85,13 +99,85 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
                     raise ExecutionError(f"{self._cmd[0]}: no console") from None
         try:
             self.qmp = QMPMonitor(self._child.stdout, self._child.stdin)
-            self.status = 1
-            if not self.halted:
-                self.monitor_command("cont")
         except (QMPError, OSError):
             self._child.wait(self.start_timeout)
             self._died("before the machine ran")
             raise
+        self.status = 1
+
+    def migrate(self) -> bytes:
+        """Moves the machine into a new process by way of a socket; what the old one has written on the
+        console, beyond what has been read. It is halted first: TCG's CPUs look up where a store goes and then
+        store (accel/tcg/cputlb.c, "Dirty write flag handling"); a page copied in between misses it."""
+        place = f"unix:{self._tempdir}/state"
+        old = self._child, self._clientsocket, self.qmp
+        try:
+            self._launch("-incoming", place)
+            old[2].execute("stop")
+            self._give(old[2], place)
+            rest = self._end(*old)
+        except BaseException:
+            old[0].kill()
+            old[0].wait()
+            raise
+        self._go_on()
+        return rest
+
+    def through_file(self) -> bytes:
+        """Puts the machine into a file, ends the process, and has a new one take it from there; what is left
+        on the console as of migrate()."""
+        place = f"{self._tempdir}/state"
+        self.monitor_command("stop")
+        self._give(self.qmp, f"exec:cat >{place}")
+        rest = self._end(self._child, self._clientsocket, self.qmp)
+        self._launch("-incoming", f"exec:cat {place}")
+        self._go_on()
+        return rest
+
+    def _go_on(self) -> None:
+        """Once the machine's state is there: until then `cont` would be undone by what the state says."""
+        deadline = time.monotonic() + self.move_timeout
+        while self.monitor_command("query-status")["status"] == "inmigrate":
+            if time.monotonic() > deadline:
+                raise ExecutionError(f"{self._cmd[0]}: the machine's state did not come")
+            time.sleep(0.02)
+        self.monitor_command("cont")
+
+    def _give(self, qmp: Any, place: str) -> None:
+        """Has a machine's state written there, all of it."""
+        qmp.execute("migrate", {"uri": place})
+        deadline = time.monotonic() + self.move_timeout
+        while True:
+            now = qmp.execute("query-migrate")
+            if now.get("status") == "completed":
+                return
+            if now.get("status") in ("failed", "cancelled") or time.monotonic() > deadline:
+                why = now.get("error-desc", now.get("status", "no answer"))
+                raise ExecutionError(f"{self._cmd[0]}: the machine was not moved: {why}")
+            time.sleep(0.02)
+
+    def _end(self, child: Any, console: Any, qmp: Any) -> bytes:
+        """Ends a process that has given its machine away; the last that it writes on the console."""
+        qmp.execute("quit")
+        console.setblocking(True)
+        console.settimeout(self.start_timeout)
+        rest = b""
+        while data := console.recv(65536):
+            rest += data
+        child.wait(self.start_timeout)
+        for pipe in (console, child.stdin, child.stdout):
+            pipe.close()
+        return rest
+
+    def dump(self, core: Path, arch: str) -> None:
+        """Halts the machine and writes its memory and CPUs as a core file."""
+        self.monitor_command("stop")
+        raw = core.with_name(f"{core.name}.raw")
+        try:
+            self.monitor_command("dump-guest-memory", {"paging": False, "protocol": f"file:{raw}"})
+            elf_core.write(elf_core.read_qemu(raw), arch, core)
+        finally:
+            raw.unlink(missing_ok=True)
 
     def _died(self, when: str) -> None:
         if self._child.poll() is not None:
@@ -213,12 +299,16 @@ class GuestStrategy(Strategy):  # type: ignore[misc]
                 raise TimeoutError(f"no line in {timeout:g} s") from None
             except pexpect.EOF:
                 return None
-            self._pending += data
-            if self.tap:
-                self.tap(data)
+            self.take(data)
         line, _, rest = self._pending.partition(b"\n")
         self._pending = rest
         return text(line)
+
+    def take(self, data: bytes) -> None:
+        """What the console's next bytes are."""
+        self._pending += data
+        if self.tap:
+            self.tap(data)
 
     def rest(self) -> str:
         """What line() holds of a line that has not ended."""

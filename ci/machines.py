@@ -105,13 +105,14 @@ def verdict(console: str, end: str) -> tuple[str, str]:
         return "refuses", refused[1]
     report = ktap.parse(console)
     failures = report.failures()
-    if end == "pass" and not failures:
-        passed, skipped = report.count("pass"), report.count("skip")
+    passed, skipped = report.count("pass"), report.count("skip")
+    if end == "pass" and not failures and passed:
         return "runs", f"{passed} checks" + (f", {skipped} skipped" if skipped else "")
     lines = [line for line in console.splitlines() if line.strip()]
     ended = f"ended with {end}" if end else "did not end by itself"
     panics = [line for line in lines if line.startswith("PANIC: ")]
-    known = (panics, failures if report.started else [], lines[-1:], ["and said nothing"])
+    none = ["no check was made"] if report.started and not passed else []
+    known = (panics, failures if report.started else [], none, lines[-1:], ["and said nothing"])
     said = next(filter(None, known))[0].strip()
     return "fails", f"{ended}; {said}"
 

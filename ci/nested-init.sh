@@ -17,11 +17,11 @@ start() {
 # run_guest, options: kernel deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine) modules (QEMU's
 # -initrd) arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output
 # are its ends) typed (file that is typed on the console after the guest's line `# input ready`) terminal (a TCP port
-# that is joined to the console) requests (if set, the guest is asked for what its lines `# request WORD` name).
+# that is joined to the console) requests (if set, the guest gets what its lines `# request WORD` name).
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
 # Answers: qemu (what QEMU itself says), exit (its status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
-# of this guest).
+# of this guest), life (of each thing that happened to it, when it began and ended).
 run_guest() {
     rm -f /run/status
     # Open for both, so that QEMU's standard input does not end when what is typed does.
@@ -71,7 +71,7 @@ run_guest() {
             typist=$!
         fi
         if [ -n "$opt_requests" ] && [ -s /run/request ]; then
-            make_request | frame request
+            make_request
         fi
         if [ -z "$stopped" ] && [ -f /run/stop ]; then
             stopped=yes
@@ -92,6 +92,7 @@ run_guest() {
     exec 5>&-
     wait
     status=$(cat /run/status)
+    [ -z "$opt_requests" ] || say life "end $(date +%s) $(date +%s)"
     if [ -n "$stopped" ]; then
         say stopped "as asked"
     elif [ "$status" = 137 ]; then
@@ -107,13 +108,22 @@ run_guest() {
     say exit "$status"
 }
 
-# Asks the guest for what it has named, once.
+# Does to the guest what it has named, once. A byte on its console says that it is over, unless it has to say something
+# itself.
 make_request() {
     read -r word _ </run/request
     rm /run/request
+    began=$(date +%s)
     case $word in
         poweroff) echo system_powerdown >/run/monitor.in ;;
-        *) echo "a PC cannot be asked for: $word" ;;
+        stop:*)
+            echo stop >/run/monitor.in
+            sleep "${word#*:}"
+            echo cont >/run/monitor.in
+            say life "${word%%:*} $began $(date +%s)"
+            echo >/run/input
+            ;;
+        *) say request "a PC cannot be asked for: $word" ;;
     esac
 }
 

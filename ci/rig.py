@@ -36,7 +36,8 @@ from .cache import kept
 from .console import lines as console_lines
 from .control import SHARE, TERMINAL_PORT, Answer, Control, RigFailed, channel
 from .control import options as option_lines
-from .kernel import LINUX, MULTIBOOT, PVH, Kernel
+from .kernel import LINUX, MULTIBOOT, PVH, Kernel, architecture
+from .moving import carry_out
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
 if TYPE_CHECKING:
@@ -100,6 +101,22 @@ class Net:
 
 
 @dataclass(frozen=True)
+class Life:
+    """What one guest goes through while it works (`./vmi life`).
+
+    The sample kernel's option `life` has these words, and its lines `# request WORD` ask for them one after
+    another. A guest with `Guest.requests` gets each from its session, and a byte typed on its console once it
+    is over. The session's evidence `life` has a line `WORD BEGAN ENDED` for each, in seconds since 1970 by
+    the clock of the machine that has the hypervisor, and last a line `end NOW NOW`.
+    """
+
+    events: Sequence[str]
+    """WORD or WORD:ARGUMENT; `{seconds}` in an argument is how long the guest is to stand still."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the guest, beside those of its configuration."""
+
+
+@dataclass(frozen=True)
 class Guest:
     """One kernel to run once."""
 
@@ -133,12 +150,15 @@ class Guest:
     """In the order in which the guest finds them; only where `Rig.nets`."""
     requests: bool = False
     """Whether the rig asks the guest for what its lines `# request WORD` name, in the way in which its
-    hypervisor does, if it can (`Rig.requests`): poweroff, reboot, key and its character."""
+    hypervisor does, if it can (`Rig.requests`: poweroff, reboot, key and its character; `Rig.lives`)."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     gdb: Path | None = None
     """The socket at which a debugger takes over the machine, which stands still until then (the GDB manual,
     "Remote Protocol"); only where `Rig.gdb`."""
+    core: Path | None = None
+    """Where its memory and CPUs are written to as an ELF core (ci/elf_core.py) when it is stopped, or ends by
+    itself; only where `Rig.cores`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
     exits: bool = False
@@ -309,6 +329,10 @@ class Rig(abc.ABC):
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
+    lives: Sequence[Life] = ()
+    """What guests can be put through while they work; each is for a guest of its own."""
+    cores = "its rig writes none"
+    """Why there are no core files of guests (`Guest.core`); empty if there are."""
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
@@ -394,6 +418,8 @@ class Rig(abc.ABC):
                 raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
+        if guest.core and self.cores:
+            raise UserError(f"{name} has no core files: {self.cores}", 2)
         if guest.gdb and self.gdb:
             raise UserError(f"{name} has no debugger: {self.gdb}", 2)
 
@@ -645,16 +671,32 @@ def qemu_gdb(guest: Guest) -> tuple[str, ...]:
     )
 
 
+QEMU_LIVES = (
+    Life(("stop:{seconds}", "migrate", "file")),
+    # QEMU has a snapshot of a machine only together with its disks, which files of their bytes cannot keep.
+    Life(("snapshot",), {"snapshots": "on"}),
+)
+"""What happens to machines that QEMU plays on this machine (ci/moving.py)."""
+
+
+def qemu_snapshots(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest to whose snapshots one can return. Option of a guest: `snapshots`; what it
+    writes on its disks does not get into their files then."""
+    return ("-snapshot",) if guest.options.get("snapshots") else ()
+
+
+def qemu_core(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest of which there is to be a core file: it stands still at its end."""
+    return ("-no-shutdown",) if guest.core else ()
+
+
+ENDED = ("shutdown", "guest-panicked", "internal-error", "io-error")
+"""What QEMU's `query-status` says of machines that stand still for good."""
+
+
 def option_rom(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest's option ROM."""
     return ("-option-rom", str(guest.option_rom.absolute())) if guest.option_rom else ()
-
-
-def qemu_request(strategy: GuestStrategy, wanted: str) -> None:
-    """Ask a machine for what its guest has named."""
-    if wanted not in Rig.requests:
-        raise UserError(f"a PC cannot be asked for: {wanted}")
-    strategy.qemu.monitor_command("system_powerdown")
 
 
 def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -> Outcome:
@@ -679,6 +721,9 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 except TimeoutError:
                     if not strategy.left():
                         break
+                    if guest.core and strategy.qemu.monitor_command("query-status")["status"] in ENDED:
+                        stopped = True
+                        break
                     before, waiting = waiting, strategy.rest()
                     if not waiting or waiting != before:
                         continue
@@ -693,7 +738,8 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                         with contextlib.suppress(OSError):  # then it has ended, or waits to its deadline
                             strategy.qemu.feed(guest.typed.read_bytes(), strategy.left())
                     if guest.requests and line.startswith(REQUEST):
-                        qemu_request(strategy, line.removeprefix(REQUEST))
+                        happened = carry_out(strategy, line.removeprefix(REQUEST))
+                        evidence.setdefault("life", []).append(happened)
                     stopped = bool(live and live(line))
                 if guest.terminal and not joined:
                     joined = True
@@ -702,13 +748,19 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                 lines.append(rest)
                 if live and not stopped:
                     live(rest)
+            if guest.core and code is None:
+                time.sleep(PROMPT_SECONDS)  # in which it does what it has written of
+                strategy.qemu.dump(guest.core, architecture(guest.kernel))
             evidence["qemu"] = strategy.qemu.errors().splitlines()
+            if "life" in evidence:
+                evidence["life"].append(f"end {time.time():.3f} {time.time():.3f}")
         clean, end, advice = (
             STOPPED if stopped else qemu_end(code, shutdown, evidence["qemu"], guest.gdb is not None)
         )
     except ExecutionError as error:
         clean, end = False, str(error.msg)
-        advice = f"QEMU would not run this kernel; it takes those with {', '.join(Rig.takes)}"
+        takes = ", ".join(Rig.takes)
+        advice = "" if lines else f"QEMU would not run this kernel; it takes those with {takes}"
     return Outcome(
         guest, "\n".join(lines), clean, end, advice, time.monotonic() - started, command_of(machine), log,
         evidence,

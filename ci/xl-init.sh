@@ -89,6 +89,7 @@ run_guest() {
     exec 5>"$log"
     domain=
     runs=
+    filler=
     typist=
     xl dmesg -c >/dev/null 2>&1
     dmesg -c >/dev/null 2>&1
@@ -114,6 +115,8 @@ run_guest() {
         if [ -n "$domain" ] && [ -z "$runs" ]; then
             if said=$(xl unpause "$domain" 2>&1); then
                 runs=yes
+                [ -z "$filler" ] || xl destroy filler
+                filler=
             else
                 echo "$said" | frame xl
             fi
@@ -122,7 +125,8 @@ run_guest() {
             type_from "$opt_typed"
         fi
         if [ -n "$opt_requests" ] && [ -s /run/request ]; then
-            make_request 2>&1 | frame request
+            make_request >/run/request.log 2>&1
+            frame request </run/request.log
         fi
         if [ -z "$typist" ] && [ -n "$opt_terminal" ] && [ -n "$runs" ]; then
             type_from /run/input
@@ -156,7 +160,7 @@ run_guest() {
     elif kill $xl 2>/dev/null; then # it was still about to create it
         xl destroy guest 2>&1 | frame xl
     fi
-    wait $xl
+    wait "$xl"
     say xl "exit status $?"
     detach_disks
     [ "${opt_nets:-0}" = 0 ] || killall xl-net 2>/dev/null
@@ -183,8 +187,22 @@ make_request() {
         poweroff) xl shutdown "$domain" ;;
         reboot) xl reboot "$domain" ;;
         key) xl sysrq "$domain" "$key" ;;
+        suspend) save_and_restore ;;
         *) echo "unknown: $word" ;;
     esac
+}
+
+# Saves the domain, and restores it once another one has taken the frames that it has left. xl's words for the one that
+# is gone are among those about the request.
+save_and_restore() {
+    timeout 120 xl save "$domain" /run/saved || return
+    wait "$xl"
+    cat /run/xl.log
+    xl create -p "$opt_config" 'name="filler"' "kernel=\"$opt_kernel\"" "memory=${opt_memory:-64}" && filler=yes
+    xl restore -F -p /run/saved >/run/xl.log 2>&1 &
+    xl=$!
+    domain=
+    runs=
 }
 
 # The number of the domain that xl has created; nothing before.

@@ -358,7 +358,7 @@ class XlRig(LinuxRig):
     xl's setting of this name, with blanks between ranges; it is for the rig alone, for on a machine's own Xen
     other devices are there."""
 
-    requests: tuple[str, ...] = ("poweroff", "reboot", "key")
+    requests: tuple[str, ...] = ("poweroff", "reboot", "key", "suspend")
 
     rng = "a Xen domain is given none; FillEntropy asks the processor"
 
@@ -395,6 +395,7 @@ class XlRig(LinuxRig):
         self.host = self._host_info()
         if self.host is not None:
             self.nets = "on a machine's own Xen guests' networks are for its owner to set up"
+            self.requests = tuple(word for word in self.requests if word != "suspend")
             self.report(f"this machine runs Xen {self.host.get('xen_version', '')} and it is used")
         else:
             self.report("Xen rig in an emulated machine, because this machine runs no Xen (xl info fails)")

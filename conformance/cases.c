@@ -1195,6 +1195,14 @@ AFTER(take_request)
     contract_expect("the request", result_take_request(out), VMI_REQUEST_NONE);
 }
 
+/* Nor for this. */
+PLAIN(suspend)
+
+AFTER(suspend)
+{
+    contract_expect("the result", (uint32_t)result_suspend(out), VMI_EAGAIN);
+}
+
 /* Checks run on the first CPU; on others behaviour.c asks. */
 PLAIN(current_cpu)
 

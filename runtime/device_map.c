@@ -111,6 +111,14 @@ struct vmi__device_mapping *vmi__device_noted(uintptr_t linear)
     return 0;
 }
 
+bool vmi__device_any(void)
+{
+    for (uint32_t i = 0; i < MAPPINGS_MAX; i++)
+        if (mappings[i].pages)
+            return true;
+    return false;
+}
+
 bool vmi__device_mapped(uint64_t physical)
 {
     for (uint32_t i = 0; i < MAPPINGS_MAX; i++)

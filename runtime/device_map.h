@@ -33,6 +33,9 @@ int32_t vmi__device_note(uintptr_t window, uintptr_t size, uint64_t base, uintpt
 /* The mapping that begins at a linear address, or 0. */
 struct vmi__device_mapping *vmi__device_noted(uintptr_t linear);
 
+/* Is anything mapped? */
+bool vmi__device_any(void);
+
 /* Is the page at a guest-physical address mapped by any? */
 bool vmi__device_mapped(uint64_t physical);
 

@@ -14,6 +14,7 @@
 #include "lock.h"
 #include "options.h"
 #include "paging.h"
+#include "patience.h"
 #include "string.h"
 #include "threads.h"
 #include "timer.h"
@@ -72,14 +73,15 @@ static int32_t carry_out(uint32_t operation, uint64_t block, uint32_t blocks,
         .blocks = blocks,
     };
     struct vmi_completion completion;
-    uint64_t end = vmi_clock_nanoseconds() + PATIENCE_MILLISECONDS * 1000000ull;
+    struct patience patience;
     int32_t result = vmi_block_submit(disk.number, 0, &request, 1);
 
     if (result != 1)
         return result;
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
     do {
         result = vmi_block_reap(disk.number, 0, &completion, 1);
-    } while (result == 0 && vmi_clock_nanoseconds() < end);
+    } while (result == 0 && patience_left(&patience));
     return result != 1 || completion.id != request.id ? VMI_EAGAIN : completion.status;
 }
 
@@ -461,6 +463,27 @@ static void closed(void)
         frame_release(buffers[i]);
     memset(buffers, 0, sizeof(buffers));
     EXPECT_EQUAL(frames_free(), before + back);
+}
+
+/* ---- while something else happens ---- */
+
+const char *disk_goes_on(uint32_t round)
+{
+    if (call_unsupported(VMI_ORDINAL_DEVICE_INFO) || !first_device_find(&disk))
+        return NULL;
+    if (first_device_open(&disk) != VMI_OK || !have_buffers())
+        return "the disk is not opened";
+    const uint64_t block = round < disk.facts.blocks ? round : 0;
+    if (disk.facts.flags & VMI_DEVICE_IS_READ_ONLY)
+        return one(VMI_BLOCK_READ, block) == VMI_OK ? NULL : "a block was not read";
+    uint32_t *words = buffer(0);
+    pattern(words, block);
+    if (one(VMI_BLOCK_WRITE, block) != VMI_OK)
+        return "a block was not written";
+    memset(words, 0, disk.facts.block_size);
+    if (one(VMI_BLOCK_READ, block) != VMI_OK)
+        return "a block was not read";
+    return is_pattern(words, block) ? NULL : "a block holds something else";
 }
 
 /* ---- large requests ---- */

@@ -62,6 +62,8 @@ static const struct {
     {"poweroff", checks_request_power_off},
     {"reboot", checks_request_reboot},
     {"nobody", checks_request_nobody},
+    {"life", checks_life},
+    {"suspend", checks_suspend},
 };
 
 const struct check *checks_on_purpose(const char *word)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What the kernel may not do with pages of processes: execute them (SMEP), and access them but
- * between BeginUserAccess and EndUserAccess (SMAP). */
+/*
+ * What the processor has is on, or a line says why not. What the kernel may not do with pages of
+ * processes: execute them (SMEP), and access them but between BeginUserAccess and EndUserAccess
+ * (SMAP). What a process may not learn: where the kernel's tables are (UMIP).
+ */
 #include <stddef.h>
 
 #include "attempt.h"
@@ -8,6 +11,9 @@
 #include "frames.h"
 #include "layout.h"
 #include "paging.h"
+#include "print.h"
+#include "process.h"
+#include "programs.h"
 #include "supervisor.h"
 #include "traps.h"
 #include "x86.h"
@@ -17,12 +23,77 @@
 
 #define NEEDS_PREVENTION(bit, name)                                                                \
     do {                                                                                           \
-        if (!(supervisor_prevention() & (bit))) {                                                  \
-            ktap_skip(name " is off: the processor has none, or this is i386");                    \
+        if (!(supervisor_wanted() & (bit))) {                                                      \
+            ktap_skip(name " is not there, or not the kernel's: the lines # feature say it");      \
             return;                                                                                \
         }                                                                                          \
         EXPECT(vmi_get_cr4() & (bit));                                                             \
     } while (0)
+
+/* What is there and off, and is not said to be left off, is named. */
+static void features(void)
+{
+    uintptr_t there = supervisor_there(), missed = supervisor_wanted() & ~vmi_get_cr4();
+    char names[64] = "";
+    size_t used = 0;
+
+    if (no_execute_there() && pte_no_execute == 0)
+        used += format(names, sizeof(names), " nx");
+    else if (no_execute_there())
+        print("# feature nx: on\n");
+    if (checks_boot_info->kernel_rpl != 0)
+        there = 0; /* the hypervisor's */
+    for (const struct supervisor_feature *each = supervisor_features; each->name != NULL; each++) {
+        if (there & each->bit && each->why_off != NULL)
+            print("# feature %s: there, left off: %s\n", each->name, each->why_off);
+        else if (missed & each->bit)
+            used += format(names + used, sizeof(names) - used, " %s", each->name);
+        else if (there & each->bit)
+            print("# feature %s: on\n", each->name);
+    }
+    if (used != 0)
+        ktap_fail("there and off:%s", names);
+}
+
+/* The entry that maps an address of the kernel's. */
+static uint64_t mapping(uintptr_t address)
+{
+    uint32_t table = kernel_aspace.root;
+
+    for (uint32_t shift = ROOT_SHIFT;; shift -= LEVEL_BITS) {
+        uint64_t entry = pte_read(table_entry(table, index_of(address, shift)));
+
+        if (shift == PAGE_SHIFT || !(entry & PTE_PRESENT) ||
+            (shift < ROOT_SHIFT && entry & PTE_LARGE))
+            return entry;
+        table = pte_frame(entry);
+    }
+}
+
+/*
+ * PGE is of use only if there are global translations: the library's of the image and of memory.
+ * Those of the kernel's windows are none, as are those of processes.
+ */
+static void global_pages(void)
+{
+    NEEDS_PREVENTION(CR4_PGE, "PGE");
+    EXPECT(mapping((uintptr_t)&checks_boot_info) & PTE_GLOBAL);
+    EXPECT(mapping((uintptr_t)frame_address(kernel_aspace.root)) & PTE_GLOBAL);
+}
+
+/* A process that asks where the interrupt descriptor table is gets an exception. */
+static void user_mode_instruction(void)
+{
+    struct process ended;
+    struct process *process;
+
+    NEEDS_PREVENTION(CR4_UMIP, "UMIP");
+    process = process_start(&user_tables);
+    EXPECT(process != NULL);
+    process_reap(process, &ended);
+    EXPECT_EQUAL(ended.end, PROCESS_FAULTED);
+    EXPECT_EQUAL(ended.fault_vector, TRAP_PROTECTION);
+}
 
 /* A page of ring 3 in the kernel's window. */
 static uint32_t map_user_page(uint32_t first_word)
@@ -125,6 +196,9 @@ static void supervisor_access_in_handler(void)
 }
 
 const struct check checks_supervisor[] = {
+    {"processor.features", features},
+    {"paging.global", global_pages},
+    {"processes.user_mode_instruction", user_mode_instruction},
     {"protection.supervisor_execution", supervisor_execution},
     {"protection.supervisor_access", supervisor_access},
     {"protection.supervisor_access_in_handler", supervisor_access_in_handler},

@@ -26,7 +26,7 @@ int32_t first_device_open(struct first_device *device)
     if (facts->flags & VMI_DEVICE_IS_OPEN)
         return VMI_OK;
     *setup = (struct vmi_device_setup){
-        .queues = 1,
+        .queues = device->queues ? device->queues : 1,
         .requests = least(facts->requests, device->requests),
         .segments = least(facts->segments, device->segments),
     };

@@ -14,7 +14,8 @@ struct first_device {
     uint32_t kind;    /* VMI_DEVICE_… */
     const char *name; /* of such a device */
     uint32_t requests,
-        segments; /* of a queue and of a request, at most; the device may have less */
+        segments;    /* of a queue and of a request, at most; the device may have less */
+    uint32_t queues; /* to open it with; 0: one */
 
     /* Filled in by the functions below. */
     bool found;
@@ -28,7 +29,7 @@ struct first_device {
 bool first_device_find(struct first_device *device);
 
 /*
- * Opens the device unless it is open, with one queue and memory that stays until it is given back.
+ * Opens the device unless it is open, with its queues and memory that stays until it is given back.
  * VMI_OK, or the error that came.
  */
 int32_t first_device_open(struct first_device *device);

@@ -72,6 +72,14 @@ static void run(uint32_t number, const struct check *check, struct ktap_result *
     }
 }
 
+/* As option checks= has it. */
+static bool is_chosen(const struct check *check, const char *pattern)
+{
+    if (pattern[0] == '-')
+        return !string_contains(check->name, pattern + 1);
+    return string_contains(check->name, pattern);
+}
+
 struct ktap_result ktap_run(const struct check *const lists[], uint32_t list_count,
                             const char *pattern, const struct check *always)
 {
@@ -82,7 +90,7 @@ struct ktap_result ktap_run(const struct check *const lists[], uint32_t list_cou
     for (uint32_t i = 0; i < list_count; i++)
         for (const struct check *check = lists[i]; check->name != NULL; check++) {
             verdict = PASSED;
-            if (lists[i] == always || string_contains(check->name, pattern)) {
+            if (lists[i] == always || is_chosen(check, pattern)) {
                 run(++number, check, &result);
             } else {
                 print("ok %u %s # SKIP not asked for\n", ++number, check->name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "no_execute.h"
 
+#include "supervisor.h"
 #include "x86.h"
 
 #define CPUID_EXTENDED 0x80000000
@@ -9,14 +10,19 @@
 
 uint64_t pte_no_execute;
 
-void paging_use_no_execute(void)
+bool no_execute_there(void)
 {
     uint32_t highest, features, ignored;
 
     vmi_cpuid(CPUID_EXTENDED, 0, &highest, &ignored, &ignored, &ignored);
     if (highest < CPUID_FEATURES)
-        return;
+        return false;
     vmi_cpuid(CPUID_FEATURES, 0, &ignored, &ignored, &ignored, &features);
-    if (features & CPUID_NX)
+    return features & CPUID_NX;
+}
+
+void paging_use_no_execute(const struct vmi_boot_info *boot)
+{
+    if (no_execute_there() && !supervisor_left_off(boot, "nx"))
         pte_no_execute = PTE_NO_EXECUTE;
 }

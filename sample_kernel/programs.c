@@ -15,3 +15,4 @@ PROGRAM(syscalls);
 PROGRAM(touch);
 PROGRAM(registers);
 PROGRAM(float);
+PROGRAM(tables);

@@ -24,7 +24,7 @@ struct program {
 
 extern const struct program user_hello, user_memory, user_fork, user_fault, user_intruder,
     user_privileged, user_spin, user_misuse, user_nothing, user_readings, user_syscalls, user_touch,
-    user_registers, user_float;
+    user_registers, user_float, user_tables;
 #endif
 
 #endif

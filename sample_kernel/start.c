@@ -22,7 +22,7 @@ void start(const struct vmi_boot_info *boot)
     dispatch_init();
     threads_init();
     fpu_init_cpu();
-    supervisor_init_cpu();
+    supervisor_init(boot);
     syscall_init();
     syscall_init_cpu();
     smp_init(boot);

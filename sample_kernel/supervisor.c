@@ -1,36 +1,87 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-#include <vmi/vmi.h>
-
 #include "supervisor.h"
+
+#include "descriptors.h"
+#include "options.h"
+#include "string.h"
 #include "x86.h"
 
-uintptr_t supervisor_prevention(void)
+enum { EBX = 1, ECX, EDX };
+
+#ifdef __x86_64__
+#define ROOT_IS_LOADED NULL
+#define NO_ACCESS_BITS NULL
+#else
+/*
+ * A change of CR4.SMEP or CR4.PGE makes the processor load the four entries of PAE's root again, in
+ * which accessed bits are reserved. QEMU sets them there, and KVM below it then refuses the change.
+ */
+#define ROOT_IS_LOADED "KVM in QEMU refuses the change with PAE"
+#define NO_ACCESS_BITS "entries for i386 do not end an access to pages of processes"
+#endif
+
+const struct supervisor_feature supervisor_features[] = {
+    {"smep", 7, EBX, CPUID_7_EBX_SMEP, CR4_SMEP, ROOT_IS_LOADED},
+    {"smap", 7, EBX, CPUID_7_EBX_SMAP, CR4_SMAP, NO_ACCESS_BITS},
+    {"umip", 7, ECX, CPUID_7_ECX_UMIP, CR4_UMIP, NULL},
+    {"pge", 1, EDX, CPUID_1_EDX_PGE, CR4_PGE, ROOT_IS_LOADED},
+    {"pcid", 1, ECX, CPUID_1_ECX_PCID, CR4_PCIDE, "address spaces have no identifiers here"},
+    {"fsgsbase", 7, EBX, CPUID_7_EBX_FSGSBASE, CR4_FSGSBASE,
+     "processes could set the base that entries look at"},
+    {"xsave", 1, ECX, CPUID_1_ECX_XSAVE, CR4_OSXSAVE, "threads keep what FXSAVE saves"},
+    {"la57", 7, ECX, CPUID_7_ECX_LA57, CR4_LA57, "four levels of tables reach all memory"},
+    {"cet", 7, ECX, CPUID_7_ECX_SHSTK, CR4_CET, "threads have no shadow stacks"},
+    {0},
+};
+
+static bool is_there(const struct supervisor_feature *feature)
 {
-    uint32_t highest, ebx, ignored;
+    uint32_t highest, ignored, parts[4];
+
+    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
+    if (highest < feature->leaf)
+        return false;
+    vmi_cpuid(feature->leaf, 0, &parts[0], &parts[EBX], &parts[ECX], &parts[EDX]);
+    return parts[feature->part] & feature->mask;
+}
+
+uintptr_t supervisor_there(void)
+{
     uintptr_t bits = 0;
 
-#ifndef __x86_64__
-    /*
-     * A change of CR4.SMEP makes the processor load the four entries of PAE's root again, in which
-     * accessed bits are reserved. QEMU sets them there, and KVM below it then refuses the change.
-     */
-    return 0;
-#endif
-    vmi_cpuid(0, 0, &highest, &ignored, &ignored, &ignored);
-    if (highest < 7)
-        return 0;
-    vmi_cpuid(7, 0, &ignored, &ebx, &ignored, &ignored);
-    if (ebx & CPUID_7_EBX_SMEP)
-        bits |= CR4_SMEP;
-    if (ebx & CPUID_7_EBX_SMAP)
-        bits |= CR4_SMAP;
+    for (const struct supervisor_feature *each = supervisor_features; each->name != NULL; each++)
+        if (is_there(each))
+            bits |= each->bit;
     return bits;
 }
 
-void supervisor_init_cpu(void)
+uintptr_t supervisor_wanted(void)
 {
-    uintptr_t bits = supervisor_prevention();
+    uintptr_t there = supervisor_there(), bits = 0;
 
+    if (kernel_cs() & 3)
+        return 0;
+    for (const struct supervisor_feature *each = supervisor_features; each->name != NULL; each++)
+        if (each->why_off == NULL)
+            bits |= there & each->bit;
+    return bits;
+}
+
+bool supervisor_left_off(const struct vmi_boot_info *boot, const char *name)
+{
+    char left_off[32];
+
+    option_value(boot->command_line, "leave_off", left_off, sizeof(left_off));
+    return string_contains(left_off, name) || string_contains(left_off, "all");
+}
+
+void supervisor_init(const struct vmi_boot_info *boot)
+{
+    uintptr_t bits = supervisor_wanted();
+
+    for (const struct supervisor_feature *each = supervisor_features; each->name != NULL; each++)
+        if (supervisor_left_off(boot, each->name))
+            bits &= ~each->bit;
     if (bits != 0)
         vmi_set_cr4(vmi_get_cr4() | bits);
 }

@@ -21,21 +21,33 @@
 
 /* Control register 4. */
 #define CR4_PAE        0x00000020
+#define CR4_PGE        0x00000080
 #define CR4_OSFXSR     0x00000200
 #define CR4_OSXMMEXCPT 0x00000400
+#define CR4_UMIP       0x00000800
+#define CR4_LA57       0x00001000
+#define CR4_FSGSBASE   0x00010000
+#define CR4_PCIDE      0x00020000
 #define CR4_OSXSAVE    0x00040000
 #define CR4_SMEP       0x00100000
 #define CR4_SMAP       0x00200000
+#define CR4_CET        0x00800000
 
+#define CPUID_1_ECX_PCID    0x00020000
 #define CPUID_1_ECX_XSAVE   0x04000000
 #define CPUID_1_ECX_OSXSAVE 0x08000000
+#define CPUID_1_EDX_PGE     0x00002000
 
 /* Extended control register 0 (vol. 1, 13.3). */
 #define XCR0_X87 0x1
 #define XCR0_SSE 0x2
 
-#define CPUID_7_EBX_SMEP 0x00000080
-#define CPUID_7_EBX_SMAP 0x00100000
+#define CPUID_7_EBX_FSGSBASE 0x00000001
+#define CPUID_7_EBX_SMEP     0x00000080
+#define CPUID_7_EBX_SMAP     0x00100000
+#define CPUID_7_ECX_UMIP     0x00000004
+#define CPUID_7_ECX_SHSTK    0x00000080
+#define CPUID_7_ECX_LA57     0x00010000
 
 /* EFLAGS; bit 1 always reads 1. */
 #define EFLAGS_FIXED 0x00000002
@@ -50,6 +62,8 @@
 #define PTE_USER       0x004
 #define PTE_ACCESSED   0x020
 #define PTE_DIRTY      0x040
+#define PTE_LARGE      0x080 /* above page tables */
+#define PTE_GLOBAL     0x100
 #define PTE_ENTRIES    512
 #define PTE_NO_EXECUTE (1ull << 63) /* where CPUID and EFER have it */
 

@@ -14,6 +14,7 @@ from ci.rig import (
     PC_DISK_DEVICES,
     PC_NET_DEVICES,
     QEMU_END,
+    QEMU_LIVES,
     Configuration,
     Guest,
     Live,
@@ -22,11 +23,13 @@ from ci.rig import (
     Rig,
     Session,
     option_rom,
+    qemu_core,
     qemu_disks,
     qemu_gdb,
     qemu_modules,
     qemu_nets,
     qemu_rng,
+    qemu_snapshots,
     run_machine,
 )  # fmt: skip
 from ci.util import UserError
@@ -52,7 +55,7 @@ class PcSession(Session):
             cpu=guest.options.get("cpu", CPUS[arch]),
             memory=f"{guest.memory_mib}M",
             kernel=guest.kernel,
-            append=f"{DEBUG_EXIT} {guest.append}".rstrip(),
+            append=f"{'' if guest.core else DEBUG_EXIT} {guest.append}".strip(),
             extra=("-accel", guest.options.get("accel", "tcg"), "-smp", str(guest.cpus),
                    "-nodefaults", "-no-user-config", *QEMU_END,
                    *option_rom(guest),
@@ -61,6 +64,8 @@ class PcSession(Session):
                    *qemu_nets(guest),
                    *qemu_rng(guest),
                    *qemu_gdb(guest),
+                   *qemu_core(guest),
+                   *qemu_snapshots(guest),
                    *guest.options.get("qemu", "").split()),
             halted=bool(guest.gdb),
         )  # fmt: skip
@@ -76,6 +81,8 @@ class BackendRig(Rig):
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES
+    lives = QEMU_LIVES
+    cores = ""
     # No hypervisor's interface, which QEMU's default machine has.
     machine = "pc,vmport=off"
 

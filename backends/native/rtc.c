@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * GetWallclockTime: the real-time clock, read once, and the TSC from there on. Right to a second,
- * as the RTC is. The RTC is taken to hold UTC. Source: Motorola MC146818A data sheet; century
- * register by the FADT.
+ * GetWallclockTime: the real-time clock, and the TSC from there on. The RTC is looked at again now
+ * and then, for whoever runs the machine may have stopped it, TSC and all, or have set the RTC.
+ * Right to a second, as the RTC is. The RTC is taken to hold UTC. Source: Motorola MC146818A data
+ * sheet; century register by the FADT.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -36,9 +37,18 @@ struct reading {
     uint8_t second, minute, hour, day, month, year, century;
 };
 
+#define NANOSECONDS 1000000000ull /* per second */
+
+/* For so long, ns, a look at the RTC is good: it takes some 30 accesses to ports. */
+#define LOOK (NANOSECONDS / 10)
+
+/* A correction of more than this, ns, is one that the clock was set by. */
+#define STEP NANOSECONDS
+
 static struct vmi__lock lock;
-static bool known;
+static bool known, stepped;
 static uint64_t offset; /* wall clock less ClockNanoseconds */
+static uint64_t looked; /* ClockNanoseconds of the last look */
 
 static uint8_t cmos(uint32_t index)
 {
@@ -126,20 +136,52 @@ static uint64_t read_seconds(void)
            now.second;
 }
 
+/*
+ * Has the wall clock lie within the RTC's second, which it was in at some moment of the reading. So
+ * it is soon as right as looks are frequent. With the lock.
+ */
+static void look(void)
+{
+    uint64_t before = vmi__native_clock_nanoseconds(), after, second, corrected;
+
+    /* An update of the RTC is not waited for where there is a wall clock already. */
+    if (known && (before - looked < LOOK || (cmos(STATUS_A) & STATUS_A_UPDATING)))
+        return;
+    second = read_seconds() * NANOSECONDS;
+    after = looked = vmi__native_clock_nanoseconds();
+    if (!second)
+        return;
+    if (!known || offset + after < second)
+        corrected = second - after;
+    else if (offset + before >= second + NANOSECONDS)
+        corrected = second + NANOSECONDS - before;
+    else
+        return;
+    if (known && corrected - offset + STEP > 2 * STEP)
+        stepped = true;
+    offset = corrected;
+    known = true;
+}
+
 VMI__ROUTINE uint64_t vmi__native_get_wallclock_time(void)
 {
     uint32_t flags = vmi__lock(&lock);
-    uint64_t seconds;
+    uint64_t wall;
 
-    if (!known) {
-        seconds = read_seconds();
-        if (!seconds) {
-            vmi__unlock(&lock, flags);
-            return 0;
-        }
-        offset = seconds * 1000000000 - vmi__native_clock_nanoseconds();
-        known = true;
-    }
+    look();
+    wall = known ? offset + vmi__native_clock_nanoseconds() : 0;
     vmi__unlock(&lock, flags);
-    return offset + vmi__native_clock_nanoseconds();
+    return wall;
+}
+
+VMI__ROUTINE int32_t vmi__native_wallclock_updated(void)
+{
+    uint32_t flags = vmi__lock(&lock);
+    bool was;
+
+    look();
+    was = stepped;
+    stepped = false;
+    vmi__unlock(&lock, flags);
+    return was;
 }

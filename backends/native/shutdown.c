@@ -2,7 +2,7 @@
  *
  * Ends of the machine: Shutdown, ShutdownReason, Reboot. Where one way does nothing the next is
  * tried, and if none is left the console says so. Source: ACPI 6.5, 4.8.3 and 4.8.4; port 0x64 as
- * in the PC/AT; QEMU isa-debug-exit.
+ * in the PC/AT; QEMU isa-debug-exit and docs/specs/pvpanic.txt.
  */
 #include "native.h"
 #include <native/routines.h>
@@ -27,6 +27,11 @@
 #define POLLS_MAX           (1u << 20)
 #define SETTLE_MICROSECONDS 500000
 #define SETTLE_READS        (1u << 18)
+
+/* QEMU's pvpanic device: a read of its port tells which events it takes. */
+#define PVPANIC          0x505
+#define PVPANIC_PANICKED 0x01
+#define NO_DEVICE        0xff
 
 /*
  * The end may take a moment, in which nothing more must be done. Where the library refuses to run
@@ -108,6 +113,20 @@ static void __attribute__((noreturn)) triple_fault(void)
     vmi__stop();
 }
 
+/* Tells a hypervisor of a crash, which keeps it for whoever runs the machine. */
+static void tell_of_crash(void)
+{
+    uint8_t events;
+
+    if (!(vmi__cpuid(1, 0).ecx & VMI__CPUID_1_ECX_HYPERVISOR))
+        return;
+    events = vmi__inb(PVPANIC);
+    if (events == NO_DEVICE || !(events & PVPANIC_PANICKED))
+        return;
+    vmi__outb(PVPANIC, PVPANIC_PANICKED);
+    settle();
+}
+
 VMI__ROUTINE void vmi__native_reboot(uint32_t how)
 {
     vmi__irq_save();
@@ -124,6 +143,8 @@ VMI__ROUTINE void vmi__native_shutdown_reason(uint32_t reason, uint32_t status)
 {
     vmi__irq_save();
     vmi__native_console_drain();
+    if (reason == VMI_SHUTDOWN_CRASH)
+        tell_of_crash();
     if (vmi__boot.debug_exit) {
         vmi__outb((uint16_t)vmi__boot.debug_exit, (uint8_t)status);
         settle();

@@ -55,6 +55,21 @@ static inline void vmi__xen_mark(const void *table, uint32_t kind)
     vmi__xen_memory.state[vmi__physical(table) >> VMI__PAGE_SHIFT] = (uint16_t)kind;
 }
 
+/* ---- start.c ---- */
+
+/* The builder's words, once all memory is mapped; the toolstack writes new ones when it restores
+ * the domain. */
+extern struct start_info *vmi__xen_info;
+
+/* The console by them; the page that Xen shares, and in it where the list of frames is, for who
+ * saves the domain; xenstore and grants. At the start, and in a domain that was restored. */
+void vmi__xen_start_console(const struct start_info *info);
+void vmi__xen_start_shared(const struct start_info *info);
+void vmi__xen_start_services(const struct start_info *info);
+
+/* Modes of the domain's. None is missed if Xen refuses it. */
+void vmi__xen_assists_enable(void);
+
 /* ---- arch/ARCH/tables.c ---- */
 
 /* Checks where the list of frames is, and takes it. Returns 0 or what is wrong. */

@@ -53,6 +53,8 @@ struct vmi__xen_port_abi {
     bool (*unmask)(evtchn_port_t port);
     /* Takes away what a port has pending. */
     void (*clear)(evtchn_port_t port);
+    /* Has a port that makes no upcalls pending, which Xen sees when it is let in by it. */
+    void (*pend)(evtchn_port_t port);
 
     /* Tells of what is pending on this CPU, after an upcall; a port stays pending until `clear`. */
     void (*collect)(struct vmi__xen_cpu *cpu, uint32_t number, vmi__xen_pending *tell,
@@ -71,6 +73,9 @@ void vmi__xen_port_set(evtchn_port_t number, enum vmi__xen_port_kind kind, uint3
 /* Has the two-level ABI used where Xen offers the other one, too. Before the first CPU's ports. */
 void vmi__xen_ports_keep_two_level(void);
 
+/* Registers of a CPU's local interrupt controller as they begin. */
+void vmi__xen_vectors_begin(struct vmi__xen_cpu *cpu);
+
 /*
  * Makes the timer and IPI ports of a CPU, if there are none, and lets them in. The first CPU comes
  * first: with it the ABI is chosen, FIFO where Xen offers it. Returns 0 or Xen's error.
@@ -80,6 +85,8 @@ intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number);
 /* They are not there any more: Xen has none of a domain that was saved, and the two-level ABI. Of
  * all CPUs, before the first one's are made again. */
 void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu);
+/* The same of xenstore's and of those that the kernel was given. */
+void vmi__xen_ports_forget_others(void);
 
 /* Name of the ABI that is used. */
 const char *vmi__xen_ports_abi(void);
@@ -99,6 +106,8 @@ bool vmi__xen_port_exists(evtchn_port_t port);
 
 /* Lets a port's events in, now also the one that is pending; closes one. */
 intptr_t vmi__xen_port_unmask(evtchn_port_t port);
+/* Has a masked port pending, as if it had been signalled; vmi__xen_port_unmask tells of that. */
+void vmi__xen_port_pend(evtchn_port_t port);
 void vmi__xen_port_close(evtchn_port_t port);
 
 intptr_t vmi__xen_port_notify(evtchn_port_t port);

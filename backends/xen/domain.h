@@ -154,6 +154,9 @@ struct vmi__xen_cpu {
     uint64_t timer;                 /* when Xen's timer goes off, 0 if it does not */
     struct vcpu_runstate_info runstate;
     uint64_t available; /* last value given out */
+    /* Stolen before the domain was saved, whose runstates begin anew; and what is told until then.
+     */
+    uint64_t stolen_before, stolen_told;
     uint32_t started;
     uint32_t registered; /* Xen has its vcpu_info where vmi__xen_vcpu() says */
 };
@@ -247,6 +250,17 @@ const char *vmi__xen_adopt(void *page, uintptr_t mfn);
 /* Makes a frame of the linear region read-only wherever the library knows of a mapping, or writable
  * again. */
 int32_t vmi__xen_protect(uintptr_t pfn, uint32_t read_only, uint32_t call);
+
+/*
+ * Around a suspend, on the one CPU that runs. Before it: what there is of page tables names the
+ * domain's own frames alone, by their pfn where Xen does not know it for a table (the others are
+ * the toolstack's to rewrite). vmi__xen_adopt's pages are out of reach then.
+ */
+void vmi__xen_tables_leave(void);
+/* After it, once these pages are adopted again: the reverse. */
+void vmi__xen_tables_return(void);
+/* In between, in a domain that was restored: no page is adopted any more. */
+void vmi__xen_adopt_nothing(void);
 
 /* Pins a root, for a CPU that is to start with it, if it is not pinned; 0 or Xen's error. */
 intptr_t vmi__xen_pin(uintptr_t pfn);

@@ -12,6 +12,8 @@
 /* EventBind's numbers for what is no port. */
 #define EVENT_IRQ0    VMI__XEN_PORTS
 #define EVENT_REQUEST (VMI__XEN_PORTS + 1)
+/* And for a port that another one takes the place of in a domain that was restored. */
+#define EVENT_CONSOLE (VMI__XEN_PORTS + 2)
 
 #define APIC_VERSION_VALUE 0x00000014u /* integrated APIC, one LVT entry */
 #define ICR_MODE(icr)      ((icr) >> 8 & 7)
@@ -241,6 +243,19 @@ static int32_t bind_device(uint32_t number, uint32_t vector)
     return port ? give_port(port, vector) : VMI_EINVAL;
 }
 
+/* The port of an event that has one. */
+static evtchn_port_t port_of(uint32_t event)
+{
+    return event == EVENT_CONSOLE ? vmi__xen_console_port() : event;
+}
+
+static bool is_bound(uint32_t event)
+{
+    evtchn_port_t port = port_of(event);
+
+    return port < VMI__XEN_PORTS && vmi__xen_port_of(port).kind == VMI__XEN_PORT_BOUND;
+}
+
 /* What an event is that is no port; 0 for one that is. */
 static struct vmi__xen_line *line_of(uint32_t event)
 {
@@ -272,6 +287,8 @@ VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint3
     mask = vmi__xen_take(&vmi__xen_events_lock);
     if (source == VMI_EVENT_CONSOLE && number == 0) {
         result = give_port(vmi__xen_console_port(), vector);
+        if (result >= 0)
+            result = EVENT_CONSOLE;
     } else if (source == VMI_EVENT_IRQ && number == 0) {
         result = bind_line(EVENT_IRQ0, vector);
     } else if (source == VMI_EVENT_REQUEST && number == 0) {
@@ -304,14 +321,9 @@ VMI__ROUTINE int32_t vmi__xen_event_unmask(uint32_t event)
         vmi__xen_give(&vmi__xen_events_lock, mask);
         return result;
     }
-    if (event < VMI__XEN_PORTS && vmi__xen_port_of(event).kind == VMI__XEN_PORT_BOUND)
-        result = vmi__xen_port_unmask(event) < 0 ? VMI_EIO : VMI_OK;
+    if (is_bound(event))
+        result = vmi__xen_port_unmask(port_of(event)) < 0 ? VMI_EIO : VMI_OK;
     return result;
-}
-
-static bool is_bound(uint32_t event)
-{
-    return event < VMI__XEN_PORTS && vmi__xen_port_of(event).kind == VMI__XEN_PORT_BOUND;
 }
 
 VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
@@ -323,7 +335,7 @@ VMI__ROUTINE int32_t vmi__xen_event_mask(uint32_t event)
     if (line && line->vector)
         line->unmasked = 0;
     else if (is_bound(event))
-        vmi__xen_port_mask(event);
+        vmi__xen_port_mask(port_of(event));
     else
         result = VMI_EINVAL;
     vmi__xen_give(&vmi__xen_events_lock, mask);
@@ -339,12 +351,14 @@ VMI__ROUTINE int32_t vmi__xen_event_unbind(uint32_t event)
     if (line && line->vector) {
         line->vector = 0;
     } else if (is_bound(event)) {
-        vmi__xen_port_mask(event);
-        vmi__xen_port_set(event, VMI__XEN_PORT_NONE, 0, 0);
+        evtchn_port_t port = port_of(event);
+
+        vmi__xen_port_mask(port);
+        vmi__xen_port_set(port, VMI__XEN_PORT_NONE, 0, 0);
         /* The console's is the toolstack's, and the library waits for it again. */
-        if (event != vmi__xen_console_port() &&
-            !(vmi__xen_device_events && vmi__xen_device_events->owns(event)))
-            vmi__xen_port_close(event);
+        if (port != vmi__xen_console_port() &&
+            !(vmi__xen_device_events && vmi__xen_device_events->owns(port)))
+            vmi__xen_port_close(port);
     } else {
         result = VMI_EINVAL;
     }
@@ -379,7 +393,7 @@ VMI__ROUTINE int32_t vmi__xen_event_move(uint32_t event, uint32_t cpu)
         line->cpu = (uint8_t)cpu;
         result = VMI_OK;
     } else if (is_bound(event)) {
-        result = move_port(event, cpu);
+        result = move_port(port_of(event), cpu);
     }
     vmi__xen_give(&vmi__xen_events_lock, mask);
     return result;
@@ -387,9 +401,41 @@ VMI__ROUTINE int32_t vmi__xen_event_move(uint32_t event, uint32_t cpu)
 
 VMI__ROUTINE int32_t vmi__xen_event_notify(uint32_t event)
 {
-    if (event >= VMI__XEN_PORTS || vmi__xen_port_of(event).kind != VMI__XEN_PORT_BOUND)
+    if (!is_bound(event))
         return VMI_EINVAL;
-    return vmi__xen_port_notify(event) < 0 ? VMI_EIO : VMI_OK;
+    return vmi__xen_port_notify(port_of(event)) < 0 ? VMI_EIO : VMI_OK;
+}
+
+/* ---- around a suspend ---- */
+
+/* What the console's port was when it was left. */
+static struct {
+    struct vmi__xen_port port;
+    bool masked;
+} kept_console;
+
+void vmi__xen_events_leave(void)
+{
+    evtchn_port_t port = vmi__xen_console_port();
+
+    kept_console.masked = !vmi__xen_port_exists(port) || vmi__xen_port_mask(port);
+    if (vmi__xen_port_exists(port))
+        kept_console.port = vmi__xen_port_of(port);
+}
+
+void vmi__xen_events_return(bool restored)
+{
+    evtchn_port_t port = vmi__xen_console_port();
+    struct evtchn_bind_vcpu bind = {.port = port, .vcpu = kept_console.port.cpu};
+
+    if (restored && kept_console.port.kind == VMI__XEN_PORT_BOUND && vmi__xen_port_exists(port)) {
+        vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind);
+        vmi__xen_port_set(port, VMI__XEN_PORT_BOUND, kept_console.port.vector,
+                          kept_console.port.cpu);
+        vmi__xen_port_pend(port);
+    }
+    if (!kept_console.masked)
+        vmi__xen_port_unmask(port);
 }
 
 VMI__ROUTINE int32_t vmi__xen_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)

@@ -94,6 +94,11 @@ static VMI__ADDRESS_TAKEN void clear(evtchn_port_t port)
     __atomic_fetch_and(&words[port], ~WORD_PENDING, __ATOMIC_SEQ_CST);
 }
 
+static VMI__ADDRESS_TAKEN void pend(evtchn_port_t port)
+{
+    __atomic_fetch_or(&words[port], WORD_PENDING, __ATOMIC_SEQ_CST);
+}
+
 /* Takes a port out of the queue that it is the first of. Returns its word as it was; one that is
  * not linked is left as it is. */
 static event_word_t unlink(evtchn_port_t port)
@@ -151,6 +156,7 @@ const struct vmi__xen_port_abi vmi__xen_fifo = {
     .mask = mask,
     .unmask = unmask,
     .clear = clear,
+    .pend = pend,
     .collect = collect,
     .more = more,
 };

@@ -530,6 +530,93 @@ int32_t vmi__xen_protect(uintptr_t pfn, uint32_t read_only, uint32_t call)
     return (int32_t)result;
 }
 
+/* ---- around a suspend ---- */
+
+static uint64_t with_frame(uint64_t entry, uintptr_t frame)
+{
+    return (entry & ~VMI__PTE_FRAME) | (uint64_t)frame << VMI__PAGE_SHIFT;
+}
+
+/* Which page a frame of Xen's has been put over, or is below one; ADOPTED_MAX for none. */
+static uint32_t adopted_as(uintptr_t frame, bool xens)
+{
+    uint32_t at = 0;
+
+    while (at < ADOPTED_MAX &&
+           (!adopted.mfn[at] ||
+            (xens ? adopted.mfn[at] : vmi__xen_memory.p2m[adopted.first + at]) != frame))
+        at++;
+    return at;
+}
+
+/*
+ * Has entries that map frames of Xen's, in all tables that Xen has, map the domain's own below them
+ * instead; or the reverse.
+ */
+static void exchange_adopted(struct vmi__xen_cpu *cpu, bool own)
+{
+    for (uintptr_t pfn = 0; pfn < vmi__xen_memory.linear_pages; pfn++) {
+        const uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
+
+        if ((vmi__xen_memory.state[pfn] & (VMI_PAGE_PT | VMI__XEN_UNPINNED)) != VMI_PAGE_PT)
+            continue;
+        for (uint32_t i = 0; i < VMI__XEN_TABLE_ENTRIES; i++) {
+            uint32_t at =
+                entries[i] & VMI__PTE_PRESENT ? adopted_as(frame_of(entries[i]), own) : ADOPTED_MAX;
+            struct mmu_update update;
+
+            if (at == ADOPTED_MAX)
+                continue;
+            update.ptr = vmi__xen_machine(&entries[i]) | MMU_NORMAL_PT_UPDATE;
+            update.val = with_frame(entries[i], own ? vmi__xen_memory.p2m[adopted.first + at]
+                                                    : adopted.mfn[at]);
+            queue_update(cpu, VMI_ORDINAL_SUSPEND, &update);
+        }
+    }
+    vmi__xen_queue_ext(cpu, VMI_ORDINAL_SUSPEND, MMUEXT_TLB_FLUSH_ALL, 0, 0);
+    vmi__xen_carry_out(cpu);
+}
+
+/* Numbers the frames anew in entries of tables that Xen does not have: by the domain, or by the
+ * machine again. An entry with none of the domain's is not present any more. */
+static void renumber(bool machine)
+{
+    for (uintptr_t pfn = 0; pfn < vmi__xen_memory.linear_pages; pfn++) {
+        uint32_t kind = vmi__xen_memory.state[pfn] & VMI__XEN_TABLE;
+        uint64_t *entries = vmi__linear(pfn << VMI__PAGE_SHIFT);
+
+        if (!(vmi__xen_memory.state[pfn] & VMI__XEN_UNPINNED))
+            continue;
+        for (uint32_t i = 0; i < entries_of(kind); i++) {
+            uintptr_t frame;
+
+            if (!(entries[i] & VMI__PTE_PRESENT) || vmi__xen_is_xens(kind, i))
+                continue;
+            frame = frame_of(entries[i]);
+            frame = machine ? vmi__xen_mfn(frame) : vmi__xen_pfn(frame);
+            entries[i] = frame == VMI__XEN_NO_FRAME ? entries[i] & ~(uint64_t)VMI__PTE_PRESENT
+                                                    : with_frame(entries[i], frame);
+        }
+    }
+}
+
+void vmi__xen_tables_leave(void)
+{
+    renumber(false);
+    exchange_adopted(vmi__xen_self(), true);
+}
+
+void vmi__xen_tables_return(void)
+{
+    exchange_adopted(vmi__xen_self(), false);
+    renumber(true);
+}
+
+void vmi__xen_adopt_nothing(void)
+{
+    memset(adopted.mfn, 0, sizeof(adopted.mfn));
+}
+
 /* ---- calls ---- */
 
 enum stored { STORED, REFUSED, HANDED_OVER };

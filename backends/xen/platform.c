@@ -34,9 +34,20 @@ void vmi__platform_unbind(uint32_t number)
     }
 }
 
+static VMI__ADDRESS_TAKEN bool in_use(void)
+{
+    const struct vmi__device *device;
+
+    for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
+        if (device->state != VMI__DEVICE_CLOSED)
+            return true;
+    return false;
+}
+
 static const struct vmi__xen_device_events events = {
     .port = vmi__xen_common_port_of_event,
     .owns = vmi__xen_common_owns_port,
+    .in_use = in_use,
 };
 
 void vmi__platform_init(void)

@@ -9,6 +9,7 @@
 #define WAIT_NANOSECONDS 10000000
 
 #define APIC_LVT_MASKED 0x00010000u
+#define APIC_SVR_BEGINS 0x000000ffu
 
 /* Errors of Xen's (xen/errno.h) by which it says that it does not have a call. */
 #define XEN_EPERM      (-1)
@@ -77,6 +78,12 @@ intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector)
     __atomic_fetch_or(&vmi__xen_cpus[number]->ipi[vector / 32], 1u << vector % 32,
                       __ATOMIC_SEQ_CST);
     return vmi__xen_prod(number);
+}
+
+void vmi__xen_vectors_begin(struct vmi__xen_cpu *cpu)
+{
+    cpu->lvtt = APIC_LVT_MASKED;
+    cpu->svr = APIC_SVR_BEGINS;
 }
 
 void vmi__xen_raise_line(struct vmi__xen_line *line, struct vmi__xen_cpu *cpu)
@@ -197,8 +204,6 @@ intptr_t vmi__xen_ports_prepare(struct vmi__xen_cpu *cpu, uint32_t number)
     struct evtchn_bind_ipi ipi = {.vcpu = number};
     intptr_t result = choose(cpu, number);
 
-    cpu->lvtt = APIC_LVT_MASKED;
-    cpu->svr = 0xff;
     if (result >= 0 && !cpu->timer_port) {
         result = vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_virq, &virq);
         if (result >= 0)
@@ -219,6 +224,21 @@ void vmi__xen_ports_forget(struct vmi__xen_cpu *cpu)
     cpu->timer_port = cpu->ipi_port = 0;
     abi->forget(cpu);
     chosen = false;
+}
+
+void vmi__xen_ports_forget_others(void)
+{
+    for (evtchn_port_t port = 0; port < VMI__XEN_PORTS; port++) {
+        uint32_t kind = vmi__xen_port_of(port).kind;
+
+        if (kind == VMI__XEN_PORT_STORE || kind == VMI__XEN_PORT_BOUND)
+            vmi__xen_port_set(port, VMI__XEN_PORT_NONE, 0, 0);
+    }
+}
+
+void vmi__xen_port_pend(evtchn_port_t port)
+{
+    abi->pend(port);
 }
 
 intptr_t vmi__xen_port_notify(evtchn_port_t port)

@@ -14,7 +14,7 @@
 
 static const char shutdown_node[] = "control/shutdown", key_node[] = "control/sysrq";
 
-bool vmi__xen_requests_known;
+bool vmi__xen_requests_known, vmi__xen_suspend_asked;
 
 static struct vmi__xen_lock lock;
 static bool refused; /* what stands in the node has been said to be refused */
@@ -26,11 +26,14 @@ static bool is(const char *text, const char *word)
     return *text == *word;
 }
 
-/* What a word of the toolstack's asks for; VMI_REQUEST_NONE for what is not carried out. */
+/* What a word of the toolstack's asks for; VMI_REQUEST_NONE for what is not carried out. Without
+ * the kernel nobody suspends it. */
 static uint32_t meaning(const char *word)
 {
     if (is(word, "poweroff") || is(word, "halt"))
         return VMI_REQUEST_POWER_OFF;
+    if (is(word, "suspend") && vmi__xen_requests.vector)
+        return VMI_REQUEST_SUSPEND;
     return is(word, "reboot") ? VMI_REQUEST_REBOOT : VMI_REQUEST_NONE;
 }
 
@@ -51,6 +54,8 @@ static uint32_t take_shutdown(void)
     refused = false;
     if (length <= 0 || vmi__xen_store_take(shutdown_node, word, sizeof(word)) <= 0)
         return VMI_REQUEST_NONE;
+    if (meaning(word) == VMI_REQUEST_SUSPEND)
+        __atomic_store_n(&vmi__xen_suspend_asked, true, __ATOMIC_RELEASE);
     return meaning(word);
 }
 
@@ -90,10 +95,12 @@ void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
 void vmi__xen_requests_start(void)
 {
     static const char *const carried_out[] = {"control/feature-poweroff", "control/feature-reboot",
-                                              "control/feature-halt", "control/feature-sysrq"};
+                                              "control/feature-halt", "control/feature-sysrq",
+                                              "control/feature-suspend"};
     char word[TEXT_MAX];
     bool waiting;
 
+    refused = false;
     for (uint32_t i = 0; i < sizeof(carried_out) / sizeof(carried_out[0]); i++)
         vmi__xen_store_tell(carried_out[i], "1");
     vmi__xen_store_watch(shutdown_node);

@@ -26,4 +26,9 @@ void vmi__xen_alarms(struct vmi__xen_cpu *cpu);
  */
 void vmi__xen_clock_continue(void);
 
+/* Around a suspend, on each CPU, with events masked: what the clocks have told is kept; and in a
+ * domain that was restored, where the CPU's words are there again, they go on, and alarms do. */
+void vmi__xen_time_leave(struct vmi__xen_cpu *cpu);
+void vmi__xen_time_return(struct vmi__xen_cpu *cpu);
+
 #endif

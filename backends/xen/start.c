@@ -32,6 +32,8 @@ static uint32_t command_line_length;
 static char loader[STORE_TEXT_MAX];
 static struct vmi_module module;
 
+struct start_info *vmi__xen_info;
+
 /* ---- the builder's words
  * ----------------------------------------------------------------------------------------- */
 
@@ -110,6 +112,7 @@ static void start_cpus(void)
         vmi__xen_mark(cpu->gdt_page, VMI__XEN_DESCRIPTORS);
         if (vmi__xen_hypercall_update_va_mapping((uintptr_t)cpu->gdt_page, entry, UVMF_INVLPG) < 0)
             vmi__fatal("Xen refuses a read-only mapping");
+        vmi__xen_vectors_begin(cpu);
         vmi__xen_cpus[number] = cpu;
     }
     vmi__xen_cpu_count = number;
@@ -128,6 +131,12 @@ static void list_cpus(void)
     vmi__xen_cpu_count = vmi__boot.cpu_count;
 }
 
+void vmi__xen_assists_enable(void)
+{
+    vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
+    vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_pae_extended_cr3);
+}
+
 static void start_this_cpu(void)
 {
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[0];
@@ -143,9 +152,7 @@ static void start_this_cpu(void)
     cpu->started = 1;
     if (vmi__xen_callbacks_register() < 0)
         vmi__fatal("Xen refuses an entry point for events");
-    /* Neither is missed if Xen refuses it. */
-    vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_runstate_update_flag);
-    vmi__xen_hypercall_vm_assist(VMASST_CMD_enable, VMASST_TYPE_pae_extended_cr3);
+    vmi__xen_assists_enable();
     vmi__xen_areas_register(cpu, 0);
     if (vmi__xen_ports_prepare(cpu, 0) < 0)
         vmi__fatal("Xen refuses event channels");
@@ -181,7 +188,7 @@ static void *console_ring(const struct start_info *info)
     return info->flags & SIF_INITDOMAIN ? 0 : ring_of(info->console.domU.mfn);
 }
 
-static void start_console(const struct start_info *info)
+void vmi__xen_start_console(const struct start_info *info)
 {
     void *ring = console_ring(info);
 
@@ -337,7 +344,7 @@ static void describe_options(void)
  */
 
 /* The page that Xen shares, and in it where the list of frames is, for who saves the domain. */
-static void start_shared(const struct start_info *info)
+void vmi__xen_start_shared(const struct start_info *info)
 {
     const char *reason =
         vmi__xen_adopt(&vmi__xen_shared, (uintptr_t)(info->shared_info >> VMI__PAGE_SHIFT));
@@ -354,7 +361,7 @@ static void start_shared(const struct start_info *info)
 }
 
 /* What takes a CPU that can be asked for its number: locks, waits. */
-static void start_services(const struct start_info *info)
+void vmi__xen_start_services(const struct start_info *info)
 {
     void *store = ring_of(info->store_mfn);
 
@@ -379,7 +386,7 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
      * From here on a refusal is read by whoever reads the domain's console, unless its ring is none
      * of the builder's pages: then it is found again below, by m2p.
      */
-    start_console(info);
+    vmi__xen_start_console(info);
     reason = check_module(info);
     if (reason)
         vmi__fatal(reason);
@@ -389,13 +396,13 @@ VMI__ROUTINE void vmi__xen_start(const struct start_info *info)
         vmi__fatal(reason);
     vmi__xen_start_translation();
     vmi__xen_start_tables(info);
-    info = vmi__linear(vmi__physical(info));
-    start_console(info);
-    start_shared(info);
+    info = vmi__xen_info = vmi__linear(vmi__physical(info));
+    vmi__xen_start_console(info);
+    vmi__xen_start_shared(info);
     start_cpus();
     start_this_cpu();
     start_devices();
-    start_services(info);
+    vmi__xen_start_services(info);
     describe_memory(info);
     list_cpus();
     describe_options();

@@ -44,6 +44,7 @@ void vmi__xen_store_start(void *page, evtchn_port_t port)
 {
     ring.shared = page;
     store_port = port;
+    let_in = false;
 }
 
 /* ---- under the lock ---- */

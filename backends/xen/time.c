@@ -36,6 +36,19 @@ void vmi__xen_clock_continue(void)
     offset = last_time - vmi__xen_system_time();
 }
 
+void vmi__xen_time_leave(struct vmi__xen_cpu *cpu)
+{
+    vmi__xen_clock_nanoseconds();
+    cpu->stolen_told = vmi__xen_steal_time();
+}
+
+void vmi__xen_time_return(struct vmi__xen_cpu *cpu)
+{
+    cpu->stolen_before += cpu->stolen_told - vmi__xen_steal_time();
+    cpu->timer = 0;
+    vmi__xen_alarms(cpu);
+}
+
 /* ---- counters
  * -------------------------------------------------------------------------------------------------
  * ---
@@ -64,6 +77,7 @@ static uint64_t stolen(void)
     struct vcpu_runstate_info now;
 
     runstate(vmi__xen_self(), &now);
+    now.time[RUNSTATE_runnable] += vmi__xen_self()->stolen_before;
     vmi__xen_unmask(mask);
     return now.time[RUNSTATE_runnable] + now.time[RUNSTATE_offline];
 }

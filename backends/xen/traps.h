@@ -40,12 +40,23 @@ extern const char vmi__xen_event_callback[], vmi__xen_failsafe_callback[];
  */
 intptr_t vmi__xen_callbacks_register(void);
 
+/* ---- the kernel's events around a suspend (events.c) ---- */
+
+/* Before it, on the one CPU that runs. */
+void vmi__xen_events_leave(void);
+/* After it: in the same domain, or in one that was restored. There the console has another port,
+ * and is told of; channels to other domains are gone. */
+void vmi__xen_events_return(bool restored);
+
 /* ---- requests from outside (requests.c) ---- */
 
 /* Has xenstore tell of them; before events are let in. */
 void vmi__xen_requests_start(void);
 /* Does it? A domain may have none. */
 extern bool vmi__xen_requests_known;
+
+/* A request to suspend was taken, and the call Suspend has not ended since. */
+extern bool vmi__xen_suspend_asked;
 
 /* On CPU 0, with events masked, where there may be one: has the kernel take it, or ends it. */
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu);
@@ -56,6 +67,8 @@ struct vmi__xen_device_events {
     evtchn_port_t (*port)(uint32_t number);
     /* Is it a driver's? */
     bool (*owns)(evtchn_port_t port);
+    /* Is a device open? */
+    bool (*in_use)(void);
 };
 extern const struct vmi__xen_device_events *vmi__xen_device_events;
 

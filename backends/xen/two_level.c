@@ -46,6 +46,12 @@ static VMI__ADDRESS_TAKEN void clear(evtchn_port_t port)
                        __ATOMIC_SEQ_CST);
 }
 
+static VMI__ADDRESS_TAKEN void pend(evtchn_port_t port)
+{
+    __atomic_fetch_or(&vmi__xen_shared.evtchn_pending[port / WORD_BITS], bit_of(port),
+                      __ATOMIC_SEQ_CST);
+}
+
 static VMI__ADDRESS_TAKEN void collect(struct vmi__xen_cpu *cpu, uint32_t number,
                                        vmi__xen_pending *tell, vmi__xen_came *came)
 {
@@ -77,6 +83,7 @@ const struct vmi__xen_port_abi vmi__xen_two_level = {
     .mask = mask,
     .unmask = unmask,
     .clear = clear,
+    .pend = pend,
     .collect = collect,
     .more = more,
 };

@@ -43,6 +43,13 @@ static grant_ref_t take(uint32_t of_frames)
     return 0;
 }
 
+void vmi__xen_common_grants_forget(void)
+{
+    frames = 0;
+    for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS / WORD_BITS; i++)
+        taken[i] = i ? 0 : (1u << GNTTAB_NR_RESERVED_ENTRIES) - 1;
+}
+
 grant_ref_t vmi__xen_common_grant_reserve(void)
 {
     for (;;) {

@@ -29,6 +29,10 @@
  */
 void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t frames);
 
+/* Every reference is free: whom pages were lent to does not know them in a domain that was
+ * restored. The table is taken into use anew. */
+void vmi__xen_common_grants_forget(void);
+
 /*
  * A reference of the caller's own that lends nothing yet, or 0, which none is: then Xen gives no
  * more.

@@ -121,13 +121,25 @@ bool vmi__xen_common_tell(const struct vmi__xen_common_bus *bus, const char *nam
 
 /* ---- finding ---- */
 
+/* Where the back end is, and whose it is; false if xenstore does not say. */
+static bool find_other(struct vmi__xen_common_bus *bus)
+{
+    uint64_t peer = vmi__xen_common_own(bus, "backend-id", DOMID_FIRST_RESERVED);
+
+    if (peer >= DOMID_FIRST_RESERVED ||
+        vmi__xen_common_text(bus, "backend", bus->other, sizeof(bus->other)) <= 0)
+        return false;
+    bus->peer = (uint32_t)peer;
+    return true;
+}
+
 /* A device by its directory's name, which is its number. */
 static void look_at(const struct vmi__driver *driver, const char *folder, const char *name,
                     void (*probe)(struct vmi__device *device))
 {
     struct vmi__xen_common_bus *bus;
     struct vmi__device *device;
-    uint64_t number, peer;
+    uint64_t number;
 
     if (!parse(name, &number) || number > PLACE_NUMBER)
         return;
@@ -139,12 +151,8 @@ static void look_at(const struct vmi__driver *driver, const char *folder, const 
     bus = vmi__xen_common_bus_of(device);
     if (!join(bus->node, sizeof(bus->node), folder, name))
         return;
-    if (vmi__xen_common_text(bus, "backend", bus->other, sizeof(bus->other)) <= 0)
+    if (!find_other(bus))
         return;
-    peer = vmi__xen_common_own(bus, "backend-id", DOMID_FIRST_RESERVED);
-    if (peer >= DOMID_FIRST_RESERVED)
-        return;
-    bus->peer = (uint32_t)peer;
     vmi__device_name(device, "xenbus", bus->node);
     probe(device);
 }
@@ -191,10 +199,14 @@ bool vmi__xen_common_wait_for(const struct vmi__xen_common_bus *bus, enum xenbus
     return false;
 }
 
-bool vmi__xen_common_begin(const struct vmi__xen_common_bus *bus)
+bool vmi__xen_common_begin(struct vmi__xen_common_bus *bus)
 {
-    enum xenbus_state state = vmi__xen_common_state(bus);
+    enum xenbus_state state;
 
+    /* Elsewhere since the device was found, if the domain has been saved meanwhile. */
+    if (!find_other(bus))
+        return false;
+    state = vmi__xen_common_state(bus);
     /* What whoever was here before has left. */
     if (state == XenbusStateInitialised || state == XenbusStateConnected ||
         state == XenbusStateClosing)

@@ -71,7 +71,7 @@ bool vmi__xen_common_wait_for(const struct vmi__xen_common_bus *bus, enum xenbus
                               enum xenbus_state other);
 
 /* Both sides to where they agree on a connection; false if the other one does not come. */
-bool vmi__xen_common_begin(const struct vmi__xen_common_bus *bus);
+bool vmi__xen_common_begin(struct vmi__xen_common_bus *bus);
 
 /*
  * What is to be agreed on has been told: says so by the state at which back ends of that kind

@@ -16,6 +16,7 @@ from .. import ktap
 from ..boot import BOUND_FIGURE, FIGURE
 from ..build import tree as built
 from ..conformance import DOCUMENT as CONFORMANCE
+from ..life import DOCUMENT as LIFE
 from ..long import DOCUMENT as LONG
 from ..machines import DOCUMENT as MACHINES
 from ..testing import JUNIT
@@ -231,6 +232,7 @@ class Inputs:
     models: dict[str, tuple[Source, Any]]
     """By architecture."""
     long: tuple[Source, Any]
+    life: tuple[Source, Any]
     exits: tuple[Source, Any]
     machines: tuple[Source, Any]
 
@@ -246,6 +248,7 @@ class Inputs:
             self.benchmarks[0],
             self.tests.source,
             self.long[0],
+            self.life[0],
             self.exits[0],
             self.machines[0],
         ]
@@ -258,6 +261,7 @@ def read(results: Path) -> Inputs:
     measured = [results / name for name in BENCHMARKS if (results / name).is_file()]
     benchmarks = Source("Benchmarks", (measured or [results / BENCHMARKS[0]])[0], "./vmi bench")
     long = Source("Long tests", results / LONG.name, "./vmi test --long")
+    life = Source("Life", results / LIFE.name, "./vmi life")
     exits = Source("Exits", results / EXITS.name, "./vmi exits")
     machines = Source("Machines", results / MACHINES.name, "./vmi test")
     models = {
@@ -272,6 +276,7 @@ def read(results: Path) -> Inputs:
         (benchmarks, benchmarks.read()),
         {arch: (source, source.read()) for arch, source in models.items()},
         (long, long.read()),
+        (life, life.read()),
         (exits, exits.read()),
         (machines, machines.read()),
     )

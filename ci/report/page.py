@@ -13,6 +13,7 @@ from markupsafe import Markup
 from vmigen.sides import Side, sides
 
 from .. import machines
+from ..figure import named
 from ..util import ARCHITECTURES
 from ..virtualization import HYPERCALL, in_words
 from . import inputs, plots
@@ -136,6 +137,28 @@ def _long(document: Mapping[str, Any]) -> Long:
     return Long(f"{document['commit'][:12]}{changed}", rows, failures, on)
 
 
+@dataclass(frozen=True)
+class Lives:
+    """What `./vmi life` has put kernels through."""
+
+    rows: list[list[str]]
+    lacking: list[str]
+
+    HEADS = ("configuration", "event", "tried", "lost", "stood still, ms")
+
+
+def _lives(document: Mapping[str, Any]) -> Lives:
+    """The table of events, from results/life.json."""
+    rows, lacking = [], []
+    for row in document["rows"]:
+        name = named(row["configuration"], row["architecture"])
+        for event in row["events"]:
+            still = f"{event['still_ms']:.1f}" if event["still_ms"] else ""
+            rows.append([name, event["event"], str(event["tried"]), str(event["lost"]), still])
+            lacking += [inputs.relative(f"{name}, {event['event']}: {each}") for each in event["lacking"]]
+    return Lives(rows, lacking)
+
+
 SHOWN = "boot"
 """The operation whose exits stand on the figure's arrows."""
 
@@ -254,6 +277,13 @@ def render(results: Path) -> tuple[str, list[str]]:
             long = _long(document)
     except inputs.LAID_OUT_OTHERWISE:
         source.problem = f"{source.path.name} is of another version"
+    lives: Lives | None = None
+    source, document = read.life
+    try:
+        if document is not None:
+            lives = _lives(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
     exits: list[Exits] = []
     source, document = read.exits
     try:
@@ -287,6 +317,7 @@ def render(results: Path) -> tuple[str, list[str]]:
         matrix=matrix,
         groups=groups,
         long=long,
+        lives=lives,
         exits=exits,
         machines=matrix_of_machines,
         machine=machine,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ..guests import Place, Run
@@ -48,3 +50,15 @@ def test_a_kernel_that_takes_no_requests_is_ended(configuration: Place, run: Run
     outcome, _ = run(configuration, "test=nobody checks=nothing", requests=True)
     assert outcome.console.rstrip().endswith(NOBODY)
     assert outcome.clean
+
+
+def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
+    """Three times, on two CPUs; each time into other frames where the machine's are what it has."""
+    if "suspend" not in configuration.rig.requests:
+        pytest.skip("nobody asks a guest for suspend here")
+    outcome, report = run(configuration, "test=suspend checks=cpus.start rounds=3", cpus=2, requests=True)
+    if any(test.name == "test.suspend" and test.status == "skip" for test in report.tests):
+        pytest.skip("the kernel says that nobody can ask it for it")
+    assert outcome.clean, outcome.console[-2000:]
+    rounds = re.findall(r"^# suspended round=(\d) result=0 ", outcome.console, re.MULTILINE)
+    assert rounds == ["0", "1", "2"]

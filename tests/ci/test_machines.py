@@ -13,6 +13,7 @@ from ci.machines import Boot, forget, judge, read, record, verdict
 
 PASSED = "KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP none here\n# result pass=1 fail=0 skip=1\n"
 FAILED = "KTAP version 1\n1..1\nnot ok 1 a # b.c:7: x\n# result pass=0 fail=1 skip=0\n"
+NONE = "KTAP version 1\n1..1\nok 1 a # SKIP not asked for\n# result pass=0 fail=0 skip=1\n"
 REFUSED = "SeaBIOS\r\nvmi: cannot run: the processor has no PAE; halted\r\n"
 
 
@@ -32,6 +33,7 @@ def boot(cpu: str = "qemu64", verdict: str = "runs", words: str = "1 checks", ti
         (FAILED, 0x11, ("fails", "ended with fail; not ok 1 a: b.c:7: x")),
         (PASSED, 0x12, ("fails", "ended with panic; ")),  # the console alone proves nothing
         (PASSED.replace("ok 2", "x"), 0x10, ("fails", "ended with pass; 1 of 2 planned tests reported")),
+        (NONE, 0x10, ("fails", "ended with pass; no check was made")),
         ("SeaBIOS\nBooting\n", 0x12, ("fails", "ended with panic; Booting")),
         ("", 0x13, ("fails", "ended with refused; and said nothing")),
     ],

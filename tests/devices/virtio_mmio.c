@@ -260,6 +260,11 @@ static void words_that_tell_no_device(void)
         plug_one(1, 2);
         EXPECT(found_devices() == 0 && printed == 1);
     }
+    /* Nor is there one at an odd address. */
+    begin_with("virtio_mmio.device=512@0xfeb00202:7");
+    plug_one(1, 2);
+    memmove(at(1) + 2, at(1), STEP);
+    EXPECT(found_devices() == 0 && printed == 1);
     begin_with("xvirtio_mmio.device=512@0xfeb00200:7 virtio_mmio.devices=512@0xfeb00200:7");
     plug_one(1, 2);
     EXPECT(found_devices() == 0 && !printed);

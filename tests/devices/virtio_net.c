@@ -239,10 +239,15 @@ static void several_pairs(void)
 {
     const struct vmi_segment segment = {.address = (uintptr_t)buffer, .length = BYTES};
     const struct vmi_net_buffer one = {.id = 5, .segments = &segment, .count = 1};
+    struct vmi_device_setup setup = {.queues = 1, .requests = REQUESTS, .segments = SEGMENTS};
     uint16_t notified;
+    uintptr_t single;
 
     plug_pairs(3, 7);
     EXPECT(look().queues == 3 && open_pairs(2) == VMI_OK && commands == 1);
+    single = devices[0].driver->memory(&devices[0], &setup);
+    setup.queues = 2;
+    EXPECT(devices[0].driver->memory(&devices[0], &setup) > 2 * single);
     EXPECT(command[0] == 4 && command[1] == 0 && command[2] == 2 && command[3] == 0);
     memcpy(&notified, bar + PART, sizeof(notified));
     EXPECT(notified == 6); /* behind the queues of all pairs that it has */

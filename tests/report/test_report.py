@@ -19,6 +19,10 @@ from ci import figure, ktap
 from ci.boot import BOUND_FIGURE, FIGURE
 from ci.build import bound_kernel, tree
 from ci.conformance import DOCUMENT as CONFORMANCE
+from ci.life import DOCUMENT as LIFE
+from ci.life import Event
+from ci.life import Row as LifeRow
+from ci.life import as_json as life_json
 from ci.long import DOCUMENT as LONG
 from ci.long import Kept, Result, Results
 from ci.machines import DOCUMENT as MACHINES
@@ -109,6 +113,12 @@ def long_tests(folder: Path) -> None:
     made.save()
 
 
+def lives(folder: Path) -> None:
+    """results/life.json, of one configuration."""
+    events = [Event("stop", 3, 0, 84.25), Event("file", 3, 1, 1.0, ["the <b>wall clock</b> is wrong by 9 s"])]
+    (folder / LIFE.name).write_text(life_json([LifeRow("pc", "x86_64", events)], 3, 10))
+
+
 WHEN = "2026-01-31 12:00 UTC"
 REFUSAL = "the processor has no <b>long mode</b>"
 
@@ -138,6 +148,7 @@ def results(run: Run, tmp_path_factory: pytest.TempPathFactory, cache: dict[str,
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())
         (folder / BENCHMARKS[0]).write_text(json.dumps(benchmarks()))
         long_tests(folder)
+        lives(folder)
         (folder / EXITS.name).write_text(exits())
         machine_boots(folder)
         (folder / "test_kinds.py").write_text(TESTS_OF_EACH_KIND)
@@ -481,6 +492,17 @@ def test_long_tests_are_told(tmp_path: Path) -> None:
         assert f"<dt>{name}</dt><dd>{version}</dd>" in section
 
 
+def test_lives_are_told(tmp_path: Path) -> None:
+    lives(tmp_path)
+    path = tmp_path / "report.html"
+    report(tmp_path, path)
+    section = path.read_text().partition('<section id="life"')[2].partition("</section>")[0]
+    rows = re.findall(r'<th scope="row">pc-x86_64</th>(.*?)</tr>', section)
+    found = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    assert found == [["stop", "3", "0", "84.2"], ["file", "3", "1", "1.0"]]
+    assert "pc-x86_64, file: the &lt;b&gt;wall clock&lt;/b&gt; is wrong by 9 s" in section
+
+
 def test_machines_are_told(tmp_path: Path) -> None:
     """A row for each machine, a cell for each architecture: verdict, words, where, when."""
     machine_boots(tmp_path)
@@ -505,7 +527,7 @@ def test_what_is_missing_is_said(
     path = tmp_path / "report.html"
     assert report(tmp_path, path) == 0
     lines = capsys.readouterr().out
-    for word in ("boot", "boot any", "conformance", "bench", "test", "test --long"):
+    for word in ("boot", "boot any", "conformance", "bench", "test", "test --long", "life"):
         assert f"not run; ./vmi {word} makes it\n" in lines
         assert f"not run; ./vmi {word} makes it." in path.read_text()
     html5lib.HTMLParser(strict=True).parse(path.read_text())
@@ -516,7 +538,10 @@ def test_what_is_missing_is_said(
 
 @pytest.mark.parametrize(
     "name",
-    [FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name, LONG.name, MACHINES.name],
+    [
+        FIGURE.name, BOUND_FIGURE.name, CONFORMANCE.name, BENCHMARKS[0], JUNIT.name, LONG.name,
+        MACHINES.name, LIFE.name,
+    ],
 )
 @pytest.mark.parametrize("content", ["", "[1]", '{"rows": [{}], "calls": [{}]}'])
 def test_what_is_damaged_is_said(tmp_path: Path, name: str, content: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends.kvm.bench import beside_linux
+from ci import machines
 from ci.beside_linux import WORKLOAD_MARK
 from ci.build import kernels
 from ci.exits import between, by_reason
@@ -67,6 +68,13 @@ def passes(outcome: Outcome, report: Report) -> None:
     assert outcome.clean, outcome.end
 
 
+def note(outcome: Outcome, arch: str, machine: str, cpu: str = "host") -> None:
+    """A record for the matrix of machines."""
+    verdict, words = machines.verdict(outcome.console, "pass" if outcome.clean else "")
+    where = machines.qemu("KVM nested in TCG")
+    machines.record(machines.Boot(f"pc, {machine}", cpu, "SeaBIOS", arch, verdict, words, where))
+
+
 def made(report: Report) -> dict[str, int]:
     """Hypercalls by name, as the guest counted them."""
     return {call.name: call.count for call in report.hypercalls}
@@ -114,6 +122,7 @@ def test_a_word_of_64_bits_reaches_far(kvm: Place, run: Run) -> None:
     outcome, report = run(
         kvm, kernel=sample("x86_64"), cpus=1, options={"arguments": FAR_APART}, deadline=DEADLINE
     )
+    note(outcome, "x86_64", "CPUs 0 and 64")
     passes(outcome, report)
     assert re.search(r"^ok \d+ cpus\.", outcome.console, re.MULTILINE), "one CPU only"
     if counted := counters(outcome):
@@ -135,6 +144,7 @@ def test_an_identifier_beyond_a_byte(kvm: Place, run: Run, arch: str, append: st
     """By the APIC's own command, and by KVM's."""
     options = {"arguments": BEYOND_A_BYTE}
     outcome, report = run(kvm, append, kernel=sample(arch), cpus=1, options=options, deadline=DEADLINE)
+    note(outcome, arch, "CPUs 0 and 256, x2APIC left on by firmware")
     passes(outcome, report)
     assert re.search(r"^ok \d+ cpus\.x2apic\r?$", outcome.console, re.MULTILINE)
     assert "# apic x2apic cpus 0x3 largest identifier 256" in outcome.console
@@ -144,11 +154,13 @@ def test_an_identifier_beyond_a_byte(kvm: Place, run: Run, arch: str, append: st
 def test_x2apic_mode(kvm: Place, run: Run, arch: str) -> None:
     """On all CPUs where the processor offers it, with the library's own interrupts; else the page."""
     outcome, report = run(kvm, "vmi.off=all", kernel=sample(arch), cpus=2, deadline=DEADLINE)
+    note(outcome, arch, "x2APIC")
     passes(outcome, report)
     assert "# apic x2apic cpus 0x3 largest identifier 1" in outcome.console
     outcome, report = run(
         kvm, "vmi.off=all", kernel=sample(arch), cpus=2, options={"cpu": "host,-x2apic"}, deadline=DEADLINE
     )
+    note(outcome, arch, "without x2APIC", "host,-x2apic")
     passes(outcome, report)
     assert re.search(r"^ok \d+ cpus\.x2apic # SKIP this processor has no", outcome.console, re.MULTILINE)
 

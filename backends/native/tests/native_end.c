@@ -9,6 +9,7 @@ static uint8_t port_read(uint16_t port);
 static uint16_t port_read_word(uint16_t port);
 static void port_write(uint16_t port, uint32_t value);
 static uint32_t nothing_to_mask(void);
+static struct vmi__cpuid played_cpuid(uint32_t leaf, uint32_t subleaf);
 static void *back[5];
 #define vmi__inb               port_read
 #define vmi__inw               port_read_word
@@ -16,6 +17,7 @@ static void *back[5];
 #define vmi__outw(port, value) port_write(port, value)
 #define vmi__pause()           ((void)0)
 #define vmi__irq_save          nothing_to_mask
+#define vmi__cpuid(leaf, sub)  played_cpuid(leaf, sub)
 #define vmi__stop()            __builtin_longjmp(back, 1)
 
 #include "native/shutdown.c"
@@ -31,6 +33,9 @@ struct vmi__native_acpi vmi__native_acpi;
 uint64_t vmi__native_tsc_hz;
 const struct vmi__native_published *vmi__native_published;
 
+static bool hypervisor;                     /* whether there is one below */
+static uint8_t events;                      /* of a pvpanic device; 0xff: there is none */
+static uint32_t told;                       /* how often it was told of a panic */
 static uint16_t asked;                      /* the port by which the machine was told to end */
 static uint32_t waited, hasty, said, after; /* hasty: something was done too early after that */
 
@@ -49,6 +54,8 @@ static uint16_t port_read_word(uint16_t port)
 
 static uint8_t port_read(uint16_t port)
 {
+    if (port == PVPANIC)
+        return events;
     return (uint8_t)port_read_word(port);
 }
 
@@ -57,10 +64,17 @@ static uint32_t nothing_to_mask(void)
     return 0;
 }
 
+static struct vmi__cpuid played_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    EXPECT(leaf == 1 && subleaf == 0);
+    return (struct vmi__cpuid){.ecx = hypervisor ? VMI__CPUID_1_ECX_HYPERVISOR : 0};
+}
+
 static void port_write(uint16_t port, uint32_t value)
 {
     done();
-    (void)value;
+    if (port == PVPANIC)
+        told += value == PVPANIC_PANICKED;
     asked = port;
     waited = 0;
     after++;
@@ -100,17 +114,35 @@ volatile void *vmi__window_map(uint32_t slot, uint64_t address)
 
 /* A machine that takes longer to end than the library waits: all ways are tried, each is given
  * time. */
-static void end(uint64_t tsc_hz, uint16_t debug_exit, uint16_t control)
+static void end_for(uint32_t reason, uint64_t tsc_hz, uint16_t debug_exit, uint16_t control)
 {
     vmi__boot = (struct vmi_boot_info){.debug_exit = debug_exit};
     vmi__native_acpi = (struct vmi__native_acpi){.can_sleep = control != 0, .control_a = control};
     vmi__native_tsc_hz = tsc_hz;
     asked = 0;
-    waited = hasty = said = after = 0;
+    waited = hasty = said = after = told = 0;
     if (__builtin_setjmp(back) == 0)
-        vmi__native_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
+        vmi__native_shutdown_reason(reason, VMI_STATUS_PASS);
     EXPECT(said == 1);
     EXPECT(hasty == 0);
+}
+
+static void end(uint64_t tsc_hz, uint16_t debug_exit, uint16_t control)
+{
+    hypervisor = true;
+    events = 0x03;
+    end_for(VMI_SHUTDOWN_POWEROFF, tsc_hz, debug_exit, control);
+    EXPECT(told == 0);
+}
+
+/* How often a hypervisor with such a device is told of a crash. */
+static uint32_t crash(bool below, uint8_t device_takes)
+{
+    hypervisor = below;
+    events = device_takes;
+    end_for(VMI_SHUTDOWN_CRASH, 1000000000, DEBUG_EXIT, 0);
+    EXPECT(asked == DEBUG_EXIT);
+    return told;
 }
 
 static void debug_exit_without_a_clock(void)
@@ -137,11 +169,21 @@ static void power_off_after_a_debug_exit(void)
     EXPECT(after == 2 && asked == CONTROL);
 }
 
+static void crashes_are_told_where_a_device_takes_them(void)
+{
+    EXPECT(crash(true, 0x03) == 1);
+    EXPECT(crash(true, 0x01) == 1);
+    EXPECT(crash(true, 0x02) == 0);
+    EXPECT(crash(true, 0xff) == 0);
+    EXPECT(crash(false, 0x03) == 0);
+}
+
 static const struct played_check checks[] = {
     CHECK(debug_exit_without_a_clock),
     CHECK(debug_exit_with_a_clock),
     CHECK(power_off_without_a_clock),
     CHECK(power_off_after_a_debug_exit),
+    CHECK(crashes_are_told_where_a_device_takes_them),
 };
 
 PLAY(checks)

@@ -14,7 +14,7 @@ import pytest
 from ci import ktap
 from ci.build import build, kernels
 from ci.rig import DEBUG_EXIT, QEMU_END, STATUS
-from ci.util import tied
+from ci.util import ARCHITECTURES, tied
 
 ALL = "max"
 NONE = "max,-smap,-smep,-invpcid,-xsave"
@@ -25,16 +25,21 @@ KERNELS = [("i386", "native"), ("i386", "any"), ("x86_64", "native")]
 """A kernel that binds itself has the forms at its call sites."""
 
 
-def boot(arch: str, kernel: str, library: str, cpu: str, checks: str) -> dict[str, str]:
-    """Status of each check."""
+def guest(arch: str, kernel: str, library: str, cpu: str, append: str) -> subprocess.CompletedProcess[str]:
+    """A boot to its end."""
     build(arch=arch)
     path = kernels(kernel, arch)["native"].with_name(f"{kernel}-{library}.elf")
-    done = subprocess.run(
+    return subprocess.run(
         ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-M", "pc,vmport=off", "-nodefaults",
          "-no-user-config", "-display", "none", "-serial", "stdio", "-smp", "1", "-m", "64", *QEMU_END,
-         "-kernel", str(path), "-append", f"{DEBUG_EXIT} checks={checks}"],
+         "-kernel", str(path), "-append", f"{DEBUG_EXIT} {append}"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False, preexec_fn=tied(),
     )  # fmt: skip
+
+
+def boot(arch: str, kernel: str, library: str, cpu: str, checks: str) -> dict[str, str]:
+    """Status of each check."""
+    done = guest(arch, kernel, library, cpu, f"checks={checks}")
     report = ktap.parse(done.stdout)
     assert (STATUS[done.returncode >> 1], report.failures()) == ("pass", []), done.stdout[-3000:]
     return {test.name: test.status for test in report.tests}
@@ -48,6 +53,27 @@ def test_the_kernel_is_kept_from_pages_of_processes(arch: str, library: str) -> 
     assert [found[f"protection.supervisor_{name}"] for name in PREVENTION] == [wanted] * 3
     found = boot(arch, "sample", library, NONE, "protection.supervisor")
     assert [found[f"protection.supervisor_{name}"] for name in PREVENTION] == ["skip"] * 3
+
+
+TURNED_ON = {"i386": ["nx", "umip"], "x86_64": ["nx", "smep", "smap", "umip", "pge"]}
+"""Of what QEMU's `max` has."""
+LEFT_OFF = {"i386": ["smep", "smap", "pge"], "x86_64": []}
+"""With a reason, beside those of both architectures."""
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_feature_that_is_there_and_off_is_a_failure(arch: str) -> None:
+    """Each that the kernel leaves off is named, and what it does not mean to turn on has a line."""
+    done = guest(arch, "sample", "native", ALL, "checks=processor.features")
+    assert STATUS[done.returncode >> 1] == "pass", done.stdout[-3000:]
+    lines = dict(re.findall(r"^# feature (\w+): (.*?)\r?$", done.stdout, re.MULTILINE))
+    assert [name for name, said in lines.items() if said == "on"] == TURNED_ON[arch]
+    declined = {name for name, said in lines.items() if said.startswith("there, left off: ")}
+    assert declined >= {"fsgsbase", "xsave", "la57", *LEFT_OFF[arch]}
+    done = guest(arch, "sample", "native", ALL, "checks=processor.features leave_off=all")
+    assert STATUS[done.returncode >> 1] == "fail", done.stdout[-3000:]
+    found = re.search(r"^not ok \d+ processor.features # there and off: (.*?)\r?$", done.stdout, re.MULTILINE)
+    assert found and found[1].split() == TURNED_ON[arch]
 
 
 @pytest.mark.parametrize(("arch", "library"), KERNELS)

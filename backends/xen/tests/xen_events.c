@@ -235,25 +235,25 @@ static void what_is_no_event_is_refused(void)
 static void a_port_is_bound_once(void)
 {
     begin();
-    EXPECT(vmi__xen_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == CONSOLE_PORT);
+    EXPECT(vmi__xen_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == EVENT_CONSOLE);
     EXPECT(xen.at == 0 && is_masked(CONSOLE_PORT));
     EXPECT(vmi__xen_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR + 1) == VMI_EBUSY);
     EXPECT(vmi__xen_port_of(CONSOLE_PORT).vector == VECTOR);
-    EXPECT(vmi__xen_event_unmask(CONSOLE_PORT) == VMI_OK && !is_masked(CONSOLE_PORT));
-    EXPECT(vmi__xen_event_mask(CONSOLE_PORT) == VMI_OK && is_masked(CONSOLE_PORT));
-    EXPECT(vmi__xen_event_notify(CONSOLE_PORT) == VMI_OK && xen.sent[CONSOLE_PORT] == 1);
+    EXPECT(vmi__xen_event_unmask(EVENT_CONSOLE) == VMI_OK && !is_masked(CONSOLE_PORT));
+    EXPECT(vmi__xen_event_mask(EVENT_CONSOLE) == VMI_OK && is_masked(CONSOLE_PORT));
+    EXPECT(vmi__xen_event_notify(EVENT_CONSOLE) == VMI_OK && xen.sent[CONSOLE_PORT] == 1);
     /* Where it is let in it stays so, and where not, not. */
-    EXPECT(vmi__xen_event_move(CONSOLE_PORT, 1) == VMI_OK && xen.at == 1);
+    EXPECT(vmi__xen_event_move(EVENT_CONSOLE, 1) == VMI_OK && xen.at == 1);
     EXPECT(is_masked(CONSOLE_PORT) && vmi__xen_port_of(CONSOLE_PORT).cpu == 1);
-    EXPECT(vmi__xen_event_unmask(CONSOLE_PORT) == VMI_OK);
-    EXPECT(vmi__xen_event_move(CONSOLE_PORT, 0) == VMI_OK && !is_masked(CONSOLE_PORT));
-    EXPECT(vmi__xen_event_move(CONSOLE_PORT, 2) == VMI_EINVAL);
-    EXPECT(vmi__xen_event_move(CONSOLE_PORT, CPUS) == VMI_EINVAL && xen.at == 0);
+    EXPECT(vmi__xen_event_unmask(EVENT_CONSOLE) == VMI_OK);
+    EXPECT(vmi__xen_event_move(EVENT_CONSOLE, 0) == VMI_OK && !is_masked(CONSOLE_PORT));
+    EXPECT(vmi__xen_event_move(EVENT_CONSOLE, 2) == VMI_EINVAL);
+    EXPECT(vmi__xen_event_move(EVENT_CONSOLE, CPUS) == VMI_EINVAL && xen.at == 0);
     xen.refuses = VMI_EINVAL;
-    EXPECT(vmi__xen_event_move(CONSOLE_PORT, 1) == VMI_EIO && !is_masked(CONSOLE_PORT));
+    EXPECT(vmi__xen_event_move(EVENT_CONSOLE, 1) == VMI_EIO && !is_masked(CONSOLE_PORT));
     EXPECT(vmi__xen_port_of(CONSOLE_PORT).cpu == 0);
     /* The toolstack's own port stays open. */
-    EXPECT(vmi__xen_event_unbind(CONSOLE_PORT) == VMI_OK && is_masked(CONSOLE_PORT));
+    EXPECT(vmi__xen_event_unbind(EVENT_CONSOLE) == VMI_OK && is_masked(CONSOLE_PORT));
     EXPECT(!xen.closed && vmi__xen_port_of(CONSOLE_PORT).kind == VMI__XEN_PORT_NONE);
     EXPECT(vmi__xen_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == VMI_EIO);
 }

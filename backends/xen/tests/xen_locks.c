@@ -548,12 +548,12 @@ static void ports_of_the_kernel(void)
     begin();
     EXPECT(vmi__xen_ports_prepare(&records[0], 0) >= 0);
     share(ports, sizeof(ports), &vmi__xen_events_lock);
-    DO(EXPECT(vmi__xen_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == CONSOLE_PORT));
+    DO(EXPECT(vmi__xen_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == EVENT_CONSOLE));
     TOUCHED_WITH_LOCK();
     records[1].started = 1;
-    DO(EXPECT(vmi__xen_event_move(CONSOLE_PORT, 1) == VMI_OK));
+    DO(EXPECT(vmi__xen_event_move(EVENT_CONSOLE, 1) == VMI_OK));
     TOUCHED_WITH_LOCK();
-    DO(EXPECT(vmi__xen_event_unbind(CONSOLE_PORT) == VMI_OK));
+    DO(EXPECT(vmi__xen_event_unbind(EVENT_CONSOLE) == VMI_OK));
     TOUCHED_WITH_LOCK();
 }
 

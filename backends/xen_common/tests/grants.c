@@ -122,10 +122,25 @@ static void more_frames(void)
     EXPECT(vmi__xen_common_unshare_page(FIRST) == VMI_OK);
 }
 
+/* As in a domain that was restored, whose table is another one. */
+static void forgotten(void)
+{
+    EXPECT(share(16, 0, VMI_SHARE_READ) == (int32_t)FIRST);
+    EXPECT(share(17, 0, VMI_SHARE_READ) == (int32_t)FIRST + 1);
+    vmi__xen_common_grants_forget();
+    table[FIRST].flags = table[FIRST + 1].flags = 0;
+    EXPECT(vmi__xen_common_unshare_page(FIRST) == VMI_EINVAL);
+    EXPECT(share(1, 0, VMI_SHARE_READ) == VMI_ENOMEM);
+    vmi__xen_common_grants_use(table, 1);
+    EXPECT(vmi__xen_common_unshare_page(FIRST) == VMI_EINVAL);
+    EXPECT(share(1, 0, VMI_SHARE_READ) == (int32_t)FIRST);
+}
+
 static const struct played_check checks[] = {
     CHECK(without_a_table), CHECK(entry_says_what_was_asked),
     CHECK(wrong_arguments), CHECK(mapped_page_stays_lent),
     CHECK(all_entries),     CHECK(more_frames),
+    CHECK(forgotten),
 };
 
 PLAY(checks)

@@ -108,7 +108,7 @@ void paging_init(const struct vmi_boot_info *boot)
         (boot->virtual_end != 0 && boot->virtual_end < WINDOWS_END))
         panic("the address space is not laid out as this kernel needs it");
 
-    paging_use_no_execute();
+    paging_use_no_execute(boot);
     /* All tables first: a mapping made before would be a writable mapping of a table-to-be. */
     uint32_t root = new_table(VMI_PAGE_PDP);
     uint32_t directory = new_top_directory(boot);

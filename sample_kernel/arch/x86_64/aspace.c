@@ -53,7 +53,7 @@ void paging_init(const struct vmi_boot_info *boot)
     if (root == FRAME_NONE || pointers == FRAME_NONE || directory == FRAME_NONE)
         panic("no memory for the kernel's page tables");
     user_roots = boot->user_root != 0;
-    paging_use_no_execute();
+    paging_use_no_execute(boot);
     vmi_set_lazy_mode(VMI_LAZY_MMU);
     for (uint32_t i = 0; i < pages / PTE_ENTRIES; i++) {
         uint32_t table = new_table(VMI_PAGE_PT);

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Being saved and restored, as often as option rounds= says: a line `# request suspend` asks for it
+ * each time. What was begun before goes on afterwards, on every CPU.
+ */
+#include <stddef.h>
+
+#include "checks.h"
+#include "cpus.h"
+#include "frames.h"
+#include "layout.h"
+#include "lock.h"
+#include "options.h"
+#include "paging.h"
+#include "print.h"
+#include "process.h"
+#include "smp.h"
+#include "threads.h"
+#include "timer.h"
+#include "traps.h"
+#include "x86.h"
+
+/* How long whoever saves and restores may take, in an emulated machine beside this one. */
+#define OUTSIDE_MILLISECONDS 120000
+
+#define ALARMS             3      /* of each CPU, that have to go off afterwards */
+#define ALARM_MICROSECONDS 200000 /* from the call until the one that is set before it */
+#define MARK               0x5a5aa5a5u
+#define WINDOW_PAGE        (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+
+static volatile uint32_t asked, answered;
+static volatile int32_t results[CPUS_MAX];
+
+static void note_request(struct trap_frame *frame)
+{
+    asked = 1;
+    vmi_end_of_interrupt(frame->vector);
+}
+
+/* On each CPU but the one that asks. Once it is over the interrupt is answered for. */
+static void suspend_here(struct trap_frame *frame)
+{
+    results[cpu_current()] = vmi_suspend();
+    __atomic_or_fetch(&answered, 1u << cpu_current(), __ATOMIC_RELEASE);
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static void answer(struct trap_frame *frame)
+{
+    __atomic_or_fetch(&answered, 1u << cpu_current(), __ATOMIC_RELEASE);
+    vmi_end_of_interrupt(frame->vector);
+}
+
+static bool all_answer(uint32_t cpus)
+{
+    struct patience patience;
+
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
+    while (answered != cpus && patience_left(&patience))
+        thread_yield();
+    return answered == cpus;
+}
+
+/*
+ * Has all CPUs make the call, with an alarm of this one's on. *due is when that has to go off, as
+ * the clock has it.
+ */
+static int32_t suspend_all(uint32_t others, uint64_t *due)
+{
+    uint32_t flags = interrupts_mask();
+
+    answered = 0;
+    trap_handler_set(VECTOR_CHECK, suspend_here);
+    if (others != 0)
+        cpus_interrupt(others, VECTOR_CHECK);
+    *due = vmi_clock_nanoseconds() + ALARM_MICROSECONDS * 1000ull;
+    timer_one_shot(ALARM_MICROSECONDS);
+    results[0] = vmi_suspend();
+    interrupts_restore(flags);
+    return results[0];
+}
+
+/* It is neither early nor lost. */
+static void alarm_goes_off(uint32_t before, uint64_t due)
+{
+    const volatile uint32_t *alarms = timer_alarms(0);
+    uint32_t seen = before;
+    uint64_t now = 0;
+
+    while (now < due && seen == before) {
+        seen = *alarms;
+        now = vmi_clock_nanoseconds();
+    }
+    EXPECT(now >= due);
+    EXPECT(wait_for_count(alarms, before + 1, PATIENCE_MILLISECONDS));
+}
+
+/* The frame that the machine has under one of the kernel's. */
+static uint64_t machine_frame(const void *address)
+{
+    return vmi_physical_to_machine(((uint64_t)frame_of(address) << PAGE_SHIFT) | PTE_PRESENT) >>
+           PAGE_SHIFT;
+}
+
+static volatile uint32_t ran_on;
+
+static void note_cpu(void *argument)
+{
+    (void)argument;
+    __atomic_or_fetch(&ran_on, 1u << cpu_current(), __ATOMIC_RELAXED);
+}
+
+/* Every CPU has its alarm, takes an interrupt, forgets a translation and runs a thread. */
+static void cpus_go_on(uint32_t cpus)
+{
+    uint32_t alarms[CPUS_MAX];
+
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
+        alarms[cpu] = *timer_alarms(cpu);
+    answered = 0;
+    trap_handler_set(VECTOR_CHECK, answer);
+    EXPECT_EQUAL(cpus_interrupt(cpus, VECTOR_CHECK), VMI_OK);
+    EXPECT(all_answer(cpus));
+    smp_flush_tlb(cpus, 0, 0);
+    ran_on = 0;
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
+        struct thread *thread =
+            cpus & 1u << cpu ? thread_create("note", note_cpu, NULL, 1u << cpu) : NULL;
+
+        if (thread != NULL)
+            thread_join(thread);
+        EXPECT(!(cpus & 1u << cpu) ||
+               wait_for_count(timer_alarms(cpu), alarms[cpu] + ALARMS, PATIENCE_MILLISECONDS));
+    }
+    EXPECT_EQUAL(ran_on, cpus);
+}
+
+/* A page that is mapped in the kernel's windows is what it was, and can be mapped again. */
+static void memory_goes_on(uint32_t frame)
+{
+    volatile uint32_t *window = (volatile uint32_t *)MAP_WINDOW;
+
+    EXPECT_EQUAL(*window, MARK);
+    window_map(MAP_WINDOW, 0, 0);
+    vmi_inval_page(MAP_WINDOW);
+    window_map(MAP_WINDOW, frame, WINDOW_PAGE);
+    EXPECT_EQUAL(*window, MARK);
+    EXPECT_EQUAL((window_read(MAP_WINDOW) & PTE_FRAME) >> PAGE_SHIFT, frame);
+}
+
+/* A process that waits meanwhile: its tables have never been loaded when the kernel is saved. */
+static void one_round(uint32_t round, uint32_t frame, struct process *process)
+{
+    uint32_t cpus = smp_online(), alarms = *timer_alarms(0);
+    uint64_t clock = vmi_clock_nanoseconds(), wall = vmi_get_wallclock_time(), due;
+    uint64_t machine = machine_frame(frame_address(frame));
+    struct process ended;
+
+    EXPECT_EQUAL(vmi_suspend(), VMI_EAGAIN);
+    asked = 0;
+    print("# request suspend\n");
+    bool told = wait_for(&asked, OUTSIDE_MILLISECONDS);
+    EXPECT_EQUAL(vmi_take_request(), VMI_REQUEST_SUSPEND);
+    EXPECT(told);
+    timer_cancel();
+    alarms = *timer_alarms(0);
+    int32_t result = suspend_all(cpus & ~1u, &due);
+    print("# suspended round=%u result=%d frame=0x%llx before=0x%llx\n", round, (int)result,
+          (unsigned long long)machine_frame(frame_address(frame)), (unsigned long long)machine);
+    EXPECT(result == VMI_SUSPEND_RESTORED || result == VMI_SUSPEND_CANCELED);
+    alarm_goes_off(alarms, due);
+    timer_init_cpu();
+    EXPECT(all_answer(cpus & ~1u));
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
+        EXPECT(!(cpus & 1u << cpu) || results[cpu] == result);
+    EXPECT(vmi_clock_nanoseconds() > clock);
+    EXPECT(vmi_get_wallclock_time() >= wall);
+    cpus_go_on(cpus);
+    memory_goes_on(frame);
+    process_run(process);
+    process_reap(process, &ended);
+    EXPECT_EQUAL(ended.end, PROCESS_EXITED);
+    EXPECT_EQUAL(ended.status, (int32_t)ended.id);
+}
+
+static void suspend(void)
+{
+    char digit[2] = "";
+    uint32_t frame = frame_allocate();
+
+    NEEDS(SUSPEND);
+    option_value(checks_boot_info->command_line, "rounds", digit, sizeof(digit));
+    uint32_t rounds = digit[0] >= '1' && digit[0] <= '9' ? (uint32_t)(digit[0] - '0') : 1;
+    trap_handler_set(VECTOR_REQUEST, note_request);
+    int32_t event = vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_REQUEST);
+    if (event == VMI_ENOSYS) {
+        ktap_skip("nobody can ask this kernel for anything");
+        return;
+    }
+    EXPECT(event >= 0 && vmi_event_unmask((uint32_t)event) == VMI_OK);
+    EXPECT(frame != FRAME_NONE);
+    *(volatile uint32_t *)frame_address(frame) = MARK;
+    window_map(MAP_WINDOW, frame, WINDOW_PAGE);
+    for (uint32_t round = 0; round < rounds; round++) {
+        struct process *process = process_create(&user_hello, 0);
+
+        EXPECT(process != NULL);
+        one_round(round, frame, process);
+    }
+    window_map(MAP_WINDOW, 0, 0);
+    vmi_inval_page(MAP_WINDOW);
+    frame_release(frame);
+}
+
+const struct check checks_suspend[] = {{"test.suspend", suspend}, {NULL, NULL}};
