@@ -50,11 +50,13 @@ struct table {
 };
 
 static uint16_t facts[256];
-static uint32_t disk_at;  /* its port */
-static bool stuck, hangs; /* it never resets itself; its port stops by that only */
-static bool silent;       /* the disk ends nothing */
-static bool refuses;      /* it fails when it is to say what it is */
-static bool linked;       /* its port is, without having been asked to */
+static uint32_t disk_at;   /* its port */
+static bool stuck, hangs;  /* it never resets itself; its port stops by that only */
+static bool silent;        /* the disk ends nothing */
+static bool refuses;       /* it fails when it is to say what it is */
+static bool linked;        /* its port is, without having been asked to */
+static uint32_t signature; /* what is at the port */
+static uint32_t told;      /* bytes that it says it has said of itself */
 static uint32_t resets;
 
 static uint32_t of_port(uint32_t offset)
@@ -85,7 +87,7 @@ static void identify(void)
     EXPECT(table()->fis[0] == 0x27 && table()->fis[1] == 0x80);
     EXPECT(table()->entries[0].last == sizeof(facts) - 1);
     memcpy(REACHED(table()->entries[0].address, sizeof(facts)), facts, sizeof(facts));
-    header()->transferred = sizeof(facts);
+    header()->transferred = told;
     set(of_port(TFD), refuses ? FAILED : DONE);
     set(of_port(CI), 0);
 }
@@ -110,7 +112,7 @@ static void play_controller(void)
         EXPECT(get(of_port(CLB)) % 1024 == 0 && get(of_port(FB)) % 256 == 0);
         EXPECT(get(of_port(FB)) && space[1] & COMMAND_MASTER);
         set(of_port(TFD), DONE);
-        set(of_port(SIG), 0x101);
+        set(of_port(SIG), signature);
     }
     if (!(command & ST) && command & CR && !hangs)
         set(of_port(CMD), command & ~CR);
@@ -130,6 +132,8 @@ static void plug(void)
     set(PI, 0x15);
     disk_at = 2;
     stuck = hangs = silent = refuses = linked = false;
+    signature = 0x101;
+    told = sizeof(facts);
     resets = 0;
     memset(facts, 0, sizeof(facts));
     facts[83] = 0x400;
@@ -216,7 +220,7 @@ static void what_is_no_disk(void)
 {
     struct vmi_device_properties info;
 
-    for (uint32_t i = 0; i < 13; i++) {
+    for (uint32_t i = 0; i < 15; i++) {
         plug();
         switch (i) {
         case 0:
@@ -260,6 +264,12 @@ static void what_is_no_disk(void)
             facts[106] = 0x5000;
             facts[117] = 256; /* a sector's, but for the upper word */
             facts[118] = 1;
+            break;
+        case 12:
+            signature = 0xeb140101; /* a drive for discs */
+            break;
+        case 13:
+            told = sizeof(facts) / 2;
             break;
         default:
             space[PCI_BAR / 4] |= 1;

@@ -76,6 +76,8 @@ static void lie_of_the_device(void)
         break;
     case 5:
         linked = what & 0x80;
+        told = next8() & 1 ? sizeof(facts) : random();
+        signature = next8() & 1 ? 0x101 : random();
         disk_at = what >> 4 & 7;
         break;
     case 6:
