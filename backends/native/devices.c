@@ -99,7 +99,7 @@ static VMI__RUN_ONCE struct row *free_row(void)
 }
 
 /* Has the device write what the event's message is by now; it stays as masked as it was. */
-static void write_message(const struct row *row)
+static VMI__RUN_ONCE void write_message(const struct row *row)
 {
     struct vmi__device *device = vmi__device_by_number(row->device);
     struct vmi_message message;
@@ -309,7 +309,7 @@ static VMI__ADDRESS_TAKEN bool mask(uint32_t event, bool masked)
     return each_message(event, mask_row, masked);
 }
 
-void vmi__platform_unbind(uint32_t device)
+VMI__RUN_ONCE void vmi__platform_unbind(uint32_t device)
 {
     for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         bool shared = false;

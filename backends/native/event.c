@@ -209,7 +209,8 @@ static VMI__RUN_ONCE int32_t bind_request(uint32_t vector)
     return number;
 }
 
-VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number, uint32_t vector)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint32_t number,
+                                                          uint32_t vector)
 {
     bool console = source == VMI_EVENT_CONSOLE;
     uint32_t line = console ? vmi__native_console_line() : number, flags;
@@ -364,7 +365,7 @@ VMI__ROUTINE int32_t vmi__native_event_mask(uint32_t number)
     return result;
 }
 
-VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
 {
     uint32_t flags = vmi__lock(&lock);
     struct event *event = bound(number);
@@ -389,7 +390,7 @@ VMI__ROUTINE int32_t vmi__native_event_unbind(uint32_t number)
     return event ? VMI_OK : VMI_EINVAL;
 }
 
-VMI__ROUTINE int32_t vmi__native_event_move(uint32_t number, uint32_t cpu)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__native_event_move(uint32_t number, uint32_t cpu)
 {
     uint32_t flags = vmi__lock(&lock);
     struct event *event = bound(number);
@@ -409,7 +410,8 @@ VMI__ROUTINE int32_t vmi__native_event_move(uint32_t number, uint32_t cpu)
     return result;
 }
 
-VMI__ROUTINE int32_t vmi__native_event_message(uint32_t number, struct vmi_message *message)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__native_event_message(uint32_t number,
+                                                             struct vmi_message *message)
 {
     uint32_t flags = vmi__lock(&lock);
     struct event *event = bound(number);

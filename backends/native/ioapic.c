@@ -40,7 +40,7 @@ static void write(const struct ioapic *ioapic, uint32_t reg, uint32_t value)
     *(volatile uint32_t *)(ioapic->registers + WINDOW) = value;
 }
 
-void vmi__native_ioapic_init(void)
+VMI__RUN_ONCE void vmi__native_ioapic_init(void)
 {
     uint32_t i, input, version;
 
@@ -107,7 +107,7 @@ bool vmi__native_ioapic_has(uint32_t input)
     return find(INPUT(input), &reg) != 0;
 }
 
-static void route(uint32_t input, uint32_t entry, uint32_t apic_id)
+static VMI__RUN_ONCE void route(uint32_t input, uint32_t entry, uint32_t apic_id)
 {
     uint32_t reg;
     const struct ioapic *ioapic = find(input, &reg);
@@ -120,7 +120,7 @@ static void route(uint32_t input, uint32_t entry, uint32_t apic_id)
     write(ioapic, reg + 1, apic_id << 24);
 }
 
-void vmi__native_ioapic_route(uint32_t input, uint32_t vector, uint32_t apic_id)
+VMI__RUN_ONCE void vmi__native_ioapic_route(uint32_t input, uint32_t vector, uint32_t apic_id)
 {
     uint32_t entry = ENTRY_MASKED | vector, flags;
 

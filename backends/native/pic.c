@@ -44,7 +44,7 @@ static uint8_t state(const struct chip *chip, uint8_t which)
     return vmi__inb(chip->port + COMMAND);
 }
 
-void vmi__native_pic_init(void)
+VMI__RUN_ONCE void vmi__native_pic_init(void)
 {
     uint32_t i;
 
@@ -54,7 +54,7 @@ void vmi__native_pic_init(void)
     }
 }
 
-bool vmi__native_pic_route(uint32_t line, uint32_t vector)
+VMI__RUN_ONCE bool vmi__native_pic_route(uint32_t line, uint32_t vector)
 {
     struct chip *chip = &chips[line / 8], *other = &chips[1 - line / 8];
     uint8_t vectors = (uint8_t)(vector & ~7u);
@@ -70,7 +70,7 @@ bool vmi__native_pic_route(uint32_t line, uint32_t vector)
     return true;
 }
 
-void vmi__native_pic_unroute(uint32_t line)
+VMI__RUN_ONCE void vmi__native_pic_unroute(uint32_t line)
 {
     chips[line / 8].routed &= (uint8_t) ~(1u << (line & 7));
 }

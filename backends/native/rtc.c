@@ -50,13 +50,13 @@ static bool known, stepped;
 static uint64_t offset; /* wall clock less ClockNanoseconds */
 static uint64_t looked; /* ClockNanoseconds of the last look */
 
-static uint8_t cmos(uint32_t index)
+static VMI__RUN_ONCE uint8_t cmos(uint32_t index)
 {
     vmi__outb(INDEX, (uint8_t)index);
     return vmi__inb(DATA);
 }
 
-static bool read_once(struct reading *reading)
+static VMI__RUN_ONCE bool read_once(struct reading *reading)
 {
     uint32_t polls = 0;
 
@@ -74,7 +74,7 @@ static bool read_once(struct reading *reading)
     return true;
 }
 
-static uint8_t from_bcd(uint8_t value)
+static VMI__RUN_ONCE uint8_t from_bcd(uint8_t value)
 {
     return (uint8_t)((value >> 4) * 10 + (value & 15));
 }
@@ -83,7 +83,7 @@ static uint8_t from_bcd(uint8_t value)
  * Days from 1970-01-01 to a date of the Gregorian calendar; years begin in March, so that a leap
  * day ends one.
  */
-static uint32_t days_since_1970(uint32_t year, uint32_t month, uint32_t day)
+static VMI__RUN_ONCE uint32_t days_since_1970(uint32_t year, uint32_t month, uint32_t day)
 {
     uint32_t months = month > 2 ? month - 3 : month + 9;
 
@@ -94,7 +94,7 @@ static uint32_t days_since_1970(uint32_t year, uint32_t month, uint32_t day)
 }
 
 /* Seconds since 1970, or 0 if there is no clock or its time makes no sense. */
-static uint64_t read_seconds(void)
+static VMI__RUN_ONCE uint64_t read_seconds(void)
 {
     struct reading now, again;
     uint32_t tries, hour, year;
