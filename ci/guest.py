@@ -107,8 +107,9 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
 
     def migrate(self) -> bytes:
         """Moves the machine into a new process by way of a socket; what the old one has written on the
-        console, beyond what has been read. It is halted first: TCG's CPUs look up where a store goes and then
-        store (accel/tcg/cputlb.c, "Dirty write flag handling"); a page copied in between misses it."""
+        console, beyond what has been read. It is halted first: a kernel that was moved while its CPUs ran has
+        been seen to fault. TCG's CPUs look up where a store goes and then store (accel/tcg/cputlb.c, "Dirty
+        write flag handling"), so a page that is copied in between may miss it."""
         place = f"unix:{self._tempdir}/state"
         old = self._child, self._clientsocket, self.qmp
         try:
