@@ -182,7 +182,7 @@ def row_of(
         found = events_of(wanted, outcome)
         show(outcome, found)
         events += found
-    for word in rig.requests:
+    for word in rig.requested(arch):
         guest = Guest(
             image, f"{title}-{word}", REQUESTS.get(word, f"test={word} checks=nothing").format(times=times),
             CPUS, options=options, requests=True, deadline=DEADLINE + EACH * times,

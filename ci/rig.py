@@ -334,6 +334,11 @@ class Rig(abc.ABC):
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
+
+    def requested(self, architecture: str) -> tuple[str, ...]:
+        """Those that kernels of an architecture can be asked for."""
+        return self.requests
+
     lives: Sequence[Life] = ()
     """What guests can be put through while they work; each is for a guest of its own."""
     cores = "its rig writes none"

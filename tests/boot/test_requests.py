@@ -54,10 +54,8 @@ def test_a_kernel_that_takes_no_requests_is_ended(configuration: Place, run: Run
 
 def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
     """Three times, on two CPUs, and into other frames where it has the machine's."""
-    if "suspend" not in configuration.rig.requests:
+    if "suspend" not in configuration.rig.requested(configuration.arch):
         pytest.skip("nobody asks a guest for suspend here")
-    if configuration.backend == "xen" and configuration.arch == "i386":
-        pytest.skip("xen-shim is not restored here: it takes minutes for each round")
     outcome, report = run(
         configuration, "test=suspend checks=cpus.start rounds=3", cpus=2, requests=True, deadline=400
     )
