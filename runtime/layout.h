@@ -21,7 +21,7 @@
 /* Room in a kernel that is bound when it starts: for a provider's parts, for splitting the boot
  * tables' large pages of 2 MiB, and for its hypercalls. */
 #define VMI__PROVIDER_TEXT_SIZE 0x1f000
-#define VMI__PROVIDER_DATA_SIZE 0x48000
+#define VMI__PROVIDER_DATA_SIZE 0x58000
 #define VMI__TEXT_TABLES        2
 #define VMI__HYPERCALLS_MAX     128
 

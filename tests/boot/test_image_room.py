@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""A kernel that binds itself has room for the parts of each image: one without is passed over when the kernel
+starts, where there may be no console to say so."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ci.backends import backends
+from ci.build import tree
+from ci.util import ARCHITECTURES, ROOT
+from codegen import vmirom
+
+LAYOUT = (ROOT / "runtime/layout.h").read_text()
+ROOM = {
+    part: int(size, 16)
+    for part, size in re.findall(r"^#define VMI__PROVIDER_(TEXT|DATA)_SIZE +(0x\w+)$", LAYOUT, re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_room_for_each_image(arch: str) -> None:
+    for name in backends(arch=arch):
+        said = vmirom.show(tree(arch) / f"backends/{name}.rom")
+        text, data = re.search(r"text (\d+), data \d+ of (\d+),", said).groups()  # type: ignore[union-attr]
+        assert int(text) <= ROOM["TEXT"] and int(data) <= ROOM["DATA"], name
