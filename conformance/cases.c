@@ -1220,7 +1220,7 @@ PLAIN(suspend)
 
 AFTER(suspend)
 {
-    contract_expect("the result", (uint32_t)result_suspend(out), VMI_EAGAIN);
+    contract_expect("the result", (uint32_t)result_suspend(out), (uint32_t)VMI_EAGAIN);
 }
 
 /* Checks run on the first CPU; on others behaviour.c asks. */
