@@ -146,6 +146,21 @@ def shim_is_silent(frames: Mapping[str, Sequence[str]], console: Sequence[str]) 
     return ended and has_shim(frames) and not any(line.strip() for line in console)
 
 
+RUNNABLE = re.compile(r"VCPU\d+: CPU\d+ \[has=F\].*\n.*pause_count=0 pause_flags=0\s*$", re.MULTILINE)
+"""A virtual CPU of its guest that xen-shim would run and does not, in its own words (xl debug-keys q)."""
+
+
+def shim_has_halted(frames: Mapping[str, Sequence[str]], console: Sequence[str]) -> bool:
+    """Whether all of xen-shim's CPUs stand in the HLT behind STI while its guest is to be run: QEMU's SVM
+    forgets the shadow of STI when the guest is left behind it, so that the interrupt that should have ended
+    the HLT came before. Nothing that the guest does brings that about."""
+    registers = list(frames.get("registers", []))
+    cpus = sum(bool(re.match(r"vcpu\d+:$", line.strip())) for line in registers)
+    halted = sum("fb f4 <" in line for line in registers)
+    standing = "killed" in frames and has_shim(frames) and 0 < cpus == halted
+    return standing and RUNNABLE.search("\n".join(console)) is not None
+
+
 def domain_number(said: Sequence[str]) -> int | None:
     """By what xl says while a domain runs; its list has been seen without a domain that was there."""
     found = re.search(r"^Waiting for domain \S+ \(domid (\d+)\) to die", "\n".join(said), re.MULTILINE)
@@ -228,6 +243,8 @@ class XlSession(ControlSession):
             answer, console = self.run_kernel(guest, folder, options, live)
         if DIRECT_CONSOLE not in settings and shim_is_silent(answer.frames, console):
             raise RigFailed(f"xen-shim ended without a line in the {self.control.name} rig")
+        if shim_has_halted(answer.frames, console):
+            raise RigFailed(f"xen-shim has halted for good in the {self.control.name} rig")
         if in_svm(answer.frames):
             self.check_svm(console)
         clean, end, advice = end_state(answer.frames, console)

@@ -9,7 +9,7 @@ import pytest
 
 from ci.rig import STOPPED, Guest
 from ci.util import UserError
-from ci.xl import arguments, domain_number, end_state, in_svm, shim_is_silent
+from ci.xl import arguments, domain_number, end_state, in_svm, shim_has_halted, shim_is_silent
 
 SHIM = ["(XEN) Bootloader: PVH Directboot", "(XEN) Freed 2048kB init memory", "hello"]
 PANIC = ["(XEN) ", "(XEN) ****************", "(XEN) Panic on CPU 0:"]
@@ -109,6 +109,31 @@ FALLEN = {"xl": ["Domain 4 has shut down, reason code 1 0x1"]}
 def test_a_shim_that_never_came_up(frames: dict[str, list[str]], console: list[str], silent: bool) -> None:
     """That is the rig's failure, and says nothing of the kernel, of which the shim had built nothing."""
     assert shim_is_silent(frames, console) == silent
+
+
+HALTED = ["vcpu0:", "Code (instr addr ffff82d040268787)", "90 fb f4 <80> a3", "vcpu1:", "90 fb f4 <80> a6"]
+QUEUED = [
+    "(XEN)     VCPU0: CPU0 [has=F] poll=0 upcall_pend=01 upcall_mask=01 ",
+    "(XEN)     pause_count=0 pause_flags=0",
+]
+
+
+@pytest.mark.parametrize(
+    ("frames", "console", "halted"),
+    [
+        ({"type": SHIM_TYPE, "killed": [""], "registers": HALTED}, QUEUED, True),
+        ({"type": SHIM_TYPE, "registers": HALTED}, QUEUED, False),
+        ({"type": [], "killed": [""], "registers": HALTED}, QUEUED, False),
+        ({"type": SHIM_TYPE, "killed": [""], "registers": [*HALTED[:4], "90 0f 1f <80>"]}, QUEUED, False),
+        ({"type": SHIM_TYPE, "killed": [""], "registers": HALTED}, [QUEUED[0], f"{QUEUED[1][:-1]}1"], False),
+        ({"type": SHIM_TYPE, "killed": [""], "registers": []}, QUEUED, False),
+    ],
+)  # fmt: skip
+def test_a_shim_that_halted_for_good(
+    frames: dict[str, list[str]], console: list[str], halted: bool
+) -> None:
+    """With its guest in the queue of those to be run: the rig's failure, as the one above."""
+    assert shim_has_halted(frames, console) == halted
 
 
 def test_who_gets_interrupts_from_the_processor() -> None:
