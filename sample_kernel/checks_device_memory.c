@@ -318,9 +318,10 @@ static void refused(void)
         {0, 0x200000, VMI_CACHE_UNCACHED, VMI_EINVAL},
         /* The library's own registers, which it does not have there in x2APIC mode. */
         {APIC_BASE, PAGE_SIZE, VMI_CACHE_WRITE_BACK, VMI_EBUSY},
-        /* More than the window, at addresses that every processor has. */
+        /* More than the window, at addresses that every processor has; or memory, in large guests.
+         */
         {HOLE, sizeof(uintptr_t) == 4 ? 0x08000000 : 0, VMI_CACHE_UNCACHED,
-         sizeof(uintptr_t) == 4 ? VMI_ENOMEM : VMI_EINVAL},
+         sizeof(uintptr_t) == 4 && !is_memory(HOLE) ? VMI_ENOMEM : VMI_EINVAL},
     };
 
     NEEDS(MAP_DEVICE);
