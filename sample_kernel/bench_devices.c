@@ -27,7 +27,7 @@
                   */
 #define BYTES 64 /* of a packet */
 
-#define LOOKS  2000 /* before it halts: one is about a microsecond of a PC's */
+#define LOOKS  8000 /* before it halts: one is about a microsecond of a PC's */
 #define PAUSES 8    /* between looks */
 
 #define AGAIN_MILLISECONDS 100
