@@ -9,7 +9,7 @@ import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import checked, figure, ktap
@@ -50,6 +50,15 @@ def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Config
             known = ", ".join(conf.name for _, conf in every)
             raise UserError(f"no configuration {name}; there are: {known}", 2)
     return [(backend, conf) for backend, conf in every if {backend, conf.name} & set(names)]
+
+
+def only(rigs: Mapping[str, Rig], name: str) -> tuple[Rig, Configuration]:
+    """The one configuration of a name, and its rig."""
+    chosen = choose(dict(rigs), [name])
+    if len(chosen) != 1:
+        raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
+    ((backend, configuration),) = chosen
+    return rigs[backend], configuration
 
 
 def having(chosen: Collection[str], architectures: Sequence[str]) -> dict[str, set[str]]:
@@ -158,18 +167,33 @@ def apart(rigs: Mapping[str, Rig], names: Iterable[str]) -> list[str]:
     return [name for _, name in sorted(begun, key=lambda each: each[0])]
 
 
+@contextlib.contextmanager
+def opened(rig: Rig, logs: Path, report: Progress) -> Iterator[tuple[Session, dict[str, str]]]:
+    """A backend's rig, made ready: a session, and what guests run on."""
+    rig.report = report
+    with contextlib.ExitStack() as stack:
+        with shown(Step(rig.backend, "making its rig ready")):
+            rig.prepare()
+            on = rig.describe()
+            session = stack.enter_context(rig.steady_session(logs))
+        yield session, on
+
+
+def write_document(path: Path, document: str) -> None:
+    """A JSON document where somebody wants it; UserError if it cannot be written."""
+    try:
+        write_if_changed(path, document)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
 def rows_of(
     rig: Rig, guests: Sequence[tuple[Configuration, str, Path]], append: str, bound: bool, console: bool,
     report: Progress,
 ) -> list[figure.Row]:  # fmt: skip
     """The rows of one backend: a kernel for each configuration and architecture."""
-    rig.report = report
     rows = []
-    with contextlib.ExitStack() as stack:
-        with shown(Step(rig.backend, "making its rig ready")):
-            rig.prepare()
-            on = rig.describe()
-            session = stack.enter_context(rig.steady_session(RESULTS / "boot"))
+    with opened(rig, RESULTS / "boot", report) as (session, on):
         for configuration, arch, image in guests:
             title = figure.named(configuration.name, arch)
             options, why = configuration.given(arch)
@@ -253,10 +277,7 @@ def boot(
     logs = figure.log_path(RESULTS / "boot")
     print(f"consoles: {logs}/NAME.guest.log; calls and hypercalls by name: {figure.log_path(details)}")
     if json_file:
-        try:
-            write_if_changed(json_file, document)
-        except OSError as error:
-            raise UserError(f"cannot write {json_file}: {error.strerror}") from None
+        write_document(json_file, document)
     if list(names) == [BOUND] and not append:
         write_if_changed(BOUND_FIGURE, document)
     if not names and not append and not architecture:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from .boot import choose, once, show_failure
+from .boot import once, only, show_failure
 from .kernel import look
 from .rig import Guest, discover
 from .run import Wanted, file, fits, pattern
@@ -19,11 +19,7 @@ LOGS = RESULTS / "core"
 def core(name: str, kernel: Path, wanted: Wanted, at: str, output: Path | None) -> int:
     """Writes the file; 1 if there was no guest any more to write of."""
     rigs = discover(once(progress))
-    chosen = choose(rigs, [name])
-    if len(chosen) != 1:
-        raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
-    ((backend, configuration),) = chosen
-    rig = rigs[backend]
+    rig, configuration = only(rigs, name)
     image = look(file(kernel, "kernel"))
     until = pattern(at) if at else None
     place = output or LOGS / f"{configuration.name}-{image.path.stem}.core"
@@ -32,7 +28,7 @@ def core(name: str, kernel: Path, wanted: Wanted, at: str, output: Path | None) 
         configuration.given(image.architecture)[0], core=place.absolute(),
     )  # fmt: skip
     rig.check(image, name)
-    fits(image, backend, wanted)
+    fits(image, rig.backend, wanted)
     rig.check_guest(guest, name)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

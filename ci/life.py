@@ -7,7 +7,6 @@ What a configuration has is for its rig to say (`Rig.lives`, `Rig.requests`); th
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import json
@@ -17,12 +16,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from . import checked, ktap
-from .boot import CPUS, apart, choose, having, needed, once, pairs, show_failure, watched
+from .boot import CPUS, apart, choose, having, needed, once, opened, pairs, show_failure, watched
 from .build import build, kernels
 from .figure import log_path, named
 from .rig import Configuration, Guest, Life, Outcome, Rig, Session, discover
 from .side_by_side import side_by_side
-from .status import Step, shown
 from .util import ARCHITECTURES, RESULTS, Progress, UserError, progress, write_if_changed
 
 DOCUMENT = RESULTS / "life.json"
@@ -202,12 +200,8 @@ def rows_of(
     report: Progress,
 ) -> list[Row]:  # fmt: skip
     """The rows of one backend."""
-    rig.report = report
     rows = []
-    with contextlib.ExitStack() as stack:
-        with shown(Step(rig.backend, "making its rig ready")):
-            rig.prepare()
-            session = stack.enter_context(rig.steady_session(LOGS))
+    with opened(rig, LOGS, report) as (session, _):
         for configuration, arch, image in guests:
             row = row_of(rig, session, configuration, arch, image, times, seconds, console)
             rows.append(row)

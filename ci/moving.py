@@ -65,10 +65,11 @@ BORNE: dict[str, Callable[[GuestStrategy, str], None]] = {
 def carry_out(strategy: GuestStrategy, wanted: str) -> str:
     """Does what a guest has named, WORD or WORD:ARGUMENT; a line `WORD BEGAN ENDED`, seconds since 1970."""
     word, _, argument = wanted.partition(":")
-    if word not in {**ASKED, **BORNE}:
+    act = ASKED.get(word) or BORNE.get(word)
+    if act is None:
         raise UserError(f"a PC cannot be asked for: {wanted}")
     began = time.time()
-    {**ASKED, **BORNE}[word](strategy, argument)
+    act(strategy, argument)
     ended = time.time()
     if word in BORNE:
         strategy.qemu.feed(OVER, strategy.left())

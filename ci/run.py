@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import ktap
-from .boot import choose, once, show_failure
+from .boot import once, only, show_failure
 from .kernel import Kernel, look
 from .rig import PC_DISK_DEVICES, Disk, Forward, Guest, Net, Outcome, Rig, Terminal, discover
 from .util import RESULTS, UserError, above, progress, write_if_changed
@@ -314,11 +314,7 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
 
 def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) -> int:
     rigs = discover(once(progress))
-    chosen = choose(rigs, [name])
-    if len(chosen) != 1:
-        raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
-    ((backend, configuration),) = chosen
-    rig = rigs[backend]
+    rig, configuration = only(rigs, name)
     images = [look(file(kernel, "kernel")) for kernel in kernels]
     check_terminal(wanted)
     several = len(images) > 1
@@ -332,7 +328,7 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
             firmware=wanted.firmware,
         )  # fmt: skip
         rig.check(image, name, loaded=not wanted.firmware)
-        fits(image, backend, wanted)
+        fits(image, rig.backend, wanted)
         rig.check_guest(guest, name)
         guests.append(guest)
     rig.prepare()

@@ -22,10 +22,10 @@ from typing import Any
 from . import checked, page_update
 from .backends import backends
 from .beside_linux import DISK_BYTES, WORKLOAD_MARK
-from .boot import choose, once
+from .boot import choose, once, opened, write_document
 from .build import build, kernels
 from .exits import Exit, before_first, between, by_reason, of_kernel
-from .figure import WIDTH, log_path, named, wrapped
+from .figure import WIDTH, named, wrapped
 from .rig import Configuration, Disk, Guest, Net, Outcome, Rig, Session, discover
 from .side_by_side import side_by_side
 from .status import Step, shown
@@ -198,38 +198,57 @@ class Counts:
         return self.reasons[name].get(HYPERCALL, 0)
 
 
-def _exits(outcome: Outcome) -> Sequence[Exit]:
-    """UserError if the run failed, or they are not all there."""
-    if not outcome.clean or outcome.exits is None:
-        said = "; ".join(outcome.evidence.get("trace", ["nothing was noted"]))
-        raise UserError(
-            f"{outcome.guest.name}: expected a run that passes, with all its exits noted; "
-            f"found {outcome.end}, trace: {said}; log: {log_path(outcome.log)}"
-        )
+def clean(outcome: Outcome) -> Outcome:
+    """UserError if the guest did not end as one that passes."""
+    if not outcome.clean:
+        raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
+    return outcome
+
+
+def exits_of(outcome: Outcome) -> Sequence[Exit]:
+    """UserError if they are not all there."""
+    if outcome.exits is None:
+        said = "; ".join(outcome.evidence.get("trace", ["nothing was noted, as on a machine's own"]))
+        raise UserError(f"{outcome.guest.name}: {outcome.end}; trace: {said}; log: {outcome.log}")
     return outcome.exits
 
 
-def _rounds(outcome: Outcome) -> dict[str, int]:
-    """What the kernel says it has done, in its order."""
-    return {
+def measured(outcome: Outcome, besides: int = 0) -> tuple[dict[str, int], list[list[Exit]]]:
+    """What the sample kernel's bench says it has done, with rounds, and what it left the guest for between
+    each two marks, of which there are some besides. UserError if these are not as many."""
+    said = {
         name: int(rounds)
         for name, rounds in re.findall(r"^# bench (\w+) rounds=(\d+) ", outcome.console, re.MULTILINE)
+    }
+    marked = list(between(exits_of(outcome), WORKLOAD_MARK))
+    if len(marked) != len(said) + besides:
+        raise UserError(f"{outcome.guest.name}: it did {', '.join(said) or 'nothing'}, and {len(marked)} "
+                        f"were marked; log: {outcome.log}")  # fmt: skip
+    return said, marked
+
+
+def of_workloads(outcome: Outcome) -> tuple[list[Exit], dict[str, tuple[int, list[Exit]]]]:
+    """`bench=workloads`: what a process takes to start and end, and by workload the rounds and the exits of
+    all rounds. The first two are measured in a process: its start and end are among theirs, and marked by
+    themselves before each of those two."""
+    said, marked = measured(outcome, besides=2)
+    process = marked[0]
+    del marked[2], marked[0]
+    return process, {
+        name: (rounds, taken) for (name, rounds), taken in zip(said.items(), marked, strict=True)
     }
 
 
 def single(outcome: Outcome, operations: Sequence[Operation], counts: Counts) -> dict[str, Sequence[Exit]]:
     """`bench=one`: each operation stands between two marks. The exits of each, of all rounds."""
-    exits = _exits(outcome)
-    measured = list(between(exits, WORKLOAD_MARK))
-    said = _rounds(outcome)
-    if list(said) != [each.name for each in operations] or len(measured) != len(said):
-        raise UserError(f"{outcome.guest.name}: it did {', '.join(said) or 'nothing'}, and "
-                        f"{len(measured)} were marked; log: {log_path(outcome.log)}")  # fmt: skip
-    around = by_reason(measured[0]) if operations[0] is NOTHING else {}
-    for operation, taken in zip(operations, measured, strict=True):
+    said, marked = measured(clean(outcome))
+    if list(said) != [each.name for each in operations]:
+        raise UserError(f"{outcome.guest.name}: it did {', '.join(said) or 'nothing'}; log: {outcome.log}")
+    around = by_reason(marked[0]) if operations[0] is NOTHING else {}
+    for operation, taken in zip(operations, marked, strict=True):
         if operation not in (NOTHING, UPDATE):
             counts.add(operation, taken, said[operation.name], around)
-    return dict(zip(said, measured, strict=True))
+    return dict(zip(said, marked, strict=True))
 
 
 def asked_for(operations: Sequence[Operation]) -> str:
@@ -238,25 +257,17 @@ def asked_for(operations: Sequence[Operation]) -> str:
 
 
 def workloads(outcome: Outcome, counts: Counts) -> None:
-    """`bench=workloads`: the first two are measured in a process, and what a process takes to start and end
-    is marked by itself before each."""
-    measured = list(between(_exits(outcome), WORKLOAD_MARK))
-    said = _rounds(outcome)
-    if len(measured) != len(said) + 2:
-        raise UserError(f"{outcome.guest.name}: it did {', '.join(said) or 'nothing'}, and "
-                        f"{len(measured)} were marked; log: {log_path(outcome.log)}")  # fmt: skip
-    process, measured = by_reason(measured[0]), [measured[1], *measured[3:]]
-    for number, ((name, rounds), taken) in enumerate(zip(said.items(), measured, strict=True)):
-        operation = next((each for each in WORKLOADS if each.name == name), None)
-        if operation is None:
-            continue
-        counts.add(operation, taken, rounds, process if number < 2 else None)
+    """`bench=workloads`, the first two less what a process takes."""
+    process, found = of_workloads(clean(outcome))
+    for number, (name, (rounds, taken)) in enumerate(found.items()):
+        if operation := next((each for each in WORKLOADS if each.name == name), None):
+            counts.add(operation, taken, rounds, by_reason(process) if number < 2 else None)
 
 
-def count(way: Way, arch: str, session: Session) -> Counts:
+def count(way: Way, arch: str, session: Session, on: dict[str, str]) -> Counts:
     """Boots the kernel of a way three times, with a disk and a network in one of them."""
     kernel = kernels("sample", arch)[way.library]
-    counts = Counts(way.rig.describe())
+    counts = Counts(on)
 
     def run(what: str, append: str, **more: Any) -> Outcome:
         options = {**way.configuration.given(arch)[0], **way.options}
@@ -267,11 +278,11 @@ def count(way: Way, arch: str, session: Session) -> Counts:
 
     operations = (NOTHING, UPDATE, *SINGLE)
     outcome = run("operations", asked_for(operations))
-    measured = single(outcome, operations, counts)
+    found = single(outcome, operations, counts)
     counts.frames = page_update.frames(outcome.console)
     names = page_update.hypercalls(way.library, arch)
-    counts.steps = page_update.steps(measured[UPDATE.name], page_update.Code(kernel), names)
-    counts.add(BOOT, of_kernel(before_first(_exits(outcome), WORKLOAD_MARK)), 1)
+    counts.steps = page_update.steps(found[UPDATE.name], page_update.Code(kernel), names)
+    counts.add(BOOT, of_kernel(before_first(exits_of(outcome), WORKLOAD_MARK)), 1)
     disk = Disk(LOGS / f"{way.name}-{arch}.disk")
     checked.blank([disk], DISK_BYTES)
     single(run("devices", asked_for(DEVICES), disks=(disk,), nets=(Net(),)), DEVICES, counts)
@@ -285,11 +296,8 @@ Counted = tuple[Ways, Sequence[Counts]]
 
 def _of_rig(rig: Rig, wanted: Sequence[tuple[Way, str]], report: Progress) -> list[Counts]:
     """The counts of all ways that are a rig's."""
-    rig.report = report
-    with shown(Step(rig.backend, "making its rig ready")):
-        rig.prepare()
-    with rig.steady_session(LOGS) as session:
-        return [count(way, arch, session) for way, arch in wanted]
+    with opened(rig, LOGS, report) as (session, on):
+        return [count(way, arch, session, on) for way, arch in wanted]
 
 
 def number(value: float) -> str:
@@ -383,10 +391,7 @@ def exits(names: Sequence[str], json_file: Path | None = None, architecture: str
     print(as_text(counted), end="")
     document = as_json(counted)
     if json_file:
-        try:
-            write_if_changed(json_file, document)
-        except OSError as error:
-            raise UserError(f"cannot write {json_file}: {error.strerror}") from None
+        write_document(json_file, document)
     if not names and not architecture:
         write_if_changed(DOCUMENT, document)
     return 0

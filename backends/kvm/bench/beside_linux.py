@@ -18,6 +18,7 @@ from ci.build import kernels
 from ci.exits import Exit, between, by_reason, rounds_of
 from ci.rig import Disk, Guest, Net, Outcome
 from ci.util import Progress, UserError
+from ci.virtualization import clean, exits_of, of_workloads
 
 BACKEND = "kvm"
 LINUX_ARCH = "x86_64"
@@ -97,28 +98,8 @@ def devices_guest(arch: str, disk: Disk) -> Guest:
     return replace(guest, name=f"library-{arch}-devices", disks=(disk,), nets=(Net(),))
 
 
-def exits_of(outcome: Outcome) -> Sequence[Exit]:
-    """UserError if they are not all there."""
-    if outcome.exits is None:
-        said = "; ".join(outcome.evidence.get("trace", ["this machine's own KVM is not looked at"]))
-        raise UserError(f"{outcome.guest.name}: {outcome.end}; trace: {said}; log: {outcome.log}")
-    return outcome.exits
-
-
 def of_cpu(exits: Iterable[Exit], cpu: int) -> list[Exit]:
     return [each for each in exits if each.cpu == cpu]
-
-
-def of_workloads(outcome: Outcome) -> dict[str, tuple[int, list[Exit]]]:
-    """By workload of the sample kernel: rounds, and the exits of all rounds. The first two measure in a
-    process: its start and end are among theirs."""
-    said = re.findall(r"^# bench (\w+) rounds=(\d+) ", outcome.console, re.MULTILINE)
-    every = list(between(exits_of(outcome), WORKLOAD_MARK))
-    # What a process takes to start and end is marked by itself before each of those two.
-    if len(every) != len(said) + 2:
-        raise UserError(f"{outcome.guest.name}: its workloads are {said}, and {len(every)} were marked")
-    del every[2], every[0]
-    return {name: (int(rounds), taken) for (name, rounds), taken in zip(said, every, strict=True)}
 
 
 def of_interrupts(exits: Sequence[Exit]) -> list[list[Exit]]:
@@ -148,21 +129,15 @@ def of_tick(exits: Sequence[Exit]) -> Mapping[str, int]:
     return sorted(found, key=Counter.total)[len(found) // 2] if found else {}
 
 
-def _clean(outcome: Outcome) -> Outcome:
-    if not outcome.clean:
-        raise UserError(f"{outcome.guest.name}: {outcome.end}; log: {outcome.log}")
-    return outcome
-
-
 def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
     """Exits per round of all workloads, and of operations that are none. The workload's alarm is due while
     interrupts are masked; Linux's tick finds them on, and stands beside the operation in which they are."""
     found = Figures()
 
-    def clean(bench: str) -> Outcome:
-        return _clean(run(library_guest(arch, bench)))
+    def done(bench: str) -> Outcome:
+        return clean(run(library_guest(arch, bench)))
 
-    for name, (rounds, exits) in of_workloads(clean("workloads")).items():
+    for name, (rounds, exits) in of_workloads(done("workloads"))[1].items():
         if name == "ipi_round_trip":
             sent = of_interrupts(exits)
             exits, rounds = [exit_ for each in sent for exit_ in each], len(sent)
@@ -171,7 +146,7 @@ def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
             found.add("masked_tick", of_tick(exits), 1)
         else:
             found.add(name, by_reason(exits), rounds)
-    outcome = clean(f"one op=clock,tick,end_of_interrupt,console rounds={ROUNDS}")
+    outcome = done(f"one op=clock,tick,end_of_interrupt,console rounds={ROUNDS}")
     clock, ticks, interrupts, console = between(exits_of(outcome), WORKLOAD_MARK)
     found.add("clock_read", by_reason(clock), ROUNDS)
     found.add("timer_tick", of_tick(ticks), 1)
@@ -185,7 +160,7 @@ def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
 def of_devices(outcome: Outcome) -> Figures:
     """Exits per request and packet, of the library's guest with a disk and a network."""
     found = Figures()
-    measured = between(exits_of(_clean(outcome)), WORKLOAD_MARK)
+    measured = between(exits_of(clean(outcome)), WORKLOAD_MARK)
     for each, exits in zip(DEVICES, measured, strict=True):
         found.add(each.name, by_reason(exits), DEVICE_ROUNDS * each.times)
     return found
