@@ -57,7 +57,6 @@ WIDE = 0x100
 ENTRIES = {
     0x00201003: "exception",
     0x00201004: "page fault",
-    FORCED_INVALID_OP: "cpuid",
     0x00201006: "privileged instruction",
     0x00201007: "segment limit",
     0x00201008: "fpu",
@@ -66,8 +65,8 @@ ENTRIES = {
     0x0020100B: "page table write",
     0x0020100C: "page table write",
 }
-"""Why a PV guest enters Xen (TRC_PV_*), beside hypercalls. Interrupts are not noted."""
-HYPERCALL = "hypercall"
+"""Why a PV guest enters Xen (TRC_PV_*), beside hypercalls and CPUID. Interrupts are not noted."""
+HYPERCALL, CPUID_EXIT = "hypercall", "cpuid"
 
 REASONS = {
     **{number: f"read_cr{number}" for number in (0, 3, 4)},
@@ -75,7 +74,7 @@ REASONS = {
     **{0x20 + number: f"read_dr{number}" for number in range(8)},
     **{0x30 + number: f"write_dr{number}" for number in range(8)},
     **{0x40 + number: f"exception {number}" for number in range(32)},
-    0x60: "interrupt", 0x61: "nmi", 0x64: "vintr", 0x6E: "rdtsc", 0x72: "cpuid", 0x74: "iret", 0x78: "hlt",
+    0x60: "interrupt", 0x61: "nmi", 0x64: "vintr", 0x6E: "rdtsc", 0x72: CPUID_EXIT, 0x74: "iret", 0x78: "hlt",
     0x79: "invlpg", 0x7B: "io", 0x7C: "msr", 0x7F: "shutdown", 0x81: HYPERCALL, 0x87: "rdtscp",
     0x89: "wbinvd", 0x8D: "xsetbv", 0x400: "npf",
 }  # fmt: skip
@@ -228,31 +227,29 @@ def read(data: bytes) -> Trace:
             vcpu.exit(time, Exit(number[1], reason, _wide(words[1:])))
         elif event == NPF:
             vcpu.tell(info=(0, _wide(words)))
-        elif event & ~WIDE in ENTRIES:
-            marked = event & ~WIDE == FORCED_INVALID_OP and vcpu.last and vcpu.last.number == SET_DEBUGREG
-            if marked:  # its hypercall is a part of it
-                vcpu.left.pop()
-            leaf = ANY_MARK if marked else None
-            vcpu.exit(time, Exit(number[1], ENTRIES[event & ~WIDE], leaf=leaf))
-        if event == VMMCALL:
+        elif event == VMMCALL:
             # One that Xen goes on with could not be told; the libraries make none that is long.
             vcpu.seen.append((time, Hypercall(words[0], (UNSEEN,) * 6, processor=name)))
             vcpu.tell(number=words[0])
+        elif event == CPUID:
+            vcpu.seen.append((time, Mark(words[0])))
+            vcpu.tell(leaf=words[0])
         elif event & ~WIDE == HYPERCALL_V2:
             made = Hypercall(words[0] & NUMBER, _arguments(words), processor=name)
             vcpu.hypercall(time, made, number[1])
         elif event & ~WIDE == SUBCALL:
             vcpu.parts += 1
-        elif event == CPUID:
-            vcpu.seen.append((time, Mark(words[0])))
-            vcpu.tell(leaf=words[0])
         elif event & ~WIDE == FORCED_INVALID_OP and vcpu.last and vcpu.last.number == SET_DEBUGREG:
-            # SetDR(0, mark) and the CPUID behind it; what was set is not noted.
+            # SetDR(0, mark) and the CPUID behind it, which are one exit; what was set is not noted.
             vcpu.seen[-1] = (time, Mark(None, vcpu.last))
+            vcpu.left[-1] = (time, Exit(number[1], CPUID_EXIT, leaf=ANY_MARK))
             vcpu.last = None
         elif event & ~WIDE == FORCED_INVALID_OP:
             # CPUID alone: whoever makes marks so tells them by their places.
             vcpu.seen.append((time, Mark(_wide(words))))
+            vcpu.exit(time, Exit(number[1], CPUID_EXIT))
+        elif event & ~WIDE in ENTRIES:
+            vcpu.exit(time, Exit(number[1], ENTRIES[event & ~WIDE]))
     domains: dict[int, list[tuple[int, Any]]] = {}
     exits: dict[int, list[tuple[int, Any]]] = {}
     for (domain, _), vcpu in sorted(vcpus.items()):
