@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,9 +15,11 @@ from vmigen.sides import Side, sides
 from .. import machines
 from ..figure import named
 from ..util import ARCHITECTURES
-from ..virtualization import HYPERCALL, in_words
+from ..virtualization import BOOT, HYPERCALL, LETTERS, in_words
 from . import inputs, plots
 from .drawing import Bars, Column, Way, bars, column, number, way
+
+Shown = TypeVar("Shown")
 
 TEMPLATES = Path(__file__).with_name("templates")
 SITES = {"instruction": "inline", "call": "calls", "nop": "nop"}
@@ -159,10 +161,6 @@ def _lives(document: Mapping[str, Any]) -> Lives:
     return Lives(rows, lacking)
 
 
-SHOWN = "boot"
-"""The operation whose exits stand on the figure's arrows."""
-
-
 @dataclass(frozen=True)
 class Exits:
     """A kernel's ways under one hypervisor, as `./vmi exits` has counted them."""
@@ -180,16 +178,16 @@ def _exits(document: Mapping[str, Any]) -> list[Exits]:
     found = []
     for those in document["hypervisors"]:
         drawn, counted, walks, heads = [], [], [], ["operation"]
-        for letter, each in zip("abcdefgh", those["ways"], strict=False):
-            reasons = each["exits"]
-            hypercalls = reasons[SHOWN].get(HYPERCALL, 0)
+        for letter, each in zip(LETTERS.lower(), those["ways"], strict=False):
+            reasons = each["exits"]  # those of the boot stand on the arrows
+            hypercalls = reasons[BOOT.name].get(HYPERCALL, 0)
             kernel = (
                 "Sample kernel",
                 f"libvmi-{each['library']}.a",
                 f"configuration {each['configuration']}",
             )
             on = [f"{name} {value}" for name, value in each["on"].items() if not name.startswith("why")]
-            traps = sum(reasons[SHOWN].values()) - hypercalls
+            traps = sum(reasons[BOOT.name].values()) - hypercalls
             title = f"({letter}) {each['kind']}{', ' + each['by'] if each['by'] else ''}"
             drawn.append((way(Way(kernel, (those["hypervisor"], *on), traps, hypercalls)), title))
             counted.append(reasons)
@@ -242,6 +240,17 @@ def _machines(document: Mapping[str, Any]) -> Machines:
     return Machines([Machine(*place, found) for place, found in rows.items()], ARCHITECTURES, totals)
 
 
+def _laid_out(read: tuple[inputs.Source, Any], show: Callable[[Any], Shown]) -> Shown | None:
+    """A document as the page shows it; None if there is none, or it is of another version, which its source
+    says then."""
+    source, document = read
+    try:
+        return None if document is None else show(document)
+    except inputs.LAID_OUT_OTHERWISE:
+        source.problem = f"{source.path.name} is of another version"
+        return None
+
+
 def render(results: Path) -> tuple[str, list[str]]:
     """The page, and what it could not show."""
     read = inputs.read(results)
@@ -262,42 +271,9 @@ def render(results: Path) -> tuple[str, list[str]]:
         except inputs.LAID_OUT_OTHERWISE:
             source.problem = f"{source.path.name} is of another version"
     matrix = _matrix(found) if found else None
-    groups: list[plots.Group] = []
-    machine: dict[str, str] = {}
-    source, benchmarks = read.benchmarks
-    try:
-        if benchmarks is not None:
-            groups, machine = plots.groups(benchmarks), plots.machine(benchmarks)
-    except inputs.LAID_OUT_OTHERWISE:
-        source.problem = f"{source.path.name} is of another version"
-    long: Long | None = None
-    source, document = read.long
-    try:
-        if document is not None:
-            long = _long(document)
-    except inputs.LAID_OUT_OTHERWISE:
-        source.problem = f"{source.path.name} is of another version"
-    lives: Lives | None = None
-    source, document = read.life
-    try:
-        if document is not None:
-            lives = _lives(document)
-    except inputs.LAID_OUT_OTHERWISE:
-        source.problem = f"{source.path.name} is of another version"
-    exits: list[Exits] = []
-    source, document = read.exits
-    try:
-        if document is not None:
-            exits = _exits(document)
-    except inputs.LAID_OUT_OTHERWISE:
-        source.problem = f"{source.path.name} is of another version"
-    matrix_of_machines: Machines | None = None
-    source, document = read.machines
-    try:
-        if document is not None:
-            matrix_of_machines = _machines(document)
-    except inputs.LAID_OUT_OTHERWISE:
-        source.problem = f"{source.path.name} is of another version"
+    groups, machine = _laid_out(
+        read.benchmarks, lambda document: (plots.groups(document), plots.machine(document))
+    ) or ([], {})
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -316,10 +292,10 @@ def render(results: Path) -> tuple[str, list[str]]:
         counts=_counts(read.linked),
         matrix=matrix,
         groups=groups,
-        long=long,
-        lives=lives,
-        exits=exits,
-        machines=matrix_of_machines,
+        long=_laid_out(read.long, _long),
+        lives=_laid_out(read.life, _lives),
+        exits=_laid_out(read.exits, _exits),
+        machines=_laid_out(read.machines, _machines),
         machine=machine,
         versions=inputs.versions(),
         binaries=inputs.binaries(),
