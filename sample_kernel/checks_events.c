@@ -13,7 +13,8 @@
 #include "traps.h"
 #include "x86.h"
 
-#define ALARM (VMI_ALARM_WIRED_IRQ0 | VMI_CYCLES_REAL)
+#define ALARM       (VMI_ALARM_WIRED_IRQ0 | VMI_CYCLES_REAL)
+#define PIC_COMMAND 0x20 /* read: the interrupt request register (Intel 8259A data sheet, OCW3) */
 
 static volatile uint32_t came, came_to;
 static int32_t line = VMI_ENOENT;
@@ -72,6 +73,12 @@ static void not_mixed(void)
     EXPECT_EQUAL(vmi_event_unbind((uint32_t)more), VMI_OK);
 }
 
+/* A PC without one: where nothing answers, all bits are read as set, and requests never all are. */
+static bool lacks_8259(void)
+{
+    return call_unsupported(VMI_ORDINAL_INB) == NULL && vmi_inb(PIC_COMMAND) == 0xff;
+}
+
 static void masked(void)
 {
     NEEDS_LINE();
@@ -83,13 +90,13 @@ static void masked(void)
     raise_line();
     spin_milliseconds(20);
     EXPECT_EQUAL(came, 1);
-    /* What came meanwhile comes now, and once. The handler may be entered once more: without an
-     * 8259 no library can tell whether something has come. */
+    /* What came meanwhile comes now, and once. The handler may be entered once more where there is
+     * no 8259, so that no library can tell whether something has come. */
     EXPECT_EQUAL(vmi_event_unmask((uint32_t)line), VMI_OK);
     EXPECT(wait_for_count(&came, 2, PATIENCE_MILLISECONDS));
     spin_milliseconds(5);
     uint32_t entered = came;
-    EXPECT(entered <= 3);
+    EXPECT(entered == 2 || (entered == 3 && lacks_8259()));
     EXPECT(line_comes(entered + 1));
 }
 

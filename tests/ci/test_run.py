@@ -298,7 +298,7 @@ def test_another_library_is_said(tmp_path: Path) -> None:
 FAULTS = {
     "vmi_send_ipi(0, 1, 0x40)": r"is \w+\+0x\w+, of the library: see what the kernel gave to SendIPI",
     "vmi_flush_tlb(0); vmi_console_write((char *)8, 9)": r"is \w+\+0x\w+, of the library: see what the "
-    "kernel gave to ConsoleWrite( or ShutdownReason)?",
+    "kernel gave to ConsoleWrite or ShutdownReason",
     "vmi_set_idt(0)": r"is vmi__?set_idt\+0x\w+, of the library: see what the kernel gave to SetIDT",
     "*(volatile int *)0x1238 = 1": r"is kernel_main\+0x\w+, the kernel's own",
 }
