@@ -87,9 +87,3 @@ static void lie_of_the_device(void)
         lie_of_itself();
     }
 }
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    (void)way;
-    submit_requests(device, queue);
-}

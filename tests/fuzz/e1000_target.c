@@ -89,8 +89,3 @@ static void lie_of_the_device(void)
             eeprom = next8() & 1 ? random() : 0;
     }
 }
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    pass_packets(device, queue, way == RECEIVE);
-}

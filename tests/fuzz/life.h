@@ -5,8 +5,8 @@
  * device says: each request ends once, a device that is shut off has a reason and reaches nothing,
  * no lock is left held, and nothing is accessed that is not the library's.
  *
- * A target has before it includes this the program of checks, and disk.h or network.h; and of
- * itself what is declared here.
+ * A target has before it includes this the program of checks, and disk.h or network.h, by which the
+ * kernel gives the device something; and of itself what is declared here.
  */
 #ifndef VMI_TESTS_FUZZ_LIFE_H
 #define VMI_TESTS_FUZZ_LIFE_H
@@ -38,9 +38,6 @@ static bool reaches_nothing(void);
 
 /* Lets go of all that it has; before its end. */
 static void release_all(void);
-
-/* What the kernel gives it, one way or the other. */
-static void give_something(uint32_t device, uint32_t queue, uint32_t way);
 
 /* ---- the device ---- */
 

@@ -311,7 +311,7 @@ static void step(void)
     case 0:
     case 1:
         at = next8() % 3;
-        submit_requests(at, next8() % 3);
+        give_something(at, next8() % 3, 0);
         break;
     case 2:
     case 3:

@@ -81,9 +81,3 @@ static void lie_of_the_device(void)
         ((uint8_t *)&unit)[next8() % sizeof(unit)] = (uint8_t)random();
     }
 }
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    (void)way;
-    submit_requests(device, queue);
-}

@@ -84,8 +84,3 @@ static void lie_of_the_device(void)
         linked = what & 0x20;
     }
 }
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    pass_packets(device, queue, way == RECEIVE);
-}

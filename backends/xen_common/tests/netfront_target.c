@@ -55,8 +55,3 @@ static void lie_of_a_request(void)
     else
         say_sent(what & 2 ? sending(answered[way])->id : (uint16_t)random(), (int16_t)random());
 }
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    pass_packets(device, queue, way == VMI__RECEIVE);
-}
