@@ -63,7 +63,7 @@ static void lie_of_the_device(void)
     case 0:
     case 1:
     case 2:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 3:
         write_configuration();

@@ -90,10 +90,7 @@ static void look_at_it(void)
 
     if (vmi__device_info(0, &info) != VMI_OK)
         return;
-    HOLDS(info.requests && info.requests <= VMI__REQUESTS_MAX);
-    HOLDS(info.queues && info.queues <= VMI__QUEUES_MAX);
-    HOLDS(info.segments && info.segments <= VMI__SEGMENTS_MAX && info.segment_bytes);
-    HOLDS(memchr(info.name, 0, sizeof(info.name)));
+    is_sound(&info);
     if (info.kind == VMI_DEVICE_BLOCK) {
         HOLDS(info.blocks && info.request_blocks);
         HOLDS(info.block_size >= 512 && !(info.block_size & (info.block_size - 1)));
@@ -121,7 +118,7 @@ static void open_the_device(void)
 
 static int32_t close_it(void)
 {
-    return close_and_reap(0, reapers, sizeof(reapers) / sizeof(reapers[0]), 1);
+    return close_and_reap(0, reapers, COUNT(reapers), 1);
 }
 
 static void step(void)
@@ -149,8 +146,7 @@ static void step(void)
     case 9:
     case 10:
         at = next8();
-        reap_with(reapers[way % (sizeof(reapers) / sizeof(reapers[0]))], at == 0xff, at == 0xfe,
-                  at % 16);
+        reap_with(reapers[way % COUNT(reapers)], at == 0xff, at == 0xfe, at % 16);
         break;
     case 11:
         open_the_device();

@@ -58,7 +58,7 @@ static void lie_of_the_device(void)
 
     switch (what % 8) {
     case 0:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 1:
         write_configuration();

@@ -74,7 +74,7 @@ static void lie_of_the_device(void)
     switch (what % 4) {
     case 0:
     case 1:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 2:
         write_configuration();

@@ -12,7 +12,7 @@ static void lie_of_itself(void)
         OWN "/backend",    OTHER "/state",
     };
 
-    say_anything(paths[random() % (sizeof(paths) / sizeof(paths[0]))]);
+    say_anything(paths[random() % COUNT(paths)]);
 }
 
 #include "network.h"
