@@ -126,9 +126,8 @@ static void plug_one(uint32_t number, uint32_t type)
 static void begin_with(const char *line)
 {
     memset(registers, 0, sizeof(registers));
-    memset(devices, 0, sizeof(devices));
-    count = printed = unbound = 0;
-    found = false;
+    forget_devices();
+    printed = 0;
     vmi__boot.command_line = line;
 }
 
