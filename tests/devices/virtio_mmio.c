@@ -44,7 +44,6 @@ enum {
 
 #define BASE     0xfeb00000u
 #define STEP     0x200u
-#define PLACES   8u
 #define SECTORS  0x40u
 #define REQUESTS 8u
 #define SEGMENTS 1u

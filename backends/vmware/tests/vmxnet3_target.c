@@ -4,8 +4,6 @@
  */
 #include "vmware/tests/vmxnet3.c"
 
-#include "pci/device.h"
-
 #include "network.h"
 #include "on_pci.h"
 
