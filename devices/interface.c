@@ -10,9 +10,6 @@
 
 #define PAGE 4096u
 
-/* What is no part of requests: short before fast, for provider images have little room. */
-#define RARE __attribute__((cold))
-
 /* So many bytes in a row are not the same by chance: once in 2^64 of them. */
 #define RUN_MAX 9
 
@@ -24,7 +21,7 @@ static volatile uint32_t lock; /* of finding, opening and closing */
 
 /* ---- devices ---- */
 
-RARE struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place)
+VMI__RUN_ONCE struct vmi__device *vmi__device_add(const struct vmi__driver *driver, uint32_t place)
 {
     struct vmi__device *device = &devices[count];
 
@@ -53,7 +50,7 @@ static uint32_t append(uint8_t *to, uint32_t at, uint32_t room, const char *text
     return at;
 }
 
-RARE void vmi__device_name(struct vmi__device *device, const char *bus, const char *where)
+VMI__RUN_ONCE void vmi__device_name(struct vmi__device *device, const char *bus, const char *where)
 {
     const char *const words[] = {bus, " ", where, " ", device->driver->name};
     uint32_t at = 0;
@@ -92,7 +89,8 @@ static void find(void)
     vmi__platform_leave(&lock, flags);
 }
 
-RARE VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info);
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__device_info(uint32_t number,
+                                                    struct vmi_device_properties *info);
 VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_properties *info)
 {
     struct vmi__device *device;
@@ -145,8 +143,9 @@ static uintptr_t ring_bytes(struct vmi__device *device, const struct vmi_device_
     return whole_pages(device->driver->memory(device, setup));
 }
 
-RARE VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
-                                            struct vmi_device_memory *needs);
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__device_needs(uint32_t number,
+                                                     const struct vmi_device_setup *setup,
+                                                     struct vmi_device_memory *needs);
 VMI__ROUTINE int32_t vmi__device_needs(uint32_t number, const struct vmi_device_setup *setup,
                                        struct vmi_device_memory *needs)
 {
@@ -206,8 +205,8 @@ static void limit_memory(struct vmi__device *device)
     }
 }
 
-RARE VMI__ROUTINE int32_t vmi__device_leave_frames(uint32_t number, uintptr_t first,
-                                                   uint32_t pages);
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__device_leave_frames(uint32_t number, uintptr_t first,
+                                                            uint32_t pages);
 VMI__ROUTINE int32_t vmi__device_leave_frames(uint32_t number, uintptr_t first, uint32_t pages)
 {
     struct vmi__device *device = vmi__device_by_number(number);
@@ -229,7 +228,7 @@ VMI__ROUTINE int32_t vmi__device_leave_frames(uint32_t number, uintptr_t first, 
     return result;
 }
 
-RARE VMI__ROUTINE int32_t vmi__device_release_frames(uint32_t number);
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__device_release_frames(uint32_t number);
 VMI__ROUTINE int32_t vmi__device_release_frames(uint32_t number)
 {
     struct vmi__device *device = vmi__device_by_number(number);
@@ -297,7 +296,8 @@ static bool is_left(struct vmi__device *device)
     return !device->driver->leave || device->driver->leave(device);
 }
 
-RARE VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup);
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__device_open(uint32_t number,
+                                                    const struct vmi_device_setup *setup);
 VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_setup *setup)
 {
     struct vmi__device *device = vmi__device_by_number(number);
@@ -351,7 +351,7 @@ VMI__ROUTINE int32_t vmi__device_open(uint32_t number, const struct vmi_device_s
  * from the table. A caller that has found a fault holds the lock of its own queue, and the others'
  * users only write what a device that is reset does not read.
  */
-RARE static void reset(struct vmi__device *device, enum vmi__device_state state, bool own)
+VMI__RUN_ONCE static void reset(struct vmi__device *device, enum vmi__device_state state, bool own)
 {
     uint32_t flags[VMI__QUEUES_MAX] = {0};
     uint32_t queues = device->opened;
@@ -377,7 +377,7 @@ static void drop_stock(struct vmi__device *device)
     device->queues[0].given = 0;
 }
 
-RARE VMI__ROUTINE int32_t vmi__device_close(uint32_t number);
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__device_close(uint32_t number);
 VMI__ROUTINE int32_t vmi__device_close(uint32_t number)
 {
     struct vmi__device *device = vmi__device_by_number(number);
@@ -511,8 +511,8 @@ static uint32_t reap(struct vmi__device *device, uint32_t number,
 }
 
 /* Takes what a reset has ended. */
-RARE static uint32_t reap_reset(struct vmi__device *device, struct vmi__queue *queue,
-                                struct vmi_completion *completions, uint32_t room)
+VMI__RUN_ONCE static uint32_t reap_reset(struct vmi__device *device, struct vmi__queue *queue,
+                                         struct vmi_completion *completions, uint32_t room)
 {
     int32_t status = device->info.fault ? VMI_EIO : VMI_ECANCELED;
     uint32_t done = 0;

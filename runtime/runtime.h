@@ -20,8 +20,8 @@
 #include "endbr.h"
 #include "layout.h"
 
-/* Of functions that run once, when the kernel starts: small rather than fast, for images have 64
- * KiB. */
+/* Of functions that run once, when the kernel starts, or seldom: small rather than fast, for images
+ * have little room. */
 #define VMI__RUN_ONCE __attribute__((__cold__))
 
 /* ---- start ---- */

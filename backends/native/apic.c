@@ -6,7 +6,6 @@
 #include "native.h"
 
 #define CPUID_1_EDX_APIC       (1u << 9)
-#define CPUID_1_ECX_X2APIC     (1u << 21)
 #define CPUID_1_EBX_APIC_SHIFT 24 /* the identifier that the APIC had at reset */
 
 #define LVT_NMI     0x400
@@ -48,11 +47,11 @@ static void enable(void)
     if (!(features.edx & CPUID_1_EDX_APIC))
         vmi__fatal("the processor has no local APIC, or the firmware has turned it off");
     base = vmi__rdmsr(VMI__MSR_APIC_BASE);
-    if (base & VMI__APIC_BASE_X2APIC && !(features.ecx & CPUID_1_ECX_X2APIC))
+    if (base & VMI__APIC_BASE_X2APIC && !(features.ecx & VMI__CPUID_1_ECX_X2APIC))
         vmi__fatal("the local APIC is in x2APIC mode, which the processor does not offer");
     vmi__native_x2apic =
         base & VMI__APIC_BASE_X2APIC ||
-        (features.ecx & CPUID_1_ECX_X2APIC && features.ecx & VMI__CPUID_1_ECX_HYPERVISOR);
+        (features.ecx & VMI__CPUID_1_ECX_X2APIC && features.ecx & VMI__CPUID_1_ECX_HYPERVISOR);
     base |= VMI__APIC_BASE_ENABLE;
     vmi__wrmsr(VMI__MSR_APIC_BASE, base);
     if (vmi__native_x2apic)
@@ -67,7 +66,7 @@ int32_t vmi__native_rebind(uint32_t without)
         return VMI_OK;
     if (without & VMI_FEATURE_X2APIC)
         return VMI_EBUSY;
-    return vmi__cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC ? VMI_OK : VMI_ENODEV;
+    return vmi__cpuid(1, 0).ecx & VMI__CPUID_1_ECX_X2APIC ? VMI_OK : VMI_ENODEV;
 }
 
 void vmi__native_apic_init(void)

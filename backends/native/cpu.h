@@ -10,6 +10,7 @@
 
 #define VMI__EFLAGS_IF 0x200u
 
+#define VMI__CPUID_1_ECX_X2APIC     (1u << 21)
 #define VMI__CPUID_1_ECX_DEADLINE   (1u << 24) /* of the local APIC's timer */
 #define VMI__CPUID_1_ECX_HYPERVISOR (1u << 31) /* there is one below */
 

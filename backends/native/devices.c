@@ -114,10 +114,11 @@ static VMI__RUN_ONCE void write_message(const struct row *row)
  */
 static VMI__RUN_ONCE void let_raise(const struct vmi__device *device, bool on)
 {
-    uint32_t command = vmi__platform_pci_read(device->place, PCI_COMMAND) & PCI_COMMAND_WRITABLE;
+    uint32_t command;
 
     if (!vmi__device_on_pci(device))
         return;
+    command = vmi__platform_pci_read(device->place, PCI_COMMAND) & PCI_COMMAND_WRITABLE;
     command &= ~PCI_COMMAND_NO_INTX;
     vmi__platform_pci_write(device->place, PCI_COMMAND,
                             on ? command : command | PCI_COMMAND_NO_INTX);

@@ -5,8 +5,7 @@
  */
 #include "native.h"
 
-#define OPTION             "vmi.report"
-#define CPUID_1_ECX_X2APIC (1u << 21)
+#define OPTION "vmi.report"
 
 static char text[256];
 static uint32_t length;
@@ -81,7 +80,7 @@ static void report_interrupts(void)
     say(features & VMI__CPUID_1_ECX_DEADLINE ? "tsc_deadline" : "apic_timer");
     say_number(" apic_timer_hz=", vmi__native_apic_timer_hz);
     say_yes(" x2apic=", vmi__native_x2apic);
-    say_yes(" offered=", features & CPUID_1_ECX_X2APIC);
+    say_yes(" offered=", features & VMI__CPUID_1_ECX_X2APIC);
     say_yes(" hypervisor=", features & VMI__CPUID_1_ECX_HYPERVISOR);
     say_number(" io_apics=", vmi__native_acpi.ioapics_count);
     end_line();

@@ -7,14 +7,7 @@
 #ifndef VMI_TESTS_PLAYED_H
 #define VMI_TESTS_PLAYED_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-/* Where a check that goes through many seeds begins; other runs may have others (tests/seeds.py).
- */
-#ifndef FIRST_SEED
-#define FIRST_SEED 1u
-#endif
+#include "played_check.h"
 
 /*
  * Linux, arch/x86/entry/syscalls/syscall_32.tbl: a 64-bit process may make these calls too, with
@@ -24,19 +17,6 @@
 #define SYS_WRITE 4
 #define SYS_KILL  37
 #define SYS_CLONE 120
-
-struct played_check {
-    const char *name;
-    void (*run)(void);
-};
-
-#define CHECK(name)                                                                                \
-    {                                                                                              \
-#name, name                                                                                \
-    }
-
-/* Of the running check; the first line that did not hold, 0 if all did. */
-static uint32_t failed_line;
 
 #define EXPECT(condition)                                                                          \
     do {                                                                                           \

@@ -38,6 +38,12 @@ def booted(place: Place, guest: Guest, session: SteadySession, folder: Path) -> 
     return f"{row.failures[0]} ({figure.log_path(log)})"
 
 
+def numbered(names: Sequence[str], times: int, at_once: int) -> list[str]:
+    """Pieces of so many boots by each name, one name after the other, so that a run that is cut short has had
+    some of each."""
+    return [f"{name} {first}-{first + at_once - 1}" for first in range(1, times, at_once) for name in names]
+
+
 class Boots(Part):
     name = "boots"
     summary = f"the sample kernel {TIMES} times in each configuration, for each architecture"
@@ -51,12 +57,7 @@ class Boots(Part):
         return every_place()
 
     def pieces(self) -> list[str]:
-        """One configuration after the other, so that a run that is cut short has had some of each."""
-        return [
-            f"{place} {first}-{first + self.at_once - 1}"
-            for first in range(1, TIMES, self.at_once)
-            for place in self.where()
-        ]
+        return numbered([str(place) for place in self.where()], TIMES, self.at_once)
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         known = {str(place): place for place in self.where()}
@@ -107,13 +108,8 @@ class Firmware(Part):
     times, at_once = 50, 10
 
     def pieces(self) -> list[str]:
-        """One way after the other, as above."""
-        return [
-            f"{arch} {way} {first}-{first + self.at_once - 1}"
-            for first in range(1, self.times, self.at_once)
-            for arch in ARCHITECTURES
-            for way in WAYS
-        ]
+        ways = [f"{arch} {way}" for arch in ARCHITECTURES for way in WAYS]
+        return numbered(ways, self.times, self.at_once)
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         for piece in pieces:

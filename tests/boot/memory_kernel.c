@@ -13,14 +13,13 @@
 #define FOUR_GIB  (1ull << 32)
 #define PARTS     8u
 #define ADDRESSES 52 /* bits of a page-table entry's address */
+#define ROOT      1  /* entry of the top table, which nothing uses */
 
 #ifdef __x86_64__
 #define LEVELS 4
-#define ROOT   1 /* entry of the top table, which nothing uses */
 #define WINDOW 0x8000000000ull
 #else
 #define LEVELS 3
-#define ROOT   1
 #define WINDOW 0x40000000u
 #endif
 

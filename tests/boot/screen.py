@@ -145,6 +145,7 @@ class Monitor:
 
     def picture(self, file: Path) -> None:
         """The screen as it is now, as PPM; and beside it as PNG, to be looked at."""
+        file.parent.mkdir(parents=True, exist_ok=True)
         self.do("screendump", filename=str(file))
         self.do("screendump", filename=str(file.with_suffix(".png")), format="png")
 
@@ -166,7 +167,6 @@ def photographed(monitor: Monitor, file: Path, seconds: float) -> None:
             monitor.picture(file)
             monitor.do("quit")
 
-    file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     threading.Thread(target=take, daemon=True).start()
 

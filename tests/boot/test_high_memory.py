@@ -59,7 +59,7 @@ LARGE = {"machine": "pc,vmport=off,memory-backend=ram"}
 @pytest.mark.parametrize(
     ("arch", "gib", "options", "top"),
     [
-        *((arch, gib, {"cpu": "qemu64"}, max(gib * GIB + HOLE - BELOW if gib > 3 else gib * GIB, 0))
+        *((arch, gib, {"cpu": "qemu64"}, gib * GIB + (HOLE - BELOW if gib > 3 else 0))
           for arch in ARCHITECTURES for gib in (3, 4, 8)),
         ("i386", 8, SHORT, BELOW),
         ("i386", 60, {"cpu": "pentium3", **LARGE}, 61 * GIB),

@@ -26,12 +26,6 @@ DEADLINE = 120
 each = pytest.mark.parametrize("arch", ARCHITECTURES)
 
 
-@pytest.fixture
-def pictures() -> Path:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    return PICTURES
-
-
 @contextlib.contextmanager
 def machine(arch: str, *options: str | Path) -> Iterator[tuple[Monitor, subprocess.Popen[bytes]]]:
     """A PC with a screen, and its monitor; it is ended afterwards."""
@@ -47,10 +41,10 @@ def machine(arch: str, *options: str | Path) -> Iterator[tuple[Monitor, subproce
 
 
 @each
-def test_text_is_on_the_screen(arch: str, pictures: Path, tmp_path: Path) -> None:
+def test_text_is_on_the_screen(arch: str, tmp_path: Path) -> None:
     """In VGA's text mode, which the loader says nothing of; the same as on the serial port."""
     kernel = kernels("sample", arch)[places(arch)[0].backend]
-    serial, picture = tmp_path / "serial", pictures / f"bios-{arch}.ppm"
+    serial, picture = tmp_path / "serial", PICTURES / f"bios-{arch}.ppm"
     options = ("-serial", f"file:{serial}", "-kernel", kernel, "-append", "checks=console")
     with machine(arch, *options) as (monitor, running):
         photographed(monitor, picture, DEADLINE)
@@ -94,10 +88,10 @@ void kernel_main(const struct vmi_boot_info *boot)
 
 
 @each
-def test_keyboard_is_read(arch: str, pictures: Path, tmp_path: Path) -> None:
+def test_keyboard_is_read(arch: str, tmp_path: Path) -> None:
     """By a machine without a serial port: its event is the console's."""
     kernel = compiled(TYPIST, places(arch)[0].backend, tmp_path, arch)
-    picture = pictures / f"keyboard-{arch}.ppm"
+    picture = PICTURES / f"keyboard-{arch}.ppm"
     options = ("-serial", "none", "-debugcon", "stdio", "-kernel", kernel)
     with machine(arch, *options) as (monitor, running):
         assert running.stdout

@@ -132,7 +132,7 @@ class Peer(Other):
 
 # Requests of vhost-user (QEMU 7.2, docs/interop/vhost-user.rst), and features.
 GET_FEATURES, SET_MEMORY, SET_NUMBER, SET_ADDRESSES, SET_BASE, GET_BASE = 1, 5, 8, 9, 10, 11
-SET_KICK, SET_CALL, SET_ERROR, GET_PROTOCOL, GET_QUEUES = 12, 13, 14, 15, 17
+SET_KICK, SET_CALL, GET_PROTOCOL, GET_QUEUES = 12, 13, 15, 17
 REPLY, NO_FILE = 5, 0x100
 FEATURES = 1 << 32 | 1 << 30 | 1 << 28 | 1 << 22
 """VERSION_1, vhost-user's own, indirect descriptors, several pairs."""

@@ -56,6 +56,14 @@ void vmi__platform_unbind(uint32_t device)
 
 /* ---- a device ---- */
 
+/* Nobody has looked for devices. */
+static void forget_devices(void)
+{
+    memset(devices, 0, sizeof(devices));
+    count = unbound = 0;
+    found = false;
+}
+
 /* What DeviceInfo says of the first one. */
 static struct vmi_device_properties info_of_first(void)
 {

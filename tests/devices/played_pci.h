@@ -108,10 +108,7 @@ static void plug_function(uint32_t id)
 {
     memset(space, 0, sizeof(space));
     memset(bar, 0, sizeof(bar));
-    memset(devices, 0, sizeof(devices));
-    count = 0;
-    found = false;
-    unbound = 0;
+    forget_devices();
     space[PCI_ID / 4] = id;
     space[PCI_BAR / 4] = 0xfe000000u;
 }

@@ -44,9 +44,10 @@ enum {
 
 #define BASE     0xfeb00000u
 #define STEP     0x200u
-#define PLACES   8u
 #define SECTORS  0x40u
 #define REQUESTS 8u
+#define SEGMENTS 1u
+#define SECTOR   512u
 #define SEEDS    2000u
 
 /* ---- the machine ---- */
@@ -126,9 +127,8 @@ static void plug_one(uint32_t number, uint32_t type)
 static void begin_with(const char *line)
 {
     memset(registers, 0, sizeof(registers));
-    memset(devices, 0, sizeof(devices));
-    count = printed = unbound = 0;
-    found = false;
+    forget_devices();
+    printed = 0;
     vmi__boot.command_line = line;
 }
 
@@ -143,6 +143,27 @@ static uint32_t found_devices(void)
 #define DISK   "virtio_mmio.device=512@0xfeb00200:7"
 #define SOURCE "virtio_mmio.device=0x200@0xfeb00400:33:2"
 
+/* Of the disk, which is the first device. */
+static struct vmi_device_properties look(void)
+{
+    return info_of_first();
+}
+
+static int32_t open_with(struct vmi_device_setup setup)
+{
+    set(1, QUEUE_SIZE, 0);
+    return open_first(setup);
+}
+
+static bool is_reset(void)
+{
+    return !get(1, STATUS);
+}
+
+static uint8_t buffer[SECTOR] __attribute__((aligned(SECTOR)));
+
+#include "devices/played_disk.h"
+
 /* A disk as the first device. */
 static void plug(void)
 {
@@ -150,29 +171,6 @@ static void plug(void)
     plug_one(1, 2);
     plug_one(2, 4);
     EXPECT(found_devices() == 2 && !printed);
-}
-
-static int32_t open_disk(void)
-{
-    set(1, QUEUE_SIZE, 0);
-    return open_first((struct vmi_device_setup){.queues = 1, .requests = REQUESTS, .segments = 1});
-}
-
-static void begin(void)
-{
-    plug();
-    EXPECT(open_disk() == VMI_OK);
-}
-
-static uint8_t buffer[512] __attribute__((aligned(512)));
-
-static int32_t submit(uint64_t id)
-{
-    const struct vmi_segment segment = {.address = (uintptr_t)buffer, .length = 512};
-    const struct vmi_block_request request = {
-        .id = id, .segments = &segment, .count = 1, .blocks = 1, .block = id};
-
-    return vmi__block_submit(0, 0, &request, 1);
 }
 
 static struct vmi__virtqueue *rings(void)
@@ -304,35 +302,32 @@ static void as_the_device_was_told(void)
     EXPECT(get(1, QUEUE_DRIVER) == (uint32_t)(uintptr_t)rings()->available);
     EXPECT(get(1, QUEUE_DEVICE) == (uint32_t)(uintptr_t)rings()->used);
     EXPECT(get(1, NOTIFIED) == NONE);
-    EXPECT(submit(3) == 1 && get(1, NOTIFIED) == 0);
+    EXPECT(submit(3, 1) == 1 && get(1, NOTIFIED) == 0);
 }
 
 static void a_line_is_lowered(void)
 {
-    struct vmi_completion done;
-
     begin();
-    EXPECT(submit(3) == 1 && submit(4) == 1);
+    EXPECT(submit(3, 1) == 1 && submit(4, 1) == 1);
     end_given(0, 0);
     set(1, CAUSES, 3);
     EXPECT(devices[0].driver->acknowledge(&devices[0]) && get(1, ACKNOWLEDGED) == 3);
     EXPECT(!devices[0].driver->acknowledge(&devices[0]));
     set(1, CAUSES, 1);
     end_given(1, 0);
-    EXPECT(vmi__block_reap(0, 0, &done, 1) == 1 && done.id == 3);
-    EXPECT(get(1, ACKNOWLEDGED) == 1 && vmi__block_reap(0, 0, &done, 1) == 1 && done.id == 4);
+    EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].id == 3);
+    EXPECT(get(1, ACKNOWLEDGED) == 1 && vmi__block_reap(0, 0, done, 1) == 1 && done[0].id == 4);
 }
 
 static void one_that_lies_is_reset(void)
 {
-    struct vmi_completion done;
+    uint8_t seen[REQUESTS] = {0};
 
     begin();
-    EXPECT(submit(3) == 1);
+    EXPECT(submit(3, 1) == 1);
     end_given(0, 9);
-    EXPECT(vmi__block_reap(0, 0, &done, 1) == 1 && done.id == 3 && done.status == VMI_EIO);
-    EXPECT(info_of_first().fault == VMI_FAULT_STATUS && !get(1, STATUS));
-    EXPECT(vmi__device_close(0) == VMI_OK && open_disk() == VMI_OK && !locks);
+    is_shut_off(VMI_FAULT_STATUS, seen, 1);
+    EXPECT(seen[3]);
 }
 
 /* It has other features than when it was looked at, and is left reset. */
@@ -340,7 +335,7 @@ static void does_not_come_up(void)
 {
     plug();
     set(1, OFFERED, 1);
-    EXPECT(open_disk() == VMI_EIO && !get(1, STATUS) && !locks);
+    EXPECT(open_it() == VMI_EIO && is_reset() && !locks);
 }
 
 /* Whatever registers say, and rings: each request ends once. */
@@ -349,9 +344,7 @@ static void any_registers(void)
     uint32_t opened_ones = 0;
 
     for (uint32_t seed = FIRST_SEED; seed < FIRST_SEED + SEEDS && !failed_line; seed++) {
-        struct vmi_completion done[REQUESTS];
         uint8_t pending[REQUESTS] = {0};
-        int32_t taken;
 
         state = seed;
         begin_with(DISK " " SOURCE);
@@ -362,11 +355,11 @@ static void any_registers(void)
         if (!found_devices() || devices[0].info.kind != VMI_DEVICE_BLOCK ||
             devices[0].info.requests < REQUESTS || devices[0].info.block_size != 512)
             continue;
-        if (open_disk() != VMI_OK)
+        if (open_it() != VMI_OK)
             continue;
         opened_ones++;
         for (uint32_t i = 0; i < REQUESTS; i++)
-            if (i < devices[0].info.blocks && submit(i) == 1)
+            if (submit(i, 1) == 1)
                 pending[i] = 1;
         for (uint32_t i = 0; i < 4; i++) {
             struct vmi__virtio_used *used = (struct vmi__virtio_used *)(uintptr_t)rings()->used;
@@ -375,19 +368,9 @@ static void any_registers(void)
             used->ring[i].length = random() % 1000;
             used->index = (uint16_t)(random() % 6);
             at(1)[random() % STEP] = (uint8_t)random();
-            taken = vmi__block_reap(0, 0, done, 2);
-            EXPECT(taken >= 0);
-            for (int32_t j = 0; j < taken; j++)
-                EXPECT(done[j].id < REQUESTS && pending[done[j].id]-- == 1);
+            EXPECT(reap_pending(pending, 2) >= 0);
         }
-        vmi__device_close(0);
-        while ((taken = vmi__block_reap(0, 0, done, REQUESTS)) > 0)
-            for (int32_t j = 0; j < taken; j++)
-                EXPECT(done[j].id < REQUESTS && pending[done[j].id]-- == 1);
-        for (uint32_t i = 0; i < REQUESTS; i++)
-            EXPECT(!pending[i]);
-        vmi__device_close(0);
-        EXPECT(devices[0].state == VMI__DEVICE_CLOSED && !locks);
+        close_with_pending(pending);
     }
     EXPECT(opened_ones > SEEDS / 10);
 }

@@ -63,7 +63,7 @@ static void lie_of_the_device(void)
     case 0:
     case 1:
     case 2:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 3:
         write_configuration();
@@ -86,10 +86,4 @@ static void lie_of_the_device(void)
     default:
         lie_of_itself();
     }
-}
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    (void)way;
-    submit_requests(device, queue);
 }

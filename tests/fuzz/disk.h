@@ -9,12 +9,14 @@
 
 static uint8_t of_requests[0x10000] __attribute__((aligned(4096)));
 
-static void submit_requests(uint32_t device, uint32_t queue)
+/* Gives requests; there is one way only. */
+static void give_something(uint32_t device, uint32_t queue, uint32_t way)
 {
     struct vmi_segment segments[8][4];
     struct vmi_block_request requests[8];
     uint32_t wanted = next8() % 8 + 1, first = given_ids;
 
+    (void)way;
     if (given_ids + 8 > IDS)
         return;
     for (uint32_t i = 0; i < wanted; i++) {

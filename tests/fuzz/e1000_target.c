@@ -77,7 +77,7 @@ static void lie_of_the_device(void)
     switch (what % 4) {
     case 0:
     case 1:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 2:
         write_configuration();
@@ -88,9 +88,4 @@ static void lie_of_the_device(void)
         if (what & 0x40)
             eeprom = next8() & 1 ? random() : 0;
     }
-}
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    pass_packets(device, queue, way == RECEIVE);
 }

@@ -58,6 +58,28 @@ static int32_t reap_with(reaper *of, uint32_t device, uint32_t queue, uint32_t r
     return taken;
 }
 
+/* What holds of each device that there is. */
+static void is_sound(const struct vmi_device_properties *info)
+{
+    HOLDS(info->requests && info->requests <= VMI__REQUESTS_MAX);
+    HOLDS(info->queues && info->queues <= VMI__QUEUES_MAX);
+    HOLDS(info->segments && info->segments <= VMI__SEGMENTS_MAX && info->segment_bytes);
+    HOLDS(memchr(info->name, 0, sizeof(info->name)));
+}
+
+/* What the platform does when a device on PCI interrupts, or its event is bound or masked. */
+static inline void interrupt_on_pci(struct vmi__device *device, uint32_t queue, uint32_t what)
+{
+    static const struct vmi_message message = {.address = 0xfee00000, .data = 0x41};
+
+    if (!device->messages)
+        device->driver->acknowledge(device);
+    else if (what & 1)
+        device->driver->message(device, queue, what & 2 ? &message : 0);
+    else
+        device->driver->mask(device, queue, what & 2);
+}
+
 static void nothing_is_pending(void)
 {
     for (uint32_t i = 0; i < given_ids; i++)

@@ -5,8 +5,8 @@
  * device says: each request ends once, a device that is shut off has a reason and reaches nothing,
  * no lock is left held, and nothing is accessed that is not the library's.
  *
- * A target has before it includes this the program of checks, and disk.h or network.h; and of
- * itself what is declared here.
+ * A target has before it includes this the program of checks, and disk.h or network.h, by which the
+ * kernel gives the device something; and of itself what is declared here.
  */
 #ifndef VMI_TESTS_FUZZ_LIFE_H
 #define VMI_TESTS_FUZZ_LIFE_H
@@ -38,9 +38,6 @@ static bool reaches_nothing(void);
 
 /* Lets go of all that it has; before its end. */
 static void release_all(void);
-
-/* What the kernel gives it, one way or the other. */
-static void give_something(uint32_t device, uint32_t queue, uint32_t way);
 
 /* ---- the device ---- */
 
@@ -93,10 +90,7 @@ static void look_at_it(void)
 
     if (vmi__device_info(0, &info) != VMI_OK)
         return;
-    HOLDS(info.requests && info.requests <= VMI__REQUESTS_MAX);
-    HOLDS(info.queues && info.queues <= VMI__QUEUES_MAX);
-    HOLDS(info.segments && info.segments <= VMI__SEGMENTS_MAX && info.segment_bytes);
-    HOLDS(memchr(info.name, 0, sizeof(info.name)));
+    is_sound(&info);
     if (info.kind == VMI_DEVICE_BLOCK) {
         HOLDS(info.blocks && info.request_blocks);
         HOLDS(info.block_size >= 512 && !(info.block_size & (info.block_size - 1)));
@@ -124,7 +118,7 @@ static void open_the_device(void)
 
 static int32_t close_it(void)
 {
-    return close_and_reap(0, reapers, sizeof(reapers) / sizeof(reapers[0]), 1);
+    return close_and_reap(0, reapers, COUNT(reapers), 1);
 }
 
 static void step(void)
@@ -152,8 +146,7 @@ static void step(void)
     case 9:
     case 10:
         at = next8();
-        reap_with(reapers[way % (sizeof(reapers) / sizeof(reapers[0]))], at == 0xff, at == 0xfe,
-                  at % 16);
+        reap_with(reapers[way % COUNT(reapers)], at == 0xff, at == 0xfe, at % 16);
         break;
     case 11:
         open_the_device();

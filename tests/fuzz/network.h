@@ -32,8 +32,9 @@ static struct vmi_segment piece(uint32_t at, uint32_t bytes)
 }
 
 /* Gives packets, or memory for some, of one piece or two. */
-static void pass_packets(uint32_t device, uint32_t queue, bool receive)
+static void give_something(uint32_t device, uint32_t queue, uint32_t way)
 {
+    bool receive = way == VMI__RECEIVE;
     struct vmi_segment segments[4][2];
     struct vmi_net_buffer buffers[4];
     uint32_t wanted = next8() % 4 + 1, first = given_ids, largest;

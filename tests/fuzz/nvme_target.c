@@ -51,7 +51,7 @@ static void lie_of_the_device(void)
     switch (what % 8) {
     case 0:
     case 1:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 2:
         write_configuration();
@@ -74,10 +74,4 @@ static void lie_of_the_device(void)
     default:
         lie_of_itself();
     }
-}
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    (void)way;
-    submit_requests(device, queue);
 }

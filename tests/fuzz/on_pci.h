@@ -80,15 +80,9 @@ static void write_configuration(void)
 
 static void interrupt(struct vmi__device *device)
 {
-    static const struct vmi_message message = {.address = 0xfee00000, .data = 0x41};
     uint32_t what = next8(), queue = what / 8 % device->opened;
 
-    if (!device->messages)
-        device->driver->acknowledge(device);
-    else if (what & 1)
-        device->driver->message(device, queue, what & 2 ? &message : 0);
-    else
-        device->driver->mask(device, queue, what & 2);
+    interrupt_on_pci(device, queue, what);
 }
 
 static bool reaches_nothing(void)

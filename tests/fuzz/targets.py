@@ -30,8 +30,7 @@ INTERFACE = (
 
 
 DRIVERS = (
-    "../devices/pci/device.c",
-    "../devices/pci/pci.c",
+    *PCI,
     "../devices/virtio/virtio.c",
     "../devices/virtio/virtio_pci.c",
     "../devices/virtio_blk/virtio_blk.c",

@@ -278,28 +278,19 @@ static void look(void)
     struct vmi_device_properties info;
 
     for (uint32_t i = 0; vmi__device_info(i, &info) == VMI_OK; i++) {
-        HOLDS(i < PLACES && info.requests && info.requests <= VMI__REQUESTS_MAX);
-        HOLDS(info.queues && info.queues <= VMI__QUEUES_MAX);
-        HOLDS(info.segments && info.segments <= VMI__SEGMENTS_MAX && info.segment_bytes);
-        HOLDS(memchr(info.name, 0, sizeof(info.name)));
+        HOLDS(i < PLACES);
+        is_sound(&info);
     }
 }
 
-/* What the platform does when interrupts come, and when events are bound and masked. */
 static void interrupt(uint32_t number)
 {
-    static const struct vmi_message message = {.address = 0xfee00000, .data = 0x41};
     struct vmi__device *device = vmi__device_by_number(number);
     uint32_t what = next8(), queue = what / 8 % MOST_Q;
 
     if (!device || device->state != VMI__DEVICE_OPEN || queue >= device->setup.queues)
         return;
-    if (!device->messages)
-        device->driver->acknowledge(device);
-    else if (what & 1)
-        device->driver->message(device, queue, what & 2 ? &message : 0);
-    else
-        device->driver->mask(device, queue, what & 2);
+    interrupt_on_pci(device, queue, what);
 }
 
 static void step(void)
@@ -311,7 +302,7 @@ static void step(void)
     case 0:
     case 1:
         at = next8() % 3;
-        submit_requests(at, next8() % 3);
+        give_something(at, next8() % 3, 0);
         break;
     case 2:
     case 3:

@@ -236,7 +236,7 @@ static void what_is_wrong_sends_nothing(void)
 
 /* ---- modes ---- */
 
-#define X2APIC     CPUID_1_ECX_X2APIC
+#define X2APIC     VMI__CPUID_1_ECX_X2APIC
 #define HYPERVISOR VMI__CPUID_1_ECX_HYPERVISOR
 #define ENABLED    VMI__APIC_BASE_ENABLE
 #define ON         (VMI__APIC_BASE_ENABLE | VMI__APIC_BASE_X2APIC)

@@ -58,7 +58,7 @@ static void lie_of_the_device(void)
 
     switch (what % 8) {
     case 0:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 1:
         write_configuration();
@@ -80,10 +80,4 @@ static void lie_of_the_device(void)
     default:
         ((uint8_t *)&unit)[next8() % sizeof(unit)] = (uint8_t)random();
     }
-}
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    (void)way;
-    submit_requests(device, queue);
 }

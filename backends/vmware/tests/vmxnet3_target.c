@@ -4,8 +4,6 @@
  */
 #include "vmware/tests/vmxnet3.c"
 
-#include "pci/device.h"
-
 #include "network.h"
 #include "on_pci.h"
 
@@ -74,7 +72,7 @@ static void lie_of_the_device(void)
     switch (what % 4) {
     case 0:
     case 1:
-        write_register(registers, sizeof(registers) / sizeof(registers[0]));
+        write_register(registers, COUNT(registers));
         break;
     case 2:
         write_configuration();
@@ -83,9 +81,4 @@ static void lie_of_the_device(void)
         refuses = what & 0x10;
         linked = what & 0x20;
     }
-}
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    pass_packets(device, queue, way == RECEIVE);
 }

@@ -65,13 +65,14 @@ def check(call: dict[str, Any], index: int) -> str:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the two files, and nothing of this tree beside them."""
+    """A folder with the two files, and nothing of this tree beside them but what checks want."""
     folder = tmp_path_factory.mktemp("library")
     (folder / "xen").mkdir()
     for name in ("hypercalls.h", "hypercalls.S"):
         shutil.copy2(BUILD / "generated/xen" / name, folder / "xen")
     shutil.copy2(FOLDER / "tests/xen_transfer.inc", folder)
-    shutil.copy2(ROOT / "tests/backends/played.h", folder)
+    for name in ("played.h", "played_check.h"):
+        shutil.copy2(ROOT / "tests/backends" / name, folder)
     return folder
 
 

@@ -29,9 +29,3 @@ static void lie_of_a_request(void)
     else
         head->responded = random();
 }
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    (void)way;
-    submit_requests(device, queue);
-}

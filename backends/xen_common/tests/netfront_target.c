@@ -12,7 +12,7 @@ static void lie_of_itself(void)
         OWN "/backend",    OTHER "/state",
     };
 
-    say_anything(paths[random() % (sizeof(paths) / sizeof(paths[0]))]);
+    say_anything(paths[random() % COUNT(paths)]);
 }
 
 #include "network.h"
@@ -54,9 +54,4 @@ static void lie_of_a_request(void)
                      what & 4 ? 0 : (uint16_t)random(), (int16_t)random());
     else
         say_sent(what & 2 ? sending(answered[way])->id : (uint16_t)random(), (int16_t)random());
-}
-
-static void give_something(uint32_t device, uint32_t queue, uint32_t way)
-{
-    pass_packets(device, queue, way == VMI__RECEIVE);
 }

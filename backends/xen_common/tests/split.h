@@ -254,7 +254,6 @@ static bool all_is_given_back(void)
 static void plug_split(const char *named)
 {
     memset(nodes, 0, sizeof(nodes));
-    memset(devices, 0, sizeof(devices));
     memset(table, 0, sizeof(table));
     table_frames = 1;
     most_frames = 2;
@@ -262,9 +261,8 @@ static void plug_split(const char *named)
     for (uint32_t i = GNTTAB_NR_RESERVED_ENTRIES; i < VMI__XEN_COMMON_GRANTS; i++)
         vmi__xen_common_grant_release(i);
     channels = 0;
-    count = 0;
-    found = false;
-    unbound = waited = notified = refused_channels = 0;
+    forget_devices();
+    waited = notified = refused_channels = 0;
     no_frame = ~0u;
     meanwhile = 0;
     reached = XenbusStateConnected;

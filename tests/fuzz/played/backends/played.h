@@ -8,30 +8,14 @@
 #ifndef VMI_TESTS_PLAYED_H
 #define VMI_TESTS_PLAYED_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
+#include "backends/played_check.h"
 #include "fuzz.h"
-
-#define FIRST_SEED 1u
 
 #define EXPECT(condition)       ((void)(condition))
 #define ALWAYS(condition)       HOLDS(condition)
 #define REACHED(address, bytes) memory_at(address, bytes)
 
 static void *memory_at(uint64_t address, uint32_t bytes);
-
-struct played_check {
-    const char *name;
-    void (*run)(void);
-};
-
-#define CHECK(name)                                                                                \
-    {                                                                                              \
-#name, name                                                                                \
-    }
-
-static uint32_t failed_line;
 
 /* The checks are there, and nobody runs them. */
 const struct played_check *played_checks(void);
