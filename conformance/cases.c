@@ -23,7 +23,6 @@
 
 #define MSR_SYSENTER_CS 0x174 /* Intel SDM vol. 4, table 2-2 */
 #define PORT_POST       0x80  /* a PC's firmware shows its progress there; takes anything */
-#define WINDOW_PAGE     (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 #define PATTERN         0xa5
 
 static uint8_t buffer[64] __attribute__((aligned(64)));

@@ -16,8 +16,6 @@
 #include "traps.h"
 #include "x86.h"
 
-#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
-
 #define NEEDS_SECOND_CPU()                                                                         \
     do {                                                                                           \
         if (smp_cpu_count() == 1) {                                                                \

@@ -26,7 +26,6 @@
 #define ALARMS             3      /* of each CPU, that have to go off afterwards */
 #define ALARM_MICROSECONDS 200000 /* from the call until the one that is set before it */
 #define MARK               0x5a5aa5a5u
-#define WINDOW_PAGE        (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 
 static volatile uint32_t asked, answered;
 static volatile int32_t results[CPUS_MAX];
