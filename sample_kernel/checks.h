@@ -42,6 +42,13 @@ void cpus_answer(void *argument);
 bool cpus_wait_for_answers(uint32_t cpus);
 
 /*
+ * For checks_suspend.c, of checks_requests.c: has requests from outside tell that they came, once
+ * and for all. False, and said, where nobody can ask for anything.
+ */
+bool requests_bind(void);
+extern volatile uint32_t requests_came;
+
+/*
  * The checks that option test=WORD asks for: one that fails, never returns, faults, panics or waits
  * for another processor or a request from outside (key, poweroff, reboot, suspend; nobody: for
  * which nothing is bound; life: all events of option life=), for tests of whatever watches this

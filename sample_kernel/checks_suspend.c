@@ -27,14 +27,7 @@
 #define ALARM_MICROSECONDS 200000 /* from the call until the one that is set before it */
 #define MARK               0x5a5aa5a5u
 
-static volatile uint32_t asked;
 static volatile int32_t results[CPUS_MAX];
-
-static void note_request(struct trap_frame *frame)
-{
-    asked = 1;
-    vmi_end_of_interrupt(frame->vector);
-}
 
 /* On each CPU but the one that asks. Once it is over the interrupt is answered for. */
 static void suspend_here(struct trap_frame *frame)
@@ -131,9 +124,9 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     struct process ended;
 
     EXPECT_EQUAL(vmi_suspend(), VMI_EAGAIN);
-    asked = 0;
+    requests_came = 0;
     print("# request suspend\n");
-    bool told = wait_for(&asked, OUTSIDE_MILLISECONDS);
+    bool told = wait_for(&requests_came, OUTSIDE_MILLISECONDS);
     EXPECT_EQUAL(vmi_take_request(), VMI_REQUEST_SUSPEND);
     EXPECT(told);
     timer_cancel();
@@ -160,18 +153,13 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
 static void suspend(void)
 {
     char digit[2] = "";
-    uint32_t frame = frame_allocate();
 
     NEEDS(SUSPEND);
     option_value(checks_boot_info->command_line, "rounds", digit, sizeof(digit));
     uint32_t rounds = digit[0] >= '1' && digit[0] <= '9' ? (uint32_t)(digit[0] - '0') : 1;
-    trap_handler_set(VECTOR_REQUEST, note_request);
-    int32_t event = vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_REQUEST);
-    if (event == VMI_ENOSYS) {
-        ktap_skip("nobody can ask this kernel for anything");
+    if (!requests_bind())
         return;
-    }
-    EXPECT(event >= 0 && vmi_event_unmask((uint32_t)event) == VMI_OK);
+    uint32_t frame = frame_allocate();
     EXPECT(frame != FRAME_NONE);
     *(volatile uint32_t *)frame_address(frame) = MARK;
     window_map(MAP_WINDOW, frame, WINDOW_PAGE);
