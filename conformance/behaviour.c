@@ -22,9 +22,8 @@
 #include "traps.h"
 #include "x86.h"
 
-#define NO_CPU      40 /* it does not exist, */
-#define NO_EVENT    0x7fffffff
-#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+#define NO_CPU   40 /* it does not exist, */
+#define NO_EVENT 0x7fffffff
 
 #define NEEDS_SECOND_CPU()                                                                         \
     do {                                                                                           \

@@ -23,7 +23,6 @@
 
 #define MSR_SYSENTER_CS 0x174 /* Intel SDM vol. 4, table 2-2 */
 #define PORT_POST       0x80  /* a PC's firmware shows its progress there; takes anything */
-#define WINDOW_PAGE     (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 #define PATTERN         0xa5
 
 static uint8_t buffer[64] __attribute__((aligned(64)));
@@ -941,6 +940,12 @@ static const struct vmi_device_setup setup = {.queues = 1, .requests = 1, .segme
 static struct vmi_completion completion;
 static uint8_t random[16];
 
+#define NO_DEVICE_FOUND(symbol)                                                                    \
+    AFTER(symbol)                                                                                  \
+    {                                                                                              \
+        contract_expect("the result", (uint32_t)result_##symbol(out), (uint32_t)VMI_ENOENT);       \
+    }
+
 CASE(device_info)
 {
     memset(&info, PATTERN, sizeof(info));
@@ -957,111 +962,67 @@ CASE(device_needs)
 {
     give_device_needs(in, NO_DEVICE, &setup, &needs);
 }
-
-AFTER(device_needs)
-{
-    contract_expect("the result", (uint32_t)result_device_needs(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(device_needs)
 
 CASE(device_open)
 {
     give_device_open(in, NO_DEVICE, &setup);
 }
-
-AFTER(device_open)
-{
-    contract_expect("the result", (uint32_t)result_device_open(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(device_open)
 
 CASE(device_close)
 {
     give_device_close(in, NO_DEVICE);
 }
-
-AFTER(device_close)
-{
-    contract_expect("the result", (uint32_t)result_device_close(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(device_close)
 
 CASE(device_keep)
 {
     give_device_keep(in, NO_DEVICE, 0, 1);
 }
-
-AFTER(device_keep)
-{
-    contract_expect("the result", (uint32_t)result_device_keep(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(device_keep)
 
 CASE(device_release)
 {
     give_device_release(in, NO_DEVICE);
 }
-
-AFTER(device_release)
-{
-    contract_expect("the result", (uint32_t)result_device_release(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(device_release)
 
 CASE(block_submit)
 {
     give_block_submit(in, NO_DEVICE, 0, NULL, 0);
 }
-
-AFTER(block_submit)
-{
-    contract_expect("the result", (uint32_t)result_block_submit(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(block_submit)
 
 CASE(block_reap)
 {
     give_block_reap(in, NO_DEVICE, 0, &completion, 1);
 }
-
-AFTER(block_reap)
-{
-    contract_expect("the result", (uint32_t)result_block_reap(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(block_reap)
 
 CASE(net_post)
 {
     give_net_post(in, NO_DEVICE, 0, NULL, 0);
 }
-
-AFTER(net_post)
-{
-    contract_expect("the result", (uint32_t)result_net_post(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(net_post)
 
 CASE(net_received)
 {
     give_net_received(in, NO_DEVICE, 0, &completion, 1);
 }
-
-AFTER(net_received)
-{
-    contract_expect("the result", (uint32_t)result_net_received(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(net_received)
 
 CASE(net_send)
 {
     give_net_send(in, NO_DEVICE, 0, NULL, 0);
 }
-
-AFTER(net_send)
-{
-    contract_expect("the result", (uint32_t)result_net_send(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(net_send)
 
 CASE(net_sent)
 {
     give_net_sent(in, NO_DEVICE, 0, &completion, 1);
 }
-
-AFTER(net_sent)
-{
-    contract_expect("the result", (uint32_t)result_net_sent(out), (uint32_t)VMI_ENOENT);
-}
+NO_DEVICE_FOUND(net_sent)
 
 CASE(fill_entropy)
 {

@@ -30,8 +30,7 @@
 #include "traps.h"
 #include "x86.h"
 
-#define ROUNDS      1000
-#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
+#define ROUNDS 1000
 
 static uint64_t empty_loop;
 

@@ -3,6 +3,7 @@
 #ifndef CHECKS_H
 #define CHECKS_H
 
+#include <stdbool.h>
 #include <vmi/vmi.h>
 
 #include "checks_arch.h"
@@ -28,6 +29,24 @@ extern const struct vmi_boot_info *checks_boot_info;
  */
 const char *disk_goes_on(uint32_t round);
 const char *network_goes_on(uint32_t round);
+
+/*
+ * For checks_suspend.c, of checks_cpus.c: the set of CPUs that have answered since it was made 0,
+ * by the handler of an interrupt or by a thread; and waiting for a set of them and no others, false
+ * if that does not come about.
+ */
+struct trap_frame;
+extern volatile uint32_t cpus_answered;
+void cpus_answer_interrupt(struct trap_frame *frame);
+void cpus_answer(void *argument);
+bool cpus_wait_for_answers(uint32_t cpus);
+
+/*
+ * For checks_suspend.c, of checks_requests.c: has requests from outside tell that they came, once
+ * and for all. False, and said, where nobody can ask for anything.
+ */
+bool requests_bind(void);
+extern volatile uint32_t requests_came;
 
 /*
  * The checks that option test=WORD asks for: one that fails, never returns, faults, panics or waits

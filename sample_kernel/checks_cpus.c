@@ -16,8 +16,6 @@
 #include "traps.h"
 #include "x86.h"
 
-#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
-
 #define NEEDS_SECOND_CPU()                                                                         \
     do {                                                                                           \
         if (smp_cpu_count() == 1) {                                                                \
@@ -51,23 +49,40 @@ static void start_again(void)
     EXPECT(result == VMI_EBUSY || result == VMI_EINVAL);
 }
 
-static volatile uint32_t ran_on;
+volatile uint32_t cpus_answered;
 
-static void note_cpu(void *argument)
+void cpus_answer(void *argument)
 {
     (void)argument;
-    __atomic_or_fetch(&ran_on, 1u << cpu_current(), __ATOMIC_RELAXED);
+    __atomic_or_fetch(&cpus_answered, 1u << cpu_current(), __ATOMIC_RELEASE);
+}
+
+void cpus_answer_interrupt(struct trap_frame *frame)
+{
+    cpus_answer(NULL);
+    vmi_end_of_interrupt(frame->vector);
+}
+
+bool cpus_wait_for_answers(uint32_t cpus)
+{
+    struct patience patience;
+
+    patience_begin(&patience, PATIENCE_MILLISECONDS);
+    while (cpus_answered != cpus && patience_left(&patience))
+        thread_yield();
+    return cpus_answered == cpus;
 }
 
 static void threads(void)
 {
     NEEDS_SECOND_CPU();
+    cpus_answered = 0;
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
-        struct thread *thread = thread_create("note", note_cpu, NULL, 1u << cpu);
+        struct thread *thread = thread_create("answer", cpus_answer, NULL, 1u << cpu);
         EXPECT(thread != NULL);
         thread_join(thread);
     }
-    EXPECT_EQUAL(ran_on, smp_online());
+    EXPECT_EQUAL(cpus_answered, smp_online());
 }
 
 #define SHARED_ROUNDS 5000
@@ -99,37 +114,19 @@ static void lock(void)
     EXPECT_EQUAL(shared_count, SHARED_ROUNDS * smp_cpu_count());
 }
 
-static volatile uint32_t interrupted; /* set of CPUs */
-
-static void note_interrupt(struct trap_frame *frame)
-{
-    __atomic_or_fetch(&interrupted, 1u << cpu_current(), __ATOMIC_RELAXED);
-    vmi_end_of_interrupt(frame->vector);
-}
-
-static bool wait_until_interrupted(uint32_t wanted)
-{
-    struct patience patience;
-
-    patience_begin(&patience, PATIENCE_MILLISECONDS);
-    while (interrupted != wanted && patience_left(&patience))
-        thread_yield();
-    return interrupted == wanted;
-}
-
 static void ipi(void)
 {
     NEEDS_SECOND_CPU();
     NEEDS(SEND_IPI);
-    trap_handler_set(VECTOR_CHECK, note_interrupt);
+    trap_handler_set(VECTOR_CHECK, cpus_answer_interrupt);
     uint32_t others = smp_online() & ~1u;
 
-    interrupted = 0;
+    cpus_answered = 0;
     EXPECT_EQUAL(cpus_interrupt(others, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_until_interrupted(others));
-    interrupted = 0;
+    EXPECT(cpus_wait_for_answers(others));
+    cpus_answered = 0;
     EXPECT_EQUAL(cpus_interrupt(smp_online(), VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_until_interrupted(smp_online()));
+    EXPECT(cpus_wait_for_answers(smp_online()));
 }
 
 #define SET_WORDS 64 /* for more CPUs than there are anywhere */
@@ -141,25 +138,25 @@ static void sets(void)
     NEEDS(SEND_IPI);
     uint32_t all = smp_online(), set[SET_WORDS] = {2};
 
-    trap_handler_set(VECTOR_CHECK, note_interrupt);
-    interrupted = 0;
+    trap_handler_set(VECTOR_CHECK, cpus_answer_interrupt);
+    cpus_answered = 0;
     EXPECT_EQUAL(vmi_send_ipi(NULL, VMI_CPUS_ALL_BUT_SELF, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_until_interrupted(all & ~1u));
-    interrupted = 0;
+    EXPECT(cpus_wait_for_answers(all & ~1u));
+    cpus_answered = 0;
     EXPECT_EQUAL(vmi_send_ipi(NULL, VMI_CPUS_ALL, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_until_interrupted(all));
-    interrupted = 0;
+    EXPECT(cpus_wait_for_answers(all));
+    cpus_answered = 0;
     EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_until_interrupted(2));
+    EXPECT(cpus_wait_for_answers(2));
     /* A bit that is not of the set is not looked at. */
-    interrupted = 0;
+    cpus_answered = 0;
     EXPECT_EQUAL(vmi_send_ipi(set, 1, VECTOR_CHECK), VMI_OK);
     spin_milliseconds(5);
-    EXPECT_EQUAL(interrupted, 0);
+    EXPECT_EQUAL(cpus_answered, 0);
     set[SET_WORDS - 1] = 0x80000000;
     EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS, VECTOR_CHECK), VMI_EINVAL);
     EXPECT_EQUAL(vmi_send_ipi(set, 32 * SET_WORDS - 1, VECTOR_CHECK), VMI_OK);
-    EXPECT(wait_until_interrupted(2));
+    EXPECT(cpus_wait_for_answers(2));
     /* Whoever answers it flushes; the kernel's own way is the other answer. */
     int32_t result = vmi_flush_remote_tlb(NULL, VMI_CPUS_ALL, MAP_WINDOW, 1);
     EXPECT(result == VMI_OK || result == VMI_ENOSYS);

@@ -11,8 +11,6 @@
 #include "threads.h"
 #include "x86.h"
 
-#define WINDOW_PAGE (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
-
 extern const char vmi_image_start[], vmi_rodata_end[];
 
 /* The first word of a page. */

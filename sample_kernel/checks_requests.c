@@ -20,16 +20,16 @@
  */
 #define OUTSIDE_MILLISECONDS 60000
 
-static volatile uint32_t came;
+volatile uint32_t requests_came;
 
 static void note(struct trap_frame *frame)
 {
-    came = 1;
+    requests_came = 1;
     vmi_end_of_interrupt(frame->vector);
 }
 
-/* Once: it stays bound. False, and said, where nobody can ask for anything. */
-static bool bind(void)
+/* It stays bound. */
+bool requests_bind(void)
 {
     static int32_t event = VMI_ENOENT;
 
@@ -53,7 +53,7 @@ static void take(uint32_t wanted)
 {
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_REQUEST), VMI_EBUSY);
     EXPECT_EQUAL(vmi_event_bind(VMI_EVENT_REQUEST, 1, VECTOR_REQUEST), VMI_EINVAL);
-    bool told = wait_for(&came, OUTSIDE_MILLISECONDS);
+    bool told = wait_for(&requests_came, OUTSIDE_MILLISECONDS);
     uint32_t request = vmi_take_request();
     EXPECT(told);
     EXPECT_EQUAL(request, wanted);
@@ -62,18 +62,18 @@ static void take(uint32_t wanted)
 
 static void key(void)
 {
-    if (!bind())
+    if (!requests_bind())
         return;
-    came = 0;
+    requests_came = 0;
     print("# request key %c\n", KEY);
     take(VMI_REQUEST_KEY | (uint32_t)KEY << 8);
 }
 
 static void power_off(void)
 {
-    if (!bind())
+    if (!requests_bind())
         return;
-    came = 0;
+    requests_came = 0;
     print("# request poweroff\n");
     take(VMI_REQUEST_POWER_OFF);
     print("# last words: asked to power off\n");
@@ -81,9 +81,9 @@ static void power_off(void)
 
 static void reboot(void)
 {
-    if (!bind())
+    if (!requests_bind())
         return;
-    came = 0;
+    requests_came = 0;
     print("# request reboot\n");
     take(VMI_REQUEST_REBOOT);
     print("# last words: asked to reboot\n");
@@ -94,7 +94,7 @@ static void reboot(void)
 static void nobody(void)
 {
     print("# request poweroff\n");
-    wait_for(&came, OUTSIDE_MILLISECONDS);
+    wait_for(&requests_came, OUTSIDE_MILLISECONDS);
     ktap_fail("the library has not ended this kernel");
 }
 

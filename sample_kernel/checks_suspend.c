@@ -26,39 +26,14 @@
 #define ALARMS             3      /* of each CPU, that have to go off afterwards */
 #define ALARM_MICROSECONDS 200000 /* from the call until the one that is set before it */
 #define MARK               0x5a5aa5a5u
-#define WINDOW_PAGE        (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)
 
-static volatile uint32_t asked, answered;
 static volatile int32_t results[CPUS_MAX];
-
-static void note_request(struct trap_frame *frame)
-{
-    asked = 1;
-    vmi_end_of_interrupt(frame->vector);
-}
 
 /* On each CPU but the one that asks. Once it is over the interrupt is answered for. */
 static void suspend_here(struct trap_frame *frame)
 {
     results[cpu_current()] = vmi_suspend();
-    __atomic_or_fetch(&answered, 1u << cpu_current(), __ATOMIC_RELEASE);
-    vmi_end_of_interrupt(frame->vector);
-}
-
-static void answer(struct trap_frame *frame)
-{
-    __atomic_or_fetch(&answered, 1u << cpu_current(), __ATOMIC_RELEASE);
-    vmi_end_of_interrupt(frame->vector);
-}
-
-static bool all_answer(uint32_t cpus)
-{
-    struct patience patience;
-
-    patience_begin(&patience, PATIENCE_MILLISECONDS);
-    while (answered != cpus && patience_left(&patience))
-        thread_yield();
-    return answered == cpus;
+    cpus_answer_interrupt(frame);
 }
 
 /*
@@ -69,7 +44,7 @@ static int32_t suspend_all(uint32_t others, uint64_t *due)
 {
     uint32_t flags = interrupts_mask();
 
-    answered = 0;
+    cpus_answered = 0;
     trap_handler_set(VECTOR_CHECK, suspend_here);
     if (others != 0)
         cpus_interrupt(others, VECTOR_CHECK);
@@ -102,14 +77,6 @@ static uint64_t machine_frame(const void *address)
            PAGE_SHIFT;
 }
 
-static volatile uint32_t ran_on;
-
-static void note_cpu(void *argument)
-{
-    (void)argument;
-    __atomic_or_fetch(&ran_on, 1u << cpu_current(), __ATOMIC_RELAXED);
-}
-
 /* Every CPU has its alarm, takes an interrupt, forgets a translation and runs a thread. */
 static void cpus_go_on(uint32_t cpus)
 {
@@ -117,22 +84,22 @@ static void cpus_go_on(uint32_t cpus)
 
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
         alarms[cpu] = *timer_alarms(cpu);
-    answered = 0;
-    trap_handler_set(VECTOR_CHECK, answer);
+    cpus_answered = 0;
+    trap_handler_set(VECTOR_CHECK, cpus_answer_interrupt);
     EXPECT_EQUAL(cpus_interrupt(cpus, VECTOR_CHECK), VMI_OK);
-    EXPECT(all_answer(cpus));
+    EXPECT(cpus_wait_for_answers(cpus));
     smp_flush_tlb(cpus, 0, 0);
-    ran_on = 0;
+    cpus_answered = 0;
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
         struct thread *thread =
-            cpus & 1u << cpu ? thread_create("note", note_cpu, NULL, 1u << cpu) : NULL;
+            cpus & 1u << cpu ? thread_create("answer", cpus_answer, NULL, 1u << cpu) : NULL;
 
         if (thread != NULL)
             thread_join(thread);
         EXPECT(!(cpus & 1u << cpu) ||
                wait_for_count(timer_alarms(cpu), alarms[cpu] + ALARMS, PATIENCE_MILLISECONDS));
     }
-    EXPECT_EQUAL(ran_on, cpus);
+    EXPECT_EQUAL(cpus_answered, cpus);
 }
 
 /* A page that is mapped in the kernel's windows is what it was, and can be mapped again. */
@@ -157,9 +124,9 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     struct process ended;
 
     EXPECT_EQUAL(vmi_suspend(), VMI_EAGAIN);
-    asked = 0;
+    requests_came = 0;
     print("# request suspend\n");
-    bool told = wait_for(&asked, OUTSIDE_MILLISECONDS);
+    bool told = wait_for(&requests_came, OUTSIDE_MILLISECONDS);
     EXPECT_EQUAL(vmi_take_request(), VMI_REQUEST_SUSPEND);
     EXPECT(told);
     timer_cancel();
@@ -170,7 +137,7 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     EXPECT(result == VMI_SUSPEND_RESTORED || result == VMI_SUSPEND_CANCELED);
     alarm_goes_off(alarms, due);
     timer_init_cpu();
-    EXPECT(all_answer(cpus & ~1u));
+    EXPECT(cpus_wait_for_answers(cpus & ~1u));
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
         EXPECT(!(cpus & 1u << cpu) || results[cpu] == result);
     EXPECT(vmi_clock_nanoseconds() > clock);
@@ -186,18 +153,13 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
 static void suspend(void)
 {
     char digit[2] = "";
-    uint32_t frame = frame_allocate();
 
     NEEDS(SUSPEND);
     option_value(checks_boot_info->command_line, "rounds", digit, sizeof(digit));
     uint32_t rounds = digit[0] >= '1' && digit[0] <= '9' ? (uint32_t)(digit[0] - '0') : 1;
-    trap_handler_set(VECTOR_REQUEST, note_request);
-    int32_t event = vmi_event_bind(VMI_EVENT_REQUEST, 0, VECTOR_REQUEST);
-    if (event == VMI_ENOSYS) {
-        ktap_skip("nobody can ask this kernel for anything");
+    if (!requests_bind())
         return;
-    }
-    EXPECT(event >= 0 && vmi_event_unmask((uint32_t)event) == VMI_OK);
+    uint32_t frame = frame_allocate();
     EXPECT(frame != FRAME_NONE);
     *(volatile uint32_t *)frame_address(frame) = MARK;
     window_map(MAP_WINDOW, frame, WINDOW_PAGE);

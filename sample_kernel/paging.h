@@ -56,6 +56,8 @@ void aspace_visit(const struct aspace *aspace, aspace_visitor *visit, void *cont
 
 /* Maps a frame in the windows of layout.h, or with flags 0 unmaps it. Flushes nothing. */
 void window_map(uintptr_t address, uint32_t pfn, uint64_t flags);
+/* The flags of a page there that is written to. */
+#define WINDOW_PAGE (KERNEL_PAGE | PTE_WRITE)
 /* The entry that maps a page of the windows, as it reads. */
 uint64_t window_read(uintptr_t address);
 

@@ -15,15 +15,10 @@ static uint32_t reports;
 
 uint32_t vmi__xen_take(struct vmi__xen_lock *taken)
 {
-    uint32_t mask = vmi__xen_mask(), tries = 0;
+    uint32_t mask = vmi__xen_mask(), turns = 0;
 
-    while (__atomic_exchange_n(&taken->held, 1, __ATOMIC_ACQUIRE)) {
-        /* Its holder may be a VCPU that waits for this one's processor. */
-        if (++tries % 1024)
-            __asm__ volatile("pause");
-        else
-            vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
-    }
+    while (__atomic_exchange_n(&taken->held, 1, __ATOMIC_ACQUIRE))
+        vmi__xen_relax(&turns);
     return mask;
 }
 

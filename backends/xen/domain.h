@@ -93,6 +93,16 @@ struct vmi__xen_lock {
 uint32_t vmi__xen_take(struct vmi__xen_lock *lock);
 void vmi__xen_give(struct vmi__xen_lock *lock, uint32_t mask);
 
+/* For the inside of a loop that waits for another CPU, which may be a VCPU that waits for this
+ * one's processor. *turns begins with 0. */
+static inline void vmi__xen_relax(uint32_t *turns)
+{
+    if (++*turns % 1024)
+        __asm__ volatile("pause");
+    else
+        vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
+}
+
 /* ---- CPUs (base.c) ---- */
 
 #define VMI__XEN_BATCH 512 /* page-table updates that are kept back at most */

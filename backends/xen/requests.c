@@ -42,6 +42,7 @@ static uint32_t take_shutdown(void)
 {
     char word[TEXT_MAX];
     int32_t length = vmi__xen_store_read(shutdown_node, word, sizeof(word));
+    uint32_t request;
 
     if (length > 0 && !meaning(word)) {
         if (!refused)
@@ -54,9 +55,10 @@ static uint32_t take_shutdown(void)
     refused = false;
     if (length <= 0 || vmi__xen_store_take(shutdown_node, word, sizeof(word)) <= 0)
         return VMI_REQUEST_NONE;
-    if (meaning(word) == VMI_REQUEST_SUSPEND)
+    request = meaning(word);
+    if (request == VMI_REQUEST_SUSPEND)
         __atomic_store_n(&vmi__xen_suspend_asked, true, __ATOMIC_RELEASE);
-    return meaning(word);
+    return request;
 }
 
 static uint32_t take_key(void)

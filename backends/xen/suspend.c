@@ -16,8 +16,6 @@
 
 #include <xen/sched.h>
 
-#define SPINS 1024
-
 /* What SCHEDOP_shutdown returns where the domain goes on where it was (xen/elfnote.h,
  * XEN_ELFNOTE_SUSPEND_CANCEL). */
 #define CANCELED 1
@@ -44,16 +42,13 @@ static uint32_t others(void)
     return count;
 }
 
-/* Waits until a word is or, by `not`, is not what it says. */
+/* Waits until a word is a value or, without `is`, is not. */
 static void wait_for(const uint32_t *word, uint32_t value, bool is)
 {
-    uint32_t spins = 0;
+    uint32_t turns = 0;
 
     while ((__atomic_load_n(word, __ATOMIC_ACQUIRE) == value) != is)
-        if (++spins % SPINS)
-            __asm__ volatile("pause");
-        else
-            vmi__xen_hypercall_sched_op(SCHEDOP_yield, 0);
+        vmi__xen_relax(&turns);
 }
 
 /* On each CPU of a domain that was restored: Xen has its words where they were, with what the

@@ -399,15 +399,13 @@ static uint32_t frames_named(const struct vmi_block_request *request)
     return frames;
 }
 
-/* A frame by the slot's next reference. What is no frame is not lent, and the request fails. */
+/* A frame by the slot's next reference. */
 static grant_ref_t lend_frame(const struct disk *disk, struct lent *lent, uintptr_t pfn,
                               bool read_only)
 {
     grant_ref_t reference = lent->references[lent->count++];
-    uint32_t frame = vmi__xen_common_frame(pfn);
 
-    if (frame != VMI__XEN_COMMON_NO_FRAME)
-        vmi__xen_common_grant_lend(reference, frame, disk->bus.peer, read_only);
+    vmi__xen_common_lend_by(&disk->bus, reference, pfn, read_only);
     return reference;
 }
 

@@ -15,10 +15,9 @@
 static struct grant_entry_v1 *grants; /* 0: there is no table */
 static volatile uint32_t frames;      /* of it, that are in use */
 
-/* A bit for each reference. The first ones are Xen's (GNTTAB_NR_RESERVED_ENTRIES). */
-static volatile uint32_t taken[VMI__XEN_COMMON_GRANTS / WORD_BITS] = {
-    (1u << GNTTAB_NR_RESERVED_ENTRIES) - 1,
-};
+/* A bit for each reference. The first ones are Xen's. */
+#define XENS_OWN ((1u << GNTTAB_NR_RESERVED_ENTRIES) - 1)
+static volatile uint32_t taken[VMI__XEN_COMMON_GRANTS / WORD_BITS] = {XENS_OWN};
 
 void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t count)
 {
@@ -47,7 +46,7 @@ void vmi__xen_common_grants_forget(void)
 {
     frames = 0;
     for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS / WORD_BITS; i++)
-        taken[i] = i ? 0 : (1u << GNTTAB_NR_RESERVED_ENTRIES) - 1;
+        taken[i] = i ? 0 : XENS_OWN;
 }
 
 grant_ref_t vmi__xen_common_grant_reserve(void)

@@ -314,11 +314,8 @@ static void send(struct network *network, uint32_t slot, const struct vmi_net_bu
             uint32_t offset = (uint32_t)address & (PAGE - 1);
             uint32_t part = left < PAGE - offset ? left : PAGE - offset;
             grant_ref_t reference = sent->references[frames];
-            uint32_t frame = vmi__xen_common_frame((uintptr_t)(address >> 12));
 
-            /* What is no frame is not lent, and the packet fails. */
-            if (frame != VMI__XEN_COMMON_NO_FRAME)
-                vmi__xen_common_grant_lend(reference, frame, network->bus.peer, true);
+            vmi__xen_common_lend_by(&network->bus, reference, (uintptr_t)(address >> 12), true);
             if (entry)
                 entry->flags = NETTXF_more_data;
             entry = vmi__xen_common_ring_put(ring);

@@ -16,6 +16,7 @@
 #include <xen/grant_table.h>
 #include <xen/io/xenbus.h>
 
+#include "grants.h"
 #include "split_ring.h"
 
 #define VMI__XEN_COMMON_PATH_MAX 96
@@ -99,6 +100,17 @@ grant_ref_t vmi__xen_common_reserve(struct vmi__device *device);
  */
 grant_ref_t vmi__xen_common_lend_frame(struct vmi__device *device, uintptr_t pfn, bool read_only);
 grant_ref_t vmi__xen_common_lend_page(struct vmi__device *device, const void *page, bool read_only);
+
+/* Lends a frame by a reference of the caller's, which lends nothing. What is no frame is not lent:
+ * what names the reference then fails. */
+static inline void vmi__xen_common_lend_by(const struct vmi__xen_common_bus *bus,
+                                           grant_ref_t reference, uintptr_t pfn, bool read_only)
+{
+    uint32_t frame = vmi__xen_common_frame(pfn);
+
+    if (frame != VMI__XEN_COMMON_NO_FRAME)
+        vmi__xen_common_grant_lend(reference, frame, bus->peer, read_only);
+}
 
 /* Ends and gives back a reference, and makes it 0; false while the other side has its page. */
 bool vmi__xen_common_take_back(grant_ref_t *reference);

@@ -32,6 +32,15 @@ def place_of_the_image(arch: str) -> list[Path]:
     return list((ROOT / "runtime/arch" / arch).glob("image_place.c"))
 
 
+def headers(library: str, arch: str) -> list[str]:
+    """What the compiler is told for a library's sources: where its generated headers are, and of the
+    hypervisor's public ones what its meson.build says."""
+    built = (ROOT / "backends" / library / "meson.build").read_text()
+    found = re.search(r"^\w+_headers = \[(.*)\]$", built, re.MULTILINE)
+    assert found, f"{library}/meson.build has no headers of a hypervisor"
+    return [f"-I{tree(arch) / 'include' / library}", *re.findall(r"'([^']*)'", found[1])]
+
+
 def checks(source: Path) -> list[str]:
     """The names of a file's checks, in whatever way their rows are laid out."""
     found = re.findall(r"\bCHECK\((\w+)\)", source.read_text())

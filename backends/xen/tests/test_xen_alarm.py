@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from ci.util import BUILD
+from ci.util import ARCHITECTURES
 from tests.backends import played
 
 SOURCE = Path(__file__).with_name("xen_alarm.c")
@@ -16,12 +15,8 @@ SOURCE = Path(__file__).with_name("xen_alarm.c")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    headers = re.search(
-        r"^xen_headers = \[(.*)\]$", (SOURCE.parents[1] / "meson.build").read_text(), re.MULTILINE
-    )
-    assert headers
-    arguments = [f"-I{BUILD / 'include/xen'}", *re.findall(r"'([^']*)'", headers[1])]
-    return played.results(SOURCE, tmp_path_factory.mktemp("alarm"), *arguments)
+    headers = played.headers("xen", ARCHITECTURES[0])
+    return played.results(SOURCE, tmp_path_factory.mktemp("alarm"), *headers)
 
 
 @pytest.mark.seeded

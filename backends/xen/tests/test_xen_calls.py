@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from tests.backends import played
 
 FOLDER = Path(__file__).parent
@@ -22,11 +21,11 @@ CHECKS = [check for source in SOURCES for check in played.checks(source)]
 
 @pytest.fixture(scope="module", params=["x86_64"])
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    headers = played.headers("xen", request.param)
     said: dict[str, str] = {}
-    arguments = [f"-I{tree(request.param) / 'include/xen'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
     for source, more in SOURCES.items():
         folder = tmp_path_factory.mktemp("calls")
-        said |= played.results(source, folder, *arguments, *more, arch=request.param)
+        said |= played.results(source, folder, *headers, *more, arch=request.param)
     return said
 
 

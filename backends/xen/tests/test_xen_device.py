@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from ci.util import ARCHITECTURES
 from tests.backends import played
 
@@ -17,12 +15,8 @@ SOURCE = Path(__file__).with_name("xen_device.c")
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def results(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, str]:
-    headers = re.search(
-        r"^xen_headers = \[(.*)\]$", (SOURCE.parents[1] / "meson.build").read_text(), re.MULTILINE
-    )
-    assert headers
-    arguments = [f"-I{tree(request.param) / 'include/xen'}", *re.findall(r"'([^']*)'", headers[1])]
-    return played.results(SOURCE, tmp_path_factory.mktemp("device"), *arguments, arch=request.param)
+    headers = played.headers("xen", request.param)
+    return played.results(SOURCE, tmp_path_factory.mktemp("device"), *headers, arch=request.param)
 
 
 @pytest.mark.parametrize("check", played.checks(SOURCE))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from tests.backends import played
 
 SOURCE = Path(__file__).with_name("xen_events.c")
@@ -17,9 +16,9 @@ ARCH = "x86_64"
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    arguments = [f"-I{tree(ARCH) / 'include/xen'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
+    headers = played.headers("xen", ARCH)
     abis = (SOURCE.parents[1] / "fifo.c", SOURCE.parents[1] / "two_level.c")
-    return played.results(SOURCE, tmp_path_factory.mktemp("events"), *arguments, *abis, arch=ARCH)
+    return played.results(SOURCE, tmp_path_factory.mktemp("events"), *headers, *abis, arch=ARCH)
 
 
 @pytest.mark.parametrize("check", played.checks(SOURCE))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from ci.util import ARCHITECTURES
 from tests.backends import played
 
@@ -17,9 +16,9 @@ SOURCE = Path(__file__).with_name("xen_fifo.c")
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    headers = played.headers("xen", request.param)
     folder = tmp_path_factory.mktemp("fifo")
-    arguments = [f"-I{tree(request.param) / 'include/xen'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
-    return played.results(SOURCE, folder, *arguments, SOURCE.parents[1] / "two_level.c", arch=request.param)
+    return played.results(SOURCE, folder, *headers, SOURCE.parents[1] / "two_level.c", arch=request.param)
 
 
 @pytest.mark.seeded

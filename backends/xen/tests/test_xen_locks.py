@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from tests.backends import played
 
 FOLDER = Path(__file__).parent
@@ -23,13 +21,9 @@ ACCESSES = (
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    headers = re.search(
-        r"^xen_headers = \[(.*)\]$", (FOLDER.parent / "meson.build").read_text(), re.MULTILINE
-    )
-    assert headers
-    arguments = [f"-I{tree(ARCH) / 'include/xen'}", *re.findall(r"'([^']*)'", headers[1])]
+    headers = played.headers("xen", ARCH)
     abis = (FOLDER.parent / "fifo.c", FOLDER.parent / "two_level.c")
-    return played.results(SOURCE, tmp_path_factory.mktemp("locks"), *arguments, *abis, *ACCESSES, arch=ARCH)
+    return played.results(SOURCE, tmp_path_factory.mktemp("locks"), *headers, *abis, *ACCESSES, arch=ARCH)
 
 
 @pytest.mark.parametrize("check", played.checks(SOURCE))

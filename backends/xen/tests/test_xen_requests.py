@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from ci.util import ARCHITECTURES
 from tests.backends import played
 
@@ -16,8 +15,8 @@ SOURCE = Path(__file__).with_name("xen_requests.c")
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    arguments = [f"-I{tree(request.param) / 'include/xen'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
-    return played.results(SOURCE, tmp_path_factory.mktemp("requests"), *arguments, arch=request.param)
+    headers = played.headers("xen", request.param)
+    return played.results(SOURCE, tmp_path_factory.mktemp("requests"), *headers, arch=request.param)
 
 
 @pytest.mark.parametrize("check", played.checks(SOURCE))

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from ci.util import BUILD, ROOT
+from ci.util import ARCHITECTURES, BUILD
 from tests.backends import played
 
 SOURCE = Path(__file__).with_name("xen_start.c")
@@ -17,12 +16,10 @@ TRANSFER = SOURCE.with_name("xen_transfer.inc")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    version = re.search(r"-D__XEN_INTERFACE_VERSION__=\w+", (ROOT / "backends/xen/meson.build").read_text())
-    assert version
     return played.results(
-        SOURCE, tmp_path_factory.mktemp("start"), version[0], "-idirafter", "/usr/include",
+        SOURCE, tmp_path_factory.mktemp("start"), *played.headers("xen", ARCHITECTURES[0]),
         "-Wl,--defsym=vmi_linear_base_is_0xC0000000=0",  # as a kernel's linker script has it
-        f"-I{BUILD / 'include/xen'}", f'-DVMI_TRANSFER_OVERRIDE="{TRANSFER}"',
+        f'-DVMI_TRANSFER_OVERRIDE="{TRANSFER}"',
         BUILD / "generated/xen/hypercalls.S", BUILD / "backends/libvmi-xen.a",
     )  # fmt: skip
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from ci.util import ARCHITECTURES
 from tests.backends import played
 
@@ -24,7 +23,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
         arch: played.results(
             source, tmp_path_factory.mktemp("steps"), str(source.with_suffix(".S")),
             FOLDER.parent / "fifo.c", FOLDER.parent / "two_level.c",
-            f"-I{tree(arch) / 'include/xen'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00",
+            *played.headers("xen", arch),
             *([f'-DVMI_TRANSFER_OVERRIDE="{TRANSFER}"'] if arch == "x86_64" else []), arch=arch,
         )
         for arch, source in SOURCES.items()

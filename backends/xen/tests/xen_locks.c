@@ -67,6 +67,8 @@
 #undef context
 #undef start
 
+#include "xen/tests/xen_tables.h"
+
 /* arch/x86/entry/syscalls/syscall_64.tbl; asm/prctl.h. */
 #define SYS_ARCH_PRCTL 158
 #define ARCH_SET_GS    0x1001
@@ -209,49 +211,9 @@ HYPERCALL intptr_t vmi__xen_hypercall_mmuext_op(const void *operations, uint32_t
     return 0;
 }
 
-HYPERCALL intptr_t vmi__xen_hypercall_multicall(void *calls, uint32_t count)
-{
-    struct multicall_entry *op = calls;
-
-    for (uint32_t i = 0; i < count; i++) {
-        op[i].result = 0;
-        if (op[i].op == __HYPERVISOR_mmu_update)
-            vmi__xen_hypercall_mmu_update((void *)op[i].args[0], (uint32_t)op[i].args[1],
-                                          (void *)op[i].args[2], 0);
-        else if (op[i].op == __HYPERVISOR_mmuext_op)
-            vmi__xen_hypercall_mmuext_op((void *)op[i].args[0], (uint32_t)op[i].args[1], 0, 0);
-    }
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_update_va_mapping(uintptr_t address, uint64_t entry,
-                                                        uintptr_t flags)
-{
-    (void)address, (void)entry, (void)flags;
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_stack_switch(uint32_t ss, uintptr_t sp)
-{
-    (void)ss, (void)sp;
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_fpu_taskswitch(uint32_t set)
-{
-    (void)set;
-    return 0;
-}
-
 HYPERCALL intptr_t vmi__xen_hypercall_update_descriptor(uint64_t address, uint64_t descriptor)
 {
     *entry_at(address) = descriptor;
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_set_segment_base(uint32_t which, uintptr_t base)
-{
-    (void)which, (void)base;
     return 0;
 }
 
@@ -347,12 +309,6 @@ VMI__ROUTINE uint32_t vmi__xen_mask(void)
 VMI__ROUTINE void vmi__xen_enable_interrupts(void)
 {
     masked = 0;
-}
-
-bool vmi__xen_m2p_read(const xen_pfn_t *at, uintptr_t *pfn)
-{
-    *pfn = *at;
-    return true;
 }
 
 bool vmi__xen_state_acceptable(const struct vmi_ap_state *state)

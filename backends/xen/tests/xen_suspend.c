@@ -18,6 +18,8 @@ static uint32_t here;
 #include "xen/mmu.c"
 #include "xen/suspend.c"
 
+#include "xen/tests/xen_tables.h"
+
 #define FRAMES 32u
 
 /* Of the machine: the domain's own lie at FIRST and, restored, at SECOND, in the reverse order. */
@@ -88,12 +90,6 @@ static void number_frames(bool second)
     }
 }
 
-bool vmi__xen_m2p_read(const xen_pfn_t *at, uintptr_t *pfn)
-{
-    *pfn = *at;
-    return true;
-}
-
 /* A page of the domain's by the machine's address. */
 static uint64_t *entry_at(uint64_t machine)
 {
@@ -126,53 +122,11 @@ HYPERCALL intptr_t vmi__xen_hypercall_mmuext_op(const void *operations, uint32_t
     return 0;
 }
 
-HYPERCALL intptr_t vmi__xen_hypercall_multicall(void *calls, uint32_t count)
-{
-    struct multicall_entry *op = calls;
-
-    for (uint32_t i = 0; i < count; i++) {
-        op[i].result = 0;
-        if (op[i].op == __HYPERVISOR_mmu_update)
-            vmi__xen_hypercall_mmu_update((void *)op[i].args[0], (uint32_t)op[i].args[1],
-                                          (void *)op[i].args[2], 0);
-        else
-            vmi__xen_hypercall_mmuext_op((void *)op[i].args[0], (uint32_t)op[i].args[1], 0, 0);
-    }
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_update_va_mapping(uintptr_t address, uint64_t entry,
-                                                        uintptr_t flags)
-{
-    (void)address, (void)entry, (void)flags;
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_stack_switch(uint32_t ss, uintptr_t sp)
-{
-    (void)ss, (void)sp;
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_fpu_taskswitch(uint32_t set)
-{
-    (void)set;
-    return 0;
-}
-
 HYPERCALL intptr_t vmi__xen_hypercall_update_descriptor(uint64_t address, uint64_t descriptor)
 {
     (void)address, (void)descriptor;
     return 0;
 }
-
-#ifdef __x86_64__
-HYPERCALL intptr_t vmi__xen_hypercall_set_segment_base(uint32_t which, uintptr_t base)
-{
-    (void)which, (void)base;
-    return 0;
-}
-#endif
 
 /* The other CPU's part, where one waits for it. */
 static void (*other_cpu)(void);

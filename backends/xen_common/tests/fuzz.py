@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from ci.backends import backends
-from ci.build import tree
 from ci.util import ROOT
+from tests.backends import played
 from tests.fuzz.program import PLAYED, Target, device, disks, lives, networks
 
 HERE = Path(__file__).parent
@@ -18,12 +17,9 @@ COMMON = ("../backends/xen_common/xenbus.c", "../backends/xen_common/grants.c")
 def targets() -> tuple[Target, ...]:
     """With the prototypes of the first library that has the files."""
     for name in backends(arch="x86_64"):
-        built = (ROOT / "backends" / name / "meson.build").read_text()
-        if "xen_common/" not in built:
+        if "xen_common/" not in (ROOT / "backends" / name / "meson.build").read_text():
             continue
-        version = re.search(r"-D__XEN_INTERFACE_VERSION__=\w+", built)
-        assert version
-        more = (*PLAYED, version[0], f"-I{tree('x86_64') / 'include' / name}", "-idirafter", "/usr/include")
+        more = (*PLAYED, *played.headers(name, "x86_64"))
         return (
             device(
                 "blkfront",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from ci.util import ARCHITECTURES
 from tests.backends import played
 
@@ -18,12 +17,12 @@ SOURCES = [
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    headers = played.headers("xen_pvh", request.param)
     folder = tmp_path_factory.mktemp("console")
-    arguments = [f"-I{tree(request.param) / 'include/xen_pvh'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
     return {
         check: said
         for source in SOURCES
-        for check, said in played.results(source, folder, *arguments, arch=request.param).items()
+        for check, said in played.results(source, folder, *headers, arch=request.param).items()
     }
 
 

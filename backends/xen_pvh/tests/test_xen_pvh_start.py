@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.build import tree
 from tests.backends import played
 
 SOURCE = Path(__file__).with_name("xen_pvh_start64.c")
@@ -15,9 +14,9 @@ SOURCE = Path(__file__).with_name("xen_pvh_start64.c")
 
 @pytest.fixture(scope="module", params=["x86_64"])
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    headers = played.headers("xen_pvh", request.param)
     folder = tmp_path_factory.mktemp("start")
-    arguments = [f"-I{tree(request.param) / 'include/xen_pvh'}", "-D__XEN_INTERFACE_VERSION__=0x00040d00"]
-    return played.results(SOURCE, folder, *arguments, arch=request.param)
+    return played.results(SOURCE, folder, *headers, arch=request.param)
 
 
 @pytest.mark.parametrize("check", played.checks(SOURCE))
