@@ -188,7 +188,7 @@ def test_crash_of_qemu_is_its_rigs(tmp_path: Path, how: signal.Signals) -> None:
     if how == signal.SIGKILL:
         assert rig.run_machine(machine, guest, tmp_path, end).end == "QEMU exited with -9"
     else:
-        with pytest.raises(rig.RigFailed, match="qemu-system-i386 ended by SIGSEGV .*crash.console.log"):
+        with pytest.raises(rig.RigFailed, match=r"^qemu-system-i386 ended by SIGSEGV \("):
             rig.run_machine(machine, guest, tmp_path, end)
 
 
