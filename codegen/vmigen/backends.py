@@ -38,8 +38,8 @@ RESERVED_NAMES = frozenset(
         *("checked", "config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "check", "cpu"),
-        *("cpus", "device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults", "feature"),
-        *("flavour", "form", "forms", "frame", "frames", "idt", "image", "inner", "is", "loader"),
+        *("cpus", "device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults"),
+        *("feature", "flavour", "form", "forms", "frame", "frames", "idt", "image", "inner", "is", "loader"),
         *("memory", "multiboot", "multiboot2", "no", "option", "parse", "pc", "physical", "provider"),
         *("published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start", "table"),
         *("tables", "text", "window", "writing"),

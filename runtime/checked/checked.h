@@ -37,7 +37,7 @@ struct vmi__rule {
  * NMI handler may make it. */
 struct vmi__checked_call {
     const char *name, *reference;
-    uint64_t rules;
+    uint32_t rules;
     bool nmi;
 };
 

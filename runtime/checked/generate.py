@@ -17,6 +17,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+RULES_MOST = 32
+
 
 class RulesError(Exception):
     """Told as one line."""
@@ -46,6 +48,10 @@ def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
     terms = {each["name"]: each["summary"] for each in spec["terms"]}
     known = {each["name"] for each in spec["calls"]}
     checked = verified(terms, rules)
+    if len(checked) > RULES_MOST:
+        raise RulesError(
+            f"{len(checked)} rules are more than the {RULES_MOST} bits of vmi__checked_call.rules"
+        )
     also = {name: rules["checks"][name].get("also", []) for name in checked}
     for name in checked:
         for call in also[name]:
@@ -71,7 +77,7 @@ def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
         where = f"docs/reference/{page}.md#{call['name'].lower()}"
         mask = sum(1 << i for i in held)
         lines.append(
-            f"    [{call['ordinal']}] = {{{text(call['name'])}, {text(where)}, {mask:#x}ull, "
+            f"    [{call['ordinal']}] = {{{text(call['name'])}, {text(where)}, {mask:#x}u, "
             f"{str(call.get('nmi', False)).lower()}}},"
         )
     return "\n".join([*lines, "};", ""])

@@ -40,12 +40,12 @@ static bool take(bool for_good)
 static void check(const struct vmi__call *call, const struct vmi__checked_call *checked,
                   bool by_jump)
 {
-    uint64_t rules = checked->rules;
+    for (uint32_t rules = checked->rules; rules; rules &= rules - 1) {
+        const struct vmi__rule *rule = &vmi__rules[__builtin_ctz(rules)];
+        struct vmi__finding finding;
 
-    for (const struct vmi__rule *rule = vmi__rules; rules; rule++, rules >>= 1) {
-        struct vmi__finding finding = {.what = ""};
-
-        if (rules & 1 && !rule->check(call, &finding))
+        finding.values[0].name = finding.values[1].name = NULL;
+        if (!rule->check(call, &finding))
             vmi__checked_broken(checked, rule, &finding, by_jump ? 0 : call->frame->stack[0]);
     }
 }

@@ -123,6 +123,24 @@ def test_the_sample_kernel_hears_nothing(arch: str) -> None:
     assert re.search(r"^# checked: rules broken=0 checked calls=\d{4}", done.stdout, re.MULTILINE)
 
 
+def workloads(kernel: Path) -> dict[str, float]:
+    """Instructions of a round, by workload."""
+    done = boot(kernel, "bench=workloads", "-icount", "shift=0")
+    assert done.returncode == STATUS_PASS << 1 | 1, done.stdout[-3000:]
+    found = re.findall(r"^# bench (\w+) .*ticks_per_round=([\d.]+)", done.stdout, re.MULTILINE)
+    return {name: float(ticks) for name, ticks in found}
+
+
+def test_cost(arch: str) -> None:
+    """At most ten times the instructions of the library alone."""
+    folder = ROOT / BUILDS[arch] / "sample_kernel"
+    plain, checked = (workloads(folder / f"sample-native{end}.elf") for end in ("", "-checked"))
+    assert plain.keys() == checked.keys() and len(plain) >= 8
+    assert {
+        name: f"{checked[name] / plain[name]:.1f}" for name in plain if checked[name] > 10 * plain[name]
+    } == {}
+
+
 def generated(folder: Path, rules: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     (folder / "rules.yaml").write_text(json.dumps(rules))  # which is YAML
     model = ROOT / BUILDS["x86_64"] / "include/vmi/model.json"
