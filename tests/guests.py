@@ -111,7 +111,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def rig_of(nodeid: str) -> str:
-    """The backend whose rig a test needs, or in whose folder it is; empty if there is none. Tests of packaging
+    """The backend whose rig a test needs, or in whose folder it is; empty if there is none. Packaging's tests
     have libraries among their parameters and open no rig: they share what their file has built."""
     path, _, name = nodeid.partition("::")
     folder, backend, *_ = path.split("/")

@@ -145,7 +145,9 @@ def results(run: Run, whole: Whole, tmp_path_factory: pytest.TempPathFactory, ca
         bound = bound_kernel("sample")
         booted = {
             FIGURE.name: whole,  # as tests/boot has them: they are booted once
-            BOUND_FIGURE.name: lambda place: run(place, place.configuration.bound_append, bound, devices=True),
+            BOUND_FIGURE.name: lambda place: run(
+                place, place.configuration.bound_append, bound, devices=True
+            ),
         }
         for name, boot in booted.items():
             rows = [row(place, *boot(place)) for place in whole_places()]
