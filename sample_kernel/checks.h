@@ -31,6 +31,14 @@ const char *disk_goes_on(uint32_t round);
 const char *network_goes_on(uint32_t round);
 
 /*
+ * For checks_suspend.c: the first disk, if there is one that can be written to, is given writes and
+ * reads, and its event is bound; later all of these have ended, *ended in number, each once and
+ * well. Why not, or null.
+ */
+const char *disk_is_busy(void);
+const char *disk_was_busy(uint32_t *ended);
+
+/*
  * For checks_suspend.c, of checks_cpus.c: the set of CPUs that have answered since it was made 0,
  * by the handler of an interrupt or by a thread; and waiting for a set of them and no others, false
  * if that does not come about.

@@ -37,13 +37,14 @@ static void suspend_here(struct trap_frame *frame)
 }
 
 /*
- * Has all CPUs make the call, with an alarm of this one's on. *due is when that has to go off, as
- * the clock has it.
+ * Has all CPUs make the call, with an alarm of this one's on, and a disk at work. *due is when the
+ * alarm has to go off, as the clock has it; *why the disk is not at work.
  */
-static int32_t suspend_all(uint32_t others, uint64_t *due)
+static int32_t suspend_all(uint32_t others, uint64_t *due, const char **why)
 {
     uint32_t flags = interrupts_mask();
 
+    *why = disk_is_busy();
     cpus_answered = 0;
     trap_handler_set(VECTOR_CHECK, suspend_here);
     if (others != 0)
@@ -122,6 +123,8 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     uint64_t clock = vmi_clock_nanoseconds(), wall = vmi_get_wallclock_time(), due;
     uint64_t machine = machine_frame(frame_address(frame));
     struct process ended;
+    const char *why;
+    uint32_t requests = 0;
 
     EXPECT_EQUAL(vmi_suspend(), VMI_EAGAIN);
     requests_came = 0;
@@ -131,9 +134,13 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     EXPECT(told);
     timer_cancel();
     alarms = *timer_alarms(0);
-    int32_t result = suspend_all(cpus & ~1u, &due);
-    print("# suspended round=%u result=%d frame=0x%llx before=0x%llx\n", round, (int)result,
-          (unsigned long long)machine_frame(frame_address(frame)), (unsigned long long)machine);
+    int32_t result = suspend_all(cpus & ~1u, &due, &why);
+    const char *failed = why ? why : disk_was_busy(&requests);
+    print("# suspended round=%u result=%d frame=0x%llx before=0x%llx requests=%u\n", round,
+          (int)result, (unsigned long long)machine_frame(frame_address(frame)),
+          (unsigned long long)machine, requests);
+    if (failed)
+        ktap_fail("round %u: %s", round, failed);
     EXPECT(result == VMI_SUSPEND_RESTORED || result == VMI_SUSPEND_CANCELED);
     alarm_goes_off(alarms, due);
     timer_init_cpu();
