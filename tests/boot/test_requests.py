@@ -65,6 +65,8 @@ def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
     assert outcome.clean, outcome.console[-2000:]
     rounds = re.findall(r"^# suspended round=(\d) result=0 ", outcome.console, re.MULTILINE)
     assert rounds == ["0", "1", "2"]
-    frames = re.findall(r"^# suspended .* frame=(\w+) before=(\w+) requests=32$", outcome.console, re.MULTILINE)
+    frames = re.findall(
+        r"^# suspended .* frame=(\w+) before=(\w+) requests=32$", outcome.console, re.MULTILINE
+    )
     assert len(frames) == 3
     assert any(now != before for now, before in frames)
