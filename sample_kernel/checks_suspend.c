@@ -244,11 +244,14 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
 
 static void suspend(void)
 {
-    char digit[2] = "";
+    char digits[4];
+    uint32_t rounds = 0;
 
     NEEDS(SUSPEND);
-    option_value(checks_boot_info->command_line, "rounds", digit, sizeof(digit));
-    uint32_t rounds = digit[0] >= '1' && digit[0] <= '9' ? (uint32_t)(digit[0] - '0') : 1;
+    option_value(checks_boot_info->command_line, "rounds", digits, sizeof(digits));
+    for (const char *digit = digits; *digit >= '0' && *digit <= '9'; digit++)
+        rounds = 10 * rounds + (uint32_t)(*digit - '0');
+    rounds = rounds != 0 ? rounds : 1;
     if (!requests_bind())
         return;
     uint32_t frame = frame_allocate();
