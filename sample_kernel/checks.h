@@ -31,9 +31,23 @@ const char *disk_goes_on(uint32_t round);
 const char *network_goes_on(uint32_t round);
 
 /*
- * For checks_suspend.c, of checks_cpus.c: the set of CPUs that have answered since it was made 0,
- * by the handler of an interrupt or by a thread; and waiting for a set of them and no others, false
- * if that does not come about.
+ * For checks_life.c, of checks_suspend.c: has this CPU, the first, and a set of others make the
+ * call Suspend; its result here. The others have answered then (cpus_wait_for_answers), or will.
+ */
+int32_t suspend_on_all(uint32_t others);
+
+/*
+ * For checks_suspend.c: the first disk, if there is one that can be written to, is given writes and
+ * reads, and its event is bound; later all of these have ended, *ended in number, each once and
+ * well. Why not, or null.
+ */
+const char *disk_is_busy(void);
+const char *disk_was_busy(uint32_t *ended);
+
+/*
+ * For checks_suspend.c and checks_life.c, of checks_cpus.c: the set of CPUs that have answered
+ * since it was made 0, by the handler of an interrupt or by a thread; and waiting for a set of them
+ * and no others, false if that does not come about.
  */
 struct trap_frame;
 extern volatile uint32_t cpus_answered;
@@ -42,8 +56,8 @@ void cpus_answer(void *argument);
 bool cpus_wait_for_answers(uint32_t cpus);
 
 /*
- * For checks_suspend.c, of checks_requests.c: has requests from outside tell that they came, once
- * and for all. False, and said, where nobody can ask for anything.
+ * For checks_suspend.c and checks_life.c, of checks_requests.c: has requests from outside tell that
+ * they came, once and for all. False, and said, where nobody can ask for anything.
  */
 bool requests_bind(void);
 extern volatile uint32_t requests_came;
