@@ -64,6 +64,7 @@ static const struct {
     {"nobody", checks_request_nobody},
     {"life", checks_life},
     {"suspend", checks_suspend},
+    {"balloon", checks_balloon},
 };
 
 const struct check *checks_on_purpose(const char *word)

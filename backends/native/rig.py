@@ -71,6 +71,7 @@ class PcSession(Session):
                    *qemu_disks(guest),
                    *qemu_nets(guest),
                    *qemu_rng(guest),
+                   *(("-device", "virtio-balloon-pci") if guest.requests else ()),
                    *qemu_gdb(guest),
                    *qemu_core(guest),
                    *qemu_snapshots(guest),
@@ -91,6 +92,7 @@ class BackendRig(Rig):
     instruction_counter = {"qemu": "-icount shift=0"}
     firmware = WAYS
     own_lines = OWN_LINES
+    balloons = True
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES

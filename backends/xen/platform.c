@@ -32,14 +32,25 @@ void vmi__platform_unbind(uint32_t number)
         if (port && vmi__xen_port_of(port).kind == VMI__XEN_PORT_BOUND)
             vmi__xen_event_unbind(port);
     }
+    if (device->info.kind == VMI_DEVICE_BALLOON && vmi__xen_balloon.vector)
+        vmi__xen_event_unbind(VMI__XEN_EVENT_BALLOON);
 }
 
+static VMI__ADDRESS_TAKEN bool is_balloon(uint32_t number)
+{
+    uint32_t queue;
+    const struct vmi__device *device = vmi__device_of_event(number, &queue);
+
+    return device && device->info.kind == VMI_DEVICE_BALLOON;
+}
+
+/* A balloon is nothing but the list of frames, which is saved with the domain. */
 static VMI__ADDRESS_TAKEN bool in_use(void)
 {
     const struct vmi__device *device;
 
     for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
-        if (device->state != VMI__DEVICE_CLOSED)
+        if (device->state != VMI__DEVICE_CLOSED && device->info.kind != VMI_DEVICE_BALLOON)
             return true;
     return false;
 }
@@ -47,6 +58,7 @@ static VMI__ADDRESS_TAKEN bool in_use(void)
 static const struct vmi__xen_device_events events = {
     .port = vmi__xen_common_port_of_event,
     .owns = vmi__xen_common_owns_port,
+    .is_balloon = is_balloon,
     .in_use = in_use,
 };
 

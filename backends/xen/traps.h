@@ -61,13 +61,18 @@ extern bool vmi__xen_suspend_asked;
 /* On CPU 0, with events masked, where there may be one: has the kernel take it, or ends it. */
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu);
 
+/* EventBind's number for the balloon's event, which is no port. */
+#define VMI__XEN_EVENT_BALLOON (VMI__XEN_PORTS + 3)
+
 /* Channels of devices, set where a kernel makes calls for them (platform.c). */
 struct vmi__xen_device_events {
     /* The channel of an event's number (VMI_EVENT_DEVICE), 0 if there is none. */
     evtchn_port_t (*port)(uint32_t number);
     /* Is it a driver's? */
     bool (*owns)(evtchn_port_t port);
-    /* Is a device open? */
+    /* Is it the balloon's event? */
+    bool (*is_balloon)(uint32_t number);
+    /* Is a device open that the domain cannot be saved with? */
     bool (*in_use)(void);
 };
 extern const struct vmi__xen_device_events *vmi__xen_device_events;

@@ -235,7 +235,7 @@ static void ask_for(const char *word)
 static void at_the_start_both_nodes_are_watched(void)
 {
     begin();
-    EXPECT(vmi__xen_requests_known && store.features == 5 && store.watches == 2);
+    EXPECT(vmi__xen_requests_known && store.features == 5 && store.watches == 3);
     /* What a watch tells at once is no request. */
     EXPECT(!vmi__xen_store_told && !store.prods);
     first("");
