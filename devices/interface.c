@@ -833,7 +833,7 @@ static VMI__ADDRESS_TAKEN int32_t fill_from_device(uint32_t number, uint8_t *to,
 /* ---- balloons ---- */
 
 /* An open balloon, and its lock with it; or 0 and why. */
-static struct vmi__device *balloon(uint32_t number, int32_t *error, uint32_t *flags)
+VMI__RUN_ONCE static struct vmi__device *balloon(uint32_t number, int32_t *error, uint32_t *flags)
 {
     struct vmi__device *device = opened(number, VMI_DEVICE_BALLOON, 0, error);
 
@@ -847,14 +847,14 @@ static struct vmi__device *balloon(uint32_t number, int32_t *error, uint32_t *fl
     return 0;
 }
 
-static void leave_balloon(struct vmi__device *device, uint32_t flags)
+VMI__RUN_ONCE static void leave_balloon(struct vmi__device *device, uint32_t flags)
 {
     if (device->info.fault)
         reset(device, VMI__DEVICE_SHUT_OFF, true);
     vmi__platform_leave(&device->queues[0].lock, flags);
 }
 
-static bool is_usable(uint32_t frame)
+VMI__RUN_ONCE static bool is_usable(uint32_t frame)
 {
     uint64_t address = (uint64_t)frame * PAGE;
 
@@ -868,7 +868,8 @@ static bool is_usable(uint32_t frame)
     return false;
 }
 
-static int32_t move_frames(uint32_t number, const uint32_t *frames, uint32_t wanted, bool inflate)
+VMI__RUN_ONCE static int32_t move_frames(uint32_t number, const uint32_t *frames, uint32_t wanted,
+                                         bool inflate)
 {
     int32_t result;
     uint32_t count = 0, flags;

@@ -57,7 +57,7 @@ static bool has_statistics(struct vmi__device *device)
     return vmi__virtio_of(device)->features & FEATURE_STATISTICS;
 }
 
-static VMI__ADDRESS_TAKEN bool describe(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool describe(struct vmi__device *device)
 {
     struct vmi_device_properties *info = &device->info;
 
@@ -74,15 +74,15 @@ static const struct vmi__virtio_kind kind = {
     .describe = describe,
 };
 
-static VMI__ADDRESS_TAKEN uint32_t target(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN uint32_t target(struct vmi__device *device)
 {
     return vmi__virtio_config(vmi__virtio_of(device), CONFIG_TARGET, 4);
 }
 
 /* ---- starting ---- */
 
-static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
-                                           const struct vmi_device_setup *setup)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
+                                                         const struct vmi_device_setup *setup)
 {
     uintptr_t first = vmi__virtio_memory(device, setup),
               each = vmi__virtio_queue_bytes(device, &one);
@@ -91,7 +91,8 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
 }
 
 /* Gives the device the buffer of a queue that has one, at its slot 0, and says so. */
-static void give(struct vmi__device *device, uint32_t number, const void *buffer, uint32_t bytes)
+VMI__RUN_ONCE static void give(struct vmi__device *device, uint32_t number, const void *buffer,
+                               uint32_t bytes)
 {
     struct vmi__virtio *virtio = vmi__virtio_of(device);
     struct vmi__virtqueue *queue = &virtio->queues[number];
@@ -105,8 +106,8 @@ static void give(struct vmi__device *device, uint32_t number, const void *buffer
 }
 
 /* The first of them, or all. */
-static void give_statistics(struct vmi__device *device, const struct vmi_balloon_statistics *said,
-                            uint32_t tags)
+VMI__RUN_ONCE static void give_statistics(struct vmi__device *device,
+                                          const struct vmi_balloon_statistics *said, uint32_t tags)
 {
     struct balloon *balloon = balloon_of(device);
     const struct statistic all[TAGS] = {{TAG_MINOR_FAULTS, said->faults},
@@ -118,7 +119,7 @@ static void give_statistics(struct vmi__device *device, const struct vmi_balloon
     give(device, STATISTICS, balloon->statistics, tags * (uint32_t)sizeof(all[0]));
 }
 
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     /* Before somebody asks nothing is known, but a buffer has to say something. */
     static const struct vmi_balloon_statistics nothing;
@@ -161,7 +162,7 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
  * Has the device given back what it was given in a queue, which is one thing? An interrupt line is
  * not lowered for that: it may be up because the target has changed.
  */
-static enum vmi__taken taken_back(struct vmi__device *device, uint32_t number)
+VMI__RUN_ONCE static enum vmi__taken taken_back(struct vmi__device *device, uint32_t number)
 {
     struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
     uint16_t index = queue->used->index;
@@ -180,7 +181,7 @@ static enum vmi__taken taken_back(struct vmi__device *device, uint32_t number)
 }
 
 /* Says how many frames there are in the balloon, for the host to see. */
-static void tell_actual(struct vmi__device *device, uint32_t held)
+VMI__RUN_ONCE static void tell_actual(struct vmi__device *device, uint32_t held)
 {
     const struct vmi__virtio *virtio = vmi__virtio_of(device);
 
@@ -188,7 +189,8 @@ static void tell_actual(struct vmi__device *device, uint32_t held)
         *(volatile uint32_t *)(uintptr_t)(virtio->config + CONFIG_ACTUAL) = held;
 }
 
-static VMI__ADDRESS_TAKEN int32_t move(struct vmi__device *device, uint32_t count, bool inflate)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN int32_t move(struct vmi__device *device, uint32_t count,
+                                                     bool inflate)
 {
     uint32_t number = inflate ? INFLATE : DEFLATE;
     struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
@@ -213,25 +215,19 @@ static VMI__ADDRESS_TAKEN int32_t move(struct vmi__device *device, uint32_t coun
     return (int32_t)count;
 }
 
-static VMI__ADDRESS_TAKEN int32_t report(struct vmi__device *device,
-                                         const struct vmi_balloon_statistics *statistics)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN int32_t
+report(struct vmi__device *device, const struct vmi_balloon_statistics *statistics)
 {
     struct vmi_balloon_statistics said = *statistics;
+    enum vmi__taken taken;
 
     if (!has_statistics(device))
         return VMI_ENOSYS;
-    switch (taken_back(device, STATISTICS)) {
-    case VMI__TAKEN_NONE:
-        if (!vmi__virtio_ask(device, STATISTICS))
-            return VMI_EAGAIN;
-        if (taken_back(device, STATISTICS) == VMI__TAKEN_ONE)
-            break;
-        return VMI_EIO;
-    case VMI__TAKEN_ONE:
-        break;
-    default:
-        return VMI_EIO;
-    }
+    taken = taken_back(device, STATISTICS);
+    if (taken == VMI__TAKEN_NONE && vmi__virtio_ask(device, STATISTICS))
+        taken = taken_back(device, STATISTICS);
+    if (taken != VMI__TAKEN_ONE)
+        return taken == VMI__TAKEN_NONE ? VMI_EAGAIN : VMI_EIO;
     give_statistics(device, &said, TAGS);
     vmi__virtio_ask(device, STATISTICS);
     return VMI_OK;
@@ -241,7 +237,7 @@ static VMI__ADDRESS_TAKEN int32_t report(struct vmi__device *device,
  * The target, or a buffer of statistics that is back, may have come between the handler's look and
  * this. Each is said again once, for the handler may leave it be.
  */
-static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
 {
     struct balloon *balloon = balloon_of(device);
     bool again = vmi__virtio_acknowledge(device);
