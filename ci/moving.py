@@ -68,7 +68,8 @@ BORNE: dict[str, Callable[[GuestStrategy, str], None]] = {
 
 
 def carry_out(strategy: GuestStrategy, wanted: str) -> str:
-    """Does what a guest has named, WORD, WORD:ARGUMENT or WORD ARGUMENT; a line `WORD BEGAN ENDED`, seconds since 1970."""
+    """Does what a guest has named, WORD, WORD:ARGUMENT or WORD ARGUMENT; a line `WORD BEGAN ENDED`,
+    seconds since 1970."""
     word, _, argument = wanted.replace(" ", ":").partition(":")
     act = ASKED.get(word) or BORNE.get(word)
     if act is None:

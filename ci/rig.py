@@ -334,8 +334,8 @@ class Rig(abc.ABC):
     is no choice."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
-    balloons = False
-    """Whether guests that are asked for something (`Guest.requests`) have a memory balloon."""
+    balloons: tuple[str, ...] = ()
+    """Architectures whose guests have a memory balloon, where they are asked for something (`requests`)."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
 

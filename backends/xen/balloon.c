@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The domain's balloon, which every domain has: a driver for the interface of devices/. How much
+ * The domain's balloon: a driver for the interface of devices/. How much
  * memory the domain is to have, the toolstack writes into xenstore (Xen,
  * docs/misc/xenstore-paths.pandoc, "memory/target"), in KiB; a watch of requests.c tells of it.
  */
@@ -40,7 +40,11 @@ static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
     if (!device)
         return;
     memcpy(vmi__xen_common_bus_of(device)->node, node, sizeof(node));
-    if (wanted(device) == ~0ull)
+    /*
+     * Where that is for more than the kernel has been given it says nothing about the kernel: the
+     * domain of xen-shim has the shim's memory as well. Or there is no such node.
+     */
+    if (wanted(device) >> KIB_SHIFT > vmi__xen_memory.pages)
         return;
     device->info.kind = VMI_DEVICE_BALLOON;
     device->info.queues = device->info.requests = device->info.segments = 1;
