@@ -264,7 +264,7 @@ def _report(options: Namespace) -> int:
 def _iso(options: Namespace) -> int:
     from .iso import iso
 
-    return iso(options.append, options.output, options.kernels)
+    return iso(options.append, options.output, options.kernels, options.framebuffer)
 
 
 def _efi(options: Namespace) -> int:
@@ -586,6 +586,12 @@ WORDS: dict[str, Word] = {
                 help="yours: multiboot, or a bzImage; one, or one for each architecture",
             ),
             APPEND,
+            option(
+                "--framebuffer",
+                action="store_true",
+                help="under a BIOS, too, have GRUB set up the screen that the kernel's header asks for; "
+                "without it that is VGA's text mode",
+            ),
             option("--output", type=path, metavar="FILE", help="instead of build/vmi.iso"),
         ),
     ),

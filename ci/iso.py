@@ -70,8 +70,16 @@ set default=0
 ENTRY = """
 menuentry '{title} ({key})' --hotkey={key} {{
     echo 'The kernel speaks on the screen and on the first serial port, at 115200 baud.'
-{start}}}
+{start}{screen}}}
 """
+
+TEXT_MODE = """\
+    if [ "$grub_platform" = pc ]; then
+        set gfxpayload=text
+    fi
+"""
+"""Under a BIOS the kernel is started in the VGA's text mode, which each has. For after the command that
+reads the kernel: `multiboot2` sets the variable to what the header asks for."""
 
 COMMANDS = {MULTIBOOT2: "multiboot2", MULTIBOOT: "multiboot", LINUX: "linux"}
 """GRUB's, by what it finds in a kernel; the first that fits. Multiboot2 alone tells of UEFI's ACPI tables."""
@@ -128,9 +136,20 @@ def _own_modules(command: str, words: Sequence[str]) -> str:
     )
 
 
-def own_menu(kernels: Sequence[Kernel], append: str, modules: Sequence[str] = (), ask: bool = True) -> str:
+def _entry(key: str, title: str, start: str, framebuffer: bool) -> str:
+    return ENTRY.format(key=key, title=title, start=start, screen="" if framebuffer else TEXT_MODE)
+
+
+def own_menu(
+    kernels: Sequence[Kernel],
+    append: str,
+    modules: Sequence[str] = (),
+    ask: bool = True,
+    framebuffer: bool = False,
+) -> str:
     """GRUB's configuration for somebody's own kernels, one for each architecture at most, and for modules
-    with these arguments; without `ask` there is no menu."""
+    with these arguments; without `ask` there is no menu, and the screen is what the kernel's header asks for,
+    as it is with `framebuffer`."""
     tail = f" {for_grub(append)}" if append else ""
     title = " or ".join(dict.fromkeys(for_grub(kernel.path.name) for kernel in kernels))
     starts = {
@@ -142,10 +161,10 @@ def own_menu(kernels: Sequence[Kernel], append: str, modules: Sequence[str] = ()
     }
     if not ask:
         return f"{_fitting(starts)}boot\n"
-    return MENU + ENTRY.format(key=KEYS[0], title=title, start=_fitting(starts))
+    return MENU + _entry(KEYS[0], title, _fitting(starts), framebuffer)
 
 
-def menu(append: str) -> str:
+def menu(append: str, framebuffer: bool = False) -> str:
     """GRUB's configuration: what the kernel that fits the processor finds by itself, then each provider by
     name, built in and as a module, then each architecture's kernel by name, then a report of the machine."""
     for_grub(append)
@@ -171,8 +190,7 @@ def menu(append: str) -> str:
     entries += [entry(f"... for {arch}", "", "", [arch]) for arch in ARCHITECTURES]
     entries.append(entry("A report of this machine", f" {REPORT}", "", ARCHITECTURES))
     return MENU + "".join(
-        ENTRY.format(key=key, title=title, start=start)
-        for key, (title, start) in zip(KEYS, entries, strict=False)
+        _entry(key, title, start, framebuffer) for key, (title, start) in zip(KEYS, entries, strict=False)
     )
 
 
@@ -258,19 +276,20 @@ def own_disc(
     date: int,
     modules: Sequence[tuple[Path, str]] = (),
     ask: bool = True,
+    framebuffer: bool = False,
 ) -> bytes:
     """The disc with somebody's own kernels."""
     files = {f"{each.architecture}/{OWN}": each.path for each in kernels}
     files |= {f"module{number}": path for number, (path, _) in enumerate(modules)}
-    return image(own_menu(kernels, append, [words for _, words in modules], ask), date, files)
+    return image(own_menu(kernels, append, [words for _, words in modules], ask, framebuffer), date, files)
 
 
-def iso(append: str, output: Path | None, kernels: Sequence[Path] = ()) -> int:
+def iso(append: str, output: Path | None, kernels: Sequence[Path] = (), framebuffer: bool = False) -> int:
     """Make the disc and say what to do with it."""
     date = epoch()
     if kernels:
         own = _own(kernels)
-        data = own_disc(own, append, date)
+        data = own_disc(own, append, date, framebuffer=framebuffer)
         there = [each.architecture for each in own]
     else:
         for_grub(append)
@@ -279,7 +298,7 @@ def iso(append: str, output: Path | None, kernels: Sequence[Path] = ()) -> int:
         for arch in ARCHITECTURES:
             files[f"{arch}/{KERNEL}"] = bound_kernel("sample", arch)
             files |= {f"{arch}/{name}.rom": rom(name, arch) for name in loaded_by_multiboot(arch)}
-        data = image(menu(append), date, files)
+        data = image(menu(append, framebuffer), date, files)
     path = output or BUILD / (f"{kernels[0].stem}.iso" if kernels else "vmi.iso")
     try:
         write_if_changed(path, data)

@@ -117,10 +117,10 @@ def verdict(console: str, end: str) -> tuple[str, str]:
     return "fails", f"{ended}; {said}"
 
 
-def ended(outcome: Outcome) -> str:
-    """By which word a guest has ended (ci.rig.STATUS); empty if by none."""
+def judged(outcome: Outcome) -> tuple[str, str]:
+    """The same of a rig's guest, whose end names the word."""
     found = re.search(r"^exit status \S+ \((\w+)\)$", outcome.end)
-    return found[1] if found else ""
+    return verdict(outcome.console, found[1] if found else "")
 
 
 def read(document: Mapping[str, Any]) -> list[Boot]:
@@ -147,6 +147,14 @@ def record(boot: Boot, path: Path = DOCUMENT) -> Boot:
     with locked(path.with_suffix(".lock")):
         _write(path, [*(each for each in _kept(path) if each.cell != boot.cell), boot])
     return boot
+
+
+def note(
+    machine: str, cpu: str, firmware: str, architecture: str, judgement: tuple[str, str], where: str = ""
+) -> Boot:
+    """Keep a boot of the ordinary tier, of such a verdict and words; in the QEMU of this machine, if nothing
+    else is said."""
+    return record(Boot(machine, cpu, firmware, architecture, *judgement, where or qemu()))
 
 
 def forget(tier: str, path: Path = DOCUMENT) -> None:

@@ -15,7 +15,7 @@ extern const struct check checks_boot[], checks_descriptors[], checks_processor[
     checks_no_execute[], checks_device_memory[], checks_disks[], checks_networks[],
     checks_entropy[], checks_rebind[], checks_other_processor[], checks_request_key[],
     checks_request_power_off[], checks_request_reboot[], checks_request_nobody[], checks_life[],
-    checks_suspend[], checks_balloon[];
+    checks_suspend[], checks_balloon[], checks_liars[];
 
 /* arch/ARCH: those that need the other CPUs, which checks_cpus[0] has started. */
 extern const struct check checks_entries_cpus[];
@@ -24,8 +24,8 @@ extern const struct check checks_entries_cpus[];
 extern const struct vmi_boot_info *checks_boot_info;
 
 /*
- * For checks_life.c: the first disk is written to and read, the first network answers an echo, the
- * round's. Why not, or null; null where there is none.
+ * For checks_life.c and checks_liars.c: the first disk is written to and read, the first network
+ * answers an echo, the round's. Why not, or null; null where there is none.
  */
 const char *disk_goes_on(uint32_t round);
 const char *network_goes_on(uint32_t round);
@@ -54,10 +54,11 @@ void memory_by_target(void);
 extern volatile uint32_t requests_came;
 
 /*
- * The checks that option test=WORD asks for: one that fails, never returns, faults, panics or waits
+ * The checks that option test=WORD asks for: one that fails, never returns, faults, panics, waits
  * for another processor or a request from outside (key, poweroff, reboot, suspend; nobody: for
- * which nothing is bound; life: all events of option life=), or moves memory to a balloon and back
- * (balloon), for tests of whatever watches this kernel. An empty list for the empty word, null for an unknown one.
+ * which nothing is bound; life: all events of option life=), wants networks that lie (liars) or
+ * moves memory to a balloon and back (balloon), for tests of whatever watches this kernel. An empty
+ * list for the empty word, null for an unknown one.
  */
 const struct check *checks_on_purpose(const char *word);
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ci import ktap
-from ci.build import kernels
+from ci import ktap, machines
+from ci.build import bound_kernel, rom
 from ci.console import text
 from ci.efi import PROGRAM, configuration, efi
+from ci.firmware import WAYS
 from ci.rig import QEMU_END
 from ci.run import module
 from ci.setup import FIRMWARE, provide
@@ -49,10 +50,10 @@ def carried(folder: Path) -> bytes:
 # Named so that no rig is taken to be needed (tests/guests.py).
 @pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"uefi_{arch}")
 def test_starts_without_a_loader(arch: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All checks pass, and what the console has is on the screen, in the framebuffer that the firmware has
-    left."""
-    kernel = kernels("sample", arch)[places(arch)[0].backend]
-    assert efi(kernel, "", [], tmp_path) == 0
+    """All checks pass, of a kernel that binds itself to what is in a module; what the console has is on the
+    screen, in the framebuffer that the firmware has left."""
+    kernel, provider = bound_kernel("sample", arch), places(arch)[0].backend
+    assert efi(kernel, f"vmi.provider={provider}", [(rom(provider, arch), "")], tmp_path) == 0
     data = kernel.read_bytes()
     assert carried(tmp_path)[: len(data)] == data
     assert hashlib.sha256(data).hexdigest() in capsys.readouterr().out
@@ -61,8 +62,11 @@ def test_starts_without_a_loader(arch: str, tmp_path: Path, capsys: pytest.Captu
         photographed(monitor, picture, DEADLINE)
         # The kernel switches the machine off, which stays until the picture is taken.
         status, console = boot(tmp_path, "-vga", "std", "-no-shutdown", *monitor.options)
+    judgement = machines.verdict(console, "pass" if status == 0 else "")
+    machines.note("pc, a screen", "qemu64", WAYS["uefi"].name, arch, judgement)
     report = ktap.parse(console)
     assert (report.failures(), status) == ([], 0), console
+    assert report.binding["source"].startswith("module@0x")
     assert report.boot["protocol"] == "multiboot2"
     assert shows(picture, console) == []
 

@@ -20,18 +20,19 @@ DEADLINE = 300.0
 
 
 # Named so that no rig is taken to be needed (tests/guests.py).
-@pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"by_{arch}")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "arch"), [("bios", I386), ("uefi", X86_64), ("uefi-grub", I386)], ids=lambda value: f"by_{value}"
+)
 def test_command_line_and_module(way: str, arch: str, run: Run) -> None:
-    """Reach the kernel, the module whole: it binds itself to what is in it."""
+    """Reach the kernel, the module whole: it binds itself to what is in it. Each way starts kernels of both
+    architectures in test_iso.py and test_efi.py."""
     place = places(arch)[0]
     outcome, report = run(
         place, f"checks=boot vmi.provider={place.backend}", bound_kernel("sample", arch), firmware=way,
         modules=[(rom(place.backend, arch), "")], memory_mib=WAYS[way].memory_mib, deadline=DEADLINE,
     )  # fmt: skip
-    cpu = "qemu64" if WAYS[way].uefi or arch == X86_64 else "qemu32"
-    verdict, words = machines.verdict(outcome.console, machines.ended(outcome))
-    machines.record(machines.Boot("pc", cpu, WAYS[way].name, arch, verdict, words, machines.qemu()))
+    cpu = "qemu64" if WAYS[way].uefi else "qemu32"
+    machines.note("pc", cpu, WAYS[way].name, arch, machines.judged(outcome))
     assert (report.failures(), outcome.clean) == ([], True), outcome.end
     assert report.boot["protocol"] == "multiboot2"
     assert report.binding["source"].startswith("module@0x")

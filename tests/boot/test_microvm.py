@@ -79,8 +79,8 @@ def test_runs_or_says_why_not(tmp_path: Path, arch: str, cpus: int, out: tuple[s
     )  # fmt: skip
     console = text(done.stdout)
     name = "microvm" + (f" without {', '.join(out)}" if out else "") + f", {cpus} CPU{'s' * (cpus > 1)}"
-    verdict, words = machines.judge(console, done.returncode, silent="isa-serial" in out)
-    machines.record(machines.Boot(name, "qemu64", "qboot", arch, verdict, words, machines.qemu()))
+    judgement = machines.judge(console, done.returncode, silent="isa-serial" in out)
+    machines.note(name, "qemu64", "qboot", arch, judgement)
     if "isa-serial" in out:
         assert console == ""
     elif "pit" in out:

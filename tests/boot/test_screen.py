@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import ktap
+from ci import ktap, machines
 from ci.build import kernels
 from ci.console import text
 from ci.util import ARCHITECTURES, tied
@@ -50,6 +50,8 @@ def test_text_is_on_the_screen(arch: str, tmp_path: Path) -> None:
         photographed(monitor, picture, DEADLINE)
         running.wait(DEADLINE)
     console = text(serial.read_bytes())
+    cpu = "qemu32" if arch == ARCHITECTURES[0] else "qemu64"
+    machines.note("pc, a screen", cpu, "SeaBIOS", arch, machines.verdict(console, "pass"))
     assert ktap.parse(console).failures() == []
     assert shows(picture, console, VGA_COLUMNS) == []
 

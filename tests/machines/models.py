@@ -54,9 +54,7 @@ def boot(model: str, arch: str, logs: Path, tier: str) -> tuple[machines.Boot, O
         verdict, words = "absent", "this QEMU has no such model"
     else:
         halted = any(map(_halted, outcome.console.splitlines()))
-        status = re.search(r"exit status \S+ \((\w+)\)", outcome.end)
-        end = "refused" if halted else status[1] if status else ""
-        verdict, words = machines.verdict(outcome.console, end)
+        verdict, words = machines.verdict(outcome.console, "refused") if halted else machines.judged(outcome)
         if verdict == "runs" and (without := lacking(said)):
             words += f"; the emulator lacks {', '.join(without)}"
     record = machines.Boot("pc", model, FIRMWARE, arch, verdict, words, machines.qemu(), tier=tier)

@@ -70,9 +70,8 @@ def passes(outcome: Outcome, report: Report) -> None:
 
 def note(outcome: Outcome, arch: str, machine: str, cpu: str = "host") -> None:
     """A record for the matrix of machines."""
-    verdict, words = machines.verdict(outcome.console, "pass" if outcome.clean else "")
-    where = machines.qemu("KVM nested in TCG")
-    machines.record(machines.Boot(f"pc, {machine}", cpu, "SeaBIOS", arch, verdict, words, where))
+    judgement = machines.verdict(outcome.console, "pass" if outcome.clean else "")
+    machines.note(f"pc, {machine}", cpu, "SeaBIOS", arch, judgement, machines.qemu("KVM nested in TCG"))
 
 
 def made(report: Report) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ci import machines
 from ci.build import build, tree
 from ci.util import tied
 
@@ -53,8 +54,11 @@ def test_all_cpus(arch: str, cpus: int, tmp_path: Path) -> None:
         nodes += ["-object", f"memory-backend-ram,id=node{node},size=64M"]
         nodes += ["-numa", f"node,nodeid={node},memdev=node{node},cpus={named}"]
     status, said = boot(arch, cpus, tmp_path, "-M", "q35", *nodes)
+    steps = [line for line in said if line in STEPS]
+    judgement = ("runs" if status == PASS else "fails", f"each CPU {', '.join(steps)}")
+    machines.note(f"q35, {cpus} CPUs", "qemu64", "SeaBIOS", arch, judgement)
     assert status == PASS, said
     assert f"cpus={cpus}" in said
     # The first node's memory has the PC's hole below 1 MiB.
     assert f"numa ranges=3 cpus_of_node_1={cpus - half} root=1" in said
-    assert [line for line in said if line in STEPS] == STEPS
+    assert steps == STEPS
