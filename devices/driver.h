@@ -22,9 +22,6 @@
 /* What a source of entropy is asked for at a time. */
 #define VMI__ENTROPY_BYTES 256
 
-/* Frames that a balloon is told of at a time. */
-#define VMI__BALLOON_FRAMES 256
-
 /* State of a slot of the table of requests. */
 enum { VMI__SLOT_FREE, VMI__SLOT_GIVEN };
 
@@ -80,8 +77,6 @@ struct vmi__device {
     struct vmi_device_setup setup; /* while it is open */
     struct vmi__queue queues[VMI__QUEUES_MAX];
     struct vmi__stock stock;
-    uint32_t *frames; /* of a balloon that is open: what is moved, VMI__BALLOON_FRAMES at most */
-    uint32_t held;    /* frames that a balloon has, also while it is closed */
     char own[VMI__DRIVER_BYTES] __attribute__((aligned(8)));
 };
 
@@ -169,19 +164,6 @@ struct vmi__driver {
     /* Of a source of entropy: puts a buffer in a free slot, without telling the device. */
     void (*fill)(struct vmi__device *device, uint32_t queue, uint32_t slot, void *buffer,
                  uint32_t length);
-
-    /* Of a balloon: how many frames it is to hold. Also of one that is closed. */
-    uint32_t (*target)(struct vmi__device *device);
-
-    /*
-     * Of a balloon: gives it the first `count` of device->frames, which are of usable memory, or
-     * takes them from it. Returns how many, from the first on, or why not the first one. Of a
-     * device that is at fault (device->info.fault) none.
-     */
-    int32_t (*move)(struct vmi__device *device, uint32_t count, bool inflate);
-
-    /* Of a balloon: hands over what was asked for, or says why not. */
-    int32_t (*report)(struct vmi__device *device, const struct vmi_balloon_statistics *statistics);
 
     /* Tells the device what was put, if it wants to know. */
     void (*tell)(struct vmi__device *device, uint32_t queue);

@@ -102,8 +102,6 @@ VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_propert
     *info = device->info;
     if (info->kind == VMI_DEVICE_NETWORK && device->driver->linked(device))
         info->flags |= VMI_DEVICE_IS_LINKED;
-    if (info->kind == VMI_DEVICE_BALLOON)
-        info->target = device->driver->target(device);
     if (device->state != VMI__DEVICE_CLOSED)
         info->flags |= VMI_DEVICE_IS_OPEN;
     return VMI_OK;
@@ -843,99 +841,5 @@ static VMI__ADDRESS_TAKEN int32_t fill_from_device(uint32_t number, uint8_t *to,
     if (device->state == VMI__DEVICE_SHUT_OFF && result <= 0)
         result = VMI_EIO;
     vmi__platform_leave(&device->queues[0].lock, flags);
-    return result;
-}
-
-/* ---- balloons ---- */
-
-/* An open balloon, and its lock with it; or 0 and why. */
-VMI__RUN_ONCE static struct vmi__device *balloon(uint32_t number, int32_t *error, uint32_t *flags)
-{
-    struct vmi__device *device = opened(number, VMI_DEVICE_BALLOON, 0, error);
-
-    if (!device)
-        return 0;
-    *flags = vmi__platform_enter(&device->queues[0].lock);
-    *error = check_state(device);
-    if (!*error)
-        return device;
-    vmi__platform_leave(&device->queues[0].lock, *flags);
-    return 0;
-}
-
-VMI__RUN_ONCE static void leave_balloon(struct vmi__device *device, uint32_t flags)
-{
-    if (device->info.fault)
-        reset(device, VMI__DEVICE_SHUT_OFF, true);
-    vmi__platform_leave(&device->queues[0].lock, flags);
-}
-
-VMI__RUN_ONCE static bool is_usable(uint32_t frame)
-{
-    uint64_t address = (uint64_t)frame * PAGE;
-
-    for (uint32_t i = 0; i < vmi__boot.memory_count; i++) {
-        const struct vmi_memory_range *range = &vmi__boot.memory[i];
-
-        if (range->kind == VMI_MEMORY_USABLE && address >= range->base &&
-            address - range->base < range->size && range->size - (address - range->base) >= PAGE)
-            return true;
-    }
-    return false;
-}
-
-VMI__RUN_ONCE static int32_t move_frames(uint32_t number, const uint32_t *frames, uint32_t wanted,
-                                         bool inflate)
-{
-    int32_t result;
-    uint32_t count = 0, flags;
-    struct vmi__device *device = balloon(number, &result, &flags);
-
-    if (!device)
-        return result;
-    if (wanted > VMI__BALLOON_FRAMES)
-        wanted = VMI__BALLOON_FRAMES;
-    /* Read once: what is checked is what is given. */
-    for (; count < wanted; count++) {
-        device->frames[count] = frames[count];
-        if (!is_usable(device->frames[count]))
-            break;
-    }
-    result = (wanted && !count) || (!inflate && count > device->held) ? VMI_EINVAL : VMI_OK;
-    if (count && !result)
-        result = device->driver->move(device, count, inflate);
-    if (result > 0)
-        device->held += inflate ? (uint32_t)result : -(uint32_t)result;
-    leave_balloon(device, flags);
-    return result;
-}
-
-VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__balloon_inflate(uint32_t number, const uint32_t *frames,
-                                                        uint32_t wanted);
-VMI__ROUTINE int32_t vmi__balloon_inflate(uint32_t number, const uint32_t *frames, uint32_t wanted)
-{
-    return move_frames(number, frames, wanted, true);
-}
-
-VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__balloon_deflate(uint32_t number, const uint32_t *frames,
-                                                        uint32_t wanted);
-VMI__ROUTINE int32_t vmi__balloon_deflate(uint32_t number, const uint32_t *frames, uint32_t wanted)
-{
-    return move_frames(number, frames, wanted, false);
-}
-
-VMI__RUN_ONCE VMI__ROUTINE int32_t
-vmi__balloon_report(uint32_t number, const struct vmi_balloon_statistics *statistics);
-VMI__ROUTINE int32_t vmi__balloon_report(uint32_t number,
-                                         const struct vmi_balloon_statistics *statistics)
-{
-    int32_t result;
-    uint32_t flags;
-    struct vmi__device *device = balloon(number, &result, &flags);
-
-    if (!device)
-        return result;
-    result = device->driver->report(device, statistics);
-    leave_balloon(device, flags);
     return result;
 }
