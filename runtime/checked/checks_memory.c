@@ -2,6 +2,7 @@
  *
  * Rules of page tables.
  */
+#include "endbr.h"
 #include "frames.h"
 #include "state.h"
 
@@ -25,7 +26,8 @@ static void entry_of(const struct vmi__call *call, uintptr_t *entry, uint32_t *f
     *flags = (uint32_t)vmi__argument(call, at + 1);
 }
 
-bool vmi__check_entry_in_table(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_entry_in_table(const struct vmi__call *call,
+                                                  struct vmi__finding *finding)
 {
     uintptr_t entry, pfn;
     uint32_t flags, kind;
@@ -49,7 +51,8 @@ bool vmi__check_entry_in_table(const struct vmi__call *call, struct vmi__finding
     return true;
 }
 
-bool vmi__check_page_not_mapped_writable(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_page_not_mapped_writable(const struct vmi__call *call,
+                                                            struct vmi__finding *finding)
 {
     uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_writable_by(pfn);
 
@@ -58,7 +61,8 @@ bool vmi__check_page_not_mapped_writable(const struct vmi__call *call, struct vm
     return vmi__found(finding, "an entry maps the page writable", "frame", pfn, "entry", entry);
 }
 
-bool vmi__check_tables_allocated_first(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_tables_allocated_first(const struct vmi__call *call,
+                                                          struct vmi__finding *finding)
 {
     uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_named_by(pfn);
 
@@ -68,7 +72,8 @@ bool vmi__check_tables_allocated_first(const struct vmi__call *call, struct vmi_
                       entry);
 }
 
-bool vmi__check_top_directory_not_shared(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_top_directory_not_shared(const struct vmi__call *call,
+                                                            struct vmi__finding *finding)
 {
 #ifndef __x86_64__
     uintptr_t pfn = vmi__argument(call, 0), directory;
@@ -93,7 +98,8 @@ bool vmi__check_top_directory_not_shared(const struct vmi__call *call, struct vm
     return true;
 }
 
-bool vmi__check_tree_not_loaded(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_tree_not_loaded(const struct vmi__call *call,
+                                                   struct vmi__finding *finding)
 {
     uintptr_t pfn = vmi__argument(call, 0);
 
@@ -107,7 +113,8 @@ bool vmi__check_tree_not_loaded(const struct vmi__call *call, struct vmi__findin
     return true;
 }
 
-bool vmi__check_released_top_down(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_released_top_down(const struct vmi__call *call,
+                                                     struct vmi__finding *finding)
 {
     uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_named_by(pfn);
 
@@ -117,7 +124,8 @@ bool vmi__check_released_top_down(const struct vmi__call *call, struct vmi__find
                       entry);
 }
 
-bool vmi__check_user_half_in_both_roots(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_user_half_in_both_roots(const struct vmi__call *call,
+                                                           struct vmi__finding *finding)
 {
 #ifdef __x86_64__
     uintptr_t root = vmi__argument(call, 0) >> VMI__FRAME_SHIFT,

@@ -2,6 +2,7 @@
  *
  * Rules of the processor: descriptors, selectors, flags, modes.
  */
+#include "endbr.h"
 #include "frames.h"
 #include "state.h"
 
@@ -44,7 +45,8 @@ static uintptr_t cr4(void)
     return value;
 }
 
-bool vmi__check_table_has_own_pages(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_table_has_own_pages(const struct vmi__call *call,
+                                                       struct vmi__finding *finding)
 {
     uintptr_t base, last, stack = (uintptr_t)call->frame;
 
@@ -72,7 +74,8 @@ bool vmi__check_table_has_own_pages(const struct vmi__call *call, struct vmi__fi
     return true;
 }
 
-bool vmi__check_descriptors_dpl(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_descriptors_dpl(const struct vmi__call *call,
+                                                   struct vmi__finding *finding)
 {
     const struct vmi_dtr *dtr = (const struct vmi_dtr *)vmi__argument(call, 0);
     const volatile uint64_t *table = (const volatile uint64_t *)dtr->base;
@@ -95,7 +98,8 @@ bool vmi__check_descriptors_dpl(const struct vmi__call *call, struct vmi__findin
     return true;
 }
 
-bool vmi__check_selectors_reloaded(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_selectors_reloaded(const struct vmi__call *call,
+                                                      struct vmi__finding *finding)
 {
     struct vmi_dtr gdt = gdt_in_force();
     uint32_t cs, ss;
@@ -112,7 +116,8 @@ bool vmi__check_selectors_reloaded(const struct vmi__call *call, struct vmi__fin
     return true;
 }
 
-bool vmi__check_gates_announced(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_gates_announced(const struct vmi__call *call,
+                                                   struct vmi__finding *finding)
 {
     if (call->ordinal == VMI_ORDINAL_SET_IDT)
         return true;
@@ -132,7 +137,8 @@ bool vmi__check_gates_announced(const struct vmi__call *call, struct vmi__findin
  * Ranges that processors and hypervisors have registers in: Intel's and the synthetic ones from 0,
  * KVM's, and AMD's.
  */
-bool vmi__check_register_exists(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_register_exists(const struct vmi__call *call,
+                                                   struct vmi__finding *finding)
 {
 #ifdef __x86_64__
     uint32_t index = (uint32_t)call->frame->rcx;
@@ -146,21 +152,24 @@ bool vmi__check_register_exists(const struct vmi__call *call, struct vmi__findin
     return vmi__found(finding, "no processor has such a register", "number", index, 0, 0);
 }
 
-bool vmi__check_direction_clear(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_direction_clear(const struct vmi__call *call,
+                                                   struct vmi__finding *finding)
 {
     if (!(call->frame->flags & VMI__FLAG_DIRECTION))
         return true;
     return vmi__found(finding, "the direction flag is set", "flags", call->frame->flags, 0, 0);
 }
 
-bool vmi__check_interrupts_masked(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_interrupts_masked(const struct vmi__call *call,
+                                                     struct vmi__finding *finding)
 {
     if (!(call->frame->flags & VMI__FLAG_INTERRUPT))
         return true;
     return vmi__found(finding, "interrupts are let in", "flags", call->frame->flags, 0, 0);
 }
 
-bool vmi__check_one_cpu_runs(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_one_cpu_runs(const struct vmi__call *call,
+                                                struct vmi__finding *finding)
 {
     uint32_t rebinding = vmi__checked_state.rebinding;
 
@@ -170,7 +179,8 @@ bool vmi__check_one_cpu_runs(const struct vmi__call *call, struct vmi__finding *
     return vmi__found(finding, "another CPU is in Rebind", "APIC identifier", rebinding - 1, 0, 0);
 }
 
-bool vmi__check_lazy_not_preempted(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_lazy_not_preempted(const struct vmi__call *call,
+                                                      struct vmi__finding *finding)
 {
     uint32_t lazy = vmi__checked_state.cpus[vmi__checked_cpu()].lazy;
 
@@ -187,7 +197,8 @@ bool vmi__check_lazy_not_preempted(const struct vmi__call *call, struct vmi__fin
                       lazy, 0, 0);
 }
 
-bool vmi__check_area_begins_with_library(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_area_begins_with_library(const struct vmi__call *call,
+                                                            struct vmi__finding *finding)
 {
     uintptr_t base = vmi__argument(call, 0);
 
@@ -199,7 +210,8 @@ bool vmi__check_area_begins_with_library(const struct vmi__call *call, struct vm
     return true;
 }
 
-bool vmi__check_frame_on_stack(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_frame_on_stack(const struct vmi__call *call,
+                                                  struct vmi__finding *finding)
 {
     /* Of a call that is reached by a jump, the words begin with the frame. */
     const uintptr_t *words = call->frame->stack;
@@ -216,7 +228,8 @@ bool vmi__check_frame_on_stack(const struct vmi__call *call, struct vmi__finding
     return true;
 }
 
-bool vmi__check_user_access_ends(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_user_access_ends(const struct vmi__call *call,
+                                                    struct vmi__finding *finding)
 {
     if (!vmi__checked_state.cpus[vmi__checked_cpu()].user_access)
         return true;
@@ -227,7 +240,8 @@ bool vmi__check_user_access_ends(const struct vmi__call *call, struct vmi__findi
                       "APIC identifier", vmi__checked_cpu(), 0, 0);
 }
 
-bool vmi__check_xsave_on(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_xsave_on(const struct vmi__call *call,
+                                            struct vmi__finding *finding)
 {
     uintptr_t value = cr4();
 
@@ -236,7 +250,8 @@ bool vmi__check_xsave_on(const struct vmi__call *call, struct vmi__finding *find
                                : vmi__found(finding, "CR4.OSXSAVE is off", "CR4", value, 0, 0);
 }
 
-bool vmi__check_pcid_exists(const struct vmi__call *call, struct vmi__finding *finding)
+VMI__ADDRESS_TAKEN bool vmi__check_pcid_exists(const struct vmi__call *call,
+                                               struct vmi__finding *finding)
 {
 #ifdef __x86_64__
     const struct vmi_invpcid *what = (const struct vmi_invpcid *)vmi__argument(call, 1);

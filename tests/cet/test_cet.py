@@ -163,7 +163,7 @@ def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         text=True,
     )
     wanted = re.findall(
-        r"^(backends/libvmi-\w+\.a|sample_kernel/libsample-kernel\.a):", made.stdout, re.MULTILINE
+        r"^(backends/libvmi-[\w-]+\.a|sample_kernel/libsample-kernel\.a):", made.stdout, re.MULTILINE
     )
     wanted += ["sample_kernel/sample-native.elf"]
     done = subprocess.run(["ninja", "-C", tracked, *wanted], env=environment, capture_output=True, text=True)

@@ -110,7 +110,7 @@ def test_image_is_named_after_everything_in_it(
         (35, "", False, "exit status 0x11 (fail)"),
         (37, "", False, "exit status 0x12 (panic)"),
         (39, "", False, "exit status 0x13 (refused)"),
-        (41, "", False, "exit status 0x14 (unknown)"),
+        (43, "", False, "exit status 0x15 (unknown)"),
         (0, "guest-reset", False, "machine reset or powered off without a status (guest-reset)"),
         (0, "", False, "machine reset or powered off without a status"),
         (1, "", False, "QEMU exited with 1"),
