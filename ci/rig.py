@@ -22,6 +22,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -613,6 +614,12 @@ def qemu_end(
     return False, ": ".join([f"QEMU exited with {code}", *last]), "QEMU itself failed"
 
 
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+"""How QEMU ends by a fault of its own. Before 8.2 its emulated CPUs share a map of the machine that one of
+them changes (`tcg_commit`), by opening a PCI device for example, while another is about to store to a device:
+that store goes to a device that is not there (`memory_region_dispatch_write`)."""
+
+
 STOPPED = (False, "stopped while it ran, as asked", "what was waited for came before its end")
 
 
@@ -783,6 +790,8 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
             evidence["qemu"] = strategy.qemu.errors().splitlines()
             if "life" in evidence:
                 evidence["life"].append(f"end {time.time():.3f} {time.time():.3f}")
+        if code is not None and -code in CRASHES:
+            raise RigFailed(f"{machine.qemu} ended by {signal.Signals(-code).name} (console: {log})")
         clean, end, advice = (
             STOPPED if stopped else qemu_end(code, shutdown, evidence["qemu"], guest.gdb is not None)
         )

@@ -149,6 +149,11 @@ def as_table(done: Sequence[Case]) -> list[str]:
     return figure.as_table(rows) if rows else []
 
 
+def failed_lines(done: Sequence[Case]) -> list[str]:
+    """The names of what failed, in the order in which it ran: what pytest says of them can be long."""
+    return [f"failed: {case.name}" for case in done if case.result == "fail"]
+
+
 def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
     """Lint and all tests, or the tests that pytest's arguments choose."""
     started = time.monotonic()
@@ -172,7 +177,7 @@ def test(skip: Sequence[str], lava: bool, arguments: Sequence[str]) -> int:
         for case in done:
             print(signal(case.name, case.result))
     if not arguments:
-        print("\n".join(["", *as_table(done), ""]))
+        print("\n".join(["", *as_table(done), "", *failed_lines(done)]))
         print(f"pytest's own output: {LOG.relative_to(ROOT)}; consoles: {RESULTS.relative_to(ROOT)}/test/")
     count = {result: sum(case.result == result for case in done) for result in ("pass", "fail", "skip")}
     line = f"{count['pass']} passed, {count['fail']} failed"

@@ -216,8 +216,12 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
     run only once per test session unless `again` is true."""
 
     def boot(
-        place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False,
-        devices: bool | None = None, **more: object,
+        place: Place,
+        append: str = "",
+        kernel: str | Path = "sample",
+        again: bool = False,
+        devices: bool | None = None,
+        **more: object,
     ) -> tuple[Outcome, ktap.Report]:
         rigs.prepare(place)
         image = kernels(kernel, place.arch)[place.backend] if isinstance(kernel, str) else kernel
@@ -238,6 +242,21 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
         return outcome, ktap.parse(outcome.console)
 
     return boot
+
+
+Whole = Callable[[Place], tuple[Outcome, ktap.Report]]
+
+
+def seen_from_outside(place: Place) -> bool:
+    """Whether a witness sees the hypercalls of guests there."""
+    return not place.limited and place.rig.witnessed(place.arch)
+
+
+@pytest.fixture
+def whole(run: Run) -> Whole:
+    """whole(place) boots the sample kernel with all that it checks, seen from outside where it can be: one
+    boot for all tests of it."""
+    return lambda place: run(place, witness=seen_from_outside(place))
 
 
 class LeftOver:

@@ -22,7 +22,7 @@ from vmi_bind.kernel import Kernel, read
 from ci.build import bound_kernel, kernels, tree
 from ci.util import ARCHITECTURES, ROOT
 
-from ..guests import Place, Run
+from ..guests import Place, Run, Whole
 
 ARCH = ARCHITECTURES[0]
 BUILD = tree(ARCH)
@@ -64,13 +64,13 @@ def refusal(kernel: Path, tmp_path: Path, status: int = 1, build: Path = BUILD) 
 
 
 @pytest.mark.every_architecture
-def test_bound_kernel_runs(configuration: Place, run: Run) -> None:
+def test_bound_kernel_runs(configuration: Place, run: Run, whole: Whole) -> None:
     """Every check ends as in the kernel that is only linked."""
     bound = kernels("sample-bound", configuration.arch)[configuration.backend]
     outcome, report = run(configuration, kernel=bound, devices=True)
     assert report.failures() == []
     assert outcome.clean, outcome.end
-    linked, before = run(configuration)
+    linked, before = whole(configuration)
     assert before.failures() == []
     assert linked.clean, linked.end
     assert {each.name: each.status for each in report.tests} == {
@@ -253,9 +253,7 @@ def test_entry_point_that_does_more(linked: Kernel, tmp_path: Path) -> None:
     def more(data: bytearray) -> None:
         data[place(linked, linked.symbols["vmi_get_cr3"]) + 3] = 0x90
 
-    assert "the call's entry point in the kernel is not" in refusal(
-        changed(linked, tmp_path, more), tmp_path
-    )
+    assert "the call's entry point in the kernel is not" in refusal(changed(linked, tmp_path, more), tmp_path)
 
 
 @pytest.mark.parametrize(

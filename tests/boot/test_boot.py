@@ -15,16 +15,18 @@ from ci.rig import CAME_MASKED, LIMITED_KERNEL
 from ci.util import ARCHITECTURES
 from ci.witness import UNSEEN, before_mark, differences, hypercalls
 
-from ..guests import Place, Run, places, whole_places
+from ..guests import Place, Run, Whole, places, seen_from_outside
 
 pytestmark = pytest.mark.every_architecture
 UNPAGED = "i386"
 """The architecture with processors that can do without page tables."""
 EVERY = [place for arch in ARCHITECTURES for place in places(arch)]
+SHORT = "checks=boot"
+"""Of a kernel of which something else than its checks is looked at."""
 
 
-def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
-    outcome, report = run(configuration)
+def test_sample_kernel_passes(configuration: Place, whole: Whole) -> None:
+    outcome, report = whole(configuration)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.count("pass") >= 20
@@ -33,9 +35,9 @@ def test_sample_kernel_passes(configuration: Place, run: Run) -> None:
     assert sum(report.by_kind().values()) > 0
 
 
-def test_what_the_kernel_wrote_is_on_its_disk(configuration: Place, run: Run) -> None:
+def test_what_the_kernel_wrote_is_on_its_disk(configuration: Place, whole: Whole) -> None:
     """Seen from outside, in the same boot. Each device is checked, and no check of one is passed over."""
-    outcome, report = run(configuration)
+    outcome, report = whole(configuration)
     groups = ("disks.", "entropy.", "networks.")
     asked = {test.name: test.status for test in report.tests if test.name.startswith(groups)}
     if configuration.rig.rng:
@@ -62,7 +64,7 @@ def test_failure_is_shown_with_console_and_command(
     configuration: Place, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What `./vmi boot` prints about a kernel that panics."""
-    outcome, report = run(configuration, "test=panic")
+    outcome, report = run(configuration, f"{SHORT} test=panic")
     show_failure(outcome, report.failures(), configuration.rig.own_lines)
     shown = capsys.readouterr().err
     assert f"command: {outcome.command}" in shown
@@ -72,8 +74,8 @@ def test_failure_is_shown_with_console_and_command(
     assert any("PANIC" in line for line in console)
 
 
-def test_row(configuration: Place, run: Run) -> None:
-    outcome, report = run(configuration)
+def test_row(configuration: Place, whole: Whole) -> None:
+    outcome, report = whole(configuration)
     row = Row(
         configuration.configuration, configuration.backend, configuration.arch, configuration.rig.describe(),
         configuration.rig.facts(outcome), outcome, report,
@@ -86,17 +88,17 @@ def test_row(configuration: Place, run: Run) -> None:
     assert row.as_dict()["passed"] is True
 
 
-def test_same_checks_everywhere(configuration: Place, run: Run) -> None:
+def test_same_checks_everywhere(configuration: Place, whole: Whole) -> None:
     """Every configuration reports the same list of checks as the first of its architecture, in the same
     order."""
     both = (places(configuration.arch)[0], configuration)
-    first, here = ([test.name for test in run(place)[1].tests] for place in both)
+    first, here = ([test.name for test in whole(place)[1].tests] for place in both)
     assert len(first) >= 20
     assert here == first
 
 
 def test_failing_check_is_reported(configuration: Place, run: Run) -> None:
-    outcome, report = run(configuration, "test=fail")
+    outcome, report = run(configuration, f"{SHORT} test=fail")
     assert not outcome.clean
     assert report.count("fail") == 1
     assert report.result["fail"] == 1
@@ -107,7 +109,7 @@ def test_failing_check_is_reported(configuration: Place, run: Run) -> None:
 
 @pytest.mark.parametrize("how", ["fault", "panic"])
 def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) -> None:
-    outcome, report = run(configuration, f"test={how}")
+    outcome, report = run(configuration, f"{SHORT} test={how}")
     assert not outcome.clean
     assert outcome.end and outcome.advice
     assert "PANIC" in outcome.console
@@ -117,7 +119,7 @@ def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) 
 @pytest.mark.parametrize("place", [places(arch)[0] for arch in ARCHITECTURES], ids=str)
 def test_interrupt_to_a_kernel_that_masks_them(place: Place, run: Run) -> None:
     """The words by which rigs tell that their emulated processor has done it."""
-    outcome, _ = run(place, "test=masked")
+    outcome, _ = run(place, f"{SHORT} test=masked")
     assert not outcome.clean
     assert any(map(CAME_MASKED.match, outcome.console.splitlines()))
 
@@ -125,7 +127,7 @@ def test_interrupt_to_a_kernel_that_masks_them(place: Place, run: Run) -> None:
 def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
     # How long it takes until it hangs, on a machine that may be busy, nobody knows.
     for deadline in (4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0):
-        outcome, report = run(configuration, "checks=boot test=hang", deadline=deadline)
+        outcome, report = run(configuration, f"{SHORT} test=hang", deadline=deadline)
         if "# test=hang" in outcome.console:
             break
     assert not outcome.clean
@@ -149,7 +151,7 @@ def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run, tmp_p
 
 def test_rig_serves_guests_after_bad_ones(configuration: Place, run: Run) -> None:
     """After guests that failed, crashed and hung, the same rig runs a good one."""
-    outcome, report = run(configuration, again=True)
+    outcome, report = run(configuration, SHORT, again=True)
     assert report.failures() == []
     assert outcome.clean, outcome.end
 
@@ -191,16 +193,11 @@ def test_example_kernel(configuration: Place, run: Run, kernel: str) -> None:
         assert ("Hello from a constructor, then from ring " in said) == (kernel == "hello-cpp")
 
 
-WITNESSES = [
-    place for arch in ARCHITECTURES for place in whole_places(arch) if place.rig.witnessed(place.arch)
-]
-
-
-@pytest.mark.parametrize("place", WITNESSES, ids=str)
-def test_witness_agrees_with_the_guest(place: Place, run: Run) -> None:
+@pytest.mark.parametrize("place", [place for place in EVERY if seen_from_outside(place)], ids=str)
+def test_witness_agrees_with_the_guest(place: Place, whole: Whole) -> None:
     """Seen from outside, the guest made exactly the hypercalls that it counted, number by number, and
     all of them at the privilege that it says it has, where the witness sees that."""
-    outcome, report = run(place, witness=True)
+    outcome, report = whole(place)
     if not place.rig.witnesses:
         pytest.skip("this machine's own hypervisor is used, and nothing looks at it from outside")
     assert report.failures() == []

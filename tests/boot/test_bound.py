@@ -18,7 +18,7 @@ from elftools.elf.elffile import ELFFile
 from ci.build import bound_kernel, kernels, loaded_by_multiboot, rom, tree
 from ci.util import ARCHITECTURES, tied
 
-from ..guests import Place, Run, places
+from ..guests import Place, Run, Whole, places
 
 HARDWARE = {arch: places(arch)[0] for arch in ARCHITECTURES}
 """The first backend, which others build on: its rig takes QEMU's own options."""
@@ -38,7 +38,7 @@ def hardware(request: pytest.FixtureRequest) -> Place:
 
 
 @pytest.mark.every_architecture
-def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -> None:
+def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run, whole: Whole) -> None:
     """The provider is the configuration's own, found by itself or asked for where it is not; every check
     passes as it does when linked."""
     told = configuration.configuration.bound_append
@@ -48,7 +48,7 @@ def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run) -
     assert report.binding["provider"] == report.boot["backend"] == configuration.backend
     assert report.binding["source"] == "builtin"
     assert counted(report.binding) == int(report.binding["sites"]) > 100
-    _, linked = run(configuration)
+    _, linked = whole(configuration)
     status = {test.name: test.status for test in linked.tests}
     assert {test.name: test.status for test in report.tests} == status
     assert [call.how for call in report.calls] == [call.how for call in linked.calls]

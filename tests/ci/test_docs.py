@@ -24,4 +24,6 @@ def test_stale_pages_are_found(root: Path, tmp_path: Path) -> None:
     changed.write_bytes(changed.read_bytes() + b"\n")
     gone.unlink()
     foreign.write_text("not rendered\n")
-    assert stale_pages(docs) == wanted
+    found = stale_pages(docs)
+    assert sorted(found) == sorted(wanted)
+    assert found == wanted

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -164,6 +166,30 @@ def test_silent_rig_is_told_with_its_last_lines(tmp_path: Path, option: str, mes
     assert str(tmp_path / "small.console.log") in told[-1]
     assert control.broken == message
     assert (tmp_path / "small.console.registers").is_file() == (option == "test=hang")
+
+
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL])
+def test_crash_of_qemu_is_its_rigs(tmp_path: Path, how: signal.Signals) -> None:
+    """And a reason to start the guest again; that somebody ends QEMU is none."""
+    kernel = next(iter(kernels("sample").values()))
+    machine = rig.Machine(
+        "qemu-system-i386", "pc", "qemu32", "64M", kernel, f"{rig.DEBUG_EXIT} checks=none test=hang",
+        ("-nodefaults", "-no-user-config", *rig.QEMU_END),
+    )  # fmt: skip
+
+    def end(_: str) -> bool:
+        for children in Path("/proc/self/task").glob("*/children"):
+            for child in map(int, children.read_text().split()):
+                if b"qemu-system-i386" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(child, how)
+        return False
+
+    guest = rig.Guest(kernel, "crash", deadline=20)
+    if how == signal.SIGKILL:
+        assert rig.run_machine(machine, guest, tmp_path, end).end == "QEMU exited with -9"
+    else:
+        with pytest.raises(rig.RigFailed, match=r"^qemu-system-i386 ended by SIGSEGV \("):
+            rig.run_machine(machine, guest, tmp_path, end)
 
 
 class TiredRig(SmallRig):

@@ -85,6 +85,7 @@ def test_table_of_tests() -> None:
         "tests/a           1       0        1        1",
         "backends/pc       0       1        0      100",
     ]
+    assert testing.failed_lines(cases) == ["failed: backends.pc.three"]
 
 
 def test_a_table_takes_rows_of_other_heads() -> None:

@@ -21,13 +21,15 @@ from ..guests import Place, Rigs, whole_places
 from .clients import BIG, PROGRAMS, content, fetch, make_disk, sent, serve
 
 SIZE = 4 << 20
+SMALL = "small.bin"
+SMALL_SIZE = 256 << 10
 LONG = 40 << 20
 """More than 65536 blocks of 512 bytes."""
 
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_disk(tmp_path_factory.mktemp("tftp"), {BIG: content(SIZE)})
+    return make_disk(tmp_path_factory.mktemp("tftp"), {BIG: content(SIZE), SMALL: content(SMALL_SIZE)})
 
 
 def kernel_of(place: Place, library: str) -> Path:
@@ -47,9 +49,10 @@ ROWS = [(place, library) for place in PLACES for library in ("own", BOUND)]
 
 @pytest.mark.parametrize(("place", "library"), ROWS, ids=lambda each: str(each))
 def test_clients_fetch(place: Place, library: str, rigs: Rigs, disk: Path, tmp_path: Path) -> None:
-    """All at the same time; from the kernel that binds itself one does, by another network device than the
-    usual one where there is any."""
-    clients = ["atftp"] if library == BOUND else list(PROGRAMS)
+    """All at the same time, one of them the large file with many blocks on their way; from the kernel that
+    binds itself one does, by another network device than the usual one where there is any."""
+    names = {"atftp": SMALL} if library == BOUND else {"curl": SMALL, "tftp-hpa": SMALL, "atftp": BIG}
+    assert library == BOUND or names.keys() == PROGRAMS.keys()
     rigs.prepare(place)
     options, _ = place.configuration.given(place.arch)
     append = place.configuration.bound_append if library == BOUND else ""
@@ -58,16 +61,17 @@ def test_clients_fetch(place: Place, library: str, rigs: Rigs, disk: Path, tmp_p
 
     def work(port: int) -> None:
         with ThreadPoolExecutor() as pool:
-            said = pool.map(lambda name: fetch(port, PROGRAMS[name], BIG, tmp_path / name), clients)
-            assert dict(zip(clients, said, strict=True)) == dict.fromkeys(clients, "")
+            said = pool.map(lambda name: fetch(port, PROGRAMS[name], names[name], tmp_path / name), names)
+            assert dict(zip(names, said, strict=True)) == dict.fromkeys(names, "")
 
     name = f"tftp-{library}-{place}"
     outcome = serve(rigs.session(place), kernel_of(place, library), name, disk, work, append=append,
                     device=device, options=options)  # fmt: skip
     assert f"TFTP by VMI for {place.backend}" in outcome.console
-    for name in clients:
-        assert (tmp_path / name).read_bytes() == content(SIZE), name
-    assert [file for file, _ in sent(outcome)] == [BIG] * len(clients)
+    sizes = {BIG: SIZE, SMALL: SMALL_SIZE}
+    for name, file in names.items():
+        assert (tmp_path / name).read_bytes() == content(sizes[file]), name
+    assert sorted(file for file, _ in sent(outcome)) == sorted(names.values())
 
 
 def test_block_numbers_wrap(rigs: Rigs, tmp_path: Path) -> None:

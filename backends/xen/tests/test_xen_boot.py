@@ -16,7 +16,7 @@ from ci.ktap import Report
 from ci.rig import Guest, Outcome, Session, rig_class
 from ci.util import BUILD, RESULTS, ROOT, locked, progress
 from ci.witness import of_workloads
-from tests.guests import Place, Run, places
+from tests.guests import Place, Run, Whole, places
 
 PV = [place for place in places() if place.backend == "xen" and place.configuration.options["config"] == "pv"]
 pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
@@ -108,9 +108,9 @@ def test_lazy_mode_saves_hypercalls(pv: Place, run: Run) -> None:
     assert int(made["map_eager"]) == 1024
 
 
-def test_workloads_keep_to_their_goals(pv: Place, run: Run) -> None:
+def test_workloads_keep_to_their_goals(pv: Place, whole: Whole) -> None:
     """As the guest counts its hypercalls, and as they are seen from outside."""
-    outcome, report = run(pv, witness=True)
+    outcome, report = whole(pv)
     made = {each.name: each for each in report.workloads}
     goals = pv.rig.hypercall_goals[pv.arch]
     assert set(made) == set(goals)
@@ -124,27 +124,20 @@ def test_workloads_keep_to_their_goals(pv: Place, run: Run) -> None:
     assert seen == [each.hypercalls for each in report.workloads]
 
 
-def test_domain_runs_in_ring_1(pv: Place, run: Run) -> None:
-    outcome, report = run(pv)
+def test_domain_runs_in_ring_1(pv: Place, whole: Whole) -> None:
+    outcome, report = whole(pv)
     assert report.boot["rpl"] == "1"
     assert report.boot["protocol"] == "paravirtual"
     assert re.search(r"^# cs 0x[0-9a-f]+ rpl 1\s*$", outcome.console, re.MULTILINE)
 
 
-@pytest.mark.parametrize("cpus", [1, 4])
-def test_sample_kernel_with_other_numbers_of_cpus(pv: Place, run: Run, cpus: int) -> None:
-    outcome, report = run(pv, cpus=cpus)
+@pytest.mark.parametrize(("cpus", "memory_mib"), [(1, 48), (4, 320)])
+def test_sample_kernel_in_other_domains(pv: Place, run: Run, cpus: int, memory_mib: int) -> None:
+    """Less memory than the usual, and more than the linear region can map."""
+    outcome, report = run(pv, cpus=cpus, memory_mib=memory_mib)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.boot["cpus"] == str(cpus)
-
-
-@pytest.mark.parametrize("memory_mib", [48, 320])
-def test_sample_kernel_with_other_sizes_of_memory(pv: Place, run: Run, memory_mib: int) -> None:
-    """Less than the usual, and more than the linear region can map."""
-    outcome, report = run(pv, cpus=1, memory_mib=memory_mib)
-    assert report.failures() == []
-    assert outcome.clean, outcome.end
 
 
 @pytest.mark.parametrize("hypercall", UNANSWERED)
