@@ -178,7 +178,7 @@ def _run(options: Namespace) -> int:
         options.append, options.cpus, memory, options.deadline or (86400 if options.gdb else 90),
         options.gdb, loaded, rom, disks(options.disk),
         [net(text) for text in options.net], options.rng, options.firmware, options.stdin,
-        options.interactive, expect, fail, options.all_lines,
+        options.interactive, expect, fail, options.checked, options.all_lines,
     )  # fmt: skip
     return run(options.name, options.kernels, wanted)
 
@@ -407,6 +407,12 @@ WORDS: dict[str, Word] = {
                 help="failed, and stopped, when a line matches; may be repeated",
             ),
             option("--all-lines", action="store_true", help="show what the hypervisor itself writes, too"),
+            option(
+                "--checked",
+                action="store_true",
+                help="run the kernel as linked with the library's flavour `checked`, which names each rule "
+                "of the interface that the kernel breaks; it has failed then",
+            ),
             option("--gdb", action="store_true", help="wait for gdb; the command to type is shown"),
             deadline(None, "90, with --gdb 86400"),
         ),

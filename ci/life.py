@@ -86,6 +86,12 @@ def guest_of(life: Life, events: Sequence[str], guest: Guest) -> Guest:
     )
 
 
+def guest_asked(word: str, times: int, guest: Guest) -> Guest:
+    """A guest that waits for a request; as often, if it comes back from it."""
+    append = REQUESTS.get(word, f"test={word} checks=nothing").format(times=times)
+    return replace(guest, append=append, deadline=DEADLINE + EACH * times, requests=True)
+
+
 def _numbers(said: str) -> dict[str, int]:
     return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", said)}
 
@@ -181,10 +187,9 @@ def row_of(
         show(outcome, found)
         events += found
     for word in rig.requested(arch):
-        guest = Guest(
-            image, f"{title}-{word}", REQUESTS.get(word, f"test={word} checks=nothing").format(times=times),
-            CPUS, options=options, requests=True, deadline=DEADLINE + EACH * times,
-        )  # fmt: skip
+        guest = guest_asked(word, times, Guest(image, f"{title}-{word}", cpus=CPUS, options=options))
+        if word == SUSPEND:
+            guest = checked.with_devices(guest, rig, LOGS / f"{title}-{word}.disk")
         outcome = run(guest)
         tests = ktap.parse(outcome.console).tests
         if any(test.name == f"test.{word}" and test.status == "skip" for test in tests):

@@ -566,7 +566,7 @@ def boot(machine: Machine, name: str, logs: Path, limit: float) -> Iterator[Gues
         target.cleanup()
 
 
-STATUS = {0x10: "pass", 0x11: "fail", 0x12: "panic", 0x13: "refused"}
+STATUS = {0x10: "pass", 0x11: "fail", 0x12: "panic", 0x13: "refused", 0x14: "broken rule"}
 """What a kernel writes to isa-debug-exit: VMI_STATUS_* of the specification."""
 
 DEBUG_EXIT = "vmi.debug_exit=0xf4"

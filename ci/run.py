@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import ktap
+from . import flavour, ktap
 from .boot import once, only, show_failure
 from .kernel import Kernel, look
 from .rig import PC_DISK_DEVICES, Disk, Forward, Guest, Net, Outcome, Rig, Terminal, discover
@@ -56,6 +56,8 @@ class Wanted:
     interactive: bool = False
     expect: Sequence[re.Pattern[str]] = ()
     fail: Sequence[re.Pattern[str]] = ()
+    checked: bool = False
+    """Whether the library's flavour `checked` watches it."""
     all_lines: bool = False
     """Whether what the hypervisor writes on the console is shown, too."""
 
@@ -221,6 +223,7 @@ class Watch:
     wanted: Wanted
     rig: Rig
     joined: Terminal | None
+    kernel: Path
     missing: list[re.Pattern[str]] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     """Lines that must not be there."""
@@ -248,6 +251,8 @@ class Watch:
             return
         self.spoken |= bool(line.strip())
         if not isinstance(self.joined, Joined):
+            if self.wanted.checked:
+                line = flavour.named(self.kernel, line)
             with above():
                 print(line, flush=True)
 
@@ -269,6 +274,8 @@ class Watch:
                     *([outcome.end] if self.missing else [])]  # fmt: skip
         reported = "KTAP version" in outcome.console
         failed = ktap.parse(outcome.console).failures() if reported else []
+        if self.wanted.checked:
+            failed += flavour.failures(outcome.console)
         return [*failed, *([] if outcome.clean else [outcome.end])]
 
 
@@ -315,7 +322,10 @@ def run(name: str, kernels: Sequence[Path], wanted: Wanted) -> int:
 def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) -> int:
     rigs = discover(once(progress))
     rig, configuration = only(rigs, name)
-    images = [look(file(kernel, "kernel")) for kernel in kernels]
+    kernels = [file(kernel, "kernel") for kernel in kernels]
+    if wanted.checked:
+        kernels = [flavour.linked(kernel, rig.backend) for kernel in kernels]
+    images = [look(kernel) for kernel in kernels]
     check_terminal(wanted)
     several = len(images) > 1
     guests = []
@@ -345,7 +355,7 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
             if stub:
                 offer(stub, image)
             with terminal(wanted) as joined:
-                watch = Watch(wanted, rig, joined)
+                watch = Watch(wanted, rig, joined, image.path)
                 outcome = session.run(replace(guest, terminal=joined, prompt=watch.prompt), watch.line)
             write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
             failures = watch.failures(outcome)

@@ -134,6 +134,14 @@ struct vmi__driver {
     bool (*leave)(struct vmi__device *device);
 
     /*
+     * Optional, where a device may be lost under its driver: after a suspend, of each device that
+     * is not closed. It has nothing of the library's and the kernel's any more; one that is open is
+     * brought up again, and given what is with it by the table of requests. False if it does not
+     * come, or is not what it was.
+     */
+    bool (*come_again)(struct vmi__device *device);
+
+    /*
      * Optional, of a disk: can it take a sound read or write whose segments follow each other like
      * that?
      */
@@ -206,6 +214,12 @@ struct vmi__device *vmi__device_of_event(uint32_t number, uint32_t *queue);
 
 /* A device by its number. */
 struct vmi__device *vmi__device_by_number(uint32_t number);
+
+/*
+ * After a suspend, on the only CPU that runs: devices that are open are brought up again, and those
+ * that do not come are shut off.
+ */
+void vmi__devices_come_again(void);
 
 /*
  * Of a network whose driver copies what is received, while it starts: from then on no segment goes

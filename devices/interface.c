@@ -370,6 +370,22 @@ VMI__RUN_ONCE static void reset(struct vmi__device *device, enum vmi__device_sta
     }
 }
 
+void vmi__devices_come_again(void)
+{
+    uint32_t flags = vmi__platform_enter(&lock);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct vmi__device *device = &devices[i];
+
+        if (device->state == VMI__DEVICE_CLOSED || !device->driver->come_again ||
+            device->driver->come_again(device))
+            continue;
+        device->info.fault = VMI_FAULT_LOST;
+        reset(device, VMI__DEVICE_SHUT_OFF, true);
+    }
+    vmi__platform_leave(&lock, flags);
+}
+
 /* Nobody has asked for what a source of entropy was filling; what it has filled is nobody's. */
 static void drop_stock(struct vmi__device *device)
 {

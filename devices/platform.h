@@ -19,6 +19,17 @@ void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags);
 /* Lets another thread of the processor on, in a loop that waits. */
 void vmi__platform_pause(void);
 
+/*
+ * Everything before is seen by devices before anything behind is read. QEMU before 8.1 leaves
+ * barriers out of what it translates for a machine with one CPU (tcg_gen_mb), though its devices
+ * work beside that CPU. For the time-stamp counter it takes a lock, which is a barrier of the host.
+ */
+static inline void vmi__platform_fence(void)
+{
+    __sync_synchronize();
+    __asm__ volatile("rdtsc" : : : "eax", "edx", "memory");
+}
+
 /* Waits for so long, by the library's clock. */
 void vmi__platform_delay(uint32_t microseconds);
 

@@ -486,6 +486,95 @@ const char *disk_goes_on(uint32_t round)
     return is_pattern(words, block) ? NULL : "a block holds something else";
 }
 
+/* ---- over a suspend ---- */
+
+#define UNDER_WAY 32
+
+static struct {
+    int32_t given;
+    uint32_t events; /* that had come when they were given */
+    bool bound;
+} under_way;
+
+const char *disk_is_busy(void)
+{
+    static struct vmi_block_request requests[UNDER_WAY];
+    static struct vmi_segment segments[UNDER_WAY];
+
+    under_way.given = 0;
+    if (call_unsupported(VMI_ORDINAL_DEVICE_INFO) || !first_device_find(&disk) ||
+        disk.facts.flags & VMI_DEVICE_IS_READ_ONLY || disk.facts.blocks < UNDER_WAY)
+        return NULL;
+    if (first_device_open(&disk) != VMI_OK || !have_buffers())
+        return "the disk is not opened";
+    if (!under_way.bound) {
+        trap_handler_set(VECTOR_DISK, first_device_note);
+        int32_t event = vmi_event_bind(VMI_EVENT_DEVICE, disk.number << 16, VECTOR_DISK);
+        if (event < 0 || vmi_event_unmask((uint32_t)event) != VMI_OK)
+            return "the disk's event is not bound";
+        under_way.bound = true;
+    }
+    for (uint32_t i = 0; i < UNDER_WAY; i++) {
+        bool writes = i % 2 == 0;
+        uint32_t *words = buffer(i);
+
+        memset(words, 0, disk.facts.block_size);
+        segments[i] = (struct vmi_segment){.address = address(i), .length = disk.facts.block_size};
+        requests[i] =
+            (struct vmi_block_request){.id = i,
+                                       .block = i,
+                                       .segments = &segments[i],
+                                       .count = 1,
+                                       .operation = writes ? VMI_BLOCK_WRITE : VMI_BLOCK_READ,
+                                       .blocks = 1};
+        if (writes)
+            pattern(words, i);
+        else {
+            pattern(buffer(0), i);
+            if (one(VMI_BLOCK_WRITE, i) != VMI_OK)
+                return "a block was not written";
+        }
+    }
+    pattern(buffer(0), 0);
+    under_way.events = first_device_events;
+    under_way.given = vmi_block_submit(disk.number, 0, requests, UNDER_WAY);
+    return under_way.given > 0 ? NULL : "the disk takes nothing";
+}
+
+const char *disk_was_busy(uint32_t *ended)
+{
+    struct vmi_completion completions[8];
+    uint8_t times[UNDER_WAY] = {0};
+    uint32_t seen = under_way.events;
+
+    *ended = 0;
+    while (*ended < (uint32_t)under_way.given) {
+        if (!wait_for_count(&first_device_events, seen + 1, PATIENCE_MILLISECONDS))
+            return "no event came";
+        seen = first_device_events;
+        for (int32_t count = 8; count == 8;) {
+            count = vmi_block_reap(disk.number, 0, completions, 8);
+            if (count < 0)
+                return "reaping failed";
+            for (int32_t i = 0; i < count; i++) {
+                uint64_t id = completions[i].id;
+
+                if (id >= (uint32_t)under_way.given || times[id]++)
+                    return "a request has ended twice, or was not given";
+                if (completions[i].status != VMI_OK)
+                    return "a request failed";
+                if (id % 2 && !is_pattern(buffer((uint32_t)id), id))
+                    return "a block holds something else";
+            }
+            *ended += (uint32_t)count;
+        }
+    }
+    for (uint32_t i = 0; i < (uint32_t)under_way.given; i += 2)
+        if (one(VMI_BLOCK_READ, i) != VMI_OK || !is_pattern(buffer(0), i))
+            return "a block was not written";
+    return NULL;
+}
+
 /* ---- large requests ---- */
 
 #define KEPT_PAGES  2

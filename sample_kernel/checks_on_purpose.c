@@ -63,6 +63,7 @@ static const struct {
     {"reboot", checks_request_reboot},
     {"nobody", checks_request_nobody},
     {"life", checks_life},
+    {"liars", checks_liars},
     {"suspend", checks_suspend},
 };
 

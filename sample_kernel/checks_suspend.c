@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * Being saved and restored, as often as option rounds= says: a line `# request suspend` asks for it
- * each time. What was begun before goes on afterwards, on every CPU.
+ * each time. What was begun before goes on afterwards, on every CPU, and what calls have done that
+ * the specification has kept (its key `suspend`) is there: descriptor tables, control and debug
+ * registers, mask and priority as they are read; mappings, threads, processes, events, alarms and a
+ * disk's requests by their going on.
  */
 #include <stddef.h>
 
@@ -15,6 +18,7 @@
 #include "print.h"
 #include "process.h"
 #include "smp.h"
+#include "string.h"
 #include "threads.h"
 #include "timer.h"
 #include "traps.h"
@@ -29,18 +33,82 @@
 
 static volatile int32_t results[CPUS_MAX];
 
+/* ---- what a CPU has of calls whose effect is kept ---- */
+
+/* Values that are no other's, in registers that nothing is using meanwhile. */
+#define MARK_CR2 0x5a5a1000u
+#define MARK_DR  0x5a5a2000u
+#define MARK_TPR 0x10u /* which holds nothing back */
+
+/* The call by which each value came about. */
+static const char *const kept_calls[] = {
+    "SetGDT",    "SetGDT", "SetIDT", "SetIDT", "SetTR", "SetCR0", "SetCR2",
+    "SetCR3",    "SetCR4", "SetDR",  "SetDR",  "SetDR", "SetDR",  "DisableInterrupts",
+    "APICWrite",
+};
+#define KEPT (sizeof(kept_calls) / sizeof(kept_calls[0]))
+
+/* The call whose effect a CPU does not have any more, or null. */
+static const char *volatile lost[CPUS_MAX];
+
+static void read_kept(uint64_t values[KEPT])
+{
+    struct vmi_dtr gdt, idt;
+
+    vmi_get_gdt(&gdt);
+    vmi_get_idt(&idt);
+    const uint64_t now[KEPT] = {
+        gdt.base,
+        gdt.limit,
+        idt.base,
+        idt.limit,
+        vmi_get_tr(),
+        vmi_get_cr0(),
+        vmi_get_cr2(),
+        vmi_get_cr3(),
+        vmi_get_cr4(),
+        vmi_get_dr(0),
+        vmi_get_dr(1),
+        vmi_get_dr(2),
+        vmi_get_dr(3),
+        vmi_get_interrupt_mask(),
+        vmi_apic_read(VMI_APIC_TPR),
+    };
+    memcpy(values, now, sizeof(now));
+}
+
+/* The call Suspend on this CPU, with interrupts masked. */
+static void suspend_this(void)
+{
+    uint32_t cpu = cpu_current(), priority = vmi_apic_read(VMI_APIC_TPR);
+    uint64_t before[KEPT], after[KEPT];
+
+    vmi_set_cr2(MARK_CR2 + cpu);
+    for (uint32_t i = 0; i < 4; i++)
+        vmi_set_dr(i, MARK_DR + 16 * cpu + i);
+    vmi_apic_write(VMI_APIC_TPR, MARK_TPR);
+    read_kept(before);
+    results[cpu] = vmi_suspend();
+    read_kept(after);
+    vmi_apic_write(VMI_APIC_TPR, priority);
+    for (uint32_t i = 0; i < 4; i++)
+        vmi_set_dr(i, 0);
+    lost[cpu] = NULL;
+    for (uint32_t i = 0; i < KEPT; i++)
+        if (before[i] != after[i])
+            lost[cpu] = kept_calls[i];
+}
+
+/* ---- the call on all CPUs ---- */
+
 /* On each CPU but the one that asks. Once it is over the interrupt is answered for. */
 static void suspend_here(struct trap_frame *frame)
 {
-    results[cpu_current()] = vmi_suspend();
+    suspend_this();
     cpus_answer_interrupt(frame);
 }
 
-/*
- * Has all CPUs make the call, with an alarm of this one's on. *due is when that has to go off, as
- * the clock has it.
- */
-static int32_t suspend_all(uint32_t others, uint64_t *due)
+int32_t suspend_on_all(uint32_t others)
 {
     uint32_t flags = interrupts_mask();
 
@@ -48,11 +116,25 @@ static int32_t suspend_all(uint32_t others, uint64_t *due)
     trap_handler_set(VECTOR_CHECK, suspend_here);
     if (others != 0)
         cpus_interrupt(others, VECTOR_CHECK);
-    *due = vmi_clock_nanoseconds() + ALARM_MICROSECONDS * 1000ull;
-    timer_one_shot(ALARM_MICROSECONDS);
-    results[0] = vmi_suspend();
+    suspend_this();
     interrupts_restore(flags);
     return results[0];
+}
+
+/*
+ * Has all CPUs make the call, with an alarm of this one's on, and a disk at work. *due is when the
+ * alarm has to go off, as the clock has it; *why the disk is not at work.
+ */
+static int32_t suspend_all(uint32_t others, uint64_t *due, const char **why)
+{
+    uint32_t flags = interrupts_mask();
+
+    *why = disk_is_busy();
+    *due = vmi_clock_nanoseconds() + ALARM_MICROSECONDS * 1000ull;
+    timer_one_shot(ALARM_MICROSECONDS);
+    int32_t result = suspend_on_all(others);
+    interrupts_restore(flags);
+    return result;
 }
 
 /* It is neither early nor lost. */
@@ -122,6 +204,8 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     uint64_t clock = vmi_clock_nanoseconds(), wall = vmi_get_wallclock_time(), due;
     uint64_t machine = machine_frame(frame_address(frame));
     struct process ended;
+    const char *why;
+    uint32_t requests = 0;
 
     EXPECT_EQUAL(vmi_suspend(), VMI_EAGAIN);
     requests_came = 0;
@@ -131,15 +215,23 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     EXPECT(told);
     timer_cancel();
     alarms = *timer_alarms(0);
-    int32_t result = suspend_all(cpus & ~1u, &due);
-    print("# suspended round=%u result=%d frame=0x%llx before=0x%llx\n", round, (int)result,
-          (unsigned long long)machine_frame(frame_address(frame)), (unsigned long long)machine);
+    int32_t result = suspend_all(cpus & ~1u, &due, &why);
+    const char *failed = why ? why : disk_was_busy(&requests);
+    print("# suspended round=%u result=%d frame=0x%llx before=0x%llx requests=%u\n", round,
+          (int)result, (unsigned long long)machine_frame(frame_address(frame)),
+          (unsigned long long)machine, requests);
+    if (failed)
+        ktap_fail("round %u: %s", round, failed);
     EXPECT(result == VMI_SUSPEND_RESTORED || result == VMI_SUSPEND_CANCELED);
     alarm_goes_off(alarms, due);
     timer_init_cpu();
     EXPECT(cpus_wait_for_answers(cpus & ~1u));
-    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
+    for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++) {
         EXPECT(!(cpus & 1u << cpu) || results[cpu] == result);
+        if (cpus & 1u << cpu && lost[cpu] != NULL)
+            ktap_fail("round %u: CPU %u does not have any more what %s has done", round, cpu,
+                      lost[cpu]);
+    }
     EXPECT(vmi_clock_nanoseconds() > clock);
     EXPECT(vmi_get_wallclock_time() >= wall);
     cpus_go_on(cpus);
@@ -152,11 +244,14 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
 
 static void suspend(void)
 {
-    char digit[2] = "";
+    char digits[4];
+    uint32_t rounds = 0;
 
     NEEDS(SUSPEND);
-    option_value(checks_boot_info->command_line, "rounds", digit, sizeof(digit));
-    uint32_t rounds = digit[0] >= '1' && digit[0] <= '9' ? (uint32_t)(digit[0] - '0') : 1;
+    option_value(checks_boot_info->command_line, "rounds", digits, sizeof(digits));
+    for (const char *digit = digits; *digit >= '0' && *digit <= '9'; digit++)
+        rounds = 10 * rounds + (uint32_t)(*digit - '0');
+    rounds = rounds != 0 ? rounds : 1;
     if (!requests_bind())
         return;
     uint32_t frame = frame_allocate();

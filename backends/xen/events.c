@@ -14,6 +14,7 @@
 #define EVENT_REQUEST (VMI__XEN_PORTS + 1)
 /* And for a port that another one takes the place of in a domain that was restored. */
 #define EVENT_CONSOLE (VMI__XEN_PORTS + 2)
+#define EVENT_DEVICE  0x40000000u /* with VMI_EVENT_DEVICE's number */
 
 #define APIC_VERSION_VALUE 0x00000014u /* integrated APIC, one LVT entry */
 #define ICR_MODE(icr)      ((icr) >> 8 & 7)
@@ -239,14 +240,19 @@ static int32_t bind_peer(uint32_t number, uint32_t vector)
 static int32_t bind_device(uint32_t number, uint32_t vector)
 {
     evtchn_port_t port = vmi__xen_device_events ? vmi__xen_device_events->port(number) : 0;
+    int32_t result = port ? give_port(port, vector) : VMI_EINVAL;
 
-    return port ? give_port(port, vector) : VMI_EINVAL;
+    return result < 0 ? result : (int32_t)(EVENT_DEVICE | number);
 }
 
 /* The port of an event that has one. */
 static evtchn_port_t port_of(uint32_t event)
 {
-    return event == EVENT_CONSOLE ? vmi__xen_console_port() : event;
+    if (event == EVENT_CONSOLE)
+        return vmi__xen_console_port();
+    if (event & EVENT_DEVICE)
+        return vmi__xen_device_events ? vmi__xen_device_events->channel(event & ~EVENT_DEVICE) : 0;
+    return event;
 }
 
 static bool is_bound(uint32_t event)
@@ -408,34 +414,44 @@ VMI__ROUTINE int32_t vmi__xen_event_notify(uint32_t event)
 
 /* ---- around a suspend ---- */
 
-/* What the console's port was when it was left. */
-static struct {
-    struct vmi__xen_port port;
-    bool masked;
-} kept_console;
+static struct vmi__xen_left_port console;
+
+void vmi__xen_port_leave(evtchn_port_t port, struct vmi__xen_left_port *left)
+{
+    *left = (struct vmi__xen_left_port){.masked = true};
+    if (!vmi__xen_port_exists(port))
+        return;
+    left->port = vmi__xen_port_of(port);
+    left->masked = vmi__xen_port_mask(port);
+}
+
+void vmi__xen_port_return(evtchn_port_t port, const struct vmi__xen_left_port *left, bool restored)
+{
+    struct evtchn_bind_vcpu bind = {.port = port, .vcpu = left->port.cpu};
+
+    if (!vmi__xen_port_exists(port))
+        return;
+    if (restored && left->port.kind == VMI__XEN_PORT_BOUND) {
+        vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind);
+        vmi__xen_port_set(port, VMI__XEN_PORT_BOUND, left->port.vector, left->port.cpu);
+        vmi__xen_port_pend(port);
+    }
+    if (!left->masked)
+        vmi__xen_port_unmask(port);
+}
 
 void vmi__xen_events_leave(void)
 {
-    evtchn_port_t port = vmi__xen_console_port();
-
-    kept_console.masked = !vmi__xen_port_exists(port) || vmi__xen_port_mask(port);
-    if (vmi__xen_port_exists(port))
-        kept_console.port = vmi__xen_port_of(port);
+    vmi__xen_port_leave(vmi__xen_console_port(), &console);
+    if (vmi__xen_device_events)
+        vmi__xen_device_events->leave();
 }
 
 void vmi__xen_events_return(bool restored)
 {
-    evtchn_port_t port = vmi__xen_console_port();
-    struct evtchn_bind_vcpu bind = {.port = port, .vcpu = kept_console.port.cpu};
-
-    if (restored && kept_console.port.kind == VMI__XEN_PORT_BOUND && vmi__xen_port_exists(port)) {
-        vmi__xen_hypercall_event_channel_op(EVTCHNOP_bind_vcpu, &bind);
-        vmi__xen_port_set(port, VMI__XEN_PORT_BOUND, kept_console.port.vector,
-                          kept_console.port.cpu);
-        vmi__xen_port_pend(port);
-    }
-    if (!kept_console.masked)
-        vmi__xen_port_unmask(port);
+    vmi__xen_port_return(vmi__xen_console_port(), &console, restored);
+    if (vmi__xen_device_events)
+        vmi__xen_device_events->come_again(restored);
 }
 
 VMI__ROUTINE int32_t vmi__xen_send_ipi(const uint32_t *set, uint32_t bits, uint32_t vector)

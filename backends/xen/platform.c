@@ -34,20 +34,44 @@ void vmi__platform_unbind(uint32_t number)
     }
 }
 
-static VMI__ADDRESS_TAKEN bool in_use(void)
+static VMI__ADDRESS_TAKEN evtchn_port_t channel(uint32_t number)
 {
-    const struct vmi__device *device;
+    struct vmi__device *device = vmi__device_by_number(number >> 16);
+    uint32_t queue = number & 0xffff;
+
+    return device && queue < VMI__QUEUES_MAX ? vmi__xen_common_bus_of(device)->ports[queue] : 0;
+}
+
+static struct vmi__xen_left_port left[VMI__DEVICES_MAX][VMI__QUEUES_MAX];
+
+static VMI__ADDRESS_TAKEN void leave(void)
+{
+    struct vmi__device *device;
 
     for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
-        if (device->state != VMI__DEVICE_CLOSED)
-            return true;
-    return false;
+        for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++)
+            vmi__xen_port_leave(vmi__xen_common_bus_of(device)->ports[queue], &left[i][queue]);
+}
+
+/* A device that came again has other channels, whose events are the ones that it had. */
+static VMI__ADDRESS_TAKEN void come_again(bool restored)
+{
+    struct vmi__device *device;
+
+    if (restored)
+        vmi__devices_come_again();
+    for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
+        for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++)
+            vmi__xen_port_return(vmi__xen_common_bus_of(device)->ports[queue], &left[i][queue],
+                                 restored);
 }
 
 static const struct vmi__xen_device_events events = {
     .port = vmi__xen_common_port_of_event,
+    .channel = channel,
     .owns = vmi__xen_common_owns_port,
-    .in_use = in_use,
+    .leave = leave,
+    .come_again = come_again,
 };
 
 void vmi__platform_init(void)

@@ -126,18 +126,11 @@ static int32_t stand_still(void)
     return answer == CANCELED ? VMI_SUSPEND_CANCELED : VMI_EIO;
 }
 
-/* Why the domain cannot be suspended, or 0. */
-static int32_t refusal(void)
-{
-    if ((vmi__xen_device_events && vmi__xen_device_events->in_use()) || vmi__device_any())
-        return VMI_EBUSY;
-    return VMI_OK;
-}
-
 static int32_t first(struct vmi__xen_cpu *cpu)
 {
     uint32_t count = others();
-    int32_t result = refusal();
+    /* What MapDevice has mapped is of this host. */
+    int32_t result = vmi__device_any() ? VMI_EBUSY : VMI_OK;
 
     wait_for(&meeting.come, count, true);
     if (result == VMI_OK)

@@ -44,9 +44,17 @@ intptr_t vmi__xen_callbacks_register(void);
 
 /* Before it, on the one CPU that runs. */
 void vmi__xen_events_leave(void);
-/* After it: in the same domain, or in one that was restored. There the console has another port,
- * and is told of; channels to other domains are gone. */
+/* After it: in the same domain, or in one that was restored. There the console and devices that
+ * are open have other ports, and are told of; channels to other domains are gone. */
 void vmi__xen_events_return(bool restored);
+
+/* The same of a port, of which some are none: what it is before, and what takes its place. */
+struct vmi__xen_left_port {
+    struct vmi__xen_port port;
+    bool masked;
+};
+void vmi__xen_port_leave(evtchn_port_t port, struct vmi__xen_left_port *left);
+void vmi__xen_port_return(evtchn_port_t port, const struct vmi__xen_left_port *left, bool restored);
 
 /* ---- requests from outside (requests.c) ---- */
 
@@ -65,10 +73,13 @@ void vmi__xen_requests_came(struct vmi__xen_cpu *cpu);
 struct vmi__xen_device_events {
     /* The channel of an event's number (VMI_EVENT_DEVICE), 0 if there is none. */
     evtchn_port_t (*port)(uint32_t number);
+    /* The same of an event that was bound, also when its device has been shut off since. */
+    evtchn_port_t (*channel)(uint32_t number);
     /* Is it a driver's? */
     bool (*owns)(evtchn_port_t port);
-    /* Is a device open? */
-    bool (*in_use)(void);
+    /* Around a suspend, as vmi__xen_events_leave and _return. */
+    void (*leave)(void);
+    void (*come_again)(bool restored);
 };
 extern const struct vmi__xen_device_events *vmi__xen_device_events;
 

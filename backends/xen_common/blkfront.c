@@ -44,12 +44,19 @@ _Static_assert(FRAMES_OF(0x4000, 4) <= FRAMES_DIRECT && FRAMES_OF(0x20000, 16) <
 /* And for the other side to let go of their memory, without which there is a fault. */
 #define LETTING_GO_WAITS 100
 
-/* What a slot has for itself: references, of which `count` lend something, and where it has one,
- * its page of names. */
+/* A reference of a slot's, and the frame that it lends. */
+struct frame {
+    grant_ref_t reference;
+    uint32_t pfn;
+};
+
+/* What a slot has for itself: references, of which `count` lend something; where it has one, its
+ * page of names; and its request, as the other side was given it. */
 struct lent {
     uint32_t count;
     grant_ref_t page;
-    grant_ref_t references[]; /* as many as a request may have frames */
+    union blkif_sring_entry request;
+    struct frame frames[]; /* as many as a request may have */
 };
 
 struct disk {
@@ -73,7 +80,7 @@ static struct disk *disk_of(struct vmi__device *device)
 
 static uint32_t lent_bytes(uint32_t frames)
 {
-    return (uint32_t)sizeof(struct lent) + frames * (uint32_t)sizeof(grant_ref_t);
+    return (uint32_t)sizeof(struct lent) + frames * (uint32_t)sizeof(struct frame);
 }
 
 static struct lent *lent_of(const struct disk *disk, uint32_t slot)
@@ -131,9 +138,10 @@ static bool tell_ring(struct vmi__device *device, char *ring, uint32_t pages)
     const struct vmi__xen_common_bus *bus = &disk->bus;
 
     for (uint32_t i = 0; i < pages; i++) {
-        disk->ring_references[i] = vmi__xen_common_lend_page(device, ring + i * PAGE, false);
-        if (!disk->ring_references[i] ||
-            !vmi__xen_common_tell(bus, nodes[i], disk->ring_references[i]))
+        grant_ref_t *reference = &disk->ring_references[i];
+
+        if (!vmi__xen_common_lend_page(device, reference, ring + i * PAGE, false) ||
+            !vmi__xen_common_tell(bus, nodes[i], *reference))
             return false;
     }
     return vmi__xen_common_tell(bus, "ring-page-order", (uint32_t)__builtin_ctz(pages)) &&
@@ -164,7 +172,7 @@ static bool end_lending(struct lent *lent)
     bool all = true;
 
     for (uint32_t i = 0; i < lent->count; i++)
-        all &= vmi__xen_common_grant_end(lent->references[i]);
+        all &= vmi__xen_common_grant_end(lent->frames[i].reference);
     return all;
 }
 
@@ -178,24 +186,34 @@ static bool end_all_lending(struct vmi__device *device)
     return all;
 }
 
-/* Everything that is not the other side's any more is given back; false if something is. */
-static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
+/* Does something with every reference of the disk's, 0 where it has none; false if one failed. */
+static bool with_references(struct vmi__device *device, bool (*with)(grant_ref_t *reference))
 {
     struct disk *disk = disk_of(device);
     bool all = true;
 
-    vmi__xen_common_close(&disk->bus.ports[0]);
     for (uint32_t i = 0; i < RING_PAGES_MAX; i++)
-        all &= vmi__xen_common_take_back(&disk->ring_references[i]);
+        all &= with(&disk->ring_references[i]);
     for (uint32_t slot = 0; disk->lent && slot < device->setup.requests; slot++) {
         struct lent *lent = lent_of(disk, slot);
 
-        all &= vmi__xen_common_take_back(&lent->page);
+        all &= with(&lent->page);
         for (uint32_t i = 0; i < disk->frames; i++)
-            all &= vmi__xen_common_take_back(&lent->references[i]);
+            all &= with(&lent->frames[i].reference);
     }
     for (uint32_t i = 0; disk->kept && i < device->kept; i++)
-        all &= vmi__xen_common_take_back(&disk->kept[i]);
+        all &= with(&disk->kept[i]);
+    return all;
+}
+
+/* Everything that is not the other side's any more is given back; false if something is. */
+static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
+{
+    struct disk *disk = disk_of(device);
+    bool all;
+
+    vmi__xen_common_close(&disk->bus.ports[0]);
+    all = with_references(device, vmi__xen_common_take_back);
     if (all) {
         disk->lent = 0;
         disk->kept = 0;
@@ -327,45 +345,48 @@ static bool reserve(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
 
-    for (uint32_t i = 0; disk->kept && i < device->kept; i++) {
-        disk->kept[i] = vmi__xen_common_lend_frame(device, disk->kept_first + i, false);
-        if (!disk->kept[i])
+    for (uint32_t i = 0; disk->kept && i < device->kept; i++)
+        if (!vmi__xen_common_lend_frame(device, &disk->kept[i], disk->kept_first + i, false))
             return false;
-    }
-
     for (uint32_t slot = 0; slot < device->setup.requests; slot++) {
         struct lent *lent = lent_of(disk, slot);
 
-        if (disk->pages) {
-            lent->page = vmi__xen_common_lend_page(device, disk->pages + slot * PAGE, true);
-            if (!lent->page)
+        if (disk->pages &&
+            !vmi__xen_common_lend_page(device, &lent->page, disk->pages + slot * PAGE, true))
+            return false;
+        for (uint32_t i = 0; !disk->kept && i < disk->frames; i++)
+            if (!vmi__xen_common_reserve(device, &lent->frames[i].reference))
                 return false;
-        }
-        for (uint32_t i = 0; !disk->kept && i < disk->frames; i++) {
-            lent->references[i] = vmi__xen_common_reserve(device);
-            if (!lent->references[i])
-                return false;
-        }
     }
     return true;
 }
 
-/* Is what a kernel was told of a disk right? */
+/* Is what a kernel was told of a disk right? The other side may take more than that. */
 static bool is_as_told(const struct vmi_device_properties *info,
                        const struct vmi_device_properties *told)
 {
     return info->blocks == told->blocks && info->flags == told->flags &&
-           info->block_size == told->block_size && info->discard_blocks == told->discard_blocks &&
-           info->requests == told->requests && info->segments == told->segments &&
-           info->request_blocks == told->request_blocks;
+           info->block_size == told->block_size && info->discard_blocks >= told->discard_blocks &&
+           info->requests >= told->requests && info->segments >= told->segments &&
+           info->request_blocks >= told->request_blocks;
+}
+
+/* Comes together with the other side, with a ring at zeroed memory, and lends it what stays so. */
+static bool come_together(struct vmi__device *device, void *at)
+{
+    const struct vmi_device_properties told = device->info;
+    bool sound = connect(device, at, ring_pages(device->setup.requests)) && describe(device) &&
+                 is_as_told(&device->info, &told);
+
+    device->info = told;
+    return sound && reserve(device);
 }
 
 static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     struct disk *disk = disk_of(device);
-    const struct vmi_device_properties before = device->info;
-    uint32_t requests = device->setup.requests, pages = ring_pages(requests);
-    char *place = (char *)at + pages * PAGE;
+    uint32_t requests = device->setup.requests;
+    char *place = (char *)at + ring_pages(requests) * PAGE;
 
     disk->frames = frames_of(device, &device->setup);
     disk->pages = 0;
@@ -377,11 +398,7 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
     place += requests * lent_bytes(disk->frames);
     disk->kept = device->kept ? (grant_ref_t *)place : 0;
     disk->kept_first = device->kept_first;
-    if (!connect(device, at, pages) || !describe(device) || !is_as_told(&device->info, &before)) {
-        device->info = before;
-        return false;
-    }
-    return reserve(device);
+    return come_together(device, at);
 }
 
 /* ---- requests ---- */
@@ -399,21 +416,19 @@ static uint32_t frames_named(const struct vmi_block_request *request)
     return frames;
 }
 
-/* A frame by the slot's next reference. */
-static grant_ref_t lend_frame(const struct disk *disk, struct lent *lent, uintptr_t pfn,
-                              bool read_only)
+/* A frame by the slot's next reference, which lends it once the request is given. */
+static grant_ref_t name_frame(struct lent *lent, uintptr_t pfn)
 {
-    grant_ref_t reference = lent->references[lent->count++];
+    struct frame *frame = &lent->frames[lent->count++];
 
-    vmi__xen_common_lend_by(&disk->bus, reference, pfn, read_only);
-    return reference;
+    frame->pfn = (uint32_t)pfn;
+    return frame->reference;
 }
 
-/* The frames of a segment, each lent by a reference of the slot's, and named from `name` on. */
-static volatile struct blkif_request_segment *lend(const struct disk *disk, struct lent *lent,
-                                                   volatile struct blkif_request_segment *name,
-                                                   const struct vmi_segment *segment,
-                                                   bool read_only)
+/* The frames of a segment, each by a reference, named from `name` on. */
+static struct blkif_request_segment *name_all(const struct disk *disk, struct lent *lent,
+                                              struct blkif_request_segment *name,
+                                              const struct vmi_segment *segment)
 {
     uint64_t address = segment->address;
     uint32_t left = segment->length;
@@ -423,8 +438,7 @@ static volatile struct blkif_request_segment *lend(const struct disk *disk, stru
         uint32_t part = left < PAGE - offset ? left : PAGE - offset;
         uintptr_t pfn = (uintptr_t)(address >> 12);
 
-        name->gref = disk->kept ? disk->kept[pfn - disk->kept_first]
-                                : lend_frame(disk, lent, pfn, read_only);
+        name->gref = disk->kept ? disk->kept[pfn - disk->kept_first] : name_frame(lent, pfn);
         name->first_sect = (uint8_t)(offset / SECTOR);
         name->last_sect = (uint8_t)((offset + part) / SECTOR - 1);
         name++;
@@ -435,19 +449,20 @@ static volatile struct blkif_request_segment *lend(const struct disk *disk, stru
 }
 
 /* A read or write: names its frames itself, or on its slot's page. */
-static void put_moving(struct disk *disk, uint32_t slot, const struct vmi_block_request *wanted,
-                       uint8_t operation, volatile union blkif_sring_entry *entry)
+static void make_moving(struct disk *disk, uint32_t slot, const struct vmi_block_request *wanted,
+                        uint8_t operation)
 {
     struct lent *lent = lent_of(disk, slot);
-    volatile struct blkif_request_segment *name = entry->req.seg;
+    struct blkif_request *request = &lent->request.req;
+    struct blkif_request_segment *name = request->seg;
     uint32_t frames = frames_named(wanted);
 
-    entry->req.operation = operation;
-    entry->req.nr_segments = (uint8_t)frames;
+    request->operation = operation;
+    request->nr_segments = (uint8_t)frames;
     if (frames > FRAMES_DIRECT) {
-        volatile struct blkif_request_indirect *indirect = (volatile void *)entry;
+        struct blkif_request_indirect *indirect = (void *)request;
 
-        name = (volatile void *)(disk->pages + slot * PAGE);
+        name = (void *)(disk->pages + slot * PAGE);
         indirect->operation = BLKIF_OP_INDIRECT;
         indirect->indirect_op = operation;
         indirect->nr_segments = (uint16_t)frames;
@@ -455,28 +470,45 @@ static void put_moving(struct disk *disk, uint32_t slot, const struct vmi_block_
         indirect->indirect_grefs[0] = lent->page;
     }
     for (uint32_t i = 0; i < wanted->count; i++)
-        name = lend(disk, lent, name, &wanted->segments[i], wanted->operation == VMI_BLOCK_WRITE);
+        name = name_all(disk, lent, name, &wanted->segments[i]);
+}
+
+/* Lends the frames of a slot's request, and puts it on the ring: also once more, on another. */
+static void give(struct disk *disk, uint32_t slot)
+{
+    const struct lent *lent = lent_of(disk, slot);
+    const struct blkif_request_indirect *indirect = (const void *)&lent->request;
+    volatile union blkif_sring_entry *entry = vmi__xen_common_ring_put(&disk->ring);
+    uint32_t operation = lent->request.req.operation;
+
+    if (operation == BLKIF_OP_INDIRECT)
+        operation = indirect->indirect_op;
+    for (uint32_t i = 0; i < lent->count; i++)
+        vmi__xen_common_lend_by(&disk->bus, lent->frames[i].reference, lent->frames[i].pfn,
+                                operation == BLKIF_OP_WRITE);
+    *entry = lent->request;
 }
 
 static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, uint32_t slot,
                                    const struct vmi_block_request *wanted)
 {
     struct disk *disk = disk_of(device);
-    volatile union blkif_sring_entry *entry = vmi__xen_common_ring_put(&disk->ring);
-    volatile struct blkif_request_discard *discard = (volatile void *)entry;
+    struct lent *lent = lent_of(disk, slot);
+    struct blkif_request *request = &lent->request.req;
+    struct blkif_request_discard *discard = (void *)request;
 
     (void)number;
-    lent_of(disk, slot)->count = 0;
+    lent->count = 0;
     /* At the same place in each kind of request. */
-    entry->req.id = slot;
-    entry->req.sector_number = wanted->block << disk->block_bits;
-    entry->req.handle = (blkif_vdev_t)disk->handle;
+    request->id = slot;
+    request->sector_number = wanted->block << disk->block_bits;
+    request->handle = (blkif_vdev_t)disk->handle;
     switch (wanted->operation) {
     case VMI_BLOCK_READ:
-        put_moving(disk, slot, wanted, BLKIF_OP_READ, entry);
+        make_moving(disk, slot, wanted, BLKIF_OP_READ);
         break;
     case VMI_BLOCK_WRITE:
-        put_moving(disk, slot, wanted, BLKIF_OP_WRITE, entry);
+        make_moving(disk, slot, wanted, BLKIF_OP_WRITE);
         break;
     case VMI_BLOCK_DISCARD:
         discard->operation = BLKIF_OP_DISCARD;
@@ -484,10 +516,11 @@ static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, 
         discard->nr_sectors = (uint64_t)wanted->blocks << disk->block_bits;
         break;
     default:
-        entry->req.operation = BLKIF_OP_FLUSH_DISKCACHE;
-        entry->req.nr_segments = 0;
+        request->operation = BLKIF_OP_FLUSH_DISKCACHE;
+        request->nr_segments = 0;
         break;
     }
+    give(disk, slot);
 }
 
 static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
@@ -497,6 +530,26 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
     (void)number;
     if (vmi__xen_common_ring_publish(&disk->ring))
         vmi__xen_common_notify(disk->bus.ports[0]);
+}
+
+/* The back end is a new one, which has nothing: all that was under way it is given again. */
+static VMI__ADDRESS_TAKEN bool come_again(struct vmi__device *device)
+{
+    struct disk *disk = disk_of(device);
+    char *ring = (char *)(uintptr_t)device->setup.memory;
+
+    vmi__xen_common_channels_forget(&disk->bus);
+    with_references(device, vmi__xen_common_grant_keep);
+    if (device->state != VMI__DEVICE_OPEN)
+        return true;
+    memset(ring, 0, ring_pages(device->setup.requests) * PAGE);
+    if (!come_together(device, ring))
+        return false;
+    for (uint32_t slot = 0; slot < device->setup.requests; slot++)
+        if (device->queues[0].slots[slot].state == VMI__SLOT_GIVEN)
+            give(disk, slot);
+    tell(device, 0);
+    return true;
 }
 
 static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint32_t number,
@@ -553,6 +606,7 @@ const struct vmi__driver vmi__driver_blkfront = {
     .start = start,
     .stop = stop,
     .leave = leave,
+    .come_again = come_again,
     .put = put,
     .tell = tell,
     .take = take,

@@ -49,6 +49,14 @@ void vmi__xen_common_grants_forget(void)
         taken[i] = i ? 0 : XENS_OWN;
 }
 
+VMI__ADDRESS_TAKEN bool vmi__xen_common_grant_keep(grant_ref_t *reference)
+{
+    if (*reference)
+        __atomic_fetch_or(&taken[*reference / WORD_BITS], 1u << *reference % WORD_BITS,
+                          __ATOMIC_ACQUIRE);
+    return true;
+}
+
 grant_ref_t vmi__xen_common_grant_reserve(void)
 {
     for (;;) {

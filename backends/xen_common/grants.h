@@ -15,6 +15,7 @@
 
 #include <xen/grant_table.h>
 
+#include "endbr.h"
 #include "grant_frames.h"
 
 /* References of a frame, and of all that a library has room for. */
@@ -30,8 +31,13 @@
 void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t frames);
 
 /* Every reference is free: whom pages were lent to does not know them in a domain that was
- * restored. The table is taken into use anew. */
+ * restored. The table is taken into use anew, and front ends keep theirs before anybody is given
+ * one. */
 void vmi__xen_common_grants_forget(void);
+
+/* Reserves that reference, which is free; 0 is none. True, as of one of what a front end does with
+ * each of its references. */
+VMI__ADDRESS_TAKEN bool vmi__xen_common_grant_keep(grant_ref_t *reference);
 
 /*
  * A reference of the caller's own that lends nothing yet, or 0, which none is: then Xen gives no

@@ -37,10 +37,14 @@ struct received {
     struct vmi_segment segments[SEGMENTS_MAX];
 };
 
-/* A slot to send: its frames, of which the other side has those whose bits are set. */
+/* A slot to send: its packet's frames, of which the other side has those whose bits are set. */
 struct sent {
-    grant_ref_t references[FRAMES_OF(SEGMENTS_MAX)];
-    uint32_t left;
+    struct part {
+        grant_ref_t reference;
+        uint32_t pfn;
+        uint16_t offset, size;
+    } parts[FRAMES_OF(SEGMENTS_MAX)];
+    uint32_t frames, left;
     int32_t status;
 };
 
@@ -145,21 +149,32 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
            RECEIVE_ENTRIES * sizeof(uint16_t);
 }
 
-/* Everything that is lent, rings included, and the references themselves; false if some is held. */
-static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
+/* Does something with every reference of the network's, 0 where it has none; false if one failed.
+ */
+static bool with_references(struct vmi__device *device, bool (*with)(grant_ref_t *reference))
 {
     struct network *network = network_of(device);
     bool all = true;
 
-    for (uint32_t way = 0; way < VMI__WAYS; way++) {
-        vmi__xen_common_close(&network->bus.ports[way]);
-        all &= vmi__xen_common_take_back(&network->references[way]);
-    }
+    for (uint32_t way = 0; way < VMI__WAYS; way++)
+        all &= with(&network->references[way]);
     for (uint32_t slot = 0; network->pages && slot < device->setup.requests; slot++) {
-        all &= vmi__xen_common_take_back(&network->received[slot].reference);
+        all &= with(&network->received[slot].reference);
         for (uint32_t i = 0; i < FRAMES_OF(SEGMENTS_MAX); i++)
-            all &= vmi__xen_common_take_back(&network->sent[slot].references[i]);
+            all &= with(&network->sent[slot].parts[i].reference);
     }
+    return all;
+}
+
+/* Everything that is lent, rings included, and the references themselves; false if some is held. */
+static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
+{
+    struct network *network = network_of(device);
+    bool all;
+
+    for (uint32_t way = 0; way < VMI__WAYS; way++)
+        vmi__xen_common_close(&network->bus.ports[way]);
+    all = with_references(device, vmi__xen_common_take_back);
     if (all)
         network->pages = 0;
     return all;
@@ -174,7 +189,7 @@ static bool end_sending(struct vmi__device *device)
     for (uint32_t slot = 0; network->pages && slot < device->setup.requests; slot++)
         for (uint32_t i = 0; i < FRAMES_OF(SEGMENTS_MAX); i++)
             if (network->sent[slot].left & 1u << i)
-                all &= vmi__xen_common_grant_end(network->sent[slot].references[i]);
+                all &= vmi__xen_common_grant_end(network->sent[slot].parts[i].reference);
     return all;
 }
 
@@ -203,19 +218,12 @@ static bool reserve(struct vmi__device *device)
     const struct vmi_device_setup *setup = &device->setup;
 
     for (uint32_t slot = 0; slot < setup->requests; slot++) {
-        struct received *received = &network->received[slot];
-
-        received->reference =
-            vmi__xen_common_lend_page(device, network->pages + slot * PAGE, false);
-        if (!received->reference)
+        if (!vmi__xen_common_lend_page(device, &network->received[slot].reference,
+                                       network->pages + slot * PAGE, false))
             return false;
-        for (uint32_t i = 0; i < FRAMES_OF(setup->segments); i++) {
-            grant_ref_t *reference = &network->sent[slot].references[i];
-
-            *reference = vmi__xen_common_reserve(device);
-            if (!*reference)
+        for (uint32_t i = 0; i < FRAMES_OF(setup->segments); i++)
+            if (!vmi__xen_common_reserve(device, &network->sent[slot].parts[i].reference))
                 return false;
-        }
     }
     return true;
 }
@@ -243,16 +251,36 @@ static bool tell_all(const struct network *network)
     return told;
 }
 
+/* Comes together with the other side, with rings at zeroed memory, and lends it what stays so. */
+static bool come_together(struct vmi__device *device, char *at)
+{
+    struct network *network = network_of(device);
+
+    for (uint32_t way = 0; way < VMI__WAYS; way++) {
+        vmi__xen_common_ring_begin(&network->rings[way], at + way * RING_BYTES, RING_BYTES,
+                                   entry_bytes[way]);
+        network->bus.rings[way] = &network->rings[way];
+    }
+    if (!vmi__xen_common_begin(&network->bus))
+        return false;
+    for (uint32_t way = 0; way < VMI__WAYS; way++) {
+        if (!vmi__xen_common_lend_page(device, &network->references[way], at + way * RING_BYTES,
+                                       false))
+            return false;
+        network->bus.ports[way] = vmi__xen_common_channel(&network->bus);
+        if (!network->bus.ports[way])
+            return false;
+    }
+    return reserve(device) && tell_all(network) &&
+           vmi__xen_common_connect(&network->bus, XenbusStateConnected);
+}
+
 static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     struct network *network = network_of(device);
     uint32_t requests = device->setup.requests;
-    char *place = at;
+    char *place = (char *)at + VMI__WAYS * RING_BYTES;
 
-    for (uint32_t way = 0; way < VMI__WAYS; way++, place += RING_BYTES) {
-        vmi__xen_common_ring_begin(&network->rings[way], place, RING_BYTES, entry_bytes[way]);
-        network->bus.rings[way] = &network->rings[way];
-    }
     network->pages = place;
     place += requests * PAGE;
     network->received = (struct received *)place;
@@ -261,17 +289,7 @@ static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
     place += requests * sizeof(struct sent);
     network->posted = (uint16_t *)place;
     vmi__device_limit_to_linear(device);
-    if (!vmi__xen_common_begin(&network->bus))
-        return false;
-    place = at;
-    for (uint32_t way = 0; way < VMI__WAYS; way++, place += RING_BYTES) {
-        network->references[way] = vmi__xen_common_lend_page(device, place, false);
-        network->bus.ports[way] = vmi__xen_common_channel(&network->bus);
-        if (!network->references[way] || !network->bus.ports[way])
-            return false;
-    }
-    return reserve(device) && tell_all(network) &&
-           vmi__xen_common_connect(&network->bus, XenbusStateConnected);
+    return come_together(device, at);
 }
 
 /* ---- packets ---- */
@@ -297,43 +315,51 @@ static void post(struct network *network, uint32_t slot)
     entry->gref = network->received[slot].reference;
 }
 
-/* Puts a packet on the ring, an entry for each of its frames; the first one has the whole length.
- */
-static void send(struct network *network, uint32_t slot, const struct vmi_net_buffer *buffer)
+/* Lends a slot's packet and puts it on the ring, an entry for each of its frames; the first one has
+ * the whole length. */
+static void send(struct network *network, uint32_t slot)
 {
     struct vmi__xen_common_ring *ring = &network->rings[VMI__SEND];
     struct sent *sent = &network->sent[slot];
-    volatile struct netif_tx_request *first = 0, *entry = 0;
-    uint32_t bytes = 0, frames = 0;
+    uint32_t bytes = 0;
 
+    for (uint32_t i = 0; i < sent->frames; i++)
+        bytes += sent->parts[i].size;
+    for (uint32_t i = 0; i < sent->frames; i++) {
+        const struct part *part = &sent->parts[i];
+        volatile struct netif_tx_request *entry = vmi__xen_common_ring_put(ring);
+
+        vmi__xen_common_lend_by(&network->bus, part->reference, part->pfn, true);
+        entry->gref = part->reference;
+        entry->offset = part->offset;
+        entry->flags = i + 1 < sent->frames ? NETTXF_more_data : 0;
+        entry->id = (uint16_t)(slot * FRAMES_OF(SEGMENTS_MAX) + i);
+        entry->size = i ? part->size : (uint16_t)bytes;
+    }
+    sent->left = (1u << sent->frames) - 1;
+    sent->status = VMI_OK;
+}
+
+/* The frames that a packet lies in. */
+static void divide(struct sent *sent, const struct vmi_net_buffer *buffer)
+{
+    sent->frames = 0;
     for (uint32_t i = 0; i < buffer->count; i++) {
         uint64_t address = buffer->segments[i].address;
         uint32_t left = buffer->segments[i].length;
 
         while (left) {
             uint32_t offset = (uint32_t)address & (PAGE - 1);
-            uint32_t part = left < PAGE - offset ? left : PAGE - offset;
-            grant_ref_t reference = sent->references[frames];
+            uint32_t size = left < PAGE - offset ? left : PAGE - offset;
+            struct part *part = &sent->parts[sent->frames++];
 
-            vmi__xen_common_lend_by(&network->bus, reference, (uintptr_t)(address >> 12), true);
-            if (entry)
-                entry->flags = NETTXF_more_data;
-            entry = vmi__xen_common_ring_put(ring);
-            first = first ? first : entry;
-            entry->gref = reference;
-            entry->offset = (uint16_t)offset;
-            entry->flags = 0;
-            entry->id = (uint16_t)(slot * FRAMES_OF(SEGMENTS_MAX) + frames);
-            entry->size = (uint16_t)part;
-            frames++;
-            bytes += part;
-            address += part;
-            left -= part;
+            part->pfn = (uint32_t)(address >> 12);
+            part->offset = (uint16_t)offset;
+            part->size = (uint16_t)size;
+            address += size;
+            left -= size;
         }
     }
-    first->size = (uint16_t)bytes;
-    sent->left = (1u << frames) - 1;
-    sent->status = VMI_OK;
 }
 
 static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, uint32_t slot,
@@ -348,8 +374,34 @@ static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, ui
             received->segments[i] = buffer->segments[i];
         post(network, slot);
     } else {
-        send(network, slot, buffer);
+        divide(&network->sent[slot], buffer);
+        send(network, slot);
     }
+}
+
+/* The back end is a new one, which has nothing: buffers it is given again, and packets that have
+ * not been sent. */
+static VMI__ADDRESS_TAKEN bool come_again(struct vmi__device *device)
+{
+    struct network *network = network_of(device);
+    char *rings = (char *)(uintptr_t)device->setup.memory;
+
+    vmi__xen_common_channels_forget(&network->bus);
+    with_references(device, vmi__xen_common_grant_keep);
+    if (device->state != VMI__DEVICE_OPEN)
+        return true;
+    memset(rings, 0, VMI__WAYS * RING_BYTES);
+    if (!come_together(device, rings))
+        return false;
+    for (uint32_t slot = 0; slot < device->setup.requests; slot++) {
+        if (device->queues[VMI__RECEIVE].slots[slot].state == VMI__SLOT_GIVEN)
+            post(network, slot);
+        if (device->queues[VMI__SEND].slots[slot].state == VMI__SLOT_GIVEN)
+            send(network, slot);
+    }
+    for (uint32_t way = 0; way < VMI__WAYS; way++)
+        tell(device, way);
+    return true;
 }
 
 /*
@@ -425,7 +477,7 @@ static enum vmi__taken take_sent(struct vmi__device *device, struct vmi__ended *
         sent = &network->sent[slot];
         if (status != NETIF_RSP_OKAY && status != NETIF_RSP_DROPPED && status != NETIF_RSP_ERROR)
             return vmi__device_fault(device, VMI_FAULT_STATUS);
-        if (!vmi__xen_common_grant_end(sent->references[id % FRAMES_OF(SEGMENTS_MAX)]))
+        if (!vmi__xen_common_grant_end(sent->parts[id % FRAMES_OF(SEGMENTS_MAX)].reference))
             return vmi__device_fault(device, VMI_FAULT_HELD);
         if (status == NETIF_RSP_ERROR)
             sent->status = VMI_EIO;
@@ -456,6 +508,7 @@ const struct vmi__driver vmi__driver_netfront = {
     .start = start,
     .stop = stop,
     .leave = leave,
+    .come_again = come_again,
     .pass = pass,
     .linked = linked,
     .tell = tell,

@@ -253,6 +253,11 @@ void vmi__xen_common_close(evtchn_port_t *port)
     *port = 0;
 }
 
+void vmi__xen_common_channels_forget(struct vmi__xen_common_bus *bus)
+{
+    memset(bus->ports, 0, sizeof(bus->ports));
+}
+
 void vmi__xen_common_notify(evtchn_port_t port)
 {
     struct evtchn_send send = {.port = port};
@@ -260,32 +265,33 @@ void vmi__xen_common_notify(evtchn_port_t port)
     vmi__xen_common_event_op(EVTCHNOP_send, &send);
 }
 
-grant_ref_t vmi__xen_common_reserve(struct vmi__device *device)
+bool vmi__xen_common_reserve(struct vmi__device *device, grant_ref_t *reference)
 {
-    grant_ref_t reference = vmi__xen_common_grant_reserve();
-
-    if (!reference)
+    if (!*reference)
+        *reference = vmi__xen_common_grant_reserve();
+    if (!*reference)
         device->refusal = VMI_ENOMEM;
-    return reference;
+    return *reference;
 }
 
-grant_ref_t vmi__xen_common_lend_frame(struct vmi__device *device, uintptr_t pfn, bool read_only)
+bool vmi__xen_common_lend_frame(struct vmi__device *device, grant_ref_t *reference, uintptr_t pfn,
+                                bool read_only)
 {
     uint32_t frame = vmi__xen_common_frame(pfn);
-    grant_ref_t reference = frame == VMI__XEN_COMMON_NO_FRAME ? 0 : vmi__xen_common_reserve(device);
 
-    if (reference)
-        vmi__xen_common_grant_lend(reference, frame, vmi__xen_common_bus_of(device)->peer,
-                                   read_only);
-    return reference;
+    if (frame == VMI__XEN_COMMON_NO_FRAME || !vmi__xen_common_reserve(device, reference))
+        return false;
+    vmi__xen_common_grant_lend(*reference, frame, vmi__xen_common_bus_of(device)->peer, read_only);
+    return true;
 }
 
-grant_ref_t vmi__xen_common_lend_page(struct vmi__device *device, const void *page, bool read_only)
+bool vmi__xen_common_lend_page(struct vmi__device *device, grant_ref_t *reference, const void *page,
+                               bool read_only)
 {
-    return vmi__xen_common_lend_frame(device, vmi__physical(page) >> 12, read_only);
+    return vmi__xen_common_lend_frame(device, reference, vmi__physical(page) >> 12, read_only);
 }
 
-bool vmi__xen_common_take_back(grant_ref_t *reference)
+VMI__ADDRESS_TAKEN bool vmi__xen_common_take_back(grant_ref_t *reference)
 {
     if (!*reference)
         return true;

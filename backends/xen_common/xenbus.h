@@ -90,16 +90,21 @@ evtchn_port_t vmi__xen_common_channel(const struct vmi__xen_common_bus *bus);
 void vmi__xen_common_notify(evtchn_port_t port);
 /* Closes one and makes it 0. */
 void vmi__xen_common_close(evtchn_port_t *port);
+/* In a domain that was restored: none of a device's channels is there any more. */
+void vmi__xen_common_channels_forget(struct vmi__xen_common_bus *bus);
 
-/* A reference for a device that starts; 0, and the device is refused for that, if there is none. */
-grant_ref_t vmi__xen_common_reserve(struct vmi__device *device);
+/* A reference for a device that starts, if it is 0; false, and the device is refused for that, if
+ * there is none. */
+bool vmi__xen_common_reserve(struct vmi__device *device, grant_ref_t *reference);
 
 /*
- * Lends a frame, or a page of the library's or of a ring, by a reference that is reserved for it;
- * 0: none.
+ * Lends a frame, or a page of the library's or of a ring, by a reference that lends nothing, which
+ * is reserved for it if it is 0; false if there is none.
  */
-grant_ref_t vmi__xen_common_lend_frame(struct vmi__device *device, uintptr_t pfn, bool read_only);
-grant_ref_t vmi__xen_common_lend_page(struct vmi__device *device, const void *page, bool read_only);
+bool vmi__xen_common_lend_frame(struct vmi__device *device, grant_ref_t *reference, uintptr_t pfn,
+                                bool read_only);
+bool vmi__xen_common_lend_page(struct vmi__device *device, grant_ref_t *reference, const void *page,
+                               bool read_only);
 
 /* Lends a frame by a reference of the caller's, which lends nothing. What is no frame is not lent:
  * what names the reference then fails. */
@@ -113,7 +118,7 @@ static inline void vmi__xen_common_lend_by(const struct vmi__xen_common_bus *bus
 }
 
 /* Ends and gives back a reference, and makes it 0; false while the other side has its page. */
-bool vmi__xen_common_take_back(grant_ref_t *reference);
+VMI__ADDRESS_TAKEN bool vmi__xen_common_take_back(grant_ref_t *reference);
 
 /* ---- events ---- */
 

@@ -35,11 +35,11 @@ RESERVED_NAMES = frozenset(
         # Folders that the build's outputs have beside those of the backends.
         *("generated", "html", "include", "man", "reference", "roms", "vmi"),
         # Libraries, packages and programs that are called as a backend's are.
-        *("config", "kernel", "lint", "runtime", "rust"),
+        *("checked", "config", "kernel", "lint", "runtime", "rust"),
         # Symbols and macros of the runtime, `vmi__NAME_…`.
-        *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "cpu", "cpus"),
-        *("device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults", "feature"),
-        *("flavour", "form", "forms", "image", "inner", "is", "loader"),
+        *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "check", "cpu"),
+        *("cpus", "device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults"),
+        *("feature", "flavour", "form", "forms", "frame", "frames", "idt", "image", "inner", "is", "loader"),
         *("memory", "multiboot", "multiboot2", "no", "option", "parse", "pc", "physical", "provider"),
         *("published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start", "table"),
         *("tables", "text", "window", "writing"),

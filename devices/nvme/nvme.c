@@ -649,7 +649,7 @@ static VMI__ADDRESS_TAKEN bool ask(struct vmi__device *device, uint32_t number)
     if (nvme->masked)
         write32(nvme, INTERRUPT_MASK_CLEAR, INTERRUPT_OF_LINE);
     nvme->masked = false;
-    __sync_synchronize();
+    vmi__platform_fence();
     return is_next(&nvme->queue);
 }
 

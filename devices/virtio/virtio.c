@@ -77,12 +77,6 @@ static void set_address(const struct vmi__virtio *virtio, enum vmi__virtio_regis
     at[1] = (uint32_t)(address >> 32);
 }
 
-/* Everything before is seen by the device before anything behind is read. */
-static void fence(void)
-{
-    __sync_synchronize();
-}
-
 /* ---- finding ---- */
 
 static bool reset(const struct vmi__virtio *virtio)
@@ -372,7 +366,7 @@ void vmi__virtio_notify(const struct vmi__virtio *virtio, struct vmi__virtqueue 
     vmi__compiler_fence();
     queue->available->index = now;
     queue->told = now;
-    fence();
+    vmi__platform_fence();
     if (queue->event_index) {
         uint16_t event = *queue->wanted;
 
@@ -434,7 +428,7 @@ bool vmi__virtio_ask(struct vmi__device *device, uint32_t number)
     if (queue->event_index) {
         /* Behind the available ring (2.7.8). */
         queue->available->ring[queue->size] = queue->taken;
-        fence();
+        vmi__platform_fence();
     }
     return queue->used->index != queue->taken;
 }

@@ -3,7 +3,7 @@
 `-netdev vhost-user`, where it takes the guest's queues itself (`Queues`).
 
 It is 10.0.2.2 as the sample kernel's checks want it (sample_kernel/checks_networks.c), keeps account of what
-comes, and sends noise beside the answers.
+comes, and sends noise beside the answers. A `Liar` takes the queues as well, and says of them what is not so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -157,9 +157,10 @@ class Queues(Other):
 
     PAIRS = 2
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "queues") -> None:
         super().__init__()
-        self.path = folder / "queues"
+        self.name = name
+        self.path = folder / name
         self.listening = socket.socket(socket.AF_UNIX)
         self.listening.bind(str(self.path))
         self.listening.listen(1)
@@ -173,14 +174,14 @@ class Queues(Other):
         self.physical: list[int] = []
         """And the guest's address of each."""
 
-    def arguments(self, mib: int) -> str:
-        """What QEMU wants beside `netdev`; its machine is one with `memory-backend=memory`."""
-        return (f"-chardev socket,id=queues,path={self.path} "
-                f"-object memory-backend-memfd,id=memory,size={mib}M,share=on")  # fmt: skip
+    @property
+    def arguments(self) -> str:
+        """What QEMU wants beside `netdev`, and beside `shared_memory` for all of them."""
+        return f"-chardev socket,id={self.name},path={self.path}"
 
     @property
     def netdev(self) -> str:
-        return f"vhost-user,chardev=queues,queues={self.PAIRS}"
+        return f"vhost-user,chardev={self.name},queues={self.PAIRS}"
 
     # ---- the guest's memory, by QEMU's addresses ----
 
@@ -229,9 +230,15 @@ class Queues(Other):
         return int.from_bytes(self._read(at, 2), "little")
 
     def _end(self, ring: Ring, head: int, length: int) -> None:
+        self._say_ended(ring, [(head, length)], 1)
+
+    def _say_ended(self, ring: Ring, ended: Sequence[tuple[int, int]], count: int) -> None:
+        """These, identifier and length, and that there are so many."""
         (index,) = struct.unpack("<H", self._read(ring.used + 2, 2))
-        self._write(ring.used + 4 + 8 * (index % ring.size), struct.pack("<II", head, length))
-        self._write(ring.used + 2, struct.pack("<H", (index + 1) & 0xFFFF))
+        for number, (head, length) in enumerate(ended):
+            at = ring.used + 4 + 8 * ((index + number) % ring.size)
+            self._write(at, struct.pack("<II", head, length))
+        self._write(ring.used + 2, struct.pack("<H", (index + count) & 0xFFFF))
         if ring.call >= 0:
             os.write(ring.call, struct.pack("<Q", 1))
 
@@ -311,3 +318,48 @@ class Queues(Other):
                 if select.select([stream], [], [], 0.001)[0] and not self._answer(stream):
                     return
                 self._work()
+
+
+def shared_memory(mib: int) -> str:
+    """A guest's memory that backends by vhost-user see, for a machine with `memory-backend=memory`."""
+    return f"-object memory-backend-memfd,id=memory,size={mib}M,share=on"
+
+
+@dataclass(frozen=True)
+class Lie:
+    sending: bool
+    """Whether it is about what is sent, not about what is received."""
+    ended: Callable[[int, int], Sequence[tuple[int, int]]]
+    """What has ended in place of an identifier and a length."""
+    count: int
+    """And how many that is said to be."""
+    found: str
+    """As what the sample kernel finds it (checks_liars.c)."""
+
+
+LIES = {
+    "foreign": Lie(True, lambda head, length: [(head + 0x1000, length)], 1, "id"),
+    "negative": Lie(False, lambda head, length: [(0xFFFFFFFF, length)], 1, "id"),
+    "twice": Lie(True, lambda head, length: [(head, length)] * 2, 2, "id"),
+    "long": Lie(False, lambda head, length: [(head, 0x10000)], 1, "length"),
+    "short": Lie(False, lambda head, length: [(head, HEADER - 1)], 1, "length"),
+    "written": Lie(True, lambda head, length: [(head, 1)], 1, "length"),
+    "ahead": Lie(True, lambda head, length: [(head, length)], 0x4000, "count"),
+    "back": Lie(False, lambda head, length: [(head, length)], -1, "count"),
+}
+
+
+class Liar(Queues):
+    """Tells one lie of the first that it takes of a ring, and nothing of those behind."""
+
+    PAIRS = 1
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(folder, name)
+        self.lie = LIES[name]
+
+    def _end(self, ring: Ring, head: int, length: int) -> None:
+        if self.lie.sending != (ring is self.rings[1]):
+            super()._end(ring, head, length)
+        elif ring.base == 1:
+            self._say_ended(ring, self.lie.ended(head, length), self.lie.count)

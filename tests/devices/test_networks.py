@@ -4,7 +4,9 @@ received, by messages and by lines; a link that goes down; what `./vmi run --net
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from ci.run import net
 from ci.util import ARCHITECTURES, UserError
 
 from ..guests import places
-from .peer import HEADERS, Peer, Queues
+from .peer import HEADERS, LIES, Liar, Peer, Queues, shared_memory
 
 ECHOES = 1000
 """Of the check `networks.flood`; FLOOD of checks_networks.c."""
@@ -65,7 +67,7 @@ def test_two_pairs(tmp_path: Path, arch: str) -> None:
         )  # fmt: skip
         options = {
             "machine": "pc,vmport=off,memory-backend=memory", "net": "virtio-net-pci,mq=on,vectors=0",
-            "qemu": queues.arguments(bare.memory_mib),
+            "qemu": f"{queues.arguments} {shared_memory(bare.memory_mib)}",
         }  # fmt: skip
         with place.rig.session(tmp_path / "logs") as session:
             outcome = session.run(replace(bare, options=options))
@@ -74,6 +76,29 @@ def test_two_pairs(tmp_path: Path, arch: str) -> None:
     assert queues.wrong == []
     assert queues.asked[0] > ECHOES
     assert queues.asked[1] >= ECHOES // 4
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_liars_are_shut_off(tmp_path: Path, arch: str, peer: Peer) -> None:
+    """Each for its reason, and anew when it is opened anew; the first network, which does not lie, works on,
+    and the kernel ends as one whose checks have passed."""
+    place = next(place for place in places(arch) if place.backend == "native")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        liars = [stack.enter_context(Liar(folder, name)) for name in LIES]
+        lying = guest(arch, "liars", peer, "test=liars checks=traps.")
+        words = [each.arguments for each in liars] + [shared_memory(lying.memory_mib)]
+        options = {
+            "machine": "pc,vmport=off,memory-backend=memory", "net": "virtio-net-pci,vectors=0",
+            "qemu": " ".join(words),
+        }  # fmt: skip
+        nets = [*lying.nets, *(Net(netdev=each.netdev) for each in liars)]
+        with place.rig.session(tmp_path / "logs") as session:
+            outcome = session.run(replace(lying, options=options, nets=nets))
+    assert outcome.clean, outcome.console[-3000:]
+    found = re.findall(r"^# liar .*: shut off, (\w+)\r?$", outcome.console, re.MULTILINE)
+    assert found == [lie.found for lie in LIES.values() for _ in range(2)]
+    assert peer.wrong == []
 
 
 @pytest.mark.parametrize("device", DEVICES)

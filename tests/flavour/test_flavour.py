@@ -97,12 +97,20 @@ def kernel(arch: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return linked(arch, tmp_path_factory.mktemp(f"flavour-{arch}"), "count.c")
 
 
-def boot(kernel: Path, append: str = "") -> subprocess.CompletedProcess[str]:
+def boot(kernel: Path, append: str = "", *further: str) -> subprocess.CompletedProcess[str]:
     """On plain hardware."""
     command = "qemu-system-x86_64 -accel tcg -cpu max -m 64 -smp 2 -nodefaults -no-user-config -display none"
     ends = "-serial stdio -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4"
     return subprocess.run(
-        [*command.split(), *ends.split(), "-kernel", kernel, "-append", f"vmi.debug_exit=0xf4 {append}"],
+        [
+            *command.split(),
+            *ends.split(),
+            *further,
+            "-kernel",
+            kernel,
+            "-append",
+            f"vmi.debug_exit=0xf4 {append}",
+        ],
         capture_output=True,
         text=True,
         timeout=300,

@@ -4,52 +4,71 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ci import checked, figure
+from ci import checked, figure, ktap
 from ci.build import kernels
-from ci.life import events_of, guest_of, happening
+from ci.life import SUSPEND, Event, asked, events_of, guest_asked, guest_of, happening
 from ci.long import Part, Result
-from ci.rig import Guest
+from ci.rig import Guest, Outcome
 from ci.util import ARCHITECTURES, write_if_changed
 
 from ..guests import whole_places
 
 TIMES = 20
+SAVED = 100
 SECONDS = 10
+
+
+def saved(outcome: Outcome) -> list[Event]:
+    """What became of the saves of a guest; none where its library cannot be saved."""
+    tests = ktap.parse(outcome.console).tests
+    skipped = any(test.name == f"test.{SUSPEND}" and test.status == "skip" for test in tests)
+    return [] if skipped else [asked(SUSPEND, outcome, SAVED)]
 
 
 class Lives(Part):
     name = "life"
-    summary = f"each event of ./vmi life {TIMES} times in a row, in each configuration, for each architecture"
+    summary = (
+        f"each event of ./vmi life {TIMES} times in a row, and being saved and restored {SAVED} times, "
+        "in each configuration, for each architecture"
+    )
 
     def pieces(self) -> list[str]:
         return [
-            f"{place} {number}"
+            f"{place} {which}"
             for arch in ARCHITECTURES
             for place in whole_places(arch)
-            for number in range(len(place.rig.lives))
+            for which in (
+                *range(len(place.rig.lives)),
+                *(word for word in place.rig.requested(arch) if word == SUSPEND),
+            )
         ]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         known = {str(place): place for arch in ARCHITECTURES for place in whole_places(arch)}
         for piece in pieces:
-            name, number = piece.split()
+            name, which = piece.split()
             place = known[name]
-            life = place.rig.lives[int(number)]
-            wanted = happening(life, TIMES, SECONDS)
             options, _ = place.configuration.given(place.arch)
             image = kernels("sample", place.arch)[place.backend]
-            plain = Guest(image, f"{name}-{number}", cpus=2, options=options)
+            plain = Guest(image, f"{name}-{which}", cpus=2, options=options)
             place.rig.prepare()
-            guest = guest_of(life, wanted, checked.with_devices(plain, place.rig, folder / f"{name}.disk"))
+            plain = checked.with_devices(plain, place.rig, folder / f"{name}.disk")
+            if which == SUSPEND:
+                guest, found = guest_asked(which, SAVED, plain), saved
+            else:
+                life = place.rig.lives[int(which)]
+                wanted = happening(life, TIMES, SECONDS)
+                guest, found = guest_of(life, wanted, plain), functools.partial(events_of, wanted)
             checked.blank(guest.disks)
             with contextlib.ExitStack() as stack:
                 outcome = stack.enter_context(place.rig.steady_session(folder)).run(guest)
-            log = folder / f"{name}-{number}.guest.log"
+            log = folder / f"{name}-{which}.guest.log"
             write_if_changed(log, f"{outcome.command}\n{outcome.console}\n")
-            events = events_of(wanted, outcome)
+            events = found(outcome)
             lacking = [f"{event.event}: {each}" for event in events for each in event.lacking]
             counts = {
                 "events": sum(event.tried for event in events),

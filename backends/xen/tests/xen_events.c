@@ -258,6 +258,82 @@ static void a_port_is_bound_once(void)
     EXPECT(vmi__xen_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == VMI_EIO);
 }
 
+/* ---- a device's, around a suspend ---- */
+
+#define DEVICE_NUMBER (1u << 16 | 2)
+
+static evtchn_port_t device_port;
+static struct vmi__xen_left_port left_port;
+
+static evtchn_port_t port_of_device(uint32_t number)
+{
+    return number == DEVICE_NUMBER ? device_port : 0;
+}
+
+static bool is_devices(evtchn_port_t port)
+{
+    return port == device_port;
+}
+
+static void device_is_left(void)
+{
+    vmi__xen_port_leave(device_port, &left_port);
+}
+
+static void device_comes_again(bool restored)
+{
+    if (restored)
+        device_port = 61;
+    vmi__xen_port_return(device_port, &left_port, restored);
+}
+
+static const struct vmi__xen_device_events device_events = {
+    .port = port_of_device,
+    .channel = port_of_device,
+    .owns = is_devices,
+    .leave = device_is_left,
+    .come_again = device_comes_again,
+};
+
+/* The event of a device keeps its number, its vector, its CPU and whether it is let in when the
+ * device has another channel; the kernel is told of it once. */
+static void a_devices_event_stays_what_it_is(void)
+{
+    for (uint32_t masked = 0; masked < 2; masked++) {
+        int32_t event;
+
+        begin();
+        vmi__xen_device_events = &device_events;
+        device_port = 40;
+        EXPECT(vmi__xen_event_bind(VMI_EVENT_DEVICE, DEVICE_NUMBER + 1, VECTOR) == VMI_EINVAL);
+        event = vmi__xen_event_bind(VMI_EVENT_DEVICE, DEVICE_NUMBER, VECTOR);
+        EXPECT(event > (int32_t)VMI__XEN_PORTS && is_masked(40));
+        EXPECT(vmi__xen_event_bind(VMI_EVENT_DEVICE, DEVICE_NUMBER, VECTOR) == VMI_EBUSY);
+        EXPECT(vmi__xen_event_move((uint32_t)event, 1) == VMI_OK);
+        if (!masked)
+            EXPECT(vmi__xen_event_unmask((uint32_t)event) == VMI_OK && !is_masked(40));
+        /* In the same domain it is as it was. */
+        vmi__xen_events_leave();
+        EXPECT(is_masked(40));
+        vmi__xen_events_return(false);
+        EXPECT(is_masked(40) == (bool)masked && vmi__xen_port_of(40).vector == VECTOR);
+        vmi__xen_events_leave();
+        vmi__xen_ports_forget_others();
+        xen.at = 0;
+        vmi__xen_events_return(true);
+        EXPECT(xen.at == 1 && is_masked(61) == (bool)masked && vmi__xen_port_of(61).cpu == 1);
+        EXPECT(vmi__xen_port_of(61).kind == VMI__XEN_PORT_BOUND && !vmi__xen_port_of(40).kind);
+        EXPECT(vmi__xen_port_of(61).vector == VECTOR);
+        EXPECT(vmi__xen_shared.evtchn_pending[0] & 1ul << 61);
+        EXPECT(vmi__xen_event_mask((uint32_t)event) == VMI_OK && is_masked(61));
+        EXPECT(vmi__xen_event_unbind((uint32_t)event) == VMI_OK && !xen.closed);
+        EXPECT(vmi__xen_event_unmask((uint32_t)event) == VMI_EINVAL);
+        EXPECT(vmi__xen_event_mask((uint32_t)event + 1) == VMI_EINVAL);
+        EXPECT(vmi__xen_event_mask(~0u) == VMI_EINVAL);
+    }
+    vmi__xen_device_events = 0;
+}
+
 static void a_peers_port_is_closed_with_its_event(void)
 {
     int32_t event;
@@ -319,6 +395,7 @@ static const struct played_check checks[] = {
     CHECK(a_kick_requests_nothing),
     CHECK(what_is_no_event_is_refused),
     CHECK(a_port_is_bound_once),
+    CHECK(a_devices_event_stays_what_it_is),
     CHECK(a_peers_port_is_closed_with_its_event),
     CHECK(line_0_waits_until_it_is_let_in),
     CHECK(requests_wait_until_they_are_let_in),

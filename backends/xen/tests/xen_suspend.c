@@ -59,7 +59,7 @@ struct vmi__xen_kept vmi__xen_kept[VMI__XEN_CPUS_MAX];
 
 static struct {
     intptr_t answer; /* to the domain's wish */
-    bool in_use, mapped;
+    bool mapped;
     uint32_t yields, flushes, masked;
     char said[64]; /* what the library's other parts were asked for, a letter each */
     uint32_t length;
@@ -313,14 +313,6 @@ void vmi__xen_time_return(struct vmi__xen_cpu *cpu)
 
 bool vmi__xen_suspend_asked;
 
-static bool in_use(void)
-{
-    return xen.in_use;
-}
-
-static const struct vmi__xen_device_events devices = {.in_use = in_use};
-const struct vmi__xen_device_events *vmi__xen_device_events;
-
 bool vmi__device_any(void)
 {
     return xen.mapped;
@@ -419,7 +411,6 @@ static void begin(uint32_t cpus)
         records[i].ipi_port = 3 + i;
         vmi__xen_vcpu(i)->arch.cr2 = 0x1000 + i;
     }
-    vmi__xen_device_events = 0;
     vmi__xen_set_linear_mapping(0, (uintptr_t)memory, FRAMES, 0);
     vmi__xen_info = (struct start_info *)memory[INFO];
     vmi__xen_info->store_mfn = p2m[STORE];
@@ -472,16 +463,12 @@ static void nobody_has_asked(void)
 }
 
 /* A request that cannot be carried out is over. */
-static void in_use_by_devices(void)
+static void what_devices_have_is_mapped(void)
 {
     begin(1);
-    vmi__xen_device_events = &devices;
-    xen.in_use = true;
+    xen.mapped = true;
     EXPECT(vmi__xen_suspend() == VMI_EBUSY && heard(""));
     EXPECT(vmi__xen_suspend() == VMI_EAGAIN && heard(""));
-    xen.in_use = false;
-    xen.mapped = vmi__xen_suspend_asked = true;
-    EXPECT(vmi__xen_suspend() == VMI_EBUSY && heard(""));
 }
 
 static void goes_on_where_it_was(void)
@@ -574,7 +561,7 @@ static void another_registers_itself(void)
 
 static const struct played_check checks[] = {
     CHECK(nobody_has_asked),
-    CHECK(in_use_by_devices),
+    CHECK(what_devices_have_is_mapped),
     CHECK(goes_on_where_it_was),
     CHECK(is_restored_into_other_frames),
     CHECK(a_foreign_frame_is_left_out),

@@ -736,6 +736,128 @@ static void what_its_channel_is(void)
     EXPECT(!vmi__xen_common_port_of_event(0) && !vmi__xen_common_owns_port(port));
 }
 
+/* ---- after a suspend ---- */
+
+/* What was under way is given to the new back end as it was to the old one, and ends once, whether
+ * that one has ended it or not; what the kernel has had back is not given. */
+static void goes_on_with_what_was_under_way(void)
+{
+    const struct vmi_segment segment = {.address = (uintptr_t)buffer + SECTOR, .length = 0x1800};
+    struct vmi_segment large[SEGMENTS];
+    union blkif_sring_entry before[8];
+    uint8_t names[PAGE];
+    uint32_t frames, lent_before;
+
+    offers = true;
+    plug();
+    write_node(OTHER "/feature-discard", "1");
+    look();
+    EXPECT(open_sized(REQUESTS, SEGMENTS) == VMI_OK && rings == 2);
+    for (uint32_t i = 0; i < SEGMENTS; i++)
+        large[i] =
+            (struct vmi_segment){.address = (uintptr_t)buffer + i * 0x4200, .length = 0x4000};
+    EXPECT(one_of(VMI_BLOCK_READ, 1, 12, 1, &segment) == 1);
+    say(given(0)->id, BLKIF_RSP_OKAY);
+    EXPECT(vmi__block_reap(0, 0, done, 1) == 1);
+    EXPECT(one_of(VMI_BLOCK_READ, 2, 12, 1, &segment) == 1);
+    EXPECT(one_of(VMI_BLOCK_WRITE, 3, 128, SEGMENTS, large) == 1);
+    EXPECT(one_of(VMI_BLOCK_DISCARD, 4, 3, 0, 0) == 1 && one_of(VMI_BLOCK_FLUSH, 0, 0, 0, 0) == 1);
+    for (uint32_t i = 1; i < 5; i++)
+        memcpy(&before[given(i)->id], given(i), sizeof(before[0]));
+    memcpy(names, names_of(2, &frames), sizeof(names));
+    lent_before = lent();
+    say(given(3)->id, BLKIF_RSP_OKAY); /* nobody has taken that */
+    restore();
+    EXPECT(rings == 3 && head->requested == 4 && lent() == lent_before && notified);
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct blkif_request *request = given(i);
+        const struct blkif_request_segment *name = request->seg;
+        uint32_t count = 2;
+
+        EXPECT(request->id < 8 && !memcmp(request, &before[request->id], sizeof(before[0])));
+        before[request->id].req.id = 8; /* not a second time */
+        if (request->operation == BLKIF_OP_INDIRECT) {
+            name = names_of(i, &count);
+            EXPECT(count == frames && !memcmp(name, names, sizeof(names)));
+            EXPECT(page_of(name[0].gref) == buffer && page_of(name[4].gref) == buffer + 0x4000);
+            EXPECT(table[name[0].gref].flags & GTF_readonly);
+        } else if (request->operation == BLKIF_OP_READ) {
+            EXPECT(page_of(name[0].gref) == buffer && page_of(name[1].gref) == buffer + 0x1000);
+            EXPECT(!(table[name[0].gref].flags & GTF_readonly));
+        }
+    }
+    end_all();
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 4 && !look().fault);
+    EXPECT(lent() == 1 + REQUESTS);
+    EXPECT(submit(0, REQUESTS) == (int32_t)REQUESTS && head->requested == 4 + REQUESTS);
+    offers = false;
+}
+
+/* Frames that are left to it are lent anew, by the names that requests have for them. */
+static void lends_what_was_left_to_it(void)
+{
+    const uint32_t frames = sizeof(buffer) / PAGE;
+    grant_ref_t reference;
+
+    plug();
+    look();
+    EXPECT(vmi__device_leave_frames(0, (uintptr_t)buffer / PAGE, frames) == VMI_OK);
+    EXPECT(open_it() == VMI_OK && submit(0, 1) == 1);
+    reference = given(0)->seg[0].gref;
+    table[reference].flags |= GTF_writing;
+    remove_node(OWN "/feature-persistent");
+    restore();
+    EXPECT(number_of(OWN "/feature-persistent") == 1 && lent() == 1 + frames);
+    EXPECT(given(0)->seg[0].gref == reference && lends(reference, buffer, false));
+    end_all();
+    EXPECT(vmi__block_reap(0, 0, done, 2) == 1 && vmi__device_close(0) == VMI_OK);
+    EXPECT(all_is_given_back() && vmi__device_release_frames(0) == VMI_OK);
+}
+
+/* One that does not come up, or is another disk, is shut off, and what was under way ends. */
+static void is_not_there_any_more(void)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        uint8_t seen[REQUESTS] = {0};
+
+        begin();
+        EXPECT(submit(0, 3) == 3);
+        say(given(0)->id, BLKIF_RSP_OKAY);
+        if (!i)
+            reached = XenbusStateInitialising;
+        else if (i == 1)
+            write_node(OTHER "/sectors", "999");
+        else
+            refused_channels = 1;
+        restore();
+        reached = XenbusStateConnected;
+        write_node(OTHER "/sectors", "1000");
+        is_shut_off(VMI_FAULT_LOST, seen, 3);
+    }
+}
+
+/* A closed disk's are nobody's; one that is shut off, or was being closed, has no channel, and what
+ * the old back end held it does not hold any more. */
+static void was_not_open(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    plug();
+    look();
+    restore();
+    EXPECT(number_of(OWN "/state") == XenbusStateInitialising && rings == 1);
+    EXPECT(all_is_given_back() && open_it() == VMI_OK && submit(0, 2) == 2);
+    held = given(0)->seg[0].gref;
+    table[held].flags |= GTF_writing;
+    EXPECT(vmi__device_close(0) == VMI_EBUSY && look().fault == VMI_FAULT_HELD);
+    EXPECT(reap_all(seen, VMI_EIO) == 2 && vmi__device_close(0) == VMI_EBUSY);
+    restore();
+    channels = 1u << 5; /* another's, by the number that the disk's had */
+    EXPECT(vmi__device_close(0) == VMI_OK && channels == 1u << 5);
+    channels = 0;
+    EXPECT(all_is_given_back() && open_it() == VMI_OK && !look().fault);
+}
+
 /* A state that whoever was here before has left. */
 static void left_connected(void)
 {
@@ -844,6 +966,10 @@ static const struct played_check all[] = {
     CHECK(offers_less_than_before),
     CHECK(notifications),
     CHECK(what_its_channel_is),
+    CHECK(goes_on_with_what_was_under_way),
+    CHECK(lends_what_was_left_to_it),
+    CHECK(is_not_there_any_more),
+    CHECK(was_not_open),
     CHECK(left_connected),
     CHECK(names_of_devices),
     CHECK(any_description),

@@ -125,6 +125,8 @@ static void more_frames(void)
 /* As in a domain that was restored, whose table is another one. */
 static void forgotten(void)
 {
+    grant_ref_t kept = FIRST + 1, none = 0;
+
     EXPECT(share(16, 0, VMI_SHARE_READ) == (int32_t)FIRST);
     EXPECT(share(17, 0, VMI_SHARE_READ) == (int32_t)FIRST + 1);
     vmi__xen_common_grants_forget();
@@ -133,7 +135,9 @@ static void forgotten(void)
     EXPECT(share(1, 0, VMI_SHARE_READ) == VMI_ENOMEM);
     vmi__xen_common_grants_use(table, 1);
     EXPECT(vmi__xen_common_unshare_page(FIRST) == VMI_EINVAL);
+    EXPECT(vmi__xen_common_grant_keep(&kept) && vmi__xen_common_grant_keep(&none));
     EXPECT(share(1, 0, VMI_SHARE_READ) == (int32_t)FIRST);
+    EXPECT(share(2, 0, VMI_SHARE_READ) == (int32_t)FIRST + 2);
 }
 
 static const struct played_check checks[] = {

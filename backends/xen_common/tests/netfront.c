@@ -415,6 +415,66 @@ static void does_not_come_up(void)
     EXPECT(open_it() == VMI_OK);
 }
 
+/* ---- after a suspend ---- */
+
+/* Buffers are given to the new back end again, and packets that have not been sent, whole. */
+static void goes_on_with_what_was_under_way(void)
+{
+    const struct vmi_segment segments[] = {
+        {.address = (uintptr_t)buffers[0] + 0xff0, .length = 100},
+        {.address = (uintptr_t)buffers[2] + 8, .length = 1400},
+    };
+    const struct vmi_net_buffer packet = {.id = 77, .segments = segments, .count = 2};
+    struct netif_tx_request before[3];
+
+    begin();
+    EXPECT(give(true, 0, 3, ROOM) == 3 && give(false, 1, 1, 60) == 1);
+    receive(60, 0);
+    EXPECT(vmi__net_received(0, 0, done, 4) == 1);
+    say_sent(sending(0)->id, NETIF_RSP_OKAY);
+    say_sent(sending(1)->id, NETIF_RSP_OKAY);
+    EXPECT(vmi__net_sent(0, 0, done, 4) == 1);
+    EXPECT(vmi__net_send(0, 0, &packet, 1) == 1);
+    for (uint32_t i = 0; i < 3; i++)
+        before[i] = *sending(2 + i);
+    say_sent(before[1].id, NETIF_RSP_OKAY); /* a part of it */
+    EXPECT(vmi__net_sent(0, 0, done, 4) == 0);
+    receive(60, 0); /* lost: nobody has taken it */
+    notified = 0;
+    restore();
+    EXPECT(heads[VMI__RECEIVE]->requested == 2 && heads[VMI__SEND]->requested == 3);
+    EXPECT(notified == 2 && lent() == 2 + REQUESTS + 3);
+    for (uint32_t i = 0; i < 3; i++)
+        EXPECT(!memcmp(&before[i], sending(i), sizeof(before[i])));
+    EXPECT(page_of(before[0].gref) == buffers[0] && page_of(before[2].gref) == buffers[2]);
+    EXPECT(table[before[1].gref].flags & GTF_readonly);
+    receive(60, 3);
+    receive(61, 0);
+    EXPECT(vmi__net_received(0, 0, done, 4) == 2 && done[0].length == 60 && done[1].length == 61);
+    EXPECT(done[0].id + done[1].id == 3); /* 1 and 2 */
+    for (uint32_t i = 0; i < 3; i++)
+        say_sent(before[i].id, NETIF_RSP_OKAY);
+    EXPECT(vmi__net_sent(0, 0, done, 4) == 1 && done[0].id == 77 && done[0].status == VMI_OK);
+    EXPECT(!look().fault && vmi__device_close(0) == VMI_OK && all_is_given_back());
+}
+
+/* One that does not come up is shut off, and what was under way ends. */
+static void is_not_there_any_more(void)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        begin();
+        EXPECT(give(false, 0, 1, 60) == 1 && give(true, 0, 2, ROOM) == 2);
+        if (i)
+            refused_channels = i;
+        else
+            reached = XenbusStateInitWait;
+        restore();
+        reached = XenbusStateConnected;
+        refused_channels = 0;
+        is_shut_off(VMI_FAULT_LOST, 2, 1);
+    }
+}
+
 /* Whatever it says, each buffer ends once, and nothing is written beside one. */
 static void any_back_end(void)
 {
@@ -478,6 +538,8 @@ static const struct played_check all[] = {
     CHECK(keeps_a_frame),
     CHECK(closed_with_buffers_under_way),
     CHECK(does_not_come_up),
+    CHECK(goes_on_with_what_was_under_way),
+    CHECK(is_not_there_any_more),
     CHECK(any_back_end),
 };
 

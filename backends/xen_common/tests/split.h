@@ -10,18 +10,18 @@
 #include "xen_common/grants.h"
 #include "xen_common/xenbus.h"
 
-#define OTHER  "/other"
-#define FRAMES 0x100000u /* machine frames differ from the domain's */
+#define OTHER "/other"
 
 static struct grant_entry_v1 table[VMI__XEN_COMMON_GRANTS];
-static uint32_t table_frames;     /* that Xen has shared */
-static uint32_t most_frames;      /* and will share */
-static uint32_t no_frame = ~0u;   /* a page that is none */
-static uint32_t waited;           /* how often */
-static uint32_t notified;         /* how often */
-static uint32_t channels;         /* that are open, a bit each */
-static uint32_t refused_channels; /* as many as are still to be refused */
-static void (*meanwhile)(void);   /* what the other side does while it is waited for */
+static uint32_t frames_from = 0x100000; /* machine frames differ from the domain's by that */
+static uint32_t table_frames;           /* that Xen has shared */
+static uint32_t most_frames;            /* and will share */
+static uint32_t no_frame = ~0u;         /* a page that is none */
+static uint32_t waited;                 /* how often */
+static uint32_t notified;               /* how often */
+static uint32_t channels;               /* that are open, a bit each */
+static uint32_t refused_channels;       /* as many as are still to be refused */
+static void (*meanwhile)(void);         /* what the other side does while it is waited for */
 
 /* ---- the platform ---- */
 
@@ -42,7 +42,7 @@ static uint32_t references(void)
 
 uint32_t vmi__xen_common_frame(uintptr_t pfn)
 {
-    return pfn == no_frame ? VMI__XEN_COMMON_NO_FRAME : (uint32_t)pfn + FRAMES;
+    return pfn == no_frame ? VMI__XEN_COMMON_NO_FRAME : (uint32_t)pfn + frames_from;
 }
 
 static uint32_t peer(void);
@@ -225,7 +225,7 @@ static void *page_of(grant_ref_t reference)
     if (reference >= references() || !(table[reference].flags & GTF_permit_access))
         return 0;
     EXPECT(table[reference].domid == peer());
-    return (void *)((uintptr_t)(table[reference].frame - FRAMES) << 12);
+    return (void *)((uintptr_t)(table[reference].frame - frames_from) << 12);
 }
 
 static uint32_t lent(void)
@@ -273,6 +273,24 @@ static void plug_split(const char *named)
     write_node(OWN "/backend-id", "3");
     write_node(OWN "/state", "1");
     write_node(OTHER "/state", "2");
+}
+
+/*
+ * The domain is saved, and restored: it has other frames, an empty grant table, no channels, and a
+ * back end in another domain that knows nothing of it.
+ */
+static void restore(void)
+{
+    frames_from += 0x1000;
+    memset(table, 0, sizeof(table));
+    vmi__xen_common_grants_forget();
+    vmi__xen_common_grants_use(table, table_frames);
+    channels = 0;
+    write_node(OWN "/backend-id", "7");
+    write_node(OWN "/state", "1");
+    write_node(OTHER "/state", "2");
+    vmi__devices_come_again();
+    EXPECT(!locks);
 }
 
 /* What DeviceInfo says of it. */

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""Kernels that are linked with a library's flavour `checked` (runtime/checked/README.md): which are, what
+their console says, and where in the kernel's source its callers are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from .util import UserError
+
+NAME = "checked"
+_MARK = b"vmi-flavour checked\0"
+"""runtime/checked/hooks.c."""
+_CALLER = re.compile(r"^(# checked:   caller: )0x([0-9a-f]+)\s*$")
+_LAST = re.compile(r"^# checked: rules broken=(\d+) checked calls=(\d+)", re.MULTILINE)
+
+
+def is_checked(kernel: Path) -> bool:
+    return _MARK in kernel.read_bytes()
+
+
+def linked(kernel: Path, backend: str) -> Path:
+    """The kernel, or the one beside it that the build has linked with the flavour; UserError without one."""
+    beside = kernel.with_name(f"{kernel.stem}-{NAME}{kernel.suffix}")
+    for each in (kernel, beside):
+        if each.is_file() and is_checked(each):
+            return each
+    raise UserError(
+        f"--{NAME}: expected a kernel that is linked with libvmi-{backend}-{NAME}.a; {kernel} is not, and "
+        f"there is no {beside.name} beside it: link its objects with that library in place of "
+        f"libvmi-{backend}.a (runtime/checked/README.md)",
+        2,
+    )
+
+
+@cache
+def place(kernel: Path, address: int) -> str:
+    """The function of the call that returns there, and, where the kernel was compiled with -g, file and line,
+    and those that it was inlined into."""
+    try:
+        done = subprocess.run(
+            ["addr2line", "-i", "-f", "-s", "-e", str(kernel), f"{address - 1:#x}"],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return "unknown, for there is no addr2line; install binutils"
+    lines = done.stdout.splitlines()
+    found = [
+        function if where.startswith("??") else f"{function}, {where.split(' ')[0]}"
+        for function, where in zip(lines[::2], lines[1::2], strict=False)
+        if function != "??" and not where.startswith("vmi.h:")  # the call's own wrapper
+    ]
+    return "; ".join(found) or "no function that the kernel's file names"
+
+
+def named(kernel: Path, line: str) -> str:
+    """The line with the caller's name, if it has an address."""
+    found = _CALLER.match(line)
+    if not found:
+        return line
+    return f"{found[1]}{place(kernel, int(found[2], 16))} (0x{found[2]})"
+
+
+def failures(console: str) -> list[str]:
+    """Why a kernel has not kept the rules; none if it has."""
+    last = _LAST.search(console)
+    if not last:
+        return ["no line says how many rules were broken: the kernel did not end by a call"]
+    return [f"{last[1]} times a rule was broken"] if int(last[1]) else []

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * Rules of page tables.
+ */
+#include "frames.h"
+#include "state.h"
+
+#define KINDS (VMI_PAGE_PT | VMI_PAGE_PD | VMI_PAGE_PDP | VMI_PAGE_PML4)
+
+/* The entry and the flags of SetPxE and its kin. */
+static void entry_of(const struct vmi__call *call, uintptr_t *entry, uint32_t *flags)
+{
+    uint32_t at = 0;
+
+#ifdef __x86_64__
+    if (call->ordinal == VMI_ORDINAL_SET_PXE_LONG)
+        at = 1;
+#else
+    if (call->ordinal == VMI_ORDINAL_SET_PXE)
+        at = 1;
+    else if (call->ordinal == VMI_ORDINAL_SET_PXE_LONG)
+        at = 2;
+#endif
+    *entry = vmi__argument(call, at);
+    *flags = (uint32_t)vmi__argument(call, at + 1);
+}
+
+bool vmi__check_entry_in_table(const struct vmi__call *call, struct vmi__finding *finding)
+{
+    uintptr_t entry, pfn;
+    uint32_t flags, kind;
+
+    entry_of(call, &entry, &flags);
+    pfn = vmi__frame_at(entry);
+    if (pfn == VMI__FRAME_NONE)
+        return vmi__found(finding, "the entry is not in the linear mapping", "entry", entry, 0, 0);
+    if (pfn >= VMI__FRAMES)
+        return true;
+    kind = vmi__frame_kind(pfn);
+    if (!kind)
+        return vmi__found(finding, "the page of the entry is no page table", "entry", entry,
+                          "frame", pfn);
+    if (kind & VMI__FRAME_BOOT)
+        return vmi__found(finding, "the page of the entry is one of the boot tables", "entry",
+                          entry, "frame", pfn);
+    if ((flags & KINDS) != (kind & KINDS))
+        return vmi__found(finding, "the table is of another kind", "kind given", flags & KINDS,
+                          "kind allocated", kind & KINDS);
+    return true;
+}
+
+bool vmi__check_page_not_mapped_writable(const struct vmi__call *call, struct vmi__finding *finding)
+{
+    uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_writable_by(pfn);
+
+    if (!entry)
+        return true;
+    return vmi__found(finding, "an entry maps the page writable", "frame", pfn, "entry", entry);
+}
+
+bool vmi__check_tables_allocated_first(const struct vmi__call *call, struct vmi__finding *finding)
+{
+    uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_named_by(pfn);
+
+    if (!entry)
+        return true;
+    return vmi__found(finding, "an entry of a table names the page already", "frame", pfn, "entry",
+                      entry);
+}
+
+bool vmi__check_top_directory_not_shared(const struct vmi__call *call, struct vmi__finding *finding)
+{
+#ifndef __x86_64__
+    uintptr_t pfn = vmi__argument(call, 0), directory;
+    uint64_t top;
+
+    if (!(vmi__argument(call, 1) & VMI_PAGE_PDP) || pfn >= vmi__boot.linear_pages)
+        return true;
+    top = ((const volatile uint64_t *)(vmi__boot.linear_base + (pfn << VMI__FRAME_SHIFT)))[3];
+    directory = (uintptr_t)(top >> VMI__FRAME_SHIFT) & 0xfffffu;
+    if (!(top & 1))
+        return true;
+    if (vmi__frame_kind(directory) & VMI__FRAME_BOOT)
+        return vmi__found(finding, "entry 3 names the boot tables' directory", "root", pfn,
+                          "directory", directory);
+    if (vmi__frame_named_by(directory))
+        return vmi__found(finding, "entry 3 names the directory of another root", "root", pfn,
+                          "directory", directory);
+#else
+    (void)call;
+    (void)finding;
+#endif
+    return true;
+}
+
+bool vmi__check_tree_not_loaded(const struct vmi__call *call, struct vmi__finding *finding)
+{
+    uintptr_t pfn = vmi__argument(call, 0);
+
+    for (uint32_t i = 0; i < VMI__CHECKED_CPUS; i++) {
+        uintptr_t root = vmi__checked_state.cpus[i].root;
+
+        if (pfn && (root == pfn || vmi__checked_state.cpus[i].user_root == pfn))
+            return vmi__found(finding, "the page is the root that a CPU has loaded", "frame", pfn,
+                              "APIC identifier", i);
+    }
+    return true;
+}
+
+bool vmi__check_released_top_down(const struct vmi__call *call, struct vmi__finding *finding)
+{
+    uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_named_by(pfn);
+
+    if (!entry)
+        return true;
+    return vmi__found(finding, "an entry of a table names the page still", "frame", pfn, "entry",
+                      entry);
+}
+
+bool vmi__check_user_half_in_both_roots(const struct vmi__call *call, struct vmi__finding *finding)
+{
+#ifdef __x86_64__
+    uintptr_t root = vmi__argument(call, 0) >> VMI__FRAME_SHIFT,
+              user = vmi__argument(call, 1) >> VMI__FRAME_SHIFT;
+    const volatile uint64_t *kernels, *processes;
+
+    if (!user || root >= vmi__boot.linear_pages || user >= vmi__boot.linear_pages)
+        return true;
+    kernels = (const volatile uint64_t *)(vmi__boot.linear_base + (root << VMI__FRAME_SHIFT));
+    processes = (const volatile uint64_t *)(vmi__boot.linear_base + (user << VMI__FRAME_SHIFT));
+    for (uint32_t i = 0; i < 256; i++)
+        if ((kernels[i] | processes[i]) & 1 && (kernels[i] ^ processes[i]) >> VMI__FRAME_SHIFT)
+            return vmi__found(finding, "the roots differ in the processes' half", "index", i,
+                              "kernel's entry", kernels[i]);
+#else
+    (void)call;
+    (void)finding;
+#endif
+    return true;
+}

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""The table of what the flavour `checked` checks, by call:
+
+    generate.py MODEL RULES RULES.C
+
+MODEL is the generator's model.json, of one architecture; RULES is rules.yaml. A term of the specification
+that has no check there and no reason why it has none is an error, and so is one that the specification lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+RULES_MOST = 32
+
+
+class RulesError(Exception):
+    """Told as one line."""
+
+
+def verified(terms: dict[str, str], rules: dict[str, Any]) -> list[str]:
+    """The terms that have a check, in the specification's order."""
+    checks, unseen = rules["checks"], rules["unseen"]
+    for name in terms:
+        if (name in checks) == (name in unseen):
+            raise RulesError(
+                f"term {name} is in {'both lists' if name in checks else 'no list'} of rules.yaml; expected: "
+                "in `checks`, with its function vmi__check_" + name + ", or in `unseen`, with the reason"
+            )
+    for name in (*checks, *unseen):
+        if name not in terms:
+            raise RulesError(f"rules.yaml has {name}, which is no term of the specification; remove it")
+    return [name for name in terms if name in checks]
+
+
+def text(words: str) -> str:
+    return json.dumps(words, ensure_ascii=True)
+
+
+def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
+    spec = model["spec"]
+    terms = {each["name"]: each["summary"] for each in spec["terms"]}
+    known = {each["name"] for each in spec["calls"]}
+    checked = verified(terms, rules)
+    if len(checked) > RULES_MOST:
+        raise RulesError(
+            f"{len(checked)} rules are more than the {RULES_MOST} bits of vmi__checked_call.rules"
+        )
+    also = {name: rules["checks"][name].get("also", []) for name in checked}
+    for name in checked:
+        for call in also[name]:
+            if call not in known:
+                raise RulesError(
+                    f"rule {name} of rules.yaml names {call}, which is no call; see spec/vmi.yaml"
+                )
+    lines = [
+        "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */",
+        "/* Generated from model.json and rules.yaml by generate.py; do not edit. */",
+        '#include "checked.h"',
+        "",
+        "const struct vmi__rule vmi__rules[] = {",
+    ]
+    for name in checked:
+        mend = rules["checks"][name]["mend"]
+        lines.append(f"    {{{text(name)}, {text(terms[name])}, {text(mend)}, vmi__check_{name}}},")
+    lines += ["};", "", "const struct vmi__checked_call vmi__checked_calls[VMI_ORDINALS] = {"]
+    for call in spec["calls"]:
+        asked = {each["name"] for each in call["requires"]}
+        held = [i for i, name in enumerate(checked) if name in asked or call["name"] in also[name]]
+        page = call["category"].replace(" ", "-").replace("/", "-").lower()
+        where = f"docs/reference/{page}.md#{call['name'].lower()}"
+        mask = sum(1 << i for i in held)
+        lines.append(
+            f"    [{call['ordinal']}] = {{{text(call['name'])}, {text(where)}, {mask:#x}u, "
+            f"{str(call.get('nmi', False)).lower()}}},"
+        )
+    return "\n".join([*lines, "};", ""])
+
+
+def main(arguments: list[str]) -> int:
+    model, rules, out = map(Path, arguments)
+    try:
+        made = table(json.loads(model.read_text()), YAML(typ="safe", pure=True).load(rules))
+    except RulesError as error:
+        print(f"runtime/checked/generate.py: {error}", file=sys.stderr)
+        return 1
+    part = out.with_name(out.name + ".part")
+    part.write_text(made)
+    os.replace(part, out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "state.h"
+
+#include "frames.h"
+
+#define GATE_WORDS (sizeof(uintptr_t) / 2)
+
+struct vmi__checked_state vmi__checked_state;
+
+/*
+ * By the local APIC's first identifier (Intel SDM vol. 2A, CPUID leaf 1), for CurrentCPU may look
+ * where GS leads to, and that may be a process's place.
+ */
+uint32_t vmi__checked_cpu(void)
+{
+    uint32_t eax = 1, ebx, ecx = 0, edx;
+
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return (ebx >> 24) % VMI__CHECKED_CPUS;
+}
+
+/* Gates as words of 4 bytes, each with a weight of its own. */
+static uint32_t sum_of(uint32_t word, uint32_t index)
+{
+    return word * (2 * index + 1);
+}
+
+uint32_t vmi__idt_sum(const struct vmi__idt *idt)
+{
+    const volatile uint32_t *words = (const volatile uint32_t *)idt->base;
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < idt->words; i++)
+        sum += sum_of(words[i], i);
+    return sum;
+}
+
+static void set_idt(uintptr_t argument)
+{
+    const struct vmi_dtr *dtr = (const struct vmi_dtr *)argument;
+    struct vmi__idt *idt = vmi__checked_state.idts;
+
+    while (idt->base && idt->base != dtr->base && idt < vmi__checked_state.idts + VMI__IDTS - 1)
+        idt++;
+    idt->base = dtr->base;
+    idt->words = (dtr->limit + 1u) / 4;
+    idt->sum = vmi__idt_sum(idt);
+}
+
+/* The call writes those words of a gate: what they are now is no more part of the sum. */
+static void write_gate(uintptr_t base, uint32_t index, const uint32_t *words)
+{
+    for (uint32_t i = 0; i < VMI__IDTS; i++) {
+        struct vmi__idt *idt = &vmi__checked_state.idts[i];
+
+        if (!idt->base || idt->base != base || index >= idt->words / GATE_WORDS)
+            continue;
+        for (uint32_t at = index * GATE_WORDS, word = 0; word < GATE_WORDS; word++, at++)
+            idt->sum += sum_of(words[word], at) - sum_of(((const volatile uint32_t *)base)[at], at);
+    }
+}
+
+static void note_gate(const struct vmi__call *call)
+{
+    uint32_t words[GATE_WORDS];
+
+#ifdef __x86_64__
+    words[0] = (uint32_t)vmi__argument(call, 2);
+    words[1] = (uint32_t)(vmi__argument(call, 2) >> 32);
+    words[2] = (uint32_t)vmi__argument(call, 3);
+    words[3] = (uint32_t)(vmi__argument(call, 3) >> 32);
+#else
+    words[0] = vmi__argument(call, 2);
+    words[1] = vmi__argument(call, 3);
+#endif
+    write_gate(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1), words);
+}
+
+void vmi__checked_note(const struct vmi__call *call)
+{
+    struct vmi__checked_state *state = &vmi__checked_state;
+
+    switch (call->ordinal) {
+#ifdef __x86_64__
+    case VMI_ORDINAL_SET_PXE_LONG:
+        vmi__frames_entry(vmi__argument(call, 1), 8, vmi__argument(call, 0));
+        break;
+#else
+    case VMI_ORDINAL_SET_PXE:
+        vmi__frames_entry(vmi__argument(call, 1), 4, vmi__argument(call, 0));
+        break;
+    case VMI_ORDINAL_SET_PXE_LONG:
+        vmi__frames_entry(vmi__argument(call, 2), 8,
+                          (uint64_t)vmi__argument(call, 1) << 32 | vmi__argument(call, 0));
+        break;
+    case VMI_ORDINAL_UPDATE_PXE:
+        vmi__frames_entry_written(vmi__argument(call, 0), 4);
+        break;
+#endif
+    case VMI_ORDINAL_UPDATE_PXE_LONG:
+        vmi__frames_entry_written(vmi__argument(call, 0), 8);
+        break;
+    case VMI_ORDINAL_ALLOCATE_PAGE:
+        vmi__frames_allocate(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1));
+        break;
+    case VMI_ORDINAL_RELEASE_PAGE:
+        vmi__frames_release(vmi__argument(call, 0));
+        break;
+    case VMI_ORDINAL_SET_LINEAR_MAPPING:
+        vmi__frames_linear((uint32_t)vmi__argument(call, 0), vmi__argument(call, 1),
+                           vmi__argument(call, 2), vmi__argument(call, 3));
+        break;
+    case VMI_ORDINAL_SET_GDT:
+        state->cpus[vmi__checked_cpu()].stale = true;
+        break;
+    case VMI_ORDINAL_ENABLE_INTERRUPTS:
+    case VMI_ORDINAL_HALT:
+        state->cpus[vmi__checked_cpu()].stale = false;
+        break;
+    case VMI_ORDINAL_SET_IDT:
+        set_idt(vmi__argument(call, 0));
+        break;
+    case VMI_ORDINAL_WRITE_IDT_ENTRY:
+        note_gate(call);
+        break;
+    case VMI_ORDINAL_SET_CR3:
+        state->cpus[vmi__checked_cpu()].root = vmi__argument(call, 0) >> VMI__FRAME_SHIFT;
+#ifdef __x86_64__
+        state->cpus[vmi__checked_cpu()].user_root = vmi__argument(call, 1) >> VMI__FRAME_SHIFT;
+#endif
+        break;
+    case VMI_ORDINAL_SET_LAZY_MODE:
+        state->cpus[vmi__checked_cpu()].lazy = (uint32_t)vmi__argument(call, 0);
+        break;
+    case VMI_ORDINAL_BEGIN_USER_ACCESS:
+        state->cpus[vmi__checked_cpu()].user_access = true;
+        break;
+    case VMI_ORDINAL_END_USER_ACCESS:
+        state->cpus[vmi__checked_cpu()].user_access = false;
+        break;
+    case VMI_ORDINAL_REBIND:
+        state->rebinding = vmi__checked_cpu() + 1;
+        break;
+    default:
+        break;
+    }
+}
+
+bool vmi__checked_noting(uint32_t ordinal)
+{
+    return ordinal == VMI_ORDINAL_SET_LINEAR_MAPPING || ordinal == VMI_ORDINAL_END_USER_ACCESS;
+}
+
+void vmi__checked_noted(uint32_t ordinal)
+{
+    if (ordinal == VMI_ORDINAL_REBIND)
+        vmi__checked_state.rebinding = 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * What the flavour `checked` remembers of calls, but for frames (frames.h).
+ */
+#ifndef VMI_RUNTIME_CHECKED_STATE_H
+#define VMI_RUNTIME_CHECKED_STATE_H
+
+#include "checked.h"
+
+#define VMI__CHECKED_CPUS 64
+#define VMI__IDTS         8
+
+/* A table of gates that SetIDT was told of, and a sum over its gates as the library knows them. */
+struct vmi__idt {
+    uintptr_t base;
+    uint32_t words, sum;
+};
+
+struct vmi__checked_state {
+    struct {
+        uintptr_t root, user_root; /* as SetCR3 was told; 0: not yet */
+        uint32_t lazy;             /* as SetLazyMode was told */
+        bool user_access;          /* between BeginUserAccess and EndUserAccess */
+        bool stale;                /* SetGDT was called, and interrupts have not been let in */
+    } cpus[VMI__CHECKED_CPUS];
+    struct vmi__idt idts[VMI__IDTS];
+    uint32_t rebinding; /* number of the CPU that is in Rebind, plus 1 */
+};
+
+extern struct vmi__checked_state vmi__checked_state;
+
+/* The calling CPU's place in `cpus`, whatever GS is. */
+uint32_t vmi__checked_cpu(void);
+
+/* The sum over gates. */
+uint32_t vmi__idt_sum(const struct vmi__idt *idt);
+
+/* Whether anything is remembered of a call. */
+bool vmi__checked_noting(uint32_t ordinal);
+
+/* A call is about to be made, its checks are done; it has been made. */
+void vmi__checked_note(const struct vmi__call *call);
+void vmi__checked_noted(uint32_t ordinal);
+
+#endif
