@@ -13,6 +13,7 @@
 struct vmi__call {
     uint32_t ordinal;
     const struct vmi__flavour_frame *frame;
+    uint32_t cpu; /* that makes it: its place in vmi__checked_state.cpus (state.h) */
 };
 
 /* What a check has found: in words, and up to two values with their names. */

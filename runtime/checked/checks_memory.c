@@ -6,8 +6,6 @@
 #include "frames.h"
 #include "state.h"
 
-#define KINDS (VMI_PAGE_PT | VMI_PAGE_PD | VMI_PAGE_PDP | VMI_PAGE_PML4)
-
 /* The entry and the flags of SetPxE and its kin. */
 static void entry_of(const struct vmi__call *call, uintptr_t *entry, uint32_t *flags)
 {
@@ -45,31 +43,35 @@ VMI__ADDRESS_TAKEN bool vmi__check_entry_in_table(const struct vmi__call *call,
     if (kind & VMI__FRAME_BOOT)
         return vmi__found(finding, "the page of the entry is one of the boot tables", "entry",
                           entry, "frame", pfn);
-    if ((flags & KINDS) != (kind & KINDS))
-        return vmi__found(finding, "the table is of another kind", "kind given", flags & KINDS,
-                          "kind allocated", kind & KINDS);
+    flags &= VMI__FRAME_KINDS;
+    kind &= VMI__FRAME_KINDS;
+    if (flags != kind)
+        return vmi__found(finding, "the table is of another kind", "kind given", flags,
+                          "kind allocated", kind);
     return true;
+}
+
+/* Whether no entry, 0, stands against what is to be done with a frame. */
+static bool no_entry(uintptr_t entry, uintptr_t pfn, const char *what, struct vmi__finding *finding)
+{
+    return !entry || vmi__found(finding, what, "frame", pfn, "entry", entry);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_page_not_mapped_writable(const struct vmi__call *call,
                                                             struct vmi__finding *finding)
 {
-    uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_writable_by(pfn);
+    uintptr_t pfn = vmi__argument(call, 0);
 
-    if (!entry)
-        return true;
-    return vmi__found(finding, "an entry maps the page writable", "frame", pfn, "entry", entry);
+    return no_entry(vmi__frame_writable_by(pfn), pfn, "an entry maps the page writable", finding);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_tables_allocated_first(const struct vmi__call *call,
                                                           struct vmi__finding *finding)
 {
-    uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_named_by(pfn);
+    uintptr_t pfn = vmi__argument(call, 0);
 
-    if (!entry)
-        return true;
-    return vmi__found(finding, "an entry of a table names the page already", "frame", pfn, "entry",
-                      entry);
+    return no_entry(vmi__frame_named_by(pfn), pfn, "an entry of a table names the page already",
+                    finding);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_top_directory_not_shared(const struct vmi__call *call,
@@ -81,7 +83,7 @@ VMI__ADDRESS_TAKEN bool vmi__check_top_directory_not_shared(const struct vmi__ca
 
     if (!(vmi__argument(call, 1) & VMI_PAGE_PDP) || pfn >= vmi__boot.linear_pages)
         return true;
-    top = ((const volatile uint64_t *)(vmi__boot.linear_base + (pfn << VMI__FRAME_SHIFT)))[3];
+    top = ((const volatile uint64_t *)vmi__frame_address(pfn))[3];
     directory = (uintptr_t)(top >> VMI__FRAME_SHIFT) & 0xfffffu;
     if (!(top & 1))
         return true;
@@ -116,12 +118,10 @@ VMI__ADDRESS_TAKEN bool vmi__check_tree_not_loaded(const struct vmi__call *call,
 VMI__ADDRESS_TAKEN bool vmi__check_released_top_down(const struct vmi__call *call,
                                                      struct vmi__finding *finding)
 {
-    uintptr_t pfn = vmi__argument(call, 0), entry = vmi__frame_named_by(pfn);
+    uintptr_t pfn = vmi__argument(call, 0);
 
-    if (!entry)
-        return true;
-    return vmi__found(finding, "an entry of a table names the page still", "frame", pfn, "entry",
-                      entry);
+    return no_entry(vmi__frame_named_by(pfn), pfn, "an entry of a table names the page still",
+                    finding);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_user_half_in_both_roots(const struct vmi__call *call,
@@ -134,8 +134,8 @@ VMI__ADDRESS_TAKEN bool vmi__check_user_half_in_both_roots(const struct vmi__cal
 
     if (!user || root >= vmi__boot.linear_pages || user >= vmi__boot.linear_pages)
         return true;
-    kernels = (const volatile uint64_t *)(vmi__boot.linear_base + (root << VMI__FRAME_SHIFT));
-    processes = (const volatile uint64_t *)(vmi__boot.linear_base + (user << VMI__FRAME_SHIFT));
+    kernels = (const volatile uint64_t *)vmi__frame_address(root);
+    processes = (const volatile uint64_t *)vmi__frame_address(user);
     for (uint32_t i = 0; i < 256; i++)
         if ((kernels[i] | processes[i]) & 1 && (kernels[i] ^ processes[i]) >> VMI__FRAME_SHIFT)
             return vmi__found(finding, "the roots differ in the processes' half", "index", i,

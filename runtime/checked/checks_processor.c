@@ -104,7 +104,7 @@ VMI__ADDRESS_TAKEN bool vmi__check_selectors_reloaded(const struct vmi__call *ca
     struct vmi_dtr gdt = gdt_in_force();
     uint32_t cs, ss;
 
-    if (call->ordinal == VMI_ORDINAL_SET_GDT || !vmi__checked_state.cpus[vmi__checked_cpu()].stale)
+    if (call->ordinal == VMI_ORDINAL_SET_GDT || !vmi__checked_state.cpus[call->cpu].stale)
         return true;
     __asm__ volatile("mov %%cs, %0\n\tmov %%ss, %1" : "=r"(cs), "=r"(ss));
     if (!(descriptor(&gdt, cs) & DESCRIPTOR_PRESENT))
@@ -173,8 +173,7 @@ VMI__ADDRESS_TAKEN bool vmi__check_one_cpu_runs(const struct vmi__call *call,
 {
     uint32_t rebinding = vmi__checked_state.rebinding;
 
-    (void)call;
-    if (!rebinding || rebinding == vmi__checked_cpu() + 1)
+    if (!rebinding || rebinding == call->cpu + 1)
         return true;
     return vmi__found(finding, "another CPU is in Rebind", "APIC identifier", rebinding - 1, 0, 0);
 }
@@ -182,7 +181,7 @@ VMI__ADDRESS_TAKEN bool vmi__check_one_cpu_runs(const struct vmi__call *call,
 VMI__ADDRESS_TAKEN bool vmi__check_lazy_not_preempted(const struct vmi__call *call,
                                                       struct vmi__finding *finding)
 {
-    uint32_t lazy = vmi__checked_state.cpus[vmi__checked_cpu()].lazy;
+    uint32_t lazy = vmi__checked_state.cpus[call->cpu].lazy;
 
     if (call->ordinal == VMI_ORDINAL_SET_LAZY_MODE) {
         uint32_t mode = (uint32_t)vmi__argument(call, 0);
@@ -231,13 +230,13 @@ VMI__ADDRESS_TAKEN bool vmi__check_frame_on_stack(const struct vmi__call *call,
 VMI__ADDRESS_TAKEN bool vmi__check_user_access_ends(const struct vmi__call *call,
                                                     struct vmi__finding *finding)
 {
-    if (!vmi__checked_state.cpus[vmi__checked_cpu()].user_access)
+    if (!vmi__checked_state.cpus[call->cpu].user_access)
         return true;
     return vmi__found(finding,
                       call->ordinal == VMI_ORDINAL_BEGIN_USER_ACCESS
                           ? "the access has begun already"
                           : "the access has not ended",
-                      "APIC identifier", vmi__checked_cpu(), 0, 0);
+                      "APIC identifier", call->cpu, 0, 0);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_xsave_on(const struct vmi__call *call,

@@ -6,7 +6,6 @@
 #define LARGE_PAGE  0x080u
 #define FRAME_BITS  0x000ffffffffff000ull
 #define TABLE_BYTES 4096u
-#define KINDS       (VMI_PAGE_PT | VMI_PAGE_PD | VMI_PAGE_PDP | VMI_PAGE_PML4)
 #define MAPPINGS    4
 
 #ifdef __x86_64__
@@ -25,11 +24,6 @@ static struct {
 static uintptr_t frame_of(uint64_t value)
 {
     return (uintptr_t)((value & FRAME_BITS) >> VMI__FRAME_SHIFT);
-}
-
-static uintptr_t address_of(uintptr_t pfn)
-{
-    return vmi__boot.linear_base + (pfn << VMI__FRAME_SHIFT);
 }
 
 static bool is_watched(uintptr_t pfn)
@@ -108,14 +102,14 @@ static void count_all(uintptr_t pfn, int by)
     uint32_t kind = kinds[pfn], step = kind & VMI_PAGE_PAE ? 8 : 4;
 
     for (uint32_t at = 0; at < bytes_of(kind); at += step)
-        count(kind, entry_at(address_of(pfn) + at, step == 8), at, by);
+        count(kind, entry_at(vmi__frame_address(pfn) + at, step == 8), at, by);
 }
 
 void vmi__frames_allocate(uintptr_t pfn, uint32_t flags)
 {
     if (!is_watched(pfn))
         return;
-    kinds[pfn] = (uint8_t)(flags & (KINDS | VMI_PAGE_PAE));
+    kinds[pfn] = (uint8_t)(flags & (VMI__FRAME_KINDS | VMI_PAGE_PAE));
     count_all(pfn, 1);
 }
 
@@ -167,10 +161,10 @@ static uintptr_t found_by(uint16_t *counted, uintptr_t pfn, uint32_t of)
         if (!(kind & of) || kind & VMI__FRAME_BOOT)
             continue;
         for (uint32_t at = 0; at < bytes_of(kind); at += step) {
-            uint64_t value = entry_at(address_of(table) + at, step == 8);
+            uint64_t value = entry_at(vmi__frame_address(table) + at, step == 8);
 
             if (frame_of(value) == pfn && count_of(kind, value, at) == counted)
-                return address_of(table) + at;
+                return vmi__frame_address(table) + at;
         }
     }
     *counted = 0;
@@ -184,7 +178,7 @@ uintptr_t vmi__frame_writable_by(uintptr_t pfn)
 
 uintptr_t vmi__frame_named_by(uintptr_t pfn)
 {
-    return is_watched(pfn) ? found_by(&named[pfn], pfn, KINDS & ~VMI_PAGE_PT) : 0;
+    return is_watched(pfn) ? found_by(&named[pfn], pfn, VMI__FRAME_KINDS & ~VMI_PAGE_PT) : 0;
 }
 
 /* A table of the boot tables, and what is below it. */
@@ -196,7 +190,7 @@ static void look(uintptr_t pfn, uint32_t kind)
     if (kind == VMI_PAGE_PT)
         return;
     for (uint32_t at = 0; at < bytes_of(kind); at += 8) {
-        uint64_t value = entry_at(address_of(pfn) + at, true);
+        uint64_t value = entry_at(vmi__frame_address(pfn) + at, true);
 
         if (value & PRESENT && !(value & LARGE_PAGE))
             look(frame_of(value), kind >> 1);

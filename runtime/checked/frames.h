@@ -17,6 +17,15 @@
 /* Of a table that the boot tables consist of, beside VMI_PAGE_…. */
 #define VMI__FRAME_BOOT 0x80u
 
+/* The kinds of page tables, of which a table's flags have one. */
+#define VMI__FRAME_KINDS (VMI_PAGE_PT | VMI_PAGE_PD | VMI_PAGE_PDP | VMI_PAGE_PML4)
+
+/* Where the linear mapping that the kernel was started with has a frame. */
+static inline uintptr_t vmi__frame_address(uintptr_t pfn)
+{
+    return vmi__boot.linear_base + (pfn << VMI__FRAME_SHIFT);
+}
+
 /* Looks at the boot tables. */
 void vmi__frames_start(void);
 

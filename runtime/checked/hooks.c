@@ -18,12 +18,24 @@ static uint32_t calls;
 static bool started;
 
 /*
+ * The calling CPU's place, by the local APIC's first identifier (Intel SDM vol. 2A, CPUID leaf 1),
+ * for CurrentCPU may look where GS leads to, and that may be a process's place.
+ */
+static uint32_t this_cpu(void)
+{
+    uint32_t eax = 1, ebx, ecx = 0, edx;
+
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return (ebx >> 24) % VMI__CHECKED_CPUS;
+}
+
+/*
  * Interrupts are masked. Whether the lock is had; not where this CPU holds it already, for an
  * exception may come in the middle of a check, also of a kernel that is stepped through.
  */
-static bool take(bool for_good)
+static bool take(uint32_t cpu, bool for_good)
 {
-    uint32_t self = vmi__checked_cpu() + 1, holder;
+    uint32_t self = cpu + 1, holder;
 
     for (uint32_t turns = 0; for_good || turns < PATIENCE; turns++) {
         holder = 0;
@@ -75,12 +87,13 @@ static bool is_end(uint32_t ordinal)
 VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame *frame)
 {
     const struct vmi__checked_call *checked = &vmi__checked_calls[ordinal];
-    struct vmi__call call = {ordinal, frame};
+    struct vmi__call call = {.ordinal = ordinal, .frame = frame};
 
     if (!checked->rules && !vmi__checked_noting(ordinal) && !is_end(ordinal))
         return;
     __asm__ volatile("cli" : : : "memory");
-    if (take(!checked->nmi)) {
+    call.cpu = this_cpu();
+    if (take(call.cpu, !checked->nmi)) {
         if (!started)
             start();
         calls++;

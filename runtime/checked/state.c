@@ -7,18 +7,6 @@
 
 struct vmi__checked_state vmi__checked_state;
 
-/*
- * By the local APIC's first identifier (Intel SDM vol. 2A, CPUID leaf 1), for CurrentCPU may look
- * where GS leads to, and that may be a process's place.
- */
-uint32_t vmi__checked_cpu(void)
-{
-    uint32_t eax = 1, ebx, ecx = 0, edx;
-
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    return (ebx >> 24) % VMI__CHECKED_CPUS;
-}
-
 /* Gates as words of 4 bytes, each with a weight of its own. */
 static uint32_t sum_of(uint32_t word, uint32_t index)
 {
@@ -111,11 +99,11 @@ void vmi__checked_note(const struct vmi__call *call)
                            vmi__argument(call, 2), vmi__argument(call, 3));
         break;
     case VMI_ORDINAL_SET_GDT:
-        state->cpus[vmi__checked_cpu()].stale = true;
+        state->cpus[call->cpu].stale = true;
         break;
     case VMI_ORDINAL_ENABLE_INTERRUPTS:
     case VMI_ORDINAL_HALT:
-        state->cpus[vmi__checked_cpu()].stale = false;
+        state->cpus[call->cpu].stale = false;
         break;
     case VMI_ORDINAL_SET_IDT:
         set_idt(vmi__argument(call, 0));
@@ -124,22 +112,22 @@ void vmi__checked_note(const struct vmi__call *call)
         note_gate(call);
         break;
     case VMI_ORDINAL_SET_CR3:
-        state->cpus[vmi__checked_cpu()].root = vmi__argument(call, 0) >> VMI__FRAME_SHIFT;
+        state->cpus[call->cpu].root = vmi__argument(call, 0) >> VMI__FRAME_SHIFT;
 #ifdef __x86_64__
-        state->cpus[vmi__checked_cpu()].user_root = vmi__argument(call, 1) >> VMI__FRAME_SHIFT;
+        state->cpus[call->cpu].user_root = vmi__argument(call, 1) >> VMI__FRAME_SHIFT;
 #endif
         break;
     case VMI_ORDINAL_SET_LAZY_MODE:
-        state->cpus[vmi__checked_cpu()].lazy = (uint32_t)vmi__argument(call, 0);
+        state->cpus[call->cpu].lazy = (uint32_t)vmi__argument(call, 0);
         break;
     case VMI_ORDINAL_BEGIN_USER_ACCESS:
-        state->cpus[vmi__checked_cpu()].user_access = true;
+        state->cpus[call->cpu].user_access = true;
         break;
     case VMI_ORDINAL_END_USER_ACCESS:
-        state->cpus[vmi__checked_cpu()].user_access = false;
+        state->cpus[call->cpu].user_access = false;
         break;
     case VMI_ORDINAL_REBIND:
-        state->rebinding = vmi__checked_cpu() + 1;
+        state->rebinding = call->cpu + 1;
         break;
     default:
         break;

@@ -29,9 +29,6 @@ struct vmi__checked_state {
 
 extern struct vmi__checked_state vmi__checked_state;
 
-/* The calling CPU's place in `cpus`, whatever GS is. */
-uint32_t vmi__checked_cpu(void);
-
 /* The sum over gates. */
 uint32_t vmi__idt_sum(const struct vmi__idt *idt);
 
