@@ -47,26 +47,14 @@ static bool option_is(const char *name, const char *value)
            string_equal(word, value, length);
 }
 
-/* The number that an option has, 0 without it. */
-static uint32_t option_number(const char *name)
-{
-    char word[16];
-    uint32_t number = 0;
-
-    option_value(checks_boot_info->command_line, name, word, sizeof(word));
-    for (const char *digit = word; *digit >= '0' && *digit <= '9'; digit++)
-        number = 10 * number + (uint32_t)(*digit - '0');
-    return number;
-}
-
 static void end_early(void)
 {
-    uint32_t kib = option_number("console");
+    uint32_t kib = option_number(checks_boot_info->command_line, "console");
     if (kib != 0) {
         behaviour_console_data(kib);
         vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF, VMI_STATUS_PASS);
     }
-    kib = option_number("input");
+    kib = option_number(checks_boot_info->command_line, "input");
     if (kib != 0)
         vmi_shutdown_reason(VMI_SHUTDOWN_POWEROFF,
                             behaviour_console_input(kib, option_is("by", "event"))

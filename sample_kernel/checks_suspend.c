@@ -25,6 +25,7 @@
 #include "x86.h"
 
 /* How long whoever saves and restores may take, in an emulated machine beside this one. */
+#define ROUNDS_MOST          999
 #define OUTSIDE_MILLISECONDS 120000
 
 #define ALARMS             3      /* of each CPU, that have to go off afterwards */
@@ -244,14 +245,9 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
 
 static void suspend(void)
 {
-    char digits[4];
-    uint32_t rounds = 0;
-
     NEEDS(SUSPEND);
-    option_value(checks_boot_info->command_line, "rounds", digits, sizeof(digits));
-    for (const char *digit = digits; *digit >= '0' && *digit <= '9'; digit++)
-        rounds = 10 * rounds + (uint32_t)(*digit - '0');
-    rounds = rounds != 0 ? rounds : 1;
+    uint32_t rounds = option_number(checks_boot_info->command_line, "rounds");
+    rounds = rounds == 0 ? 1 : rounds < ROUNDS_MOST ? rounds : ROUNDS_MOST;
     if (!requests_bind())
         return;
     uint32_t frame = frame_allocate();

@@ -28,3 +28,14 @@ bool option_value(const char *command_line, const char *name, char *value, size_
     }
     return found;
 }
+
+uint32_t option_number(const char *command_line, const char *name)
+{
+    char value[16];
+    uint32_t number = 0;
+
+    option_value(command_line, name, value, sizeof(value));
+    for (const char *digit = value; *digit >= '0' && *digit <= '9' && number < 1000000; digit++)
+        number = 10 * number + (uint32_t)(*digit - '0');
+    return number;
+}

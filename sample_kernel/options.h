@@ -5,11 +5,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Copies the value of an option. False, and "" as the value, if it is not given; the last one
  * counts, a value that is too long is cut.
  */
 bool option_value(const char *command_line, const char *name, char *value, size_t size);
+
+/* The number that an option has, as far as it is one, to some millions; 0 if it is not given. */
+uint32_t option_number(const char *command_line, const char *name);
 
 #endif
