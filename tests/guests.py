@@ -219,12 +219,8 @@ def run(rigs: Rigs, request: pytest.FixtureRequest) -> Run:
     run only once per test session unless `again` is true."""
 
     def boot(
-        place: Place,
-        append: str = "",
-        kernel: str | Path = "sample",
-        again: bool = False,
-        devices: bool | None = None,
-        **more: object,
+        place: Place, append: str = "", kernel: str | Path = "sample", again: bool = False,
+        devices: bool | None = None, **more: object,
     ) -> tuple[Outcome, ktap.Report]:
         rigs.prepare(place)
         image = kernels(kernel, place.arch)[place.backend] if isinstance(kernel, str) else kernel

@@ -253,7 +253,9 @@ def test_entry_point_that_does_more(linked: Kernel, tmp_path: Path) -> None:
     def more(data: bytearray) -> None:
         data[place(linked, linked.symbols["vmi_get_cr3"]) + 3] = 0x90
 
-    assert "the call's entry point in the kernel is not" in refusal(changed(linked, tmp_path, more), tmp_path)
+    assert "the call's entry point in the kernel is not" in refusal(
+        changed(linked, tmp_path, more), tmp_path
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ci import machines
+from ci.firmware import WAYS
 from ci.util import RESULTS, ROOT
 
 PICTURES = RESULTS / "test/screen"
@@ -179,3 +181,10 @@ def shows(file: Path, console: str, columns: int = 0) -> Sequence[str]:
     if expected[-1] == "" and found[-1] == NONE:
         found[-1] = ""
     return [f"{one!r}, not {other!r}" for one, other in zip(found, expected, strict=True) if one != other]
+
+
+def note(way: str, cpu: str, arch: str, status: int, console: str) -> None:
+    """A record for the matrix of machines, of one that firmware started and its kernel has to switch off;
+    `status` is QEMU's."""
+    judgement = machines.verdict(console, "pass" if status == 0 else "")
+    machines.note("pc, a screen", cpu, WAYS[way].name, arch, judgement)

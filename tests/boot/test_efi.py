@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from ci import ktap, machines
+from ci import ktap
 from ci.build import bound_kernel, rom
 from ci.console import text
 from ci.efi import PROGRAM, configuration, efi
-from ci.firmware import WAYS
 from ci.rig import QEMU_END
 from ci.run import module
 from ci.setup import FIRMWARE, provide
 from ci.util import ARCHITECTURES, UserError, tied
 
 from ..guests import places
-from .screen import PICTURES, Monitor, photographed, shows
+from .screen import PICTURES, Monitor, note, photographed, shows
 
 DEADLINE = 300
 
@@ -62,8 +61,7 @@ def test_starts_without_a_loader(arch: str, tmp_path: Path, capsys: pytest.Captu
         photographed(monitor, picture, DEADLINE)
         # The kernel switches the machine off, which stays until the picture is taken.
         status, console = boot(tmp_path, "-vga", "std", "-no-shutdown", *monitor.options)
-    judgement = machines.verdict(console, "pass" if status == 0 else "")
-    machines.note("pc, a screen", "qemu64", WAYS["uefi"].name, arch, judgement)
+    note("uefi", "qemu64", arch, status, console)
     report = ktap.parse(console)
     assert (report.failures(), status) == ([], 0), console
     assert report.binding["source"].startswith("module@0x")

@@ -12,17 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from ci import ktap, machines
+from ci import ktap
 from ci.build import kernels, loaded_by_multiboot
 from ci.console import text
-from ci.firmware import WAYS
 from ci.iso import KEYS, OWN, iso, menu, own_menu
 from ci.kernel import look
 from ci.rig import QEMU_END
 from ci.setup import FIRMWARE, provide
 from ci.util import ARCHITECTURES, UserError, tied
 
-from .screen import PICTURES, VGA_COLUMNS, Monitor, Picture, photographed, shows
+from .screen import PICTURES, VGA_COLUMNS, Monitor, Picture, note, photographed, shows
 
 APPEND = "checks=boot"
 """At their end kernels switch the machine off."""
@@ -92,12 +91,6 @@ def bound(console: str) -> dict[str, str]:
     assert report.failures() == [], console
     assert report.result["pass"] > 0
     return report.binding
-
-
-def note(way: str, cpu: str, arch: str, status: int, console: str) -> None:
-    """A record for the matrix of machines; without a kernel that says so no machine is switched off."""
-    judgement = machines.verdict(console, "pass" if status == 0 else "")
-    machines.note("pc, a screen", cpu, WAYS[way].name, arch, judgement)
 
 
 def architecture(console: str) -> str:

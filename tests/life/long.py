@@ -8,9 +8,9 @@ import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ci import checked, figure, ktap
+from ci import checked, figure
 from ci.build import kernels
-from ci.life import SUSPEND, Event, asked, events_of, guest_asked, guest_of, happening
+from ci.life import SUSPEND, Event, asked, events_of, guest_asked, guest_of, happening, passed_over
 from ci.long import Part, Result
 from ci.rig import Guest, Outcome
 from ci.util import ARCHITECTURES, write_if_changed
@@ -24,9 +24,7 @@ SECONDS = 10
 
 def saved(outcome: Outcome) -> list[Event]:
     """What became of the saves of a guest; none where its library cannot be saved."""
-    tests = ktap.parse(outcome.console).tests
-    skipped = any(test.name == f"test.{SUSPEND}" and test.status == "skip" for test in tests)
-    return [] if skipped else [asked(SUSPEND, outcome, SAVED)]
+    return [] if passed_over(SUSPEND, outcome) else [asked(SUSPEND, outcome, SAVED)]
 
 
 class Lives(Part):
