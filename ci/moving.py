@@ -27,6 +27,11 @@ def _power_button(strategy: GuestStrategy, _: str) -> None:
     strategy.qemu.monitor_command("system_powerdown")
 
 
+def _memory(strategy: GuestStrategy, mib: str) -> None:
+    if error := strategy.qemu.monitor_command("balloon", {"value": int(mib) << 20}):
+        raise UserError(f"QEMU's balloon: {str(error).strip()}")
+
+
 def _stop(strategy: GuestStrategy, seconds: str) -> None:
     strategy.qemu.monitor_command("stop")
     time.sleep(float(seconds))
@@ -51,7 +56,7 @@ def _snapshot(strategy: GuestStrategy, _: str) -> None:
     said("loadvm life")
 
 
-ASKED: dict[str, Callable[[GuestStrategy, str], None]] = {"poweroff": _power_button}
+ASKED: dict[str, Callable[[GuestStrategy, str], None]] = {"poweroff": _power_button, "memory": _memory}
 """What a guest answers by itself."""
 BORNE: dict[str, Callable[[GuestStrategy, str], None]] = {
     "stop": _stop,
@@ -63,8 +68,9 @@ BORNE: dict[str, Callable[[GuestStrategy, str], None]] = {
 
 
 def carry_out(strategy: GuestStrategy, wanted: str) -> str:
-    """Does what a guest has named, WORD or WORD:ARGUMENT; a line `WORD BEGAN ENDED`, seconds since 1970."""
-    word, _, argument = wanted.partition(":")
+    """Does what a guest has named, WORD, WORD:ARGUMENT or WORD ARGUMENT; a line `WORD BEGAN ENDED`,
+    seconds since 1970."""
+    word, _, argument = wanted.replace(" ", ":").partition(":")
     act = ASKED.get(word) or BORNE.get(word)
     if act is None:
         raise UserError(f"a PC cannot be asked for: {wanted}")

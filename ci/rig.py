@@ -152,7 +152,8 @@ class Guest:
     """In the order in which the guest finds them; only where `Rig.nets`."""
     requests: bool = False
     """Whether the rig asks the guest for what its lines `# request WORD` name, in the way in which its
-    hypervisor does, if it can (`Rig.requests`: poweroff, reboot, key and its character; `Rig.lives`)."""
+    hypervisor does, if it can (`Rig.requests`: poweroff, reboot, key and its character; `Rig.lives`; memory
+    and how many MiB, `Rig.balloons`)."""
     rng: bool = False
     """Whether it has a device that is a source of entropy; only where `Rig.rng`."""
     gdb: Path | None = None
@@ -333,6 +334,8 @@ class Rig(abc.ABC):
     is no choice."""
     rng = ""
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
+    balloons: tuple[str, ...] = ()
+    """Architectures whose guests have a memory balloon, where they are asked for something (`requests`)."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
 

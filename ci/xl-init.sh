@@ -187,6 +187,7 @@ make_request() {
         poweroff) xl shutdown "$domain" ;;
         reboot) xl reboot "$domain" ;;
         key) xl sysrq "$domain" "$key" ;;
+        memory) xl mem-set "$domain" "${key}m" ;;
         suspend) save_and_restore ;;
         *) echo "unknown: $word" ;;
     esac

@@ -200,6 +200,8 @@ def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
 def request(wanted: str, name: str) -> list[str]:
     """xl's words with which a domain is asked for what it has named."""
     word, *key = wanted.split()
+    if word == "memory":
+        return ["mem-set", name, *(f"{mib}m" for mib in key)]
     return [{"poweroff": "shutdown", "key": "sysrq"}.get(word, word), name, *key]
 
 

@@ -938,6 +938,7 @@ static struct vmi_device_properties info;
 static struct vmi_device_memory needs;
 static const struct vmi_device_setup setup = {.queues = 1, .requests = 1, .segments = 1};
 static struct vmi_completion completion;
+static const struct vmi_balloon_statistics statistics;
 static uint8_t random[16];
 
 #define NO_DEVICE_FOUND(symbol)                                                                    \
@@ -987,6 +988,24 @@ CASE(device_release)
     give_device_release(in, NO_DEVICE);
 }
 NO_DEVICE_FOUND(device_release)
+
+CASE(balloon_inflate)
+{
+    give_balloon_inflate(in, NO_DEVICE, NULL, 0);
+}
+NO_DEVICE_FOUND(balloon_inflate)
+
+CASE(balloon_deflate)
+{
+    give_balloon_deflate(in, NO_DEVICE, NULL, 0);
+}
+NO_DEVICE_FOUND(balloon_deflate)
+
+CASE(balloon_report)
+{
+    give_balloon_report(in, NO_DEVICE, &statistics);
+}
+NO_DEVICE_FOUND(balloon_report)
 
 CASE(block_submit)
 {

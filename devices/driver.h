@@ -22,6 +22,9 @@
 /* What a source of entropy is asked for at a time. */
 #define VMI__ENTROPY_BYTES 256
 
+/* Frames that a balloon is told of at a time. */
+#define VMI__BALLOON_FRAMES 256
+
 /* State of a slot of the table of requests. */
 enum { VMI__SLOT_FREE, VMI__SLOT_GIVEN };
 
@@ -77,6 +80,8 @@ struct vmi__device {
     struct vmi_device_setup setup; /* while it is open */
     struct vmi__queue queues[VMI__QUEUES_MAX];
     struct vmi__stock stock;
+    uint32_t *frames; /* of a balloon that is open: what is moved, VMI__BALLOON_FRAMES at most */
+    uint32_t held;    /* frames that a balloon has, also while it is closed */
     char own[VMI__DRIVER_BYTES] __attribute__((aligned(8)));
 };
 
@@ -104,6 +109,22 @@ static inline enum vmi__taken vmi__device_fault(struct vmi__device *device, uint
     device->info.fault = reason;
     return VMI__TAKEN_FAULT;
 }
+
+/* What drivers of balloons have beside. */
+struct vmi__balloon {
+    /* How many frames it is to hold. Also of one that is closed. */
+    uint32_t (*target)(struct vmi__device *device);
+
+    /*
+     * Gives it the first `count` of device->frames, which are of usable memory, or takes them from
+     * it. Returns how many, from the first on, or why not the first one. Of a device that is at
+     * fault (device->info.fault) none.
+     */
+    int32_t (*move)(struct vmi__device *device, uint32_t count, bool inflate);
+
+    /* Hands over what was asked for, or says why not. */
+    int32_t (*report)(struct vmi__device *device, const struct vmi_balloon_statistics *statistics);
+};
 
 /*
  * A driver. Functions are called under the lock of the queue (of the table) that they name, and one
@@ -164,6 +185,9 @@ struct vmi__driver {
     /* Of a source of entropy: puts a buffer in a free slot, without telling the device. */
     void (*fill)(struct vmi__device *device, uint32_t queue, uint32_t slot, void *buffer,
                  uint32_t length);
+
+    /* Of a balloon. */
+    const struct vmi__balloon *balloon;
 
     /* Tells the device what was put, if it wants to know. */
     void (*tell)(struct vmi__device *device, uint32_t queue);

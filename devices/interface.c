@@ -102,6 +102,8 @@ VMI__ROUTINE int32_t vmi__device_info(uint32_t number, struct vmi_device_propert
     *info = device->info;
     if (info->kind == VMI_DEVICE_NETWORK && device->driver->linked(device))
         info->flags |= VMI_DEVICE_IS_LINKED;
+    if (info->kind == VMI_DEVICE_BALLOON)
+        info->target = device->driver->balloon->target(device);
     if (device->state != VMI__DEVICE_CLOSED)
         info->flags |= VMI_DEVICE_IS_OPEN;
     return VMI_OK;
@@ -842,4 +844,90 @@ static VMI__ADDRESS_TAKEN int32_t fill_from_device(uint32_t number, uint8_t *to,
         result = VMI_EIO;
     vmi__platform_leave(&device->queues[0].lock, flags);
     return result;
+}
+
+/* ---- balloons ---- */
+
+/* What is done with a balloon. */
+enum balloon_work { INFLATE, DEFLATE, REPORT };
+
+VMI__RUN_ONCE static bool is_usable(uint32_t frame)
+{
+    for (uint32_t i = 0; i < vmi__boot.memory_count; i++) {
+        const struct vmi_memory_range *range = &vmi__boot.memory[i];
+
+        /* Of what lies before the range, the distance is larger than any size. */
+        if (range->kind == VMI_MEMORY_USABLE && range->size >= PAGE &&
+            (uint64_t)frame * PAGE - range->base <= range->size - PAGE)
+            return true;
+    }
+    return false;
+}
+
+/* Under the balloon's lock. */
+VMI__RUN_ONCE static int32_t move_frames(struct vmi__device *device, const uint32_t *frames,
+                                         uint32_t wanted, bool inflate)
+{
+    int32_t moved;
+    uint32_t count = 0;
+
+    if (wanted > VMI__BALLOON_FRAMES)
+        wanted = VMI__BALLOON_FRAMES;
+    /* Read once: what is checked is what is given. */
+    for (; count < wanted; count++) {
+        device->frames[count] = frames[count];
+        if (!is_usable(device->frames[count]))
+            break;
+    }
+    if (!inflate && count > device->held)
+        return VMI_EINVAL;
+    if (!count)
+        return wanted ? VMI_EINVAL : VMI_OK;
+    moved = device->driver->balloon->move(device, count, inflate);
+    if (moved > 0)
+        device->held += inflate ? (uint32_t)moved : -(uint32_t)moved;
+    return moved;
+}
+
+/* Of `from`, frames or statistics. */
+static int32_t work(uint32_t number, const void *from, uint32_t wanted, enum balloon_work what)
+{
+    int32_t result;
+    uint32_t flags;
+    struct vmi__device *device = opened(number, VMI_DEVICE_BALLOON, 0, &result);
+
+    if (!device)
+        return result;
+    flags = vmi__platform_enter(&device->queues[0].lock);
+    result = check_state(device);
+    if (!result) {
+        result = what == REPORT ? device->driver->balloon->report(device, from)
+                                : move_frames(device, from, wanted, what == INFLATE);
+        if (device->info.fault)
+            reset(device, VMI__DEVICE_SHUT_OFF, true);
+    }
+    vmi__platform_leave(&device->queues[0].lock, flags);
+    return result;
+}
+
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__balloon_inflate(uint32_t number, const uint32_t *frames,
+                                                        uint32_t wanted);
+VMI__ROUTINE int32_t vmi__balloon_inflate(uint32_t number, const uint32_t *frames, uint32_t wanted)
+{
+    return work(number, frames, wanted, INFLATE);
+}
+
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__balloon_deflate(uint32_t number, const uint32_t *frames,
+                                                        uint32_t wanted);
+VMI__ROUTINE int32_t vmi__balloon_deflate(uint32_t number, const uint32_t *frames, uint32_t wanted)
+{
+    return work(number, frames, wanted, DEFLATE);
+}
+
+VMI__RUN_ONCE VMI__ROUTINE int32_t
+vmi__balloon_report(uint32_t number, const struct vmi_balloon_statistics *statistics);
+VMI__ROUTINE int32_t vmi__balloon_report(uint32_t number,
+                                         const struct vmi_balloon_statistics *statistics)
+{
+    return work(number, statistics, 0, REPORT);
 }

@@ -4,7 +4,7 @@
  */
 #include "runtime.h"
 
-struct vmi_cpu vmi__cpus[VMI__CPUS_FEW] = {{.node = VMI_NODE_UNKNOWN}};
+struct vmi_cpu vmi__cpus[VMI__CPUS_FEW];
 
 struct vmi_boot_info vmi__boot = {
     .magic = VMI_BOOT_INFO_MAGIC,

@@ -50,6 +50,7 @@ void vmi__cpu_is_near(uint32_t apic_id, uint32_t node)
 void vmi__cpu_first(uint32_t apic_id)
 {
     cpus[0].apic_id = apic_id;
+    cpus[0].node = VMI_NODE_UNKNOWN;
 }
 
 uint32_t vmi__cpu_by_apic_id(uint32_t apic_id)

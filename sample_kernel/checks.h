@@ -15,7 +15,7 @@ extern const struct check checks_boot[], checks_descriptors[], checks_processor[
     checks_no_execute[], checks_device_memory[], checks_disks[], checks_networks[],
     checks_entropy[], checks_rebind[], checks_other_processor[], checks_request_key[],
     checks_request_power_off[], checks_request_reboot[], checks_request_nobody[], checks_life[],
-    checks_suspend[], checks_liars[];
+    checks_suspend[], checks_balloon[], checks_liars[];
 
 /* arch/ARCH: those that need the other CPUs, which checks_cpus[0] has started. */
 extern const struct check checks_entries_cpus[];
@@ -60,13 +60,19 @@ bool cpus_wait_for_answers(uint32_t cpus);
  * they came, once and for all. False, and said, where nobody can ask for anything.
  */
 bool requests_bind(void);
+/*
+ * For checks_requests.c, of checks_balloon.c: gives memory and takes it, as somebody outside has it
+ * do.
+ */
+void memory_by_target(void);
 extern volatile uint32_t requests_came;
 
 /*
  * The checks that option test=WORD asks for: one that fails, never returns, faults, panics, waits
  * for another processor or a request from outside (key, poweroff, reboot, suspend; nobody: for
- * which nothing is bound; life: all events of option life=) or wants networks that lie (liars), for
- * tests of whatever watches this kernel. An empty list for the empty word, null for an unknown one.
+ * which nothing is bound; life: all events of option life=), wants networks that lie (liars) or
+ * moves memory to a balloon and back (balloon), for tests of whatever watches this kernel. An empty
+ * list for the empty word, null for an unknown one.
  */
 const struct check *checks_on_purpose(const char *word);
 

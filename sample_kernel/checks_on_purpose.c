@@ -65,6 +65,7 @@ static const struct {
     {"life", checks_life},
     {"liars", checks_liars},
     {"suspend", checks_suspend},
+    {"balloon", checks_balloon},
 };
 
 const struct check *checks_on_purpose(const char *word)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * Requests from outside, which somebody has to make. A line `# request WORD` says which one is
- * wanted now: poweroff, reboot, or key and its character.
+ * wanted now: poweroff, reboot, key and its character, or memory and how many MiB.
  */
 #include <stddef.h>
 
@@ -69,6 +69,11 @@ static void key(void)
     take(VMI_REQUEST_KEY | (uint32_t)KEY << 8);
 }
 
+static void memory(void)
+{
+    memory_by_target();
+}
+
 static void power_off(void)
 {
     if (!requests_bind())
@@ -100,7 +105,7 @@ static void nobody(void)
 
 const struct check checks_request_key[] = {
     {"test.request_key", key}, {"test.request_power_off", power_off}, {NULL, NULL}};
-const struct check checks_request_power_off[] = {{"test.request_power_off", power_off},
-                                                 {NULL, NULL}};
+const struct check checks_request_power_off[] = {
+    {"test.memory", memory}, {"test.request_power_off", power_off}, {NULL, NULL}};
 const struct check checks_request_reboot[] = {{"test.request_reboot", reboot}, {NULL, NULL}};
 const struct check checks_request_nobody[] = {{"test.request_nobody", nobody}, {NULL, NULL}};

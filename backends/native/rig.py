@@ -33,7 +33,7 @@ from ci.rig import (
     qemu_snapshots,
     run_machine,
 )  # fmt: skip
-from ci.util import UserError
+from ci.util import ARCHITECTURES, UserError
 
 QEMU = "qemu-system-x86_64"
 DEBUGGED = {"i386": "qemu-system-i386", "x86_64": QEMU}
@@ -71,6 +71,7 @@ class PcSession(Session):
                    *qemu_disks(guest),
                    *qemu_nets(guest),
                    *qemu_rng(guest),
+                   *(("-device", "virtio-balloon-pci") if guest.requests else ()),
                    *qemu_gdb(guest),
                    *qemu_core(guest),
                    *qemu_snapshots(guest),
@@ -91,6 +92,7 @@ class BackendRig(Rig):
     instruction_counter = {"qemu": "-icount shift=0"}
     firmware = WAYS
     own_lines = OWN_LINES
+    balloons = ARCHITECTURES
     option_roms = True
     disk_devices = PC_DISK_DEVICES
     net_devices = PC_NET_DEVICES

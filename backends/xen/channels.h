@@ -161,8 +161,9 @@ extern struct vmi__xen_lock vmi__xen_events_lock;
 struct vmi__xen_line {
     uint8_t vector, unmasked, pending, cpu;
 };
-/* Interrupt line 0, and what tells of requests from outside (VMI_EVENT_REQUEST). */
-extern struct vmi__xen_line vmi__xen_irq0, vmi__xen_requests;
+/* Interrupt line 0, what tells of requests from outside (VMI_EVENT_REQUEST), and of a new target of
+ * the balloon. */
+extern struct vmi__xen_line vmi__xen_irq0, vmi__xen_requests, vmi__xen_balloon;
 
 /* Requests the vector of one, on the CPU that calls, with events masked. */
 void vmi__xen_raise_line(struct vmi__xen_line *line, struct vmi__xen_cpu *cpu);

@@ -262,6 +262,15 @@ const char *vmi__xen_adopt(void *page, uintptr_t mfn);
 int32_t vmi__xen_protect(uintptr_t pfn, uint32_t read_only, uint32_t call);
 
 /*
+ * Gives frames to Xen, or has Xen give them machine frames again: linear mappings of them go and
+ * come with them. `list` has room for as many. Returns how many, from the first on; or why not the
+ * first: VMI_EINVAL (it is none of the domain's; it is not away), VMI_EBUSY (a table), VMI_EIO,
+ * VMI_ENOMEM.
+ */
+int32_t vmi__xen_give_frames(const uint32_t *frames, xen_pfn_t *list, uint32_t count);
+int32_t vmi__xen_take_frames(const uint32_t *frames, xen_pfn_t *list, uint32_t count);
+
+/*
  * Around a suspend, on the one CPU that runs. Before it: what there is of page tables names the
  * domain's own frames alone, by their pfn where Xen does not know it for a table (the others are
  * the toolstack's to rewrite). vmi__xen_adopt's pages are out of reach then.

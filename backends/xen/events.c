@@ -236,15 +236,6 @@ static int32_t bind_peer(uint32_t number, uint32_t vector)
     return result;
 }
 
-/* Under the lock. */
-static int32_t bind_device(uint32_t number, uint32_t vector)
-{
-    evtchn_port_t port = vmi__xen_device_events ? vmi__xen_device_events->port(number) : 0;
-    int32_t result = port ? give_port(port, vector) : VMI_EINVAL;
-
-    return result < 0 ? result : (int32_t)(EVENT_DEVICE | number);
-}
-
 /* The port of an event that has one. */
 static evtchn_port_t port_of(uint32_t event)
 {
@@ -265,7 +256,16 @@ static bool is_bound(uint32_t event)
 /* What an event is that is no port; 0 for one that is. */
 static struct vmi__xen_line *line_of(uint32_t event)
 {
-    return event == EVENT_IRQ0 ? &vmi__xen_irq0 : event == EVENT_REQUEST ? &vmi__xen_requests : 0;
+    switch (event) {
+    case EVENT_IRQ0:
+        return &vmi__xen_irq0;
+    case EVENT_REQUEST:
+        return &vmi__xen_requests;
+    case VMI__XEN_EVENT_BALLOON:
+        return &vmi__xen_balloon;
+    default:
+        return 0;
+    }
 }
 
 /* Under the lock. */
@@ -279,6 +279,21 @@ static int32_t bind_line(uint32_t event, uint32_t vector)
     line->unmasked = 0;
     line->cpu = (uint8_t)vmi__xen_this();
     return (int32_t)event;
+}
+
+/* Under the lock. */
+static int32_t bind_device(uint32_t number, uint32_t vector)
+{
+    evtchn_port_t port = vmi__xen_device_events ? vmi__xen_device_events->port(number) : 0;
+
+    if (port) {
+        int32_t result = give_port(port, vector);
+
+        return result < 0 ? result : (int32_t)(EVENT_DEVICE | number);
+    }
+    return vmi__xen_device_events && vmi__xen_device_events->is_balloon(number)
+               ? bind_line(VMI__XEN_EVENT_BALLOON, vector)
+               : VMI_EINVAL;
 }
 
 VMI__ROUTINE int32_t vmi__xen_event_bind(uint32_t source, uint32_t number, uint32_t vector)

@@ -16,6 +16,8 @@
 #include "entries.h"
 #include "xen_common/grant_frames.h"
 
+#include <xen/memory.h>
+
 #define ENTRY_LARGE 0x80u /* PS in an entry that names a table */
 
 /* Slots of SetLinearMapping, and the image's mapping. */
@@ -375,8 +377,8 @@ static uint32_t entries_of(uint32_t kind)
     return kind & VMI__XEN_ROOT ? VMI__XEN_ROOT_ENTRIES : VMI__XEN_TABLE_ENTRIES;
 }
 
-/* The entry that maps a frame at a linear address in the tree of a root, or 0. */
-static uint64_t *mapping(uintptr_t root, uintptr_t address, uintptr_t pfn)
+/* The entry of a page table for a linear address in the tree of a root, or 0. */
+static uint64_t *leaf_entry(uintptr_t root, uintptr_t address)
 {
     uint64_t *entry = vmi__linear(root << VMI__PAGE_SHIFT);
 
@@ -390,7 +392,15 @@ static uint64_t *mapping(uintptr_t root, uintptr_t address, uintptr_t pfn)
         entry = vmi__linear(table << VMI__PAGE_SHIFT);
         entry += address >> shift & (VMI__XEN_TABLE_ENTRIES - 1);
     }
-    return named_by(*entry) == pfn ? entry : 0;
+    return entry;
+}
+
+/* The same if it maps a frame. */
+static uint64_t *mapping(uintptr_t root, uintptr_t address, uintptr_t pfn)
+{
+    uint64_t *entry = leaf_entry(root, address);
+
+    return entry && named_by(*entry) == pfn ? entry : 0;
 }
 
 /* ---- handing tables over ---- */
@@ -528,6 +538,128 @@ int32_t vmi__xen_protect(uintptr_t pfn, uint32_t read_only, uint32_t call)
     }
     vmi__xen_unmask(mask);
     return (int32_t)result;
+}
+
+/* ---- frames that go and come ---- */
+
+/* In the list of frames: this one is away, and what is on its way. Neither is a frame of Xen's. */
+#define AWAY   (~(xen_pfn_t)0)
+#define COMING (AWAY - 1)
+
+/*
+ * Queues that the linear mappings of a frame go, or with a machine frame are there again. While it
+ * is away an entry keeps its flags; one that has none is the kernel's doing, and stays as it is.
+ */
+static void change_linear(struct vmi__xen_cpu *cpu, uint32_t call, uintptr_t pfn, uintptr_t mfn)
+{
+    const uintptr_t trees[] = {vmi__xen_memory.boot_cr3 >> VMI__PAGE_SHIFT,
+                               cpu->cr3 >> VMI__PAGE_SHIFT};
+
+    for (uint32_t slot = 0; slot < sizeof(linear) / sizeof(linear[0]); slot++) {
+        uintptr_t page = pfn - linear[slot].pfn;
+        const uint64_t *seen = 0;
+
+        for (uint32_t i = 0; page < linear[slot].pages && i < sizeof(trees) / sizeof(trees[0]);
+             i++) {
+            uint64_t *entry =
+                leaf_entry(trees[i], linear[slot].address + (page << VMI__PAGE_SHIFT));
+            struct mmu_update update;
+
+            if (!entry || entry == seen)
+                continue;
+            seen = entry;
+            if (mfn == VMI__XEN_NO_FRAME ? named_by(*entry) != pfn
+                                         : !*entry || *entry & VMI__PTE_PRESENT)
+                continue;
+            update.ptr = vmi__xen_machine(entry) | MMU_NORMAL_PT_UPDATE;
+            update.val = *entry & ~(VMI__PTE_FRAME | VMI__PTE_PRESENT);
+            if (mfn != VMI__XEN_NO_FRAME)
+                update.val |= (uint64_t)mfn << VMI__PAGE_SHIFT | VMI__PTE_PRESENT;
+            queue_update(cpu, call, &update);
+        }
+    }
+}
+
+static intptr_t change_reservation(uint32_t command, xen_pfn_t *list, uint32_t count)
+{
+    struct xen_memory_reservation reservation = {.nr_extents = count, .domid = DOMID_SELF};
+    intptr_t done;
+
+    set_xen_guest_handle(reservation.extent_start, list);
+    done = count ? vmi__xen_hypercall_memory_op(command, &reservation) : 0;
+    return done < 0 ? 0 : done;
+}
+
+/* Why a frame cannot be given away, or 0. */
+static int32_t stays(uintptr_t pfn)
+{
+    if (pfn >= vmi__xen_memory.pages || vmi__xen_memory.p2m[pfn] >= COMING)
+        return VMI_EINVAL;
+    return pfn < vmi__xen_memory.linear_pages && state_of(pfn) ? VMI_EBUSY : VMI_OK;
+}
+
+int32_t vmi__xen_give_frames(const uint32_t *frames, xen_pfn_t *list, uint32_t count)
+{
+    const uint32_t call = VMI_ORDINAL_BALLOON_INFLATE;
+    xen_pfn_t *p2m = vmi__xen_memory.p2m;
+    uint32_t mask = vmi__xen_take(&tables_lock), ready = 0, done;
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+    int32_t result = VMI_OK;
+
+    vmi__xen_carry_out(cpu);
+    for (; ready < count; ready++) {
+        uintptr_t pfn = frames[ready];
+
+        result = stays(pfn);
+        if (result != VMI_OK)
+            break;
+        list[ready] = p2m[pfn];
+        change_linear(cpu, call, pfn, VMI__XEN_NO_FRAME);
+        p2m[pfn] = AWAY;
+    }
+    /* No CPU reaches them by what it remembers. */
+    if (ready)
+        vmi__xen_queue_ext(cpu, call, MMUEXT_TLB_FLUSH_ALL, 0, 0);
+    vmi__xen_carry_out(cpu);
+    done = (uint32_t)change_reservation(XENMEM_decrease_reservation, list, ready);
+    for (uint32_t i = done; i < ready; i++) {
+        p2m[frames[i]] = list[i];
+        change_linear(cpu, call, frames[i], (uintptr_t)list[i]);
+    }
+    vmi__xen_carry_out(cpu);
+    vmi__xen_give(&tables_lock, mask);
+    if (done)
+        return (int32_t)done;
+    return ready ? VMI_EIO : result;
+}
+
+int32_t vmi__xen_take_frames(const uint32_t *frames, xen_pfn_t *list, uint32_t count)
+{
+    xen_pfn_t *p2m = vmi__xen_memory.p2m;
+    uint32_t mask = vmi__xen_take(&tables_lock), ready = 0, done;
+    struct vmi__xen_cpu *cpu = vmi__xen_self();
+
+    vmi__xen_carry_out(cpu);
+    for (; ready < count; ready++) {
+        uintptr_t pfn = frames[ready];
+
+        if (pfn >= vmi__xen_memory.pages || p2m[pfn] != AWAY)
+            break;
+        list[ready] = pfn;
+        p2m[pfn] = COMING;
+    }
+    /* Frames of the list become those of the machine, and Xen's list leads back from them. */
+    done = (uint32_t)change_reservation(XENMEM_populate_physmap, list, ready);
+    for (uint32_t i = 0; i < ready; i++) {
+        p2m[frames[i]] = i < done ? list[i] : AWAY;
+        if (i < done)
+            change_linear(cpu, VMI_ORDINAL_BALLOON_DEFLATE, frames[i], (uintptr_t)list[i]);
+    }
+    vmi__xen_carry_out(cpu);
+    vmi__xen_give(&tables_lock, mask);
+    if (done)
+        return (int32_t)done;
+    return ready ? VMI_ENOMEM : VMI_EINVAL;
 }
 
 /* ---- around a suspend ---- */

@@ -32,6 +32,16 @@ void vmi__platform_unbind(uint32_t number)
         if (port && vmi__xen_port_of(port).kind == VMI__XEN_PORT_BOUND)
             vmi__xen_event_unbind(port);
     }
+    if (device->info.kind == VMI_DEVICE_BALLOON && vmi__xen_balloon.vector)
+        vmi__xen_event_unbind(VMI__XEN_EVENT_BALLOON);
+}
+
+static VMI__ADDRESS_TAKEN bool is_balloon(uint32_t number)
+{
+    uint32_t queue;
+    const struct vmi__device *device = vmi__device_of_event(number, &queue);
+
+    return device && device->info.kind == VMI_DEVICE_BALLOON;
 }
 
 static VMI__ADDRESS_TAKEN evtchn_port_t channel(uint32_t number)
@@ -72,6 +82,7 @@ static const struct vmi__xen_device_events events = {
     .owns = vmi__xen_common_owns_port,
     .leave = leave,
     .come_again = come_again,
+    .is_balloon = is_balloon,
 };
 
 void vmi__platform_init(void)

@@ -20,7 +20,7 @@ static struct vmi__xen_port ports[VMI__XEN_PORTS];
 static const struct vmi__xen_port_abi *abi = &vmi__xen_two_level;
 static bool chosen, keep_two_level;
 
-struct vmi__xen_line vmi__xen_irq0, vmi__xen_requests;
+struct vmi__xen_line vmi__xen_irq0, vmi__xen_requests, vmi__xen_balloon;
 struct vmi__xen_lock vmi__xen_events_lock;
 
 struct vmi__xen_port vmi__xen_port_of(evtchn_port_t number)

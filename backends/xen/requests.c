@@ -86,6 +86,8 @@ void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
     uint32_t request;
 
     while (__atomic_exchange_n(&vmi__xen_store_told, 0, __ATOMIC_SEQ_CST)) {
+        if (vmi__xen_balloon.vector)
+            vmi__xen_raise_line(&vmi__xen_balloon, cpu);
         if (vmi__xen_requests.vector)
             vmi__xen_raise_line(&vmi__xen_requests, cpu);
         else
@@ -107,9 +109,10 @@ void vmi__xen_requests_start(void)
         vmi__xen_store_tell(carried_out[i], "1");
     vmi__xen_store_watch(shutdown_node);
     vmi__xen_store_watch(key_node);
+    vmi__xen_store_watch("memory/target");
     /*
      * Each watch tells once before the first of these answers comes, and that says nothing: what
-     * both nodes hold is read here.
+     * the first two nodes hold is read here.
      */
     waiting = vmi__xen_store_read(shutdown_node, word, sizeof(word)) > 0;
     __atomic_store_n(&vmi__xen_store_told, 0, __ATOMIC_SEQ_CST);

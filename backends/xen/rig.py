@@ -114,6 +114,8 @@ class BackendRig(XlRig):
         """QEMU's log does not have SYSCALL."""
         return 0 if architecture(guest.kernel) == ARCHITECTURES[0] else mask(PV)
 
+    balloons = ARCHITECTURES[1:]  # in xen-shim memory/target is not the kernel's alone
+
     def requested(self, architecture: str) -> tuple[str, ...]:
         """Saving xen-shim takes minutes here, and its restore has not been seen to end."""
         shim = architecture == ARCHITECTURES[0]

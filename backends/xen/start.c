@@ -126,6 +126,7 @@ static void list_cpus(void)
     if (reason)
         vmi__fatal(reason);
     vmi__cpus_expect(vmi__xen_cpu_count);
+    vmi__cpu_first(0);
     for (uint32_t number = 1; number < vmi__xen_cpu_count; number++)
         vmi__cpu_add(number);
     vmi__xen_cpu_count = vmi__boot.cpu_count;

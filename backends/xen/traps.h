@@ -69,6 +69,9 @@ extern bool vmi__xen_suspend_asked;
 /* On CPU 0, with events masked, where there may be one: has the kernel take it, or ends it. */
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu);
 
+/* EventBind's number for the balloon's event, which is no port. */
+#define VMI__XEN_EVENT_BALLOON (VMI__XEN_PORTS + 3)
+
 /* Channels of devices, set where a kernel makes calls for them (platform.c). */
 struct vmi__xen_device_events {
     /* The channel of an event's number (VMI_EVENT_DEVICE), 0 if there is none. */
@@ -80,6 +83,8 @@ struct vmi__xen_device_events {
     /* Around a suspend, as vmi__xen_events_leave and _return. */
     void (*leave)(void);
     void (*come_again)(bool restored);
+    /* Is it the balloon's event? */
+    bool (*is_balloon)(uint32_t number);
 };
 extern const struct vmi__xen_device_events *vmi__xen_device_events;
 

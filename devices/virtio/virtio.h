@@ -62,7 +62,8 @@ enum vmi__virtio_register {
     VMI__VIRTIO_OFFERED,
     VMI__VIRTIO_ACCEPTED_SELECT,
     VMI__VIRTIO_ACCEPTED,
-    VMI__VIRTIO_QUEUES, /* how many there are, which not every way tells */
+    VMI__VIRTIO_CONFIG_MESSAGE, /* which one tells that `config` has changed; on PCI */
+    VMI__VIRTIO_QUEUES,         /* how many there are, which not every way tells */
     VMI__VIRTIO_STATUS,
     VMI__VIRTIO_GENERATION,
     VMI__VIRTIO_QUEUE_SELECT,

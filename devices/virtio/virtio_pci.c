@@ -65,6 +65,7 @@ static const struct vmi__virtio_transport pci = {
             [VMI__VIRTIO_OFFERED] = {4, 4},
             [VMI__VIRTIO_ACCEPTED_SELECT] = {8, 4},
             [VMI__VIRTIO_ACCEPTED] = {12, 4},
+            [VMI__VIRTIO_CONFIG_MESSAGE] = {16, 2},
             [VMI__VIRTIO_QUEUES] = {18, 2},
             [VMI__VIRTIO_STATUS] = {20, 1},
             [VMI__VIRTIO_GENERATION] = {21, 1},

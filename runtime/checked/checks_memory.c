@@ -65,6 +65,21 @@ VMI__ADDRESS_TAKEN bool vmi__check_page_not_mapped_writable(const struct vmi__ca
     return no_entry(vmi__frame_writable_by(pfn), pfn, "an entry maps the page writable", finding);
 }
 
+VMI__ADDRESS_TAKEN bool vmi__check_frame_not_mapped(const struct vmi__call *call,
+                                                    struct vmi__finding *finding)
+{
+    const uint32_t *frames = (const uint32_t *)vmi__argument(call, 1);
+    uint32_t count = (uint32_t)vmi__argument(call, 2);
+    bool kept = true;
+
+    for (uint32_t i = 0; i < count && kept; i++)
+        kept = no_entry(vmi__frame_writable_by(frames[i]), frames[i],
+                        "an entry maps the frame writable", finding) &&
+               no_entry(vmi__frame_named_by(frames[i]), frames[i],
+                        "an entry of a table names the frame", finding);
+    return kept;
+}
+
 VMI__ADDRESS_TAKEN bool vmi__check_tables_allocated_first(const struct vmi__call *call,
                                                           struct vmi__finding *finding)
 {

@@ -30,6 +30,14 @@ def test_a_kernel_ends_with_its_own_last_words(configuration: Place, run: Run) -
     console, clean = asked(configuration, run, "poweroff")
     assert "# last words: asked to power off" in console
     assert clean
+    if configuration.arch in configuration.rig.balloons:
+        # A quarter of the memory is left, until it is asked to take all of it again.
+        moved = re.search(r"^# memory target=(\d+) held=(\d+) of=(\d+)$", console, re.MULTILINE)
+        assert moved
+        target, held, most = map(int, moved.groups())
+        assert held == min(target, most) and held > most // 2
+    else:
+        assert "test.memory # SKIP there is no memory balloon" in console
 
 
 def test_a_key_comes_with_its_character(configuration: Place, run: Run) -> None:

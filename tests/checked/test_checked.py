@@ -31,6 +31,8 @@ VIOLATIONS = STRING | {
     "entry_of_another_kind": ("SetPxELong", "entry_in_table"),
     "update_of_a_plain_page": ("UpdatePxELong", "entry_in_table"),
     "table_mapped_writable": ("AllocatePage", "page_not_mapped_writable"),
+    "frame_given_while_mapped": ("BalloonInflate", "frame_not_mapped"),
+    "table_given_while_named": ("BalloonInflate", "frame_not_mapped"),
     "table_named_too_early": ("AllocatePage", "tables_allocated_first"),
     "released_from_below": ("ReleasePage", "released_top_down"),
     "root_released_while_loaded": ("ReleasePage", "tree_not_loaded"),

@@ -13,6 +13,7 @@
 #define PAGE    4096u
 #define SOURCE  0x80u /* a port that nothing answers at */
 #define UNKNOWN 0x12345678u
+#define NOTHING 0xffffu /* no device's number */
 
 #ifdef __x86_64__
 #define ROOT_KIND VMI_PAGE_PML4
@@ -212,6 +213,27 @@ static void table_mapped_writable(void)
     release(pfn, VMI_PAGE_PT);
 }
 
+static void frame_given_while_mapped(void)
+{
+    word pages = new_table(VMI_PAGE_PT);
+    uint32_t frame = (uint32_t)new_page();
+
+    set(at(pages) + (frame + 7) % 512, (uint64_t)frame * PAGE | WRITE, VMI_PAGE_PT);
+    vmi_balloon_inflate(NOTHING, &frame, 1);
+    release(pages, VMI_PAGE_PT);
+}
+
+static void table_given_while_named(void)
+{
+    word directory = new_table(VMI_PAGE_PD), pfn = new_table(VMI_PAGE_PT);
+    uint32_t given[] = {(uint32_t)new_page(), (uint32_t)pfn};
+
+    set(at(directory), (uint64_t)pfn * PAGE | TABLE, VMI_PAGE_PD);
+    vmi_balloon_inflate(NOTHING, given, 2);
+    release(directory, VMI_PAGE_PD);
+    release(pfn, VMI_PAGE_PT);
+}
+
 static void table_named_too_early(void)
 {
     word directory = new_table(VMI_PAGE_PD), pfn = new_page();
@@ -385,6 +407,8 @@ static const struct {
     CASE(entry_of_another_kind),
     CASE(update_of_a_plain_page),
     CASE(table_mapped_writable),
+    CASE(frame_given_while_mapped),
+    CASE(table_given_while_named),
     CASE(table_named_too_early),
     CASE(released_from_below),
     CASE(root_released_while_loaded),

@@ -61,6 +61,7 @@ PLAYED = {
     ),
     "tests/devices/virtio_net.c": (*VIRTIO, "virtio_net/virtio_net.c"),
     "tests/devices/virtio_rng.c": (*VIRTIO, "virtio_rng/virtio_rng.c"),
+    "tests/devices/virtio_balloon.c": (*VIRTIO, "virtio_balloon/virtio_balloon.c"),
     "tests/devices/e1000.c": (*PCI, "bounce/bounce.c", "e1000/e1000.c"),
     "tests/runtime/generator.c": (),
 }

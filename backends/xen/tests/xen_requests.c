@@ -19,7 +19,7 @@
 #define STORE_PORT 1
 #define TEXT       32
 
-struct vmi__xen_line vmi__xen_requests;
+struct vmi__xen_line vmi__xen_requests, vmi__xen_balloon;
 
 /* ---- xenstored ---- */
 
@@ -27,7 +27,7 @@ static struct xenstore_domain_interface page;
 
 static struct {
     char shutdown[TEXT], key[TEXT];
-    uint32_t features, watches, transactions, prods, raised, lines, ended;
+    uint32_t features, watches, transactions, prods, raised, balloon, lines, ended;
     bool tells;     /* of a change before the next answer */
     bool conflicts; /* what ends next has been written to meanwhile */
     bool lies;      /* about the length of an answer */
@@ -77,7 +77,8 @@ static void carry_out(const struct xsd_sockmsg *message, const char *text)
         store.features += !at;
         break;
     case XS_WATCH:
-        EXPECT(at && length == sizeof(WATCH_TOKEN) && !value[length - 1]);
+        EXPECT((at || is(text, "memory/target")) && length == sizeof(WATCH_TOKEN));
+        EXPECT(!value[length - 1]);
         store.watches++;
         answer(XS_WATCH, message->req_id, "OK", 3);
         tell_of_a_change();
@@ -191,8 +192,13 @@ intptr_t vmi__xen_prod(uint32_t cpu)
 
 void vmi__xen_raise_line(struct vmi__xen_line *line, struct vmi__xen_cpu *cpu)
 {
-    EXPECT(line == &vmi__xen_requests && !cpu);
-    store.raised++;
+    EXPECT(!cpu);
+    if (line == &vmi__xen_balloon)
+        store.balloon++;
+    else if (line == &vmi__xen_requests)
+        store.raised++;
+    else
+        EXPECT(false);
 }
 
 void vmi__request_default(uint32_t request)
@@ -216,7 +222,7 @@ static void first(const char *shutdown)
     memcpy(store.shutdown, shutdown, vmi__store_length(shutdown));
     let_in = refused = false;
     vmi__xen_store_told = port_masked = 0;
-    vmi__xen_requests.vector = 0;
+    vmi__xen_requests.vector = vmi__xen_balloon.vector = 0;
     vmi__xen_store_start(&page, STORE_PORT);
 }
 
@@ -232,10 +238,10 @@ static void ask_for(const char *word)
     memcpy(store.shutdown, word, vmi__store_length(word) + 1);
 }
 
-static void at_the_start_both_nodes_are_watched(void)
+static void at_the_start_nodes_are_watched(void)
 {
     begin();
-    EXPECT(vmi__xen_requests_known && store.features == 5 && store.watches == 2);
+    EXPECT(vmi__xen_requests_known && store.features == 5 && store.watches == 3);
     /* What a watch tells at once is no request. */
     EXPECT(!vmi__xen_store_told && !store.prods);
     first("");
@@ -337,7 +343,21 @@ static void a_kernel_that_takes_requests_is_told(void)
     vmi__xen_store_came();
     vmi__xen_requests_came(0);
     EXPECT(store.raised == 1 && !store.ended && store.shutdown[0] && !vmi__xen_store_told);
+    EXPECT(!store.balloon);
     EXPECT(vmi__xen_take_request() == VMI_REQUEST_POWER_OFF);
+}
+
+/* A new target is a change like any other, of which nobody need take a request. */
+static void a_balloon_is_told(void)
+{
+    begin();
+    vmi__xen_balloon.vector = 0x41;
+    tell_of_a_change();
+    vmi__xen_store_came();
+    vmi__xen_requests_came(0);
+    EXPECT(store.balloon == 1 && !store.raised && !store.ended && !vmi__xen_store_told);
+    vmi__xen_requests_came(0);
+    EXPECT(store.balloon == 1);
 }
 
 static void a_store_that_lies_is_not_used_again(void)
@@ -352,7 +372,7 @@ static void a_store_that_lies_is_not_used_again(void)
 }
 
 static const struct played_check checks[] = {
-    CHECK(at_the_start_both_nodes_are_watched),
+    CHECK(at_the_start_nodes_are_watched),
     CHECK(what_was_asked_before_the_start_is_looked_at),
     CHECK(a_request_is_taken_once),
     CHECK(what_is_written_meanwhile_is_not_lost),
@@ -361,6 +381,7 @@ static const struct played_check checks[] = {
     CHECK(a_change_told_before_an_answer_is_kept),
     CHECK(a_change_told_while_nobody_waits_is_seen),
     CHECK(a_kernel_that_takes_requests_is_told),
+    CHECK(a_balloon_is_told),
     CHECK(a_store_that_lies_is_not_used_again),
 };
 

@@ -2,7 +2,8 @@
  *
  * A Xen for mmu.c and what it includes, where page tables are all that is looked at: hypercalls
  * that are made together, and those of other things, which do nothing. A file has of itself
- * vmi__xen_hypercall_mmu_update and vmi__xen_hypercall_mmuext_op. To be included behind mmu.c and
+ * vmi__xen_hypercall_mmu_update and vmi__xen_hypercall_mmuext_op, and where it says so
+ * (VMI__XEN_TESTS_MEMORY_OP) vmi__xen_hypercall_memory_op. To be included behind mmu.c and
  * played.h.
  */
 #ifndef VMI_XEN_TESTS_XEN_TABLES_H
@@ -48,6 +49,14 @@ HYPERCALL intptr_t vmi__xen_hypercall_fpu_taskswitch(uint32_t set)
 HYPERCALL intptr_t vmi__xen_hypercall_set_segment_base(uint32_t which, uintptr_t base)
 {
     (void)which, (void)base;
+    return 0;
+}
+#endif
+
+#ifndef VMI__XEN_TESTS_MEMORY_OP
+HYPERCALL intptr_t vmi__xen_hypercall_memory_op(uint32_t command, void *argument)
+{
+    (void)command, (void)argument;
     return 0;
 }
 #endif
