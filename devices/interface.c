@@ -849,7 +849,7 @@ static VMI__ADDRESS_TAKEN int32_t fill_from_device(uint32_t number, uint8_t *to,
 /* ---- balloons ---- */
 
 /* What is done with a balloon. */
-enum balloon_work { INFLATE, DEFLATE, REPORT };
+enum balloon_work { GIVE_FRAMES, TAKE_FRAMES, REPORT };
 
 VMI__RUN_ONCE static bool is_usable(uint32_t frame)
 {
@@ -890,7 +890,8 @@ VMI__RUN_ONCE static int32_t move_frames(struct vmi__device *device, const uint3
 }
 
 /* Of `from`, frames or statistics. */
-static int32_t work(uint32_t number, const void *from, uint32_t wanted, enum balloon_work what)
+static int32_t with_balloon(uint32_t number, const void *from, uint32_t wanted,
+                            enum balloon_work what)
 {
     int32_t result;
     uint32_t flags;
@@ -902,7 +903,7 @@ static int32_t work(uint32_t number, const void *from, uint32_t wanted, enum bal
     result = check_state(device);
     if (!result) {
         result = what == REPORT ? device->driver->balloon->report(device, from)
-                                : move_frames(device, from, wanted, what == INFLATE);
+                                : move_frames(device, from, wanted, what == GIVE_FRAMES);
         if (device->info.fault)
             reset(device, VMI__DEVICE_SHUT_OFF, true);
     }
@@ -914,14 +915,14 @@ VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__balloon_inflate(uint32_t number, const u
                                                         uint32_t wanted);
 VMI__ROUTINE int32_t vmi__balloon_inflate(uint32_t number, const uint32_t *frames, uint32_t wanted)
 {
-    return work(number, frames, wanted, INFLATE);
+    return with_balloon(number, frames, wanted, GIVE_FRAMES);
 }
 
 VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__balloon_deflate(uint32_t number, const uint32_t *frames,
                                                         uint32_t wanted);
 VMI__ROUTINE int32_t vmi__balloon_deflate(uint32_t number, const uint32_t *frames, uint32_t wanted)
 {
-    return work(number, frames, wanted, DEFLATE);
+    return with_balloon(number, frames, wanted, TAKE_FRAMES);
 }
 
 VMI__RUN_ONCE VMI__ROUTINE int32_t
@@ -929,5 +930,5 @@ vmi__balloon_report(uint32_t number, const struct vmi_balloon_statistics *statis
 VMI__ROUTINE int32_t vmi__balloon_report(uint32_t number,
                                          const struct vmi_balloon_statistics *statistics)
 {
-    return work(number, statistics, 0, REPORT);
+    return with_balloon(number, statistics, 0, REPORT);
 }

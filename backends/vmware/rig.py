@@ -17,6 +17,7 @@ class BackendRig(Parent):  # type: ignore[misc]  # known only when it runs
     configurations = (Configuration("vmware", "VMware backdoor", bound_append="vmi.provider=vmware"),)
     machine = "pc,vmport=on"
     net_devices = (*Parent.net_devices, "vmxnet3")
+    balloons = ()  # the library has no driver for QEMU's
 
     def describe(self) -> dict[str, str]:
         return {

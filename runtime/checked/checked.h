@@ -48,9 +48,9 @@ extern const struct vmi__checked_call vmi__checked_calls[VMI_ORDINALS];
 
 /* checks_memory.c */
 vmi__check vmi__check_entry_in_table, vmi__check_frame_not_mapped,
-    vmi__check_page_not_mapped_writable, vmi__check_released_top_down, vmi__check_tables_allocated_first,
-    vmi__check_top_directory_not_shared, vmi__check_tree_not_loaded,
-    vmi__check_user_half_in_both_roots;
+    vmi__check_page_not_mapped_writable, vmi__check_released_top_down,
+    vmi__check_tables_allocated_first, vmi__check_top_directory_not_shared,
+    vmi__check_tree_not_loaded, vmi__check_user_half_in_both_roots;
 
 /* checks_processor.c */
 vmi__check vmi__check_area_begins_with_library, vmi__check_descriptors_dpl,

@@ -90,10 +90,11 @@ static void boot(void)
     static const struct vmi_memory_range ranges[] = {
         {.base = 0, .size = 0x1000, .kind = VMI_MEMORY_RESERVED},
         {.base = FIRST * PAGE, .size = FRAMES * PAGE + 0x800, .kind = VMI_MEMORY_USABLE},
+        {.base = 0x40000000, .size = 0x800, .kind = VMI_MEMORY_USABLE},
     };
 
     vmi__boot.memory = ranges;
-    vmi__boot.memory_count = 2;
+    vmi__boot.memory_count = 3;
 }
 
 static int32_t open_it(void)
@@ -225,7 +226,8 @@ static void no_event_of_an_answer(void)
 
 static void frames_that_are_none(void)
 {
-    static const uint32_t wrong[] = {0, FIRST - 1, FIRST + FRAMES, 0x100000, 0xffffffff};
+    static const uint32_t wrong[] = {0,        FIRST - 1,        FIRST + FRAMES,
+                                     0x100000, 0x100000 + FIRST, 0xffffffff};
 
     begin(0);
     for (uint32_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -264,10 +266,10 @@ static void statistics_when_asked(void)
             for (uint32_t tag = 0; tag < 4; tag++)
                 EXPECT(at[10 * tag] == tags[tag] && !at[10 * tag + 1] &&
                        !memcmp(at + 10 * tag + 2, &values[tag], 8));
-            EXPECT(vmi__balloon_report(0, &said) == VMI_EAGAIN);
             if (i)
                 EXPECT(queues[STATISTICS].queue->available->ring[queues[STATISTICS].queue->size] ==
                        round);
+            EXPECT(vmi__balloon_report(0, &said) == VMI_EAGAIN);
         }
         answer(STATISTICS);
         lie.id = 1;

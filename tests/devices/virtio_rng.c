@@ -129,6 +129,7 @@ static void what_it_says_of_itself(void)
     EXPECT(look().flags == VMI_DEVICE_IS_OPEN);
     EXPECT(vmi__block_submit(0, 0, 0, 0) == VMI_EINVAL);
     EXPECT(vmi__block_reap(0, 0, 0, 0) == VMI_EINVAL);
+    EXPECT(vmi__balloon_inflate(0, 0, 0) == VMI_EINVAL);
     /* Without a queue it is none. */
     plug();
     set(0, QUEUES, 0, 2);
