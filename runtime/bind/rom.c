@@ -469,7 +469,7 @@ static inline const char *relocate(const struct vmi__rom *rom, uint32_t relocati
  * the end of the place before.
  */
 static uint32_t relocate_usual(const struct vmi__rom *rom, uint32_t index, uint8_t *memory,
-                               uint32_t *next, uint32_t text_moved, uint32_t data_moved)
+                               uint32_t *next, uintptr_t text_moved, uint32_t data_moved)
 {
     const uint8_t *first = rom->bytes + rom->reloc_offset, *at = first;
     const uint8_t *end = first + rom->reloc_count * VMI__ROM_RELOC_SIZE;
@@ -477,7 +477,7 @@ static uint32_t relocate_usual(const struct vmi__rom *rom, uint32_t index, uint8
     uint32_t start = rom->data_offset, least = *next, last = text_size - 4;
 
     for (at += index * VMI__ROM_RELOC_SIZE; at < end; at += VMI__ROM_RELOC_SIZE) {
-        uint32_t relocation = get32(at), place = place_of(relocation), word;
+        uint32_t relocation = get32(at), place = place_of(relocation), size = 4, word;
 
         if (place < least || place > last)
             break;
@@ -485,7 +485,7 @@ static uint32_t relocate_usual(const struct vmi__rom *rom, uint32_t index, uint8
         if (!(relocation & KIND)) {
             if (word > text_size)
                 break;
-            word += text_moved;
+            word += (uint32_t)text_moved;
         } else if ((relocation & KIND) == (VMI__ROM_RELOC_WORD << 1 | 1)) {
             if (word - start > memory_size)
                 break;
@@ -493,12 +493,21 @@ static uint32_t relocate_usual(const struct vmi__rom *rom, uint32_t index, uint8
         } else if (VMI__LONG_MODE && (relocation & KIND) == (VMI__ROM_RELOC_DISTANCE << 1 | 1)) {
             if (word + place + 4 - start > memory_size)
                 break;
-            word += data_moved - text_moved;
+            word += data_moved - (uint32_t)text_moved;
+        } else if (VMI__LONG_MODE && (relocation & KIND) == VMI__ROM_RELOC_LONG << 1) {
+            uint64_t sum;
+
+            if (word > text_size || place > last - 4)
+                break;
+            sum = ((uint64_t)get32(memory + place + 4) << 32 | word) + text_moved;
+            put32(memory + place + 4, (uint32_t)(sum >> 32));
+            word = (uint32_t)sum;
+            size = 8;
         } else {
             break;
         }
         put32(memory + place, word);
-        least = place + sizeof(word);
+        least = place + size;
     }
     *next = least;
     return (uint32_t)(at - first) / VMI__ROM_RELOC_SIZE;
@@ -529,8 +538,7 @@ const char *vmi__rom_load(const struct vmi__rom *rom, struct vmi__rom_place *tex
         bool in_data;
         const char *reason;
 
-        i = relocate_usual(rom, i, text->memory, &next, (uint32_t)text->address,
-                           (uint32_t)data_moved);
+        i = relocate_usual(rom, i, text->memory, &next, text->address, (uint32_t)data_moved);
         if (i == rom->reloc_count)
             break;
         relocation = relocation_of(rom, i);
