@@ -343,6 +343,7 @@ static void one_message(void)
         EXPECT(devices[0].messages == 1 && !(space[MSI / 4] & MSI_ENABLE));
         EXPECT(open_it() == VMI_OK && !(space[MSI / 4] & MSI_ENABLE) && !get(CAUSES_LET));
         write_message(&message);
+        write_message(&message); /* anew, as if another CPU were to have it */
         EXPECT(space[MSI / 4] == (MSI_ENABLE | (wide ? MSI_WIDE : 0) | 5));
         EXPECT(space[MSI / 4 + 1] == 0xfee01000 && *data == 0x12340041);
         EXPECT(!wide || space[MSI / 4 + 2] == 1);
