@@ -21,7 +21,7 @@ from .kernel import look
 from .rig import Guest, discover
 from .ring import Call, Ring, calls, find
 from .run import Wanted, file, fits, pattern
-from .util import RESULTS, above, progress, write_if_changed
+from .util import RESULTS, UserError, above, progress, write_if_changed
 
 LOGS = RESULTS / "trace"
 
@@ -130,6 +130,8 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     """Runs the kernel and writes its trace; 1 if there was no memory any more to read it from."""
     rigs = discover(once(progress))
     rig, configuration = only(rigs, name)
+    if rig.cores:
+        raise UserError(f"{name} has no traces, which are read out of a guest's memory: {rig.cores}", 2)
     image = look(flavour.linked(file(kernel, "kernel"), rig.backend, flavour.TRACED))
     interface = Interface.built(tree(image.architecture))
     chosen(interface, form.calls)
