@@ -248,7 +248,7 @@ def _trace(options: Namespace) -> int:
     from .trace import Form, trace
 
     wanted = Wanted(options.append, options.cpus, options.memory, options.deadline)
-    form = Form(options.calls, options.counts, options.output, options.json)
+    form = Form(options.calls, options.counts, options.output, options.json, options.chrome)
     return trace(options.name, options.kernel, wanted, options.at, form, options.console)
 
 
@@ -468,6 +468,7 @@ WORDS: dict[str, Word] = {
             deadline(90),
             CONSOLE,
             JSON,
+            option("--chrome", type=path, metavar="FILE", help="the calls for Perfetto or Chrome as well"),
             option("--output", type=path, metavar="FILE", help="instead of standard output"),
         ),
         "docs/trace.md says more.",

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import flavour
+from . import chrome, flavour
 from .boot import once, only, show_failure, write_document
 from .build import tree
 from .calls import Interface, chosen
@@ -21,7 +21,7 @@ from .kernel import look
 from .rig import Guest, discover
 from .ring import Call, Ring, calls, find
 from .run import Wanted, file, fits, pattern
-from .util import RESULTS, above, progress, write_if_changed
+from .util import RESULTS, UserError, above, progress, write_if_changed
 
 LOGS = RESULTS / "trace"
 
@@ -37,6 +37,7 @@ class Form:
     output: Path | None = None
     """A file in place of standard output."""
     json: Path | None = None
+    chrome: Path | None = None
 
 
 def line(call: Call, interface: Interface, start: int, frequency: int) -> str:
@@ -98,7 +99,7 @@ def as_json(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Coll
     return json.dumps(document, indent=1) + "\n"
 
 
-def write(ring: Ring, interface: Interface, form: Form) -> None:
+def write(ring: Ring, interface: Interface, form: Form, kernel: str) -> None:
     """What was asked for; what is missing is said beside it."""
     wanted = chosen(interface, form.calls)
     every = calls(ring.records)
@@ -115,6 +116,8 @@ def write(ring: Ring, interface: Interface, form: Form) -> None:
             print(each)
     if form.json:
         write_document(form.json, as_json(ring, made, interface, wanted))
+    if form.chrome:
+        write_document(form.chrome, chrome.document(made, interface, ring.frequency, kernel))
     said = f"{len(made)} calls of {sum(ring.counts)}"
     if ring.lost:
         said += f"; the ring has the last {ring.begun - ring.lost} records of {ring.begun}"
@@ -127,6 +130,8 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     """Runs the kernel and writes its trace; 1 if there was no memory any more to read it from."""
     rigs = discover(once(progress))
     rig, configuration = only(rigs, name)
+    if rig.cores:
+        raise UserError(f"{name} has no traces, which are read out of a guest's memory: {rig.cores}", 2)
     image = look(flavour.linked(file(kernel, "kernel"), rig.backend, flavour.TRACED))
     interface = Interface.built(tree(image.architecture))
     chosen(interface, form.calls)
@@ -155,5 +160,5 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
             show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
             return 1
         ring = find(read_qemu(memory))
-    write(ring, interface, form)
+    write(ring, interface, form, image.path.name)
     return 0

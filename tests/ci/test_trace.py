@@ -13,6 +13,7 @@ import pytest
 
 from ci.build import kernels, tree
 from ci.calls import Interface, chosen
+from ci.chrome import document
 from ci.elf_core import PAGE, Dump, Piece
 from ci.ring import ENTER, LEAVE, MAGIC, NONE, VERSION, Call, calls, find
 from ci.trace import Form, line, write
@@ -195,19 +196,43 @@ def test_what_is_written(interface: Interface, tmp_path: Path, capfd: pytest.Cap
     assert (len(found.records), found.damaged) == (0, 8)  # none is where its number says
     sound = find(memory((0, ring([record(0, ENTER, 0, 16, 1, 2), record(1, LEAVE, 0, 16, 1, 2, 3, 4),
                                   record(2, ENTER, 33, 16)]))))  # fmt: skip
-    write(sound, interface, Form(["CPU*"], json=tmp_path / "json", output=tmp_path / "text"))
+    write(sound, interface, Form(["CPU*"], json=tmp_path / "json", output=tmp_path / "text"), "k")
     shown, said = capfd.readouterr()
     assert (shown, said) == ("", "vmi: 1 calls of 7\n")
     assert (tmp_path / "text").read_text().split("CPUID")[1].endswith("edx=4 <10>\n")
-    document: dict[str, Any] = json.loads((tmp_path / "json").read_text())
-    assert document["counts"] == {"CPUID": 7}
-    (only,) = document["calls"]
+    written: dict[str, Any] = json.loads((tmp_path / "json").read_text())
+    assert written["counts"] == {"CPUID": 7}
+    (only,) = written["calls"]
     assert only["arguments"] == {"leaf": {"value": 1, "text": "1"}, "subleaf": {"value": 2, "text": "2"}}
     assert only["results"]["edx"]["value"] == 4 and (only["begun"], only["ended"]) == (0, 10)
-    write(found, interface, Form(counts=True))
+    write(found, interface, Form(counts=True), "k")
     shown, said = capfd.readouterr()
     assert shown.splitlines()[1:] == ["         7          ? CPUID", "         7            all"]
     assert said == "vmi: 0 calls of 7; the ring has the last 8 records of 103; 8 records are damaged\n"
+
+
+def test_events_for_viewers(interface: Interface) -> None:
+    """Slices of a CPU lie within each other or apart."""
+    made = [
+        Call(0, 0, 1000, 0, [1, 2], 1900, [1, 2, 3, 4]),
+        Call(0, 0, 1200, 0, [1, 2], 1300, [1, 2, 3, 4]),  # within the first
+        Call(0, 0, 1800, 0, [1, 2], 2500, [1, 2, 3, 4]),  # ends behind it
+        Call(0, 1, 1850, 0, [1, 2], 2600, [1, 2, 3, 4]),  # on another CPU
+        Call(0, 0, 1900, 0, [1, 2], 2000, [1, 2, 3, 4]),  # begins where the first has ended
+        Call(33, 0, 3000, 0, []),
+    ]
+    events = json.loads(document(made, interface, 2_000_000, "kernel"))["traceEvents"]
+    assert [(each["name"], each["tid"], each["args"]["name"]) for each in events[:3]] == [
+        ("process_name", 0, "kernel"), ("thread_name", 0, "CPU 0"), ("thread_name", 1, "CPU 1"),
+    ]  # fmt: skip
+    assert [
+        (each["ph"], each["tid"], each["ts"], each.get("dur"), each.get("id")) for each in events[3:]
+    ] == [
+        ("X", 0, 0, 450, None), ("X", 0, 100, 50, None), ("b", 0, 400, None, 2), ("e", 0, 750, None, 2),
+        ("X", 1, 425, 375, None), ("X", 0, 450, 50, None), ("i", 0, 1000, None, None),
+    ]  # fmt: skip
+    assert events[3]["args"] == {"leaf": "1", "subleaf": "2", "eax": "1", "ebx": "2", "ecx": "3", "edx": "4"}
+    assert json.loads(document([], interface, 0, "kernel"))["traceEvents"] == events[:1]
 
 
 def test_names_by_patterns(interface: Interface) -> None:
@@ -225,7 +250,7 @@ def test_misuse_is_one_line() -> None:
     for words, said in (
         (("native", hello), "vmi trace: expected a kernel that is linked with libvmi-native-traced.a"),
         (("native", "none.elf"), "no kernel none.elf"),
-        (("kvm", hello), "kvm"),
+        (("kvm", hello), "kvm has no traces, which are read out of a guest's memory"),
     ):
         done = subprocess.run(
             [str(ROOT / "vmi"), "trace", *words], cwd=ROOT, capture_output=True, text=True, timeout=120
