@@ -25,6 +25,15 @@ enum {
 enum { ADAPTER_RESET = 1, SETUP_RINGS = 3 };
 #define CAUSES_ENDED 0x3u
 
+/* MSI in configuration space (PCI Local Bus 3.0, 6.8.1): one message. */
+#define CAPABILITY_MSI 0x05u
+#define MSI_ADDRESS    0x4u
+#define MSI_DATA       0x8u
+#define MSI_DATA_BITS  0xffffu
+#define MSI_ENABLE     0x00010000u
+#define MSI_SEVERAL    0x00700000u /* how many it may tell apart, as a power of 2 */
+#define MSI_WIDE       0x00800000u /* the address has 64 bits, and the data are behind those */
+
 #define RING_PAGES_MAX 32
 
 /* What SETUP_RINGS takes: struct PVSCSICmdDescSetupRings. */
@@ -119,6 +128,7 @@ struct rings {
 
 struct adapter {
     struct vmi__msix msix; /* first: pci/device.h */
+    uint32_t msi;          /* the capability of its one message, where it has no MSI-X; 0: none */
     volatile char *registers;
     uint8_t target;
     bool others; /* what was put is not reads and writes alone */
@@ -363,6 +373,27 @@ static VMI__RUN_ONCE bool describe(struct vmi__device *device)
     return true;
 }
 
+/* Sets what MSI's message writes, and has it sent; 0 has none sent. */
+static VMI__RUN_ONCE void set_message(uint32_t place, uint32_t capability,
+                                      const struct vmi_message *message)
+{
+    uint32_t head = vmi__platform_pci_read(place, capability) & ~(MSI_ENABLE | MSI_SEVERAL);
+    uint32_t data = capability + MSI_DATA, others;
+
+    /* Not sent while its parts do not belong together. */
+    vmi__platform_pci_write(place, capability, head);
+    if (!message)
+        return;
+    vmi__platform_pci_write(place, capability + MSI_ADDRESS, (uint32_t)message->address);
+    if (head & MSI_WIDE) {
+        vmi__platform_pci_write(place, data, (uint32_t)(message->address >> 32));
+        data += 4;
+    }
+    others = vmi__platform_pci_read(place, data) & ~MSI_DATA_BITS;
+    vmi__platform_pci_write(place, data, others | (message->data & MSI_DATA_BITS));
+    vmi__platform_pci_write(place, capability, head | MSI_ENABLE);
+}
+
 static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
 {
     struct adapter *adapter = adapter_of(device);
@@ -371,6 +402,8 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
     reset(adapter);
     vmi__pci_enable(device->place, false);
     vmi__msix_enable(&adapter->msix, device->place, false);
+    if (adapter->msi)
+        set_message(device->place, adapter->msi, 0);
 }
 
 static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
@@ -386,7 +419,8 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context
     if (!adapter->registers)
         return;
     vmi__msix_find(&adapter->msix, place);
-    device->messages = adapter->msix.entries ? 1 : 0;
+    adapter->msi = adapter->msix.entries ? 0 : vmi__pci_capability(place, CAPABILITY_MSI, 0);
+    device->messages = adapter->msix.entries || adapter->msi ? 1 : 0;
     vmi__pci_enable(place, true);
     if (describe(device))
         vmi__pci_device_keep(device);
@@ -425,7 +459,8 @@ static VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, v
         return false;
     vmi__msix_enable(&adapter->msix, device->place, true);
     write32(adapter, CAUSES, ~0u);
-    write32(adapter, CAUSES_LET, CAUSES_ENDED);
+    /* The message of MSI is masked here alone, and begins so. */
+    write32(adapter, CAUSES_LET, adapter->msi ? 0 : CAUSES_ENDED);
     return true;
 }
 
@@ -544,6 +579,29 @@ static VMI__ADDRESS_TAKEN bool ask(struct vmi__device *device, uint32_t queue)
 
 /* ---- interrupts ---- */
 
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void message(struct vmi__device *device, uint32_t queue,
+                                                     const struct vmi_message *message)
+{
+    const struct adapter *adapter = adapter_of(device);
+
+    if (adapter->msi)
+        set_message(device->place, adapter->msi, message);
+    else
+        vmi__pci_device_message(device, queue, message);
+}
+
+/* Causes stay set where there are messages, and so what has come meanwhile is told of. */
+static VMI__RUN_ONCE VMI__ADDRESS_TAKEN void mask(struct vmi__device *device, uint32_t queue,
+                                                  bool masked)
+{
+    struct adapter *adapter = adapter_of(device);
+
+    if (adapter->msi)
+        write32(adapter, CAUSES_LET, masked ? 0 : CAUSES_ENDED);
+    else
+        vmi__pci_device_mask(device, queue, masked);
+}
+
 static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
 {
     struct adapter *adapter = adapter_of(device);
@@ -567,7 +625,7 @@ const struct vmi__driver vmi__driver_pvscsi = {
     .tell = tell,
     .take = take,
     .ask = ask,
-    .message = vmi__pci_device_message,
-    .mask = vmi__pci_device_mask,
+    .message = message,
+    .mask = mask,
     .acknowledge = acknowledge,
 };

@@ -227,6 +227,12 @@ static void pass(struct queue *queue)
     queue->noted -= queue->noted ? 1 : 0;
 }
 
+/* How many were taken that the controller does not know of. */
+static uint32_t untold(const struct queue *queue)
+{
+    return (queue->head + queue->size - queue->told) % queue->size;
+}
+
 static void tell_head(struct queue *queue)
 {
     if (queue->told == queue->head)
@@ -606,7 +612,7 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
     struct queue *queue = &nvme_of(device)->queue;
 
     (void)number;
-    if ((queue->head + queue->size - queue->told) % queue->size > queue->size / 2)
+    if (untold(queue) > queue->size / 2)
         tell_head(queue);
     tell_tail(queue);
 }
@@ -648,9 +654,12 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
 static VMI__ADDRESS_TAKEN bool ask(struct vmi__device *device, uint32_t number)
 {
     struct nvme *nvme = nvme_of(device);
+    struct queue *queue = &nvme->queue;
+    uint32_t under_way = device->queues[number].given * device->setup.segments; /* at most */
 
-    (void)number;
-    tell_head(&nvme->queue);
+    /* A line stays up until it is told; a message comes with each end that there is room for. */
+    if (!device->messages || !under_way || under_way + untold(queue) >= queue->size)
+        tell_head(queue);
     if (nvme->masked)
         write32(nvme, INTERRUPT_MASK_CLEAR, INTERRUPT_OF_LINE);
     nvme->masked = false;

@@ -28,6 +28,12 @@
 #define PLACE  0x18u /* of the function, by bus, slot and number */
 #define BRIDGE 0x28u
 #define MSIX   0xa0u /* where its capability is, if it has one */
+#define MSI    0xb0u /* and that of MSI */
+
+/* By 6.8.1. */
+#define MSI_ENABLE  0x00010000u
+#define MSI_SEVERAL 0x00700000u
+#define MSI_WIDE    0x00800000u
 
 static uint32_t place = PLACE;
 static uint32_t space[64]; /* configuration of the one function */
@@ -88,6 +94,10 @@ void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
     }
     if (offset == MSIX)
         space[MSIX / 4] = value;
+    if (offset >= MSI && offset < MSI + 16) {
+        EXPECT(offset == MSI || !(space[MSI / 4] & MSI_ENABLE)); /* not while it may be sent */
+        space[offset / 4] = value;
+    }
     if (offset == PCI_COMMAND)
         space[1] = (space[1] & 0xffff0000u) | (value & 0xffff);
 }
@@ -126,6 +136,15 @@ static inline void plug_messages(uint32_t messages)
     space[PCI_COMMAND / 4] = STATUS_LIST;
     space[PCI_CAPABILITIES / 4] = MSIX;
     plug_table(messages);
+}
+
+/* One by MSI, for several of which it is, as firmware has left it; and no other capability. */
+static inline void plug_message(bool wide)
+{
+    space[PCI_COMMAND / 4] = STATUS_LIST;
+    space[PCI_CAPABILITIES / 4] = MSI;
+    space[MSI / 4] = 0x05u | MSI_SEVERAL | (wide ? MSI_WIDE : 0);
+    space[MSI / 4 + 2] = space[MSI / 4 + 3] = 0x12345678u;
 }
 
 /* What DeviceInfo says of it. */

@@ -321,6 +321,55 @@ static void messages(void)
     EXPECT(!devices[0].messages && get(CAUSES_LET) == 3);
 }
 
+/* As whoever binds an event does, whose lock keeps others from it. */
+static void write_message(const struct vmi_message *message)
+{
+    locks++;
+    devices[0].driver->message(&devices[0], 0, message);
+    locks--;
+}
+
+/* By MSI, where there is no MSI-X: the adapter itself keeps the message back. */
+static void one_message(void)
+{
+    static const struct vmi_message message = {.address = 0x1fee01000, .data = 0x41};
+
+    for (uint32_t wide = 0; wide < 2; wide++) {
+        const uint32_t *data = &space[MSI / 4 + (wide ? 3 : 2)];
+
+        plug();
+        plug_message(wide);
+        look();
+        EXPECT(devices[0].messages == 1 && !(space[MSI / 4] & MSI_ENABLE));
+        EXPECT(open_it() == VMI_OK && !(space[MSI / 4] & MSI_ENABLE) && !get(CAUSES_LET));
+        write_message(&message);
+        write_message(&message); /* anew, as if another CPU were to have it */
+        EXPECT(space[MSI / 4] == (MSI_ENABLE | (wide ? MSI_WIDE : 0) | 5));
+        EXPECT(space[MSI / 4 + 1] == 0xfee01000 && *data == 0x12340041);
+        EXPECT(!wide || space[MSI / 4 + 2] == 1);
+        devices[0].driver->mask(&devices[0], 0, false);
+        EXPECT(get(CAUSES_LET) == 3);
+        devices[0].driver->mask(&devices[0], 0, true);
+        EXPECT(!get(CAUSES_LET));
+        write_message(0);
+        EXPECT(!(space[MSI / 4] & MSI_ENABLE));
+        write_message(&message);
+        vmi__device_close(0);
+        EXPECT(!(space[MSI / 4] & MSI_ENABLE) && !get(CAUSES_LET));
+    }
+    /* MSI-X comes first. */
+    plug();
+    plug_message(true);
+    space[MSI / 4] |= MSIX << 8;
+    plug_table(1);
+    look();
+    EXPECT(open_it() == VMI_OK && space[MSIX / 4] >> 31 && get(CAUSES_LET) == 3);
+    write_message(&message);
+    devices[0].driver->mask(&devices[0], 0, false);
+    EXPECT(!(space[MSI / 4] & MSI_ENABLE) && get(CAUSES_LET) == 3);
+    EXPECT(((const uint32_t *)(bar + TABLE))[2] == 0x41 && !((const uint32_t *)(bar + TABLE))[3]);
+}
+
 static void as_the_unit_was_told(void)
 {
     const struct vmi_segment both[SEGMENTS] = {
@@ -549,6 +598,7 @@ static const struct played_check all[] = {
     CHECK(says_what_it_is),
     CHECK(says_what_cannot_be),
     CHECK(messages),
+    CHECK(one_message),
     CHECK(as_the_unit_was_told),
     CHECK(nothing_lies_on_another),
     CHECK(largest_rings),
