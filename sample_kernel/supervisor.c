@@ -84,4 +84,7 @@ void supervisor_init(const struct vmi_boot_info *boot)
             bits &= ~each->bit;
     if (bits != 0)
         vmi_set_cr4(vmi_get_cr4() | bits);
+    /* The library has turned it on. */
+    if (supervisor_left_off(boot, "wp"))
+        vmi_set_cr0(vmi_get_cr0() & ~(uintptr_t)CR0_WP);
 }

@@ -55,7 +55,7 @@ def test_the_kernel_is_kept_from_pages_of_processes(arch: str, library: str) -> 
     assert [found[f"protection.supervisor_{name}"] for name in PREVENTION] == ["skip"] * 3
 
 
-TURNED_ON = {"i386": ["nx", "umip"], "x86_64": ["nx", "smep", "smap", "umip", "pge"]}
+TURNED_ON = {"i386": ["nx", "wp", "umip"], "x86_64": ["nx", "wp", "smep", "smap", "umip", "pge"]}
 """Of what QEMU's `max` has."""
 LEFT_OFF = {"i386": ["smep", "smap", "pge"], "x86_64": []}
 """With a reason, beside those of both architectures."""
