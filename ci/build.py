@@ -18,11 +18,24 @@ from .backends import backends
 from .house import PICTURE, picture
 from .kernel import MULTIBOOT, look
 from .status import Step, at_terminal, shown
-from .util import ARCHITECTURES, BUILD, ROOT, Told, UserError, progress, remembered, write_if_changed, writing
+from .util import (
+    ARCHITECTURES,
+    BUILD,
+    ROOT,
+    Told,
+    UserError,
+    locked,
+    progress,
+    remembered,
+    write_if_changed,
+    writing,
+)
 
 BOUND = "any"
 """What stands for a backend's name in kernels that choose among all of them when they start."""
 PAGES = ("support-matrix.md", "reference")
+LOCK = ROOT / ".vmi-build.lock"
+"""Of whoever builds in this tree."""
 _PARTS = re.compile(r"\[(\d+)/(\d+)\] ")
 """How lines of ninja begin."""
 
@@ -125,14 +138,16 @@ def configure(arch: str) -> None:
 
 
 def build(*targets: str, arch: str = ARCHITECTURES[0]) -> None:
-    """Build all for an architecture, or these targets; nothing is printed when there is nothing to do."""
-    configure(arch)
-    ninja = ["ninja", "-C", str(tree(arch))]
-    plan = subprocess.run([*ninja, "-n", *targets], capture_output=True, text=True, check=False)
-    if plan.returncode == 0 and "no work to do" in plan.stdout:
-        return
-    step = Parts(f"building into {tree(arch).relative_to(ROOT)}/", "looking at what has changed")
-    run([*ninja, *targets], "the build", step)
+    """Build all for an architecture, or these targets; nothing is printed when there is nothing to do. One
+    at a time in this tree: Meson and Ninja do not look whether somebody else is at work."""
+    with locked(LOCK, "another command builds in this tree; waiting until it has"):
+        configure(arch)
+        ninja = ["ninja", "-C", str(tree(arch))]
+        plan = subprocess.run([*ninja, "-n", *targets], capture_output=True, text=True, check=False)
+        if plan.returncode == 0 and "no work to do" in plan.stdout:
+            return
+        step = Parts(f"building into {tree(arch).relative_to(ROOT)}/", "looking at what has changed")
+        run([*ninja, *targets], "the build", step)
 
 
 def build_all(architectures: Iterable[str] = ARCHITECTURES) -> None:

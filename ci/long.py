@@ -28,7 +28,7 @@ from types import ModuleType
 from typing import Any
 
 from . import figure, record, versions
-from .build import build
+from .build import build_all
 from .lint import tracked
 from .status import Step, at_terminal, shown
 from .util import RESULTS, ROOT, UserError, progress, remembered, write_if_changed
@@ -114,7 +114,7 @@ def parts(root: Path = ROOT) -> dict[str, Part]:
 
 def built_parts() -> dict[str, Part]:
     """The parts of this tree; some of their modules read what the build has rendered."""
-    build()
+    build_all()
     return parts()
 
 

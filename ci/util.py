@@ -140,9 +140,15 @@ def tied() -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock on `path`, so that two runs do not build the same thing at once."""
+def locked(path: Path, waiting: str = "") -> Iterator[None]:
+    """Hold an advisory lock on `path`, so that two runs do not build the same thing at once. Whoever has to
+    wait for it says `waiting`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                progress(waiting)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

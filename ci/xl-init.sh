@@ -18,12 +18,20 @@ start() {
     xen-init-dom0
     xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
     xl info
+    forget
 }
 
-# uptime in hundredths of a second
-now() {
+# What Xen and dom0's Linux have said so far is not about the next domain.
+forget() {
+    xl dmesg -c >/dev/null 2>&1
+    dmesg -c >/dev/null 2>&1
+}
+
+# Sets $now to the uptime in hundredths of a second. Each process that the loops below start, xl's above all, takes long in
+# an emulated dom0.
+look_at_clock() {
     read -r up _ </proc/uptime
-    echo "${up%.*}${up#*.}"
+    now=${up%.*}${up#*.}
 }
 
 # attach_disks: those of $opt_disks, copied into memory; prints xl's setting for them.
@@ -68,9 +76,9 @@ join_nets() {
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
 # with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream).
-# Answers: xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), list (the domain as xl list shows it), type (of the domain), dmesg
-# (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), stopped (as the host
-# asked), registers (of a domain that was killed, or that has crashed or reset itself).
+# Answers: xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), type (of the
+# domain), dmesg (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), list (all
+# domains then), stopped (as the host asked), registers (of a domain that was killed, or that has crashed or reset itself).
 run_guest() {
     log=/var/log/xen/guest-guest.log
     # xenconsoled's log is a pipe. This end is held open until the domain is gone.
@@ -91,14 +99,13 @@ run_guest() {
     runs=
     filler=
     typist=
-    xl dmesg -c >/dev/null 2>&1
-    dmesg -c >/dev/null 2>&1
     [ -z "$opt_trace" ] || start_trace
     disks=$(attach_disks)
     vifs=$(vif_settings)
-    end=$(($(now) + ${opt_deadline:-60} * 100))
+    look_at_clock
+    end=$((now + ${opt_deadline:-60} * 100))
     # In the foreground (-F) xl stays until the domain has ended and says how; the domain starts paused
-    # (-p), so that it is there to be listed however short its life is. It is kept when it has ended: xenconsoled
+    # (-p), so that it is there to be looked at however short its life is. It is kept when it has ended: xenconsoled
     # leaves what it has not read of the console of one that is destroyed (tools/console/daemon/io.c,
     # shutdown_domain).
     xl create -F -p "$opt_config" "$KEPT" 'name="guest"' "kernel=\"$opt_kernel\"" "cmdline=\"$opt_append\"" \
@@ -107,7 +114,6 @@ run_guest() {
     xl=$!
     while kill -0 $xl 2>/dev/null; do
         if [ -z "$domain" ] && domain=$(created) && [ -n "$domain" ]; then
-            xl list 2>&1 | frame list
             xl list -l "$domain" 2>&1 | grep -E '"(type|pvshim)":' | frame type
             [ -z "$opt_trace" ] || wait_for_trace
             join_nets
@@ -135,7 +141,8 @@ run_guest() {
             say stopped "as asked"
             break
         fi
-        if [ "$(now)" -gt "$end" ]; then
+        look_at_clock
+        if [ "$now" -gt "$end" ]; then
             say killed "after ${opt_deadline:-60} s"
             xl list 2>&1 | frame list
             [ -z "$domain" ] || xenctx -a -C "$domain" 2>&1 | frame registers
@@ -148,13 +155,14 @@ run_guest() {
             usleep 500000
             break
         fi
-        usleep 50000
+        usleep 100000
     done
     if [ -n "$domain" ]; then
         if grep -qE "$FELL" /run/xl.log; then
             xenctx -a -C "$domain" 2>&1 | frame registers
         fi
-        xl pause "$domain" 2>&1 | frame xl
+        # What has ended by itself is silent.
+        kill -0 $xl 2>/dev/null && xl pause "$domain" 2>&1 | frame xl
         drain
         xl destroy "$domain" 2>&1 | frame xl
     elif kill $xl 2>/dev/null; then # it was still about to create it
@@ -175,8 +183,8 @@ run_guest() {
         exec 8>&- 9>&-
     fi
     frame xl </run/xl.log
-    xl dmesg 2>&1 | frame dmesg
-    dmesg 2>&1 | frame linux
+    xl dmesg -c 2>&1 | frame dmesg
+    dmesg -c 2>&1 | frame linux
 }
 
 # Asks the domain for what it has named, once.
@@ -213,17 +221,12 @@ created() {
 # Until nothing more has come from the domain's console for longer than the fifth of a second for which xenconsoled leaves
 # one alone that writes much (tools/console/daemon/io.c, RATE_LIMIT_PERIOD).
 drain() {
-    size=
-    quiet=0
-    while [ $quiet -lt 2 ]; do
-        usleep 125000
+    before=
+    size=$(wc -c <"$console")
+    while [ "$size" != "$before" ]; do
+        usleep 250000
         before=$size
         size=$(wc -c <"$console")
-        if [ "$size" = "$before" ]; then
-            quiet=$((quiet + 1))
-        else
-            quiet=0
-        fi
     done
 }
 
@@ -250,7 +253,7 @@ resources() {
 free_pages() {
     xl dmesg -c >/dev/null
     xl debug-keys H
-    xl dmesg | awk '/heap\[node=.*pages/ { pages += $(NF - 1) } END { print pages }'
+    xl dmesg -c | awk '/heap\[node=.*pages/ { pages += $(NF - 1) } END { print pages }'
 }
 
 # store_children PATH: names of the nodes below one of xenstore's (xen/io/xs_wire.h: a header of four words, which are type

@@ -212,7 +212,7 @@ def said_by_xl(*words: str) -> list[str]:
 class XlSession(ControlSession):
     """In the rig, with a witness: Xen's own trace, which is kept only while a guest runs that asks for it.
 
-    Evidence: `xl` (what it said), `list` and `type` (the domain while it ran), `dmesg` (Xen's log), `linux`
+    Evidence: `xl` (what it said), `type` (of the domain, as xl lists it), `dmesg` (Xen's log), `linux`
     (dom0's), `registers` (of a domain that was lost), `trace` (what xentrace said, and how much there was).
     """
 
@@ -302,7 +302,6 @@ class HostSession(Session):
                     console = subprocess.Popen(
                         ["xl", "console", "-t", "pv", name], stdin=subprocess.PIPE, stdout=out, stderr=out
                     )
-                    frames["list"] = said_by_xl("list")
                     frames["type"] = [
                         line for line in said_by_xl("list", "-l", name) if re.search('"(type|pvshim)":', line)
                     ]

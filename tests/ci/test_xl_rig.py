@@ -24,7 +24,7 @@ serve
 """
 
 # The toolstack, with a domain 7 whose console is read late, as by a xenconsoled that others keep from
-# running: its last line comes in the second nap after its end, and does not if it is destroyed before.
+# running: its last line comes while who has it waits for more, and does not if it is destroyed before.
 XL = """#!/bin/sh
 cd STATE
 case $1 in
@@ -49,18 +49,15 @@ unpause)
     fi
     touch released
     ;;
-pause) touch paused ;;
 destroy) touch destroyed ;;
-dmesg) [ "$2" = -c ] || echo "(XEN) d7v0 Triple fault - invoking HVM shutdown action 1" ;;
+dmesg) echo "(XEN) d7v0 Triple fault - invoking HVM shutdown action 1" ;;
 esac
 """
 
 NAP = """#!/bin/sh
 cd STATE
 sleep 0.05
-[ -f paused ] || exit 0
-echo >>naps
-[ "$(wc -l <naps)" = 2 ] || exit 0
+[ "$1" = 250000 ] && [ ! -f due ] || exit 0
 touch due
 until grep -q last console; do sleep 0.02; done
 """

@@ -440,16 +440,60 @@ static void doorbells(void)
     EXPECT(vmi__block_reap(0, 0, done, 2) == 2 && !head());
     EXPECT(vmi__block_reap(0, 0, done, 3) == 2 && head() == 4);
     EXPECT(submit(5, 1) == 1 && tail() == 6);
-    /* Never asked, it is told by the time that half of the queue has been taken. */
+}
+
+/* A queue of nine entries, in which no more ends have room than there can be. */
+static void few_entries(void)
+{
     plug();
     look();
     EXPECT(open_with((struct vmi_device_setup){.queues = 1, .requests = 8, .segments = 1}) ==
            VMI_OK);
-    for (uint32_t i = 0; i < 8; i++) {
-        EXPECT(submit(i, 1) == 1);
+}
+
+/* All that are taken at once are told once. */
+static void doorbells_of_many(void)
+{
+    for (uint32_t room = 8; room <= 9; room++) {
+        few_entries();
+        EXPECT(submit(0, 8) == 8);
+        for (uint32_t i = 0; i < 8; i++)
+            say(given(i), 0);
+        EXPECT(vmi__block_reap(0, 0, done, room) == 8 && head() == (room == 8 ? 0 : 8));
+        EXPECT(submit(0, 1) == 1 && head() == 8);
+    }
+}
+
+/* Whoever never takes all tells it with a command, by the time that half of a queue was taken. */
+static void doorbells_never_asked(void)
+{
+    few_entries();
+    for (uint32_t i = 0; i < 20; i++) {
+        EXPECT(submit(i % 8, 1) == 1 && head() == i / 5 * 5 % 9);
         say(given(i), 0);
-        EXPECT(vmi__block_reap(0, 0, done, 1) == 1);
-        EXPECT(head() == (i < 4 ? 0 : 5));
+        EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && head() == i / 5 * 5 % 9);
+    }
+}
+
+/* A controller without room for an end keeps it; none waits for ever, however few are taken. */
+static void doorbells_make_room(void)
+{
+    for (uint32_t most = 1; most <= 8; most++) {
+        uint32_t submitted = 0, said = 0, taken = 0;
+
+        few_entries();
+        while (taken < 100 && !failed_line) {
+            int32_t count;
+
+            while (submitted < taken + 8)
+                EXPECT(submit(submitted++ % 8, 1) == 1);
+            for (; said < submitted && (io.tail + 1) % io.size != head(); said++)
+                say(given(said), 0);
+            EXPECT(said > taken);
+            count = vmi__block_reap(0, 0, done, most);
+            EXPECT(count > 0);
+            taken += (uint32_t)count;
+        }
     }
 }
 
@@ -859,6 +903,9 @@ static const struct played_check all[] = {
     CHECK(messages),
     CHECK(line),
     CHECK(doorbells),
+    CHECK(doorbells_of_many),
+    CHECK(doorbells_never_asked),
+    CHECK(doorbells_make_room),
     CHECK(doorbells_apart),
     CHECK(rounds),
     CHECK(each_ends_once_in_any_order),
