@@ -32,6 +32,7 @@ PROGRAM(ways);
 PROGRAM(stepped);
 PROGRAM(fsbase);
 PROGRAM(compat);
+PROGRAM(vectors);
 extern const struct program user_jump;
 
 /* Entries and stacks are the hypervisor's where the kernel is not in ring 0. */
@@ -65,10 +66,11 @@ static void two_ways(void)
     EXPECT_EQUAL(ended.status, 0);
 }
 
-static void fs_base(void)
+/* Runs a program twice at a time, in turns on this CPU; both must end with status 0. */
+static void run_two_here(const struct program *program)
 {
-    struct process *first = process_create(&user_fsbase, 0), first_ended = {0};
-    struct process *second = process_create(&user_fsbase, 0), second_ended = {0};
+    struct process *first = process_create(program, 0), first_ended = {0};
+    struct process *second = process_create(program, 0), second_ended = {0};
 
     if (first != NULL) {
         first->thread->cpus = 1;
@@ -87,6 +89,19 @@ static void fs_base(void)
     EXPECT_EQUAL(first_ended.status, 0);
     EXPECT_EQUAL(second_ended.end, PROCESS_EXITED);
     EXPECT_EQUAL(second_ended.status, 0);
+}
+
+static void fs_base(void)
+{
+    run_two_here(&user_fsbase);
+}
+
+static void vectors(void)
+{
+    if (!(fpu_components & XCR0_AVX))
+        ktap_skip("threads have no AVX registers: the lines # feature say it");
+    else
+        run_two_here(&user_vectors);
 }
 
 /* In 32-bit code SYSCALL is Intel's invalid opcode, and AMD's with an entry of its own. */
@@ -421,6 +436,7 @@ static void step_unhandled(void)
 const struct check checks_entries[] = {
     {"entries.two_ways", two_ways},
     {"entries.fs_base", fs_base},
+    {"entries.vectors", vectors},
     {"entries.compatibility_mode", compatibility_mode},
     {"entries.end_of_lower_half", end_of_lower_half},
     {"entries.spoiled_frames", spoiled_frames},
