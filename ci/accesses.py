@@ -15,7 +15,7 @@ from pathlib import Path
 
 MARK = "ioport80"
 """QEMU's name of that port."""
-DEVICES = ("virtio-", "msix-")
+DEVICES = ("virtio-", "msix-", "nvme", "ahci", "e1000", "pvscsi", "vmxnet3")
 """How names of registers of disks and networks begin."""
 
 _LINE = re.compile(

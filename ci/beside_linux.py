@@ -32,6 +32,15 @@ VIRTIO_FILES = (
     "*/drivers/net/net_failover.ko*", "*/net/core/failover.ko*",
 )  # fmt: skip
 """Linux's drivers of virtio's devices, which no rig takes."""
+PC_FILES = (
+    "*/drivers/nvme/host/nvme.ko*", "*/drivers/nvme/host/nvme-core.ko*", "*/drivers/ata/ahci.ko*",
+    "*/drivers/ata/libahci.ko*", "*/drivers/ata/libata.ko*", "*/drivers/scsi/scsi_common.ko*",
+    "*/drivers/scsi/scsi_mod.ko*", "*/drivers/scsi/sd_mod.ko*", "*/drivers/scsi/vmw_pvscsi.ko*",
+    "*/block/t10-pi.ko*", "*/lib/crc-t10dif.ko*", "*/lib/crc64*.ko*", "*/crypto/crct10dif_*.ko*",
+    "*/crypto/crc64*.ko*", "*/drivers/net/ethernet/intel/e1000/*", "*/drivers/net/ethernet/intel/e1000e/*",
+    "*/drivers/net/vmxnet3/*", "*/drivers/ptp/ptp.ko*", "*/drivers/pps/pps_core.ko*",
+)  # fmt: skip
+"""Those of a PC's disks and networks, and what they need."""
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,15 @@ def _core(options: Namespace) -> int:
     return core(options.name, options.kernel, wanted, options.at, options.output)
 
 
+def _trace(options: Namespace) -> int:
+    from .run import Wanted
+    from .trace import Form, trace
+
+    wanted = Wanted(options.append, options.cpus, options.memory, options.deadline)
+    form = Form(options.calls, options.counts, options.output, options.json)
+    return trace(options.name, options.kernel, wanted, options.at, form, options.console)
+
+
 def _life(options: Namespace) -> int:
     from .life import life
 
@@ -434,6 +443,34 @@ WORDS: dict[str, Word] = {
             option("--output", type=path, metavar="FILE", help="instead of results/core/NAME-KERNEL.core"),
         ),
         "docs/run.md says more.",
+    ),
+    "trace": Word(
+        _trace,
+        "NAME KERNEL",
+        "run a kernel in a configuration until it ends or has written a line, and list the calls that it has "
+        "made, with their arguments and results",
+        (
+            option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
+            option("kernel", type=path, metavar="KERNEL", help="linked with libvmi-NAME-traced.a"),
+            option(
+                "--calls",
+                action="append",
+                default=[],
+                type=line,
+                metavar="PATTERN",
+                help="only calls of such names, with * and ? as in a shell; may be repeated",
+            ),
+            option("-c", "--counts", action="store_true", help="count the calls in place of listing them"),
+            APPEND,
+            CPUS,
+            MEMORY,
+            option("--at", default="", metavar="REGEX", help="when a line matches; default: when it ends"),
+            deadline(90),
+            CONSOLE,
+            JSON,
+            option("--output", type=path, metavar="FILE", help="instead of standard output"),
+        ),
+        "docs/trace.md says more.",
     ),
     "lab": Word(
         _lab,

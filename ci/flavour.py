@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""Kernels that are linked with a library's flavour `checked` (runtime/checked/README.md): which are, what
-their console says, and where in the kernel's source its callers are."""
+"""Kernels that are linked with a library's flavour (runtime/flavour.h): which are, where in a kernel's source
+its callers are, and what the console says with the flavour `checked` (runtime/checked/README.md)."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from pathlib import Path
 
 from .util import UserError
 
-NAME = "checked"
-_MARK = b"vmi-flavour checked\0"
-"""runtime/checked/hooks.c."""
+CHECKED, TRACED = "checked", "traced"
+DOCUMENTS = {CHECKED: "runtime/checked/README.md", TRACED: "docs/trace.md"}
+"""Of each flavour."""
+OPTIONS = {CHECKED: "--checked", TRACED: "vmi trace"}
+"""What wants a kernel to be linked with it."""
 _CALLER = re.compile(r"^(# checked:   caller: )0x([0-9a-f]+)\s*$")
 _LAST = re.compile(r"^# checked: rules broken=(\d+) checked calls=(\d+)", re.MULTILINE)
 
 
-def is_checked(kernel: Path) -> bool:
-    return _MARK in kernel.read_bytes()
+def has(kernel: Path, name: str) -> bool:
+    """Whether a kernel is linked with a flavour, by the mark in its hooks.c."""
+    return f"vmi-flavour {name}\0".encode() in kernel.read_bytes()
 
 
-def linked(kernel: Path, backend: str) -> Path:
+def linked(kernel: Path, backend: str, name: str) -> Path:
     """The kernel, or the one beside it that the build has linked with the flavour; UserError without one."""
-    beside = kernel.with_name(f"{kernel.stem}-{NAME}{kernel.suffix}")
+    beside = kernel.with_name(f"{kernel.stem}-{name}{kernel.suffix}")
     for each in (kernel, beside):
-        if each.is_file() and is_checked(each):
+        if each.is_file() and has(each, name):
             return each
     raise UserError(
-        f"--{NAME}: expected a kernel that is linked with libvmi-{backend}-{NAME}.a; {kernel} is not, and "
-        f"there is no {beside.name} beside it: link its objects with that library in place of "
-        f"libvmi-{backend}.a (runtime/checked/README.md)",
+        f"{OPTIONS[name]}: expected a kernel that is linked with libvmi-{backend}-{name}.a; {kernel} is not, "
+        f"and there is no {beside.name} beside it: link its objects with that library in place of "
+        f"libvmi-{backend}.a ({DOCUMENTS[name]})",
         2,
     )
 

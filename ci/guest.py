@@ -170,12 +170,16 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
             pipe.close()
         return rest
 
+    def dump_memory(self, file: Path) -> None:
+        """Halts the machine and writes its memory and CPUs as QEMU does (elf_core.read_qemu)."""
+        self.monitor_command("stop")
+        self.monitor_command("dump-guest-memory", {"paging": False, "protocol": f"file:{file}"})
+
     def dump(self, core: Path, arch: str) -> None:
         """Halts the machine and writes its memory and CPUs as a core file."""
-        self.monitor_command("stop")
         raw = core.with_name(f"{core.name}.raw")
         try:
-            self.monitor_command("dump-guest-memory", {"paging": False, "protocol": f"file:{raw}"})
+            self.dump_memory(raw)
             elf_core.write(elf_core.read_qemu(raw), arch, core)
         finally:
             raw.unlink(missing_ok=True)

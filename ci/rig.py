@@ -161,6 +161,8 @@ class Guest:
     core: Path | None = None
     """Where its memory and CPUs are written to as an ELF core (ci/elf_core.py) when it is stopped, or ends by
     itself; only where `Rig.cores`."""
+    raw: bool = False
+    """Whether `core` is as QEMU writes it: memory by guest-physical addresses (elf_core.read_qemu)."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
     firmware: str = ""
@@ -786,7 +788,10 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                     live(rest)
             if guest.core and code is None:
                 time.sleep(PROMPT_SECONDS)  # in which it does what it has written of
-                strategy.qemu.dump(guest.core, architecture(guest.kernel))
+                if guest.raw:
+                    strategy.qemu.dump_memory(guest.core)
+                else:
+                    strategy.qemu.dump(guest.core, architecture(guest.kernel))
             evidence["qemu"] = strategy.qemu.errors().splitlines()
             if "life" in evidence:
                 evidence["life"].append(f"end {time.time():.3f} {time.time():.3f}")

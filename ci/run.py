@@ -324,7 +324,7 @@ def _run(name: str, kernels: Sequence[Path], wanted: Wanted, stub: Path | None) 
     rig, configuration = only(rigs, name)
     kernels = [file(kernel, "kernel") for kernel in kernels]
     if wanted.checked:
-        kernels = [flavour.linked(kernel, rig.backend) for kernel in kernels]
+        kernels = [flavour.linked(kernel, rig.backend, flavour.CHECKED) for kernel in kernels]
     images = [look(kernel) for kernel in kernels]
     check_terminal(wanted)
     several = len(images) > 1

@@ -10,6 +10,8 @@
 
 #include "runtime.h"
 
+#define VMI__FLAG_INTERRUPT 0x200u
+
 /* The caller's registers, in the order of the specification's list, and what it left on the stack.
  */
 struct vmi__flavour_frame {
@@ -31,5 +33,30 @@ struct vmi__flavour_frame {
  */
 VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame *frame);
 VMI__ROUTINE void vmi__flavour_leave(uint32_t ordinal, struct vmi__flavour_frame *frame);
+
+/*
+ * The calling CPU, by the local APIC's first identifier (Intel SDM vol. 2A, CPUID leaf 1), for
+ * CurrentCPU may look where GS leads to, and that may be a process's place.
+ */
+static inline uint32_t vmi__flavour_cpu(void)
+{
+    uint32_t eax = 1, ebx, ecx = 0, edx;
+
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return ebx >> 24;
+}
+
+/* Where a call returns to; 0 for one that is reached by a jump. */
+static inline uintptr_t vmi__flavour_caller(uint32_t ordinal,
+                                            const struct vmi__flavour_frame *frame)
+{
+#ifdef __x86_64__
+    bool jump = ordinal == VMI_ORDINAL_IRET || ordinal == VMI_ORDINAL_SYSRET;
+#else
+    bool jump = ordinal == VMI_ORDINAL_IRET || ordinal == VMI_ORDINAL_SYSEXIT;
+#endif
+
+    return jump ? 0 : frame->stack[0];
+}
 
 #endif

@@ -152,6 +152,8 @@ class Argument:
     registers: tuple[str, ...]
     summary: str
     unit: str | None
+    constants: tuple[str, ...] = ()
+    """Groups whose values it has, the first one's where two have the same number."""
 
 
 @dataclass(frozen=True)

@@ -633,7 +633,7 @@ class SpecRules:
             width = -(-kind.bits // arch.word_bits) if kind else 1
             registers = self._item_places(part, item, arch.result[:width])
             if kind and registers is not None:
-                result = Argument("result", kind, registers, item["summary"], item.get("unit"))
+                result = self._passed("result", kind, registers, item)
         carried = (result.registers if result else ()) + tuple(
             register for item in results if item for register in item.registers
         )
@@ -707,7 +707,20 @@ class SpecRules:
         registers = self._item_places(call, part, derived)
         if kind is None or registers is None:
             return None
-        return Argument(part["name"], kind, registers, part["summary"], part.get("unit"))
+        return self._passed(part["name"], kind, registers, part)
+
+    def _passed(self, name: str, kind: Type, registers: tuple[str, ...], part: Map) -> Argument:
+        """An argument or result whose type and registers are known."""
+        for i, group in enumerate(part.get("constants", ())):
+            if group not in self._constants and "constants" not in self._lost:
+                self._problems.add(
+                    part["constants"].place_of(i),
+                    f"unknown group of constants '{group}'",
+                    f"expected one of {names(self._constants)}",
+                    "correct it, or add it to 'constants'",
+                )
+        constants = tuple(part.get("constants", ()))
+        return Argument(name, kind, registers, part["summary"], part.get("unit"), constants)
 
     def _item_places(self, call: Map, part: Map, derived: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """Registers of an argument or result: those listed, or those that convention c has it in."""

@@ -4,7 +4,9 @@
  * (sections are its own), ACS-3 for the disk's commands.
  *
  * A disk does one command at a time where there is no native queuing, and so does the driver: what
- * waits is in a queue of its own, and an error is always that of the one command under way.
+ * waits is in a queue of its own. Reads, or writes, of blocks that follow each other become one
+ * command. An error is always that of the one command under way; if that is several requests, each
+ * of them is done again by itself.
  */
 #include "driver.h"
 #include "pci/device.h"
@@ -133,16 +135,23 @@ struct table {
 #define FIS_IS_COMMAND  0x80u
 #define RECEIVED_OFFSET 1024u /* behind the list; 256 bytes */
 #define RECEIVED_BYTES  256u
-#define RECEIVED_STATUS 0x40u /* in it what a disk sends when a command has ended (4.2.1) */
+#define RECEIVED_ENDED  0x40u /* in it what a disk sends when a command has ended (4.2.1) */
 #define FIS_FROM_DEVICE 0x34u
+#define FIS_STATUS      2u /* in it, as the register (SATA 3, 10.5.6) */
+
+/* Behind them, in the same page, the table of a command that is several requests. */
+#define JOINED_OFFSET  (RECEIVED_OFFSET + RECEIVED_BYTES)
+#define JOINED_ENTRIES ((PAGE - JOINED_OFFSET - TABLE_BYTES) / 16u)
 
 /* So many looks at memory for one at registers, which tell of what never gets to memory. */
-#define LOOKS 1024u
+#define LOOKS 65536u
 
 /* What there is of each request beside its table. */
 struct request {
-    uint32_t how;  /* of its header */
-    uint32_t next; /* slot of the one behind it */
+    uint64_t block;
+    uint32_t blocks; /* 0 for what is neither read nor written */
+    uint32_t how;    /* of its header */
+    uint32_t next;   /* slot of the one behind it */
 };
 
 #define NO_SLOT 0xffffffffu
@@ -152,15 +161,21 @@ struct ahci {
     uint32_t port;
     bool wide;
     volatile struct header *header; /* the first one of the list: no other is used */
-    volatile uint8_t *received;     /* FIS_FROM_DEVICE when the disk has ended something */
+    volatile uint8_t *received; /* begins with FIS_FROM_DEVICE when the disk has ended something */
     uint32_t looks;
     char *tables;
     struct request *requests;
     uint32_t table_bytes;
-    uint32_t current;     /* slot whose command is under way, NO_SLOT for none */
+    struct table *joined;
+    uint32_t current;     /* first slot whose command is under way, NO_SLOT for none */
+    uint32_t count;       /* slots that it is the command of */
     uint32_t first, last; /* of those that wait, NO_SLOT for none */
+    uint32_t apart;       /* so many of these have failed together: each is to be done by itself */
+    uint32_t ended;       /* first slot that has ended well and is not taken yet */
+    uint32_t left;        /* how many these are */
+    uint32_t transferred; /* bytes for them */
     uint32_t errors;      /* interrupts that tell of one, seen and cleared */
-    bool noted;           /* the end of `current`, by an interrupt */
+    bool told;            /* an interrupt, which is cleared, has told of the end of `current` */
 };
 _Static_assert(sizeof(struct ahci) <= VMI__DRIVER_BYTES, "a driver's record has no room for it");
 
@@ -232,7 +247,7 @@ VMI__RUN_ONCE static bool is_linked(const struct ahci *ahci, uint32_t millisecon
 VMI__RUN_ONCE static bool bring_up(struct ahci *ahci, char *list)
 {
     ahci->header = (volatile struct header *)list;
-    ahci->received = (volatile uint8_t *)list + RECEIVED_OFFSET + RECEIVED_STATUS;
+    ahci->received = (volatile uint8_t *)list + RECEIVED_OFFSET + RECEIVED_ENDED;
     write_address(port(ahci, PORT_LIST), list);
     write_address(port(ahci, PORT_RECEIVED), list + RECEIVED_OFFSET);
     *port(ahci, PORT_COMMAND) = COMMAND_UP | COMMAND_RECEIVE;
@@ -251,21 +266,32 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
     vmi__pci_enable(device->place, false);
 }
 
-/* Lowers the line; errors are kept. */
-static void lower(struct ahci *ahci)
+/* Lowers the line if the port has raised it; errors are kept. */
+static bool lower(struct ahci *ahci)
 {
     uint32_t seen = *port(ahci, PORT_INTERRUPTS);
 
+    if (!seen)
+        return false;
     ahci->errors |= seen & INTERRUPT_ERRORS;
     *port(ahci, PORT_INTERRUPTS) = seen;
     *at(ahci, INTERRUPTS) = 1u << ahci->port;
+    return true;
+}
+
+/* The disk's status at the end of a command: from memory, where it has sent it there. */
+static uint32_t status(const struct ahci *ahci)
+{
+    return *ahci->received == FIS_FROM_DEVICE ? ahci->received[FIS_STATUS]
+                                              : *port(ahci, PORT_STATUS);
 }
 
 /* Has the command failed that has ended, or has stopped the port? Lowers the line. */
 static bool has_failed(struct ahci *ahci)
 {
-    lower(ahci);
-    return ahci->errors || *port(ahci, PORT_STATUS) & (STATUS_ERROR | STATUS_FAULT);
+    if (!ahci->told)
+        lower(ahci);
+    return ahci->errors || status(ahci) & (STATUS_ERROR | STATUS_FAULT);
 }
 
 /* Has the port go on after a command that has failed (6.2.2.1); false if it does not. */
@@ -480,9 +506,10 @@ VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, v
     ahci->tables = linear + PAGE;
     ahci->table_bytes = table_bytes(setup);
     ahci->requests = (struct request *)(linear + PAGE + tables);
+    ahci->joined = (struct table *)(linear + JOINED_OFFSET);
     ahci->current = ahci->first = ahci->last = NO_SLOT;
-    ahci->errors = 0;
-    ahci->noted = false;
+    ahci->apart = ahci->left = ahci->errors = 0;
+    ahci->told = false;
     if (!ahci->wide) {
         if ((uint64_t)vmi__physical(pages) + memory(device, setup) > 1ull << 32)
             return false;
@@ -543,6 +570,8 @@ static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, 
         for (uint32_t i = 0; i < wanted->count; i++)
             set_entry(table, i, wanted->segments[i].address, wanted->segments[i].length);
         request->how |= wanted->count << HOW_ENTRIES | (writes ? HOW_WRITE : 0);
+        request->block = wanted->block;
+        request->blocks = wanted->blocks;
     } else if (wanted->operation == VMI_BLOCK_FLUSH) {
         write_command(table, FLUSH, 0, 0, 0);
     } else {
@@ -557,17 +586,59 @@ static VMI__ADDRESS_TAKEN void put(struct vmi__device *device, uint32_t number, 
     ahci->last = slot;
 }
 
+/* How many that wait, from the first one on, can be one command, and what that one is. */
+static uint32_t join(struct vmi__device *device, struct request *whole)
+{
+    const struct ahci *ahci = ahci_of(device);
+    uint32_t count = 1;
+
+    *whole = ahci->requests[ahci->first];
+    for (; whole->blocks && !ahci->apart && whole->next != NO_SLOT; count++) {
+        const struct request *next = &ahci->requests[whole->next];
+        uint32_t entries = (whole->how + next->how) >> HOW_ENTRIES;
+
+        if (!next->blocks || (whole->how ^ next->how) & HOW_WRITE ||
+            next->block != whole->block + whole->blocks ||
+            next->blocks > device->info.request_blocks - whole->blocks || entries > JOINED_ENTRIES)
+            break;
+        whole->blocks += next->blocks;
+        whole->how += next->how >> HOW_ENTRIES << HOW_ENTRIES;
+        whole->next = next->next;
+    }
+    return count;
+}
+
+/* Writes the command that does so many requests from the current one on. */
+static struct table *write_joined(struct ahci *ahci, const struct request *whole)
+{
+    struct table *table = ahci->joined;
+    uint32_t slot = ahci->current, entries = 0;
+
+    write_command(table, whole->how & HOW_WRITE ? WRITE : READ, 0, whole->block, whole->blocks);
+    for (uint32_t i = 0; i < ahci->count; i++, slot = ahci->requests[slot].next) {
+        const struct table *part = table_of(ahci, slot);
+
+        for (uint32_t j = 0; j < ahci->requests[slot].how >> HOW_ENTRIES; j++)
+            table->entries[entries++] = part->entries[j];
+    }
+    return table;
+}
+
 static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
 {
     struct ahci *ahci = ahci_of(device);
+    struct request whole;
 
     (void)number;
     if (ahci->current != NO_SLOT || ahci->first == NO_SLOT)
         return;
+    ahci->count = join(device, &whole);
     ahci->current = ahci->first;
-    ahci->first = ahci->requests[ahci->current].next;
-    ahci->noted = false;
-    issue(ahci, table_of(ahci, ahci->current), ahci->requests[ahci->current].how);
+    ahci->first = whole.next;
+    ahci->apart -= ahci->apart ? 1 : 0;
+    ahci->told = false;
+    issue(ahci, ahci->count > 1 ? write_joined(ahci, &whole) : table_of(ahci, ahci->current),
+          whole.how);
 }
 
 /* Has the command under way ended, or stopped the port? Memory tells that at less cost. */
@@ -575,7 +646,9 @@ static bool has_ended(struct ahci *ahci)
 {
     if (ahci->current == NO_SLOT)
         return false;
-    if (!ahci->errors && *ahci->received != FIS_FROM_DEVICE && ++ahci->looks % LOOKS)
+    if (ahci->told || ahci->errors)
+        return true;
+    if (*ahci->received != FIS_FROM_DEVICE && ++ahci->looks % LOOKS)
         return false;
     if (!(*port(ahci, PORT_ISSUE) & 1))
         return true;
@@ -583,23 +656,68 @@ static bool has_ended(struct ahci *ahci)
     return ahci->errors;
 }
 
+/* What was one command waits anew, before all else, to be done one by one. */
+VMI__RUN_ONCE static void wait_apart(struct ahci *ahci)
+{
+    uint32_t last = ahci->current;
+
+    for (uint32_t i = 1; i < ahci->count; i++)
+        last = ahci->requests[last].next;
+    ahci->requests[last].next = ahci->first;
+    if (ahci->first == NO_SLOT)
+        ahci->last = last;
+    ahci->first = ahci->current;
+    ahci->apart = ahci->count;
+}
+
+/*
+ * Ends the command under way: what it has done is to be taken from then on, what has failed with
+ * others is done anew, and what has failed alone is taken at once.
+ */
+static enum vmi__taken end_command(struct vmi__device *device, struct vmi__ended *ended)
+{
+    struct ahci *ahci = ahci_of(device);
+    enum vmi__taken taken = VMI__TAKEN_NONE;
+
+    if (!has_failed(ahci)) {
+        ahci->ended = ahci->current;
+        ahci->left = ahci->count;
+        ahci->transferred = ahci->header->transferred;
+    } else if (!recover(ahci)) {
+        return vmi__device_fault(device, VMI_FAULT_STATUS);
+    } else if (ahci->count > 1) {
+        wait_apart(ahci);
+    } else {
+        *ended = (struct vmi__ended){.slot = ahci->current, .status = VMI_EIO};
+        taken = VMI__TAKEN_ONE;
+    }
+    ahci->current = NO_SLOT;
+    tell(device, 0);
+    return taken;
+}
+
 static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint32_t number,
                                                struct vmi__ended *ended)
 {
     struct ahci *ahci = ahci_of(device);
+    uint32_t room;
 
-    if (!has_ended(ahci))
-        return VMI__TAKEN_NONE;
-    *ended = (struct vmi__ended){.slot = ahci->current, .status = VMI_OK};
-    if (has_failed(ahci)) {
-        ended->status = VMI_EIO;
-        if (!recover(ahci))
-            return vmi__device_fault(device, VMI_FAULT_STATUS);
-    } else if (device->queues[number].slots[ahci->current].room) {
-        ended->length = ahci->header->transferred;
+    if (!ahci->left && has_ended(ahci)) {
+        enum vmi__taken taken = end_command(device, ended);
+
+        if (taken != VMI__TAKEN_NONE)
+            return taken;
     }
-    ahci->current = NO_SLOT;
-    tell(device, number);
+    if (!ahci->left)
+        return VMI__TAKEN_NONE;
+    *ended = (struct vmi__ended){.slot = ahci->ended, .status = VMI_OK};
+    room = device->queues[number].slots[ahci->ended].room;
+    if (room) {
+        ended->length = ahci->left > 1 ? vmi__least(ahci->transferred, room) : ahci->transferred;
+        ahci->transferred -= ended->length;
+    }
+    ahci->ended = ahci->requests[ahci->ended].next;
+    ahci->left--;
     return VMI__TAKEN_ONE;
 }
 
@@ -616,11 +734,11 @@ static VMI__ADDRESS_TAKEN bool acknowledge(struct vmi__device *device)
     uint32_t flags = vmi__platform_enter(&device->queues[0].lock);
     bool again = false;
 
-    if (device->state == VMI__DEVICE_OPEN) {
-        lower(ahci);
-        (void)*at(ahci, INTERRUPTS); /* it has got there */
-        again = has_ended(ahci) && !ahci->noted;
-        ahci->noted |= again;
+    if (device->state == VMI__DEVICE_OPEN && lower(ahci)) {
+        bool over = !(*port(ahci, PORT_ISSUE) & 1); /* and what was written has got there */
+
+        again = ahci->current != NO_SLOT && (over || ahci->errors) && !ahci->told;
+        ahci->told |= again;
     }
     vmi__platform_leave(&device->queues[0].lock, flags);
     return again;

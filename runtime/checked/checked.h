@@ -89,7 +89,6 @@ static inline bool vmi__found(struct vmi__finding *finding, const char *what, co
 }
 
 #define VMI__FRAME_SHIFT    12
-#define VMI__FLAG_INTERRUPT 0x200u
 #define VMI__FLAG_DIRECTION 0x400u
 
 #endif

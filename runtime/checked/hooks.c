@@ -18,18 +18,6 @@ static uint32_t calls;
 static bool started;
 
 /*
- * The calling CPU's place, by the local APIC's first identifier (Intel SDM vol. 2A, CPUID leaf 1),
- * for CurrentCPU may look where GS leads to, and that may be a process's place.
- */
-static uint32_t this_cpu(void)
-{
-    uint32_t eax = 1, ebx, ecx = 0, edx;
-
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    return (ebx >> 24) % VMI__CHECKED_CPUS;
-}
-
-/*
  * Interrupts are masked. Whether the lock is had; not where this CPU holds it already, for an
  * exception may come in the middle of a check, also of a kernel that is stepped through.
  */
@@ -49,8 +37,7 @@ static bool take(uint32_t cpu, bool for_good)
     return false;
 }
 
-static void check(const struct vmi__call *call, const struct vmi__checked_call *checked,
-                  bool by_jump)
+static void check(const struct vmi__call *call, const struct vmi__checked_call *checked)
 {
     for (uint32_t rules = checked->rules; rules; rules &= rules - 1) {
         const struct vmi__rule *rule = &vmi__rules[__builtin_ctz(rules)];
@@ -58,7 +45,8 @@ static void check(const struct vmi__call *call, const struct vmi__checked_call *
 
         finding.values[0].name = finding.values[1].name = NULL;
         if (!rule->check(call, &finding))
-            vmi__checked_broken(checked, rule, &finding, by_jump ? 0 : call->frame->stack[0]);
+            vmi__checked_broken(checked, rule, &finding,
+                                vmi__flavour_caller(call->ordinal, call->frame));
     }
 }
 
@@ -67,15 +55,6 @@ static void start(void)
     started = true;
     vmi__checked_start();
     vmi__frames_start();
-}
-
-static bool is_jump(uint32_t ordinal)
-{
-#ifdef __x86_64__
-    return ordinal == VMI_ORDINAL_IRET || ordinal == VMI_ORDINAL_SYSRET;
-#else
-    return ordinal == VMI_ORDINAL_IRET || ordinal == VMI_ORDINAL_SYSEXIT;
-#endif
 }
 
 static bool is_end(uint32_t ordinal)
@@ -92,12 +71,12 @@ VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame
     if (!checked->rules && !vmi__checked_noting(ordinal) && !is_end(ordinal))
         return;
     __asm__ volatile("cli" : : : "memory");
-    call.cpu = this_cpu();
+    call.cpu = vmi__flavour_cpu() % VMI__CHECKED_CPUS;
     if (take(call.cpu, !checked->nmi)) {
         if (!started)
             start();
         calls++;
-        check(&call, checked, is_jump(ordinal));
+        check(&call, checked);
         vmi__checked_note(&call);
         if (is_end(ordinal))
             vmi__checked_end(calls);

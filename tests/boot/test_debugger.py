@@ -54,15 +54,15 @@ OWN = ("inner", "outer", "kernel_main")
 CALLS = ("cpuid", "disable_interrupts", "get_cr0", "get_interrupt_mask", "console_write", "flush_tlb")
 
 
-def compiled(arch: str, folder: Path, text: str = KERNEL) -> Path:
-    """A kernel with debug information, linked with plain hardware's library."""
+def compiled(arch: str, folder: Path, text: str = KERNEL, library: str = "native") -> Path:
+    """A kernel with debug information, linked with plain hardware's library or a flavour of it."""
     source, kernel = folder / "kernel.c", folder / "kernel.elf"
     source.write_text(text)
     subprocess.run(
         ["gcc", *MACHINE[arch], "-g", "-O1", "-fno-asynchronous-unwind-tables", "-ffreestanding", "-fno-pic",
          "-fno-stack-protector", "-mgeneral-regs-only", "-nostdlib", "-static", f"-I{tree(arch)}/include",
          f"-Wl,-T,{ROOT}/runtime/arch/{arch}/kernel.ld", "-Wl,--build-id=none", "-o", kernel, source,
-         tree(arch) / "backends/libvmi-native.a"],
+         tree(arch) / f"backends/libvmi-{library}.a"],
         check=True,
     )  # fmt: skip
     return kernel

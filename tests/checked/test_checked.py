@@ -177,7 +177,7 @@ def test_a_kernel_without_the_flavour_is_refused(tmp_path: Path) -> None:
     kernel = tmp_path / "kernel.elf"
     kernel.write_bytes(b"\x7fELF")
     with pytest.raises(UserError, match=r"linked with libvmi-native-checked\.a; .*/kernel\.elf is not"):
-        flavour.linked(kernel, "native")
+        flavour.linked(kernel, "native", flavour.CHECKED)
     beside = tmp_path / "kernel-checked.elf"
     beside.write_bytes(b"vmi-flavour checked\0")
-    assert flavour.linked(kernel, "native") == beside
+    assert flavour.linked(kernel, "native", flavour.CHECKED) == beside

@@ -28,6 +28,7 @@ enum { SERR = 0x30, CI = 0x38 };
 #define REQUESTS 8u
 #define SEGMENTS 3u
 #define SEEDS    3000u
+#define STEP     2u /* requests of submit() are not joined */
 
 extern const struct vmi__driver vmi__driver_ahci;
 const struct vmi__driver *const vmi__drivers[] = {&vmi__driver_ahci, 0};
@@ -77,7 +78,11 @@ static const struct table *table(void)
 /* What the disk sends when a command has ended gets there. */
 static void send(void)
 {
-    *(uint8_t *)REACHED(get(of_port(FB)) + 0x40, 1) = 0x34;
+    uint8_t *fis = REACHED(get(of_port(FB)) + 0x40, 4);
+
+    fis[0] = 0x34;
+    fis[2] = (uint8_t)get(of_port(TFD));
+    fis[3] = (uint8_t)(get(of_port(TFD)) >> 8);
 }
 
 /* Says what it is, to where it is asked to. */
@@ -366,7 +371,7 @@ static void one_by_one(void)
     EXPECT(submit(3, 1) == 1 && get(of_port(CI)) == 0x11 && sector() == 0);
     EXPECT(vmi__block_reap(0, 0, done, 8) == 0);
     for (uint32_t i = 0; i < 4; i++) {
-        EXPECT(sector() == (i < 3 ? i : 0)); /* submit() begins at 0 */
+        EXPECT(sector() == (i < 3 ? STEP * i : 0)); /* submit() begins at 0 */
         say(DONE, SECTOR);
         EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && done[0].id == i);
         EXPECT(done[0].status == VMI_OK && done[0].length == SECTOR);
@@ -398,18 +403,24 @@ static void each_ends_once(void)
 static void line(void)
 {
     begin();
-    EXPECT(!devices[0].driver->acknowledge(&devices[0]));
-    EXPECT(submit(0, 2) == 2);
-    EXPECT(!devices[0].driver->acknowledge(&devices[0]));
-    say(DONE, SECTOR);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]) && !get(IS));
+    EXPECT(submit(0, 3) == 3);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]) && !get(IS));
+    /* One that tells of something else than the end. */
+    set(of_port(PIS), 2);
+    EXPECT(!devices[0].driver->acknowledge(&devices[0]) && get(IS) == 4 && get(of_port(PIS)) == 2);
     set(IS, 0);
+    say(DONE, SECTOR);
     EXPECT(devices[0].driver->acknowledge(&devices[0]) && get(IS) == 4 && get(of_port(PIS)) == 1);
     EXPECT(!devices[0].driver->acknowledge(&devices[0]));
+    /* What an interrupt has told of is taken without one. */
     set(IS, 0);
-    EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && get(IS) == 4);
+    set(of_port(CI), 1);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && !get(IS));
     /* Who asks in vain costs no register. */
-    set(IS, 0);
     EXPECT(vmi__block_reap(0, 0, done, 8) == 0 && !get(IS));
+    say(DONE, SECTOR);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && get(IS) == 4);
     say(DONE, SECTOR);
     EXPECT(devices[0].driver->acknowledge(&devices[0]) && !locks);
     EXPECT(!devices[0].driver->acknowledge(&devices[0]));
@@ -426,7 +437,7 @@ static void errors(void)
     } cases[] = {
         {FAILED, TFES, true, false}, {FAILED, TFES, false, false}, {FAILED, TFES, true, true},
         {FAILED, 1, false, false},   {0x70, 1, false, false},      {DONE, IFS, true, false},
-        {DONE, IFS, true, true},
+        {DONE, IFS, true, true},     {FAILED, 1, false, true},     {0x70, 1, false, true},
     };
 
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -441,18 +452,177 @@ static void errors(void)
         }
         set(of_port(SERR), 0);
         /* What memory does not tell of is seen, too, if not at once. */
-        for (uint32_t look = 0; look < 1024 && !(reaped = vmi__block_reap(0, 0, done, 1)); look++)
+        for (uint32_t look = 0; look < 65536 && !(reaped = vmi__block_reap(0, 0, done, 1)); look++)
             EXPECT(cases[i].interrupts == IFS && !cases[i].acknowledged);
         EXPECT(reaped == 1);
         EXPECT(done[0].id == 0 && done[0].status == VMI_EIO && !done[0].length);
         EXPECT(get(of_port(CMD)) == 0x17 && get(of_port(SERR)) == ~0u && get(of_port(PIS)) == ~0u);
         /* The next one is under way, and does not have its failure. */
         set(of_port(PIS), 0);
-        EXPECT(get(of_port(CI)) == 1 && sector() == 1);
+        EXPECT(get(of_port(CI)) == 1 && sector() == STEP);
         EXPECT(vmi__block_reap(0, 0, done, 8) == 0);
         say(DONE, SECTOR);
         EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && done[0].status == VMI_OK);
         EXPECT(look().fault == VMI_FAULT_NONE);
+    }
+}
+
+/* So many reads or writes of blocks that follow each other, of which one has its memory in parts.
+ */
+static int32_t submit_on(uint32_t operation, uint64_t first, uint64_t block, uint32_t wanted)
+{
+    const struct vmi_segment segments[] = {
+        {.address = (uintptr_t)buffer, .length = SECTOR},
+        {.address = (uintptr_t)buffer + 0x1000, .length = SECTOR},
+        {.address = (uintptr_t)buffer + 0x3000, .length = SECTOR}};
+    struct vmi_block_request requests[REQUESTS];
+
+    for (uint32_t i = 0; i < wanted; i++)
+        requests[i] = (struct vmi_block_request){
+            .id = first + i,
+            .operation = operation,
+            .block = block + i + (i > 1 ? 1 : 0),
+            .blocks = i == 1 ? 2 : 1,
+            .count = i == 1 ? 2 : 1,
+            .segments = i == 1 ? segments + 1 : segments,
+        };
+    return vmi__block_submit(0, 0, requests, wanted);
+}
+
+/* Of what follows each other there is one command, of which each has its own end. */
+static void joined(void)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t operation = i ? VMI_BLOCK_WRITE : VMI_BLOCK_READ;
+
+        begin();
+        EXPECT(submit_on(operation, 0, 0x12, 4) == 4 && get(of_port(CI)) == 1);
+        EXPECT(header()->how == (5 | 5u << 16 | (i ? 0x40 : 0)) && !header()->table_high);
+        EXPECT(table()->fis[2] == (i ? 0x35 : 0x25) && sector() == 0x12 && table()->fis[12] == 5);
+        EXPECT((uintptr_t)table() % 128 == 0 && !header()->transferred);
+        for (uint32_t j = 0; j < 5; j++) {
+            EXPECT(table()->entries[j].last == SECTOR - 1);
+            EXPECT(table()->entries[j].address == (uintptr_t)buffer + (j == 1   ? 0x1000
+                                                                       : j == 2 ? 0x3000
+                                                                                : 0));
+        }
+        /* What is given meanwhile waits. */
+        EXPECT(submit_on(operation, 4, 0x17, 1) == 1 && header()->how >> 16 == 5);
+        say(DONE, 5 * SECTOR);
+        EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && done[0].id == 0);
+        EXPECT(get(of_port(CI)) == 1 && sector() == 0x17 && header()->how >> 16 == 1);
+        EXPECT(vmi__block_reap(0, 0, done + 1, 8) == 3);
+        for (uint32_t j = 0; j < 4; j++) {
+            EXPECT(done[j].id == j && done[j].status == VMI_OK);
+            EXPECT(done[j].length == (i ? 0 : j == 1 ? 2 * SECTOR : SECTOR));
+        }
+        say(DONE, SECTOR);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && done[0].id == 4);
+    }
+    /* A command that has moved less. */
+    begin();
+    EXPECT(submit_on(VMI_BLOCK_READ, 0, 0, 4) == 4);
+    say(DONE, 2 * SECTOR + 10);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 4 && done[0].length == SECTOR);
+    EXPECT(done[1].length == SECTOR + 10 && !done[2].length && !done[3].length);
+}
+
+/* And one that says that it has moved more. */
+static void joined_has_more_bytes(void)
+{
+    uint8_t seen[REQUESTS] = {0};
+
+    begin();
+    EXPECT(submit_on(VMI_BLOCK_READ, 0, 0, 3) == 3);
+    say(DONE, 4 * SECTOR + 2);
+    EXPECT(vmi__block_reap(0, 0, done, 2) == 2);
+    seen[0] = seen[1] = 1;
+    is_shut_off(VMI_FAULT_LENGTH, seen, 1);
+}
+
+/* What cannot be one command is several. */
+static void not_joined(void)
+{
+    static uint8_t large[PAGE] __attribute__((aligned(4096)));
+    struct vmi_segment segments[30];
+    uint32_t entries = 0;
+
+    /* A gap, the other way, and what has no blocks between. */
+    begin();
+    EXPECT(submit(0, 1) == 1);
+    EXPECT(submit_on(VMI_BLOCK_READ, 1, 10, 1) == 1 && submit_on(VMI_BLOCK_READ, 2, 12, 1) == 1);
+    EXPECT(submit_on(VMI_BLOCK_WRITE, 3, 13, 1) == 1);
+    EXPECT(one_of(VMI_BLOCK_FLUSH, 0, 0, 0, 0) == 1);
+    EXPECT(submit_on(VMI_BLOCK_WRITE, 5, 14, 1) == 1);
+    for (uint32_t i = 0; i < 6; i++) {
+        static const uint8_t sectors[] = {0, 10, 12, 13, 0, 14};
+
+        EXPECT(sector() == sectors[i] && header()->how >> 16 == (i == 4 ? 0 : 1));
+        say(DONE, SECTOR);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 1);
+    }
+    /* More blocks than a command may have. */
+    plug();
+    facts[101] = 0x10;
+    look();
+    EXPECT(open_it() == VMI_OK && submit(0, 1) == 1);
+    segments[0] = (struct vmi_segment){.address = 0, .length = 0x400000};
+    segments[1] = segments[2] = segments[0];
+    devices[0].memory_end = 0x2000000;
+    for (uint32_t i = 0; i < 3; i++)
+        EXPECT(one_of(VMI_BLOCK_READ, 0x6000 * i, 0x6000, 3, segments) == 1);
+    say(DONE, SECTOR);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && sector() == 0 && header()->how >> 16 == 3);
+    /* More entries than the table has. */
+    plug();
+    look();
+    EXPECT(open_with((struct vmi_device_setup){.queues = 1, .requests = 8, .segments = 30}) ==
+           VMI_OK);
+    EXPECT(submit(0, 1) == 1);
+    for (uint32_t i = 0; i < 30; i++)
+        segments[i] = (struct vmi_segment){.address = (uintptr_t)large, .length = SECTOR};
+    for (uint32_t i = 0; i < 7; i++)
+        EXPECT(one_of(VMI_BLOCK_READ, 100 + 30 * i, 30, 30, segments) == 1);
+    say(DONE, SECTOR);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 1);
+    entries = header()->how >> 16;
+    EXPECT(entries == 150 && table()->fis[12] == 150);
+    EXPECT(header()->table + sizeof(struct table) + 16 * entries <=
+           (uintptr_t)memory_of_device + PAGE);
+    say(DONE, 150 * SECTOR);
+    EXPECT(vmi__block_reap(0, 0, done, 8) == 5 && header()->how >> 16 == 60 && sector() == 250);
+}
+
+/* Of several that fail together each is done by itself, before what has come meanwhile. */
+static void failed_together(void)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        begin();
+        EXPECT(submit_on(VMI_BLOCK_READ, 0, 20, 3) == 3);
+        if (i)
+            EXPECT(submit_on(VMI_BLOCK_READ, 3, 24, 3) == 3);
+        fail(FAILED, TFES, true);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 0 && look().fault == VMI_FAULT_NONE);
+        if (!i)
+            EXPECT(submit_on(VMI_BLOCK_READ, 3, 24, 3) == 3);
+        for (uint32_t j = 0; j < 3; j++) {
+            static const uint8_t sectors[] = {20, 21, 23};
+
+            set(of_port(PIS), 0);
+            EXPECT(get(of_port(CI)) == 1 && sector() == sectors[j]);
+            EXPECT(header()->how >> 16 == (j == 1 ? 2 : 1));
+            if (j == 1)
+                fail(FAILED, TFES, true);
+            else
+                say(DONE, SECTOR);
+            EXPECT(vmi__block_reap(0, 0, done, 8) == 1 && done[0].id == j);
+            EXPECT(done[0].status == (j == 1 ? VMI_EIO : VMI_OK));
+        }
+        set(of_port(PIS), 0);
+        EXPECT(sector() == 24 && header()->how >> 16 == 4);
+        say(DONE, 4 * SECTOR);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 3 && done[2].id == 5);
+        EXPECT(vmi__block_reap(0, 0, done, 8) == 0 && !get(of_port(CI)));
     }
 }
 
@@ -615,6 +785,10 @@ static const struct played_check all[] = {
     CHECK(each_ends_once),
     CHECK(line),
     CHECK(errors),
+    CHECK(joined),
+    CHECK(joined_has_more_bytes),
+    CHECK(not_joined),
+    CHECK(failed_together),
     CHECK(does_not_go_on),
     CHECK(more_bytes_than_room),
     CHECK(what_a_request_becomes),

@@ -8,6 +8,12 @@
 
 #include "devices/played_open.h"
 
+/* From the block of a request of submit()'s to that of the next one; the process may have another.
+ */
+#ifndef STEP
+#define STEP 1u
+#endif
+
 /* Does it reach no memory, and will it do nothing? The process's. */
 static bool is_reset(void);
 
@@ -21,7 +27,7 @@ static int32_t submit(uint64_t first, uint32_t wanted)
         requests[i] = (struct vmi_block_request){
             .id = first + i,
             .operation = VMI_BLOCK_READ,
-            .block = i,
+            .block = STEP * i,
             .blocks = 1,
             .count = 1,
             .segments = &segment,

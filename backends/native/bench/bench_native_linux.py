@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from backends.native.bench import beside_linux
-from ci.beside_linux import blank_disk, build, distribution_linux, rows
-from ci.rig import Disk, discover
+from ci.beside_linux import build, distribution_linux, rows
+from ci.rig import discover
 from ci.util import ARCHITECTURES, RESULTS, progress
 
 
@@ -32,31 +32,23 @@ def test_beside_linux(tmp_path: Path) -> None:
     assert not [row.operation.title for row in made if row.worse and not row.reason]
 
 
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
-    return blank_disk(tmp_path_factory.mktemp("disk"))
+@pytest.fixture(scope="module", params=beside_linux.PAIRS, ids=lambda pair: pair.word)
+def pair(request: pytest.FixtureRequest) -> beside_linux.Pair:
+    found: beside_linux.Pair = request.param
+    return found
 
 
 @pytest.fixture(scope="module")
-def linux(disk: Disk, tmp_path_factory: pytest.TempPathFactory) -> tuple[beside_linux.Figures, str]:
-    rig = discover(progress)[beside_linux.BACKEND]
-    folder = tmp_path_factory.mktemp("linux")
-    kernel, version = distribution_linux(progress)
-    image, trace = beside_linux.build_with_drivers(folder, progress), folder / "trace"
-    with rig.session(RESULTS / "bench") as session:
-        outcome = session.run(beside_linux.linux_devices_guest(rig, kernel, image, disk, trace))
-    return beside_linux.of_linux_devices(outcome, trace), version
+def linux(
+    pair: beside_linux.Pair, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[beside_linux.Figures, str]:
+    rig = discover(progress)[pair.backend]
+    return beside_linux.measure_linux(rig, pair, tmp_path_factory.mktemp("linux"), progress)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_devices_beside_linux(
-    linux: tuple[beside_linux.Figures, str], disk: Disk, arch: str, tmp_path: Path
+    pair: beside_linux.Pair, linux: tuple[beside_linux.Figures, str], arch: str, tmp_path: Path
 ) -> None:
-    rig = discover(progress)[beside_linux.BACKEND]
-    found, version = linux
-    with rig.session(RESULTS / "bench") as session:
-        outcome = session.run(beside_linux.devices_guest(rig, arch, disk, tmp_path / "trace"))
-    library = beside_linux.of_devices(outcome, tmp_path / "trace")
-    made = beside_linux.device_rows(library, found)
-    print("\n".join(beside_linux.beside_devices(made, library, found, arch, version)))
-    assert not [row.operation.title for rows in made for row in rows if row.worse and not row.reason]
+    rig = discover(progress)[pair.backend]
+    assert beside_linux.compare_devices(rig, pair, *linux, arch, tmp_path) == []

@@ -18,13 +18,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from ruamel.yaml import YAML
 
 from ci import accesses, beside_linux
 from ci.bench import CALL, WORKLOAD
 from ci.beside_linux import DEVICES, Row, number
 from ci.build import kernels
 from ci.rig import DISK_DEVICE, NET_DEVICE, Disk, Guest, Net, Outcome, Rig
-from ci.util import ARCHITECTURES, Progress, UserError
+from ci.util import ARCHITECTURES, RESULTS, ROOT, Progress, UserError
 
 BACKEND = "native"
 ARCH = ARCHITECTURES[1]
@@ -43,8 +44,6 @@ PLUGIN_SOURCE = Path(__file__).with_name("instruction_counter.c")
 QEMU_PLUGIN = "-plugin {plugin},out={out},{places}"
 PLUGIN_VERSIONS = ((9, 2), (0, 1))
 """From which QEMU on which version of the plugins' interface is taken (QEMU, plugins/plugin.h)."""
-DRIVERS = ("virtio-pci", "virtio-blk", "virtio-net")
-"""Of a disk and of a network."""
 DEVICE_NAMES = tuple(each.name for each in DEVICES)
 DEVICE_GOALS = {"disk_1": 1, "disk_32": 0.1, "send_1": 1, "send_64": 0.1, "echo_1": 1, "echo_64": 0.1}
 """How many accesses to registers a request or packet may take at most: one tells the device."""
@@ -54,6 +53,13 @@ INSTRUCTION_GOALS = {
 """And how many instructions."""
 AT_ONCE = "ioeventfd=off"
 """Of QEMU's devices: else a write that tells one is no access of its trace's, and several may be one."""
+LINUX_COSTS = "linux_costs.yaml"
+"""Beside a backend's benchmarks: what Linux takes with devices of a PC, as measured."""
+STEADY = ("disk_1", "disk_32", "send_1", "echo_1")
+"""Operations whose numbers hardly differ from run to run: how many of many packets come at once is the other
+side's doing."""
+DRIFT = 0.1
+"""By how much of itself a number of that list may differ from what is measured."""
 MARKS = beside_linux.marks(Path(__file__).parent)
 """Of Linux's program: of a begin and of a round."""
 DEVICE_ROUNDS = 32
@@ -62,8 +68,39 @@ REASONS = {
     "move_1024": "each entry is looked up from the root; mremap goes along the tables",
 }
 """Why the library takes more instructions than Linux, by operation, if it does."""
-DEVICE_REASONS: Mapping[str, str] = {}
-"""The same of devices."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A disk and a network of a PC."""
+
+    name: str
+    drivers: tuple[str, ...]
+    """Linux's."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of the guest; `qemu` is added to what else is said there, and {disk} in it is the disk's file."""
+    disk: str = ""
+    network: str = ""
+    """As `Disk.device` and `Net.device` have them; those of the options if they are empty."""
+    backend: str = BACKEND
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why the library takes more than Linux, by operation, if it does."""
+
+    @property
+    def word(self) -> str:
+        """For names of files."""
+        return self.name.replace(" and ", "-")
+
+
+VIRTIO = Pair(
+    "virtio", ("virtio-pci", "virtio-blk", "virtio-net"),
+    options={"disk": f"{DISK_DEVICE},{AT_ONCE}", "net": f"{NET_DEVICE},{AT_ONCE}"},
+)  # fmt: skip
+PAIRS = (
+    VIRTIO,
+    Pair("nvme and e1000", ("nvme", "e1000"), disk="nvme", network="e1000"),
+    Pair("ahci and e1000e", ("ahci", "sd-mod", "e1000e"), disk="ahci", network="e1000e"),
+)
 
 
 def linux_guest(rig: Rig, linux: Path, image: Path) -> Guest:
@@ -182,34 +219,31 @@ class Figures:
         )
 
 
-def _traced(guest: Guest, rig: Rig, disk: Disk, trace: Path) -> Guest:
-    words = f"{rig.instruction_counter['qemu']} {accesses.arguments(trace)}"
-    options = {
-        **guest.options,
-        "qemu": words,
-        "disk": f"{DISK_DEVICE},{AT_ONCE}",
-        "net": f"{NET_DEVICE},{AT_ONCE}",
-    }
-    return replace(guest, options=options, disks=(disk,), nets=(Net(),))
+def _traced(guest: Guest, rig: Rig, pair: Pair, disk: Disk, trace: Path) -> Guest:
+    words = (rig.instruction_counter["qemu"], accesses.arguments(trace), pair.options.get("qemu", ""))
+    options = {**guest.options, **pair.options, "qemu": " ".join(words).format(disk=disk.file).strip()}
+    disks = () if "qemu" in pair.options else (replace(disk, device=pair.disk),)
+    return replace(guest, options=options, disks=disks, nets=(Net(device=pair.network),))
 
 
-def devices_guest(rig: Rig, arch: str, disk: Disk, trace: Path) -> Guest:
+def devices_guest(rig: Rig, arch: str, pair: Pair, disk: Disk, trace: Path) -> Guest:
     append = f"bench=one op={','.join(DEVICE_NAMES)} rounds={DEVICE_ROUNDS}"
-    kernel = kernels("bench-bound", arch)[BACKEND]
-    guest = Guest(kernel, f"devices-library-{arch}", append, deadline=DEADLINE)
-    return _traced(guest, rig, disk, trace)
+    kernel = kernels("bench-bound", arch)[pair.backend]
+    guest = Guest(kernel, f"{pair.word}-library-{arch}", append, deadline=DEADLINE)
+    return _traced(guest, rig, pair, disk, trace)
 
 
-def linux_devices_guest(rig: Rig, linux: Path, image: Path, disk: Disk, trace: Path) -> Guest:
+def linux_devices_guest(rig: Rig, linux: Path, image: Path, pair: Pair, disk: Disk, trace: Path) -> Guest:
     line = beside_linux.command_line("ttyS0 tsc=reliable no_timer_check", DEVICE_NAMES)
     guest = linux_guest(rig, linux, image)
-    return _traced(replace(guest, name="devices-linux", append=line), rig, disk, trace)
+    return _traced(replace(guest, name=f"{pair.word}-linux", append=line), rig, pair, disk, trace)
 
 
-def build_with_drivers(folder: Path, report: Progress) -> Path:
+def build_with_drivers(folder: Path, pair: Pair, report: Progress) -> Path:
     """Linux's initial RAM file system for devices."""
+    files = beside_linux.VIRTIO_FILES if pair is VIRTIO else beside_linux.PC_FILES
     return beside_linux.build(
-        folder, Path(__file__).parent, beside_linux.modules(DRIVERS, beside_linux.VIRTIO_FILES, report)
+        folder, Path(__file__).parent, beside_linux.modules(pair.drivers, files, report)
     )
 
 
@@ -249,13 +283,42 @@ def of_linux_devices(outcome: Outcome, trace: Path) -> Figures:
     return found
 
 
-def device_rows(library: Figures, linux: Figures) -> tuple[list[Row], list[Row]]:
+def linux_costs(pair: Pair) -> dict[str, float]:
+    """Accesses of Linux's to registers of these devices, by operation, as its list has them."""
+    path = ROOT / "backends" / pair.backend / "bench" / LINUX_COSTS
+    found = YAML(typ="safe").load(path)["accesses"].get(pair.name, {})
+    if list(found) != list(DEVICE_NAMES):
+        raise UserError(
+            f"{path}: {pair.name} has {', '.join(found) or 'nothing'}; expected {', '.join(DEVICE_NAMES)}"
+        )
+    return dict(found)
+
+
+def drifted(pair: Pair, linux: Figures) -> list[str]:
+    """Where something else is measured than the list has, each in a line."""
+    costs = linux_costs(pair)
+    return [
+        f"{LINUX_COSTS}: {pair.name}, {name}: {costs[name]:g} accesses, and {linux.accesses[name][0]:.4g} now"
+        for name in STEADY
+        if abs(costs[name] - linux.accesses[name][0]) > DRIFT * costs[name]
+    ]
+
+
+def worse(pair: Pair, library: Figures) -> list[str]:
+    """Where the library takes more than the list says of Linux, without a reason."""
+    return [
+        f"{name}: {library.accesses[name][0]:.4g} accesses, Linux {listed:g}"
+        for name, listed in linux_costs(pair).items()
+        if library.accesses[name][0] > listed and name not in pair.reasons
+    ]
+
+
+def device_rows(library: Figures, linux: Figures, reasons: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
     """Instructions, and accesses."""
 
     def made(ours: Mapping[str, float], theirs: Mapping[str, tuple[float, float]]) -> list[Row]:
         return [
-            Row(each, ours[each.name], *theirs[each.name], DEVICE_REASONS.get(each.name, ""))
-            for each in DEVICES
+            Row(each, ours[each.name], *theirs[each.name], reasons.get(each.name, "")) for each in DEVICES
         ]
 
     instructions = {name: (value, value) for name, value in linux.instructions.items()}
@@ -266,12 +329,45 @@ def device_rows(library: Figures, linux: Figures) -> tuple[list[Row], list[Row]]
 
 
 def beside_devices(
-    rows: tuple[list[Row], list[Row]], library: Figures, linux: Figures, arch: str, version: str
+    rows: tuple[list[Row], list[Row]], library: Figures, linux: Figures, pair: Pair, arch: str, version: str
 ) -> list[str]:
     """Lines of one table of both."""
     instructions, made = rows
-    title = f"accesses to registers per request and packet, {arch} beside Linux {version}, on the same PC"
+    title = (
+        f"accesses to registers of {pair.name} per request and packet, {arch} beside Linux {version}, "
+        "on the same PC"
+    )
     cells = {each.operation.name: each for each in instructions}
     columns = {name: f"{number(each.library)}, Linux's {number(each.linux)}" for name, each in cells.items()}
     words = library.words, linux.words
-    return beside_linux.beside(made, title, DEVICE_GOALS, words, "mean", column=("instructions", columns))
+    goals = DEVICE_GOALS if pair is VIRTIO else None
+    return beside_linux.beside(made, title, goals, words, "mean", column=("instructions", columns))
+
+
+def measure_linux(rig: Rig, pair: Pair, folder: Path, report: Progress) -> tuple[Figures, str]:
+    """Linux with these devices, and its version; `folder` is for files of the run."""
+    kernel, version = beside_linux.distribution_linux(report)
+    image, trace = build_with_drivers(folder, pair, report), folder / "trace"
+    disk = beside_linux.blank_disk(folder)
+    with rig.session(RESULTS / "bench") as session:
+        outcome = session.run(linux_devices_guest(rig, kernel, image, pair, disk, trace))
+    return of_linux_devices(outcome, trace), version
+
+
+def measure_library(rig: Rig, pair: Pair, arch: str, folder: Path) -> Figures:
+    """The library with these devices."""
+    trace, disk = folder / "trace", beside_linux.blank_disk(folder)
+    with rig.session(RESULTS / "bench") as session:
+        outcome = session.run(devices_guest(rig, arch, pair, disk, trace))
+    return of_devices(outcome, trace)
+
+
+def compare_devices(rig: Rig, pair: Pair, linux: Figures, version: str, arch: str, folder: Path) -> list[str]:
+    """Prints the table of both; what does not hold, each in a line."""
+    library = measure_library(rig, pair, arch, folder)
+    both = device_rows(library, linux, pair.reasons)
+    print("\n".join(beside_devices(both, library, linux, pair, arch, version)))
+    return [
+        f"{row.operation.title}: more than Linux"
+        for made in both for row in made if row.worse and not row.reason
+    ] + drifted(pair, linux)  # fmt: skip

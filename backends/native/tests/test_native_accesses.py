@@ -4,6 +4,7 @@ and that the library keeps to its goals."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,12 +101,36 @@ def test_table(tmp_path: Path) -> None:
     """Worse is worse in either."""
     ours, theirs = library(tmp_path), linux(tmp_path)
     theirs.instructions["disk_1"] = 99
-    instructions, made = rows = beside_linux.device_rows(ours, theirs)
+    instructions, made = rows = beside_linux.device_rows(ours, theirs, {})
     assert [row.operation.name for row in instructions if row.worse] == ["disk_1"]
     assert not [row for row in made if row.worse]
-    lines = beside_linux.beside_devices(rows, ours, theirs, "i386", "6.1")
+    lines = beside_linux.beside_devices(rows, ours, theirs, beside_linux.VIRTIO, "i386", "6.1")
     assert len(lines) == len(NAMES) + 2
     assert f"write {NOTIFY} 1.5" in lines[2] and "100, Linux's 99" in lines[2]
+
+
+def test_list_of_linuxs_costs_is_held_against_what_is_measured(tmp_path: Path) -> None:
+    """But for what is another number each time."""
+    theirs = linux(tmp_path)
+    costs = beside_linux.linux_costs(beside_linux.VIRTIO)
+    theirs.accesses = {name: (each, each) for name, each in costs.items()}
+    theirs.accesses["send_64"] = (1, 1)
+    assert beside_linux.drifted(beside_linux.VIRTIO, theirs) == []
+    theirs.accesses["send_1"] = (costs["send_1"] / 2, 0)
+    assert beside_linux.drifted(beside_linux.VIRTIO, theirs) == [
+        "linux_costs.yaml: virtio, send_1: 1 accesses, and 0.5 now"
+    ]
+
+
+def test_more_than_linux_is_worse(tmp_path: Path) -> None:
+    """But where there is a reason."""
+    ours, costs = library(tmp_path), beside_linux.linux_costs(beside_linux.VIRTIO)
+    ours.accesses = {name: (each, each) for name, each in costs.items()}
+    assert beside_linux.worse(beside_linux.VIRTIO, ours) == []
+    ours.accesses["disk_32"] = (costs["disk_32"] + 1, 0)
+    assert beside_linux.worse(beside_linux.VIRTIO, ours) == ["disk_32: 1.031 accesses, Linux 0.03125"]
+    reasoned = replace(beside_linux.VIRTIO, reasons={"disk_32": "it is slow"})
+    assert beside_linux.worse(reasoned, ours) == []
 
 
 def test_lost_mark_is_no_count(tmp_path: Path) -> None:
@@ -113,17 +138,30 @@ def test_lost_mark_is_no_count(tmp_path: Path) -> None:
         linux(tmp_path, mark(beside_linux.MARKS[1]))
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_requests_and_packets_keep_to_their_goals(rigs: Rigs, tmp_path: Path, arch: str) -> None:
-    """Goals that are no more than Linux takes (docs/benchmarks.md)."""
-    here = [place for place in places(arch) if place.backend == beside_linux.BACKEND]
+def measured(rigs: Rigs, folder: Path, pair: beside_linux.Pair, arch: str) -> beside_linux.Figures:
+    here = [place for place in places(arch) if place.backend == pair.backend]
     if not here:
         pytest.skip("left out, as asked")
     rigs.prepare(here[0])
-    disk, trace = Disk(tmp_path / "disk"), tmp_path / "trace"
-    made = rigs.once(here[0], beside_linux.devices_guest(here[0].rig, arch, disk, trace), True)
+    disk, trace = Disk(folder / "disk"), folder / "trace"
+    made = rigs.once(here[0], beside_linux.devices_guest(here[0].rig, arch, pair, disk, trace), True)
     found = beside_linux.of_devices(made, trace)
     print(found)
+    return found
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_requests_and_packets_keep_to_their_goals(rigs: Rigs, tmp_path: Path, arch: str) -> None:
+    """Goals that are no more than Linux takes (docs/benchmarks.md)."""
+    found = measured(rigs, tmp_path, beside_linux.VIRTIO, arch)
     for name, goal in beside_linux.DEVICE_GOALS.items():
         assert found.accesses[name][0] <= goal, name
         assert found.instructions[name] <= beside_linux.INSTRUCTION_GOALS[name], name
+    assert beside_linux.worse(beside_linux.VIRTIO, found) == []
+
+
+@pytest.mark.parametrize("pair", beside_linux.PAIRS[1:], ids=lambda pair: pair.word)
+def test_no_more_accesses_than_linux(rigs: Rigs, tmp_path: Path, pair: beside_linux.Pair) -> None:
+    """With the devices of a plain PC. On the other architecture `./vmi bench` compares them: a driver makes
+    the same ones there."""
+    assert beside_linux.worse(pair, measured(rigs, tmp_path, pair, ARCHITECTURES[1])) == []

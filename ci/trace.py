@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi trace`: a kernel runs in one configuration, linked with the library's flavour `traced`, until it
+ends or is stopped; then the calls that it has made are read out of its memory, and written in words."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import flavour
+from .boot import once, only, show_failure, write_document
+from .build import tree
+from .calls import Interface, chosen
+from .elf_core import read_qemu
+from .kernel import look
+from .rig import Guest, discover
+from .ring import Call, Ring, calls, find
+from .run import Wanted, file, fits, pattern
+from .util import RESULTS, above, progress, write_if_changed
+
+LOGS = RESULTS / "trace"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is written, and where."""
+
+    calls: Sequence[str] = ()
+    """Patterns of names; all calls without any."""
+    counts: bool = False
+    """How many calls there were of each, in place of the calls."""
+    output: Path | None = None
+    """A file in place of standard output."""
+    json: Path | None = None
+
+
+def line(call: Call, interface: Interface, start: int, frequency: int) -> str:
+    """One call: when, on which CPU, what, and how long it took."""
+    since = call.begun - start
+    when = f"{since / frequency:14.9f}" if frequency else f"{since:14}"
+    arguments = interface.arguments(call.ordinal, call.arguments)
+    said = ", ".join(f"{name}={text}" for name, (_, text) in arguments.items())
+    made = f"{when} {call.cpu:3} {interface.name(call.ordinal)}({said})"
+    if call.ended is None:
+        return f"{made} = ?"
+    results = interface.results(call.ordinal, call.results)
+    if list(results) == ["result"]:
+        made += f" = {results['result'][1]}"
+    elif results:
+        made += " = " + ", ".join(f"{name}={text}" for name, (_, text) in results.items())
+    return f"{made} <{call.ended - call.begun}>"
+
+
+def table(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Collection[int]) -> Iterator[str]:
+    """How often each call was made, the most frequent first, and the median of its cycles in the ring."""
+    cycles = defaultdict(list)
+    for call in made:
+        if call.ended is not None:
+            cycles[call.ordinal].append(call.ended - call.begun)
+    rows = [(count, ordinal) for ordinal, count in enumerate(ring.counts) if count and ordinal in wanted]
+    yield f"{'calls':>10} {'cycles':>10} call"
+    for count, ordinal in sorted(rows, key=lambda row: (-row[0], row[1])):
+        median = f"{statistics.median_low(cycles[ordinal])}" if cycles[ordinal] else "?"
+        yield f"{count:10} {median:>10} {interface.name(ordinal)}"
+    yield f"{sum(count for count, _ in rows):10} {'':10} all"
+
+
+def as_json(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Collection[int]) -> str:
+    def each(call: Call) -> dict[str, object]:
+        given = interface.results(call.ordinal, call.results)
+        return {
+            "call": interface.name(call.ordinal),
+            "ordinal": call.ordinal,
+            "cpu": call.cpu,
+            "begun": call.begun,
+            "ended": call.ended,
+            "caller": call.caller,
+            "arguments": {
+                name: {"value": value, "text": text}
+                for name, (value, text) in interface.arguments(call.ordinal, call.arguments).items()
+            },
+            "results": {name: {"value": value, "text": text} for name, (value, text) in given.items()},
+        }
+
+    document = {
+        "frequency": ring.frequency,
+        "records": ring.begun,
+        "lost": ring.lost,
+        "damaged": ring.damaged,
+        "counts": {interface.name(n): count for n, count in enumerate(ring.counts) if count and n in wanted},
+        "calls": [each(call) for call in made],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def write(ring: Ring, interface: Interface, form: Form) -> None:
+    """What was asked for; what is missing is said beside it."""
+    wanted = chosen(interface, form.calls)
+    every = calls(ring.records)
+    made = [call for call in every if call.ordinal in wanted or not form.calls]
+    if form.counts:
+        lines = table(ring, made, interface, wanted)
+    else:
+        start = every[0].begun if every else 0
+        lines = (line(call, interface, start, ring.frequency) for call in made)
+    if form.output:
+        write_document(form.output, "".join(f"{each}\n" for each in lines))
+    else:
+        for each in lines:
+            print(each)
+    if form.json:
+        write_document(form.json, as_json(ring, made, interface, wanted))
+    said = f"{len(made)} calls of {sum(ring.counts)}"
+    if ring.lost:
+        said += f"; the ring has the last {ring.begun - ring.lost} records of {ring.begun}"
+    if ring.damaged:
+        said += f"; {ring.damaged} records are damaged"
+    progress(said)
+
+
+def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console: bool) -> int:
+    """Runs the kernel and writes its trace; 1 if there was no memory any more to read it from."""
+    rigs = discover(once(progress))
+    rig, configuration = only(rigs, name)
+    image = look(flavour.linked(file(kernel, "kernel"), rig.backend, flavour.TRACED))
+    interface = Interface.built(tree(image.architecture))
+    chosen(interface, form.calls)
+    until = pattern(at) if at else None
+    with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:
+        memory = Path(folder) / "memory"
+        guest = Guest(
+            image.path, configuration.name, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
+            configuration.given(image.architecture)[0], core=memory, raw=True,
+        )  # fmt: skip
+        rig.check(image, name)
+        fits(image, rig.backend, wanted)
+        rig.check_guest(guest, name)
+        rig.prepare()
+
+        def look_at(text: str) -> bool:
+            if console:
+                with above():
+                    print(text, flush=True)
+            return bool(until and until.search(text))
+
+        with rig.steady_session(LOGS) as session:
+            outcome = session.run(guest, look_at)
+        write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
+        if not memory.is_file():
+            show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
+            return 1
+        ring = find(read_qemu(memory))
+    write(ring, interface, form)
+    return 0

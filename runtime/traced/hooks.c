@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * The two functions of the flavour `traced`.
+ */
+#include "ring.h"
+
+/* By which tools know a kernel that is linked with the flavour (ci/flavour.py). */
+static const char mark[] __attribute__((used)) = VMI__TRACE_MAGIC;
+
+static struct vmi__trace_ring vmi__trace __attribute__((used, aligned(4096)));
+
+/* The library's own, past the flavour. */
+uint64_t vmi__inner_get_cycle_frequency(void) VMI__ROUTINE;
+
+/* CPUs that start it at once write the same. */
+static void start(void)
+{
+    vmi__trace.version = VMI__TRACE_VERSION;
+    vmi__trace.header_bytes = offsetof(struct vmi__trace_ring, entries);
+    vmi__trace.record_bytes = sizeof(struct vmi__trace_record);
+    vmi__trace.records = VMI__TRACE_RECORDS;
+    vmi__trace.word_bits = 8 * sizeof(uintptr_t);
+    vmi__trace.ordinals = VMI_ORDINALS;
+    memcpy(vmi__trace.magic, mark, sizeof(mark));
+}
+
+static uint64_t cycles(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+/*
+ * Notes one record. Interrupts are masked meanwhile, so that none is left half written while others
+ * go round the ring; an NMI has one of its own. `kind` is written last.
+ */
+static void note(uint32_t kind, uint32_t ordinal, const struct vmi__flavour_frame *frame,
+                 const uint8_t *places, uint32_t words)
+{
+    const uintptr_t *found = (const uintptr_t *)frame;
+    struct vmi__trace_record *record;
+    uintptr_t flags;
+    uint32_t next;
+
+    __asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
+    next = __atomic_fetch_add(&vmi__trace.next, 1, __ATOMIC_RELAXED);
+    if (next == UINT32_MAX)
+        __atomic_fetch_add(&vmi__trace.wraps, 1, __ATOMIC_RELAXED);
+    record = &vmi__trace.entries[next % VMI__TRACE_RECORDS];
+    __atomic_store_n(&record->kind, VMI__TRACE_NONE, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the processor keeps the order of stores */
+    record->sequence = next;
+    record->ordinal = (uint16_t)ordinal;
+    record->cpu = (uint16_t)vmi__flavour_cpu();
+    record->words = words;
+    record->frame = (uintptr_t)frame;
+    record->caller = vmi__flavour_caller(ordinal, frame);
+    for (uint32_t i = 0; i < words; i++)
+        record->values[i] = found[places[i]];
+    record->time = cycles();
+    __atomic_store_n(&record->kind, kind, __ATOMIC_RELEASE);
+    if (flags & VMI__FLAG_INTERRUPT)
+        __asm__ volatile("sti" : : : "memory");
+}
+
+VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame *frame)
+{
+    const struct vmi__traced_call *call = &vmi__traced_calls[ordinal];
+
+    if (!vmi__trace.magic[0])
+        start();
+    if (!vmi__trace.frequency)
+        vmi__trace.frequency = vmi__inner_get_cycle_frequency();
+    __atomic_fetch_add(&vmi__trace.counts[ordinal], 1, __ATOMIC_RELAXED);
+    note(VMI__TRACE_ENTER, ordinal, frame, call->arguments, call->argument_words);
+}
+
+VMI__ROUTINE void vmi__flavour_leave(uint32_t ordinal, struct vmi__flavour_frame *frame)
+{
+    const struct vmi__traced_call *call = &vmi__traced_calls[ordinal];
+
+    note(VMI__TRACE_LEAVE, ordinal, frame, call->results, call->result_words);
+}

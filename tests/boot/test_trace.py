@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi trace`: what kernels have called, read out of their memory; as the sample kernel counts it itself,
+and of a kernel that hangs."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ci import trace
+from ci.build import kernels, tree
+from ci.run import Wanted
+from ci.trace import Form
+from ci.util import ARCHITECTURES, ROOT
+
+from ..flavour.test_flavour import called_by
+from .test_debugger import compiled
+
+MARK = 0x43494D56
+"""What SetDR is given at the instant of the kernel's counts (docs/architecture.md, "Guest output")."""
+
+
+def flavoured(arch: str) -> None:
+    if not (tree(arch) / "backends/libvmi-native-traced.a").is_file():
+        pytest.skip(f"{arch} is not built with flavours")
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_trace_is_what_the_kernel_counts(
+    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Call by call, with interrupts, processes and two CPUs, and nothing lost."""
+    flavoured(arch)
+    monkeypatch.setattr(trace, "LOGS", tmp_path)
+    wanted = Wanted("checks=boot", cpus=2, deadline=120)
+    form = Form(json=tmp_path / "json", output=tmp_path / "text")
+    # Stopped a second after its last line, when it has ended the machine.
+    assert trace.trace("native", kernels("sample", arch)["native"], wanted, "^# result", form, False) == 0
+    console = (tmp_path / "native.guest.log").read_text()
+    assert " exact=yes" in console
+    counted = {
+        name: int(count) for name, count in re.findall(r"^# call (\w+) .*?count=(\d+)", console, re.MULTILINE)
+    }
+    document = json.loads((tmp_path / "json").read_text())
+    assert (document["lost"], document["damaged"]) == (0, 0)
+    made = document["calls"]
+    (end,) = (
+        number
+        for number, call in enumerate(made)
+        if call["call"] == "SetDR" and call["arguments"]["value"]["value"] & 0xFFFFFFFF == MARK
+    )
+    traced = {name: [call["call"] for call in made[:end]].count(name) for name in counted}
+    spec = json.loads((tree(arch) / "include/vmi/model.json").read_text())["spec"]
+    names = {each["ordinal"]: each["name"] for each in spec["calls"]}
+    uncounted = {names[ordinal] for ordinal in called_by(ROOT / tree(arch), spec)}
+    different = {
+        name: (traced[name], count)
+        for name, count in counted.items()
+        if traced[name] != count and not (name in uncounted and traced[name] > count)
+    }
+    assert different == {}
+    assert sum(1 for name, count in counted.items() if count and name not in uncounted) > 20
+    # All counts, those after that instant included.
+    assert document["counts"] == {
+        name: count for name in counted if (count := [call["call"] for call in made].count(name))
+    }
+    back = {call["call"] for call in made if call["ended"] is not None}
+    assert not back & {each["name"] for each in spec["calls"] if each["noreturn"]}
+    ends = {each["name"] for each in spec["calls"] if each["noreturn"] or each["interruptible"]}
+    assert {call["call"] for call in made} - back <= ends
+    text = (tmp_path / "text").read_text()
+    assert text.count("\n") == len(made)
+    assert text.splitlines()[-1].endswith(
+        "ShutdownReason(reason=VMI_SHUTDOWN_POWEROFF, status=VMI_STATUS_PASS) = ?"
+    )
+    assert re.search(r" AllocatePage\(pfn=0x[0-9a-f]+, flags=(VMI_PAGE_\w+\|?)+, origin=", text)
+    assert re.search(r" ConsoleWrite\(from=0x[0-9a-f]+, length=(\d+)\) = \1 <\d+>$", text, re.MULTILINE)
+
+
+HANGS = """
+#include <vmi/vmi.h>
+
+void kernel_main(const struct vmi_boot_info *boot)
+{
+    (void)boot;
+    for (uint32_t i = 0; i < 40000; i++)
+        vmi_outb((uint8_t)i, 0x80);
+    vmi_set_cr0(vmi_get_cr0());
+    vmi_console_write("here\\r\\n", 6);
+    for (;;)
+        ;
+}
+"""
+
+
+def test_a_kernel_that_hangs_is_read_and_the_ring_has_gone_round(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flavoured(ARCHITECTURES[0])
+    kernel = compiled(ARCHITECTURES[0], tmp_path, HANGS, "native-traced")
+    form = Form(["OUTB", "*CR0"])
+    assert trace.trace("native", kernel, Wanted(deadline=60), "^here", form, False) == 0
+    shown, said = capfd.readouterr()
+    # Each call has two records; the last ones are of GetCR0, SetCR0 and ConsoleWrite.
+    assert "vmi: 32767 calls of 40003; the ring has the last 65536 records of 80006" in said.splitlines()
+    lines = shown.splitlines()
+    assert [re.sub(r"^ +[\d.]+ +0 | <\d+>$", "", each) for each in lines[:2]] == [
+        f"OUTB(value={n & 0xFF}, port=128)" for n in (40003 - 32768, 40004 - 32768)
+    ]
+    assert re.search(r" GetCR0\(\) = 0x8[0-9a-f]{7} <\d+>$", lines[-2])
+    assert re.search(r" SetCR0\(value=0x8[0-9a-f]{7}\) <\d+>$", lines[-1])

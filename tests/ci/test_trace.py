@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+"""`./vmi trace`: rings invented here, sound and not, and their calls in words."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.build import kernels, tree
+from ci.calls import Interface, chosen
+from ci.elf_core import PAGE, Dump, Piece
+from ci.ring import ENTER, LEAVE, MAGIC, NONE, VERSION, Call, calls, find
+from ci.trace import Form, line, write
+from ci.util import ARCHITECTURES, ROOT, UserError
+
+I386, X86_64 = ARCHITECTURES
+ORDINALS, RECORDS, RECORD_BYTES = 205, 8, 80
+HEADER_BYTES = 888
+FREQUENCY = 1000
+
+
+def record(sequence: int, kind: int, ordinal: int, frame: int, *values: int, words: int = -1) -> bytes:
+    """As runtime/traced/ring.h has it; made at the time 10 * sequence on CPU 3."""
+    filled = [*values, *[0xBAD] * (5 - len(values))]
+    count = len(values) if words < 0 else words
+    return struct.pack(
+        "<I2H2I8Q", sequence & 0xFFFFFFFF, ordinal, 3, kind, count, 10 * sequence, frame, 0xC0100000, *filled
+    )
+
+
+def ring(made: list[bytes], *, begun: int | None = None, **other: int) -> bytes:
+    """A ring with these records at its beginning."""
+    header = {
+        "version": VERSION, "header_bytes": HEADER_BYTES, "record_bytes": RECORD_BYTES, "records": RECORDS,
+        "word_bits": 32, "ordinals": ORDINALS, "next": (len(made) if begun is None else begun) & 0xFFFFFFFF,
+        "wraps": (begun or 0) >> 32,
+    } | other  # fmt: skip
+    counts = [0] * ORDINALS
+    counts[0] = 7
+    data = struct.pack(f"<24s8IQ{ORDINALS}I", MAGIC, *header.values(), FREQUENCY, *counts)
+    return data.ljust(HEADER_BYTES, b"\0") + b"".join(made).ljust(RECORDS * RECORD_BYTES, b"\0")
+
+
+def memory(*pages: tuple[int, bytes], size: int = 16, first: int = 0) -> Dump:
+    """Memory with something at some pages; in the dump it begins anywhere."""
+    data = bytearray(size * PAGE)
+    for page, what in pages:
+        data[page * PAGE : page * PAGE + len(what)] = what
+    return Dump(b"\xff" * 100 + bytes(data), [Piece(first, size * PAGE, 100)], [])
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def interface(request: pytest.FixtureRequest) -> Interface:
+    return Interface.built(tree(str(request.param)))
+
+
+def ordinal(interface: Interface, name: str) -> int:
+    return next(number for number, call in interface.calls.items() if call["name"] == name)
+
+
+def test_calls_come_back_by_their_frame() -> None:
+    """One interrupts another; one never comes back, and its frame is used again."""
+    found = find(
+        memory((3, ring([
+            record(0, LEAVE, 5, 0x900),  # whose beginning is not in the ring
+            record(1, ENTER, 1, 0x1000, 11, 12),
+            record(2, ENTER, 2, 0xF00),
+            record(3, LEAVE, 2, 0xF00, 13),
+            record(4, LEAVE, 1, 0x1000),
+            record(5, ENTER, 33, 0xF00),
+            record(6, ENTER, 1, 0xF00),
+            record(7, LEAVE, 33, 0xF00),  # not what is under way there
+        ])))
+    )  # fmt: skip
+    assert (found.begun, found.lost, found.damaged, found.frequency) == (8, 0, 0, FREQUENCY)
+    assert found.counts[0] == 7
+    assert calls(found.records) == [
+        Call(1, 3, 10, 0xC0100000, [11, 12], 40, []),
+        Call(2, 3, 20, 0xC0100000, [], 30, [13]),
+        Call(33, 3, 50, 0xC0100000, []),
+        Call(1, 3, 60, 0xC0100000, []),
+    ]
+
+
+@pytest.mark.parametrize("before", [8, 8 * 1000, (1 << 32) - 8, 1 << 32, 3 << 32])
+def test_later_records_stand_in_place_of_others(before: int) -> None:
+    """Also where their numbers go round."""
+    later = [record(before + n, ENTER, n, n) for n in range(3)]
+    old = [record(before - 8 + n, ENTER, n, n) for n in range(3, 8)]
+    found = find(memory((0, ring(later + old, begun=before + 3))))
+    assert (found.begun, found.lost, found.damaged) == (before + 3, before - 5, 0)
+    assert [each.ordinal for each in found.records] == [3, 4, 5, 6, 7, 0, 1, 2]
+
+
+def test_damaged_records_are_counted_and_left_out() -> None:
+    found = find(memory((0, ring([
+        record(0, NONE, 1, 0),  # was being written
+        record(1, 7, 1, 0),
+        record(9, ENTER, 1, 0),
+        record(3, ENTER, ORDINALS, 0),
+        record(4, ENTER, 1, 0, words=6),
+        record(5, ENTER, 1, 0, words=0xFFFFFFFF),
+        b"\xff" * RECORD_BYTES,
+        record(7, ENTER, 1, 0),
+    ]))))  # fmt: skip
+    assert (len(found.records), found.damaged) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"version": 2}, "version 2, expected 1"),
+        ({"header_bytes": 0}, "a header of 0 bytes for 205 ordinals"),
+        ({"ordinals": 0xFFFFFFFF}, "for 4294967295 ordinals"),
+        ({"ordinals": 0}, "for 0 ordinals"),
+        ({"record_bytes": 0}, "records of 0 bytes"),
+        ({"word_bits": 16}, "words of 16 bits"),
+        ({"records": 0}, "0 records, expected a power of two"),
+        ({"records": 7}, "7 records, expected a power of two"),
+        ({"records": 1 << 31}, "2147483648 records, expected a power of two up to"),
+        ({"records": 1024}, "1024 records, more than there is memory behind it"),
+    ],
+)
+def test_a_header_that_does_not_hold_together_is_refused(other: dict[str, int], said: str) -> None:
+    with pytest.raises(UserError, match=f"is damaged.*{said}"):
+        find(memory((3, ring([], **other))))
+
+
+def test_the_fullest_sound_ring_is_taken() -> None:
+    """Not a damaged one before it, nor what begins within a page or ends behind the memory."""
+    one, two = [record(0, ENTER, 1, 0)], [record(0, ENTER, 2, 0), record(1, LEAVE, 2, 0)]
+    pages = ((1, ring(one)), (2, ring(two * 4, version=9)), (4, ring(two)))
+    found = find(memory(*pages, size=16, first=7 * PAGE))
+    assert [each.ordinal for each in found.records] == [2, 2]
+    with pytest.raises(UserError, match="there is no ring in the kernel's memory"):
+        find(memory((1, b"\0" * 8 + ring(two))))
+    cut = ring(two)[:-1]
+    with pytest.raises(UserError, match="8 records, more than there is memory behind it"):
+        find(Dump(cut, [Piece(0, len(cut), 0)], []))
+
+
+def words_of(interface: Interface, name: str, *words: int, results: tuple[int, ...] | None = None) -> str:
+    call = Call(ordinal(interface, name), 0, 2000, 0, words)
+    if results is not None:
+        call.ended, call.results = 2042, results
+    return line(call, interface, 1000, FREQUENCY)
+
+
+def test_words(interface: Interface) -> None:
+    wide = interface.calls[0]["arguments"][0]["registers"] == ["rax"]
+    pages = words_of(interface, "AllocatePage", 0x41, 0x31, 7, 256, 1024, results=())
+    assert pages == (
+        "   1.000000000   0 AllocatePage(pfn=0x41, flags=VMI_PAGE_PT|VMI_PAGE_PAE|VMI_PAGE_CLONE, "
+        "origin=0x7, first=256, count=0x400) <42>"
+    )
+    value = (0x8000000012345067,) if wide else (0x12345067, 0x80000000)
+    number = "value=0x8000000012345067" if wide else "low=0x12345067, high=0x80000000"
+    assert words_of(interface, "SetPxELong", *value, 0x9000, 0x32) == (
+        f"   1.000000000   0 SetPxELong({number}, entry=0x9000, "
+        "flags=VMI_PXE_CURRENT_AS|VMI_PXE_DEFER|VMI_PAGE_PD) = ?"
+    )
+    for bits, name in ((0xFFFFFFFF, "VMI_CPUS_ALL"), (1 << 33 | 2, "2")):
+        assert f"bits={name}," in words_of(interface, "SendIPI", 0xC0000000, bits, 64, 0)
+    assert "VMI_PAGE_PT|0x4000" in words_of(interface, "SetPxELong", *value, 0x9000, 0x4001)
+    # Halves of a number, whatever else is in the registers.
+    halves = (0xDEADBEEF00000001, 0xDEADBEEF00000002) if wide else (1, 2)
+    assert words_of(interface, "RDMSR", 0x10, results=halves).endswith("(index=16) = 0x200000001 <42>")
+    several = words_of(interface, "CPUID", 0x80000000, 0, results=(1, 2, 3, 0xABCD))
+    assert several.endswith("CPUID(leaf=0x80000000, subleaf=0) = eax=1, ebx=2, ecx=3, edx=0xabcd <42>")
+    assert words_of(interface, "EventUnmask", 5, results=((1 << 32) - 22,)).endswith("= VMI_EINVAL <42>")
+    assert words_of(interface, "EventUnmask", 5, results=((1 << 32) - 1000,)).endswith("= -1000 <42>")
+    assert "(how=VMI_REBOOT_" in words_of(interface, "Reboot", 0)
+
+
+def test_words_of_what_is_none(interface: Interface) -> None:
+    """A record may have fewer words than its call, or be of no call."""
+    assert words_of(interface, "AllocatePage", 1).endswith("AllocatePage(pfn=0x1) = ?")
+    assert words_of(interface, "AllocatePage").endswith("AllocatePage() = ?")
+    none = next(number for number in range(ORDINALS) if number not in interface.calls)
+    assert line(Call(none, 9, 5, 0, [1, 2], 6, [3]), interface, 0, 0) == (
+        f"             5   9 call_{none}() <1>"
+    )
+
+
+def test_what_is_written(interface: Interface, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    found = find(memory((0, ring([
+        record(100, ENTER, 0, 16, 1, 2), record(101, LEAVE, 0, 16, 1, 2, 3, 4),
+        record(102, ENTER, 33, 16),
+    ] + [record(95 + n, ENTER, 33, 0) for n in range(5)], begun=103))))  # fmt: skip
+    assert (len(found.records), found.damaged) == (0, 8)  # none is where its number says
+    sound = find(memory((0, ring([record(0, ENTER, 0, 16, 1, 2), record(1, LEAVE, 0, 16, 1, 2, 3, 4),
+                                  record(2, ENTER, 33, 16)]))))  # fmt: skip
+    write(sound, interface, Form(["CPU*"], json=tmp_path / "json", output=tmp_path / "text"))
+    shown, said = capfd.readouterr()
+    assert (shown, said) == ("", "vmi: 1 calls of 7\n")
+    assert (tmp_path / "text").read_text().split("CPUID")[1].endswith("edx=4 <10>\n")
+    document: dict[str, Any] = json.loads((tmp_path / "json").read_text())
+    assert document["counts"] == {"CPUID": 7}
+    (only,) = document["calls"]
+    assert only["arguments"] == {"leaf": {"value": 1, "text": "1"}, "subleaf": {"value": 2, "text": "2"}}
+    assert only["results"]["edx"]["value"] == 4 and (only["begun"], only["ended"]) == (0, 10)
+    write(found, interface, Form(counts=True))
+    shown, said = capfd.readouterr()
+    assert shown.splitlines()[1:] == ["         7          ? CPUID", "         7            all"]
+    assert said == "vmi: 0 calls of 7; the ring has the last 8 records of 103; 8 records are damaged\n"
+
+
+def test_names_by_patterns(interface: Interface) -> None:
+    assert chosen(interface, []) == set(interface.calls)
+    assert {interface.name(each) for each in chosen(interface, ["SetCR?", "WBINVD"])} == {
+        "SetCR0", "SetCR2", "SetCR3", "SetCR4", "WBINVD",
+    }  # fmt: skip
+    with pytest.raises(UserError, match="--calls cpuid: no call of the interface has such a name") as error:
+        chosen(interface, ["CPUID", "cpuid"])
+    assert error.value.status == 2
+
+
+def test_misuse_is_one_line() -> None:
+    hello = str(kernels("hello")["native"])
+    for words, said in (
+        (("native", hello), "vmi trace: expected a kernel that is linked with libvmi-native-traced.a"),
+        (("native", "none.elf"), "no kernel none.elf"),
+        (("kvm", hello), "kvm"),
+    ):
+        done = subprocess.run(
+            [str(ROOT / "vmi"), "trace", *words], cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 2 and done.stdout == ""
+        assert said in done.stderr.splitlines()[-1]
