@@ -134,16 +134,8 @@ CASE(xsetbv)
 
 AFTER(xsetbv)
 {
-    uint32_t seen = xcr0();
-
     (void)out;
-    /* QEMU's SVM before 8.2 does not intercept the instruction, so that KVM on it knows nothing of
-     * the value and takes it away at its next exit, perhaps between one look and the next. */
-    for (uint32_t i = 0; i < 100 && seen != (XCR0_X87 | XCR0_SSE); i++) {
-        vmi_xsetbv(0, XCR0_X87 | XCR0_SSE);
-        seen = xcr0();
-    }
-    contract_effect("XCR0", seen, XCR0_X87 | XCR0_SSE);
+    contract_effect("XCR0", xcr0(), XCR0_X87 | XCR0_SSE);
     vmi_xsetbv(0, XCR0_X87);
     vmi_set_cr4(saved);
 }

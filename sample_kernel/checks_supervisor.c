@@ -42,7 +42,11 @@ static void features(void)
     else if (no_execute_there())
         print("# feature nx: on\n");
     if (checks_boot_info->kernel_rpl != 0)
-        there = 0; /* the hypervisor's */
+        there = 0; /* CR0 and CR4 are the hypervisor's */
+    else if (vmi_get_cr0() & CR0_WP)
+        print("# feature wp: on\n");
+    else
+        used += format(names + used, sizeof(names) - used, " wp");
     for (const struct supervisor_feature *each = supervisor_features; each->name != NULL; each++) {
         if (there & each->bit && each->why_off != NULL)
             print("# feature %s: there, left off: %s\n", each->name, each->why_off);

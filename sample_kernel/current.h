@@ -11,6 +11,11 @@
 #include "fpu.h"
 #include "layout.h"
 
+/* x86-64: of a process, while it does not run. */
+struct bases {
+    uintptr_t fs, gs;
+};
+
 struct aspace;
 struct attempt;
 struct process;
@@ -39,7 +44,7 @@ struct thread {
     struct process *process; /* null for a kernel thread */
     struct attempt *attempt;
     struct fpu_state fpu;
-    uintptr_t fs_base; /* x86-64: the process's */
+    struct bases bases;
     uint32_t magic;
 };
 

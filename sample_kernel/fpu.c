@@ -2,7 +2,31 @@
 #include <vmi/vmi.h>
 
 #include "fpu.h"
+#include "supervisor.h"
 #include "x86.h"
+
+/* CPUID's leaf of XSAVE, and its parts: the components that there are, and AVX's place. */
+#define LEAF_XSAVE  13
+#define PART_OF_ALL 0
+#define PART_OF_AVX 2
+#define XCR0_NUMBER 0
+
+uint32_t fpu_components;
+
+/* Components for which threads have room; XSAVE's plain form has each at its own place. */
+void fpu_init(void)
+{
+    uint32_t there, offset, size, ignored;
+
+    if (!(supervisor_used & CR4_OSXSAVE))
+        return;
+    vmi_cpuid(LEAF_XSAVE, PART_OF_ALL, &there, &ignored, &ignored, &ignored);
+    vmi_cpuid(LEAF_XSAVE, PART_OF_AVX, &size, &offset, &ignored, &ignored);
+    fpu_components = XCR0_X87 | XCR0_SSE;
+    if (there & XCR0_AVX && offset < sizeof(struct fpu_registers) &&
+        size <= sizeof(struct fpu_registers) - offset)
+        fpu_components |= XCR0_AVX;
+}
 
 void fpu_take(struct fpu_state *state)
 {
@@ -21,6 +45,8 @@ void fpu_init_cpu(void)
     /* Every processor has SSE. */
     vmi_set_cr4(vmi_get_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
 #endif
+    if (fpu_components != 0)
+        vmi_xsetbv(XCR0_NUMBER, fpu_components);
     vmi_set_cr0((vmi_get_cr0() & ~(uintptr_t)CR0_EM) | CR0_NE | CR0_MP | CR0_TS);
 }
 

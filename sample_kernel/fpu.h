@@ -2,7 +2,8 @@
 /*
  * Floating-point state per thread. A thread starts its turn with CR0.TS set; its first
  * floating-point instruction traps (#NM), which gives it its registers. Only who used them in its
- * turn has them saved at the end of it.
+ * turn has them saved at the end of it. What is kept is x87's and SSE's registers, on x86-64 AVX's
+ * as well where the processor has XSAVE and AVX.
  */
 #ifndef FPU_H
 #define FPU_H
@@ -19,6 +20,9 @@ struct fpu_state {
     struct fpu_registers registers;
 };
 
+/* Once, after supervisor_init(): which registers threads have. */
+void fpu_init(void);
+
 /* On each CPU, before its first thread: floating-point instructions trap from here on. */
 void fpu_init_cpu(void);
 
@@ -29,6 +33,12 @@ void fpu_init_cpu(void);
 void fpu_take(struct fpu_state *state);
 /* The running thread's turn ends, with interrupts masked. */
 void fpu_leave(struct fpu_state *state);
+
+/*
+ * Bits of XCR0 whose registers threads have, by XSAVE and XRSTOR; 0 if FXSAVE's are all. On i386 it
+ * stays 0, and FNSAVE's are.
+ */
+extern uint32_t fpu_components;
 
 /* arch/ARCH/fpu.S: plain floating-point instructions, which trap while TS is set. */
 void fpu_reset(void) FROM_ASSEMBLY;

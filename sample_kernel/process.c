@@ -116,7 +116,10 @@ int32_t process_fork(const struct trap_frame *frame)
     if (child == NULL)
         return VMI_ENOMEM;
     child->parent = parent;
-    child->thread->fs_base = parent->thread->fs_base;
+    uint32_t flags = interrupts_mask();
+    switch_keep_bases(&parent->thread->bases);
+    interrupts_restore(flags);
+    child->thread->bases = parent->thread->bases;
     if (!usermem_fork(&parent->aspace, &child->aspace)) {
         child->kill = 1; /* it ends before its first instruction, and is reaped with its parent */
         publish(child);

@@ -21,8 +21,9 @@ void start(const struct vmi_boot_info *boot)
     descriptors_init(boot, trap_entries);
     dispatch_init();
     threads_init();
-    fpu_init_cpu();
     supervisor_init(boot);
+    fpu_init();
+    fpu_init_cpu();
     syscall_init();
     syscall_init_cpu();
     smp_init(boot);

@@ -11,6 +11,8 @@ enum { EBX = 1, ECX, EDX };
 #ifdef __x86_64__
 #define ROOT_IS_LOADED NULL
 #define NO_ACCESS_BITS NULL
+#define SMALL_STATE    NULL
+#define NARROW_CODE    NULL
 #else
 /*
  * A change of CR4.SMEP or CR4.PGE makes the processor load the four entries of PAE's root again, in
@@ -18,6 +20,8 @@ enum { EBX = 1, ECX, EDX };
  */
 #define ROOT_IS_LOADED "KVM in QEMU refuses the change with PAE"
 #define NO_ACCESS_BITS "entries for i386 do not end an access to pages of processes"
+#define SMALL_STATE    "threads for i386 keep what FNSAVE saves"
+#define NARROW_CODE    "its instructions are of 64-bit mode"
 #endif
 
 const struct supervisor_feature supervisor_features[] = {
@@ -26,13 +30,14 @@ const struct supervisor_feature supervisor_features[] = {
     {"umip", 7, ECX, CPUID_7_ECX_UMIP, CR4_UMIP, NULL},
     {"pge", 1, EDX, CPUID_1_EDX_PGE, CR4_PGE, ROOT_IS_LOADED},
     {"pcid", 1, ECX, CPUID_1_ECX_PCID, CR4_PCIDE, "address spaces have no identifiers here"},
-    {"fsgsbase", 7, EBX, CPUID_7_EBX_FSGSBASE, CR4_FSGSBASE,
-     "processes could set the base that entries look at"},
-    {"xsave", 1, ECX, CPUID_1_ECX_XSAVE, CR4_OSXSAVE, "threads keep what FXSAVE saves"},
+    {"fsgsbase", 7, EBX, CPUID_7_EBX_FSGSBASE, CR4_FSGSBASE, NARROW_CODE},
+    {"xsave", 1, ECX, CPUID_1_ECX_XSAVE, CR4_OSXSAVE, SMALL_STATE},
     {"la57", 7, ECX, CPUID_7_ECX_LA57, CR4_LA57, "four levels of tables reach all memory"},
     {"cet", 7, ECX, CPUID_7_ECX_SHSTK, CR4_CET, "threads have no shadow stacks"},
     {0},
 };
+
+uintptr_t supervisor_used;
 
 static bool is_there(const struct supervisor_feature *feature)
 {
@@ -82,6 +87,10 @@ void supervisor_init(const struct vmi_boot_info *boot)
     for (const struct supervisor_feature *each = supervisor_features; each->name != NULL; each++)
         if (supervisor_left_off(boot, each->name))
             bits &= ~each->bit;
+    supervisor_used = bits;
     if (bits != 0)
         vmi_set_cr4(vmi_get_cr4() | bits);
+    /* The library has turned it on. */
+    if (supervisor_left_off(boot, "wp"))
+        vmi_set_cr0(vmi_get_cr0() & ~(uintptr_t)CR0_WP);
 }

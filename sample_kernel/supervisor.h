@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * What a processor has and the kernel turns on by CR4: what keeps the kernel itself from pages of
- * processes (SMEP, SMAP), processes from the kernel's addresses (UMIP), and the kernel's
- * translations where they are (PGE).
+ * processes (SMEP, SMAP), processes from the kernel's addresses (UMIP), the kernel's translations
+ * where they are (PGE), the wide registers of processes (XSAVE), and
+ * instructions by which they set their bases of FS and GS (FSGSBASE).
  */
 #ifndef SUPERVISOR_H
 #define SUPERVISOR_H
@@ -37,6 +38,9 @@ uintptr_t supervisor_wanted(void);
  * test that this is noticed.
  */
 bool supervisor_left_off(const struct vmi_boot_info *boot, const char *name);
+
+/* Bits of CR4 of the features that are in use: wanted, and not left off. 0 until they are. */
+extern uintptr_t supervisor_used;
 
 /* Turns them on, on the first CPU; further ones start with its CR4. */
 void supervisor_init(const struct vmi_boot_info *boot);

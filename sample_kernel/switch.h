@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "current.h"
 #include "frame.h"
 
 typedef void thread_function(void *argument);
@@ -27,15 +28,21 @@ uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, voi
 
 /*
  * At a switch to the thread of a process, interrupts masked: segment registers and their bases are
- * this process's, whatever the one before has put there. On x86-64 fs_base is its base of FS.
+ * this process's, whatever the one before has put there.
  */
-void switch_segments(uintptr_t fs_base);
+void switch_segments(const struct bases *bases);
+
+/*
+ * At a switch from the thread of a process, interrupts masked: keeps the bases that it has set by
+ * itself, where it can. Else only switch_fs_base() changes one.
+ */
+void switch_keep_bases(struct bases *bases);
 
 /*
  * Sets the base of FS that the running process asks for: 0, or an error of vmi/constants.h. The
- * caller keeps it for switch_segments().
+ * base is kept for switch_segments(), in *bases. With interrupts masked.
  */
-int32_t switch_fs_base(uintptr_t base);
+int32_t switch_fs_base(struct bases *bases, uintptr_t base);
 
 /* Leaves the kernel by way of the frame that the stack pointer is set to. */
 void trap_return(struct trap_frame *frame) FROM_ASSEMBLY __attribute__((noreturn));

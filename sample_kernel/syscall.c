@@ -59,9 +59,7 @@ static int32_t call_fs_base(const struct trap_frame *frame)
 {
     /* After a switch to another thread in between, the processor would have the old one again. */
     vmi_disable_interrupts();
-    int32_t result = switch_fs_base(frame_first(frame));
-    if (result == VMI_OK)
-        thread_current()->fs_base = frame_first(frame);
+    int32_t result = switch_fs_base(&thread_current()->bases, frame_first(frame));
     vmi_enable_interrupts();
     return result;
 }

@@ -88,6 +88,8 @@ static bool schedule(void)
         panic("a stack has grown into its thread (%s or %s)", previous->name, next->name);
 
     fpu_leave(&previous->fpu);
+    if (previous->process != NULL)
+        switch_keep_bases(&previous->bases);
     next->cpu = cpu;
     /* What changes at a switch may go to a hypervisor in one piece. */
     vmi_set_lazy_mode(VMI_LAZY_CPU);
@@ -97,7 +99,7 @@ static bool schedule(void)
         aspace_load(next->aspace);
     }
     if (next->process != NULL)
-        switch_segments(next->fs_base);
+        switch_segments(&next->bases);
     vmi_set_lazy_mode(VMI_LAZY_NONE);
     switch_context(&previous->sp, &next->sp);
     return true;

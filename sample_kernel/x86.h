@@ -41,6 +41,7 @@
 /* Extended control register 0 (vol. 1, 13.3). */
 #define XCR0_X87 0x1
 #define XCR0_SSE 0x2
+#define XCR0_AVX 0x4
 
 #define CPUID_7_EBX_FSGSBASE 0x00000001
 #define CPUID_7_EBX_SMEP     0x00000080

@@ -7,6 +7,10 @@
 
 #define OPTION "vmi.report"
 
+#define LEAF_EXTENDED     0x80000000u
+#define LEAF_POWER        0x80000007u
+#define EDX_INVARIANT_TSC (1u << 8)
+
 static char text[256];
 static uint32_t length;
 
@@ -46,6 +50,13 @@ static void end_line(void)
     length = 0;
 }
 
+/* The counter runs on, and as fast, in all states of power (Intel SDM vol. 3B, 18.17.1). */
+static bool invariant(void)
+{
+    return vmi__cpuid(LEAF_EXTENDED, 0).eax >= LEAF_POWER &&
+           vmi__cpuid(LEAF_POWER, 0).edx & EDX_INVARIANT_TSC;
+}
+
 /* In the middle of what is measured; 0 if the counter stands still. */
 static uint64_t measured(vmi__native_counter *read, uint32_t mask, uint32_t hz)
 {
@@ -67,6 +78,7 @@ static void report_tsc(void)
     say((told.tsc_hz && told.trusted) || (!pit && !acpi) ? "cpuid" : pit ? "pit" : "acpi_timer");
     say_number(" cpuid_hz=", told.tsc_hz);
     say_yes(" believed=", told.trusted);
+    say_yes(" invariant=", invariant());
     say_number(" pit_hz=", pit);
     say_number(" acpi_timer_hz=", acpi);
     end_line();

@@ -10,7 +10,7 @@ import pytest
 
 from ci import ktap
 from ci.build import kernels
-from ci.iso import ENTRY, MENU, OWN, START, image, loader
+from ci.iso import OWN, START, image, loader
 from ci.kernel import look
 from ci.rig import DEBUG_EXIT, QEMU_END
 from ci.util import ARCHITECTURES, tied
@@ -26,9 +26,8 @@ def test_grub_loads_it(tmp_path: Path, arch: str) -> None:
     kernel = kernels("sample", arch)[places(arch)[0].backend]
     assert loader(look(kernel)) == "multiboot2"
     start = START.format(command="multiboot", kernel=OWN, options=f" checks=boot {DEBUG_EXIT}")
-    entry = ENTRY.format(key="0", title="sample", start=start, screen="")
     disc = tmp_path / "disc.iso"
-    disc.write_bytes(image(MENU + entry, 0, {OWN: kernel}))
+    disc.write_bytes(image(f"{start}boot\n", 0, {OWN: kernel}))
     done = subprocess.run(
         ["qemu-system-x86_64", "-machine", "pc,vmport=off", "-m", "64", "-smp", "2", "-nodefaults",
          "-no-user-config", "-display", "none", "-serial", "stdio", *QEMU_END, "-cdrom", disc],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ci import ktap
 from ci.util import ROOT
 
 from .models import I386, MODELS, NARROW, X86_64, boot, lacking, wrong
@@ -21,6 +22,9 @@ CHOSEN = (
 )
 """Old and new ones, of both makers, each with one of the architectures; `max` has tests of its own
 (backends/native/tests/test_native_features.py)."""
+NEWEST = CHOSEN[-1]
+KEPT = {"entries.bases", "entries.vectors"}
+"""Checks of what processes have on a processor of today only; on others they are skipped."""
 
 
 @pytest.mark.parametrize(("model", "arch"), CHOSEN)
@@ -28,6 +32,8 @@ def test_runs_or_says_why_not(model: str, arch: str, tmp_path: Path) -> None:
     record, outcome = boot(model, arch, tmp_path, "ordinary")
     assert record.verdict != "absent"
     assert wrong(record) == "", outcome.console[-3000:]
+    passed = {test.name for test in ktap.parse(outcome.console).tests if test.status == "pass"}
+    assert KEPT & passed == (KEPT if (model, arch) == NEWEST else set())
 
 
 def test_there_are_twenty_that_every_qemu_here_has() -> None:

@@ -286,6 +286,26 @@ static void x2apic_entries_of_many_cpus(void)
     EXPECT(vmi__boot.cpus[59].apic_id == 59 << 8);
 }
 
+/* Of a hybrid processor: two threads on each large core, gaps between them, one on each small core,
+ * from a number of their own on, and the small ones told first. The boot CPU is the first all the
+ * same.
+ */
+static void identifiers_of_a_hybrid_processor(void)
+{
+    static const uint32_t told[] = {64, 66, 68, 70, 0, 1, 8, 9, 16, 17, 24, 25};
+    static const uint32_t ids[] = {0, 64, 66, 68, 70, 1, 8, 9, 16, 17, 24, 25};
+
+    for (int x2apic_entries = 0; x2apic_entries < 2; x2apic_entries++) {
+        begin();
+        put_root();
+        madt_length = 0;
+        for (uint32_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+            x2apic_entries ? put_local_x2apic(told[i], 1) : put_local_apic((uint8_t)told[i], 1);
+        vmi__native_firmware_init();
+        EXPECT(cpus_are(sizeof(ids) / sizeof(ids[0]), ids) && !vmi__native_cpus_unlisted);
+    }
+}
+
 static void identifier_255_is_no_cpu(void)
 {
     begin();
@@ -588,6 +608,7 @@ static const struct played_check checks[] = {
     CHECK(x2apic_entries_of_small_identifiers),
     CHECK(x2apic_entries_of_all_identifiers),
     CHECK(x2apic_entries_of_many_cpus),
+    CHECK(identifiers_of_a_hybrid_processor),
     CHECK(identifier_255_is_no_cpu),
     CHECK(as_many_cpus_as_there_are),
     CHECK(nodes_of_cpus_and_memory),

@@ -19,13 +19,19 @@ uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, voi
 }
 
 /* The way to ring 3 empties FS and GS; DS and ES are reset on the way in. */
-void switch_segments(uintptr_t fs_base)
+void switch_segments(const struct bases *bases)
 {
-    (void)fs_base;
+    (void)bases;
 }
 
-int32_t switch_fs_base(uintptr_t base)
+void switch_keep_bases(struct bases *bases)
 {
+    (void)bases;
+}
+
+int32_t switch_fs_base(struct bases *bases, uintptr_t base)
+{
+    (void)bases;
     (void)base;
     return VMI_ENOSYS;
 }

@@ -17,6 +17,7 @@
 #include "process.h"
 #include "programs.h"
 #include "smp.h"
+#include "supervisor.h"
 #include "threads.h"
 #include "traps.h"
 #include "x86.h"
@@ -32,6 +33,8 @@ PROGRAM(ways);
 PROGRAM(stepped);
 PROGRAM(fsbase);
 PROGRAM(compat);
+PROGRAM(vectors);
+PROGRAM(bases);
 extern const struct program user_jump;
 
 /* Entries and stacks are the hypervisor's where the kernel is not in ring 0. */
@@ -65,10 +68,11 @@ static void two_ways(void)
     EXPECT_EQUAL(ended.status, 0);
 }
 
-static void fs_base(void)
+/* Runs a program twice at a time, in turns on this CPU; both must end with status 0. */
+static void run_two_here(const struct program *program)
 {
-    struct process *first = process_create(&user_fsbase, 0), first_ended = {0};
-    struct process *second = process_create(&user_fsbase, 0), second_ended = {0};
+    struct process *first = process_create(program, 0), first_ended = {0};
+    struct process *second = process_create(program, 0), second_ended = {0};
 
     if (first != NULL) {
         first->thread->cpus = 1;
@@ -87,6 +91,33 @@ static void fs_base(void)
     EXPECT_EQUAL(first_ended.status, 0);
     EXPECT_EQUAL(second_ended.end, PROCESS_EXITED);
     EXPECT_EQUAL(second_ended.status, 0);
+}
+
+static void fs_base(void)
+{
+    run_two_here(&user_fsbase);
+}
+
+/* Whether processes set their bases of FS and GS by themselves. */
+static bool bases_are_processes(void)
+{
+    return supervisor_used & CR4_FSGSBASE;
+}
+
+static void bases(void)
+{
+    if (bases_are_processes())
+        run_two_here(&user_bases);
+    else
+        ktap_skip("FSGSBASE is off, or the hypervisor's: the lines # feature say it");
+}
+
+static void vectors(void)
+{
+    if (!(fpu_components & XCR0_AVX))
+        ktap_skip("threads have no AVX registers: the lines # feature say it");
+    else
+        run_two_here(&user_vectors);
 }
 
 /* In 32-bit code SYSCALL is Intel's invalid opcode, and AMD's with an entry of its own. */
@@ -325,9 +356,16 @@ static void step(struct trap_frame *frame)
         send_nmi(0);
 }
 
+/* What leads a handler astray that takes it for its own: the area of another CPU. 0 if it cannot
+ * be. */
+static uintptr_t misleading_base(void)
+{
+    return bases_are_processes() ? descriptors_area(1) : 0;
+}
+
 static void step_through(uintptr_t entry, bool with_nmi)
 {
-    struct process ended = {0}, *process = process_create(&user_ways, 0);
+    struct process ended = {0}, *process = process_create(&user_ways, misleading_base());
 
     EXPECT(process != NULL);
     steps.begin = entry;
@@ -421,6 +459,8 @@ static void step_unhandled(void)
 const struct check checks_entries[] = {
     {"entries.two_ways", two_ways},
     {"entries.fs_base", fs_base},
+    {"entries.bases", bases},
+    {"entries.vectors", vectors},
     {"entries.compatibility_mode", compatibility_mode},
     {"entries.end_of_lower_half", end_of_lower_half},
     {"entries.spoiled_frames", spoiled_frames},
@@ -478,8 +518,8 @@ static void nmi_flood(void)
     patience_begin(&patience, PATIENCE_MILLISECONDS);
     while (passed && arrived < FLOOD && patience_left(&patience)) {
         struct process ended = {0};
-        passed =
-            run_here(&user_ways, 0, &ended) && ended.end == PROCESS_EXITED && ended.status == 0;
+        passed = run_here(&user_ways, misleading_base(), &ended) && ended.end == PROCESS_EXITED &&
+                 ended.status == 0;
     }
     flood_over = 1;
     if (other != NULL)

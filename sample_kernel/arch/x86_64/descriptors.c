@@ -52,7 +52,13 @@ static struct descriptor idt[TRAP_COUNT] __attribute__((aligned(PAGE_SIZE)));
 static struct tss tss[CPUS_MAX];
 static struct area areas[CPUS_MAX];
 _Static_assert(offsetof(struct area, kernel_stack) == AREA_KERNEL_STACK, "entry.S reads it");
-static uint8_t stacks[CPUS_MAX][IST_STACKS][IST_SIZE] __attribute__((aligned(16)));
+
+/* The stack of a vector, which names its CPU's area where frames end: entry.S looks there. */
+struct own_stack {
+    uint8_t bytes[IST_SIZE];
+    uintptr_t area;
+} __attribute__((aligned(16)));
+static struct own_stack stacks[CPUS_MAX][IST_STACKS];
 
 static const struct vmi_boot_info *boot_info;
 
@@ -132,8 +138,10 @@ void descriptors_add_cpu(uint32_t cpu)
     uintptr_t base = (uintptr_t)&tss[cpu];
 
     tss[cpu].io_map = sizeof(struct tss);
-    for (uint32_t i = 0; i < IST_STACKS; i++)
-        tss[cpu].ist[i] = (uintptr_t)stacks[cpu][i] + IST_SIZE;
+    for (uint32_t i = 0; i < IST_STACKS; i++) {
+        stacks[cpu][i].area = descriptors_area(cpu);
+        tss[cpu].ist[i] = (uintptr_t)&stacks[cpu][i].area;
+    }
     vmi_write_gdt_entry(gdt, GDT_TSS + 2 * cpu,
                         segment(base, sizeof(struct tss) - 1, ATTRIBUTE_TSS | ATTRIBUTE_PRESENT));
     vmi_write_gdt_entry(gdt, GDT_TSS + 2 * cpu + 1, base >> 32);
@@ -164,7 +172,7 @@ uintptr_t descriptors_stack_of(uint32_t cpu, uint32_t vector)
 {
     uint32_t ist = ist_of(vector);
 
-    return ist != 0 ? (uintptr_t)stacks[cpu][ist - 1] : 0;
+    return ist != 0 ? (uintptr_t)&stacks[cpu][ist - 1] : 0;
 }
 
 void descriptors_init(const struct vmi_boot_info *boot, const char *entries)

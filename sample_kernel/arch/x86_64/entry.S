@@ -7,8 +7,9 @@
 #include "layout.h"
 #include "x86.h"
 
-/* Offset in struct trap_frame. */
+/* Offsets in struct trap_frame, and its size. */
 #define FRAME_CS     144
+#define FRAME_SIZE   176
 
 /* The same of the code selector before the registers are saved: above vector, error code and rip. */
 #define ENTRY_CS 24
@@ -81,19 +82,26 @@ trap_debug:
 
 /*
  * Exceptions that may come at any instruction, on stacks of their own: also in the kernel before
- * it has exchanged the GS bases, or when it has exchanged them back. The base that is in use tells
- * (the kernel's is in the upper half, where no process's can be). r12: not 0 if they are exchanged
- * here.
+ * it has exchanged the GS bases, or when it has exchanged them back. The base that is in use tells.
+ * The kernel's is in the upper half, where no process's can be, unless processes set theirs by
+ * themselves (FSGSBASE): then the kernel's is the one that the stack names. A process's that is the
+ * same serves as well. r12: not 0 if they are exchanged here.
  */
 trap_anywhere:
     save
     cld
     VMI_END_USER_ACCESS
     xor %r12d, %r12d
+    testb $RPL_MASK, FRAME_CS(%rsp)
+    jnz 1f
     call vmi_get_gs_base
     test %rax, %rax
-    js 2f
-    VMI_SWAP_GS
+    jns 1f
+    testl $CR4_FSGSBASE, supervisor_used
+    jz 2f
+    cmp FRAME_SIZE(%rsp), %rax
+    je 2f
+1:  VMI_SWAP_GS
     inc %r12d
 2:  mov %rsp, %rdi
     call trap_dispatch_anywhere

@@ -8,26 +8,42 @@
 /* All of it: registers hold what another thread has left there. */
     .globl fpu_reset
 fpu_reset:
-    fxrstor64 empty
-    ret
+    mov $empty, %rdi
+    jmp fpu_restore
 
     .section .rodata
-    .balign 16
-empty: /* Intel SDM vol. 1, 10.5.1 */
+    .balign 64
+empty: /* Intel SDM vol. 1, 10.5.1; no component in XSAVE's header: each is as after a reset (13.8) */
     .short 0x37f /* the x87's control word as FNINIT makes it */
     .fill 22
     .long MXCSR_DEFAULT
     .fill 484
+    .fill 64
     .text
+
+/* edx and eax: the components, if there are several ways; else flag Z. */
+    .macro components
+    xor %edx, %edx
+    mov fpu_components, %eax
+    test %eax, %eax
+    .endm
 
     .globl fpu_save
 fpu_save:
-    fxsave64 (%rdi)
+    components
+    jz 1f
+    xsave64 (%rdi)
+    ret
+1:  fxsave64 (%rdi)
     ret
 
     .globl fpu_restore
 fpu_restore:
-    fxrstor64 (%rdi)
+    components
+    jz 1f
+    xrstor64 (%rdi)
+    ret
+1:  fxrstor64 (%rdi)
     ret
 
 /* The integer goes onto the x87's stack, and into an SSE register, which must be kept as well. */

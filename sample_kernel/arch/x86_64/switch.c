@@ -4,6 +4,8 @@
 #include <vmi/vmi.h>
 
 #include "layout.h"
+#include "supervisor.h"
+#include "x86.h"
 
 /* switch.S: moves r12 to r14 to where a function has its arguments and its address. */
 void thread_first(void);
@@ -24,23 +26,36 @@ uintptr_t thread_first_stack(uintptr_t top, void (*begin)(thread_function *, voi
     return (uintptr_t)stack;
 }
 
+/* With CR4.FSGSBASE on processes set bases without the kernel: it looks what they are. */
+void switch_keep_bases(struct bases *bases)
+{
+    if (!(supervisor_used & CR4_FSGSBASE))
+        return;
+    __asm__ volatile("rdfsbase %0" : "=r"(bases->fs));
+    bases->gs = vmi_get_user_gs_base();
+}
+
 /* A selector that the process before has loaded goes, as does the base that came with it. */
-void switch_segments(uintptr_t fs_base)
+void switch_segments(const struct bases *bases)
 {
     uint32_t selector;
 
     __asm__ volatile("mov %%fs, %0" : "=r"(selector));
     if (selector != 0)
         __asm__ volatile("mov %0, %%fs" : : "r"(0));
-    vmi_set_fs_base(fs_base);
-    vmi_set_user_gs_base(0);
+    if (supervisor_used & CR4_FSGSBASE)
+        __asm__ volatile("wrfsbase %0" : : "r"(bases->fs));
+    else
+        vmi_set_fs_base(bases->fs);
+    vmi_set_user_gs_base(bases->gs);
 }
 
 /* Only what a process can reach: an address that is not canonical would fault in the kernel. */
-int32_t switch_fs_base(uintptr_t base)
+int32_t switch_fs_base(struct bases *bases, uintptr_t base)
 {
     if (base >= USER_END)
         return VMI_EINVAL;
+    bases->fs = base;
     vmi_set_fs_base(base);
     return VMI_OK;
 }
