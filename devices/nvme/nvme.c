@@ -227,12 +227,6 @@ static void pass(struct queue *queue)
     queue->noted -= queue->noted ? 1 : 0;
 }
 
-/* How many were taken that the controller does not know of. */
-static uint32_t untold(const struct queue *queue)
-{
-    return (queue->head + queue->size - queue->told) % queue->size;
-}
-
 static void tell_head(struct queue *queue)
 {
     if (queue->told == queue->head)
@@ -612,7 +606,7 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
     struct queue *queue = &nvme_of(device)->queue;
 
     (void)number;
-    if (untold(queue) > queue->size / 2)
+    if ((queue->head + queue->size - queue->told) % queue->size > queue->size / 2)
         tell_head(queue);
     tell_tail(queue);
 }
@@ -654,12 +648,9 @@ static VMI__ADDRESS_TAKEN enum vmi__taken take(struct vmi__device *device, uint3
 static VMI__ADDRESS_TAKEN bool ask(struct vmi__device *device, uint32_t number)
 {
     struct nvme *nvme = nvme_of(device);
-    struct queue *queue = &nvme->queue;
-    uint32_t under_way = device->queues[number].given * device->setup.segments; /* at most */
 
-    /* A line stays up until it is told; a message comes with each end that there is room for. */
-    if (!device->messages || !under_way || under_way + untold(queue) >= queue->size)
-        tell_head(queue);
+    (void)number;
+    tell_head(&nvme->queue);
     if (nvme->masked)
         write32(nvme, INTERRUPT_MASK_CLEAR, INTERRUPT_OF_LINE);
     nvme->masked = false;

@@ -443,11 +443,9 @@ static void doorbells(void)
 }
 
 /* A queue of nine entries, in which no more ends have room than there can be. */
-static void few_entries(bool by_messages)
+static void few_entries(void)
 {
     plug();
-    if (by_messages)
-        plug_messages(2);
     look();
     EXPECT(open_with((struct vmi_device_setup){.queues = 1, .requests = 8, .segments = 1}) ==
            VMI_OK);
@@ -457,7 +455,7 @@ static void few_entries(bool by_messages)
 static void doorbells_of_many(void)
 {
     for (uint32_t room = 8; room <= 9; room++) {
-        few_entries(room == 8);
+        few_entries();
         EXPECT(submit(0, 8) == 8);
         for (uint32_t i = 0; i < 8; i++)
             say(given(i), 0);
@@ -469,37 +467,12 @@ static void doorbells_of_many(void)
 /* Whoever never takes all tells it with a command, by the time that half of a queue was taken. */
 static void doorbells_never_asked(void)
 {
-    few_entries(false);
+    few_entries();
     for (uint32_t i = 0; i < 20; i++) {
         EXPECT(submit(i % 8, 1) == 1 && head() == i / 5 * 5 % 9);
         say(given(i), 0);
         EXPECT(vmi__block_reap(0, 0, done, 1) == 1 && head() == i / 5 * 5 % 9);
     }
-}
-
-/* With messages it is not told while there is room for all that is under way. */
-static void doorbells_with_messages(void)
-{
-    few_entries(true);
-    EXPECT(submit(0, 8) == 8);
-    for (uint32_t i = 0; i < 3; i++)
-        say(given(i), 0);
-    EXPECT(vmi__block_reap(0, 0, done, 8) == 3 && !head());
-    /* What is new might have none. */
-    EXPECT(submit(0, 1) == 1 && vmi__block_reap(0, 0, done, 8) == 0 && head() == 3);
-    for (uint32_t i = 3; i < 9; i++)
-        say(given(i), 0);
-    EXPECT(vmi__block_reap(0, 0, done, 8) == 6 && head() == 0);
-    /* A request of several commands takes the room of as many. */
-    plug();
-    plug_messages(2);
-    look();
-    EXPECT(open_with((struct vmi_device_setup){.queues = 1, .requests = 2, .segments = 3}) ==
-           VMI_OK);
-    EXPECT(submit(0, 2) == 2);
-    say(given(0), 0);
-    EXPECT(vmi__block_reap(0, 0, done, 2) == 1 && !head());
-    EXPECT(submit(0, 1) == 1 && vmi__block_reap(0, 0, done, 2) == 0 && head() == 1);
 }
 
 /* A controller without room for an end keeps it; none waits for ever, however few are taken. */
@@ -508,7 +481,7 @@ static void doorbells_make_room(void)
     for (uint32_t most = 1; most <= 8; most++) {
         uint32_t submitted = 0, said = 0, taken = 0;
 
-        few_entries(most % 2);
+        few_entries();
         while (taken < 100 && !failed_line) {
             int32_t count;
 
@@ -932,7 +905,6 @@ static const struct played_check all[] = {
     CHECK(doorbells),
     CHECK(doorbells_of_many),
     CHECK(doorbells_never_asked),
-    CHECK(doorbells_with_messages),
     CHECK(doorbells_make_room),
     CHECK(doorbells_apart),
     CHECK(rounds),

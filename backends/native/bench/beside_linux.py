@@ -60,6 +60,8 @@ STEADY = ("disk_1", "disk_32", "send_1", "echo_1")
 side's doing."""
 DRIFT = 0.1
 """By how much of itself a number of that list may differ from what is measured."""
+REASONED = 1.25
+"""So many times what Linux takes the library may take where there is a reason."""
 MARKS = beside_linux.marks(Path(__file__).parent)
 """Of Linux's program: of a begin and of a round."""
 DEVICE_ROUNDS = 32
@@ -98,7 +100,13 @@ VIRTIO = Pair(
 )  # fmt: skip
 PAIRS = (
     VIRTIO,
-    Pair("nvme and e1000", ("nvme", "e1000"), disk="nvme", network="e1000"),
+    Pair(
+        "nvme and e1000",
+        ("nvme", "e1000"),
+        disk="nvme",
+        network="e1000",
+        reasons={"disk_32": "now and then 32 ends come in two parts, each told of; Linux's are one"},
+    ),
     Pair("ahci and e1000e", ("ahci", "sd-mod", "e1000e"), disk="ahci", network="e1000e"),
 )
 
@@ -305,11 +313,11 @@ def drifted(pair: Pair, linux: Figures) -> list[str]:
 
 
 def worse(pair: Pair, library: Figures) -> list[str]:
-    """Where the library takes more than the list says of Linux, without a reason."""
+    """Where the library takes more than the list says of Linux, or much more although there is a reason."""
     return [
         f"{name}: {library.accesses[name][0]:.4g} accesses, Linux {listed:g}"
         for name, listed in linux_costs(pair).items()
-        if library.accesses[name][0] > listed and name not in pair.reasons
+        if library.accesses[name][0] > listed * (REASONED if name in pair.reasons else 1)
     ]
 
 

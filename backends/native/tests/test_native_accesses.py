@@ -123,13 +123,15 @@ def test_list_of_linuxs_costs_is_held_against_what_is_measured(tmp_path: Path) -
 
 
 def test_more_than_linux_is_worse(tmp_path: Path) -> None:
-    """But where there is a reason."""
+    """But for a little, where there is a reason."""
     ours, costs = library(tmp_path), beside_linux.linux_costs(beside_linux.VIRTIO)
     ours.accesses = {name: (each, each) for name, each in costs.items()}
     assert beside_linux.worse(beside_linux.VIRTIO, ours) == []
     ours.accesses["disk_32"] = (costs["disk_32"] + 1, 0)
     assert beside_linux.worse(beside_linux.VIRTIO, ours) == ["disk_32: 1.031 accesses, Linux 0.03125"]
     reasoned = replace(beside_linux.VIRTIO, reasons={"disk_32": "it is slow"})
+    assert beside_linux.worse(reasoned, ours) == ["disk_32: 1.031 accesses, Linux 0.03125"]
+    ours.accesses["disk_32"] = (1.2 * costs["disk_32"], 0)
     assert beside_linux.worse(reasoned, ours) == []
 
 
