@@ -20,6 +20,17 @@ ROOM = {
 }
 
 
+LEFT = int(re.search(r"QEMU leaves (\d+) KiB", (ROOT / "docs/binding.md").read_text())[1]) << 10  # type: ignore[index]
+"""For an option ROM, beside those of its firmware."""
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_each_image_fits_as_an_option_rom(arch: str) -> None:
+    for name in backends(arch=arch):
+        size = (tree(arch) / f"backends/{name}.rom").stat().st_size
+        assert size <= LEFT, f"{name}.rom has {size} bytes, and there is room for {LEFT}"
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_room_for_each_image(arch: str) -> None:
     for name in backends(arch=arch):
