@@ -152,6 +152,7 @@ static void begin(void)
     memset(ports, 0, sizeof(ports));
     memset(&vmi__xen_irq0, 0, sizeof(vmi__xen_irq0));
     memset(&vmi__xen_requests, 0, sizeof(vmi__xen_requests));
+    memset(&vmi__xen_balloon, 0, sizeof(vmi__xen_balloon));
     memset(&vmi__xen_shared, 0, sizeof(vmi__xen_shared));
     memset(vmi__xen_shared.evtchn_mask, 0xff, sizeof(vmi__xen_shared.evtchn_mask));
     vmi__boot.cpu_count = CPUS;
@@ -260,7 +261,8 @@ static void a_port_is_bound_once(void)
 
 /* ---- a device's, around a suspend ---- */
 
-#define DEVICE_NUMBER (1u << 16 | 2)
+#define DEVICE_NUMBER  (1u << 16 | 2)
+#define BALLOON_NUMBER (2u << 16)
 
 static evtchn_port_t device_port;
 static struct vmi__xen_left_port left_port;
@@ -287,12 +289,18 @@ static void device_comes_again(bool restored)
     vmi__xen_port_return(device_port, &left_port, restored);
 }
 
+static bool is_balloons(uint32_t number)
+{
+    return number == BALLOON_NUMBER;
+}
+
 static const struct vmi__xen_device_events device_events = {
     .port = port_of_device,
     .channel = port_of_device,
     .owns = is_devices,
     .leave = device_is_left,
     .come_again = device_comes_again,
+    .is_balloon = is_balloons,
 };
 
 /* The event of a device keeps its number, its vector, its CPU and whether it is let in when the
@@ -331,6 +339,30 @@ static void a_devices_event_stays_what_it_is(void)
         EXPECT(vmi__xen_event_mask((uint32_t)event + 1) == VMI_EINVAL);
         EXPECT(vmi__xen_event_mask(~0u) == VMI_EINVAL);
     }
+    vmi__xen_device_events = 0;
+}
+
+/* The balloon has no channel: its event is raised by what xenstore tells. */
+static void the_balloons_event_has_no_port(void)
+{
+    int32_t event;
+
+    begin();
+    EXPECT(vmi__xen_event_bind(VMI_EVENT_DEVICE, BALLOON_NUMBER, VECTOR) == VMI_EINVAL);
+    vmi__xen_device_events = &device_events;
+    EXPECT(vmi__xen_event_bind(VMI_EVENT_DEVICE, BALLOON_NUMBER + 1, VECTOR) == VMI_EINVAL);
+    event = vmi__xen_event_bind(VMI_EVENT_DEVICE, BALLOON_NUMBER, VECTOR);
+    EXPECT(event == (int32_t)VMI__XEN_EVENT_BALLOON);
+    EXPECT(vmi__xen_event_bind(VMI_EVENT_DEVICE, BALLOON_NUMBER, VECTOR) == VMI_EBUSY);
+    vmi__xen_raise_line(&vmi__xen_balloon, &records[0]);
+    EXPECT(!requested(0));
+    EXPECT(vmi__xen_event_unmask((uint32_t)event) == VMI_OK && requested(0) == VECTOR);
+    EXPECT(vmi__xen_event_move((uint32_t)event, 1) == VMI_OK);
+    vmi__xen_raise_line(&vmi__xen_balloon, &records[0]);
+    EXPECT(requested(1) == VECTOR);
+    EXPECT(vmi__xen_event_notify((uint32_t)event) == VMI_EINVAL);
+    EXPECT(vmi__xen_event_unbind((uint32_t)event) == VMI_OK);
+    EXPECT(vmi__xen_event_unmask((uint32_t)event) == VMI_EINVAL);
     vmi__xen_device_events = 0;
 }
 
@@ -399,6 +431,7 @@ static const struct played_check checks[] = {
     CHECK(a_peers_port_is_closed_with_its_event),
     CHECK(line_0_waits_until_it_is_let_in),
     CHECK(requests_wait_until_they_are_let_in),
+    CHECK(the_balloons_event_has_no_port),
 };
 
 PLAY(checks)
