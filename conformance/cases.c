@@ -125,10 +125,14 @@ static uint32_t xcr0(void)
     return low;
 }
 
+static uint32_t saved_xcr0;
+
 CASE(xsetbv)
 {
     if (!xsave_on())
         contract_skip("this processor has no XSAVE, or CR4.OSXSAVE cannot be turned on");
+    else
+        saved_xcr0 = xcr0();
     give_xsetbv(in, 0, XCR0_X87 | XCR0_SSE);
 }
 
@@ -136,7 +140,7 @@ AFTER(xsetbv)
 {
     (void)out;
     contract_effect("XCR0", xcr0(), XCR0_X87 | XCR0_SSE);
-    vmi_xsetbv(0, XCR0_X87);
+    vmi_xsetbv(0, saved_xcr0);
     vmi_set_cr4(saved);
 }
 
