@@ -31,7 +31,7 @@ void switch_keep_bases(struct bases *bases)
 {
     if (!(supervisor_used & CR4_FSGSBASE))
         return;
-    __asm__ volatile("rdfsbase %0" : "=r"(bases->fs));
+    bases->fs = vmi_get_fs_base();
     bases->gs = vmi_get_user_gs_base();
 }
 
@@ -43,10 +43,7 @@ void switch_segments(const struct bases *bases)
     __asm__ volatile("mov %%fs, %0" : "=r"(selector));
     if (selector != 0)
         __asm__ volatile("mov %0, %%fs" : : "r"(0));
-    if (supervisor_used & CR4_FSGSBASE)
-        __asm__ volatile("wrfsbase %0" : : "r"(bases->fs));
-    else
-        vmi_set_fs_base(bases->fs);
+    vmi_set_fs_base(bases->fs);
     vmi_set_user_gs_base(bases->gs);
 }
 
