@@ -851,19 +851,6 @@ static VMI__ADDRESS_TAKEN int32_t fill_from_device(uint32_t number, uint8_t *to,
 /* What is done with a balloon. */
 enum balloon_work { GIVE_FRAMES, TAKE_FRAMES, REPORT };
 
-VMI__RUN_ONCE static bool is_usable(uint32_t frame)
-{
-    for (uint32_t i = 0; i < vmi__boot.memory_count; i++) {
-        const struct vmi_memory_range *range = &vmi__boot.memory[i];
-
-        /* Of what lies before the range, the distance is larger than any size. */
-        if (range->kind == VMI_MEMORY_USABLE && range->size >= PAGE &&
-            (uint64_t)frame * PAGE - range->base <= range->size - PAGE)
-            return true;
-    }
-    return false;
-}
-
 /* Under the balloon's lock. */
 VMI__RUN_ONCE static int32_t move_frames(struct vmi__device *device, const uint32_t *frames,
                                          uint32_t wanted, bool inflate)
@@ -876,7 +863,7 @@ VMI__RUN_ONCE static int32_t move_frames(struct vmi__device *device, const uint3
     /* Read once: what is checked is what is given. */
     for (; count < wanted; count++) {
         device->frames[count] = frames[count];
-        if (!is_usable(device->frames[count]))
+        if (!vmi__memory_is((uint64_t)device->frames[count] * PAGE, PAGE, VMI_MEMORY_USABLE))
             break;
     }
     if (!inflate && count > device->held)

@@ -24,6 +24,17 @@
 struct vmi_boot_info vmi__boot;
 int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
 
+bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind)
+{
+    for (uint32_t i = 0; i < vmi__boot.memory_count; i++) {
+        const struct vmi_memory_range *range = &vmi__boot.memory[i];
+
+        if (base >= range->base && base - range->base < range->size)
+            return range->kind == kind && size <= range->size - (base - range->base);
+    }
+    return false;
+}
+
 /* ---- the platform ---- */
 
 static uint32_t locks;   /* that are held */
