@@ -10,18 +10,17 @@ that has no check there and no reason why it has none is an error, and so is one
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from flavour_table import TableError, write
+
 RULES_MOST = 32
-
-
-class RulesError(Exception):
-    """Told as one line."""
 
 
 def verified(terms: dict[str, str], rules: dict[str, Any]) -> list[str]:
@@ -29,13 +28,13 @@ def verified(terms: dict[str, str], rules: dict[str, Any]) -> list[str]:
     checks, unseen = rules["checks"], rules["unseen"]
     for name in terms:
         if (name in checks) == (name in unseen):
-            raise RulesError(
+            raise TableError(
                 f"term {name} is in {'both lists' if name in checks else 'no list'} of rules.yaml; expected: "
                 "in `checks`, with its function vmi__check_" + name + ", or in `unseen`, with the reason"
             )
     for name in (*checks, *unseen):
         if name not in terms:
-            raise RulesError(f"rules.yaml has {name}, which is no term of the specification; remove it")
+            raise TableError(f"rules.yaml has {name}, which is no term of the specification; remove it")
     return [name for name in terms if name in checks]
 
 
@@ -49,14 +48,14 @@ def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
     known = {each["name"] for each in spec["calls"]}
     checked = verified(terms, rules)
     if len(checked) > RULES_MOST:
-        raise RulesError(
+        raise TableError(
             f"{len(checked)} rules are more than the {RULES_MOST} bits of vmi__checked_call.rules"
         )
     also = {name: rules["checks"][name].get("also", []) for name in checked}
     for name in checked:
         for call in also[name]:
             if call not in known:
-                raise RulesError(
+                raise TableError(
                     f"rule {name} of rules.yaml names {call}, which is no call; see spec/vmi.yaml"
                 )
     lines = [
@@ -85,15 +84,10 @@ def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     model, rules, out = map(Path, arguments)
-    try:
-        made = table(json.loads(model.read_text()), YAML(typ="safe", pure=True).load(rules))
-    except RulesError as error:
-        print(f"runtime/checked/generate.py: {error}", file=sys.stderr)
-        return 1
-    part = out.with_name(out.name + ".part")
-    part.write_text(made)
-    os.replace(part, out)
-    return 0
+    listed = YAML(typ="safe", pure=True).load(rules)
+    return write(
+        "runtime/checked/generate.py", model, out, lambda found: table(found, listed)
+    )
 
 
 if __name__ == "__main__":

@@ -9,18 +9,18 @@ vmi__flavour_frame (runtime/flavour.h): the registers but the stack pointer, the
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-WORDS = 5
-"""VMI__TRACE_WORDS of ring.h."""
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from flavour_table import TableError, write
 
-class WordsError(Exception):
-    """Told as one line."""
+LAYOUT = Path(__file__).with_name("ring.h").read_text()
+WORDS = int(re.findall(r"^#define VMI__TRACE_WORDS +(\d+)$", LAYOUT, re.MULTILINE)[0])
+"""That a record has room for."""
 
 
 def places(spec: dict[str, Any], call: dict[str, Any], listed: list[dict[str, Any]]) -> list[int]:
@@ -35,9 +35,9 @@ def places(spec: dict[str, Any], call: dict[str, Any], listed: list[dict[str, An
         for name in each["registers"]
     ]
     if len(found) > WORDS:
-        raise WordsError(
+        raise TableError(
             f"{call['name']} has {len(found)} words of arguments or results; a record has room for {WORDS}: "
-            "raise VMI__TRACE_WORDS in ring.h, and WORDS here"
+            "raise VMI__TRACE_WORDS in ring.h, and WORDS in ci/ring.py"
         )
     return found
 
@@ -64,15 +64,7 @@ def table(model: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     model, out = map(Path, arguments)
-    try:
-        made = table(json.loads(model.read_text()))
-    except WordsError as error:
-        print(f"runtime/traced/generate.py: {error}", file=sys.stderr)
-        return 1
-    part = out.with_name(out.name + ".part")
-    part.write_text(made)
-    os.replace(part, out)
-    return 0
+    return write("runtime/traced/generate.py", model, out, table)
 
 
 if __name__ == "__main__":
