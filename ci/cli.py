@@ -127,6 +127,8 @@ class _Parser(Parser):
 
 
 NAMES = option("names", nargs="*", metavar="NAME", help="backends or configurations; default: all")
+NAME = option("name", metavar="NAME", help="the configuration, or a backend that has only one")
+AT = option("--at", default="", metavar="REGEX", help="when a line matches; default: when it ends")
 APPEND = option("--append", default="", type=line, metavar="STR", help="add to the kernel's command line")
 MODULE = option(
     "--module",
@@ -357,7 +359,7 @@ WORDS: dict[str, Word] = {
         "NAME KERNEL…",
         "run kernels of yours in a configuration; 0 if each ends as passed, or writes what is expected",
         (
-            option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
+            NAME,
             option(
                 "kernels", type=path, nargs="+", metavar="KERNEL", help="an ELF file or a bzImage; one by one"
             ),
@@ -433,12 +435,12 @@ WORDS: dict[str, Word] = {
         "run a kernel in a configuration until it ends or has written a line, and write a core file for gdb "
         "of its memory and CPUs",
         (
-            option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
+            NAME,
             option("kernel", type=path, metavar="KERNEL", help="an ELF file"),
             APPEND,
             CPUS,
             MEMORY,
-            option("--at", default="", metavar="REGEX", help="when a line matches; default: when it ends"),
+            AT,
             deadline(90),
             option("--output", type=path, metavar="FILE", help="instead of results/core/NAME-KERNEL.core"),
         ),
@@ -450,7 +452,7 @@ WORDS: dict[str, Word] = {
         "run a kernel in a configuration until it ends or has written a line, and list the calls that it has "
         "made, with their arguments and results",
         (
-            option("name", metavar="NAME", help="the configuration, or a backend that has only one"),
+            NAME,
             option("kernel", type=path, metavar="KERNEL", help="linked with libvmi-NAME-traced.a"),
             option(
                 "--calls",
@@ -464,7 +466,7 @@ WORDS: dict[str, Word] = {
             APPEND,
             CPUS,
             MEMORY,
-            option("--at", default="", metavar="REGEX", help="when a line matches; default: when it ends"),
+            AT,
             deadline(90),
             CONSOLE,
             JSON,

@@ -28,7 +28,6 @@ from labgrid.strategy import Strategy
 from labgrid.util import PtxExpect
 from labgrid.util.qmp import QMPError, QMPMonitor
 
-from . import elf_core
 from .console import text
 from .util import tied
 
@@ -170,19 +169,10 @@ class GuestDriver(QEMUDriver):  # type: ignore[misc]  # labgrid has no type info
             pipe.close()
         return rest
 
-    def dump_memory(self, file: Path) -> None:
+    def dump(self, file: Path) -> None:
         """Halts the machine and writes its memory and CPUs as QEMU does (elf_core.read_qemu)."""
         self.monitor_command("stop")
         self.monitor_command("dump-guest-memory", {"paging": False, "protocol": f"file:{file}"})
-
-    def dump(self, core: Path, arch: str) -> None:
-        """Halts the machine and writes its memory and CPUs as a core file."""
-        raw = core.with_name(f"{core.name}.raw")
-        try:
-            self.dump_memory(raw)
-            elf_core.write(elf_core.read_qemu(raw), arch, core)
-        finally:
-            raw.unlink(missing_ok=True)
 
     def _died(self, when: str) -> None:
         if self._child.poll() is not None:

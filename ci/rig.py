@@ -38,7 +38,7 @@ from .console import lines as console_lines
 from .control import SHARE, TERMINAL_PORT, Answer, Control, RigFailed, channel
 from .control import options as option_lines
 from .firmware import Firmware
-from .kernel import LINUX, MULTIBOOT, PVH, Kernel, architecture, look
+from .kernel import LINUX, MULTIBOOT, PVH, Kernel, look
 from .moving import carry_out
 from .util import ARCHITECTURES, ROOT, Progress, UserError, cache_dir, locked, write_if_changed
 
@@ -160,10 +160,8 @@ class Guest:
     """The socket at which a debugger takes over the machine, which stands still until then (the GDB manual,
     "Remote Protocol"); only where `Rig.gdb`."""
     core: Path | None = None
-    """Where its memory and CPUs are written to as an ELF core (ci/elf_core.py) when it is stopped, or ends by
-    itself; only where `Rig.cores`."""
-    raw: bool = False
-    """Whether `core` is as QEMU writes it: memory by guest-physical addresses (elf_core.read_qemu)."""
+    """Where its memory and CPUs are written to when it is stopped, or ends by itself, as QEMU does: memory by
+    guest-physical addresses (elf_core.read_qemu); only where `Rig.cores`."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
     firmware: str = ""
@@ -791,10 +789,7 @@ def run_machine(machine: Machine, guest: Guest, logs: Path, live: Live | None) -
                     live(rest)
             if guest.core and code is None:
                 time.sleep(PROMPT_SECONDS)  # in which it does what it has written of
-                if guest.raw:
-                    strategy.qemu.dump_memory(guest.core)
-                else:
-                    strategy.qemu.dump(guest.core, architecture(guest.kernel))
+                strategy.qemu.dump(guest.core)
             evidence["qemu"] = strategy.qemu.errors().splitlines()
             if "life" in evidence:
                 evidence["life"].append(f"end {time.time():.3f} {time.time():.3f}")

@@ -5,7 +5,7 @@ have written anything there: what does not hold together is counted and left out
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .elf_core import PAGE, Dump
@@ -145,17 +145,14 @@ def _ring(dump: Dump, header: _Header, at: int) -> Ring:
 def calls(records: Sequence[Record]) -> list[Call]:
     """In the order in which they were begun. A call has come back by the next record of its frame; where that
     is another's beginning, it never has. Of one whose beginning is lost, nothing is known."""
-    return list(_calls(records))
-
-
-def _calls(records: Sequence[Record]) -> Iterator[Call]:
+    made: list[Call] = []
     under_way: dict[int, Call] = {}
     for record in records:
         if record.kind == ENTER:
-            call = Call(record.ordinal, record.cpu, record.time, record.caller, record.words)
-            under_way[record.frame] = call
-            yield call
+            made.append(Call(record.ordinal, record.cpu, record.time, record.caller, record.words))
+            under_way[record.frame] = made[-1]
         else:
             begun = under_way.pop(record.frame, None)
             if begun and begun.ordinal == record.ordinal:
                 begun.ended, begun.results = record.time, record.words
+    return made

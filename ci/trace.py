@@ -16,12 +16,13 @@ from . import chrome, flavour
 from .boot import once, only, show_failure, write_document
 from .build import tree
 from .calls import Interface, chosen
+from .core import halt, halted_guest, shown
 from .elf_core import read_qemu
 from .kernel import look
-from .rig import Guest, discover
+from .rig import discover
 from .ring import Call, Ring, calls, find
-from .run import Wanted, file, fits, pattern
-from .util import RESULTS, UserError, above, progress, write_if_changed
+from .run import Wanted, file, pattern
+from .util import RESULTS, UserError, progress
 
 LOGS = RESULTS / "trace"
 
@@ -99,9 +100,8 @@ def as_json(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Coll
     return json.dumps(document, indent=1) + "\n"
 
 
-def write(ring: Ring, interface: Interface, form: Form, kernel: str) -> None:
-    """What was asked for; what is missing is said beside it."""
-    wanted = chosen(interface, form.calls)
+def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int], kernel: str) -> None:
+    """What was asked for, of the calls that are wanted; what is missing is said beside it."""
     every = calls(ring.records)
     made = [call for call in every if call.ordinal in wanted or not form.calls]
     if form.counts:
@@ -134,31 +134,15 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
         raise UserError(f"{name} has no traces, which are read out of a guest's memory: {rig.cores}", 2)
     image = look(flavour.linked(file(kernel, "kernel"), rig.backend, flavour.TRACED))
     interface = Interface.built(tree(image.architecture))
-    chosen(interface, form.calls)
+    ordinals = chosen(interface, form.calls)
     until = pattern(at) if at else None
     with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:
         memory = Path(folder) / "memory"
-        guest = Guest(
-            image.path, configuration.name, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
-            configuration.given(image.architecture)[0], core=memory, raw=True,
-        )  # fmt: skip
-        rig.check(image, name)
-        fits(image, rig.backend, wanted)
-        rig.check_guest(guest, name)
-        rig.prepare()
-
-        def look_at(text: str) -> bool:
-            if console:
-                with above():
-                    print(text, flush=True)
-            return bool(until and until.search(text))
-
-        with rig.steady_session(LOGS) as session:
-            outcome = session.run(guest, look_at)
-        write_if_changed(LOGS / f"{guest.name}.guest.log", outcome.console + "\n")
+        guest = halted_guest(rig, configuration, name, image, wanted, memory)
+        outcome = halt(rig, guest, until, LOGS, shown if console else lambda _: None)
         if not memory.is_file():
             show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
             return 1
         ring = find(read_qemu(memory))
-    write(ring, interface, form, image.path.name)
+    write(ring, interface, form, ordinals, image.path.name)
     return 0

@@ -196,7 +196,8 @@ def test_what_is_written(interface: Interface, tmp_path: Path, capfd: pytest.Cap
     assert (len(found.records), found.damaged) == (0, 8)  # none is where its number says
     sound = find(memory((0, ring([record(0, ENTER, 0, 16, 1, 2), record(1, LEAVE, 0, 16, 1, 2, 3, 4),
                                   record(2, ENTER, 33, 16)]))))  # fmt: skip
-    write(sound, interface, Form(["CPU*"], json=tmp_path / "json", output=tmp_path / "text"), "k")
+    form = Form(["CPU*"], json=tmp_path / "json", output=tmp_path / "text")
+    write(sound, interface, form, chosen(interface, form.calls), "k")
     shown, said = capfd.readouterr()
     assert (shown, said) == ("", "vmi: 1 calls of 7\n")
     assert (tmp_path / "text").read_text().split("CPUID")[1].endswith("edx=4 <10>\n")
@@ -205,7 +206,7 @@ def test_what_is_written(interface: Interface, tmp_path: Path, capfd: pytest.Cap
     (only,) = written["calls"]
     assert only["arguments"] == {"leaf": {"value": 1, "text": "1"}, "subleaf": {"value": 2, "text": "2"}}
     assert only["results"]["edx"]["value"] == 4 and (only["begun"], only["ended"]) == (0, 10)
-    write(found, interface, Form(counts=True), "k")
+    write(found, interface, Form(counts=True), chosen(interface, []), "k")
     shown, said = capfd.readouterr()
     assert shown.splitlines()[1:] == ["         7          ? CPUID", "         7            all"]
     assert said == "vmi: 0 calls of 7; the ring has the last 8 records of 103; 8 records are damaged\n"
