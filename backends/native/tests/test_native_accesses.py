@@ -12,9 +12,10 @@ import pytest
 from backends.native.bench import beside_linux
 from ci.accesses import Access, between, by_region, read, rounds
 from ci.beside_linux import DEVICES
-from ci.rig import Disk, Guest, Outcome
+from ci.rig import Guest, Outcome
 from ci.util import ARCHITECTURES, UserError
-from tests.guests import Rigs, places
+from tests.device_costs import measured
+from tests.guests import Rigs
 
 NOTIFY = "virtio-pci-notify-virtio-blk"
 NAMES = [each.name for each in DEVICES]
@@ -138,18 +139,6 @@ def test_more_than_linux_is_worse(tmp_path: Path) -> None:
 def test_lost_mark_is_no_count(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="QEMU saw"):
         linux(tmp_path, mark(beside_linux.MARKS[1]))
-
-
-def measured(rigs: Rigs, folder: Path, pair: beside_linux.Pair, arch: str) -> beside_linux.Figures:
-    here = [place for place in places(arch) if place.backend == pair.backend]
-    if not here:
-        pytest.skip("left out, as asked")
-    rigs.prepare(here[0])
-    disk, trace = Disk(folder / "disk"), folder / "trace"
-    made = rigs.once(here[0], beside_linux.devices_guest(here[0].rig, arch, pair, disk, trace), True)
-    found = beside_linux.of_devices(made, trace)
-    print(found)
-    return found
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)

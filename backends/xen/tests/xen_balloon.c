@@ -18,6 +18,7 @@ static struct vmi__xen_cpu cpu_here;
 #include "xen/mmu.c"
 
 #define VMI__XEN_TESTS_MEMORY_OP
+#include "xen/tests/xen_alone.h"
 #include "xen/tests/xen_tables.h"
 
 #define FRAMES 32u
@@ -108,30 +109,6 @@ HYPERCALL intptr_t vmi__xen_hypercall_memory_op(uint32_t command, void *argument
 }
 
 /* ---- the library's other parts ---- */
-
-HYPERCALL intptr_t vmi__xen_hypercall_update_descriptor(uint64_t address, uint64_t descriptor)
-{
-    (void)address, (void)descriptor;
-    return 0;
-}
-
-bool vmi__cpu_set_exists(const uint32_t *set, uint32_t bits)
-{
-    (void)set, (void)bits;
-    return false;
-}
-
-uint32_t vmi__cpu_set_next(const uint32_t *set, uint32_t bits, uint32_t self, uint32_t from)
-{
-    (void)set, (void)bits, (void)self, (void)from;
-    return ~0u;
-}
-
-bool vmi__device_mapped(uint64_t physical)
-{
-    (void)physical;
-    return false;
-}
 
 VMI__ROUTINE uint32_t vmi__xen_mask(void)
 {

@@ -18,6 +18,7 @@ static uint32_t here;
 #include "xen/mmu.c"
 #include "xen/suspend.c"
 
+#include "xen/tests/xen_alone.h"
 #include "xen/tests/xen_tables.h"
 
 #define FRAMES 32u
@@ -119,12 +120,6 @@ HYPERCALL intptr_t vmi__xen_hypercall_mmuext_op(const void *operations, uint32_t
     (void)done, (void)domain;
     EXPECT(count == 1 && op->cmd == MMUEXT_TLB_FLUSH_ALL);
     xen.flushes++;
-    return 0;
-}
-
-HYPERCALL intptr_t vmi__xen_hypercall_update_descriptor(uint64_t address, uint64_t descriptor)
-{
-    (void)address, (void)descriptor;
     return 0;
 }
 
@@ -316,24 +311,6 @@ bool vmi__xen_suspend_asked;
 bool vmi__device_any(void)
 {
     return xen.mapped;
-}
-
-bool vmi__device_mapped(uint64_t physical)
-{
-    (void)physical;
-    return false;
-}
-
-bool vmi__cpu_set_exists(const uint32_t *set, uint32_t bits)
-{
-    (void)set, (void)bits;
-    return false;
-}
-
-uint32_t vmi__cpu_set_next(const uint32_t *set, uint32_t bits, uint32_t self, uint32_t from)
-{
-    (void)set, (void)bits, (void)self, (void)from;
-    return ~0u;
 }
 
 VMI__ROUTINE uint32_t vmi__xen_mask(void)
