@@ -7,12 +7,17 @@
 #ifndef VMI_TESTS_DEVICES_PLAYED_INTERFACE_H
 #define VMI_TESTS_DEVICES_PLAYED_INTERFACE_H
 
-/* The interface's own names stay out of the way of played.h's. */
-#define reset interface_reset
-#define end   interface_end
+/* The interface's own names stay out of the way of played.h's, and of the memory map's. */
+#define reset       interface_reset
+#define end         interface_end
+#define append      interface_append
+#define whole_pages interface_whole_pages
 #include "interface.c"
 #undef reset
 #undef end
+#undef append
+#undef whole_pages
+#include "memory_map.c" /* runtime/ */
 
 #if !__STDC_HOSTED__
 #include "string.c" /* runtime/ */
@@ -23,17 +28,6 @@
 
 struct vmi_boot_info vmi__boot;
 int32_t (*vmi__entropy_of_devices)(uint32_t source, uint8_t *to, uint32_t size);
-
-bool vmi__memory_is(uint64_t base, uint64_t size, uint32_t kind)
-{
-    for (uint32_t i = 0; i < vmi__boot.memory_count; i++) {
-        const struct vmi_memory_range *range = &vmi__boot.memory[i];
-
-        if (base >= range->base && base - range->base < range->size)
-            return range->kind == kind && size <= range->size - (base - range->base);
-    }
-    return false;
-}
 
 /* ---- the platform ---- */
 

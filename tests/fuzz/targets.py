@@ -133,7 +133,7 @@ TARGETS = (
     Target(
         "virtio",
         HERE / "virtio_target.c",
-        ("arch/x86_64/image_place.c", *DRIVERS),
+        ("arch/x86_64/image_place.c", "memory_map.c", *DRIVERS),
         ("../devices/interface.c", *DRIVERS),
         lives(*LIVES),
         512,
