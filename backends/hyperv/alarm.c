@@ -55,7 +55,7 @@ static void start(struct vmi__hyperv_cpu *cpu, uint64_t earliest)
     if (when > LATEST)
         when = LATEST;
     vmi__wrmsr(HYPERV__MSR_TIMER0_COUNT, when ? when : 1);
-    vmi__native_button_unwatched();
+    vmi__native_requests_untaken();
 }
 
 VMI__ROUTINE void vmi__hyperv_set_alarm(uint32_t flags, uint64_t expiry, uint64_t period)

@@ -309,7 +309,7 @@ static void start(struct alarm *alarm, struct timer *timer, uint64_t earliest)
     alarm->set = !whole || alarm->period;
     alarm->last = whole;
     alarm->due = whole ? due : 0;
-    vmi__native_button_unwatched();
+    vmi__native_requests_untaken();
     if (timer && vmi__native_published)
         alarm->unheard = entry_of(timer) & VMI__APIC_LVT_MASKED;
 }

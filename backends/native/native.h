@@ -475,6 +475,11 @@ void vmi__native_button_leave(void);
 /* Notes whether it was pressed, and lowers the interrupt, which is one by level. */
 void vmi__native_button_look(void);
 
+/* ---- requests.c ---- */
+
+/* Called where an alarm is set: ends a kernel that has been asked to end and takes no requests. */
+void vmi__native_requests_untaken(void);
+
 /* ---- srat.c ---- */
 
 /*

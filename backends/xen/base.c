@@ -4,6 +4,8 @@
  */
 #include "domain.h"
 
+#include "xen_common/lock.h"
+
 #define REPORTS_MAX 32
 
 struct vmi__xen_cpu *vmi__xen_cpus[VMI__XEN_CPUS_MAX];
@@ -26,6 +28,16 @@ void vmi__xen_give(struct vmi__xen_lock *taken, uint32_t mask)
 {
     __atomic_store_n(&taken->held, 0, __ATOMIC_RELEASE);
     vmi__xen_unmask(mask);
+}
+
+uint32_t vmi__xen_common_enter(volatile uint32_t *taken)
+{
+    return vmi__xen_take((struct vmi__xen_lock *)(uintptr_t)taken);
+}
+
+void vmi__xen_common_leave(volatile uint32_t *taken, uint32_t flags)
+{
+    vmi__xen_give((struct vmi__xen_lock *)(uintptr_t)taken, flags);
 }
 
 /* ---- system time ---- */

@@ -6,6 +6,7 @@
 #define VMI_XEN_CHANNELS_H
 
 #include "domain.h"
+#include "xen_common/store.h"
 
 /* ---- how Xen tells of ports (two_level.c, fifo.c) ---- */
 
@@ -175,38 +176,11 @@ void vmi__xen_raise_irq0(struct vmi__xen_cpu *cpu);
 
 void vmi__xen_grants_start(void);
 
-/* ---- xenstore (store.c) ---- */
+/* ---- xenstore (store.c; the rest is ../xen_common/store.h) ---- */
 
 void vmi__xen_store_start(void *ring, evtchn_port_t port);
-/*
- * Reads a node of xenstore into a buffer, terminated; paths that do not begin with / are relative
- * to the domain's own directory. Returns its length, or a VMI error.
- */
-int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size);
-/* Names of a node's children, each terminated, one behind the other. Returns the length of all, or
- * a VMI error. */
-int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size);
-int32_t vmi__xen_store_write(const char *path, const char *value);
-/*
- * Reads a node and leaves it empty, as one: what is written there meanwhile is not lost. Returns
- * the length of what was taken, 0 if it was empty already, or a VMI error.
- */
-int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size);
-
-/* The next three are for the start, while one CPU runs with events masked. Writes a node and does
- * not wait for the answer, which nobody looks at. */
-void vmi__xen_store_tell(const char *path, const char *value);
-/*
- * Asks to be told of changes of a node. Being told is to find vmi__xen_store_told set, which
- * whoever has seen it clears; the first time is at once. CPU 0 looks after each upcall, and is
- * given one.
- */
-void vmi__xen_store_watch(const char *path);
-extern uint32_t vmi__xen_store_told;
-/* Lets the store's port in, on CPU 0. Is there a store? */
+/* Lets the store's port in, on CPU 0, which looks at vmi__xen_common_store_told after each upcall.
+ * Is there such a port? */
 bool vmi__xen_store_let_in(void);
-
-/* Looks at what has come that nobody waits for; on CPU 0, with events masked. */
-void vmi__xen_store_came(void);
 
 #endif

@@ -46,7 +46,7 @@ static VMI__ADDRESS_TAKEN void port_came(struct vmi__xen_cpu *cpu, struct vmi__x
             vmi__xen_alarms(cpu);
         break;
     case VMI__XEN_PORT_STORE:
-        vmi__xen_store_came();
+        vmi__xen_common_store_look();
         break;
     case VMI__XEN_PORT_BOUND:
         vmi__xen_set_bit(cpu->irr, port.vector);
@@ -77,7 +77,7 @@ VMI__ROUTINE uintptr_t vmi__xen_event(struct vmi__xen_frame *frame)
         restart(frame, vmi__xen_restart, vmi__xen_restart_end);
     }
     vmi__xen_ports_collect(cpu, number, port_came);
-    if (number == 0 && vmi__xen_store_told)
+    if (number == 0 && vmi__xen_common_store_told)
         vmi__xen_requests_came(cpu);
     vector = vmi__xen_deliverable(cpu);
     /*

@@ -123,8 +123,8 @@ VMI__ROUTINE void vmi__xen_shutdown_reason(uint32_t reason, uint32_t status)
      * this, else into the one that every domain may write. Without xenstore, the end state tells
      * success from all else.
      */
-    if (vmi__xen_store_write("vmi/status", text) < 0)
-        vmi__xen_store_write("data/vmi-status", text);
+    if (vmi__xen_common_store_write("vmi/status", text) < 0)
+        vmi__xen_common_store_write("data/vmi-status", text);
     if (reason == VMI_SHUTDOWN_REBOOT)
         shut_down(SHUTDOWN_reboot);
     shut_down(reason == VMI_SHUTDOWN_POWEROFF && status == VMI_STATUS_PASS ? SHUTDOWN_poweroff

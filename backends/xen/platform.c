@@ -6,18 +6,19 @@
 #include "traps.h"
 
 #include "platform.h"
+#include "xen_common/lock.h"
 #include "xen_common/xenbus.h"
 
 #define WAIT_NANOSECONDS 10000000
 
 uint32_t vmi__platform_enter(volatile uint32_t *lock)
 {
-    return vmi__xen_take((struct vmi__xen_lock *)(uintptr_t)lock);
+    return vmi__xen_common_enter(lock);
 }
 
 void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
 {
-    vmi__xen_give((struct vmi__xen_lock *)(uintptr_t)lock, flags);
+    vmi__xen_common_leave(lock, flags);
 }
 
 /* ---- events ---- */
@@ -107,19 +108,4 @@ void vmi__xen_common_wait(void)
     struct sched_poll poll = {.timeout = vmi__xen_system_time() + WAIT_NANOSECONDS};
 
     vmi__xen_hypercall_sched_op(SCHEDOP_poll, &poll);
-}
-
-int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size)
-{
-    return vmi__xen_store_read(path, to, size);
-}
-
-int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size)
-{
-    return vmi__xen_store_list(path, to, size);
-}
-
-int32_t vmi__xen_common_store_write(const char *path, const char *value)
-{
-    return vmi__xen_store_write(path, value);
 }

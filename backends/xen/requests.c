@@ -1,123 +1,31 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Requests from outside. The toolstack writes what it wants into nodes of the domain's directory
- * and waits until they are empty again (Xen, docs/misc/xenstore-paths.pandoc, "control/shutdown"
- * and "control/sysrq"). A watch tells of both.
+ * Whom requests from outside (../xen_common/requests.c) are told to.
  */
 #include "traps.h"
 
-#define TEXT_MAX 16 /* the longest that means something, and more */
+bool vmi__xen_requests_known;
 
-#define KEY_FIRST '!'
-#define KEY_LAST  '~'
-#define KEY_SHIFT 8
-
-static const char shutdown_node[] = "control/shutdown", key_node[] = "control/sysrq";
-
-bool vmi__xen_requests_known, vmi__xen_suspend_asked;
-
-static struct vmi__xen_lock lock;
-static bool refused; /* what stands in the node has been said to be refused */
-
-static bool is(const char *text, const char *word)
+/* The kernel has to have asked to be told. */
+bool vmi__xen_common_suspends(void)
 {
-    while (*text && *text == *word)
-        text++, word++;
-    return *text == *word;
-}
-
-/* What a word of the toolstack's asks for; VMI_REQUEST_NONE for what is not carried out. Without
- * the kernel nobody suspends it. */
-static uint32_t meaning(const char *word)
-{
-    if (is(word, "poweroff") || is(word, "halt"))
-        return VMI_REQUEST_POWER_OFF;
-    if (is(word, "suspend") && vmi__xen_requests.vector)
-        return VMI_REQUEST_SUSPEND;
-    return is(word, "reboot") ? VMI_REQUEST_REBOOT : VMI_REQUEST_NONE;
-}
-
-/* What is not carried out stays where it is: so the toolstack learns that nobody takes it. */
-static uint32_t take_shutdown(void)
-{
-    char word[TEXT_MAX];
-    int32_t length = vmi__xen_store_read(shutdown_node, word, sizeof(word));
-    uint32_t request;
-
-    if (length > 0 && !meaning(word)) {
-        if (!refused)
-            vmi__print(
-                "vmi: the toolstack asks for what is not supported (control/shutdown): it is "
-                "left without an answer\r\n");
-        refused = true;
-        return VMI_REQUEST_NONE;
-    }
-    refused = false;
-    if (length <= 0 || vmi__xen_store_take(shutdown_node, word, sizeof(word)) <= 0)
-        return VMI_REQUEST_NONE;
-    request = meaning(word);
-    if (request == VMI_REQUEST_SUSPEND)
-        __atomic_store_n(&vmi__xen_suspend_asked, true, __ATOMIC_RELEASE);
-    return request;
-}
-
-static uint32_t take_key(void)
-{
-    char word[TEXT_MAX];
-
-    if (vmi__xen_store_take(key_node, word, sizeof(word)) != 1 || word[0] < KEY_FIRST ||
-        word[0] > KEY_LAST)
-        return VMI_REQUEST_NONE;
-    return VMI_REQUEST_KEY | (uint32_t)word[0] << KEY_SHIFT;
-}
-
-VMI__ROUTINE uint32_t vmi__xen_take_request(void)
-{
-    uint32_t mask = vmi__xen_take(&lock), request = take_shutdown();
-
-    if (!request)
-        request = take_key();
-    vmi__xen_give(&lock, mask);
-    return request;
+    return vmi__xen_requests.vector;
 }
 
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
 {
-    uint32_t request;
-
-    while (__atomic_exchange_n(&vmi__xen_store_told, 0, __ATOMIC_SEQ_CST)) {
+    while (__atomic_exchange_n(&vmi__xen_common_store_told, 0, __ATOMIC_SEQ_CST)) {
         if (vmi__xen_balloon.vector)
             vmi__xen_raise_line(&vmi__xen_balloon, cpu);
         if (vmi__xen_requests.vector)
             vmi__xen_raise_line(&vmi__xen_requests, cpu);
         else
-            while ((request = vmi__xen_take_request()))
-                vmi__request_default(request);
+            vmi__xen_common_requests_default();
     }
 }
 
 void vmi__xen_requests_start(void)
 {
-    static const char *const carried_out[] = {"control/feature-poweroff", "control/feature-reboot",
-                                              "control/feature-halt", "control/feature-sysrq",
-                                              "control/feature-suspend"};
-    char word[TEXT_MAX];
-    bool waiting;
-
-    refused = false;
-    for (uint32_t i = 0; i < sizeof(carried_out) / sizeof(carried_out[0]); i++)
-        vmi__xen_store_tell(carried_out[i], "1");
-    vmi__xen_store_watch(shutdown_node);
-    vmi__xen_store_watch(key_node);
-    vmi__xen_store_watch("memory/target");
-    /*
-     * Each watch tells once before the first of these answers comes, and that says nothing: what
-     * the first two nodes hold is read here.
-     */
-    waiting = vmi__xen_store_read(shutdown_node, word, sizeof(word)) > 0;
-    __atomic_store_n(&vmi__xen_store_told, 0, __ATOMIC_SEQ_CST);
-    waiting |= vmi__xen_store_read(key_node, word, sizeof(word)) > 0;
-    if (waiting)
-        __atomic_store_n(&vmi__xen_store_told, 1, __ATOMIC_SEQ_CST);
-    vmi__xen_requests_known = vmi__xen_store_let_in();
+    vmi__xen_common_store_tell("control/feature-suspend", "1");
+    vmi__xen_requests_known = vmi__xen_common_requests_start() && vmi__xen_store_let_in();
 }

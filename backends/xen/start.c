@@ -274,7 +274,7 @@ static void describe_loader(void)
         extra[sizeof(extra) - 1] = 0;
         length = append(loader, length, sizeof(loader), extra);
     }
-    if (vmi__xen_store_read("name", name, sizeof(name)) > 0) {
+    if (vmi__xen_common_store_read("name", name, sizeof(name)) > 0) {
         length = append(loader, length, sizeof(loader), ", domain ");
         append(loader, length, sizeof(loader), name);
     }
@@ -318,14 +318,14 @@ static void describe_options(void)
     uint32_t length = command_line_length;
     int32_t listed;
 
-    listed = vmi__xen_store_list("vmi", names, sizeof(names) - 1);
+    listed = vmi__xen_common_store_list("vmi", names, sizeof(names) - 1);
     for (int32_t at = 0; at < listed; at++) {
         const char *name = &names[at];
 
         while (names[at])
             at++;
         append(path, append(path, 0, sizeof(path), "vmi/"), sizeof(path), name);
-        if (vmi__xen_store_read(path, value, sizeof(value)) <= 0)
+        if (vmi__xen_common_store_read(path, value, sizeof(value)) <= 0)
             continue;
         for (const char *c = value; *c; c++)
             if (*c <= ' ')

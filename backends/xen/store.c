@@ -1,176 +1,52 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Xenstore, whose ring and channel the domain is given at its start.
+ * Xenstore's ring and channel, which the domain is given at its start.
  */
 #include "channels.h"
 
-#include "xen_common/store_ring.h"
-
 static evtchn_port_t store_port;
-static struct vmi__xen_lock lock;
-static bool let_in; /* the port makes upcalls while nobody waits for an answer */
 
-uint32_t vmi__xen_store_told;
-
-/* Room for the number of a transaction, and how often one that came to nothing is begun again. */
-#define TRANSACTION_TEXT_MAX 12
-#define TRANSACTIONS_MAX     8
-
-#define WATCH_TOKEN "request"
-
-static VMI__ADDRESS_TAKEN void notify(void)
+VMI__ADDRESS_TAKEN void vmi__xen_common_store_notify(void)
 {
     vmi__xen_port_notify(store_port);
 }
 
-static VMI__ADDRESS_TAKEN void clear(void)
+VMI__ADDRESS_TAKEN void vmi__xen_common_store_clear(void)
 {
     vmi__xen_port_clear(store_port);
 }
 
-static VMI__ADDRESS_TAKEN void wait(void)
+VMI__ADDRESS_TAKEN void vmi__xen_common_store_wait(void)
 {
     vmi__xen_port_wait(store_port);
 }
 
-static struct vmi__store_ring ring = {
-    .told = &vmi__xen_store_told,
-    .notify = notify,
-    .clear = clear,
-    .wait = wait,
-};
+void vmi__xen_common_store_mask(void)
+{
+    vmi__xen_port_mask(store_port);
+}
+
+void vmi__xen_common_store_unmask(void)
+{
+    vmi__xen_port_unmask(store_port);
+}
+
+void vmi__xen_common_store_announce(void)
+{
+    vmi__xen_port_pend(store_port);
+}
 
 void vmi__xen_store_start(void *page, evtchn_port_t port)
 {
-    ring.shared = page;
     store_port = port;
-    let_in = false;
-}
-
-/* ---- under the lock ---- */
-
-/* The port is polled from here on. */
-static void poll_port(void)
-{
-    if (let_in)
-        vmi__xen_port_mask(store_port);
-}
-
-/* It makes upcalls again. What it has told meanwhile is looked at, here or by CPU 0. */
-static void leave_port(void)
-{
-    if (!let_in)
-        return;
-    vmi__store_drain(&ring);
-    vmi__xen_port_unmask(store_port);
-    if (vmi__xen_store_told)
-        vmi__xen_prod(0);
-}
-
-/* ---- requests ---- */
-
-static int32_t ask(uint32_t type, uint32_t transaction, const char *path, const char *value,
-                   char *to, uint32_t size)
-{
-    uint32_t mask;
-    int32_t result;
-
-    mask = vmi__xen_take(&lock);
-    poll_port();
-    result = vmi__store_ask(&ring, type, transaction, path, value, to, size);
-    leave_port();
-    vmi__xen_give(&lock, mask);
-    return result;
-}
-
-static int32_t read_in(uint32_t transaction, const char *path, char *to, uint32_t size)
-{
-    int32_t result = ask(XS_READ, transaction, path, 0, to, size - 1);
-
-    to[result > 0 ? result : 0] = 0;
-    return result;
-}
-
-int32_t vmi__xen_store_read(const char *path, char *to, uint32_t size)
-{
-    return read_in(0, path, to, size);
-}
-
-int32_t vmi__xen_store_list(const char *path, char *to, uint32_t size)
-{
-    return ask(XS_DIRECTORY, 0, path, 0, to, size);
-}
-
-int32_t vmi__xen_store_write(const char *path, const char *value)
-{
-    int32_t result = ask(XS_WRITE, 0, path, value, 0, 0);
-
-    return result < 0 ? result : VMI_OK;
-}
-
-void vmi__xen_store_tell(const char *path, const char *value)
-{
-    vmi__store_post(&ring, XS_WRITE, path, value, vmi__store_length(value));
-}
-
-void vmi__xen_store_watch(const char *path)
-{
-    vmi__store_post(&ring, XS_WATCH, path, WATCH_TOKEN, sizeof(WATCH_TOKEN));
-}
-
-/* The number of a transaction, 0 if the text is none. */
-static uint32_t transaction_of(const char *text)
-{
-    uint32_t number = 0;
-
-    for (; *text >= '0' && *text <= '9'; text++)
-        number = number * 10 + (uint32_t)(*text - '0');
-    return *text ? 0 : number;
-}
-
-/*
- * In a transaction, which comes to nothing where the node has been written meanwhile. It is only
- * begun where there is something to be taken.
- */
-int32_t vmi__xen_store_take(const char *path, char *to, uint32_t size)
-{
-    int32_t result = read_in(0, path, to, size);
-
-    for (uint32_t tries = 0; result > 0 && tries < TRANSACTIONS_MAX; tries++) {
-        char text[TRANSACTION_TEXT_MAX];
-        uint32_t transaction = 0;
-
-        result = ask(XS_TRANSACTION_START, 0, "", 0, text, sizeof(text) - 1);
-        if (result >= 0) {
-            text[result] = 0;
-            transaction = transaction_of(text);
-        }
-        if (!transaction)
-            return result < 0 ? result : VMI_EIO;
-        result = read_in(transaction, path, to, size);
-        if (result > 0 && ask(XS_WRITE, transaction, path, "", 0, 0) < 0)
-            result = VMI_EIO;
-        if (ask(XS_TRANSACTION_END, transaction, result > 0 ? "T" : "F", 0, 0, 0) >= 0)
-            return result;
-        result = read_in(0, path, to, size);
-    }
-    return result > 0 ? VMI_EBUSY : result;
+    vmi__xen_common_store_start(page);
 }
 
 bool vmi__xen_store_let_in(void)
 {
-    if (!ring.shared || !vmi__xen_port_exists(store_port))
+    if (!vmi__xen_port_exists(store_port))
         return false;
     vmi__xen_port_set(store_port, VMI__XEN_PORT_STORE, 0, 0);
-    let_in = true;
-    leave_port();
-    return ring.shared;
-}
-
-void vmi__xen_store_came(void)
-{
-    uint32_t mask = vmi__xen_take(&lock);
-
-    vmi__store_drain(&ring);
-    vmi__xen_give(&lock, mask);
+    vmi__xen_common_store_let_in(true);
+    return true;
 }

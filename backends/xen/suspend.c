@@ -137,7 +137,7 @@ static int32_t first(struct vmi__xen_cpu *cpu)
         result = stand_still();
     meeting.result = result;
     meeting.come = meeting.gone = 0;
-    vmi__xen_suspend_asked = false;
+    vmi__xen_common_suspend_asked = false;
     __atomic_fetch_add(&meeting.round, 1, __ATOMIC_RELEASE);
     if (result == VMI_SUSPEND_RESTORED)
         go_on(cpu, 0);
@@ -167,7 +167,7 @@ VMI__ROUTINE int32_t vmi__xen_suspend(void)
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[number];
     int32_t result;
 
-    if (!__atomic_load_n(&vmi__xen_suspend_asked, __ATOMIC_ACQUIRE)) {
+    if (!__atomic_load_n(&vmi__xen_common_suspend_asked, __ATOMIC_ACQUIRE)) {
         vmi__xen_unmask(mask);
         return VMI_EAGAIN;
     }

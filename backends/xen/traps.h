@@ -7,6 +7,7 @@
 #define VMI_XEN_TRAPS_H
 
 #include "services.h"
+#include "xen_common/requests.h"
 
 /* ---- descriptors (descriptors.c) ---- */
 
@@ -62,9 +63,6 @@ void vmi__xen_port_return(evtchn_port_t port, const struct vmi__xen_left_port *l
 void vmi__xen_requests_start(void);
 /* Does it? A domain may have none. */
 extern bool vmi__xen_requests_known;
-
-/* A request to suspend was taken, and the call Suspend has not ended since. */
-extern bool vmi__xen_suspend_asked;
 
 /* On CPU 0, with events masked, where there may be one: has the kernel take it, or ends it. */
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu);

@@ -18,6 +18,7 @@
 
 #include "grants.h"
 #include "split_ring.h"
+#include "store.h"
 
 #define VMI__XEN_COMMON_PATH_MAX 96
 #define VMI__XEN_COMMON_NODE_MAX 32
@@ -140,15 +141,5 @@ void vmi__xen_common_port_mask(evtchn_port_t port);
 
 /* Lets about 10 ms pass. */
 void vmi__xen_common_wait(void);
-
-/*
- * xenstore. Reads a node into a buffer, terminated; paths are relative to the domain's own
- * directory. Returns its length, or a VMI error.
- */
-int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size);
-/* Names of a node's children, each terminated, one behind the other. Returns the length of all, or
- * a VMI error. */
-int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size);
-int32_t vmi__xen_common_store_write(const char *path, const char *value);
 
 #endif

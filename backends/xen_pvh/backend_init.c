@@ -12,6 +12,7 @@ static void start(struct vmi_boot_info *boot)
     if (reason)
         vmi__fatal(reason);
     vmi__xen_pvh_grants_start();
+    vmi__xen_pvh_store_start();
 }
 
 bool vmi__backend_here(void)
@@ -24,6 +25,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     start(boot);
     vmi__native_init(boot);
     vmi__xen_pvh_cpus_start();
+    vmi__xen_pvh_requests_start();
 }
 
 int32_t vmi__backend_rebind(uint32_t without)

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Events of a PVH domain: the console's and those of devices. For all event channels of a VCPU Xen
- * raises one vector of its local APIC (hvm/hvm_op.h, HVMOP_set_evtchn_upcall_vector), and nothing
- * of the library's is entered then, for gates are the kernel's. So that vector is made the one of
- * an event that is bound there. When its interrupt ends, the vectors of the others that are pending
- * are raised; its own handler is also entered when nothing of its own has come.
+ * Events of a PVH domain: the console's, those of devices and of requests from outside. For all
+ * event channels of a VCPU Xen raises one vector of its local APIC (hvm/hvm_op.h,
+ * HVMOP_set_evtchn_upcall_vector), and nothing of the library's is entered then, for gates are the
+ * kernel's. So that vector is made the one of an event that is bound there. When its interrupt
+ * ends, the vectors of the others that are pending are raised; its own handler is also entered when
+ * nothing of its own has come.
  *
  * The other side may have written behind the handler's back before the interrupt ends, when what is
  * pending is taken back. So an event that was pending raises its vector anew as long as there is
  * something left to take; once, for a handler that leaves it to be taken later would be entered for
  * ever.
+ *
+ * The channel of requests is xenstore's, which the library polls whenever it asks there: so masking
+ * and letting in are the store's.
  */
 #include "pvh.h"
+
+#include "xen_common/store.h"
 
 #include <xen/hvm/hvm_op.h>
 
@@ -29,6 +35,24 @@ static struct row {
 static uint32_t ends;      /* behind the last row that was ever taken */
 static uint8_t bound[256]; /* rows of each vector */
 static struct vmi__lock lock;
+
+/* ---- letting in ---- */
+
+/* Has a port make no upcalls; says whether it made none already. */
+static bool keep_back(evtchn_port_t port)
+{
+    return port == vmi__xen_pvh_requests_port() ? !vmi__xen_common_store_let_in(false)
+                                                : vmi__xen_pvh_port_mask(port);
+}
+
+/* Lets a port's upcalls in; false if Xen refuses. */
+static bool let_in(evtchn_port_t port)
+{
+    if (port != vmi__xen_pvh_requests_port())
+        return vmi__xen_pvh_on_port(EVTCHNOP_unmask, port);
+    vmi__xen_common_store_let_in(true);
+    return true;
+}
 
 /* ---- rows; under the lock ---- */
 
@@ -81,6 +105,8 @@ static void drop(struct row *row)
 {
     uint32_t cpu = row->cpu;
 
+    if (row->port == vmi__xen_pvh_requests_port())
+        vmi__xen_pvh_requests_take(false);
     bound[row->vector]--;
     *row = (struct row){0};
     choose(cpu);
@@ -95,7 +121,9 @@ static int32_t bind(evtchn_port_t port, uint32_t vector)
     row = row_of(0);
     if (!row)
         return VMI_ENOMEM;
-    vmi__xen_pvh_port_mask(port);
+    keep_back(port);
+    if (port == vmi__xen_pvh_requests_port())
+        vmi__xen_pvh_requests_take(true);
     *row = (struct row){.port = port, .cpu = vmi__native_cpu(), .vector = (uint8_t)vector};
     bound[vector]++;
     if (ends <= (uint32_t)(row - rows))
@@ -115,6 +143,8 @@ static evtchn_port_t port_of(uint32_t source, uint32_t number)
         return vmi__xen_pvh_console_port();
     if (source == VMI_EVENT_DEVICE && vmi__xen_pvh_device_events)
         return vmi__xen_pvh_device_events->port(number);
+    if (source == VMI_EVENT_REQUEST && !number)
+        return vmi__xen_pvh_requests_port();
     return 0;
 }
 
@@ -124,13 +154,13 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, u
     int32_t result;
     uint32_t flags;
 
-    if ((source > VMI_EVENT_CONSOLE && source <= VMI_EVENT_MSI) || source == VMI_EVENT_REQUEST)
+    if (source > VMI_EVENT_CONSOLE && source <= VMI_EVENT_MSI)
         return VMI_ENOSYS;
     if (vector < 32 || vector > 255 || vector == VMI__APIC_SPURIOUS)
         return VMI_EINVAL;
     port = port_of(source, number);
     if (!port)
-        return VMI_EINVAL;
+        return source == VMI_EVENT_REQUEST && !number ? VMI_ENOSYS : VMI_EINVAL;
     flags = vmi__lock(&lock);
     result = bind(port, vector);
     vmi__unlock(&lock, flags);
@@ -146,14 +176,14 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_unmask(uint32_t event)
 {
     if (!is_bound(event))
         return VMI_EINVAL;
-    return vmi__xen_pvh_on_port(EVTCHNOP_unmask, event) ? VMI_OK : VMI_EIO;
+    return let_in(event) ? VMI_OK : VMI_EIO;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_mask(uint32_t event)
 {
     if (!is_bound(event))
         return VMI_EINVAL;
-    vmi__xen_pvh_port_mask(event);
+    keep_back(event);
     return VMI_OK;
 }
 
@@ -163,7 +193,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_unbind(uint32_t event)
     struct row *row = event ? row_of(event) : 0;
 
     if (row) {
-        vmi__xen_pvh_port_mask(event);
+        keep_back(event);
         drop(row);
     }
     vmi__unlock(&lock, flags);
@@ -178,9 +208,9 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
     bool masked;
 
     if (row && cpu < vmi__boot.cpu_count && vmi__native_cpu_runs(cpu)) {
-        masked = vmi__xen_pvh_port_mask(event);
+        masked = keep_back(event);
         result = put_at(row, cpu) ? VMI_OK : VMI_EIO;
-        if (!masked && !vmi__xen_pvh_on_port(EVTCHNOP_unmask, event))
+        if (!masked && !let_in(event))
             result = VMI_EIO;
     }
     vmi__unlock(&lock, flags);
@@ -201,6 +231,8 @@ static bool has_news(evtchn_port_t port)
 {
     if (port == vmi__xen_pvh_console_port())
         return vmi__xen_pvh_console_news();
+    if (port == vmi__xen_pvh_requests_port())
+        return vmi__xen_pvh_requests_news();
     return vmi__xen_pvh_device_events && vmi__xen_pvh_device_events->news(port);
 }
 

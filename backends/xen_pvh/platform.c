@@ -6,16 +6,17 @@
 #include "pvh.h"
 
 #include "platform.h"
+#include "xen_common/lock.h"
 #include "xen_common/xenbus.h"
 
 uint32_t vmi__platform_enter(volatile uint32_t *lock)
 {
-    return vmi__lock((struct vmi__lock *)(uintptr_t)lock);
+    return vmi__xen_common_enter(lock);
 }
 
 void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
 {
-    vmi__unlock((struct vmi__lock *)(uintptr_t)lock, flags);
+    vmi__xen_common_leave(lock, flags);
 }
 
 /* ---- events ---- */

@@ -126,6 +126,38 @@ static inline bool vmi__xen_pvh_port_is_masked(evtchn_port_t port)
  */
 void vmi__xen_pvh_wait(evtchn_port_t port);
 
+/* Has a channel that is masked pending, as if it had been signalled. */
+static inline void vmi__xen_pvh_port_pend(evtchn_port_t port)
+{
+    __atomic_fetch_or(&vmi__xen_pvh_shared.evtchn_pending[VMI__XEN_PVH_WORD(port)],
+                      VMI__XEN_PVH_BIT(port), __ATOMIC_SEQ_CST);
+}
+
+/* ---- xenstore (store.c; the rest is ../xen_common/store.h) ---- */
+
+/* Finds its page and channel. */
+void vmi__xen_pvh_store_start(void);
+
+/* Its channel, which is masked until it is let in (vmi__xen_common_store_let_in); 0 if there is
+ * none. */
+evtchn_port_t vmi__xen_pvh_store_port(void);
+
+/* ---- requests from outside (requests.c) ---- */
+
+/* Has xenstore tell of them; before the kernel begins. */
+void vmi__xen_pvh_requests_start(void);
+
+/* The channel that tells of them; 0 if there is none. */
+evtchn_port_t vmi__xen_pvh_requests_port(void);
+
+/* The kernel takes them from here on, or not any more. */
+void vmi__xen_pvh_requests_take(bool takes);
+
+/* Has xenstore written anything since this was last asked? */
+bool vmi__xen_pvh_requests_news(void);
+
+/* ---- devices ---- */
+
 /* Channels of devices, set where a kernel makes calls for them (platform.c). */
 struct vmi__xen_pvh_device_events {
     /* The channel of an event's number (VMI_EVENT_DEVICE), 0 if there is none. */

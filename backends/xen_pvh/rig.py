@@ -32,7 +32,7 @@ def limitation(done: Done | None) -> str:
 class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
     takes = (PVH, LINUX)
-    requests = ()  # its library does not watch xenstore
+    requests = ("poweroff", "reboot", "key")
     witnesses = True
 
     def __init__(self, backend: str, report: Progress) -> None:

@@ -1,76 +1,69 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Xenstore, whose page and channel are parameters of the domain; found when it is first needed.
+ * Xenstore's ring and channel, which are parameters of the domain (xen/hvm/params.h).
  */
 #include "pvh.h"
 
-#include "xen_common/store_ring.h"
-#include "xen_common/xenbus.h"
+#include "xen_common/lock.h"
+#include "xen_common/store.h"
 
 #include <xen/hvm/params.h>
 
 static evtchn_port_t port;
-static bool looked_for;
-static struct vmi__lock lock;
 
-static VMI__ADDRESS_TAKEN void notify(void)
+uint32_t vmi__xen_common_enter(volatile uint32_t *lock)
+{
+    return vmi__lock((struct vmi__lock *)(uintptr_t)lock);
+}
+
+void vmi__xen_common_leave(volatile uint32_t *lock, uint32_t flags)
+{
+    vmi__unlock((struct vmi__lock *)(uintptr_t)lock, flags);
+}
+
+VMI__ADDRESS_TAKEN void vmi__xen_common_store_notify(void)
 {
     vmi__xen_pvh_on_port(EVTCHNOP_send, port);
 }
 
-static VMI__ADDRESS_TAKEN void clear(void)
+VMI__ADDRESS_TAKEN void vmi__xen_common_store_clear(void)
 {
     vmi__xen_pvh_port_clear(port);
 }
 
-static VMI__ADDRESS_TAKEN void wait(void)
+VMI__ADDRESS_TAKEN void vmi__xen_common_store_wait(void)
 {
     vmi__xen_pvh_wait(port);
 }
 
-static struct vmi__store_ring ring = {.notify = notify, .clear = clear, .wait = wait};
-
-/* Under the lock. */
-static void find(void)
+void vmi__xen_common_store_mask(void)
 {
-    if (looked_for)
-        return;
-    looked_for = true;
+    vmi__xen_pvh_port_mask(port);
+}
+
+void vmi__xen_common_store_unmask(void)
+{
+    vmi__xen_pvh_on_port(EVTCHNOP_unmask, port);
+}
+
+/* By its event the kernel is told, so nobody else need be. */
+void vmi__xen_common_store_announce(void)
+{
+    __atomic_store_n(&vmi__xen_common_store_told, 0, __ATOMIC_SEQ_CST);
+    vmi__xen_pvh_port_pend(port);
+}
+
+void vmi__xen_pvh_store_start(void)
+{
     port = (evtchn_port_t)vmi__xen_pvh_parameter(HVM_PARAM_STORE_EVTCHN);
     if (!port)
         return;
     vmi__xen_pvh_port_mask(port);
-    ring.shared =
-        vmi__xen_pvh_map(VMI__XEN_PVH_STORE_SLOT, vmi__xen_pvh_parameter(HVM_PARAM_STORE_PFN));
+    vmi__xen_common_store_start(
+        vmi__xen_pvh_map(VMI__XEN_PVH_STORE_SLOT, vmi__xen_pvh_parameter(HVM_PARAM_STORE_PFN)));
 }
 
-static int32_t ask(uint32_t type, const char *path, const char *value, char *to, uint32_t size)
+evtchn_port_t vmi__xen_pvh_store_port(void)
 {
-    uint32_t flags = vmi__lock(&lock);
-    int32_t result;
-
-    find();
-    result = vmi__store_ask(&ring, type, 0, path, value, to, size);
-    vmi__unlock(&lock, flags);
-    return result;
-}
-
-int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size)
-{
-    int32_t result = ask(XS_READ, path, 0, to, size - 1);
-
-    to[result > 0 ? result : 0] = 0;
-    return result;
-}
-
-int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size)
-{
-    return ask(XS_DIRECTORY, path, 0, to, size);
-}
-
-int32_t vmi__xen_common_store_write(const char *path, const char *value)
-{
-    int32_t result = ask(XS_WRITE, path, value, 0, 0);
-
-    return result < 0 ? result : VMI_OK;
+    return port;
 }

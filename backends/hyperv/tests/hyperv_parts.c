@@ -175,7 +175,7 @@ HYPERCALL intptr_t vmi__hyperv_hypercall_send_synthetic_cluster_ipi(uint32_t inp
     return by(processors, 0, vector);
 }
 
-void vmi__native_button_unwatched(void)
+void vmi__native_requests_untaken(void)
 {
 }
 

@@ -80,7 +80,7 @@ static uint64_t watched; /* cycles, when the timer was measured last */
 bool vmi__native_ended_vectors[256];
 const struct vmi__native_published *vmi__native_published;
 
-void vmi__native_button_unwatched(void)
+void vmi__native_requests_untaken(void)
 {
 }
 

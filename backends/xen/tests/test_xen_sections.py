@@ -25,10 +25,12 @@ PV = [place for place in places(ARCH) if place.backend == "xen"]
 pytestmark = pytest.mark.skipif(not PV, reason="left out, as asked")
 
 FOLDER = ROOT / "backends/xen"
+SHARED = (ROOT / "backends/xen_common/requests.c", ROOT / "backends/xen_common/store.c")
+"""Those with sections, beside the drivers of devices."""
 HERE = Path(__file__).parent
-ENTRY = re.compile(r"\bvmi__xen_(?:mask|take|set_bit)\(")
-BEGINS = re.compile(r"\bvmi__xen_(?:mask|take)\(")
-LOCKED = re.compile(r"\bvmi__xen_take\(")
+ENTRY = re.compile(r"\bvmi__xen_(?:mask|take|set_bit|common_enter)\(")
+BEGINS = re.compile(r"\bvmi__xen_(?:mask|take|common_enter)\(")
+LOCKED = re.compile(r"\bvmi__xen_(?:take|common_enter)\(")
 DEFINES_THEM = ("base.c", "platform.c")
 """The latter for the drivers of devices, whose sections are in the folder `devices`."""
 FUNCTION = re.compile(r"^(?!#|static const|typedef)[^\s/*{}].*?\b(\w+)\(", re.MULTILINE)
@@ -53,8 +55,12 @@ def commands(output: str, folder: Path) -> dict[Path, list[str]]:
 
 
 def library_commands() -> dict[Path, list[str]]:
-    every = commands("libvmi-xen.a", FOLDER)
-    return {source: command for source, command in every.items() if source.name not in DEFINES_THEM}
+    every = commands("libvmi-xen.a", FOLDER.parent)
+    return {
+        source: command
+        for source, command in every.items()
+        if source in SHARED or (FOLDER in source.parents and source.name not in DEFINES_THEM)
+    }
 
 
 def sections(entry: re.Pattern[str] = ENTRY) -> set[str]:

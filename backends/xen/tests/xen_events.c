@@ -127,17 +127,17 @@ uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
     return 0;
 }
 
-uint32_t vmi__xen_store_told;
+uint32_t vmi__xen_common_store_told;
 bool vmi__xen_requests_known = true;
 
-void vmi__xen_store_came(void)
+void vmi__xen_common_store_look(void)
 {
-    vmi__xen_store_told = 1;
+    vmi__xen_common_store_told = 1;
 }
 
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
 {
-    vmi__xen_store_told = 0;
+    vmi__xen_common_store_told = 0;
     vmi__xen_raise_line(&vmi__xen_requests, cpu);
 }
 

@@ -33,13 +33,13 @@
 
 #include "xen/ports.c"
 
-#define lock  store_lock
-#define ring  store_ring
-#define clear store_clear
 #include "xen/store.c"
+
+#define lock store_lock
+#define ring store_ring
+#include "xen_common/store.c"
 #undef lock
 #undef ring
-#undef clear
 
 #define lock console_lock
 #define ring console_ring
@@ -458,15 +458,16 @@ static void xenstore(void)
 {
     struct xenstore_domain_interface *page = (struct xenstore_domain_interface *)memory[AREA + 1];
     struct xsd_sockmsg answer = {.type = XS_READ, .req_id = store_ring.request + 1, .len = 4};
+    struct vmi__xen_lock *its_lock = (struct vmi__xen_lock *)(uintptr_t)&store_lock;
     char name[16];
 
     begin();
     memcpy(page->rsp, &answer, sizeof(answer));
     memcpy(page->rsp + sizeof(answer), "name", 4);
     page->rsp_prod = sizeof(answer) + 4;
-    share(page, sizeof(*page), &store_lock);
-    share(&store_ring.request, sizeof(store_ring.request), &store_lock);
-    DO(EXPECT(vmi__xen_store_read("name", name, sizeof(name)) == 4));
+    share(page, sizeof(*page), its_lock);
+    share(&store_ring.request, sizeof(store_ring.request), its_lock);
+    DO(EXPECT(vmi__xen_common_store_read("name", name, sizeof(name)) == 4));
     TOUCHED_WITH_LOCK();
     EXPECT(!memcmp(name, "name", 5));
 }

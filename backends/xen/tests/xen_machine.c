@@ -133,7 +133,7 @@ void vmi__xen_console_drain(void)
 {
 }
 
-int32_t vmi__xen_store_write(const char *path, const char *value)
+int32_t vmi__xen_common_store_write(const char *path, const char *value)
 {
     (void)path, (void)value;
     return 0;

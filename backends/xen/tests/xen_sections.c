@@ -131,12 +131,12 @@ bool sections_asleep(void)
 
 int32_t sections_store_read(const char *path, char *to, uint32_t size)
 {
-    return vmi__xen_store_read(path, to, size);
+    return vmi__xen_common_store_read(path, to, size);
 }
 
 int32_t sections_store_write(const char *path, const char *value)
 {
-    return vmi__xen_store_write(path, value);
+    return vmi__xen_common_store_write(path, value);
 }
 
 /* ---- within sections ---- */
@@ -258,7 +258,7 @@ VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame
     if (ordinal != VMI_ORDINAL_SHUTDOWN_REASON)
         return;
     /* What a kernel has the library do only when it starts and ends. */
-    vmi__xen_store_read("name", name, sizeof(name));
+    vmi__xen_common_store_read("name", name, sizeof(name));
     another_runs = 0;
     for (uint32_t i = 0; i < section_count && i < SECTIONS_MAX; i++) {
         say_section("# section ", sections[i]);

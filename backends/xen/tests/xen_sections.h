@@ -8,6 +8,7 @@
 #define XEN_SECTIONS_H
 
 #include "xen/channels.h"
+#include "xen_common/lock.h"
 
 /* Instructions of a section at which a CPU may sleep, each once. */
 #define SECTION_PLACES 6
@@ -45,6 +46,14 @@ void section_here(struct section *section, const char *function);
     })
 #define vmi__xen_unmask(mask)     (SECTION_TELL(section_leave), vmi__xen_unmask(mask))
 #define vmi__xen_give(lock, mask) (SECTION_TELL(section_leave), vmi__xen_give(lock, mask))
+#define vmi__xen_common_enter(lock)                                                                \
+    ({                                                                                             \
+        uint32_t flags_ = vmi__xen_common_enter(lock);                                             \
+        SECTION_TELL(section_enter);                                                               \
+        flags_;                                                                                    \
+    })
+#define vmi__xen_common_leave(lock, flags)                                                         \
+    (SECTION_TELL(section_leave), vmi__xen_common_leave(lock, flags))
 /* Between the port, which is no longer pending, and the request. */
 #define vmi__xen_set_bit(bits, bit) (SECTION_TELL(section_here), vmi__xen_set_bit(bits, bit))
 

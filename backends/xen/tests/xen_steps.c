@@ -240,10 +240,10 @@ uint64_t vmi__xen_machine(const void *linear)
 }
 
 /* Xenstore has nothing to tell. */
-uint32_t vmi__xen_store_told;
+uint32_t vmi__xen_common_store_told;
 bool vmi__xen_requests_known = true;
 
-void vmi__xen_store_came(void)
+void vmi__xen_common_store_look(void)
 {
 }
 

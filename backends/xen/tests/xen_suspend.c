@@ -306,7 +306,7 @@ void vmi__xen_time_return(struct vmi__xen_cpu *cpu)
     say('T');
 }
 
-bool vmi__xen_suspend_asked;
+bool vmi__xen_common_suspend_asked;
 
 bool vmi__device_any(void)
 {
@@ -365,7 +365,7 @@ static void begin(uint32_t cpus)
     here = 0;
     other_cpu = 0;
     memset(&xen, 0, sizeof(xen));
-    vmi__xen_suspend_asked = true;
+    vmi__xen_common_suspend_asked = true;
     xen.masked = 1;
     memset(records, 0, sizeof(records));
     memset(states, 0, sizeof(states));
@@ -433,7 +433,7 @@ static bool tables_are_right(uint64_t shared, uint64_t grants)
 static void nobody_has_asked(void)
 {
     begin(2); /* the other CPU is not waited for */
-    vmi__xen_suspend_asked = false;
+    vmi__xen_common_suspend_asked = false;
     xen.masked = 0;
     EXPECT(vmi__xen_suspend() == VMI_EAGAIN && heard("") && !xen.masked);
     EXPECT(tables_are_right(SHARED_MFN, GRANTS_MFN));

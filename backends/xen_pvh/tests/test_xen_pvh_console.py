@@ -11,7 +11,8 @@ from ci.util import ARCHITECTURES
 from tests.backends import played
 
 SOURCES = [
-    Path(__file__).with_name(name) for name in ("xen_pvh_console.c", "xen_pvh_events.c", "xen_pvh_kept.c")
+    Path(__file__).with_name(name)
+    for name in ("xen_pvh_console.c", "xen_pvh_events.c", "xen_pvh_kept.c", "xen_pvh_requests.c")
 ]
 
 

@@ -331,6 +331,31 @@ static bool device_has_news(evtchn_port_t port)
     return xen.answered != kernel.taken[DEVICE];
 }
 
+/* No store: requests are xen_pvh_requests.c's. */
+evtchn_port_t vmi__xen_pvh_requests_port(void)
+{
+    return 0;
+}
+
+void vmi__xen_pvh_requests_take(bool takes)
+{
+    (void)takes;
+    EXPECT(false);
+}
+
+bool vmi__xen_pvh_requests_news(void)
+{
+    EXPECT(false);
+    return false;
+}
+
+bool vmi__xen_common_store_let_in(bool in)
+{
+    (void)in;
+    EXPECT(false);
+    return false;
+}
+
 static const struct vmi__xen_pvh_device_events device_events = {port_of_device, device_has_news};
 
 VMI__ROUTINE int32_t vmi__native_console_write(const void *from, uint32_t length)

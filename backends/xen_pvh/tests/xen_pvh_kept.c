@@ -110,6 +110,26 @@ evtchn_port_t vmi__xen_pvh_console_port(void)
     return PORT;
 }
 
+evtchn_port_t vmi__xen_pvh_requests_port(void)
+{
+    return 0;
+}
+
+void vmi__xen_pvh_requests_take(bool takes)
+{
+    (void)takes;
+}
+
+bool vmi__xen_pvh_requests_news(void)
+{
+    return false;
+}
+
+bool vmi__xen_common_store_let_in(bool in)
+{
+    return in;
+}
+
 bool vmi__xen_pvh_console_news(void)
 {
     return false;
