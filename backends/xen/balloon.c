@@ -1,104 +1,35 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The domain's balloon: a driver for the interface of devices/. How much
- * memory the domain is to have, the toolstack writes into xenstore (Xen,
- * docs/misc/xenstore-paths.pandoc, "memory/target"), in KiB; a watch of requests.c tells of it.
+ * What the balloon's driver (../xen_common/balloon.c) asks for. Its event is no port's: requests.c
+ * raises it.
  */
 #include "domain.h"
 
-#include "driver.h"
-#include "xen_common/xenbus.h"
+#include "xen_common/balloon.h"
 
-/* Beside the places of devices on xenbus, which have the last bit. */
-#define PLACE 0x7fffffffu
-
-#define KIB_SHIFT 2 /* of a frame */
-
-struct lists {
-    uint32_t frames[VMI__BALLOON_FRAMES];
-    xen_pfn_t xens[VMI__BALLOON_FRAMES];
-};
-
-/* KiB that the domain is to have, or ~0. */
-static uint64_t wanted(struct vmi__device *device)
+uint64_t vmi__xen_common_balloon_frames(const struct vmi__xen_common_bus *bus)
 {
-    return vmi__xen_common_own(vmi__xen_common_bus_of(device), "target", ~0ull);
+    (void)bus;
+    return vmi__xen_memory.pages;
 }
 
-static VMI__ADDRESS_TAKEN uint32_t target(struct vmi__device *device)
+bool vmi__xen_common_balloon_open(struct vmi__xen_common_bus *bus)
 {
-    uint64_t frames = wanted(device) >> KIB_SHIFT;
-
-    return frames < vmi__xen_memory.pages ? (uint32_t)(vmi__xen_memory.pages - frames) : 0;
-}
-
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
-{
-    struct vmi__device *device = vmi__device_add(driver, PLACE);
-    static const char node[] = "memory";
-
-    if (!device)
-        return;
-    memcpy(vmi__xen_common_bus_of(device)->node, node, sizeof(node));
-    /*
-     * Where that is for more than the kernel has been given it says nothing about the kernel: the
-     * domain of xen-shim has the shim's memory as well. Or there is no such node.
-     */
-    if (wanted(device) >> KIB_SHIFT > vmi__xen_memory.pages)
-        return;
-    device->info.kind = VMI_DEVICE_BALLOON;
-    device->info.queues = device->info.requests = device->info.segments = 1;
-    vmi__device_name(device, "xenstore", node);
-    vmi__device_keep(device);
-}
-
-static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
-                                           const struct vmi_device_setup *setup)
-{
-    (void)device;
-    (void)setup;
-    return sizeof(struct lists);
-}
-
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
-{
-    device->frames = ((struct lists *)at)->frames;
+    (void)bus;
     return true;
 }
 
-static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
+void vmi__xen_common_balloon_close(struct vmi__xen_common_bus *bus)
 {
-    (void)device;
+    (void)bus;
 }
 
-static VMI__ADDRESS_TAKEN int32_t move(struct vmi__device *device, uint32_t count, bool inflate)
+int32_t vmi__xen_common_give_frames(const uint32_t *frames, xen_pfn_t *list, uint32_t count)
 {
-    struct lists *lists = (struct lists *)device->frames;
-
-    return inflate ? vmi__xen_give_frames(lists->frames, lists->xens, count)
-                   : vmi__xen_take_frames(lists->frames, lists->xens, count);
+    return vmi__xen_give_frames(frames, list, count);
 }
 
-static VMI__ADDRESS_TAKEN int32_t report(struct vmi__device *device,
-                                         const struct vmi_balloon_statistics *statistics)
+int32_t vmi__xen_common_take_frames(const uint32_t *frames, xen_pfn_t *list, uint32_t count)
 {
-    (void)device;
-    (void)statistics;
-    return VMI_ENOSYS;
+    return vmi__xen_take_frames(frames, list, count);
 }
-
-static const struct vmi__balloon ways = {
-    .target = target,
-    .move = move,
-    .report = report,
-};
-
-const struct vmi__driver vmi__driver_balloon;
-const struct vmi__driver vmi__driver_balloon = {
-    .name = "balloon",
-    .find = find,
-    .memory = memory,
-    .start = start,
-    .stop = stop,
-    .balloon = &ways,
-};

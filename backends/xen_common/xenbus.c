@@ -336,5 +336,5 @@ VMI__ADDRESS_TAKEN bool vmi__xen_common_port_has_news(evtchn_port_t port)
     uint32_t queue;
     const struct vmi__xen_common_bus *bus = bus_of_port(port, &queue);
 
-    return bus && vmi__xen_common_ring_news(bus->rings[queue]);
+    return bus && bus->rings[queue] && vmi__xen_common_ring_news(bus->rings[queue]);
 }

@@ -256,8 +256,12 @@ static void tell(uint32_t cpu, uint32_t vector)
     for (uint32_t i = 0; i < ends; i++) {
         const struct row *row = &rows[i];
 
-        if (row->port && row->cpu == cpu && !vmi__xen_pvh_port_is_masked(row->port) &&
-            vmi__xen_pvh_port_clear(row->port) && (row->vector != vector || has_news(row->port)))
+        if (!row->port || row->cpu != cpu || vmi__xen_pvh_port_is_masked(row->port) ||
+            !vmi__xen_pvh_port_clear(row->port))
+            continue;
+        if (row->port == vmi__xen_pvh_requests_port())
+            vmi__xen_pvh_requests_came();
+        if (row->vector != vector || has_news(row->port))
             vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, VMI__ICR_FIXED | row->vector);
     }
 }

@@ -33,14 +33,26 @@ void vmi__platform_unbind(uint32_t number)
     }
 }
 
+static VMI__ADDRESS_TAKEN bool has_news(evtchn_port_t port)
+{
+    const struct vmi__device *device;
+
+    for (uint32_t i = 0; (device = vmi__device_by_number(i)); i++)
+        if (device->info.kind == VMI_DEVICE_BALLOON &&
+            vmi__xen_common_bus_of((struct vmi__device *)(uintptr_t)device)->ports[0] == port)
+            return vmi__xen_pvh_balloon_news();
+    return vmi__xen_common_port_has_news(port);
+}
+
 static const struct vmi__xen_pvh_device_events events = {
     .port = vmi__xen_common_port_of_event,
-    .news = vmi__xen_common_port_has_news,
+    .news = has_news,
 };
 
 void vmi__platform_init(void)
 {
     vmi__xen_pvh_device_events = &events;
+    vmi__xen_pvh_others_told = vmi__xen_pvh_balloon_told;
 }
 
 /* ---- what front ends ask for ---- */

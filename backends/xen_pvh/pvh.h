@@ -153,6 +153,12 @@ evtchn_port_t vmi__xen_pvh_requests_port(void);
 /* The kernel takes them from here on, or not any more. */
 void vmi__xen_pvh_requests_take(bool takes);
 
+/* Their channel's interrupt has come: what else is watched may have changed. */
+void vmi__xen_pvh_requests_came(void);
+
+/* Called then; set where a kernel makes calls for devices (platform.c). */
+extern void (*vmi__xen_pvh_others_told)(void);
+
 /* Has xenstore written anything since this was last asked? */
 bool vmi__xen_pvh_requests_news(void);
 
@@ -166,6 +172,11 @@ struct vmi__xen_pvh_device_events {
     bool (*news)(evtchn_port_t port);
 };
 extern const struct vmi__xen_pvh_device_events *vmi__xen_pvh_device_events;
+
+/* The balloon (balloon.c): passes on that there may be a new target; was that done since it was
+ * last asked? */
+VMI__ADDRESS_TAKEN void vmi__xen_pvh_balloon_told(void);
+bool vmi__xen_pvh_balloon_news(void);
 
 void vmi__xen_pvh_grants_start(void);
 

@@ -13,6 +13,8 @@ static bool known;     /* xenstore tells of requests */
 static bool taken;     /* a kernel has bound their event */
 static uint32_t noted; /* end of the words of xenstore that the kernel has been told of */
 
+void (*vmi__xen_pvh_others_told)(void);
+
 void vmi__xen_pvh_requests_start(void)
 {
     known = vmi__xen_common_requests_start();
@@ -38,6 +40,12 @@ bool vmi__xen_pvh_requests_news(void)
     return __atomic_exchange_n(&noted, end, __ATOMIC_SEQ_CST) != end;
 }
 
+void vmi__xen_pvh_requests_came(void)
+{
+    if (vmi__xen_pvh_others_told)
+        vmi__xen_pvh_others_told();
+}
+
 /* Nothing of the domain's is saved. */
 bool vmi__xen_common_suspends(void)
 {
@@ -50,6 +58,8 @@ void vmi__native_requests_untaken(void)
         return;
     if (vmi__xen_pvh_requests_news())
         vmi__xen_common_store_look();
-    if (__atomic_exchange_n(&vmi__xen_common_store_told, 0, __ATOMIC_SEQ_CST))
-        vmi__xen_common_requests_default();
+    if (!__atomic_exchange_n(&vmi__xen_common_store_told, 0, __ATOMIC_SEQ_CST))
+        return;
+    vmi__xen_pvh_requests_came();
+    vmi__xen_common_requests_default();
 }

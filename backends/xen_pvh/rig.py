@@ -15,7 +15,7 @@ import shutil
 from ci.kernel import LINUX, PVH
 from ci.probe import Done
 from ci.rig import Configuration, Guest
-from ci.util import Progress
+from ci.util import ARCHITECTURES, Progress
 from ci.xentrace import HVM, mask
 from ci.xl import OUTER_QEMU, XlRig
 
@@ -33,6 +33,7 @@ class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
     takes = (PVH, LINUX)
     requests = ("poweroff", "reboot", "key")
+    balloons = ARCHITECTURES
     witnesses = True
 
     def __init__(self, backend: str, report: Progress) -> None:

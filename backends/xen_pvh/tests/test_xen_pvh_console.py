@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from ci.util import ARCHITECTURES
+from ci.util import ARCHITECTURES, ROOT
 from tests.backends import played
 
-SOURCES = [
-    Path(__file__).with_name(name)
-    for name in ("xen_pvh_console.c", "xen_pvh_events.c", "xen_pvh_kept.c", "xen_pvh_requests.c")
-]
+NAMES = ("xen_pvh_balloon.c", "xen_pvh_console.c", "xen_pvh_events.c", "xen_pvh_kept.c",
+         "xen_pvh_requests.c")  # fmt: skip
+SOURCES = [Path(__file__).with_name(name) for name in NAMES]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    headers = played.headers("xen_pvh", request.param)
+    headers = [*played.headers("xen_pvh", request.param), f"-I{ROOT / 'devices'}"]
     folder = tmp_path_factory.mktemp("console")
     return {
         check: said

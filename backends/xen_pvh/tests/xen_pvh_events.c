@@ -343,6 +343,10 @@ void vmi__xen_pvh_requests_take(bool takes)
     EXPECT(false);
 }
 
+void vmi__xen_pvh_requests_came(void)
+{
+}
+
 bool vmi__xen_pvh_requests_news(void)
 {
     EXPECT(false);

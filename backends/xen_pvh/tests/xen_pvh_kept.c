@@ -120,6 +120,10 @@ void vmi__xen_pvh_requests_take(bool takes)
     (void)takes;
 }
 
+void vmi__xen_pvh_requests_came(void)
+{
+}
+
 bool vmi__xen_pvh_requests_news(void)
 {
     return false;

@@ -56,7 +56,7 @@ bool vmi__native_ended_vectors[256];
 static struct {
     bool has_store;
     uint32_t raised, told_again, asked; /* vectors by Xen and by the library; words to xenstored */
-    uint32_t ended, lines;
+    uint32_t ended, lines, others;      /* the balloon's: told */
 } done;
 
 /* ---- Xen ---- */
@@ -213,6 +213,7 @@ static void begin_with(const char *word, bool has_store)
     memset(rows, 0, sizeof(rows));
     memset(bound, 0, sizeof(bound));
     ends = 0;
+    vmi__xen_pvh_others_told = 0;
     known = taken = refused = false;
     pvh_store_port = 0;
     noted = vmi__xen_common_store_told = 0;
@@ -247,6 +248,11 @@ static void toolstack_asks(const char *word)
     ask_for(word);
     tell_of_a_change();
     signal_port();
+}
+
+static void tell_others(void)
+{
+    done.others++;
 }
 
 static void alarm_set(void)
@@ -387,6 +393,26 @@ static void an_event_that_moves_stays_let_in(void)
     EXPECT(bit_of(vmi__xen_pvh_shared.evtchn_mask));
 }
 
+/* A new target is a change like any other. */
+static void a_balloon_is_told(void)
+{
+    begin();
+    vmi__xen_pvh_others_told = tell_others;
+    toolstack_asks("");
+    alarm_set();
+    EXPECT(done.others == 1 && !done.ended);
+    alarm_set();
+    EXPECT(done.others == 1);
+    begin_bound();
+    vmi__xen_pvh_others_told = tell_others;
+    toolstack_asks("");
+    EXPECT(done.raised == 1 && !done.others);
+    vmi__xen_pvh_end_of_interrupt(VECTOR);
+    EXPECT(done.others == 1);
+    vmi__xen_pvh_end_of_interrupt(VECTOR);
+    EXPECT(done.others == 1);
+}
+
 static void a_request_to_suspend_is_left(void)
 {
     begin_bound();
@@ -407,6 +433,7 @@ static const struct played_check checks[] = {
     CHECK(what_comes_before_the_end_of_the_interrupt_is_told),
     CHECK(what_is_left_at_the_end_is_the_librarys),
     CHECK(an_event_that_moves_stays_let_in),
+    CHECK(a_balloon_is_told),
     CHECK(a_request_to_suspend_is_left),
 };
 
