@@ -224,6 +224,12 @@ class Configuration:
     """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
     does so by itself."""
 
+    flavour: str = ""
+    """Of the backend's library (ci/flavour.py), if the kernel is linked with one."""
+
+    append: str = ""
+    """What the sample kernel is told here, before what a person tells it."""
+
     def given(self, architecture: str) -> tuple[dict[str, str], str]:
         """The options of a kernel of this architecture, and why whole ones cannot run so here; empty if they
         can."""
@@ -338,6 +344,11 @@ class Rig(abc.ABC):
     """Architectures whose guests have a memory balloon, where they are asked for something (`requests`)."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
+
+    @property
+    def flavoured(self) -> tuple[Configuration, ...]:
+        """Rows of `./vmi boot` by flavours of the library; nothing else knows of them."""
+        return ()
 
     def requested(self, architecture: str) -> tuple[str, ...]:
         """Those that kernels of an architecture can be asked for."""

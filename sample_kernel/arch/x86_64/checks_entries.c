@@ -68,34 +68,9 @@ static void two_ways(void)
     EXPECT_EQUAL(ended.status, 0);
 }
 
-/* Runs a program twice at a time, in turns on this CPU; both must end with status 0. */
-static void run_two_here(const struct program *program)
-{
-    struct process *first = process_create(program, 0), first_ended = {0};
-    struct process *second = process_create(program, 0), second_ended = {0};
-
-    if (first != NULL) {
-        first->thread->cpus = 1;
-        process_run(first);
-    }
-    if (second != NULL) {
-        second->thread->cpus = 1;
-        process_run(second);
-    }
-    if (first != NULL)
-        process_reap(first, &first_ended);
-    if (second != NULL)
-        process_reap(second, &second_ended);
-    EXPECT(first != NULL && second != NULL);
-    EXPECT_EQUAL(first_ended.end, PROCESS_EXITED);
-    EXPECT_EQUAL(first_ended.status, 0);
-    EXPECT_EQUAL(second_ended.end, PROCESS_EXITED);
-    EXPECT_EQUAL(second_ended.status, 0);
-}
-
 static void fs_base(void)
 {
-    run_two_here(&user_fsbase);
+    run_two(&user_fsbase);
 }
 
 /* Whether processes set their bases of FS and GS by themselves. */
@@ -107,7 +82,7 @@ static bool bases_are_processes(void)
 static void bases(void)
 {
     if (bases_are_processes())
-        run_two_here(&user_bases);
+        run_two(&user_bases);
     else
         ktap_skip("FSGSBASE is off, or the hypervisor's: the lines # feature say it");
 }
@@ -117,7 +92,7 @@ static void vectors(void)
     if (!(fpu_components & XCR0_AVX))
         ktap_skip("threads have no AVX registers: the lines # feature say it");
     else
-        run_two_here(&user_vectors);
+        run_two(&user_vectors);
 }
 
 /* In 32-bit code SYSCALL is Intel's invalid opcode, and AMD's with an entry of its own. */
