@@ -831,6 +831,8 @@ CAME_MASKED = re.compile(r"^PANIC: vector 0x[0-9a-f]+ came while interrupts were
 their source) leaves the vector that VMRUN injects noted as an exception to be raised; if its loop is left for
 something else than an interrupt before the guest's next exit, the guest gets that vector once more, whatever
 its flags say. QMP's `stop` and `cont`, 20 times a second, show it within some boots."""
+CAME_TWICE = re.compile(r"^# life \S+ .*\btwice=[1-9]")
+"""The same of an interrupt that came while they were let in."""
 
 
 class ControlSession(Session):
@@ -840,8 +842,8 @@ class ControlSession(Session):
         self.control = control
 
     def check_svm(self, console: Sequence[str]) -> None:
-        """Raises RigFailed if the emulated SVM has delivered an interrupt to a guest that masked them."""
-        if line := next(filter(CAME_MASKED.match, console), ""):
+        """Raises RigFailed if the emulated SVM has delivered an interrupt twice."""
+        if line := next((line for line in console if CAME_MASKED.match(line) or CAME_TWICE.match(line)), ""):
             raise RigFailed(f"the {self.control.name} rig's SVM delivered an interrupt twice ({line})")
 
     @property
