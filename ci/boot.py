@@ -196,15 +196,6 @@ def write_document(path: Path, document: str) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
-def told(configuration: Configuration, append: str, bound: bool) -> str:
-    """What the sample kernel is told: by a person, and by the configuration under other names."""
-    if bound:
-        return f"{configuration.bound_append} {append}".strip()
-    names = {word.partition("=")[0] for word in append.split()}
-    own = [word for word in configuration.append.split() if word.partition("=")[0] not in names]
-    return " ".join([*own, append]).strip()
-
-
 def findings(configuration: Configuration, guest: Guest, report: ktap.Report, console: str) -> list[str]:
     """What is wrong that the kernel's own checks do not say."""
     found = checked.findings(guest, report)
@@ -226,9 +217,8 @@ def rows_of(
             if why:
                 report(f"{title}: only the {LIMITED_KERNEL} kernel, because {why}")
             name = f"{BOUND}-{title}" if bound else title
-            guest = Guest(
-                image, name, told(configuration, append, bound), cpus=CPUS, deadline=DEADLINE, options=options
-            )
+            told = f"{configuration.bound_append if bound else ''} {append}".strip()
+            guest = Guest(image, name, told, cpus=CPUS, deadline=DEADLINE, options=options)
             if not why:
                 guest = checked.with_devices(guest, rig, RESULTS / "boot" / f"{name}.disk")
             checked.blank(guest.disks)

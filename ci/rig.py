@@ -227,9 +227,6 @@ class Configuration:
     flavour: str = ""
     """Of the backend's library (ci/flavour.py), if the kernel is linked with one."""
 
-    append: str = ""
-    """What the sample kernel is told here, before what a person tells it."""
-
     def given(self, architecture: str) -> tuple[dict[str, str], str]:
         """The options of a kernel of this architecture, and why whole ones cannot run so here; empty if they
         can."""

@@ -112,7 +112,6 @@ class BackendRig(Rig):
                 "native-checked",
                 "hardware, and each rule of the interface checked",
                 flavour=flavour.CHECKED,
-                append="checks=-entries.stepped",  # whose instructions are counted, the flavour's too
             ),
         )
 

@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from ci import flavour, ktap
-from ci.boot import findings, told
+from ci.boot import findings
 from ci.figure import named
 from ci.rig import Configuration, Guest
 from ci.util import UserError
@@ -121,8 +121,7 @@ def test_ten_are_said_and_all_are_counted(arch: str, violations: Path) -> None:
 
 
 def test_the_sample_kernel_hears_nothing(arch: str) -> None:
-    """As a row of `./vmi boot`, with disk and network; but for the checks that step through an entry: each
-    instruction of the flavour's is a step, too."""
+    """As a row of `./vmi boot`, with a disk and a network."""
     done = subprocess.run(
         [ROOT / "vmi", "boot", "native-checked", "--arch", arch], capture_output=True, text=True, timeout=300
     )
@@ -143,14 +142,6 @@ def test_a_broken_rule_fails_its_row(tmp_path: Path) -> None:
     row = Configuration("native-checked", "", flavour=flavour.CHECKED)
     assert findings(row, guest, seen, console) == ["2 times a rule was broken"]
     assert findings(Configuration("native", ""), guest, seen, console) == []
-
-
-def test_what_a_person_tells_the_kernel_of_a_row() -> None:
-    """Comes in place of what the row tells it under the same name."""
-    row = Configuration("native-checked", "", append="checks=-entries.stepped exit=1")
-    assert told(row, "", bound=False) == "checks=-entries.stepped exit=1"
-    assert told(row, "checks=boot", bound=False) == "exit=1 checks=boot"
-    assert told(row, "checks=boot", bound=True) == "checks=boot"
 
 
 def workloads(kernel: Path) -> dict[str, float]:
