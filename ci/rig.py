@@ -160,8 +160,9 @@ class Guest:
     """The socket at which a debugger takes over the machine, which stands still until then (the GDB manual,
     "Remote Protocol"); only where `Rig.gdb`."""
     core: Path | None = None
-    """Where its memory and CPUs are written to when it is stopped, or ends by itself, as QEMU does: memory by
-    guest-physical addresses (elf_core.read_qemu); only where `Rig.cores`."""
+    """Where its memory and CPUs are written to when it is stopped, has had its time, or ends by itself, as
+    QEMU does: memory by guest-physical addresses (elf_core.read_qemu); only where `Rig.no_core` has no
+    reason."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
     firmware: str = ""
@@ -347,6 +348,11 @@ class Rig(abc.ABC):
     """What guests can be put through while they work; each is for a guest of its own."""
     cores = "its rig writes none"
     """Why there are no core files of guests (`Guest.core`); empty if there are."""
+
+    def no_core(self, architecture: str) -> str:
+        """The same of kernels of an architecture."""
+        return self.cores
+
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
@@ -436,8 +442,8 @@ class Rig(abc.ABC):
                 raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
-        if guest.core and self.cores:
-            raise UserError(f"{name} has no core files: {self.cores}", 2)
+        if guest.core and (why := self.no_core(look(guest.kernel).architecture)):
+            raise UserError(f"{name} has no core files: {why}", 2)
         if guest.gdb and self.gdb:
             raise UserError(f"{name} has no debugger: {self.gdb}", 2)
 
@@ -822,6 +828,10 @@ something else than an interrupt before the guest's next exit, the guest gets th
 its flags say. QMP's `stop` and `cont`, 20 times a second, show it within some boots."""
 
 
+CORE_SECONDS = 120.0
+"""In which a rig writes the dump of a guest."""
+
+
 class ControlSession(Session):
     """In a rig that is a machine of its own."""
 
@@ -872,13 +882,16 @@ class ControlSession(Session):
             **({"typed": self.control.put(guest.typed, folder)} if guest.typed else {}),
             **({"terminal": str(TERMINAL_PORT)} if guest.terminal else {}),
             **({"requests": "yes"} if guest.requests else {}),
+            **({"core": f"{SHARE}/{folder.name}/core"} if guest.core else {}),
             **options,
         }
         (folder / "options").write_text(option_lines(values))
         # The rig itself keeps the guest's deadline; if it is late by more than this, it is lost.
-        seconds = guest.deadline * 1.5 + 30
+        seconds = guest.deadline * 1.5 + 30 + (CORE_SECONDS if guest.core else 0)
         answer = self.control.run("run", folder, seconds, live, guest.terminal, guest.prompt)
         console = console_lines(answer.console)
+        if guest.core and (folder / "core").is_file():
+            shutil.move(folder / "core", guest.core)
         shutil.rmtree(folder)
         return answer, console
 

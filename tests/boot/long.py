@@ -17,6 +17,7 @@ from ci.util import ARCHITECTURES, write_if_changed
 from ci.xl import XlRig
 
 from ..guests import LeftOver, Place, places
+from .test_core import seen
 
 TIMES = 1000
 
@@ -130,4 +131,24 @@ class Firmware(Part):
             yield Result(piece, counts, "; ".join(failures), on=place.rig.describe())
 
 
-PARTS = (Boots(), Creations(), Firmware())
+class Cores(Part):
+    name = "cores"
+    summary = "core files wherever there are any, of a kernel with two CPUs, for each architecture"
+
+    def pieces(self) -> list[str]:
+        having = (place for place in every_place() if not place.rig.no_core(place.arch))
+        return [str(place) for place in having if not place.limited]
+
+    def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
+        known = {str(place): place for place in every_place()}
+        for piece in pieces:
+            rig = known[piece].rig
+            rig.prepare()
+            own = folder / piece
+            own.mkdir(parents=True, exist_ok=True)
+            with rig.steady_session(folder) as session:
+                failure = seen(known[piece], session, own)
+            yield Result(piece, {self.name: 1}, failure, on=rig.describe())
+
+
+PARTS = (Boots(), Creations(), Firmware(), Cores())

@@ -10,36 +10,54 @@ from pathlib import Path
 
 import pytest
 
-from ci import trace
+from ci import flavour, trace
 from ci.build import kernels, tree
+from ci.calls import Interface
+from ci.core import halt, halted_guest
+from ci.elf_core import read_qemu
+from ci.kernel import look
+from ci.rig import LinuxRig
+from ci.ring import find
 from ci.run import Wanted
 from ci.trace import Form
 from ci.util import ARCHITECTURES, ROOT
 
 from ..flavour.test_flavour import called_by
+from ..guests import Place, Rigs
 from .test_debugger import compiled
 
 MARK = 0x43494D56
 """What SetDR is given at the instant of the kernel's counts (docs/architecture.md, "Guest output")."""
 
 
-def flavoured(arch: str) -> None:
-    if not (tree(arch) / "backends/libvmi-native-traced.a").is_file():
-        pytest.skip(f"{arch} is not built with flavours")
+def flavoured(arch: str, backend: str = "native") -> None:
+    if not (tree(arch) / f"backends/libvmi-{backend}-traced.a").is_file():
+        pytest.skip(f"{backend} is not built with flavours for {arch}")
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_the_trace_is_what_the_kernel_counts(
-    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+IN_RIGS = ("kvm-x86_64",)
+"""Where traces in rigs are looked at."""
+
+
+@pytest.mark.every_architecture
+def test_the_trace_is_what_the_kernel_counts(configuration: Place, rigs: Rigs, tmp_path: Path) -> None:
     """Call by call, with interrupts, processes and two CPUs, and nothing lost."""
-    flavoured(arch)
-    monkeypatch.setattr(trace, "LOGS", tmp_path)
-    wanted = Wanted("checks=boot", cpus=2, deadline=120)
-    form = Form(json=tmp_path / "json", output=tmp_path / "text")
+    arch, rig, backend = configuration.arch, configuration.rig, configuration.backend
+    flavoured(arch, backend)
+    if isinstance(rig, LinuxRig) and str(configuration) not in IN_RIGS:
+        pytest.skip("one architecture is enough here")
+    rigs.prepare(configuration)
+    image = look(flavour.linked(kernels("sample", arch)[backend], backend, flavour.TRACED))
+    memory = tmp_path / "memory"
+    wanted = Wanted("checks=boot", cpus=2, deadline=240)
+    guest = halted_guest(rig, configuration.configuration, str(configuration), image, wanted, memory)
     # Stopped a second after its last line, when it has ended the machine.
-    assert trace.trace("native", kernels("sample", arch)["native"], wanted, "^# result", form, False) == 0
-    console = (tmp_path / "native.guest.log").read_text()
+    outcome = halt(rigs.session(configuration), guest, re.compile("^# result"), tmp_path, lambda _: None)
+    assert memory.is_file(), outcome.said_of_it(5)
+    interface = Interface.built(tree(arch))
+    form = Form(json=tmp_path / "json", output=tmp_path / "text")
+    trace.write(find(read_qemu(memory)), interface, form, set(interface.calls), image.path.name)
+    console = outcome.console
     assert " exact=yes" in console
     counted = {
         name: int(count) for name, count in re.findall(r"^# call (\w+) .*?count=(\d+)", console, re.MULTILINE)
