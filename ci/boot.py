@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from . import checked, figure, ktap
+from . import checked, figure, flavour, ktap
 from .backends import backends
 from .build import BOUND, bound_kernel, build, kernels
 from .fault import where
@@ -40,16 +40,25 @@ DEADLINE = 90.0
 CPUS = 2
 
 
-def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Configuration]]:
-    """Configurations by their own or their backend's name; all of them for no name."""
+def choose(
+    rigs: dict[str, Rig], names: Sequence[str], flavoured: bool = False
+) -> list[tuple[str, Configuration]]:
+    """Configurations by their own or their backend's name; all of them for no name. With `flavoured` those of
+    flavours, too, each by its own name alone."""
     every = [(backend, conf) for backend, rig in rigs.items() for conf in rig.configurations]
+    if flavoured:
+        every += [(backend, conf) for backend, rig in rigs.items() for conf in rig.flavoured]
     if not names:
         return every
     for name in names:
         if not any(name in (backend, conf.name) for backend, conf in every):
             known = ", ".join(conf.name for _, conf in every)
             raise UserError(f"no configuration {name}; there are: {known}", 2)
-    return [(backend, conf) for backend, conf in every if {backend, conf.name} & set(names)]
+    return [
+        (backend, conf)
+        for backend, conf in every
+        if conf.name in names or (backend in names and not conf.flavour)
+    ]
 
 
 def only(rigs: Mapping[str, Rig], name: str) -> tuple[Rig, Configuration]:
@@ -88,7 +97,7 @@ def needed(
     """What is booted on an architecture, as the build calls it: the rest, half of it, can wait."""
     return sorted(
         f"sample_kernel/{LIMITED_KERNEL if configuration.given(arch)[1] else 'sample'}"
-        f"-{BOUND if bound else backend}.elf"
+        f"-{BOUND if bound else backend}{configuration.flavour and '-'}{configuration.flavour}.elf"
         for backend, configuration in chosen
         if backend in libraries
     )
@@ -187,6 +196,14 @@ def write_document(path: Path, document: str) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
+def findings(configuration: Configuration, guest: Guest, report: ktap.Report, console: str) -> list[str]:
+    """What is wrong that the kernel's own checks do not say."""
+    found = checked.findings(guest, report)
+    if configuration.flavour == flavour.CHECKED:
+        found += flavour.failures(console)
+    return found
+
+
 def rows_of(
     rig: Rig, guests: Sequence[tuple[Configuration, str, Path]], append: str, bound: bool, console: bool,
     report: Progress,
@@ -217,7 +234,7 @@ def rows_of(
                 outcome,
                 seen,
                 rig.hypercall_goals.get(arch, {}),
-                checked.findings(guest, seen),
+                findings(configuration, guest, seen, outcome.console),
             )
             rows.append(row)
             checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
@@ -235,7 +252,7 @@ def boot(
     report = once(progress)
     rigs = discover(report)
     bound = BOUND in names
-    chosen = choose(rigs, [name for name in names if name != BOUND])
+    chosen = choose(rigs, [name for name in names if name != BOUND], flavoured=not bound)
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     architectures = [architecture] if architecture else ARCHITECTURES
@@ -256,6 +273,8 @@ def boot(
             image = bound_kernel(kernel, arch) if bound else kernels(kernel, arch).get(backend)
             if image is None:
                 raise UserError(f"the build has no {kernel} kernel for {backend} on {arch}")
+            if configuration.flavour:
+                image = flavour.linked(image, backend, configuration.flavour)
             guests.append((configuration, arch, image))
         if guests:
             parts.append(functools.partial(rows_of, rigs[backend], guests, append, bound, console))

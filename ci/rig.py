@@ -225,6 +225,9 @@ class Configuration:
     """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
     does so by itself."""
 
+    flavour: str = ""
+    """Of the backend's library (ci/flavour.py), if the kernel is linked with one."""
+
     def given(self, architecture: str) -> tuple[dict[str, str], str]:
         """The options of a kernel of this architecture, and why whole ones cannot run so here; empty if they
         can."""
@@ -339,6 +342,11 @@ class Rig(abc.ABC):
     """Architectures whose guests have a memory balloon, where they are asked for something (`requests`)."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
+
+    @property
+    def flavoured(self) -> tuple[Configuration, ...]:
+        """Rows of `./vmi boot` by flavours of the library; nothing else knows of them."""
+        return ()
 
     def requested(self, architecture: str) -> tuple[str, ...]:
         """Those that kernels of an architecture can be asked for."""
@@ -826,6 +834,8 @@ CAME_MASKED = re.compile(r"^PANIC: vector 0x[0-9a-f]+ came while interrupts were
 their source) leaves the vector that VMRUN injects noted as an exception to be raised; if its loop is left for
 something else than an interrupt before the guest's next exit, the guest gets that vector once more, whatever
 its flags say. QMP's `stop` and `cont`, 20 times a second, show it within some boots."""
+CAME_TWICE = re.compile(r"^# life \S+ .*\btwice=[1-9]")
+"""The same of an interrupt that came while they were let in."""
 
 
 CORE_SECONDS = 120.0
@@ -839,8 +849,8 @@ class ControlSession(Session):
         self.control = control
 
     def check_svm(self, console: Sequence[str]) -> None:
-        """Raises RigFailed if the emulated SVM has delivered an interrupt to a guest that masked them."""
-        if line := next(filter(CAME_MASKED.match, console), ""):
+        """Raises RigFailed if the emulated SVM has delivered an interrupt twice."""
+        if line := next((line for line in console if CAME_MASKED.match(line) or CAME_TWICE.match(line)), ""):
             raise RigFailed(f"the {self.control.name} rig's SVM delivered an interrupt twice ({line})")
 
     @property

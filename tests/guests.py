@@ -251,6 +251,17 @@ def seen_from_outside(place: Place) -> bool:
     return not place.limited and place.rig.witnessed(place.arch)
 
 
+def slowest(place: Place) -> bool:
+    """Whether variants of a kernel show less there: guests in nested rigs are slow, and what a variant shows
+    for one architecture it mostly shows for the other."""
+    return not place.rig.instruction_counter and place.arch != ARCHITECTURES[-1]
+
+
+def ends(report: ktap.Report) -> dict[str, str]:
+    """How the checks that a kernel was asked for have ended, by name."""
+    return {each.name: each.status for each in report.tests if each.asked}
+
+
 @pytest.fixture
 def whole(run: Run) -> Whole:
     """whole(place) boots the sample kernel with all that it checks, seen from outside where it can be: one

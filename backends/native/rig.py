@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from ci import flavour
 from ci.firmware import OWN_LINES, WAYS, remove
 from ci.kernel import architecture
 from ci.rig import (
@@ -100,6 +101,19 @@ class BackendRig(Rig):
     cores = ""
     # No hypervisor's interface, which QEMU's default machine has.
     machine = "pc,vmport=off"
+
+    @property
+    def flavoured(self) -> tuple[Configuration, ...]:
+        """Of this folder's library (`backend_flavours` in meson.build): rigs of others inherit this one."""
+        if self.backend != Path(__file__).parent.name:
+            return ()
+        return (
+            Configuration(
+                "native-checked",
+                "hardware, and each rule of the interface checked",
+                flavour=flavour.CHECKED,
+            ),
+        )
 
     def describe(self) -> dict[str, str]:
         try:
