@@ -224,6 +224,9 @@ class Configuration:
     """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
     does so by itself."""
 
+    on: Mapping[str, str] = field(default_factory=dict)
+    """What it runs on, where that is not what the rig says (Rig.describe)."""
+
     flavour: str = ""
     """Of the backend's library (ci/flavour.py), if the kernel is linked with one."""
 
@@ -343,8 +346,9 @@ class Rig(abc.ABC):
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
 
     @property
-    def flavoured(self) -> tuple[Configuration, ...]:
-        """Rows of `./vmi boot` by flavours of the library; nothing else knows of them."""
+    def rows(self) -> tuple[Configuration, ...]:
+        """Further rows of `./vmi boot`, for a flavour of the library or another machine. `./vmi run` and its
+        like know them, too, but for flavours; tests of whole kernels do not."""
         return ()
 
     def requested(self, architecture: str) -> tuple[str, ...]:
@@ -682,6 +686,8 @@ def user_network(net: Net) -> str:
     return net.netdev or "user" + "".join(forwards)
 
 
+ON_MMIO = "-device"
+"""How names of QEMU's virtio devices end that are on no PCI."""
 NET_DEVICE = "virtio-net-pci"
 PC_NET_DEVICES = (NET_DEVICE, "e1000", "e1000e")
 """Those of a PC whose drivers are no hypervisor's own (devices/)."""
@@ -693,7 +699,8 @@ def net_arguments(guest: Guest, netdevs: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     for number, (net, netdev) in enumerate(zip(guest.nets, netdevs, strict=True)):
         device = net.device or guest.options.get("net", NET_DEVICE)
-        found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number},romfile="]
+        rom = "" if device.endswith(ON_MMIO) else ",romfile="
+        found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number}{rom}"]
     return tuple(found)
 
 
