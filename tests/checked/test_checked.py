@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The flavour `checked`: each rule that violations.c breaks is named. The sample kernel hears nothing in its row
-of `./vmi boot` (tests/boot/test_rows.py)."""
+"""The flavour `checked`: each rule that violations.c breaks is named. The sample kernel hears nothing in its
+row of `./vmi boot` (tests/boot/test_rows.py)."""
 
 from __future__ import annotations
 
