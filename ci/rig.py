@@ -436,15 +436,17 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
         if guest.disks and self.disks:
             raise UserError(f"{name} has no disks: {self.disks}", 2)
+        devices = () if "disk" in guest.options else self.disk_devices
         for disk in guest.disks:
-            if disk.device and disk.device not in self.disk_devices:
-                found = ", ".join(self.disk_devices) or "no choice of one"
+            if disk.device and disk.device not in devices:
+                found = ", ".join(devices) or "no choice of one"
                 raise UserError(f"{name} has no disk device {disk.device}; it has {found}", 2)
         if guest.nets and self.nets:
             raise UserError(f"{name} has no networks: {self.nets}", 2)
+        devices = () if "net" in guest.options else self.net_devices
         for net in guest.nets:
-            if net.device and net.device not in self.net_devices:
-                found = ", ".join(self.net_devices) or "no choice of one"
+            if net.device and net.device not in devices:
+                found = ", ".join(devices) or "no choice of one"
                 raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)

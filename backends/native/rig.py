@@ -66,6 +66,11 @@ ROWS = (
 )
 
 
+def has_no_pci(machine: str) -> bool:
+    """Whether QEMU's machine, with what is asked of it, is such a one."""
+    return machine.startswith(MICROVM)
+
+
 class PcSession(Session):
     """Nothing is kept between guests: each has a machine of its own."""
 
@@ -76,7 +81,7 @@ class PcSession(Session):
     def run(self, guest: Guest, live: Live | None = None) -> Outcome:
         arch = architecture(guest.kernel)
         kind = guest.options.get("machine", self.machine)
-        without_pci = kind.startswith(MICROVM)
+        without_pci = has_no_pci(kind)
         words = ("" if guest.core else DEBUG_EXIT, PLACES if without_pci else "", guest.append)
         append = " ".join(filter(None, words))
         firmware = WAYS.get(guest.firmware)
@@ -135,6 +140,14 @@ class BackendRig(Rig):
     def rows(self) -> tuple[Configuration, ...]:
         """Of this folder's library: rigs of others inherit this one."""
         return ROWS if self.backend == Path(__file__).parent.name else ()
+
+    def check_guest(self, guest: Guest, name: str) -> None:
+        if has_no_pci(guest.options.get("machine", self.machine)):
+            if guest.firmware:
+                raise UserError(f"{name} has no firmware {guest.firmware}; it has none to choose", 2)
+            if guest.option_rom:
+                raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
+        super().check_guest(guest, name)
 
     def describe(self) -> dict[str, str]:
         try:

@@ -52,6 +52,22 @@ def test_a_kernel_of_ones_own_runs_on_the_other_machine() -> None:
     assert "Hello from ring 0" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--disk {file},nvme", "microvm has no disk device nvme; it has no choice of one"),
+        ("--net user,e1000", "microvm has no network device e1000; it has no choice of one"),
+        ("--firmware uefi", "microvm has no firmware uefi; it has none to choose"),
+        ("--rom {file}", "microvm has no option ROMs; a provider can be a --module"),
+    ],
+)
+def test_what_it_has_not_is_refused(tmp_path: Path, words: str, says: str) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(512))
+    done = vmi("run", "microvm", kernels("hello", "x86_64")["native"], *words.format(file=file).split())
+    assert (done.returncode, done.stderr) == (2, f"vmi: {says}\n")
+
+
 def test_flavours_are_for_the_sample_kernel() -> None:
     """A kernel of one's own is linked with one for `./vmi run NAME --checked`."""
     rigs = discover(lambda line: None)
