@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """The x86-64 kernels by the rules of the loader that Firecracker and Cloud Hypervisor share, neither of which
-Debian has: the crate linux-loader (src/loader/elf). Both hand it no offset and the first mebibyte as the end of
-low memory, and enter at the address of the PVH note."""
+Debian has: the crate linux-loader (src/loader/elf). Both hand it no offset and the first mebibyte as the end
+of low memory, and enter at the address of the PVH note."""
 
 from __future__ import annotations
 
