@@ -9,7 +9,7 @@ import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import checked, figure, flavour, ktap
@@ -40,30 +40,33 @@ DEADLINE = 90.0
 CPUS = 2
 
 
+def none(rig: Rig) -> Sequence[Configuration]:
+    """What `choose` has of a rig beside its configurations, if nobody says otherwise."""
+    return ()
+
+
 def choose(
-    rigs: dict[str, Rig], names: Sequence[str], flavoured: bool = False
+    rigs: dict[str, Rig], names: Sequence[str], others: Callable[[Rig], Sequence[Configuration]] = none
 ) -> list[tuple[str, Configuration]]:
-    """Configurations by their own or their backend's name; all of them for no name. With `flavoured` those of
-    flavours, too, each by its own name alone."""
+    """Configurations by their own or their backend's name; all of them for no name. `others` of a rig are
+    configurations, too, each by its own name alone."""
     every = [(backend, conf) for backend, rig in rigs.items() for conf in rig.configurations]
-    if flavoured:
-        every += [(backend, conf) for backend, rig in rigs.items() for conf in rig.flavoured]
+    more = [(backend, conf) for backend, rig in rigs.items() for conf in others(rig)]
     if not names:
-        return every
+        return every + more
     for name in names:
-        if not any(name in (backend, conf.name) for backend, conf in every):
-            known = ", ".join(conf.name for _, conf in every)
+        if not any(name in (backend, conf.name) for backend, conf in every + more):
+            known = ", ".join(conf.name for _, conf in every + more)
             raise UserError(f"no configuration {name}; there are: {known}", 2)
     return [
-        (backend, conf)
-        for backend, conf in every
-        if conf.name in names or (backend in names and not conf.flavour)
+        *((backend, conf) for backend, conf in every if {backend, conf.name} & set(names)),
+        *((backend, conf) for backend, conf in more if conf.name in names),
     ]
 
 
 def only(rigs: Mapping[str, Rig], name: str) -> tuple[Rig, Configuration]:
-    """The one configuration of a name, and its rig."""
-    chosen = choose(dict(rigs), [name])
+    """The one configuration of a name, and its rig; none of a flavour, for which kernels are linked anew."""
+    chosen = choose(dict(rigs), [name], lambda rig: [row for row in rig.rows if not row.flavour])
     if len(chosen) != 1:
         raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
     ((backend, configuration),) = chosen
@@ -229,7 +232,7 @@ def rows_of(
                 configuration,
                 rig.backend,
                 arch,
-                on,
+                {**on, **configuration.on},
                 rig.facts(outcome),
                 outcome,
                 seen,
@@ -252,7 +255,8 @@ def boot(
     report = once(progress)
     rigs = discover(report)
     bound = BOUND in names
-    chosen = choose(rigs, [name for name in names if name != BOUND], flavoured=not bound)
+    linked = [name for name in names if name != BOUND]
+    chosen = choose(rigs, linked) if bound else choose(rigs, linked, lambda rig: rig.rows)
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     architectures = [architecture] if architecture else ARCHITECTURES

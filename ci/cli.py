@@ -353,7 +353,8 @@ WORDS: dict[str, Word] = {
         "boot the sample kernel in every configuration, or in those named, and print a table of them",
         (NAMES, ARCH, APPEND, CONSOLE, JSON, LAVA),
         "The name `any`, alone or among others, boots the kernel that binds itself when it starts; "
-        "`native-checked` is the kernel whose library checks each rule of the interface.",
+        "`native-checked` is the kernel whose library checks each rule of the interface, `microvm` QEMU's PC "
+        "without PCI.",
     ),
     "run": Word(
         _run,

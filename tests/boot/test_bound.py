@@ -61,10 +61,9 @@ def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run, w
 
 
 @pytest.mark.every_architecture
+@pytest.mark.but_the_slowest
 def test_conforms_when_bound(configuration: Place, run: Run) -> None:
     """Link-time and boot-time binding pass the same suite."""
-    if slowest(configuration):
-        pytest.skip("in a nested rig, of the other architecture")
     told = configuration.configuration.bound_append
     outcome, report = run(
         configuration, told, bound_kernel("conformance", configuration.arch), deadline=DEADLINE

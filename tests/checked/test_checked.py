@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The flavour `checked`: each rule that violations.c breaks is named, and the sample kernel hears nothing."""
+"""The flavour `checked`: each rule that violations.c breaks is named. The sample kernel hears nothing in its
+row of `./vmi boot` (tests/boot/test_rows.py)."""
 
 from __future__ import annotations
 
@@ -13,10 +14,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from ci import flavour, ktap
-from ci.boot import findings
-from ci.figure import named
-from ci.rig import Configuration, Guest
+from ci import flavour
 from ci.util import UserError
 from tests.flavour.test_flavour import BUILDS, COMPILE, FREESTANDING, ROOT, boot, call
 
@@ -118,30 +116,6 @@ def test_ten_are_said_and_all_are_counted(arch: str, violations: Path) -> None:
     done = boot(violations)
     assert sum(map(len, messages(done.stdout).values())) == 10
     assert flavour.failures(done.stdout) == [f"{len(VIOLATIONS | ONLY[arch])} times a rule was broken"]
-
-
-def test_the_sample_kernel_hears_nothing(arch: str) -> None:
-    """As a row of `./vmi boot`, with a disk and a network."""
-    done = subprocess.run(
-        [ROOT / "vmi", "boot", "native-checked", "--arch", arch], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    row = rf"^native-checked +{arch} +sample +0 +1\d\d +0 "
-    assert re.search(row, done.stdout, re.MULTILINE), done.stdout
-    console = (ROOT / f"results/boot/{named('native-checked', arch)}.guest.log").read_text()
-    assert re.search(r"^# checked: rules broken=0 checked calls=\d{4}", console, re.MULTILINE)
-    for check in ("disks.whole", "networks.flood"):
-        assert re.search(rf"^ok \d+ {check}$", console, re.MULTILINE), console
-
-
-def test_a_broken_rule_fails_its_row(tmp_path: Path) -> None:
-    """Although the kernel itself passes."""
-    guest = Guest(tmp_path / "kernel.elf", "native-checked")
-    seen = ktap.Report()
-    console = "# checked: rules broken=2 checked calls=5\n"
-    row = Configuration("native-checked", "", flavour=flavour.CHECKED)
-    assert findings(row, guest, seen, console) == ["2 times a rule was broken"]
-    assert findings(Configuration("native", ""), guest, seen, console) == []
 
 
 def workloads(kernel: Path) -> dict[str, float]:
