@@ -12,7 +12,7 @@ from pathlib import Path
 from . import elf_core
 from .boot import once, only, show_failure
 from .kernel import Kernel, look
-from .rig import Configuration, Guest, Outcome, Rig, discover
+from .rig import Configuration, Guest, Outcome, Rig, Session, discover
 from .run import Wanted, file, fits, pattern
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
@@ -41,18 +41,16 @@ def halted_guest(
 
 
 def halt(
-    rig: Rig, guest: Guest, at: re.Pattern[str] | None, logs: Path, each: Callable[[str], None]
+    session: Session, guest: Guest, at: re.Pattern[str] | None, logs: Path, each: Callable[[str], None]
 ) -> Outcome:
     """What became of the guest, which has run until it ended or wrote a line that `at` matches; `each` gets
     its lines."""
-    rig.prepare()
 
     def line(text: str) -> bool:
         each(text)
         return bool(at and at.search(text))
 
-    with rig.steady_session(logs) as session:
-        outcome = session.run(guest, line)
+    outcome = session.run(guest, line)
     write_if_changed(logs / f"{guest.name}.guest.log", outcome.console + "\n")
     return outcome
 
@@ -72,7 +70,9 @@ def core(name: str, kernel: Path, wanted: Wanted, at: str, output: Path | None) 
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror}") from None
     try:
-        outcome = halt(rig, guest, until, LOGS, shown)
+        rig.prepare()
+        with rig.steady_session(LOGS) as session:
+            outcome = halt(session, guest, until, LOGS, shown)
         if not memory.is_file():
             show_failure(outcome, [f"there is no core file: {outcome.end}"], rig.own_lines, tail=False)
             return 1

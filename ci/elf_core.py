@@ -142,7 +142,7 @@ def _headers(data: bytes | mmap.mmap, path: Path) -> Iterator[tuple[int, int, in
                 kind, _, offset, _, physical, length = struct.unpack_from("<2I4Q", data, at + size * number)
             else:
                 kind, offset, _, physical, length = struct.unpack_from("<5I", data, at + size * number)
-        except struct.error:
+        except (struct.error, OverflowError):
             raise UserError(f"{path}: the core file is cut off", 2) from None
         if offset + length > len(data):
             raise UserError(f"{path}: the core file is cut off", 2)

@@ -3,6 +3,9 @@
 #
 # The rig's part in the Linux that has KVM: one QEMU per run, and KVM's own counters around it.
 
+# In which a guest's dump is written.
+CORE_SECONDS=60
+
 start() {
     load_modules /rig/modules
     mount -t debugfs debugfs /sys/kernel/debug
@@ -17,11 +20,12 @@ start() {
 # run_guest, options: kernel deadline append cpus memory cpu (QEMU's -cpu) machine (QEMU's -machine) modules (QEMU's
 # -initrd) arguments (further ones of QEMU) console (QEMU's arguments for it; /run/console and standard input and output
 # are its ends) typed (file that is typed on the console after the guest's line `# input ready`) terminal (a TCP port
-# that is joined to the console) requests (if set, the guest gets what its lines `# request WORD` name).
+# that is joined to the console) requests (if set, the guest gets what its lines `# request WORD` name) core (if
+# set, the file that QEMU's dump of the guest goes to when it is stopped, halts or has had its time).
 # All output goes by way of the file /run/console, which never refuses any: QEMU's virtio console drops what a pipe
 # does not take (hw/char/virtio-console.c, flush_buf).
 # Answers: qemu (what QEMU itself says), exit (its status), killed (its deadline has passed), stopped (as the host asked), counter (KVM's counters
-# of this guest), life (of each thing that happened to it, when it began and ended).
+# of this guest), core (why there is no dump), life (of each thing that happened to it, when it began and ended).
 run_guest() {
     rm -f /run/status
     # Open for both, so that QEMU's standard input does not end when what is typed does.
@@ -33,9 +37,16 @@ run_guest() {
     show </run/output &
     exec 7>/run/output
     monitor="-monitor none"
-    if [ -n "$opt_requests" ]; then
-        [ -p /run/monitor.in ] || mkfifo /run/monitor.in /run/monitor.out
-        monitor="-chardev pipe,id=monitor,path=/run/monitor -mon chardev=monitor"
+    listener=
+    end=
+    limit=${opt_deadline:-60}
+    if [ -n "$opt_requests$opt_core" ]; then
+        join_monitor
+    fi
+    if [ -n "$opt_core" ]; then
+        look_at_clock
+        end=$((now + limit))
+        limit=$((limit + CORE_SECONDS))
     fi
     if [ -n "$opt_terminal" ]; then
         [ -p /run/terminal ] || mkfifo /run/terminal
@@ -47,7 +58,7 @@ run_guest() {
         # The shell says on its own standard error what has killed a program. It is a subshell's here, so that nothing but
         # the guest's words gets onto the guest's console.
         # shellcheck disable=SC2086 # one word per argument
-        (exec timeout -s KILL "${opt_deadline:-60}" qemu -L /usr/share/qemu -L /usr/share/seabios \
+        (exec timeout -s KILL "$limit" qemu -L /usr/share/qemu -L /usr/share/seabios \
             -nodefaults -no-user-config -accel kvm -machine "${opt_machine:-pc}" -cpu "${opt_cpu:-host}" \
             -smp "${opt_cpus:-1}" -m "${opt_memory:-64}" -display none ${opt_console:--serial stdio} $monitor -no-reboot \
             -device isa-debug-exit,iobase=0xf4,iosize=4 $opt_arguments -kernel "$opt_kernel" -append "$opt_append" \
@@ -73,8 +84,8 @@ run_guest() {
         if [ -n "$opt_requests" ] && [ -s /run/request ]; then
             make_request
         fi
-        if [ -z "$stopped" ] && [ -f /run/stop ]; then
-            stopped=yes
+        if [ -z "$stopped" ] && is_over; then
+            [ -z "$opt_core" ] || write_core
             killall -KILL qemu
         fi
         pass_on
@@ -91,11 +102,13 @@ run_guest() {
         exec 8>&-
     fi
     exec 5>&-
+    [ -z "$listener" ] || kill "$listener"
     wait
+    exec 9<&-
     status=$(cat /run/status)
     [ -z "$opt_requests" ] || say life "end $(date +%s) $(date +%s)"
     if [ -n "$stopped" ]; then
-        say stopped "as asked"
+        say stopped "$stopped"
     elif [ "$status" = 137 ]; then
         say killed "after ${opt_deadline:-60} s"
     fi
@@ -107,6 +120,66 @@ run_guest() {
     say exit "$status"
 }
 
+# Sets $now to the uptime in seconds.
+look_at_clock() {
+    read -r up _ </proc/uptime
+    now=${up%.*}
+}
+
+# Whether the guest is to be ended now, by whom in $stopped; one that has had its time is killed, without a word in it.
+is_over() {
+    if [ -f /run/stop ]; then
+        stopped="as asked"
+    elif [ -n "$opt_core" ] && [ -f /run/halted ]; then
+        stopped="at its end"
+    else
+        [ -n "$end" ] && look_at_clock && [ "$now" -ge "$end" ]
+    fi
+}
+
+# Makes QEMU's monitor ready, which speaks QMP. Its ends are open for both directions, so that nobody waits for a QEMU that
+# is not there. What it says of a guest that stands still, and of a dump that is written, makes files.
+join_monitor() {
+    rm -f /run/halted /run/dumped
+    [ -p /run/monitor.in ] || mkfifo /run/monitor.in /run/monitor.out
+    exec 9<>/run/monitor.in
+    while read -r said; do
+        case $said in
+            *'"event": "STOP"'*) : >/run/halted ;;
+            *'"id": "core"'*) echo "$said" >/run/dumped ;;
+        esac
+    done <>/run/monitor.out 7>&- &
+    listener=$!
+    monitor="-chardev pipe,id=monitor,path=/run/monitor -mon chardev=monitor,mode=control"
+    tell_qemu qmp_capabilities
+}
+
+# tell_qemu COMMAND [MEMBERS]: by its monitor.
+tell_qemu() {
+    echo "{\"execute\": \"$1\"$2}" >&9
+}
+
+# Halts the guest and has QEMU write its memory and its CPUs into the channel; a second after it is to be stopped, in which
+# it does what it has written of.
+write_core() {
+    [ -f /run/halted ] || sleep 1
+    tell_qemu stop
+    [ -p /run/dump ] || mkfifo /run/dump
+    cat /run/dump >"$opt_core" 7>&- &
+    carrier=$!
+    tell_qemu dump-guest-memory ', "arguments": {"paging": false, "protocol": "file:/run/dump"}, "id": "core"'
+    until [ -s /run/dumped ] || [ -f /run/status ]; do
+        usleep 100000
+    done
+    if grep -qs '"return"' /run/dumped; then
+        wait "$carrier"
+    else
+        kill "$carrier"
+        rm "$opt_core"
+        frame core </run/dumped
+    fi
+}
+
 # Does to the guest what it has named, once. A byte on its console says that it is over, unless it has to say something
 # itself.
 make_request() {
@@ -114,11 +187,11 @@ make_request() {
     rm /run/request
     began=$(date +%s)
     case $word in
-        poweroff) echo system_powerdown >/run/monitor.in ;;
+        poweroff) tell_qemu system_powerdown ;;
         stop:*)
-            echo stop >/run/monitor.in
+            tell_qemu stop
             sleep "${word#*:}"
-            echo cont >/run/monitor.in
+            tell_qemu cont
             say life "${word%%:*} $began $(date +%s)"
             echo >/run/input
             ;;

@@ -40,6 +40,7 @@ from .rig import (
     module_list,
     net_arguments,
     option_rom,
+    qemu_core,
     qemu_disks,
     qemu_end,
     qemu_modules,
@@ -114,7 +115,7 @@ class HostSession(Session):
             append=options["append"],
             extra=("-accel", "kvm", "-smp", str(guest.cpus), "-nodefaults", "-no-user-config", *QEMU_END,
                    *option_rom(guest), *qemu_modules(guest), *qemu_disks(guest),
-                   *qemu_nets(guest), *qemu_rng(guest),
+                   *qemu_nets(guest), *qemu_rng(guest), *qemu_core(guest),
                    *options["arguments"].split()),
         )
         return run_machine(machine, guest, self.logs, live)
@@ -160,7 +161,8 @@ class NestedSession(ControlSession):
 
     def _run(self, guest: Guest, live: Live | None) -> Outcome:
         options = self.rig.options(guest)
-        options["arguments"] += "".join(f" {word}" for word in (WITHOUT_VAPIC, *qemu_rng(guest)))
+        words = (WITHOUT_VAPIC, *qemu_rng(guest), *qemu_core(guest))
+        options["arguments"] += "".join(f" {word}" for word in words)
         folder = self.control.folder()
         if guest.option_rom:
             options["arguments"] += f" -option-rom {self.control.put(guest.option_rom, folder)}"
@@ -210,6 +212,7 @@ class NestedRig(LinuxRig):
     the nested rig alone, `console`: `16550` or `virtio`, and `paging`: `shadow` if KVM is to keep page tables
     for the guest itself, as for processors without nested paging."""
 
+    console_kib = 256
     exits_of = "KVM"
     unmodified: Mapping[str, Mapping[str, str]] = {
         "shadow page tables": {"paging": SHADOW}, "nested paging": {}
@@ -219,6 +222,7 @@ class NestedRig(LinuxRig):
     net_devices = PC_NET_DEVICES
     # No more: a QEMU in the nested rig that takes up another one's machine ends by SIGSEGV; why is not known.
     lives = (Life(("stop:{seconds}",)),)
+    cores = ""
     other_consoles = {UART: 1}  # each byte of a serial port leaves a guest of an emulated processor
     cpu = "host"
     machine = "pc"
@@ -242,8 +246,9 @@ class NestedRig(LinuxRig):
         """All options of a guest, the kernel's command line with the library's part included."""
         given = {"cpu": self.cpu, "machine": self.machine, "arguments": self.arguments,
                  "console": self.console, **guest.options}  # fmt: skip
-        library = DEBUG_EXIT + (f" vmi.console={VIRTIO}" if given["console"] == VIRTIO else "")
-        return {**given, "append": f"{library} {guest.append}".rstrip()}
+        end = "" if guest.core else DEBUG_EXIT
+        console = f"vmi.console={VIRTIO}" if given["console"] == VIRTIO else ""
+        return {**given, "append": " ".join(filter(None, (end, console, guest.append)))}
 
     def prepare(self) -> None:
         self.refusal = self._probe()

@@ -160,8 +160,9 @@ class Guest:
     """The socket at which a debugger takes over the machine, which stands still until then (the GDB manual,
     "Remote Protocol"); only where `Rig.gdb`."""
     core: Path | None = None
-    """Where its memory and CPUs are written to when it is stopped, or ends by itself, as QEMU does: memory by
-    guest-physical addresses (elf_core.read_qemu); only where `Rig.cores`."""
+    """Where its memory and CPUs are written to when it is stopped, has had its time, or ends by itself, as
+    QEMU does: memory by guest-physical addresses (elf_core.read_qemu); only where `Rig.no_core` has no
+    reason."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
     firmware: str = ""
@@ -223,6 +224,12 @@ class Configuration:
     bound_append: str = ""
     """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
     does so by itself."""
+
+    on: Mapping[str, str] = field(default_factory=dict)
+    """What it runs on, where that is not what the rig says (Rig.describe)."""
+
+    flavour: str = ""
+    """Of the backend's library (ci/flavour.py), if the kernel is linked with one."""
 
     def given(self, architecture: str) -> tuple[dict[str, str], str]:
         """The options of a kernel of this architecture, and why whole ones cannot run so here; empty if they
@@ -339,6 +346,12 @@ class Rig(abc.ABC):
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
 
+    @property
+    def rows(self) -> tuple[Configuration, ...]:
+        """Further rows of `./vmi boot`, for a flavour of the library or another machine. `./vmi run` and its
+        like know them, too, but for flavours; tests of whole kernels do not."""
+        return ()
+
     def requested(self, architecture: str) -> tuple[str, ...]:
         """Those that kernels of an architecture can be asked for."""
         return self.requests
@@ -347,6 +360,11 @@ class Rig(abc.ABC):
     """What guests can be put through while they work; each is for a guest of its own."""
     cores = "its rig writes none"
     """Why there are no core files of guests (`Guest.core`); empty if there are."""
+
+    def no_core(self, architecture: str) -> str:
+        """The same of kernels of an architecture."""
+        return self.cores
+
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
     witnesses = False
@@ -424,20 +442,22 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
         if guest.disks and self.disks:
             raise UserError(f"{name} has no disks: {self.disks}", 2)
+        devices = () if "disk" in guest.options else self.disk_devices
         for disk in guest.disks:
-            if disk.device and disk.device not in self.disk_devices:
-                found = ", ".join(self.disk_devices) or "no choice of one"
+            if disk.device and disk.device not in devices:
+                found = ", ".join(devices) or "no choice of one"
                 raise UserError(f"{name} has no disk device {disk.device}; it has {found}", 2)
         if guest.nets and self.nets:
             raise UserError(f"{name} has no networks: {self.nets}", 2)
+        devices = () if "net" in guest.options else self.net_devices
         for net in guest.nets:
-            if net.device and net.device not in self.net_devices:
-                found = ", ".join(self.net_devices) or "no choice of one"
+            if net.device and net.device not in devices:
+                found = ", ".join(devices) or "no choice of one"
                 raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
-        if guest.core and self.cores:
-            raise UserError(f"{name} has no core files: {self.cores}", 2)
+        if guest.core and (why := self.no_core(look(guest.kernel).architecture)):
+            raise UserError(f"{name} has no core files: {why}", 2)
         if guest.gdb and self.gdb:
             raise UserError(f"{name} has no debugger: {self.gdb}", 2)
 
@@ -674,6 +694,8 @@ def user_network(net: Net) -> str:
     return net.netdev or "user" + "".join(forwards)
 
 
+ON_MMIO = "-device"
+"""How names of QEMU's virtio devices end that are on no PCI."""
 NET_DEVICE = "virtio-net-pci"
 PC_NET_DEVICES = (NET_DEVICE, "e1000", "e1000e")
 """Those of a PC whose drivers are no hypervisor's own (devices/)."""
@@ -685,7 +707,8 @@ def net_arguments(guest: Guest, netdevs: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     for number, (net, netdev) in enumerate(zip(guest.nets, netdevs, strict=True)):
         device = net.device or guest.options.get("net", NET_DEVICE)
-        found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number},romfile="]
+        rom = "" if device.endswith(ON_MMIO) else ",romfile="
+        found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number}{rom}"]
     return tuple(found)
 
 
@@ -820,6 +843,12 @@ CAME_MASKED = re.compile(r"^PANIC: vector 0x[0-9a-f]+ came while interrupts were
 their source) leaves the vector that VMRUN injects noted as an exception to be raised; if its loop is left for
 something else than an interrupt before the guest's next exit, the guest gets that vector once more, whatever
 its flags say. QMP's `stop` and `cont`, 20 times a second, show it within some boots."""
+CAME_TWICE = re.compile(r"^# life \S+ .*\btwice=[1-9]")
+"""The same of an interrupt that came while they were let in."""
+
+
+CORE_SECONDS = 120.0
+"""In which a rig writes the dump of a guest."""
 
 
 class ControlSession(Session):
@@ -829,8 +858,8 @@ class ControlSession(Session):
         self.control = control
 
     def check_svm(self, console: Sequence[str]) -> None:
-        """Raises RigFailed if the emulated SVM has delivered an interrupt to a guest that masked them."""
-        if line := next(filter(CAME_MASKED.match, console), ""):
+        """Raises RigFailed if the emulated SVM has delivered an interrupt twice."""
+        if line := next((line for line in console if CAME_MASKED.match(line) or CAME_TWICE.match(line)), ""):
             raise RigFailed(f"the {self.control.name} rig's SVM delivered an interrupt twice ({line})")
 
     @property
@@ -872,13 +901,16 @@ class ControlSession(Session):
             **({"typed": self.control.put(guest.typed, folder)} if guest.typed else {}),
             **({"terminal": str(TERMINAL_PORT)} if guest.terminal else {}),
             **({"requests": "yes"} if guest.requests else {}),
+            **({"core": f"{SHARE}/{folder.name}/core"} if guest.core else {}),
             **options,
         }
         (folder / "options").write_text(option_lines(values))
         # The rig itself keeps the guest's deadline; if it is late by more than this, it is lost.
-        seconds = guest.deadline * 1.5 + 30
+        seconds = guest.deadline * 1.5 + 30 + (CORE_SECONDS if guest.core else 0)
         answer = self.control.run("run", folder, seconds, live, guest.terminal, guest.prompt)
         console = console_lines(answer.console)
+        if guest.core and (folder / "core").is_file():
+            shutil.move(folder / "core", guest.core)
         shutil.rmtree(folder)
         return answer, console
 

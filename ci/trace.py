@@ -18,7 +18,7 @@ from .build import tree
 from .calls import Interface, chosen
 from .core import halt, halted_guest, shown
 from .elf_core import read_qemu
-from .kernel import look
+from .kernel import architecture, look
 from .rig import discover
 from .ring import Call, Ring, calls, find
 from .run import Wanted, file, pattern
@@ -130,16 +130,18 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     """Runs the kernel and writes its trace; 1 if there was no memory any more to read it from."""
     rigs = discover(once(progress))
     rig, configuration = only(rigs, name)
-    if rig.cores:
-        raise UserError(f"{name} has no traces, which are read out of a guest's memory: {rig.cores}", 2)
-    image = look(flavour.linked(file(kernel, "kernel"), rig.backend, flavour.TRACED))
+    if why := rig.no_core(architecture(file(kernel, "kernel"))):
+        raise UserError(f"{name} has no traces, which are read out of a guest's memory: {why}", 2)
+    image = look(flavour.linked(kernel, rig.backend, flavour.TRACED))
     interface = Interface.built(tree(image.architecture))
     ordinals = chosen(interface, form.calls)
     until = pattern(at) if at else None
     with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:
         memory = Path(folder) / "memory"
         guest = halted_guest(rig, configuration, name, image, wanted, memory)
-        outcome = halt(rig, guest, until, LOGS, shown if console else lambda _: None)
+        rig.prepare()
+        with rig.steady_session(LOGS) as session:
+            outcome = halt(session, guest, until, LOGS, shown if console else lambda _: None)
         if not memory.is_file():
             show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
             return 1

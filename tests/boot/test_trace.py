@@ -10,41 +10,62 @@ from pathlib import Path
 
 import pytest
 
-from ci import trace
+from ci import flavour, trace
 from ci.build import kernels, tree
+from ci.calls import Interface
+from ci.core import halt, halted_guest
+from ci.elf_core import read_qemu
+from ci.kernel import look
+from ci.rig import LinuxRig, Session
+from ci.ring import find
 from ci.run import Wanted
 from ci.trace import Form
 from ci.util import ARCHITECTURES, ROOT
 
 from ..flavour.test_flavour import called_by
+from ..guests import Place, Rigs
 from .test_debugger import compiled
 
 MARK = 0x43494D56
 """What SetDR is given at the instant of the kernel's counts (docs/architecture.md, "Guest output")."""
 
 
-def flavoured(arch: str) -> None:
-    if not (tree(arch) / "backends/libvmi-native-traced.a").is_file():
-        pytest.skip(f"{arch} is not built with flavours")
+def traced(place: Place) -> bool:
+    return (tree(place.arch) / f"backends/libvmi-{place.backend}-traced.a").is_file()
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_the_trace_is_what_the_kernel_counts(
-    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Call by call, with interrupts, processes and two CPUs, and nothing lost."""
-    flavoured(arch)
-    monkeypatch.setattr(trace, "LOGS", tmp_path)
-    wanted = Wanted("checks=boot", cpus=2, deadline=120)
-    form = Form(json=tmp_path / "json", output=tmp_path / "text")
+@pytest.mark.every_architecture
+def test_the_trace_is_what_the_kernel_counts(configuration: Place, rigs: Rigs, tmp_path: Path) -> None:
+    """On plain QEMU; `./vmi test --long traces` looks in rigs."""
+    if not traced(configuration):
+        pytest.skip("its library is not built with the flavour")
+    if isinstance(configuration.rig, LinuxRig):
+        pytest.skip("./vmi test --long traces looks here")
+    rigs.prepare(configuration)
+    compare(configuration, rigs.session(configuration), tmp_path)
+
+
+def compare(place: Place, session: Session, folder: Path) -> None:
+    """A trace of the sample kernel's with what it counts itself: call by call, with interrupts, processes and
+    two CPUs, and nothing lost."""
+    arch, backend = place.arch, place.backend
+    image = look(flavour.linked(kernels("sample", arch)[backend], backend, flavour.TRACED))
+    memory = folder / "memory"
+    wanted = Wanted("checks=boot", cpus=2, deadline=240)
+    guest = halted_guest(place.rig, place.configuration, str(place), image, wanted, memory)
     # Stopped a second after its last line, when it has ended the machine.
-    assert trace.trace("native", kernels("sample", arch)["native"], wanted, "^# result", form, False) == 0
-    console = (tmp_path / "native.guest.log").read_text()
+    outcome = halt(session, guest, re.compile("^# result"), folder, lambda _: None)
+    assert memory.is_file(), outcome.said_of_it(5)
+    interface = Interface.built(tree(arch))
+    form = Form(json=folder / "json", output=folder / "text")
+    trace.write(find(read_qemu(memory)), interface, form, set(interface.calls), image.path.name)
+    memory.unlink()
+    console = outcome.console
     assert " exact=yes" in console
     counted = {
         name: int(count) for name, count in re.findall(r"^# call (\w+) .*?count=(\d+)", console, re.MULTILINE)
     }
-    document = json.loads((tmp_path / "json").read_text())
+    document = json.loads((folder / "json").read_text())
     assert (document["lost"], document["damaged"]) == (0, 0)
     made = document["calls"]
     (end,) = (
@@ -71,7 +92,7 @@ def test_the_trace_is_what_the_kernel_counts(
     assert not back & {each["name"] for each in spec["calls"] if each["noreturn"]}
     ends = {each["name"] for each in spec["calls"] if each["noreturn"] or each["interruptible"]}
     assert {call["call"] for call in made} - back <= ends
-    text = (tmp_path / "text").read_text()
+    text = (folder / "text").read_text()
     assert text.count("\n") == len(made)
     assert text.splitlines()[-1].endswith(
         "ShutdownReason(reason=VMI_SHUTDOWN_POWEROFF, status=VMI_STATUS_PASS) = ?"
@@ -99,7 +120,8 @@ void kernel_main(const struct vmi_boot_info *boot)
 def test_a_kernel_that_hangs_is_read_and_the_ring_has_gone_round(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    flavoured(ARCHITECTURES[0])
+    if not (tree(ARCHITECTURES[0]) / "backends/libvmi-native-traced.a").is_file():
+        pytest.skip("the library is not built with flavours")
     kernel = compiled(ARCHITECTURES[0], tmp_path, HANGS, "native-traced")
     form = Form(["OUTB", "*CR0"])
     assert trace.trace("native", kernel, Wanted(deadline=60), "^here", form, False) == 0

@@ -124,6 +124,7 @@ def header(at: int, count: int) -> bytes:
         (b"hello, world", "found something else"),
         (header(0, 0), "found neither"),
         (header(1 << 40, 3), "cut off"),
+        (header(1 << 63, 3), "cut off"),
         (header(64, 1) + struct.pack("<2I6Q", 1, 7, 0, 0, 0, 1 << 40, 0, 0), "cut off"),
     ],
 )

@@ -251,7 +251,7 @@ def test_misuse_is_one_line() -> None:
     for words, said in (
         (("native", hello), "vmi trace: expected a kernel that is linked with libvmi-native-traced.a"),
         (("native", "none.elf"), "no kernel none.elf"),
-        (("kvm", hello), "kvm has no traces, which are read out of a guest's memory"),
+        (("xen", hello), "xen has no traces, which are read out of a guest's memory"),
     ):
         done = subprocess.run(
             [str(ROOT / "vmi"), "trace", *words], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -371,12 +371,20 @@ static void what_comes_before_the_end_of_the_interrupt_is_told(void)
     EXPECT(done.told_again == 1);
     vmi__xen_pvh_end_of_interrupt(VECTOR);
     EXPECT(done.told_again == 1 && done.raised == 1);
+    /* Nothing new. */
+    signal_port();
+    vmi__xen_pvh_end_of_interrupt(VECTOR);
+    EXPECT(done.told_again == 1 && done.raised == 2);
 }
 
 static void what_is_left_at_the_end_is_the_librarys(void)
 {
+    char text[TEXT];
+
     begin_bound();
     toolstack_asks("poweroff");
+    /* Xenstore will not tell of it again. */
+    EXPECT(vmi__xen_common_store_read(key_node, text, sizeof(text)) == 0);
     EXPECT(vmi__xen_pvh_event_unbind(STORE_PORT) == VMI_OK);
     EXPECT(bit_of(vmi__xen_pvh_shared.evtchn_mask));
     alarm_set();
