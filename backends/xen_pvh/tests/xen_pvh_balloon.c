@@ -140,6 +140,8 @@ static void open_it(void)
     find_it(64 * MIB, 64 * MIB);
     EXPECT(vmi__driver_balloon.memory(&device, &setup) == sizeof(lists));
     EXPECT(vmi__driver_balloon.start(&device, lists));
+    /* With its own list behind. */
+    EXPECT((char *)device.frames == lists);
     for (uint32_t i = 0; i < SOME; i++)
         device.frames[i] = 100 + 2 * i;
 }
