@@ -28,11 +28,12 @@ bool vmi__xen_common_balloon_open(struct vmi__xen_common_bus *bus)
 
     bus->peer = DOMID_SELF;
     bus->ports[0] = bind.remote_port = vmi__xen_common_channel(bus);
-    if (!bind.remote_port || vmi__xen_common_event_op(EVTCHNOP_bind_interdomain, &bind) < 0) {
+    if (!bind.remote_port || vmi__xen_pvh_hypercall_event_channel_op(
+                                 EVTCHNOP_bind_interdomain, vmi__xen_pvh_argument(&bind)) < 0) {
         vmi__xen_common_close(&bus->ports[0]);
         return false;
     }
-    vmi__xen_common_port_mask(bind.local_port);
+    vmi__xen_pvh_port_mask(bind.local_port);
     other_end = bind.local_port;
     return true;
 }

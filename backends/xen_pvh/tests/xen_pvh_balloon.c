@@ -22,10 +22,12 @@
 
 static struct vmi__device device;
 
+struct shared_info vmi__xen_pvh_shared;
+
 static struct {
     uint64_t target, most; /* KiB; ~0: there is no such node */
     bool no_room, kept, no_channel, no_end;
-    uint32_t command, masked, closed, notified;
+    uint32_t command, closed, notified;
     uint32_t frames[SOME], count;
     intptr_t answer;
 } world;
@@ -73,7 +75,7 @@ evtchn_port_t vmi__xen_common_channel(const struct vmi__xen_common_bus *bus)
     return world.no_channel ? 0 : KERNELS;
 }
 
-intptr_t vmi__xen_common_event_op(uint32_t command, void *argument)
+HYPERCALL intptr_t vmi__xen_pvh_hypercall_event_channel_op(uint32_t command, void *argument)
 {
     struct evtchn_bind_interdomain *bind = argument;
 
@@ -81,11 +83,6 @@ intptr_t vmi__xen_common_event_op(uint32_t command, void *argument)
     EXPECT(bind->remote_port == KERNELS);
     bind->local_port = OURS;
     return world.no_end ? -28 : 0;
-}
-
-void vmi__xen_common_port_mask(evtchn_port_t port)
-{
-    world.masked |= 1u << port;
 }
 
 void vmi__xen_common_close(evtchn_port_t *port)
@@ -126,6 +123,7 @@ static void find_it(uint64_t target, uint64_t most_kib)
 {
     memset(&world, 0, sizeof(world));
     memset(&device, 0, sizeof(device));
+    memset(&vmi__xen_pvh_shared, 0, sizeof(vmi__xen_pvh_shared));
     other_end = 0;
     passed_on = false;
     world.target = target;
@@ -231,7 +229,8 @@ static void a_new_target_is_passed_on(void)
     vmi__xen_pvh_balloon_told();
     EXPECT(!world.notified && !vmi__xen_pvh_balloon_news());
     open_it();
-    EXPECT(vmi__xen_common_bus_of(&device)->ports[0] == KERNELS && world.masked & 1u << OURS);
+    EXPECT(vmi__xen_common_bus_of(&device)->ports[0] == KERNELS &&
+           vmi__xen_pvh_port_is_masked(OURS));
     vmi__xen_pvh_balloon_told();
     EXPECT(world.notified == 1);
     /* Told again once at the end of the interrupt. */
