@@ -75,8 +75,9 @@ join_nets() {
 # run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
-# with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream).
-# Answers: xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), type (of the
+# with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream)
+# core (if set, the file that xl's dump of the domain goes to once it has ended, or is to be ended).
+# Answers: core (why there is no dump), xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), type (of the
 # domain), dmesg (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), list (all
 # domains then), stopped (as the host asked), registers (of a domain that was killed, or that has crashed or reset itself).
 run_guest() {
@@ -139,6 +140,7 @@ run_guest() {
         fi
         if [ -f /run/stop ]; then
             say stopped "as asked"
+            [ -z "$opt_core" ] || sleep 1 # in which it does what it has written of
             break
         fi
         look_at_clock
@@ -164,6 +166,7 @@ run_guest() {
         # What has ended by itself is silent.
         kill -0 $xl 2>/dev/null && xl pause "$domain" 2>&1 | frame xl
         drain
+        [ -z "$opt_core" ] || write_core
         xl destroy "$domain" 2>&1 | frame xl
     elif kill $xl 2>/dev/null; then # it was still about to create it
         xl destroy guest 2>&1 | frame xl
@@ -185,6 +188,13 @@ run_guest() {
     frame xl </run/xl.log
     xl dmesg -c 2>&1 | frame dmesg
     dmesg -c 2>&1 | frame linux
+}
+
+# Writes the domain's memory and its CPUs into the channel.
+write_core() {
+    take_core
+    xl dump-core "$domain" /run/dump >/run/dump.log 2>&1
+    end_core $? /run/dump.log
 }
 
 # Asks the domain for what it has named, once.

@@ -13,8 +13,7 @@ import pytest
 from ci import flavour, trace
 from ci.build import kernels, tree
 from ci.calls import Interface
-from ci.core import halt, halted_guest
-from ci.elf_core import read_qemu
+from ci.core import halt, halted_guest, read
 from ci.kernel import look
 from ci.rig import LinuxRig
 from ci.ring import find
@@ -56,7 +55,7 @@ def test_the_trace_is_what_the_kernel_counts(configuration: Place, rigs: Rigs, t
     assert memory.is_file(), outcome.said_of_it(5)
     interface = Interface.built(tree(arch))
     form = Form(json=tmp_path / "json", output=tmp_path / "text")
-    trace.write(find(read_qemu(memory)), interface, form, set(interface.calls), image.path.name)
+    trace.write(find(read(memory)), interface, form, set(interface.calls), image.path.name)
     console = outcome.console
     assert " exact=yes" in console
     counted = {
