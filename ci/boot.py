@@ -9,10 +9,10 @@ import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from . import checked, figure, ktap
+from . import checked, figure, flavour, ktap
 from .backends import backends
 from .build import BOUND, bound_kernel, build, kernels
 from .fault import where
@@ -40,21 +40,33 @@ DEADLINE = 90.0
 CPUS = 2
 
 
-def choose(rigs: dict[str, Rig], names: Sequence[str]) -> list[tuple[str, Configuration]]:
-    """Configurations by their own or their backend's name; all of them for no name."""
+def none(rig: Rig) -> Sequence[Configuration]:
+    """What `choose` has of a rig beside its configurations, if nobody says otherwise."""
+    return ()
+
+
+def choose(
+    rigs: dict[str, Rig], names: Sequence[str], others: Callable[[Rig], Sequence[Configuration]] = none
+) -> list[tuple[str, Configuration]]:
+    """Configurations by their own or their backend's name; all of them for no name. `others` of a rig are
+    configurations, too, each by its own name alone."""
     every = [(backend, conf) for backend, rig in rigs.items() for conf in rig.configurations]
+    more = [(backend, conf) for backend, rig in rigs.items() for conf in others(rig)]
     if not names:
-        return every
+        return every + more
     for name in names:
-        if not any(name in (backend, conf.name) for backend, conf in every):
-            known = ", ".join(conf.name for _, conf in every)
+        if not any(name in (backend, conf.name) for backend, conf in every + more):
+            known = ", ".join(conf.name for _, conf in every + more)
             raise UserError(f"no configuration {name}; there are: {known}", 2)
-    return [(backend, conf) for backend, conf in every if {backend, conf.name} & set(names)]
+    return [
+        *((backend, conf) for backend, conf in every if {backend, conf.name} & set(names)),
+        *((backend, conf) for backend, conf in more if conf.name in names),
+    ]
 
 
 def only(rigs: Mapping[str, Rig], name: str) -> tuple[Rig, Configuration]:
-    """The one configuration of a name, and its rig."""
-    chosen = choose(dict(rigs), [name])
+    """The one configuration of a name, and its rig; none of a flavour, for which kernels are linked anew."""
+    chosen = choose(dict(rigs), [name], lambda rig: [row for row in rig.rows if not row.flavour])
     if len(chosen) != 1:
         raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
     ((backend, configuration),) = chosen
@@ -88,7 +100,7 @@ def needed(
     """What is booted on an architecture, as the build calls it: the rest, half of it, can wait."""
     return sorted(
         f"sample_kernel/{LIMITED_KERNEL if configuration.given(arch)[1] else 'sample'}"
-        f"-{BOUND if bound else backend}.elf"
+        f"-{BOUND if bound else backend}{configuration.flavour and '-'}{configuration.flavour}.elf"
         for backend, configuration in chosen
         if backend in libraries
     )
@@ -187,6 +199,14 @@ def write_document(path: Path, document: str) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
+def findings(configuration: Configuration, guest: Guest, report: ktap.Report, console: str) -> list[str]:
+    """What is wrong that the kernel's own checks do not say."""
+    found = checked.findings(guest, report)
+    if configuration.flavour == flavour.CHECKED:
+        found += flavour.failures(console)
+    return found
+
+
 def rows_of(
     rig: Rig, guests: Sequence[tuple[Configuration, str, Path]], append: str, bound: bool, console: bool,
     report: Progress,
@@ -212,12 +232,12 @@ def rows_of(
                 configuration,
                 rig.backend,
                 arch,
-                on,
+                {**on, **configuration.on},
                 rig.facts(outcome),
                 outcome,
                 seen,
                 rig.hypercall_goals.get(arch, {}),
-                checked.findings(guest, seen),
+                findings(configuration, guest, seen, outcome.console),
             )
             rows.append(row)
             checks = f"{seen.count('pass')} checks passed" if not row.failures else "FAILED"
@@ -235,7 +255,8 @@ def boot(
     report = once(progress)
     rigs = discover(report)
     bound = BOUND in names
-    chosen = choose(rigs, [name for name in names if name != BOUND])
+    linked = [name for name in names if name != BOUND]
+    chosen = choose(rigs, linked) if bound else choose(rigs, linked, lambda rig: rig.rows)
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     architectures = [architecture] if architecture else ARCHITECTURES
@@ -256,6 +277,8 @@ def boot(
             image = bound_kernel(kernel, arch) if bound else kernels(kernel, arch).get(backend)
             if image is None:
                 raise UserError(f"the build has no {kernel} kernel for {backend} on {arch}")
+            if configuration.flavour:
+                image = flavour.linked(image, backend, configuration.flavour)
             guests.append((configuration, arch, image))
         if guests:
             parts.append(functools.partial(rows_of, rigs[backend], guests, append, bound, console))

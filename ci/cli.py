@@ -352,7 +352,9 @@ WORDS: dict[str, Word] = {
         "[NAME…]",
         "boot the sample kernel in every configuration, or in those named, and print a table of them",
         (NAMES, ARCH, APPEND, CONSOLE, JSON, LAVA),
-        "The name `any`, alone or among others, boots the kernel that binds itself when it starts.",
+        "The name `any`, alone or among others, boots the kernel that binds itself when it starts; "
+        "`native-checked` is the kernel whose library checks each rule of the interface, `microvm` QEMU's PC "
+        "without PCI.",
     ),
     "run": Word(
         _run,

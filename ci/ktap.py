@@ -23,6 +23,11 @@ class Test:
     """`pass`, `fail` or `skip`."""
     reason: str
 
+    @property
+    def asked(self) -> bool:
+        """Whether the kernel was to make it (the sample kernel's option `checks`)."""
+        return self.reason != "not asked for"
+
 
 @dataclass(frozen=True)
 class Call:

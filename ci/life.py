@@ -109,7 +109,8 @@ def lacking(said: Mapping[str, int], before: Mapping[str, int], ended: float, ne
         f"{said[key] - before.get(key, 0)} {what}"
         for key, what in (
             ("lost", "alarms, interrupts or turns did not come"),
-            ("early", "alarms came early or interrupts twice"),
+            ("early", "alarms came early"),
+            ("twice", "alarms or interrupts came twice"),
             ("back", "readings of a clock were below an earlier one"),
         )
         if said[key] > before.get(key, 0)

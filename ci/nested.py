@@ -212,6 +212,7 @@ class NestedRig(LinuxRig):
     the nested rig alone, `console`: `16550` or `virtio`, and `paging`: `shadow` if KVM is to keep page tables
     for the guest itself, as for processors without nested paging."""
 
+    console_kib = 256
     exits_of = "KVM"
     unmodified: Mapping[str, Mapping[str, str]] = {
         "shadow page tables": {"paging": SHADOW}, "nested paging": {}

@@ -225,6 +225,12 @@ class Configuration:
     """What a kernel that binds itself is told here so that it takes this backend's library; empty where it
     does so by itself."""
 
+    on: Mapping[str, str] = field(default_factory=dict)
+    """What it runs on, where that is not what the rig says (Rig.describe)."""
+
+    flavour: str = ""
+    """Of the backend's library (ci/flavour.py), if the kernel is linked with one."""
+
     def given(self, architecture: str) -> tuple[dict[str, str], str]:
         """The options of a kernel of this architecture, and why whole ones cannot run so here; empty if they
         can."""
@@ -340,6 +346,12 @@ class Rig(abc.ABC):
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
 
+    @property
+    def rows(self) -> tuple[Configuration, ...]:
+        """Further rows of `./vmi boot`, for a flavour of the library or another machine. `./vmi run` and its
+        like know them, too, but for flavours; tests of whole kernels do not."""
+        return ()
+
     def requested(self, architecture: str) -> tuple[str, ...]:
         """Those that kernels of an architecture can be asked for."""
         return self.requests
@@ -430,15 +442,17 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no option ROMs; a provider can be a --module", 2)
         if guest.disks and self.disks:
             raise UserError(f"{name} has no disks: {self.disks}", 2)
+        devices = () if "disk" in guest.options else self.disk_devices
         for disk in guest.disks:
-            if disk.device and disk.device not in self.disk_devices:
-                found = ", ".join(self.disk_devices) or "no choice of one"
+            if disk.device and disk.device not in devices:
+                found = ", ".join(devices) or "no choice of one"
                 raise UserError(f"{name} has no disk device {disk.device}; it has {found}", 2)
         if guest.nets and self.nets:
             raise UserError(f"{name} has no networks: {self.nets}", 2)
+        devices = () if "net" in guest.options else self.net_devices
         for net in guest.nets:
-            if net.device and net.device not in self.net_devices:
-                found = ", ".join(self.net_devices) or "no choice of one"
+            if net.device and net.device not in devices:
+                found = ", ".join(devices) or "no choice of one"
                 raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
@@ -680,6 +694,8 @@ def user_network(net: Net) -> str:
     return net.netdev or "user" + "".join(forwards)
 
 
+ON_MMIO = "-device"
+"""How names of QEMU's virtio devices end that are on no PCI."""
 NET_DEVICE = "virtio-net-pci"
 PC_NET_DEVICES = (NET_DEVICE, "e1000", "e1000e")
 """Those of a PC whose drivers are no hypervisor's own (devices/)."""
@@ -691,7 +707,8 @@ def net_arguments(guest: Guest, netdevs: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     for number, (net, netdev) in enumerate(zip(guest.nets, netdevs, strict=True)):
         device = net.device or guest.options.get("net", NET_DEVICE)
-        found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number},romfile="]
+        rom = "" if device.endswith(ON_MMIO) else ",romfile="
+        found += ["-netdev", f"{netdev},id=net{number}", "-device", f"{device},netdev=net{number}{rom}"]
     return tuple(found)
 
 
@@ -826,6 +843,8 @@ CAME_MASKED = re.compile(r"^PANIC: vector 0x[0-9a-f]+ came while interrupts were
 their source) leaves the vector that VMRUN injects noted as an exception to be raised; if its loop is left for
 something else than an interrupt before the guest's next exit, the guest gets that vector once more, whatever
 its flags say. QMP's `stop` and `cont`, 20 times a second, show it within some boots."""
+CAME_TWICE = re.compile(r"^# life \S+ .*\btwice=[1-9]")
+"""The same of an interrupt that came while they were let in."""
 
 
 CORE_SECONDS = 300.0
@@ -839,8 +858,8 @@ class ControlSession(Session):
         self.control = control
 
     def check_svm(self, console: Sequence[str]) -> None:
-        """Raises RigFailed if the emulated SVM has delivered an interrupt to a guest that masked them."""
-        if line := next(filter(CAME_MASKED.match, console), ""):
+        """Raises RigFailed if the emulated SVM has delivered an interrupt twice."""
+        if line := next((line for line in console if CAME_MASKED.match(line) or CAME_TWICE.match(line)), ""):
             raise RigFailed(f"the {self.control.name} rig's SVM delivered an interrupt twice ({line})")
 
     @property

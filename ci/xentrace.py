@@ -13,7 +13,7 @@ stamp and its words; the records of a processor come in order, behind one that s
 | PV, HYPERCALL_SUBCALL | the same | that an entry of a multicall is carried out |
 | PV, FORCED_INVALID_OP | address behind it | CPUID by the emulation prefix |
 | PV, other entries | | an exception, or an instruction that Xen carries out |
-| HVM, VMEXIT | exit code, address | that the processor has left the guest, and why |
+| HVM, VMEXIT or SVM_EXIT | exit code, address | that the processor has left the guest, and why |
 | HVM, VMMCALL | number | a hypercall of a guest with hardware virtualization |
 | HVM, CPUID | leaf, … | the marks that a guest makes by CPUID |
 | HVM, NPF | guest physical address (two words), … | where a nested page fault was |
@@ -50,6 +50,8 @@ FORCED_INVALID_OP = 0x00201005
 VMMCALL = 0x00082012
 CPUID = 0x0008200E
 VMEXIT = 0x00081002
+SVM_EXIT = 0x00081003
+"""The same from Xen 4.20 on, of SVM, whose exit codes those of VMX are no more mixed with."""
 NPF = 0x00082021
 WIDE = 0x100
 """Or'ed into an event whose addresses are 64-bit (TRC_64_FLAG)."""
@@ -222,7 +224,7 @@ def read(data: bytes) -> Trace:
         number = running[processor]
         vcpu = vcpus.setdefault(number, _Vcpu())
         name = f"d{number[0]}v{number[1]}"
-        if event & ~WIDE == VMEXIT:
+        if event & ~WIDE in (VMEXIT, SVM_EXIT):
             reason = REASONS.get(words[0], f"exit {words[0]:#x}")
             vcpu.exit(time, Exit(number[1], reason, _wide(words[1:])))
         elif event == NPF:

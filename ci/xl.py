@@ -378,6 +378,8 @@ class XlRig(LinuxRig):
 
     requests: tuple[str, ...] = ("poweroff", "reboot", "key", "suspend")
 
+    console_kib = 256
+
     rng = "a Xen domain is given none; FillEntropy asks the processor"
 
     shared = "xl"

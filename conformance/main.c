@@ -74,7 +74,7 @@ static void end_early(void)
 static void first_thread(void)
 {
     static const struct check nothing[] = {{NULL, NULL}};
-    char pattern[64];
+    char pattern[128];
 
     start(checks_boot_info);
     end_early();

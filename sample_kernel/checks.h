@@ -61,6 +61,13 @@ bool cpus_wait_for_answers(uint32_t cpus);
  */
 bool requests_bind(void);
 /*
+ * For arch/ARCH, of checks_processes.c: runs a program twice at a time, in turns on this CPU; both
+ * must end with status 0.
+ */
+struct program;
+void run_two(const struct program *program);
+
+/*
  * For checks_requests.c, of checks_balloon.c: gives memory and takes it, as somebody outside has it
  * do.
  */

@@ -22,8 +22,8 @@
 #define BUFFERS  32 /* each way; as many are under way */
 #define BATCH    8
 #define SEGMENTS 2
-#define WINDOW   64   /* echoes that are not answered yet */
-#define FLOOD    1000 /* packets each way */
+#define WINDOW   64  /* echoes that are not answered yet */
+#define FLOOD    400 /* packets each way: more than a ring has places */
 
 #define AGAIN_MILLISECONDS 100
 

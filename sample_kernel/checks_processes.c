@@ -40,8 +40,7 @@ static void misuse(void)
     EXPECT_EQUAL(ended.status, 0);
 }
 
-/* Runs a program twice at a time, in turns on this CPU; both must end with status 0. */
-static void run_two(const struct program *program)
+void run_two(const struct program *program)
 {
     struct process first_ended, second_ended;
     struct process *first = process_create(program, 0), *second = process_create(program, 0);

@@ -76,8 +76,8 @@ static void run(uint32_t number, const struct check *check, struct ktap_result *
 static bool is_chosen(const struct check *check, const char *pattern)
 {
     if (pattern[0] == '-')
-        return !string_contains(check->name, pattern + 1);
-    return string_contains(check->name, pattern);
+        return !string_contains_one(check->name, pattern + 1);
+    return string_contains_one(check->name, pattern);
 }
 
 struct ktap_result ktap_run(const struct check *const lists[], uint32_t list_count,

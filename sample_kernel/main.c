@@ -21,7 +21,7 @@
 
 static void run_checks(void)
 {
-    char word[16], pattern[64];
+    char word[16], pattern[128];
 
     option_value(checks_boot_info->command_line, "checks", pattern, sizeof(pattern));
     option_value(checks_boot_info->command_line, "test", word, sizeof(word));

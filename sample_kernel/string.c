@@ -55,11 +55,30 @@ bool string_equal(const char *a, const char *b, size_t size)
     return memcmp(a, b, size) == 0;
 }
 
-bool string_contains(const char *text, const char *part)
+static bool contains(const char *text, const char *part, size_t wanted)
 {
-    size_t length = strlen(text), wanted = strlen(part);
+    size_t length = strlen(text);
     for (size_t at = 0; at + wanted <= length; at++)
         if (string_equal(text + at, part, wanted))
             return true;
     return false;
+}
+
+bool string_contains(const char *text, const char *part)
+{
+    return contains(text, part, strlen(part));
+}
+
+bool string_contains_one(const char *text, const char *parts)
+{
+    for (;; parts++) {
+        size_t wanted = 0;
+        while (parts[wanted] != 0 && parts[wanted] != ',')
+            wanted++;
+        if (contains(text, parts, wanted))
+            return true;
+        parts += wanted;
+        if (*parts == 0)
+            return false;
+    }
 }

@@ -16,5 +16,7 @@ size_t strlen(const char *text);
 bool string_equal(const char *a, const char *b, size_t size);
 /* True if `part` stands somewhere in `text`; the empty string stands in every one. */
 bool string_contains(const char *text, const char *part);
+/* True if one of the parts does, between which there are commas. */
+bool string_contains_one(const char *text, const char *parts);
 
 #endif

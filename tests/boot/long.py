@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ci.xl import XlRig
 
 from ..guests import LeftOver, Place, places
 from .test_core import seen
+from .test_trace import compare, traced
 
 TIMES = 1000
 
@@ -135,9 +137,14 @@ class Cores(Part):
     name = "cores"
     summary = "core files wherever there are any, of a kernel with two CPUs, for each architecture"
 
+    def where(self) -> list[Place]:
+        return [place for place in every_place() if not place.limited and not place.rig.no_core(place.arch)]
+
     def pieces(self) -> list[str]:
-        having = (place for place in every_place() if not place.rig.no_core(place.arch))
-        return [str(place) for place in having if not place.limited]
+        return [str(place) for place in self.where()]
+
+    def failure(self, place: Place, session: SteadySession, folder: Path) -> str:
+        return seen(place, session, folder)
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         known = {str(place): place for place in every_place()}
@@ -147,8 +154,23 @@ class Cores(Part):
             own = folder / piece
             own.mkdir(parents=True, exist_ok=True)
             with rig.steady_session(folder) as session:
-                failure = seen(known[piece], session, own)
+                failure = self.failure(known[piece], session, own)
             yield Result(piece, {self.name: 1}, failure, on=rig.describe())
 
 
-PARTS = (Boots(), Creations(), Firmware(), Cores())
+class Traces(Cores):
+    name = "traces"
+    summary = "the trace of the sample kernel held against its own counts, wherever libraries have one"
+
+    def where(self) -> list[Place]:
+        return [place for place in super().where() if traced(place)]
+
+    def failure(self, place: Place, session: SteadySession, folder: Path) -> str:
+        try:
+            compare(place, session, folder)
+        except AssertionError:
+            return " ".join(traceback.format_exc(limit=-1).split())
+        return ""
+
+
+PARTS = (Boots(), Creations(), Firmware(), Cores(), Traces())

@@ -60,6 +60,7 @@ def test_what_the_kernel_wrote_is_on_its_disk(configuration: Place, whole: Whole
     assert checked.other_blocks(data) == []
 
 
+@pytest.mark.but_the_slowest
 def test_failure_is_shown_with_console_and_command(
     configuration: Place, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +98,7 @@ def test_same_checks_everywhere(configuration: Place, whole: Whole) -> None:
     assert here == first
 
 
+@pytest.mark.but_the_slowest
 def test_failing_check_is_reported(configuration: Place, run: Run) -> None:
     outcome, report = run(configuration, f"{SHORT} test=fail")
     assert not outcome.clean
@@ -107,6 +109,7 @@ def test_failing_check_is_reported(configuration: Place, run: Run) -> None:
     assert sum("RESULT=fail" in line for line in signals(report, "sample")) == 1
 
 
+@pytest.mark.but_the_slowest
 @pytest.mark.parametrize("how", ["fault", "panic"])
 def test_kernel_that_dies_is_reported(configuration: Place, run: Run, how: str) -> None:
     outcome, report = run(configuration, f"{SHORT} test={how}")
@@ -124,6 +127,7 @@ def test_interrupt_to_a_kernel_that_masks_them(place: Place, run: Run) -> None:
     assert any(map(CAME_MASKED.match, outcome.console.splitlines()))
 
 
+@pytest.mark.but_the_slowest
 def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
     # How long it takes until it hangs, on a machine that may be busy, nobody knows.
     for deadline in (4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0):
@@ -139,6 +143,7 @@ def test_hanging_kernel_is_stopped(configuration: Place, run: Run) -> None:
     assert "no result line" in report.errors
 
 
+@pytest.mark.but_the_slowest
 def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run, tmp_path: Path) -> None:
     refused = tmp_path / "refused.elf"
     refused.write_text("not a kernel\n" * 1000)
@@ -149,6 +154,7 @@ def test_file_that_is_no_kernel_is_refused(configuration: Place, run: Run, tmp_p
     assert report.failures() == ["no KTAP on the console"]
 
 
+@pytest.mark.but_the_slowest
 def test_rig_serves_guests_after_bad_ones(configuration: Place, run: Run) -> None:
     """After guests that failed, crashed and hung, the same rig runs a good one."""
     outcome, report = run(configuration, SHORT, again=True)

@@ -72,6 +72,7 @@ def test_same_checks_everywhere(configuration: Place, run: Run) -> None:
     assert here == first
 
 
+@pytest.mark.but_the_slowest
 def test_console_data_unharmed(configuration: Place, run: Run) -> None:
     """A mebibyte, or what the rig carries in the time that there is."""
     kib = configuration.rig.console_kib
@@ -90,17 +91,20 @@ def typed(run: Run, configuration: Place, kib: int, how: str = "", **options: st
     assert outcome.clean, outcome.end
 
 
+@pytest.mark.but_the_slowest
 def test_console_input_unharmed(configuration: Place, run: Run) -> None:
     """As much, by a kernel that halts until the console's event says that something came; an event that is
     lost stops it."""
     typed(run, configuration, configuration.rig.console_kib, "by=event")
 
 
+@pytest.mark.but_the_slowest
 def test_console_input_without_events(configuration: Place, run: Run) -> None:
     """The kernel asks all the time, which keeps emulated machines from typing."""
     typed(run, configuration, POLLED_KIB)
 
 
+@pytest.mark.but_the_slowest
 def test_other_consoles(configuration: Place, run: Run) -> None:
     """Consoles that the rig's guests have only if asked for carry data both ways too."""
     if not configuration.rig.other_consoles:
@@ -114,6 +118,7 @@ def test_other_consoles(configuration: Place, run: Run) -> None:
         typed(run, configuration, kib, "by=event", **options)
 
 
+@pytest.mark.but_the_slowest
 @pytest.mark.parametrize("how", ["shutdown", "reboot", "reboot_hard", "crash"])
 def test_other_ends(configuration: Place, run: Run, how: str) -> None:
     """Calls that do not come back end the machine, and none of them looks like a pass with a report."""

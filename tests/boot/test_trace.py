@@ -15,7 +15,7 @@ from ci.build import kernels, tree
 from ci.calls import Interface
 from ci.core import halt, halted_guest, read
 from ci.kernel import look
-from ci.rig import LinuxRig
+from ci.rig import LinuxRig, Session
 from ci.ring import find
 from ci.run import Wanted
 from ci.trace import Form
@@ -29,39 +29,42 @@ MARK = 0x43494D56
 """What SetDR is given at the instant of the kernel's counts (docs/architecture.md, "Guest output")."""
 
 
-def flavoured(arch: str, backend: str = "native") -> None:
-    if not (tree(arch) / f"backends/libvmi-{backend}-traced.a").is_file():
-        pytest.skip(f"{backend} is not built with flavours for {arch}")
-
-
-IN_RIGS = ("kvm-x86_64",)
-"""Where traces in rigs are looked at."""
+def traced(place: Place) -> bool:
+    return (tree(place.arch) / f"backends/libvmi-{place.backend}-traced.a").is_file()
 
 
 @pytest.mark.every_architecture
 def test_the_trace_is_what_the_kernel_counts(configuration: Place, rigs: Rigs, tmp_path: Path) -> None:
-    """Call by call, with interrupts, processes and two CPUs, and nothing lost."""
-    arch, rig, backend = configuration.arch, configuration.rig, configuration.backend
-    flavoured(arch, backend)
-    if isinstance(rig, LinuxRig) and str(configuration) not in IN_RIGS:
-        pytest.skip("one architecture is enough here")
+    """On plain QEMU; `./vmi test --long traces` looks in rigs."""
+    if not traced(configuration):
+        pytest.skip("its library is not built with the flavour")
+    if isinstance(configuration.rig, LinuxRig):
+        pytest.skip("./vmi test --long traces looks here")
     rigs.prepare(configuration)
+    compare(configuration, rigs.session(configuration), tmp_path)
+
+
+def compare(place: Place, session: Session, folder: Path) -> None:
+    """A trace of the sample kernel's with what it counts itself: call by call, with interrupts, processes and
+    two CPUs, and nothing lost."""
+    arch, backend = place.arch, place.backend
     image = look(flavour.linked(kernels("sample", arch)[backend], backend, flavour.TRACED))
-    memory = tmp_path / "memory"
+    memory = folder / "memory"
     wanted = Wanted("checks=boot", cpus=2, deadline=240)
-    guest = halted_guest(rig, configuration.configuration, str(configuration), image, wanted, memory)
+    guest = halted_guest(place.rig, place.configuration, str(place), image, wanted, memory)
     # Stopped a second after its last line, when it has ended the machine.
-    outcome = halt(rigs.session(configuration), guest, re.compile("^# result"), tmp_path, lambda _: None)
+    outcome = halt(session, guest, re.compile("^# result"), folder, lambda _: None)
     assert memory.is_file(), outcome.said_of_it(5)
     interface = Interface.built(tree(arch))
-    form = Form(json=tmp_path / "json", output=tmp_path / "text")
+    form = Form(json=folder / "json", output=folder / "text")
     trace.write(find(read(memory)), interface, form, set(interface.calls), image.path.name)
+    memory.unlink()
     console = outcome.console
     assert " exact=yes" in console
     counted = {
         name: int(count) for name, count in re.findall(r"^# call (\w+) .*?count=(\d+)", console, re.MULTILINE)
     }
-    document = json.loads((tmp_path / "json").read_text())
+    document = json.loads((folder / "json").read_text())
     assert (document["lost"], document["damaged"]) == (0, 0)
     made = document["calls"]
     (end,) = (
@@ -88,7 +91,7 @@ def test_the_trace_is_what_the_kernel_counts(configuration: Place, rigs: Rigs, t
     assert not back & {each["name"] for each in spec["calls"] if each["noreturn"]}
     ends = {each["name"] for each in spec["calls"] if each["noreturn"] or each["interruptible"]}
     assert {call["call"] for call in made} - back <= ends
-    text = (tmp_path / "text").read_text()
+    text = (folder / "text").read_text()
     assert text.count("\n") == len(made)
     assert text.splitlines()[-1].endswith(
         "ShutdownReason(reason=VMI_SHUTDOWN_POWEROFF, status=VMI_STATUS_PASS) = ?"
@@ -116,7 +119,8 @@ void kernel_main(const struct vmi_boot_info *boot)
 def test_a_kernel_that_hangs_is_read_and_the_ring_has_gone_round(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    flavoured(ARCHITECTURES[0])
+    if not (tree(ARCHITECTURES[0]) / "backends/libvmi-native-traced.a").is_file():
+        pytest.skip("the library is not built with flavours")
     kernel = compiled(ARCHITECTURES[0], tmp_path, HANGS, "native-traced")
     form = Form(["OUTB", "*CR0"])
     assert trace.trace("native", kernel, Wanted(deadline=60), "^here", form, False) == 0

@@ -22,6 +22,7 @@ from ci.xentrace import (
     PV,
     RUNSTATE_CHANGE,
     SUBCALL,
+    SVM_EXIT,
     VMEXIT,
     VMMCALL,
     WIDE,
@@ -180,7 +181,7 @@ def test_exits_of_a_guest_that_the_processor_virtualizes() -> None:
         + record(VMEXIT, 0x400, 0x1000) + record(NPF, 0xFEE00300, 0, 1, 2, 3, 4)
         + record(VMEXIT, 0x400, 0x1000) + record(NPF, 0x3000, 0, 1, 2, 3, 4) + record(VMEXIT, 0x60, 0x1000)
         + record(VMEXIT, 0x72, 0x1002) + record(CPUID, 77, 0, 0, 0, 0, 0) + record(VMEXIT, 0x99, 0x1000)
-        + record(VMEXIT, 0x81, 0x1000) + record(VMMCALL, 29)
+        + record(SVM_EXIT | WIDE, 0x81, 0x1000, 0) + record(VMMCALL, 29)
     )  # fmt: skip
     found = read(trace).exits[5]
     assert found[:2] == [Exit(1, "io", 0xFFFFFFFF80001000), Exit(1, "npf", 0x1000, (0, 0xFEE00300))]
@@ -222,7 +223,6 @@ NAMES = {
     "TRC_PV_HYPERCALL_SUBCALL": xentrace.SUBCALL,
     "TRC_PV_FORCED_INVALID_OP": xentrace.FORCED_INVALID_OP,
     **dict(zip(ENTRY_NAMES, ENTRIES, strict=True)),
-    "TRC_HVM_VMEXIT": xentrace.VMEXIT,
     "TRC_HVM_VMMCALL": xentrace.VMMCALL,
     "TRC_HVM_CPUID": xentrace.CPUID,
     "TRC_HVM_NPF": xentrace.NPF,
@@ -236,9 +236,19 @@ NAMES = {
 }
 
 
+EXIT = f"""
+#ifdef TRC_HVM_SVM_EXIT
+_Static_assert(TRC_HVM_SVM_EXIT == {xentrace.SVM_EXIT:#x}u, "from 4.20 on");
+#else
+_Static_assert(TRC_HVM_VMEXIT == {xentrace.VMEXIT:#x}u, "before");
+#endif
+"""
+
+
 def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
     source = tmp_path / "numbers.c"
     lines = [f'_Static_assert({name} == {value:#x}u, "{name}");' for name, value in NAMES.items()]
+    lines.append(EXIT)
     lines.insert(0, "#include <stdint.h>\n#include <xen/xen.h>\n#include <xen/trace.h>")
     source.write_text("\n".join(lines) + "\n")
     subprocess.run(["gcc", "-fsyntax-only", str(source)], check=True)

@@ -58,6 +58,35 @@ def vmi_rust(
     )
 
 
+def said_by(archive: Path, arch: str) -> str:
+    """What the kernel of an archive, linked with native's library beside it, prints on QEMU."""
+    kernel = archive.with_suffix(".elf")
+    subprocess.run(
+        [
+            "gcc",
+            *BITS[arch],
+            "-nostdlib",
+            "-static",
+            archive,
+            tree(arch) / "backends/libvmi-native.a",
+            "-Wl,--gc-sections",
+            f"-Wl,-T,{ROOT}/runtime/arch/{arch}/kernel.ld",
+            "-Wl,--build-id=none",
+            "-o",
+            kernel,
+        ],
+        check=True,
+    )
+    return subprocess.run(
+        [f"qemu-system-{arch}", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=tied(),
+    ).stdout
+
+
 def function(name: str, arch: str) -> str:
     """A function of the crate, from `pub unsafe fn` on."""
     text = crate(arch).read_text()
@@ -314,32 +343,7 @@ def test_cargo(tmp_path: Path, arch: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     library = package / f"target/{'i686' if arch == 'i386' else arch}-vmi/release/libmine.a"
-    kernel = tmp_path / "kernel.elf"
-    subprocess.run(
-        [
-            "gcc",
-            *BITS[arch],
-            "-nostdlib",
-            "-static",
-            library,
-            tree(arch) / "backends/libvmi-native.a",
-            "-Wl,--gc-sections",
-            f"-Wl,-T,{ROOT}/runtime/arch/{arch}/kernel.ld",
-            "-Wl,--build-id=none",
-            "-o",
-            kernel,
-        ],
-        check=True,
-    )
-    boot = subprocess.run(
-        [f"qemu-system-{arch}", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        preexec_fn=tied(),
-    )
-    assert "Hello from ring 0 and Rust, 100000 of a heap" in boot.stdout
+    assert "Hello from ring 0 and Rust, 100000 of a heap" in said_by(library, arch)
 
 
 ARITHMETIC = """
@@ -372,32 +376,7 @@ def test_division_is_right(tmp_path: Path, arch: str) -> None:
         "rustc", "--crate-type=staticlib", "-O", tmp_path / "k.rs", "-o", tmp_path / "libk.a", arch=arch
     )
     assert done.returncode == 0, done.stderr
-    kernel = tmp_path / "k.elf"
-    subprocess.run(
-        [
-            "gcc",
-            *BITS[arch],
-            "-nostdlib",
-            "-static",
-            tmp_path / "libk.a",
-            tree(arch) / "backends/libvmi-native.a",
-            "-Wl,--gc-sections",
-            f"-Wl,-T,{ROOT}/runtime/arch/{arch}/kernel.ld",
-            "-Wl,--build-id=none",
-            "-o",
-            kernel,
-        ],
-        check=True,
-    )
-    boot = subprocess.run(
-        [f"qemu-system-{arch}", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", kernel],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        preexec_fn=tied(),
-    )
-    lines = [[int(word) for word in line.split()] for line in boot.stdout.splitlines()]
+    lines = [[int(word) for word in line.split()] for line in said_by(tmp_path / "libk.a", arch).splitlines()]
     assert len(lines) == 30
     for a, b, *found in lines:
         c, d, e, f = signed(a), signed(b), a << 64 | b, b << 32 | a

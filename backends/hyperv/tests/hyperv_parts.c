@@ -29,6 +29,7 @@ static uint64_t read_msr(uint32_t index);
 #include "string.c" /* runtime/ */
 
 #include "backends/played.h"
+#include "backends/played_random.h"
 
 /* ---- what is below and beside ---------------------------------------------------------------- */
 
@@ -264,27 +265,6 @@ static void an_alarm_waits_for_its_vector(void)
            (HYPERV__TIMER_DIRECT | VECTOR << HYPERV__TIMER_VECTOR_SHIFT));
     vmi__hyperv_apic_write(VMI_APIC_LVTT, VECTOR | VMI__APIC_LVT_MASKED);
     EXPECT(timer_count == 0);
-}
-
-static uint64_t state;
-
-/* x <- 6364136223846793005 x + 1442695040888963407 (Knuth, MMIX), the better half twice. */
-static uint64_t any(void)
-{
-    uint64_t value = 0;
-
-    for (uint32_t i = 0; i < 2; i++) {
-        state = state * 6364136223846793005ull + 1442695040888963407ull;
-        value = value << 32 | state >> 32;
-    }
-    return value;
-}
-
-static uint64_t any_size(void)
-{
-    uint64_t value = any();
-
-    return value >> (any() & 63);
 }
 
 #define CENTURY (1ull << 55) /* in units */

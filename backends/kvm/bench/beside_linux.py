@@ -53,6 +53,8 @@ MARKS = beside_linux.marks(Path(__file__).parent)
 """Of Linux's program: of a begin and of a round."""
 DEVICE_ROUNDS = 32
 """Of operations on devices."""
+TRIES = 3
+"""Of workloads until the host has left a round of them alone."""
 
 
 @dataclass
@@ -137,7 +139,13 @@ def of_library(run: Callable[[Guest], Outcome], arch: str) -> Figures:
     def done(bench: str) -> Outcome:
         return clean(run(library_guest(arch, bench)))
 
-    for name, (rounds, exits) in of_workloads(done("workloads"))[1].items():
+    for _ in range(TRIES):
+        workloads = of_workloads(done("workloads"))[1]
+        if of_interrupts(workloads["ipi_round_trip"][1]):
+            break
+    else:
+        raise UserError(f"{TRIES} times the host was interrupted in each round of ipi_round_trip")
+    for name, (rounds, exits) in workloads.items():
         if name == "ipi_round_trip":
             sent = of_interrupts(exits)
             exits, rounds = [exit_ for each in sent for exit_ in each], len(sent)

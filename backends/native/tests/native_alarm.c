@@ -35,6 +35,7 @@ static uint8_t port_read(uint16_t port);
 #undef lock
 
 #include "backends/played.h"
+#include "backends/played_random.h"
 
 /* ---- the machine ---- */
 
@@ -258,27 +259,6 @@ static uint8_t port_read(uint16_t port)
 }
 
 /* ---- time ---- */
-
-static uint64_t state;
-
-/* x <- 6364136223846793005 x + 1442695040888963407 (Knuth, MMIX), the better half twice. */
-static uint64_t any(void)
-{
-    uint64_t value = 0;
-
-    for (uint32_t i = 0; i < 2; i++) {
-        state = state * 6364136223846793005ull + 1442695040888963407ull;
-        value = value << 32 | state >> 32;
-    }
-    return value;
-}
-
-static uint64_t any_size(void)
-{
-    uint64_t value = any();
-
-    return value >> (any() & 63);
-}
 
 /* Goes to the next interrupt, and returns its vector; 0 if none comes within about 300 years. */
 static uint32_t next_interrupt(void)

@@ -14,6 +14,7 @@
 #include "xen/time.c"
 
 #include "backends/played.h"
+#include "backends/played_random.h"
 
 /* ---- the hypervisor, and the rest of the library ---- */
 
@@ -83,27 +84,6 @@ intptr_t vmi__xen_prod(uint32_t number)
 }
 
 /* ---- time ---- */
-
-static uint64_t state;
-
-/* x <- 6364136223846793005 x + 1442695040888963407 (Knuth, MMIX), the better half twice. */
-static uint64_t any(void)
-{
-    uint64_t value = 0;
-
-    for (uint32_t i = 0; i < 2; i++) {
-        state = state * 6364136223846793005ull + 1442695040888963407ull;
-        value = value << 32 | state >> 32;
-    }
-    return value;
-}
-
-static uint64_t any_size(void)
-{
-    uint64_t value = any();
-
-    return value >> (any() & 63);
-}
 
 /* Goes on to the timer's event, which comes a little late, and has it looked at. */
 static bool event(void)
