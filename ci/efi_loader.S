@@ -5,7 +5,8 @@
 #define CODE32 0x08
 #define DATA   0x10
 
-#define CR0_PG_BIT   31
+#define CR0_PG_BIT    31
+#define CR4_PCIDE_BIT 17
 #define MSR_EFER     0xc0000080
 #define EFER_LME_BIT 8
 
@@ -49,6 +50,10 @@ narrow:
     mov %eax, %fs
     mov %eax, %gs
     mov %eax, %ss
+    /* Paging cannot be turned off while process-context identifiers are on (Intel SDM vol. 3A, 4.10.1). */
+    mov %cr4, %eax
+    btr $CR4_PCIDE_BIT, %eax
+    mov %eax, %cr4
     mov %cr0, %eax
     btr $CR0_PG_BIT, %eax
     mov %eax, %cr0

@@ -36,7 +36,7 @@ static void page_fault(struct trap_frame *frame)
     uintptr_t mask = vmi_get_interrupt_mask();
     vmi_set_interrupt_mask(frame->flags);
 
-    const struct process *process = thread_current()->process;
+    struct process *process = thread_current()->process;
     bool resolved;
     if (address >= USER_END)
         resolved = paging_kernel_fault(address, (uint32_t)frame->error);

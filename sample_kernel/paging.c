@@ -3,6 +3,7 @@
 
 #include "current.h"
 #include "frames.h"
+#include "identifiers.h"
 #include "layout.h"
 #include "lock.h"
 #include "paging.h"
@@ -16,13 +17,16 @@ struct aspace kernel_aspace;
 /* Guards the entries of the demand-zero window. */
 static struct spinlock window_lock;
 
-void pte_write(const struct aspace *aspace, uint64_t *entry, uintptr_t address, uint64_t value)
+void pte_write(struct aspace *aspace, uint64_t *entry, uintptr_t address, uint64_t value)
 {
+    bool lost = identifiers_on && *(const volatile uint64_t *)entry & PTE_PRESENT;
     uintptr_t flags = VMI_PAGE_PT;
     /* The kernel's part is in every address space. */
     if (aspace == &kernel_aspace || aspace == thread_current()->aspace)
         flags |= VMI_PXE_CURRENT_AS | (address & ~(uintptr_t)(PAGE_SIZE - 1));
     entry_write(entry, value, flags);
+    if (lost)
+        identifiers_renew(&aspace->version);
 }
 
 /* From the root's entry down to the one that maps an address, through tables that are there. */

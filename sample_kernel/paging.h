@@ -17,8 +17,9 @@
 #include "tables.h"
 
 struct aspace {
-    uint32_t root; /* frame of the root table */
-    uint32_t user; /* x86-64: frame of the process's own root, 0 for none */
+    uint32_t root;     /* frame of the root table */
+    uint32_t user;     /* x86-64: frame of the process's own root, 0 for none */
+    uintptr_t version; /* x86-64: identifiers.h */
 };
 
 /* The address space of threads that have no process. */
@@ -46,9 +47,10 @@ uint64_t *aspace_entry(const struct aspace *aspace, uintptr_t address, bool crea
 
 /*
  * Writes the entry that maps `address`; `aspace` tells the library whether that is in the address
- * space in use. The caller flushes the TLB where the old value may be in it.
+ * space in use. The caller flushes the TLB where the old value may be in it and the address space
+ * is in use; where it was before, loading it will.
  */
-void pte_write(const struct aspace *aspace, uint64_t *entry, uintptr_t address, uint64_t value);
+void pte_write(struct aspace *aspace, uint64_t *entry, uintptr_t address, uint64_t value);
 
 /* Calls visit() for each present entry of the process's part. */
 typedef void aspace_visitor(uintptr_t address, uint64_t *entry, void *context);

@@ -3,6 +3,7 @@
 
 #include "cpus.h"
 #include "current.h"
+#include "identifiers.h"
 #include "layout.h"
 #include "lock.h"
 #include "patience.h"
@@ -26,8 +27,16 @@ static struct {
     volatile uint32_t pending; /* CPUs that have not answered yet */
 } shootdown;
 
+/*
+ * InvalPage, and FlushTLB without global translations, are for the identifier in use. What is asked
+ * for here is the kernel's part, which all have.
+ */
 static void flush(uintptr_t address, uint32_t pages)
 {
+    if (identifiers_on) {
+        vmi_flush_tlb(VMI_FLUSH_TLB | VMI_FLUSH_GLOBAL);
+        return;
+    }
     if (pages == 0)
         vmi_flush_tlb(VMI_FLUSH_TLB);
     for (uint32_t i = 0; i < pages; i++)

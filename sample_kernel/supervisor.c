@@ -2,6 +2,7 @@
 #include "supervisor.h"
 
 #include "descriptors.h"
+#include "identifiers.h"
 #include "options.h"
 #include "string.h"
 #include "x86.h"
@@ -13,6 +14,7 @@ enum { EBX = 1, ECX, EDX };
 #define NO_ACCESS_BITS NULL
 #define SMALL_STATE    NULL
 #define NARROW_CODE    NULL
+#define NO_LONG_MODE   NULL
 #else
 /*
  * A change of CR4.SMEP or CR4.PGE makes the processor load the four entries of PAE's root again, in
@@ -22,6 +24,7 @@ enum { EBX = 1, ECX, EDX };
 #define NO_ACCESS_BITS "entries for i386 do not end an access to pages of processes"
 #define SMALL_STATE    "threads for i386 keep what FNSAVE saves"
 #define NARROW_CODE    "its instructions are of 64-bit mode"
+#define NO_LONG_MODE   "there are identifiers in long mode alone"
 #endif
 
 const struct supervisor_feature supervisor_features[] = {
@@ -29,7 +32,7 @@ const struct supervisor_feature supervisor_features[] = {
     {"smap", 7, EBX, CPUID_7_EBX_SMAP, CR4_SMAP, NO_ACCESS_BITS},
     {"umip", 7, ECX, CPUID_7_ECX_UMIP, CR4_UMIP, NULL},
     {"pge", 1, EDX, CPUID_1_EDX_PGE, CR4_PGE, ROOT_IS_LOADED},
-    {"pcid", 1, ECX, CPUID_1_ECX_PCID, CR4_PCIDE, "address spaces have no identifiers here"},
+    {"pcid", 1, ECX, CPUID_1_ECX_PCID, CR4_PCIDE, NO_LONG_MODE},
     {"fsgsbase", 7, EBX, CPUID_7_EBX_FSGSBASE, CR4_FSGSBASE, NARROW_CODE},
     {"xsave", 1, ECX, CPUID_1_ECX_XSAVE, CR4_OSXSAVE, SMALL_STATE},
     {"la57", 7, ECX, CPUID_7_ECX_LA57, CR4_LA57, "four levels of tables reach all memory"},
@@ -88,8 +91,10 @@ void supervisor_init(const struct vmi_boot_info *boot)
         if (supervisor_left_off(boot, each->name))
             bits &= ~each->bit;
     supervisor_used = bits;
+    /* The kernel's tables are loaded, whose identifier is 0: the processor wants it so. */
     if (bits != 0)
         vmi_set_cr4(vmi_get_cr4() | bits);
+    identifiers_on = bits & CR4_PCIDE;
     /* The library has turned it on. */
     if (supervisor_left_off(boot, "wp"))
         vmi_set_cr0(vmi_get_cr0() & ~(uintptr_t)CR0_WP);

@@ -2,8 +2,8 @@
 /*
  * What a processor has and the kernel turns on by CR4: what keeps the kernel itself from pages of
  * processes (SMEP, SMAP), processes from the kernel's addresses (UMIP), the kernel's translations
- * where they are (PGE), the wide registers of processes (XSAVE), and
- * instructions by which they set their bases of FS and GS (FSGSBASE).
+ * where they are (PGE), those of address spaces that are not in use (PCID), the wide registers of
+ * processes (XSAVE), and instructions by which they set their bases of FS and GS (FSGSBASE).
  */
 #ifndef SUPERVISOR_H
 #define SUPERVISOR_H

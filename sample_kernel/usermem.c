@@ -43,8 +43,8 @@ static const struct region *region_of(uintptr_t address)
 }
 
 /* The first access to a page: a frame of zeroes, or of the program's text. */
-static bool fill(const struct aspace *aspace, const struct program *program,
-                 const struct region *region, uintptr_t page, uint64_t *entry)
+static bool fill(struct aspace *aspace, const struct program *program, const struct region *region,
+                 uintptr_t page, uint64_t *entry)
 {
     uint32_t pfn = frame_allocate_zeroed();
     if (pfn == FRAME_NONE)
@@ -66,7 +66,7 @@ static bool fill(const struct aspace *aspace, const struct program *program,
 }
 
 /* The same where there is no table yet: both entries may go to a hypervisor in one piece. */
-static bool fill_new_table(const struct aspace *aspace, const struct program *program,
+static bool fill_new_table(struct aspace *aspace, const struct program *program,
                            const struct region *region, uintptr_t page)
 {
     uint32_t flags = interrupts_mask(); /* a thread in a lazy mode is not to be preempted */
@@ -79,7 +79,7 @@ static bool fill_new_table(const struct aspace *aspace, const struct program *pr
 }
 
 /* A write to a page that is mapped read-only because it is, or was, shared. */
-static bool copy_on_write(const struct aspace *aspace, uintptr_t page, uint64_t *entry)
+static bool copy_on_write(struct aspace *aspace, uintptr_t page, uint64_t *entry)
 {
     uint32_t shared = pte_frame(pte_read(entry));
     uint32_t own = shared;
@@ -98,7 +98,7 @@ static bool copy_on_write(const struct aspace *aspace, uintptr_t page, uint64_t 
     return true;
 }
 
-bool usermem_fault(const struct aspace *aspace, const struct program *program, uintptr_t address,
+bool usermem_fault(struct aspace *aspace, const struct program *program, uintptr_t address,
                    uint32_t error)
 {
     const struct region *region = region_of(address);
@@ -117,7 +117,7 @@ bool usermem_fault(const struct aspace *aspace, const struct program *program, u
 }
 
 struct fork {
-    const struct aspace *parent, *child;
+    struct aspace *parent, *child;
     bool failed;
 };
 
@@ -138,7 +138,7 @@ static void share(uintptr_t page, uint64_t *entry, void *context)
     pte_write(fork->child, copy, page, value);
 }
 
-bool usermem_fork(const struct aspace *parent, const struct aspace *child)
+bool usermem_fork(struct aspace *parent, struct aspace *child)
 {
     struct fork fork = {.parent = parent, .child = child};
 

@@ -13,14 +13,14 @@ struct program;
  * Resolves a page fault below USER_END in the running process, whose text is the program's. False
  * if the process has no right to that access.
  */
-bool usermem_fault(const struct aspace *aspace, const struct program *program, uintptr_t address,
+bool usermem_fault(struct aspace *aspace, const struct program *program, uintptr_t address,
                    uint32_t error);
 
 /*
  * Lets `child` (a new, empty address space) see what the running process `parent` has: frames are
  * shared, and from here on both copy what they write. False if memory is short.
  */
-bool usermem_fork(const struct aspace *parent, const struct aspace *child);
+bool usermem_fork(struct aspace *parent, struct aspace *child);
 
 /* How many pages have been copied because a process wrote to them while they were shared. */
 uint32_t usermem_copied_pages(void);

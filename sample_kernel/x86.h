@@ -19,6 +19,16 @@
 #define CR0_WP 0x00010000
 #define CR0_PG 0x80000000
 
+/*
+ * Control register 3 with CR4_PCIDE: bits 0 to 11 are the identifier. When CR3 is written, the TLB
+ * keeps what it has by it (vol. 3A, 4.10.4.1). In 64-bit mode alone.
+ */
+#ifdef __x86_64__
+#define CR3_KEEP (1ull << 63)
+#else
+#define CR3_KEEP 0
+#endif
+
 /* Control register 4. */
 #define CR4_PAE        0x00000020
 #define CR4_PGE        0x00000080

@@ -7,8 +7,11 @@
  */
 #include <stddef.h>
 
+#include "current.h"
 #include "frames.h"
+#include "identifiers.h"
 #include "layout.h"
+#include "lock.h"
 #include "paging.h"
 #include "panic.h"
 #include "string.h"
@@ -27,7 +30,17 @@ uintptr_t aspace_cr3(const struct aspace *aspace)
 
 void aspace_load(const struct aspace *aspace)
 {
-    vmi_set_cr3(aspace_cr3(aspace), (uintptr_t)aspace->user << PAGE_SHIFT);
+    uintptr_t user = (uintptr_t)aspace->user << PAGE_SHIFT;
+
+    if (!identifiers_on) {
+        vmi_set_cr3(aspace_cr3(aspace), user);
+        return;
+    }
+    uint32_t flags = interrupts_mask();
+    uintptr_t kernel = __atomic_load_n(&kernel_aspace.version, __ATOMIC_ACQUIRE);
+    uintptr_t version = aspace == &kernel_aspace ? kernel : aspace->version;
+    vmi_set_cr3(aspace_cr3(aspace) | identifiers_choose(cpu_current(), version, kernel), user);
+    interrupts_restore(flags);
 }
 
 /* A root that has the upper half of another. */
@@ -69,6 +82,7 @@ void paging_init(const struct vmi_boot_info *boot)
     vmi_set_lazy_mode(VMI_LAZY_NONE);
 
     kernel_aspace.root = root;
+    identifiers_renew(&kernel_aspace.version);
     aspace_load(&kernel_aspace);
     vmi_set_cr0(vmi_get_cr0() | CR0_WP);
 }
@@ -97,6 +111,7 @@ bool aspace_create(struct aspace *aspace)
         entry_write(table_entry(user, USER_SLOT), pte_value(pointers, TABLE_FLAGS), VMI_PAGE_PML4);
     aspace->root = root;
     aspace->user = user;
+    identifiers_renew(&aspace->version);
     return true;
 }
 

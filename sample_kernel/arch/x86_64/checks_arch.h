@@ -5,8 +5,8 @@
 
 #include "ktap.h"
 
-extern const struct check checks_segments[], checks_entries[];
+extern const struct check checks_segments[], checks_entries[], checks_identifiers[];
 
-#define CHECKS_ARCH checks_segments, checks_entries
+#define CHECKS_ARCH checks_segments, checks_entries, checks_identifiers
 
 #endif
