@@ -77,9 +77,10 @@ join_nets() {
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
 # with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream)
 # core (if set, the file that xl's dump of the domain goes to once it has ended, or is to be ended).
-# Answers: core (why there is no dump), xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), type (of the
+# Answers: xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), type (of the
 # domain), dmesg (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), list (all
-# domains then), stopped (as the host asked), registers (of a domain that was killed, or that has crashed or reset itself).
+# domains then), stopped (as the host asked), registers (of a domain that was killed, or that has crashed or reset itself),
+# core (why there is no dump).
 run_guest() {
     log=/var/log/xen/guest-guest.log
     # xenconsoled's log is a pipe. This end is held open until the domain is gone.
