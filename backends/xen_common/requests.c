@@ -33,7 +33,7 @@ static bool is(const char *text, const char *word)
 
 /* What a word of the toolstack's asks for; VMI_REQUEST_NONE for what is not carried out. Without
  * the kernel nobody suspends it. */
-static uint32_t meaning(const char *word)
+VMI__RUN_ONCE static uint32_t meaning(const char *word)
 {
     if (is(word, "poweroff") || is(word, "halt"))
         return VMI_REQUEST_POWER_OFF;
@@ -43,7 +43,7 @@ static uint32_t meaning(const char *word)
 }
 
 /* What is not carried out stays where it is: so the toolstack learns that nobody takes it. */
-static uint32_t take_shutdown(void)
+VMI__RUN_ONCE static uint32_t take_shutdown(void)
 {
     char word[TEXT_MAX];
     int32_t length = vmi__xen_common_store_read(shutdown_node, word, sizeof(word));
@@ -66,7 +66,7 @@ static uint32_t take_shutdown(void)
     return request;
 }
 
-static uint32_t take_key(void)
+VMI__RUN_ONCE static uint32_t take_key(void)
 {
     char word[TEXT_MAX];
 
@@ -86,7 +86,7 @@ VMI__ROUTINE uint32_t vmi__xen_common_take_request(void)
     return request;
 }
 
-void vmi__xen_common_requests_default(void)
+VMI__RUN_ONCE void vmi__xen_common_requests_default(void)
 {
     uint32_t request;
 
@@ -94,7 +94,7 @@ void vmi__xen_common_requests_default(void)
         vmi__request_default(request);
 }
 
-bool vmi__xen_common_requests_start(void)
+VMI__RUN_ONCE bool vmi__xen_common_requests_start(void)
 {
     static const char *const carried_out[] = {"control/feature-poweroff", "control/feature-reboot",
                                               "control/feature-halt", "control/feature-sysrq"};

@@ -58,8 +58,8 @@ static void leave_port(void)
 
 /* ---- requests ---- */
 
-static int32_t ask(uint32_t type, uint32_t transaction, const char *path, const char *value,
-                   char *to, uint32_t size)
+VMI__RUN_ONCE static int32_t ask(uint32_t type, uint32_t transaction, const char *path,
+                                 const char *value, char *to, uint32_t size)
 {
     uint32_t flags = vmi__xen_common_enter(&lock);
     int32_t result;
@@ -71,7 +71,8 @@ static int32_t ask(uint32_t type, uint32_t transaction, const char *path, const 
     return result;
 }
 
-static int32_t read_in(uint32_t transaction, const char *path, char *to, uint32_t size)
+VMI__RUN_ONCE static int32_t read_in(uint32_t transaction, const char *path, char *to,
+                                     uint32_t size)
 {
     int32_t result = ask(XS_READ, transaction, path, 0, to, size - 1);
 
@@ -79,35 +80,35 @@ static int32_t read_in(uint32_t transaction, const char *path, char *to, uint32_
     return result;
 }
 
-int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size)
+VMI__RUN_ONCE int32_t vmi__xen_common_store_read(const char *path, char *to, uint32_t size)
 {
     return read_in(0, path, to, size);
 }
 
-int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size)
+VMI__RUN_ONCE int32_t vmi__xen_common_store_list(const char *path, char *to, uint32_t size)
 {
     return ask(XS_DIRECTORY, 0, path, 0, to, size);
 }
 
-int32_t vmi__xen_common_store_write(const char *path, const char *value)
+VMI__RUN_ONCE int32_t vmi__xen_common_store_write(const char *path, const char *value)
 {
     int32_t result = ask(XS_WRITE, 0, path, value, 0, 0);
 
     return result < 0 ? result : VMI_OK;
 }
 
-void vmi__xen_common_store_tell(const char *path, const char *value)
+VMI__RUN_ONCE void vmi__xen_common_store_tell(const char *path, const char *value)
 {
     vmi__store_post(&ring, XS_WRITE, path, value, vmi__store_length(value));
 }
 
-void vmi__xen_common_store_watch(const char *path)
+VMI__RUN_ONCE void vmi__xen_common_store_watch(const char *path)
 {
     vmi__store_post(&ring, XS_WATCH, path, WATCH_TOKEN, sizeof(WATCH_TOKEN));
 }
 
 /* The number of a transaction, 0 if the text is none. */
-static uint32_t transaction_of(const char *text)
+VMI__RUN_ONCE static uint32_t transaction_of(const char *text)
 {
     uint32_t number = 0;
 
@@ -120,7 +121,7 @@ static uint32_t transaction_of(const char *text)
  * In a transaction, which comes to nothing where the node has been written meanwhile. It is only
  * begun where there is something to be taken.
  */
-int32_t vmi__xen_common_store_take(const char *path, char *to, uint32_t size)
+VMI__RUN_ONCE int32_t vmi__xen_common_store_take(const char *path, char *to, uint32_t size)
 {
     int32_t result = read_in(0, path, to, size);
 
