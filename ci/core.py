@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from . import elf_core
+from . import elf_core, xen_core
 from .boot import once, only, show_failure
 from .kernel import Kernel, look
 from .rig import Configuration, Guest, Outcome, Rig, Session, discover
@@ -17,6 +17,11 @@ from .run import Wanted, file, fits, pattern
 from .util import RESULTS, UserError, above, progress, write_if_changed
 
 LOGS = RESULTS / "core"
+
+
+def read(memory: Path) -> elf_core.Dump:
+    """What a rig has written of a guest (ci.rig.Guest, `core`)."""
+    return xen_core.read(memory) if xen_core.is_xen(memory) else elf_core.read_qemu(memory)
 
 
 def shown(text: str) -> None:
@@ -76,7 +81,7 @@ def core(name: str, kernel: Path, wanted: Wanted, at: str, output: Path | None) 
         if not memory.is_file():
             show_failure(outcome, [f"there is no core file: {outcome.end}"], rig.own_lines, tail=False)
             return 1
-        elf_core.write(elf_core.read_qemu(memory), image.architecture, place)
+        elf_core.write(read(memory), image.architecture, place)
     finally:
         memory.unlink(missing_ok=True)
     progress(f"{place}: {shlex.join(['gdb', str(image.path), str(place)])}; thread apply all backtrace")

@@ -74,6 +74,14 @@ class Dump:
     pieces: Sequence[Piece]
     """By guest-physical addresses, in their order."""
     cpus: Sequence[Cpu]
+    frames: Mapping[int, int] | None = None
+    """The guest's frames by the machine's, where its page tables have those."""
+
+    def own(self, address: int) -> int:
+        """Where what page tables have at an address is for the guest; -1 if it is not the guest's."""
+        if self.frames is None:
+            return address
+        return self.frames.get(address // PAGE, -1) * PAGE + address % PAGE
 
     def find(self, address: int, size: int) -> int:
         """The place of guest-physical memory in the dump, -1 if it is not all there."""
@@ -118,7 +126,8 @@ def _qemu_cpu(state: bytes) -> Cpu:
     return Cpu(registers)
 
 
-def _notes(data: bytes) -> Iterator[tuple[str, int, bytes]]:
+def notes(data: bytes) -> Iterator[tuple[str, int, bytes]]:
+    """Name, type and content of each note of ELF's, as far as they go."""
     at = 0
     while at + 12 <= len(data):
         name_size, size, kind = struct.unpack_from("<3I", data, at)
@@ -149,18 +158,23 @@ def _headers(data: bytes | mmap.mmap, path: Path) -> Iterator[tuple[int, int, in
         yield kind, offset, physical, length
 
 
-def read_qemu(path: Path) -> Dump:
-    """A dump of QEMU's `dump-guest-memory` without paging."""
+def opened(path: Path) -> mmap.mmap:
+    """A file's content."""
     with open(path, "rb") as file:
         if not path.stat().st_size:
             raise UserError(f"{path}: expected a core file, found an empty file", 2)
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def read_qemu(path: Path) -> Dump:
+    """A dump of QEMU's `dump-guest-memory` without paging."""
+    data = opened(path)
     pieces, cpus = [], []
     for kind, offset, physical, length in _headers(data, path):
         if kind == PT_LOAD and length:
             pieces.append(Piece(physical, length, offset))
         elif kind == PT_NOTE:
-            for name, _, state in _notes(bytes(data[offset : offset + length])):
+            for name, _, state in notes(bytes(data[offset : offset + length])):
                 if name == "QEMU" and len(state) >= _QEMU_STATE.size:
                     cpus.append(_qemu_cpu(state))
     if not cpus or not pieces:
@@ -204,7 +218,7 @@ def leaves(dump: Dump, cpu: Cpu, arch: str) -> Iterator[Range]:
 
     def walk(table: int, level: int, linear: int) -> Iterator[Range]:
         bits = _bits(arch, width, shifts, level)
-        data = dump.read(table, width << bits)
+        data = dump.read(dump.own(table), width << bits)
         entries = struct.unpack(f"<{1 << bits}{'Q' if width == 8 else 'I'}", data) if data else ()
         for number, entry in enumerate(entries):
             if not entry & PRESENT:
@@ -214,7 +228,9 @@ def leaves(dump: Dump, cpu: Cpu, arch: str) -> Iterator[Range]:
                 here |= -1 << shifts[0] + bits  # addresses are sign-extended
             size = 1 << shifts[level]
             if _is_leaf(entry, cpu, shifts, level, arch):
-                yield Range(here & (1 << 64) - 1, entry & ADDRESS & -size, size)
+                physical = dump.own(entry & ADDRESS & -size)
+                if physical >= 0:
+                    yield Range(here & (1 << 64) - 1, physical, size)
             else:
                 yield from walk(entry & ADDRESS, level + 1, here)
 

@@ -164,20 +164,13 @@ tell_qemu() {
 write_core() {
     [ -f /run/halted ] || sleep 1
     tell_qemu stop
-    [ -p /run/dump ] || mkfifo /run/dump
-    cat /run/dump >"$opt_core" 7>&- &
-    carrier=$!
+    take_core
     tell_qemu dump-guest-memory ', "arguments": {"paging": false, "protocol": "file:/run/dump"}, "id": "core"'
     until [ -s /run/dumped ] || [ -f /run/status ]; do
         usleep 100000
     done
-    if grep -qs '"return"' /run/dumped; then
-        wait "$carrier"
-    else
-        kill "$carrier"
-        rm "$opt_core"
-        frame core </run/dumped
-    fi
+    grep -qs '"return"' /run/dumped
+    end_core $? /run/dumped
 }
 
 # Does to the guest what it has named, once. A byte on its console says that it is over, unless it has to say something

@@ -67,6 +67,25 @@ prompts() {
     done
 }
 
+# take_core: what is written to the pipe $state/dump goes to the file $opt_core of the channel, in pieces that the channel
+# takes; a hypervisor's tools write as they like.
+take_core() {
+    [ -p "$state/dump" ] || mkfifo "$state/dump"
+    cat "$state/dump" >"$opt_core" &
+    carrier=$!
+}
+
+# end_core STATUS FILE: once that is written; if STATUS is not 0 there is none, and FILE says why.
+end_core() {
+    if [ "$1" = 0 ]; then
+        wait "$carrier"
+    else
+        kill "$carrier"
+        rm -f "$opt_core"
+        frame core <"$2"
+    fi
+}
+
 checksum() {
     sum=$(printf %s "$1" | sha256sum)
     printf %.8s "$sum"

@@ -161,7 +161,7 @@ class Guest:
     "Remote Protocol"); only where `Rig.gdb`."""
     core: Path | None = None
     """Where its memory and CPUs are written to when it is stopped, has had its time, or ends by itself, as
-    QEMU does: memory by guest-physical addresses (elf_core.read_qemu); only where `Rig.no_core` has no
+    its hypervisor does: memory by guest-physical addresses (ci.core.read); only where `Rig.no_core` has no
     reason."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
@@ -847,7 +847,7 @@ CAME_TWICE = re.compile(r"^# life \S+ .*\btwice=[1-9]")
 """The same of an interrupt that came while they were let in."""
 
 
-CORE_SECONDS = 120.0
+CORE_SECONDS = 300.0
 """In which a rig writes the dump of a guest."""
 
 

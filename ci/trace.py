@@ -16,8 +16,7 @@ from . import chrome, flavour
 from .boot import once, only, show_failure, write_document
 from .build import tree
 from .calls import Interface, chosen
-from .core import halt, halted_guest, shown
-from .elf_core import read_qemu
+from .core import halt, halted_guest, read, shown
 from .kernel import architecture, look
 from .rig import discover
 from .ring import Call, Ring, calls, find
@@ -145,6 +144,6 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
         if not memory.is_file():
             show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
             return 1
-        ring = find(read_qemu(memory))
+        ring = find(read(memory))
     write(ring, interface, form, ordinals, image.path.name)
     return 0

@@ -75,10 +75,12 @@ join_nets() {
 # run_guest, options: kernel config (xl's file) deadline append cpus memory ramdisk setting (one more of xl's) typed (file
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
-# with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream).
+# with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream)
+# core (if set, the file that xl's dump of the domain goes to once it has ended, or is to be ended).
 # Answers: xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), type (of the
 # domain), dmesg (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), list (all
-# domains then), stopped (as the host asked), registers (of a domain that was killed, or that has crashed or reset itself).
+# domains then), stopped (as the host asked), registers (of a domain that was killed, or that has crashed or reset itself),
+# core (why there is no dump).
 run_guest() {
     log=/var/log/xen/guest-guest.log
     # xenconsoled's log is a pipe. This end is held open until the domain is gone.
@@ -139,6 +141,7 @@ run_guest() {
         fi
         if [ -f /run/stop ]; then
             say stopped "as asked"
+            [ -z "$opt_core" ] || sleep 1 # in which it does what it has written of
             break
         fi
         look_at_clock
@@ -164,6 +167,7 @@ run_guest() {
         # What has ended by itself is silent.
         kill -0 $xl 2>/dev/null && xl pause "$domain" 2>&1 | frame xl
         drain
+        [ -z "$opt_core" ] || write_core
         xl destroy "$domain" 2>&1 | frame xl
     elif kill $xl 2>/dev/null; then # it was still about to create it
         xl destroy guest 2>&1 | frame xl
@@ -185,6 +189,13 @@ run_guest() {
     frame xl </run/xl.log
     xl dmesg -c 2>&1 | frame dmesg
     dmesg -c 2>&1 | frame linux
+}
+
+# Writes the domain's memory and its CPUs into the channel.
+write_core() {
+    take_core
+    xl dump-core "$domain" /run/dump >/run/dump.log 2>&1
+    end_core $? /run/dump.log
 }
 
 # Asks the domain for what it has named, once.

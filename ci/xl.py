@@ -431,6 +431,10 @@ class XlRig(LinuxRig):
                    "-display", "none", *QEMU_END]  # fmt: skip
         return probe.ask(source, machine, PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", words)
 
+    def no_core(self, architecture: str) -> str:
+        own = self._host_info() is not None
+        return "on a machine's own Xen they are for its owner to write (xl dump-core)" if own else ""
+
     def trace_events(self, guest: Guest) -> int:
         """What Xen is to note of a guest for a witness (ci/xentrace.py, `mask`); 0 if its hypercalls are seen
         otherwise, or not at all."""

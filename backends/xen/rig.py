@@ -121,6 +121,11 @@ class BackendRig(XlRig):
         shim = architecture == ARCHITECTURES[0]
         return tuple(word for word in self.requests if word != "suspend" or not shim)
 
+    def no_core(self, architecture: str) -> str:
+        if architecture == ARCHITECTURES[0]:
+            return "a dump of its domain is one of xen-shim, which has the kernel's registers"
+        return super().no_core(architecture)
+
     def sees_exits(self, architecture: str) -> bool:
         """What enters xen-shim, Xen below it does not see."""
         return architecture != ARCHITECTURES[0]

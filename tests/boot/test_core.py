@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ci.build import kernels
-from ci.core import core, halt, halted_guest
-from ci.elf_core import read_qemu, write
+from ci.core import core, halt, halted_guest, read
+from ci.elf_core import write
 from ci.kernel import look
 from ci.rig import LinuxRig, Session
 from ci.run import Wanted
@@ -72,7 +72,7 @@ def seen(place: Place, session: Session, folder: Path) -> str:
     outcome = halt(session, guest, re.compile("^# test=hang"), folder, lambda _: None)
     if not memory.is_file():
         return f"{outcome.end}: {outcome.said_of_it(5)}"
-    write(read_qemu(memory), place.arch, folder / "core")
+    write(read(memory), place.arch, folder / "core")
     memory.unlink()
     shown = backtraces(kernel, folder / "core")
     return "" if "hang" in functions(shown["1"]) and "idle" in shown["2"] else str(shown)

@@ -13,8 +13,7 @@ import pytest
 from ci import flavour, trace
 from ci.build import kernels, tree
 from ci.calls import Interface
-from ci.core import halt, halted_guest
-from ci.elf_core import read_qemu
+from ci.core import halt, halted_guest, read
 from ci.kernel import look
 from ci.rig import LinuxRig, Session
 from ci.ring import find
@@ -58,7 +57,7 @@ def compare(place: Place, session: Session, folder: Path) -> None:
     assert memory.is_file(), outcome.said_of_it(5)
     interface = Interface.built(tree(arch))
     form = Form(json=folder / "json", output=folder / "text")
-    trace.write(find(read_qemu(memory)), interface, form, set(interface.calls), image.path.name)
+    trace.write(find(read(memory)), interface, form, set(interface.calls), image.path.name)
     memory.unlink()
     console = outcome.console
     assert " exact=yes" in console

@@ -49,6 +49,13 @@ unpause)
     fi
     touch released
     ;;
+dump-core)
+    if [ -f destroyed ]; then
+        echo "domain $2 is gone" >&2
+        exit 1
+    fi
+    printf memory >"$3"
+    ;;
 destroy) touch destroyed ;;
 dmesg) echo "(XEN) d7v0 Triple fault - invoking HVM shutdown action 1" ;;
 esac
@@ -131,3 +138,17 @@ def test_a_domain_that_is_lost_leaves_its_registers(dom0: tuple[Control, Path], 
     assert answer.frames["registers"] == ["rip of 7"]
     assert answer.console == b"first\nlast\n"
     assert "; Xen says: d7v0 Triple fault - invoking HVM" in end_state(answer.frames, ["first"])[1]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_domain_s_memory_is_written_before_it_goes(dom0: tuple[Control, Path], gone: bool) -> None:
+    """Or it is said why not, and there is no part of it."""
+    control, state = dom0
+    if gone:
+        (state / "usleep").write_text((state / "usleep").read_text() + f"touch {state}/destroyed\n")
+    answer = run(control, f"opt_deadline=15\nopt_core='{state}/core'\n")
+    assert (state / "destroyed").exists()
+    if gone:
+        assert answer.frames["core"] == ["domain 7 is gone"] and not (state / "core").exists()
+    else:
+        assert "core" not in answer.frames and (state / "core").read_text() == "memory"
