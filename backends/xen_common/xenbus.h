@@ -130,7 +130,7 @@ VMI__ADDRESS_TAKEN evtchn_port_t vmi__xen_common_port_of_event(uint32_t number);
 VMI__ADDRESS_TAKEN bool vmi__xen_common_owns_port(evtchn_port_t port);
 
 /* Is there anything to take on the ring that has this channel? */
-VMI__ADDRESS_TAKEN bool vmi__xen_common_port_has_news(evtchn_port_t port);
+bool vmi__xen_common_port_has_news(evtchn_port_t port);
 
 /* ---- defined by each library ---- */
 
