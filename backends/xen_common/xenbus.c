@@ -331,7 +331,7 @@ VMI__ADDRESS_TAKEN bool vmi__xen_common_owns_port(evtchn_port_t port)
     return bus_of_port(port, &queue);
 }
 
-VMI__ADDRESS_TAKEN bool vmi__xen_common_port_has_news(evtchn_port_t port)
+bool vmi__xen_common_port_has_news(evtchn_port_t port)
 {
     uint32_t queue;
     const struct vmi__xen_common_bus *bus = bus_of_port(port, &queue);
