@@ -18,13 +18,14 @@ import pytest
 from ci.build import kernels
 from ci.rig import Forward, Guest, Net, qemu_nets, user_network
 from ci.run import net
-from ci.util import ARCHITECTURES, UserError
+from ci.util import ARCHITECTURES, ROOT, UserError
 
 from ..guests import places
 from .peer import HEADERS, LIES, Liar, Peer, Queues, shared_memory
 
-ECHOES = 1000
-"""Of the check `networks.flood`; FLOOD of checks_networks.c."""
+_SOURCE = (ROOT / "sample_kernel/checks_networks.c").read_text()
+ECHOES = int(re.findall(r"^#define FLOOD +(\d+)", _SOURCE, re.MULTILINE)[0])
+"""Of the check `networks.flood`."""
 ETHERNET = 14
 
 DEVICES = {
