@@ -21,8 +21,12 @@
 #include "layout.h"
 
 /* Of functions that run once, when the kernel starts, or seldom: small rather than fast, for images
- * have little room. */
+ * have little room. For gcc cold ones are. */
+#ifdef __clang__
+#define VMI__RUN_ONCE __attribute__((__cold__, __minsize__))
+#else
 #define VMI__RUN_ONCE __attribute__((__cold__))
+#endif
 
 /* ---- start ---- */
 
