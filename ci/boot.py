@@ -9,7 +9,7 @@ import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import checked, figure, flavour, ktap
@@ -40,23 +40,22 @@ DEADLINE = 90.0
 CPUS = 2
 
 
-def none(rig: Rig) -> Sequence[Configuration]:
-    """What `choose` has of a rig beside its configurations, if nobody says otherwise."""
-    return ()
+def further(rigs: Mapping[str, Rig]) -> list[tuple[str, Configuration]]:
+    """The rows beyond the rigs' configurations."""
+    return [(backend, row) for backend, rig in rigs.items() for row in rig.rows]
 
 
 def choose(
-    rigs: dict[str, Rig], names: Sequence[str], others: Callable[[Rig], Sequence[Configuration]] = none
+    rigs: Mapping[str, Rig], names: Sequence[str], more: Sequence[tuple[str, Configuration]] = ()
 ) -> list[tuple[str, Configuration]]:
-    """Configurations by their own or their backend's name; all of them for no name. `others` of a rig are
-    configurations, too, each by its own name alone."""
+    """Configurations by their own or their backend's name; all of them for no name. Those in `more` go by
+    their own names alone."""
     every = [(backend, conf) for backend, rig in rigs.items() for conf in rig.configurations]
-    more = [(backend, conf) for backend, rig in rigs.items() for conf in others(rig)]
     if not names:
-        return every + more
+        return [*every, *more]
     for name in names:
-        if not any(name in (backend, conf.name) for backend, conf in every + more):
-            known = ", ".join(conf.name for _, conf in every + more)
+        if not any(name in (backend, conf.name) for backend, conf in [*every, *more]):
+            known = ", ".join(conf.name for _, conf in [*every, *more])
             raise UserError(f"no configuration {name}; there are: {known}", 2)
     return [
         *((backend, conf) for backend, conf in every if {backend, conf.name} & set(names)),
@@ -66,7 +65,7 @@ def choose(
 
 def only(rigs: Mapping[str, Rig], name: str) -> tuple[Rig, Configuration]:
     """The one configuration of a name, and its rig; none of a flavour, for which kernels are linked anew."""
-    chosen = choose(dict(rigs), [name], lambda rig: [row for row in rig.rows if not row.flavour])
+    chosen = choose(rigs, [name], [each for each in further(rigs) if not each[1].flavour])
     if len(chosen) != 1:
         raise UserError(f"{name} has several configurations: {', '.join(c.name for _, c in chosen)}", 2)
     ((backend, configuration),) = chosen
@@ -255,8 +254,7 @@ def boot(
     report = once(progress)
     rigs = discover(report)
     bound = BOUND in names
-    linked = [name for name in names if name != BOUND]
-    chosen = choose(rigs, linked) if bound else choose(rigs, linked, lambda rig: rig.rows)
+    chosen = choose(rigs, [name for name in names if name != BOUND], () if bound else further(rigs))
     if not chosen:
         raise UserError("no backend has a rig.py, so nothing can be booted")
     architectures = [architecture] if architecture else ARCHITECTURES
