@@ -12,35 +12,17 @@
 #include "kvm.h"
 #include <kvm/routines.h>
 
-#define CR4_PGE   ((uintptr_t)0x80)
-#define CR4_PCIDE ((uintptr_t)0x20000)
+#include "tlb.h"
 
 /* More pages than this are not worth dropping one by one. */
 #define PAGES_MAX 32
 
-/* By process-context identifiers each has its own, which a change of CR4.PGE drops together. */
-static void flush_all(uintptr_t cr4, bool global)
-{
-    uintptr_t cr3;
-
-    if (cr4 & CR4_PCIDE || (global && (cr4 & CR4_PGE))) {
-        __asm__ volatile("mov %0, %%cr4; mov %1, %%cr4"
-                         :
-                         : "r"(cr4 ^ CR4_PGE), "r"(cr4)
-                         : "memory");
-    } else {
-        __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-        __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-    }
-}
-
 static void flush_here(uintptr_t address, uint32_t pages)
 {
-    uintptr_t cr4;
+    uintptr_t cr4 = vmi__tlb_cr4();
 
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    if (pages == 0 || pages > PAGES_MAX || cr4 & CR4_PCIDE) {
-        flush_all(cr4, pages != 0);
+    if (pages == 0 || pages > PAGES_MAX || cr4 & VMI__CR4_PCIDE) {
+        vmi__tlb_drop_all(cr4, pages != 0);
         return;
     }
     for (; pages; pages--, address += 4096)

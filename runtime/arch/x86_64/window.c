@@ -5,6 +5,7 @@
  */
 #include "pc.h"
 #include "tables.h"
+#include "tlb.h"
 
 /* The last 4 MiB: the second half has no table. The pointers are for a root that has none there. */
 static uint64_t last_pointers[ENTRIES] __attribute__((aligned(4096)));
@@ -26,9 +27,6 @@ static uint32_t device_tables_used = 1;
 
 /* Pages that are dropped one by one; more are dropped together. */
 #define DROPPED_MAX 32
-
-#define CR4_PGE   0x80u
-#define CR4_PCIDE 0x20000u
 
 /* Whether a root has them. */
 static bool installed;
@@ -194,34 +192,12 @@ bool vmi__devices_map(uintptr_t linear, uint64_t physical, uintptr_t pages, uint
     return true;
 }
 
-/*
- * Drops what was mapped of devices, of which nothing is global. Where a kernel has process-context
- * identifiers in use, each has its own, and a load of CR3 drops one's: then a change of CR4.PGE,
- * which drops everything (Intel SDM vol. 3A, 4.10.4.1).
- */
-static void drop_all(uintptr_t cr4)
-{
-    uintptr_t cr3;
-
-    if (cr4 & CR4_PCIDE) {
-        __asm__ volatile("mov %0, %%cr4; mov %1, %%cr4"
-                         :
-                         : "r"(cr4 ^ CR4_PGE), "r"(cr4)
-                         : "memory");
-    } else {
-        __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-        __asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-    }
-}
-
 void vmi__devices_unmap(uintptr_t linear, uintptr_t pages)
 {
-    uintptr_t cr4, end = linear + (pages << PAGE_SHIFT);
+    uintptr_t cr4 = vmi__tlb_cr4(), end = linear + (pages << PAGE_SHIFT);
+    bool all = pages > DROPPED_MAX || cr4 & VMI__CR4_PCIDE;
     uint32_t shift;
-    bool all;
 
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    all = pages > DROPPED_MAX || cr4 & CR4_PCIDE;
     while (linear < end) {
         *(volatile uint64_t *)device_entry(linear, 0, 0, 0, false, &shift) = 0;
         if (!all)
@@ -229,5 +205,5 @@ void vmi__devices_unmap(uintptr_t linear, uintptr_t pages)
         linear += (uintptr_t)1 << shift;
     }
     if (all)
-        drop_all(cr4);
+        vmi__tlb_drop_all(cr4, false); /* none of them is global */
 }
