@@ -2,15 +2,13 @@
  *
  * The two functions of the flavour `traced`.
  */
+#include "machine.h"
 #include "ring.h"
 
 /* By which tools know a kernel that is linked with the flavour (ci/flavour.py). */
 static const char mark[] __attribute__((used)) = VMI__TRACE_MAGIC;
 
 static struct vmi__trace_ring vmi__trace __attribute__((used, aligned(4096)));
-
-/* The library's own, past the flavour. */
-uint64_t vmi__inner_get_cycle_frequency(void) VMI__ROUTINE;
 
 /* CPUs that start it at once write the same. */
 static void start(void)
@@ -41,10 +39,9 @@ static void note(uint32_t kind, uint32_t ordinal, const struct vmi__flavour_fram
 {
     const uintptr_t *found = (const uintptr_t *)frame;
     struct vmi__trace_record *record;
-    uintptr_t flags;
+    uintptr_t mask = vmi__trace_mask();
     uint32_t next;
 
-    __asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
     next = __atomic_fetch_add(&vmi__trace.next, 1, __ATOMIC_RELAXED);
     if (next == UINT32_MAX)
         __atomic_fetch_add(&vmi__trace.wraps, 1, __ATOMIC_RELAXED);
@@ -53,7 +50,7 @@ static void note(uint32_t kind, uint32_t ordinal, const struct vmi__flavour_fram
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the processor keeps the order of stores */
     record->sequence = next;
     record->ordinal = (uint16_t)ordinal;
-    record->cpu = (uint16_t)vmi__flavour_cpu();
+    record->cpu = (uint16_t)vmi__trace_cpu();
     record->words = words;
     record->frame = (uintptr_t)frame;
     record->caller = vmi__flavour_caller(ordinal, frame);
@@ -61,8 +58,7 @@ static void note(uint32_t kind, uint32_t ordinal, const struct vmi__flavour_fram
         record->values[i] = found[places[i]];
     record->time = cycles();
     __atomic_store_n(&record->kind, kind, __ATOMIC_RELEASE);
-    if (flags & VMI__FLAG_INTERRUPT)
-        __asm__ volatile("sti" : : : "memory");
+    vmi__trace_unmask(mask);
 }
 
 VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame *frame)
@@ -72,7 +68,7 @@ VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame
     if (!vmi__trace.magic[0])
         start();
     if (!vmi__trace.frequency)
-        vmi__trace.frequency = vmi__inner_get_cycle_frequency();
+        vmi__trace.frequency = vmi__trace_frequency();
     __atomic_fetch_add(&vmi__trace.counts[ordinal], 1, __ATOMIC_RELAXED);
     note(VMI__TRACE_ENTER, ordinal, frame, call->arguments, call->argument_words);
 }
