@@ -5,19 +5,19 @@ have written anything there: what does not hold together is counted and left out
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .elf_core import PAGE, Dump
 from .util import UserError
 
 MAGIC = b"vmi-flavour traced".ljust(24, b"\0")
-VERSION = 1
+VERSION = 2
 WORDS = 5
-NONE, ENTER, LEAVE = range(3)
+NONE, ENTER, LEAVE, HYPERCALL, ANSWER = range(5)
 """Kinds of record."""
 _HEADER = struct.Struct("<24s8IQ")
-_RECORD = struct.Struct(f"<I2H2I3Q{WORDS}Q")
+_RECORD = struct.Struct(f"<2I2HI3Q{WORDS}Q")
 RECORDS_MAX = 1 << 24
 ORDINALS_MAX = 1 << 12
 _WORD_BITS = (32, 64)
@@ -26,10 +26,11 @@ _SEQUENCES = 1 << 32
 
 @dataclass(frozen=True)
 class Record:
-    """A call that was begun, or one that has come back."""
+    """A call or a hypercall that was begun, or one that has come back."""
 
     kind: int
-    ordinal: int
+    number: int
+    """Of a call its ordinal."""
     cpu: int
     time: int
     """Cycles of that CPU's TSC."""
@@ -56,6 +57,21 @@ class Ring:
 
 
 @dataclass
+class Hypercall:
+    """One hypercall, of what its records say."""
+
+    number: int
+    cpu: int
+    begun: int
+    arguments: Sequence[int]
+    """Words, of all registers that may hold one."""
+    ended: int | None = None
+    """None if it has not come back."""
+    result: int | None = None
+    """A word."""
+
+
+@dataclass
 class Call:
     """One call, of what its records say."""
 
@@ -68,6 +84,22 @@ class Call:
     ended: int | None = None
     """None if it has not come back."""
     results: Sequence[int] = ()
+    hypercalls: list[Hypercall] = field(default_factory=list)
+    """That were made for it, or by what has interrupted it."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a kernel and its library have made, in the order in which it was begun."""
+
+    entries: list[Call | Hypercall]
+    """Calls, and hypercalls that belong to none: when the library starts, and for interrupts."""
+    hypercalls: list[Hypercall]
+    """All of them."""
+
+    @property
+    def calls(self) -> list[Call]:
+        return [each for each in self.entries if isinstance(each, Call)]
 
 
 @dataclass(frozen=True)
@@ -128,31 +160,86 @@ def _ring(dump: Dump, header: _Header, at: int) -> Ring:
     records = []
     for number in range(lost, header.begun):
         place = at + header.bytes + _RECORD.size * (number % header.records)
-        sequence, ordinal, cpu, kind, words, time, frame, caller, *values = _RECORD.unpack_from(
-            dump.data, place
-        )
+        sequence, of, cpu, words, kind, time, frame, caller, *values = _RECORD.unpack_from(dump.data, place)
         if (
             sequence == number % _SEQUENCES
-            and kind in (ENTER, LEAVE)
             and words <= WORDS
-            and ordinal < header.ordinals
+            and (kind in (HYPERCALL, ANSWER) or (kind in (ENTER, LEAVE) and of < header.ordinals))
         ):
-            records.append(Record(kind, ordinal, cpu, time, frame, caller, values[:words]))
+            records.append(Record(kind, of, cpu, time, frame, caller, values[:words]))
     damaged = header.begun - lost - len(records)
     return Ring(header.word_bits, header.frequency, header.begun, lost, damaged, counts, records)
 
 
-def calls(records: Sequence[Record]) -> list[Call]:
-    """In the order in which they were begun. A call has come back by the next record of its frame; where that
-    is another's beginning, it never has. Of one whose beginning is lost, nothing is known."""
-    made: list[Call] = []
-    under_way: dict[int, Call] = {}
+BESIDES = 128
+"""Bytes that a hypercall's frame may lie below a call's beside what the call itself takes of the stack: words
+that the flavour hands on."""
+JUMPED = 64
+"""Bytes that the frame of a hypercall lies below that of a jump which it is itself: words that it takes."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a call beforehand."""
+
+    stack: int
+    """Bytes that it may take."""
+    jump: bool = False
+    """Whether it is reached by a jump, and never comes back."""
+
+
+@dataclass
+class _UnderWay:
+    """Calls and hypercalls that have not come back, by their frames."""
+
+    shapes: Mapping[int, Shape]
+    calls: dict[int, Call] = field(default_factory=dict)
+    hypercalls: dict[int, tuple[Hypercall, Call | None]] = field(default_factory=dict)
+    """With the calls that they are made for."""
+    last: dict[int, Call | None] = field(default_factory=dict)
+    """By CPU, the call that was begun last, if nothing else is or was under way there since."""
+
+    def of(self, record: Record) -> Call | None:
+        """The call that a hypercall is made for: the one with the next frame above its own, within the call's
+        stack. A jump is over when anything else is begun; where one has led back into a call under way, what
+        follows is that call's."""
+        fit: dict[bool, int] = {}
+        for frame, call in self.calls.items():
+            shape = self.shapes.get(call.ordinal, Shape(0))
+            if shape.jump and self.last.get(record.cpu) is not call:
+                continue
+            if 0 <= frame - record.frame <= shape.stack + BESIDES:
+                fit[shape.jump] = min(frame, fit.get(shape.jump, frame))
+        jump, other = fit.get(True), fit.get(False)
+        if jump is not None and (other is None or jump - record.frame <= JUMPED):
+            return self.calls[jump]
+        return None if other is None else self.calls[other]
+
+
+def made_of(records: Sequence[Record], shapes: Mapping[int, Shape]) -> Made:
+    """What the records tell; `shapes` are the calls', by ordinal. A call has come back by the next record of
+    its frame; where that is another's beginning, it never has. Of one whose beginning is lost, nothing is
+    known."""
+    found = Made([], [])
+    now = _UnderWay(shapes)
     for record in records:
         if record.kind == ENTER:
-            made.append(Call(record.ordinal, record.cpu, record.time, record.caller, record.words))
-            under_way[record.frame] = made[-1]
-        else:
-            begun = under_way.pop(record.frame, None)
-            if begun and begun.ordinal == record.ordinal:
+            call = Call(record.number, record.cpu, record.time, record.caller, record.words)
+            now.calls[record.frame] = now.last[record.cpu] = call
+            found.entries.append(call)
+        elif record.kind == LEAVE:
+            now.last[record.cpu] = None
+            begun = now.calls.pop(record.frame, None)
+            if begun and begun.ordinal == record.number:
                 begun.ended, begun.results = record.time, record.words
-    return made
+        elif record.kind == HYPERCALL:
+            hypercall = Hypercall(record.number, record.cpu, record.time, record.words)
+            of = now.of(record)
+            (of.hypercalls if of else found.entries).append(hypercall)
+            found.hypercalls.append(hypercall)
+            now.hypercalls[record.frame] = hypercall, of
+            now.last[record.cpu] = None
+        elif record.frame in now.hypercalls:
+            hypercall, now.last[record.cpu] = now.hypercalls.pop(record.frame)
+            hypercall.ended, hypercall.result = record.time, next(iter(record.words), None)
+    return found

@@ -8,18 +8,18 @@ import json
 import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import chrome, flavour
 from .boot import once, only, show_failure, write_document
 from .build import tree
-from .calls import Interface, chosen
+from .calls import Interface, Values, chosen
 from .core import halt, halted_guest, read, shown
 from .kernel import architecture, look
 from .rig import discover
-from .ring import Call, Ring, calls, find
+from .ring import Call, Hypercall, Made, Ring, find, made_of
 from .run import Wanted, file, pattern
 from .util import RESULTS, UserError, progress
 
@@ -40,84 +40,118 @@ class Form:
     chrome: Path | None = None
 
 
-def line(call: Call, interface: Interface, start: int, frequency: int) -> str:
-    """One call: when, on which CPU, what, and how long it took."""
-    since = call.begun - start
+def line(each: Call | Hypercall, interface: Interface, start: int, frequency: int) -> str:
+    """One call or hypercall: when, on which CPU, what, and how long it took."""
+    since = each.begun - start
     when = f"{since / frequency:14.9f}" if frequency else f"{since:14}"
-    arguments = interface.arguments(call.ordinal, call.arguments)
+    name, arguments, results = interface.words(each)
     said = ", ".join(f"{name}={text}" for name, (_, text) in arguments.items())
-    made = f"{when} {call.cpu:3} {interface.name(call.ordinal)}({said})"
-    if call.ended is None:
+    made = f"{when} {each.cpu:3} {'' if isinstance(each, Call) else '  > '}{name}({said})"
+    if each.ended is None:
         return f"{made} = ?"
-    results = interface.results(call.ordinal, call.results)
     if list(results) == ["result"]:
         made += f" = {results['result'][1]}"
     elif results:
         made += " = " + ", ".join(f"{name}={text}" for name, (_, text) in results.items())
-    return f"{made} <{call.ended - call.begun}>"
+    return f"{made} <{each.ended - each.begun}>"
 
 
-def table(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Collection[int]) -> Iterator[str]:
-    """How often each call was made, the most frequent first, and the median of its cycles in the ring."""
-    cycles = defaultdict(list)
-    for call in made:
-        if call.ended is not None:
-            cycles[call.ordinal].append(call.ended - call.begun)
+def listed(entries: Iterable[Call | Hypercall]) -> Iterator[Call | Hypercall]:
+    """Each call with its hypercalls behind it."""
+    for each in entries:
+        yield each
+        if isinstance(each, Call):
+            yield from each.hypercalls
+
+
+def median(made: Iterable[Call | Hypercall]) -> str:
+    """Of the cycles of those that have come back."""
+    cycles = [each.ended - each.begun for each in made if each.ended is not None]
+    return f"{statistics.median_low(cycles)}" if cycles else "?"
+
+
+def table(ring: Ring, made: Made, interface: Interface, wanted: Collection[int]) -> Iterator[str]:
+    """How often each call was made, the most frequent first, the median of its cycles in the ring, and how
+    many hypercalls it has made there; then the hypercalls, likewise."""
+    calls = defaultdict(list)
+    for call in made.calls:
+        calls[call.ordinal].append(call)
     rows = [(count, ordinal) for ordinal, count in enumerate(ring.counts) if count and ordinal in wanted]
-    yield f"{'calls':>10} {'cycles':>10} call"
+    yield f"{'calls':>10} {'cycles':>10} {'hypercalls':>10} call"
+    every = 0
     for count, ordinal in sorted(rows, key=lambda row: (-row[0], row[1])):
-        median = f"{statistics.median_low(cycles[ordinal])}" if cycles[ordinal] else "?"
-        yield f"{count:10} {median:>10} {interface.name(ordinal)}"
-    yield f"{sum(count for count, _ in rows):10} {'':10} all"
+        own = sum(len(call.hypercalls) for call in calls[ordinal])
+        every += own
+        yield f"{count:10} {median(calls[ordinal]):>10} {own or '':>10} {interface.name(ordinal)}"
+    yield f"{sum(count for count, _ in rows):10} {'':10} {every or '':>10} all"
+    if set(wanted) < set(interface.calls) or not made.hypercalls:
+        return
+    hypercalls = defaultdict(list)
+    for hypercall in made.hypercalls:
+        hypercalls[interface.words(hypercall)[0]].append(hypercall)
+    yield ""
+    yield f"{'hypercalls':>10} {'cycles':>10} hypercall"
+    for name, each in sorted(hypercalls.items(), key=lambda row: (-len(row[1]), row[0])):
+        yield f"{len(each):10} {median(each):>10} {name}"
+    yield f"{len(made.hypercalls):10} {'':10} all"
 
 
-def as_json(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Collection[int]) -> str:
-    def each(call: Call) -> dict[str, object]:
-        given = interface.results(call.ordinal, call.results)
-        return {
-            "call": interface.name(call.ordinal),
-            "ordinal": call.ordinal,
-            "cpu": call.cpu,
-            "begun": call.begun,
-            "ended": call.ended,
-            "caller": call.caller,
-            "arguments": {
-                name: {"value": value, "text": text}
-                for name, (value, text) in interface.arguments(call.ordinal, call.arguments).items()
-            },
-            "results": {name: {"value": value, "text": text} for name, (value, text) in given.items()},
-        }
+def as_json(
+    ring: Ring, made: Made, entries: Sequence[Call | Hypercall], interface: Interface, wanted: Collection[int]
+) -> str:
+    def values(named: Values) -> dict[str, object]:
+        return {name: {"value": value, "text": text} for name, (value, text) in named.items()}
 
-    document = {
+    def document(each: Call | Hypercall) -> dict[str, object]:
+        name, arguments, results = interface.words(each)
+        one: dict[str, object] = {"cpu": each.cpu, "begun": each.begun, "ended": each.ended}
+        both = {"arguments": values(arguments), "results": values(results)}
+        if isinstance(each, Hypercall):
+            return {"hypercall": name, "number": each.number} | one | both
+        own = {"hypercalls": [document(hypercall) for hypercall in each.hypercalls]}
+        return {"call": name, "ordinal": each.ordinal} | one | {"caller": each.caller} | both | own
+
+    names = [interface.words(each)[0] for each in made.hypercalls]
+    whole = {
         "frequency": ring.frequency,
         "records": ring.begun,
         "lost": ring.lost,
         "damaged": ring.damaged,
         "counts": {interface.name(n): count for n, count in enumerate(ring.counts) if count and n in wanted},
-        "calls": [each(call) for call in made],
+        "hypercalls": {name: names.count(name) for name in sorted(set(names))},
+        "calls": [document(each) for each in entries if isinstance(each, Call)],
+        "others": [document(each) for each in entries if isinstance(each, Hypercall)],
     }
-    return json.dumps(document, indent=1) + "\n"
+    return json.dumps(whole, indent=1) + "\n"
 
 
 def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int], kernel: str) -> None:
     """What was asked for, of the calls that are wanted; what is missing is said beside it."""
-    every = calls(ring.records)
-    made = [call for call in every if call.ordinal in wanted or not form.calls]
+    every = made_of(ring.records, interface.shapes)
+    entries = [
+        each
+        for each in every.entries
+        if not form.calls or (isinstance(each, Call) and each.ordinal in wanted)
+    ]
     if form.counts:
-        lines = table(ring, made, interface, wanted)
+        lines = table(ring, every, interface, wanted)
     else:
-        start = every[0].begun if every else 0
-        lines = (line(call, interface, start, ring.frequency) for call in made)
+        start = every.entries[0].begun if every.entries else 0
+        lines = (line(each, interface, start, ring.frequency) for each in listed(entries))
     if form.output:
         write_document(form.output, "".join(f"{each}\n" for each in lines))
     else:
         for each in lines:
             print(each)
     if form.json:
-        write_document(form.json, as_json(ring, made, interface, wanted))
+        write_document(form.json, as_json(ring, every, entries, interface, wanted))
     if form.chrome:
-        write_document(form.chrome, chrome.document(made, interface, ring.frequency, kernel))
-    said = f"{len(made)} calls of {sum(ring.counts)}"
+        shown = sorted(listed(entries), key=lambda each: each.begun)
+        write_document(form.chrome, chrome.document(shown, interface, ring.frequency, kernel))
+    said = f"{sum(isinstance(each, Call) for each in entries)} calls of {sum(ring.counts)}"
+    if every.hypercalls:
+        own = sum(isinstance(each, Hypercall) for each in listed(entries))
+        said += f", {own} hypercalls of {len(every.hypercalls)}"
     if ring.lost:
         said += f"; the ring has the last {ring.begun - ring.lost} records of {ring.begun}"
     if ring.damaged:
@@ -132,7 +166,7 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     if why := rig.no_core(architecture(file(kernel, "kernel"))):
         raise UserError(f"{name} has no traces, which are read out of a guest's memory: {why}", 2)
     image = look(flavour.linked(kernel, rig.backend, flavour.TRACED))
-    interface = Interface.built(tree(image.architecture))
+    interface = Interface.built(tree(image.architecture), rig.backend)
     ordinals = chosen(interface, form.calls)
     until = pattern(at) if at else None
     with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:

@@ -6,23 +6,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ci import flavour, trace
+from ci import flavour, ktap, trace
 from ci.build import kernels, tree
 from ci.calls import Interface
 from ci.core import halt, halted_guest, read
 from ci.kernel import look
+from ci.nested import NestedRig
 from ci.rig import LinuxRig, Session
-from ci.ring import find
+from ci.ring import Call, Made, find, made_of
 from ci.run import Wanted
 from ci.trace import Form
 from ci.util import ARCHITECTURES, ROOT
+from ci.witness import before_mark, differences
 
 from ..flavour.test_flavour import called_by
-from ..guests import Place, Rigs
+from ..guests import Place, Rigs, seen_from_outside
 from .test_debugger import compiled
 
 MARK = 0x43494D56
@@ -46,21 +50,37 @@ def test_the_trace_is_what_the_kernel_counts(configuration: Place, rigs: Rigs, t
 
 def compare(place: Place, session: Session, folder: Path) -> None:
     """A trace of the sample kernel's with what it counts itself: call by call, with interrupts, processes and
-    two CPUs, and nothing lost."""
+    two CPUs, and nothing lost; and its hypercalls, with those as well that were seen from outside."""
     arch, backend = place.arch, place.backend
     image = look(flavour.linked(kernels("sample", arch)[backend], backend, flavour.TRACED))
     memory = folder / "memory"
-    wanted = Wanted("checks=boot", cpus=2, deadline=240)
-    guest = halted_guest(place.rig, place.configuration, str(place), image, wanted, memory)
+    interface = Interface.built(tree(arch), backend)
+    # A library that has hypercalls makes some for these.
+    more = ",cpus.ipi,cpus.kick" if interface.hypercalls else ""
+    wanted = Wanted(f"checks=boot{more}", cpus=2, deadline=240)
+    guest = replace(
+        halted_guest(place.rig, place.configuration, str(place), image, wanted, memory),
+        witness=seen_from_outside(place),
+    )
     # Stopped a second after its last line, when it has ended the machine.
     outcome = halt(session, guest, re.compile("^# result"), folder, lambda _: None)
     assert memory.is_file(), outcome.said_of_it(5)
-    interface = Interface.built(tree(arch))
     form = Form(json=folder / "json", output=folder / "text")
-    trace.write(find(read(memory)), interface, form, set(interface.calls), image.path.name)
+    ring = find(read(memory))
+    trace.write(ring, interface, form, set(interface.calls), image.path.name)
     memory.unlink()
     console = outcome.console
     assert " exact=yes" in console
+    every = made_of(ring.records, interface.shapes)
+    noted = before_the_mark(every, interface)
+    assert bool(noted) == bool(interface.hypercalls)
+    report = ktap.parse(console)
+    assert noted == {each.number: each.count for each in report.hypercalls if each.count}
+    if isinstance(place.rig, NestedRig) and (counter := place.rig.counter(outcome, "hypercalls")):
+        assert int(counter) == len(every.hypercalls)
+    if guest.witness:
+        assert outcome.witness, outcome.evidence.get("trace")
+        assert differences(before_mark(outcome.witness, MARK), noted) == {}
     counted = {
         name: int(count) for name, count in re.findall(r"^# call (\w+) .*?count=(\d+)", console, re.MULTILINE)
     }
@@ -92,12 +112,25 @@ def compare(place: Place, session: Session, folder: Path) -> None:
     ends = {each["name"] for each in spec["calls"] if each["noreturn"] or each["interruptible"]}
     assert {call["call"] for call in made} - back <= ends
     text = (folder / "text").read_text()
-    assert text.count("\n") == len(made)
+    assert text.count("\n") == len(made) + len(every.hypercalls)
     assert text.splitlines()[-1].endswith(
         "ShutdownReason(reason=VMI_SHUTDOWN_POWEROFF, status=VMI_STATUS_PASS) = ?"
     )
     assert re.search(r" AllocatePage\(pfn=0x[0-9a-f]+, flags=(VMI_PAGE_\w+\|?)+, origin=", text)
     assert re.search(r" ConsoleWrite\(from=0x[0-9a-f]+, length=(\d+)\) = \1 <\d+>$", text, re.MULTILINE)
+
+
+def before_the_mark(every: Made, interface: Interface) -> dict[int, int]:
+    """How often each hypercall was made until then, by its number."""
+    noted: Counter[int] = Counter()
+    for each in every.entries:
+        if not isinstance(each, Call):
+            noted[each.number] += 1
+        elif interface.name(each.ordinal) == "SetDR" and each.arguments[-1] & 0xFFFFFFFF == MARK:
+            break
+        else:
+            noted.update(hypercall.number for hypercall in each.hypercalls)
+    return dict(noted)
 
 
 HANGS = """

@@ -90,6 +90,30 @@ static void the_mask_is_as_it_was(void)
     }
 }
 
+/* By places of rax and of rdi, rsi, r8; the library makes some before the first CPU is started. */
+static void hypercalls(void)
+{
+    static const uint8_t places[] = {0, 6, 5, 7, VMI__TRACE_PLACES_END};
+    struct vmi__flavour_frame frame = {.rax = 32, .rdi = 0x11, .rsi = 0x22, .r8 = 0x33};
+    const struct vmi__trace_record *record = &vmi__trace.entries[vmi__trace.next];
+
+    on_cpu(1, 0);
+    vmi__trace_hypercall(places, &frame);
+    frame.rax = (uintptr_t)-22;
+    vmi__trace_answer(places[0], &frame);
+    EXPECT(record[0].kind == VMI__TRACE_HYPERCALL && record[1].kind == VMI__TRACE_ANSWER);
+    EXPECT(record[0].number == 32 && record[0].cpu == 1 && record[0].words == 3);
+    EXPECT(record[0].values[0] == 0x11 && record[0].values[1] == 0x22 &&
+           record[0].values[2] == 0x33);
+    EXPECT(record[1].words == 1 && record[1].values[0] == (uintptr_t)-22);
+    EXPECT(record[0].frame == (uintptr_t)&frame && record[1].frame == (uintptr_t)&frame);
+    EXPECT(records[1].arch.info.evtchn_upcall_mask == 0);
+    vmi__xen_cpus[0] = vmi__xen_cpus[1] = 0;
+    set_gs(0);
+    vmi__trace_hypercall(places, &frame);
+    EXPECT(record[2].kind == VMI__TRACE_HYPERCALL && record[2].cpu == 0);
+}
+
 static void events_are_masked_meanwhile(void)
 {
     uintptr_t mask;
@@ -123,6 +147,7 @@ static void frequency(void)
 static const struct played_check checks[] = {
     CHECK(before_the_first_cpu),
     CHECK(the_mask_is_as_it_was),
+    CHECK(hypercalls),
     CHECK(events_are_masked_meanwhile),
     CHECK(frequency),
 };
