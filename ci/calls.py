@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from .ring import Call, Hypercall, Shape
+from .ring import Call, Entry, Shape
 from .util import UserError
 
 SMALL = 1 << 10
@@ -64,7 +64,7 @@ class Interface:
             return {}
         return self._values([*([call["result"]] if call["result"] else []), *call["results"]], words)
 
-    def words(self, each: Call | Hypercall) -> tuple[str, Values, Values]:
+    def words(self, each: Entry) -> tuple[str, Values, Values]:
         """Name, arguments and results of what was called."""
         if isinstance(each, Call):
             return (

@@ -4,12 +4,14 @@ ends or is stopped; then the calls that it has made are read out of its memory, 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import statistics
 import tempfile
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import chrome, flavour
@@ -17,9 +19,10 @@ from .boot import once, only, show_failure, write_document
 from .build import tree
 from .calls import Interface, Values, chosen
 from .core import halt, halted_guest, read, shown
+from .follow import Follower
 from .kernel import architecture, look
-from .rig import discover
-from .ring import Call, Hypercall, Made, Ring, find, made_of
+from .rig import Guest, Rig, discover
+from .ring import NO_RING, Call, Entry, Hypercall, Ring, entries, find
 from .run import Wanted, file, pattern
 from .util import RESULTS, UserError, progress
 
@@ -38,9 +41,11 @@ class Form:
     """A file in place of standard output."""
     json: Path | None = None
     chrome: Path | None = None
+    live: bool = False
+    """Each call as it comes back, while the kernel runs."""
 
 
-def line(each: Call | Hypercall, interface: Interface, start: int, frequency: int) -> str:
+def line(each: Entry, interface: Interface, start: int, frequency: int) -> str:
     """One call or hypercall: when, on which CPU, what, and how long it took."""
     since = each.begun - start
     when = f"{since / frequency:14.9f}" if frequency else f"{since:14}"
@@ -56,26 +61,29 @@ def line(each: Call | Hypercall, interface: Interface, start: int, frequency: in
     return f"{made} <{each.ended - each.begun}>"
 
 
-def listed(entries: Iterable[Call | Hypercall]) -> Iterator[Call | Hypercall]:
+def with_hypercalls(made: Iterable[Entry]) -> Iterator[Entry]:
     """Each call with its hypercalls behind it."""
-    for each in entries:
+    for each in made:
         yield each
         if isinstance(each, Call):
             yield from each.hypercalls
 
 
-def median(made: Iterable[Call | Hypercall]) -> str:
+def median(made: Iterable[Entry]) -> str:
     """Of the cycles of those that have come back."""
     cycles = [each.ended - each.begun for each in made if each.ended is not None]
     return f"{statistics.median_low(cycles)}" if cycles else "?"
 
 
-def table(ring: Ring, made: Made, interface: Interface, wanted: Collection[int]) -> Iterator[str]:
+def table(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Collection[int]) -> Iterator[str]:
     """How often each call was made, the most frequent first, the median of its cycles in the ring, and how
     many hypercalls it has made there; then the hypercalls, likewise."""
-    calls = defaultdict(list)
-    for call in made.calls:
-        calls[call.ordinal].append(call)
+    calls, hypercalls = defaultdict(list), defaultdict(list)
+    for each in with_hypercalls(made):
+        if isinstance(each, Call):
+            calls[each.ordinal].append(each)
+        else:
+            hypercalls[interface.words(each)[0]].append(each)
     rows = [(count, ordinal) for ordinal, count in enumerate(ring.counts) if count and ordinal in wanted]
     yield f"{'calls':>10} {'cycles':>10} {'hypercalls':>10} call"
     every = 0
@@ -84,25 +92,20 @@ def table(ring: Ring, made: Made, interface: Interface, wanted: Collection[int])
         every += own
         yield f"{count:10} {median(calls[ordinal]):>10} {own or '':>10} {interface.name(ordinal)}"
     yield f"{sum(count for count, _ in rows):10} {'':10} {every or '':>10} all"
-    if set(wanted) < set(interface.calls) or not made.hypercalls:
+    if not hypercalls:
         return
-    hypercalls = defaultdict(list)
-    for hypercall in made.hypercalls:
-        hypercalls[interface.words(hypercall)[0]].append(hypercall)
     yield ""
     yield f"{'hypercalls':>10} {'cycles':>10} hypercall"
-    for name, each in sorted(hypercalls.items(), key=lambda row: (-len(row[1]), row[0])):
-        yield f"{len(each):10} {median(each):>10} {name}"
-    yield f"{len(made.hypercalls):10} {'':10} all"
+    for name, some in sorted(hypercalls.items(), key=lambda row: (-len(row[1]), row[0])):
+        yield f"{len(some):10} {median(some):>10} {name}"
+    yield f"{sum(map(len, hypercalls.values())):10} {'':10} all"
 
 
-def as_json(
-    ring: Ring, made: Made, entries: Sequence[Call | Hypercall], interface: Interface, wanted: Collection[int]
-) -> str:
+def as_json(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Collection[int]) -> str:
     def values(named: Values) -> dict[str, object]:
         return {name: {"value": value, "text": text} for name, (value, text) in named.items()}
 
-    def document(each: Call | Hypercall) -> dict[str, object]:
+    def document(each: Entry) -> dict[str, object]:
         name, arguments, results = interface.words(each)
         one: dict[str, object] = {"cpu": each.cpu, "begun": each.begun, "ended": each.ended}
         both = {"arguments": values(arguments), "results": values(results)}
@@ -111,59 +114,114 @@ def as_json(
         own = {"hypercalls": [document(hypercall) for hypercall in each.hypercalls]}
         return {"call": name, "ordinal": each.ordinal} | one | {"caller": each.caller} | both | own
 
-    names = [interface.words(each)[0] for each in made.hypercalls]
+    hypercalls = Counter(
+        interface.words(each)[0] for each in with_hypercalls(made) if isinstance(each, Hypercall)
+    )
     whole = {
         "frequency": ring.frequency,
         "records": ring.begun,
         "lost": ring.lost,
         "damaged": ring.damaged,
         "counts": {interface.name(n): count for n, count in enumerate(ring.counts) if count and n in wanted},
-        "hypercalls": {name: names.count(name) for name in sorted(set(names))},
-        "calls": [document(each) for each in entries if isinstance(each, Call)],
-        "others": [document(each) for each in entries if isinstance(each, Hypercall)],
+        "hypercalls": dict(sorted(hypercalls.items())),
+        "calls": [document(each) for each in made if isinstance(each, Call)],
+        "others": [document(each) for each in made if isinstance(each, Hypercall)],
     }
     return json.dumps(whole, indent=1) + "\n"
 
 
+def chosen_of(made: Sequence[Entry], form: Form, wanted: Collection[int]) -> list[Entry]:
+    """Without calls, and what belongs to none, if only some are asked for."""
+    return [each for each in made if not form.calls or (isinstance(each, Call) and each.ordinal in wanted)]
+
+
 def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int], kernel: str) -> None:
     """What was asked for, of the calls that are wanted; what is missing is said beside it."""
-    every = made_of(ring.records, interface.shapes)
-    entries = [
-        each
-        for each in every.entries
-        if not form.calls or (isinstance(each, Call) and each.ordinal in wanted)
-    ]
+    every = entries(ring.records, interface.shapes)
+    made = chosen_of(every, form, wanted)
     if form.counts:
-        lines = table(ring, every, interface, wanted)
+        lines = table(ring, made, interface, wanted)
     else:
-        start = every.entries[0].begun if every.entries else 0
-        lines = (line(each, interface, start, ring.frequency) for each in listed(entries))
+        start = every[0].begun if every else 0
+        lines = (line(each, interface, start, ring.frequency) for each in with_hypercalls(made))
     if form.output:
         write_document(form.output, "".join(f"{each}\n" for each in lines))
     else:
         for each in lines:
             print(each)
+    missing = f"the ring has the last {ring.begun - ring.lost} records of {ring.begun}" if ring.lost else ""
+    write_documents(ring, made, interface, form, wanted, kernel, missing)
+
+
+def write_documents(
+    ring: Ring, made: Sequence[Entry], interface: Interface, form: Form, wanted: Collection[int], kernel: str,
+    missing: str,
+) -> None:  # fmt: skip
+    """What was asked for beside the list, and how many calls there are."""
     if form.json:
-        write_document(form.json, as_json(ring, every, entries, interface, wanted))
+        write_document(form.json, as_json(ring, made, interface, wanted))
     if form.chrome:
-        shown = sorted(listed(entries), key=lambda each: each.begun)
-        write_document(form.chrome, chrome.document(shown, interface, ring.frequency, kernel))
-    said = f"{sum(isinstance(each, Call) for each in entries)} calls of {sum(ring.counts)}"
-    if every.hypercalls:
-        own = sum(isinstance(each, Hypercall) for each in listed(entries))
-        said += f", {own} hypercalls of {len(every.hypercalls)}"
-    if ring.lost:
-        said += f"; the ring has the last {ring.begun - ring.lost} records of {ring.begun}"
+        events = sorted(with_hypercalls(made), key=lambda each: each.begun)
+        write_document(form.chrome, chrome.document(events, interface, ring.frequency, kernel))
+    calls = sum(isinstance(each, Call) for each in made)
+    hypercalls = sum(isinstance(each, Hypercall) for each in with_hypercalls(made))
+    said = [f"{calls} calls of {sum(ring.counts)}" + (f", {hypercalls} hypercalls" if hypercalls else "")]
+    if missing:
+        said.append(missing)
     if ring.damaged:
-        said += f"; {ring.damaged} records are damaged"
-    progress(said)
+        said.append(f"{ring.damaged} records are damaged")
+    progress("; ".join(said))
+
+
+@contextlib.contextmanager
+def listed(form: Form) -> Iterator[Callable[[str], None]]:
+    """Where lines go one by one."""
+    if not form.output:
+        yield shown
+        return
+    try:
+        form.output.parent.mkdir(parents=True, exist_ok=True)
+        with open(form.output, "w", buffering=1) as file:
+            yield lambda text: print(text, file=file)
+    except OSError as error:
+        raise UserError(f"cannot write {form.output}: {error.strerror}") from None
+
+
+def follow(
+    rig: Rig, guest: Guest, until: re.Pattern[str] | None, each: Callable[[str], None], interface: Interface,
+    form: Form, wanted: Collection[int],
+) -> int:  # fmt: skip
+    """Runs the guest and writes its calls while it does; 1 if there was no ring."""
+    assert guest.memory_file
+
+    def over(made: Entry, start: int, frequency: int) -> None:
+        for each in with_hypercalls(chosen_of([made], form, wanted)):
+            say(line(each, interface, start, frequency))
+
+    with listed(form) as say, rig.steady_session(LOGS) as session:
+        follower = Follower(guest.memory_file, guest.memory_mib, interface.shapes, over)
+        with follower.following():
+            outcome = halt(session, guest, until, LOGS, each)
+    if not follower.ring:
+        show_failure(outcome, [f"{NO_RING}: {outcome.end}"], rig.own_lines, tail=True)
+        return 1
+    ring = follower.ring
+    made = chosen_of(follower.made, form, wanted)
+    missing = f"{ring.lost} records of {ring.begun} were written over before they were read"
+    write_documents(ring, made, interface, form, wanted, guest.kernel.name, missing if ring.lost else "")
+    return 0
 
 
 def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console: bool) -> int:
     """Runs the kernel and writes its trace; 1 if there was no memory any more to read it from."""
+    if form.live and form.counts:
+        raise UserError(
+            "--live: expected a list, found --counts, which is known at the end; leave one out", 2
+        )
     rigs = discover(once(progress))
     rig, configuration = only(rigs, name)
-    if why := rig.no_core(architecture(file(kernel, "kernel"))):
+    kernel = file(kernel, "kernel")
+    if why := rig.no_core(architecture(kernel)):
         raise UserError(f"{name} has no traces, which are read out of a guest's memory: {why}", 2)
     image = look(flavour.linked(kernel, rig.backend, flavour.TRACED))
     interface = Interface.built(tree(image.architecture), rig.backend)
@@ -171,10 +229,16 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     until = pattern(at) if at else None
     with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:
         memory = Path(folder) / "memory"
+        each = shown if console else lambda _: None
         guest = halted_guest(rig, configuration, name, image, wanted, memory)
+        if form.live:
+            guest = replace(guest, core=None, memory_file=memory)
+            rig.check_guest(guest, name)
+            rig.prepare()
+            return follow(rig, guest, until, each, interface, form, ordinals)
         rig.prepare()
         with rig.steady_session(LOGS) as session:
-            outcome = halt(session, guest, until, LOGS, shown if console else lambda _: None)
+            outcome = halt(session, guest, until, LOGS, each)
         if not memory.is_file():
             show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
             return 1

@@ -26,10 +26,12 @@ from ci.ring import (
     NONE,
     VERSION,
     Call,
+    Followed,
     Hypercall,
+    Pairing,
     Shape,
+    entries,
     find,
-    made_of,
 )
 from ci.trace import Form, line, write
 from ci.util import ARCHITECTURES, ROOT, UserError
@@ -95,7 +97,7 @@ def test_calls_come_back_by_their_frame() -> None:
     )  # fmt: skip
     assert (found.begun, found.lost, found.damaged, found.frequency) == (8, 0, 0, FREQUENCY)
     assert found.counts[0] == 7
-    assert made_of(found.records, {}).entries == [
+    assert entries(found.records, {}) == [
         Call(1, 3, 10, 0xC0100000, [11, 12], 40, []),
         Call(2, 3, 20, 0xC0100000, [], 30, [13]),
         Call(33, 3, 50, 0xC0100000, []),
@@ -118,16 +120,14 @@ def test_hypercalls_belong_to_the_call_above_them() -> None:
             record(7, HYPERCALL, 14, 0x1001),  # above the outer one
         ])))
     )  # fmt: skip
-    made = made_of(found.records, shapes)
+    made = entries(found.records, shapes)
     assert found.damaged == 0
-    start, outer, inner, deep, above = made.entries
+    start, outer, inner, deep, above = made
     assert start == Hypercall(70000, 3, 0, [], 10, 7)
     assert isinstance(outer, Call) and isinstance(inner, Call)
     assert outer.hypercalls == []
     assert inner.hypercalls == [Hypercall(12, 3, 40, [1, 2])]
     assert deep == Hypercall(13, 3, 50, [], 60, 0) and above == Hypercall(14, 3, 70, [])
-    assert [each.number for each in made.hypercalls] == [70000, 12, 13, 14]
-    assert made.calls == [outer, inner]
 
 
 def test_hypercalls_of_a_jump_are_its_own() -> None:
@@ -147,8 +147,8 @@ def test_hypercalls_of_a_jump_are_its_own() -> None:
             record(9, HYPERCALL, 6, 0xF00),  # the jump there is over
         ], records=16)))
     )  # fmt: skip
-    made = made_of(found.records, shapes)
-    outer, first, second, other = made.entries
+    made = entries(found.records, shapes)
+    outer, first, second, other = made
     assert isinstance(outer, Call) and isinstance(first, Call) and isinstance(second, Call)
     assert [each.number for each in outer.hypercalls] == [4, 6] and first.hypercalls == []
     assert [each.number for each in second.hypercalls] == [13, 23]
@@ -210,6 +210,60 @@ def test_the_fullest_sound_ring_is_taken() -> None:
     cut = ring(two)[:-1]
     with pytest.raises(UserError, match="8 records, more than there is memory behind it"):
         find(Dump(cut, [Piece(0, len(cut), 0)], []))
+
+
+def followed() -> tuple[bytearray, Followed]:
+    """The memory of a guest that runs, with nothing in it yet, and the ring that will be there."""
+    data = bytearray(16 * PAGE)
+    return data, Followed(Dump(memoryview(data), [Piece(0, len(data), 0)], []))  # type: ignore[arg-type]
+
+
+def put(data: bytearray, content: bytes) -> None:
+    """The guest has its ring so."""
+    data[3 * PAGE : 3 * PAGE + len(content)] = content
+
+
+@pytest.mark.parametrize("before", [0, 8 * 1000, (1 << 32) - 8])
+def test_a_ring_is_followed(before: int) -> None:
+    """Each record comes once; one that is being written is waited for, those that are gone are counted."""
+    data, ring_there = followed()
+    assert ring_there.take() == []
+    assert not ring_there.found
+    made = [record(before + n, ENTER, n, n) for n in range(3)]
+    old = [record(before - 8 + n, ENTER, n, n) for n in range(2, 8)] if before else []
+    put(data, ring(made[:1] + [record(before + 1, NONE, 1, 1)] + old, begun=before + 2))
+    assert [each.number for each in ring_there.take()] == [each for each in range(2, 8) if before] + [0]
+    assert ring_there.ring().lost == max(0, before + 2 - RECORDS)
+    assert ring_there.take() == []
+    put(data, ring(made + old[1:], begun=before + 3))
+    assert [each.number for each in ring_there.take()] == [1, 2]
+    lost = ring_there.ring().lost
+    # Once round and two further: the record after the last one that was read is gone.
+    round_on = [record(before + 8 + n, LEAVE, n, n) for n in range(4)]
+    rest = [record(before + n, ENTER, n, n) for n in range(4, 8)]
+    put(data, ring(round_on + rest, begun=before + 12))
+    assert [each.number for each in ring_there.take()] == [4, 5, 6, 7, 0, 1, 2, 3]
+    assert ring_there.ring().lost == lost + 1
+    put(data, ring([*round_on, record(before + 12, NONE, 1, 1)], begun=before + 13))
+    assert ring_there.take() == []
+    assert ring_there.take(last=True) == []
+    assert (ring_there.ring().damaged, ring_there.ring().begun) == (1, before + 13)
+
+
+def test_calls_are_over_in_the_order_in_which_they_come_back() -> None:
+    found = find(memory((3, ring([
+        record(0, ENTER, 1, 0x1000),
+        record(1, ENTER, 2, 0xF00),
+        record(2, LEAVE, 2, 0xF00),
+        record(3, ENTER, 33, 0xF00),
+        record(4, LEAVE, 1, 0x1000),
+        record(5, ENTER, 4, 0xF00),  # in whose place 33 never comes back
+        record(6, ENTER, 5, 0xE00),
+    ]))))  # fmt: skip
+    pairing = Pairing({})
+    over = [call for each in found.records if (call := pairing.feed(each)[1])]
+    assert [(call.ordinal, call.ended) for call in over] == [(2, 20), (1, 40), (33, None)]
+    assert [(call.ordinal, call.ended) for call in pairing.rest()] == [(4, None), (5, None)]
 
 
 def words_of(interface: Interface, name: str, *words: int, results: tuple[int, ...] | None = None) -> str:
@@ -317,8 +371,8 @@ def test_calls_with_their_hypercalls_are_written(
         record(4, LEAVE, 0, 0x1000, 1, 2, 3, 4), record(5, ENTER, 33, 0x1000),
     ]))))  # fmt: skip
     files = {"json": tmp_path / "json", "chrome": tmp_path / "chrome"}
-    for patterns, count, said in (((), 4, "2 calls of 7, 2 hypercalls of 2"),
-                                  (("CPU*",), 2, "1 calls of 7, 1 hypercalls of 2")):  # fmt: skip
+    for patterns, count, said in (((), 4, "2 calls of 7, 2 hypercalls"),
+                                  (("CPU*",), 2, "1 calls of 7, 1 hypercalls")):  # fmt: skip
         form = Form(patterns, **files)
         write(sound, interface, form, chosen(interface, patterns), "k")
         shown, progress = capfd.readouterr()
@@ -326,7 +380,7 @@ def test_calls_with_their_hypercalls_are_written(
         assert len(shown.splitlines()) == count
         assert "CPUID(" in shown and "   3   > hypercall_9999() = 0 <10>\n" in shown
     written = json.loads((tmp_path / "json").read_text())
-    assert written["hypercalls"] == {"hypercall_12": 1, "hypercall_9999": 1} and written["others"] == []
+    assert written["hypercalls"] == {"hypercall_9999": 1} and written["others"] == []
     assert [each["hypercall"] for each in written["calls"][0]["hypercalls"]] == ["hypercall_9999"]
     events = json.loads((tmp_path / "chrome").read_text())["traceEvents"]
     assert [(each["cat"], each["ph"], each["dur"]) for each in events[2:]] == [
