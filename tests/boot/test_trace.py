@@ -55,8 +55,8 @@ def compare(place: Place, session: Session, folder: Path) -> None:
     image = look(flavour.linked(kernels("sample", arch)[backend], backend, flavour.TRACED))
     memory = folder / "memory"
     interface = Interface.built(tree(arch), backend)
-    # A library that has hypercalls makes some for these.
-    more = ",cpus.ipi,cpus.kick" if interface.hypercalls else ""
+    # Under KVM hypercalls are made for these alone. Elsewhere the second CPU, waiting, would fill the ring.
+    more = ",cpus.start,cpus.ipi,cpus.kick" if isinstance(place.rig, NestedRig) else ""
     wanted = Wanted(f"checks=boot{more}", cpus=2, deadline=240)
     guest = replace(
         halted_guest(place.rig, place.configuration, str(place), image, wanted, memory),
@@ -86,7 +86,8 @@ def compare(place: Place, session: Session, folder: Path) -> None:
         name: int(count) for name, count in re.findall(r"^# call (\w+) .*?count=(\d+)", console, re.MULTILINE)
     }
     document = json.loads((folder / "json").read_text())
-    assert (document["lost"], document["damaged"]) == (0, 0)
+    # The other CPU may have been about to write one when the machine was stopped.
+    assert document["lost"] == 0 and document["damaged"] <= 1
     made = document["calls"]
     (end,) = (
         number
@@ -105,17 +106,17 @@ def compare(place: Place, session: Session, folder: Path) -> None:
     assert different == {}
     assert sum(1 for name, count in counted.items() if count and name not in uncounted) > 20
     # All counts, those after that instant included.
-    assert document["counts"] == {
-        name: count for name in counted if (count := [call["call"] for call in made].count(name))
-    }
+    noted_calls = Counter(call["call"] for call in made)
+    assert noted_calls <= Counter(document["counts"])
+    assert (Counter(document["counts"]) - noted_calls).total() <= document["damaged"]
     back = {call["call"] for call in made if call["ended"] is not None}
     assert not back & {each["name"] for each in spec["calls"] if each["noreturn"]}
     ends = {each["name"] for each in spec["calls"] if each["noreturn"] or each["interruptible"]}
     assert {call["call"] for call in made} - back <= ends
     text = (folder / "text").read_text()
     assert text.count("\n") == len(made) + hypercalls
-    calls = [each for each in text.splitlines() if "   > " not in each]
-    assert calls[-1].endswith("ShutdownReason(reason=VMI_SHUTDOWN_POWEROFF, status=VMI_STATUS_PASS) = ?")
+    end_of_all = "ShutdownReason(reason=VMI_SHUTDOWN_POWEROFF, status=VMI_STATUS_PASS) = ?"
+    assert sum(line.endswith(end_of_all) for line in text.splitlines()) == 1
     assert re.search(r" AllocatePage\(pfn=0x[0-9a-f]+, flags=(VMI_PAGE_\w+\|?)+, origin=", text)
     assert re.search(r" ConsoleWrite\(from=0x[0-9a-f]+, length=(\d+)\) = \1 <\d+>$", text, re.MULTILINE)
 
