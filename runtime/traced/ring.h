@@ -24,8 +24,8 @@
 #define VMI__TRACE_ANSWER    4 /* of the last hypercall with the same `frame` */
 
 struct vmi__trace_record {
-    uint32_t sequence; /* how many were begun before it, modulo 2^32 */
-    uint32_t number;   /* the call's ordinal; the hypercall's number, 0 of an answer */
+    uint32_t sequence;   /* how many were begun before it, modulo 2^32 */
+    uint32_t number;     /* the call's ordinal; the hypercall's number, 0 of an answer */
     uint16_t cpu, words; /* how many of `values` there are */
     uint32_t kind;
     uint64_t time;   /* by the CPU's TSC, cycles */
