@@ -119,8 +119,8 @@ def test_ten_are_said_and_all_are_counted(arch: str, violations: Path) -> None:
 
 
 def workloads(kernel: Path) -> dict[str, float]:
-    """Instructions of a round, by workload."""
-    done = boot(kernel, "bench=workloads", "-icount", "shift=0")
+    """Instructions of a round, by workload. QEMU 10 counts none on the processor that has everything."""
+    done = boot(kernel, "bench=workloads", "-icount", "shift=0", "-cpu", "qemu64")
     assert done.returncode == STATUS_PASS << 1 | 1, done.stdout[-3000:]
     found = re.findall(r"^# bench (\w+) .*ticks_per_round=([\d.]+)", done.stdout, re.MULTILINE)
     return {name: float(ticks) for name, ticks in found}
