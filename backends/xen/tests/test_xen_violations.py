@@ -11,9 +11,10 @@ import pytest
 
 from ci.build import tree
 from ci.long import module_at
+from ci.rig import Guest
 from tests.checked.reactions import reaction, recorded
 from tests.checked.violations import of, parts
-from tests.guests import Run
+from tests.guests import Rigs
 
 (VIOLATIONS,) = module_at(Path(__file__).with_name("long.py")).PARTS
 PV = VIOLATIONS.places()
@@ -36,10 +37,12 @@ BUILT = (tree(VIOLATIONS.arch) / f"backends/libvmi-{VIOLATIONS.backend}.a").is_f
 KERNEL = VIOLATIONS.kernel() if PV and BUILT else None
 
 
-def test_sample_is_as_recorded(run: Run) -> None:
+def test_sample_is_as_recorded(rigs: Rigs) -> None:
     assert KERNEL, "nothing is built: ./vmi build"
     append = " ".join(f"case={name}" for name in SAMPLE)
-    outcome, _ = run(PV[0], append, kernel=KERNEL, cpus=1)
+    options = PV[0].configuration.given(VIOLATIONS.arch)[0]
+    rigs.prepare(PV[0])
+    outcome = rigs.once(PV[0], Guest(KERNEL, "violations", append, 1, 64, 240.0, options), again=False)
     assert set(parts(outcome.console)) == set(SAMPLE), outcome.end
     known = of(VIOLATIONS.arch)
     found = {name: asdict(reaction(known[name], outcome)) for name in SAMPLE}
