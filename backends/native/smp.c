@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * SetInitialAPState: what is the same however a CPU is woken (vmi__native_smp_start).
+ * SetInitialAPState: what is the same however a CPU is woken (vmi__native_smp_start). CPUState.
  */
 #include "native.h"
 #include "smp.h"
@@ -69,4 +69,12 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
     }
     __sync_lock_release(&busy);
     return result;
+}
+
+/* Nobody takes CPUs away. */
+VMI__ROUTINE int32_t vmi__native_cpu_state(uint32_t cpu)
+{
+    if (cpu >= vmi__boot.cpu_count)
+        return VMI_ENOENT;
+    return VMI_CPU_WANTED | (vmi__native_cpu_runs(cpu) ? VMI_CPU_RUNS : 0);
 }

@@ -86,6 +86,27 @@ VMI__ROUTINE uint32_t vmi__xen_common_take_request(void)
     return request;
 }
 
+/* ---- CPUs (docs/misc/xenstore-paths.pandoc, "cpu/$VCPU/availability") ---- */
+
+#define CPU_DIGITS 5 /* of VMI_CPUS_LIMIT */
+
+VMI__RUN_ONCE bool vmi__xen_common_cpu_wanted(uint32_t cpu)
+{
+    static const char before[] = "cpu/", behind[] = "/availability";
+    char path[sizeof(before) + CPU_DIGITS + sizeof(behind)], word[TEXT_MAX];
+    char digits[CPU_DIGITS], *digit = digits + CPU_DIGITS;
+    uint32_t length = sizeof(before) - 1;
+
+    do
+        *--digit = (char)('0' + cpu % 10);
+    while ((cpu /= 10) && digit > digits);
+    memcpy(path, before, length);
+    for (; digit < digits + CPU_DIGITS; digit++)
+        path[length++] = *digit;
+    memcpy(path + length, behind, sizeof(behind));
+    return vmi__xen_common_store_read(path, word, sizeof(word)) <= 0 || !is(word, "offline");
+}
+
 VMI__RUN_ONCE void vmi__xen_common_requests_default(void)
 {
     uint32_t request;

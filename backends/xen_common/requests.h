@@ -7,6 +7,7 @@
 #define VMI_XEN_COMMON_REQUESTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * Has xenstore tell of requests, and of a new target of the balloon, by
@@ -17,6 +18,9 @@ bool vmi__xen_common_requests_start(void);
 
 /* Takes all there are and does what is done where no kernel takes them. */
 void vmi__xen_common_requests_default(void);
+
+/* Does the toolstack want a VCPU online? It does where nobody says. */
+bool vmi__xen_common_cpu_wanted(uint32_t cpu);
 
 /* A request to suspend was taken; whoever has suspended the domain clears it. */
 extern bool vmi__xen_common_suspend_asked;
