@@ -38,16 +38,5 @@ bool vmi__xen_state_taken(void);
 VMI__ROUTINE void vmi__xen_stop(uint32_t number, uint32_t *started) __attribute__((noreturn));
 VMI__ROUTINE void vmi__xen_started_again(uint32_t number);
 
-/* ---- arch/ARCH/context.c ---- */
-
-/* Of a CPU that stops: what of its context would keep memory from being used otherwise. */
-void vmi__xen_context_leave(void);
-
-/*
- * Of one that begins again: what is in the context of a CPU that Xen starts, but for registers that
- * stop.S loads, gates, and debug registers.
- */
-void vmi__xen_context_again(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state);
-
 #endif
 #endif

@@ -260,6 +260,18 @@ static void a_balloon_is_told(void)
     EXPECT(done.balloon == 1);
 }
 
+static void a_cpu_is_wanted_unless_it_is_offline(void)
+{
+    begin();
+    memcpy(store.availability, "offline", 8);
+    EXPECT(!vmi__xen_common_cpu_wanted(120));
+    memcpy(store.availability, "online", 7);
+    EXPECT(vmi__xen_common_cpu_wanted(120));
+    memcpy(store.availability, "offlines", 9);
+    EXPECT(vmi__xen_common_cpu_wanted(120));
+    EXPECT(vmi__xen_common_cpu_wanted(0)); /* nobody says */
+}
+
 static void a_store_that_lies_is_not_used_again(void)
 {
     begin();
@@ -282,6 +294,7 @@ static const struct played_check checks[] = {
     CHECK(a_change_told_while_nobody_waits_is_seen),
     CHECK(a_kernel_that_takes_requests_is_told),
     CHECK(a_balloon_is_told),
+    CHECK(a_cpu_is_wanted_unless_it_is_offline),
     CHECK(a_store_that_lies_is_not_used_again),
 };
 

@@ -13,6 +13,7 @@ static struct xenstore_domain_interface page;
 
 static struct {
     char shutdown[TEXT], key[TEXT];
+    char availability[TEXT]; /* of VCPU 120; there is no other such node */
     uint32_t features, watches, transactions;
     bool tells;     /* of a change before the next answer */
     bool conflicts; /* what ends next has been written to meanwhile */
@@ -39,6 +40,8 @@ static void tell_of_a_change(void)
 
 static char *node(const char *path)
 {
+    if (is(path, "cpu/120/availability"))
+        return store.availability;
     return is(path, shutdown_node) ? store.shutdown : is(path, key_node) ? store.key : 0;
 }
 
@@ -53,7 +56,12 @@ static void carry_out(const struct xsd_sockmsg *message, const char *text)
     store.tells = false;
     switch (message->type) {
     case XS_READ:
-        EXPECT(at && !message->tx_id == !store.in_transaction);
+        EXPECT(!message->tx_id == !store.in_transaction);
+        if (!at) {
+            EXPECT(is(text, "cpu/0/availability"));
+            answer(XS_ERROR, message->req_id, "ENOENT", 7);
+            return;
+        }
         answer(XS_READ, message->req_id, at, vmi__store_length(at));
         return;
     case XS_WRITE:

@@ -3,7 +3,6 @@
  * What a CPU begins with on i386.
  */
 #include "../../builder.h"
-#include "../../stop.h"
 
 #define CR0_PE 0x00000001u
 #define CR0_PG 0x80000000u
