@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /*
- * Has xenstore tell of requests, and of a new target of the balloon, by
+ * Has xenstore tell of requests, of CPUs that come and go, and of a new target of the balloon, by
  * vmi__xen_common_store_told, which is set already if a request stands there. While one CPU runs
  * with interrupts masked, before the store's port is let in. Is there a store?
  */

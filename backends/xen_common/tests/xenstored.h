@@ -38,6 +38,13 @@ static void tell_of_a_change(void)
     answer(XS_WATCH_EVENT, 0, text, sizeof(text));
 }
 
+static void tell_of_a_cpu(void)
+{
+    static const char text[] = "cpu/1/availability\0request";
+
+    answer(XS_WATCH_EVENT, 0, text, sizeof(text));
+}
+
 static char *node(const char *path)
 {
     if (is(path, "cpu/120/availability"))
@@ -71,7 +78,8 @@ static void carry_out(const struct xsd_sockmsg *message, const char *text)
         store.features += !at;
         break;
     case XS_WATCH:
-        EXPECT((at || is(text, "memory/target")) && length == sizeof(WATCH_TOKEN));
+        EXPECT(at || is(text, "memory/target") || is(text, "cpu"));
+        EXPECT(length == sizeof(WATCH_TOKEN));
         EXPECT(!value[length - 1]);
         store.watches++;
         answer(XS_WATCH, message->req_id, "OK", 3);

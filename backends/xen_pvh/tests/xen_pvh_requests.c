@@ -265,7 +265,7 @@ static void alarm_set(void)
 static void at_the_start_nodes_are_watched(void)
 {
     begin();
-    EXPECT(known && store.features == 4 && store.watches == 3);
+    EXPECT(known && store.features == 4 && store.watches == 4);
     EXPECT(bit_of(vmi__xen_pvh_shared.evtchn_mask));
     alarm_set();
     EXPECT(!done.asked && !done.ended);
