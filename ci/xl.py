@@ -41,7 +41,7 @@ from .rig import (
     user_network,
 )  # fmt: skip
 from .usernet import user_networks
-from .util import ROOT, UserError
+from .util import ARCHITECTURES, ROOT, UserError
 from .xentrace import read
 
 OUTER_QEMU = "qemu-system-x86_64"
@@ -379,7 +379,7 @@ class XlRig(LinuxRig):
     other devices are there."""
 
     requests: tuple[str, ...] = ("poweroff", "reboot", "key", "suspend")
-    vcpus = ARCHITECTURES
+    vcpus: tuple[str, ...] = ARCHITECTURES
 
     console_kib = 256
 

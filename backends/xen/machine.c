@@ -61,6 +61,7 @@ static int32_t start(struct vmi__xen_cpu *cpu, uint32_t number, const struct vmi
     if (result < 0)
         return result;
     cpu->cr3 = state->cr3;
+    vmi__xen_vectors_begin(cpu);
     answer = vmi__xen_hypercall_vcpu_op(VCPUOP_initialise, number, &context);
     again = answer == XEN_EEXIST;
     if (again)

@@ -38,7 +38,6 @@ VMI__ROUTINE void vmi__xen_started_again(uint32_t number)
 
     /* Before this nothing here may ask which CPU it is. */
     vmi__xen_context_again(cpu, state);
-    vmi__xen_vectors_begin(cpu);
     vmi__xen_gates_again(cpu);
     for (uint32_t i = 0; i < sizeof(debug_registers); i++)
         vmi__xen_set_dr(debug_registers[i], 0);

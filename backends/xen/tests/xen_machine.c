@@ -42,7 +42,7 @@ static struct {
     uint32_t falls;                      /* looks after which it is down */
 } xen;
 
-/* In order: A alarm cancelled, L context left, R boot root loaded, T time left; C context, V vectors,
+/* In order: A alarm cancelled, L context left, R boot root loaded, T time left; V vectors, C context,
  * G gates, numbers of debug registers, c CR0, t time again. */
 static char heard[16];
 static uint32_t heard_count;
@@ -352,7 +352,7 @@ static void the_first_cpu_does_not_stop(void)
 static void a_cpu_that_stops_leaves_the_kernels_tables(void)
 {
     begin_stopped();
-    EXPECT(was_heard("ALRT") && !records[1].started);
+    EXPECT(was_heard("VALRT") && !records[1].started);
     EXPECT(vmi__xen_cpu_state(1) == VMI_CPU_WANTED);
 }
 
@@ -364,7 +364,7 @@ static void a_cpu_that_has_stopped_is_started_again(void)
     begin_stopped();
     was_heard("");
     EXPECT(vmi__xen_set_initial_ap_state(&other, 1) == VMI_OK);
-    EXPECT(was_heard("CVG70123ct") && xen.started == 2 && !xen.reports);
+    EXPECT(was_heard("VCG70123ct") && xen.started == 2 && !xen.reports);
     EXPECT(vmi__xen_set_initial_ap_state(&other, 1) == VMI_EBUSY);
     EXPECT(vmi__xen_cpu_state(1) == (VMI_CPU_RUNS | VMI_CPU_WANTED));
 }
