@@ -518,11 +518,17 @@ static void x2apic(void)
 }
 
 const struct check checks_cpus[] = {
-    {"cpus.start", start},     {"cpus.start_again", start_again},
-    {"cpus.threads", threads}, {"cpus.lock", lock},
-    {"cpus.ipi", ipi},         {"cpus.sets", sets},
-    {"cpus.nmi", nmi},         {"cpus.remote_tlb", remote_tlb},
-    {"cpus.kick", kick},       {"cpus.clock", clock_across},
-    {"cpus.x2apic", x2apic},   {"cpus.stop", stop},
+    {"cpus.start", start},
+    {"cpus.start_again", start_again},
+    {"cpus.threads", threads},
+    {"cpus.lock", lock},
+    {"cpus.ipi", ipi},
+    {"cpus.sets", sets},
+    {"cpus.nmi", nmi},
+    {"cpus.remote_tlb", remote_tlb},
+    {"cpus.kick", kick},
+    {"cpus.clock", clock_across},
+    {"cpus.x2apic", x2apic},
+    {"cpus.stop", stop},
     {NULL, NULL},
 };

@@ -198,6 +198,7 @@ const struct check checks_request_power_off[] = {
     {"test.cpus", cpus},
     {"test.memory", memory},
     {"test.request_power_off", power_off},
-    {NULL, NULL}};
+    {NULL, NULL},
+};
 const struct check checks_request_reboot[] = {{"test.request_reboot", reboot}, {NULL, NULL}};
 const struct check checks_request_nobody[] = {{"test.request_nobody", nobody}, {NULL, NULL}};

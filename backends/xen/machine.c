@@ -68,7 +68,8 @@ static int32_t start(struct vmi__xen_cpu *cpu, uint32_t number, const struct vmi
         vmi__xen_leave_state(state);
     if (answer >= 0) {
         vmi__xen_areas_register(cpu, number);
-        cpu->stolen_before = cpu->stolen_told; /* before it was stopped, in a domain that was saved */
+        /* What it had told before it stopped, in a domain that was saved since. */
+        cpu->stolen_before = cpu->stolen_told;
     }
     if (again || answer >= 0) {
         __atomic_store_n(&cpu->started, 1, __ATOMIC_RELEASE);

@@ -41,8 +41,9 @@ def test_a_kernel_ends_with_its_own_last_words(configuration: Place, run: Run) -
     if vcpus:
         assert re.findall(r"^# vcpus online (0x\w+)$", console, re.MULTILINE) == ["0x1", "0x3"]
         # What the hypervisor has of the second one, before it is asked for one CPU and for two.
-        states = re.findall(r"^\S+ +\d+ +1 +(\S+) +(\S+)", "\n".join(outcome.evidence["request"]), re.MULTILINE)
-        assert [state == "--p" for _, state in states] == [False, True], outcome.evidence["request"]
+        listed = "\n".join(outcome.evidence["request"])
+        states = re.findall(r"^\S+ +\d+ +1 +\S+ +(\S+)", listed, re.MULTILINE)
+        assert [state == "--p" for state in states] == [False, True], listed
     if configuration.arch in configuration.rig.balloons:
         # A quarter of the memory is left, until it is asked to take all of it again.
         moved = re.search(r"^# memory target=(\d+) held=(\d+) of=(\d+)$", console, re.MULTILINE)

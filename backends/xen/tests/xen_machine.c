@@ -42,8 +42,8 @@ static struct {
     uint32_t falls;                      /* looks after which it is down */
 } xen;
 
-/* In order: A alarm cancelled, L context left, R boot root loaded, T time left; V vectors, C context,
- * G gates, numbers of debug registers, c CR0, t time again. */
+/* In order: A alarm cancelled, L context left, R boot root loaded, T time left; V vectors, C
+ * context, G gates, numbers of debug registers, c CR0, t time again. */
 static char heard[16];
 static uint32_t heard_count;
 static uint32_t wanted; /* set of CPUs, as xenstore has it */
@@ -369,7 +369,8 @@ static void a_cpu_that_has_stopped_is_started_again(void)
     EXPECT(vmi__xen_cpu_state(1) == (VMI_CPU_RUNS | VMI_CPU_WANTED));
 }
 
-/* It has noted its end, and Xen has not stopped it yet: what it is to take on is not left before. */
+/* It has noted its end, and Xen has not stopped it yet: what it is to take on is not left before.
+ */
 static void a_cpu_that_is_about_to_stop_is_waited_for(void)
 {
     struct vmi_ap_state other = {.cr0 = 8};

@@ -12,8 +12,8 @@
 
 #define ENTRIES    512u
 #define UPPER_HALF (ENTRIES / 2) /* of a root: the kernel's and the library's, from here on */
-#define TABLE   3u    /* present, writable */
-#define LARGE   0x83u /* 2 MiB from 0 */
+#define TABLE      3u            /* present, writable */
+#define LARGE      0x83u         /* 2 MiB from 0 */
 
 #define CR3_FRAME 0x000ffffffffff000ull
 
@@ -69,8 +69,7 @@ void vmi__native_startup_tables(void)
     uintptr_t cr3;
 
     __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-    memcpy(&way_up->root[UPPER_HALF],
-           (const uint64_t *)vmi__linear(cr3 & CR3_FRAME) + UPPER_HALF,
+    memcpy(&way_up->root[UPPER_HALF], (const uint64_t *)vmi__linear(cr3 & CR3_FRAME) + UPPER_HALF,
            sizeof(way_up->root) - UPPER_HALF * sizeof(way_up->root[0]));
     way_up->root[0] = vmi__physical(way_up->pointers) | TABLE;
 }

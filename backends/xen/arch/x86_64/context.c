@@ -127,8 +127,8 @@ void vmi__xen_context_again(struct vmi__xen_cpu *cpu, const struct vmi_ap_state 
                      "mov %2, %%fs\n"
                      "mov %3, %%gs"
                      :
-                     : "r"((uint32_t)state->ds), "r"((uint32_t)state->es),
-                       "r"((uint32_t)state->fs), "r"((uint32_t)state->gs)
+                     : "r"((uint32_t)state->ds), "r"((uint32_t)state->es), "r"((uint32_t)state->fs),
+                       "r"((uint32_t)state->gs)
                      : "memory");
     set_base(SEGBASE_GS_KERNEL, state->gs_base);
     set_base(SEGBASE_GS_USER, state->user_gs_base);
