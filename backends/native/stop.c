@@ -6,7 +6,7 @@
 #include "startup.h"
 #include <native/routines.h>
 
-VMI__ROUTINE int32_t vmi__native_stop_cpu(void)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__native_stop_cpu(void)
 {
     uint32_t cpu = vmi__native_cpu();
 

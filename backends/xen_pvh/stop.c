@@ -15,7 +15,7 @@ bool vmi__xen_pvh_is_up(uint32_t cpu)
 }
 
 /* Its stack is in use until Xen has stopped it: then CPUState says that it does not run. */
-VMI__ROUTINE int32_t vmi__xen_pvh_stop_cpu(void)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_stop_cpu(void)
 {
     uint32_t cpu = vmi__native_cpu();
 
@@ -30,7 +30,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_stop_cpu(void)
         vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_down, cpu, 0);
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_cpu_state(uint32_t cpu)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_cpu_state(uint32_t cpu)
 {
     if (cpu >= vmi__boot.cpu_count)
         return VMI_ENOENT;

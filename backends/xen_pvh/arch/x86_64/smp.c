@@ -37,6 +37,11 @@ static bool is_down(uint32_t cpu)
     return polls + 1;
 }
 
+static intptr_t initialise(uint32_t cpu, struct vcpu_hvm_context *context)
+{
+    return vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_initialise, cpu, context);
+}
+
 int32_t vmi__native_smp_start(uint32_t cpu)
 {
     const struct vmi_ap_state *state = &vmi__native_ap_state;
@@ -52,15 +57,14 @@ int32_t vmi__native_smp_start(uint32_t cpu)
                 .efer = state->efer | EFER_LME | EFER_LMA | (vmi__rdmsr(MSR_EFER) & EFER_NXE),
             },
     };
-
     intptr_t answer;
 
     if (!is_down(cpu))
         return VMI_EIO;
-    answer = vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_initialise, cpu, &context);
+    answer = initialise(cpu, &context);
     if (answer == XEN_EEXIST &&
         vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, VMI__ICR_INIT))
-        answer = vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_initialise, cpu, &context);
+        answer = initialise(cpu, &context);
     if (answer < 0 || vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_up, cpu, 0) < 0)
         return VMI_EIO;
     return vmi__native_smp_comes_up(VMI__NATIVE_UP_POLLS) ? VMI_OK : VMI_EIO;
