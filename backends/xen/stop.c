@@ -14,13 +14,12 @@ uint32_t vmi__xen_left_taken;
 
 VMI__ROUTINE int32_t vmi__xen_stop_cpu(void)
 {
-    uint32_t mask = vmi__xen_mask(), number = vmi__xen_this();
+    uint32_t number = vmi__xen_this();
     struct vmi__xen_cpu *cpu = vmi__xen_cpus[number];
 
-    if (!number) {
-        vmi__xen_unmask(mask);
+    if (!number)
         return VMI_EBUSY;
-    }
+    vmi__xen_disable_interrupts();
     vmi__xen_cancel_alarm(VMI_ALARM_WIRED_LVTT);
     vmi__xen_context_leave();
     cpu->lazy = 0;

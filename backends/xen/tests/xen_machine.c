@@ -145,12 +145,7 @@ bool vmi__xen_state_acceptable(const struct vmi_ap_state *from)
     return true;
 }
 
-VMI__ROUTINE uint32_t vmi__xen_mask(void)
-{
-    return 0;
-}
-
-VMI__ROUTINE void vmi__xen_enable_interrupts(void)
+VMI__ROUTINE void vmi__xen_disable_interrupts(void)
 {
 }
 
