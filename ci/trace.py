@@ -87,7 +87,7 @@ def table(
         if isinstance(each, Call):
             calls[each.ordinal].append(each)
         else:
-            hypercalls[interface.words(each)[0]].append(each)
+            hypercalls[interface.hypercall(each.number)].append(each)
     rows = [(count, ordinal) for ordinal, count in enumerate(ring.counts) if count and ordinal in wanted]
     wide = f"{unit:>{max(10, len(unit))}}"
     yield f"{'calls':>10} {wide} {'hypercalls':>10} call"
@@ -120,7 +120,7 @@ def as_json(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Col
         return {"call": name, "ordinal": each.ordinal} | one | {"caller": each.caller} | both | own
 
     hypercalls = Counter(
-        interface.words(each)[0] for each in with_hypercalls(made) if isinstance(each, Hypercall)
+        interface.hypercall(each.number) for each in with_hypercalls(made) if isinstance(each, Hypercall)
     )
     whole = {
         "frequency": ring.frequency,
