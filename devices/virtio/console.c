@@ -146,8 +146,10 @@ static void begin(void)
 static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     (void)context;
-    if (!vmi__virtio_console && (vmi__virtio_on_pci(&console, place, TYPE_CONSOLE) ||
-                                 vmi__virtio_on_ports(&console, place, TYPE_CONSOLE)))
+    if (vmi__virtio_console)
+        return;
+    if (vmi__virtio_on_pci(&console, place, TYPE_CONSOLE) ||
+        vmi__virtio_on_ports(&console, place, TYPE_CONSOLE))
         begin();
 }
 
