@@ -139,10 +139,7 @@ static void begin(void)
     tell(RECEIVE);
 }
 
-/*
- * The legacy interface is for devices that have no other, and for where registers cannot be mapped:
- * in a kernel without paging.
- */
+/* The legacy interface is for devices without another, and for where registers are not mapped. */
 static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 {
     (void)context;

@@ -14,7 +14,7 @@ extern bool vmi__virtio_console;
 
 /*
  * Looks for one, and uses the first that is sound: by the modern interface, or by the legacy one
- * where there is no other, or where registers cannot be mapped (in a kernel without paging).
+ * where there is no other, or where registers cannot be mapped.
  */
 void vmi__virtio_console_find(void);
 

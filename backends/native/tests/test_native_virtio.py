@@ -89,20 +89,13 @@ def test_output_arrives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "device"),
-    [("", DEVICE), ("vmi.console=16550", DEVICE), (ASKED, ()),
-     (ASKED, MODERN)],
-    ids=["not asked for", "the other asked for", "not there", "modern only, where nothing is mapped"],
-)  # fmt: skip
+    [("", DEVICE), ("vmi.console=16550", DEVICE), (ASKED, ())],
+    ids=["not asked for", "the other asked for", "not there"],
+)
 def test_serial_port_serves_otherwise(tmp_path: Path, line: str, device: tuple[str, ...]) -> None:
     end, console, serial = boot(tmp_path, "unpaged", line, *device)
     assert (end, console) == ("pass", "")
     assert ktap.parse(serial).failures() == []
-
-
-def test_ports_serve_without_paging(tmp_path: Path) -> None:
-    """A device with both interfaces, where registers in memory cannot be mapped."""
-    end, console, serial = boot(tmp_path, "unpaged", ASKED, *DEVICE)
-    assert (end, ktap.parse(console).failures(), serial) == ("pass", [], "")
 
 
 def test_other_consoles_are_refused(tmp_path: Path) -> None:
