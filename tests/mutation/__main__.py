@@ -6,9 +6,9 @@
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
 call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of
 those that it shares (`../FOLDER/FILE`, `../../runtime/FILE`, `../../devices/FILE`); `arch` stands with those
-of one architecture (`call` and registers). Without ARCH each is tried on every architecture that the backend boots.
-TEXT chooses the mutations whose names contain it, or one of several; without a NAME every backend that has a
-list is broken.
+of one architecture (`call` and registers). Without ARCH each is tried on every architecture that the backend
+boots. TEXT chooses the mutations whose names contain it, or one of several; without a NAME every backend
+that has a list is broken.
 Each mutation is built in a copy of the tree. It is caught by
 
 1. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
