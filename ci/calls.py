@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from .ring import Call, Entry, Shape
+from .ring import Call, Entry, Listed, Shape
 from .util import UserError
 
 SMALL = 1 << 10
@@ -68,8 +68,8 @@ class Interface:
         """Name of a hypercall, or `hypercall_N` of one that the backend does not have."""
         return str(self.hypercalls[number]["name"]) if number in self.hypercalls else f"hypercall_{number}"
 
-    def words(self, each: Entry) -> tuple[str, Values, Values]:
-        """Name, arguments and results of what was called."""
+    def words(self, each: Entry | Listed) -> tuple[str, Values, Values]:
+        """Name, arguments and results of what was called; of an element of a list what it has."""
         if isinstance(each, Call):
             return (
                 self.name(each.ordinal),
@@ -79,9 +79,10 @@ class Interface:
         name, table = self.hypercall(each.number), self.hypercalls.get(each.number)
         if not table:
             return name, {}, self._answer(each.result)
+        element = isinstance(each, Listed) and each.element
         listed = [
-            argument | {"type": self._types[argument["type"]], "constants": [], "unit": None}
-            for argument in table["arguments"]
+            {"registers": [""], **argument, "type": self._types[argument["type"]], "constants": [], "unit": None}
+            for argument in table["elements" if element else "arguments"]
         ]
         return name, self._values(listed, each.arguments), self._answer(each.result)
 

@@ -13,9 +13,9 @@ from .elf_core import PAGE, Dump
 from .util import UserError
 
 MAGIC = b"vmi-flavour traced".ljust(24, b"\0")
-VERSION = 2
+VERSION = 3
 WORDS = 5
-NONE, ENTER, LEAVE, HYPERCALL, ANSWER = range(5)
+NONE, ENTER, LEAVE, HYPERCALL, ANSWER, LISTED, ELEMENT, RESULT = range(8)
 """Kinds of record."""
 _HEADER = struct.Struct("<24s8IQ")
 _RECORD = struct.Struct(f"<2I2HI3Q{WORDS}Q")
@@ -61,6 +61,22 @@ class Ring:
 
 
 @dataclass
+class Listed:
+    """A hypercall in the list that another one carries out, or an element of a list."""
+
+    number: int
+    """Of the hypercall; of an element, that of the hypercall whose list it is in."""
+    call: int | None
+    """Ordinal of the call that has put it there; None if that is not known."""
+    arguments: Sequence[int]
+    """Words, of all that there may be; of an element whole numbers."""
+    element: bool = False
+    result: int | None = None
+    """A word; None of an element, and of what has not come back."""
+    elements: list[Listed] = field(default_factory=list)
+
+
+@dataclass
 class Hypercall:
     """One hypercall, of what its records say."""
 
@@ -73,6 +89,8 @@ class Hypercall:
     """None if it has not come back."""
     result: int | None = None
     """A word."""
+    listed: list[Listed] = field(default_factory=list)
+    """What it does that has a list in memory."""
 
 
 @dataclass
@@ -180,7 +198,7 @@ def _record(dump: Dump, header: _Header, at: int, number: int) -> Record | None:
     if (
         sequence == number % _SEQUENCES
         and words <= WORDS
-        and (kind in (HYPERCALL, ANSWER) or (kind in (ENTER, LEAVE) and of < header.ordinals))
+        and (HYPERCALL <= kind <= RESULT or (kind in (ENTER, LEAVE) and of < header.ordinals))
     ):
         return Record(kind, of, cpu, time, frame, caller, values[:words])
     return None
@@ -264,6 +282,18 @@ JUMPED = 64
 """Bytes that the frame of a hypercall lies below that of a jump which it is itself: words that it takes."""
 
 
+def _note_listed(made: Hypercall, record: Record) -> None:
+    """A hypercall has this in its list, or that has come of it."""
+    if record.kind == RESULT:
+        if record.number < len(made.listed):
+            made.listed[record.number].result = next(iter(record.words), None)
+        return
+    call = record.caller - 1 if record.caller else None
+    listed = Listed(record.number, call, record.words, record.kind == ELEMENT)
+    of_listed = listed.element and made.listed and not made.listed[-1].element
+    (made.listed[-1].elements if of_listed else made.listed).append(listed)
+
+
 class Pairing:
     """Calls and hypercalls of records. A call has come back by the next record of its frame; where that is
     another's beginning, it never has. Of one whose beginning is lost, nothing is known. `shapes` are the
@@ -292,6 +322,9 @@ class Pairing:
                 of.hypercalls.append(made)
             return None if of else made, None if of_before else before
         if record.frame not in self._hypercalls:
+            return None, None
+        if record.kind != ANSWER:
+            _note_listed(self._hypercalls[record.frame][0], record)
             return None, None
         made, of = self._hypercalls.pop(record.frame)
         made.ended, made.result = record.time, next(iter(record.words), None)

@@ -22,7 +22,7 @@ from .core import halt, halted_guest, read, shown
 from .follow import Follower
 from .kernel import architecture, look
 from .rig import Guest, Rig, discover
-from .ring import NO_RING, Call, Entry, Hypercall, Ring, entries, find
+from .ring import NO_RING, Call, Entry, Hypercall, Listed, Ring, entries, find
 from .run import Wanted, file, pattern
 from .util import RESULTS, UserError, progress
 
@@ -52,15 +52,44 @@ def line(each: Entry, interface: Interface, start: int, frequency: int) -> str:
     since = each.begun - start
     when = f"{since / frequency:14.9f}" if frequency else f"{since:14}"
     name, arguments, results = interface.words(each)
-    said = ", ".join(f"{name}={text}" for name, (_, text) in arguments.items())
-    made = f"{when} {each.cpu:3} {'' if isinstance(each, Call) else '  > '}{name}({said})"
+    made = f"{when} {each.cpu:3} {'' if isinstance(each, Call) else '  > '}{name}({named(arguments)})"
     if each.ended is None:
         return f"{made} = ?"
+    return f"{made}{answer(results)} <{each.ended - each.begun}>"
+
+
+def named(values: Values) -> str:
+    return ", ".join(f"{name}={text}" for name, (_, text) in values.items())
+
+
+def answer(results: Values) -> str:
     if list(results) == ["result"]:
-        made += f" = {results['result'][1]}"
-    elif results:
-        made += " = " + ", ".join(f"{name}={text}" for name, (_, text) in results.items())
-    return f"{made} <{each.ended - each.begun}>"
+        return f" = {results['result'][1]}"
+    return f" = {named(results)}" if results else ""
+
+
+def listed_lines(
+    listed: Iterable[Listed], interface: Interface, of: int | None, depth: int = 1
+) -> Iterator[str]:
+    """What a hypercall has in its list, for the call `of`; behind it the call that has put it there, if that is
+    another one."""
+    for each in listed:
+        name, arguments, results = interface.words(each)
+        said = named(arguments) if each.element else f"{name}({named(arguments)}){answer(results)}"
+        kept = f" by {interface.name(each.call)}" if each.call not in (None, of) else ""
+        yield f"{'':{19 + 4 * depth}}- {said}{kept}"
+        yield from listed_lines(each.elements, interface, of, depth + 1)
+
+
+def lines_of(made: Iterable[Entry], interface: Interface, start: int, frequency: int) -> Iterator[str]:
+    """Of each call, with its hypercalls and what is in their lists; and of hypercalls that belong to none."""
+    for each in made:
+        yield line(each, interface, start, frequency)
+        of = each.ordinal if isinstance(each, Call) else None
+        for hypercall in each.hypercalls if isinstance(each, Call) else [each]:
+            if hypercall is not each:
+                yield line(hypercall, interface, start, frequency)
+            yield from listed_lines(hypercall.listed, interface, of)
 
 
 def with_hypercalls(made: Iterable[Entry]) -> Iterator[Entry]:
@@ -110,12 +139,22 @@ def as_json(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Col
     def values(named: Values) -> dict[str, object]:
         return {name: {"value": value, "text": text} for name, (value, text) in named.items()}
 
+    def below(each: Listed) -> dict[str, object]:
+        name, arguments, results = interface.words(each)
+        call = None if each.call is None else interface.name(each.call)
+        if each.element:
+            return {"call": call, "values": values(arguments)}
+        both = {"arguments": values(arguments), "results": values(results)}
+        one = {"hypercall": name, "number": each.number, "call": call}
+        return one | both | {"elements": [below(element) for element in each.elements]}
+
     def document(each: Entry) -> dict[str, object]:
         name, arguments, results = interface.words(each)
         one: dict[str, object] = {"cpu": each.cpu, "begun": each.begun, "ended": each.ended}
         both = {"arguments": values(arguments), "results": values(results)}
         if isinstance(each, Hypercall):
-            return {"hypercall": name, "number": each.number} | one | both
+            listed = [below(part) for part in each.listed]
+            return {"hypercall": name, "number": each.number} | one | both | {"listed": listed}
         own = {"hypercalls": [document(hypercall) for hypercall in each.hypercalls]}
         return {"call": name, "ordinal": each.ordinal} | one | {"caller": each.caller} | both | own
 
@@ -149,7 +188,7 @@ def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int],
         lines = table(ring, made, interface, wanted, unit)
     else:
         start = every[0].begun if every else 0
-        lines = (line(each, interface, start, ring.frequency) for each in with_hypercalls(made))
+        lines = lines_of(made, interface, start, ring.frequency)
     if form.output:
         write_document(form.output, "".join(f"{each}\n" for each in lines))
     else:
@@ -201,8 +240,8 @@ def follow(
     assert guest.memory_file
 
     def over(made: Entry, start: int, frequency: int) -> None:
-        for each in with_hypercalls(chosen_of([made], form, wanted)):
-            say(line(each, interface, start, frequency))
+        for text in lines_of(chosen_of([made], form, wanted), interface, start, frequency):
+            say(text)
 
     with listed(form) as say, rig.steady_session(LOGS) as session:
         follower = Follower(guest.memory_file, guest.memory_mib, interface.shapes, over)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
  * The flavour `traced` in ring 0 of a plain machine (runtime/traced/machine.h), for libraries that
- * inherit as well.
+ * inherit as well: none of their hypercalls has a list.
  */
 #include "flavour.h"
 #include "native.h"
@@ -20,6 +20,19 @@ void vmi__trace_unmask(uintptr_t mask)
 uint32_t vmi__trace_cpu(void)
 {
     return vmi__flavour_cpu();
+}
+
+void vmi__trace_list(uint32_t number, const uint64_t *arguments,
+                     const struct vmi__flavour_frame *frame)
+{
+    (void)number;
+    (void)arguments;
+    (void)frame;
+}
+
+void vmi__trace_list_made(const struct vmi__flavour_frame *frame)
+{
+    (void)frame;
 }
 
 uint64_t vmi__trace_frequency(void)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .model import (
     Kind,
     Sign,
     Spec,
+    Type,
     Way,
 )
 from .problems import Place, Problems
@@ -326,33 +328,9 @@ class BackendRules:
         arch = self._spec.architecture
         free = list(abi.arguments)
         arguments: list[Argument] = []
-        seen: set[str] = set()
         good = True
-        for item in part.get("arguments", ()):
-            if item["name"] in seen:
-                self._problems.add(
-                    item.place_of("name"),
-                    f"argument '{item['name']}' is taken",
-                    "expected each once",
-                    "choose another",
-                )
-            if item["name"] in KEYWORDS or OWN_NAMES.fullmatch(item["name"]):
-                self._problems.add(
-                    item.place_of("name"),
-                    f"argument '{item['name']}' is a word of C or C++, or one that generated code uses",
-                    "expected a name that can be used in both",
-                    "choose another",
-                )
-            seen.add(item["name"])
-            kind = self._types.get(item["type"])
-            if kind is None or kind.bits == 0:
-                if kind or "types" not in self._spec_lost:
-                    self._problems.add(
-                        item.place_of("type"),
-                        f"unknown type '{item['type']}'",
-                        f"expected one of {names(self._types)}",
-                        "correct it, or add it to 'types' of the specification",
-                    )
+        for item, kind in self._typed(part.get("arguments", ()), "argument"):
+            if kind is None:
                 good = False
                 continue
             if not self._here(item):
@@ -369,6 +347,11 @@ class BackendRules:
                 break
             arguments.append(Argument(item["name"], kind, tuple(free[:words]), item.get("summary", ""), None))
             del free[:words]
+        elements = [
+            (item["name"], kind)
+            for item, kind in self._typed(part.get("elements", ()), "part of an element")
+            if self._here(item)
+        ]
         if not good:
             return None
         used = tuple(r for a in arguments for r in a.registers)
@@ -383,7 +366,39 @@ class BackendRules:
             part.get("obsolete"),
             tuple(arguments),
             tuple(r for r in dead if r != abi.result),
+            tuple((name, kind) for name, kind in elements if kind),
         )
+
+    def _typed(self, listed: Iterable[Map], what: str) -> Iterator[tuple[Map, Type | None]]:
+        """What has a name and a type, with the type, or None if there is none such."""
+        seen: set[str] = set()
+        for item in listed:
+            if item["name"] in seen:
+                self._problems.add(
+                    item.place_of("name"),
+                    f"{what} '{item['name']}' is taken",
+                    "expected each once",
+                    "choose another",
+                )
+            if item["name"] in KEYWORDS or OWN_NAMES.fullmatch(item["name"]):
+                self._problems.add(
+                    item.place_of("name"),
+                    f"{what} '{item['name']}' is a word of C or C++, or one that generated code uses",
+                    "expected a name that can be used in both",
+                    "choose another",
+                )
+            seen.add(item["name"])
+            kind = self._types.get(item["type"])
+            if kind is None or kind.bits == 0:
+                if kind or "types" not in self._spec_lost:
+                    self._problems.add(
+                        item.place_of("type"),
+                        f"unknown type '{item['type']}'",
+                        f"expected one of {names(self._types)}",
+                        "correct it, or add it to 'types' of the specification",
+                    )
+                kind = None
+            yield item, kind
 
     # Calls
 

@@ -281,6 +281,8 @@ class Hypercall:
     obsolete: str | None
     arguments: tuple[Argument, ...]
     clobbers: tuple[str, ...]
+    elements: tuple[tuple[str, Type], ...]
+    """Name and type of what each element of the list has that the first argument points to."""
 
     @property
     def counter(self) -> str:

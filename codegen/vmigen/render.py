@@ -404,6 +404,7 @@ class Renderer:
                 "arguments": [
                     {"name": a.name, "type": a.type.name, "registers": a.registers} for a in call.arguments
                 ],
+                "elements": [{"name": name, "type": kind.name} for name, kind in call.elements],
                 "clobbers": call.clobbers,
                 "number_register": table.abi.number,
                 "result": table.abi.result,

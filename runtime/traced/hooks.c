@@ -31,13 +31,12 @@ static uint64_t cycles(void)
 }
 
 /*
- * Notes one record. Interrupts are masked meanwhile, so that none is left half written while others
- * go round the ring; an NMI has one of its own. `kind` is written last.
+ * Interrupts are masked meanwhile, so that no record is left half written while others go round the
+ * ring; an NMI has one of its own. `kind` is written last.
  */
-static void note(uint32_t kind, uint32_t number, uintptr_t caller,
-                 const struct vmi__flavour_frame *frame, const uint8_t *places, uint32_t words)
+void vmi__trace_note(uint32_t kind, uint32_t number, uintptr_t caller,
+                     const struct vmi__flavour_frame *frame, const uint64_t *values, uint32_t words)
 {
-    const uintptr_t *found = (const uintptr_t *)frame;
     struct vmi__trace_record *record;
     uintptr_t mask = vmi__trace_mask();
     uint32_t next;
@@ -59,10 +58,21 @@ static void note(uint32_t kind, uint32_t number, uintptr_t caller,
     record->frame = (uintptr_t)frame;
     record->caller = caller;
     for (uint32_t i = 0; i < words; i++)
-        record->values[i] = found[places[i]];
+        record->values[i] = values[i];
     record->time = cycles();
     __atomic_store_n(&record->kind, kind, __ATOMIC_RELEASE);
     vmi__trace_unmask(mask);
+}
+
+/* Of a call: values are words of its frame. */
+static void note_call(uint32_t kind, uint32_t ordinal, const struct vmi__flavour_frame *frame,
+                      const uint8_t *places, uint32_t words)
+{
+    uint64_t values[VMI__TRACE_WORDS];
+
+    for (uint32_t i = 0; i < words; i++)
+        values[i] = ((const uintptr_t *)frame)[places[i]];
+    vmi__trace_note(kind, ordinal, vmi__flavour_caller(ordinal, frame), frame, values, words);
 }
 
 VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame *frame)
@@ -70,32 +80,33 @@ VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame
     const struct vmi__traced_call *call = &vmi__traced_calls[ordinal];
 
     __atomic_fetch_add(&vmi__trace.counts[ordinal], 1, __ATOMIC_RELAXED);
-    note(VMI__TRACE_ENTER, ordinal, vmi__flavour_caller(ordinal, frame), frame, call->arguments,
-         call->argument_words);
+    note_call(VMI__TRACE_ENTER, ordinal, frame, call->arguments, call->argument_words);
 }
 
 VMI__ROUTINE void vmi__flavour_leave(uint32_t ordinal, struct vmi__flavour_frame *frame)
 {
     const struct vmi__traced_call *call = &vmi__traced_calls[ordinal];
 
-    note(VMI__TRACE_LEAVE, ordinal, vmi__flavour_caller(ordinal, frame), frame, call->results,
-         call->result_words);
+    note_call(VMI__TRACE_LEAVE, ordinal, frame, call->results, call->result_words);
 }
 
 VMI__ROUTINE void vmi__trace_hypercall(const uint8_t *places,
                                        const struct vmi__flavour_frame *frame)
 {
-    uint32_t words = 0;
+    const uintptr_t *found = (const uintptr_t *)frame;
+    uint32_t number = (uint32_t)found[places[0]], words = 0;
+    uint64_t values[VMI__TRACE_WORDS] = {0};
 
-    while (words < VMI__TRACE_WORDS && places[1 + words] != VMI__TRACE_PLACES_END)
-        words++;
-    note(VMI__TRACE_HYPERCALL, (uint32_t)((const uintptr_t *)frame)[places[0]], 0, frame,
-         places + 1, words);
+    for (; words < VMI__TRACE_WORDS && places[1 + words] != VMI__TRACE_PLACES_END; words++)
+        values[words] = found[places[1 + words]];
+    vmi__trace_note(VMI__TRACE_HYPERCALL, number, 0, frame, values, words);
+    vmi__trace_list(number, values, frame);
 }
 
 VMI__ROUTINE void vmi__trace_answer(uint32_t place, const struct vmi__flavour_frame *frame)
 {
-    const uint8_t places[] = {(uint8_t)place};
+    uint64_t result = ((const uintptr_t *)frame)[place];
 
-    note(VMI__TRACE_ANSWER, 0, 0, frame, places, 1);
+    vmi__trace_list_made(frame);
+    vmi__trace_note(VMI__TRACE_ANSWER, 0, 0, frame, &result, 1);
 }

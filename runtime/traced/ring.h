@@ -11,7 +11,7 @@
 #include "flavour.h"
 
 #define VMI__TRACE_MAGIC   "vmi-flavour traced"
-#define VMI__TRACE_VERSION 2
+#define VMI__TRACE_VERSION 3
 
 #define VMI__TRACE_RECORDS 65536u /* a power of two */
 #define VMI__TRACE_WORDS   5
@@ -22,15 +22,21 @@
 #define VMI__TRACE_LEAVE     2 /* of the last call that was entered with the same `frame` */
 #define VMI__TRACE_HYPERCALL 3 /* of the library's, whatever for */
 #define VMI__TRACE_ANSWER    4 /* of the last hypercall with the same `frame` */
+/* What a hypercall does that has a list in memory: noted behind it, with its `frame`. */
+#define VMI__TRACE_LISTED  5 /* a hypercall in the list */
+#define VMI__TRACE_ELEMENT 6 /* of the list of the last LISTED, or else of the hypercall itself */
+#define VMI__TRACE_RESULT  7 /* of the LISTED with that number from 0 on; before the ANSWER */
 
 struct vmi__trace_record {
     uint32_t sequence;   /* how many were begun before it, modulo 2^32 */
     uint32_t number;     /* the call's ordinal; the hypercall's number, 0 of an answer */
     uint16_t cpu, words; /* how many of `values` there are */
     uint32_t kind;
-    uint64_t time;   /* by the CPU's TSC, cycles */
-    uint64_t frame;  /* where it has its frame on the stack: says which call has come back */
-    uint64_t caller; /* where a call returns to; 0 for one that is reached by a jump */
+    uint64_t time;  /* by the CPU's TSC, cycles */
+    uint64_t frame; /* where it has its frame on the stack: says which call has come back */
+    /* Where a call returns to, 0 for one that is reached by a jump. Of LISTED and ELEMENT the
+     * ordinal of the call that has put it into the list, and one; 0 if that is not known. */
+    uint64_t caller;
     /* Registers, zero-extended, and words of the stack: of the arguments, or of the results, in the
      * specification's order, a number's low one first. Of a hypercall the registers that its table
      * has for arguments, used or not; of an answer the result. */
@@ -63,6 +69,11 @@ struct vmi__traced_call {
 VMI__ROUTINE void vmi__trace_hypercall(const uint8_t *places,
                                        const struct vmi__flavour_frame *frame);
 VMI__ROUTINE void vmi__trace_answer(uint32_t place, const struct vmi__flavour_frame *frame);
+
+/* Notes one record, with the `words` first values; at most VMI__TRACE_WORDS. */
+void vmi__trace_note(uint32_t kind, uint32_t number, uintptr_t caller,
+                     const struct vmi__flavour_frame *frame, const uint64_t *values,
+                     uint32_t words);
 
 /* Generated (generate.py). */
 extern const struct vmi__traced_call vmi__traced_calls[VMI_ORDINALS];

@@ -20,12 +20,15 @@ from ci.rig import Rig
 from ci.ring import (
     ANSWER,
     BESIDES,
+    ELEMENT,
     ENTER,
     HYPERCALL,
     JUMPED,
     LEAVE,
+    LISTED,
     MAGIC,
     NONE,
+    RESULT,
     VERSION,
     Call,
     Followed,
@@ -45,12 +48,14 @@ HEADER_BYTES = 888
 FREQUENCY = 1000
 
 
-def record(sequence: int, kind: int, number: int, frame: int, *values: int, words: int = -1) -> bytes:
+def record(
+    sequence: int, kind: int, number: int, frame: int, *values: int, words: int = -1, caller: int = 0xC0100000
+) -> bytes:
     """As runtime/traced/ring.h has it; made at the time 10 * sequence on CPU 3."""
     filled = [*values, *[0xBAD] * (5 - len(values))]
     count = len(values) if words < 0 else words
     return struct.pack(
-        "<2I2HI8Q", sequence & 0xFFFFFFFF, number, 3, count, kind, 10 * sequence, frame, 0xC0100000, *filled
+        "<2I2HI8Q", sequence & 0xFFFFFFFF, number, 3, count, kind, 10 * sequence, frame, caller, *filled
     )
 
 
@@ -347,6 +352,63 @@ def test_words_of_hypercalls(interface: Interface) -> None:
         "             5   1   > memory_op(command=7) = 0x123456 <4>",
         "             5   1   > hypercall_13() = ?",
     ]
+
+
+def test_what_is_in_lists(interface: Interface, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Below the hypercall that carries it out, with the call that has put it there if that is another one."""
+    spec = {
+        "calls": list(interface.calls.values()), "constants": [],
+        "architecture": {"word_bits": interface.word_bits},
+        "types": [{"name": "u32", "bits": 32, "c": "uint32_t"}, {"name": "u64", "bits": 64, "c": "uint64_t"}],
+    }  # fmt: skip
+    one = {"registers": ["any"], "type": "u32"}
+    known = Interface(spec, [
+        {"number": 13, "name": "all", "arguments": [one | {"name": "count"}], "elements": []},
+        {"number": 1, "name": "update", "arguments": [one | {"name": "count"}],
+         "elements": [{"name": "place", "type": "u64"}, {"name": "entry", "type": "u64"}]},
+        {"number": 3, "name": "switch", "arguments": [one | {"name": "stack"}], "elements": []},
+    ])  # fmt: skip
+    lazy, own = ordinal(interface, "SetLazyMode") + 1, ordinal(interface, "SetPxELong") + 1
+    bad = (1 << interface.word_bits) - 22
+    sound = find(memory((0, ring([
+        record(0, ENTER, lazy - 1, 0x1000),
+        record(1, HYPERCALL, 13, 0xF80, 2),
+        record(2, LISTED, 1, 0xF80, 1, 9, 9, 9, 9, caller=own),
+        record(3, ELEMENT, 1, 0xF80, 0x123456789, 1 << 63, caller=own),
+        record(4, LISTED, 3, 0xF80, 0x2000, caller=lazy),
+        record(5, RESULT, 0, 0xF80, 0, caller=0),
+        record(6, RESULT, 1, 0xF80, bad, caller=0),
+        record(7, RESULT, 2, 0xF80, 7, caller=0),  # of what is not there
+        record(8, ELEMENT, 1, 0x5000, 1, 2, caller=0),  # of a hypercall whose beginning is lost
+        record(9, ANSWER, 0, 0xF80, 0),
+        record(10, LEAVE, lazy - 1, 0x1000),
+        record(11, HYPERCALL, 1, 0x9000, 1),
+        record(12, ELEMENT, 1, 0x9000, 0x10, 0x20, caller=0),
+    ], records=16).ljust(HEADER_BYTES + 16 * RECORD_BYTES, b"\0"))))  # fmt: skip
+    form = Form(json=tmp_path / "json")
+    write(sound, known, form, chosen(known, []), "k")
+    shown, _ = capfd.readouterr()
+    assert [each[19:] for each in shown.splitlines()[1:]] == [
+        "  > all(count=2) = 0 <80>",
+        "    - update(count=1) = 0 by SetPxELong",
+        "        - place=0x123456789, entry=0x8000000000000000 by SetPxELong",
+        "    - switch(stack=0x2000) = -22",
+        "  > update(count=1) = ?",
+        "    - place=16, entry=32",
+    ]  # fmt: skip
+    written = json.loads((tmp_path / "json").read_text())
+    (made,) = written["calls"][0]["hypercalls"]
+    assert [(each["hypercall"], each["call"]) for each in made["listed"]] == [
+        ("update", "SetPxELong"), ("switch", "SetLazyMode"),
+    ]  # fmt: skip
+    assert made["listed"][0]["elements"] == [{"call": "SetPxELong", "values": {
+        "place": {"value": 0x123456789, "text": "0x123456789"},
+        "entry": {"value": 1 << 63, "text": "0x8000000000000000"},
+    }}]  # fmt: skip
+    assert made["listed"][1]["results"]["result"]["value"] == -22
+    assert written["others"][0]["listed"] == [{"call": None, "values": {
+        "place": {"value": 16, "text": "16"}, "entry": {"value": 32, "text": "32"},
+    }}]  # fmt: skip
 
 
 def test_what_is_written(interface: Interface, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,65 @@ static void hypercalls(void)
     EXPECT(record[2].kind == VMI__TRACE_HYPERCALL && record[2].cpu == 0);
 }
 
+/* Kept back by two calls, as carrying out makes it; the list that Xen gets is known by its place.
+ */
+static void lists(void)
+{
+    static const uint8_t places[] = {0, 6, 5, VMI__TRACE_PLACES_END};
+    struct vmi__xen_cpu *cpu = &records[1];
+    struct multicall_entry *list = cpu->lists[1];
+    struct vmi__flavour_frame frame = {
+        .rax = __HYPERVISOR_multicall, .rdi = (uintptr_t)list, .rsi = 2};
+    const struct vmi__trace_record *record = &vmi__trace.entries[vmi__trace.next];
+
+    on_cpu(1, 0);
+    cpu->list = 1;
+    cpu->op_call[0] = VMI_ORDINAL_SET_PXE_LONG;
+    cpu->op_call[1] = VMI_ORDINAL_SET_CR3;
+    cpu->update_call[3] = VMI_ORDINAL_SET_PXE_LONG;
+    cpu->update_call[4] = VMI_ORDINAL_RELEASE_PAGE;
+    cpu->update[3] = (struct mmu_update){0x1000, 0x2003};
+    cpu->update[4] = (struct mmu_update){0x1008, 0};
+    cpu->ext[0].cmd = MMUEXT_NEW_BASEPTR;
+    cpu->ext[0].arg1.mfn = 0x77;
+    list[0] = (struct multicall_entry){.op = __HYPERVISOR_mmu_update,
+                                       .args = {(uintptr_t)&cpu->update[3], 2}};
+    list[1] = (struct multicall_entry){.op = __HYPERVISOR_mmuext_op,
+                                       .args = {(uintptr_t)&cpu->ext[0], 1}};
+    vmi__trace_hypercall(places, &frame);
+    list[0].result = 0;
+    list[1].result = (unsigned long)-22;
+    vmi__trace_answer(places[0], &frame);
+    EXPECT(record[0].kind == VMI__TRACE_HYPERCALL);
+    EXPECT(record[1].kind == VMI__TRACE_LISTED && record[1].number == __HYPERVISOR_mmu_update);
+    EXPECT(record[1].caller == VMI_ORDINAL_SET_PXE_LONG + 1 && record[1].values[1] == 2);
+    EXPECT(record[2].kind == VMI__TRACE_ELEMENT && record[2].number == __HYPERVISOR_mmu_update);
+    EXPECT(record[2].caller == VMI_ORDINAL_SET_PXE_LONG + 1 && record[2].words == 2);
+    EXPECT(record[2].values[0] == 0x1000 && record[2].values[1] == 0x2003);
+    EXPECT(record[3].kind == VMI__TRACE_ELEMENT && record[3].values[0] == 0x1008);
+    EXPECT(record[3].caller == VMI_ORDINAL_RELEASE_PAGE + 1);
+    EXPECT(record[4].kind == VMI__TRACE_LISTED && record[4].caller == VMI_ORDINAL_SET_CR3 + 1);
+    EXPECT(record[5].kind == VMI__TRACE_ELEMENT && record[5].caller == VMI_ORDINAL_SET_CR3 + 1);
+    EXPECT(record[5].values[0] == MMUEXT_NEW_BASEPTR && record[5].values[1] == 0x77);
+    EXPECT(record[6].kind == VMI__TRACE_RESULT && record[6].number == 0 && !record[6].values[0]);
+    EXPECT(record[7].kind == VMI__TRACE_RESULT && record[7].values[0] == (uintptr_t)-22);
+    EXPECT(record[8].kind == VMI__TRACE_ANSWER && record[8].frame == (uintptr_t)&frame);
+    for (uint32_t i = 1; i < 9; i++)
+        EXPECT(record[i].frame == record[0].frame);
+    /* Once; and another list, of whoever it is. */
+    record += 9;
+    vmi__trace_answer(places[0], &frame);
+    EXPECT(record[0].kind == VMI__TRACE_ANSWER);
+    frame = (struct vmi__flavour_frame){
+        .rax = __HYPERVISOR_mmuext_op, .rdi = (uintptr_t)&records[0].ext[0], .rsi = 1};
+    vmi__trace_hypercall(places, &frame);
+    EXPECT(record[2].kind == VMI__TRACE_ELEMENT && !record[2].caller);
+    /* One that was kept back alone. */
+    frame.rdi = (uintptr_t)&cpu->ext[0];
+    vmi__trace_hypercall(places, &frame);
+    EXPECT(record[4].caller == VMI_ORDINAL_SET_PXE_LONG + 1 && record[4].values[1] == 0x77);
+}
+
 static void events_are_masked_meanwhile(void)
 {
     uintptr_t mask;
@@ -148,6 +207,7 @@ static const struct played_check checks[] = {
     CHECK(before_the_first_cpu),
     CHECK(the_mask_is_as_it_was),
     CHECK(hypercalls),
+    CHECK(lists),
     CHECK(events_are_masked_meanwhile),
     CHECK(frequency),
 };
