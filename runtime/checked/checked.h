@@ -49,7 +49,7 @@ struct vmi__store {
 };
 
 /* Generated (generate.py). */
-extern const struct vmi__store vmi__store_entries_by_calls;
+extern const struct vmi__store vmi__checked_store_entries_by_calls;
 extern const struct vmi__rule vmi__rules[];
 extern const struct vmi__checked_call vmi__checked_calls[VMI_ORDINALS];
 

@@ -34,7 +34,7 @@ uint32_t vmi__idt_sum(const struct vmi__idt *idt);
 
 /* A gate of a table is about to be written, by a call or by the library: what it is now is no more
  * part of the sum. */
-void vmi__gate_changes(uintptr_t base, uint32_t index, const uint32_t *words);
+void vmi__idt_gate_changes(uintptr_t base, uint32_t index, const uint32_t *words);
 
 /* Whether anything is remembered of a call. */
 bool vmi__checked_noting(uint32_t ordinal);

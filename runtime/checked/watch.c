@@ -303,7 +303,7 @@ static void front(uintptr_t base, uint32_t bytes)
 #ifdef __x86_64__
     words[2] = (uint32_t)(handler >> 32);
 #endif
-    vmi__gate_changes(base, VECTOR_PAGE_FAULT, words);
+    vmi__idt_gate_changes(base, VECTOR_PAGE_FAULT, words);
     control = write_anything();
     for (uint32_t i = 0; i < GATE_WORDS; i++)
         gate[i] = words[i];
@@ -405,7 +405,7 @@ static void name(uint32_t cpu, uintptr_t from, uintptr_t address, uintptr_t pfn)
     if (!vmi__checked_take(cpu, false))
         return;
     vmi__found(&finding, "a page table was stored to", "address", address, "frame", pfn);
-    vmi__checked_stored(&vmi__store_entries_by_calls, &finding, from);
+    vmi__checked_stored(&vmi__checked_store_entries_by_calls, &finding, from);
     if (vmi__checked_opened < OPENED_MOST)
         opened[vmi__checked_opened++] = pfn;
     vmi__checked_give();
