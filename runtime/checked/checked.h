@@ -42,7 +42,14 @@ struct vmi__checked_call {
     bool nmi;
 };
 
+/* A term that a store breaks, not a call: no check of it is made at calls. */
+struct vmi__store {
+    struct vmi__rule rule;
+    const char *reference; /* of the call that asks for it */
+};
+
 /* Generated (generate.py). */
+extern const struct vmi__store vmi__checked_store_entries_by_calls;
 extern const struct vmi__rule vmi__rules[];
 extern const struct vmi__checked_call vmi__checked_calls[VMI_ORDINALS];
 

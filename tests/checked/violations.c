@@ -31,6 +31,9 @@ typedef uint64_t word;
 typedef uint32_t word;
 #endif
 
+/* The image lies at 1 MiB (runtime/arch/ARCH/kernel.ld). */
+extern const char vmi_image_start[];
+
 static const struct vmi_boot_info *info;
 static uint64_t frames; /* the next one that is free */
 static uint64_t table[2 * PAGE / 8] __attribute__((aligned(PAGE)));
@@ -423,6 +426,71 @@ static void table_stored_to_by_a_second_mapping(void)
     release_tree(&tree);
 }
 
+/* Uses what a store to a table past the calls has mapped, at an address. */
+static void use(word address, word pfn)
+{
+    *(volatile uint64_t *)address = 0x5a;
+    sees(*at(pfn) == 0x5a ? "the entry is used" : "the entry is not used");
+}
+
+/* Stores the entry that maps a frame, which is not there yet, to a page table by one address or
+ * another. */
+static void store_entry(const struct tree *tree, volatile uint64_t *entries)
+{
+    word pfn = new_page();
+
+    load_tree(tree);
+    entries[place_of(pfn)] = (uint64_t)pfn * PAGE | WRITE;
+    use(place_of(pfn) * PAGE, pfn);
+}
+
+static void entry_stored_in_place(void)
+{
+    struct tree tree = new_tree();
+
+    store_entry(&tree, at(tree.pages));
+    release_tree(&tree);
+}
+
+static void entry_stored_and_announced(void)
+{
+    struct tree tree = new_tree();
+
+    store_entry(&tree, at(tree.pages));
+    vmi_update_pxe_long(at(tree.pages), VMI_PAGE_PT);
+    release_tree(&tree);
+}
+
+static void entry_of_a_directory_stored_in_place(void)
+{
+    struct tree tree = new_tree();
+    word pages = new_table(VMI_PAGE_PT), pfn = new_page();
+
+    set(at(pages), (uint64_t)pfn * PAGE | WRITE, VMI_PAGE_PT);
+    load_tree(&tree);
+    ((volatile uint64_t *)at(tree.directory))[1] = (uint64_t)pages * PAGE | TABLE;
+    use(ENTRIES * PAGE, pfn);
+    release_tree(&tree);
+    release(pages, VMI_PAGE_PT);
+}
+
+#ifdef __x86_64__
+/* The page table is one of the image's pages, and written where the image is mapped. */
+static void entry_stored_in_the_image(void)
+{
+    struct tree tree = new_tree();
+    word pages = ((word)table - (word)vmi_image_start) / PAGE + 0x100000 / PAGE;
+
+    for (uint32_t i = 0; i < ENTRIES; i++)
+        table[i] = 0;
+    vmi_allocate_page(pages, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
+    set(at(tree.directory), (uint64_t)pages * PAGE | TABLE, VMI_PAGE_PD);
+    store_entry(&tree, table);
+    release_tree(&tree);
+    release(pages, VMI_PAGE_PT);
+}
+#endif
+
 /* Opens the memory balloon, if there is one; its number. */
 static uint32_t open_balloon(void)
 {
@@ -696,17 +764,16 @@ static void gdt_beside_the_stack(void)
 
 static void gdt_in_a_page_table(void)
 {
-    word pfn = new_table(VMI_PAGE_PT);
+    word pfn = new_page();
     const struct vmi_dtr first = first_gdt();
     struct vmi_dtr dtr;
 
     for (uint32_t i = 0; i < (first.limit + 1u) / 8; i++)
         at(pfn)[i] = ((const uint64_t *)first.base)[i];
+    vmi_allocate_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE, 0, 0, 0);
     dtr = (struct vmi_dtr){.limit = first.limit, .base = (word)at(pfn)};
     vmi_set_gdt(&dtr);
     gdt_at(0, 0, 0);
-    for (uint32_t i = 0; i < ENTRIES; i++)
-        at(pfn)[i] = 0;
     release(pfn, VMI_PAGE_PT);
 }
 
@@ -803,6 +870,12 @@ static const struct {
     CASE(table_mapped_writable),
     CASE(directory_mapped_writable),
     CASE(table_stored_to_by_a_second_mapping),
+    CASE(entry_stored_in_place),
+    CASE(entry_stored_and_announced),
+    CASE(entry_of_a_directory_stored_in_place),
+#ifdef __x86_64__
+    CASE(entry_stored_in_the_image),
+#endif
     CASE(frame_given_while_mapped),
     CASE(table_given_while_named),
     CASE(table_named_too_early),
