@@ -37,7 +37,7 @@ VMI__ADDRESS_TAKEN bool vmi__check_table_has_own_pages(const struct vmi__call *c
         base = dtr->base;
         last = base + dtr->limit;
     } else {
-        struct vmi_dtr ldt = vmi__ldt_of((uint32_t)vmi__argument(call, 0));
+        struct vmi_dtr ldt = vmi__checked_ldt((uint32_t)vmi__argument(call, 0));
 
         if (!ldt.base)
             return true;
@@ -81,7 +81,7 @@ VMI__ADDRESS_TAKEN bool vmi__check_descriptors_dpl(const struct vmi__call *call,
 VMI__ADDRESS_TAKEN bool vmi__check_selectors_reloaded(const struct vmi__call *call,
                                                       struct vmi__finding *finding)
 {
-    struct vmi_dtr gdt = vmi__gdt_in_force();
+    struct vmi_dtr gdt = vmi__checked_gdt();
     uint32_t cs, ss;
 
     if (call->ordinal == VMI_ORDINAL_SET_GDT || !vmi__checked_state.cpus[call->cpu].stale)
@@ -197,7 +197,7 @@ VMI__ADDRESS_TAKEN bool vmi__check_frame_on_stack(const struct vmi__call *call,
 {
     /* Of a call that is reached by a jump, the words begin with the frame. */
     const uintptr_t *words = call->frame->stack;
-    struct vmi_dtr gdt = vmi__gdt_in_force();
+    struct vmi_dtr gdt = vmi__checked_gdt();
     uint32_t cs = (uint32_t)words[1] & 0xffff;
 
     if (call->ordinal == VMI_ORDINAL_IRET && !(cs & 4) &&

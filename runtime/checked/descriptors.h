@@ -12,7 +12,7 @@
 #define VMI__DESCRIPTOR_MEMORY   (1ull << 44) /* code or data */
 #define VMI__DESCRIPTOR_PRESENT  (1ull << 47)
 
-static inline struct vmi_dtr vmi__gdt_in_force(void)
+static inline struct vmi_dtr vmi__checked_gdt(void)
 {
     struct {
         uint16_t limit;
@@ -31,9 +31,9 @@ static inline uint64_t vmi__descriptor(const struct vmi_dtr *gdt, uint32_t selec
 }
 
 /* The LDT of a selector; base 0: none. */
-static inline struct vmi_dtr vmi__ldt_of(uint32_t selector)
+static inline struct vmi_dtr vmi__checked_ldt(uint32_t selector)
 {
-    struct vmi_dtr gdt = vmi__gdt_in_force(), none = {.base = 0};
+    struct vmi_dtr gdt = vmi__checked_gdt(), none = {.base = 0};
     uint64_t value = vmi__descriptor(&gdt, selector);
 
     if (!(value & VMI__DESCRIPTOR_PRESENT))

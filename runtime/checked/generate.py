@@ -94,7 +94,7 @@ def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
         (asks,) = (call for call in spec["calls"] if call["name"] == rule["call"])
         lines += [
             "",
-            f"const struct vmi__store vmi__store_{name} = {{",
+            f"const struct vmi__store vmi__checked_store_{name} = {{",
             f"    .rule = {{{text(name)}, {text(terms[name])}, {text(rule['mend'])}, 0}},",
             f"    .reference = {text(reference(asks))},",
             "};",

@@ -2,6 +2,7 @@
  *
  * The two functions of the flavour `checked`.
  */
+#include "endbr.h"
 #include "frames.h"
 #include "lock.h"
 #include "say.h"
@@ -40,7 +41,7 @@ static void start(void)
  * Before the kernel, with its constructors: memory is claimed for tables here and no later. Not in
  * a kernel without page tables, nor in one that the library does not know yet (Attach).
  */
-static void __attribute__((constructor(101))) begin(void)
+VMI__ADDRESS_TAKEN static void __attribute__((constructor(101))) begin(void)
 {
     uintptr_t cr0;
 

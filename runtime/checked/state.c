@@ -36,7 +36,7 @@ static void set_idt(uintptr_t argument)
     idt->store = 0;
 }
 
-void vmi__gate_changes(uintptr_t base, uint32_t index, const uint32_t *words)
+void vmi__idt_gate_changes(uintptr_t base, uint32_t index, const uint32_t *words)
 {
     for (uint32_t i = 0; i < VMI__IDTS; i++) {
         struct vmi__idt *idt = &vmi__checked_state.idts[i];
@@ -48,7 +48,7 @@ void vmi__gate_changes(uintptr_t base, uint32_t index, const uint32_t *words)
     }
 }
 
-void vmi__gates_stored(uintptr_t base, uintptr_t from)
+void vmi__idt_stored(uintptr_t base, uintptr_t from)
 {
     for (uint32_t i = 0; i < VMI__IDTS; i++)
         if (vmi__checked_state.idts[i].base == base)
@@ -68,7 +68,7 @@ static void note_gate(const struct vmi__call *call)
     words[0] = vmi__argument(call, 2);
     words[1] = vmi__argument(call, 3);
 #endif
-    vmi__gate_changes(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1), words);
+    vmi__idt_gate_changes(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1), words);
 }
 
 void vmi__checked_note(const struct vmi__call *call)

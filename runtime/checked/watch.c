@@ -99,7 +99,7 @@ static void front(uintptr_t base, uint32_t bytes)
 #ifdef __x86_64__
     words[2] = (uint32_t)(handler >> 32);
 #endif
-    vmi__gate_changes(base, VECTOR_PAGE_FAULT, words);
+    vmi__idt_gate_changes(base, VECTOR_PAGE_FAULT, words);
     control = vmi__checked_write_anything();
     for (uint32_t i = 0; i < GATE_WORDS; i++)
         gate[i] = words[i];
@@ -155,7 +155,7 @@ void vmi__checked_watch_note(const struct vmi__call *call)
     }
 #ifdef __i386__
     case VMI_ORDINAL_SET_LDT: {
-        struct vmi_dtr ldt = vmi__ldt_of((uint32_t)vmi__argument(call, 0));
+        struct vmi_dtr ldt = vmi__checked_ldt((uint32_t)vmi__argument(call, 0));
 
         vmi__table_loaded(call, VMI__TABLE_LDT, ldt.base, ldt.limit + 1u);
         break;
@@ -198,7 +198,7 @@ static uintptr_t stored_by(const struct vmi__call *call)
     case VMI_ORDINAL_WRITE_IDT_ENTRY:
         return vmi__argument(call, 0) + 4 * GATE_WORDS * (uint32_t)vmi__argument(call, 1);
     case VMI_ORDINAL_SET_TR: /* marks the task-state segment as busy */
-        return vmi__gdt_in_force().base;
+        return vmi__checked_gdt().base;
     default:
         return 0;
     }
@@ -250,10 +250,10 @@ static void name(uintptr_t from, uintptr_t address, uintptr_t pfn)
 
     if (vmi__table_of_pages(pfn)) {
         vmi__found(&finding, "a page table was stored to", "address", address, "frame", pfn);
-        vmi__checked_stored(&vmi__store_entries_by_calls, &finding, from);
+        vmi__checked_stored(&vmi__checked_store_entries_by_calls, &finding, from);
     } else if (table->kind == VMI__TABLE_IDT) {
         if (address - table->base < table->bytes)
-            vmi__gates_stored(table->base, from);
+            vmi__idt_stored(table->base, from);
         else
             vmi__table_forget(table); /* a page that has other things, too */
     } else {
@@ -261,7 +261,7 @@ static void name(uintptr_t from, uintptr_t address, uintptr_t pfn)
                    table->kind == VMI__TABLE_GDT ? "a page of a GDT that is loaded was stored to"
                                                  : "a page of an LDT that is loaded was stored to",
                    "address", address, "table", table->base);
-        vmi__checked_stored(&vmi__store_descriptors_by_calls, &finding, from);
+        vmi__checked_stored(&vmi__checked_store_descriptors_by_calls, &finding, from);
     }
     if (vmi__checked_opened < OPENED_MOST)
         opened[vmi__checked_opened++] = pfn;
