@@ -50,12 +50,8 @@ struct vmi__store {
 };
 
 /* Generated (generate.py). */
-<<<<<<< HEAD
 extern const struct vmi__store vmi__checked_store_descriptors_by_calls,
     vmi__checked_store_entries_by_calls;
-=======
-extern const struct vmi__store vmi__checked_store_entries_by_calls;
->>>>>>> rawstores
 extern const struct vmi__rule vmi__rules[];
 extern const struct vmi__checked_call vmi__checked_calls[VMI_ORDINALS];
 
