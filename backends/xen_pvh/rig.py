@@ -41,6 +41,9 @@ class BackendRig(XlRig):
     def no_core(self, architecture: str) -> str:
         return super().no_core(architecture) or self.cores
 
+    def translated(self, architecture: str) -> bool:
+        return True
+
     def __init__(self, backend: str, report: Progress) -> None:
         super().__init__(backend, report)
         if not shutil.which(OUTER_QEMU) or self._host_info() is not None:
