@@ -66,6 +66,10 @@ static void say(const char *who, const struct vmi__rule *rule, const struct vmi_
             vmi__print(": 0x");
             say_number(from, 16);
         }
+        if (finding->store) {
+            vmi__print("\r\n# checked:   store: 0x");
+            say_number(finding->store, 16);
+        }
         vmi__print("\r\n# checked:   mend: ");
         vmi__print(rule->mend);
         vmi__print("\r\n# checked:   see ");

@@ -42,13 +42,19 @@ static inline bool vmi__checked_watched(uint32_t ordinal)
     switch (ordinal) {
 #ifdef __i386__
     case VMI_ORDINAL_SET_PXE:
+    case VMI_ORDINAL_SET_LDT:
+    case VMI_ORDINAL_WRITE_LDT_ENTRY:
 #endif
     case VMI_ORDINAL_SET_PXE_LONG:
     case VMI_ORDINAL_ALLOCATE_PAGE:
     case VMI_ORDINAL_RELEASE_PAGE:
+    case VMI_ORDINAL_SET_GDT:
     case VMI_ORDINAL_SET_IDT:
+    case VMI_ORDINAL_SET_TR:
+    case VMI_ORDINAL_WRITE_GDT_ENTRY:
     case VMI_ORDINAL_WRITE_IDT_ENTRY:
     case VMI_ORDINAL_SET_INITIAL_AP_STATE:
+    case VMI_ORDINAL_STOP_CPU:
         return true;
     default:
         return false;

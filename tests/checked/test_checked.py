@@ -73,6 +73,9 @@ def test_each_violation_is_named_once(arch: str, violations: Path) -> None:
     assert where, stored
     source = (HERE / "violations.c").read_text().splitlines()
     assert source[int(where[1]) - 1].lstrip().startswith("entries[place_of(pfn)] = ")
+    gates = consoles["gate_written_in_place"]
+    (stored,) = (line for line in gates.split("\n") if "  store: " in line)
+    assert "  store: gate_written_in_place, violations.c:" in flavour.named(violations, stored)
     for name in alone:
         consoles |= parts(boot(violations, f"vmi.checked=all case={name}").stdout)
     for name, each in (together | alone).items():

@@ -36,7 +36,8 @@ extern const char vmi_image_start[];
 
 static const struct vmi_boot_info *info;
 static uint64_t frames; /* the next one that is free */
-static uint64_t table[2 * PAGE / 8] __attribute__((aligned(PAGE)));
+/* GDTs, loaded in turn: what is loaded is not stored to. */
+static uint64_t tables[2][2 * PAGE / 8] __attribute__((aligned(PAGE)));
 static uint64_t gates[PAGE / 8] __attribute__((aligned(PAGE)));
 static uint64_t plain[PAGE / 8] __attribute__((aligned(PAGE)));
 
@@ -237,14 +238,22 @@ static struct vmi_dtr first_gdt(void)
     return first;
 }
 
-/* Loads a copy of the first GDT, at that offset in its page, with another descriptor; 0: with none.
- */
-static void gdt_at(uint32_t offset, uint32_t changed, uint64_t value)
+/* The GDT that is not loaded. */
+static uint64_t *other_gdt(void)
+{
+    static uint32_t turn;
+
+    return tables[turn ^= 1];
+}
+
+/* Loads a copy of the first GDT, at that offset in its page, with another descriptor, 0: with none.
+ * Returns it. */
+static volatile uint64_t *gdt_at(uint32_t offset, uint32_t changed, uint64_t value)
 {
     const struct vmi_dtr first = first_gdt();
     struct vmi_dtr copy;
 
-    copy = (struct vmi_dtr){.limit = first.limit, .base = (word)table + offset};
+    copy = (struct vmi_dtr){.limit = first.limit, .base = (word)other_gdt() + offset};
     for (uint32_t i = 0; i < (first.limit + 1u) / 8; i++)
         ((uint64_t *)copy.base)[i] = ((const uint64_t *)first.base)[i];
     if (changed) {
@@ -253,6 +262,7 @@ static void gdt_at(uint32_t offset, uint32_t changed, uint64_t value)
         ((uint64_t *)copy.base)[changed] = value;
     }
     vmi_set_gdt(&copy);
+    return (volatile uint64_t *)copy.base;
 }
 
 static void gdt_off_its_page(void)
@@ -269,6 +279,46 @@ static void data_of_ring_2(void)
 {
     gdt_at(0, 20, 0x00cfd2000000ffffull);
 }
+
+/* Data of DPL 3 of that limit, and whether it is what the processor has for a selector. */
+#define DATA_OF(limit) (0x0040f20000000000ull | (limit))
+#define LIMIT          0x1fffu
+#define OTHER_LIMIT    0x2fffu
+
+static void look_at(uint32_t selector)
+{
+    uint32_t limit = 0;
+
+    __asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"(selector) : "cc", "memory");
+    sees(limit == OTHER_LIMIT ? "the descriptor is used" : "the descriptor is not used");
+}
+
+static void descriptor_stored_in_place(void)
+{
+    const uint32_t index = 20;
+    volatile uint64_t *gdt = gdt_at(0, index, DATA_OF(LIMIT));
+
+    gdt[index] = DATA_OF(OTHER_LIMIT);
+    look_at(index << 3 | 3);
+    gdt_at(0, 0, 0);
+}
+
+#ifdef __i386__
+static void descriptor_of_an_ldt_stored_in_place(void)
+{
+    const uint32_t index = 20;
+    uint64_t base = (word)plain;
+    volatile uint64_t *ldt = plain;
+
+    ldt[1] = DATA_OF(LIMIT);
+    gdt_at(0, index, 15 | (base & 0xffffff) << 16 | 0x82ull << 40 | base >> 24 << 56);
+    vmi_set_ldt(index << 3);
+    ldt[1] = DATA_OF(OTHER_LIMIT);
+    look_at(1 << 3 | 7);
+    vmi_set_ldt(0);
+    gdt_at(0, 0, 0);
+}
+#endif
 
 static void selector_left_behind(void)
 {
@@ -479,17 +529,35 @@ static void entry_of_a_directory_stored_in_place(void)
 static void entry_stored_in_the_image(void)
 {
     struct tree tree = new_tree();
-    word pages = ((word)table - (word)vmi_image_start) / PAGE + 0x100000 / PAGE;
+    word pages = ((word)plain - (word)vmi_image_start) / PAGE + 0x100000 / PAGE;
 
     for (uint32_t i = 0; i < ENTRIES; i++)
-        table[i] = 0;
+        plain[i] = 0;
     vmi_allocate_page(pages, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
     set(at(tree.directory), (uint64_t)pages * PAGE | TABLE, VMI_PAGE_PD);
-    store_entry(&tree, table);
+    store_entry(&tree, plain);
     release_tree(&tree);
     release(pages, VMI_PAGE_PT);
 }
 #endif
+
+#define APIC_FRAME 0xfee00u
+#define PRIORITY   0x20u
+
+/* The task priority is stored where the page is mapped. */
+static void local_apic_mapped(void)
+{
+    struct tree tree = new_tree();
+    volatile uint32_t *apic;
+
+    load_tree(&tree);
+    apic = (volatile uint32_t *)map(&tree, APIC_FRAME);
+    apic[VMI_APIC_TPR / 4] = PRIORITY;
+    sees(vmi_apic_read(VMI_APIC_TPR) == PRIORITY ? "the register is written"
+                                                 : "the register is not written");
+    vmi_apic_write(VMI_APIC_TPR, 0);
+    release_tree(&tree);
+}
 
 /* Opens the memory balloon, if there is one; its number. */
 static uint32_t open_balloon(void)
@@ -738,6 +806,7 @@ static void gdt_beside_the_stack(void)
 {
     static struct vmi_dtr dtr;
     const struct vmi_dtr first = first_gdt();
+    uint64_t *table = other_gdt();
     word argument = (word)&dtr;
 
     dtr = (struct vmi_dtr){.limit = first.limit, .base = (word)table};
@@ -876,6 +945,7 @@ static const struct {
 #ifdef __x86_64__
     CASE(entry_stored_in_the_image),
 #endif
+    CASE(local_apic_mapped),
     CASE(frame_given_while_mapped),
     CASE(table_given_while_named),
     CASE(table_named_too_early),
@@ -904,6 +974,10 @@ static const struct {
     CASE(gdt_in_a_page_table),
     CASE(code_of_ring_1),
     CASE(data_of_ring_2),
+    CASE(descriptor_stored_in_place),
+#ifdef __i386__
+    CASE(descriptor_of_an_ldt_stored_in_place),
+#endif
     CASE(selector_left_behind),
     CASE(gate_written_in_place),
     /* The processor raises an exception for which there is no handler: made only if asked for. */
