@@ -42,6 +42,11 @@ void vmi__xen_pvh_cpus_start(void)
     }
 }
 
+bool vmi__xen_pvh_cpu_register(uint32_t cpu)
+{
+    return cpu < XEN_LEGACY_MAX_VCPUS || give(cpu);
+}
+
 struct vcpu_info *vmi__xen_pvh_vcpu(uint32_t cpu)
 {
     return VMI__CPU_ROW(vmi__xen_pvh_shared.vcpu_info, further, cpu);

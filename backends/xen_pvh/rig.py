@@ -32,7 +32,6 @@ def limitation(done: Done | None) -> str:
 class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
     takes = (PVH, LINUX)
-    requests = ("poweroff", "reboot", "key")
     balloons = ARCHITECTURES
     witnesses = True
     # It asks for each frame up to the highest, of which there are a million: Xen's own pages lie below 4 GiB.

@@ -23,6 +23,15 @@ void vmi__xen_pvh_grants_start(void)
         vmi__xen_common_grants_use(vmi__xen_pvh_grant_table, 1);
 }
 
+void vmi__xen_pvh_grants_again(void)
+{
+    uint32_t frames = vmi__xen_common_grants_forget(), shared = 0;
+
+    while (shared < frames && vmi__xen_common_grants_more(shared))
+        shared++;
+    vmi__xen_common_grants_use(vmi__xen_pvh_grant_table, shared);
+}
+
 /* Only plain memory: what the map calls another kind is the runtime's, the library's or none. */
 uint32_t vmi__xen_common_frame(uintptr_t pfn)
 {

@@ -94,13 +94,10 @@ int32_t vmi__xen_pvh_adopt(void *page, uint32_t space, uint32_t index)
     return vmi__xen_pvh_hypercall_memory_op(XENMEM_add_to_physmap, vmi__xen_pvh_argument(&map));
 }
 
-const char *vmi__xen_pvh_start(void)
+const char *vmi__xen_pvh_share(void)
 {
     struct xen_hvm_param no_callback = {.domid = DOMID_SELF, .index = HVM_PARAM_CALLBACK_IRQ};
 
-    if (!vmi__xen_pvh_present())
-        return "there is no Xen below (CPUID)";
-    vmi__native_tsc_hz = (uint64_t)vmi__cpuid(base + LEAF_TIME, 0).ecx * 1000;
     if (vmi__xen_pvh_adopt(&vmi__xen_pvh_shared, XENMAPSPACE_shared_info, 0) < 0)
         return "Xen does not share its page";
     /*
@@ -110,6 +107,14 @@ const char *vmi__xen_pvh_start(void)
      */
     if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_param, vmi__xen_pvh_argument(&no_callback)) < 0)
         return "Xen takes no callback";
-    vmi__native_apic_timer_hz = APIC_TIMER_HZ;
     return 0;
+}
+
+const char *vmi__xen_pvh_start(void)
+{
+    if (!vmi__xen_pvh_present())
+        return "there is no Xen below (CPUID)";
+    vmi__native_tsc_hz = (uint64_t)vmi__cpuid(base + LEAF_TIME, 0).ecx * 1000;
+    vmi__native_apic_timer_hz = APIC_TIMER_HZ;
+    return vmi__xen_pvh_share();
 }
