@@ -250,7 +250,9 @@ def _trace(options: Namespace) -> int:
     from .trace import Form, trace
 
     wanted = Wanted(options.append, options.cpus, options.memory, options.deadline)
-    form = Form(options.calls, options.counts, options.output, options.json, options.chrome)
+    form = Form(
+        options.calls, options.counts, options.output, options.json, options.chrome, options.live
+    )  # fmt: skip
     return trace(options.name, options.kernel, wanted, options.at, form, options.console)
 
 
@@ -465,6 +467,7 @@ WORDS: dict[str, Word] = {
                 help="only calls of such names, with * and ? as in a shell; may be repeated",
             ),
             option("-c", "--counts", action="store_true", help="count the calls in place of listing them"),
+            option("--live", action="store_true", help="list each call as it comes back"),
             APPEND,
             CPUS,
             MEMORY,

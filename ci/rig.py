@@ -163,6 +163,9 @@ class Guest:
     """Where its memory and CPUs are written to when it is stopped, has had its time, or ends by itself, as
     its hypervisor does: memory by guest-physical addresses (ci.core.read); only where `Rig.no_core` has no
     reason."""
+    memory_file: Path | None = None
+    """A file that is the guest's memory while it runs, from guest-physical address 0 on (MEMORY_HELD); only
+    where `Rig.no_memory_file` is empty."""
     witness: bool = False
     """Whether the rig is to keep an independent record of the guest's hypercalls, if it can."""
     firmware: str = ""
@@ -358,6 +361,8 @@ class Rig(abc.ABC):
 
     lives: Sequence[Life] = ()
     """What guests can be put through while they work; each is for a guest of its own."""
+    no_memory_file = "only that of plain QEMU's guests can"
+    """Why their memory cannot be looked at while they run (`Guest.memory_file`); empty if it can."""
     cores = "its rig writes none"
     """Why there are no core files of guests (`Guest.core`); empty if there are."""
 
@@ -458,6 +463,8 @@ class Rig(abc.ABC):
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
         if guest.core and (why := self.no_core(look(guest.kernel).architecture)):
             raise UserError(f"{name} has no core files: {why}", 2)
+        if guest.memory_file and self.no_memory_file:
+            raise UserError(f"the memory of {name} cannot be read while it runs: {self.no_memory_file}", 2)
         if guest.gdb and self.gdb:
             raise UserError(f"{name} has no debugger: {self.gdb}", 2)
 
@@ -750,6 +757,19 @@ def qemu_snapshots(guest: Guest) -> tuple[str, ...]:
 def qemu_core(guest: Guest) -> tuple[str, ...]:
     """QEMU's arguments for a guest of which there is to be a core file: it stands still at its end."""
     return ("-no-shutdown",) if guest.core else ()
+
+
+MEMORY_HELD = 2048
+"""MiB that QEMU's machines have in one piece from address 0 on, if they have as many (hw/i386/pc_q35.c)."""
+
+
+def qemu_memory_file(guest: Guest) -> tuple[str, ...]:
+    """QEMU's arguments for a guest whose memory is a file."""
+    if not guest.memory_file:
+        return ()
+    file = str(guest.memory_file).replace(",", ",,")
+    held = f"memory-backend-file,id=memory,size={guest.memory_mib}M,mem-path={file},share=on"
+    return ("-object", held, "-machine", "memory-backend=memory")
 
 
 ENDED = ("shutdown", "guest-panicked", "internal-error", "io-error")

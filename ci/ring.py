@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The ring of the flavour `traced` (runtime/traced/ring.h), as it is found in a guest's memory. A kernel may
-have written anything there: what does not hold together is counted and left out."""
+"""The ring of the flavour `traced` (runtime/traced/ring.h), as it is found in a guest's memory, which stands
+still, or is followed while the guest runs. A kernel may have written anything there: what does not hold
+together is counted and left out."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ NONE, ENTER, LEAVE = range(3)
 """Kinds of record."""
 _HEADER = struct.Struct("<24s8IQ")
 _RECORD = struct.Struct(f"<I2H2I3Q{WORDS}Q")
+NO_RING = "there is no ring in the kernel's memory: it has made no call, or has overwritten it"
 RECORDS_MAX = 1 << 24
 ORDINALS_MAX = 1 << 12
 _WORD_BITS = (32, 64)
@@ -96,8 +98,9 @@ def _header(found: tuple[int, ...], room: int) -> _Header | str:
     return _Header(header_bytes, records, word_bits, ordinals, wraps * _SEQUENCES + following, frequency)
 
 
-def find(dump: Dump) -> Ring:
-    """The ring in a guest's memory, of several that with the most records; UserError without one."""
+def _search(dump: Dump) -> tuple[tuple[_Header, int] | None, str]:
+    """The ring in a guest's memory and where it is, of several that with the most records; and why others are
+    none."""
     best: tuple[_Header, int] | None = None
     wrong = ""
     for piece in dump.pieces:
@@ -112,47 +115,131 @@ def find(dump: Dump) -> Ring:
                 wrong = header
             elif not best or header.begun > best[0].begun:
                 best = header, at
+    return best, wrong
+
+
+def find(dump: Dump) -> Ring:
+    """The ring in the memory of a guest that stands still; UserError without one."""
+    best, wrong = _search(dump)
     if not best:
         raise UserError(
             f"the ring in the kernel's memory is damaged, or of another version of the library: {wrong}; "
             "link the kernel with this one's"
             if wrong
-            else "there is no ring in the kernel's memory: it has made no call, or has overwritten it"
+            else NO_RING
         )
     return _ring(dump, *best)
 
 
+def _record(dump: Dump, header: _Header, at: int, number: int) -> Record | None:
+    """The record of that number; None if it is another one, is being written, or is none."""
+    place = at + header.bytes + _RECORD.size * (number % header.records)
+    sequence, ordinal, cpu, kind, words, time, frame, caller, *values = _RECORD.unpack_from(dump.data, place)
+    if (
+        sequence == number % _SEQUENCES
+        and kind in (ENTER, LEAVE)
+        and words <= WORDS
+        and ordinal < header.ordinals
+    ):
+        return Record(kind, ordinal, cpu, time, frame, caller, values[:words])
+    return None
+
+
+def _counts(dump: Dump, header: _Header, at: int) -> Sequence[int]:
+    return struct.unpack_from(f"<{header.ordinals}I", dump.data, at + _HEADER.size)
+
+
 def _ring(dump: Dump, header: _Header, at: int) -> Ring:
-    counts = struct.unpack_from(f"<{header.ordinals}I", dump.data, at + _HEADER.size)
     lost = max(0, header.begun - header.records)
-    records = []
-    for number in range(lost, header.begun):
-        place = at + header.bytes + _RECORD.size * (number % header.records)
-        sequence, ordinal, cpu, kind, words, time, frame, caller, *values = _RECORD.unpack_from(
-            dump.data, place
-        )
-        if (
-            sequence == number % _SEQUENCES
-            and kind in (ENTER, LEAVE)
-            and words <= WORDS
-            and ordinal < header.ordinals
-        ):
-            records.append(Record(kind, ordinal, cpu, time, frame, caller, values[:words]))
-    damaged = header.begun - lost - len(records)
+    found = [_record(dump, header, at, number) for number in range(lost, header.begun)]
+    records = [record for record in found if record]
+    damaged = len(found) - len(records)
+    counts = _counts(dump, header, at)
     return Ring(header.word_bits, header.frequency, header.begun, lost, damaged, counts, records)
 
 
-def calls(records: Sequence[Record]) -> list[Call]:
-    """In the order in which they were begun. A call has come back by the next record of its frame; where that
-    is another's beginning, it never has. Of one whose beginning is lost, nothing is known."""
-    made: list[Call] = []
-    under_way: dict[int, Call] = {}
-    for record in records:
+class Followed:
+    """The ring in the memory of a guest that runs: each record once, in order, as soon as it is written."""
+
+    def __init__(self, dump: Dump) -> None:
+        self._dump = dump
+        self._place: tuple[_Header, int] | None = None
+        self._next = 0
+        self._lost = self._damaged = 0
+
+    def _begun(self) -> int:
+        """How many were begun; the guest may go round to 0 while this looks."""
+        assert self._place
+        *_, following, wraps, _ = _HEADER.unpack_from(self._dump.data, self._place[1])
+        begun = wraps * _SEQUENCES + following
+        return int(begun if begun >= self._next else begun + _SEQUENCES)
+
+    def take(self, last: bool = False) -> list[Record]:
+        """Those that have come since; with `last` the guest stands still, and what is not whole is damaged.
+        Nothing as long as there is no ring."""
+        if not self._place:
+            self._place, _ = _search(self._dump)
+        if not self._place:
+            return []
+        header, at = self._place
+        begun = self._begun()
+        found = []
+        while self._next < begun:
+            record = _record(self._dump, header, at, self._next)
+            # What it was read from may have been written anew meanwhile: so looked at behind it.
+            now = self._begun()
+            if now - self._next > header.records:
+                gone = now - header.records - self._next
+                self._lost += gone
+                self._next += gone
+                continue
+            if record:
+                found.append(record)
+            elif last:
+                self._damaged += 1
+            else:
+                break
+            self._next += 1
+        return found
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a ring."""
+        return self._place is not None
+
+    def ring(self) -> Ring:
+        """What there is to say of it, without the records."""
+        assert self._place
+        header, at = self._place
+        frequency = _HEADER.unpack_from(self._dump.data, at)[-1]
+        counts = _counts(self._dump, header, at)
+        return Ring(header.word_bits, frequency, self._begun(), self._lost, self._damaged, counts, [])
+
+
+class Pairing:
+    """Calls of records. A call has come back by the next record of its frame; where that is another's
+    beginning, it never has. Of one whose beginning is lost, nothing is known."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[int, Call] = {}
+
+    def feed(self, record: Record) -> tuple[Call | None, Call | None]:
+        """The call that has begun by the next record, and the one that has come back, or never will."""
+        before = self._under_way.pop(record.frame, None)
         if record.kind == ENTER:
-            made.append(Call(record.ordinal, record.cpu, record.time, record.caller, record.words))
-            under_way[record.frame] = made[-1]
-        else:
-            begun = under_way.pop(record.frame, None)
-            if begun and begun.ordinal == record.ordinal:
-                begun.ended, begun.results = record.time, record.words
-    return made
+            call = Call(record.ordinal, record.cpu, record.time, record.caller, record.words)
+            self._under_way[record.frame] = call
+            return call, before
+        if before and before.ordinal == record.ordinal:
+            before.ended, before.results = record.time, record.words
+        return None, before
+
+    def rest(self) -> list[Call]:
+        """Those that have not come back."""
+        return sorted(self._under_way.values(), key=lambda call: call.begun)
+
+
+def calls(records: Sequence[Record]) -> list[Call]:
+    """In the order in which they were begun."""
+    pairing = Pairing()
+    return [begun for record in records if (begun := pairing.feed(record)[0])]

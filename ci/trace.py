@@ -4,12 +4,14 @@ ends or is stopped; then the calls that it has made are read out of its memory, 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import chrome, flavour
@@ -17,9 +19,10 @@ from .boot import once, only, show_failure, write_document
 from .build import tree
 from .calls import Interface, chosen
 from .core import halt, halted_guest, read, shown
+from .follow import Follower
 from .kernel import architecture, look
-from .rig import discover
-from .ring import Call, Ring, calls, find
+from .rig import Guest, Rig, discover
+from .ring import NO_RING, Call, Ring, calls, find
 from .run import Wanted, file, pattern
 from .util import RESULTS, UserError, progress
 
@@ -38,6 +41,8 @@ class Form:
     """A file in place of standard output."""
     json: Path | None = None
     chrome: Path | None = None
+    live: bool = False
+    """Each call as it comes back, while the kernel runs."""
 
 
 def line(call: Call, interface: Interface, start: int, frequency: int) -> str:
@@ -113,23 +118,76 @@ def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int],
     else:
         for each in lines:
             print(each)
+    missing = f"the ring has the last {ring.begun - ring.lost} records of {ring.begun}" if ring.lost else ""
+    write_documents(ring, made, interface, form, wanted, kernel, missing)
+
+
+def write_documents(
+    ring: Ring, made: Sequence[Call], interface: Interface, form: Form, wanted: Collection[int], kernel: str,
+    missing: str,
+) -> None:  # fmt: skip
+    """What was asked for beside the list, and how many calls there are."""
     if form.json:
         write_document(form.json, as_json(ring, made, interface, wanted))
     if form.chrome:
         write_document(form.chrome, chrome.document(made, interface, ring.frequency, kernel))
-    said = f"{len(made)} calls of {sum(ring.counts)}"
-    if ring.lost:
-        said += f"; the ring has the last {ring.begun - ring.lost} records of {ring.begun}"
+    said = [f"{len(made)} calls of {sum(ring.counts)}"]
+    if missing:
+        said.append(missing)
     if ring.damaged:
-        said += f"; {ring.damaged} records are damaged"
-    progress(said)
+        said.append(f"{ring.damaged} records are damaged")
+    progress("; ".join(said))
+
+
+@contextlib.contextmanager
+def listed(form: Form) -> Iterator[Callable[[str], None]]:
+    """Where lines go one by one."""
+    if not form.output:
+        yield shown
+        return
+    try:
+        form.output.parent.mkdir(parents=True, exist_ok=True)
+        with open(form.output, "w", buffering=1) as file:
+            yield lambda text: print(text, file=file)
+    except OSError as error:
+        raise UserError(f"cannot write {form.output}: {error.strerror}") from None
+
+
+def follow(
+    rig: Rig, guest: Guest, until: re.Pattern[str] | None, each: Callable[[str], None], interface: Interface,
+    form: Form, wanted: Collection[int],
+) -> int:  # fmt: skip
+    """Runs the guest and writes its calls while it does; 1 if there was no ring."""
+    assert guest.memory_file
+
+    def over(call: Call, start: int, frequency: int) -> None:
+        if call.ordinal in wanted or not form.calls:
+            say(line(call, interface, start, frequency))
+
+    with listed(form) as say, rig.steady_session(LOGS) as session:
+        follower = Follower(guest.memory_file, guest.memory_mib, over)
+        with follower.following():
+            outcome = halt(session, guest, until, LOGS, each)
+    if not follower.ring:
+        show_failure(outcome, [f"{NO_RING}: {outcome.end}"], rig.own_lines, tail=True)
+        return 1
+    ring = follower.ring
+    made = [call for call in follower.made if call.ordinal in wanted or not form.calls]
+    missing = f"{ring.lost} records of {ring.begun} were written over before they were read"
+    write_documents(ring, made, interface, form, wanted, guest.kernel.name, missing if ring.lost else "")
+    return 0
 
 
 def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console: bool) -> int:
     """Runs the kernel and writes its trace; 1 if there was no memory any more to read it from."""
+    if form.live and form.counts:
+        raise UserError(
+            "--live: expected a list, found --counts, which is known at the end; leave one out", 2
+        )
     rigs = discover(once(progress))
     rig, configuration = only(rigs, name)
-    if why := rig.no_core(architecture(file(kernel, "kernel"))):
+    kernel = file(kernel, "kernel")
+    if why := rig.no_core(architecture(kernel)):
         raise UserError(f"{name} has no traces, which are read out of a guest's memory: {why}", 2)
     image = look(flavour.linked(kernel, rig.backend, flavour.TRACED))
     interface = Interface.built(tree(image.architecture))
@@ -137,10 +195,16 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     until = pattern(at) if at else None
     with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:
         memory = Path(folder) / "memory"
+        each = shown if console else lambda _: None
         guest = halted_guest(rig, configuration, name, image, wanted, memory)
+        if form.live:
+            guest = replace(guest, core=None, memory_file=memory)
+            rig.check_guest(guest, name)
+            rig.prepare()
+            return follow(rig, guest, until, each, interface, form, ordinals)
         rig.prepare()
         with rig.steady_session(LOGS) as session:
-            outcome = halt(session, guest, until, LOGS, shown if console else lambda _: None)
+            outcome = halt(session, guest, until, LOGS, each)
         if not memory.is_file():
             show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
             return 1

@@ -152,6 +152,15 @@ struct vmi__native_told vmi__native_told(void);
 /* Frequency of the TSC; 0 until vmi__native_tsc_init unless an inheriting library sets it. */
 extern uint64_t vmi__native_tsc_hz;
 
+/* What told the frequency, or what it was measured against, where no inheriting library sets it. */
+enum vmi__native_tsc_source {
+    VMI__TSC_BY_CPUID,
+    VMI__TSC_BY_PIT,
+    VMI__TSC_BY_ACPI_TIMER,
+};
+
+extern enum vmi__native_tsc_source vmi__native_tsc_source;
+
 /*
  * Frequency of the local APIC's timer, undivided, as an inheriting library or CPUID tells it; 0 if
  * neither does. It is believed if the timer keeps to it.

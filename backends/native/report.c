@@ -68,6 +68,11 @@ static uint64_t measured(vmi__native_counter *read, uint32_t mask, uint32_t hz)
 /* By each source that there is, in the order in which the first that is believed counts (tsc.c). */
 static void report_tsc(void)
 {
+    static const char *const sources[] = {
+        [VMI__TSC_BY_CPUID] = "cpuid",
+        [VMI__TSC_BY_PIT] = "pit",
+        [VMI__TSC_BY_ACPI_TIMER] = "acpi_timer",
+    };
     struct vmi__native_told told = vmi__native_told();
     uint64_t pit = measured(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ), acpi = 0;
 
@@ -75,7 +80,7 @@ static void report_tsc(void)
         acpi = measured(vmi__native_pm_counter, vmi__native_pm_mask(), VMI__PM_TIMER_HZ);
     say_number("# timers tsc_hz=", vmi__native_tsc_hz);
     say(" by=");
-    say((told.tsc_hz && told.trusted) || (!pit && !acpi) ? "cpuid" : pit ? "pit" : "acpi_timer");
+    say(sources[vmi__native_tsc_source]);
     say_number(" cpuid_hz=", told.tsc_hz);
     say_yes(" believed=", told.trusted);
     say_yes(" invariant=", invariant());

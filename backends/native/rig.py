@@ -28,6 +28,7 @@ from ci.rig import (
     qemu_core,
     qemu_disks,
     qemu_gdb,
+    qemu_memory_file,
     qemu_modules,
     qemu_nets,
     qemu_rng,
@@ -109,6 +110,7 @@ class PcSession(Session):
                    *(("-device", balloon) if guest.requests else ()),
                    *qemu_gdb(guest),
                    *qemu_core(guest),
+                   *qemu_memory_file(guest),
                    *qemu_snapshots(guest),
                    *guest.options.get("qemu", "").split()),
             halted=bool(guest.gdb),
@@ -133,6 +135,7 @@ class BackendRig(Rig):
     net_devices = PC_NET_DEVICES
     lives = QEMU_LIVES
     cores = ""
+    no_memory_file = ""
     # No hypervisor's interface, which QEMU's default machine has.
     machine = "pc,vmport=off"
 

@@ -6,6 +6,7 @@
 #include <native/routines.h>
 
 uint64_t vmi__native_tsc_hz, vmi__native_tsc_hz_least;
+enum vmi__native_tsc_source vmi__native_tsc_source;
 uint32_t vmi__native_apic_timer_hz;
 
 static uint64_t start;             /* TSC at nanosecond 0 */
@@ -30,9 +31,15 @@ static struct vmi__native_bounds measured(void)
     struct vmi__native_bounds bounds =
         vmi__native_measure(vmi__native_pit_counter, 0xffff, VMI__PIT_HZ);
 
-    if (!bounds.most && vmi__native_acpi.pm_timer)
+    if (bounds.most) {
+        vmi__native_tsc_source = VMI__TSC_BY_PIT;
+        return bounds;
+    }
+    if (vmi__native_acpi.pm_timer)
         bounds =
             vmi__native_measure(vmi__native_pm_counter, vmi__native_pm_mask(), VMI__PM_TIMER_HZ);
+    if (bounds.most)
+        vmi__native_tsc_source = VMI__TSC_BY_ACPI_TIMER;
     return bounds;
 }
 
@@ -51,6 +58,7 @@ static uint64_t find(uint64_t *least)
     if (plausible(*least))
         return *least;
     *least = told.tsc_hz;
+    vmi__native_tsc_source = VMI__TSC_BY_CPUID;
     if (plausible(*least) && told.trusted)
         return *least;
     bounds = measured();

@@ -19,7 +19,7 @@ from ci.rig import LinuxRig, Session
 from ci.ring import find
 from ci.run import Wanted
 from ci.trace import Form
-from ci.util import ARCHITECTURES, ROOT
+from ci.util import ARCHITECTURES, ROOT, UserError
 
 from ..flavour.test_flavour import called_by
 from ..guests import Place, Rigs
@@ -133,3 +133,28 @@ def test_a_kernel_that_hangs_is_read_and_the_ring_has_gone_round(
     ]
     assert re.search(r" GetCR0\(\) = 0x8[0-9a-f]{7} <\d+>$", lines[-2])
     assert re.search(r" SetCR0\(value=0x8[0-9a-f]{7}\) <\d+>$", lines[-1])
+
+
+def test_a_kernel_is_followed_while_it_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a kernel that calls more than the ring has room for: what was not read in time is counted."""
+    if not (tree(ARCHITECTURES[0]) / "backends/libvmi-native-traced.a").is_file():
+        pytest.skip("the library is not built with flavours")
+    kernel = compiled(ARCHITECTURES[0], tmp_path, HANGS, "native-traced")
+    form = Form(json=tmp_path / "json", live=True)
+    assert trace.trace("native", kernel, Wanted(deadline=60), "^here", form, False) == 0
+    shown, said = capfd.readouterr()
+    document = json.loads((tmp_path / "json").read_text())
+    assert (document["records"], document["damaged"]) == (80006, 0)
+    assert document["counts"] == {"OUTB": 40000, "GetCR0": 1, "SetCR0": 1, "ConsoleWrite": 1}
+    calls, lost = len(document["calls"]), document["lost"]
+    # Of a call both records are lost, or one.
+    assert 40003 - lost <= calls <= 40003 - lost // 2
+    assert (f"{lost} records of 80006 were written over before they were read" in said) == bool(lost)
+    lines = shown.splitlines()
+    assert len(lines) == calls
+    assert re.search(r" ConsoleWrite\(from=0x[0-9a-f]+, length=6\) = 6 <\d+>$", lines[-1])
+
+
+def test_what_is_followed_is_a_list(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--live: expected a list, found --counts"):
+        trace.trace("native", tmp_path / "kernel", Wanted(), "", Form(counts=True, live=True), False)

@@ -15,7 +15,7 @@ from ci.build import kernels, tree
 from ci.calls import Interface, chosen
 from ci.chrome import document
 from ci.elf_core import PAGE, Dump, Piece
-from ci.ring import ENTER, LEAVE, MAGIC, NONE, VERSION, Call, calls, find
+from ci.ring import ENTER, LEAVE, MAGIC, NONE, VERSION, Call, Followed, Pairing, calls, find
 from ci.trace import Form, line, write
 from ci.util import ARCHITECTURES, ROOT, UserError
 
@@ -143,6 +143,60 @@ def test_the_fullest_sound_ring_is_taken() -> None:
     cut = ring(two)[:-1]
     with pytest.raises(UserError, match="8 records, more than there is memory behind it"):
         find(Dump(cut, [Piece(0, len(cut), 0)], []))
+
+
+def followed() -> tuple[bytearray, Followed]:
+    """The memory of a guest that runs, with nothing in it yet, and the ring that will be there."""
+    data = bytearray(16 * PAGE)
+    return data, Followed(Dump(memoryview(data), [Piece(0, len(data), 0)], []))  # type: ignore[arg-type]
+
+
+def put(data: bytearray, content: bytes) -> None:
+    """The guest has its ring so."""
+    data[3 * PAGE : 3 * PAGE + len(content)] = content
+
+
+@pytest.mark.parametrize("before", [0, 8 * 1000, (1 << 32) - 8])
+def test_a_ring_is_followed(before: int) -> None:
+    """Each record comes once; one that is being written is waited for, those that are gone are counted."""
+    data, ring_there = followed()
+    assert ring_there.take() == []
+    assert not ring_there.found
+    made = [record(before + n, ENTER, n, n) for n in range(3)]
+    old = [record(before - 8 + n, ENTER, n, n) for n in range(2, 8)] if before else []
+    put(data, ring(made[:1] + [record(before + 1, NONE, 1, 1)] + old, begun=before + 2))
+    assert [each.ordinal for each in ring_there.take()] == [each for each in range(2, 8) if before] + [0]
+    assert ring_there.ring().lost == max(0, before + 2 - RECORDS)
+    assert ring_there.take() == []
+    put(data, ring(made + old[1:], begun=before + 3))
+    assert [each.ordinal for each in ring_there.take()] == [1, 2]
+    lost = ring_there.ring().lost
+    # Once round and two further: the record after the last one that was read is gone.
+    round_on = [record(before + 8 + n, LEAVE, n, n) for n in range(4)]
+    rest = [record(before + n, ENTER, n, n) for n in range(4, 8)]
+    put(data, ring(round_on + rest, begun=before + 12))
+    assert [each.ordinal for each in ring_there.take()] == [4, 5, 6, 7, 0, 1, 2, 3]
+    assert ring_there.ring().lost == lost + 1
+    put(data, ring([*round_on, record(before + 12, NONE, 1, 1)], begun=before + 13))
+    assert ring_there.take() == []
+    assert ring_there.take(last=True) == []
+    assert (ring_there.ring().damaged, ring_there.ring().begun) == (1, before + 13)
+
+
+def test_calls_are_over_in_the_order_in_which_they_come_back() -> None:
+    found = find(memory((3, ring([
+        record(0, ENTER, 1, 0x1000),
+        record(1, ENTER, 2, 0xF00),
+        record(2, LEAVE, 2, 0xF00),
+        record(3, ENTER, 33, 0xF00),
+        record(4, LEAVE, 1, 0x1000),
+        record(5, ENTER, 4, 0xF00),  # in whose place 33 never comes back
+        record(6, ENTER, 5, 0xE00),
+    ]))))  # fmt: skip
+    pairing = Pairing()
+    over = [call for each in found.records if (call := pairing.feed(each)[1])]
+    assert [(call.ordinal, call.ended) for call in over] == [(2, 20), (1, 40), (33, None)]
+    assert [(call.ordinal, call.ended) for call in pairing.rest()] == [(4, None), (5, None)]
 
 
 def words_of(interface: Interface, name: str, *words: int, results: tuple[int, ...] | None = None) -> str:

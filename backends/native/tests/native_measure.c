@@ -276,6 +276,7 @@ static void told(void)
         begin(1, 0, 0);
         memcpy(leaves, cases[i].leaves, sizeof(leaves));
         EXPECT(vmi__native_tsc_find() && !looks);
+        EXPECT(vmi__native_tsc_source == VMI__TSC_BY_CPUID);
         EXPECT(vmi__native_tsc_hz == cases[i].tsc_hz);
         EXPECT(vmi__native_tsc_hz_least == cases[i].tsc_hz);
         EXPECT(vmi__native_apic_timer_hz == cases[i].apic_hz);
@@ -301,6 +302,7 @@ static void told_and_not_believed(void)
         begin(i, 0, 0);
         memcpy(leaves, cases[i], sizeof(leaves));
         EXPECT(vmi__native_tsc_find() && looks);
+        EXPECT(vmi__native_tsc_source == VMI__TSC_BY_PIT);
         EXPECT(error(vmi__native_tsc_hz) < 250);
     }
 }
@@ -314,6 +316,7 @@ static void without_a_pit(void)
         vmi__native_acpi.pm_timer = 0x608;
         EXPECT(vmi__native_tsc_find());
         EXPECT(vmi__native_tsc_hz_least <= true_hz && error(vmi__native_tsc_hz) < 250);
+        EXPECT(vmi__native_tsc_source == VMI__TSC_BY_ACPI_TIMER);
     }
     begin(1, 0, 0);
     no_pit = true;
@@ -321,6 +324,7 @@ static void without_a_pit(void)
     leaves[0].ecx = VMI__CPUID_1_ECX_HYPERVISOR;
     leaves[1] = (struct vmi__cpuid){2, 216, 24000000, 0};
     EXPECT(vmi__native_tsc_find() && vmi__native_tsc_hz == 2592000000);
+    EXPECT(vmi__native_tsc_source == VMI__TSC_BY_CPUID);
 }
 
 static const struct played_check checks[] = {

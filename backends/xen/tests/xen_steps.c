@@ -18,6 +18,7 @@
 #include "string.c" /* runtime/ */
 
 #include "backends/played.h"
+#include "xen/tests/xen_steps_played.h"
 
 #define SYS_RT_SIGACTION    174
 #define SYS_SIGALTSTACK     186
@@ -29,12 +30,6 @@
 #define SA_SIGINFO  0x00000004u
 #define SA_RESTORER 0x04000000u
 #define SA_ONSTACK  0x08000000u
-
-#define VECTOR       0x61
-#define VECTOR_FAULT 13
-#define FLAGS        (2u | 0x8d5u) /* all that arithmetic sets */
-#define PORT(cpu)    (1 + (cpu))
-#define STEPS_MAX    2000
 
 /* arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_32, within struct ucontext_ia32. */
 struct context {
@@ -67,24 +62,6 @@ struct vcpu_info vmi__xen_infos[VMI__XEN_CPUS_MAX];
 uint32_t vmi__xen_sysenter_cs[VMI__XEN_CPUS_MAX];
 
 /* ---- how a run goes on ---------------------------------------------------------------------- */
-
-/* What is tried. */
-static struct {
-    uint32_t at, again; /* instructions of the library before events come; 0 for none */
-    uint32_t moves;     /* the handler goes on on CPU 1, */
-    uint8_t left;       /* and CPU 0 has its mask so from then on */
-    const char *gone;   /* the pop whose selector names nothing by then */
-} plan;
-
-/* What came of it. */
-static struct {
-    uint32_t steps; /* instructions of the library */
-    uint32_t came, handled;
-    uint32_t carried; /* times that what was kept back was carried out */
-    uint32_t unwound; /* an event came on the way out, where its registers are */
-    uint32_t gone;    /* a descriptor went */
-    uint32_t lost;    /* it did not come to an end */
-} seen;
 
 static void set_cpu(uint32_t number)
 {
@@ -204,65 +181,6 @@ VMI__ROUTINE void vmi__xen_carry_out_here(void)
     vmi__xen_kept[vmi__xen_this()].count = 0;
 }
 
-void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
-{
-    (void)cpu;
-}
-
-void vmi__xen_gates_again(struct vmi__xen_cpu *cpu)
-{
-    (void)cpu;
-}
-
-uint64_t vmi__xen_system_time(void)
-{
-    return 0;
-}
-
-uint32_t vmi__xen_take(struct vmi__xen_lock *lock_taken)
-{
-    uint32_t mask = vmi__xen_mask();
-
-    lock_taken->held = 1;
-    return mask;
-}
-
-void vmi__xen_give(struct vmi__xen_lock *lock_taken, uint32_t mask)
-{
-    lock_taken->held = 0;
-    vmi__xen_unmask(mask);
-}
-
-/* Xen is not told of the FIFO ABI here. */
-uint64_t vmi__xen_machine(const void *linear)
-{
-    return (uintptr_t)linear;
-}
-
-/* Xenstore has nothing to tell. */
-uint32_t vmi__xen_common_store_told;
-bool vmi__xen_requests_known = true;
-
-void vmi__xen_common_store_look(void)
-{
-}
-
-void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
-{
-    (void)cpu;
-}
-
-evtchn_port_t vmi__xen_console_port(void)
-{
-    return 0;
-}
-
-void vmi__xen_report(uint32_t ordinal, uintptr_t entry, uint64_t value, intptr_t error)
-{
-    (void)ordinal, (void)entry, (void)value, (void)error;
-    seen.lost = 1;
-}
-
 void vmi__xen_crash(uint32_t ordinal, uintptr_t entry, uint64_t value, intptr_t error)
 {
     (void)ordinal, (void)entry, (void)value, (void)error;
@@ -288,12 +206,6 @@ __attribute__((cdecl, regparm(0))) int32_t vmi__xen_hypercall_vcpu_op(uint32_t c
                                                                       uint32_t vcpu, void *argument)
 {
     (void)command, (void)vcpu, (void)argument;
-    return 0;
-}
-
-uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
-{
-    (void)size, (void)limit;
     return 0;
 }
 
@@ -332,14 +244,6 @@ static void start(void)
     vmi__xen_return = (const char *)vmi__xen_iret;
     watch(SIGTRAP, on_trap);
     watch(SIGSEGV, on_segment_fault);
-}
-
-static void clear(void *from, uint32_t size)
-{
-    volatile uint8_t *bytes = from;
-
-    for (uint32_t i = 0; i < size; i++)
-        bytes[i] = 0;
 }
 
 /* One run; 0, or the number of what does not hold. */
@@ -401,61 +305,25 @@ static uint32_t run(const struct way *way)
     return 0;
 }
 
-/* Says what was tried when it went wrong. */
-static int holds(const struct way *way)
-{
-    uint32_t what = run(way);
-
-    if (what) {
-        put("# does not hold: ");
-        put_number(what);
-        put(", event at ");
-        put_number(plan.at);
-        put(" and ");
-        put_number(plan.again);
-        put(plan.moves ? ", moved\n" : "\n");
-    }
-    return !what;
-}
-
-/*
- * An event at each instruction, with all that may come of it. Where it comes on the way out, a
- * second one at each instruction from there on.
- */
+/* An event at each instruction, with all that may come of it. */
 static void try_all(const struct way *way)
 {
     static const char *const pops[] = {0, vmi__xen_pop_es, vmi__xen_pop_ds};
-    uint32_t unwound = 0;
+    uint32_t unwound;
 
     start();
     clear(&plan, sizeof(plan));
     EXPECT(holds(way));
     for (uint32_t variant = 0; variant < 5; variant++) {
-        plan.again = 0;
         plan.moves = variant > 2;
         plan.left = variant == 4;
         plan.gone = variant < 3 ? pops[variant] : 0;
         if (plan.gone == vmi__xen_pop_ds && way->is_call)
             continue; /* what was interrupted is code that goes on by a ds that is null */
-        plan.at = 0;
-        do {
-            plan.at++;
-            EXPECT(holds(way));
-        } while (seen.came > way->waiting && !failed_line);
+        each_instruction(way, way->waiting);
         EXPECT(plan.at > 4); /* it was watched */
     }
-    clear(&plan, sizeof(plan));
-    do {
-        plan.again = 0;
-        plan.at++;
-        EXPECT(holds(way));
-        if (!seen.unwound)
-            continue;
-        unwound++;
-        for (plan.again = plan.at + 1; seen.steps >= plan.again && !failed_line; plan.again++)
-            EXPECT(holds(way));
-        seen.came = ~0u; /* of the last pair one may not have: there is more */
-    } while (seen.came > way->waiting && !failed_line);
+    unwound = each_pair(way, way->waiting);
     /* Its two instructions, and IRET. */
     EXPECT(way->stays || way->is_call || unwound >= 3);
 }

@@ -18,6 +18,7 @@
 #include "string.c" /* runtime/ */
 
 #include "backends/played.h"
+#include "xen/tests/xen_steps_played.h"
 
 /* arch/x86/entry/syscalls/syscall_64.tbl; asm/prctl.h. */
 #define SYS_RT_SIGACTION 13
@@ -31,12 +32,7 @@
 #define SA_RESTORER 0x04000000ul
 #define SA_ONSTACK  0x08000000ul
 
-#define VECTOR        0x61
-#define VECTOR_FAULT  13
 #define VECTOR_OPCODE 6
-#define FLAGS         (2u | 0x8d5u) /* all that arithmetic sets */
-#define PORT(cpu)     (1 + (cpu))
-#define STEPS_MAX     2000
 #define WORDS_MAX     12
 
 /* arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64, within struct ucontext. */
@@ -73,22 +69,6 @@ static uint8_t stack[8192] __attribute__((aligned(16)));
 #define TOP (stack + sizeof(stack) - 256)
 
 /* ---- how a run goes on ---- */
-
-/* What is tried. */
-static struct {
-    uint32_t at, again; /* instructions of the library before events come; 0 for none */
-    uint32_t moves;     /* the handler goes on on CPU 1, */
-    uint8_t left;       /* and CPU 0 has its mask so from then on */
-} plan;
-
-/* What came of it. */
-static struct {
-    uint32_t steps; /* instructions of the library */
-    uint32_t came, handled;
-    uint32_t carried; /* times that what was kept back was carried out */
-    uint32_t unwound; /* an event came on the way out, where its registers are */
-    uint32_t lost;    /* it did not come to an end */
-} seen;
 
 static int64_t call64(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
@@ -202,63 +182,6 @@ VMI__ROUTINE void vmi__xen_carry_out_here(void)
     vmi__xen_note_kept(0);
 }
 
-void vmi__xen_alarms(struct vmi__xen_cpu *cpu)
-{
-    (void)cpu;
-}
-
-void vmi__xen_gates_again(struct vmi__xen_cpu *cpu)
-{
-    (void)cpu;
-}
-
-uint64_t vmi__xen_system_time(void)
-{
-    return 0;
-}
-
-uint32_t vmi__xen_take(struct vmi__xen_lock *lock_taken)
-{
-    (void)lock_taken;
-    return vmi__xen_mask();
-}
-
-void vmi__xen_give(struct vmi__xen_lock *lock_taken, uint32_t mask)
-{
-    (void)lock_taken;
-    vmi__xen_unmask(mask);
-}
-
-/* Xen is not told of the FIFO ABI here. */
-uint64_t vmi__xen_machine(const void *linear)
-{
-    return (uintptr_t)linear;
-}
-
-/* Xenstore has nothing to tell. */
-uint32_t vmi__xen_common_store_told;
-bool vmi__xen_requests_known = true;
-
-void vmi__xen_common_store_look(void)
-{
-}
-
-void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
-{
-    (void)cpu;
-}
-
-evtchn_port_t vmi__xen_console_port(void)
-{
-    return 0;
-}
-
-void vmi__xen_report(uint32_t ordinal, uintptr_t entry, uint64_t value, intptr_t error)
-{
-    (void)ordinal, (void)entry, (void)value, (void)error;
-    seen.lost = 1;
-}
-
 int64_t vmi__xen_hypercall_sched_op(uint32_t command, const void *argument)
 {
     (void)command, (void)argument;
@@ -268,12 +191,6 @@ int64_t vmi__xen_hypercall_sched_op(uint32_t command, const void *argument)
 int64_t vmi__xen_hypercall_event_channel_op(uint32_t command, void *argument)
 {
     (void)command, (void)argument;
-    return 0;
-}
-
-uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
-{
-    (void)size, (void)limit;
     return 0;
 }
 
@@ -308,14 +225,6 @@ static void start(void)
     vmi__xen_return = (const char *)vmi__xen_iret;
     call64(SYS_SIGALTSTACK, (uint64_t)alternate, 0, 0, 0);
     call64(SYS_RT_SIGACTION, SIGTRAP, (uint64_t)action, 0, 8);
-}
-
-static void clear(void *from, uint32_t size)
-{
-    volatile uint8_t *bytes = from;
-
-    for (uint32_t i = 0; i < size; i++)
-        bytes[i] = 0;
 }
 
 /* One run; 0, or the number of what does not hold. */
@@ -378,58 +287,19 @@ static uint32_t run(const struct way *way)
     return 0;
 }
 
-/* Says what was tried when it went wrong. */
-static int holds(const struct way *way)
-{
-    uint32_t what = run(way);
-
-    if (what) {
-        put("# does not hold: ");
-        put_number(what);
-        put(", event at ");
-        put_number(plan.at);
-        put(" and ");
-        put_number(plan.again);
-        put(plan.moves ? ", moved\n" : "\n");
-    }
-    return !what;
-}
-
-/*
- * An event at each instruction, with all that may come of it. Where it comes on the way out, a
- * second one at each instruction from there on; says how many there were.
- */
+/* An event at each instruction, with all that may come of it. Returns what each_pair does. */
 static uint32_t try_all(const struct way *way)
 {
-    uint32_t unwound = 0;
-
     start();
     clear(&plan, sizeof(plan));
     EXPECT(holds(way));
     for (uint32_t variant = 0; variant < 3; variant++) {
-        plan.again = 0;
         plan.moves = variant > 0;
         plan.left = variant == 2;
-        plan.at = 0;
-        do {
-            plan.at++;
-            EXPECT(holds(way));
-        } while (seen.came > way->waiting && !failed_line);
+        each_instruction(way, way->waiting);
         EXPECT(plan.at > 2); /* it was watched */
     }
-    clear(&plan, sizeof(plan));
-    do {
-        plan.again = 0;
-        plan.at++;
-        EXPECT(holds(way));
-        if (!seen.unwound)
-            continue;
-        unwound++;
-        for (plan.again = plan.at + 1; seen.steps >= plan.again && !failed_line; plan.again++)
-            EXPECT(holds(way));
-        seen.came = ~0u; /* of the last pair one may not have: there is more */
-    } while (seen.came > way->waiting && !failed_line);
-    return unwound;
+    return each_pair(way, way->waiting);
 }
 
 #define FRAME(cs, flags) FLAT_KERNEL_SS, (uint64_t)TOP, FLAGS | (flags), (cs), (uint64_t)landing
