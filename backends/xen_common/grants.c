@@ -42,7 +42,7 @@ static grant_ref_t take(uint32_t of_frames)
     return 0;
 }
 
-uint32_t vmi__xen_common_grants_forget(void)
+VMI__RUN_ONCE uint32_t vmi__xen_common_grants_forget(void)
 {
     uint32_t count = frames;
 

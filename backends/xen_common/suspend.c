@@ -6,6 +6,7 @@
 
 #include "device_map.h"
 #include "requests.h"
+#include "runtime.h"
 
 #include <vmi/vmi.h>
 
@@ -16,7 +17,7 @@ static struct {
 } meeting;
 
 /* Waits until a word is a value or, without `is`, is not. */
-static void wait_for(const uint32_t *word, uint32_t value, bool is)
+VMI__RUN_ONCE static void wait_for(const uint32_t *word, uint32_t value, bool is)
 {
     uint32_t turns = 0;
 
@@ -24,7 +25,7 @@ static void wait_for(const uint32_t *word, uint32_t value, bool is)
         vmi__xen_common_relax(&turns);
 }
 
-static int32_t first(uint32_t others)
+VMI__RUN_ONCE static int32_t first(uint32_t others)
 {
     /* What MapDevice has mapped is of this host. */
     int32_t result = vmi__device_any() ? VMI_EBUSY : VMI_OK;
@@ -43,7 +44,7 @@ static int32_t first(uint32_t others)
     return result;
 }
 
-static int32_t another(uint32_t number, uint32_t others)
+VMI__RUN_ONCE static int32_t another(uint32_t number, uint32_t others)
 {
     uint32_t round = __atomic_load_n(&meeting.round, __ATOMIC_ACQUIRE);
 
@@ -56,7 +57,7 @@ static int32_t another(uint32_t number, uint32_t others)
     return meeting.result;
 }
 
-int32_t vmi__xen_common_meet(uint32_t number, uint32_t others)
+VMI__RUN_ONCE int32_t vmi__xen_common_meet(uint32_t number, uint32_t others)
 {
     return number ? another(number, others) : first(others);
 }

@@ -58,13 +58,13 @@ VMI__ROUTINE int32_t vmi__xen_pvh_wallclock_updated(void)
 /* What Xen does not count of each CPU: of before the domain was restored last. */
 static uint64_t before[VMI__CPUS_FEW], *before_more;
 
-void vmi__xen_pvh_steal_time_start(void)
+VMI__RUN_ONCE void vmi__xen_pvh_steal_time_start(void)
 {
     before_more = vmi__cpu_rows(sizeof(*before_more));
 }
 
 /* By Xen's count, of this CPU. */
-static uint64_t counted(uint32_t cpu)
+VMI__RUN_ONCE static uint64_t counted(uint32_t cpu)
 {
     struct vcpu_runstate_info now = {0};
 
@@ -82,7 +82,7 @@ VMI__ROUTINE uint64_t vmi__xen_pvh_steal_time(void)
     return *VMI__CPU_ROW(before, before_more, cpu) + counted(cpu);
 }
 
-void vmi__xen_pvh_steal_time_go_on(uint64_t from)
+VMI__RUN_ONCE void vmi__xen_pvh_steal_time_go_on(uint64_t from)
 {
     uint32_t cpu = vmi__native_cpu();
 

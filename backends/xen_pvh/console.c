@@ -34,7 +34,7 @@ static struct xencons_interface *find(void)
     return ring;
 }
 
-void vmi__xen_pvh_console_forget(void)
+VMI__RUN_ONCE void vmi__xen_pvh_console_forget(void)
 {
     looked_for = false;
     noted = 0;

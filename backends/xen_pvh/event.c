@@ -70,7 +70,7 @@ static struct row *row_of(uint32_t event)
     return event && event <= ROWS && rows[event - 1].vector ? &rows[event - 1] : 0;
 }
 
-static struct row *free_row(void)
+VMI__RUN_ONCE static struct row *free_row(void)
 {
     for (uint32_t i = 0; i < ROWS; i++)
         if (!rows[i].vector)
@@ -79,7 +79,7 @@ static struct row *free_row(void)
 }
 
 /* Has the vector of an event that is at a CPU raised there, if none is. False if Xen refuses. */
-static bool choose(uint32_t cpu)
+VMI__RUN_ONCE static bool choose(uint32_t cpu)
 {
     struct xen_hvm_evtchn_upcall_vector upcall = {.vcpu = cpu};
     struct row *chosen = 0;
@@ -101,7 +101,7 @@ static bool choose(uint32_t cpu)
 }
 
 /* Has a port, which is masked, tell a CPU. */
-static bool put_at(struct row *row, uint32_t cpu)
+VMI__RUN_ONCE static bool put_at(struct row *row, uint32_t cpu)
 {
     struct evtchn_bind_vcpu bind = {.port = row->port, .vcpu = cpu};
     uint32_t before = row->cpu;
@@ -114,7 +114,7 @@ static bool put_at(struct row *row, uint32_t cpu)
     return choose(before) && choose(cpu);
 }
 
-static void drop(struct row *row)
+VMI__RUN_ONCE static void drop(struct row *row)
 {
     uint32_t cpu = row->cpu;
 
@@ -125,7 +125,7 @@ static void drop(struct row *row)
     choose(cpu);
 }
 
-static int32_t bind(const struct row *wanted)
+VMI__RUN_ONCE static int32_t bind(const struct row *wanted)
 {
     struct row *row;
 
@@ -149,7 +149,7 @@ static int32_t bind(const struct row *wanted)
 
 /* ---- calls ---- */
 
-uint32_t vmi__xen_pvh_event_of(uint32_t source, uint32_t number)
+VMI__RUN_ONCE uint32_t vmi__xen_pvh_event_of(uint32_t source, uint32_t number)
 {
     for (uint32_t i = 0; i < ends; i++)
         if (rows[i].vector && rows[i].source == source && rows[i].number == number)
@@ -158,7 +158,7 @@ uint32_t vmi__xen_pvh_event_of(uint32_t source, uint32_t number)
 }
 
 /* The channel of an event's source; 0 if there is none. */
-static evtchn_port_t port_of(uint32_t source, uint32_t number)
+VMI__RUN_ONCE static evtchn_port_t port_of(uint32_t source, uint32_t number)
 {
     if (source == VMI_EVENT_CONSOLE && !number)
         return vmi__xen_pvh_console_port();
@@ -169,7 +169,8 @@ static evtchn_port_t port_of(uint32_t source, uint32_t number)
     return 0;
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, uint32_t vector)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number,
+                                                           uint32_t vector)
 {
     evtchn_port_t port;
     int32_t result;
@@ -211,7 +212,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_mask(uint32_t event)
     return VMI_OK;
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_event_unbind(uint32_t event)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_event_unbind(uint32_t event)
 {
     uint32_t flags = vmi__lock(&lock);
     struct row *row = row_of(event);
@@ -224,7 +225,7 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_unbind(uint32_t event)
     return row ? VMI_OK : VMI_EINVAL;
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
 {
     uint32_t flags = vmi__lock(&lock);
     struct row *row = row_of(event);
@@ -312,7 +313,7 @@ VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
 
 /* ---- a suspend, while all other CPUs spin ---- */
 
-void vmi__xen_pvh_events_leave(void)
+VMI__RUN_ONCE void vmi__xen_pvh_events_leave(void)
 {
     for (uint32_t i = 0; i < ends; i++)
         if (rows[i].vector)
@@ -321,7 +322,7 @@ void vmi__xen_pvh_events_leave(void)
 
 /* In a domain that was restored: the event has another channel, and comes once. False if Xen
  * refuses. */
-static bool come_again(struct row *row)
+VMI__RUN_ONCE static bool come_again(struct row *row)
 {
     row->port = port_of(row->source, row->number);
     if (row->port) {
@@ -334,7 +335,7 @@ static bool come_again(struct row *row)
     return true;
 }
 
-bool vmi__xen_pvh_events_return(bool restored)
+VMI__RUN_ONCE bool vmi__xen_pvh_events_return(bool restored)
 {
     bool well = true;
 
@@ -350,7 +351,7 @@ bool vmi__xen_pvh_events_return(bool restored)
 }
 
 /* One vector ends in a look at all of them. */
-void vmi__xen_pvh_events_look(uint32_t cpu)
+VMI__RUN_ONCE void vmi__xen_pvh_events_look(uint32_t cpu)
 {
     for (uint32_t i = 0; i < ends; i++)
         if (rows[i].raised && rows[i].cpu == cpu)

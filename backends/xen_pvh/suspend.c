@@ -19,12 +19,12 @@
 
 /* ---- the timer of a CPU ---- */
 
-static bool has_deadline(void)
+VMI__RUN_ONCE static bool has_deadline(void)
 {
     return vmi__native_apic_read(VMI_APIC_LVTT) & LVTT_DEADLINE;
 }
 
-static void set_timer(uint64_t value)
+VMI__RUN_ONCE static void set_timer(uint64_t value)
 {
     if (has_deadline())
         vmi__wrmsr(MSR_DEADLINE, value);
@@ -33,7 +33,7 @@ static void set_timer(uint64_t value)
 }
 
 /* Has the timer's interrupt been requested? */
-static bool gone_off(void)
+VMI__RUN_ONCE static bool gone_off(void)
 {
     uint32_t vector = vmi__native_apic_read(VMI_APIC_LVTT) & LVTT_VECTOR;
 
@@ -44,7 +44,7 @@ static bool gone_off(void)
  * Stops the timer, which Xen would start with its whole count again, also one that has gone off
  * (xen/arch/x86/hvm/vlapic.c, lapic_rearm). Returns what it had left, 0 if it has gone off.
  */
-static uint64_t stop_timer(void)
+VMI__RUN_ONCE static uint64_t stop_timer(void)
 {
     bool before = gone_off();
     uint64_t left =
@@ -61,7 +61,7 @@ static uint64_t stop_timer(void)
  * returns does not tell: a toolstack changes it only for guests that have named a callback
  * (xen.git, tools/libs/ctrl/xc_resume.c, modify_returncode).
  */
-static bool is_there(evtchn_port_t port)
+VMI__RUN_ONCE static bool is_there(evtchn_port_t port)
 {
     struct evtchn_status status = {.dom = DOMID_SELF, .port = port};
 
@@ -70,7 +70,7 @@ static bool is_there(evtchn_port_t port)
            status.status == EVTCHNSTAT_ipi;
 }
 
-static void restored(void)
+VMI__RUN_ONCE static void restored(void)
 {
     const char *reason = vmi__xen_pvh_share();
 
@@ -84,7 +84,7 @@ static void restored(void)
     vmi__xen_pvh_requests_start();
 }
 
-int32_t vmi__xen_common_stand_still(void)
+VMI__RUN_ONCE int32_t vmi__xen_common_stand_still(void)
 {
     struct sched_shutdown how = {.reason = SHUTDOWN_suspend};
     struct evtchn_bind_ipi mark = {.vcpu = 0};
@@ -113,14 +113,14 @@ int32_t vmi__xen_common_stand_still(void)
 
 /* ---- a CPU ---- */
 
-void vmi__xen_common_cpu_returns(uint32_t number)
+VMI__RUN_ONCE void vmi__xen_common_cpu_returns(uint32_t number)
 {
     if (!vmi__xen_pvh_cpu_register(number))
         vmi__fatal("Xen refuses a place for its words of a CPU, in a domain that was restored");
     vmi__xen_pvh_events_look(number);
 }
 
-void vmi__xen_common_relax(uint32_t *turns)
+VMI__RUN_ONCE void vmi__xen_common_relax(uint32_t *turns)
 {
     if (++*turns % 1024)
         __asm__ volatile("pause");
@@ -128,7 +128,7 @@ void vmi__xen_common_relax(uint32_t *turns)
         vmi_yield();
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_suspend(void)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_suspend(void)
 {
     uint32_t flags, others = 0;
     uint64_t left, stolen;
