@@ -466,12 +466,16 @@ static void is_restored(void)
     EXPECT(vmi__xen_pvh_suspend() == VMI_EAGAIN);
 }
 
-/* Whoever has requests with it learns that they have ended. */
+/* Whoever has requests with it learns that they have ended; and other events of its CPU come. */
 static void a_lost_device_is_told_of(void)
 {
-    begin(1);
+    begin(2);
+    EXPECT(vmi__xen_pvh_event_move(bound_events[REQUESTS], 1) == VMI_OK);
+    EXPECT(upcalls[1] == vectors[DEVICE]);
+    running = 1;
     xen.device_lost = true;
     EXPECT(vmi__xen_pvh_suspend() == VMI_SUSPEND_RESTORED);
+    EXPECT(upcalls[1] && channels[ports[1][REQUESTS]].cpu == 1);
     EXPECT(raised[vectors[DEVICE]] == 1 + (4 << 8));
     EXPECT(vmi__xen_pvh_event_unbind(bound_events[DEVICE]) == VMI_OK);
     EXPECT(!vmi__xen_pvh_event_of(VMI_EVENT_DEVICE, DEVICE_NUMBER));
