@@ -6,9 +6,16 @@
 #include "frames.h"
 #include "state.h"
 
-/* The entry and the flags of SetPxE and its kin. */
-static void entry_of(const struct vmi__call *call, uintptr_t *entry, uint32_t *flags)
+/* Arguments of SetPxE and its kin. */
+struct entry {
+    uintptr_t at;
+    uint64_t value; /* not of UpdatePxE and UpdatePxELong */
+    uint32_t flags;
+};
+
+static struct entry entry_of(const struct vmi__call *call)
 {
+    struct entry entry = {.value = vmi__argument(call, 0)};
     uint32_t at = 0;
 
 #ifdef __x86_64__
@@ -17,21 +24,23 @@ static void entry_of(const struct vmi__call *call, uintptr_t *entry, uint32_t *f
 #else
     if (call->ordinal == VMI_ORDINAL_SET_PXE)
         at = 1;
-    else if (call->ordinal == VMI_ORDINAL_SET_PXE_LONG)
+    else if (call->ordinal == VMI_ORDINAL_SET_PXE_LONG) {
+        entry.value |= (uint64_t)vmi__argument(call, 1) << 32;
         at = 2;
+    }
 #endif
-    *entry = vmi__argument(call, at);
-    *flags = (uint32_t)vmi__argument(call, at + 1);
+    entry.at = vmi__argument(call, at);
+    entry.flags = (uint32_t)vmi__argument(call, at + 1);
+    return entry;
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_entry_in_table(const struct vmi__call *call,
                                                   struct vmi__finding *finding)
 {
-    uintptr_t entry, pfn;
-    uint32_t flags, kind;
+    struct entry given = entry_of(call);
+    uintptr_t entry = given.at, pfn = vmi__frame_at(entry);
+    uint32_t flags = given.flags, kind;
 
-    entry_of(call, &entry, &flags);
-    pfn = vmi__frame_at(entry);
     if (pfn == VMI__FRAME_NONE)
         return vmi__found(finding, "the entry is not in the linear mapping", "entry", entry, 0, 0);
     if (pfn >= VMI__FRAMES)
@@ -61,8 +70,16 @@ VMI__ADDRESS_TAKEN bool vmi__check_page_not_mapped_writable(const struct vmi__ca
                                                             struct vmi__finding *finding)
 {
     uintptr_t pfn = vmi__argument(call, 0);
+    struct entry entry;
 
-    return no_entry(vmi__frame_writable_by(pfn), pfn, "an entry maps the page writable", finding);
+    if (call->ordinal == VMI_ORDINAL_ALLOCATE_PAGE)
+        return no_entry(vmi__frame_writable_by(pfn), pfn, "an entry maps the page writable",
+                        finding);
+    entry = entry_of(call);
+    return vmi__frame_used_as(entry.at, entry.value, &pfn) != VMI__FRAME_WRITABLE ||
+           !vmi__frame_kind(pfn) ||
+           vmi__found(finding, "the entry maps a page table writable", "frame", pfn, "entry",
+                      entry.at);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_frame_not_mapped(const struct vmi__call *call,
@@ -84,9 +101,17 @@ VMI__ADDRESS_TAKEN bool vmi__check_tables_allocated_first(const struct vmi__call
                                                           struct vmi__finding *finding)
 {
     uintptr_t pfn = vmi__argument(call, 0);
+    struct entry entry;
+    uint32_t used;
 
-    return no_entry(vmi__frame_named_by(pfn), pfn, "an entry of a table names the page already",
-                    finding);
+    if (call->ordinal == VMI_ORDINAL_ALLOCATE_PAGE)
+        return no_entry(vmi__frame_named_by(pfn), pfn, "an entry of a table names the page already",
+                        finding);
+    entry = entry_of(call);
+    used = vmi__frame_used_as(entry.at, entry.value, &pfn);
+    return !(used & VMI__FRAME_KINDS) || vmi__frame_kind(pfn) & used ||
+           vmi__found(finding, "the entry names a page that is no table of the next kind", "frame",
+                      pfn, "entry", entry.at);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_top_directory_not_shared(const struct vmi__call *call,

@@ -129,6 +129,16 @@ static uint32_t table_of(uintptr_t entry)
     return kind & VMI__FRAME_BOOT ? 0 : kind;
 }
 
+uint32_t vmi__frame_used_as(uintptr_t entry, uint64_t value, uintptr_t *pfn)
+{
+    uint32_t kind = table_of(entry);
+
+    if (!kind || !count_of(kind, value, entry))
+        return 0;
+    *pfn = frame_of(value);
+    return kind & VMI_PAGE_PT ? VMI__FRAME_WRITABLE : (kind & VMI__FRAME_KINDS) >> 1;
+}
+
 void vmi__frames_entry(uintptr_t entry, uint32_t bytes, uint64_t value)
 {
     uint32_t kind = table_of(entry);

@@ -47,6 +47,12 @@ void vmi__frames_release(uintptr_t pfn);
 void vmi__frames_entry(uintptr_t entry, uint32_t bytes, uint64_t value);
 void vmi__frames_entry_written(uintptr_t entry, uint32_t bytes);
 
+/* What an entry of one of the kernel's tables makes of the frame *pfn with a value: VMI_PAGE_PT and
+ * its kin, the table that it names; VMI__FRAME_WRITABLE, mapped so outside the linear mapping; 0,
+ * neither. */
+#define VMI__FRAME_WRITABLE 0x100u
+uint32_t vmi__frame_used_as(uintptr_t entry, uint64_t value, uintptr_t *pfn);
+
 /* The entry that maps a frame writable, or that names it as a table; 0 if there is none. */
 uintptr_t vmi__frame_writable_by(uintptr_t pfn);
 uintptr_t vmi__frame_named_by(uintptr_t pfn);

@@ -51,7 +51,11 @@ def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
         raise TableError(
             f"{len(checked)} rules are more than the {RULES_MOST} bits of vmi__checked_call.rules"
         )
-    also = {name: rules["checks"][name].get("also", []) for name in checked}
+    arch = spec["architecture"]["name"]
+    also = {
+        name: [*rule.get("also", []), *rule.get("also_of", {}).get(arch, [])]
+        for name, rule in rules["checks"].items()
+    }
     for name in checked:
         for call in also[name]:
             if call not in known:

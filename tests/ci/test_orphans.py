@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -63,12 +64,14 @@ def wait_until(what: str, true: object) -> None:
 
 @contextmanager
 def front_door(*command: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], set[int]]]:
-    """A front door with a machine that does not end by itself, and all processes that it has started."""
+    """A front door with a machine that does not end by itself, and all processes that it has started. Whoever
+    starts the tests may ignore SIGHUP, as nohup does; the front door does not."""
     # A worker's tests are not to take this run for theirs.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    ) as process:
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
+        preexec_fn=functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
+    ) as process:  # fmt: skip
         try:
             started: set[int] = set()
             wait_until("no QEMU", lambda: started.update(with_machine(process.pid)) or started)

@@ -4,6 +4,7 @@ or want the same: nothing is lost or doubled, and no two are at the same data.""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shlex
@@ -81,6 +82,7 @@ def compiled(command: list[str], source: Path, out: Path, *more: str) -> None:
     subprocess.run([*kept, *more, "-c", str(source), "-o", str(out)], cwd=tree(ARCH), check=True)
 
 
+@functools.cache
 def build() -> Path:
     """The sample kernel with this flavour, where rigs look for kernels when they start."""
     built = tree(ARCH)
