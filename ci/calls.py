@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from .ring import Call, Entry, Shape
 from .util import UserError
 
 SMALL = 1 << 10
@@ -23,16 +24,29 @@ Values = dict[str, tuple[int, str]]
 
 
 class Interface:
-    """The specification, of one architecture."""
+    """The specification, of one architecture, with the hypercalls of a backend."""
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
+    def __init__(self, spec: Mapping[str, Any], hypercalls: Sequence[Mapping[str, Any]] = ()) -> None:
         self.calls: dict[int, dict[str, Any]] = {each["ordinal"]: each for each in spec["calls"]}
         self._constants = {each["name"]: each for each in spec["constants"]}
+        self._types = {each["name"]: each for each in spec["types"]}
+        self.word_bits: int = spec["architecture"]["word_bits"]
+        self.hypercalls = {each["number"]: each for each in hypercalls}
 
     @classmethod
-    def built(cls, tree: Path) -> Interface:
+    def built(cls, tree: Path, backend: str = "") -> Interface:
         """That of a build tree."""
-        return cls(json.loads((tree / "include/vmi/model.json").read_text())["spec"])
+        model = json.loads((tree / "include/vmi/model.json").read_text())
+        known = {each["name"]: each["hypercalls"] for each in model["backends"]}
+        return cls(model["spec"], known.get(backend, ()))
+
+    @property
+    def shapes(self) -> dict[int, Shape]:
+        """Of each call, by its ordinal."""
+        return {
+            ordinal: Shape(call["stack"], call["convention"] == "jump")
+            for ordinal, call in self.calls.items()
+        }
 
     def name(self, ordinal: int) -> str:
         """Of a call, or `call_N` of one that the specification does not have."""
@@ -49,6 +63,30 @@ class Interface:
         if not call:
             return {}
         return self._values([*([call["result"]] if call["result"] else []), *call["results"]], words)
+
+    def words(self, each: Entry) -> tuple[str, Values, Values]:
+        """Name, arguments and results of what was called."""
+        if isinstance(each, Call):
+            return (
+                self.name(each.ordinal),
+                self.arguments(each.ordinal, each.arguments),
+                self.results(each.ordinal, each.results),
+            )
+        table = self.hypercalls.get(each.number)
+        if not table:
+            return f"hypercall_{each.number}", {}, self._answer(each.result)
+        listed = [
+            argument | {"type": self._types[argument["type"]], "constants": [], "unit": None}
+            for argument in table["arguments"]
+        ]
+        return table["name"], self._values(listed, each.arguments), self._answer(each.result)
+
+    def _answer(self, word: int | None) -> Values:
+        """A hypercall's result is a word with a sign."""
+        if word is None:
+            return {}
+        value = word - (1 << self.word_bits) if word >> self.word_bits - 1 else word
+        return {"result": (value, str(value) if abs(value) < SMALL else f"{value:#x}")}
 
     def _values(self, listed: Sequence[Mapping[str, Any]], words: Sequence[int]) -> Values:
         found = {}

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .calls import Interface
-from .ring import Call
+from .ring import Call, Entry
 
 MICROSECONDS = 1_000_000
 ASSUMED = 1_000_000_000
 """Hz, where the TSC's frequency is not known."""
 
 
-def document(made: Sequence[Call], interface: Interface, frequency: int, kernel: str) -> str:
+def document(made: Sequence[Entry], interface: Interface, frequency: int, kernel: str) -> str:
     """One process, the kernel, with a thread for each CPU."""
     cpus = sorted({call.cpu for call in made})
     names = [_metadata("process_name", 0, kernel), *(_metadata("thread_name", n, f"CPU {n}") for n in cpus)]
@@ -28,7 +28,7 @@ def _metadata(what: str, cpu: int, name: str) -> dict[str, Any]:
     return {"ph": "M", "name": what, "pid": 0, "tid": cpu, "args": {"name": name}}
 
 
-def _events(made: Sequence[Call], interface: Interface, frequency: int) -> Iterator[dict[str, Any]]:
+def _events(made: Sequence[Entry], interface: Interface, frequency: int) -> Iterator[dict[str, Any]]:
     """A call is a slice. Slices of a thread lie within each other or apart; a call for which that does not
     hold, as another thread of the kernel's ran before it came back, is a pair of its own, and one that has
     not come back an instant."""
@@ -39,17 +39,11 @@ def _events(made: Sequence[Call], interface: Interface, frequency: int) -> Itera
         return (cycles - start) * MICROSECONDS / frequency
 
     for number, call in enumerate(made):
+        name, *values = interface.words(call)
         event: dict[str, Any] = {
-            "name": interface.name(call.ordinal), "cat": "call", "pid": 0, "tid": call.cpu,
+            "name": name, "cat": "call" if isinstance(call, Call) else "hypercall", "pid": 0, "tid": call.cpu,
             "ts": time(call.begun),
-            "args": {
-                name: text
-                for values in (
-                    interface.arguments(call.ordinal, call.arguments),
-                    interface.results(call.ordinal, call.results),
-                )
-                for name, (_, text) in values.items()
-            },
+            "args": {name: text for some in values for name, (_, text) in some.items()},
         }  # fmt: skip
         if call.ended is None:
             yield event | {"ph": "i", "s": "t"}

@@ -7,12 +7,12 @@ from __future__ import annotations
 import contextlib
 import mmap
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .elf_core import Dump, Piece
 from .rig import MEMORY_HELD
-from .ring import Call, Followed, Pairing, Record, Ring
+from .ring import Entry, Followed, Pairing, Record, Ring, Shape
 
 PERIOD = 0.01
 """Seconds between two looks: the ring has room for what a guest calls in some tenths of one."""
@@ -23,10 +23,17 @@ MIB = 1 << 20
 
 class Follower:
     """Calls of a guest whose memory is a file: `over` gets each that has come back, in this order, and at the
-    end those that have not; with the time of the first record, and the TSC's frequency."""
+    end those that have not; with the time of the first record, and the TSC's frequency. `shapes` are the
+    calls', by ordinal."""
 
-    def __init__(self, file: Path, memory_mib: int, over: Callable[[Call, int, int], None]) -> None:
-        self.made: list[Call] = []
+    def __init__(
+        self,
+        file: Path,
+        memory_mib: int,
+        shapes: Mapping[int, Shape],
+        over: Callable[[Entry, int, int], None],
+    ) -> None:
+        self.made: list[Entry] = []
         """In the order in which they were begun."""
         self.ring: Ring | None = None
         """What there is to say of the ring, once all is read; None if there was none."""
@@ -34,7 +41,7 @@ class Follower:
         self._size = min(memory_mib, MEMORY_HELD) * MIB
         self._over = over
         self._records: list[Record] = []
-        self._pairing = Pairing()
+        self._pairing = Pairing(shapes)
         self._start: int | None = None
 
     @contextlib.contextmanager
@@ -86,6 +93,6 @@ class Follower:
                 self._say(over)
         return len(records)
 
-    def _say(self, call: Call) -> None:
+    def _say(self, call: Entry) -> None:
         assert self.ring and self._start is not None
         self._over(call, self._start, self.ring.frequency)

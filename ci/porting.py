@@ -20,7 +20,7 @@ from . import ktap
 from .backends import backends
 from .boot import CPUS
 from .build import build, kernels
-from .conformance import DEADLINE
+from .conformance import DEADLINE, needed
 from .rig import Guest, discover
 from .util import BUILD, RESULTS, ROOT, UserError, progress, write_if_changed
 
@@ -309,7 +309,7 @@ def check(name: str) -> int:
         print(f"missing or wrong in backends/{name}:")
         print(wrong.rstrip())
         return 1
-    build()
+    build(*needed([name]))
     resolved = model()
     ways = next(backend for backend in resolved["backends"] if backend["name"] == name)["calls"]
     reports = _runs(name)

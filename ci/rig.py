@@ -346,6 +346,8 @@ class Rig(abc.ABC):
     """Why guests cannot be given a device that is a source of entropy (`Guest.rng`); empty if they can."""
     balloons: tuple[str, ...] = ()
     """Architectures whose guests have a memory balloon, where they are asked for something (`requests`)."""
+    vcpus: tuple[str, ...] = ()
+    """Architectures whose guests' CPUs are taken away and given back, where they ask for it by `vcpus N`."""
     requests: tuple[str, ...] = ("poweroff",)
     """What guests can be asked for (`Guest.requests`): a PC has a power button, and no other way."""
 

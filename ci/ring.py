@@ -6,19 +6,19 @@ together is counted and left out."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .elf_core import PAGE, Dump
 from .util import UserError
 
 MAGIC = b"vmi-flavour traced".ljust(24, b"\0")
-VERSION = 1
+VERSION = 2
 WORDS = 5
-NONE, ENTER, LEAVE = range(3)
+NONE, ENTER, LEAVE, HYPERCALL, ANSWER = range(5)
 """Kinds of record."""
 _HEADER = struct.Struct("<24s8IQ")
-_RECORD = struct.Struct(f"<I2H2I3Q{WORDS}Q")
+_RECORD = struct.Struct(f"<2I2HI3Q{WORDS}Q")
 NO_RING = "there is no ring in the kernel's memory: it has made no call, or has overwritten it"
 RECORDS_MAX = 1 << 24
 ORDINALS_MAX = 1 << 12
@@ -28,10 +28,11 @@ _SEQUENCES = 1 << 32
 
 @dataclass(frozen=True)
 class Record:
-    """A call that was begun, or one that has come back."""
+    """A call or a hypercall that was begun, or one that has come back."""
 
     kind: int
-    ordinal: int
+    number: int
+    """Of a call its ordinal."""
     cpu: int
     time: int
     """Cycles of that CPU's TSC."""
@@ -58,6 +59,21 @@ class Ring:
 
 
 @dataclass
+class Hypercall:
+    """One hypercall, of what its records say."""
+
+    number: int
+    cpu: int
+    begun: int
+    arguments: Sequence[int]
+    """Words, of all registers that may hold one."""
+    ended: int | None = None
+    """None if it has not come back."""
+    result: int | None = None
+    """A word."""
+
+
+@dataclass
 class Call:
     """One call, of what its records say."""
 
@@ -70,6 +86,23 @@ class Call:
     ended: int | None = None
     """None if it has not come back."""
     results: Sequence[int] = ()
+    hypercalls: list[Hypercall] = field(default_factory=list)
+    """That were made for it, or by what has interrupted it."""
+
+
+Entry = Call | Hypercall
+"""Of a list of what a kernel and its library have made: a call, or a hypercall that belongs to none (when the
+library starts, and for interrupts)."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a call beforehand."""
+
+    stack: int
+    """Bytes that it may take."""
+    jump: bool = False
+    """Whether it is reached by a jump, and never comes back."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +167,13 @@ def find(dump: Dump) -> Ring:
 def _record(dump: Dump, header: _Header, at: int, number: int) -> Record | None:
     """The record of that number; None if it is another one, is being written, or is none."""
     place = at + header.bytes + _RECORD.size * (number % header.records)
-    sequence, ordinal, cpu, kind, words, time, frame, caller, *values = _RECORD.unpack_from(dump.data, place)
+    sequence, of, cpu, words, kind, time, frame, caller, *values = _RECORD.unpack_from(dump.data, place)
     if (
         sequence == number % _SEQUENCES
-        and kind in (ENTER, LEAVE)
         and words <= WORDS
-        and ordinal < header.ordinals
+        and (kind in (HYPERCALL, ANSWER) or (kind in (ENTER, LEAVE) and of < header.ordinals))
     ):
-        return Record(kind, ordinal, cpu, time, frame, caller, values[:words])
+        return Record(kind, of, cpu, time, frame, caller, values[:words])
     return None
 
 
@@ -216,30 +248,81 @@ class Followed:
         return Ring(header.word_bits, frequency, self._begun(), self._lost, self._damaged, counts, [])
 
 
+BESIDES = 128
+"""Bytes that a hypercall's frame may lie below a call's beside what the call itself takes of the stack: words
+that the flavour hands on."""
+JUMPED = 64
+"""Bytes that the frame of a hypercall lies below that of a jump which it is itself: words that it takes."""
+
+
 class Pairing:
-    """Calls of records. A call has come back by the next record of its frame; where that is another's
-    beginning, it never has. Of one whose beginning is lost, nothing is known."""
+    """Calls and hypercalls of records. A call has come back by the next record of its frame; where that is
+    another's beginning, it never has. Of one whose beginning is lost, nothing is known. `shapes` are the
+    calls', by ordinal."""
 
-    def __init__(self) -> None:
-        self._under_way: dict[int, Call] = {}
+    def __init__(self, shapes: Mapping[int, Shape]) -> None:
+        self._shapes = shapes
+        self._calls: dict[int, Call] = {}
+        """Under way, by their frames."""
+        self._hypercalls: dict[int, tuple[Hypercall, Call | None]] = {}
+        """Likewise, with the calls that they are made for."""
+        self._last: dict[int, Call | None] = {}
+        """By CPU, the call that was begun last, if nothing else is or was under way there since."""
 
-    def feed(self, record: Record) -> tuple[Call | None, Call | None]:
-        """The call that has begun by the next record, and the one that has come back, or never will."""
-        before = self._under_way.pop(record.frame, None)
+    def feed(self, record: Record) -> tuple[Entry | None, Entry | None]:
+        """What has begun by the next record, and what has come back, or never will."""
+        if record.kind in (ENTER, LEAVE):
+            return self._call(record)
+        if record.kind == HYPERCALL:
+            made = Hypercall(record.number, record.cpu, record.time, record.words)
+            before, of_before = self._hypercalls.get(record.frame, (None, None))
+            of = self._of(record)
+            self._hypercalls[record.frame] = made, of
+            self._last[record.cpu] = None
+            if of:
+                of.hypercalls.append(made)
+            return None if of else made, None if of_before else before
+        if record.frame not in self._hypercalls:
+            return None, None
+        made, of = self._hypercalls.pop(record.frame)
+        made.ended, made.result = record.time, next(iter(record.words), None)
+        self._last[record.cpu] = of
+        return None, None if of else made
+
+    def _call(self, record: Record) -> tuple[Call | None, Call | None]:
+        before = self._calls.pop(record.frame, None)
+        self._last[record.cpu] = None
         if record.kind == ENTER:
-            call = Call(record.ordinal, record.cpu, record.time, record.caller, record.words)
-            self._under_way[record.frame] = call
+            call = Call(record.number, record.cpu, record.time, record.caller, record.words)
+            self._calls[record.frame] = self._last[record.cpu] = call
             return call, before
-        if before and before.ordinal == record.ordinal:
+        if before and before.ordinal == record.number:
             before.ended, before.results = record.time, record.words
         return None, before
 
-    def rest(self) -> list[Call]:
+    def _of(self, record: Record) -> Call | None:
+        """The call that a hypercall is made for: the one with the next frame above its own, within the call's
+        stack. A jump is over when anything else is begun; where one has led back into a call under way, what
+        follows is that call's."""
+        fit: dict[bool, int] = {}
+        for frame, call in self._calls.items():
+            shape = self._shapes.get(call.ordinal, Shape(0))
+            if shape.jump and self._last.get(record.cpu) is not call:
+                continue
+            if 0 <= frame - record.frame <= shape.stack + BESIDES:
+                fit[shape.jump] = min(frame, fit.get(shape.jump, frame))
+        jump, other = fit.get(True), fit.get(False)
+        if jump is not None and (other is None or jump - record.frame <= JUMPED):
+            return self._calls[jump]
+        return None if other is None else self._calls[other]
+
+    def rest(self) -> list[Entry]:
         """Those that have not come back."""
-        return sorted(self._under_way.values(), key=lambda call: call.begun)
+        alone = [made for made, of in self._hypercalls.values() if not of]
+        return sorted([*self._calls.values(), *alone], key=lambda each: each.begun)
 
 
-def calls(records: Sequence[Record]) -> list[Call]:
+def entries(records: Sequence[Record], shapes: Mapping[int, Shape]) -> list[Entry]:
     """In the order in which they were begun."""
-    pairing = Pairing()
+    pairing = Pairing(shapes)
     return [begun for record in records if (begun := pairing.feed(record)[0])]

@@ -9,20 +9,20 @@ import json
 import re
 import statistics
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import chrome, flavour
 from .boot import once, only, show_failure, write_document
 from .build import tree
-from .calls import Interface, chosen
+from .calls import Interface, Values, chosen
 from .core import halt, halted_guest, read, shown
 from .follow import Follower
 from .kernel import architecture, look
 from .rig import Guest, Rig, discover
-from .ring import NO_RING, Call, Ring, calls, find
+from .ring import NO_RING, Call, Entry, Hypercall, Ring, entries, find
 from .run import Wanted, file, pattern
 from .util import RESULTS, UserError, progress
 
@@ -45,74 +45,105 @@ class Form:
     """Each call as it comes back, while the kernel runs."""
 
 
-def line(call: Call, interface: Interface, start: int, frequency: int) -> str:
-    """One call: when, on which CPU, what, and how long it took."""
-    since = call.begun - start
+def line(each: Entry, interface: Interface, start: int, frequency: int) -> str:
+    """One call or hypercall: when, on which CPU, what, and how long it took."""
+    since = each.begun - start
     when = f"{since / frequency:14.9f}" if frequency else f"{since:14}"
-    arguments = interface.arguments(call.ordinal, call.arguments)
+    name, arguments, results = interface.words(each)
     said = ", ".join(f"{name}={text}" for name, (_, text) in arguments.items())
-    made = f"{when} {call.cpu:3} {interface.name(call.ordinal)}({said})"
-    if call.ended is None:
+    made = f"{when} {each.cpu:3} {'' if isinstance(each, Call) else '  > '}{name}({said})"
+    if each.ended is None:
         return f"{made} = ?"
-    results = interface.results(call.ordinal, call.results)
     if list(results) == ["result"]:
         made += f" = {results['result'][1]}"
     elif results:
         made += " = " + ", ".join(f"{name}={text}" for name, (_, text) in results.items())
-    return f"{made} <{call.ended - call.begun}>"
+    return f"{made} <{each.ended - each.begun}>"
 
 
-def table(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Collection[int]) -> Iterator[str]:
-    """How often each call was made, the most frequent first, and the median of its cycles in the ring."""
-    cycles = defaultdict(list)
-    for call in made:
-        if call.ended is not None:
-            cycles[call.ordinal].append(call.ended - call.begun)
+def with_hypercalls(made: Iterable[Entry]) -> Iterator[Entry]:
+    """Each call with its hypercalls behind it."""
+    for each in made:
+        yield each
+        if isinstance(each, Call):
+            yield from each.hypercalls
+
+
+def median(made: Iterable[Entry]) -> str:
+    """Of the cycles of those that have come back."""
+    cycles = [each.ended - each.begun for each in made if each.ended is not None]
+    return f"{statistics.median_low(cycles)}" if cycles else "?"
+
+
+def table(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Collection[int]) -> Iterator[str]:
+    """How often each call was made, the most frequent first, the median of its cycles in the ring, and how
+    many hypercalls it has made there; then the hypercalls, likewise."""
+    calls, hypercalls = defaultdict(list), defaultdict(list)
+    for each in with_hypercalls(made):
+        if isinstance(each, Call):
+            calls[each.ordinal].append(each)
+        else:
+            hypercalls[interface.words(each)[0]].append(each)
     rows = [(count, ordinal) for ordinal, count in enumerate(ring.counts) if count and ordinal in wanted]
-    yield f"{'calls':>10} {'cycles':>10} call"
+    yield f"{'calls':>10} {'cycles':>10} {'hypercalls':>10} call"
+    every = 0
     for count, ordinal in sorted(rows, key=lambda row: (-row[0], row[1])):
-        median = f"{statistics.median_low(cycles[ordinal])}" if cycles[ordinal] else "?"
-        yield f"{count:10} {median:>10} {interface.name(ordinal)}"
-    yield f"{sum(count for count, _ in rows):10} {'':10} all"
+        own = sum(len(call.hypercalls) for call in calls[ordinal])
+        every += own
+        yield f"{count:10} {median(calls[ordinal]):>10} {own or '':>10} {interface.name(ordinal)}"
+    yield f"{sum(count for count, _ in rows):10} {'':10} {every or '':>10} all"
+    if not hypercalls:
+        return
+    yield ""
+    yield f"{'hypercalls':>10} {'cycles':>10} hypercall"
+    for name, some in sorted(hypercalls.items(), key=lambda row: (-len(row[1]), row[0])):
+        yield f"{len(some):10} {median(some):>10} {name}"
+    yield f"{sum(map(len, hypercalls.values())):10} {'':10} all"
 
 
-def as_json(ring: Ring, made: Sequence[Call], interface: Interface, wanted: Collection[int]) -> str:
-    def each(call: Call) -> dict[str, object]:
-        given = interface.results(call.ordinal, call.results)
-        return {
-            "call": interface.name(call.ordinal),
-            "ordinal": call.ordinal,
-            "cpu": call.cpu,
-            "begun": call.begun,
-            "ended": call.ended,
-            "caller": call.caller,
-            "arguments": {
-                name: {"value": value, "text": text}
-                for name, (value, text) in interface.arguments(call.ordinal, call.arguments).items()
-            },
-            "results": {name: {"value": value, "text": text} for name, (value, text) in given.items()},
-        }
+def as_json(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Collection[int]) -> str:
+    def values(named: Values) -> dict[str, object]:
+        return {name: {"value": value, "text": text} for name, (value, text) in named.items()}
 
-    document = {
+    def document(each: Entry) -> dict[str, object]:
+        name, arguments, results = interface.words(each)
+        one: dict[str, object] = {"cpu": each.cpu, "begun": each.begun, "ended": each.ended}
+        both = {"arguments": values(arguments), "results": values(results)}
+        if isinstance(each, Hypercall):
+            return {"hypercall": name, "number": each.number} | one | both
+        own = {"hypercalls": [document(hypercall) for hypercall in each.hypercalls]}
+        return {"call": name, "ordinal": each.ordinal} | one | {"caller": each.caller} | both | own
+
+    hypercalls = Counter(
+        interface.words(each)[0] for each in with_hypercalls(made) if isinstance(each, Hypercall)
+    )
+    whole = {
         "frequency": ring.frequency,
         "records": ring.begun,
         "lost": ring.lost,
         "damaged": ring.damaged,
         "counts": {interface.name(n): count for n, count in enumerate(ring.counts) if count and n in wanted},
-        "calls": [each(call) for call in made],
+        "hypercalls": dict(sorted(hypercalls.items())),
+        "calls": [document(each) for each in made if isinstance(each, Call)],
+        "others": [document(each) for each in made if isinstance(each, Hypercall)],
     }
-    return json.dumps(document, indent=1) + "\n"
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def chosen_of(made: Sequence[Entry], form: Form, wanted: Collection[int]) -> list[Entry]:
+    """Without calls, and what belongs to none, if only some are asked for."""
+    return [each for each in made if not form.calls or (isinstance(each, Call) and each.ordinal in wanted)]
 
 
 def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int], kernel: str) -> None:
     """What was asked for, of the calls that are wanted; what is missing is said beside it."""
-    every = calls(ring.records)
-    made = [call for call in every if call.ordinal in wanted or not form.calls]
+    every = entries(ring.records, interface.shapes)
+    made = chosen_of(every, form, wanted)
     if form.counts:
         lines = table(ring, made, interface, wanted)
     else:
         start = every[0].begun if every else 0
-        lines = (line(call, interface, start, ring.frequency) for call in made)
+        lines = (line(each, interface, start, ring.frequency) for each in with_hypercalls(made))
     if form.output:
         write_document(form.output, "".join(f"{each}\n" for each in lines))
     else:
@@ -123,15 +154,18 @@ def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int],
 
 
 def write_documents(
-    ring: Ring, made: Sequence[Call], interface: Interface, form: Form, wanted: Collection[int], kernel: str,
+    ring: Ring, made: Sequence[Entry], interface: Interface, form: Form, wanted: Collection[int], kernel: str,
     missing: str,
 ) -> None:  # fmt: skip
     """What was asked for beside the list, and how many calls there are."""
     if form.json:
         write_document(form.json, as_json(ring, made, interface, wanted))
     if form.chrome:
-        write_document(form.chrome, chrome.document(made, interface, ring.frequency, kernel))
-    said = [f"{len(made)} calls of {sum(ring.counts)}"]
+        events = sorted(with_hypercalls(made), key=lambda each: each.begun)
+        write_document(form.chrome, chrome.document(events, interface, ring.frequency, kernel))
+    calls = sum(isinstance(each, Call) for each in made)
+    hypercalls = sum(isinstance(each, Hypercall) for each in with_hypercalls(made))
+    said = [f"{calls} calls of {sum(ring.counts)}" + (f", {hypercalls} hypercalls" if hypercalls else "")]
     if missing:
         said.append(missing)
     if ring.damaged:
@@ -160,19 +194,19 @@ def follow(
     """Runs the guest and writes its calls while it does; 1 if there was no ring."""
     assert guest.memory_file
 
-    def over(call: Call, start: int, frequency: int) -> None:
-        if call.ordinal in wanted or not form.calls:
-            say(line(call, interface, start, frequency))
+    def over(made: Entry, start: int, frequency: int) -> None:
+        for each in with_hypercalls(chosen_of([made], form, wanted)):
+            say(line(each, interface, start, frequency))
 
     with listed(form) as say, rig.steady_session(LOGS) as session:
-        follower = Follower(guest.memory_file, guest.memory_mib, over)
+        follower = Follower(guest.memory_file, guest.memory_mib, interface.shapes, over)
         with follower.following():
             outcome = halt(session, guest, until, LOGS, each)
     if not follower.ring:
         show_failure(outcome, [f"{NO_RING}: {outcome.end}"], rig.own_lines, tail=True)
         return 1
     ring = follower.ring
-    made = [call for call in follower.made if call.ordinal in wanted or not form.calls]
+    made = chosen_of(follower.made, form, wanted)
     missing = f"{ring.lost} records of {ring.begun} were written over before they were read"
     write_documents(ring, made, interface, form, wanted, guest.kernel.name, missing if ring.lost else "")
     return 0
@@ -190,7 +224,7 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     if why := rig.no_core(architecture(kernel)):
         raise UserError(f"{name} has no traces, which are read out of a guest's memory: {why}", 2)
     image = look(flavour.linked(kernel, rig.backend, flavour.TRACED))
-    interface = Interface.built(tree(image.architecture))
+    interface = Interface.built(tree(image.architecture), rig.backend)
     ordinals = chosen(interface, form.calls)
     until = pattern(at) if at else None
     with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:

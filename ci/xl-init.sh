@@ -207,6 +207,7 @@ make_request() {
         reboot) xl reboot "$domain" ;;
         key) xl sysrq "$domain" "$key" ;;
         memory) xl mem-set "$domain" "${key}m" ;;
+        vcpus) xl vcpu-list "$domain" && xl vcpu-set --ignore-host "$domain" "$key" ;;
         suspend) save_and_restore ;;
         *) echo "unknown: $word" ;;
     esac

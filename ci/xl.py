@@ -41,7 +41,7 @@ from .rig import (
     user_network,
 )  # fmt: skip
 from .usernet import user_networks
-from .util import ROOT, UserError
+from .util import ARCHITECTURES, ROOT, UserError
 from .xentrace import read
 
 OUTER_QEMU = "qemu-system-x86_64"
@@ -197,12 +197,14 @@ def arguments(guest: Guest, kernel: str, name: str) -> list[str]:
             *([DIRECT_CONSOLE] if guest.typed or guest.terminal else [])]  # fmt: skip
 
 
-def request(wanted: str, name: str) -> list[str]:
-    """xl's words with which a domain is asked for what it has named."""
+def request(wanted: str, name: str) -> list[list[str]]:
+    """xl's words, of one command after the other, with which a domain is asked for what it has named."""
     word, *key = wanted.split()
     if word == "memory":
-        return ["mem-set", name, *(f"{mib}m" for mib in key)]
-    return [{"poweroff": "shutdown", "key": "sysrq"}.get(word, word), name, *key]
+        return [["mem-set", name, *(f"{mib}m" for mib in key)]]
+    if word == "vcpus":
+        return [["vcpu-list", name], ["vcpu-set", "--ignore-host", name, *key]]
+    return [[{"poweroff": "shutdown", "key": "sysrq"}.get(word, word), name, *key]]
 
 
 def said_by_xl(*words: str) -> list[str]:
@@ -330,8 +332,8 @@ class HostSession(Session):
                         frames["stopped"] = ["as asked"]
                 for wanted in re.findall(rb"^# request (.+?)\r?\n", written, re.MULTILINE)[asked_for:]:
                     asked_for += 1
-                    if guest.requests:
-                        frames.setdefault("request", []).extend(said_by_xl(*request(wanted.decode(), name)))
+                    for words in request(wanted.decode(), name) if guest.requests else []:
+                        frames.setdefault("request", []).extend(said_by_xl(*words))
                 if "stopped" in frames:
                     break
                 time.sleep(0.05)
@@ -377,6 +379,7 @@ class XlRig(LinuxRig):
     other devices are there."""
 
     requests: tuple[str, ...] = ("poweroff", "reboot", "key", "suspend")
+    vcpus: tuple[str, ...] = ARCHITECTURES[1:]  # of i386's, in xen-shim, it has not been tried
 
     console_kib = 256
 

@@ -5,13 +5,15 @@ the generated entry points with an object that has the flavour's two functions.
     vmiflavour.py --symbols flavour.syms --out libvmi-NAME-FLAVOUR.a libvmi-NAME.a flavour.o hooks.o…
 
 The first archive's symbols are renamed by `flavour.syms`, so the library calls itself past the flavour. The
-kernel is linked with the result in place of the library.
+kernel is linked with the result in place of the library. An object that is called as one of the library's is
+the same source as the flavour has it, and stands in place of that one.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,7 @@ class FlavourError(Exception):
     """Told as one line."""
 
 
-def run(tool: str, *arguments: str | Path) -> None:
+def run(tool: str, *arguments: str | Path) -> str:
     try:
         done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True)
     except OSError as error:
@@ -31,6 +33,7 @@ def run(tool: str, *arguments: str | Path) -> None:
     if done.returncode:
         first = (done.stderr or done.stdout).strip().splitlines()
         raise FlavourError(first[0] if first else f"{tool} failed with status {done.returncode}")
+    return done.stdout
 
 
 def make(library: Path, symbols: Path, objects: Sequence[Path], out: Path) -> None:
@@ -45,8 +48,12 @@ def make(library: Path, symbols: Path, objects: Sequence[Path], out: Path) -> No
             )
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         made = Path(folder) / out.name
-        run("objcopy", f"--redefine-syms={symbols}", library, made)
-        run("ar", "rD", made, *objects)
+        shutil.copyfile(library, made)
+        own = set(run("ar", "t", library).split())
+        if instead := [path for path in objects if path.name in own]:
+            run("ar", "rD", made, *instead)
+        run("objcopy", f"--redefine-syms={symbols}", made)
+        run("ar", "rD", made, *(path for path in objects if path not in instead))
         os.replace(made, out)
 
 

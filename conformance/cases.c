@@ -1199,6 +1199,25 @@ AFTER(suspend)
     contract_expect("the result", (uint32_t)result_suspend(out), (uint32_t)VMI_EAGAIN);
 }
 
+/* The first CPU does not stop; another one is stopped by a check of its own. */
+PLAIN(stop_cpu)
+
+AFTER(stop_cpu)
+{
+    contract_expect("the result", (uint32_t)result_stop_cpu(out), (uint32_t)VMI_EBUSY);
+}
+
+/* A CPU that does not exist. */
+CASE(cpu_state)
+{
+    give_cpu_state(in, 0xfffe);
+}
+
+AFTER(cpu_state)
+{
+    contract_expect("the result", (uint32_t)result_cpu_state(out), (uint32_t)VMI_ENOENT);
+}
+
 /* Checks run on the first CPU; on others behaviour.c asks. */
 PLAIN(current_cpu)
 

@@ -356,6 +356,88 @@ static void clock_across(void)
     EXPECT_EQUAL(clock_shared.wrong, 0);
 }
 
+/* ---- being stopped ---- */
+
+#define STOPS      3
+#define STOP_TICKS 3
+
+static volatile uint32_t stop_read;
+
+static void read_window(void *argument)
+{
+    (void)argument;
+    stop_read = *(volatile uint32_t *)MAP_WINDOW;
+}
+
+/* Runs a function on the second CPU; false if memory is short. */
+static bool run_on_second(thread_function *function)
+{
+    struct thread *thread = thread_create("second", function, NULL, 2);
+
+    if (thread != NULL)
+        thread_join(thread);
+    return thread != NULL;
+}
+
+/* Maps a frame at the window without telling anybody else. */
+static void map_silently(uint32_t frame)
+{
+    window_map(MAP_WINDOW, frame, WINDOW_PAGE);
+    vmi_inval_page(MAP_WINDOW);
+}
+
+/*
+ * The second CPU stops and is started again. Nothing of what it had is left: no alarm, no interrupt
+ * that was sent to it meanwhile, no translation.
+ */
+static void stop_and_start(uint32_t first, uint32_t second)
+{
+    map_silently(first);
+    smp_flush_tlb(2, MAP_WINDOW, 1);
+    EXPECT(run_on_second(read_window));
+    EXPECT_EQUAL(stop_read, 1);
+
+    EXPECT_EQUAL(cpu_stop(1), VMI_OK);
+    EXPECT_EQUAL(vmi_cpu_state(1) & VMI_CPU_RUNS, 0);
+    uint32_t alarms = *timer_alarms(1);
+    cpus_answered = 0;
+    EXPECT_EQUAL(cpus_interrupt(2, VECTOR_CHECK), VMI_OK);
+    map_silently(second);
+    spin_milliseconds(STOP_TICKS * TICK_MILLISECONDS);
+    EXPECT_EQUAL(*timer_alarms(1), alarms);
+
+    EXPECT_EQUAL(cpu_start(1), VMI_OK);
+    EXPECT_EQUAL(vmi_cpu_state(1), VMI_CPU_RUNS | VMI_CPU_WANTED);
+    EXPECT(run_on_second(read_window));
+    EXPECT_EQUAL(stop_read, 2);
+    EXPECT(wait_for_count(timer_alarms(1), alarms + STOP_TICKS, PATIENCE_MILLISECONDS));
+    EXPECT_EQUAL(cpus_answered, 0);
+    EXPECT_EQUAL(cpus_interrupt(2, VECTOR_CHECK), VMI_OK);
+    EXPECT(cpus_wait_for_answers(2));
+}
+
+static void stop(void)
+{
+    NEEDS_SECOND_CPU();
+    NEEDS(STOP_CPU);
+    NEEDS(CPU_STATE);
+    uint32_t first = frame_allocate(), second = frame_allocate();
+    EXPECT(first != FRAME_NONE && second != FRAME_NONE);
+    *(volatile uint32_t *)frame_address(first) = 1;
+    *(volatile uint32_t *)frame_address(second) = 2;
+    trap_handler_set(VECTOR_CHECK, cpus_answer_interrupt);
+    EXPECT_EQUAL(vmi_stop_cpu(), VMI_EBUSY);
+    EXPECT_EQUAL(vmi_cpu_state(0) & VMI_CPU_RUNS, VMI_CPU_RUNS);
+    EXPECT_EQUAL(vmi_cpu_state(checks_boot_info->cpu_count), VMI_ENOENT);
+    for (uint32_t i = 0; i < STOPS; i++)
+        stop_and_start(first, second);
+    window_map(MAP_WINDOW, 0, 0);
+    vmi_inval_page(MAP_WINDOW);
+    smp_flush_tlb(smp_online(), 0, 0);
+    frame_release(first);
+    frame_release(second);
+}
+
 /* ---- x2APIC mode ---- */
 
 /* The local APIC's mode, and its registers as MSRs (Intel SDM vol. 3A, 11.12.1). */
@@ -436,10 +518,17 @@ static void x2apic(void)
 }
 
 const struct check checks_cpus[] = {
-    {"cpus.start", start},     {"cpus.start_again", start_again},
-    {"cpus.threads", threads}, {"cpus.lock", lock},
-    {"cpus.ipi", ipi},         {"cpus.sets", sets},
-    {"cpus.nmi", nmi},         {"cpus.remote_tlb", remote_tlb},
-    {"cpus.kick", kick},       {"cpus.clock", clock_across},
-    {"cpus.x2apic", x2apic},   {NULL, NULL},
+    {"cpus.start", start},
+    {"cpus.start_again", start_again},
+    {"cpus.threads", threads},
+    {"cpus.lock", lock},
+    {"cpus.ipi", ipi},
+    {"cpus.sets", sets},
+    {"cpus.nmi", nmi},
+    {"cpus.remote_tlb", remote_tlb},
+    {"cpus.kick", kick},
+    {"cpus.clock", clock_across},
+    {"cpus.x2apic", x2apic},
+    {"cpus.stop", stop},
+    {NULL, NULL},
 };

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
  * Requests from outside, which somebody has to make. A line `# request WORD` says which one is
- * wanted now: poweroff, reboot, key and its character, or memory and how many MiB.
+ * wanted now: poweroff, reboot, key and its character, memory and how many MiB, or vcpus and how
+ * many.
  */
 #include <stddef.h>
 
 #include "checks.h"
+#include "cpu_start.h"
 #include "layout.h"
+#include "options.h"
 #include "print.h"
+#include "process.h"
+#include "programs.h"
+#include "smp.h"
 #include "threads.h"
+#include "timer.h"
 #include "traps.h"
 
 #define KEY 'k'
@@ -79,6 +86,85 @@ static void memory(void)
     memory_by_target();
 }
 
+/* ---- CPUs that come and go ---- */
+
+/* Stops and starts those that are not as they are wanted. False if one does not do so. */
+static bool follow_wanted(void)
+{
+    bool followed = true;
+
+    for (uint32_t cpu = 1; cpu < smp_cpu_count(); cpu++) {
+        bool wanted = vmi_cpu_state(cpu) & VMI_CPU_WANTED, runs = smp_online() & 1u << cpu;
+
+        if (wanted != runs)
+            followed &= (wanted ? cpu_start(cpu) : cpu_stop(cpu)) == VMI_OK;
+    }
+    return followed;
+}
+
+/* A process begins and ends, on any CPU. */
+static bool process_goes_on(void)
+{
+    struct process *process = process_create(&user_nothing, 0), ended;
+
+    if (process == NULL)
+        return false;
+    process_run(process);
+    process_reap(process, &ended);
+    return ended.end == PROCESS_EXITED;
+}
+
+/* Asks for a number of CPUs, and follows, while processes run. */
+static void ask_for_cpus(uint32_t count)
+{
+    struct patience patience;
+    uint32_t told = 0;
+
+    print("# request vcpus %u\n", count);
+    patience_begin(&patience, OUTSIDE_MILLISECONDS);
+    while (smp_set_size(smp_online()) != count && patience_left(&patience)) {
+        EXPECT(process_goes_on());
+        /* With rests, in which whoever is to ask gets something done, too. */
+        if (!wait_for(&requests_came, TICK_MILLISECONDS))
+            continue;
+        requests_came = 0;
+        /* What tells of one CPU each is looked at with the first, and left with the last. */
+        for (uint32_t request; (request = vmi_take_request()) != VMI_REQUEST_NONE; told++) {
+            EXPECT_EQUAL(request, VMI_REQUEST_CPUS);
+            EXPECT(follow_wanted());
+        }
+    }
+    EXPECT_EQUAL(smp_set_size(smp_online()), count);
+    EXPECT(told != 0);
+    EXPECT(process_goes_on());
+    print("# vcpus online 0x%x\n", smp_online());
+}
+
+/* Whoever can take CPUs away says so by option vcpus=yes. */
+static void cpus(void)
+{
+    char word[4];
+
+    if (!option_value(checks_boot_info->command_line, "vcpus", word, sizeof(word))) {
+        ktap_skip("nobody takes CPUs away");
+        return;
+    }
+    NEEDS(STOP_CPU);
+    NEEDS(CPU_STATE);
+    if (!requests_bind())
+        return;
+    requests_came = 0;
+    uint32_t count = smp_cpu_count();
+    EXPECT(count > 1);
+    ask_for_cpus(1);
+    ask_for_cpus(count);
+    cpus_answered = 0;
+    struct thread *thread = thread_create("answer", cpus_answer, NULL, 2);
+    EXPECT(thread != NULL);
+    thread_join(thread);
+    EXPECT_EQUAL(cpus_answered, 2);
+}
+
 static void power_off(void)
 {
     if (!requests_bind())
@@ -111,6 +197,10 @@ static void nobody(void)
 const struct check checks_request_key[] = {
     {"test.request_key", key}, {"test.request_power_off", power_off}, {NULL, NULL}};
 const struct check checks_request_power_off[] = {
-    {"test.memory", memory}, {"test.request_power_off", power_off}, {NULL, NULL}};
+    {"test.cpus", cpus},
+    {"test.memory", memory},
+    {"test.request_power_off", power_off},
+    {NULL, NULL},
+};
 const struct check checks_request_reboot[] = {{"test.request_reboot", reboot}, {NULL, NULL}};
 const struct check checks_request_nobody[] = {{"test.request_nobody", nobody}, {NULL, NULL}};

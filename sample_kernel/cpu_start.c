@@ -36,3 +36,12 @@ int32_t cpu_start(uint32_t cpu)
     descriptors_add_cpu(cpu);
     return smp_launch(cpu, &state);
 }
+
+int32_t cpu_stop(uint32_t cpu)
+{
+    thread_leave_cpu(cpu);
+    int32_t result = smp_await_stop(cpu);
+    if (result == VMI_OK)
+        thread_release_idle(cpu);
+    return result;
+}

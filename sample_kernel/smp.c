@@ -27,6 +27,13 @@ static struct {
     volatile uint32_t pending; /* CPUs that have not answered yet */
 } shootdown;
 
+/* Interrupts stay as they are while this waits: another CPU may be waiting for this one. */
+static void shootdown_begin(void)
+{
+    while (__atomic_exchange_n(&shootdown.lock.held, 1, __ATOMIC_ACQUIRE))
+        relax();
+}
+
 /*
  * InvalPage, and FlushTLB without global translations, are for the identifier in use. What is asked
  * for here is the kernel's part, which all have.
@@ -79,6 +86,28 @@ void smp_is_online(uint32_t cpu)
     __atomic_or_fetch(&online, 1u << cpu, __ATOMIC_RELEASE);
 }
 
+/*
+ * Who holds the lock waits for CPUs that were online when it took it: so it is held here, and
+ * interrupts come meanwhile.
+ */
+void smp_is_offline(uint32_t cpu)
+{
+    shootdown_begin();
+    __atomic_and_fetch(&online, ~(1u << cpu), __ATOMIC_RELEASE);
+    lock_release_masked(&shootdown.lock);
+}
+
+int32_t smp_await_stop(uint32_t cpu)
+{
+    struct patience patience;
+    int32_t state;
+
+    patience_begin(&patience, START_MILLISECONDS);
+    while ((state = vmi_cpu_state(cpu)) >= 0 && state & VMI_CPU_RUNS && patience_left(&patience))
+        relax();
+    return state >= 0 && !(state & VMI_CPU_RUNS) ? VMI_OK : VMI_EIO;
+}
+
 int32_t smp_launch(uint32_t cpu, const struct vmi_ap_state *state)
 {
     int32_t result = vmi_set_initial_ap_state(state, boot_info->cpus[cpu].apic_id);
@@ -113,9 +142,8 @@ void smp_flush_tlb(uint32_t cpus, uintptr_t address, uint32_t pages)
     if (cpus == 0 || cpus_flush_tlb(cpus, address, pages) == VMI_OK)
         return;
 
-    /* Interrupts stay as they are while this waits: another CPU may be waiting for this one. */
-    while (__atomic_exchange_n(&shootdown.lock.held, 1, __ATOMIC_ACQUIRE))
-        relax();
+    shootdown_begin();
+    cpus &= online; /* one may have stopped since */
     shootdown.address = address;
     shootdown.pages = pages;
     __atomic_store_n(&shootdown.pending, cpus, __ATOMIC_RELEASE);

@@ -19,6 +19,15 @@ void smp_init(const struct vmi_boot_info *boot);
 int32_t smp_launch(uint32_t cpu, const struct vmi_ap_state *state);
 void smp_is_online(uint32_t cpu);
 
+/*
+ * On a further CPU that is about to stop, with interrupts let in: from the return on nobody waits
+ * for it, and nothing is asked of it.
+ */
+void smp_is_offline(uint32_t cpu);
+
+/* Waits until a CPU that is not online has stopped: its stack is free then. 0 or VMI_EIO. */
+int32_t smp_await_stop(uint32_t cpu);
+
 uint32_t smp_cpu_count(void);
 /* Set of the CPUs that run threads. */
 uint32_t smp_online(void);

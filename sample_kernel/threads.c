@@ -23,6 +23,9 @@ struct cpu {
 
 static struct cpu cpus[CPUS_MAX];
 
+/* Set of CPUs that run their idle threads alone, which stop them. */
+static volatile uint32_t leaving;
+
 /*
  * Guards the queue and all thread states. It is held across switch_context(): who is switched to
  * releases it, so no CPU picks a thread up before its registers are on its stack.
@@ -50,6 +53,8 @@ static struct thread *dequeue(uint32_t cpu)
 {
     struct thread *previous = NULL;
 
+    if (leaving & 1u << cpu)
+        return cpus[cpu].idle;
     for (struct thread *thread = queue_first; thread != NULL; thread = thread->next) {
         if (thread->cpus & 1u << cpu) {
             if (previous == NULL)
@@ -157,6 +162,14 @@ void thread_wake(struct thread *thread)
     smp_reschedule(thread->cpus & ~(1u << here));
 }
 
+static void release(struct thread *thread)
+{
+    uint32_t pfn = frame_of(thread);
+
+    frame_release(pfn);
+    frame_release(pfn + 1);
+}
+
 void thread_join(struct thread *thread)
 {
     uint32_t flags = lock_acquire(&run_lock);
@@ -167,9 +180,7 @@ void thread_join(struct thread *thread)
     }
     /* It has left its stack: its last schedule() was done before the lock could be had. */
     lock_release(&run_lock, flags);
-    uint32_t pfn = frame_of(thread);
-    frame_release(pfn);
-    frame_release(pfn + 1);
+    release(thread);
 }
 
 void thread_exit(void)
@@ -261,6 +272,16 @@ void thread_set_aspace(const struct aspace *aspace)
     interrupts_restore(flags);
 }
 
+static void stop_if_leaving(uint32_t cpu)
+{
+    if (!(leaving & 1u << cpu))
+        return;
+    vmi_enable_interrupts();
+    smp_is_offline(cpu);
+    vmi_disable_interrupts();
+    panic("CPU %u does not stop: %d", cpu, (int)vmi_stop_cpu());
+}
+
 /*
  * Runs when no thread is ready: waits for an interrupt, in whose handler or after which there may
  * be one.
@@ -272,6 +293,7 @@ static void idle(void)
         lock_acquire(&run_lock);
         schedule();
         lock_release_masked(&run_lock);
+        stop_if_leaving(cpu_current());
         vmi_halt();
     }
 }
@@ -290,7 +312,20 @@ struct thread *thread_create_idle(uint32_t cpu)
     thread->cpu = cpu;
     cpus[cpu].idle = thread;
     cpus[cpu].aspace = &kernel_aspace;
+    __atomic_and_fetch(&leaving, ~(1u << cpu), __ATOMIC_RELEASE);
     return thread;
+}
+
+void thread_leave_cpu(uint32_t cpu)
+{
+    __atomic_or_fetch(&leaving, 1u << cpu, __ATOMIC_RELEASE);
+    smp_reschedule(1u << cpu);
+}
+
+void thread_release_idle(uint32_t cpu)
+{
+    release(cpus[cpu].idle);
+    cpus[cpu].idle = NULL;
 }
 
 void thread_run_idle(void)

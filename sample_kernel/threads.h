@@ -50,6 +50,13 @@ void thread_set_aspace(const struct aspace *aspace);
 struct thread *thread_create_idle(uint32_t cpu);
 void thread_run_idle(void) __attribute__((noreturn));
 
+/*
+ * Has a further CPU stop: it runs no thread any more, and those that may run nowhere else wait. Its
+ * idle thread can be released once it has (smp_await_stop()).
+ */
+void thread_leave_cpu(uint32_t cpu);
+void thread_release_idle(uint32_t cpu);
+
 /* Lets time pass without giving the CPU away; the interrupt mask stays as it is. */
 void spin_milliseconds(uint32_t milliseconds);
 

@@ -33,7 +33,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from ci import checked, ktap
 from ci.backends import backends
-from ci.build import kernels
+from ci.build import bound_kernel, kernels
 from ci.figure import named
 from ci.kernel import architecture
 from ci.rig import Configuration, Guest, Outcome, Rig, SteadySession, discover
@@ -270,6 +270,24 @@ def whole(run: Run) -> Whole:
     """whole(place) boots the sample kernel with all that it checks, seen from outside where it can be: one
     boot for all tests of it."""
     return lambda place: run(place, witness=seen_from_outside(place))
+
+
+SOME = "boot,interrupts,paging,disks.opened,disks.whole,networks.opened,networks.sizes"
+"""Checks of the sample kernel where it is slowest."""
+
+
+@pytest.fixture
+def bound(run: Run) -> Whole:
+    """bound(place) boots the sample kernel that binds itself when it starts, with all that it checks, or some
+    where guests are slowest: one boot for all tests of it."""
+
+    def boot(place: Place) -> tuple[Outcome, ktap.Report]:
+        told = place.configuration.bound_append
+        if slowest(place):
+            told += f" checks={SOME}"
+        return run(place, told, bound_kernel("sample", place.arch), devices=True)
+
+    return boot
 
 
 class LeftOver:

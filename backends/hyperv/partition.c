@@ -38,6 +38,8 @@ void vmi__native_cpu_forgotten(uint32_t number)
     struct vmi__hyperv_cpu *cpu = vmi__hyperv_cpu(number);
 
     cpu->ready = false;
+    if (cpu->assist)
+        cpu->assist->eoi = 0;
     cpu->alarm_set = false;
     cpu->timer_config = 0;
     cpu->lvtt = VMI__APIC_LVT_MASKED;

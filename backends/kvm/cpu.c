@@ -31,10 +31,11 @@ void vmi__native_cpu_identified(uint32_t number)
         enable(cpu);
 }
 
-/* A reset takes the addresses away. */
+/* A reset takes the addresses away, and the interrupt that need not be ended. */
 void vmi__native_cpu_forgotten(uint32_t number)
 {
     vmi__kvm_cpu(number)->ready = false;
+    vmi__kvm_cpu(number)->eoi = 0;
 }
 
 struct vmi__kvm_cpu *vmi__kvm_this_cpu(void)

@@ -28,14 +28,19 @@ void vmi__native_cpus_listed(void)
     runs_more = vmi__cpu_rows(sizeof(*runs_more));
 }
 
+volatile bool *vmi__native_cpu_noted(uint32_t cpu)
+{
+    return VMI__CPU_ROW(runs, runs_more, cpu);
+}
+
 bool vmi__native_cpu_runs(uint32_t cpu)
 {
-    return *VMI__CPU_ROW(runs, runs_more, cpu);
+    return *vmi__native_cpu_noted(cpu);
 }
 
 void vmi__native_cpu_set_runs(uint32_t cpu, bool now)
 {
-    *VMI__CPU_ROW(runs, runs_more, cpu) = now;
+    *vmi__native_cpu_noted(cpu) = now;
 }
 
 /* Enables the APIC in the mode that is to be, one step after the other (11.12.5.1). */

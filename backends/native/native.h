@@ -293,6 +293,8 @@ uint32_t vmi__native_cpu_by_apic(void);
 extern uint32_t vmi__native_cpus_started;
 bool vmi__native_cpu_runs(uint32_t cpu);
 void vmi__native_cpu_set_runs(uint32_t cpu, bool now);
+/* Where it is noted, for a CPU that notes its own end. */
+volatile bool *vmi__native_cpu_noted(uint32_t cpu);
 
 /* All CPUs are listed: makes room for that. */
 void vmi__native_cpus_listed(void);

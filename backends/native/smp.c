@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * SetInitialAPState: what is the same however a CPU is woken (vmi__native_smp_start).
+ * SetInitialAPState: what is the same however a CPU is woken (vmi__native_smp_start). CPUState.
  */
 #include "native.h"
 #include "smp.h"
@@ -20,7 +20,7 @@
 
 static volatile uint32_t busy;
 
-bool vmi__native_smp_acceptable(const struct vmi_ap_state *state)
+VMI__RUN_ONCE bool vmi__native_smp_acceptable(const struct vmi_ap_state *state)
 {
     uint32_t efer_bits = 0;
 
@@ -35,7 +35,7 @@ bool vmi__native_smp_acceptable(const struct vmi_ap_state *state)
            state->cs > 3 && !(state->cs & 3) && state->ss > 3 && !(state->ss & 3);
 }
 
-void vmi__native_smp_leave(const struct vmi_ap_state *state)
+VMI__RUN_ONCE void vmi__native_smp_leave(const struct vmi_ap_state *state)
 {
     vmi__native_ap_state = *state;
     vmi__native_ap_idtr.limit = state->idtr_limit;
@@ -44,8 +44,8 @@ void vmi__native_smp_leave(const struct vmi_ap_state *state)
     vmi__native_ap_up = 0;
 }
 
-VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state *state,
-                                                      uint32_t apic_id)
+VMI__RUN_ONCE VMI__ROUTINE int32_t
+vmi__native_set_initial_ap_state(const struct vmi_ap_state *state, uint32_t apic_id)
 {
     uint32_t cpu = vmi__cpu_by_apic_id(apic_id);
     int32_t result;
@@ -69,4 +69,12 @@ VMI__ROUTINE int32_t vmi__native_set_initial_ap_state(const struct vmi_ap_state 
     }
     __sync_lock_release(&busy);
     return result;
+}
+
+/* Nobody takes CPUs away. */
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__native_cpu_state(uint32_t cpu)
+{
+    if (cpu >= vmi__boot.cpu_count)
+        return VMI_ENOENT;
+    return VMI_CPU_WANTED | (vmi__native_cpu_runs(cpu) ? VMI_CPU_RUNS : 0);
 }

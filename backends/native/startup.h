@@ -23,6 +23,12 @@ bool vmi__native_startup_place(uint32_t at);
 /* arch/ARCH: fills the tables for the way up, before each start. */
 void vmi__native_startup_tables(void);
 
+/*
+ * arch/ARCH: CR3 for them. They have the library's code, and none of the kernel's own tables but
+ * those that all its roots share.
+ */
+uintptr_t vmi__native_startup_root(void);
+
 /* i386: fills the trampoline's page: tables for the way up, CR4 and bits of EFER for them. */
 void vmi__native_startup_fill(void *page, uint32_t cr3, uint32_t cr4, uint32_t efer);
 

@@ -99,6 +99,17 @@ bool vmi__xen_state_acceptable(const struct vmi_ap_state *state);
 int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
                             const struct vmi_ap_state *state, struct vcpu_guest_context *context);
 
+/* Of a CPU that stops: what of its context would keep memory from being used otherwise. */
+void vmi__xen_context_leave(void);
+
+/*
+ * Of one that begins again: what is in the context of a CPU that Xen starts, but for registers that
+ * stop.S loads, gates, and debug registers.
+ */
+void vmi__xen_context_again(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state);
+
+/* ---- machine.c ---- */
+
 /*
  * Has Xen keep a CPU's vcpu_info where vmi__xen_vcpu() says, if it does not yet; of the first CPU,
  * or of one that does not run. What Xen has told and been told so far goes along: events stay

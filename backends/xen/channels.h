@@ -74,7 +74,7 @@ void vmi__xen_port_set(evtchn_port_t number, enum vmi__xen_port_kind kind, uint3
 /* Has the two-level ABI used where Xen offers the other one, too. Before the first CPU's ports. */
 void vmi__xen_ports_keep_two_level(void);
 
-/* Registers of a CPU's local interrupt controller as they begin. */
+/* Registers of the local interrupt controller as they begin, of a CPU that does not run. */
 void vmi__xen_vectors_begin(struct vmi__xen_cpu *cpu);
 
 /*

@@ -3,8 +3,9 @@
  * Further CPUs, and the end.
  */
 #include "builder.h"
+#include "stop.h"
 
-/* Errors of Xen's (xen/errno.h) that mean something to the caller. */
+/* Of Xen's errors (xen/errno.h): the VCPU has been initialised. */
 #define XEN_EEXIST (-17)
 
 static struct vmi__xen_lock lock;
@@ -45,7 +46,10 @@ static int32_t start(struct vmi__xen_cpu *cpu, uint32_t number, const struct vmi
 {
     intptr_t answer;
     int32_t result;
+    bool again;
 
+    if (!vmi__xen_stopped(number))
+        return VMI_EIO;
     memset(&context, 0, sizeof(context));
     result = vmi__xen_descriptors_of(cpu, state, &context);
     if (result >= 0 &&
@@ -57,17 +61,25 @@ static int32_t start(struct vmi__xen_cpu *cpu, uint32_t number, const struct vmi
     if (result < 0)
         return result;
     cpu->cr3 = state->cr3;
-    cpu->started = 1;
+    vmi__xen_vectors_begin(cpu);
     answer = vmi__xen_hypercall_vcpu_op(VCPUOP_initialise, number, &context);
+    again = answer == XEN_EEXIST;
+    if (again)
+        vmi__xen_leave_state(state);
     if (answer >= 0) {
         vmi__xen_areas_register(cpu, number);
+        /* What it had told before it stopped, in a domain that was saved since. */
+        cpu->stolen_before = cpu->stolen_told;
+    }
+    if (again || answer >= 0) {
+        __atomic_store_n(&cpu->started, 1, __ATOMIC_RELEASE);
         answer = vmi__xen_hypercall_vcpu_op(VCPUOP_up, number, 0);
     }
     if (answer >= 0)
-        return VMI_OK;
+        return !again || vmi__xen_state_taken() ? VMI_OK : VMI_EIO;
     cpu->started = 0;
     vmi__xen_report(VMI_ORDINAL_SET_INITIAL_AP_STATE, number, context.user_regs.eip, answer);
-    return answer == XEN_EEXIST ? VMI_EBUSY : answer == VMI_EINVAL ? VMI_EINVAL : VMI_EIO;
+    return answer == VMI_EINVAL ? VMI_EINVAL : VMI_EIO;
 }
 
 VMI__ROUTINE int32_t vmi__xen_set_initial_ap_state(const struct vmi_ap_state *state,

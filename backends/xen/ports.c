@@ -82,6 +82,11 @@ intptr_t vmi__xen_raise_on(uint32_t number, uint32_t vector)
 
 void vmi__xen_vectors_begin(struct vmi__xen_cpu *cpu)
 {
+    memset(cpu->irr, 0, sizeof(cpu->irr));
+    memset(cpu->isr, 0, sizeof(cpu->isr));
+    for (uint32_t i = 0; i < 8; i++)
+        __atomic_store_n(&cpu->ipi[i], 0, __ATOMIC_SEQ_CST);
+    cpu->tpr = cpu->icr_high = 0;
     cpu->lvtt = APIC_LVT_MASKED;
     cpu->svr = APIC_SVR_BEGINS;
 }

@@ -2,7 +2,8 @@
  *
  * Requests from outside. The toolstack writes what it wants into nodes of the domain's directory
  * and waits until they are empty again (Xen, docs/misc/xenstore-paths.pandoc, "control/shutdown"
- * and "control/sysrq"). A watch tells of both.
+ * and "control/sysrq"). A watch tells of both. Which CPUs it wants stands in further ones, which
+ * stay ("cpu/$VCPU/availability").
  */
 #include "requests.h"
 
@@ -82,8 +83,32 @@ VMI__ROUTINE uint32_t vmi__xen_common_take_request(void)
 
     if (!request)
         request = take_key();
+    /* By now all that has come was looked at. */
+    if (!request && __atomic_exchange_n(&vmi__xen_common_store_told_cpu, 0, __ATOMIC_SEQ_CST))
+        request = VMI_REQUEST_CPUS;
     vmi__xen_common_leave(&lock, flags);
     return request;
+}
+
+/* ---- CPUs ---- */
+
+#define CPU_DIGITS 5 /* of VMI_CPUS_LIMIT */
+
+VMI__RUN_ONCE bool vmi__xen_common_cpu_wanted(uint32_t cpu)
+{
+    static const char before[] = "cpu/", behind[] = "/availability";
+    char path[sizeof(before) + CPU_DIGITS + sizeof(behind)], word[TEXT_MAX];
+    char digits[CPU_DIGITS], *digit = digits + CPU_DIGITS;
+    uint32_t length = sizeof(before) - 1;
+
+    do
+        *--digit = (char)('0' + cpu % 10);
+    while ((cpu /= 10) && digit > digits);
+    memcpy(path, before, length);
+    for (; digit < digits + CPU_DIGITS; digit++)
+        path[length++] = *digit;
+    memcpy(path + length, behind, sizeof(behind));
+    return vmi__xen_common_store_read(path, word, sizeof(word)) <= 0 || !is(word, "offline");
 }
 
 VMI__RUN_ONCE void vmi__xen_common_requests_default(void)
@@ -108,6 +133,7 @@ VMI__RUN_ONCE bool vmi__xen_common_requests_start(void)
     vmi__xen_common_store_watch(shutdown_node);
     vmi__xen_common_store_watch(key_node);
     vmi__xen_common_store_watch("memory/target");
+    vmi__xen_common_store_watch("cpu");
     /*
      * Each watch tells once before the first of these answers comes, and that says nothing: what
      * the first two nodes hold is read here.

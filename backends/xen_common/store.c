@@ -10,7 +10,7 @@
 static volatile uint32_t lock;
 static bool let_in; /* the port makes interrupts while nobody waits for an answer */
 
-uint32_t vmi__xen_common_store_told;
+uint32_t vmi__xen_common_store_told, vmi__xen_common_store_told_cpu;
 
 /* Room for the number of a transaction, and how often one that came to nothing is begun again. */
 #define TRANSACTION_TEXT_MAX 12
@@ -20,6 +20,7 @@ uint32_t vmi__xen_common_store_told;
 
 static struct vmi__store_ring ring = {
     .told = &vmi__xen_common_store_told,
+    .told_cpu = &vmi__xen_common_store_told_cpu,
     .notify = vmi__xen_common_store_notify,
     .clear = vmi__xen_common_store_clear,
     .wait = vmi__xen_common_store_wait,

@@ -37,6 +37,8 @@ void vmi__xen_common_store_tell(const char *path, const char *value);
  */
 void vmi__xen_common_store_watch(const char *path);
 extern uint32_t vmi__xen_common_store_told;
+/* The same, of nodes below cpu/ alone, beside that. */
+extern uint32_t vmi__xen_common_store_told_cpu;
 
 /* Is there a store that answers? */
 bool vmi__xen_common_store_present(void);

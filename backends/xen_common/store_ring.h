@@ -21,6 +21,7 @@ struct vmi__store_ring {
     uint32_t request;                         /* identifier of the last one; 0 is none's */
     /* Set to 1 when a watch has told of a change; 0 where nobody watches. */
     uint32_t *told;
+    uint32_t *told_cpu; /* the same, where it is a node below cpu/ */
     /* Tells the other side that something was written, or that there is room. */
     void (*notify)(void);
     /* Takes away what its channel has pending. */
@@ -111,6 +112,23 @@ static inline int32_t vmi__store_send(struct vmi__store_ring *store, uint32_t ty
     return result;
 }
 
+/* Takes the rest of a watch's word: the path of the node, as it was asked for, and more. */
+static inline int32_t vmi__store_take_word(struct vmi__store_ring *store, uint32_t length)
+{
+    static const char cpu[] = {'c', 'p', 'u', '/'};
+    char begins[sizeof(cpu)] = {0};
+    uint32_t kept = length < sizeof(begins) ? length : sizeof(begins);
+    int32_t result = vmi__store_transfer(store, begins, 0, kept);
+
+    if (result >= 0)
+        result = vmi__store_transfer(store, 0, 0, length - kept);
+    if (result >= 0 && store->told_cpu && __builtin_memcmp(begins, cpu, sizeof(cpu)) == 0)
+        __atomic_store_n(store->told_cpu, 1, __ATOMIC_SEQ_CST);
+    if (result >= 0 && store->told)
+        __atomic_store_n(store->told, 1, __ATOMIC_SEQ_CST);
+    return result;
+}
+
 /*
  * Takes the head of what comes next, and all of what nobody waits for: a word of a watch, an answer
  * to another request than `request`, which was given up or not waited for. Says whether it was
@@ -128,8 +146,8 @@ static inline int32_t vmi__store_take_head(struct vmi__store_ring *store,
     if (result < 0)
         return result;
     *passed = message->type == XS_WATCH_EVENT || message->req_id != request;
-    if (message->type == XS_WATCH_EVENT && store->told)
-        __atomic_store_n(store->told, 1, __ATOMIC_SEQ_CST);
+    if (message->type == XS_WATCH_EVENT)
+        return vmi__store_take_word(store, message->len);
     return *passed ? vmi__store_transfer(store, 0, 0, message->len) : VMI_OK;
 }
 

@@ -153,6 +153,11 @@ void vmi__xen_pvh_store_start(void);
  * none. */
 evtchn_port_t vmi__xen_pvh_store_port(void);
 
+/* ---- CPUs that stop (stop.c) ---- */
+
+/* Has Xen not stopped a VCPU? */
+bool vmi__xen_pvh_is_up(uint32_t cpu);
+
 /* ---- requests from outside (requests.c) ---- */
 
 /* Has xenstore tell of them; before the kernel begins. */

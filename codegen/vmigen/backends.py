@@ -42,7 +42,7 @@ RESERVED_NAMES = frozenset(
         *("feature", "flavour", "form", "forms", "frame", "frames", "idt", "image", "inner", "is", "loader"),
         *("memory", "multiboot", "multiboot2", "no", "option", "parse", "pc", "physical", "provider"),
         *("published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start", "table"),
-        *("tables", "text", "tlb", "trace", "traced", "window", "writing"),
+        *("tables", "text", "tlb", "trace", "traced", "transfer", "window", "writing"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""

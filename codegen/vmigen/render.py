@@ -175,6 +175,7 @@ def outputs(
         Output("slots.S", "slots.S.j2", spec),
         Output("pointers.S", "pointers.S.j2", spec),
         Output("flavour.S", "flavour.S.j2", spec),
+        Output("flavour.inc", "flavour.inc.j2", spec),
         Output("flavour.syms", "flavour.syms.j2", spec),
         Output("rust/vmi.rs", "vmi.rs.j2", spec),
     ]

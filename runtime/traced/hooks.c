@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The two functions of the flavour `traced`.
+ * The two functions of the flavour `traced`, and those that transfer.inc calls.
  */
+#include "machine.h"
 #include "ring.h"
 
 /* By which tools know a kernel that is linked with the flavour (ci/flavour.py). */
 static const char mark[] __attribute__((used)) = VMI__TRACE_MAGIC;
 
 static struct vmi__trace_ring vmi__trace __attribute__((used, aligned(4096)));
-
-/* The library's own, past the flavour. */
-uint64_t vmi__inner_get_cycle_frequency(void) VMI__ROUTINE;
 
 /* CPUs that start it at once write the same. */
 static void start(void)
@@ -36,15 +34,18 @@ static uint64_t cycles(void)
  * Notes one record. Interrupts are masked meanwhile, so that none is left half written while others
  * go round the ring; an NMI has one of its own. `kind` is written last.
  */
-static void note(uint32_t kind, uint32_t ordinal, const struct vmi__flavour_frame *frame,
-                 const uint8_t *places, uint32_t words)
+static void note(uint32_t kind, uint32_t number, uintptr_t caller,
+                 const struct vmi__flavour_frame *frame, const uint8_t *places, uint32_t words)
 {
     const uintptr_t *found = (const uintptr_t *)frame;
     struct vmi__trace_record *record;
-    uintptr_t flags;
+    uintptr_t mask = vmi__trace_mask();
     uint32_t next;
 
-    __asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
+    if (!vmi__trace.magic[0])
+        start();
+    if (!vmi__trace.frequency)
+        vmi__trace.frequency = vmi__trace_frequency();
     next = __atomic_fetch_add(&vmi__trace.next, 1, __ATOMIC_RELAXED);
     if (next == UINT32_MAX)
         __atomic_fetch_add(&vmi__trace.wraps, 1, __ATOMIC_RELAXED);
@@ -52,34 +53,49 @@ static void note(uint32_t kind, uint32_t ordinal, const struct vmi__flavour_fram
     __atomic_store_n(&record->kind, VMI__TRACE_NONE, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the processor keeps the order of stores */
     record->sequence = next;
-    record->ordinal = (uint16_t)ordinal;
-    record->cpu = (uint16_t)vmi__flavour_cpu();
-    record->words = words;
+    record->number = number;
+    record->cpu = (uint16_t)vmi__trace_cpu();
+    record->words = (uint16_t)words;
     record->frame = (uintptr_t)frame;
-    record->caller = vmi__flavour_caller(ordinal, frame);
+    record->caller = caller;
     for (uint32_t i = 0; i < words; i++)
         record->values[i] = found[places[i]];
     record->time = cycles();
     __atomic_store_n(&record->kind, kind, __ATOMIC_RELEASE);
-    if (flags & VMI__FLAG_INTERRUPT)
-        __asm__ volatile("sti" : : : "memory");
+    vmi__trace_unmask(mask);
 }
 
 VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame *frame)
 {
     const struct vmi__traced_call *call = &vmi__traced_calls[ordinal];
 
-    if (!vmi__trace.magic[0])
-        start();
-    if (!vmi__trace.frequency)
-        vmi__trace.frequency = vmi__inner_get_cycle_frequency();
     __atomic_fetch_add(&vmi__trace.counts[ordinal], 1, __ATOMIC_RELAXED);
-    note(VMI__TRACE_ENTER, ordinal, frame, call->arguments, call->argument_words);
+    note(VMI__TRACE_ENTER, ordinal, vmi__flavour_caller(ordinal, frame), frame, call->arguments,
+         call->argument_words);
 }
 
 VMI__ROUTINE void vmi__flavour_leave(uint32_t ordinal, struct vmi__flavour_frame *frame)
 {
     const struct vmi__traced_call *call = &vmi__traced_calls[ordinal];
 
-    note(VMI__TRACE_LEAVE, ordinal, frame, call->results, call->result_words);
+    note(VMI__TRACE_LEAVE, ordinal, vmi__flavour_caller(ordinal, frame), frame, call->results,
+         call->result_words);
+}
+
+VMI__ROUTINE void vmi__trace_hypercall(const uint8_t *places,
+                                       const struct vmi__flavour_frame *frame)
+{
+    uint32_t words = 0;
+
+    while (words < VMI__TRACE_WORDS && places[1 + words] != VMI__TRACE_PLACES_END)
+        words++;
+    note(VMI__TRACE_HYPERCALL, (uint32_t)((const uintptr_t *)frame)[places[0]], 0, frame,
+         places + 1, words);
+}
+
+VMI__ROUTINE void vmi__trace_answer(uint32_t place, const struct vmi__flavour_frame *frame)
+{
+    const uint8_t places[] = {(uint8_t)place};
+
+    note(VMI__TRACE_ANSWER, 0, 0, frame, places, 1);
 }

@@ -11,25 +11,29 @@
 #include "flavour.h"
 
 #define VMI__TRACE_MAGIC   "vmi-flavour traced"
-#define VMI__TRACE_VERSION 1
+#define VMI__TRACE_VERSION 2
 
 #define VMI__TRACE_RECORDS 65536u /* a power of two */
 #define VMI__TRACE_WORDS   5
 
 /* Kinds of record. */
-#define VMI__TRACE_NONE  0 /* none yet, or one that is being written */
-#define VMI__TRACE_ENTER 1
-#define VMI__TRACE_LEAVE 2 /* of the last call that was entered with the same `frame` */
+#define VMI__TRACE_NONE      0 /* none yet, or one that is being written */
+#define VMI__TRACE_ENTER     1
+#define VMI__TRACE_LEAVE     2 /* of the last call that was entered with the same `frame` */
+#define VMI__TRACE_HYPERCALL 3 /* of the library's, whatever for */
+#define VMI__TRACE_ANSWER    4 /* of the last hypercall with the same `frame` */
 
 struct vmi__trace_record {
-    uint32_t sequence; /* how many were begun before it, modulo 2^32 */
-    uint16_t ordinal, cpu;
-    uint32_t kind, words; /* how many of `values` there are */
-    uint64_t time;        /* by the CPU's TSC, cycles */
-    uint64_t frame;  /* where the call has its frame on the stack: says which call has come back */
-    uint64_t caller; /* where it returns to, 0 for one that is reached by a jump */
+    uint32_t sequence;   /* how many were begun before it, modulo 2^32 */
+    uint32_t number;     /* the call's ordinal; the hypercall's number, 0 of an answer */
+    uint16_t cpu, words; /* how many of `values` there are */
+    uint32_t kind;
+    uint64_t time;   /* by the CPU's TSC, cycles */
+    uint64_t frame;  /* where it has its frame on the stack: says which call has come back */
+    uint64_t caller; /* where a call returns to; 0 for one that is reached by a jump */
     /* Registers, zero-extended, and words of the stack: of the arguments, or of the results, in the
-     * specification's order, a number's low one first. */
+     * specification's order, a number's low one first. Of a hypercall the registers that its table
+     * has for arguments, used or not; of an answer the result. */
     uint64_t values[VMI__TRACE_WORDS];
 };
 
@@ -50,6 +54,15 @@ struct vmi__traced_call {
     uint8_t argument_words, result_words;
     uint8_t arguments[VMI__TRACE_WORDS], results[VMI__TRACE_WORDS];
 };
+
+/*
+ * Around each transfer to the hypervisor (transfer.inc). `places`: words of the frame with the
+ * number and the arguments, up to VMI__TRACE_PLACES_END; `place`: that with the result.
+ */
+#define VMI__TRACE_PLACES_END 0xffu
+VMI__ROUTINE void vmi__trace_hypercall(const uint8_t *places,
+                                       const struct vmi__flavour_frame *frame);
+VMI__ROUTINE void vmi__trace_answer(uint32_t place, const struct vmi__flavour_frame *frame);
 
 /* Generated (generate.py). */
 extern const struct vmi__traced_call vmi__traced_calls[VMI_ORDINALS];

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 """A backend is its folder: without it the tree does not refer to it, builds, collects its tests and documents
-itself.
+itself. That tree, built in another folder, also shows that building there gives the same bytes, and that
+nothing is done that is not needed.
 
 Asked of every backend that nobody inherits from. Whose name is not that of a hypervisor or interface that
 shared parts have to speak of, its folder's own tests ask for more (`speak_of`).
@@ -8,6 +9,7 @@ shared parts have to speak of, its folder's own tests ask for more (`speak_of`).
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -17,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from ci.backends import backends
+from ci.build import tree as folder_of
 from ci.lint import tracked
-from ci.util import ROOT
+from ci.util import ARCHITECTURES, BUILD, ROOT
 
 ALONE = [name for name in backends() if name not in backends().values()]
 PROSE = ("docs/", "README.md", "codegen/README.md")
@@ -77,8 +80,23 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Path:
             continue
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / path, tree / path, follow_symlinks=False)
-    python(tree, "-c", "from ci import build; build.build_all(); build.regenerate()")
+    for arch in ARCHITECTURES:
+        python(tree, "-c", f"from ci import build; build.configure({arch!r})")
+        ninja(tree / folder_of(arch).name)
+    python(tree, "-c", "from ci import build; build.regenerate()")
     return tree
+
+
+def ninja(folder: Path) -> str:
+    """Builds all but the kernels to be measured, which are the sample kernel compiled three times more."""
+    targets = json.loads((folder / "meson-info/intro-targets.json").read_text())
+    files = [Path(file) for target in targets if target["build_by_default"] for file in target["filename"]]
+    names = [str(file.relative_to(folder)) for file in files if "bench-" not in file.name]
+    done = subprocess.run(
+        ["ninja", "-C", folder, *names], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
 
 
 def python(tree: Path, *arguments: str) -> None:
@@ -106,3 +124,21 @@ def test_the_rest_documents_itself(rest: Path) -> None:
         assert f"| {title(name)} |" not in matrix
     tests = ("ci/test_docs.py", "docs/test_readme.py", "codegen/test_vmigen_manual.py")
     python(rest, "-m", "pytest", "-q", *(f"tests/{name}" for name in tests))
+
+
+def test_same_bytes_in_another_folder(rest: Path) -> None:
+    """The objects' hash is that of the sources, not of where, when or with which backends they are built."""
+    here, there = (
+        {path.name: path.read_bytes() for path in folder.glob("*/libsample-kernel.a.p/*.o")}
+        for folder in (BUILD, rest / BUILD.name)
+    )
+    assert here and here == there
+
+
+def test_comment_in_the_specification_runs_one_step(rest: Path) -> None:
+    folder, specification = rest / BUILD.name, rest / "spec/vmi.yaml"
+    assert "no work to do" in ninja(folder)
+    specification.write_text(specification.read_text() + "# a comment\n")
+    done = re.findall(r"^\[\d+/\d+\] (.*)$", ninja(folder), re.MULTILINE)
+    assert len(done) == 1 and "vmigen" in done[0], done
+    assert "no work to do" in ninja(folder)

@@ -23,7 +23,7 @@ from vmi_bind.kernel import Kernel, read
 from ci.build import bound_kernel, kernels, tree
 from ci.util import ARCHITECTURES, ROOT
 
-from ..guests import Place, Run, Whole, ends, slowest
+from ..guests import Place, Run, Whole, ends
 
 ARCH = ARCHITECTURES[0]
 BUILD = tree(ARCH)
@@ -67,13 +67,10 @@ def refusal(kernel: Path, tmp_path: Path, status: int = 1, build: Path = BUILD) 
 # Bound kernels run
 
 
-@pytest.mark.every_architecture
-def test_bound_kernel_runs(configuration: Place, run: Run, whole: Whole) -> None:
-    """Checks end as in the kernel that is only linked; where a guest is slow, without devices, whose drivers
-    are the library's, and where it is slowest some do."""
+def ends_as_linked(configuration: Place, run: Run, whole: Whole, some: bool, devices: bool) -> None:
+    """Checks end as in the kernel that is only linked; the devices' drivers are the library's."""
     bound = kernels("sample-bound", configuration.arch)[configuration.backend]
-    devices = bool(configuration.rig.instruction_counter)
-    told = f"checks={SOME}" if slowest(configuration) else ""
+    told = f"checks={SOME}" if some else ""
     outcome, report = run(configuration, told, kernel=bound, devices=devices)
     assert report.failures() == []
     assert outcome.clean, outcome.end
@@ -86,6 +83,21 @@ def test_bound_kernel_runs(configuration: Place, run: Run, whole: Whole) -> None
     assert ended == {
         name: status[name] if devices or not OF_DEVICES.match(name) else ended[name] for name in ended
     }
+
+
+@pytest.mark.every_architecture
+def test_bound_kernel_runs(configuration: Place, run: Run, whole: Whole) -> None:
+    """With all checks, or where guests are slow with some, without devices."""
+    fast = bool(configuration.rig.instruction_counter)
+    ends_as_linked(configuration, run, whole, not fast, fast)
+
+
+@pytest.mark.long
+@pytest.mark.every_architecture
+@pytest.mark.but_the_slowest
+def test_bound_kernel_makes_every_check(configuration: Place, run: Run, whole: Whole) -> None:
+    """Where guests are slow, too."""
+    ends_as_linked(configuration, run, whole, False, bool(configuration.rig.instruction_counter))
 
 
 # What changes

@@ -26,8 +26,6 @@ DEADLINE = 240.0
 IMAGE_BASE = {"i386": 0xC0000000, "x86_64": 0xFFFFFFFF80000000}
 """runtime/arch/ARCH/kernel.ld"""
 KINDS = ("instruction", "call", "nop")
-SOME = "boot,interrupts,paging,disks.opened,disks.whole,networks.opened,networks.sizes"
-"""Checks of the sample kernel, where it is slow."""
 
 
 def counted(binding: dict[str, str]) -> int:
@@ -40,13 +38,10 @@ def hardware(request: pytest.FixtureRequest) -> Place:
 
 
 @pytest.mark.every_architecture
-def test_sample_kernel_binds_itself_everywhere(configuration: Place, run: Run, whole: Whole) -> None:
+def test_sample_kernel_binds_itself_everywhere(configuration: Place, bound: Whole, whole: Whole) -> None:
     """The provider is the configuration's own, found by itself or asked for where it is not; every check
     passes as it does when linked, or some do, of devices too."""
-    told = configuration.configuration.bound_append
-    if slowest(configuration):
-        told += f" checks={SOME}"
-    outcome, report = run(configuration, told, bound_kernel("sample", configuration.arch), devices=True)
+    outcome, report = bound(configuration)
     assert report.failures() == []
     assert outcome.clean, outcome.end
     assert report.binding["provider"] == report.boot["backend"] == configuration.backend

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from ci.rig import Outcome
+
 from ..guests import Place, Run
 
 NOBODY = "the kernel takes no requests, so it ends here"
@@ -15,21 +17,33 @@ NOBODY = "the kernel takes no requests, so it ends here"
 pytestmark = pytest.mark.every_architecture
 
 
-def asked(configuration: Place, run: Run, word: str) -> tuple[str, bool]:
-    """The console of a sample kernel that waits for a request, and whether it ended well."""
+def asked(
+    configuration: Place, run: Run, word: str, more: str = "", cpus: int = 1
+) -> tuple[Outcome, str, bool]:
+    """A sample kernel that waits for a request: its outcome, its console, and whether it ended well."""
     if word not in configuration.rig.requests:
         pytest.skip(f"nobody asks a guest for {word} here")
-    outcome, report = run(configuration, f"test={word} checks=nothing", requests=True)
+    outcome, report = run(configuration, f"test={word} {more or 'checks=nothing'}", requests=True, cpus=cpus)
     wanted = [test for test in report.tests if test.name.startswith("test.request")]
     if any(test.status == "skip" for test in wanted):
         pytest.skip("the kernel says that nobody can ask it for anything")
-    return outcome.console, outcome.clean
+    return outcome, outcome.console, outcome.clean
 
 
 def test_a_kernel_ends_with_its_own_last_words(configuration: Place, run: Run) -> None:
-    console, clean = asked(configuration, run, "poweroff")
+    """Before that its CPUs are taken away, but the first, and given back, where somebody can; and memory."""
+    vcpus = configuration.arch in configuration.rig.vcpus
+    outcome, console, clean = asked(
+        configuration, run, "poweroff", "checks=cpus.start vcpus=yes" if vcpus else "", 2 if vcpus else 1
+    )
     assert "# last words: asked to power off" in console
     assert clean
+    if vcpus:
+        assert re.findall(r"^# vcpus online (0x\w+)$", console, re.MULTILINE) == ["0x1", "0x3"]
+        # What the hypervisor has of the second one, before it is asked for one CPU and for two.
+        listed = "\n".join(outcome.evidence["request"])
+        states = re.findall(r"^\S+ +\d+ +1 +\S+ +(\S+)", listed, re.MULTILINE)
+        assert [state == "--p" for state in states] == [False, True], listed
     if configuration.arch in configuration.rig.balloons:
         # A quarter of the memory is left, until it is asked to take all of it again.
         moved = re.search(r"^# memory target=(\d+) held=(\d+) of=(\d+)$", console, re.MULTILINE)
@@ -41,14 +55,14 @@ def test_a_kernel_ends_with_its_own_last_words(configuration: Place, run: Run) -
 
 
 def test_a_key_comes_with_its_character(configuration: Place, run: Run) -> None:
-    console, clean = asked(configuration, run, "key")
+    _, console, clean = asked(configuration, run, "key")
     assert "test.request_key" in console and "# last words: asked to power off" in console
     assert clean
 
 
 def test_a_kernel_is_asked_to_reboot(configuration: Place, run: Run) -> None:
     """Its domain ends as one that wants to."""
-    console, _ = asked(configuration, run, "reboot")
+    _, console, _ = asked(configuration, run, "reboot")
     assert console.rstrip().endswith("# last words: asked to reboot")
 
 

@@ -15,9 +15,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from ci import flavour
+from ci.rig import Guest, Outcome
 from ci.util import UserError
 from tests.flavour.test_flavour import BUILDS, ROOT, boot
 
+from .page import PAGE, rendered
+from .reactions import CRASHED, NOTHING, OTHERWISE, REFUSED, Reaction, reaction
 from .violations import Violation, linked, listed, messages, of, parts, seen
 
 RULES = ROOT / "runtime/checked/rules.yaml"
@@ -74,6 +77,34 @@ def test_there_are_forty() -> None:
     assert all(len(of(arch)) >= 40 for arch in BUILDS)
     rules = YAML(typ="safe", pure=True).load(RULES)
     assert rules["checks"].keys() - {each.rule for each in listed()} == {"one_cpu_runs"}
+
+
+def test_the_page_is_what_the_list_and_the_results_say() -> None:
+    assert PAGE.read_text() == rendered(), "python -m tests.checked.page brings it up to date"
+
+
+def test_reactions_are_told_apart() -> None:
+    """By what the console and the hypervisor's log say."""
+    violation = of("x86_64")["gate_written_in_place"]
+    guest = Guest(Path("k"), "k")
+    begun = f"# case {violation.name}\r\n"
+    end = f"# end {violation.name}\r\n"
+    refused = "vmi: SetPxELong refused: entry 0x1, value 0x2: error -22\r\n"
+    ended = "vmi: SetCR3 failed, cannot go on: entry 0x1, value 0x0: error -22\r\n"
+    fault = "vmi: the kernel faulted before it had an IDT: invalid opcode at 0x1\r\n"
+    for console, kind, said in (
+        ("# sees the gate is used\r\n" + end, NOTHING, ""),
+        ("# sees another thing\r\n" + end, OTHERWISE, "another thing"),
+        (fault, CRASHED, "invalid opcode"),
+        ("", CRASHED, "shutdown reason 3 (crash)"),
+        (refused * 2 + end, REFUSED, "`SetPxELong` refused: error -22"),
+        (refused + fault, REFUSED, "`SetPxELong` refused: error -22; invalid opcode"),
+        (ended, REFUSED, "`SetCR3` failed, and the library ends the machine: error -22"),
+    ):
+        outcome = Outcome(
+            guest, begun + console, False, "shutdown reason 3 (crash)", "", 1.0, "", Path("log")
+        )
+        assert reaction(violation, outcome) == Reaction(kind, said)
 
 
 def test_the_first_one_stops(violations: Path) -> None:

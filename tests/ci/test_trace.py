@@ -15,7 +15,24 @@ from ci.build import kernels, tree
 from ci.calls import Interface, chosen
 from ci.chrome import document
 from ci.elf_core import PAGE, Dump, Piece
-from ci.ring import ENTER, LEAVE, MAGIC, NONE, VERSION, Call, Followed, Pairing, calls, find
+from ci.ring import (
+    ANSWER,
+    BESIDES,
+    ENTER,
+    HYPERCALL,
+    JUMPED,
+    LEAVE,
+    MAGIC,
+    NONE,
+    VERSION,
+    Call,
+    Followed,
+    Hypercall,
+    Pairing,
+    Shape,
+    entries,
+    find,
+)
 from ci.trace import Form, line, write
 from ci.util import ARCHITECTURES, ROOT, UserError
 
@@ -25,12 +42,12 @@ HEADER_BYTES = 888
 FREQUENCY = 1000
 
 
-def record(sequence: int, kind: int, ordinal: int, frame: int, *values: int, words: int = -1) -> bytes:
+def record(sequence: int, kind: int, number: int, frame: int, *values: int, words: int = -1) -> bytes:
     """As runtime/traced/ring.h has it; made at the time 10 * sequence on CPU 3."""
     filled = [*values, *[0xBAD] * (5 - len(values))]
     count = len(values) if words < 0 else words
     return struct.pack(
-        "<I2H2I8Q", sequence & 0xFFFFFFFF, ordinal, 3, kind, count, 10 * sequence, frame, 0xC0100000, *filled
+        "<2I2HI8Q", sequence & 0xFFFFFFFF, number, 3, count, kind, 10 * sequence, frame, 0xC0100000, *filled
     )
 
 
@@ -80,12 +97,62 @@ def test_calls_come_back_by_their_frame() -> None:
     )  # fmt: skip
     assert (found.begun, found.lost, found.damaged, found.frequency) == (8, 0, 0, FREQUENCY)
     assert found.counts[0] == 7
-    assert calls(found.records) == [
+    assert entries(found.records, {}) == [
         Call(1, 3, 10, 0xC0100000, [11, 12], 40, []),
         Call(2, 3, 20, 0xC0100000, [], 30, [13]),
         Call(33, 3, 50, 0xC0100000, []),
         Call(1, 3, 60, 0xC0100000, []),
     ]
+
+
+def test_hypercalls_belong_to_the_call_above_them() -> None:
+    """By their frames, as far as the call's stack goes; those of no call stand by themselves."""
+    shapes = {1: Shape(256), 2: Shape(64)}
+    found = find(
+        memory((3, ring([
+            record(0, HYPERCALL, 70000, 0x5000),  # when the library starts
+            record(1, ANSWER, 0, 0x5000, 7),
+            record(2, ENTER, 1, 0x1000),
+            record(3, ENTER, 2, 0xF00),  # by an interrupt
+            record(4, HYPERCALL, 12, 0xF00 - 64 - BESIDES, 1, 2),
+            record(5, HYPERCALL, 13, 0xF00 - 64 - BESIDES - 1),  # further below than the inner one may be
+            record(6, ANSWER, 0, 0xF00 - 64 - BESIDES - 1, 0),
+            record(7, HYPERCALL, 14, 0x1001),  # above the outer one
+        ])))
+    )  # fmt: skip
+    made = entries(found.records, shapes)
+    assert found.damaged == 0
+    start, outer, inner, deep, above = made
+    assert start == Hypercall(70000, 3, 0, [], 10, 7)
+    assert isinstance(outer, Call) and isinstance(inner, Call)
+    assert outer.hypercalls == []
+    assert inner.hypercalls == [Hypercall(12, 3, 40, [1, 2])]
+    assert deep == Hypercall(13, 3, 50, [], 60, 0) and above == Hypercall(14, 3, 70, [])
+
+
+def test_hypercalls_of_a_jump_are_its_own() -> None:
+    """It never comes back: what it has led to is not taken for its own."""
+    shapes = {1: Shape(512), 33: Shape(512, jump=True)}
+    found = find(
+        memory((3, ring([
+            record(0, ENTER, 1, 0x1000),
+            record(1, ENTER, 33, 0xF00),  # the end of an interrupt that came within
+            record(2, HYPERCALL, 4, 0xE80),  # of the call that goes on
+            record(3, ANSWER, 0, 0xE80, 0),
+            record(4, ENTER, 33, 0x2000),
+            record(5, HYPERCALL, 13, 0x1F00),  # what was kept back is carried out before
+            record(6, ANSWER, 0, 0x1F00, 0),
+            record(7, HYPERCALL, 23, 0x2000 - JUMPED),  # which it is
+            record(8, HYPERCALL, 5, 0x1F00),  # of an interrupt after it
+            record(9, HYPERCALL, 6, 0xF00),  # the jump there is over
+        ], records=16)))
+    )  # fmt: skip
+    made = entries(found.records, shapes)
+    outer, first, second, other = made
+    assert isinstance(outer, Call) and isinstance(first, Call) and isinstance(second, Call)
+    assert [each.number for each in outer.hypercalls] == [4, 6] and first.hypercalls == []
+    assert [each.number for each in second.hypercalls] == [13, 23]
+    assert isinstance(other, Hypercall) and other.number == 5
 
 
 @pytest.mark.parametrize("before", [8, 8 * 1000, (1 << 32) - 8, 1 << 32, 3 << 32])
@@ -95,7 +162,7 @@ def test_later_records_stand_in_place_of_others(before: int) -> None:
     old = [record(before - 8 + n, ENTER, n, n) for n in range(3, 8)]
     found = find(memory((0, ring(later + old, begun=before + 3))))
     assert (found.begun, found.lost, found.damaged) == (before + 3, before - 5, 0)
-    assert [each.ordinal for each in found.records] == [3, 4, 5, 6, 7, 0, 1, 2]
+    assert [each.number for each in found.records] == [3, 4, 5, 6, 7, 0, 1, 2]
 
 
 def test_damaged_records_are_counted_and_left_out() -> None:
@@ -105,7 +172,7 @@ def test_damaged_records_are_counted_and_left_out() -> None:
         record(9, ENTER, 1, 0),
         record(3, ENTER, ORDINALS, 0),
         record(4, ENTER, 1, 0, words=6),
-        record(5, ENTER, 1, 0, words=0xFFFFFFFF),
+        record(5, ENTER, 1, 0, words=0xFFFF),
         b"\xff" * RECORD_BYTES,
         record(7, ENTER, 1, 0),
     ]))))  # fmt: skip
@@ -115,7 +182,7 @@ def test_damaged_records_are_counted_and_left_out() -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"version": 2}, "version 2, expected 1"),
+        ({"version": 1}, "version 1, expected 2"),
         ({"header_bytes": 0}, "a header of 0 bytes for 205 ordinals"),
         ({"ordinals": 0xFFFFFFFF}, "for 4294967295 ordinals"),
         ({"ordinals": 0}, "for 0 ordinals"),
@@ -137,7 +204,7 @@ def test_the_fullest_sound_ring_is_taken() -> None:
     one, two = [record(0, ENTER, 1, 0)], [record(0, ENTER, 2, 0), record(1, LEAVE, 2, 0)]
     pages = ((1, ring(one)), (2, ring(two * 4, version=9)), (4, ring(two)))
     found = find(memory(*pages, size=16, first=7 * PAGE))
-    assert [each.ordinal for each in found.records] == [2, 2]
+    assert [each.number for each in found.records] == [2, 2]
     with pytest.raises(UserError, match="there is no ring in the kernel's memory"):
         find(memory((1, b"\0" * 8 + ring(two))))
     cut = ring(two)[:-1]
@@ -165,17 +232,17 @@ def test_a_ring_is_followed(before: int) -> None:
     made = [record(before + n, ENTER, n, n) for n in range(3)]
     old = [record(before - 8 + n, ENTER, n, n) for n in range(2, 8)] if before else []
     put(data, ring(made[:1] + [record(before + 1, NONE, 1, 1)] + old, begun=before + 2))
-    assert [each.ordinal for each in ring_there.take()] == [each for each in range(2, 8) if before] + [0]
+    assert [each.number for each in ring_there.take()] == [each for each in range(2, 8) if before] + [0]
     assert ring_there.ring().lost == max(0, before + 2 - RECORDS)
     assert ring_there.take() == []
     put(data, ring(made + old[1:], begun=before + 3))
-    assert [each.ordinal for each in ring_there.take()] == [1, 2]
+    assert [each.number for each in ring_there.take()] == [1, 2]
     lost = ring_there.ring().lost
     # Once round and two further: the record after the last one that was read is gone.
     round_on = [record(before + 8 + n, LEAVE, n, n) for n in range(4)]
     rest = [record(before + n, ENTER, n, n) for n in range(4, 8)]
     put(data, ring(round_on + rest, begun=before + 12))
-    assert [each.ordinal for each in ring_there.take()] == [4, 5, 6, 7, 0, 1, 2, 3]
+    assert [each.number for each in ring_there.take()] == [4, 5, 6, 7, 0, 1, 2, 3]
     assert ring_there.ring().lost == lost + 1
     put(data, ring([*round_on, record(before + 12, NONE, 1, 1)], begun=before + 13))
     assert ring_there.take() == []
@@ -193,7 +260,7 @@ def test_calls_are_over_in_the_order_in_which_they_come_back() -> None:
         record(5, ENTER, 4, 0xF00),  # in whose place 33 never comes back
         record(6, ENTER, 5, 0xE00),
     ]))))  # fmt: skip
-    pairing = Pairing()
+    pairing = Pairing({})
     over = [call for each in found.records if (call := pairing.feed(each)[1])]
     assert [(call.ordinal, call.ended) for call in over] == [(2, 20), (1, 40), (33, None)]
     assert [(call.ordinal, call.ended) for call in pairing.rest()] == [(4, None), (5, None)]
@@ -242,6 +309,32 @@ def test_words_of_what_is_none(interface: Interface) -> None:
     )
 
 
+def test_words_of_hypercalls(interface: Interface) -> None:
+    """By the backend's table; a result has a sign, and a register may hold more than its argument."""
+    spec = {
+        "calls": [], "constants": [], "architecture": {"word_bits": interface.word_bits},
+        "types": [
+            {"name": "u32", "bits": 32, "c": "uint32_t"}, {"name": "buffer", "bits": 64, "c": "void *"},
+        ],
+    }  # fmt: skip
+    argument = {"registers": ["any"]}
+    tables = [{"number": 12, "name": "memory_op", "arguments": [
+        argument | {"name": "command", "type": "u32"}, argument | {"name": "argument", "type": "buffer"},
+    ]}]  # fmt: skip
+    known = Interface(spec, tables)
+    top = 1 << interface.word_bits
+    words = [line(each, known, 0, 0) for each in (
+        Hypercall(12, 1, 5, [0xF00000007, 0x9000, 3], 9, top - 22),
+        Hypercall(12, 1, 5, [7], 9, 0x123456),
+        Hypercall(13, 1, 5, [7]),
+    )]  # fmt: skip
+    assert words == [
+        "             5   1   > memory_op(command=7, argument=0x9000) = -22 <4>",
+        "             5   1   > memory_op(command=7) = 0x123456 <4>",
+        "             5   1   > hypercall_13() = ?",
+    ]
+
+
 def test_what_is_written(interface: Interface, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = find(memory((0, ring([
         record(100, ENTER, 0, 16, 1, 2), record(101, LEAVE, 0, 16, 1, 2, 3, 4),
@@ -262,8 +355,44 @@ def test_what_is_written(interface: Interface, tmp_path: Path, capfd: pytest.Cap
     assert only["results"]["edx"]["value"] == 4 and (only["begun"], only["ended"]) == (0, 10)
     write(found, interface, Form(counts=True), chosen(interface, []), "k")
     shown, said = capfd.readouterr()
-    assert shown.splitlines()[1:] == ["         7          ? CPUID", "         7            all"]
+    assert shown.splitlines()[1:] == [
+        f"         7          ? {'':10} CPUID",
+        f"         7 {'':10} {'':10} all",
+    ]
     assert said == "vmi: 0 calls of 7; the ring has the last 8 records of 103; 8 records are damaged\n"
+
+
+def test_calls_with_their_hypercalls_are_written(
+    interface: Interface, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sound = find(memory((0, ring([
+        record(0, HYPERCALL, 12, 0x9000), record(1, ENTER, 0, 0x1000, 1, 2),
+        record(2, HYPERCALL, 9999, 0xF80), record(3, ANSWER, 0, 0xF80, 0),
+        record(4, LEAVE, 0, 0x1000, 1, 2, 3, 4), record(5, ENTER, 33, 0x1000),
+    ]))))  # fmt: skip
+    files = {"json": tmp_path / "json", "chrome": tmp_path / "chrome"}
+    for patterns, count, said in (((), 4, "2 calls of 7, 2 hypercalls"),
+                                  (("CPU*",), 2, "1 calls of 7, 1 hypercalls")):  # fmt: skip
+        form = Form(patterns, **files)
+        write(sound, interface, form, chosen(interface, patterns), "k")
+        shown, progress = capfd.readouterr()
+        assert progress == f"vmi: {said}\n"
+        assert len(shown.splitlines()) == count
+        assert "CPUID(" in shown and "   3   > hypercall_9999() = 0 <10>\n" in shown
+    written = json.loads((tmp_path / "json").read_text())
+    assert written["hypercalls"] == {"hypercall_9999": 1} and written["others"] == []
+    assert [each["hypercall"] for each in written["calls"][0]["hypercalls"]] == ["hypercall_9999"]
+    events = json.loads((tmp_path / "chrome").read_text())["traceEvents"]
+    assert [(each["cat"], each["ph"], each["dur"]) for each in events[2:]] == [
+        ("call", "X", 30000), ("hypercall", "X", 10000),
+    ]  # fmt: skip
+    write(sound, interface, Form(counts=True), chosen(interface, []), "k")
+    shown, _ = capfd.readouterr()
+    assert "         7         30          1 CPUID" in shown.splitlines()
+    assert shown.splitlines()[-3:] == [
+        "         1          ? hypercall_12", "         1         10 hypercall_9999",
+        f"         2 {'':10} all",
+    ]  # fmt: skip
 
 
 def test_events_for_viewers(interface: Interface) -> None:

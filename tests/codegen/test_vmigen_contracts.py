@@ -229,7 +229,8 @@ def by_routine(
 
 
 OPTIONS = [
-    *([level] for level in ("-O0", "-O1", "-O2", "-O3", "-Os")),
+    *([level] for level in ("-O0", "-O2", "-Os")),
+    *(pytest.param([level], marks=pytest.mark.long) for level in ("-O1", "-O3")),
     ["-O0", "-fpic"],
     ["-O2", "-fpic"],
     ["-O2", "-DVMI_COUNT_CALLS"],

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,54 @@ def test_the_library_calls_itself_past_the_flavour(arch: str, tmp_path: Path) ->
         used = re.findall(r":(\S+?):\s+U (vmi_\w+)$", listed, re.MULTILINE)
         assert {name for _, name in used if name in names} == set(), library.name
         assert set(names.values()) <= owners.keys(), library.name
+
+
+def relocations(library: Path) -> Counter[str]:
+    """How often code of a library names each symbol."""
+    listed = subprocess.run(["objdump", "-r", library], capture_output=True, text=True, check=True).stdout
+    sections = re.split(r"^RELOCATION RECORDS FOR \[(.*)\]:$", listed, flags=re.MULTILINE)
+    text = "".join(
+        body for name, body in zip(sections[1::2], sections[2::2], strict=True) if name.startswith(".text")
+    )
+    return Counter(re.findall(r"^[0-9a-f]+ R_\S+ +(\w+)", text, re.MULTILINE))
+
+
+def test_each_transfer_is_watched(arch: str) -> None:
+    """In the flavour `traced`, wherever a library counts a hypercall; in the library itself, nowhere."""
+    build = ROOT / BUILDS[arch]
+    model = json.loads((build / "include/vmi/model.json").read_text())
+    looked_at = 0
+    for backend in model["backends"]:
+        traced = build / f"backends/libvmi-{backend['name']}-traced.a"
+        counters = {each["counter"] for each in backend["hypercalls"]}
+        if not traced.is_file() or not counters:
+            continue
+        own = relocations(build / f"backends/libvmi-{backend['name']}.a")
+        made = sum(own[counter] for counter in counters)
+        assert made >= len(counters)
+        assert own["vmi__trace_hypercall"] == own["vmi__trace_answer"] == 0
+        watched = relocations(traced)
+        assert watched["vmi__trace_hypercall"] == watched["vmi__trace_answer"] == made
+        assert sum(watched[counter] for counter in counters) == made
+        looked_at += 1
+    assert looked_at or not list(build.glob("backends/libvmi-*-traced.a"))
+
+
+def test_an_object_of_the_same_name_stands_in_place(arch: str, tmp_path: Path) -> None:
+    """Under the inner names, as the one that it replaces."""
+    build = ROOT / BUILDS[arch]
+    library = build / f"backends/libvmi-{BASE}.a"
+    (name,) = re.findall(r"^\S*[_-]stubs\.S\.o$", vmiflavour.run("ar", "t", library), re.MULTILINE)
+    source = tmp_path / "stubs.S"
+    source.write_text(".globl vmi_iret, instead\nvmi_iret: instead: nop\n")
+    call("gcc", COMPILE[arch][0], "-c", source, "-o", tmp_path / name)
+    out = tmp_path / "out.a"
+    vmiflavour.make(library, build / "include/vmi/flavour.syms", [tmp_path / name], out)
+    assert vmiflavour.run("ar", "t", out).split().count(name) == 1
+    symbols = vmiflavour.run("nm", "-A", out)
+    assert re.findall(rf"{re.escape(name)}:[0-9a-f]+ T (\w+)$", symbols, re.MULTILINE) == [
+        "instead", "vmi__inner_iret",
+    ]  # fmt: skip
 
 
 def test_misuse_is_one_line(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import subprocess
 import termios
 import time
 import tty
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ci import machines, packages
@@ -28,7 +28,7 @@ from ci.console import text
 from ci.iso import OWN, epoch, image, own_menu
 from ci.kernel import look
 from ci.setup import provide
-from ci.util import progress, tied
+from ci.util import ARCHITECTURES, progress, tied
 
 from ..guests import places
 
@@ -186,20 +186,30 @@ class Chosen:
     cpus: int
     append: str = ""
     without: str = ""
-    """A check that is left out."""
+    """How the names of checks begin that are left out."""
     words: str = ""
     """Why, for the record."""
 
 
 BOOTS = {
     "i386": Chosen("corei7_haswell_4770", 2),
-    # Bochs 2.7 takes the single step after a SYSCALL by the flag that the instruction has cleared; processors
-    # go by the flag as it is then (Xen's security advisory XSA-204).
-    "x86_64": Chosen(
-        "corei7_icelake_u", 2, "vmi.report", "entries.stepped_process",
-        "this Bochs steps once after SYSCALL, which processors do not",
-    ),
-}  # fmt: skip
+    "x86_64": Chosen("corei7_icelake_u", 2, "vmi.report"),
+}
+STEPPED = (
+    # It takes the single step after a SYSCALL by the flag that the instruction has cleared; processors go by
+    # the flag as it is then (Xen's security advisory XSA-204).
+    ("2.", "entries.stepped_process", "this Bochs steps once after SYSCALL, which processors do not"),
+    ("", "entries.stepped_", "this Bochs stands still once a breakpoint has begun to step through an entry"),
+)
+"""What of stepping is left out on x86-64, by how the version begins, and why."""
+
+
+def choice(arch: str) -> Chosen:
+    """What is booted, by the Bochs that is there."""
+    if arch == ARCHITECTURES[0]:
+        return BOOTS[arch]
+    _, without, words = next(row for row in STEPPED if program().version.startswith(row[0]))
+    return replace(BOOTS[arch], without=without, words=words)
 
 
 NARROW = ("p3_katmai", "atom_n270")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-"""The suite's own tests, repeated."""
+"""The suite's own tests, repeated, and those that the ordinary tier leaves out."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -47,6 +48,25 @@ def suite(piece: str, folder: Path, arguments: Sequence[str], environment: Mappi
     return Result(piece, Counter(words[case.result] for case in ended), failure)
 
 
+def test_files() -> list[Path]:
+    patterns = ("tests/*/test_*.py", "backends/*/tests/test_*.py")
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
+class Cases(Part):
+    name = "cases"
+    summary = "tests, and cases of tests, that the ordinary tier leaves out (mark `long`)"
+
+    def pieces(self) -> list[str]:
+        """The files that have any."""
+        marked = [path for path in test_files() if re.search(r"\bmark\.long\b", path.read_text())]
+        return [str(path.relative_to(ROOT)) for path in marked]
+
+    def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
+        for piece in pieces:
+            yield suite(piece, folder, ["-m", "long", piece], {})
+
+
 class Seeds(Part):
     name = "seeds"
     summary = f"tests that draw random numbers (mark `seeded`), with {SEEDS} other seeds"
@@ -56,7 +76,7 @@ class Seeds(Part):
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         for piece in pieces:
-            yield suite(piece, folder, ["-m", "seeded"], {"VMI_SEED": piece.split()[1]})
+            yield suite(piece, folder, ["-m", "seeded and not long"], {"VMI_SEED": piece.split()[1]})
 
 
 @contextlib.contextmanager
@@ -77,11 +97,7 @@ class Busy(Part):
 
     def pieces(self) -> list[str]:
         """A folder of tests at a time."""
-        found = {
-            path.relative_to(ROOT).parent
-            for pattern in ("tests/*/test_*.py", "backends/*/tests/test_*.py")
-            for path in ROOT.glob(pattern)
-        }
+        found = {path.relative_to(ROOT).parent for path in test_files()}
         return [f"round {number} {folder}" for number in range(1, ROUNDS + 1) for folder in sorted(found)]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
@@ -93,4 +109,4 @@ class Busy(Part):
             yield result
 
 
-PARTS = (Seeds(), Busy())
+PARTS = (Cases(), Seeds(), Busy())

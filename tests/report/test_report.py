@@ -17,7 +17,7 @@ import pytest
 
 from ci import figure, ktap
 from ci.boot import BOUND_FIGURE, FIGURE
-from ci.build import bound_kernel, tree
+from ci.build import tree
 from ci.conformance import DOCUMENT as CONFORMANCE
 from ci.life import DOCUMENT as LIFE
 from ci.life import Event
@@ -38,7 +38,7 @@ from ci.util import ARCHITECTURES, RESULTS
 from ci.virtualization import DOCUMENT as EXITS
 from ci.virtualization import EVERY, Counts, as_json, ways_of
 
-from ..guests import Place, Run, Whole, whole_places
+from ..guests import Place, Whole, whole_places
 from .browser import Browser
 
 CHROMIUM = {"chromium": "chromium"}
@@ -138,18 +138,14 @@ def machine_boots(folder: Path) -> None:
 
 
 @pytest.fixture
-def results(run: Run, whole: Whole, tmp_path_factory: pytest.TempPathFactory, cache: dict[str, Path]) -> Path:
+def results(
+    whole: Whole, bound: Whole, tmp_path_factory: pytest.TempPathFactory, cache: dict[str, Path]
+) -> Path:
     """A results folder as runs leave it: guests in every configuration, pytest's XML, benchmarks."""
     if "results" not in cache:
         folder = tmp_path_factory.mktemp("results")
-        bound = bound_kernel("sample")
-        booted = {
-            FIGURE.name: whole,  # as tests/boot has them: they are booted once
-            BOUND_FIGURE.name: lambda place: run(
-                place, place.configuration.bound_append, bound, devices=True
-            ),
-        }
-        for name, boot in booted.items():
+        # As tests/boot has them: they are booted once.
+        for name, boot in {FIGURE.name: whole, BOUND_FIGURE.name: bound}.items():
             rows = [row(place, *boot(place)) for place in whole_places()]
             (folder / name).write_text(figure.as_json(rows, figure.every_object(rows)))
         (folder / CONFORMANCE.name).write_bytes((folder / FIGURE.name).read_bytes())

@@ -255,6 +255,23 @@ HYPERCALL intptr_t vmi__xen_hypercall_sched_op(uint32_t command, const void *arg
     return 0;
 }
 
+/* No CPU has stopped here. */
+bool vmi__xen_stopped(uint32_t number)
+{
+    return number == 1;
+}
+
+void vmi__xen_leave_state(const struct vmi_ap_state *state)
+{
+    (void)state;
+    EXPECT(false);
+}
+
+bool vmi__xen_state_taken(void)
+{
+    return false;
+}
+
 bool vmi__xen_requests_known = true;
 
 void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)

@@ -140,7 +140,7 @@ static void begin(void)
 static void at_the_start_nodes_are_watched(void)
 {
     begin();
-    EXPECT(vmi__xen_requests_known && store.features == 5 && store.watches == 3);
+    EXPECT(vmi__xen_requests_known && store.features == 5 && store.watches == 4);
     /* What a watch tells at once is no request. */
     EXPECT(!vmi__xen_common_store_told && !done.pending);
     first("");
@@ -260,6 +260,47 @@ static void a_balloon_is_told(void)
     EXPECT(done.balloon == 1);
 }
 
+/* Once, behind what somebody waits for; a change of another node is none of CPUs. */
+static void cpus_that_come_and_go_are_told(void)
+{
+    begin();
+    vmi__xen_requests.vector = 0x40;
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_NONE);
+    tell_of_a_cpu();
+    tell_of_a_cpu();
+    ask_for("poweroff");
+    vmi__xen_common_store_look();
+    vmi__xen_requests_came(0);
+    EXPECT(done.raised == 1);
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_POWER_OFF);
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_CPUS);
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_NONE);
+    tell_of_a_change();
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_NONE);
+}
+
+static void a_kernel_that_takes_no_requests_keeps_its_cpus(void)
+{
+    begin();
+    tell_of_a_cpu();
+    vmi__xen_common_store_look();
+    vmi__xen_requests_came(0);
+    EXPECT(done.ended == VMI_REQUEST_CPUS); /* which vmi__request_default passes over */
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_NONE);
+}
+
+static void a_cpu_is_wanted_unless_it_is_offline(void)
+{
+    begin();
+    memcpy(store.availability, "offline", 8);
+    EXPECT(!vmi__xen_common_cpu_wanted(120));
+    memcpy(store.availability, "online", 7);
+    EXPECT(vmi__xen_common_cpu_wanted(120));
+    memcpy(store.availability, "offlines", 9);
+    EXPECT(vmi__xen_common_cpu_wanted(120));
+    EXPECT(vmi__xen_common_cpu_wanted(0)); /* nobody says */
+}
+
 static void a_store_that_lies_is_not_used_again(void)
 {
     begin();
@@ -282,6 +323,9 @@ static const struct played_check checks[] = {
     CHECK(a_change_told_while_nobody_waits_is_seen),
     CHECK(a_kernel_that_takes_requests_is_told),
     CHECK(a_balloon_is_told),
+    CHECK(cpus_that_come_and_go_are_told),
+    CHECK(a_kernel_that_takes_no_requests_keeps_its_cpus),
+    CHECK(a_cpu_is_wanted_unless_it_is_offline),
     CHECK(a_store_that_lies_is_not_used_again),
 };
 

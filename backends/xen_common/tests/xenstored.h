@@ -13,6 +13,7 @@ static struct xenstore_domain_interface page;
 
 static struct {
     char shutdown[TEXT], key[TEXT];
+    char availability[TEXT]; /* of VCPU 120; there is no other such node */
     uint32_t features, watches, transactions;
     bool tells;     /* of a change before the next answer */
     bool conflicts; /* what ends next has been written to meanwhile */
@@ -37,8 +38,17 @@ static void tell_of_a_change(void)
     answer(XS_WATCH_EVENT, 0, text, sizeof(text));
 }
 
+static void tell_of_a_cpu(void)
+{
+    static const char text[] = "cpu/1/availability\0request";
+
+    answer(XS_WATCH_EVENT, 0, text, sizeof(text));
+}
+
 static char *node(const char *path)
 {
+    if (is(path, "cpu/120/availability"))
+        return store.availability;
     return is(path, shutdown_node) ? store.shutdown : is(path, key_node) ? store.key : 0;
 }
 
@@ -53,7 +63,12 @@ static void carry_out(const struct xsd_sockmsg *message, const char *text)
     store.tells = false;
     switch (message->type) {
     case XS_READ:
-        EXPECT(at && !message->tx_id == !store.in_transaction);
+        EXPECT(!message->tx_id == !store.in_transaction);
+        if (!at) {
+            EXPECT(is(text, "cpu/0/availability"));
+            answer(XS_ERROR, message->req_id, "ENOENT", 7);
+            return;
+        }
         answer(XS_READ, message->req_id, at, vmi__store_length(at));
         return;
     case XS_WRITE:
@@ -63,7 +78,8 @@ static void carry_out(const struct xsd_sockmsg *message, const char *text)
         store.features += !at;
         break;
     case XS_WATCH:
-        EXPECT((at || is(text, "memory/target")) && length == sizeof(WATCH_TOKEN));
+        EXPECT(at || is(text, "memory/target") || is(text, "cpu"));
+        EXPECT(length == sizeof(WATCH_TOKEN));
         EXPECT(!value[length - 1]);
         store.watches++;
         answer(XS_WATCH, message->req_id, "OK", 3);

@@ -266,7 +266,7 @@ static void alarm_set(void)
 static void at_the_start_nodes_are_watched(void)
 {
     begin();
-    EXPECT(known && store.features == 5 && store.watches == 3);
+    EXPECT(known && store.features == 5 && store.watches == 4);
     EXPECT(bit_of(vmi__xen_pvh_shared.evtchn_mask));
     alarm_set();
     EXPECT(!done.asked && !done.ended);
@@ -333,6 +333,16 @@ static void a_kernel_that_takes_requests_is_told(void)
     EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_NONE);
     alarm_set();
     EXPECT(!done.ended);
+}
+
+static void cpus_that_come_and_go_are_told(void)
+{
+    begin_bound();
+    tell_of_a_cpu();
+    signal_port();
+    EXPECT(done.raised == 1);
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_CPUS);
+    EXPECT(vmi__xen_common_take_request() == VMI_REQUEST_NONE);
 }
 
 static void what_is_masked_is_kept(void)
@@ -443,6 +453,7 @@ static const struct played_check checks[] = {
     CHECK(an_alarm_asks_only_when_told),
     CHECK(what_was_asked_before_the_start_is_looked_at),
     CHECK(a_kernel_that_takes_requests_is_told),
+    CHECK(cpus_that_come_and_go_are_told),
     CHECK(what_is_masked_is_kept),
     CHECK(what_is_told_before_an_answer_is_kept),
     CHECK(what_comes_before_the_end_of_the_interrupt_is_told),

@@ -41,7 +41,8 @@ static struct vmi__cpuid played_cpuid(uint32_t leaf, uint32_t subleaf);
 
 #define KHZ 2345678u
 
-struct vmi_boot_info vmi__boot;
+static struct vmi_cpu cpus[4] = {{.apic_id = 0}, {.apic_id = 2}, {.apic_id = 4}, {.apic_id = 6}};
+struct vmi_boot_info vmi__boot = {.cpu_count = 4, .cpus = cpus};
 struct shared_info vmi__xen_pvh_shared;
 struct grant_entry_v1 vmi__xen_pvh_grant_table[VMI__XEN_COMMON_GRANTS];
 uint64_t vmi__native_tsc_hz;
@@ -59,6 +60,9 @@ static struct {
     intptr_t answer;
     struct vcpu_hvm_context context;
     uint32_t commands[4], vcpus[4], count;
+    bool initialised; /* the VCPU was, and has stopped */
+    uint32_t inits;   /* interrupts to it */
+    uint32_t looks;   /* after which it is down */
     uint32_t adopted, frames; /* spaces; frames of the grant table, a bit each */
     bool callback_named, shared_first;
     struct sched_poll poll; /* what was waited for */
@@ -76,11 +80,18 @@ HYPERCALL intptr_t vmi__xen_pvh_hypercall_vcpu_op(uint32_t command, uint32_t vcp
         *(struct vcpu_runstate_info *)argument = xen.runstate;
         return xen.answer;
     }
-    EXPECT(xen.count < 4);
+    if (command == VCPUOP_is_up) {
+        EXPECT(vcpu == 2 || vcpu == 3);
+        return xen.looks && xen.looks--;
+    }
+    EXPECT(xen.count < 4 && !xen.looks);
     xen.commands[xen.count] = command;
     xen.vcpus[xen.count++] = vcpu;
-    if (command == VCPUOP_initialise)
+    if (command == VCPUOP_initialise) {
+        if (xen.initialised)
+            return -17;
         xen.context = *(const struct vcpu_hvm_context *)argument;
+    }
     return xen.answer;
 }
 
@@ -152,6 +163,25 @@ void *vmi__cpu_rows(uint32_t size)
 {
     EXPECT(size == sizeof(uint64_t));
     return 0;
+}
+
+bool vmi__xen_pvh_is_up(uint32_t cpu)
+{
+    return vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_is_up, cpu, 0) > 0;
+}
+
+void vmi__native_delay(uint32_t microseconds)
+{
+    EXPECT(microseconds == 100);
+}
+
+/* A reset makes the VCPU new (xen/arch/x86/hvm/vlapic.c, vlapic_init_sipi_one). */
+bool vmi__native_apic_command(uint32_t apic_id, uint32_t command)
+{
+    EXPECT(apic_id == 6 && command == VMI__ICR_INIT);
+    xen.initialised = false;
+    xen.inits++;
+    return true;
 }
 
 bool vmi__native_smp_comes_up(uint32_t polls)
@@ -350,6 +380,20 @@ static void a_cpu_begins_in_long_mode_on_the_kernels_tables(void)
     }
 }
 
+/* It is waited for until Xen has stopped it, and reset, for Xen initialises a VCPU once. */
+static void a_cpu_that_has_stopped_begins_again(void)
+{
+    begin();
+    came_up = xen.initialised = true;
+    xen.looks = 3;
+    EXPECT(vmi__native_smp_start(3) == VMI_OK && xen.inits == 1);
+    EXPECT(xen.count == 3 && xen.commands[1] == VCPUOP_initialise && xen.commands[2] == VCPUOP_up);
+    EXPECT(xen.context.mode == VCPU_HVM_MODE_64B);
+    begin();
+    xen.looks = UINT32_MAX;
+    EXPECT(vmi__native_smp_start(3) == VMI_EIO && !xen.count);
+}
+
 static void a_cpu_that_is_refused_or_does_not_come_is_told(void)
 {
     begin();
@@ -372,6 +416,7 @@ static const struct played_check checks[] = {
     CHECK(the_grant_table_is_used_once_it_is_there),
     CHECK(the_grant_table_is_as_large_again),
     CHECK(a_cpu_begins_in_long_mode_on_the_kernels_tables),
+    CHECK(a_cpu_that_has_stopped_begins_again),
     CHECK(a_cpu_that_is_refused_or_does_not_come_is_told),
 };
 

@@ -44,6 +44,11 @@ void vmi__native_startup_tables(void)
     pdpt[3] = vmi__physical(vmi__pc_tables.pd) | 1;
 }
 
+uintptr_t vmi__native_startup_root(void)
+{
+    return vmi__physical(pdpt);
+}
+
 void vmi__native_startup_fill(void *page, uint32_t cr3, uint32_t cr4, uint32_t efer_bits)
 {
     char *to = page;

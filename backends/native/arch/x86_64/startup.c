@@ -10,9 +10,10 @@
 #define EFER_NXE 0x800u
 #define MSR_EFER 0xc0000080u
 
-#define ENTRIES 512u
-#define TABLE   3u    /* present, writable */
-#define LARGE   0x83u /* 2 MiB from 0 */
+#define ENTRIES    512u
+#define UPPER_HALF (ENTRIES / 2) /* of a root: the kernel's and the library's, from here on */
+#define TABLE      3u            /* present, writable */
+#define LARGE      0x83u         /* 2 MiB from 0 */
 
 #define CR3_FRAME 0x000ffffffffff000ull
 
@@ -68,6 +69,12 @@ void vmi__native_startup_tables(void)
     uintptr_t cr3;
 
     __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-    memcpy(way_up->root, vmi__linear(cr3 & CR3_FRAME), sizeof(way_up->root));
+    memcpy(&way_up->root[UPPER_HALF], (const uint64_t *)vmi__linear(cr3 & CR3_FRAME) + UPPER_HALF,
+           sizeof(way_up->root) - UPPER_HALF * sizeof(way_up->root[0]));
     way_up->root[0] = vmi__physical(way_up->pointers) | TABLE;
+}
+
+uintptr_t vmi__native_startup_root(void)
+{
+    return vmi__physical(way_up->root);
 }

@@ -63,3 +63,17 @@ int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
     vmi__xen_vcpu(number)->arch.cr2 = state->cr2;
     return VMI_OK;
 }
+
+void vmi__xen_context_leave(void)
+{
+    vmi__xen_set_ldt(0);
+}
+
+void vmi__xen_context_again(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state)
+{
+    (void)cpu;
+    vmi__xen_load_roots(state->cr3, 0);
+    vmi__xen_set_ldt(state->ldtr);
+    vmi__xen_set_iopl_mask(state->eflags);
+    vmi__xen_update_kernel_stack(state->ss, state->esp);
+}

@@ -105,3 +105,36 @@ int32_t vmi__xen_context_of(struct vmi__xen_cpu *cpu, uint32_t number,
     cpu->arch.info.arch.cr2 = state->cr2;
     return VMI_OK;
 }
+
+void vmi__xen_context_leave(void)
+{
+}
+
+/* Hypercalls ask for no number of the CPU, which is known by the base of GS. */
+static void set_base(uint32_t which, uintptr_t base)
+{
+    intptr_t result = vmi__xen_hypercall_set_segment_base(which, base);
+
+    if (result < 0)
+        vmi__xen_report(VMI_ORDINAL_SET_INITIAL_AP_STATE, which, base, result);
+}
+
+void vmi__xen_context_again(struct vmi__xen_cpu *cpu, const struct vmi_ap_state *state)
+{
+    /* Then the bases that a selector's load takes away. */
+    __asm__ volatile("mov %0, %%ds\n"
+                     "mov %1, %%es\n"
+                     "mov %2, %%fs\n"
+                     "mov %3, %%gs"
+                     :
+                     : "r"((uint32_t)state->ds), "r"((uint32_t)state->es), "r"((uint32_t)state->fs),
+                       "r"((uint32_t)state->gs)
+                     : "memory");
+    set_base(SEGBASE_GS_KERNEL, state->gs_base);
+    set_base(SEGBASE_GS_USER, state->user_gs_base);
+    set_base(SEGBASE_FS, state->fs_base);
+    cpu->arch.nmi = 0;
+    cpu->cr3_user = 0; /* as the CPU has stopped */
+    vmi__xen_load_roots(state->cr3, state->user_cr3);
+    vmi__xen_update_kernel_stack(state->rsp);
+}

@@ -2,7 +2,8 @@
  *
  * Wakes a CPU by VCPUOP_initialise (xen/hvm/hvm_vcpu.h): it begins in long mode, on the kernel's
  * own tables, so that there is no trampoline and no page below 1 MiB. VCPUs are numbered as the
- * ACPI tables that Xen makes list them.
+ * ACPI tables that Xen makes list them. Xen initialises one once: an INIT interrupt resets one that
+ * has stopped (xen.git, xen/arch/x86/hvm/vlapic.c, vlapic_init_sipi_one), and makes it new.
  */
 #include "../../pvh.h"
 #include "native/startup.h"
@@ -15,11 +16,30 @@
 #define EFER_LMA 0x400u
 #define EFER_NXE 0x800u /* as this CPU has it: the tables are the same */
 
+#define XEN_EEXIST (-17) /* xen/errno.h: it has been initialised */
+
+#define DOWN_MICROSECONDS 100
+
 #define RFLAGS_RESERVED 0x2u /* reads as 1 (Intel SDM vol. 1, 3.4.3) */
 
 void vmi__native_smp_init(void)
 {
     vmi__native_ap_apic = vmi__native_apic;
+}
+
+/* It has noted that it stops, and is about to. */
+static bool is_down(uint32_t cpu)
+{
+    uint32_t polls = VMI__NATIVE_UP_POLLS;
+
+    while (vmi__xen_pvh_is_up(cpu) && polls--)
+        vmi__native_delay(DOWN_MICROSECONDS);
+    return polls + 1;
+}
+
+static intptr_t initialise(uint32_t cpu, struct vcpu_hvm_context *context)
+{
+    return vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_initialise, cpu, context);
 }
 
 int32_t vmi__native_smp_start(uint32_t cpu)
@@ -37,9 +57,15 @@ int32_t vmi__native_smp_start(uint32_t cpu)
                 .efer = state->efer | EFER_LME | EFER_LMA | (vmi__rdmsr(MSR_EFER) & EFER_NXE),
             },
     };
+    intptr_t answer;
 
-    if (vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_initialise, cpu, &context) < 0 ||
-        vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_up, cpu, 0) < 0)
+    if (!is_down(cpu))
+        return VMI_EIO;
+    answer = initialise(cpu, &context);
+    if (answer == XEN_EEXIST &&
+        vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, VMI__ICR_INIT))
+        answer = initialise(cpu, &context);
+    if (answer < 0 || vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_up, cpu, 0) < 0)
         return VMI_EIO;
     return vmi__native_smp_comes_up(VMI__NATIVE_UP_POLLS) ? VMI_OK : VMI_EIO;
 }

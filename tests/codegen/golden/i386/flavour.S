@@ -5,66 +5,9 @@
  * another after it (runtime/flavour.h). The library's own are vmi__inner_NAME there
  * (codegen/vmiflavour.py). All registers and flags are what the contract makes of them.
  */
-        .cfi_sections .debug_frame
+#include <vmi/flavour.inc>
 
-        /* Calls a hook with all registers saved. Keeps them all, and the flags. */
-        .macro vmi__hook name, ordinal
-        pushf
-        .cfi_adjust_cfa_offset 4
-        push %edi
-        .cfi_adjust_cfa_offset 4
-        .cfi_rel_offset %edi, 0
-        push %esi
-        .cfi_adjust_cfa_offset 4
-        .cfi_rel_offset %esi, 0
-        push %ebp
-        .cfi_adjust_cfa_offset 4
-        .cfi_rel_offset %ebp, 0
-        push %ebx
-        .cfi_adjust_cfa_offset 4
-        .cfi_rel_offset %ebx, 0
-        push %edx
-        .cfi_adjust_cfa_offset 4
-        .cfi_rel_offset %edx, 0
-        push %ecx
-        .cfi_adjust_cfa_offset 4
-        .cfi_rel_offset %ecx, 0
-        push %eax
-        .cfi_adjust_cfa_offset 4
-        .cfi_rel_offset %eax, 0
-        cld
-        mov %esp, %edx
-        mov $\ordinal, %eax
-        mov %esp, %ebx
-        .cfi_def_cfa_register %ebx
-        and $-16, %esp
-        call \name
-        mov %ebx, %esp
-        .cfi_def_cfa_register %esp
-        pop %eax
-        .cfi_adjust_cfa_offset -4
-        .cfi_restore %eax
-        pop %ecx
-        .cfi_adjust_cfa_offset -4
-        .cfi_restore %ecx
-        pop %edx
-        .cfi_adjust_cfa_offset -4
-        .cfi_restore %edx
-        pop %ebx
-        .cfi_adjust_cfa_offset -4
-        .cfi_restore %ebx
-        pop %ebp
-        .cfi_adjust_cfa_offset -4
-        .cfi_restore %ebp
-        pop %esi
-        .cfi_adjust_cfa_offset -4
-        .cfi_restore %esi
-        pop %edi
-        .cfi_adjust_cfa_offset -4
-        .cfi_restore %edi
-        popf
-        .cfi_adjust_cfa_offset -4
-        .endm
+        .cfi_sections .debug_frame
 
         .text
 
@@ -74,9 +17,9 @@
         .balign 16
 vmi_probe:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 0
+        vmi__hook vmi__flavour_enter, $0
         call vmi__inner_probe
-        vmi__hook vmi__flavour_leave, 0
+        vmi__hook vmi__flavour_leave, $0
         ret
         .cfi_endproc
         .size vmi_probe, . - vmi_probe
@@ -87,9 +30,9 @@ vmi_probe:
         .balign 16
 vmi_load:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 1
+        vmi__hook vmi__flavour_enter, $1
         call vmi__inner_load
-        vmi__hook vmi__flavour_leave, 1
+        vmi__hook vmi__flavour_leave, $1
         ret
         .cfi_endproc
         .size vmi_load, . - vmi_load
@@ -100,13 +43,13 @@ vmi_load:
         .balign 16
 vmi_store:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 2
+        vmi__hook vmi__flavour_enter, $2
         push 4(%esp)
         .cfi_adjust_cfa_offset 4
         call vmi__inner_store
         lea 4(%esp), %esp
         .cfi_adjust_cfa_offset -4
-        vmi__hook vmi__flavour_leave, 2
+        vmi__hook vmi__flavour_leave, $2
         ret
         .cfi_endproc
         .size vmi_store, . - vmi_store
@@ -117,9 +60,9 @@ vmi_store:
         .balign 16
 vmi_clock:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 3
+        vmi__hook vmi__flavour_enter, $3
         call vmi__inner_clock
-        vmi__hook vmi__flavour_leave, 3
+        vmi__hook vmi__flavour_leave, $3
         ret
         .cfi_endproc
         .size vmi_clock, . - vmi_clock
@@ -131,7 +74,7 @@ vmi_clock:
 vmi_return:
         .cfi_startproc
         .cfi_undefined 8
-        vmi__hook vmi__flavour_enter, 4
+        vmi__hook vmi__flavour_enter, $4
         jmp vmi__inner_return
         .cfi_endproc
         .size vmi_return, . - vmi_return
@@ -142,9 +85,9 @@ vmi_return:
         .balign 16
 vmi_fetch:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 128
+        vmi__hook vmi__flavour_enter, $128
         call vmi__inner_fetch
-        vmi__hook vmi__flavour_leave, 128
+        vmi__hook vmi__flavour_leave, $128
         ret
         .cfi_endproc
         .size vmi_fetch, . - vmi_fetch
@@ -155,9 +98,9 @@ vmi_fetch:
         .balign 16
 vmi_stop:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 129
+        vmi__hook vmi__flavour_enter, $129
         call vmi__inner_stop
-        vmi__hook vmi__flavour_leave, 129
+        vmi__hook vmi__flavour_leave, $129
         ret
         .cfi_endproc
         .size vmi_stop, . - vmi_stop
@@ -168,9 +111,9 @@ vmi_stop:
         .balign 16
 vmi_gate:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 131
+        vmi__hook vmi__flavour_enter, $131
         call vmi__inner_gate
-        vmi__hook vmi__flavour_leave, 131
+        vmi__hook vmi__flavour_leave, $131
         ret
         .cfi_endproc
         .size vmi_gate, . - vmi_gate

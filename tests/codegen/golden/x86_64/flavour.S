@@ -5,114 +5,9 @@
  * another after it (runtime/flavour.h). The library's own are vmi__inner_NAME there
  * (codegen/vmiflavour.py). All registers and flags are what the contract makes of them.
  */
-        .cfi_sections .debug_frame
+#include <vmi/flavour.inc>
 
-        /* Calls a hook with all registers saved. Keeps them all, and the flags. */
-        .macro vmi__hook name, ordinal
-        pushf
-        .cfi_adjust_cfa_offset 8
-        push %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
-        push %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        push %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        push %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        push %r11
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r11, 0
-        push %r10
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r10, 0
-        push %r9
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r9, 0
-        push %r8
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r8, 0
-        push %rdi
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rdi, 0
-        push %rsi
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rsi, 0
-        push %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        push %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        push %rdx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rdx, 0
-        push %rcx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rcx, 0
-        push %rax
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rax, 0
-        cld
-        mov %rsp, %rsi
-        mov $\ordinal, %rdi
-        mov %rsp, %rbx
-        .cfi_def_cfa_register %rbx
-        and $-16, %rsp
-        call \name
-        mov %rbx, %rsp
-        .cfi_def_cfa_register %rsp
-        pop %rax
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rax
-        pop %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rcx
-        pop %rdx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rdx
-        pop %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        pop %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
-        pop %rsi
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rsi
-        pop %rdi
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rdi
-        pop %r8
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r8
-        pop %r9
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r9
-        pop %r10
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r10
-        pop %r11
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r11
-        pop %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        pop %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        pop %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        pop %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popf
-        .cfi_adjust_cfa_offset -8
-        .endm
+        .cfi_sections .debug_frame
 
         .text
 
@@ -122,9 +17,9 @@
         .balign 16
 vmi_probe:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 0
+        vmi__hook vmi__flavour_enter, $0
         call vmi__inner_probe
-        vmi__hook vmi__flavour_leave, 0
+        vmi__hook vmi__flavour_leave, $0
         ret
         .cfi_endproc
         .size vmi_probe, . - vmi_probe
@@ -135,9 +30,9 @@ vmi_probe:
         .balign 16
 vmi_load:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 1
+        vmi__hook vmi__flavour_enter, $1
         call vmi__inner_load
-        vmi__hook vmi__flavour_leave, 1
+        vmi__hook vmi__flavour_leave, $1
         ret
         .cfi_endproc
         .size vmi_load, . - vmi_load
@@ -148,9 +43,9 @@ vmi_load:
         .balign 16
 vmi_store:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 2
+        vmi__hook vmi__flavour_enter, $2
         call vmi__inner_store
-        vmi__hook vmi__flavour_leave, 2
+        vmi__hook vmi__flavour_leave, $2
         ret
         .cfi_endproc
         .size vmi_store, . - vmi_store
@@ -161,9 +56,9 @@ vmi_store:
         .balign 16
 vmi_clock:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 3
+        vmi__hook vmi__flavour_enter, $3
         call vmi__inner_clock
-        vmi__hook vmi__flavour_leave, 3
+        vmi__hook vmi__flavour_leave, $3
         ret
         .cfi_endproc
         .size vmi_clock, . - vmi_clock
@@ -175,7 +70,7 @@ vmi_clock:
 vmi_return:
         .cfi_startproc
         .cfi_undefined 16
-        vmi__hook vmi__flavour_enter, 4
+        vmi__hook vmi__flavour_enter, $4
         jmp vmi__inner_return
         .cfi_endproc
         .size vmi_return, . - vmi_return
@@ -186,9 +81,9 @@ vmi_return:
         .balign 16
 vmi_fetch:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 128
+        vmi__hook vmi__flavour_enter, $128
         call vmi__inner_fetch
-        vmi__hook vmi__flavour_leave, 128
+        vmi__hook vmi__flavour_leave, $128
         ret
         .cfi_endproc
         .size vmi_fetch, . - vmi_fetch
@@ -199,9 +94,9 @@ vmi_fetch:
         .balign 16
 vmi_stop:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 129
+        vmi__hook vmi__flavour_enter, $129
         call vmi__inner_stop
-        vmi__hook vmi__flavour_leave, 129
+        vmi__hook vmi__flavour_leave, $129
         ret
         .cfi_endproc
         .size vmi_stop, . - vmi_stop
@@ -212,9 +107,9 @@ vmi_stop:
         .balign 16
 vmi_base:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 130
+        vmi__hook vmi__flavour_enter, $130
         call vmi__inner_base
-        vmi__hook vmi__flavour_leave, 130
+        vmi__hook vmi__flavour_leave, $130
         ret
         .cfi_endproc
         .size vmi_base, . - vmi_base
@@ -225,9 +120,9 @@ vmi_base:
         .balign 16
 vmi_gate:
         .cfi_startproc
-        vmi__hook vmi__flavour_enter, 131
+        vmi__hook vmi__flavour_enter, $131
         call vmi__inner_gate
-        vmi__hook vmi__flavour_leave, 131
+        vmi__hook vmi__flavour_leave, $131
         ret
         .cfi_endproc
         .size vmi_gate, . - vmi_gate

@@ -18,12 +18,23 @@
 /* A header that defines the macros below in its own way. */
 #include VMI_TRANSFER_OVERRIDE
 #else
+#ifdef VMI_TRANSFER_WATCHED
+/* A header with what is put around each transfer. */
+#include VMI_TRANSFER_WATCHED
+#endif
 /*
  * Enters the hypervisor: number in eax, arguments in ebx, ecx, edx, esi as far as used; result in
  * eax. Destroys the argument registers that were used.
  */
         .macro vmi__hyper_transfer
+#ifdef VMI_TRANSFER_WATCHED
+        /* Words of struct vmi__flavour_frame: number, arguments. */
+        vmi__transfer_begins 0, 3, 1, 2, 5
+#endif
         int $0x82
+#ifdef VMI_TRANSFER_WATCHED
+        vmi__transfer_ends 0
+#endif
         .endm
 #endif
 #else
