@@ -17,6 +17,7 @@ static uint32_t here;
 
 #include "xen/mmu.c"
 #include "xen/suspend.c"
+#include "xen_common/suspend.c"
 
 #include "xen/tests/xen_alone.h"
 #include "xen/tests/xen_tables.h"
