@@ -113,6 +113,21 @@ VMI__RUN_ONCE int32_t vmi__xen_common_stand_still(void)
 
 /* ---- a CPU ---- */
 
+/* Xen saves the CR2 of the last fault that it has seen itself, not the processor's (seen with 4.17
+ * on AMD-V). */
+static inline uintptr_t read_cr2(void)
+{
+    uintptr_t value;
+
+    __asm__ volatile("mov %%cr2, %0" : "=r"(value));
+    return value;
+}
+
+static inline void write_cr2(uintptr_t value)
+{
+    __asm__ volatile("mov %0, %%cr2" : : "r"(value));
+}
+
 VMI__RUN_ONCE void vmi__xen_common_cpu_returns(uint32_t number)
 {
     if (!vmi__xen_pvh_cpu_register(number))
@@ -132,6 +147,7 @@ VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_suspend(void)
 {
     uint32_t flags, others = 0;
     uint64_t left, stolen;
+    uintptr_t cr2;
     int32_t result;
 
     if (!__atomic_load_n(&vmi__xen_common_suspend_asked, __ATOMIC_ACQUIRE))
@@ -139,9 +155,11 @@ VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_suspend(void)
     flags = vmi__irq_save();
     for (uint32_t cpu = 1; cpu < vmi__boot.cpu_count; cpu++)
         others += vmi__native_cpu_runs(cpu);
+    cr2 = read_cr2();
     stolen = vmi__xen_pvh_steal_time();
     left = stop_timer();
     result = vmi__xen_common_meet(vmi__native_cpu(), others);
+    write_cr2(cr2);
     if (left)
         set_timer(left);
     if (result == VMI_SUSPEND_RESTORED)
