@@ -64,6 +64,10 @@ class Interface:
             return {}
         return self._values([*([call["result"]] if call["result"] else []), *call["results"]], words)
 
+    def hypercall(self, number: int) -> str:
+        """Name of a hypercall, or `hypercall_N` of one that the backend does not have."""
+        return str(self.hypercalls[number]["name"]) if number in self.hypercalls else f"hypercall_{number}"
+
     def words(self, each: Entry) -> tuple[str, Values, Values]:
         """Name, arguments and results of what was called."""
         if isinstance(each, Call):
@@ -72,14 +76,14 @@ class Interface:
                 self.arguments(each.ordinal, each.arguments),
                 self.results(each.ordinal, each.results),
             )
-        table = self.hypercalls.get(each.number)
+        name, table = self.hypercall(each.number), self.hypercalls.get(each.number)
         if not table:
-            return f"hypercall_{each.number}", {}, self._answer(each.result)
+            return name, {}, self._answer(each.result)
         listed = [
             argument | {"type": self._types[argument["type"]], "constants": [], "unit": None}
             for argument in table["arguments"]
         ]
-        return table["name"], self._values(listed, each.arguments), self._answer(each.result)
+        return name, self._values(listed, each.arguments), self._answer(each.result)
 
     def _answer(self, word: int | None) -> Values:
         """A hypercall's result is a word with a sign."""

@@ -251,7 +251,8 @@ def _trace(options: Namespace) -> int:
 
     wanted = Wanted(options.append, options.cpus, options.memory, options.deadline)
     form = Form(
-        options.calls, options.counts, options.output, options.json, options.chrome, options.live
+        options.calls, options.counts, options.output, options.json, options.chrome, options.live,
+        options.instructions,
     )  # fmt: skip
     return trace(options.name, options.kernel, wanted, options.at, form, options.console)
 
@@ -468,6 +469,9 @@ WORDS: dict[str, Word] = {
             ),
             option("-c", "--counts", action="store_true", help="count the calls in place of listing them"),
             option("--live", action="store_true", help="list each call as it comes back"),
+            option(
+                "--instructions", action="store_true", help="have the machine count instructions, not cycles"
+            ),
             APPEND,
             CPUS,
             MEMORY,

@@ -65,22 +65,22 @@ class Follower:
     def _read(self, followed: Followed, ended: threading.Event) -> None:
         while not ended.is_set():
             self._records += followed.take()
-            if not self._write(followed, PORTION):
+            if not self._write(followed):
                 ended.wait(PERIOD)
 
     def _rest(self, followed: Followed) -> None:
         self._records += followed.take(last=True)
-        while self._write(followed, PORTION):
+        while self._write(followed):
             pass
         if followed.found:
             self.ring = followed.ring()
             for call in self._pairing.rest():
                 self._say(call)
 
-    def _write(self, followed: Followed, most: int) -> int:
-        """Of the records that wait, so many at most; how many."""
-        records: Sequence[Record] = self._records[:most]
-        del self._records[:most]
+    def _write(self, followed: Followed) -> int:
+        """Of the records that wait, a portion at most; how many."""
+        records: Sequence[Record] = self._records[:PORTION]
+        del self._records[:PORTION]
         if records:
             self.ring = followed.ring()
         for record in records:

@@ -43,6 +43,8 @@ class Form:
     chrome: Path | None = None
     live: bool = False
     """Each call as it comes back, while the kernel runs."""
+    instructions: bool = False
+    """What calls take in instructions, in place of cycles."""
 
 
 def line(each: Entry, interface: Interface, start: int, frequency: int) -> str:
@@ -75,30 +77,33 @@ def median(made: Iterable[Entry]) -> str:
     return f"{statistics.median_low(cycles)}" if cycles else "?"
 
 
-def table(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Collection[int]) -> Iterator[str]:
-    """How often each call was made, the most frequent first, the median of its cycles in the ring, and how
+def table(
+    ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Collection[int], unit: str = "cycles"
+) -> Iterator[str]:
+    """How often each call was made, the most frequent first, the median of what it took in the ring, and how
     many hypercalls it has made there; then the hypercalls, likewise."""
     calls, hypercalls = defaultdict(list), defaultdict(list)
     for each in with_hypercalls(made):
         if isinstance(each, Call):
             calls[each.ordinal].append(each)
         else:
-            hypercalls[interface.words(each)[0]].append(each)
+            hypercalls[interface.hypercall(each.number)].append(each)
     rows = [(count, ordinal) for ordinal, count in enumerate(ring.counts) if count and ordinal in wanted]
-    yield f"{'calls':>10} {'cycles':>10} {'hypercalls':>10} call"
+    wide = f"{unit:>{max(10, len(unit))}}"
+    yield f"{'calls':>10} {wide} {'hypercalls':>10} call"
     every = 0
     for count, ordinal in sorted(rows, key=lambda row: (-row[0], row[1])):
         own = sum(len(call.hypercalls) for call in calls[ordinal])
         every += own
-        yield f"{count:10} {median(calls[ordinal]):>10} {own or '':>10} {interface.name(ordinal)}"
-    yield f"{sum(count for count, _ in rows):10} {'':10} {every or '':>10} all"
+        yield f"{count:10} {median(calls[ordinal]):>{len(wide)}} {own or '':>10} {interface.name(ordinal)}"
+    yield f"{sum(count for count, _ in rows):10} {'':{len(wide)}} {every or '':>10} all"
     if not hypercalls:
         return
     yield ""
-    yield f"{'hypercalls':>10} {'cycles':>10} hypercall"
+    yield f"{'hypercalls':>10} {wide} hypercall"
     for name, some in sorted(hypercalls.items(), key=lambda row: (-len(row[1]), row[0])):
-        yield f"{len(some):10} {median(some):>10} {name}"
-    yield f"{sum(map(len, hypercalls.values())):10} {'':10} all"
+        yield f"{len(some):10} {median(some):>{len(wide)}} {name}"
+    yield f"{sum(map(len, hypercalls.values())):10} {'':{len(wide)}} all"
 
 
 def as_json(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Collection[int]) -> str:
@@ -115,7 +120,7 @@ def as_json(ring: Ring, made: Sequence[Entry], interface: Interface, wanted: Col
         return {"call": name, "ordinal": each.ordinal} | one | {"caller": each.caller} | both | own
 
     hypercalls = Counter(
-        interface.words(each)[0] for each in with_hypercalls(made) if isinstance(each, Hypercall)
+        interface.hypercall(each.number) for each in with_hypercalls(made) if isinstance(each, Hypercall)
     )
     whole = {
         "frequency": ring.frequency,
@@ -140,7 +145,8 @@ def write(ring: Ring, interface: Interface, form: Form, wanted: Collection[int],
     every = entries(ring.records, interface.shapes)
     made = chosen_of(every, form, wanted)
     if form.counts:
-        lines = table(ring, made, interface, wanted)
+        unit = "instructions" if form.instructions else "cycles"
+        lines = table(ring, made, interface, wanted, unit)
     else:
         start = every[0].begun if every else 0
         lines = (line(each, interface, start, ring.frequency) for each in with_hypercalls(made))
@@ -212,6 +218,13 @@ def follow(
     return 0
 
 
+def prepare(rig: Rig, name: str, form: Form) -> None:
+    """Prepares the rig; UserError if it cannot count what is wanted."""
+    rig.prepare()
+    if form.instructions and not rig.count_instructions():
+        raise UserError(f"--instructions: {name} runs where nobody counts them; leave it out", 2)
+
+
 def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console: bool) -> int:
     """Runs the kernel and writes its trace; 1 if there was no memory any more to read it from."""
     if form.live and form.counts:
@@ -231,12 +244,14 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
         memory = Path(folder) / "memory"
         each = shown if console else lambda _: None
         guest = halted_guest(rig, configuration, name, image, wanted, memory)
+        if form.instructions:
+            guest = replace(guest, options={**guest.options, **rig.instruction_counter})
         if form.live:
             guest = replace(guest, core=None, memory_file=memory)
             rig.check_guest(guest, name)
-            rig.prepare()
+            prepare(rig, name, form)
             return follow(rig, guest, until, each, interface, form, ordinals)
-        rig.prepare()
+        prepare(rig, name, form)
         with rig.steady_session(LOGS) as session:
             outcome = halt(session, guest, until, LOGS, each)
         if not memory.is_file():

@@ -379,7 +379,7 @@ class XlRig(LinuxRig):
     other devices are there."""
 
     requests: tuple[str, ...] = ("poweroff", "reboot", "key", "suspend")
-    vcpus: tuple[str, ...] = ARCHITECTURES[1:]  # of i386's, in xen-shim, it has not been tried
+    vcpus: tuple[str, ...] = ARCHITECTURES
 
     console_kib = 256
 

@@ -46,11 +46,12 @@ VMI__ROUTINE void vmi__xen_started_again(uint32_t number)
 
 bool vmi__xen_stopped(uint32_t number)
 {
+    uint64_t end = vmi__xen_system_time() + STOP_NANOSECONDS;
     uint32_t turns = 0;
 
     /* It has noted its end, and is about to have Xen stop it. */
     while (vmi__xen_hypercall_vcpu_op(VCPUOP_is_up, number, 0) > 0) {
-        if (turns == STOP_TURNS_MAX)
+        if (vmi__xen_system_time() >= end)
             return false;
         vmi__xen_relax(&turns);
     }
@@ -65,10 +66,11 @@ void vmi__xen_leave_state(const struct vmi_ap_state *state)
 
 bool vmi__xen_state_taken(void)
 {
+    uint64_t end = vmi__xen_system_time() + STOP_NANOSECONDS;
     uint32_t turns = 0;
 
     while (!__atomic_load_n(&vmi__xen_left_taken, __ATOMIC_ACQUIRE)) {
-        if (turns == STOP_TURNS_MAX)
+        if (vmi__xen_system_time() >= end)
             return false;
         vmi__xen_relax(&turns);
     }

@@ -18,8 +18,9 @@
 extern struct vmi_ap_state vmi__xen_left_state;
 extern uint32_t vmi__xen_left_taken;
 
-/* How often, with a turn's rest, one VCPU looks whether another one has stopped, or begun. */
-#define STOP_TURNS_MAX (1u << 20)
+/* How long one VCPU waits until another one has stopped, or begun: on a busy host that may be kept
+ * from its processor meanwhile. */
+#define STOP_NANOSECONDS 30000000000ull
 
 /* Waits until a VCPU that does not run has stopped; false if it does not. */
 bool vmi__xen_stopped(uint32_t number);

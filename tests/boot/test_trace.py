@@ -156,7 +156,7 @@ def test_a_kernel_that_hangs_is_read_and_the_ring_has_gone_round(
     if not (tree(ARCHITECTURES[0]) / "backends/libvmi-native-traced.a").is_file():
         pytest.skip("the library is not built with flavours")
     kernel = compiled(ARCHITECTURES[0], tmp_path, HANGS, "native-traced")
-    form = Form(["OUTB", "*CR0"])
+    form = Form(["OUTB", "*CR0"], instructions=True)
     assert trace.trace("native", kernel, Wanted(deadline=60), "^here", form, False) == 0
     shown, said = capfd.readouterr()
     # Each call has two records; the last ones are of GetCR0, SetCR0 and ConsoleWrite.
@@ -165,6 +165,9 @@ def test_a_kernel_that_hangs_is_read_and_the_ring_has_gone_round(
     assert [re.sub(r"^ +[\d.]+ +0 | <\d+>$", "", each) for each in lines[:2]] == [
         f"OUTB(value={n & 0xFF}, port=128)" for n in (40003 - 32768, 40004 - 32768)
     ]
+    # Instructions, as many for each.
+    (taken,) = {line.rpartition(" ")[2] for line in lines if "OUTB" in line}
+    assert 20 < int(taken[1:-1]) < 1000
     assert re.search(r" GetCR0\(\) = 0x8[0-9a-f]{7} <\d+>$", lines[-2])
     assert re.search(r" SetCR0\(value=0x8[0-9a-f]{7}\) <\d+>$", lines[-1])
 

@@ -7,7 +7,7 @@ import json
 import struct
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from ci.build import kernels, tree
 from ci.calls import Interface, chosen
 from ci.chrome import document
 from ci.elf_core import PAGE, Dump, Piece
+from ci.rig import Rig
 from ci.ring import (
     ANSWER,
     BESIDES,
@@ -33,7 +34,7 @@ from ci.ring import (
     entries,
     find,
 )
-from ci.trace import Form, line, write
+from ci.trace import Form, line, prepare, write
 from ci.util import ARCHITECTURES, ROOT, UserError
 
 I386, X86_64 = ARCHITECTURES
@@ -427,6 +428,21 @@ def test_names_by_patterns(interface: Interface) -> None:
     with pytest.raises(UserError, match="--calls cpuid: no call of the interface has such a name") as error:
         chosen(interface, ["CPUID", "cpuid"])
     assert error.value.status == 2
+
+
+def test_instructions_where_nobody_counts_them() -> None:
+    class Uncounted:
+        def prepare(self) -> None:
+            pass
+
+        def count_instructions(self) -> bool:
+            return False
+
+    rig = cast(Rig, Uncounted())
+    with pytest.raises(UserError, match="--instructions: place runs where nobody counts them") as error:
+        prepare(rig, "place", Form(instructions=True))
+    assert error.value.status == 2
+    prepare(rig, "place", Form())
 
 
 def test_misuse_is_one_line() -> None:

@@ -34,6 +34,9 @@ BEGINS = re.compile(r"\bvmi__xen_(?:mask|take|common_enter)\(")
 LOCKED = re.compile(r"\bvmi__xen_(?:take|common_enter)\(")
 DEFINES_THEM = ("base.c", "platform.c")
 """The latter for the drivers of devices, whose sections are in the folder `devices`."""
+NO_CPU_YET = ("stop.c", "context.c")
+"""Run where a CPU that is started again does not know yet which it is, as who looks at accesses must. They
+have no sections."""
 FUNCTION = re.compile(r"^(?!#|static const|typedef)[^\s/*{}].*?\b(\w+)\(", re.MULTILINE)
 
 TYPED = bytes(range(ord("0"), ord("0") + 64))
@@ -60,7 +63,8 @@ def library_commands() -> dict[Path, list[str]]:
     return {
         source: command
         for source, command in every.items()
-        if source in SHARED or (FOLDER in source.parents and source.name not in DEFINES_THEM)
+        if source in SHARED
+        or (FOLDER in source.parents and source.name not in (*DEFINES_THEM, *NO_CPU_YET))
     }
 
 

@@ -109,13 +109,13 @@ def test_without_page_tables(place: Place, run: Run) -> None:
 
 
 def test_cpu_is_started_by_hypercall(run: Run) -> None:
-    """VCPUOP_initialise and VCPUOP_up: nothing else has asked for VCPUs."""
+    """VCPUOP_is_up, VCPUOP_initialise and VCPUOP_up: nothing else has asked for VCPUs."""
     if not WIDE:
         pytest.skip("left out, as asked (--skip)")
     outcome, report = run(WIDE[0], "checks=cpus.start")
     assert outcome.clean, outcome.end
     assert "# cpus online 0x3" in outcome.console
-    assert {call.name: call.count for call in report.hypercalls}["vcpu_op"] == 2
+    assert {call.name: call.count for call in report.hypercalls}["vcpu_op"] == 3
 
 
 def test_what_leaves_the_guest(run: Run) -> None:

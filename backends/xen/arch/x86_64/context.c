@@ -111,7 +111,7 @@ void vmi__xen_context_leave(void)
 }
 
 /* Hypercalls ask for no number of the CPU, which is known by the base of GS. */
-static void set_base(uint32_t which, uintptr_t base)
+static void begin_with_base(uint32_t which, uintptr_t base)
 {
     intptr_t result = vmi__xen_hypercall_set_segment_base(which, base);
 
@@ -130,9 +130,9 @@ void vmi__xen_context_again(struct vmi__xen_cpu *cpu, const struct vmi_ap_state 
                      : "r"((uint32_t)state->ds), "r"((uint32_t)state->es), "r"((uint32_t)state->fs),
                        "r"((uint32_t)state->gs)
                      : "memory");
-    set_base(SEGBASE_GS_KERNEL, state->gs_base);
-    set_base(SEGBASE_GS_USER, state->user_gs_base);
-    set_base(SEGBASE_FS, state->fs_base);
+    begin_with_base(SEGBASE_GS_KERNEL, state->gs_base);
+    begin_with_base(SEGBASE_GS_USER, state->user_gs_base);
+    begin_with_base(SEGBASE_FS, state->fs_base);
     cpu->arch.nmi = 0;
     cpu->cr3_user = 0; /* as the CPU has stopped */
     vmi__xen_load_roots(state->cr3, state->user_cr3);
