@@ -34,7 +34,9 @@ class BackendRig(XlRig):
     takes = (PVH, LINUX)
     balloons = ARCHITECTURES
     witnesses = True
-    # It asks for each frame up to the highest, of which there are a million: Xen's own pages lie below 4 GiB.
+    # Either asks for each frame up to the highest, of which there are a million: pages for the domain and its
+    # toolstack lie below 4 GiB, however little memory it has.
+    slow = ("suspend",)
     cores = "xl dump-core of such a domain takes many minutes here"
 
     def no_core(self, architecture: str) -> str:

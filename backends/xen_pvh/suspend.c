@@ -70,6 +70,17 @@ VMI__RUN_ONCE static bool is_there(evtchn_port_t port)
            status.status == EVTCHNSTAT_ipi;
 }
 
+/* Of the calling CPU, or one that is down or about to be, and may be started again. */
+VMI__RUN_ONCE static void cpu_has_words(uint32_t cpu)
+{
+    uint32_t turns = 0;
+
+    while (cpu != vmi__native_cpu() && vmi__xen_pvh_is_up(cpu))
+        vmi__xen_common_relax(&turns);
+    if (!vmi__xen_pvh_cpu_register(cpu))
+        vmi__fatal("Xen refuses a place for its words of a CPU, in a domain that was restored");
+}
+
 VMI__RUN_ONCE static void restored(void)
 {
     const char *reason = vmi__xen_pvh_share();
@@ -82,6 +93,9 @@ VMI__RUN_ONCE static void restored(void)
     if (vmi__xen_pvh_device_events)
         vmi__xen_pvh_device_events->come_again();
     vmi__xen_pvh_requests_start();
+    for (uint32_t cpu = 1; cpu < vmi__boot.cpu_count; cpu++)
+        if (!vmi__native_cpu_runs(cpu))
+            cpu_has_words(cpu);
 }
 
 VMI__RUN_ONCE int32_t vmi__xen_common_stand_still(void)
@@ -113,25 +127,9 @@ VMI__RUN_ONCE int32_t vmi__xen_common_stand_still(void)
 
 /* ---- a CPU ---- */
 
-/* Xen saves the CR2 of the last fault that it has seen itself, not the processor's (seen with 4.17
- * on AMD-V). */
-static inline uintptr_t read_cr2(void)
-{
-    uintptr_t value;
-
-    __asm__ volatile("mov %%cr2, %0" : "=r"(value));
-    return value;
-}
-
-static inline void write_cr2(uintptr_t value)
-{
-    __asm__ volatile("mov %0, %%cr2" : : "r"(value));
-}
-
 VMI__RUN_ONCE void vmi__xen_common_cpu_returns(uint32_t number)
 {
-    if (!vmi__xen_pvh_cpu_register(number))
-        vmi__fatal("Xen refuses a place for its words of a CPU, in a domain that was restored");
+    cpu_has_words(number);
     vmi__xen_pvh_events_look(number);
 }
 
@@ -155,11 +153,13 @@ VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_suspend(void)
     flags = vmi__irq_save();
     for (uint32_t cpu = 1; cpu < vmi__boot.cpu_count; cpu++)
         others += vmi__native_cpu_runs(cpu);
-    cr2 = read_cr2();
+    /* Xen saves the CR2 of the last fault that it has seen itself, not the processor's (seen with
+     * 4.17 on AMD-V). */
+    cr2 = vmi_get_cr2();
     stolen = vmi__xen_pvh_steal_time();
     left = stop_timer();
     result = vmi__xen_common_meet(vmi__native_cpu(), others);
-    write_cr2(cr2);
+    vmi_set_cr2(cr2);
     if (left)
         set_timer(left);
     if (result == VMI_SUSPEND_RESTORED)

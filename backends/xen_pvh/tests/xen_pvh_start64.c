@@ -60,9 +60,9 @@ static struct {
     intptr_t answer;
     struct vcpu_hvm_context context;
     uint32_t commands[4], vcpus[4], count;
-    bool initialised; /* the VCPU was, and has stopped */
-    uint32_t inits;   /* interrupts to it */
-    uint32_t looks;   /* after which it is down */
+    bool initialised;         /* the VCPU was, and has stopped */
+    uint32_t inits;           /* interrupts to it */
+    uint32_t looks;           /* after which it is down */
     uint32_t adopted, frames; /* spaces; frames of the grant table, a bit each */
     bool callback_named, shared_first;
     struct sched_poll poll; /* what was waited for */
