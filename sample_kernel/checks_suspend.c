@@ -218,9 +218,9 @@ static void one_round(uint32_t round, uint32_t frame, struct process *process)
     alarms = *timer_alarms(0);
     int32_t result = suspend_all(cpus & ~1u, &due, &why);
     const char *failed = why ? why : disk_was_busy(&requests);
-    print("# suspended round=%u result=%d frame=0x%llx before=0x%llx of=0x%llx requests=%u\n",
-          round, (int)result, (unsigned long long)machine_frame(frame_address(frame)),
-          (unsigned long long)machine, (unsigned long long)frame, requests);
+    print("# suspended round=%u result=%d frame=0x%llx before=0x%llx requests=%u\n", round,
+          (int)result, (unsigned long long)machine_frame(frame_address(frame)),
+          (unsigned long long)machine, requests);
     if (failed)
         ktap_fail("round %u: %s", round, failed);
     EXPECT(result == VMI_SUSPEND_RESTORED || result == VMI_SUSPEND_CANCELED);

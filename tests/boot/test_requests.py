@@ -75,25 +75,22 @@ def test_a_kernel_that_takes_no_requests_is_ended(configuration: Place, run: Run
 
 
 def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
-    """Three times, or once where it is slow, on two CPUs, with its disk at work; and into other frames where
-    it has the machine's."""
+    """Three times, on two CPUs, with its disk at work, and into other frames where it has the machine's."""
     if "suspend" not in configuration.rig.requested(configuration.arch):
         pytest.skip("nobody asks a guest for suspend here")
-    rounds = 1 if "suspend" in configuration.rig.slow else 3
+    if "suspend" in configuration.rig.slow:
+        pytest.skip("it takes long here: ./vmi life and ./vmi test --long do it")
     outcome, report = run(
-        configuration, f"test=suspend checks=cpus.start rounds={rounds}", cpus=2, requests=True, deadline=400,
+        configuration, "test=suspend checks=cpus.start rounds=3", cpus=2, requests=True, deadline=400,
         devices=True,
     )  # fmt: skip
     if any(test.name == "test.suspend" and test.status == "skip" for test in report.tests):
         pytest.skip("the kernel says that nobody can ask it for it")
     assert outcome.clean, outcome.console[-2000:]
-    saved = re.findall(r"^# suspended round=(\d) result=0 ", outcome.console, re.MULTILINE)
-    assert saved == [str(number) for number in range(rounds)]
+    rounds = re.findall(r"^# suspended round=(\d) result=0 ", outcome.console, re.MULTILINE)
+    assert rounds == ["0", "1", "2"]
     frames = re.findall(
-        r"^# suspended .* frame=(\w+) before=(\w+) of=(\w+) requests=32$",
-        outcome.console,
-        re.MULTILINE,
+        r"^# suspended .* frame=(\w+) before=(\w+) requests=32$", outcome.console, re.MULTILINE
     )
-    assert len(frames) == rounds
-    machine = any(before != own for _, before, own in frames)
-    assert any(now != before for now, before, _ in frames) == machine
+    assert len(frames) == 3
+    assert any(now != before for now, before in frames)
