@@ -233,6 +233,8 @@ static void life(void)
         if (!(smp_online() & 1u << cpu))
             EXPECT_EQUAL(cpu_start(cpu), VMI_OK);
     trap_handler_set(VECTOR_CHECK, note_interrupt);
+    timer_cancel();
+    spin_milliseconds(1); /* a tick that was on its way */
     for (uint32_t cpu = 0; cpu < smp_cpu_count(); cpu++)
         readers[cpu] = thread_create("reader", reader, NULL, 1u << cpu);
     work(events);

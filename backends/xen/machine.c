@@ -5,8 +5,7 @@
 #include "builder.h"
 #include "stop.h"
 
-/* Of Xen's errors (xen/errno.h): the VCPU has been initialised. */
-#define XEN_EEXIST (-17)
+#include <xen/errno.h>
 
 static struct vmi__xen_lock lock;
 static struct vcpu_guest_context context; /* under the lock: larger than a stack should carry */
@@ -63,7 +62,7 @@ static int32_t start(struct vmi__xen_cpu *cpu, uint32_t number, const struct vmi
     cpu->cr3 = state->cr3;
     vmi__xen_vectors_begin(cpu);
     answer = vmi__xen_hypercall_vcpu_op(VCPUOP_initialise, number, &context);
-    again = answer == XEN_EEXIST;
+    again = answer == -XEN_EEXIST; /* it has been initialised */
     if (again)
         vmi__xen_leave_state(state);
     if (answer >= 0) {

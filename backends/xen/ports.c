@@ -6,15 +6,12 @@
  */
 #include "channels.h"
 
+#include <xen/errno.h>
+
 #define WAIT_NANOSECONDS 10000000
 
 #define APIC_LVT_MASKED 0x00010000u
 #define APIC_SVR_BEGINS 0x000000ffu
-
-/* Errors of Xen's (xen/errno.h) by which it says that it does not have a call. */
-#define XEN_EPERM      (-1)
-#define XEN_ENOSYS     (-38)
-#define XEN_EOPNOTSUPP (-95)
 
 static struct vmi__xen_port ports[VMI__XEN_PORTS];
 static const struct vmi__xen_port_abi *abi = &vmi__xen_two_level;
@@ -181,10 +178,10 @@ static intptr_t choose(struct vmi__xen_cpu *cpu, uint32_t number)
     if (chosen)
         return abi->begin(cpu, number);
     abi = &vmi__xen_two_level;
-    result = keep_two_level ? XEN_ENOSYS : vmi__xen_fifo.begin(cpu, number);
+    result = keep_two_level ? -XEN_ENOSYS : vmi__xen_fifo.begin(cpu, number);
     if (result >= 0)
         abi = &vmi__xen_fifo;
-    else if (result != XEN_ENOSYS && result != XEN_EOPNOTSUPP && result != XEN_EPERM)
+    else if (result != -XEN_ENOSYS && result != -XEN_EOPNOTSUPP && result != -XEN_EPERM)
         return result;
     chosen = true;
     return 0;

@@ -44,18 +44,35 @@ VMI__ROUTINE void vmi__xen_started_again(uint32_t number)
     vmi__xen_time_return(cpu);
 }
 
-bool vmi__xen_stopped(uint32_t number)
+static bool has_stopped(uint32_t number)
+{
+    return vmi__xen_hypercall_vcpu_op(VCPUOP_is_up, number, 0) <= 0;
+}
+
+static bool has_taken(uint32_t number)
+{
+    (void)number; /* one at a time */
+    return __atomic_load_n(&vmi__xen_left_taken, __ATOMIC_ACQUIRE);
+}
+
+/* Waits until it is so of a CPU, by Xen's time: the CPU may be without a processor for long. */
+static bool comes(bool (*is_so)(uint32_t number), uint32_t number)
 {
     uint64_t end = vmi__xen_system_time() + STOP_NANOSECONDS;
     uint32_t turns = 0;
 
-    /* It has noted its end, and is about to have Xen stop it. */
-    while (vmi__xen_hypercall_vcpu_op(VCPUOP_is_up, number, 0) > 0) {
+    while (!is_so(number)) {
         if (vmi__xen_system_time() >= end)
             return false;
         vmi__xen_relax(&turns);
     }
     return true;
+}
+
+bool vmi__xen_stopped(uint32_t number)
+{
+    /* It has noted its end, and is about to have Xen stop it. */
+    return comes(has_stopped, number);
 }
 
 void vmi__xen_leave_state(const struct vmi_ap_state *state)
@@ -66,15 +83,7 @@ void vmi__xen_leave_state(const struct vmi_ap_state *state)
 
 bool vmi__xen_state_taken(void)
 {
-    uint64_t end = vmi__xen_system_time() + STOP_NANOSECONDS;
-    uint32_t turns = 0;
-
-    while (!__atomic_load_n(&vmi__xen_left_taken, __ATOMIC_ACQUIRE)) {
-        if (vmi__xen_system_time() >= end)
-            return false;
-        vmi__xen_relax(&turns);
-    }
-    return true;
+    return comes(has_taken, 0);
 }
 
 VMI__ROUTINE int32_t vmi__xen_cpu_state(uint32_t cpu)

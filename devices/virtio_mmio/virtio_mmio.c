@@ -7,7 +7,7 @@
 #include "driver.h"
 #include "platform.h"
 #include "runtime.h"
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 /* Registers (4.2.2), beside those that other transports have, too. */
 enum {
@@ -31,9 +31,9 @@ enum {
 /* ---- at work ---- */
 
 /* A device that is reset does nothing, and has no messages. */
-static VMI__ADDRESS_TAKEN void enable(struct vmi__device *device, bool on)
+static VMI__ADDRESS_TAKEN void enable(const struct vmi__virtio *virtio, bool on)
 {
-    (void)device;
+    (void)virtio;
     (void)on;
 }
 

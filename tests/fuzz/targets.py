@@ -31,6 +31,7 @@ INTERFACE = (
 
 DRIVERS = (
     *PCI,
+    "../devices/virtio/device.c",
     "../devices/virtio/virtio.c",
     "../devices/virtio/virtio_pci.c",
     "../devices/virtio_blk/virtio_blk.c",

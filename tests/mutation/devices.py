@@ -46,7 +46,7 @@ from .__main__ import (
 
 BY = ("tests on the build machine", "sample kernel")
 PCI = ("pci/device.c", "pci/pci.c")
-VIRTIO = (*PCI, "virtio/virtio.c", "virtio/virtio_pci.c")
+VIRTIO = (*PCI, "virtio/device.c", "virtio/virtio.c", "virtio/virtio_pci.c")
 PLAYED = {
     "tests/devices/ahci.c": (*PCI, "ahci/ahci.c"),
     "tests/devices/nvme.c": (*PCI, "nvme/nvme.c"),

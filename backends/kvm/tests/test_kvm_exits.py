@@ -104,6 +104,23 @@ def test_exits_of_linux() -> None:
     assert found.in_words()["context_switch"] == "msr 0.5", "a round is two"
 
 
+def test_round_that_needed_no_ipi_is_none() -> None:
+    """On a busy host the other CPU may not rest yet as a round begins."""
+    outcome = linux()
+    exits = list(outcome.exits or ())
+    begins = [at for at, each in enumerate(exits) if each == mark(MARKS[0])]
+    sent = begins[WORKLOADS.index("ipi_round_trip")] + 3
+    assert exits[sent : sent + 2] == [MSR, HOST]
+    exits[sent] = HLT
+    outcome.exits = exits
+    found, spread = of_linux(outcome)
+    assert spread["ipi"] == (1, 1) and spread["ipi_round_trip"] == (2, 2)
+    assert found.in_words()["ipi_round_trip"] == "hlt 1, msr 1"
+    exits[sent + 3] = HLT
+    with pytest.raises(UserError, match="not idle in any round"):
+        of_linux(outcome)
+
+
 @pytest.mark.parametrize("lost", [1, 3, 6, 9])
 def test_lost_mark_is_no_count(lost: int) -> None:
     with pytest.raises(UserError, match="KVM saw"):

@@ -42,7 +42,7 @@ HYPERCALL intptr_t vmi__xen_hypercall_event_channel_op(uint32_t command, void *a
     xen.calls++;
     switch (command) {
     case EVTCHNOP_init_control:
-        return XEN_ENOSYS;
+        return -XEN_ENOSYS;
     case EVTCHNOP_bind_virq:
         ((struct evtchn_bind_virq *)argument)->port = xen.next++;
         return 0;

@@ -275,7 +275,7 @@ static void it_is_used_where_it_is_offered(void)
 
 static void two_level_is_used_where_it_is_not(void)
 {
-    const intptr_t unknown[] = {XEN_ENOSYS, XEN_EOPNOTSUPP, XEN_EPERM};
+    const intptr_t unknown[] = {-XEN_ENOSYS, -XEN_EOPNOTSUPP, -XEN_EPERM};
 
     for (uint32_t i = 0; i < 3; i++) {
         begin_domain();
@@ -309,7 +309,7 @@ static void other_refusals_are_errors(void)
     /* A later CPU: those that run go on. */
     begin_domain();
     EXPECT(vmi__xen_ports_prepare(&records[0], 0) >= 0);
-    xen.init = XEN_EPERM;
+    xen.init = -XEN_EPERM;
     EXPECT(vmi__xen_ports_prepare(&records[1], 1) < 0 && !records[1].ipi_port);
     EXPECT(vmi__xen_ports_abi() == vmi__xen_fifo.name);
 }
@@ -697,7 +697,7 @@ static void it_is_set_up_again(void)
     /* Onto a host whose Xen has the two-level ABI only. */
     memset(&xen, 0, sizeof(xen));
     xen.next = 3;
-    xen.init = XEN_ENOSYS;
+    xen.init = -XEN_ENOSYS;
     for (uint32_t cpu = 0; cpu < CPUS; cpu++)
         vmi__xen_ports_forget(vmi__xen_cpus[cpu]);
     prepare_all();

@@ -7,7 +7,7 @@
 
 #include <vmi/vmi.h>
 
-#define XEN_ENOSYS 38
+#include <xen/errno.h>
 
 int32_t __wrap_vmi__xen_hypercall_memory_op(uint32_t command, void *argument);
 int32_t __wrap_vmi__xen_hypercall_set_callbacks(uint32_t event_selector, uint32_t event_address,

@@ -11,6 +11,7 @@
 
 #include "xen/start.h"
 
+#include <xen/errno.h>
 #include <xen/io/console.h>
 #include <xen/memory.h>
 #include <xen/version.h>
@@ -42,10 +43,6 @@
 /* This process's own: a stack, and what it shares with those that it starts. */
 #define STACK_TOP 0xf5700000u
 #define SHARED    0xf5500000u
-
-#define XEN_EPERM  1
-#define XEN_ENOENT 2
-#define XEN_ENOSYS 38
 
 /* Pages of the image that Xen's are put over, and what runtime/arch/i386/kernel.ld defines. */
 __asm__("    .globl vmi__xen_shared, vmi__xen_grant_table\n"

@@ -8,6 +8,7 @@
 
 #include "../../apic_registers.h"
 #include "../../x2apic.inc"
+#include "arch/i386/ap_state.inc"
 #include "layout.h"
 
 #define CR0     0x80010033 /* PG, WP, NE, ET, MP, PE */
@@ -133,13 +134,7 @@ ap_entry:
     movzwl %ss:STATE(CS), %eax
     push %eax
     pushl %ss:STATE(EIP)
-    mov %ss:STATE(EAX), %eax
-    mov %ss:STATE(EBX), %ebx
-    mov %ss:STATE(ECX), %ecx
-    mov %ss:STATE(EDX), %edx
-    mov %ss:STATE(EBP), %ebp
-    mov %ss:STATE(ESI), %esi
-    mov %ss:STATE(EDI), %edi
+    vmi__load_ap_registers vmi__native_ap_state
     movl $1, %ss:vmi__native_ap_up
     iret
 

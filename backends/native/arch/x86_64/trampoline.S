@@ -7,6 +7,7 @@
 
 #include "../../apic_registers.h"
 #include "../../x2apic.inc"
+#include "arch/x86_64/ap_state.inc"
 #include "layout.h"
 #include "endbr.h"
 
@@ -165,21 +166,7 @@ vmi__native_ap_entry:
     movzwl STATE(CS), %eax
     push %rax
     push STATE(RIP)
-    mov STATE(RAX), %rax
-    mov STATE(RBX), %rbx
-    mov STATE(RCX), %rcx
-    mov STATE(RDX), %rdx
-    mov STATE(RBP), %rbp
-    mov STATE(RSI), %rsi
-    mov STATE(RDI), %rdi
-    mov STATE(R8), %r8
-    mov STATE(R9), %r9
-    mov STATE(R10), %r10
-    mov STATE(R11), %r11
-    mov STATE(R12), %r12
-    mov STATE(R13), %r13
-    mov STATE(R14), %r14
-    mov STATE(R15), %r15
+    vmi__load_ap_registers vmi__native_ap_state
     movl $1, vmi__native_ap_up(%rip)
     iretq
     .size vmi__native_ap_long, . - vmi__native_ap_long

@@ -10,6 +10,7 @@
 #include "hypercalls.h"
 
 #include "../../stop.h"
+#include "arch/i386/ap_state.inc"
 
 #define STACK_SIZE 2048
 
@@ -63,13 +64,7 @@ vmi__xen_stop:
     mov STATE(ES), %es
     mov STATE(FS), %fs
     mov STATE(GS), %gs
-    mov STATE(EAX), %eax
-    mov STATE(EBX), %ebx
-    mov STATE(ECX), %ecx
-    mov STATE(EDX), %edx
-    mov STATE(EBP), %ebp
-    mov STATE(ESI), %esi
-    mov STATE(EDI), %edi
+    vmi__load_ap_registers vmi__xen_left_state
     movl $1, %ss:vmi__xen_left_taken
     jmp vmi__xen_iret
     .size vmi__xen_stop, . - vmi__xen_stop

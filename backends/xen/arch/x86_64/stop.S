@@ -10,6 +10,7 @@
 #include "hypercalls.h"
 
 #include "../../stop.h"
+#include "arch/x86_64/ap_state.inc"
 
 #define STACK_SIZE 2048
 
@@ -55,21 +56,7 @@ vmi__xen_stop:
     and $~3, %eax
     push %rax
     push STATE(RIP)
-    mov STATE(RAX), %rax
-    mov STATE(RBX), %rbx
-    mov STATE(RCX), %rcx
-    mov STATE(RDX), %rdx
-    mov STATE(RBP), %rbp
-    mov STATE(RSI), %rsi
-    mov STATE(RDI), %rdi
-    mov STATE(R8), %r8
-    mov STATE(R9), %r9
-    mov STATE(R10), %r10
-    mov STATE(R11), %r11
-    mov STATE(R12), %r12
-    mov STATE(R13), %r13
-    mov STATE(R14), %r14
-    mov STATE(R15), %r15
+    vmi__load_ap_registers vmi__xen_left_state
     movl $1, vmi__xen_left_taken(%rip)
     jmp vmi__xen_iret
     .size vmi__xen_stop, . - vmi__xen_stop

@@ -8,6 +8,7 @@
 #include "../../pvh.h"
 #include "native/startup.h"
 
+#include <xen/errno.h>
 #include <xen/hvm/hvm_vcpu.h>
 #include <xen/vcpu.h>
 
@@ -15,8 +16,6 @@
 #define EFER_LME 0x100u
 #define EFER_LMA 0x400u
 #define EFER_NXE 0x800u /* as this CPU has it: the tables are the same */
-
-#define XEN_EEXIST (-17) /* xen/errno.h: it has been initialised */
 
 #define DOWN_MICROSECONDS 100
 
@@ -62,7 +61,7 @@ int32_t vmi__native_smp_start(uint32_t cpu)
     if (!is_down(cpu))
         return VMI_EIO;
     answer = initialise(cpu, &context);
-    if (answer == XEN_EEXIST &&
+    if (answer == -XEN_EEXIST && /* it has been initialised */
         vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, VMI__ICR_INIT))
         answer = initialise(cpu, &context);
     if (answer < 0 || vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_up, cpu, 0) < 0)
