@@ -77,8 +77,8 @@ class Target:
 
 PCI = ("../devices/pci/device.c", "../devices/pci/pci.c")
 UNTRACED = ("-fno-sanitize-coverage=trace-cmp",)
-"""Of a target whose input has no words for the fuzzer to learn from comparisons: to trace those takes half
-its time at least, and the corpus covers no more."""
+"""Of a target whose input has no words for the fuzzer to learn from comparisons: to trace those takes a third
+of its time at least, and the corpus covers no more."""
 PLAYED = (
     *UNTRACED,
     f"-I{HERE / 'played'}",
