@@ -103,12 +103,15 @@ VMI__ADDRESS_TAKEN bool vmi__check_gates_announced(const struct vmi__call *call,
         return true;
     for (uint32_t i = 0; i < VMI__IDTS && vmi__checked_state.idts[i].base; i++) {
         struct vmi__idt *idt = &vmi__checked_state.idts[i];
-        uint32_t sum = vmi__idt_sum(idt);
+        uint32_t gate = vmi__idt_changed(idt, 0);
 
-        if (sum == idt->sum)
+        if (gate < VMI__GATES && call->ordinal == VMI_ORDINAL_WRITE_IDT_ENTRY &&
+            vmi__argument(call, 0) == idt->base && (uint32_t)vmi__argument(call, 1) == gate)
+            gate = vmi__idt_changed(idt, gate + 1); /* that one is announced by this call */
+        if (gate == VMI__GATES)
             continue;
-        idt->sum = sum;
-        vmi__found(finding, "a gate was changed since SetIDT", "table", idt->base, 0, 0);
+        vmi__idt_known(idt);
+        vmi__found(finding, "a gate was changed since SetIDT", "table", idt->base, "gate", gate);
         finding->store = idt->store;
         idt->store = 0;
         return false;

@@ -127,6 +127,25 @@ def test_the_first_one_stops(violations: Path) -> None:
     assert done.returncode == STATUS_BROKEN_RULE << 1 | 1
 
 
+def test_the_first_store_stops(violations: Path) -> None:
+    done = boot(violations, "vmi.checked=stop case=entry_stored_in_place")
+    (message,) = messages(parts(done.stdout)["entry_stored_in_place"])
+    assert message[1] == "entries_by_calls"
+    assert done.returncode == STATUS_BROKEN_RULE << 1 | 1
+
+
+def test_conformance_breaks_what_it_says(arch: str) -> None:
+    """It makes calls with interrupts let in to see that they leave them so; no other rule is named. What
+    calls take of the stack is all that does not conform."""
+    done = boot(ROOT / BUILDS[arch] / "conformance/conformance-native-checked.elf")
+    assert flavour.failures(done.stdout), done.stdout[-3000:]
+    failed = re.findall(r"^not ok .*", done.stdout, re.MULTILINE)
+    assert [line for line in failed if "bytes of stack taken" not in line] == []
+    made = {"x86_64": {"Attach", "Rebind", "Suspend"}, "i386": {"Rebind", "Suspend"}}[arch]
+    said = messages(done.stdout)
+    assert {name for name, *_ in said} == made and {rule for _, rule, _ in said} == {"interrupts_masked"}
+
+
 def test_ten_are_said_and_all_are_counted(arch: str, violations: Path) -> None:
     done = boot(violations)
     assert len(messages(done.stdout)) == 10
