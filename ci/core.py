@@ -19,9 +19,9 @@ from .util import RESULTS, UserError, above, progress, write_if_changed
 LOGS = RESULTS / "core"
 
 
-def read(memory: Path) -> elf_core.Dump:
-    """What a rig has written of a guest (ci.rig.Guest, `core`)."""
-    return xen_core.read(memory) if xen_core.is_xen(memory) else elf_core.read_qemu(memory)
+def read(memory: Path, alone: bool = False) -> elf_core.Dump:
+    """What a rig has written of a guest (ci.rig.Guest, `core`; `memory_alone`)."""
+    return xen_core.read(memory) if xen_core.is_xen(memory) else elf_core.read_qemu(memory, alone)
 
 
 def shown(text: str) -> None:
@@ -31,13 +31,14 @@ def shown(text: str) -> None:
 
 
 def halted_guest(
-    rig: Rig, configuration: Configuration, name: str, image: Kernel, wanted: Wanted, memory: Path
-) -> Guest:
-    """A guest whose memory and CPUs are written to a file when it is stopped, or ends; UserError if the
-    configuration, `name` in words, cannot have it."""
+    rig: Rig, configuration: Configuration, name: str, image: Kernel, wanted: Wanted, memory: Path,
+    alone: bool = False,
+) -> Guest:  # fmt: skip
+    """A guest whose memory and CPUs, or its memory alone, are written to a file when it is stopped, or ends;
+    UserError if the configuration, `name` in words, cannot have it."""
     guest = Guest(
         image.path, configuration.name, wanted.append, wanted.cpus, wanted.memory_mib, wanted.deadline,
-        configuration.given(image.architecture)[0], core=memory,
+        configuration.given(image.architecture)[0], core=memory, memory_alone=alone,
     )  # fmt: skip
     rig.check(image, name)
     fits(image, rig.backend, wanted)

@@ -166,8 +166,8 @@ def opened(path: Path) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def read_qemu(path: Path) -> Dump:
-    """A dump of QEMU's `dump-guest-memory` without paging."""
+def read_qemu(path: Path, alone: bool = False) -> Dump:
+    """A dump of QEMU's `dump-guest-memory` without paging; or one of memory `alone`, without CPUs."""
     data = opened(path)
     pieces, cpus = [], []
     for kind, offset, physical, length in _headers(data, path):
@@ -177,8 +177,9 @@ def read_qemu(path: Path) -> Dump:
             for name, _, state in notes(bytes(data[offset : offset + length])):
                 if name == "QEMU" and len(state) >= _QEMU_STATE.size:
                     cpus.append(_qemu_cpu(state))
-    if not cpus or not pieces:
-        raise UserError(f"{path}: expected a dump of QEMU's, with CPUs and memory; found neither", 2)
+    if not pieces or not (cpus or alone):
+        expected = "of a guest's memory" if alone else "of QEMU's, with CPUs and memory"
+        raise UserError(f"{path}: expected a dump {expected}; found none", 2)
     return Dump(data, sorted(pieces, key=lambda piece: piece.address), cpus)
 
 

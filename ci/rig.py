@@ -163,6 +163,8 @@ class Guest:
     """Where its memory and CPUs are written to when it is stopped, has had its time, or ends by itself, as
     its hypervisor does: memory by guest-physical addresses (ci.core.read); only where `Rig.no_core` has no
     reason."""
+    memory_alone: bool = False
+    """Whether `core` may be of its memory without its CPUs; only where `Rig.no_memory` has no reason."""
     memory_file: Path | None = None
     """A file that is the guest's memory while it runs, from guest-physical address 0 on (MEMORY_HELD); only
     where `Rig.no_memory_file` is empty."""
@@ -361,6 +363,8 @@ class Rig(abc.ABC):
         """Those that kernels of an architecture can be asked for."""
         return self.requests
 
+    slow: tuple[str, ...] = ()
+    """Of `requests`, what takes so long here that it is left to `./vmi life` and `./vmi test --long`."""
     lives: Sequence[Life] = ()
     """What guests can be put through while they work; each is for a guest of its own."""
     no_memory_file = "only that of plain QEMU's guests can"
@@ -371,6 +375,10 @@ class Rig(abc.ABC):
     def no_core(self, architecture: str) -> str:
         """The same of kernels of an architecture."""
         return self.cores
+
+    def no_memory(self, architecture: str) -> str:
+        """Why there is none of the memory alone (`Guest.memory_alone`) of kernels of an architecture."""
+        return self.no_core(architecture)
 
     gdb = ""
     """Why guests have no stub for a debugger (`Guest.gdb`); empty if they have one."""
@@ -463,8 +471,11 @@ class Rig(abc.ABC):
                 raise UserError(f"{name} has no network device {net.device}; it has {found}", 2)
         if guest.rng and self.rng:
             raise UserError(f"{name} has no source of entropy: {self.rng}", 2)
-        if guest.core and (why := self.no_core(look(guest.kernel).architecture)):
-            raise UserError(f"{name} has no core files: {why}", 2)
+        if guest.core:
+            arch = look(guest.kernel).architecture
+            if why := self.no_memory(arch) if guest.memory_alone else self.no_core(arch):
+                wanted = "memory to read" if guest.memory_alone else "core files"
+                raise UserError(f"{name} has no {wanted}: {why}", 2)
         if guest.memory_file and self.no_memory_file:
             raise UserError(f"the memory of {name} cannot be read while it runs: {self.no_memory_file}", 2)
         if guest.gdb and self.gdb:

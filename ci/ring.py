@@ -21,6 +21,8 @@ _HEADER = struct.Struct("<24s8IQ")
 _RECORD = struct.Struct(f"<2I2HI3Q{WORDS}Q")
 NO_RING = "there is no ring in the kernel's memory: it has made no call, or has overwritten it"
 RECORDS_MAX = 1 << 24
+DAMAGED_MAX = 64
+"""So many records may be damaged, however few there are."""
 ORDINALS_MAX = 1 << 12
 _WORD_BITS = (32, 64)
 _SEQUENCES = 1 << 32
@@ -161,7 +163,14 @@ def find(dump: Dump) -> Ring:
             if wrong
             else NO_RING
         )
-    return _ring(dump, *best)
+    ring = _ring(dump, *best)
+    looked_at = len(ring.records) + ring.damaged
+    if ring.damaged > max(DAMAGED_MAX, looked_at // 2):
+        raise UserError(
+            f"{ring.damaged} of the ring's {looked_at} records are none: its frames do not follow each other "
+            "in the memory that was read, or the kernel has written over it"
+        )
+    return ring
 
 
 def _record(dump: Dump, header: _Header, at: int, number: int) -> Record | None:

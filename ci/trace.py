@@ -234,7 +234,7 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     rigs = discover(once(progress))
     rig, configuration = only(rigs, name)
     kernel = file(kernel, "kernel")
-    if why := rig.no_core(architecture(kernel)):
+    if why := rig.no_memory(architecture(kernel)):
         raise UserError(f"{name} has no traces, which are read out of a guest's memory: {why}", 2)
     image = look(flavour.linked(kernel, rig.backend, flavour.TRACED))
     interface = Interface.built(tree(image.architecture), rig.backend)
@@ -243,7 +243,7 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
     with tempfile.TemporaryDirectory(prefix="vmi-trace-") as folder:
         memory = Path(folder) / "memory"
         each = shown if console else lambda _: None
-        guest = halted_guest(rig, configuration, name, image, wanted, memory)
+        guest = halted_guest(rig, configuration, name, image, wanted, memory, alone=True)
         if form.instructions:
             guest = replace(guest, options={**guest.options, **rig.instruction_counter})
         if form.live:
@@ -257,6 +257,6 @@ def trace(name: str, kernel: Path, wanted: Wanted, at: str, form: Form, console:
         if not memory.is_file():
             show_failure(outcome, [f"its memory is gone: {outcome.end}"], rig.own_lines, tail=True)
             return 1
-        ring = find(read(memory))
+        ring = find(read(memory, alone=True))
     write(ring, interface, form, ordinals, image.path.name)
     return 0

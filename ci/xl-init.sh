@@ -76,7 +76,8 @@ join_nets() {
 # that is typed on the console after the guest's line `# input ready`) terminal (a TCP port that is joined to the console)
 # trace (xentrace's event mask: what Xen notes while the domain is there goes to the file $share/trace) disks (files, each
 # with ,w or ,r) requests (if set, the domain is asked for what its lines `# request WORD` name) nets (how many) net_port (where the first of them is joined to a stream)
-# core (if set, the file that xl's dump of the domain goes to once it has ended, or is to be ended).
+# core (if set, the file that xl's dump of the domain goes to once it has ended, or is to be ended) memory_mib (if set, not a
+# dump goes there, but the domain's memory by itself up to there; ci/xl-memory.c says of which domains).
 # Answers: xl (what xl said; it names the end state), request (what xl said when it asked the domain for something), type (of the
 # domain), dmesg (what Xen said meanwhile), linux (what dom0's Linux said meanwhile), killed (the deadline has passed), list (all
 # domains then), stopped (as the host asked), registers (of a domain that was killed, or that has crashed or reset itself),
@@ -191,10 +192,14 @@ run_guest() {
     dmesg -c 2>&1 | frame linux
 }
 
-# Writes the domain's memory and its CPUs into the channel.
+# Writes the domain's memory and its CPUs, or its memory alone, into the channel.
 write_core() {
     take_core
-    xl dump-core "$domain" /run/dump >/run/dump.log 2>&1
+    if [ -n "$opt_memory_mib" ]; then
+        xl-memory "$domain" "$opt_memory_mib" 2>/run/dump.log >/run/dump
+    else
+        xl dump-core "$domain" /run/dump >/run/dump.log 2>&1
+    fi
     end_core $? /run/dump.log
 }
 

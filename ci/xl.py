@@ -25,6 +25,7 @@ from typing import IO
 from . import initramfs, packages, probe
 from .console import lines
 from .control import NET_PORT, Control, RigFailed
+from .kernel import architecture
 from .rig import (
     COUNTING,
     PROMPT_SECONDS,
@@ -60,7 +61,10 @@ TOOLS = ("xl", "xenconsole", "xenconsoled", "xenstored", "libxl-save-helper", "x
 STORE_TOOLS = ("xenstore-read", "xenstore-write", "xenstore-rm")
 BLOCK_SCRIPT = ROOT / "ci/xl-block.sh"
 VIF_SCRIPT = ROOT / "ci/xl-vif.sh"
-NET_SOURCE = ROOT / "ci/xl-net.c"
+PROGRAM_SOURCES = {"xl-net": ROOT / "ci/xl-net.c", "xl-memory": ROOT / "ci/xl-memory.c"}
+"""Of programs of the rig's own, by their names."""
+BESIDES_MIB = 32
+"""How far behind the memory that a domain has been given the program looks for more."""
 DISK_LETTERS = "abcdefgh"
 """Of a domain's disks, in the order in which it finds them: Linux has eight loop devices."""
 DIRECT_CONSOLE = 'pvshim_cmdline="pv-shim console=xen"'
@@ -236,6 +240,8 @@ class XlSession(ControlSession):
         if guest.exits:
             settings.append(NATIVE_TSC)
         options["setting"] = ";".join(settings)
+        if guest.memory_alone and self.rig.translated(architecture(guest.kernel)):
+            options["memory_mib"] = str(guest.memory_mib + BESIDES_MIB)
         traced = self.rig.trace_events(guest) if guest.witness or guest.exits else 0
         if traced:
             options["trace"] = f"{traced:#x}"
@@ -434,9 +440,17 @@ class XlRig(LinuxRig):
                    "-display", "none", *QEMU_END]  # fmt: skip
         return probe.ask(source, machine, PROBE_SECONDS, f"{qemu} {stat.st_size} {stat.st_mtime_ns}", words)
 
-    def no_core(self, architecture: str) -> str:
+    def no_memory(self, architecture: str) -> str:
         own = self._host_info() is not None
-        return "on a machine's own Xen they are for its owner to write (xl dump-core)" if own else ""
+        return "on a machine's own Xen that is for its owner to write (xl dump-core)" if own else ""
+
+    def no_core(self, architecture: str) -> str:
+        return self.no_memory(architecture)
+
+    def translated(self, architecture: str) -> bool:
+        """Whether Xen translates the memory of domains with kernels of an architecture, so that the rig reads
+        it by a program of its own (ci/xl-memory.c)."""
+        return False
 
     def trace_events(self, guest: Guest) -> int:
         """What Xen is to note of a guest for a witness (ci/xentrace.py, `mask`); 0 if its hypercalls are seen
@@ -461,7 +475,7 @@ class XlRig(LinuxRig):
         return xl_info(said_by_xl("info")) or None
 
     def inputs(self) -> list[Path]:
-        return [BLOCK_SCRIPT, VIF_SCRIPT, NET_SOURCE]
+        return [BLOCK_SCRIPT, VIF_SCRIPT, *PROGRAM_SOURCES.values()]
 
     def fill(self, archive: initramfs.Archive, trees: list[Path], image: Path) -> dict[str, str]:
         utils = next(tree for tree in trees if re.match(r"xen-utils-\d", tree.name))
@@ -473,11 +487,12 @@ class XlRig(LinuxRig):
             archive.program(f"/bin/{path.name}", path)
         archive.program("/etc/xen/scripts/block", BLOCK_SCRIPT)
         archive.program("/etc/xen/scripts/vif-up", VIF_SCRIPT)
-        carrier = image / "xl-net"
-        subprocess.run(
-            ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", carrier, NET_SOURCE], check=True
-        )
-        archive.program("/bin/xl-net", carrier)
+        for name, source in PROGRAM_SOURCES.items():
+            program = image / name
+            subprocess.run(
+                ["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True
+            )
+            archive.program(f"/bin/{name}", program)
         for place, path in initramfs.libraries([*programs, *store], trees).items():
             archive.program(place, path)
         # pthread_cancel() loads it by name, so no program says that it needs it.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What drivers ask of the library that they are part of. Defined by each backend that has drivers;
- * linked only where a kernel makes calls for devices.
+ * What drivers ask of the library that they are part of. Defined by each backend that has drivers,
+ * as far as those ask for it.
  */
 #ifndef VMI_DEVICES_PLATFORM_H
 #define VMI_DEVICES_PLATFORM_H
@@ -39,6 +39,10 @@ void vmi__platform_delay(uint32_t microseconds);
  */
 uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset);
 void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value);
+
+/* A port of so many bytes, 1, 2 or 4, for devices whose registers are ports. */
+uint32_t vmi__platform_port_read(uint16_t port, uint32_t bytes);
+void vmi__platform_port_write(uint16_t port, uint32_t value, uint32_t bytes);
 
 /* Maps registers of a device uncached, whole pages, for good; 0 if that cannot be. */
 volatile void *vmi__platform_map(uint64_t base, uintptr_t size);

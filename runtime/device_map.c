@@ -99,6 +99,7 @@ int32_t vmi__device_note(uintptr_t window, uintptr_t size, uint64_t base, uintpt
     note->pages = pages;
     note->cache = cache;
     note->leaving = false;
+    note->kept = false;
     *mapping = note;
     return VMI_OK;
 }

@@ -13,6 +13,7 @@ struct vmi__device_mapping {
     uintptr_t linear, pages; /* no pages: this is free */
     uint32_t cache;
     bool leaving; /* unmapped; other CPUs may still have translations */
+    bool kept;    /* the library's own, which no kernel unmaps */
 };
 
 /*

@@ -33,13 +33,13 @@ void vmi__native_console_screen_init(void)
 
 bool vmi__native_console_present(void)
 {
-    return vmi__native_virtio || vmi__native_uart_present() || vmi__native_screen ||
+    return vmi__native_virtio() || vmi__native_uart_present() || vmi__native_screen ||
            vmi__native_keyboard_present();
 }
 
 uint32_t vmi__native_console_line(void)
 {
-    if (vmi__native_virtio)
+    if (vmi__native_virtio())
         return vmi__native_virtio_line();
     if (vmi__native_uart_present())
         return VMI__LINE_UART;
@@ -48,7 +48,7 @@ uint32_t vmi__native_console_line(void)
 
 void vmi__native_console_interrupts(void)
 {
-    if (vmi__native_virtio)
+    if (vmi__native_virtio())
         vmi__native_virtio_interrupts();
     else if (vmi__native_uart_present())
         vmi__native_uart_interrupts();
@@ -68,7 +68,7 @@ static int32_t send(const char *from, uint32_t length)
     uint32_t done = 0;
     int32_t rest;
 
-    if (vmi__native_virtio) {
+    if (vmi__native_virtio()) {
         done = vmi__native_virtio_write(from, length);
         if (done == length)
             return (int32_t)done;
@@ -97,8 +97,8 @@ VMI__ROUTINE int32_t vmi__native_console_read(void *to, uint32_t length)
     int32_t done;
 
     vmi__touch(to, length);
-    done = vmi__native_virtio ? (int32_t)vmi__native_virtio_read(to, length)
-                              : vmi__native_uart_read(to, length);
+    done = vmi__native_virtio() ? (int32_t)vmi__native_virtio_read(to, length)
+                                : vmi__native_uart_read(to, length);
     if (done <= 0 && vmi__native_keyboard_present())
         done = (int32_t)vmi__native_keyboard_read(to, length);
     return done;

@@ -10,7 +10,6 @@
 #define PAGE_SHIFT 12
 
 void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
-uintptr_t vmi__native_device_kept;
 
 static struct vmi__lock lock;
 
@@ -69,6 +68,11 @@ VMI__ROUTINE int32_t vmi__native_map_device(uint64_t base, uintptr_t size, uint3
     return result;
 }
 
+void vmi__native_device_keep(const volatile void *address)
+{
+    vmi__device_noted((uintptr_t)address)->kept = true;
+}
+
 /* Has the other CPUs drop translations; false if the library cannot. */
 static bool flush_others(uintptr_t linear, uintptr_t pages)
 {
@@ -98,8 +102,8 @@ VMI__ROUTINE int32_t vmi__native_unmap_device(uintptr_t address)
     if (!vmi__devices_present())
         return VMI_ENOSYS;
     flags = vmi__lock(&lock);
-    mapping = address == vmi__native_device_kept ? 0 : vmi__device_noted(address);
-    result = mapping ? unmap(mapping) : VMI_EINVAL;
+    mapping = vmi__device_noted(address);
+    result = mapping && !mapping->kept ? unmap(mapping) : VMI_EINVAL;
     vmi__unlock(&lock, flags);
     return result;
 }

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What drivers ask for (devices/platform.h) on a PC, and events of devices: the messages of those
- * that have any, the interrupt lines of the others. Source: PCI Local Bus 3.0, 3.2.2.3.2
- * (configuration by ports).
+ * Events of devices on a PC: the messages of those that have any, the interrupt lines of the
+ * others.
  */
 #include "native.h"
 #include <native/routines.h>
 
 #include "driver.h"
+#include "pci/pci.h"
 #include "platform.h"
 
-#define PCI_ADDRESS 0xcf8
-#define PCI_DATA    0xcfc
-#define PCI_ENABLE  0x80000000u
-#define PCI_PLACES  0x10000u /* of the one segment that the ports reach */
-
-#define PCI_COMMAND          0x04 /* status above, where writing a 1 clears */
-#define PCI_COMMAND_NO_INTX  0x0400u
-#define PCI_COMMAND_WRITABLE 0xffffu
-
-#define PCI_INTERRUPT      0x3c /* line in the low byte, pin above */
 #define PCI_INTERRUPT_PIN  0xff00u
 #define PCI_INTERRUPT_LINE 0xffu
 
@@ -31,62 +21,7 @@ static struct row {
     bool line;
     uint32_t input; /* that a line leads to, as devices name it */
 } rows[VMI__DEVICES_MAX * VMI__QUEUES_MAX];
-static struct vmi__lock rows_lock, pci_lock;
-static bool pci_here;
-
-uint32_t vmi__platform_enter(volatile uint32_t *lock)
-{
-    return vmi__lock((struct vmi__lock *)(uintptr_t)lock);
-}
-
-void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
-{
-    vmi__unlock((struct vmi__lock *)(uintptr_t)lock, flags);
-}
-
-void vmi__platform_pause(void)
-{
-    vmi__pause();
-}
-
-void vmi__platform_delay(uint32_t microseconds)
-{
-    vmi__native_delay(microseconds);
-}
-
-/* ---- registers ---- */
-
-uint32_t vmi__platform_pci_read(uint32_t function, uint32_t offset)
-{
-    uint32_t flags, value;
-
-    if (!pci_here || function >= PCI_PLACES)
-        return ~0u;
-    flags = vmi__lock(&pci_lock);
-    vmi__outl(PCI_ADDRESS, PCI_ENABLE | function << 8 | (offset & 0xfc));
-    value = vmi__inl(PCI_DATA);
-    vmi__unlock(&pci_lock, flags);
-    return value;
-}
-
-void vmi__platform_pci_write(uint32_t function, uint32_t offset, uint32_t value)
-{
-    uint32_t flags;
-
-    if (!pci_here || function >= PCI_PLACES)
-        return;
-    flags = vmi__lock(&pci_lock);
-    vmi__outl(PCI_ADDRESS, PCI_ENABLE | function << 8 | (offset & 0xfc));
-    vmi__outl(PCI_DATA, value);
-    vmi__unlock(&pci_lock, flags);
-}
-
-volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
-{
-    void *linear;
-
-    return vmi__native_map_device(base, size, VMI_CACHE_UNCACHED, &linear) ? 0 : linear;
-}
+static struct vmi__lock rows_lock;
 
 /* ---- events; under the lock of the rows ---- */
 
@@ -108,20 +43,11 @@ static VMI__RUN_ONCE void write_message(const struct row *row)
         device->driver->message(device, row->queue, &message);
 }
 
-/*
- * Lets a device raise its line, or not: one that has no event would hold a line that others share,
- * and nobody would lower it.
- */
+/* A device that has no event would hold a line that others share, and nobody would lower it. */
 static VMI__RUN_ONCE void let_raise(const struct vmi__device *device, bool on)
 {
-    uint32_t command;
-
-    if (!vmi__device_on_pci(device))
-        return;
-    command = vmi__platform_pci_read(device->place, PCI_COMMAND) & PCI_COMMAND_WRITABLE;
-    command &= ~PCI_COMMAND_NO_INTX;
-    vmi__platform_pci_write(device->place, PCI_COMMAND,
-                            on ? command : command | PCI_COMMAND_NO_INTX);
+    if (vmi__device_on_pci(device))
+        vmi__pci_let_raise(device->place, on);
 }
 
 /* The input that a device's line leads to; false if it has none. */
@@ -132,7 +58,7 @@ static VMI__RUN_ONCE bool input_of(const struct vmi__device *device, uint32_t *i
     *input = device->line;
     if (!vmi__device_on_pci(device))
         return true;
-    wired = vmi__platform_pci_read(device->place, PCI_INTERRUPT);
+    wired = vmi__platform_pci_read(device->place, VMI__PCI_INTERRUPT);
     *input = wired & PCI_INTERRUPT_LINE;
     return wired & PCI_INTERRUPT_PIN;
 }
@@ -338,7 +264,6 @@ static const struct vmi__native_device_events events = {
 
 void vmi__platform_init(void)
 {
-    vmi__outl(PCI_ADDRESS, PCI_ENABLE);
-    pci_here = vmi__inl(PCI_ADDRESS) == PCI_ENABLE;
+    vmi__native_pci_init();
     vmi__native_device_events = &events;
 }

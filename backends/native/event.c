@@ -156,7 +156,7 @@ static VMI__RUN_ONCE int32_t bind_line(uint32_t line, bool console, uint32_t vec
     /* An alarm may have been wired to line 0 before the line had a vector. */
     if (line == LINE_TIMER)
         vmi__native_ended_vectors[vector] = true;
-    if (console && vmi__native_virtio) {
+    if (console && vmi__native_virtio()) {
         console_vector = vector;
         vmi__native_ended_vectors[vector] = true;
     }
@@ -222,7 +222,7 @@ VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__native_event_bind(uint32_t source, uint3
         (console && (number || !vmi__native_console_present())) ||
         (source == VMI_EVENT_REQUEST && number))
         return VMI_EINVAL;
-    if ((console && vmi__native_virtio && !has_level(line)) || place() == vmi__boot.cpu_count)
+    if ((console && vmi__native_virtio() && !has_level(line)) || place() == vmi__boot.cpu_count)
         return VMI_ENOSYS;
     if (source == VMI_EVENT_DEVICE)
         return vmi__native_device_events ? vmi__native_device_events->bind(number, vector)

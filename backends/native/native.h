@@ -57,10 +57,15 @@ void vmi__native_uart_drain(void);
 int32_t vmi__native_uart_write(const void *from, uint32_t length);
 int32_t vmi__native_uart_read(void *to, uint32_t length);
 
-/* ---- console_virtio.c ---- */
+/* ---- platform.c ---- */
+
+/* Looks whether there is PCI: before anything is asked of it. */
+void vmi__native_pci_init(void);
+
+/* ---- console_virtio.c, or no_virtio.c in its place ---- */
 
 /* A virtio console is in use. */
-extern bool vmi__native_virtio;
+bool vmi__native_virtio(void);
 
 /* Looks for one, and uses it if it is there and sound. */
 void vmi__native_virtio_init(void);
@@ -217,8 +222,8 @@ void vmi__native_pat_init(void);
 /* Is told what the kernel maps by MapDevice, from first to last; 0 without a screen. */
 extern void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
 
-/* The library's own mapping, which no kernel can unmap; 0 without a screen. */
-extern uintptr_t vmi__native_device_kept;
+/* Keeps a mapping, by where it begins, as the library's own: no kernel can unmap it. */
+void vmi__native_device_keep(const volatile void *address);
 
 /* ---- apic.c ---- */
 

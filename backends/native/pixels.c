@@ -91,7 +91,7 @@ bool vmi__native_pixels_find(struct vmi__native_canvas *canvas)
         vmi_map_device(first, (uintptr_t)(end - first), VMI_CACHE_WRITE_COMBINING, &address) !=
             VMI_OK)
         return false;
-    vmi__native_device_kept = (uintptr_t)address;
+    vmi__native_device_keep(address);
     place = (volatile uint8_t *)address + (from->base - first);
     ink = full(from->red_shift, from->red_bits) | full(from->green_shift, from->green_bits) |
           full(from->blue_shift, from->blue_bits);

@@ -99,7 +99,7 @@ bool vmi__native_vga_text_find(struct vmi__native_canvas *canvas)
         row_cells * canvas->rows * 2 > MEMORY_SIZE || !has_crtc() ||
         vmi_map_device(canvas->first, MEMORY_SIZE, VMI_CACHE_UNCACHED, &address) != VMI_OK)
         return false;
-    vmi__native_device_kept = (uintptr_t)address;
+    vmi__native_device_keep(address);
     cells = address;
     set_word(CRTC_START, 0);
     canvas->last = canvas->first + MEMORY_SIZE - 1;

@@ -126,6 +126,10 @@ class BackendRig(XlRig):
             return "a dump of its domain is one of xen-shim, which has the kernel's registers"
         return super().no_core(architecture)
 
+    def translated(self, architecture: str) -> bool:
+        """That of xen-shim is, and the kernel's lies in it."""
+        return architecture == ARCHITECTURES[0]
+
     def sees_exits(self, architecture: str) -> bool:
         """What enters xen-shim, Xen below it does not see."""
         return architecture != ARCHITECTURES[0]

@@ -8,6 +8,7 @@
 
 #include "driver.h"
 #include "pci/pci.h"
+#include "pci/registers.h"
 
 /* Of two limits the one that holds. */
 static inline uint32_t vmi__least(uint32_t a, uint32_t b)
@@ -19,16 +20,6 @@ static inline uint32_t vmi__least(uint32_t a, uint32_t b)
 static inline struct vmi__msix *vmi__msix_of(struct vmi__device *device)
 {
     return (struct vmi__msix *)device->own;
-}
-
-/* A register of 32 bits of a device that does something when it is read or written. */
-uint32_t vmi__register_read(const volatile void *registers, uint32_t offset);
-void vmi__register_write(volatile void *registers, uint32_t offset, uint32_t value);
-
-/* What is written before is written before what is written behind, as the compiler orders it. */
-static inline void vmi__compiler_fence(void)
-{
-    __asm__ volatile("" : : : "memory");
 }
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-#include "pci/device.h"
+#include "pci/registers.h"
 
 uint32_t vmi__register_read(const volatile void *registers, uint32_t offset)
 {

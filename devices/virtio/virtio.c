@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "virtio/virtio.h"
 
+#include "pci/registers.h"
 #include "platform.h"
 #include "runtime.h"
 
@@ -17,16 +18,12 @@
 #define RESETS_MAX  (1u << 20)
 #define READS_MAX   16 /* of what the device may be changing */
 
+#define LEGACY_PAGE 4096u /* 2.7.2 */
+
 #define DESCRIPTOR_BYTES ((uint32_t)sizeof(struct vmi__virtio_descriptor))
-#define RING_MAX         0x8000u /* descriptors: no more than indices tell apart */
 
 /* What lies behind a ring is aligned to it. */
-#define ROOM_ALIGNMENT 64u
-
-static const struct vmi__virtio_kind *kind_of(const struct vmi__device *device)
-{
-    return device->driver->family;
-}
+#define RING_ALIGNMENT 64u
 
 /* ---- registers ---- */
 
@@ -38,8 +35,11 @@ static volatile char *place_of(const struct vmi__virtio *virtio, enum vmi__virti
 uint32_t vmi__virtio_get(const struct vmi__virtio *virtio, enum vmi__virtio_register which)
 {
     const volatile char *at = place_of(virtio, which);
+    uint32_t bytes = virtio->transport->registers[which].bytes;
 
-    switch (virtio->transport->registers[which].bytes) {
+    if (virtio->transport->legacy)
+        return vmi__platform_port_read((uint16_t)(uintptr_t)at, bytes);
+    switch (bytes) {
     case 1:
         return *(const volatile uint8_t *)at;
     case 2:
@@ -53,8 +53,13 @@ void vmi__virtio_set(const struct vmi__virtio *virtio, enum vmi__virtio_register
                      uint32_t value)
 {
     volatile char *at = place_of(virtio, which);
+    uint32_t bytes = virtio->transport->registers[which].bytes;
 
-    switch (virtio->transport->registers[which].bytes) {
+    if (virtio->transport->legacy) {
+        vmi__platform_port_write((uint16_t)(uintptr_t)at, value, bytes);
+        return;
+    }
+    switch (bytes) {
     case 1:
         *(volatile uint8_t *)at = (uint8_t)value;
         break;
@@ -79,7 +84,7 @@ static void set_address(const struct vmi__virtio *virtio, enum vmi__virtio_regis
 
 /* ---- finding ---- */
 
-static bool reset(const struct vmi__virtio *virtio)
+bool vmi__virtio_reset(const struct vmi__virtio *virtio)
 {
     vmi__virtio_set(virtio, VMI__VIRTIO_STATUS, 0);
     for (uint32_t polls = 0; polls < RESETS_MAX; polls++) {
@@ -90,20 +95,30 @@ static bool reset(const struct vmi__virtio *virtio)
     return false;
 }
 
-/* Resets it and agrees on what it offers of `wanted`, VERSION_1 among it; false if it does not. */
-static bool agree(struct vmi__virtio *virtio, uint64_t wanted)
+static uint64_t offered(const struct vmi__virtio *virtio)
 {
-    uint64_t offered;
+    uint64_t upper;
 
-    if (!reset(virtio))
+    /* Without more to select from. */
+    if (virtio->transport->legacy)
+        return vmi__virtio_get(virtio, VMI__VIRTIO_OFFERED);
+    vmi__virtio_set(virtio, VMI__VIRTIO_OFFERED_SELECT, 1);
+    upper = (uint64_t)vmi__virtio_get(virtio, VMI__VIRTIO_OFFERED) << 32;
+    vmi__virtio_set(virtio, VMI__VIRTIO_OFFERED_SELECT, 0);
+    return upper | vmi__virtio_get(virtio, VMI__VIRTIO_OFFERED);
+}
+
+bool vmi__virtio_agree(struct vmi__virtio *virtio, uint64_t wanted)
+{
+    if (!vmi__virtio_reset(virtio))
         return false;
     vmi__virtio_set(virtio, VMI__VIRTIO_STATUS, STATUS_ACKNOWLEDGE);
     vmi__virtio_set(virtio, VMI__VIRTIO_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
-    vmi__virtio_set(virtio, VMI__VIRTIO_OFFERED_SELECT, 1);
-    offered = (uint64_t)vmi__virtio_get(virtio, VMI__VIRTIO_OFFERED) << 32;
-    vmi__virtio_set(virtio, VMI__VIRTIO_OFFERED_SELECT, 0);
-    offered |= vmi__virtio_get(virtio, VMI__VIRTIO_OFFERED);
-    virtio->features = offered & (wanted | VMI__VIRTIO_VERSION_1);
+    virtio->features = offered(virtio) & (wanted | VMI__VIRTIO_VERSION_1);
+    if (virtio->transport->legacy) {
+        vmi__virtio_set(virtio, VMI__VIRTIO_ACCEPTED, (uint32_t)virtio->features);
+        return true;
+    }
     if (!(virtio->features & VMI__VIRTIO_VERSION_1))
         return false;
     vmi__virtio_set(virtio, VMI__VIRTIO_ACCEPTED_SELECT, 0);
@@ -115,14 +130,13 @@ static bool agree(struct vmi__virtio *virtio, uint64_t wanted)
     return vmi__virtio_get(virtio, VMI__VIRTIO_STATUS) & STATUS_FEATURES_OK;
 }
 
-/* How large a queue may be, 0: there is none. Between agreeing and starting. */
-static uint32_t queue_size(const struct vmi__virtio *virtio, uint32_t queue)
+uint32_t vmi__virtio_queue_most(const struct vmi__virtio *virtio, uint32_t queue)
 {
     uint32_t size;
 
     vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_SELECT, queue);
     size = vmi__virtio_get(virtio, VMI__VIRTIO_QUEUE_MOST);
-    return size & (size - 1) || size > RING_MAX ? 0 : size; /* a power of 2 (2.7) */
+    return size & (size - 1) || size > VMI__VIRTIO_RING_MAX ? 0 : size; /* a power of 2 (2.7) */
 }
 
 uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio)
@@ -131,7 +145,7 @@ uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio)
 
     if (virtio->transport->registers[VMI__VIRTIO_QUEUES].bytes)
         return vmi__virtio_get(virtio, VMI__VIRTIO_QUEUES);
-    while (queues < QUEUES_MOST && queue_size(virtio, queues))
+    while (queues < QUEUES_MOST && vmi__virtio_queue_most(virtio, queues))
         queues++;
     return queues;
 }
@@ -171,163 +185,109 @@ uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset)
     return value;
 }
 
-/* Fills in what follows from the rings that the device has, and from MSI-X. */
-static bool limit(struct vmi__device *device)
-{
-    struct vmi__virtio *virtio = vmi__virtio_of(device);
-    struct vmi_device_properties *info = &device->info;
-    const struct vmi_device_setup all = {.queues = info->queues};
-    uint32_t queues = vmi__device_queues(device, &all);
-    uint32_t chain = virtio->features & VMI__VIRTIO_INDIRECT ? 1 : 1 + kind_of(device)->extra;
-
-    if (!queues || queues > vmi__virtio_queues(virtio))
-        return false;
-    vmi__pci_device_messages(device, queues);
-    virtio->most = RING_MAX;
-    for (uint32_t i = 0; i < queues; i++)
-        virtio->most = vmi__least(virtio->most, queue_size(virtio, i));
-    info->requests = vmi__least(virtio->most / chain, VMI__REQUESTS_MAX);
-    return info->requests;
-}
-
-bool vmi__virtio_look(struct vmi__device *device)
-{
-    bool sound = agree(vmi__virtio_of(device), kind_of(device)->features) &&
-                 kind_of(device)->describe(device) && limit(device);
-
-    vmi__virtio_stop(device);
-    return sound;
-}
-
 /* ---- queues ---- */
 
-/* Size of a ring for so many slots, a power of 2. */
-static uint32_t ring_size(const struct vmi__virtio *virtio, uint32_t slots, uint32_t chain)
+/*
+ * Size of a ring for so many slots, a power of 2, also where a queue may not have that; by the
+ * legacy interface all of `most`, for that is what it has.
+ */
+static uint32_t ring_size(const struct vmi__virtio *virtio, uint32_t most, uint32_t slots,
+                          uint32_t chain)
 {
     uint32_t least = virtio->features & VMI__VIRTIO_INDIRECT ? slots : slots * chain, size = 2;
 
     while (size < least)
         size *= 2;
-    return size;
+    return virtio->transport->legacy && size <= most ? most : size;
 }
 
-/* Where the parts of a queue begin (2.7: descriptors by 16 bytes, available by 2, used by 4). */
+/*
+ * Where the parts of a queue begin (2.7: descriptors by 16 bytes, available by 2, used by 4; on a
+ * page by the legacy interface).
+ */
 static uint32_t available_at(uint32_t size)
 {
     return DESCRIPTOR_BYTES * size;
 }
 
-static uint32_t used_at(uint32_t size)
+static uint32_t used_at(const struct vmi__virtio *virtio, uint32_t size)
 {
-    return (available_at(size) + 2 * (3 + size) + 3) & ~3u;
+    uint32_t alignment = virtio->transport->legacy ? LEGACY_PAGE : 4;
+
+    return (available_at(size) + 2 * (3 + size) + alignment - 1) & ~(alignment - 1);
 }
 
-static uint32_t tables_at(uint32_t size)
+static uint32_t tables_at(const struct vmi__virtio *virtio, uint32_t size)
 {
-    return (used_at(size) + 8 * size + 6 + 15) & ~15u;
+    return (used_at(virtio, size) + 8 * size + 6 + 15) & ~15u;
 }
 
-/* Bytes of what the driver wants behind a ring. */
-static uintptr_t room_bytes(const struct vmi__device *device, const struct vmi_device_setup *setup)
+uintptr_t vmi__virtio_ring_bytes(const struct vmi__virtio *virtio, uint32_t most, uint32_t slots,
+                                 uint32_t chain)
 {
-    const struct vmi__virtio_kind *kind = kind_of(device);
-
-    return kind->ring_room + (uintptr_t)setup->requests * kind->request_room;
-}
-
-uintptr_t vmi__virtio_queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup)
-{
-    const struct vmi__virtio *virtio = vmi__virtio_of(device);
-    uint32_t chain = setup->segments + kind_of(device)->extra;
-    uint32_t size = ring_size(virtio, setup->requests, chain);
+    uint32_t size = ring_size(virtio, most, slots, chain);
     uint32_t tables =
-        virtio->features & VMI__VIRTIO_INDIRECT ? setup->requests * chain * DESCRIPTOR_BYTES : 0;
-    uintptr_t ring = (tables_at(size) + tables + ROOM_ALIGNMENT - 1) & ~(ROOM_ALIGNMENT - 1);
+        virtio->features & VMI__VIRTIO_INDIRECT ? slots * chain * DESCRIPTOR_BYTES : 0;
 
-    return size > virtio->most ? 0 : ring + room_bytes(device, setup);
+    return size > most
+               ? 0
+               : (tables_at(virtio, size) + tables + RING_ALIGNMENT - 1) & ~(RING_ALIGNMENT - 1);
 }
 
-uintptr_t vmi__virtio_memory(struct vmi__device *device, const struct vmi_device_setup *setup)
+static void set_addresses(const struct vmi__virtio *virtio, const struct vmi__virtqueue *queue,
+                          uint32_t size)
 {
-    return vmi__device_queues(device, setup) * vmi__virtio_queue_bytes(device, setup);
+    if (virtio->transport->legacy) {
+        /* One page number, which also enables the queue. */
+        uint64_t address = vmi__physical((const void *)(uintptr_t)queue->descriptors);
+
+        vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_DESCRIPTORS, (uint32_t)(address / LEGACY_PAGE));
+        return;
+    }
+    vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_SIZE, size);
+    set_address(virtio, VMI__VIRTIO_QUEUE_DESCRIPTORS, queue->descriptors);
+    set_address(virtio, VMI__VIRTIO_QUEUE_AVAILABLE, queue->available);
+    set_address(virtio, VMI__VIRTIO_QUEUE_USED, queue->used);
 }
 
 bool vmi__virtio_open(struct vmi__virtio *virtio, struct vmi__virtqueue *queue, void *memory,
                       uint32_t slots)
 {
-    uint32_t size = ring_size(virtio, slots, queue->chain);
+    uint32_t most = vmi__virtio_queue_most(virtio, queue->number);
+    uint32_t size = ring_size(virtio, most, slots, queue->chain);
     char *at = memory;
 
-    if (size > queue_size(virtio, queue->number))
+    if (size > most)
         return false;
     queue->size = (uint16_t)size;
     queue->event_index = virtio->features & VMI__VIRTIO_EVENT_IDX;
     queue->descriptors = (void *)at;
     queue->available = (void *)(at + available_at(size));
-    queue->used = (void *)(at + used_at(size));
-    queue->wanted = (void *)(at + used_at(size) + 4 + 8 * size); /* 2.7.10 */
+    queue->used = (void *)(at + used_at(virtio, size));
+    queue->wanted = (void *)(at + used_at(virtio, size) + 4 + 8 * size); /* 2.7.10 */
     if (virtio->features & VMI__VIRTIO_INDIRECT)
-        queue->tables = (void *)(at + tables_at(size));
-    vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_SIZE, size);
-    set_address(virtio, VMI__VIRTIO_QUEUE_DESCRIPTORS, queue->descriptors);
-    set_address(virtio, VMI__VIRTIO_QUEUE_AVAILABLE, queue->available);
-    set_address(virtio, VMI__VIRTIO_QUEUE_USED, queue->used);
+        queue->tables = (void *)(at + tables_at(virtio, size));
+    set_addresses(virtio, queue, size);
     if (!virtio->transport->wire(virtio, queue))
         return false;
-    vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_ENABLE, 1);
-    return true;
-}
-
-bool vmi__virtio_begin(struct vmi__device *device, void *memory)
-{
-    const struct vmi_device_setup *setup = &device->setup;
-    struct vmi__virtio *virtio = vmi__virtio_of(device);
-    uintptr_t each = vmi__virtio_queue_bytes(device, setup);
-    uint64_t features = virtio->features;
-    char *at = memory;
-    bool same = agree(virtio, kind_of(device)->features) && virtio->features == features;
-
-    /* What is known of the device goes by these, also when it is tried again. */
-    virtio->features = features;
-    if (!same)
-        return false;
-    virtio->transport->enable(device, true);
-    for (uint32_t i = 0; i < device->opened; i++, at += each) {
-        struct vmi__virtqueue *queue = &virtio->queues[i];
-
-        *queue = (struct vmi__virtqueue){
-            .number = (uint16_t)i,
-            .message = (uint16_t)i,
-            .chain = (uint16_t)(setup->segments + kind_of(device)->extra),
-        };
-        virtio->rooms[i] = at + each - room_bytes(device, setup);
-        if (!vmi__virtio_open(virtio, queue, at, setup->requests))
-            return false;
-    }
+    if (!virtio->transport->legacy)
+        vmi__virtio_set(virtio, VMI__VIRTIO_QUEUE_ENABLE, 1);
     return true;
 }
 
 void vmi__virtio_ready(const struct vmi__virtio *virtio)
 {
+    uint32_t agreed = virtio->transport->legacy ? 0 : STATUS_FEATURES_OK;
+
     vmi__virtio_set(virtio, VMI__VIRTIO_STATUS,
-                    STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+                    STATUS_ACKNOWLEDGE | STATUS_DRIVER | agreed | STATUS_DRIVER_OK);
 }
 
-bool vmi__virtio_start(struct vmi__device *device, void *memory)
+void vmi__virtio_shut(const struct vmi__virtio *virtio)
 {
-    if (!vmi__virtio_begin(device, memory))
-        return false;
-    vmi__virtio_ready(vmi__virtio_of(device));
-    return true;
-}
-
-void vmi__virtio_stop(struct vmi__device *device)
-{
-    struct vmi__virtio *virtio = vmi__virtio_of(device);
-
     /* Should it not reset itself: it reaches no memory all the same. */
-    reset(virtio);
-    virtio->transport->enable(device, false);
+    vmi__virtio_reset(virtio);
+    virtio->transport->enable(virtio, false);
 }
 
 volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue *queue,
@@ -376,77 +336,26 @@ void vmi__virtio_notify(const struct vmi__virtio *virtio, struct vmi__virtqueue 
     }
     if (!wanted)
         return;
-    if (virtio->transport->wide)
+    if (virtio->transport->legacy)
+        vmi__platform_port_write((uint16_t)(uintptr_t)queue->notify, queue->number, 2);
+    else if (virtio->transport->wide)
         *(volatile uint32_t *)queue->notify = queue->number;
     else
         *(volatile uint16_t *)queue->notify = queue->number;
 }
 
-void vmi__virtio_tell(struct vmi__device *device, uint32_t number)
+uint32_t vmi__virtio_next(struct vmi__virtqueue *queue, uint16_t index, uint32_t *slot,
+                          uint32_t *length)
 {
-    struct vmi__virtio *virtio = vmi__virtio_of(device);
-
-    vmi__virtio_notify(virtio, &virtio->queues[number]);
-}
-
-enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t number,
-                                 struct vmi__ended *ended)
-{
-    struct vmi__virtio *virtio = vmi__virtio_of(device);
-    struct vmi__virtqueue *queue = &virtio->queues[number];
-    uint16_t index = queue->used->index, waiting;
+    uint16_t waiting = (uint16_t)(index - queue->taken);
     uint32_t id;
 
-    if (index == queue->taken)
-        return VMI__TAKEN_NONE;
-    /*
-     * Lowered before the queue is looked at: what comes later raises the line anew. Not where it
-     * may be up for another queue: that one's event is to come.
-     */
-    if (index != queue->noted && !device->messages && device->opened == 1) {
-        virtio->transport->lower(virtio);
-        index = queue->used->index;
-    }
-    queue->noted = index;
-    waiting = (uint16_t)(index - queue->taken);
     if (waiting > (uint16_t)(queue->told - queue->taken))
-        return vmi__device_fault(device, VMI_FAULT_COUNT);
+        return VMI_FAULT_COUNT;
     vmi__compiler_fence();
     id = queue->used->ring[queue->taken & (queue->size - 1)].id;
-    ended->length = queue->used->ring[queue->taken & (queue->size - 1)].length;
+    *length = queue->used->ring[queue->taken & (queue->size - 1)].length;
     queue->taken++;
-    ended->slot = queue->tables ? id : id / queue->chain;
-    if (!queue->tables && id % queue->chain)
-        return vmi__device_fault(device, VMI_FAULT_IDENTIFIER);
-    return VMI__TAKEN_ONE;
-}
-
-bool vmi__virtio_ask(struct vmi__device *device, uint32_t number)
-{
-    struct vmi__virtqueue *queue = &vmi__virtio_of(device)->queues[number];
-
-    if (queue->event_index) {
-        /* Behind the available ring (2.7.8). */
-        queue->available->ring[queue->size] = queue->taken;
-        vmi__platform_fence();
-    }
-    return queue->used->index != queue->taken;
-}
-
-/* ---- interrupts ---- */
-
-bool vmi__virtio_acknowledge(struct vmi__device *device)
-{
-    struct vmi__virtio *virtio = vmi__virtio_of(device);
-    bool again = false;
-
-    virtio->transport->lower(virtio);
-    for (uint32_t i = 0; i < device->opened; i++) {
-        struct vmi__virtqueue *queue = &virtio->queues[i];
-        uint16_t index = queue->used->index;
-
-        again |= index != queue->noted;
-        queue->noted = index;
-    }
-    return again;
+    *slot = queue->tables ? id : id / queue->chain;
+    return !queue->tables && id % queue->chain ? VMI_FAULT_IDENTIFIER : VMI_FAULT_NONE;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Virtio devices by the modern interface, whatever they are reached by, and their split queues.
- * Source: VIRTIO 1.2, 2.7 (split virtqueues), 3.1 (initialization).
+ * Virtio devices, whatever they are reached by, and their split queues. What drivers do alike under
+ * the interface for devices is in device.h; this works without that, too (console.h). Source:
+ * VIRTIO 1.2, 2.7 (split virtqueues), 2.7.2 (their legacy layout), 3.1 (initialization).
  */
 #ifndef VMI_DEVICES_VIRTIO_H
 #define VMI_DEVICES_VIRTIO_H
@@ -9,15 +10,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "driver.h"
-#include "pci/device.h"
+#include <vmi/vmi.h>
+
+#include "endbr.h"
+#include "pci/pci.h"
 
 /* Features of all devices (VIRTIO 1.2, 6). */
 #define VMI__VIRTIO_INDIRECT  (1ull << 28)
 #define VMI__VIRTIO_EVENT_IDX (1ull << 29)
 #define VMI__VIRTIO_VERSION_1 (1ull << 32)
 
-#define VMI__VIRTIO_WRITE 2 /* flag of a descriptor: by the device */
+#define VMI__VIRTIO_WRITE        2 /* flag of a descriptor: by the device */
+#define VMI__VIRTIO_NO_INTERRUPT 1 /* and of the available ring, where no event index is in use */
+
+#define VMI__VIRTIO_QUEUES_MAX 8
+#define VMI__VIRTIO_RING_MAX   0x8000u /* descriptors: no more than indices tell apart */
 
 struct vmi__virtio_descriptor {
     uint64_t address;
@@ -78,15 +85,16 @@ enum vmi__virtio_register {
 
 struct vmi__virtio;
 
-/* A way to a device: PCI, or memory that somebody has told of. */
+/* A way to a device: PCI, by the modern or the legacy interface, or memory that is told of. */
 struct vmi__virtio_transport {
     struct {
         uint8_t offset, bytes; /* from `common` on; no bytes: it has none */
     } registers[VMI__VIRTIO_REGISTERS];
-    bool wide; /* a notification has 32 bits, not 16 */
+    bool wide;   /* a notification has 32 bits, not 16 */
+    bool legacy; /* registers are ports, and a ring has the size and the layout of 2.7.2 */
 
     /* Lets a device that is reset reach memory and send messages, or not any more. */
-    void (*enable)(struct vmi__device *device, bool on);
+    void (*enable)(const struct vmi__virtio *virtio, bool on);
 
     /*
      * Says of the queue that is selected where it is notified, and gives it its message if there
@@ -99,9 +107,10 @@ struct vmi__virtio_transport {
 };
 
 struct vmi__virtio {
-    struct vmi__msix msix; /* first: pci/device.h */
+    struct vmi__msix msix; /* first: pci/device.h. Without entries: no messages are sent */
     const struct vmi__virtio_transport *transport;
-    volatile char *common;       /* registers */
+    uint32_t place;              /* on PCI */
+    volatile char *common;       /* registers; ports by the legacy interface */
     const volatile char *config; /* 0: none */
     uint32_t config_bytes;
     volatile char *notify; /* on PCI */
@@ -109,57 +118,71 @@ struct vmi__virtio {
     volatile uint8_t *interrupt; /* on PCI */
     uint32_t most;               /* descriptors of a ring */
     uint64_t features;           /* that are in use */
-    struct vmi__virtqueue queues[VMI__QUEUES_MAX];
-    void *rooms[VMI__QUEUES_MAX]; /* behind each ring: what the driver wants there */
-};
-_Static_assert(sizeof(struct vmi__virtio) <= VMI__DRIVER_BYTES,
-               "a driver's record has no room for it");
-
-/* What drivers of virtio's devices differ in: the `family` of a driver. */
-struct vmi__virtio_kind {
-    uint64_t features;     /* that it uses; VERSION_1 is always asked for */
-    uint32_t type;         /* VIRTIO 1.2, 5 */
-    uint32_t extra;        /* descriptors of a request beside those of its segments */
-    uint32_t ring_room;    /* bytes behind each ring, 64 or none */
-    uint32_t request_room; /* and for each of its requests, 64 or none */
-
-    /*
-     * Takes what the device says of itself into `info`, kind and queues among it; false if that
-     * cannot be. What follows from the rings (`requests`) and MSI-X is filled in afterwards.
-     */
-    bool (*describe)(struct vmi__device *device);
+    struct vmi__virtqueue queues[VMI__VIRTIO_QUEUES_MAX];
+    void *rooms[VMI__VIRTIO_QUEUES_MAX]; /* behind each ring: what the driver wants there */
 };
 
-/* The driver's record of a device is it. */
-static inline struct vmi__virtio *vmi__virtio_of(struct vmi__device *device)
-{
-    return (struct vmi__virtio *)device->own;
-}
+/*
+ * Is there a virtio device of that type, by the modern interface, or by the legacy one? Then its
+ * registers are found, and it reaches no memory until its transport enables it. By the modern one
+ * they are mapped; ports need not be.
+ */
+bool vmi__virtio_on_pci(struct vmi__virtio *virtio, uint32_t place, uint32_t type);
+bool vmi__virtio_on_ports(struct vmi__virtio *virtio, uint32_t place, uint32_t type);
 
-/* A register that all transports have. */
+/* Registers in memory that a word of the command line tells of. */
+#define VMI__VIRTIO_MMIO_OPTION "virtio_mmio.device"
+#define VMI__VIRTIO_MMIO_LEAST  0x10000000u /* address */
+struct vmi__virtio_mmio {
+    uint32_t base, line;
+    uint32_t type; /* of the device behind them, 0: none */
+    uint32_t config_bytes;
+    volatile char *registers;
+};
+
+/*
+ * Takes the next such word from *from on, where the command line begins; false if there is none.
+ * *wrong says why it tells of no device that could be used, or is 0.
+ */
+bool vmi__virtio_mmio_next(const char **from, struct vmi__virtio_mmio *found, const char **wrong);
+
+/* Its registers are those that were found. */
+void vmi__virtio_on_mmio(struct vmi__virtio *virtio, const struct vmi__virtio_mmio *found);
+
+/* Resets a device whose registers are found; false if it does not come to rest. */
+bool vmi__virtio_reset(const struct vmi__virtio *virtio);
+
+/*
+ * Resets it and agrees on what it offers of `wanted`, and on VERSION_1, which the legacy interface
+ * does not know; false if it does not.
+ */
+bool vmi__virtio_agree(struct vmi__virtio *virtio, uint64_t wanted);
+
+/* Starts it, with the queues that were opened since; and ends it: it reaches no memory then. */
+void vmi__virtio_ready(const struct vmi__virtio *virtio);
+void vmi__virtio_shut(const struct vmi__virtio *virtio);
+
+/* A register that the transport has. */
 uint32_t vmi__virtio_get(const struct vmi__virtio *virtio, enum vmi__virtio_register which);
 void vmi__virtio_set(const struct vmi__virtio *virtio, enum vmi__virtio_register which,
                      uint32_t value);
 
-/*
- * For a transport: asks a device that was added, and whose registers it has found, what it is, and
- * leaves it reset. False if the driver cannot do with it.
- */
-bool vmi__virtio_look(struct vmi__device *device);
-
 /* How many queues the device has. Between agreeing and starting. */
 uint32_t vmi__virtio_queues(const struct vmi__virtio *virtio);
+
+/* How many descriptors a queue may have, 0: there is none. Between agreeing and starting. */
+uint32_t vmi__virtio_queue_most(const struct vmi__virtio *virtio, uint32_t queue);
+
+/*
+ * Bytes of the ring of a queue that may have `most` descriptors, for so many slots of `chain`
+ * descriptors at most; 0 if those have no room.
+ */
+uintptr_t vmi__virtio_ring_bytes(const struct vmi__virtio *virtio, uint32_t most, uint32_t slots,
+                                 uint32_t chain);
 
 /* A field of the device's own configuration, 0 behind its end. */
 uint32_t vmi__virtio_config(const struct vmi__virtio *virtio, uint32_t offset, uint32_t bytes);
 uint64_t vmi__virtio_config64(const struct vmi__virtio *virtio, uint32_t offset);
-
-/*
- * The two steps of starting (vmi__virtio_start), for a device that has a queue beside those of the
- * table: that is opened between them.
- */
-bool vmi__virtio_begin(struct vmi__device *device, void *memory);
-void vmi__virtio_ready(const struct vmi__virtio *virtio);
 
 /*
  * Makes a queue known to the device, at zeroed memory, for so many slots. Its number, message and
@@ -167,12 +190,6 @@ void vmi__virtio_ready(const struct vmi__virtio *virtio);
  */
 bool vmi__virtio_open(struct vmi__virtio *virtio, struct vmi__virtqueue *queue, void *memory,
                       uint32_t slots);
-
-/*
- * Bytes of a queue with that setup, and of the driver's own behind its ring; 0 if its slots are
- * more than a ring takes.
- */
-uintptr_t vmi__virtio_queue_bytes(struct vmi__device *device, const struct vmi_device_setup *setup);
 
 /* Tells the device what it was given, if it wants to know. */
 void vmi__virtio_notify(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue);
@@ -182,16 +199,12 @@ volatile struct vmi__virtio_descriptor *vmi__virtio_chain(struct vmi__virtqueue 
                                                           uint32_t slot);
 void vmi__virtio_give(struct vmi__virtqueue *queue, uint32_t slot, uint32_t count);
 
-/* What driver.h says of find (on PCI), memory, start, stop, tell, take, ask, acknowledge. */
-VMI__ADDRESS_TAKEN void vmi__virtio_find(const struct vmi__driver *driver);
-VMI__ADDRESS_TAKEN uintptr_t vmi__virtio_memory(struct vmi__device *device,
-                                                const struct vmi_device_setup *setup);
-VMI__ADDRESS_TAKEN bool vmi__virtio_start(struct vmi__device *device, void *memory);
-VMI__ADDRESS_TAKEN void vmi__virtio_stop(struct vmi__device *device);
-VMI__ADDRESS_TAKEN void vmi__virtio_tell(struct vmi__device *device, uint32_t queue);
-enum vmi__taken vmi__virtio_take(struct vmi__device *device, uint32_t queue,
-                                 struct vmi__ended *ended);
-VMI__ADDRESS_TAKEN bool vmi__virtio_ask(struct vmi__device *device, uint32_t queue);
-VMI__ADDRESS_TAKEN bool vmi__virtio_acknowledge(struct vmi__device *device);
+/*
+ * Takes the next slot that has ended, where the index of the used ring is not `taken` any more, and
+ * the bytes that the device says it has written. VMI_FAULT_NONE, or what is wrong with what it
+ * says; whether that slot was given its user knows.
+ */
+uint32_t vmi__virtio_next(struct vmi__virtqueue *queue, uint16_t index, uint32_t *slot,
+                          uint32_t *length);
 
 #endif

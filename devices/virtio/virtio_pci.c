@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Virtio devices on PCI. Source: VIRTIO 1.2, 4.1.
+ * Virtio devices on PCI by the modern interface. Source: VIRTIO 1.2, 4.1.
  */
 #include "virtio/virtio.h"
 
@@ -27,14 +27,14 @@ enum { COMMON = 1, NOTIFY = 2, INTERRUPT = 3, CONFIG = 4 };
 
 /* ---- at work ---- */
 
-static VMI__ADDRESS_TAKEN void enable(struct vmi__device *device, bool on)
+static VMI__ADDRESS_TAKEN void enable(const struct vmi__virtio *virtio, bool on)
 {
     /* Messages are on as long as a device may send any: it would raise its line in their stead. */
     if (on)
-        vmi__msix_enable(vmi__msix_of(device), device->place, true);
-    vmi__pci_enable(device->place, on);
+        vmi__msix_enable(&virtio->msix, virtio->place, true);
+    vmi__pci_enable(virtio->place, on);
     if (!on)
-        vmi__msix_enable(vmi__msix_of(device), device->place, false);
+        vmi__msix_enable(&virtio->msix, virtio->place, false);
 }
 
 static VMI__ADDRESS_TAKEN bool wire(const struct vmi__virtio *virtio, struct vmi__virtqueue *queue)
@@ -114,8 +114,7 @@ static volatile void *find_part(uint32_t place, uint32_t kind, uint32_t least, u
     return 0;
 }
 
-/* Is it a virtio device of that type by the modern interface? Then it is ready to be started. */
-static bool find_parts(struct vmi__virtio *virtio, uint32_t place, uint32_t type)
+bool vmi__virtio_on_pci(struct vmi__virtio *virtio, uint32_t place, uint32_t type)
 {
     uint32_t id = vmi__platform_pci_read(place, VMI__PCI_ID), bytes, at;
 
@@ -136,24 +135,7 @@ static bool find_parts(struct vmi__virtio *virtio, uint32_t place, uint32_t type
         return false;
     virtio->notify_step = vmi__platform_pci_read(place, at + CAPABILITY_STEP);
     virtio->transport = &pci;
-    vmi__msix_find(&virtio->msix, place);
+    virtio->place = place;
     vmi__pci_enable(place, false);
     return true;
-}
-
-static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
-{
-    struct vmi__device *device = vmi__device_add(context, place);
-    const struct vmi__virtio_kind *kind;
-
-    if (!device)
-        return;
-    kind = device->driver->family;
-    if (find_parts(vmi__virtio_of(device), place, kind->type) && vmi__virtio_look(device))
-        vmi__pci_device_keep(device);
-}
-
-void vmi__virtio_find(const struct vmi__driver *driver)
-{
-    vmi__pci_each(probe, (void *)(uintptr_t)driver);
 }

@@ -8,7 +8,7 @@
 #include "driver.h"
 #include "platform.h"
 #include "runtime.h"
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 #define FEATURE_MUST_TELL_HOST (1ull << 0)
 #define FEATURE_STATISTICS     (1ull << 1)
@@ -33,8 +33,6 @@ static const struct vmi_device_setup one = {.queues = 1, .requests = 1, .segment
 
 #define LIST_BYTES      (VMI__BALLOON_FRAMES * (uint32_t)sizeof(uint32_t))
 #define STATISTIC_BYTES (TAGS * (uint32_t)sizeof(struct statistic))
-
-#define AVAILABLE_NO_INTERRUPT 1u
 
 /* An answer is looked for so often, with that between. */
 #define LOOKS             100000u
@@ -200,7 +198,7 @@ VMI__RUN_ONCE static VMI__ADDRESS_TAKEN int32_t move(struct vmi__device *device,
     if (queue->event_index)
         queue->available->ring[queue->size] = (uint16_t)(queue->taken - 1);
     else
-        queue->available->flags = AVAILABLE_NO_INTERRUPT;
+        queue->available->flags = VMI__VIRTIO_NO_INTERRUPT;
     give(device, number, device->frames, count * (uint32_t)sizeof(*device->frames));
     for (uint32_t looks = 0; looks < LOOKS && taken == VMI__TAKEN_NONE; looks++) {
         taken = taken_back(device, number);

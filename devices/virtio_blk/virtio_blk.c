@@ -4,7 +4,7 @@
  */
 #include "driver.h"
 #include "runtime.h"
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 #define FEATURE_SIZE_MAX   (1ull << 1)
 #define FEATURE_SEG_MAX    (1ull << 2)

@@ -6,7 +6,7 @@
  */
 #include "driver.h"
 #include "runtime.h"
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 #define FEATURE_MTU     (1ull << 3)
 #define FEATURE_ADDRESS (1ull << 5)

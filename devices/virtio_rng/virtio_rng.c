@@ -5,7 +5,7 @@
  */
 #include "driver.h"
 #include "runtime.h"
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 static VMI__ADDRESS_TAKEN bool describe(struct vmi__device *device)
 {

@@ -33,10 +33,10 @@ static void set_idt(uintptr_t argument)
     idt->base = dtr->base;
     idt->words = (dtr->limit + 1u) / 4;
     idt->sum = vmi__idt_sum(idt);
+    idt->store = 0;
 }
 
-/* The call writes those words of a gate: what they are now is no more part of the sum. */
-static void write_gate(uintptr_t base, uint32_t index, const uint32_t *words)
+void vmi__idt_gate_changes(uintptr_t base, uint32_t index, const uint32_t *words)
 {
     for (uint32_t i = 0; i < VMI__IDTS; i++) {
         struct vmi__idt *idt = &vmi__checked_state.idts[i];
@@ -46,6 +46,13 @@ static void write_gate(uintptr_t base, uint32_t index, const uint32_t *words)
         for (uint32_t at = index * GATE_WORDS, word = 0; word < GATE_WORDS; word++, at++)
             idt->sum += sum_of(words[word], at) - sum_of(((const volatile uint32_t *)base)[at], at);
     }
+}
+
+void vmi__idt_stored(uintptr_t base, uintptr_t from)
+{
+    for (uint32_t i = 0; i < VMI__IDTS; i++)
+        if (vmi__checked_state.idts[i].base == base)
+            vmi__checked_state.idts[i].store = from;
 }
 
 static void note_gate(const struct vmi__call *call)
@@ -61,7 +68,7 @@ static void note_gate(const struct vmi__call *call)
     words[0] = vmi__argument(call, 2);
     words[1] = vmi__argument(call, 3);
 #endif
-    write_gate(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1), words);
+    vmi__idt_gate_changes(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1), words);
 }
 
 void vmi__checked_note(const struct vmi__call *call)

@@ -14,6 +14,7 @@
 struct vmi__idt {
     uintptr_t base;
     uint32_t words, sum;
+    uintptr_t store; /* an instruction that wrote a gate past the calls, 0 for none that is known */
 };
 
 struct vmi__checked_state {
@@ -31,6 +32,13 @@ extern struct vmi__checked_state vmi__checked_state;
 
 /* The sum over gates. */
 uint32_t vmi__idt_sum(const struct vmi__idt *idt);
+
+/* A gate of a table was written by an instruction of the kernel's. */
+void vmi__idt_stored(uintptr_t base, uintptr_t from);
+
+/* A gate of a table is about to be written, by a call or by the library: what it is now is no more
+ * part of the sum. */
+void vmi__idt_gate_changes(uintptr_t base, uint32_t index, const uint32_t *words);
 
 /* Whether anything is remembered of a call. */
 bool vmi__checked_noting(uint32_t ordinal);

@@ -163,7 +163,10 @@ class Traces(Cores):
     summary = "the trace of the sample kernel held against its own counts, wherever libraries have one"
 
     def where(self) -> list[Place]:
-        return [place for place in super().where() if traced(place)]
+        found = [
+            place for place in every_place() if not place.limited and not place.rig.no_memory(place.arch)
+        ]
+        return [place for place in found if traced(place)]
 
     def failure(self, place: Place, session: SteadySession, folder: Path) -> str:
         try:

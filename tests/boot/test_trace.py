@@ -59,14 +59,14 @@ def compare(place: Place, session: Session, folder: Path) -> None:
     more = ",cpus.start,cpus.ipi,cpus.kick" if isinstance(place.rig, NestedRig) else ""
     wanted = Wanted(f"checks=boot{more}", cpus=2, deadline=240)
     guest = replace(
-        halted_guest(place.rig, place.configuration, str(place), image, wanted, memory),
+        halted_guest(place.rig, place.configuration, str(place), image, wanted, memory, alone=True),
         witness=seen_from_outside(place),
     )
     # Stopped a second after its last line, when it has ended the machine.
     outcome = halt(session, guest, re.compile("^# result"), folder, lambda _: None)
     assert memory.is_file(), outcome.said_of_it(5)
     form = Form(json=folder / "json", output=folder / "text")
-    ring = find(read(memory))
+    ring = find(read(memory, alone=True))
     trace.write(ring, interface, form, set(interface.calls), image.path.name)
     memory.unlink()
     console = outcome.console

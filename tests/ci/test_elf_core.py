@@ -122,7 +122,7 @@ def header(at: int, count: int) -> bytes:
     [
         (b"", "found an empty file"),
         (b"hello, world", "found something else"),
-        (header(0, 0), "found neither"),
+        (header(0, 0), "with CPUs and memory; found none"),
         (header(1 << 40, 3), "cut off"),
         (header(1 << 63, 3), "cut off"),
         (header(64, 1) + struct.pack("<2I6Q", 1, 7, 0, 0, 0, 1 << 40, 0, 0), "cut off"),
@@ -133,6 +133,17 @@ def test_what_is_no_dump_is_refused(tmp_path: Path, content: bytes, says: str) -
     with pytest.raises(UserError, match=says) as refused:
         read_qemu(tmp_path / "dump")
     assert refused.value.status == 2
+
+
+def test_memory_alone_needs_no_cpus(tmp_path: Path) -> None:
+    content = header(64, 1) + struct.pack("<2I6Q", 1, 7, 120, 0, 0x5000, 2, 0, 0) + b"ab"
+    (tmp_path / "dump").write_bytes(content)
+    assert read_qemu(tmp_path / "dump", alone=True).read(0x5000, 2) == b"ab"
+    with pytest.raises(UserError, match="with CPUs and memory; found none"):
+        read_qemu(tmp_path / "dump")
+    (tmp_path / "dump").write_bytes(header(0, 0))
+    with pytest.raises(UserError, match="expected a dump of a guest's memory; found none"):
+        read_qemu(tmp_path / "dump", alone=True)
 
 
 TABLES = {

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from ci import trace
 from ci.build import kernels, tree
 from ci.calls import Interface, chosen
 from ci.chrome import document
@@ -34,6 +35,7 @@ from ci.ring import (
     entries,
     find,
 )
+from ci.run import Wanted
 from ci.trace import Form, line, prepare, write
 from ci.util import ARCHITECTURES, ROOT, UserError
 
@@ -211,6 +213,17 @@ def test_the_fullest_sound_ring_is_taken() -> None:
     cut = ring(two)[:-1]
     with pytest.raises(UserError, match="8 records, more than there is memory behind it"):
         find(Dump(cut, [Piece(0, len(cut), 0)], []))
+
+
+def test_a_ring_whose_frames_do_not_follow_each_other_is_refused() -> None:
+    """Records of other pages are none, or of another number."""
+    whole = ring([record(n, ENTER, n % 200, n) for n in range(256)], records=256)
+    whole = whole.ljust(HEADER_BYTES + 256 * RECORD_BYTES, b"\0")
+    assert len(find(memory((1, whole))).records) == 256
+    pages = [whole[at : at + PAGE] for at in range(0, len(whole), PAGE)]
+    (apart := pages.copy())[1:] = reversed(pages[1:])
+    with pytest.raises(UserError, match=r"\d+ of the ring's 256 records are none: its frames do not follow"):
+        find(memory((1, b"".join(apart))))
 
 
 def followed() -> tuple[bytearray, Followed]:
@@ -445,12 +458,26 @@ def test_instructions_where_nobody_counts_them() -> None:
     prepare(rig, "place", Form())
 
 
+def test_a_rig_that_has_no_memory_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unreadable:
+        backend = "place"
+
+        def no_memory(self, architecture: str) -> str:
+            return f"none of {architecture}"
+
+    monkeypatch.setattr(trace, "discover", lambda _: {})
+    monkeypatch.setattr(trace, "only", lambda *_: (Unreadable(), None))
+    kernel = kernels("hello")["native"]
+    with pytest.raises(UserError, match=r"place has no traces, .*: none of i386$") as error:
+        trace.trace("place", kernel, Wanted(), "", Form(), False)
+    assert error.value.status == 2
+
+
 def test_misuse_is_one_line() -> None:
     hello = str(kernels("hello")["native"])
     for words, said in (
         (("native", hello), "vmi trace: expected a kernel that is linked with libvmi-native-traced.a"),
         (("native", "none.elf"), "no kernel none.elf"),
-        (("xen", hello), "xen has no traces, which are read out of a guest's memory"),
     ):
         done = subprocess.run(
             [str(ROOT / "vmi"), "trace", *words], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -69,8 +69,15 @@ touch due
 until grep -q last console; do sleep 0.02; done
 """
 
+MEMORY = """#!/bin/sh
+[ -f STATE/destroyed ] || exec echo domain $1 up to $2 MiB
+echo it is gone >&2
+exit 1
+"""
+
 PROGRAMS = {
     "xl": XL,
+    "xl-memory": MEMORY,
     "xenctx": "#!/bin/sh\necho rip of $3\n",
     "dmesg": "#!/bin/sh\n",
     "usleep": NAP,
@@ -152,3 +159,15 @@ def test_a_domain_s_memory_is_written_before_it_goes(dom0: tuple[Control, Path],
         assert answer.frames["core"] == ["domain 7 is gone"] and not (state / "core").exists()
     else:
         assert "core" not in answer.frames and (state / "core").read_text() == "memory"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_memory_alone_is_read_by_the_rig_s_own_program(dom0: tuple[Control, Path], gone: bool) -> None:
+    control, state = dom0
+    if gone:
+        (state / "usleep").write_text((state / "usleep").read_text() + f"touch {state}/destroyed\n")
+    answer = run(control, f"opt_deadline=15\nopt_core='{state}/core'\nopt_memory_mib=96\n")
+    if gone:
+        assert answer.frames["core"] == ["it is gone"] and not (state / "core").exists()
+    else:
+        assert "core" not in answer.frames and (state / "core").read_text() == "domain 7 up to 96 MiB\n"

@@ -53,6 +53,23 @@ void vmi__platform_leave(volatile uint32_t *held, uint32_t flags)
     locks--;
 }
 
+/* The devices that are played have no ports. */
+uint32_t vmi__platform_port_read(uint16_t port, uint32_t bytes)
+{
+    (void)port;
+    (void)bytes;
+    ALWAYS(false);
+    return 0;
+}
+
+void vmi__platform_port_write(uint16_t port, uint32_t value, uint32_t bytes)
+{
+    (void)port;
+    (void)value;
+    (void)bytes;
+    ALWAYS(false);
+}
+
 void vmi__platform_unbind(uint32_t device)
 {
     ALWAYS(device < count);

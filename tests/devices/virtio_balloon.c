@@ -4,7 +4,7 @@
  */
 #include "virtio.h"
 
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 #define FEATURE_STATISTICS  (1u << 1)
 #define FEATURE_EVENT_INDEX (1u << 29)

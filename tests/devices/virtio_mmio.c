@@ -5,7 +5,7 @@
  */
 #include "devices/played_interface.h"
 
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 extern const struct vmi__driver vmi__driver_virtio_blk, vmi__driver_virtio_rng,
     vmi__driver_virtio_mmio;

@@ -5,7 +5,7 @@
  */
 #include "virtio.h"
 
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 #define REQUESTS 8u
 #define SEGMENTS 2u

@@ -11,7 +11,7 @@
  */
 #include "interface.c" /* devices/: its devices are made anew for each input */
 
-#include "virtio/virtio.h"
+#include "virtio/device.h"
 
 #include "disk.h"
 
@@ -81,6 +81,22 @@ void vmi__platform_delay(uint32_t microseconds)
 void vmi__platform_unbind(uint32_t device)
 {
     (void)device;
+}
+
+uint32_t vmi__platform_port_read(uint16_t port, uint32_t bytes)
+{
+    (void)port;
+    (void)bytes;
+    HOLDS(false); /* only the legacy interface has ports */
+    return 0;
+}
+
+void vmi__platform_port_write(uint16_t port, uint32_t value, uint32_t bytes)
+{
+    (void)port;
+    (void)value;
+    (void)bytes;
+    HOLDS(false);
 }
 
 static struct function *function_at(uint32_t place)

@@ -5,10 +5,10 @@
 
 What is broken is listed in backends/NAME/mutations.yaml: `call` and `way` replace how backend.yaml does a
 call, `file`, `old` and `new` a text that stands once, or `times` times, in one of the folder's files or of
-those that it shares (`../FOLDER/FILE`, `../../runtime/FILE`); `arch` stands with those that are of one
-architecture (`call` and registers). Without ARCH each is tried on every architecture that the backend boots.
-TEXT chooses the mutations whose names contain it, or one of several; without a NAME every backend that has a
-list is broken.
+those that it shares (`../FOLDER/FILE`, `../../runtime/FILE`, `../../devices/FILE`); `arch` stands with those
+of one architecture (`call` and registers). Without ARCH each is tried on every architecture that the backend
+boots. TEXT chooses the mutations whose names contain it, or one of several; without a NAME every backend
+that has a list is broken.
 Each mutation is built in a copy of the tree. It is caught by
 
 1. tests on the build machine: the generated stubs, and those that boot nothing of the folder and of those
@@ -163,6 +163,8 @@ BY = ("tests on the build machine", "conformance kernel", "tests that boot")
 """What catches a mutation, in the order in which it is asked."""
 REFUSED = "compiler"
 """In place of those."""
+SHARED = ("backends", "runtime", "devices")
+"""Folders that libraries are made of."""
 
 
 def caught_by_kernel(rig: Rig, run: Run) -> str:
@@ -198,7 +200,7 @@ def included(tree: Path, source: Path, found: set[Path]) -> set[Path]:
     if source not in found:
         found.add(source)
         for name in re.findall(r'^#include "([^"]+)"', source.read_text(), re.MULTILINE):
-            places = [folder / name for folder in (source.parent, tree / "backends", tree / "runtime")]
+            places = [folder / name for folder in (source.parent, *map(tree.joinpath, SHARED))]
             for path in [path.resolve() for path in places if path.is_file()][:1]:
                 included(tree, path, found)
     return found
@@ -314,7 +316,7 @@ class Programs:
 
     def program(self, command: Sequence[str]) -> Program:
         """What a command builds, of the copy."""
-        for folder in ("backends", "runtime", "tests"):
+        for folder in (*SHARED, "tests"):
             at = re.compile(rf"^((?:-I)?){re.escape(str(ROOT))}/{folder}(?=/|$)")
             command = [at.sub(rf"\g<1>{self.tree}/{folder}", each) for each in command]
         sources: set[Path] = set()

@@ -46,13 +46,14 @@ from .__main__ import (
 
 BY = ("tests on the build machine", "sample kernel")
 PCI = ("pci/device.c", "pci/pci.c")
-VIRTIO = (*PCI, "virtio/virtio.c", "virtio/virtio_pci.c")
+VIRTIO = (*PCI, "virtio/device.c", "virtio/virtio.c", "virtio/virtio_pci.c")
 PLAYED = {
     "tests/devices/ahci.c": (*PCI, "ahci/ahci.c"),
     "tests/devices/nvme.c": (*PCI, "nvme/nvme.c"),
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
     "tests/devices/virtio_mmio.c": (
         *VIRTIO,
+        "virtio/virtio_mmio.c",
         "pci/registers.c",
         "virtio_blk/virtio_blk.c",
         "virtio_rng/virtio_rng.c",

@@ -14,7 +14,7 @@ from ci.rig import Guest, Live, Outcome, Session, discover
 from ci.util import ARCHITECTURES, ROOT
 
 from . import devices
-from .__main__ import LIST, Machine, Mutation, mutations
+from .__main__ import LIST, SHARED, Machine, Mutation, mutations
 
 LISTED = sorted(path.parent.name for path in ROOT.glob(f"backends/*/{LIST}"))
 
@@ -29,7 +29,7 @@ def test_every_mutation_changes_one_place(backend: str, arch: str, tmp_path: Pat
     others = [f"arch/{other}/" for other in ARCHITECTURES if other != arch]
     assert [mutation.name for mutation in chosen if any(other in mutation.file for other in others)] == []
     assert len({mutation.name for mutation in chosen}) == len(chosen)
-    for part in ("backends", "runtime"):
+    for part in SHARED:
         shutil.copytree(ROOT / part, tmp_path / part)
     folder = tmp_path / "backends" / backend
     for mutation in chosen:

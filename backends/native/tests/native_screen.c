@@ -50,7 +50,11 @@ static void *refused[5];
 
 struct vmi_boot_info vmi__boot;
 void (*vmi__native_device_mapped)(uint64_t first, uint64_t last);
-uintptr_t vmi__native_device_kept;
+
+void vmi__native_device_keep(const volatile void *address)
+{
+    (void)address;
+}
 
 static uint8_t port_read(uint16_t port)
 {
