@@ -16,7 +16,7 @@ DOCUMENTS = {CHECKED: "runtime/checked/README.md", TRACED: "docs/trace.md"}
 """Of each flavour."""
 OPTIONS = {CHECKED: "--checked", TRACED: "vmi trace"}
 """What wants a kernel to be linked with it."""
-_CALLER = re.compile(r"^(# checked:   caller: )0x([0-9a-f]+)\s*$")
+_CALLER = re.compile(r"^(# checked:   (?:caller|(store)): )0x([0-9a-f]+)\s*$")
 _LAST = re.compile(r"^# checked: rules broken=(\d+) checked calls=(\d+)", re.MULTILINE)
 
 
@@ -61,11 +61,13 @@ def place(kernel: Path, address: int) -> str:
 
 
 def named(kernel: Path, line: str) -> str:
-    """The line with the caller's name, if it has an address."""
+    """The line with the name of the caller, or of what stores, if it has an address."""
     found = _CALLER.match(line)
     if not found:
         return line
-    return f"{found[1]}{place(kernel, int(found[2], 16))} (0x{found[2]})"
+    # A store's is the instruction's own.
+    behind = int(found[3], 16) + bool(found[2])
+    return f"{found[1]}{place(kernel, behind)} (0x{found[3]})"
 
 
 def failures(console: str) -> list[str]:

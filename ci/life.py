@@ -28,6 +28,8 @@ LOGS = RESULTS / "life"
 DEADLINE = 120.0
 EACH = 30.0
 """Seconds more for each event of a guest."""
+EACH_SAVE = 120.0
+"""Seconds more for each time that it is saved and restored."""
 APART = 2.0
 """Seconds by which a wall clock may be wrong: a real-time clock has whole ones."""
 LINE = re.compile(r"^# life (\S+) (rounds=\d+ .*?)\r?$", re.MULTILINE)
@@ -89,7 +91,8 @@ def guest_of(life: Life, events: Sequence[str], guest: Guest) -> Guest:
 def guest_asked(word: str, times: int, guest: Guest) -> Guest:
     """A guest that waits for a request; as often, if it comes back from it."""
     append = REQUESTS.get(word, f"test={word} checks=nothing").format(times=times)
-    return replace(guest, append=append, deadline=DEADLINE + EACH * times, requests=True)
+    each = EACH_SAVE if word == SUSPEND else EACH
+    return replace(guest, append=append, deadline=DEADLINE + each * times, requests=True)
 
 
 def passed_over(word: str, outcome: Outcome) -> bool:

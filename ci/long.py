@@ -54,6 +54,8 @@ class Result:
     """What else is worth knowing."""
     on: Mapping[str, str] = field(default_factory=dict)
     """What it ran on beyond the tools of this machine: versions, by name."""
+    reached: Mapping[str, int] = field(default_factory=dict)
+    """How far it came, by name; of all pieces of the part the largest number."""
 
 
 class Part(abc.ABC):
@@ -155,11 +157,21 @@ class Kept:
             total.update(each["counts"])
         return dict(total)
 
+    @property
+    def reached(self) -> dict[str, int]:
+        most: dict[str, int] = {}
+        for each in self.pieces.values():
+            for name, number in each.get("reached", {}).items():
+                most[name] = max(number, most.get(name, number))
+        return most
+
     def take(self, result: Result, seconds: float) -> None:
         piece: dict[str, Any] = {"seconds": round(seconds, 1), "counts": dict(result.counts)}
         for name in ("failure", "note"):
             if text := getattr(result, name):
                 piece[name] = text
+        if result.reached:
+            piece["reached"] = dict(result.reached)
         self.pieces[result.piece] = piece
         self.seconds += seconds
         self.on |= result.on
@@ -172,6 +184,7 @@ class Kept:
             "failed": len(self.failures),
             "seconds": round(self.seconds, 1),
             "counts": self.counts,
+            "reached": self.reached,
             "on": self.on,
             "failures": self.failures,
             "error": self.error,
@@ -211,7 +224,7 @@ class Results:
                     seconds=float(each["seconds"]), pieces=dict(each["pieces"]), on=dict(each["on"]),
                     error=str(each["error"]),
                 )  # fmt: skip
-                _ = self.parts[name].counts, self.parts[name].failures  # as it is laid out here
+                _ = self.parts[name].as_dict()  # as it is laid out here
         except (AttributeError, KeyError, TypeError, ValueError):
             progress(f"{figure.log_path(self.path)} is damaged; all begins anew")
             self.parts.clear()
@@ -377,13 +390,13 @@ def summary(chosen: Mapping[str, Part], results: Results) -> list[str]:
     rows, lines = [], []
     for name in chosen:
         kept = results.parts[name]
-        counts = ", ".join(f"{number} {what}" for what, number in kept.counts.items())
+        figures = record.figures(kept.as_dict())
         rows.append(
             {"tests": name, "done": str(kept.done), "of": str(len(kept.planned)),
              "failed": str(len(kept.failures)), "seconds": f"{kept.seconds:.0f}"}
         )  # fmt: skip
-        if counts:
-            lines += figure.wrapped(f"{name}: {counts}", "    ")
+        if figures:
+            lines += figure.wrapped(f"{name}: {figures}", "    ")
         if kept.absent:
             lines += figure.wrapped(f"{name}: not run: {kept.absent}", "    ")
         failures = kept.failures

@@ -80,11 +80,17 @@ def entries_of(document: Mapping[str, Any]) -> list[Entry]:
         Entry(
             name, str(document["commit"])[:DIGITS], part["done"], part["planned"], part["failed"],
             f"{part['seconds'] / 3600:.1f}",
-            ", ".join(f"{number:,} {what}" for what, number in part["counts"].items()), ", ".join(versions),
+            figures(part), ", ".join(versions),
         )
         for name, part in sorted(document["parts"].items())
         if part["done"]
     ]  # fmt: skip
+
+
+def figures(part: Mapping[str, Any]) -> str:
+    """Of a part in results/long.json: what was done, then how far it came."""
+    numbers = {**part["counts"], **part.get("reached", {})}
+    return ", ".join(f"{number:,} {what}" for what, number in numbers.items())
 
 
 def _program(said: str) -> str:

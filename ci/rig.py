@@ -363,6 +363,8 @@ class Rig(abc.ABC):
         """Those that kernels of an architecture can be asked for."""
         return self.requests
 
+    slow: tuple[str, ...] = ()
+    """Of `requests`, what takes so long here that it is left to `./vmi life` and `./vmi test --long`."""
     lives: Sequence[Life] = ()
     """What guests can be put through while they work; each is for a guest of its own."""
     no_memory_file = "only that of plain QEMU's guests can"

@@ -38,13 +38,18 @@ class Library:
 
 
 def library(targets: Sequence[dict[str, Any]], name: str) -> Library:
-    """A target of the build, by Meson's description."""
-    (target,) = (each for each in targets if each["name"] == f"vmi-{name}")
-    compiled = next(part for part in target["target_sources"] if part.get("language") == "c")
-    options = compiled["compiler"][1:] + [
-        each for each in compiled["parameters"] if not LEFT_OUT.match(each)
+    """A library by Meson's description: its own target, and that of its drivers, if it has some."""
+    named = {each["name"]: each for each in targets}
+    whole = [
+        next(part for part in named[target]["target_sources"] if part.get("language") == "c")
+        for target in (f"vmi-{name}", f"vmi-{name}-devices")
+        if target in named
+    ]
+    options = whole[0]["compiler"][1:] + [
+        each for each in whole[0]["parameters"] if not LEFT_OUT.match(each)
     ]  # fmt: skip
-    return Library([Path(each) for each in compiled["sources"] + compiled["generated_sources"]], options)
+    sources = [Path(each) for part in whole for each in part["sources"] + part["generated_sources"]]
+    return Library(sources, options)
 
 
 def placed(path: Path, built: Path) -> Path:
@@ -97,7 +102,8 @@ def vendor(folder: Path, names: Sequence[str], arch: str = ARCHITECTURES[0]) -> 
     chosen = {name: library(targets, name) for name in wanted}
     files = {path for found in (common, *chosen.values()) for path in found.sources}
     files |= {built / "include/vmi/vmi.h", built / "include/vmi/constants.h"}
-    files |= {script, *(ROOT / "runtime").rglob("*.h"), *(ROOT / "devices").rglob("*.h")}
+    files |= {script, *(ROOT / "devices").rglob("*.h")}
+    files |= {path for kind in INCLUDED for path in (ROOT / "runtime").rglob(kind)}
     files |= {*(ROOT / "LICENSES").iterdir()}
     below = ROOT / "backends"
     folders = {path.relative_to(below).parts[0] for path in files if path.is_relative_to(below)} | {*order}

@@ -72,7 +72,7 @@ static void read_kept(uint64_t values[KEPT])
         vmi_get_dr(1),
         vmi_get_dr(2),
         vmi_get_dr(3),
-        vmi_get_interrupt_mask(),
+        vmi_get_interrupt_mask() & EFLAGS_IF,
         vmi_apic_read(VMI_APIC_TPR),
     };
     memcpy(values, now, sizeof(now));

@@ -5,8 +5,7 @@
 #include "supervisor.h"
 #include "x86.h"
 
-/* CPUID's leaf of XSAVE, and its parts: the components that there are, and AVX's place. */
-#define LEAF_XSAVE  13
+/* Parts of CPUID's leaf of XSAVE: the components that there are, and AVX's place. */
 #define PART_OF_ALL 0
 #define PART_OF_AVX 2
 #define XCR0_NUMBER 0
@@ -20,8 +19,8 @@ void fpu_init(void)
 
     if (!(supervisor_used & CR4_OSXSAVE))
         return;
-    vmi_cpuid(LEAF_XSAVE, PART_OF_ALL, &there, &ignored, &ignored, &ignored);
-    vmi_cpuid(LEAF_XSAVE, PART_OF_AVX, &size, &offset, &ignored, &ignored);
+    vmi_cpuid(CPUID_LEAF_XSAVE, PART_OF_ALL, &there, &ignored, &ignored, &ignored);
+    vmi_cpuid(CPUID_LEAF_XSAVE, PART_OF_AVX, &size, &offset, &ignored, &ignored);
     fpu_components = XCR0_X87 | XCR0_SSE;
     if (there & XCR0_AVX && offset < sizeof(struct fpu_registers) &&
         size <= sizeof(struct fpu_registers) - offset)

@@ -42,6 +42,18 @@ const struct supervisor_feature supervisor_features[] = {
 
 uintptr_t supervisor_used;
 
+/*
+ * QEMU takes OSXSAVE for reserved where XSAVE has no extensions (target/i386/cpu.h,
+ * cr4_reserved_bits), and stands still at the write of CR4. Bulldozer and Piledriver have none.
+ */
+static bool xsave_is_extended(void)
+{
+    uint32_t extensions, ignored;
+
+    vmi_cpuid(CPUID_LEAF_XSAVE, 1, &extensions, &ignored, &ignored, &ignored);
+    return extensions != 0;
+}
+
 static bool is_there(const struct supervisor_feature *feature)
 {
     uint32_t highest, ignored, parts[4];
@@ -50,7 +62,8 @@ static bool is_there(const struct supervisor_feature *feature)
     if (highest < feature->leaf)
         return false;
     vmi_cpuid(feature->leaf, 0, &parts[0], &parts[EBX], &parts[ECX], &parts[EDX]);
-    return parts[feature->part] & feature->mask;
+    return (parts[feature->part] & feature->mask) &&
+           (feature->bit != CR4_OSXSAVE || xsave_is_extended());
 }
 
 uintptr_t supervisor_there(void)

@@ -47,6 +47,7 @@
 #define CPUID_1_ECX_XSAVE   0x04000000
 #define CPUID_1_ECX_OSXSAVE 0x08000000
 #define CPUID_1_EDX_PGE     0x00002000
+#define CPUID_LEAF_XSAVE    13
 
 /* Extended control register 0 (vol. 1, 13.3). */
 #define XCR0_X87 0x1

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The virtio console (devices/virtio/console.c) and its interrupt line.
+ * The virtio console: devices/virtio/console.c, for a library whose console may be that.
  */
 #include "native.h"
 
-#include "pci/pci.h"
 #include "virtio/console.h"
-
-#define PCI_INTERRUPT 0x3c /* line in the low byte */
 
 void vmi__native_virtio_init(void)
 {
@@ -22,13 +19,12 @@ bool vmi__native_virtio(void)
 
 uint32_t vmi__native_virtio_line(void)
 {
-    return vmi__pci_read8(vmi__virtio_console_place(), PCI_INTERRUPT);
+    return vmi__virtio_console_line();
 }
 
 void vmi__native_virtio_interrupts(void)
 {
     vmi__virtio_console_interrupts();
-    vmi__native_pci_let_raise(vmi__virtio_console_place(), true);
 }
 
 void vmi__native_virtio_drain(void)

@@ -7,9 +7,9 @@
 #include <native/routines.h>
 
 #include "driver.h"
+#include "pci/pci.h"
 #include "platform.h"
 
-#define PCI_INTERRUPT      0x3c /* line in the low byte, pin above */
 #define PCI_INTERRUPT_PIN  0xff00u
 #define PCI_INTERRUPT_LINE 0xffu
 
@@ -47,7 +47,7 @@ static VMI__RUN_ONCE void write_message(const struct row *row)
 static VMI__RUN_ONCE void let_raise(const struct vmi__device *device, bool on)
 {
     if (vmi__device_on_pci(device))
-        vmi__native_pci_let_raise(device->place, on);
+        vmi__pci_let_raise(device->place, on);
 }
 
 /* The input that a device's line leads to; false if it has none. */
@@ -58,7 +58,7 @@ static VMI__RUN_ONCE bool input_of(const struct vmi__device *device, uint32_t *i
     *input = device->line;
     if (!vmi__device_on_pci(device))
         return true;
-    wired = vmi__platform_pci_read(device->place, PCI_INTERRUPT);
+    wired = vmi__platform_pci_read(device->place, VMI__PCI_INTERRUPT);
     *input = wired & PCI_INTERRUPT_LINE;
     return wired & PCI_INTERRUPT_PIN;
 }

@@ -62,9 +62,6 @@ int32_t vmi__native_uart_read(void *to, uint32_t length);
 /* Looks whether there is PCI: before anything is asked of it. */
 void vmi__native_pci_init(void);
 
-/* Lets a function raise its interrupt line, or not. */
-void vmi__native_pci_let_raise(uint32_t function, bool on);
-
 /* ---- console_virtio.c, or no_virtio.c in its place ---- */
 
 /* A virtio console is in use. */

@@ -13,10 +13,6 @@
 #define PCI_ENABLE  0x80000000u
 #define PCI_PLACES  0x10000u /* of the one segment that the ports reach */
 
-#define PCI_COMMAND          0x04 /* status above, where writing a 1 clears */
-#define PCI_COMMAND_NO_INTX  0x0400u
-#define PCI_COMMAND_WRITABLE 0xffffu
-
 static struct vmi__lock pci_lock;
 static bool pci_here;
 
@@ -107,12 +103,4 @@ volatile void *vmi__platform_map(uint64_t base, uintptr_t size)
         return 0;
     vmi__native_device_keep(linear);
     return linear;
-}
-
-void vmi__native_pci_let_raise(uint32_t function, bool on)
-{
-    uint32_t command = vmi__platform_pci_read(function, PCI_COMMAND) & PCI_COMMAND_WRITABLE;
-
-    command &= ~PCI_COMMAND_NO_INTX;
-    vmi__platform_pci_write(function, PCI_COMMAND, on ? command : command | PCI_COMMAND_NO_INTX);
 }

@@ -26,6 +26,5 @@ void vmi__xen_requests_came(struct vmi__xen_cpu *cpu)
 
 void vmi__xen_requests_start(void)
 {
-    vmi__xen_common_store_tell("control/feature-suspend", "1");
     vmi__xen_requests_known = vmi__xen_common_requests_start() && vmi__xen_store_let_in();
 }

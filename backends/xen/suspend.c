@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * The call Suspend. All CPUs come together; the first has Xen suspend the domain, the others spin,
- * and are saved by the toolstack as they are. In a domain that was restored each then registers
- * itself anew, for the words of a CPU and its timer are for none but itself to name.
+ * The call Suspend (../xen_common/suspend.c has the CPUs come together). In a domain that was
+ * restored each CPU registers itself anew, for the words of a CPU and its timer are for none but
+ * itself to name.
  *
  * What the toolstack rewrites (xen.git, tools/libs/guest/xg_sr_save_x86_pv.c and _restore_): page
  * tables that Xen knows, the list of frames, start_info, the registers. What Xen has forgotten of
@@ -11,8 +11,8 @@
 #include "builder.h"
 #include "entries.h"
 
-#include "device_map.h"
 #include "xen_common/grants.h"
+#include "xen_common/suspend.h"
 
 #include <xen/sched.h>
 
@@ -27,12 +27,6 @@
 VMI__ROUTINE intptr_t vmi__xen_sched_op_suspend(uint32_t command, const void *argument,
                                                 uintptr_t frame);
 
-/* CPUs beside the first that have come, those that have gone on, and how often all have. */
-static struct {
-    uint32_t come, gone, round;
-    int32_t result;
-} meeting;
-
 static uint32_t others(void)
 {
     uint32_t count = 0;
@@ -40,15 +34,6 @@ static uint32_t others(void)
     for (uint32_t number = 1; number < vmi__xen_cpu_count; number++)
         count += vmi__xen_cpus[number]->started;
     return count;
-}
-
-/* Waits until a word is a value or, without `is`, is not. */
-static void wait_for(const uint32_t *word, uint32_t value, bool is)
-{
-    uint32_t turns = 0;
-
-    while ((__atomic_load_n(word, __ATOMIC_ACQUIRE) == value) != is)
-        vmi__xen_relax(&turns);
 }
 
 /* On each CPU of a domain that was restored: Xen has its words where they were, with what the
@@ -62,13 +47,6 @@ static void register_again(struct vmi__xen_cpu *cpu, uint32_t number)
         vmi__fatal("Xen refuses a place for its words of a CPU, in a domain that was restored");
     info->arch = kept;
     vmi__xen_areas_register(cpu, number);
-}
-
-/* What is due and what has been asked of this CPU since: one upcall finds it. */
-static void go_on(struct vmi__xen_cpu *cpu, uint32_t number)
-{
-    vmi__xen_time_return(cpu);
-    vmi__xen_prod(number);
 }
 
 static void restored(void)
@@ -98,8 +76,7 @@ static void restored(void)
     vmi__xen_requests_start();
 }
 
-/* On the first CPU, once all others spin. Returns the call's result. */
-static int32_t stand_still(void)
+int32_t vmi__xen_common_stand_still(void)
 {
     struct sched_shutdown how = {.reason = SHUTDOWN_suspend};
     struct start_info *info = vmi__xen_info;
@@ -126,54 +103,32 @@ static int32_t stand_still(void)
     return answer == CANCELED ? VMI_SUSPEND_CANCELED : VMI_EIO;
 }
 
-static int32_t first(struct vmi__xen_cpu *cpu)
+void vmi__xen_common_cpu_returns(uint32_t number)
 {
-    uint32_t count = others();
-    /* What MapDevice has mapped is of this host. */
-    int32_t result = vmi__device_any() ? VMI_EBUSY : VMI_OK;
+    struct vmi__xen_cpu *cpu = vmi__xen_cpus[number];
 
-    wait_for(&meeting.come, count, true);
-    if (result == VMI_OK)
-        result = stand_still();
-    meeting.result = result;
-    meeting.come = meeting.gone = 0;
-    vmi__xen_common_suspend_asked = false;
-    __atomic_fetch_add(&meeting.round, 1, __ATOMIC_RELEASE);
-    if (result == VMI_SUSPEND_RESTORED)
-        go_on(cpu, 0);
-    /* Until then some cannot be sent an interrupt. */
-    wait_for(&meeting.gone, count, true);
-    return result;
+    if (number)
+        register_again(cpu, number);
+    /* What is due and what has been asked of this CPU since: one upcall finds it. */
+    vmi__xen_time_return(cpu);
+    vmi__xen_prod(number);
 }
 
-static int32_t another(struct vmi__xen_cpu *cpu, uint32_t number)
+void vmi__xen_common_relax(uint32_t *turns)
 {
-    uint32_t round = __atomic_load_n(&meeting.round, __ATOMIC_ACQUIRE), count = others();
-
-    __atomic_fetch_add(&meeting.come, 1, __ATOMIC_RELEASE);
-    wait_for(&meeting.round, round, false);
-    if (meeting.result == VMI_SUSPEND_RESTORED) {
-        register_again(cpu, number);
-        go_on(cpu, number);
-    }
-    __atomic_fetch_add(&meeting.gone, 1, __ATOMIC_RELEASE);
-    wait_for(&meeting.gone, count, true);
-    return meeting.result;
+    vmi__xen_relax(turns);
 }
 
 VMI__ROUTINE int32_t vmi__xen_suspend(void)
 {
     uint32_t mask = vmi__xen_mask(), number = vmi__xen_this();
-    struct vmi__xen_cpu *cpu = vmi__xen_cpus[number];
-    int32_t result;
+    int32_t result = VMI_EAGAIN;
 
-    if (!__atomic_load_n(&vmi__xen_common_suspend_asked, __ATOMIC_ACQUIRE)) {
-        vmi__xen_unmask(mask);
-        return VMI_EAGAIN;
+    if (__atomic_load_n(&vmi__xen_common_suspend_asked, __ATOMIC_ACQUIRE)) {
+        vmi__xen_carry_out(vmi__xen_cpus[number]);
+        vmi__xen_time_leave(vmi__xen_cpus[number]);
+        result = vmi__xen_common_meet(number, others());
     }
-    vmi__xen_carry_out(cpu);
-    vmi__xen_time_leave(cpu);
-    result = number ? another(cpu, number) : first(cpu);
     vmi__xen_unmask(mask);
     return result;
 }

@@ -75,6 +75,14 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
     vmi__xen_common_balloon_close(vmi__xen_common_bus_of(device));
 }
 
+static VMI__ADDRESS_TAKEN bool come_again(struct vmi__device *device)
+{
+    struct vmi__xen_common_bus *bus = vmi__xen_common_bus_of(device);
+
+    vmi__xen_common_channels_forget(bus);
+    return vmi__xen_common_balloon_open(bus);
+}
+
 static VMI__ADDRESS_TAKEN int32_t move(struct vmi__device *device, uint32_t count, bool inflate)
 {
     struct lists *lists = (struct lists *)device->frames;
@@ -104,5 +112,6 @@ const struct vmi__driver vmi__driver_balloon = {
     .memory = memory,
     .start = start,
     .stop = stop,
+    .come_again = come_again,
     .balloon = &ways,
 };

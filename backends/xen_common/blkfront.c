@@ -98,13 +98,13 @@ static uint32_t frames_of(const struct vmi__device *device, const struct vmi_dev
     return FRAMES_OF(bytes, setup->segments);
 }
 
-static uint32_t ring_entries(uint32_t pages)
+VMI__RUN_ONCE static uint32_t ring_entries(uint32_t pages)
 {
     return vmi__xen_common_ring_entries(pages * PAGE, sizeof(union blkif_sring_entry));
 }
 
 /* Pages of a ring that has room for so many requests. */
-static uint32_t ring_pages(uint32_t requests)
+VMI__RUN_ONCE static uint32_t ring_pages(uint32_t requests)
 {
     uint32_t pages = 1;
 
@@ -116,7 +116,7 @@ static uint32_t ring_pages(uint32_t requests)
 /* ---- connecting ---- */
 
 /* Pages of a ring that the other side takes; it says so before it is connected. */
-static uint32_t ring_pages_offered(const struct disk *disk)
+VMI__RUN_ONCE static uint32_t ring_pages_offered(const struct disk *disk)
 {
     uint64_t order = vmi__xen_common_told(&disk->bus, "max-ring-page-order", 0);
     uint32_t pages = 1;
@@ -130,7 +130,7 @@ static uint32_t ring_pages_offered(const struct disk *disk)
  * Names the ring to the other side: by the node that each knows if it is one page, and by those of
  * one that knows larger ones, which may have what whoever was here before has left.
  */
-static bool tell_ring(struct vmi__device *device, char *ring, uint32_t pages)
+VMI__RUN_ONCE static bool tell_ring(struct vmi__device *device, char *ring, uint32_t pages)
 {
     static const char *const nodes[RING_PAGES_MAX] = {"ring-ref0", "ring-ref1", "ring-ref2",
                                                       "ring-ref3"};
@@ -149,7 +149,7 @@ static bool tell_ring(struct vmi__device *device, char *ring, uint32_t pages)
 }
 
 /* With a ring at pages of zeroes; false if the other side does not come, or takes no such ring. */
-static bool connect(struct vmi__device *device, char *ring, uint32_t pages)
+VMI__RUN_ONCE static bool connect(struct vmi__device *device, char *ring, uint32_t pages)
 {
     struct disk *disk = disk_of(device);
     struct vmi__xen_common_bus *bus = &disk->bus;
@@ -176,7 +176,7 @@ static bool end_lending(struct lent *lent)
     return all;
 }
 
-static bool end_all_lending(struct vmi__device *device)
+VMI__RUN_ONCE static bool end_all_lending(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
     bool all = true;
@@ -187,7 +187,8 @@ static bool end_all_lending(struct vmi__device *device)
 }
 
 /* Does something with every reference of the disk's, 0 where it has none; false if one failed. */
-static bool with_references(struct vmi__device *device, bool (*with)(grant_ref_t *reference))
+VMI__RUN_ONCE static bool with_references(struct vmi__device *device,
+                                          bool (*with)(grant_ref_t *reference))
 {
     struct disk *disk = disk_of(device);
     bool all = true;
@@ -207,7 +208,7 @@ static bool with_references(struct vmi__device *device, bool (*with)(grant_ref_t
 }
 
 /* Everything that is not the other side's any more is given back; false if something is. */
-static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
     bool all;
@@ -225,7 +226,7 @@ static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
  * Requests that are under way end first: a back end may part and leave them to the disk. One that
  * has done wrong is not waited for; what memory it does not let go of it can still write to.
  */
-static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
     struct vmi__xen_common_ring *ring = &disk->ring;
@@ -251,13 +252,13 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
 /* ---- finding ---- */
 
 /* A yes or no of the other side's. */
-static bool offers(const struct disk *disk, const char *name)
+VMI__RUN_ONCE static bool offers(const struct disk *disk, const char *name)
 {
     return vmi__xen_common_told(&disk->bus, name, 0) == 1;
 }
 
 /* The largest request whose frames the other side takes. */
-static struct size size_offered(const struct disk *disk)
+VMI__RUN_ONCE static struct size size_offered(const struct disk *disk)
 {
     uint64_t frames =
         vmi__xen_common_told(&disk->bus, "feature-max-indirect-segments", FRAMES_DIRECT);
@@ -270,7 +271,7 @@ static struct size size_offered(const struct disk *disk)
 }
 
 /* Takes what the other side says of the disk into `info`; false if that cannot be. */
-static bool describe(struct vmi__device *device)
+VMI__RUN_ONCE static bool describe(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
     struct vmi_device_properties *info = &device->info;
@@ -300,7 +301,7 @@ static bool describe(struct vmi__device *device)
  * The other side tells how large the disk is when it is connected, and not before, so it has a ring
  * of the library's for that long.
  */
-static VMI__ADDRESS_TAKEN void probe(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN void probe(struct vmi__device *device)
 {
     static char page[PAGE] __attribute__((aligned(4096)));
     struct disk *disk = disk_of(device);
@@ -320,7 +321,7 @@ static VMI__ADDRESS_TAKEN void probe(struct vmi__device *device)
     vmi__device_keep(device);
 }
 
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
 {
     vmi__xen_common_each(driver, "vbd", probe);
 }
@@ -341,7 +342,7 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
  * References of all slots, or of the frames that are left to the disk; and of pages of names. The
  * latter two stay lent: the other side need not map anew what requests name again and again.
  */
-static bool reserve(struct vmi__device *device)
+VMI__RUN_ONCE static bool reserve(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
 
@@ -372,7 +373,7 @@ static bool is_as_told(const struct vmi_device_properties *info,
 }
 
 /* Comes together with the other side, with a ring at zeroed memory, and lends it what stays so. */
-static bool come_together(struct vmi__device *device, void *at)
+VMI__RUN_ONCE static bool come_together(struct vmi__device *device, void *at)
 {
     const struct vmi_device_properties told = device->info;
     bool sound = connect(device, at, ring_pages(device->setup.requests)) && describe(device) &&
@@ -382,7 +383,7 @@ static bool come_together(struct vmi__device *device, void *at)
     return sound && reserve(device);
 }
 
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     struct disk *disk = disk_of(device);
     uint32_t requests = device->setup.requests;
@@ -533,7 +534,7 @@ static VMI__ADDRESS_TAKEN void tell(struct vmi__device *device, uint32_t number)
 }
 
 /* The back end is a new one, which has nothing: all that was under way it is given again. */
-static VMI__ADDRESS_TAKEN bool come_again(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool come_again(struct vmi__device *device)
 {
     struct disk *disk = disk_of(device);
     char *ring = (char *)(uintptr_t)device->setup.memory;

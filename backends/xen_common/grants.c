@@ -42,11 +42,14 @@ static grant_ref_t take(uint32_t of_frames)
     return 0;
 }
 
-void vmi__xen_common_grants_forget(void)
+VMI__RUN_ONCE uint32_t vmi__xen_common_grants_forget(void)
 {
+    uint32_t count = frames;
+
     frames = 0;
     for (uint32_t i = 0; i < VMI__XEN_COMMON_GRANTS / WORD_BITS; i++)
         taken[i] = i ? 0 : XENS_OWN;
+    return count;
 }
 
 VMI__ADDRESS_TAKEN bool vmi__xen_common_grant_keep(grant_ref_t *reference)

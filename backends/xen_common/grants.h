@@ -32,8 +32,8 @@ void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t frames);
 
 /* Every reference is free: whom pages were lent to does not know them in a domain that was
  * restored. The table is taken into use anew, and front ends keep theirs before anybody is given
- * one. */
-void vmi__xen_common_grants_forget(void);
+ * one. Returns how many frames of the table were in use. */
+uint32_t vmi__xen_common_grants_forget(void);
 
 /* Reserves that reference, which is free; 0 is none. True, as of one of what a front end does with
  * each of its references. */

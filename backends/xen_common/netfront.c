@@ -76,7 +76,7 @@ static const uint32_t entry_bytes[VMI__WAYS] = {
 /* ---- finding ---- */
 
 /* Six bytes as aa:bb:cc:dd:ee:ff; false if it is not that. */
-static bool parse_address(const char *text, uint8_t address[6])
+VMI__RUN_ONCE static bool parse_address(const char *text, uint8_t address[6])
 {
     for (uint32_t i = 0; i < 18; i++) {
         char c = text[i];
@@ -93,7 +93,7 @@ static bool parse_address(const char *text, uint8_t address[6])
     return true;
 }
 
-static VMI__ADDRESS_TAKEN void probe(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN void probe(struct vmi__device *device)
 {
     struct network *network = network_of(device);
     struct vmi_device_properties *info = &device->info;
@@ -119,7 +119,7 @@ static VMI__ADDRESS_TAKEN void probe(struct vmi__device *device)
     vmi__device_keep(device);
 }
 
-static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN void find(const struct vmi__driver *driver)
 {
     vmi__xen_common_each(driver, "vif", probe);
 }
@@ -151,7 +151,8 @@ static VMI__ADDRESS_TAKEN uintptr_t memory(struct vmi__device *device,
 
 /* Does something with every reference of the network's, 0 where it has none; false if one failed.
  */
-static bool with_references(struct vmi__device *device, bool (*with)(grant_ref_t *reference))
+VMI__RUN_ONCE static bool with_references(struct vmi__device *device,
+                                          bool (*with)(grant_ref_t *reference))
 {
     struct network *network = network_of(device);
     bool all = true;
@@ -167,7 +168,7 @@ static bool with_references(struct vmi__device *device, bool (*with)(grant_ref_t
 }
 
 /* Everything that is lent, rings included, and the references themselves; false if some is held. */
-static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
 {
     struct network *network = network_of(device);
     bool all;
@@ -181,7 +182,7 @@ static VMI__ADDRESS_TAKEN bool leave(struct vmi__device *device)
 }
 
 /* Has the frames of packets under way lend nothing; false if the other side has one. */
-static bool end_sending(struct vmi__device *device)
+VMI__RUN_ONCE static bool end_sending(struct vmi__device *device)
 {
     struct network *network = network_of(device);
     bool all = true;
@@ -193,7 +194,7 @@ static bool end_sending(struct vmi__device *device)
     return all;
 }
 
-static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
 {
     struct network *network = network_of(device);
 
@@ -212,7 +213,7 @@ static VMI__ADDRESS_TAKEN void stop(struct vmi__device *device)
 }
 
 /* References of all slots, those to receive with their pages. */
-static bool reserve(struct vmi__device *device)
+VMI__RUN_ONCE static bool reserve(struct vmi__device *device)
 {
     struct network *network = network_of(device);
     const struct vmi_device_setup *setup = &device->setup;
@@ -229,7 +230,7 @@ static bool reserve(struct vmi__device *device)
 }
 
 /* Nodes of the front end's: what it has, and what it does without. */
-static bool tell_all(const struct network *network)
+VMI__RUN_ONCE static bool tell_all(const struct network *network)
 {
     static const struct {
         const char *name;
@@ -252,7 +253,7 @@ static bool tell_all(const struct network *network)
 }
 
 /* Comes together with the other side, with rings at zeroed memory, and lends it what stays so. */
-static bool come_together(struct vmi__device *device, char *at)
+VMI__RUN_ONCE static bool come_together(struct vmi__device *device, char *at)
 {
     struct network *network = network_of(device);
 
@@ -275,7 +276,7 @@ static bool come_together(struct vmi__device *device, char *at)
            vmi__xen_common_connect(&network->bus, XenbusStateConnected);
 }
 
-static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool start(struct vmi__device *device, void *at)
 {
     struct network *network = network_of(device);
     uint32_t requests = device->setup.requests;
@@ -381,7 +382,7 @@ static VMI__ADDRESS_TAKEN void pass(struct vmi__device *device, uint32_t way, ui
 
 /* The back end is a new one, which has nothing: buffers it is given again, and packets that have
  * not been sent. */
-static VMI__ADDRESS_TAKEN bool come_again(struct vmi__device *device)
+VMI__RUN_ONCE static VMI__ADDRESS_TAKEN bool come_again(struct vmi__device *device)
 {
     struct network *network = network_of(device);
     char *rings = (char *)(uintptr_t)device->setup.memory;

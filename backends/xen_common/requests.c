@@ -122,7 +122,8 @@ VMI__RUN_ONCE void vmi__xen_common_requests_default(void)
 VMI__RUN_ONCE bool vmi__xen_common_requests_start(void)
 {
     static const char *const carried_out[] = {"control/feature-poweroff", "control/feature-reboot",
-                                              "control/feature-halt", "control/feature-sysrq"};
+                                              "control/feature-halt", "control/feature-sysrq",
+                                              "control/feature-suspend"};
     char word[TEXT_MAX];
     bool waiting;
 

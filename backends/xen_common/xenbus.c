@@ -21,7 +21,7 @@
 /* ---- text ---- */
 
 /* Appends text, which stays terminated; false if there is no room for all of it. */
-static bool append(char *to, uint32_t size, const char *text)
+VMI__RUN_ONCE static bool append(char *to, uint32_t size, const char *text)
 {
     uint32_t at = 0;
 
@@ -33,14 +33,14 @@ static bool append(char *to, uint32_t size, const char *text)
     return !*text;
 }
 
-static bool join(char *to, uint32_t size, const char *folder, const char *name)
+VMI__RUN_ONCE static bool join(char *to, uint32_t size, const char *folder, const char *name)
 {
     to[0] = 0;
     return append(to, size, folder) && append(to, size, "/") && append(to, size, name);
 }
 
 /* Decimal digits and nothing else, at most a number of 64 bits; false if it is none. */
-static bool parse(const char *text, uint64_t *number)
+VMI__RUN_ONCE static bool parse(const char *text, uint64_t *number)
 {
     uint64_t value = 0;
     uint32_t digits = 0;
@@ -58,7 +58,7 @@ static bool parse(const char *text, uint64_t *number)
 }
 
 /* The digits of a number end where `digits` does. */
-static const char *format(uint32_t value, char digits[NUMBER_MAX])
+VMI__RUN_ONCE static const char *format(uint32_t value, char digits[NUMBER_MAX])
 {
     uint32_t at = NUMBER_MAX - 1;
 
@@ -72,7 +72,7 @@ static const char *format(uint32_t value, char digits[NUMBER_MAX])
 
 /* ---- nodes ---- */
 
-static uint64_t number_at(const char *folder, const char *name, uint64_t none)
+VMI__RUN_ONCE static uint64_t number_at(const char *folder, const char *name, uint64_t none)
 {
     char path[VMI__XEN_COMMON_PATH_MAX], text[NUMBER_MAX];
     uint64_t number;
@@ -89,7 +89,8 @@ uint64_t vmi__xen_common_told(const struct vmi__xen_common_bus *bus, const char 
     return number_at(bus->other, name, none);
 }
 
-uint64_t vmi__xen_common_own(const struct vmi__xen_common_bus *bus, const char *name, uint64_t none)
+VMI__RUN_ONCE uint64_t vmi__xen_common_own(const struct vmi__xen_common_bus *bus, const char *name,
+                                           uint64_t none)
 {
     return number_at(bus->node, name, none);
 }
@@ -112,7 +113,8 @@ bool vmi__xen_common_tell_text(const struct vmi__xen_common_bus *bus, const char
            vmi__xen_common_store_write(path, value) == VMI_OK;
 }
 
-bool vmi__xen_common_tell(const struct vmi__xen_common_bus *bus, const char *name, uint32_t value)
+VMI__RUN_ONCE bool vmi__xen_common_tell(const struct vmi__xen_common_bus *bus, const char *name,
+                                        uint32_t value)
 {
     char digits[NUMBER_MAX];
 
@@ -122,7 +124,7 @@ bool vmi__xen_common_tell(const struct vmi__xen_common_bus *bus, const char *nam
 /* ---- finding ---- */
 
 /* Where the back end is, and whose it is; false if xenstore does not say. */
-static bool find_other(struct vmi__xen_common_bus *bus)
+VMI__RUN_ONCE static bool find_other(struct vmi__xen_common_bus *bus)
 {
     uint64_t peer = vmi__xen_common_own(bus, "backend-id", DOMID_FIRST_RESERVED);
 
@@ -179,7 +181,7 @@ void vmi__xen_common_each(const struct vmi__driver *driver, const char *kind,
 
 /* ---- states ---- */
 
-enum xenbus_state vmi__xen_common_state(const struct vmi__xen_common_bus *bus)
+VMI__RUN_ONCE enum xenbus_state vmi__xen_common_state(const struct vmi__xen_common_bus *bus)
 {
     uint64_t state = vmi__xen_common_told(bus, "state", XenbusStateUnknown);
 
@@ -199,7 +201,7 @@ bool vmi__xen_common_wait_for(const struct vmi__xen_common_bus *bus, enum xenbus
     return false;
 }
 
-bool vmi__xen_common_begin(struct vmi__xen_common_bus *bus)
+VMI__RUN_ONCE bool vmi__xen_common_begin(struct vmi__xen_common_bus *bus)
 {
     enum xenbus_state state;
 
@@ -215,14 +217,15 @@ bool vmi__xen_common_begin(struct vmi__xen_common_bus *bus)
            vmi__xen_common_wait_for(bus, XenbusStateInitWait, XenbusStateInitWait);
 }
 
-bool vmi__xen_common_connect(const struct vmi__xen_common_bus *bus, enum xenbus_state state)
+VMI__RUN_ONCE bool vmi__xen_common_connect(const struct vmi__xen_common_bus *bus,
+                                           enum xenbus_state state)
 {
     return vmi__xen_common_tell(bus, "state", state) &&
            vmi__xen_common_wait_for(bus, XenbusStateConnected, XenbusStateConnected) &&
            vmi__xen_common_tell(bus, "state", XenbusStateConnected);
 }
 
-void vmi__xen_common_part(const struct vmi__xen_common_bus *bus, bool wait)
+VMI__RUN_ONCE void vmi__xen_common_part(const struct vmi__xen_common_bus *bus, bool wait)
 {
     vmi__xen_common_tell(bus, "state", XenbusStateClosing);
     if (wait)
@@ -234,7 +237,7 @@ void vmi__xen_common_part(const struct vmi__xen_common_bus *bus, bool wait)
 
 /* ---- channels and grants ---- */
 
-evtchn_port_t vmi__xen_common_channel(const struct vmi__xen_common_bus *bus)
+VMI__RUN_ONCE evtchn_port_t vmi__xen_common_channel(const struct vmi__xen_common_bus *bus)
 {
     struct evtchn_alloc_unbound channel = {.dom = DOMID_SELF, .remote_dom = (domid_t)bus->peer};
 
@@ -244,7 +247,7 @@ evtchn_port_t vmi__xen_common_channel(const struct vmi__xen_common_bus *bus)
     return channel.port;
 }
 
-void vmi__xen_common_close(evtchn_port_t *port)
+VMI__RUN_ONCE void vmi__xen_common_close(evtchn_port_t *port)
 {
     struct evtchn_close close = {.port = *port};
 
@@ -253,7 +256,7 @@ void vmi__xen_common_close(evtchn_port_t *port)
     *port = 0;
 }
 
-void vmi__xen_common_channels_forget(struct vmi__xen_common_bus *bus)
+VMI__RUN_ONCE void vmi__xen_common_channels_forget(struct vmi__xen_common_bus *bus)
 {
     memset(bus->ports, 0, sizeof(bus->ports));
 }
@@ -265,7 +268,7 @@ void vmi__xen_common_notify(evtchn_port_t port)
     vmi__xen_common_event_op(EVTCHNOP_send, &send);
 }
 
-bool vmi__xen_common_reserve(struct vmi__device *device, grant_ref_t *reference)
+VMI__RUN_ONCE bool vmi__xen_common_reserve(struct vmi__device *device, grant_ref_t *reference)
 {
     if (!*reference)
         *reference = vmi__xen_common_grant_reserve();
@@ -291,7 +294,7 @@ bool vmi__xen_common_lend_page(struct vmi__device *device, grant_ref_t *referenc
     return vmi__xen_common_lend_frame(device, reference, vmi__physical(page) >> 12, read_only);
 }
 
-VMI__ADDRESS_TAKEN bool vmi__xen_common_take_back(grant_ref_t *reference)
+VMI__RUN_ONCE VMI__ADDRESS_TAKEN bool vmi__xen_common_take_back(grant_ref_t *reference)
 {
     if (!*reference)
         return true;

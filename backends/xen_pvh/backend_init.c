@@ -25,6 +25,7 @@ void vmi__backend_init(struct vmi_boot_info *boot)
     start(boot);
     vmi__native_init(boot);
     vmi__xen_pvh_cpus_start();
+    vmi__xen_pvh_steal_time_start();
     vmi__xen_pvh_requests_start();
 }
 

@@ -26,6 +26,7 @@ bool vmi__xen_common_balloon_open(struct vmi__xen_common_bus *bus)
 {
     struct evtchn_bind_interdomain bind = {.remote_dom = DOMID_SELF};
 
+    other_end = 0;
     bus->peer = DOMID_SELF;
     bus->ports[0] = bind.remote_port = vmi__xen_common_channel(bus);
     if (!bind.remote_port || vmi__xen_pvh_hypercall_event_channel_op(

@@ -55,13 +55,36 @@ VMI__ROUTINE int32_t vmi__xen_pvh_wallclock_updated(void)
     return __atomic_exchange_n(&last_version, version, __ATOMIC_SEQ_CST) != version;
 }
 
-VMI__ROUTINE uint64_t vmi__xen_pvh_steal_time(void)
+/* What Xen does not count of each CPU: of before the domain was restored last. */
+static uint64_t before[VMI__CPUS_FEW], *before_more;
+
+VMI__RUN_ONCE void vmi__xen_pvh_steal_time_start(void)
+{
+    before_more = vmi__cpu_rows(sizeof(*before_more));
+}
+
+/* By Xen's count, of this CPU. */
+VMI__RUN_ONCE static uint64_t counted(uint32_t cpu)
 {
     struct vcpu_runstate_info now = {0};
 
     /* VCPUs are numbered as the ACPI tables that Xen makes list them. */
-    if (vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_get_runstate_info, vmi__native_cpu(),
-                                       vmi__xen_pvh_argument(&now)) < 0)
+    if (vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_get_runstate_info, cpu, vmi__xen_pvh_argument(&now)) <
+        0)
         return 0;
     return now.time[RUNSTATE_runnable] + now.time[RUNSTATE_offline];
+}
+
+VMI__ROUTINE uint64_t vmi__xen_pvh_steal_time(void)
+{
+    uint32_t cpu = vmi__native_cpu();
+
+    return *VMI__CPU_ROW(before, before_more, cpu) + counted(cpu);
+}
+
+VMI__RUN_ONCE void vmi__xen_pvh_steal_time_go_on(uint64_t from)
+{
+    uint32_t cpu = vmi__native_cpu();
+
+    *VMI__CPU_ROW(before, before_more, cpu) = from - counted(cpu);
 }

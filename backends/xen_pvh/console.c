@@ -34,6 +34,12 @@ static struct xencons_interface *find(void)
     return ring;
 }
 
+VMI__RUN_ONCE void vmi__xen_pvh_console_forget(void)
+{
+    looked_for = false;
+    noted = 0;
+}
+
 VMI__ROUTINE int32_t vmi__xen_pvh_console_write(const void *from, uint32_t length)
 {
     const char *text = from;

@@ -15,7 +15,7 @@ _Static_assert(4096 % sizeof(struct vcpu_info) == 0, "none lies in two pages, as
 static struct vcpu_info *further;
 
 /* Xen takes one place for good, of a CPU that is down or the calling one. */
-static bool give(uint32_t cpu)
+VMI__RUN_ONCE static bool give(uint32_t cpu)
 {
     struct vcpu_info *info = vmi__xen_pvh_vcpu(cpu);
     struct vcpu_register_vcpu_info place = {
@@ -31,7 +31,7 @@ static bool give(uint32_t cpu)
     return true;
 }
 
-void vmi__xen_pvh_cpus_start(void)
+VMI__RUN_ONCE void vmi__xen_pvh_cpus_start(void)
 {
     uint32_t cpu;
 
@@ -40,6 +40,11 @@ void vmi__xen_pvh_cpus_start(void)
         if (!give(cpu))
             vmi__boot.cpu_count = cpu;
     }
+}
+
+VMI__RUN_ONCE bool vmi__xen_pvh_cpu_register(uint32_t cpu)
+{
+    return cpu < XEN_LEGACY_MAX_VCPUS || give(cpu);
 }
 
 struct vcpu_info *vmi__xen_pvh_vcpu(uint32_t cpu)

@@ -25,12 +25,15 @@
 
 const struct vmi__xen_pvh_device_events *vmi__xen_pvh_device_events;
 
-/* What is bound. */
+/* What is bound. An event's number is its row's, from 1 on: after a restore its channel has another
+ * port. */
 static struct row {
-    evtchn_port_t port; /* 0: the row is free */
+    uint32_t source, number;
+    evtchn_port_t port; /* 0: the source has none any more */
     uint32_t cpu;
-    uint8_t vector;
-    bool raised; /* its vector is the one that Xen raises on that CPU */
+    uint8_t vector; /* 0: the row is free */
+    bool raised;    /* its vector is the one that Xen raises on that CPU */
+    bool masked;    /* when the domain was suspended */
 } rows[ROWS];
 static uint32_t ends;      /* behind the last row that was ever taken */
 static uint8_t bound[256]; /* rows of each vector */
@@ -56,23 +59,33 @@ static bool let_in(evtchn_port_t port)
 
 /* ---- rows; under the lock ---- */
 
-/* The row of a port, or a free one for port 0; 0 if there is none. */
-static struct row *row_of(evtchn_port_t port)
+static uint32_t event_of(const struct row *row)
+{
+    return (uint32_t)(row - rows) + 1;
+}
+
+/* The row of an event, 0 if it is not bound. */
+static struct row *row_of(uint32_t event)
+{
+    return event && event <= ROWS && rows[event - 1].vector ? &rows[event - 1] : 0;
+}
+
+VMI__RUN_ONCE static struct row *free_row(void)
 {
     for (uint32_t i = 0; i < ROWS; i++)
-        if (rows[i].port == port)
+        if (!rows[i].vector)
             return &rows[i];
     return 0;
 }
 
 /* Has the vector of an event that is at a CPU raised there, if none is. False if Xen refuses. */
-static bool choose(uint32_t cpu)
+VMI__RUN_ONCE static bool choose(uint32_t cpu)
 {
     struct xen_hvm_evtchn_upcall_vector upcall = {.vcpu = cpu};
     struct row *chosen = 0;
 
     for (uint32_t i = ends; i > 0; i--) {
-        if (!rows[i - 1].port || rows[i - 1].cpu != cpu)
+        if (!rows[i - 1].vector || rows[i - 1].cpu != cpu)
             continue;
         if (rows[i - 1].raised)
             return true;
@@ -88,7 +101,7 @@ static bool choose(uint32_t cpu)
 }
 
 /* Has a port, which is masked, tell a CPU. */
-static bool put_at(struct row *row, uint32_t cpu)
+VMI__RUN_ONCE static bool put_at(struct row *row, uint32_t cpu)
 {
     struct evtchn_bind_vcpu bind = {.port = row->port, .vcpu = cpu};
     uint32_t before = row->cpu;
@@ -101,43 +114,51 @@ static bool put_at(struct row *row, uint32_t cpu)
     return choose(before) && choose(cpu);
 }
 
-static void drop(struct row *row)
+VMI__RUN_ONCE static void drop(struct row *row)
 {
     uint32_t cpu = row->cpu;
 
-    if (row->port == vmi__xen_pvh_requests_port())
+    if (row->source == VMI_EVENT_REQUEST)
         vmi__xen_pvh_requests_take(false);
     bound[row->vector]--;
     *row = (struct row){0};
     choose(cpu);
 }
 
-static int32_t bind(evtchn_port_t port, uint32_t vector)
+VMI__RUN_ONCE static int32_t bind(const struct row *wanted)
 {
     struct row *row;
 
-    if (row_of(port))
+    if (vmi__xen_pvh_event_of(wanted->source, wanted->number))
         return VMI_EBUSY;
-    row = row_of(0);
+    row = free_row();
     if (!row)
         return VMI_ENOMEM;
-    keep_back(port);
-    if (port == vmi__xen_pvh_requests_port())
+    keep_back(wanted->port);
+    if (wanted->source == VMI_EVENT_REQUEST)
         vmi__xen_pvh_requests_take(true);
-    *row = (struct row){.port = port, .cpu = vmi__native_cpu(), .vector = (uint8_t)vector};
-    bound[vector]++;
-    if (ends <= (uint32_t)(row - rows))
-        ends = (uint32_t)(row - rows) + 1;
+    *row = *wanted;
+    bound[row->vector]++;
+    if (ends < event_of(row))
+        ends = event_of(row);
     if (put_at(row, row->cpu))
-        return (int32_t)port;
+        return (int32_t)event_of(row);
     drop(row);
     return VMI_EIO;
 }
 
 /* ---- calls ---- */
 
+VMI__RUN_ONCE uint32_t vmi__xen_pvh_event_of(uint32_t source, uint32_t number)
+{
+    for (uint32_t i = 0; i < ends; i++)
+        if (rows[i].vector && rows[i].source == source && rows[i].number == number)
+            return i + 1;
+    return 0;
+}
+
 /* The channel of an event's source; 0 if there is none. */
-static evtchn_port_t port_of(uint32_t source, uint32_t number)
+VMI__RUN_ONCE static evtchn_port_t port_of(uint32_t source, uint32_t number)
 {
     if (source == VMI_EVENT_CONSOLE && !number)
         return vmi__xen_pvh_console_port();
@@ -148,7 +169,8 @@ static evtchn_port_t port_of(uint32_t source, uint32_t number)
     return 0;
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, uint32_t vector)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number,
+                                                           uint32_t vector)
 {
     evtchn_port_t port;
     int32_t result;
@@ -162,55 +184,58 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_bind(uint32_t source, uint32_t number, u
     if (!port)
         return source == VMI_EVENT_REQUEST && !number ? VMI_ENOSYS : VMI_EINVAL;
     flags = vmi__lock(&lock);
-    result = bind(port, vector);
+    result = bind(&(struct row){.source = source,
+                                .number = number,
+                                .port = port,
+                                .cpu = vmi__native_cpu(),
+                                .vector = (uint8_t)vector});
     vmi__unlock(&lock, flags);
     return result;
 }
 
-static bool is_bound(uint32_t event)
-{
-    return event && row_of(event);
-}
-
 VMI__ROUTINE int32_t vmi__xen_pvh_event_unmask(uint32_t event)
 {
-    if (!is_bound(event))
+    const struct row *row = row_of(event);
+
+    if (!row)
         return VMI_EINVAL;
-    return let_in(event) ? VMI_OK : VMI_EIO;
+    return let_in(row->port) ? VMI_OK : VMI_EIO;
 }
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_mask(uint32_t event)
 {
-    if (!is_bound(event))
+    const struct row *row = row_of(event);
+
+    if (!row)
         return VMI_EINVAL;
-    keep_back(event);
+    keep_back(row->port);
     return VMI_OK;
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_event_unbind(uint32_t event)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_event_unbind(uint32_t event)
 {
     uint32_t flags = vmi__lock(&lock);
-    struct row *row = event ? row_of(event) : 0;
+    struct row *row = row_of(event);
 
     if (row) {
-        keep_back(event);
+        keep_back(row->port);
         drop(row);
     }
     vmi__unlock(&lock, flags);
     return row ? VMI_OK : VMI_EINVAL;
 }
 
-VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
+VMI__RUN_ONCE VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
 {
     uint32_t flags = vmi__lock(&lock);
-    struct row *row = event ? row_of(event) : 0;
+    struct row *row = row_of(event);
     int32_t result = VMI_EINVAL;
     bool masked;
 
     if (row && cpu < vmi__boot.cpu_count && vmi__native_cpu_runs(cpu)) {
-        masked = keep_back(event);
+        masked = keep_back(row->port);
         result = put_at(row, cpu) ? VMI_OK : VMI_EIO;
-        if (!masked && !let_in(event))
+        if (!masked && !let_in(row->port))
             result = VMI_EIO;
     }
     vmi__unlock(&lock, flags);
@@ -219,9 +244,11 @@ VMI__ROUTINE int32_t vmi__xen_pvh_event_move(uint32_t event, uint32_t cpu)
 
 VMI__ROUTINE int32_t vmi__xen_pvh_event_notify(uint32_t event)
 {
-    if (!is_bound(event))
+    const struct row *row = row_of(event);
+
+    if (!row)
         return VMI_EINVAL;
-    return vmi__xen_pvh_on_port(EVTCHNOP_send, event) ? VMI_OK : VMI_EIO;
+    return vmi__xen_pvh_on_port(EVTCHNOP_send, row->port) ? VMI_OK : VMI_EIO;
 }
 
 /* ---- the end of an interrupt ---- */
@@ -236,12 +263,17 @@ static bool has_news(evtchn_port_t port)
     return vmi__xen_pvh_device_events && vmi__xen_pvh_device_events->news(port);
 }
 
+static void interrupt(const struct row *row)
+{
+    vmi__native_apic_command(vmi__boot.cpus[row->cpu].apic_id, VMI__ICR_FIXED | row->vector);
+}
+
 /* Is it the vector that Xen raises on a CPU? */
 static bool is_raised(uint32_t cpu, uint32_t vector)
 {
     for (uint32_t i = 0; i < ends; i++)
         if (rows[i].raised && rows[i].cpu == cpu && rows[i].vector == vector)
-            return rows[i].port;
+            return true;
     return false;
 }
 
@@ -262,7 +294,7 @@ static void tell(uint32_t cpu, uint32_t vector)
         if (row->port == vmi__xen_pvh_requests_port())
             vmi__xen_pvh_requests_came();
         if (row->vector != vector || has_news(row->port))
-            vmi__native_apic_command(vmi__boot.cpus[cpu].apic_id, VMI__ICR_FIXED | row->vector);
+            interrupt(row);
     }
 }
 
@@ -277,4 +309,51 @@ VMI__ROUTINE void vmi__xen_pvh_end_of_interrupt(uint32_t vector)
     }
     vmi__native_apic_write(VMI_APIC_EOI, 0);
     vmi__native_interrupt_ended(vector);
+}
+
+/* ---- a suspend, while all other CPUs spin ---- */
+
+VMI__RUN_ONCE void vmi__xen_pvh_events_leave(void)
+{
+    for (uint32_t i = 0; i < ends; i++)
+        if (rows[i].vector)
+            rows[i].masked = keep_back(rows[i].port);
+}
+
+/* In a domain that was restored: the event has another channel, and comes once. False if Xen
+ * refuses. */
+VMI__RUN_ONCE static bool come_again(struct row *row)
+{
+    row->port = port_of(row->source, row->number);
+    if (row->port) {
+        vmi__xen_pvh_port_mask(row->port);
+        vmi__xen_pvh_port_pend(row->port);
+        return put_at(row, row->cpu);
+    }
+    if (!row->masked)
+        interrupt(row);
+    return true;
+}
+
+VMI__RUN_ONCE bool vmi__xen_pvh_events_return(bool restored)
+{
+    bool well = true;
+
+    for (uint32_t i = 0; restored && i < ends; i++)
+        rows[i].raised = false;
+    for (uint32_t i = 0; restored && i < ends; i++)
+        if (rows[i].vector)
+            well &= come_again(&rows[i]);
+    for (uint32_t i = 0; i < ends; i++)
+        if (rows[i].vector && rows[i].port && !rows[i].masked)
+            well &= let_in(rows[i].port);
+    return well;
+}
+
+/* One vector ends in a look at all of them. */
+VMI__RUN_ONCE void vmi__xen_pvh_events_look(uint32_t cpu)
+{
+    for (uint32_t i = 0; i < ends; i++)
+        if (rows[i].raised && rows[i].cpu == cpu)
+            interrupt(&rows[i]);
 }

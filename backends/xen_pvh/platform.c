@@ -23,14 +23,8 @@ void vmi__platform_leave(volatile uint32_t *lock, uint32_t flags)
 
 void vmi__platform_unbind(uint32_t number)
 {
-    struct vmi__device *device = vmi__device_by_number(number);
-
-    for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++) {
-        evtchn_port_t port = vmi__xen_common_bus_of(device)->ports[queue];
-
-        if (port)
-            vmi__xen_pvh_event_unbind(port); /* nothing where it is not bound */
-    }
+    for (uint32_t queue = 0; queue < VMI__QUEUES_MAX; queue++)
+        vmi__xen_pvh_event_unbind(vmi__xen_pvh_event_of(VMI_EVENT_DEVICE, number << 16 | queue));
 }
 
 static VMI__ADDRESS_TAKEN bool has_news(evtchn_port_t port)
@@ -44,9 +38,15 @@ static VMI__ADDRESS_TAKEN bool has_news(evtchn_port_t port)
     return vmi__xen_common_port_has_news(port);
 }
 
+static VMI__ADDRESS_TAKEN void come_again(void)
+{
+    vmi__devices_come_again();
+}
+
 static const struct vmi__xen_pvh_device_events events = {
     .port = vmi__xen_common_port_of_event,
     .news = has_news,
+    .come_again = come_again,
 };
 
 void vmi__platform_init(void)

@@ -32,8 +32,12 @@ bool vmi__xen_pvh_present(void);
 /* Chooses the hypercall instruction by the processor's vendor. */
 void vmi__xen_pvh_find_transfer(void);
 
-/* Has Xen's pages appear; returns 0 or the reason to refuse. */
+/* Finds what Xen says of the processor and has its page appear; returns 0 or the reason to refuse.
+ */
 const char *vmi__xen_pvh_start(void);
+
+/* Has Xen's page appear, with the wall clock; returns 0 or the reason. */
+const char *vmi__xen_pvh_share(void);
 
 /* Has a page of Xen's appear in place of a page of the image. 0, or Xen's error. */
 int32_t vmi__xen_pvh_adopt(void *page, uint32_t space, uint32_t index);
@@ -64,6 +68,10 @@ void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn);
  */
 void vmi__xen_pvh_cpus_start(void);
 
+/* On a CPU of a domain that was restored: gives Xen that place again, if the CPU has one. False if
+ * Xen takes none. */
+bool vmi__xen_pvh_cpu_register(uint32_t cpu);
+
 /* Where Xen says what is pending on a CPU below vmi__boot.cpu_count. */
 struct vcpu_info *vmi__xen_pvh_vcpu(uint32_t cpu);
 
@@ -73,6 +81,9 @@ static inline void vmi__xen_pvh_vcpu_clear(struct vcpu_info *info)
     __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
 }
+
+/* Ring and channel of the console are looked for again when they are needed. */
+void vmi__xen_pvh_console_forget(void);
 
 /* Event channel of the console; 0 if there is none. */
 evtchn_port_t vmi__xen_pvh_console_port(void);
@@ -175,6 +186,8 @@ struct vmi__xen_pvh_device_events {
     evtchn_port_t (*port)(uint32_t number);
     /* Has the other side of a channel answered what has not been taken? */
     bool (*news)(evtchn_port_t port);
+    /* In a domain that was restored: has devices come together with their other sides. */
+    void (*come_again)(void);
 };
 extern const struct vmi__xen_pvh_device_events *vmi__xen_pvh_device_events;
 
@@ -184,5 +197,31 @@ VMI__ADDRESS_TAKEN void vmi__xen_pvh_balloon_told(void);
 bool vmi__xen_pvh_balloon_news(void);
 
 void vmi__xen_pvh_grants_start(void);
+
+/* In a domain that was restored: an empty table of as many frames. */
+void vmi__xen_pvh_grants_again(void);
+
+/* ---- events (event.c) ---- */
+
+/* The event that a source is bound to, 0 if it is not. */
+uint32_t vmi__xen_pvh_event_of(uint32_t source, uint32_t number);
+
+/* Keeps all events back while the domain is suspended. */
+void vmi__xen_pvh_events_leave(void);
+
+/* Has them come as they did, in a domain that was restored by other channels and each once; false
+ * if Xen refuses. */
+bool vmi__xen_pvh_events_return(bool restored);
+
+/* Has a CPU look at what is pending there, by an interrupt of an event. */
+void vmi__xen_pvh_events_look(uint32_t cpu);
+
+/* ---- steal time (clock.c) ---- */
+
+/* Before a further CPU is started. */
+void vmi__xen_pvh_steal_time_start(void);
+
+/* In a domain that was restored: this CPU's goes on from there. */
+void vmi__xen_pvh_steal_time_go_on(uint64_t from);
 
 #endif

@@ -46,10 +46,10 @@ void vmi__xen_pvh_requests_came(void)
         vmi__xen_pvh_others_told();
 }
 
-/* Nothing of the domain's is saved. */
+/* The kernel has to have asked to be told. */
 bool vmi__xen_common_suspends(void)
 {
-    return false;
+    return taken;
 }
 
 void vmi__native_requests_untaken(void)

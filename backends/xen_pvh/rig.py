@@ -32,10 +32,11 @@ def limitation(done: Done | None) -> str:
 class BackendRig(XlRig):
     configurations = (Configuration("xen_pvh", "Xen, PVH", {"config": "pvh"}),)
     takes = (PVH, LINUX)
-    requests = ("poweroff", "reboot", "key")
     balloons = ARCHITECTURES
     witnesses = True
-    # It asks for each frame up to the highest, of which there are a million: Xen's own pages lie below 4 GiB.
+    # Either asks for each frame up to the highest, of which there are a million: pages for the domain and its
+    # toolstack lie below 4 GiB, however little memory it has.
+    slow = ("suspend",)
     cores = "xl dump-core of such a domain takes many minutes here"
 
     def no_core(self, architecture: str) -> str:

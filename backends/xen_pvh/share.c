@@ -17,10 +17,19 @@ bool vmi__xen_common_grants_more(uint32_t frame)
                               XENMAPSPACE_grant_table, frame) >= 0;
 }
 
-void vmi__xen_pvh_grants_start(void)
+VMI__RUN_ONCE void vmi__xen_pvh_grants_start(void)
 {
     if (vmi__xen_common_grants_more(0))
         vmi__xen_common_grants_use(vmi__xen_pvh_grant_table, 1);
+}
+
+VMI__RUN_ONCE void vmi__xen_pvh_grants_again(void)
+{
+    uint32_t frames = vmi__xen_common_grants_forget(), shared = 0;
+
+    while (shared < frames && vmi__xen_common_grants_more(shared))
+        shared++;
+    vmi__xen_common_grants_use(vmi__xen_pvh_grant_table, shared);
 }
 
 /* Only plain memory: what the map calls another kind is the runtime's, the library's or none. */

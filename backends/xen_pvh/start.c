@@ -65,7 +65,7 @@ void *vmi__xen_pvh_argument(const void *pointer)
                                 : (void *)(uintptr_t)vmi__physical(pointer);
 }
 
-uint64_t vmi__xen_pvh_parameter(uint32_t index)
+VMI__RUN_ONCE uint64_t vmi__xen_pvh_parameter(uint32_t index)
 {
     struct xen_hvm_param param = {.domid = DOMID_SELF, .index = index};
 
@@ -74,7 +74,7 @@ uint64_t vmi__xen_pvh_parameter(uint32_t index)
     return param.value;
 }
 
-void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn)
+VMI__RUN_ONCE void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn)
 {
     if (!pfn || pfn >= 1u << 20)
         return 0;
@@ -82,7 +82,7 @@ void *vmi__xen_pvh_map(uint32_t slot, uint64_t pfn)
                                 : vmi__linear((uint32_t)(pfn << 12));
 }
 
-int32_t vmi__xen_pvh_adopt(void *page, uint32_t space, uint32_t index)
+VMI__RUN_ONCE int32_t vmi__xen_pvh_adopt(void *page, uint32_t space, uint32_t index)
 {
     struct xen_add_to_physmap map = {
         .domid = DOMID_SELF,
@@ -94,13 +94,10 @@ int32_t vmi__xen_pvh_adopt(void *page, uint32_t space, uint32_t index)
     return vmi__xen_pvh_hypercall_memory_op(XENMEM_add_to_physmap, vmi__xen_pvh_argument(&map));
 }
 
-const char *vmi__xen_pvh_start(void)
+VMI__RUN_ONCE const char *vmi__xen_pvh_share(void)
 {
     struct xen_hvm_param no_callback = {.domid = DOMID_SELF, .index = HVM_PARAM_CALLBACK_IRQ};
 
-    if (!vmi__xen_pvh_present())
-        return "there is no Xen below (CPUID)";
-    vmi__native_tsc_hz = (uint64_t)vmi__cpuid(base + LEAF_TIME, 0).ecx * 1000;
     if (vmi__xen_pvh_adopt(&vmi__xen_pvh_shared, XENMAPSPACE_shared_info, 0) < 0)
         return "Xen does not share its page";
     /*
@@ -110,6 +107,14 @@ const char *vmi__xen_pvh_start(void)
      */
     if (vmi__xen_pvh_hypercall_hvm_op(HVMOP_set_param, vmi__xen_pvh_argument(&no_callback)) < 0)
         return "Xen takes no callback";
-    vmi__native_apic_timer_hz = APIC_TIMER_HZ;
     return 0;
+}
+
+const char *vmi__xen_pvh_start(void)
+{
+    if (!vmi__xen_pvh_present())
+        return "there is no Xen below (CPUID)";
+    vmi__native_tsc_hz = (uint64_t)vmi__cpuid(base + LEAF_TIME, 0).ecx * 1000;
+    vmi__native_apic_timer_hz = APIC_TIMER_HZ;
+    return vmi__xen_pvh_share();
 }

@@ -53,7 +53,7 @@ void vmi__xen_common_store_announce(void)
     vmi__xen_pvh_port_pend(port);
 }
 
-void vmi__xen_pvh_store_start(void)
+VMI__RUN_ONCE void vmi__xen_pvh_store_start(void)
 {
     port = (evtchn_port_t)vmi__xen_pvh_parameter(HVM_PARAM_STORE_EVTCHN);
     if (!port)

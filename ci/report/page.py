@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from vmigen.sides import Side, sides
 
-from .. import machines
+from .. import machines, record
 from ..figure import named
 from ..util import ARCHITECTURES
 from ..virtualization import BOOT, HYPERCALL, LETTERS, in_words
@@ -130,9 +130,8 @@ def _long(document: Mapping[str, Any]) -> Long:
     """The table of parts, from results/long.json."""
     rows, failures, on = [], [], dict(document["tools"])
     for name, part in document["parts"].items():
-        counts = ", ".join(f"{number:,} {what}" for what, number in part["counts"].items())
         rows.append([name, f"{part['done']:,}", f"{part['planned']:,}", f"{part['failed']:,}",
-                     counts or part["absent"], f"{part['seconds'] / 3600:.1f}"])  # fmt: skip
+                     record.figures(part) or part["absent"], f"{part['seconds'] / 3600:.1f}"])  # fmt: skip
         failures += [inputs.relative(f"{name}: {failure}") for failure in part["failures"]]
         on |= part["on"]
     changed = " with changes" if document["changed"] else ""

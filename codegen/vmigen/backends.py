@@ -41,10 +41,10 @@ RESERVED_NAMES = frozenset(
         # Symbols and macros of the runtime, `vmi__NAME_…`.
         *("add", "alarm", "arch", "assert", "backend", "bind", "boot", "bound", "builtin", "check", "cpu"),
         *("cpus", "device", "devices", "driver", "drivers", "entropy", "exchange", "fault", "faults"),
-        *("feature", "flavour", "form", "forms", "frame", "frames", "idt", "image", "inner", "is", "loader"),
-        *("memory", "multiboot", "multiboot2", "no", "option", "parse", "pc", "physical", "provider"),
-        *("published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start", "table"),
-        *("tables", "text", "tlb", "trace", "traced", "transfer", "window", "writing"),
+        *("feature", "flavour", "form", "forms", "frame", "frames", "idt", "image", "inner", "is", "load"),
+        *("loader", "memory", "multiboot", "multiboot2", "no", "option", "parse", "pc", "physical"),
+        *("provider", "published", "pvh", "request", "rom", "scale", "site", "sites", "slots", "start"),
+        *("table", "tables", "text", "tlb", "trace", "traced", "transfer", "window", "writing"),
     )
 )
 """Names that no backend can have, nor can it have an architecture's: files or symbols would clash."""

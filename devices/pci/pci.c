@@ -114,6 +114,14 @@ void vmi__pci_enable(uint32_t place, bool on)
     vmi__platform_pci_write(place, VMI__PCI_COMMAND, command);
 }
 
+void vmi__pci_let_raise(uint32_t place, bool on)
+{
+    uint32_t command = vmi__platform_pci_read(place, VMI__PCI_COMMAND) & COMMAND_WRITABLE;
+
+    command &= ~COMMAND_NO_INTX;
+    vmi__platform_pci_write(place, VMI__PCI_COMMAND, on ? command : command | COMMAND_NO_INTX);
+}
+
 /* ---- registers ---- */
 
 volatile void *vmi__pci_map(uint32_t place, uint32_t bar, uint32_t offset, uint32_t size)

@@ -16,6 +16,7 @@ enum {
     VMI__PCI_CLASS = 0x08, /* revision in the low byte */
     VMI__PCI_BAR0 = 0x10,
     VMI__PCI_SUBSYSTEM = 0x2c, /* vendor, device */
+    VMI__PCI_INTERRUPT = 0x3c, /* line in the low byte, pin above */
 };
 
 /* Calls back for every function that there is, bridges to further buses followed. */
@@ -50,6 +51,9 @@ volatile void *vmi__pci_map(uint32_t place, uint32_t bar, uint32_t offset, uint3
  * line, which is for whoever handles that to change.
  */
 void vmi__pci_enable(uint32_t place, bool on);
+
+/* Lets it raise its line, or not. */
+void vmi__pci_let_raise(uint32_t place, bool on);
 
 /* The MSI-X table of a function, in which every entry begins masked. */
 struct vmi__msix {

@@ -23,6 +23,7 @@ enum { RECEIVE, TRANSMIT, QUEUES };
 bool vmi__virtio_console;
 
 static struct vmi__virtio console;
+static struct vmi__virtio_mmio on_mmio; /* without registers: on PCI */
 static struct side {
     char *page;
     uint32_t buffers;
@@ -152,7 +153,17 @@ static VMI__ADDRESS_TAKEN void probe(uint32_t place, void *context)
 
 void vmi__virtio_console_find(void)
 {
+    const char *from = vmi__boot.command_line, *wrong;
+    struct vmi__virtio_mmio found;
+
     vmi__pci_each(probe, 0);
+    while (!vmi__virtio_console && vmi__virtio_mmio_next(&from, &found, &wrong)) {
+        if (wrong || found.type != TYPE_CONSOLE)
+            continue;
+        on_mmio = found;
+        vmi__virtio_on_mmio(&console, &found);
+        begin();
+    }
 }
 
 /* ---- output ---- */
@@ -212,14 +223,16 @@ void vmi__virtio_console_drain(void)
 
 /* ---- input ---- */
 
-uint32_t vmi__virtio_console_place(void)
+uint32_t vmi__virtio_console_line(void)
 {
-    return console.place;
+    return on_mmio.registers ? on_mmio.line : vmi__pci_read8(console.place, VMI__PCI_INTERRUPT);
 }
 
 void vmi__virtio_console_interrupts(void)
 {
     interrupts = true;
+    if (!on_mmio.registers)
+        vmi__pci_let_raise(console.place, true);
 }
 
 void vmi__virtio_console_acknowledge(void)

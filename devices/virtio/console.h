@@ -13,8 +13,9 @@
 extern bool vmi__virtio_console;
 
 /*
- * Looks for one, and uses the first that is sound: by the modern interface, or by the legacy one
- * where there is no other, or where registers cannot be mapped.
+ * Looks for one, and uses the first that is sound: on PCI by the modern interface, or by the legacy
+ * one where there is no other, or where registers cannot be mapped; then among those that the
+ * command line tells of (virtio.h).
  */
 void vmi__virtio_console_find(void);
 
@@ -27,10 +28,10 @@ void vmi__virtio_console_drain(void);
 /* Reads what has been received, at most that much. */
 uint32_t vmi__virtio_console_read(char *to, uint32_t length);
 
-/* The function that it is, for whoever handles its interrupt line. */
-uint32_t vmi__virtio_console_place(void);
+/* Its interrupt line: on PCI as firmware has wired it. */
+uint32_t vmi__virtio_console_line(void);
 
-/* From now on its line may be raised, and is lowered before something is taken. */
+/* Lets it raise its line, which is lowered from now on before something is taken. */
 void vmi__virtio_console_interrupts(void);
 
 /* Lowers its line. */

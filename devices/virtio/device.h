@@ -14,6 +14,9 @@ _Static_assert(sizeof(struct vmi__virtio) <= VMI__DRIVER_BYTES,
 _Static_assert(VMI__VIRTIO_QUEUES_MAX == VMI__QUEUES_MAX,
                "a queue of the table has none of its own");
 
+_Static_assert(VMI__VIRTIO_MMIO_LEAST == VMI__PLACE_REGISTERS,
+               "a place is a function or registers");
+
 /* What drivers of virtio's devices differ in: the `family` of a driver. */
 struct vmi__virtio_kind {
     uint64_t features;     /* that it uses; VERSION_1 is always asked for */

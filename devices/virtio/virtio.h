@@ -130,6 +130,25 @@ struct vmi__virtio {
 bool vmi__virtio_on_pci(struct vmi__virtio *virtio, uint32_t place, uint32_t type);
 bool vmi__virtio_on_ports(struct vmi__virtio *virtio, uint32_t place, uint32_t type);
 
+/* Registers in memory that a word of the command line tells of. */
+#define VMI__VIRTIO_MMIO_OPTION "virtio_mmio.device"
+#define VMI__VIRTIO_MMIO_LEAST  0x10000000u /* address */
+struct vmi__virtio_mmio {
+    uint32_t base, line;
+    uint32_t type; /* of the device behind them, 0: none */
+    uint32_t config_bytes;
+    volatile char *registers;
+};
+
+/*
+ * Takes the next such word from *from on, where the command line begins; false if there is none.
+ * *wrong says why it tells of no device that could be used, or is 0.
+ */
+bool vmi__virtio_mmio_next(const char **from, struct vmi__virtio_mmio *found, const char **wrong);
+
+/* Its registers are those that were found. */
+void vmi__virtio_on_mmio(struct vmi__virtio *virtio, const struct vmi__virtio_mmio *found);
+
 /* Resets a device whose registers are found; false if it does not come to rest. */
 bool vmi__virtio_reset(const struct vmi__virtio *virtio);
 

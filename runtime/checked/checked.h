@@ -23,6 +23,7 @@ struct vmi__finding {
         const char *name;
         uint64_t value;
     } values[2];
+    uintptr_t store; /* the instruction that did it, if that is known and does not make the call */
 };
 
 /* Whether the call keeps a rule; if not, *finding says what was found. */
@@ -42,12 +43,20 @@ struct vmi__checked_call {
     bool nmi;
 };
 
+/* A term that a store breaks, not a call: no check of it is made at calls. */
+struct vmi__store {
+    struct vmi__rule rule;
+    const char *reference; /* of the call that asks for it */
+};
+
 /* Generated (generate.py). */
+extern const struct vmi__store vmi__checked_store_descriptors_by_calls,
+    vmi__checked_store_entries_by_calls;
 extern const struct vmi__rule vmi__rules[];
 extern const struct vmi__checked_call vmi__checked_calls[VMI_ORDINALS];
 
 /* checks_memory.c */
-vmi__check vmi__check_entry_in_table, vmi__check_frame_not_mapped,
+vmi__check vmi__check_apic_by_calls, vmi__check_entry_in_table, vmi__check_frame_not_mapped,
     vmi__check_page_not_mapped_writable, vmi__check_released_top_down,
     vmi__check_tables_allocated_first, vmi__check_top_directory_not_shared,
     vmi__check_tree_not_loaded, vmi__check_user_half_in_both_roots;
@@ -85,6 +94,7 @@ static inline bool vmi__found(struct vmi__finding *finding, const char *what, co
     finding->values[0].value = value;
     finding->values[1].name = second;
     finding->values[1].value = other;
+    finding->store = 0;
     return false;
 }
 

@@ -6,6 +6,11 @@
 #include "frames.h"
 #include "state.h"
 
+#define PRESENT    0x001u
+#define LARGE_PAGE 0x080u
+#define FRAME_BITS 0x000ffffffffff000ull
+#define APIC_PAGE  0xfee00000u
+
 /* Arguments of SetPxE and its kin. */
 struct entry {
     uintptr_t at;
@@ -80,6 +85,39 @@ VMI__ADDRESS_TAKEN bool vmi__check_page_not_mapped_writable(const struct vmi__ca
            !vmi__frame_kind(pfn) ||
            vmi__found(finding, "the entry maps a page table writable", "frame", pfn, "entry",
                       entry.at);
+}
+
+/* Whether an entry of a table of that kind maps the local APIC's page, where every PC has it (Intel
+ * SDM vol. 3A, 11.4.1). */
+static bool maps_apic(uint64_t value, uint32_t kind)
+{
+    uint64_t bytes = 4096;
+
+    if (!(value & PRESENT) || !(kind & (VMI_PAGE_PT | VMI_PAGE_PD)))
+        return false;
+    if (kind & VMI_PAGE_PD) {
+        if (!(value & LARGE_PAGE))
+            return false;
+        bytes = kind & VMI_PAGE_PAE ? 2u << 20 : 4u << 20;
+    }
+    value &= ~(bytes - 1) & FRAME_BITS;
+    return APIC_PAGE - value < bytes;
+}
+
+VMI__ADDRESS_TAKEN bool vmi__check_apic_by_calls(const struct vmi__call *call,
+                                                 struct vmi__finding *finding)
+{
+    struct entry given = entry_of(call);
+    uint32_t kind = given.flags;
+
+#ifdef __i386__
+    /* CURRENT_AS has the bit of PAE, and entries are as wide as the call's. */
+    kind &= ~(uint32_t)VMI_PAGE_PAE;
+    if (call->ordinal == VMI_ORDINAL_SET_PXE_LONG)
+#endif
+        kind |= VMI_PAGE_PAE;
+    return !maps_apic(given.value, kind) || vmi__found(finding, "the entry maps the local APIC",
+                                                       "entry", given.at, "value", given.value);
 }
 
 VMI__ADDRESS_TAKEN bool vmi__check_frame_not_mapped(const struct vmi__call *call,

@@ -2,6 +2,7 @@
  *
  * Rules of the processor: descriptors, selectors, flags, modes.
  */
+#include "descriptors.h"
 #include "endbr.h"
 #include "frames.h"
 #include "state.h"
@@ -11,31 +12,11 @@
 #define CR4_PCIDE   0x20000u
 
 /* Of a descriptor (Intel SDM vol. 3A, 3.4.5). */
-#define DESCRIPTOR_PRESENT (1ull << 47)
-#define DESCRIPTOR_MEMORY  (1ull << 44) /* code or data */
-#define DESCRIPTOR_DPL(d)  ((uint32_t)((d) >> 45) & 3)
+#define DESCRIPTOR_DPL(d) ((uint32_t)((d) >> 45) & 3)
 
 /* A frame that was pushed has this bit of EFLAGS, and not these. */
 #define EFLAGS_ONE  0x2u
 #define EFLAGS_ZERO 0xffc08028u
-
-static struct vmi_dtr gdt_in_force(void)
-{
-    struct {
-        uint16_t limit;
-        uintptr_t base;
-    } __attribute__((packed)) dtr;
-
-    __asm__ volatile("sgdt %0" : "=m"(dtr));
-    return (struct vmi_dtr){.limit = dtr.limit, .base = dtr.base};
-}
-
-static uint64_t descriptor(const struct vmi_dtr *gdt, uint32_t selector)
-{
-    if ((selector | 7u) > gdt->limit || !(selector & ~7u))
-        return 0;
-    return ((const volatile uint64_t *)gdt->base)[selector >> 3];
-}
 
 static uintptr_t cr4(void)
 {
@@ -56,13 +37,12 @@ VMI__ADDRESS_TAKEN bool vmi__check_table_has_own_pages(const struct vmi__call *c
         base = dtr->base;
         last = base + dtr->limit;
     } else {
-        struct vmi_dtr gdt = gdt_in_force();
-        uint64_t value = descriptor(&gdt, (uint32_t)vmi__argument(call, 0));
+        struct vmi_dtr ldt = vmi__checked_ldt((uint32_t)vmi__argument(call, 0));
 
-        if (!(value & DESCRIPTOR_PRESENT))
+        if (!ldt.base)
             return true;
-        base = (uintptr_t)((value >> 16 & 0xffffff) | (value >> 32 & 0xff000000));
-        last = base + (uintptr_t)(value & 0xffff);
+        base = ldt.base;
+        last = base + ldt.limit;
     }
     if (base & PAGE_MASK)
         return vmi__found(finding, "the table does not begin on a page", "base", base, 0, 0);
@@ -84,9 +64,9 @@ VMI__ADDRESS_TAKEN bool vmi__check_descriptors_dpl(const struct vmi__call *call,
         uint64_t value = table[i];
         uint32_t dpl = DESCRIPTOR_DPL(value);
 
-        if (!(value & DESCRIPTOR_PRESENT))
+        if (!(value & VMI__DESCRIPTOR_PRESENT))
             continue;
-        if (!(value & DESCRIPTOR_MEMORY)) {
+        if (!(value & VMI__DESCRIPTOR_MEMORY)) {
             /* Those of the system's are 16 bytes long in long mode. */
             i += sizeof(uintptr_t) == 8;
             continue;
@@ -101,16 +81,16 @@ VMI__ADDRESS_TAKEN bool vmi__check_descriptors_dpl(const struct vmi__call *call,
 VMI__ADDRESS_TAKEN bool vmi__check_selectors_reloaded(const struct vmi__call *call,
                                                       struct vmi__finding *finding)
 {
-    struct vmi_dtr gdt = gdt_in_force();
+    struct vmi_dtr gdt = vmi__checked_gdt();
     uint32_t cs, ss;
 
     if (call->ordinal == VMI_ORDINAL_SET_GDT || !vmi__checked_state.cpus[call->cpu].stale)
         return true;
     __asm__ volatile("mov %%cs, %0\n\tmov %%ss, %1" : "=r"(cs), "=r"(ss));
-    if (!(descriptor(&gdt, cs) & DESCRIPTOR_PRESENT))
+    if (!(vmi__descriptor(&gdt, cs) & VMI__DESCRIPTOR_PRESENT))
         return vmi__found(finding, "interrupts are let in, and the GDT has no descriptor for CS",
                           "CS", cs, 0, 0);
-    if (ss & ~3u && !(descriptor(&gdt, ss) & DESCRIPTOR_PRESENT))
+    if (ss & ~3u && !(vmi__descriptor(&gdt, ss) & VMI__DESCRIPTOR_PRESENT))
         return vmi__found(finding, "interrupts are let in, and the GDT has no descriptor for SS",
                           "SS", ss, 0, 0);
     return true;
@@ -123,12 +103,18 @@ VMI__ADDRESS_TAKEN bool vmi__check_gates_announced(const struct vmi__call *call,
         return true;
     for (uint32_t i = 0; i < VMI__IDTS && vmi__checked_state.idts[i].base; i++) {
         struct vmi__idt *idt = &vmi__checked_state.idts[i];
-        uint32_t sum = vmi__idt_sum(idt);
+        uint32_t gate = vmi__idt_changed(idt, 0);
 
-        if (sum == idt->sum)
+        if (gate < VMI__GATES && call->ordinal == VMI_ORDINAL_WRITE_IDT_ENTRY &&
+            vmi__argument(call, 0) == idt->base && (uint32_t)vmi__argument(call, 1) == gate)
+            gate = vmi__idt_changed(idt, gate + 1); /* that one is announced by this call */
+        if (gate == VMI__GATES)
             continue;
-        idt->sum = sum;
-        return vmi__found(finding, "a gate was changed since SetIDT", "table", idt->base, 0, 0);
+        vmi__idt_known(idt);
+        vmi__found(finding, "a gate was changed since SetIDT", "table", idt->base, "gate", gate);
+        finding->store = idt->store;
+        idt->store = 0;
+        return false;
     }
     return true;
 }
@@ -214,11 +200,11 @@ VMI__ADDRESS_TAKEN bool vmi__check_frame_on_stack(const struct vmi__call *call,
 {
     /* Of a call that is reached by a jump, the words begin with the frame. */
     const uintptr_t *words = call->frame->stack;
-    struct vmi_dtr gdt = gdt_in_force();
+    struct vmi_dtr gdt = vmi__checked_gdt();
     uint32_t cs = (uint32_t)words[1] & 0xffff;
 
     if (call->ordinal == VMI_ORDINAL_IRET && !(cs & 4) &&
-        !(descriptor(&gdt, cs) & DESCRIPTOR_PRESENT))
+        !(vmi__descriptor(&gdt, cs) & VMI__DESCRIPTOR_PRESENT))
         return vmi__found(finding, "the word for CS is no selector of the GDT", "word", words[1], 0,
                           0);
     if (!(words[2] & EFLAGS_ONE) || words[2] & EFLAGS_ZERO)

@@ -21,21 +21,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from flavour_table import TableError, write
 
 RULES_MOST = 32
+LISTS = ("checks", "stores", "unseen")
 
 
 def verified(terms: dict[str, str], rules: dict[str, Any]) -> list[str]:
     """The terms that have a check, in the specification's order."""
-    checks, unseen = rules["checks"], rules["unseen"]
     for name in terms:
-        if (name in checks) == (name in unseen):
+        found = [each for each in LISTS if name in rules[each]]
+        if len(found) != 1:
             raise TableError(
-                f"term {name} is in {'both lists' if name in checks else 'no list'} of rules.yaml; expected: "
-                "in `checks`, with its function vmi__check_" + name + ", or in `unseen`, with the reason"
+                f"term {name} is in {' and '.join(found) or 'no list'} of rules.yaml; expected: "
+                f"in `checks`, with its function vmi__check_{name}, in `stores`, if stores break it, or in "
+                "`unseen`, with the reason"
             )
-    for name in (*checks, *unseen):
+    for name in (each for list_ in LISTS for each in rules[list_]):
         if name not in terms:
             raise TableError(f"rules.yaml has {name}, which is no term of the specification; remove it")
-    return [name for name in terms if name in checks]
+    return [name for name in terms if name in rules["checks"]]
+
+
+def reference(call: dict[str, Any]) -> str:
+    page = call["category"].replace(" ", "-").replace("/", "-").lower()
+    return f"docs/reference/{page}.md#{call['name'].lower()}"
 
 
 def text(words: str) -> str:
@@ -76,22 +83,29 @@ def table(model: dict[str, Any], rules: dict[str, Any]) -> str:
     for call in spec["calls"]:
         asked = {each["name"] for each in call["requires"]}
         held = [i for i, name in enumerate(checked) if name in asked or call["name"] in also[name]]
-        page = call["category"].replace(" ", "-").replace("/", "-").lower()
-        where = f"docs/reference/{page}.md#{call['name'].lower()}"
+        where = reference(call)
         mask = sum(1 << i for i in held)
         lines.append(
             f"    [{call['ordinal']}] = {{{text(call['name'])}, {text(where)}, {mask:#x}u, "
             f"{str(call.get('nmi', False)).lower()}}},"
         )
-    return "\n".join([*lines, "};", ""])
+    lines.append("};")
+    for name, rule in rules["stores"].items():
+        (asks,) = (call for call in spec["calls"] if call["name"] == rule["call"])
+        lines += [
+            "",
+            f"const struct vmi__store vmi__checked_store_{name} = {{",
+            f"    .rule = {{{text(name)}, {text(terms[name])}, {text(rule['mend'])}, 0}},",
+            f"    .reference = {text(reference(asks))},",
+            "};",
+        ]
+    return "\n".join([*lines, ""])
 
 
 def main(arguments: list[str]) -> int:
     model, rules, out = map(Path, arguments)
     listed = YAML(typ="safe", pure=True).load(rules)
-    return write(
-        "runtime/checked/generate.py", model, out, lambda found: table(found, listed)
-    )
+    return write("runtime/checked/generate.py", model, out, lambda found: table(found, listed))
 
 
 if __name__ == "__main__":

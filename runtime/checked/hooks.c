@@ -2,40 +2,20 @@
  *
  * The two functions of the flavour `checked`.
  */
+#include "endbr.h"
 #include "frames.h"
+#include "lock.h"
 #include "say.h"
 #include "state.h"
+#include "watch.h"
 
 /* By which tools know a kernel that is linked with the flavour (ci/flavour.py). */
 static const char mark[] __attribute__((used)) = "vmi-flavour checked";
 
-/* Turns of waiting for the lock that a call makes which may have interrupted its holder. */
-#define PATIENCE 100000u
+#define CR0_PG 0x80000000u
 
-/* Number of the CPU that holds the lock, plus 1. */
-static uint32_t lock_holder;
 static uint32_t calls;
 static bool started;
-
-/*
- * Interrupts are masked. Whether the lock is had; not where this CPU holds it already, for an
- * exception may come in the middle of a check, also of a kernel that is stepped through.
- */
-static bool take(uint32_t cpu, bool for_good)
-{
-    uint32_t self = cpu + 1, holder;
-
-    for (uint32_t turns = 0; for_good || turns < PATIENCE; turns++) {
-        holder = 0;
-        if (__atomic_compare_exchange_n(&lock_holder, &holder, self, false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED))
-            return true;
-        if (holder == self)
-            return false;
-        __asm__ volatile("pause");
-    }
-    return false;
-}
 
 static void check(const struct vmi__call *call, const struct vmi__checked_call *checked)
 {
@@ -57,6 +37,21 @@ static void start(void)
     vmi__frames_start();
 }
 
+/*
+ * Before the kernel, with its constructors: memory is claimed for tables here and no later. Not in
+ * a kernel without page tables, nor in one that the library does not know yet (Attach).
+ */
+VMI__ADDRESS_TAKEN static void __attribute__((constructor(101))) begin(void)
+{
+    uintptr_t cr0;
+
+    __asm__("mov %%cr0, %0" : "=r"(cr0));
+    if (started || !(cr0 & CR0_PG) || !vmi__boot.linear_pages)
+        return;
+    vmi__checked_watch_start();
+    start();
+}
+
 static bool is_end(uint32_t ordinal)
 {
     return ordinal == VMI_ORDINAL_SHUTDOWN_REASON || ordinal == VMI_ORDINAL_SHUTDOWN ||
@@ -67,27 +62,33 @@ VMI__ROUTINE void vmi__flavour_enter(uint32_t ordinal, struct vmi__flavour_frame
 {
     const struct vmi__checked_call *checked = &vmi__checked_calls[ordinal];
     struct vmi__call call = {.ordinal = ordinal, .frame = frame};
+    bool watched = vmi__checked_watched(ordinal);
 
-    if (!checked->rules && !vmi__checked_noting(ordinal) && !is_end(ordinal))
+    if (!checked->rules && !vmi__checked_noting(ordinal) && !watched && !is_end(ordinal))
         return;
     __asm__ volatile("cli" : : : "memory");
     call.cpu = vmi__flavour_cpu() % VMI__CHECKED_CPUS;
-    if (take(call.cpu, !checked->nmi)) {
+    if (vmi__checked_take(call.cpu, !checked->nmi)) {
         if (!started)
             start();
         calls++;
         check(&call, checked);
         vmi__checked_note(&call);
+        if (watched || vmi__checked_opened)
+            vmi__checked_watch_note(&call);
         if (is_end(ordinal))
             vmi__checked_end(calls);
-        __atomic_store_n(&lock_holder, 0, __ATOMIC_RELEASE);
+        vmi__checked_give();
     }
+    if (watched)
+        vmi__checked_watch_enter(&call, frame);
     if (frame->flags & VMI__FLAG_INTERRUPT)
         __asm__ volatile("sti" : : : "memory");
 }
 
 VMI__ROUTINE void vmi__flavour_leave(uint32_t ordinal, struct vmi__flavour_frame *frame)
 {
-    (void)frame;
     vmi__checked_noted(ordinal);
+    if (vmi__checked_watched(ordinal))
+        vmi__checked_watch_leave(frame);
 }

@@ -41,12 +41,13 @@ static void say_number(uint64_t number, uint32_t base)
     vmi__print(digit);
 }
 
-void vmi__checked_broken(const struct vmi__checked_call *call, const struct vmi__rule *rule,
-                         const struct vmi__finding *finding, uintptr_t from)
+/* `where` is what stands before the address, which is not said if it is 0. */
+static void say(const char *who, const struct vmi__rule *rule, const struct vmi__finding *finding,
+                const char *where, uintptr_t from, const char *reference)
 {
     if (++broken <= said_most) {
         vmi__print("\r\n# checked: ");
-        vmi__print(call->name);
+        vmi__print(who);
         vmi__print(" breaks ");
         vmi__print(rule->name);
         vmi__print(": ");
@@ -60,17 +61,35 @@ void vmi__checked_broken(const struct vmi__checked_call *call, const struct vmi_
             say_number(finding->values[i].value, 16);
         }
         if (from) {
-            vmi__print("\r\n# checked:   caller: 0x");
+            vmi__print("\r\n# checked:   ");
+            vmi__print(where);
+            vmi__print(": 0x");
             say_number(from, 16);
+        }
+        if (finding->store) {
+            vmi__print("\r\n# checked:   store: 0x");
+            say_number(finding->store, 16);
         }
         vmi__print("\r\n# checked:   mend: ");
         vmi__print(rule->mend);
         vmi__print("\r\n# checked:   see ");
-        vmi__print(call->reference);
+        vmi__print(reference);
         vmi__print("\r\n");
     }
     if (stop)
         vmi__inner_shutdown_reason(VMI_SHUTDOWN_CRASH, VMI_STATUS_BROKEN_RULE);
+}
+
+void vmi__checked_broken(const struct vmi__checked_call *call, const struct vmi__rule *rule,
+                         const struct vmi__finding *finding, uintptr_t from)
+{
+    say(call->name, rule, finding, "caller", from, call->reference);
+}
+
+void vmi__checked_stored(const struct vmi__store *store, const struct vmi__finding *finding,
+                         uintptr_t from)
+{
+    say("a store", &store->rule, finding, "store", from, store->reference);
 }
 
 void vmi__checked_end(uint32_t calls)

@@ -14,6 +14,10 @@ void vmi__checked_start(void);
 void vmi__checked_broken(const struct vmi__checked_call *call, const struct vmi__rule *rule,
                          const struct vmi__finding *finding, uintptr_t from);
 
+/* One that is broken by the store at `from`. */
+void vmi__checked_stored(const struct vmi__store *store, const struct vmi__finding *finding,
+                         uintptr_t from);
+
 /* The last line: how many rules were broken, and in how many calls. */
 void vmi__checked_end(uint32_t calls);
 

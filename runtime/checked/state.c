@@ -7,20 +7,32 @@
 
 struct vmi__checked_state vmi__checked_state;
 
-/* Gates as words of 4 bytes, each with a weight of its own. */
-static uint32_t sum_of(uint32_t word, uint32_t index)
+/* Of a gate, with a weight for each of its words. */
+static uint32_t sum_of(const volatile uint32_t *words)
 {
-    return word * (2 * index + 1);
-}
-
-uint32_t vmi__idt_sum(const struct vmi__idt *idt)
-{
-    const volatile uint32_t *words = (const volatile uint32_t *)idt->base;
     uint32_t sum = 0;
 
-    for (uint32_t i = 0; i < idt->words; i++)
-        sum += sum_of(words[i], i);
+    for (uint32_t i = 0; i < GATE_WORDS; i++)
+        sum += words[i] * (2 * i + 1);
     return sum;
+}
+
+static const volatile uint32_t *gate_of(const struct vmi__idt *idt, uint32_t index)
+{
+    return (const volatile uint32_t *)idt->base + index * GATE_WORDS;
+}
+
+uint32_t vmi__idt_changed(const struct vmi__idt *idt, uint32_t from)
+{
+    while (from < idt->gates && sum_of(gate_of(idt, from)) == idt->sums[from])
+        from++;
+    return from < idt->gates ? from : VMI__GATES;
+}
+
+void vmi__idt_known(struct vmi__idt *idt)
+{
+    for (uint32_t i = 0; i < idt->gates; i++)
+        idt->sums[i] = sum_of(gate_of(idt, i));
 }
 
 static void set_idt(uintptr_t argument)
@@ -31,21 +43,28 @@ static void set_idt(uintptr_t argument)
     while (idt->base && idt->base != dtr->base && idt < vmi__checked_state.idts + VMI__IDTS - 1)
         idt++;
     idt->base = dtr->base;
-    idt->words = (dtr->limit + 1u) / 4;
-    idt->sum = vmi__idt_sum(idt);
+    idt->gates = (dtr->limit + 1u) / (GATE_WORDS * 4);
+    if (idt->gates > VMI__GATES)
+        idt->gates = VMI__GATES;
+    vmi__idt_known(idt);
+    idt->store = 0;
 }
 
-/* The call writes those words of a gate: what they are now is no more part of the sum. */
-static void write_gate(uintptr_t base, uint32_t index, const uint32_t *words)
+void vmi__idt_gate_changes(uintptr_t base, uint32_t index, const uint32_t *words)
 {
     for (uint32_t i = 0; i < VMI__IDTS; i++) {
         struct vmi__idt *idt = &vmi__checked_state.idts[i];
 
-        if (!idt->base || idt->base != base || index >= idt->words / GATE_WORDS)
-            continue;
-        for (uint32_t at = index * GATE_WORDS, word = 0; word < GATE_WORDS; word++, at++)
-            idt->sum += sum_of(words[word], at) - sum_of(((const volatile uint32_t *)base)[at], at);
+        if (idt->base && idt->base == base && index < idt->gates)
+            idt->sums[index] = sum_of(words);
     }
+}
+
+void vmi__idt_stored(uintptr_t base, uintptr_t from)
+{
+    for (uint32_t i = 0; i < VMI__IDTS; i++)
+        if (vmi__checked_state.idts[i].base == base)
+            vmi__checked_state.idts[i].store = from;
 }
 
 static void note_gate(const struct vmi__call *call)
@@ -61,7 +80,7 @@ static void note_gate(const struct vmi__call *call)
     words[0] = vmi__argument(call, 2);
     words[1] = vmi__argument(call, 3);
 #endif
-    write_gate(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1), words);
+    vmi__idt_gate_changes(vmi__argument(call, 0), (uint32_t)vmi__argument(call, 1), words);
 }
 
 void vmi__checked_note(const struct vmi__call *call)

@@ -10,10 +10,14 @@
 #define VMI__CHECKED_CPUS 64
 #define VMI__IDTS         8
 
-/* A table of gates that SetIDT was told of, and a sum over its gates as the library knows them. */
+#define VMI__GATES 256
+
+/* A table of gates that SetIDT was told of, and a sum of each gate as the library knows it. */
 struct vmi__idt {
     uintptr_t base;
-    uint32_t words, sum;
+    uint32_t gates;
+    uint32_t sums[VMI__GATES];
+    uintptr_t store; /* an instruction that wrote a gate past the calls, 0 for none that is known */
 };
 
 struct vmi__checked_state {
@@ -29,8 +33,17 @@ struct vmi__checked_state {
 
 extern struct vmi__checked_state vmi__checked_state;
 
-/* The sum over gates. */
-uint32_t vmi__idt_sum(const struct vmi__idt *idt);
+/* The first gate from that one on that is not as the library knows it; VMI__GATES if all are. */
+uint32_t vmi__idt_changed(const struct vmi__idt *idt, uint32_t from);
+
+/* All gates are known as they are now. */
+void vmi__idt_known(struct vmi__idt *idt);
+
+/* A gate of a table was written by an instruction of the kernel's. */
+void vmi__idt_stored(uintptr_t base, uintptr_t from);
+
+/* A gate of a table is about to be written, by a call or by the library: it is known so. */
+void vmi__idt_gate_changes(uintptr_t base, uint32_t index, const uint32_t *words);
 
 /* Whether anything is remembered of a call. */
 bool vmi__checked_noting(uint32_t ordinal);

@@ -78,6 +78,8 @@ def test_a_kernel_is_saved_and_restored(configuration: Place, run: Run) -> None:
     """Three times, on two CPUs, with its disk at work, and into other frames where it has the machine's."""
     if "suspend" not in configuration.rig.requested(configuration.arch):
         pytest.skip("nobody asks a guest for suspend here")
+    if "suspend" in configuration.rig.slow:
+        pytest.skip("it takes long here: ./vmi life and ./vmi test --long do it")
     outcome, report = run(
         configuration, "test=suspend checks=cpus.start rounds=3", cpus=2, requests=True, deadline=400,
         devices=True,

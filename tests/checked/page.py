@@ -23,7 +23,7 @@ from ci.util import ARCHITECTURES, ROOT, UserError, remembered, write_if_changed
 
 from .reactions import DOCUMENT, KINDS, NOTHING, OTHERWISE, RECORD
 from .reactions import recorded as recorded_in
-from .violations import Violation, listed
+from .violations import STORE, Violation, listed
 
 PAGE = ROOT / "docs/checked-rules.md"
 RULES = ROOT / "runtime/checked/rules.yaml"
@@ -70,29 +70,36 @@ def rendered() -> str:
     for spec in models():
         calls |= {each["name"]: each for each in spec["calls"]}
         words |= {each["name"]: each["summary"] for each in spec["terms"]}
-    return before + there + "".join(tables(calls, words, mends(), recorded()))
+    return before + there + "".join(tables(calls, words, seen(), recorded()))
 
 
-def mends() -> dict[str, str]:
-    """How each rule's violation is mended."""
+def seen() -> dict[str, dict[str, Any]]:
+    """What rules.yaml says of each rule that can be seen to be broken."""
     rules = YAML(typ="safe", pure=True).load(RULES)
-    return {name: each["mend"] for name, each in rules["checks"].items()}
+    return {**rules["checks"], **rules["stores"]}
 
 
-def link(call: dict[str, Any]) -> str:
+def link(calls: dict[str, Any], violation: Violation, rule: dict[str, Any]) -> str:
+    """The call that breaks a rule; for a store the one that asks for it."""
+    if violation.call == STORE:
+        return f"{STORE} after {linked(calls[rule['call']])}"
+    return linked(calls[violation.call])
+
+
+def linked(call: dict[str, Any]) -> str:
     page = call["category"].replace(" ", "-").replace("/", "-").lower()
     return f"[{call['name']}](reference/{page}.md#{call['name'].lower()})"
 
 
 def tables(
-    calls: dict[str, Any], words: dict[str, str], mend: dict[str, str], found: dict[str, Any]
+    calls: dict[str, Any], words: dict[str, str], rules: dict[str, Any], found: dict[str, Any]
 ) -> Iterator[str]:
     """How many reactions of each kind there are, and the violations by rule."""
     for backend, each in found.items():
         on = ", ".join(f"{name} {version}" for name, version in each["on"].items())
         yield "\n".join([f"\n{title(backend, each)} ({on}):\n", *kinds_of(each["reactions"]), ""])
     for rule in dict.fromkeys(violation.rule for violation in listed()):
-        yield f"\n## {rule}\n\n{words[rule]} To mend it: {mend[rule]}.\n\n"
+        yield f"\n## {rule}\n\n{words[rule]} To mend it: {rules[rule]['mend']}.\n\n"
         rows: list[Sequence[str]] = [
             ["call", "violation", "what `checked` says", *(title(*one) for one in found.items())]
         ]
@@ -100,7 +107,7 @@ def tables(
             if violation.rule == rule:
                 only = "" if len(violation.architectures) > 1 else f" ({shown(violation.architectures[0])})"
                 rows.append(
-                    [link(calls[violation.call]), violation.what + only, message(violation),
+                    [link(calls, violation, rules[rule]), violation.what + only, message(violation),
                      *(cell(violation, each["reactions"], each["architecture"]) for each in found.values())]
                 )  # fmt: skip
         yield "\n".join([*markdown(rows), ""])

@@ -21,7 +21,7 @@ from tests.flavour.test_flavour import BUILDS, ROOT, boot
 
 from .page import PAGE, rendered
 from .reactions import CRASHED, NOTHING, OTHERWISE, REFUSED, Reaction, reaction
-from .violations import Violation, linked, listed, messages, of, parts, seen
+from .violations import HERE, Violation, linked, listed, messages, of, parts, seen
 
 RULES = ROOT / "runtime/checked/rules.yaml"
 GENERATE = ROOT / "runtime/checked/generate.py"
@@ -64,6 +64,18 @@ def test_each_violation_is_named_once(arch: str, violations: Path) -> None:
     assert re.match(rf"# checked:   caller: {inlined}(; [^;]+)* \(0x[0-9a-f]+\)$", lines[2]), lines[2]
     assert lines[3].startswith("# checked:   mend: write entries of pages that AllocatePage")
     assert lines[4].strip() == "# checked:   see docs/reference/page-tables.md#setpxelong"
+    # A store's are the instruction's own, not those of the one before it.
+    (stored,) = (line for line in consoles["entry_stored_in_place"].split("\n") if "  store: " in line)
+    stored = flavour.named(violations, stored)
+    where = re.match(
+        r"# checked:   store: store_entry, violations\.c:(\d+)(; [^;]+)* \(0x[0-9a-f]+\)$", stored
+    )
+    assert where, stored
+    source = (HERE / "violations.c").read_text().splitlines()
+    assert source[int(where[1]) - 1].lstrip().startswith("entries[place_of(pfn)] = ")
+    gates = consoles["gate_written_in_place"]
+    (stored,) = (line for line in gates.split("\n") if "  store: " in line)
+    assert "  store: gate_written_in_place, violations.c:" in flavour.named(violations, stored)
     for name in alone:
         consoles |= parts(boot(violations, f"vmi.checked=all case={name}").stdout)
     for name, each in (together | alone).items():
@@ -76,7 +88,8 @@ def test_there_are_forty() -> None:
     another CPU in the middle of Rebind."""
     assert all(len(of(arch)) >= 40 for arch in BUILDS)
     rules = YAML(typ="safe", pure=True).load(RULES)
-    assert rules["checks"].keys() - {each.rule for each in listed()} == {"one_cpu_runs"}
+    seen_ = rules["checks"].keys() | rules["stores"].keys()
+    assert seen_ - {each.rule for each in listed()} == {"one_cpu_runs"}
 
 
 def test_the_page_is_what_the_list_and_the_results_say() -> None:
@@ -112,6 +125,25 @@ def test_the_first_one_stops(violations: Path) -> None:
     (message,) = messages(parts(done.stdout)["xsave_off"])
     assert message[:2] == ("XSETBV", "xsave_on")
     assert done.returncode == STATUS_BROKEN_RULE << 1 | 1
+
+
+def test_the_first_store_stops(violations: Path) -> None:
+    done = boot(violations, "vmi.checked=stop case=entry_stored_in_place")
+    (message,) = messages(parts(done.stdout)["entry_stored_in_place"])
+    assert message[1] == "entries_by_calls"
+    assert done.returncode == STATUS_BROKEN_RULE << 1 | 1
+
+
+def test_conformance_breaks_what_it_says(arch: str) -> None:
+    """It makes calls with interrupts let in to see that they leave them so; no other rule is named. What
+    calls take of the stack is all that does not conform."""
+    done = boot(ROOT / BUILDS[arch] / "conformance/conformance-native-checked.elf")
+    assert flavour.failures(done.stdout), done.stdout[-3000:]
+    failed = re.findall(r"^not ok .*", done.stdout, re.MULTILINE)
+    assert [line for line in failed if "bytes of stack taken" not in line] == []
+    made = {"x86_64": {"Attach", "Rebind", "Suspend"}, "i386": {"Rebind", "Suspend"}}[arch]
+    said = messages(done.stdout)
+    assert {name for name, *_ in said} == made and {rule for _, rule, _ in said} == {"interrupts_masked"}
 
 
 def test_ten_are_said_and_all_are_counted(arch: str, violations: Path) -> None:
@@ -156,6 +188,9 @@ def test_a_term_without_a_check_is_refused(tmp_path: Path) -> None:
     assert "term xsave_on is in no list of rules.yaml; expected: in `checks`" in done.stderr
     rules["checks"]["no_such_term"] = {"mend": ""}
     rules["unseen"]["xsave_on"] = "for no reason"
+    rules["unseen"]["entries_by_calls"] = "for another"
+    assert "entries_by_calls is in stores and unseen of rules.yaml" in generated(tmp_path, rules).stderr
+    del rules["unseen"]["entries_by_calls"]
     assert "no_such_term, which is no term" in generated(tmp_path, rules).stderr
 
 

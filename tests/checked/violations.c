@@ -31,9 +31,13 @@ typedef uint64_t word;
 typedef uint32_t word;
 #endif
 
+/* The image lies at 1 MiB (runtime/arch/ARCH/kernel.ld). */
+extern const char vmi_image_start[];
+
 static const struct vmi_boot_info *info;
 static uint64_t frames; /* the next one that is free */
-static uint64_t table[2 * PAGE / 8] __attribute__((aligned(PAGE)));
+/* GDTs, loaded in turn: what is loaded is not stored to. */
+static uint64_t tables[2][2 * PAGE / 8] __attribute__((aligned(PAGE)));
 static uint64_t gates[PAGE / 8] __attribute__((aligned(PAGE)));
 static uint64_t plain[PAGE / 8] __attribute__((aligned(PAGE)));
 
@@ -234,14 +238,22 @@ static struct vmi_dtr first_gdt(void)
     return first;
 }
 
-/* Loads a copy of the first GDT, at that offset in its page, with another descriptor; 0: with none.
- */
-static void gdt_at(uint32_t offset, uint32_t changed, uint64_t value)
+/* The GDT that is not loaded. */
+static uint64_t *other_gdt(void)
+{
+    static uint32_t turn;
+
+    return tables[turn ^= 1];
+}
+
+/* Loads a copy of the first GDT, at that offset in its page, with another descriptor, 0: with none.
+ * Returns it. */
+static volatile uint64_t *gdt_at(uint32_t offset, uint32_t changed, uint64_t value)
 {
     const struct vmi_dtr first = first_gdt();
     struct vmi_dtr copy;
 
-    copy = (struct vmi_dtr){.limit = first.limit, .base = (word)table + offset};
+    copy = (struct vmi_dtr){.limit = first.limit, .base = (word)other_gdt() + offset};
     for (uint32_t i = 0; i < (first.limit + 1u) / 8; i++)
         ((uint64_t *)copy.base)[i] = ((const uint64_t *)first.base)[i];
     if (changed) {
@@ -250,6 +262,7 @@ static void gdt_at(uint32_t offset, uint32_t changed, uint64_t value)
         ((uint64_t *)copy.base)[changed] = value;
     }
     vmi_set_gdt(&copy);
+    return (volatile uint64_t *)copy.base;
 }
 
 static void gdt_off_its_page(void)
@@ -266,6 +279,46 @@ static void data_of_ring_2(void)
 {
     gdt_at(0, 20, 0x00cfd2000000ffffull);
 }
+
+/* Data of DPL 3 of that limit, and whether it is what the processor has for a selector. */
+#define DATA_OF(limit) (0x0040f20000000000ull | (limit))
+#define LIMIT          0x1fffu
+#define OTHER_LIMIT    0x2fffu
+
+static void look_at(uint32_t selector)
+{
+    uint32_t limit = 0;
+
+    __asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"(selector) : "cc", "memory");
+    sees(limit == OTHER_LIMIT ? "the descriptor is used" : "the descriptor is not used");
+}
+
+static void descriptor_stored_in_place(void)
+{
+    const uint32_t index = 20;
+    volatile uint64_t *gdt = gdt_at(0, index, DATA_OF(LIMIT));
+
+    gdt[index] = DATA_OF(OTHER_LIMIT);
+    look_at(index << 3 | 3);
+    gdt_at(0, 0, 0);
+}
+
+#ifdef __i386__
+static void descriptor_of_an_ldt_stored_in_place(void)
+{
+    const uint32_t index = 20;
+    uint64_t base = (word)plain;
+    volatile uint64_t *ldt = plain;
+
+    ldt[1] = DATA_OF(LIMIT);
+    gdt_at(0, index, 15 | (base & 0xffffff) << 16 | 0x82ull << 40 | base >> 24 << 56);
+    vmi_set_ldt(index << 3);
+    ldt[1] = DATA_OF(OTHER_LIMIT);
+    look_at(1 << 3 | 7);
+    vmi_set_ldt(0);
+    gdt_at(0, 0, 0);
+}
+#endif
 
 static void selector_left_behind(void)
 {
@@ -420,6 +473,89 @@ static void table_stored_to_by_a_second_mapping(void)
     entries[place_of(pfn)] = (uint64_t)pfn * PAGE | WRITE;
     *(volatile uint64_t *)(word)(place_of(pfn) * PAGE) = 0x5a;
     sees(*at(pfn) == 0x5a ? "the entry is used" : "the entry is not used");
+    release_tree(&tree);
+}
+
+/* Uses what a store to a table past the calls has mapped, at an address. */
+static void use(word address, word pfn)
+{
+    *(volatile uint64_t *)address = 0x5a;
+    sees(*at(pfn) == 0x5a ? "the entry is used" : "the entry is not used");
+}
+
+/* Stores the entry that maps a frame, which is not there yet, to a page table by one address or
+ * another. */
+static void store_entry(const struct tree *tree, volatile uint64_t *entries)
+{
+    word pfn = new_page();
+
+    load_tree(tree);
+    entries[place_of(pfn)] = (uint64_t)pfn * PAGE | WRITE;
+    use(place_of(pfn) * PAGE, pfn);
+}
+
+static void entry_stored_in_place(void)
+{
+    struct tree tree = new_tree();
+
+    store_entry(&tree, at(tree.pages));
+    release_tree(&tree);
+}
+
+static void entry_stored_and_announced(void)
+{
+    struct tree tree = new_tree();
+
+    store_entry(&tree, at(tree.pages));
+    vmi_update_pxe_long(at(tree.pages), VMI_PAGE_PT);
+    release_tree(&tree);
+}
+
+static void entry_of_a_directory_stored_in_place(void)
+{
+    struct tree tree = new_tree();
+    word pages = new_table(VMI_PAGE_PT), pfn = new_page();
+
+    set(at(pages), (uint64_t)pfn * PAGE | WRITE, VMI_PAGE_PT);
+    load_tree(&tree);
+    ((volatile uint64_t *)at(tree.directory))[1] = (uint64_t)pages * PAGE | TABLE;
+    use(ENTRIES * PAGE, pfn);
+    release_tree(&tree);
+    release(pages, VMI_PAGE_PT);
+}
+
+#ifdef __x86_64__
+/* The page table is one of the image's pages, and written where the image is mapped. */
+static void entry_stored_in_the_image(void)
+{
+    struct tree tree = new_tree();
+    word pages = ((word)plain - (word)vmi_image_start) / PAGE + 0x100000 / PAGE;
+
+    for (uint32_t i = 0; i < ENTRIES; i++)
+        plain[i] = 0;
+    vmi_allocate_page(pages, VMI_PAGE_PT | VMI_PAGE_PAE | VMI_PAGE_ZEROED, 0, 0, 0);
+    set(at(tree.directory), (uint64_t)pages * PAGE | TABLE, VMI_PAGE_PD);
+    store_entry(&tree, plain);
+    release_tree(&tree);
+    release(pages, VMI_PAGE_PT);
+}
+#endif
+
+#define APIC_FRAME 0xfee00u
+#define PRIORITY   0x20u
+
+/* The task priority is stored where the page is mapped. */
+static void local_apic_mapped(void)
+{
+    struct tree tree = new_tree();
+    volatile uint32_t *apic;
+
+    load_tree(&tree);
+    apic = (volatile uint32_t *)map(&tree, APIC_FRAME);
+    apic[VMI_APIC_TPR / 4] = PRIORITY;
+    sees(vmi_apic_read(VMI_APIC_TPR) == PRIORITY ? "the register is written"
+                                                 : "the register is not written");
+    vmi_apic_write(VMI_APIC_TPR, 0);
     release_tree(&tree);
 }
 
@@ -670,6 +806,7 @@ static void gdt_beside_the_stack(void)
 {
     static struct vmi_dtr dtr;
     const struct vmi_dtr first = first_gdt();
+    uint64_t *table = other_gdt();
     word argument = (word)&dtr;
 
     dtr = (struct vmi_dtr){.limit = first.limit, .base = (word)table};
@@ -696,17 +833,16 @@ static void gdt_beside_the_stack(void)
 
 static void gdt_in_a_page_table(void)
 {
-    word pfn = new_table(VMI_PAGE_PT);
+    word pfn = new_page();
     const struct vmi_dtr first = first_gdt();
     struct vmi_dtr dtr;
 
     for (uint32_t i = 0; i < (first.limit + 1u) / 8; i++)
         at(pfn)[i] = ((const uint64_t *)first.base)[i];
+    vmi_allocate_page(pfn, VMI_PAGE_PT | VMI_PAGE_PAE, 0, 0, 0);
     dtr = (struct vmi_dtr){.limit = first.limit, .base = (word)at(pfn)};
     vmi_set_gdt(&dtr);
     gdt_at(0, 0, 0);
-    for (uint32_t i = 0; i < ENTRIES; i++)
-        at(pfn)[i] = 0;
     release(pfn, VMI_PAGE_PT);
 }
 
@@ -803,6 +939,13 @@ static const struct {
     CASE(table_mapped_writable),
     CASE(directory_mapped_writable),
     CASE(table_stored_to_by_a_second_mapping),
+    CASE(entry_stored_in_place),
+    CASE(entry_stored_and_announced),
+    CASE(entry_of_a_directory_stored_in_place),
+#ifdef __x86_64__
+    CASE(entry_stored_in_the_image),
+#endif
+    CASE(local_apic_mapped),
     CASE(frame_given_while_mapped),
     CASE(table_given_while_named),
     CASE(table_named_too_early),
@@ -831,6 +974,10 @@ static const struct {
     CASE(gdt_in_a_page_table),
     CASE(code_of_ring_1),
     CASE(data_of_ring_2),
+    CASE(descriptor_stored_in_place),
+#ifdef __i386__
+    CASE(descriptor_of_an_ldt_stored_in_place),
+#endif
     CASE(selector_left_behind),
     CASE(gate_written_in_place),
     /* The processor raises an exception for which there is no handler: made only if asked for. */

@@ -231,14 +231,17 @@ def test_what_one_part_cannot_do_the_others_can(tmp_path: Path) -> None:
         raise UserError("no rig\nand why")
 
     bad = Made("bad", [Result("a")], breaks)
-    good = Made("good", [Result("b", {"n": 2}), Result("c", {"n": 3})])
+    far, less = {"edges": 5, "depth": 2}, {"edges": 4}
+    good = Made("good", [Result("b", {"n": 2}, reached=far), Result("c", {"n": 3}, reached=less)])
     results = run_all([bad, good], tmp_path)
     assert results.parts["bad"].failures == ["no rig\nand why"]
     assert results.parts["good"].counts == {"n": 5}
+    assert results.parts["good"].reached == far, "the most of each, not the sum"
     kept = json.loads((tmp_path / "long.json").read_text())
     assert kept["parts"]["bad"]["left"] == ["a"] and not kept["complete"]
     shown = "\n".join(long.summary({"bad": bad, "good": good}, results))
-    assert "bad FAILED: no rig" in shown and "good: 5 n" in shown and "bad: left: a" in shown
+    assert "bad FAILED: no rig" in shown and "bad: left: a" in shown
+    assert "good: 5 n, 5 edges, 2 depth" in shown
 
 
 def test_time_is_shared_out(tmp_path: Path, clock: SimpleNamespace) -> None:

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
             print(f"{name}: FOUND {' '.join(map(str, result.finds))}; see {folder / 'log'}")
             continue
         print(f"{name}: {result.executions} executions in {result.seconds} s, {result.units} inputs kept, "
-              "nothing found")  # fmt: skip
+              f"{result.edges} edges, nothing found")  # fmt: skip
         table, missed = coverage(target, corpus, folder / "coverage")
         for file, row in table.items():
             print(f"    {file}: " + ", ".join(f"{kind} {count}" for kind, count in row.items()))

@@ -12,22 +12,25 @@ from ci.long import Part, Result
 from ci.util import RESULTS
 
 from .program import SANITIZERS, run
-from .targets import TARGETS
+from .targets import IMAGES, TARGETS
 
-SECONDS = 120
-"""Of a piece."""
-ROUNDS = 120
+EXECUTIONS = 500_000
+"""Of a piece; each target says how many it gets in all (program.py)."""
 
 
 class Fuzz(Part):
     name = "fuzz"
     summary = (
-        f"what the runtime reads with suspicion, fuzzed: {ROUNDS} times {SECONDS // 60} minutes a target"
+        "what the runtime reads with suspicion, fuzzed: "
+        f"{IMAGES // 1_000_000} million executions with images, 10 million of each other target"
     )
     of = ("spec", "codegen", "runtime", "devices", "backends", "tests/fuzz")
 
     def pieces(self) -> list[str]:
-        return [f"{target.name} {number}" for number in range(1, ROUNDS + 1) for target in TARGETS]
+        numbered = [
+            (number, target.name) for target in TARGETS for number in range(target.long_runs // EXECUTIONS)
+        ]
+        return [f"{name} {number + 1}" for number, name in sorted(numbered, key=lambda each: each[0])]
 
     def run(self, pieces: Sequence[str], folder: Path) -> Iterator[Result]:
         known = {target.name: target for target in TARGETS}
@@ -40,20 +43,27 @@ class Fuzz(Part):
             corpus, kept = known[name].plant(own / "corpus"), own / "finds"
             kept.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="vmi-fuzz-") as finds:
-                result = run(programs[name], corpus, Path(finds), f"-max_total_time={SECONDS}",
+                result = run(programs[name], corpus, Path(finds), f"-runs={EXECUTIONS}",
                              f"-max_len={known[name].longest}")  # fmt: skip
                 found = [str(shutil.copy(find, kept)) for find in result.finds]
-            counts = {
-                "executions": result.executions,
-                f"executions of {name}": result.executions,
-                "seconds fuzzed": result.seconds,
-            }
             failure = ""
             if found:
                 log = kept / f"{Path(found[0]).name}.log"
                 log.write_text(result.log)
                 failure = f"found {', '.join(found)}; see {log}"
-            yield Result(piece, counts, failure, f"{result.units} inputs kept")
+            elif result.executions < EXECUTIONS:
+                failure = f"expected {EXECUTIONS} executions, found {result.executions}"
+            yield Result(
+                piece,
+                {
+                    "executions": result.executions,
+                    f"executions of {name}": result.executions,
+                    "seconds fuzzed": result.seconds,
+                },
+                failure,
+                f"{result.units} inputs kept",
+                reached={f"edges of {name}": result.edges},
+            )
 
 
 PARTS = (Fuzz(),)

@@ -48,6 +48,8 @@ class Target:
     taken out (host/)."""
     more: tuple[str, ...] = ()
     """Further arguments of the compiler, before the usual ones."""
+    long_runs: int = 10_000_000
+    """Executions that the long tests give it in all."""
 
     def build(self, folder: Path, how: list[str]) -> Path:
         program = folder / self.name
@@ -74,7 +76,11 @@ class Target:
 
 
 PCI = ("../devices/pci/device.c", "../devices/pci/pci.c")
+UNTRACED = ("-fno-sanitize-coverage=trace-cmp",)
+"""Of a target whose input has no words for the fuzzer to learn from comparisons: to trace those takes a third
+of its time at least, and the corpus covers no more."""
 PLAYED = (
+    *UNTRACED,
     f"-I{HERE / 'played'}",
     f"-I{ROOT / 'tests'}",
     f"-I{ROOT / 'backends'}",
@@ -139,6 +145,8 @@ class Result:
     seconds: int
     units: int
     """Inputs of the corpus in the end."""
+    edges: int
+    """Of the program's control flow, that an input has taken."""
     finds: list[Path]
     """Inputs at which something did not hold."""
     log: str
@@ -147,16 +155,19 @@ class Result:
 def run(program: Path, corpus: Path, finds: Path, *options: str) -> Result:
     """Runs a target until it has found something or an option ends it; what is new goes into the corpus."""
     finds.mkdir(parents=True, exist_ok=True)
-    command = [str(program), f"-artifact_prefix={finds}/", "-print_final_stats=1", "-timeout=20",
+    command = [str(program), f"-artifact_prefix={finds}/", "-print_final_stats=1", "-timeout=120",
                *options, str(corpus)]  # fmt: skip
-    # Nothing is allocated but by the targets, who free it; looking for leaks needs ptrace.
-    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    # Nothing is allocated but by the targets, who free it: little need be kept of what is freed, and of
+    # where. Looking for leaks needs ptrace.
+    asan = "detect_leaks=0:quarantine_size_mb=1:malloc_context_size=2"
+    environment = {**os.environ, "ASAN_OPTIONS": asan}
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", env=environment, check=False,
         preexec_fn=tied(),
     )  # fmt: skip
     executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     seconds = re.search(r"Done \d+ runs in (\d+) second", done.stderr)
+    edges = re.findall(r"\bcov: (\d+)", done.stderr)
     found = sorted(finds.iterdir())
     if done.returncode and not found:
         raise UserError(f"{program.name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
@@ -164,6 +175,7 @@ def run(program: Path, corpus: Path, finds: Path, *options: str) -> Result:
         int(executed[1]) if executed else 0,
         int(seconds[1]) if seconds else 0,
         sum(1 for _ in corpus.iterdir()),
+        int(edges[-1]) if edges else 0,
         found,
         done.stderr,
     )

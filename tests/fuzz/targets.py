@@ -14,7 +14,7 @@ from ci.util import ARCHITECTURES, ROOT
 from ..runtime import test_boot_structures as structures
 from .host import CODE, RECORD, SITES, Site
 from .images import BROKEN, JUMP, NONE, NOP, Call, for_machine, seal, sign, synthetic
-from .program import HERE, PCI, Target, device, disks, lives, networks
+from .program import HERE, PCI, UNTRACED, Target, device, disks, lives, networks
 
 INTERFACE = (
     Call(0, NONE, bytes.fromhex("0fa2")),  # cpuid
@@ -28,6 +28,8 @@ INTERFACE = (
 )
 """Calls of the interface that rom_target.c plays, in each way that a call can be done."""
 
+IMAGES = 100_000_000
+"""Executions of the long tests with images, over all architectures."""
 
 DRIVERS = (
     *PCI,
@@ -118,6 +120,7 @@ TARGETS = (
             8192,
             150_000,
             arch,
+            long_runs=IMAGES // len(ARCHITECTURES),
         )
         for arch in ARCHITECTURES
     ),
@@ -140,6 +143,7 @@ TARGETS = (
         512,
         60_000,
         "x86_64",
+        UNTRACED,
     ),
     device(
         "nvme", HERE / "nvme_target.c", ("../devices/nvme/nvme.c", *PCI), lives(*disks("00"), *disks("01"))

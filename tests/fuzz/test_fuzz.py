@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ci.build import tree
 from ci.util import ARCHITECTURES
 
+from . import long
 from .program import SANITIZERS, Target, run
 from .targets import TARGETS
 
@@ -46,3 +48,26 @@ def test_images_of_the_build_hold(arch: str, programs: dict[str, Path], tmp_path
     result = run(programs[f"rom-{arch}"], corpus, tmp_path / "finds", "-runs=0", f"-max_len={longest}")
     assert not result.finds, result.log[-4000:]
     assert result.executions >= len(images) > 0
+
+
+def test_long_tests_count_executions() -> None:
+    """Over all its pieces each target has its number of them."""
+    pieces = Counter(piece.split()[0] for piece in long.Fuzz().pieces())
+    counts = {target.name: pieces[target.name] * long.EXECUTIONS for target in TARGETS}
+    assert sum(counts[f"rom-{arch}"] for arch in ARCHITECTURES) == 100_000_000
+    assert all(count >= 10_000_000 for count in counts.values())
+
+
+def test_a_piece_has_its_executions(
+    programs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it has failed; how many edges were taken is told."""
+    monkeypatch.setattr(long, "RESULTS", tmp_path)
+    monkeypatch.setattr(long, "EXECUTIONS", 500)
+    monkeypatch.setattr(Target, "build", lambda target, *_: programs[target.name])
+    (piece,) = long.Fuzz().run(["nvme 1"], tmp_path)
+    assert not piece.failure and piece.counts["executions of nvme"] == piece.counts["executions"] >= 500
+    assert piece.reached["edges of nvme"] > 100
+    monkeypatch.setattr(long, "run", lambda *words: run(*words, "-runs=400"))
+    (piece,) = long.Fuzz().run(["nvme 2"], tmp_path)
+    assert piece.failure == f"expected 500 executions, found {piece.counts['executions']}"

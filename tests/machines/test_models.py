@@ -18,6 +18,7 @@ CHOSEN = (
     ("n270", I386),
     ("n270", X86_64),
     ("phenom", X86_64),
+    ("Opteron_G5", X86_64),
     ("EPYC-Milan", X86_64),
 )
 """Old and new ones, of both makers, each with one of the architectures; `max` has tests of its own

@@ -53,6 +53,7 @@ PLAYED = {
     "tests/devices/virtio_blk.c": (*VIRTIO, "virtio_blk/virtio_blk.c"),
     "tests/devices/virtio_mmio.c": (
         *VIRTIO,
+        "virtio/virtio_mmio.c",
         "pci/registers.c",
         "virtio_blk/virtio_blk.c",
         "virtio_rng/virtio_rng.c",

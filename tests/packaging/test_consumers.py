@@ -210,7 +210,10 @@ def test_vendored(project: Path, arch: str) -> None:
     """The libraries' sources in the project's own tree, with nothing of the SDK but them."""
     command = [ROOT / "vmi", "vendor", "--arch", arch, project / "vmi"]
     subprocess.run(command, check=True, capture_output=True)
-    flags = re.search(r"^VMI_CFLAGS := (.*)$", (project / "vmi/vmi.mk").read_text(), re.MULTILINE)
+    lists = (project / "vmi/vmi.mk").read_text()
+    sources = re.search(rf"^VMI_SOURCES_{BACKEND} := (.*)$", lists, re.MULTILINE)
+    assert sources and {"devices/interface.c", "devices/virtio_blk/virtio_blk.c"} <= {*sources[1].split()}
+    flags = re.search(r"^VMI_CFLAGS := (.*)$", lists, re.MULTILINE)
     assert flags and "-fPIE" not in flags[1].split(), "options of a library alone are none of the kernel's"
     # That nothing of the others is missing shows on one architecture: their lists are made in the same way.
     others = [name for name in backends(arch=arch) if name != BACKEND and arch == ARCHITECTURES[0]]

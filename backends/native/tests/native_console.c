@@ -61,8 +61,13 @@ struct used {
     } ring[];
 };
 
+/* By MMIO all is in the first page (4.2.2). */
+enum { MAGIC = 0x00, VERSION = 0x04, TYPE = 0x08, MMIO_OFFERED = 0x10, MMIO_MOST = 0x34 };
+enum { MMIO_SIZE = 0x38, MMIO_NOTIFY = 0x50, MMIO_STATUS = 0x70, MMIO_DESCRIPTORS = 0x80 };
+#define MAGIC_VALUE 0x74726976
+
 static uint8_t bar[PARTS * 4096] __attribute__((aligned(4096)));
-static bool modern;
+static bool modern, mmio;
 
 /* Which rule the device breaks. */
 enum fault {
@@ -77,9 +82,8 @@ enum fault {
 };
 
 static struct machine {
-    const char *option; /* value of vmi.console=, 0 if it is not there */
     bool uart, pci;
-    uint32_t id, subsystem, bar, command, line;
+    uint32_t id, subsystem, bar, command, line, type;
     bool sizing, list, no_window;
     uint32_t sizes[2], selected, status, interrupt;
     uint32_t rings[2][3]; /* where the driver has put the parts of each queue */
@@ -120,9 +124,13 @@ static uint32_t get_register(uint32_t part, uint32_t offset, uint32_t bytes)
 /* What the driver has told last of a queue, in registers that are memory; the next queue's size. */
 static void note(uint32_t queue)
 {
-    machine.sizes[queue] = get_register(COMMON_PART, SIZE, 2);
+    uint32_t rings = mmio ? MMIO_DESCRIPTORS : DESCRIPTORS, step = mmio ? 16 : 8;
+
+    machine.sizes[queue] = get_register(COMMON_PART, mmio ? MMIO_SIZE : SIZE, 2);
     for (uint32_t i = 0; i < 3; i++)
-        machine.rings[queue][i] = get_register(COMMON_PART, DESCRIPTORS + 8 * i, 4);
+        machine.rings[queue][i] = get_register(COMMON_PART, rings + step * i, 4);
+    if (mmio)
+        return;
     set_register(COMMON_PART, SIZE, machine.sizes[TRANSMIT], 2);
 }
 
@@ -154,20 +162,6 @@ uint32_t vmi__memory_claim(uint32_t size, uint32_t limit)
     if (has_modern() && console.queues[RECEIVE].size)
         note(RECEIVE);
     return (uint32_t)(uintptr_t)memory + machine.memory_left;
-}
-
-bool vmi__option(const char *name, const char **value, uint32_t *length)
-{
-    const char *end = machine.option;
-
-    (void)name;
-    if (!end)
-        return false;
-    while (*end && *end != ' ')
-        end++;
-    *value = machine.option;
-    *length = (uint32_t)(end - machine.option);
-    return true;
 }
 
 void vmi__fatal(const char *reason)
@@ -337,11 +331,12 @@ static uint32_t type(const char *text, uint32_t length)
 /* What a device by the modern interface does while the driver waits, or a check has it do. */
 static void works(void)
 {
-    uint32_t told = get_register(NOTIFY_PART, 0, 2);
+    uint32_t part = mmio ? COMMON_PART : NOTIFY_PART, at = mmio ? MMIO_NOTIFY : 0;
+    uint32_t told = get_register(part, at, 2);
 
     if (!has_modern() || told == NOBODY)
         return;
-    set_register(NOTIFY_PART, 0, NOBODY, 2);
+    set_register(part, at, NOBODY, 2);
     machine.notified++;
     if (told == TRANSMIT)
         take_sent();
@@ -349,7 +344,8 @@ static void works(void)
 
 static uint32_t status(void)
 {
-    return has_modern() ? get_register(COMMON_PART, STATUS, 1) : machine.status;
+    return has_modern() ? get_register(COMMON_PART, mmio ? MMIO_STATUS : STATUS, 1)
+                        : machine.status;
 }
 
 /* The capabilities: common configuration, notifications, interrupt, the device's own. */
@@ -381,7 +377,7 @@ static uint32_t config(uint32_t address)
     switch (reg) {
     case ID:
         return function == FUNCTION ? machine.id : 0x12378086;
-    case PCI_COMMAND:
+    case VMI__PCI_COMMAND:
         return machine.command | (machine.list ? STATUS_LIST : 0);
     case HEADER:
         return HEADER_FUNCTIONS;
@@ -393,7 +389,7 @@ static uint32_t config(uint32_t address)
         return machine.subsystem;
     case LIST:
         return PART_FIRST;
-    case PCI_INTERRUPT:
+    case 0x3c: /* line, and pin */
         return 0x100 | machine.line;
     }
     return reg >= PART_FIRST && reg < PART_FIRST + PARTS * PART_BYTES ? capability(reg) : 0;
@@ -428,7 +424,7 @@ static void port_write(uint16_t port, uint32_t value, uint32_t width)
     machine.accesses++;
     if (port == 0xcf8 && width == 4) {
         machine.address = value;
-    } else if (port == 0xcfc && machine.address == (0x80000000 | FUNCTION | PCI_COMMAND)) {
+    } else if (port == 0xcfc && machine.address == (0x80000000 | FUNCTION | VMI__PCI_COMMAND)) {
         machine.command = value;
     } else if (port == 0xcfc && machine.address == (0x80000000 | FUNCTION | BAR1)) {
         machine.sizing = value == 0xffffffff;
@@ -484,19 +480,35 @@ static int32_t write(const void *from, uint32_t length)
     return done;
 }
 
+/* The command line: vmi.console=, and where a device by MMIO is. */
+static void say(const char *option)
+{
+    static char line[256];
+    const char *const parts[] = {
+        option ? "vmi.console=" : "", option ? option : "",
+        mmio ? " virtio_mmio.device=none virtio_mmio.device=4K@0xfe000000:7" : ""};
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        for (const char *from = parts[i]; *from; from++)
+            line[at++] = *from;
+    line[at] = 0;
+    vmi__boot.command_line = line;
+}
+
 /* A machine with a sound device, both consoles just found; `change` breaks it before that. */
 static void start(const char *option, void (*change)(void))
 {
     machine = (struct machine){
-        .option = option,
         .uart = true,
-        .pci = true,
+        .pci = !mmio,
         .id = modern ? 0x10431af4 : 0x10031af4,
         .list = modern,
         .subsystem = 0x00031af4,
         .bar = BASE | 1,
         .command = 0xffff0000,
         .line = 11,
+        .type = 3,
         .sizes = {128, 128},
         .memory_left = sizeof(memory) - 4096,
     };
@@ -504,6 +516,7 @@ static void start(const char *option, void (*change)(void))
         change();
     vmi__virtio_console = interrupts = false;
     console = (struct vmi__virtio){0};
+    on_mmio = (struct vmi__virtio_mmio){0};
     sides[RECEIVE].with_device = sides[TRANSMIT].with_device = 0;
     held.length = 0;
     memset(bar, 0, sizeof(bar));
@@ -511,6 +524,16 @@ static void start(const char *option, void (*change)(void))
     set_register(COMMON_PART, OFFERED, 1, 4);
     set_register(COMMON_PART, SIZE, machine.sizes[RECEIVE], 2);
     set_register(NOTIFY_PART, 0, NOBODY, 2);
+    if (mmio) {
+        memset(bar, 0, sizeof(bar));
+        set_register(COMMON_PART, MAGIC, MAGIC_VALUE, 4);
+        set_register(COMMON_PART, VERSION, 2, 4);
+        set_register(COMMON_PART, TYPE, machine.type, 4);
+        set_register(COMMON_PART, MMIO_OFFERED, 1, 4);
+        set_register(COMMON_PART, MMIO_MOST, machine.sizes[RECEIVE], 4);
+        set_register(COMMON_PART, MMIO_NOTIFY, NOBODY, 4);
+    }
+    say(option);
     sent_bytes = uart_bytes = 0;
     fatal = 0;
     memset(memory, GUARD, sizeof(memory));
@@ -706,6 +729,30 @@ static void modern_comes_first(void)
     start("virtio", transitional_without_window);
     EXPECT(vmi__native_virtio() && status() == 7);
     EXPECT(write(text, 10) == 10 && sent_bytes == 10);
+}
+
+static void disk_by_mmio(void)
+{
+    machine.type = 2;
+}
+
+static void is_found_by_mmio(void)
+{
+    char read[10];
+
+    modern = mmio = true;
+    start("virtio", 0);
+    EXPECT(vmi__native_virtio() && status() == 15 && vmi__native_console_line() == 7);
+    vmi__native_console_interrupts();
+    EXPECT(write(text, 5000) == 5000 && sent_bytes == 5000 && same(sent, text, 5000));
+    EXPECT(type(text, 10) == 10);
+    EXPECT(vmi__native_console_read(read, 10) == 10 && same(read, text, 10));
+    machine.fault = NO_BUFFER;
+    EXPECT(write(text, 5000) == 5000 && !vmi__native_virtio() && status() == 0);
+    expect_memory_whole();
+    start("virtio", disk_by_mmio);
+    expect_uart();
+    mmio = false;
 }
 
 static uint32_t size_to_try, queue_to_try;
@@ -925,6 +972,7 @@ static const struct played_check checks[] = {
     CHECK(other_words_are_refused),
     CHECK(what_is_no_console_is_left_alone),
     CHECK(modern_comes_first),
+    CHECK(is_found_by_mmio),
     CHECK(queues_may_have_any_lawful_size),
     CHECK(absurd_sizes_are_none),
     CHECK(output_survives_a_wrong_index),

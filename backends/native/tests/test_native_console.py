@@ -11,13 +11,14 @@ from ci.util import ROOT
 from tests.backends import played
 
 SOURCE = Path(__file__).with_name("native_console.c")
-DRIVEN_BY = ("virtio/virtio.c", "virtio/virtio_legacy.c", "virtio/virtio_pci.c", "pci/pci.c")
+DRIVEN_BY = ("virtio/virtio.c", "virtio/virtio_legacy.c", "virtio/virtio_mmio.c", "virtio/virtio_pci.c",
+             "pci/pci.c", "pci/registers.c")  # fmt: skip
 """What of devices/ the console takes: nothing of the interface for devices, or this would not be linked."""
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    sources = (ROOT / "devices" / name for name in DRIVEN_BY)
+    sources = (*(ROOT / "devices" / name for name in DRIVEN_BY), ROOT / "runtime/options.c")
     return played.results(SOURCE, tmp_path_factory.mktemp("console"), f"-I{ROOT / 'devices'}", *sources)
 
 

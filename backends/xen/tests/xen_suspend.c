@@ -17,6 +17,7 @@ static uint32_t here;
 
 #include "xen/mmu.c"
 #include "xen/suspend.c"
+#include "xen_common/suspend.c"
 
 #include "xen/tests/xen_alone.h"
 #include "xen/tests/xen_tables.h"
@@ -275,9 +276,10 @@ intptr_t vmi__xen_prod(uint32_t number)
     return 0;
 }
 
-void vmi__xen_common_grants_forget(void)
+uint32_t vmi__xen_common_grants_forget(void)
 {
     say('F');
+    return 1;
 }
 
 void vmi__xen_requests_start(void)

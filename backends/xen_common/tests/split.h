@@ -90,6 +90,7 @@ void vmi__xen_common_wait(void)
 
 static struct node {
     char path[VMI__XEN_COMMON_PATH_MAX], value[VMI__XEN_COMMON_PATH_MAX];
+    uint32_t bytes; /* of the path */
 } nodes[48];
 static const char *names; /* of the devices, each ended, and the last by two */
 
@@ -113,14 +114,16 @@ static uint32_t length(const char *text)
 static struct node *node_at(const char *path)
 {
     struct node *found = 0;
+    uint32_t bytes = length(path);
 
     for (uint32_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        if (same(nodes[i].path, path))
+        if (nodes[i].bytes == bytes && same(nodes[i].path, path))
             return &nodes[i];
-        if (!nodes[i].path[0])
+        if (!nodes[i].bytes)
             found = &nodes[i];
     }
-    memcpy(found->path, path, length(path) + 1);
+    memcpy(found->path, path, bytes + 1);
+    found->bytes = bytes;
     return found;
 }
 
@@ -257,9 +260,8 @@ static void plug_split(const char *named)
     memset(table, 0, sizeof(table));
     table_frames = 1;
     most_frames = 2;
+    vmi__xen_common_grants_forget();
     vmi__xen_common_grants_use(table, table_frames);
-    for (uint32_t i = GNTTAB_NR_RESERVED_ENTRIES; i < VMI__XEN_COMMON_GRANTS; i++)
-        vmi__xen_common_grant_release(i);
     channels = 0;
     forget_devices();
     waited = notified = refused_channels = 0;

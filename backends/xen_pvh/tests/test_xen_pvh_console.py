@@ -11,7 +11,7 @@ from ci.util import ARCHITECTURES, ROOT
 from tests.backends import played
 
 NAMES = ("xen_pvh_balloon.c", "xen_pvh_console.c", "xen_pvh_events.c", "xen_pvh_kept.c",
-         "xen_pvh_requests.c")  # fmt: skip
+         "xen_pvh_requests.c", "xen_pvh_suspend.c")  # fmt: skip
 SOURCES = [Path(__file__).with_name(name) for name in NAMES]
 
 

@@ -91,6 +91,11 @@ void vmi__xen_common_close(evtchn_port_t *port)
     *port = 0;
 }
 
+void vmi__xen_common_channels_forget(struct vmi__xen_common_bus *bus)
+{
+    memset(bus->ports, 0, sizeof(bus->ports));
+}
+
 void vmi__xen_common_notify(evtchn_port_t port)
 {
     EXPECT(port == OURS);
@@ -254,6 +259,18 @@ static void there_may_be_no_channel(void)
     }
 }
 
+/* In a domain that was restored no channel of before is closed, for it is another's now. */
+static void it_comes_again(void)
+{
+    open_it();
+    EXPECT(vmi__driver_balloon.come_again(&device) && !world.closed);
+    EXPECT(vmi__xen_common_bus_of(&device)->ports[0] == KERNELS && other_end == OURS);
+    world.no_channel = true;
+    EXPECT(!vmi__driver_balloon.come_again(&device));
+    vmi__driver_balloon.stop(&device);
+    EXPECT(!(world.closed & (1u << KERNELS | 1u << OURS)));
+}
+
 static const struct played_check checks[] = {
     CHECK(a_domain_with_a_target_has_a_balloon),
     CHECK(there_may_be_no_room_for_it),
@@ -263,6 +280,7 @@ static const struct played_check checks[] = {
     CHECK(nobody_asks_for_statistics),
     CHECK(a_new_target_is_passed_on),
     CHECK(there_may_be_no_channel),
+    CHECK(it_comes_again),
 };
 
 PLAY(checks)

@@ -224,11 +224,14 @@ static void a_place_is_refused(void)
 static void an_event_ends_where_it_came(void)
 {
     static const uint32_t where[] = {0, 31, 32, 39};
+    int32_t event = 0;
 
     for (uint32_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
         start(40, 40);
-        EXPECT(vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR) == PORT && !xen.raised_at);
-        EXPECT(vmi__xen_pvh_event_move(PORT, where[i]) == VMI_OK && xen.raised_at == where[i]);
+        EXPECT((event = vmi__xen_pvh_event_bind(VMI_EVENT_CONSOLE, 0, VECTOR)) > 0);
+        EXPECT(!xen.raised_at);
+        EXPECT(vmi__xen_pvh_event_move((uint32_t)event, where[i]) == VMI_OK &&
+               xen.raised_at == where[i]);
         for (uint32_t cpu = 0; cpu < 40; cpu++)
             all_pending(xen.at[cpu]);
         calling = where[i];
@@ -237,7 +240,19 @@ static void an_event_ends_where_it_came(void)
             EXPECT(xen.at[cpu]->evtchn_upcall_pending == (cpu != where[i]) &&
                    !xen.at[cpu]->evtchn_pending_sel == (cpu == where[i]));
     }
-    EXPECT(vmi__xen_pvh_event_move(PORT, 40) == VMI_EINVAL);
+    EXPECT(vmi__xen_pvh_event_move((uint32_t)event, 40) == VMI_EINVAL);
+}
+
+/* In a domain that was restored Xen knows no place of a CPU's, and has all marked as pending. */
+static void a_restored_cpu_has_its_place_again(void)
+{
+    start(40, 40);
+    memset(xen.given, 0, sizeof(xen.given));
+    xen.taken = 0;
+    EXPECT(vmi__xen_pvh_cpu_register(0) && vmi__xen_pvh_cpu_register(31) && !xen.taken);
+    EXPECT(vmi__xen_pvh_cpu_register(32) && vmi__xen_pvh_cpu_register(39) && xen.taken == 2);
+    EXPECT(xen.at[39] == vmi__xen_pvh_vcpu(39) && !xen.at[39]->evtchn_upcall_pending);
+    EXPECT(!vmi__xen_pvh_cpu_register(39));
 }
 
 static const struct played_check checks[] = {
@@ -245,6 +260,7 @@ static const struct played_check checks[] = {
     CHECK(further_cpus_have_their_own),
     CHECK(a_place_is_refused),
     CHECK(an_event_ends_where_it_came),
+    CHECK(a_restored_cpu_has_its_place_again),
 };
 
 PLAY(checks)

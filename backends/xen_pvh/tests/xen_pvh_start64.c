@@ -60,16 +60,17 @@ static struct {
     intptr_t answer;
     struct vcpu_hvm_context context;
     uint32_t commands[4], vcpus[4], count;
-    bool initialised; /* the VCPU was, and has stopped */
-    uint32_t inits;   /* interrupts to it */
-    uint32_t looks;   /* after which it is down */
-    uint32_t adopted;
+    bool initialised;         /* the VCPU was, and has stopped */
+    uint32_t inits;           /* interrupts to it */
+    uint32_t looks;           /* after which it is down */
+    uint32_t adopted, frames; /* spaces; frames of the grant table, a bit each */
     bool callback_named, shared_first;
     struct sched_poll poll; /* what was waited for */
     evtchn_port_t polled;
 } xen;
 
 static struct grant_entry_v1 *granted;
+static uint32_t granted_frames;
 static bool came_up;
 
 HYPERCALL intptr_t vmi__xen_pvh_hypercall_vcpu_op(uint32_t command, uint32_t vcpu, void *argument)
@@ -105,6 +106,8 @@ HYPERCALL intptr_t vmi__xen_pvh_hypercall_memory_op(uint32_t command, void *argu
         EXPECT(map->space == XENMAPSPACE_grant_table &&
                map->gpfn == (vmi__physical(vmi__xen_pvh_grant_table) >> 12) + map->idx);
     xen.adopted |= 1u << map->space;
+    if (map->space == XENMAPSPACE_grant_table)
+        xen.frames |= 1u << map->idx;
     return xen.answer;
 }
 
@@ -156,6 +159,12 @@ uint32_t vmi__native_cpu(void)
     return 1;
 }
 
+void *vmi__cpu_rows(uint32_t size)
+{
+    EXPECT(size == sizeof(uint64_t));
+    return 0;
+}
+
 bool vmi__xen_pvh_is_up(uint32_t cpu)
 {
     return vmi__xen_pvh_hypercall_vcpu_op(VCPUOP_is_up, cpu, 0) > 0;
@@ -183,8 +192,14 @@ bool vmi__native_smp_comes_up(uint32_t polls)
 
 void vmi__xen_common_grants_use(struct grant_entry_v1 *table, uint32_t frames)
 {
-    EXPECT(frames == 1);
     granted = table;
+    granted_frames = frames;
+}
+
+uint32_t vmi__xen_common_grants_forget(void)
+{
+    granted = 0;
+    return granted_frames;
 }
 
 /* Usable memory from 1 MiB to 2, the image from there to 3; and the same again above 256 MiB. */
@@ -265,6 +280,18 @@ static void stolen_is_what_was_runnable_or_offline(void)
     EXPECT(vmi__xen_pvh_steal_time() == 4020);
     xen.answer = -1;
     EXPECT(vmi__xen_pvh_steal_time() == 0);
+    /* Another domain's count begins anew, and what is told goes on. */
+    xen.answer = 0;
+    xen.runstate.time[RUNSTATE_runnable] = 1;
+    xen.runstate.time[RUNSTATE_offline] = 7;
+    vmi__xen_pvh_steal_time_start();
+    vmi__xen_pvh_steal_time_go_on(4020);
+    EXPECT(vmi__xen_pvh_steal_time() == 4020);
+    xen.runstate.time[RUNSTATE_runnable] += 5;
+    EXPECT(vmi__xen_pvh_steal_time() == 4025);
+    xen.runstate.time[RUNSTATE_offline] += 10000;
+    vmi__xen_pvh_steal_time_go_on(0);
+    EXPECT(vmi__xen_pvh_steal_time() == 0);
 }
 
 /* For a channel, or for the time alone; never without an end. */
@@ -314,12 +341,21 @@ static void the_grant_table_is_used_once_it_is_there(void)
     EXPECT(granted == 0);
     xen.answer = 0;
     vmi__xen_pvh_grants_start();
-    EXPECT(granted == vmi__xen_pvh_grant_table);
+    EXPECT(granted == vmi__xen_pvh_grant_table && granted_frames == 1);
     /* Further frames lie behind the first one. */
     EXPECT(vmi__xen_common_grants_more(1));
     EXPECT(vmi__xen_common_grants_more(VMI__XEN_COMMON_GRANT_FRAMES - 1));
     xen.answer = -1;
     EXPECT(!vmi__xen_common_grants_more(2));
+}
+
+/* In a domain that was restored: what front ends have references in is there again. */
+static void the_grant_table_is_as_large_again(void)
+{
+    begin();
+    granted_frames = 3;
+    vmi__xen_pvh_grants_again();
+    EXPECT(granted == vmi__xen_pvh_grant_table && granted_frames == 3 && xen.frames == 7);
 }
 
 static void a_cpu_begins_in_long_mode_on_the_kernels_tables(void)
@@ -378,6 +414,7 @@ static const struct played_check checks[] = {
     CHECK(pages_that_xen_made_are_mapped),
     CHECK(only_plain_memory_is_shared),
     CHECK(the_grant_table_is_used_once_it_is_there),
+    CHECK(the_grant_table_is_as_large_again),
     CHECK(a_cpu_begins_in_long_mode_on_the_kernels_tables),
     CHECK(a_cpu_that_has_stopped_begins_again),
     CHECK(a_cpu_that_is_refused_or_does_not_come_is_told),
