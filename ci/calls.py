@@ -81,7 +81,13 @@ class Interface:
             return name, {}, self._answer(each.result)
         element = isinstance(each, Listed) and each.element
         listed = [
-            {"registers": [""], **argument, "type": self._types[argument["type"]], "constants": [], "unit": None}
+            {
+                "registers": [""],
+                **argument,
+                "type": self._types[argument["type"]],
+                "constants": [],
+                "unit": None,
+            }
             for argument in table["elements" if element else "arguments"]
         ]
         return name, self._values(listed, each.arguments), self._answer(each.result)

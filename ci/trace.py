@@ -71,8 +71,8 @@ def answer(results: Values) -> str:
 def listed_lines(
     listed: Iterable[Listed], interface: Interface, of: int | None, depth: int = 1
 ) -> Iterator[str]:
-    """What a hypercall has in its list, for the call `of`; behind it the call that has put it there, if that is
-    another one."""
+    """What a hypercall has in its list, for the call `of`; behind it the call that has put it there, if that
+    is another one."""
     for each in listed:
         name, arguments, results = interface.words(each)
         said = named(arguments) if each.element else f"{name}({named(arguments)}){answer(results)}"

@@ -63,7 +63,6 @@ static void note_elements(const struct vmi__xen_cpu *cpu, uint32_t number, uintp
     const struct mmu_update *updates = (const struct mmu_update *)list;
     const struct mmuext_op *operations = (const struct mmuext_op *)list;
 
-    count &= ~(uintptr_t)MMU_UPDATE_PREEMPTED;
     for (uintptr_t i = 0; number == __HYPERVISOR_mmu_update && i < count; i++) {
         const uint64_t values[] = {updates[i].ptr, updates[i].val};
         uint32_t kept =

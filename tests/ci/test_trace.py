@@ -176,7 +176,7 @@ def test_later_records_stand_in_place_of_others(before: int) -> None:
 def test_damaged_records_are_counted_and_left_out() -> None:
     found = find(memory((0, ring([
         record(0, NONE, 1, 0),  # was being written
-        record(1, 7, 1, 0),
+        record(1, 17, 1, 0),
         record(9, ENTER, 1, 0),
         record(3, ENTER, ORDINALS, 0),
         record(4, ENTER, 1, 0, words=6),
@@ -190,7 +190,7 @@ def test_damaged_records_are_counted_and_left_out() -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"version": 1}, "version 1, expected 2"),
+        ({"version": 1}, "version 1, expected 3"),
         ({"header_bytes": 0}, "a header of 0 bytes for 205 ordinals"),
         ({"ordinals": 0xFFFFFFFF}, "for 4294967295 ordinals"),
         ({"ordinals": 0}, "for 0 ordinals"),

@@ -213,7 +213,7 @@ vmi__forms_end:
         .globl vmi__library
         .type vmi__library, @object
 vmi__library:
-        .asciz "vmi-library hyper 0bdf2d37b3767c4f6a381858f159abab235ee57bd6a8acff8427453995ddfcd9"
+        .asciz "vmi-library hyper 4c425677d505ab9a0baf3b867da787935942cd7acac3486cf9e1b9c232d1f046"
         .size vmi__library, . - vmi__library
 
         .section .note.GNU-stack, "", @progbits

@@ -345,7 +345,7 @@ vmi__forms_end:
         .globl vmi__library
         .type vmi__library, @object
 vmi__library:
-        .asciz "vmi-library hyper b64b472aed176001b92b485c7d2d7317bc04e9b0f28856369b3d267049903399"
+        .asciz "vmi-library hyper 7c02c6289c162f1c3c177b742881fe022780f8901faa959d128410abad53b187"
         .size vmi__library, . - vmi__library
 
         .section .note.GNU-stack, "", @progbits
