@@ -239,16 +239,18 @@ static void end_one(struct function *at, uint32_t queue)
         size = 32;
     }
     for (uint32_t i = 0; i < 32; i++) {
-        if (one->flags & 2) {
-            written += one->length;
-            if (shares(at, one->address, one->length))
-                for (uint32_t j = 0; j < one->length; j++)
-                    ((uint8_t *)(uintptr_t)one->address)[j] =
-                        one->length == 1 ? 0 : (uint8_t)(j * 37 + at->seen[queue] * 101 + (j >> 3));
+        /* What it fills may be the descriptor. */
+        const struct vmi__virtio_descriptor now = *one;
+        if (now.flags & 2) {
+            written += now.length;
+            if (shares(at, now.address, now.length))
+                for (uint32_t j = 0; j < now.length; j++)
+                    ((uint8_t *)(uintptr_t)now.address)[j] =
+                        now.length == 1 ? 0 : (uint8_t)(j * 37 + at->seen[queue] * 101 + (j >> 3));
         }
-        if (!(one->flags & 1) || one->next >= size)
+        if (!(now.flags & 1) || now.next >= size)
             break;
-        one = &all[one->next];
+        one = &all[now.next];
     }
     say(at, queue, head, written);
 }
