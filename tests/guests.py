@@ -202,10 +202,19 @@ class Rigs:
             if again or not kept.is_file():
                 checked.blank(guest.disks)
                 outcome = self.session(place).run(guest)
+                if overrun(outcome):
+                    checked.blank(guest.disks)
+                    outcome = self.session(place).run(guest)
                 log = LOGS / f"{guest.name}-{guest.kernel.stem}.guest.log"
                 write_if_changed(log, outcome.console + "\n")
                 write_if_changed(kept, pickle.dumps(outcome))
             return pickle.loads(kept.read_bytes())  # type: ignore[no-any-return]
+
+
+def overrun(outcome: Outcome) -> bool:
+    """Whether a trace lacks records, since dom0 did not come to empty Xen's buffers on a busy machine: then
+    there is no witness, whatever the guest did."""
+    return any(re.search(r"\b[1-9]\d* records lost", line) for line in outcome.evidence.get("trace", ()))
 
 
 @pytest.fixture(scope="session")
