@@ -12,26 +12,12 @@
 #define PART     0x1000u /* of the BAR has each of the parts of virtio */
 
 #include "devices/played_pci.h"
+#include "backends/virtio_rings.h"
 
 /* By the standard itself: VIRTIO 1.2, 2.7, 4.1.4. */
 enum { COMMON = 1, NOTIFY, INTERRUPT, CONFIG };
 enum { OFFERED = 4, QUEUES = 18, STATUS = 20, QUEUE_SIZE = 24 };
 enum { QUEUE_DESCRIPTORS = 32, QUEUE_AVAILABLE = 40, QUEUE_USED = 48 };
-
-struct descriptor {
-    uint64_t address;
-    uint32_t length;
-    uint16_t flags, next;
-};
-struct available {
-    uint16_t flags, index, ring[];
-};
-struct used {
-    uint16_t flags, index;
-    struct {
-        uint32_t id, length;
-    } ring[];
-};
 
 /* ---- the device ---- */
 

@@ -29,6 +29,7 @@ static void works(void);
 
 #include "backends/plain_memory.h"
 #include "backends/played.h"
+#include "backends/virtio_rings.h"
 
 /* ---- the machine ---- */
 
@@ -45,21 +46,6 @@ enum { OFFERED = 4, STATUS = 20, SIZE = 24, DESCRIPTORS = 32, AVAILABLE = 40, US
 #define BASE      0xc040     /* of the ports */
 #define REGISTERS 0xfe000000 /* of the modern interface, each part in a page of its own */
 #define NOBODY    0xffff     /* is notified */
-
-struct descriptor {
-    uint64_t address;
-    uint32_t length;
-    uint16_t flags, next;
-};
-struct available {
-    uint16_t flags, index, ring[];
-};
-struct used {
-    uint16_t flags, index;
-    struct {
-        uint32_t id, length;
-    } ring[];
-};
 
 /* By MMIO all is in the first page (4.2.2). */
 enum { MAGIC = 0x00, VERSION = 0x04, TYPE = 0x08, MMIO_OFFERED = 0x10, MMIO_MOST = 0x34 };
